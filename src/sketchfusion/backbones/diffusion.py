@@ -1,0 +1,199 @@
+"""A frozen Stable Diffusion as a feature extractor: VAE, noise, and the UNet as named stages.
+
+The models are diffusers' own classes, untouched. Features are read, and CLIP is added to them, by forward
+hooks on whole blocks, so no `forward` is copied and any UNet of the Stable Diffusion family fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from .base import Frozen, Stage
+
+NOISE_SEED = 0
+
+
+class FrozenDiffusion(Frozen):
+    """An unmodified VAE and UNet whose blocks can be read from, and added to, by name.
+
+    Stages are `down0..`, `mid`, `up0..`; each is the output of that block of the UNet. While injected (the state
+    after construction) the blocks carry hooks that do nothing outside `forward`; `eject` takes them off.
+    Epsilon- and v-prediction checkpoints are served alike: they differ only in what the last layer means.
+    """
+
+    def __init__(
+        self, unet: UNet2DConditionModel, vae: AutoencoderKL, scheduler: DDIMScheduler, null_prompt: Tensor
+    ) -> None:
+        """Wrap loaded parts; `null_prompt` is the embedding (1, L, D) of the empty prompt."""
+        super().__init__()
+        self.unet = unet
+        self.vae = vae
+        self.scheduler = scheduler
+        self.register_buffer("null_prompt", null_prompt, persistent=False)
+        self.null_prompt: Tensor
+        self.latent_stride = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.stages: dict[str, Stage] = {stage.name: stage for stage in _stages(unet, self.latent_stride)}
+        self._handles: list[RemovableHandle] = []
+        self.freeze()
+        self.inject()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the frozen weights compute in."""
+        return self.unet.dtype
+
+    def encode(
+        self, images: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Give the scaled latents (B, c, H/s, W/s) of images (B, 3, H, W) in the VAE's range, [-1, 1].
+
+        The mean of the posterior is taken, which is deterministic; `sample` draws from it instead.
+        """
+        posterior = self.vae.encode(images.to(self.vae.dtype)).latent_dist
+        latents = posterior.sample(generator) if sample else posterior.mode()
+        return latents * self.vae.config.scaling_factor
+
+    def noise(self, size: tuple[int, int], draw: int = 0, seed: int | None = NOISE_SEED) -> Tensor:
+        """Give standard noise (1, c, h, w), the same for every image of a latent size; `seed=None` is fresh noise.
+
+        It is drawn on the CPU, so every device sees the same numbers.
+        """
+        shape = (1, self.unet.config.in_channels, *size)
+        if seed is None:
+            return torch.randn(shape)
+        return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed + draw))
+
+    def add_noise(self, latents: Tensor, noise: Tensor, timestep: int) -> Tensor:
+        """Diffuse latents (B, c, h, w) to step `timestep` with the checkpoint's own schedule, in float32."""
+        steps = torch.tensor([timestep], device=latents.device)
+        return self.scheduler.add_noise(latents.float(), noise.to(latents.device, torch.float32), steps)
+
+    def sizes(self, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
+        """Give the (h, w) of every stage for latents of `size`; odd sizes round up, as the UNet's convolutions do."""
+        return {
+            name: (_shrink(size[0], stage.stride // self.latent_stride),
+                   _shrink(size[1], stage.stride // self.latent_stride))
+            for name, stage in self.stages.items()
+        }
+
+    def forward(
+        self,
+        noisy: Tensor,
+        timestep: int,
+        wanted: Sequence[str],
+        *,
+        add: Mapping[str, Tensor] | None = None,
+        add_to_skips: bool = False,
+        prompt: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Run the UNet on noisy latents (B, c, h, w) up to the last wanted stage; blocks after it never run.
+
+        `add` maps stage names to tensors (B, C, h, w) added, out of place, to what those stages give, before
+        anything reads it. A down block hands its last map also to the skip connection: that copy is left alone
+        unless `add_to_skips`. `prompt` is (1 or B, L, D), the null prompt by default.
+        Returns the wanted stages' maps (B, C, h, w) after any addition. Raises ValueError for an unknown stage.
+        """
+        add = add or {}
+        for name in (*wanted, *add):
+            if name not in self.stages:
+                raise ValueError(f"no stage {name!r} in this UNet; it has {', '.join(self.stages)}")
+        if not self._handles:
+            raise RuntimeError("this diffusion model was ejected; call inject() before asking for its stages")
+        run = _Run(owner=id(self), remaining=set(wanted), add=add, add_to_skips=add_to_skips)
+        prompt = self.null_prompt if prompt is None else prompt
+        token = _RUN.set(run)
+        try:
+            self.unet(noisy.to(self.dtype), timestep, prompt.to(self.dtype).expand(len(noisy), -1, -1))
+        except _Enough:
+            pass
+        finally:
+            _RUN.reset(token)
+        return {name: run.maps[name] for name in wanted}
+
+    def inject(self) -> None:
+        """Put the reading and adding hooks on the UNet's blocks (again); nothing happens if they are on."""
+        if not self._handles:
+            self._handles = [
+                block.register_forward_hook(partial(_visit, id(self), name)) for name, block in _blocks(self.unet)
+            ]
+
+    def eject(self) -> UNet2DConditionModel:
+        """Take every hook off and give back the UNet as it was before it came here, gradients off."""
+        while self._handles:
+            self._handles.pop().remove()
+        return self.unet
+
+
+@dataclass
+class _Run:
+    """One pass through the UNet: what is still to be read, what is to be added, what has been read."""
+
+    owner: int
+    remaining: set[str]
+    add: Mapping[str, Tensor]
+    add_to_skips: bool
+    maps: dict[str, Tensor] = field(default_factory=dict)
+
+
+class _Enough(Exception):
+    """Raised inside the UNet once the last wanted stage is read."""
+
+
+# Per thread and task, so that a server may call one model from many threads.
+_RUN: ContextVar[_Run | None] = ContextVar("sketchfusion_unet_run", default=None)
+
+
+def _visit(owner: int, name: str, block: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+    """Forward hook of one block: add, read, stop."""
+    run = _RUN.get()
+    if run is None or run.owner != owner:
+        return None
+    hidden = output[0] if isinstance(output, tuple) else output
+    addition = run.add.get(name)
+    if addition is not None:
+        hidden = hidden + addition.to(hidden.dtype)
+    if name in run.remaining:
+        run.maps[name] = hidden
+        run.remaining.discard(name)
+        if not run.remaining:
+            raise _Enough
+    if addition is None:
+        return None
+    if not isinstance(output, tuple):
+        return hidden
+    # A down block gives (hidden, skips), and the last skip is that same hidden tensor.
+    skips = (*output[1][:-1], hidden) if run.add_to_skips else output[1]
+    return hidden, skips
+
+
+def _blocks(unet: UNet2DConditionModel) -> list[tuple[str, nn.Module]]:
+    """The UNet's blocks in the order they run."""
+    down = [(f"down{index}", block) for index, block in enumerate(unet.down_blocks)]
+    up = [(f"up{index}", block) for index, block in enumerate(unet.up_blocks)]
+    return [*down, ("mid", unet.mid_block), *up]
+
+
+def _stages(unet: UNet2DConditionModel, stride: int) -> list[Stage]:
+    widths = list(unet.config.block_out_channels)
+    down, up = [], []
+    for index, block in enumerate(unet.down_blocks):
+        stride *= 2 if block.downsamplers is not None else 1
+        down.append(Stage(f"down{index}", widths[index], stride))
+    mid = Stage("mid", widths[-1], stride)
+    for index, block in enumerate(unet.up_blocks):
+        stride //= 2 if block.upsamplers is not None else 1
+        up.append(Stage(f"up{index}", widths[-1 - index], stride))
+    return [*down, mid, *up]
+
+
+def _shrink(length: int, factor: int) -> int:
+    return -(-length // factor)

@@ -1,0 +1,117 @@
+"""The mini foundation models: the libraries' own classes at a size that a laptop CPU runs.
+
+Only sizes live here. Weights come from `sketchfusion pretrain`; loading them needs nothing of this file, because they
+are stored in the hub layout like the full models.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPModel, CLIPTokenizer
+
+SIDE = 128  # pixels of the square that all mini models see
+PROMPT_TOKENS = 24  # longest prompt, begin and end included
+TEXT_WIDTH = 128  # width of the text tower and of the UNet's cross-attention
+
+
+def build_vae() -> AutoencoderKL:
+    """A variational autoencoder: (B, 3, 128, 128) in [-1, 1] <-> (B, 4, 32, 32)."""
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(32, 64, 64),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=16,
+        sample_size=SIDE,
+        scaling_factor=1.0,
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """A denoiser with Stable Diffusion's topology: four down blocks, a middle, four up blocks, text cross-attention."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=SIDE // 4,
+        block_out_channels=(32, 64, 128, 192),
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """Both CLIP towers: a ViT of 6 blocks over 8x8 patches of 16 px and a text transformer of 4 blocks."""
+    from transformers import CLIPConfig, CLIPModel
+
+    special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": TEXT_WIDTH,
+        "intermediate_size": 4 * TEXT_WIDTH,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "max_position_embeddings": PROMPT_TOKENS,
+        "projection_dim": 256,
+        "pad_token_id": tokenizer.pad_token_id,
+        **special,
+    }
+    vision = {
+        "hidden_size": 256,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "image_size": SIDE,
+        "patch_size": 16,
+        "projection_dim": 256,
+    }
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=256))
+
+
+def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:
+    """Byte-pair encoding in CLIP's own format, learned from `texts`; at most `vocabulary` tokens."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from transformers import CLIPTokenizer
+
+    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
+    bpe.normalizer = normalizers.Lowercase()
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    special = ["<|startoftext|>", "<|endoftext|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=special,
+        end_of_word_suffix="</w>",
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(sorted(texts), trainer)
+    vocab, merges = _complete(bpe)
+    return CLIPTokenizer(
+        vocab=vocab,
+        merges=merges,
+        bos_token=special[0],
+        eos_token=special[1],
+        unk_token=special[1],
+        pad_token=special[1],
+        model_max_length=PROMPT_TOKENS,
+    )
+
+
+def _complete(bpe: object) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Vocabulary and merges, with every single byte present also as an end of word, so that no text is unknown."""
+    import json
+
+    model = json.loads(bpe.to_str())["model"]  # type: ignore[attr-defined]
+    vocab: dict[str, int] = dict(model["vocab"])
+    for byte in sorted(token for token in list(vocab) if len(token) == 1):
+        vocab.setdefault(f"{byte}</w>", len(vocab))
+    return vocab, [tuple(merge) if not isinstance(merge, str) else tuple(merge.split(" ")) for merge in model["merges"]]

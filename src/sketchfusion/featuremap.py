@@ -1,0 +1,139 @@
+"""A dense feature map that knows where in the original file each of its cells lies.
+
+Coordinates are continuous pixels: (0, 0) is the top left corner of the first pixel, whose centre is (0.5, 0.5); cells likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a file's pixels lie in the letterboxed square: square_px = scale * file_px + offset."""
+
+    width: int
+    height: int
+    side: int
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+    def to_square(self, points: Tensor) -> Tensor:
+        """Move (N, 2) file pixels x, y into the square."""
+        points = _floating(points)
+        return points * points.new_tensor(self._scale) + points.new_tensor(self._offset)
+
+    def to_file(self, points: Tensor) -> Tensor:
+        """Move (N, 2) square pixels x, y back into the file."""
+        points = _floating(points)
+        return (points - points.new_tensor(self._offset)) / points.new_tensor(self._scale)
+
+    @property
+    def _scale(self) -> tuple[float, float]:
+        return self.scale_x, self.scale_y
+
+    @property
+    def _offset(self) -> tuple[float, float]:
+        return self.offset_x, self.offset_y
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """Features (C, h, w) on a grid over the square that `frame` describes."""
+
+    data: Tensor
+    frame: Frame
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != 3 or 0 in self.data.shape:
+            raise ValueError(f"FeatureMap needs (C, h, w) features, not {tuple(self.data.shape)}")
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        return self.data.shape[1], self.data.shape[2]
+
+    def valid(self) -> Tensor:
+        """Mark the cells (h, w) whose centre lies on the image rather than on padding; always at least one."""
+        rows, columns = (torch.arange(n, device=self.data.device) + 0.5 for n in self.grid)
+        centres = self.to_pixels(torch.stack(torch.broadcast_tensors(columns, rows[:, None]), dim=-1))
+        size = centres.new_tensor([self.frame.width, self.frame.height])
+        inside = ((centres >= 0) & (centres <= size)).all(dim=-1)
+        if not inside.any():
+            row, column = self._cell_of(size / 2)
+            inside[row, column] = True
+        return inside
+
+    def _cell_of(self, point: Tensor) -> tuple[int, int]:
+        column, row = (int(value) for value in self.to_cells(point[None])[0].floor())
+        return min(max(row, 0), self.grid[0] - 1), min(max(column, 0), self.grid[1] - 1)
+
+    def to_cells(self, points: Tensor) -> Tensor:
+        """Move (..., 2) file pixels x, y to continuous cell coordinates x, y."""
+        h, w = self.grid
+        points = self.frame.to_square(points.to(self.data.device))
+        return points * points.new_tensor([w / self.frame.side, h / self.frame.side])
+
+    def to_pixels(self, cells: Tensor) -> Tensor:
+        """Move (..., 2) continuous cell coordinates x, y to file pixels x, y."""
+        h, w = self.grid
+        cells = _floating(cells.to(self.data.device))
+        return self.frame.to_file(cells * cells.new_tensor([self.frame.side / w, self.frame.side / h]))
+
+    def sample(self, points: Tensor) -> Tensor:
+        """Read the features at (N, 2) file pixels, bilinear between cell centres, edges continued: (N, C)."""
+        h, w = self.grid
+        cells = self.to_cells(points).to(torch.float32)
+        grid = 2 * cells / cells.new_tensor([w, h]) - 1
+        data = self.data.float()[None]
+        out = F.grid_sample(
+            data, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
+        )
+        return out[0, :, 0].T.to(self.data.dtype)
+
+    def resize(self, h: int, w: int) -> FeatureMap:
+        """Interpolate to (C, h, w), antialiased when smaller."""
+        return replace(self, data=_interpolate(self.data, (h, w)))
+
+    def normalised(self) -> FeatureMap:
+        """Scale each cell's feature to unit length."""
+        return replace(self, data=F.normalize(self.data, dim=0))
+
+    def pooled(self) -> Tensor:
+        """Global max pooling over the valid cells: (C,) (SketchFusion, section 4)."""
+        return self.data[:, self.valid()].amax(dim=1)
+
+    def cosine(self, other: FeatureMap | Tensor) -> Tensor:
+        """Cosine of every cell with a vector (C,) as (h, w), or with every cell of a map as (h, w, h2, w2)."""
+        mine = F.normalize(self.data, dim=0)
+        if isinstance(other, FeatureMap):
+            return torch.einsum("chw,cij->hwij", mine, F.normalize(other.data, dim=0))
+        return torch.einsum("chw,c->hw", mine, F.normalize(other, dim=0))
+
+    def crop_to_image(self, size: tuple[int, int] | None = None) -> Tensor:
+        """Read the map at the centre of every pixel of the file, padding left out: (C, H, W).
+
+        `size` (rows, columns) asks for a coarser or finer raster over the same picture than the file's own.
+        """
+        height, width = size or (self.frame.height, self.frame.width)
+        xs = (torch.arange(width, device=self.data.device) + 0.5) * (self.frame.width / width)
+        ys = (torch.arange(height, device=self.data.device) + 0.5) * (self.frame.height / height)
+        points = torch.stack(torch.broadcast_tensors(xs, ys[:, None]), dim=-1).reshape(-1, 2)
+        return self.sample(points).T.reshape(-1, height, width)
+
+
+def _floating(points: Tensor) -> Tensor:
+    return points if points.is_floating_point() else points.float()
+
+
+def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
+    resized = F.interpolate(
+        data.float()[None], size=size, mode="bilinear", align_corners=False, antialias=True
+    )
+    return resized[0].to(data.dtype)

@@ -1,0 +1,118 @@
+"""Augmentations on whole batches of tensors: geometry, colour, and what freehand strokes do."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+
+def _uniform(low: float, high: float, count: int, generator: Generator) -> Tensor:
+    return low + (high - low) * torch.rand(count, generator=generator)
+
+
+def warp(
+    images: Tensor,
+    side: int,
+    generator: Generator,
+    zoom: tuple[float, float],
+    degrees: float,
+    stretch: float = 0.1,
+    flip: bool = True,
+) -> Tensor:
+    """Random zoom, shift, rotation, stretch and mirror. (B, C, H, W) in [0, 1] -> (B, C, side, side).
+
+    `zoom` is the share of the picture's side that is seen; above 1 the picture shrinks and its border is repeated.
+    """
+    while images.shape[-1] >= 2 * side:  # bilinear sampling alone would alias
+        images = F.avg_pool2d(images, 2)
+    count = len(images)
+    seen = torch.exp(_uniform(math.log(zoom[0]), math.log(zoom[1]), count, generator))
+    ratio = torch.exp(_uniform(-stretch, stretch, count, generator))
+    angle = _uniform(-degrees, degrees, count, generator) * math.pi / 180
+    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0) if flip else torch.ones(count)
+    room = (1 - seen).abs()
+    shift_x, shift_y = (_uniform(-1, 1, count, generator) * room for _ in range(2))
+    cos, sin = torch.cos(angle) * seen, torch.sin(angle) * seen
+    theta = torch.stack(
+        [
+            torch.stack([cos * ratio * mirror, -sin / ratio, shift_x], -1),
+            torch.stack([sin * ratio * mirror, cos / ratio, shift_y], -1),
+        ],
+        -2,
+    )
+    grid = F.affine_grid(theta, [count, images.shape[1], side, side], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
+    """Crops, mirrors and colour changes of photos. (B, 3, H, W) -> (B, 3, side, side)."""
+    images = warp(images, side, generator, zoom, degrees=8)
+    count = len(images)
+    brightness = _uniform(0.75, 1.25, count, generator).view(-1, 1, 1, 1)
+    contrast = _uniform(0.75, 1.25, count, generator).view(-1, 1, 1, 1)
+    saturation = _uniform(0.5, 1.4, count, generator)
+    saturation = torch.where(torch.rand(count, generator=generator) < 0.15, 0.0, saturation).view(-1, 1, 1, 1)
+    grey = images.mean(1, keepdim=True)
+    images = grey + (images - grey) * saturation
+    middle = images.mean((1, 2, 3), keepdim=True)
+    return ((images - middle) * contrast + middle * brightness).clamp(0, 1)
+
+
+def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
+    """Freehand variation of sketches: bends, thicker or thinner strokes, pose. (B, 1, H, W) -> (B, 3, side, side)."""
+    ink = bend(1 - images, generator)
+    ink = warp(ink, side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
+    count = len(ink)
+    chosen = torch.rand(count, generator=generator).view(-1, 1, 1, 1)
+    thick = F.max_pool2d(ink, 3, 1, 1)
+    soft = F.avg_pool2d(ink, 3, 1, 1) * 1.5
+    ink = torch.where(chosen < 0.3, thick, torch.where(chosen < 0.45, soft, ink))
+    ink = erase(ink, generator) * _uniform(0.7, 1.3, count, generator).view(-1, 1, 1, 1)
+    return (1 - ink.clamp(0, 1)).expand(-1, 3, -1, -1)
+
+
+def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:
+    """A smooth random displacement field, `strength` of the picture's side at one standard deviation / 2."""
+    count, _, height, width = ink.shape
+    coarse = torch.randn(count, 2, 5, 5, generator=generator) * strength
+    field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+    identity = F.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 1, height, width], align_corners=False)
+    return F.grid_sample(ink, identity + field, padding_mode="zeros", align_corners=False)
+
+
+def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
+    """Missing strokes: one soft round hole in a `share` of the pictures."""
+    count, _, height, width = ink.shape
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+    centre = _uniform(-0.8, 0.8, 2 * count, generator).view(count, 2, 1, 1)
+    radius = _uniform(0.1, 0.35, count, generator).view(count, 1, 1)
+    hit = (torch.rand(count, generator=generator) < share).view(count, 1, 1)
+    hole = (((x - centre[:, 0]) ** 2 + (y - centre[:, 1]) ** 2).sqrt() < radius) & hit
+    return ink * (~hole).unsqueeze(1)
+
+
+def outline(images: Tensor, generator: Generator) -> Tensor:
+    """Pseudo-sketches: the edges of photos as dark lines on white. (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
+
+    Difference of two blurs of the brightness, of random width, then a soft threshold at a random share of the strongest
+    responses: few lines, as a hand would draw, or many.
+    """
+    grey = images.mean(1, keepdim=True)
+    sigma = float(_uniform(0.8, 1.8, 1, generator))
+    response = (_blur(grey, sigma * 1.6) - _blur(grey, sigma)).clamp(min=0)
+    share = _uniform(0.88, 0.96, len(images), generator)
+    flat = response.flatten(1)
+    ranks = (share * (flat.shape[1] - 1)).long().unsqueeze(1)
+    threshold = flat.sort(1).values.gather(1, ranks).view(-1, 1, 1, 1).clamp(min=0.004)
+    return 1 - torch.sigmoid((response / threshold - 1) * 6)
+
+
+def _blur(images: Tensor, sigma: float) -> Tensor:
+    reach = math.ceil(2.5 * sigma)
+    line = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    line = line / line.sum()
+    padded = F.pad(images, (reach,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(padded, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))

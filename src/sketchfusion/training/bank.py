@@ -1,0 +1,123 @@
+"""Banks: training pictures decoded once into one array of bytes, kept on disk and mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from sketchfusion.datasets.splits import is_unseen
+from sketchfusion.io.images import ImageError, Kind, letterbox, read_image
+from sketchfusion.training.collect import Picture
+
+Pixels = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Pictures of one kind and one size with their names."""
+
+    kind: Kind
+    pixels: Pixels  # (N, C, S, S) uint8; C = 3 for photos, 1 for sketches
+    names: list[tuple[str, ...]]  # N
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def by_name(self) -> dict[str, list[int]]:
+        """Where the pictures of each name are."""
+        index: dict[str, list[int]] = {}
+        for number, names in enumerate(self.names):
+            for name in names:
+                index.setdefault(name, []).append(number)
+        return index
+
+    def seen(self) -> Bank:
+        """The pictures that may be turned into sketches: none of the unseen classes."""
+        kept = [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
+        return Bank(self.kind, self.pixels[kept], [self.names[n] for n in kept])
+
+    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
+        """One random picture for each wanted name."""
+        index = [pool[int(torch.randint(len(pool), (1,), generator=generator))] for pool in map(self.by_name.__getitem__, wanted)]
+        return self.take(index), [self.names[i] for i in index]
+
+    def draw(self, count: int, generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
+        """`count` random pictures (count, C, S, S) in [0, 1] with their names."""
+        index = torch.randint(len(self), (count,), generator=generator).tolist()
+        return self.take(index), [self.names[i] for i in index]
+
+    def take(self, index: list[int]) -> Tensor:
+        """The pictures at `index`, (len(index), C, S, S) in [0, 1]."""
+        return torch.from_numpy(self.pixels[index]).float() / 255
+
+
+def decode(
+    pictures: list[Picture], kind: Kind, side: int, cache: Path, report: Callable[[int, int], None] | None = None
+) -> Bank:
+    """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out."""
+    key = hashlib.sha256("\n".join(p.path for p in pictures).encode()).hexdigest()[:16]
+    path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
+    if not path.is_file():
+
+        def load(picture: Picture) -> Pixels | None:
+            try:
+                square, _ = letterbox(read_image(picture.path, kind), side, kind)
+            except ImageError:
+                return None
+            channels = square if kind == "photo" else square.mean(0, keepdim=True)
+            return (channels * 255).round().to(torch.uint8).numpy()
+
+        with ThreadPoolExecutor(2) as pool:
+            _store(path, pool.map(load, pictures), [p.names for p in pictures], report)
+    names = [tuple(names) for names in json.loads(path.with_suffix(".json").read_text())]
+    return Bank(kind, np.load(path, mmap_mode="r"), names)
+
+
+def _store(
+    path: Path,
+    arrays: Iterable[Pixels | None],
+    names: list[tuple[str, ...]],
+    report: Callable[[int, int], None] | None,
+) -> None:
+    kept: list[Pixels] = []
+    kept_names: list[tuple[str, ...]] = []
+    for number, (array, name) in enumerate(zip(arrays, names, strict=True), start=1):
+        if array is not None:
+            kept.append(array)
+            kept_names.append(name)
+        if report:
+            report(number, len(names))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(json.dumps(kept_names))
+    draft = path.with_suffix(".draft.npy")
+    np.save(draft, np.stack(kept))
+    draft.rename(path)
+
+
+def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[Bank, Bank]:
+    """Photos and sketches of the seen categories of Sketch World, `instances` of each, one hand after the other."""
+    from sketchfusion.world import World
+
+    world = World(seed=seed, split="seen", size=side)
+    paths = [cache / f"world-{kind}-{side}-{seed}-{instances}.npy" for kind in ("photo", "sketch")]
+    names = [(category,) for category in world.categories for _ in range(instances)]
+    if not all(path.is_file() for path in paths):
+        pairs = [
+            world.pair(category, instance, hand=instance % 4)
+            for category in world.categories
+            for instance in range(instances)
+        ]
+        _store(paths[0], (pair.photo.transpose(2, 0, 1) for pair in pairs), names, None)
+        _store(paths[1], (pair.sketch[None] for pair in pairs), names, None)
+    photo, sketch = (np.load(path, mmap_mode="r") for path in paths)
+    return Bank("photo", photo, names), Bank("sketch", sketch, names)

@@ -1,0 +1,69 @@
+"""Training checkpoints: model, optimiser, moving average and step in one safetensors file, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+@dataclass
+class Checkpoint:
+    """Everything that a run needs to go on as if it had never stopped; batches depend on (seed, step) alone."""
+
+    step: int = 0
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)  # what the run was started with
+
+    def write(self, path: Path) -> None:
+        """Write beside `path`, then rename over it: a kill leaves the old file or the new one, never half of one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft")
+        save_file(
+            {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()},
+            draft,
+            metadata={"step": str(self.step), **self.notes},
+        )
+        os.replace(draft, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint; ValueError with one line if the file is not one."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                notes = dict(file.metadata() or {})
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
+        return cls(int(notes.pop("step", "0")), tensors, notes)
+
+
+def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state of a run as one flat dict of tensors."""
+    tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
+    return tensors
+
+
+def restore(
+    tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]
+) -> None:
+    """Put a gathered state back in place."""
+    module.load_state_dict(_part(tensors, "model."))
+    average.update(_part(tensors, "average."))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _part(tensors, "optimiser.").items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,159 @@
+"""The mini CLIP: pictures and class names in one space, photos and sketches of a thing close together.
+
+Names stand for captions, so several pictures of a batch may fit one text: every fitting pair is a positive
+(Yang et al., UniCL, 2022). A second loss pulls pictures of the same name together across photo and sketch
+(Khosla et al., supervised contrast, 2020).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from sketchfusion.backbones.mini import build_clip, build_tokenizer
+from sketchfusion.training import augment
+from sketchfusion.training.bank import Bank
+from sketchfusion.training.loop import Losses, fit
+from sketchfusion.training.pretrain.prompts import TEMPLATES, pick, prompt
+from sketchfusion.training.pretrain.sources import Report, Sources
+from sketchfusion.training.pretrain.store import save_clip
+from sketchfusion.training.recipes import ClipRecipe
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizer
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own normalisation
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+Names = list[tuple[str, ...]]
+
+
+def pretrain_clip(
+    sources: Sources, recipe: ClipRecipe, out: Path, resume: bool, report: Report | None
+) -> dict[str, float]:
+    """Train both towers; write `out/clip` and the text tower again as `out/sd/text_encoder`; returns figures."""
+    torch.manual_seed(recipe.schedule.seed)
+    mixture = Mixture(sources, recipe)
+    tokenizer = build_tokenizer([t.format(name) for name in mixture.vocabulary() for t in TEMPLATES])
+    clip = build_clip(tokenizer)
+    full_size = recipe.full_size_after * recipe.schedule.steps
+
+    def loss_of(step: int, generator: Generator) -> Losses:
+        side = recipe.side if step < full_size else clip.config.vision_config.image_size
+        pictures, names = mixture.batch(side, generator)
+        texts = sorted({pick(n, generator) for n in names})
+        fits = torch.tensor([[text in n for text in texts] for n in names])
+        image = encode_pictures(clip, pictures)
+        text = encode_texts(clip, tokenizer, [prompt(text, generator) for text in texts])
+        contrast = two_way(clip.logit_scale.exp().clamp(max=100) * image @ text.T, fits)
+        alignment = same_name(image, fits)
+        return {
+            "loss": contrast + recipe.alignment * alignment,
+            "contrast": contrast,
+            "alignment": alignment,
+        }
+
+    average = fit(clip, loss_of, recipe.schedule, out / "training" / "clip", resume, report)
+    clip.load_state_dict({**clip.state_dict(), **average})
+    clip.eval()
+    save_clip(clip, tokenizer, out, mixture.vocabulary(), MEAN, STD)
+    return {
+        f"clip/zero-shot top-1, held-out {kind} of seen classes": top_1(clip, tokenizer, bank)
+        for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
+        if len(bank)
+    }
+
+
+class Mixture:
+    """Batches of photos, sketches, pseudo-sketches and Sketch World with the names of each picture."""
+
+    def __init__(self, sources: Sources, recipe: ClipRecipe) -> None:
+        self._photos, self._sketches = sources.sharp_photos(), sources.sketches()
+        self._small = sources.small_photos()
+        self._world_photos, self._world_sketches = sources.world()
+        self._outlined = self._photos.seen()
+        self._recipe = recipe
+        self._shared = sorted(set(self._photos.by_name) & set(self._sketches.by_name))
+
+    def vocabulary(self) -> list[str]:
+        """Every name that some picture has."""
+        banks = (self._photos, self._sketches, self._small, self._world_photos)
+        return sorted({name for bank in banks for names in set(bank.names) for name in names})
+
+    def batch(self, side: int, generator: Generator) -> tuple[Tensor, Names]:
+        """Augmented pictures (B, 3, side, side) in [0, 1] and their names."""
+        recipe, pictures, names = self._recipe, [], Names()
+
+        def add(images: Tensor, of: Names) -> None:
+            pictures.append(images)
+            names.extend(of)
+
+        classes = torch.randint(len(self._shared), (recipe.shared_classes,), generator=generator).tolist()
+        wanted = [self._shared[c] for c in classes for _ in range(2)]
+        images, of = self._photos.draw_named(wanted, generator)
+        add(augment.photos(images, side, generator), of)
+        images, of = self._sketches.draw_named(wanted, generator)
+        add(augment.sketches(images, side, generator), of)
+        images, of = self._sketches.draw(recipe.sketches, generator)
+        add(augment.sketches(images, side, generator), of)
+        images, of = self._outlined.draw(recipe.outlines, generator)
+        add(augment.sketches(augment.outline(images, generator), side, generator), of)
+        images, of = self._world_photos.draw(recipe.world, generator)
+        add(augment.photos(images, side, generator), of)
+        images, of = self._world_sketches.draw(recipe.world, generator)
+        add(augment.sketches(images, side, generator), of)
+        if len(self._small):
+            images, of = self._small.draw(recipe.small_photos, generator)
+            add(augment.photos(images, side, generator), of)
+        return torch.cat(pictures), names
+
+
+def encode_pictures(clip: CLIPModel, pictures: Tensor) -> Tensor:
+    """(B, 3, S, S) in [0, 1] -> (B, p), L2-normalised."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    output = clip.vision_model((pictures - mean) / std, interpolate_pos_encoding=True)
+    return F.normalize(clip.visual_projection(output.pooler_output), dim=-1)
+
+
+def encode_texts(clip: CLIPModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """Texts -> (N, p), L2-normalised."""
+    tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    output = clip.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
+    return F.normalize(clip.text_projection(output.pooler_output), dim=-1)
+
+
+def two_way(logits: Tensor, fits: Tensor) -> Tensor:
+    """Contrast of pictures with texts and of texts with pictures, every fitting pair a positive. (B, N) -> ()."""
+    target = fits.float()
+    pictures = -(F.log_softmax(logits, 1) * target).sum(1) / target.sum(1)
+    texts = -(F.log_softmax(logits, 0) * target).sum(0) / target.sum(0)
+    return (pictures.mean() + texts.mean()) / 2
+
+
+def same_name(image: Tensor, fits: Tensor, temperature: float = 0.1) -> Tensor:
+    """Supervised contrast between the pictures of a batch that share a name. (B, p), (B, N) -> ()."""
+    itself = torch.eye(len(image), dtype=torch.bool)
+    partners = (fits.float() @ fits.float().T > 0) & ~itself
+    logits = (image @ image.T / temperature).masked_fill(itself, float("-inf"))
+    log_share = F.log_softmax(logits, 1).masked_fill(~partners, 0.0)
+    paired = partners.any(1)
+    return -(log_share.sum(1)[paired] / partners.sum(1)[paired]).mean()
+
+
+@torch.no_grad()
+def top_1(clip: nn.Module, tokenizer: CLIPTokenizer, bank: Bank) -> float:
+    """Share of pictures whose own name, averaged over the templates, is nearest among all names of the bank."""
+    labels = sorted({names[0] for names in bank.names})
+    prompts = [template.format(label) for label in labels for template in TEMPLATES]
+    texts = encode_texts(clip, tokenizer, prompts).view(len(labels), len(TEMPLATES), -1).mean(1)
+    right = 0
+    for start in range(0, len(bank), 64):
+        index = list(range(start, min(start + 64, len(bank))))
+        pictures = bank.take(index).expand(-1, 3, -1, -1)
+        guess = (encode_pictures(clip, pictures) @ texts.T).argmax(1).tolist()
+        right += sum(labels[g] == bank.names[i][0] for g, i in zip(guess, index, strict=True))
+    return right / len(bank)

@@ -1,0 +1,72 @@
+"""One stage of pretraining after the other: VAE, CLIP, then the diffusion model that stands on both."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+from sketchfusion.training import recipes
+from sketchfusion.training.pretrain.sources import Report, Sources
+
+Stage = Literal["vae", "clip", "diffusion"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def run(
+    stage: Stage,
+    budget: recipes.Budget,
+    photos: list[Path],
+    sketches: list[Path],
+    out: Path,
+    resume: bool = False,
+    steps: int | None = None,
+    report: Report | None = None,
+) -> dict[str, float]:
+    """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
+
+    `steps` shortens or lengthens the recipe's schedule. Figures and settings are added to `out/card.json`.
+    ValueError if a part that the stage stands on is missing.
+    """
+    sources = Sources(photos, sketches, out / "training" / "cache")
+    if stage == "vae":
+        from sketchfusion.training.pretrain.vae import pretrain_vae
+
+        vae = _with_steps(recipes.VAE[budget], steps)
+        return _noted(out, stage, vae, pretrain_vae(sources, vae, out, resume, report))
+    if stage == "clip":
+        from sketchfusion.training.pretrain.clip import pretrain_clip
+
+        clip = _with_steps(recipes.CLIP[budget], steps)
+        return _noted(out, stage, clip, pretrain_clip(sources, clip, out, resume, report))
+    if stage == "diffusion":
+        from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
+
+        _needs(out / "sd" / "vae", "vae")
+        _needs(out / "clip", "clip")
+        diffusion = _with_steps(recipes.DIFFUSION[budget], steps)
+        return _noted(out, stage, diffusion, pretrain_diffusion(sources, diffusion, out, resume, report))
+    raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")
+
+
+Recipe = TypeVar("Recipe", recipes.VaeRecipe, recipes.ClipRecipe, recipes.DiffusionRecipe)
+
+
+def _with_steps(recipe: Recipe, steps: int | None) -> Recipe:
+    if steps is None:
+        return recipe
+    return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps))
+
+
+def _needs(folder: Path, stage: str) -> None:
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} is missing: run `sketchfusion pretrain {stage}` with the same --out first")
+
+
+def _noted(out: Path, stage: str, recipe: object, figures: dict[str, float]) -> dict[str, float]:
+    path = out / "card.json"
+    card = json.loads(path.read_text()) if path.is_file() else {}
+    card[stage] = {"recipe": dataclasses.asdict(recipe), "figures": figures}  # type: ignore[call-overload]
+    path.write_text(json.dumps(card, indent=2) + "\n")
+    return figures

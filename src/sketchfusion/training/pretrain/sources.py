@@ -1,0 +1,53 @@
+"""What the mini models are pretrained on: banks made on first use from the folders given, and Sketch World."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sketchfusion.training.bank import Bank, decode, world_banks
+from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
+
+Report = Callable[[int, int, dict[str, float]], None]
+
+SMALL = 64  # pixels of a tiny-imagenet photo
+STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Folders of photos and of sketches; `cache` keeps the decoded banks."""
+
+    photo_roots: list[Path]
+    sketch_roots: list[Path]
+    cache: Path
+    world_instances: int = 100  # of each seen category
+
+    def small_photos(self) -> Bank:
+        """Labelled photos of 64 px (the tiny-imagenet roots)."""
+        return decode(collect_photos([r for r in self.photo_roots if _small(r)]), "photo", SMALL, self.cache)
+
+    def sharp_photos(self) -> Bank:
+        """Labelled photos of the other roots."""
+        return decode(collect_photos([r for r in self.photo_roots if not _small(r)]), "photo", STORED, self.cache)
+
+    def sketches(self) -> Bank:
+        """Labelled freehand sketches of seen classes."""
+        return decode(collect_sketches(self.sketch_roots), "sketch", STORED, self.cache)
+
+    def held_out_photos(self) -> Bank:
+        """Photos of seen classes that no training draws, at the size the models see."""
+        return decode(collect_held_out(self.photo_roots, "photo"), "photo", 128, self.cache)
+
+    def held_out_sketches(self) -> Bank:
+        """Sketches of those photos."""
+        return decode(collect_held_out(self.sketch_roots, "sketch"), "sketch", 128, self.cache)
+
+    def world(self) -> tuple[Bank, Bank]:
+        """Photos and sketches of the seen categories of Sketch World."""
+        return world_banks(self.world_instances, 128, self.cache)
+
+
+def _small(root: Path) -> bool:
+    return (root / "wnids.txt").is_file()

@@ -1,0 +1,65 @@
+"""Writing pretrained parts: hub layout, half precision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizer
+
+
+def save_half(model: Any, folder: Path) -> None:
+    """Save a diffusers or transformers model as fp16 safetensors; the model itself goes on in fp32."""
+    model.half()
+    try:
+        model.save_pretrained(folder)
+    finally:
+        model.float()
+
+
+def save_clip(
+    clip: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    out: Path,
+    labels: list[str],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> None:
+    """Write `out/clip` as a CLIP repository, and its text tower where Stable Diffusion keeps its text encoder."""
+    from transformers import CLIPTextModel
+
+    save_half(clip, out / "clip")
+    tokenizer.save_pretrained(out / "clip")
+    tokenizer.save_pretrained(out / "sd" / "tokenizer")
+    side = clip.config.vision_config.image_size
+    preprocessing = {
+        "image_processor_type": "CLIPImageProcessor",
+        "image_mean": list(mean),
+        "image_std": list(std),
+        "size": {"shortest_edge": side},
+        "crop_size": {"height": side, "width": side},
+    }
+    (out / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
+    (out / "clip" / "labels.txt").write_text("\n".join(labels) + "\n")
+    text = CLIPTextModel(clip.config.text_config)
+    text.load_state_dict({n.removeprefix("text_model."): t for n, t in clip.text_model.state_dict().items()})
+    save_half(text, out / "sd" / "text_encoder")
+
+
+def save_pipeline(sd: Path) -> None:
+    """Write the index that makes `sd` a Stable Diffusion repository, loadable as a whole pipeline."""
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (sd / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")

@@ -1,0 +1,66 @@
+"""Recipes: every setting of a training, as frozen data. `cpu` is for two cores, `gpu` for one H200."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sketchfusion.training.loop import Schedule
+
+Budget = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class VaeRecipe:
+    """Reconstruction on crops; the VAE is convolutional, so crops teach it all that full pictures do."""
+
+    schedule: Schedule
+    batch: int = 32
+    crop: int = 64  # pixels
+    sketch_share: float = 0.15
+    kl: float = 1e-6
+
+
+@dataclass(frozen=True)
+class ClipRecipe:
+    """Image-text contrast: most steps on small pictures, the last ones at full size."""
+
+    schedule: Schedule
+    side: int = 96  # pixels in the first part
+    full_size_after: float = 0.75  # share of the steps
+    shared_classes: int = 24  # classes of a batch drawn with two photos and two sketches each
+    sketches: int = 24
+    outlines: int = 16
+    world: int = 12  # photos, and as many sketches
+    small_photos: int = 32
+    alignment: float = 0.5  # weight of the loss between pictures of the same name across kinds
+
+
+@dataclass(frozen=True)
+class DiffusionRecipe:
+    """Denoising of VAE latents under text: small latents first, full-size ones after; few sketches, as in SD's data."""
+
+    schedule: Schedule
+    batch: int = 64
+    side: int = 64  # pixels in the first part
+    full_size_after: float = 0.5  # share of the steps
+    full_size_batch: int = 32
+    sketch_share: float = 0.06
+    world_share: float = 0.14
+    no_text: float = 0.12  # share of pictures trained with the null prompt
+
+
+VAE: dict[Budget, VaeRecipe] = {
+    "cpu": VaeRecipe(Schedule(steps=1500, lr=1e-3, weight_decay=0.0, average=0.995)),
+    "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
+}
+CLIP: dict[Budget, ClipRecipe] = {
+    "cpu": ClipRecipe(Schedule(steps=1400, lr=1.2e-3, warmup=80, average=0.995)),
+    "gpu": ClipRecipe(Schedule(steps=15_000, lr=1e-3, warmup=500), shared_classes=128, sketches=128, outlines=64, world=64, small_photos=256),
+}
+DIFFUSION: dict[Budget, DiffusionRecipe] = {
+    "cpu": DiffusionRecipe(Schedule(steps=2000, lr=6e-4, weight_decay=0.01, average=0.998)),
+    "gpu": DiffusionRecipe(
+        Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), batch=512, full_size_batch=256
+    ),
+}

@@ -1,0 +1,156 @@
+"""A figure: the named parts, colours and keypoints of one object, as a category's recipe draws them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .shapes import Points, ellipse, inside, limb, smooth
+
+RGB = tuple[float, float, float]
+
+COLOURS: dict[str, RGB] = {
+    "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
+    "brown": (124, 84, 52), "tan": (196, 158, 112), "cream": (236, 220, 186), "chestnut": (142, 74, 40),
+    "red": (198, 44, 44), "orange": (232, 128, 40), "yellow": (240, 204, 64), "gold": (212, 168, 60),
+    "green": (70, 142, 66), "lime": (140, 186, 72), "dark green": (42, 92, 52), "teal": (40, 140, 140),
+    "blue": (56, 96, 176), "navy": (38, 50, 100), "sky": (128, 180, 226), "purple": (126, 74, 160),
+    "pink": (238, 160, 176), "rose": (226, 96, 130), "skin": (232, 190, 160), "wood": (164, 112, 62),
+    "dark wood": (104, 66, 38), "brick": (168, 82, 62), "stone": (160, 154, 142), "steel": (168, 176, 186),
+    "glass": (158, 204, 222), "paper": (244, 240, 228), "night": (58, 64, 84), "maroon": (118, 36, 44),
+}  # fmt: skip
+
+TEXTURES = ("plain", "fur", "wood", "metal", "blotch", "brick", "grain")
+
+
+@dataclass(frozen=True)
+class Paint:
+    """What a part is made of: colour, texture and how round it looks (0 = flat, 1 = a ball)."""
+
+    rgb: RGB
+    texture: str = "plain"
+    roundness: float = 0.7
+
+    def shaded(self, factor: float) -> "Paint":
+        """The same material, darker (factor < 1) or lighter."""
+        r, g, b = (min(255.0, channel * factor) for channel in self.rgb)
+        return replace(self, rgb=(r, g, b))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A coloured patch that lies on one part and is cut off at its edge: a stripe, a spot."""
+
+    outline: Points
+    rgb: RGB
+    drawn: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One piece of an object, in object coordinates.
+
+    Parts of one `group` melt into a common silhouette in sketches. `strokes` is what a sketch draws for the part (its
+    outline, or the spine of something thin), `lines` are inner lines; `detail` 0 is drawn by every hand, 3 by careful ones.
+    """
+
+    name: str
+    outline: Points
+    paint: Paint
+    group: str
+    detail: int
+    strokes: tuple[Points, ...]
+    lines: tuple[Points, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    solid: bool = True
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A named point (object coordinates) that belongs to the part with index `part`."""
+
+    x: float
+    y: float
+    part: int
+
+
+class Figure:
+    """Collects parts back to front while a recipe runs, and deals the recipe its random numbers.
+
+    `trait` numbers depend on the instance alone, so a photo and its sketches share them (a sloppy hand errs about them);
+    `pose` numbers differ between any two pictures.
+    """
+
+    def __init__(self, identity: np.random.Generator, pose: np.random.Generator, slop: float = 0.0) -> None:
+        self._identity, self._pose, self._slop = identity, pose, slop
+        self.parts: list[Part] = []
+        self.landmarks: dict[str, Landmark] = {}
+
+    def trait(self, low: float, high: float) -> float:
+        """A proportion of this instance."""
+        value = low + (high - low) * float(self._identity.random())
+        error = (float(self._pose.random()) - 0.5) * 2 * self._slop
+        return min(max(value + error * (high - low), low), high)
+
+    def pose(self, low: float, high: float) -> float:
+        """A number of this picture only: the swing of a leg, the tilt of a head."""
+        return low + (high - low) * float(self._pose.random())
+
+    def pick(self, *options: str) -> str:
+        """A part variant or colour of this instance."""
+        return options[int(self._identity.random() * len(options))]
+
+    def count(self, low: int, high: int) -> int:
+        """A number of pieces of this instance, low and high included."""
+        return low + int(self._identity.random() * (high - low + 1))
+
+    def chance(self, probability: float) -> bool:
+        """Whether this instance has something."""
+        return bool(self._identity.random() < probability)
+
+    def paint(self, texture: str, *colours: str, roundness: float = 0.7) -> Paint:
+        """One of the named colours, a little different for every instance."""
+        base = COLOURS[self.pick(*colours)]
+        light = 0.88 + 0.24 * float(self._identity.random())
+        r, g, b = (min(250.0, c * light + 16 * (float(self._identity.random()) - 0.5)) for c in base)
+        return Paint((max(r, 8.0), max(g, 8.0), max(b, 8.0)), texture, roundness)
+
+    def add(
+        self,
+        name: str,
+        outline: Points,
+        paint: Paint,
+        group: str = "",
+        detail: int = 0,
+        lines: Sequence[Points] = (),
+        marks: Sequence[Mark] = (),
+        strokes: Sequence[Points] | None = None,
+        solid: bool = True,
+    ) -> None:
+        """Put a part in front of those already there."""
+        drawn = (np.concatenate([outline, outline[:1]]),) if strokes is None else tuple(strokes)
+        group = group or f"{name}#{len(self.parts)}"
+        part = Part(name, outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid)
+        self.parts.append(part)
+
+    def thin(
+        self, name: str, points: Sequence[tuple[float, float]], width: float, paint: Paint, detail: int = 1
+    ) -> None:
+        """A part so thin that sketches draw it as one line: a string, a spoke, a whisker."""
+        spine = smooth(points, closed=False) if len(points) > 2 else np.asarray(points, dtype=np.float64)
+        tube = limb(points, [width] * len(points))
+        self.add(name, tube, paint, detail=detail, strokes=(spine,), solid=False)
+
+    def dot(self, name: str, x: float, y: float, r: float, colour: str = "black", detail: int = 1) -> None:
+        """A small round part: an eye, a knob."""
+        self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail)
+
+    def at(self, name: str, x: float, y: float) -> None:
+        """Name a keypoint on the part added last."""
+        self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
+
+    def owner(self, x: float, y: float) -> int:
+        """Index of the frontmost part at a point, -1 for none."""
+        point = np.array([[x, y]])
+        hits = [i for i, part in enumerate(self.parts) if inside(point, part.outline)[0]]
+        return hits[-1] if hits else -1

@@ -1,0 +1,155 @@
+"""Curves of Sketch World: points (N, 2) float64, x to the right, y down.
+
+Only sums, products and square roots touch the points (sine and cosine are rounded), so that every machine gets the same numbers.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Points = NDArray[np.float64]
+
+
+@lru_cache(maxsize=64)
+def _basis(steps: int) -> tuple[Points, ...]:
+    t = np.arange(steps) / steps
+    return (
+        (-t + 2 * t * t - t * t * t)[None, :, None] / 2,
+        (2 - 5 * t * t + 3 * t * t * t)[None, :, None] / 2,
+        (t + 4 * t * t - 3 * t * t * t)[None, :, None] / 2,
+        (-t * t + t * t * t)[None, :, None] / 2,
+    )
+
+
+def smooth(points: ArrayLike, closed: bool = True, steps: int = 6) -> Points:
+    """Catmull-Rom curve through points (N, 2) (or (N, D)), closed or open."""
+    p = np.asarray(points, dtype=np.float64)
+    if closed:
+        before, after, after2 = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
+    else:
+        padded = np.concatenate([p[:1], p, p[-1:]])
+        before, p, after, after2 = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
+    b = _basis(steps)
+    curve = b[0] * before[:, None] + b[1] * p[:, None] + b[2] * after[:, None] + b[3] * after2[:, None]
+    curve = curve.reshape(-1, curve.shape[-1])
+    return curve if closed else np.concatenate([curve, after[-1:]])
+
+
+def path(*points: tuple[float, float]) -> Points:
+    """The points as they are: a polygon or an open line with straight edges."""
+    return np.asarray(points, dtype=np.float64)
+
+
+@lru_cache(maxsize=512)
+def _unit_arc(start: float, stop: float, count: int) -> Points:
+    angle = np.linspace(start, stop, count) * (np.pi / 180)
+    return np.round(np.stack([np.cos(angle), np.sin(angle)], axis=1), 12)
+
+
+def turn(points: Points, degrees: float, about: tuple[float, float] = (0.0, 0.0)) -> Points:
+    """Points rotated by degrees (positive: clockwise on screen, as y points down)."""
+    (cos, sin), (cx, cy) = _cos_sin(degrees), about
+    x, y = points[:, 0] - cx, points[:, 1] - cy
+    return np.stack([cx + cos * x - sin * y, cy + sin * x + cos * y], axis=1)
+
+
+def _cos_sin(degrees: float) -> tuple[float, float]:
+    radians = degrees * (np.pi / 180)
+    return round(float(np.cos(radians)), 12), round(float(np.sin(radians)), 12)
+
+
+def shift(points: Points, dx: float, dy: float, sx: float = 1.0, sy: float | None = None) -> Points:
+    """Points scaled by (sx, sy) about the origin, then moved by (dx, dy)."""
+    return points * np.array([sx, sx if sy is None else sy]) + np.array([dx, dy])
+
+
+def arc(cx: float, cy: float, rx: float, ry: float, start: float, stop: float, count: int = 16) -> Points:
+    """Open elliptical arc from start to stop degrees (0 = right, 90 = down)."""
+    return _unit_arc(start, stop, count) * np.array([rx, ry]) + np.array([cx, cy])
+
+
+def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, angle: float = 0.0) -> Points:
+    """Closed ellipse (28 points), rotated by angle degrees about its centre."""
+    points = arc(cx, cy, rx, rx if ry is None else ry, 0, 360, 29)[:-1]
+    return turn(points, angle, (cx, cy)) if angle else points
+
+
+def ring(cx: float, cy: float, outer: float, inner: float, squash: float = 1.0) -> Points:
+    """Annulus as one polygon with a seam; its hole shows what lies behind."""
+    out = arc(cx, cy, outer, outer * squash, 0, 360, 33)
+    return np.concatenate([out, arc(cx, cy, inner, inner * squash, 360, 0, 33)])
+
+
+def frame(outer: Points, inner: Points) -> Points:
+    """Outer polygon with the inner polygon cut out, joined by a seam."""
+    return np.concatenate([outer, outer[:1], inner, inner[:1]])
+
+
+def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> Points:
+    """Rectangle, its corners rounded with radius r."""
+    if r <= 0:
+        return path((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+    corners = ((x1 - r, y0 + r, -90), (x1 - r, y1 - r, 0), (x0 + r, y1 - r, 90), (x0 + r, y0 + r, 180))
+    return np.concatenate([arc(x, y, r, r, a, a + 90, 5) for x, y, a in corners])
+
+
+def limb(points: Sequence[tuple[float, float]], widths: Sequence[float], steps: int = 5) -> Points:
+    """Tube of half-widths around a smooth centre line, with round ends: legs, necks, tails, handles."""
+    spine = smooth([(x, y, w) for (x, y), w in zip(points, widths, strict=True)], closed=False, steps=steps)
+    centre, width = spine[:, :2], np.maximum(spine[:, 2:], 1e-4)
+    tangent = np.gradient(centre, axis=0)
+    length = np.sqrt((tangent * tangent).sum(axis=1, keepdims=True))
+    tangent = tangent / np.maximum(length, 1e-9)
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)
+    sides = centre + normal * width, centre - normal * width
+
+    def cap(i: int, sign: float) -> Points:
+        fan = _unit_arc(0, 180, 7)[1:-1]
+        return centre[i] + width[i] * (sign * fan[:, :1] * normal[i] + sign * fan[:, 1:] * tangent[i])
+
+    return np.concatenate([sides[0], cap(-1, 1.0), sides[1][::-1], cap(0, -1.0)])
+
+
+def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float = 0.16) -> Points:
+    """Scalloped ellipse: wool, foliage, smoke."""
+    t = np.linspace(0, 1, bumps * 6, endpoint=False)
+    scallop = np.abs(np.round(np.sin(t * np.pi * bumps), 12))
+    unit = _unit_arc(0, 360, bumps * 6 + 1)[:-1]
+    return unit * ((1 - depth) + depth * scallop[:, None]) * np.array([rx, ry]) + np.array([cx, cy])
+
+
+def star(cx: float, cy: float, outer: float, inner: float, tips: int, angle: float = -90.0) -> Points:
+    """Star polygon with the given number of tips."""
+    unit = _unit_arc(angle, angle + 360, 2 * tips + 1)[:-1].copy()
+    unit[0::2] *= outer
+    unit[1::2] *= inner
+    return unit + np.array([cx, cy])
+
+
+def between(a: tuple[float, float], b: tuple[float, float], t: float) -> tuple[float, float]:
+    """The point at fraction t from a to b."""
+    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
+
+
+def inside(points: Points, polygon: Points) -> NDArray[np.bool_]:
+    """Which points (N, 2) lie in the polygon (even-odd rule)."""
+    x, y = points[:, 0], points[:, 1]
+    found = np.zeros(len(points), dtype=bool)
+    near = np.flatnonzero(
+        (x >= polygon[:, 0].min())
+        & (x <= polygon[:, 0].max())
+        & (y >= polygon[:, 1].min())
+        & (y <= polygon[:, 1].max())
+    )
+    if len(near) == 0:
+        return found
+    x, y = x[near, None], y[near, None]
+    x0, y0 = polygon[:, 0], polygon[:, 1]
+    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
+    rise = y1 - y0
+    slope = (x1 - x0) / np.where(rise == 0, 1.0, rise)
+    crossing = ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * slope)
+    found[near] = crossing.sum(axis=1) % 2 == 1
+    return found
