@@ -1,6 +1,7 @@
 """A dense feature map that knows where in the original file each of its cells lies.
 
-Coordinates are continuous pixels: (0, 0) is the top left corner of the first pixel, whose centre is (0.5, 0.5); cells likewise.
+Coordinates are continuous pixels: (0, 0) is the top left corner of the first pixel, its centre is (0.5, 0.5).
+Cells are counted in the same way.
 """
 
 from __future__ import annotations
@@ -60,19 +61,12 @@ class FeatureMap:
         return self.data.shape[1], self.data.shape[2]
 
     def valid(self) -> Tensor:
-        """Mark the cells (h, w) whose centre lies on the image rather than on padding; always at least one."""
-        rows, columns = (torch.arange(n, device=self.data.device) + 0.5 for n in self.grid)
-        centres = self.to_pixels(torch.stack(torch.broadcast_tensors(columns, rows[:, None]), dim=-1))
-        size = centres.new_tensor([self.frame.width, self.frame.height])
-        inside = ((centres >= 0) & (centres <= size)).all(dim=-1)
-        if not inside.any():
-            row, column = self._cell_of(size / 2)
-            inside[row, column] = True
-        return inside
-
-    def _cell_of(self, point: Tensor) -> tuple[int, int]:
-        column, row = (int(value) for value in self.to_cells(point[None])[0].floor())
-        return min(max(row, 0), self.grid[0] - 1), min(max(column, 0), self.grid[1] - 1)
+        """Mark the cells (h, w) whose centre lies on the image, not on padding; always at least one."""
+        h, w = self.grid
+        frame = self.frame
+        rows = _inside(h, frame.side, frame.scale_y, frame.offset_y, frame.height)
+        columns = _inside(w, frame.side, frame.scale_x, frame.offset_x, frame.width)
+        return (rows[:, None] & columns).to(self.data.device)
 
     def to_cells(self, points: Tensor) -> Tensor:
         """Move (..., 2) file pixels x, y to continuous cell coordinates x, y."""
@@ -87,14 +81,17 @@ class FeatureMap:
         return self.frame.to_file(cells * cells.new_tensor([self.frame.side / w, self.frame.side / h]))
 
     def sample(self, points: Tensor) -> Tensor:
-        """Read the features at (N, 2) file pixels, bilinear between cell centres, edges continued: (N, C)."""
+        """Read the features at (N, 2) file pixels, bilinear between the centres of valid cells: (N, C).
+
+        Points beyond the outermost valid centres take the value there, so padding never leaks in.
+        """
         h, w = self.grid
-        cells = self.to_cells(points).to(torch.float32)
+        cells = self.to_cells(points).float()
+        valid = self.valid().nonzero().flip(1)
+        cells = cells.clamp(valid.amin(dim=0) + 0.5, valid.amax(dim=0) + 0.5)
         grid = 2 * cells / cells.new_tensor([w, h]) - 1
         data = self.data.float()[None]
-        out = F.grid_sample(
-            data, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False
-        )
+        out = F.grid_sample(data, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False)
         return out[0, :, 0].T.to(self.data.dtype)
 
     def resize(self, h: int, w: int) -> FeatureMap:
@@ -110,7 +107,7 @@ class FeatureMap:
         return self.data[:, self.valid()].amax(dim=1)
 
     def cosine(self, other: FeatureMap | Tensor) -> Tensor:
-        """Cosine of every cell with a vector (C,) as (h, w), or with every cell of a map as (h, w, h2, w2)."""
+        """Cosine of every cell with a vector (C,): (h, w); with every cell of a map: (h, w, h2, w2)."""
         mine = F.normalize(self.data, dim=0)
         if isinstance(other, FeatureMap):
             return torch.einsum("chw,cij->hwij", mine, F.normalize(other.data, dim=0))
@@ -124,8 +121,19 @@ class FeatureMap:
         height, width = size or (self.frame.height, self.frame.width)
         xs = (torch.arange(width, device=self.data.device) + 0.5) * (self.frame.width / width)
         ys = (torch.arange(height, device=self.data.device) + 0.5) * (self.frame.height / height)
-        points = torch.stack(torch.broadcast_tensors(xs, ys[:, None]), dim=-1).reshape(-1, 2)
+        points = torch.cartesian_prod(ys, xs).flip(1)
         return self.sample(points).T.reshape(-1, height, width)
+
+
+def _inside(cells: int, side: int, scale: float, offset: float, size: int) -> Tensor:
+    """Mark along one axis the cells whose centre is on the image, else the one its middle falls in."""
+    centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * (side / cells)
+    pixels = (centres - offset) / scale
+    inside = (pixels > -1e-6) & (pixels < size + 1e-6)
+    if not inside.any():
+        middle = (scale * size / 2 + offset) * cells / side
+        inside[min(max(int(middle), 0), cells - 1)] = True
+    return inside
 
 
 def _floating(points: Tensor) -> Tensor:
@@ -133,7 +141,5 @@ def _floating(points: Tensor) -> Tensor:
 
 
 def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
-    resized = F.interpolate(
-        data.float()[None], size=size, mode="bilinear", align_corners=False, antialias=True
-    )
+    resized = F.interpolate(data.float()[None], size=size, mode="bilinear", align_corners=False, antialias=True)
     return resized[0].to(data.dtype)

@@ -17,9 +17,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from .base import Frozen, Stage
-
-NOISE_SEED = 0
+from sketchfusion.backbones.base import Frozen, Stage
 
 
 class FrozenDiffusion(Frozen):
@@ -49,39 +47,51 @@ class FrozenDiffusion(Frozen):
     @property
     def dtype(self) -> torch.dtype:
         """The type the frozen weights compute in."""
-        return self.unet.dtype
+        dtype: torch.dtype = self.unet.dtype
+        return dtype
 
-    def encode(
-        self, images: Tensor, *, sample: bool = False, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def encode(self, images: Tensor, draws: int | None = None) -> Tensor:
         """Give the scaled latents (B, c, H/s, W/s) of images (B, 3, H, W) in the VAE's range, [-1, 1].
 
-        The mean of the posterior is taken, which is deterministic; `sample` draws from it instead.
+        They are the posterior's mean, which is deterministic; `draws` samples from it instead, (B, draws, c, h, w).
         """
         posterior = self.vae.encode(images.to(self.vae.dtype)).latent_dist
-        latents = posterior.sample(generator) if sample else posterior.mode()
-        return latents * self.vae.config.scaling_factor
+        if draws is None:
+            latents: Tensor = posterior.mode()
+        else:
+            latents = torch.stack([posterior.sample() for _ in range(draws)], dim=1)
+        scale: float = self.vae.config.scaling_factor
+        return latents * scale
 
-    def noise(self, size: tuple[int, int], draw: int = 0, seed: int | None = NOISE_SEED) -> Tensor:
-        """Give standard noise (1, c, h, w), the same for every image of a latent size; `seed=None` is fresh noise.
+    def noise(self, size: tuple[int, int], seed: int = 0) -> Tensor:
+        """Give standard noise (1, c, h, w), one and the same for every image of a latent size.
 
-        It is drawn on the CPU, so every device sees the same numbers.
+        It is drawn on the CPU, so that every device sees the same numbers.
         """
-        shape = (1, self.unet.config.in_channels, *size)
-        if seed is None:
-            return torch.randn(shape)
-        return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed + draw))
+        generator = torch.Generator("cpu").manual_seed(seed)
+        return torch.randn((1, self.unet.config.in_channels, *size), generator=generator)
 
     def add_noise(self, latents: Tensor, noise: Tensor, timestep: int) -> Tensor:
         """Diffuse latents (B, c, h, w) to step `timestep` with the checkpoint's own schedule, in float32."""
         steps = torch.tensor([timestep], device=latents.device)
-        return self.scheduler.add_noise(latents.float(), noise.to(latents.device, torch.float32), steps)
+        noise = noise.to(latents.device, torch.float32)
+        noisy: Tensor = self.scheduler.add_noise(latents.float(), noise, steps)
+        return noisy
+
+    def channels(self, names: Sequence[str]) -> dict[str, int]:
+        """Give the channels of the stages named; ValueError for a name that is none."""
+        for name in names:
+            if name not in self.stages:
+                raise ValueError(f"no stage {name!r} in this UNet; it has {', '.join(self.stages)}")
+        return {name: self.stages[name].channels for name in names}
 
     def sizes(self, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
         """Give the (h, w) of every stage for latents of `size`; odd sizes round up, as the UNet's convolutions do."""
         return {
-            name: (_shrink(size[0], stage.stride // self.latent_stride),
-                   _shrink(size[1], stage.stride // self.latent_stride))
+            name: (
+                _shrink(size[0], stage.stride // self.latent_stride),
+                _shrink(size[1], stage.stride // self.latent_stride),
+            )
             for name, stage in self.stages.items()
         }
 
@@ -103,12 +113,10 @@ class FrozenDiffusion(Frozen):
         Returns the wanted stages' maps (B, C, h, w) after any addition. Raises ValueError for an unknown stage.
         """
         add = add or {}
-        for name in (*wanted, *add):
-            if name not in self.stages:
-                raise ValueError(f"no stage {name!r} in this UNet; it has {', '.join(self.stages)}")
+        self.channels((*wanted, *add))  # raises for a name that is no stage
         if not self._handles:
             raise RuntimeError("this diffusion model was ejected; call inject() before asking for its stages")
-        run = _Run(owner=id(self), remaining=set(wanted), add=add, add_to_skips=add_to_skips)
+        run = _Run(owner=self, remaining=set(wanted), add=add, add_to_skips=add_to_skips)
         prompt = self.null_prompt if prompt is None else prompt
         token = _RUN.set(run)
         try:
@@ -123,7 +131,7 @@ class FrozenDiffusion(Frozen):
         """Put the reading and adding hooks on the UNet's blocks (again); nothing happens if they are on."""
         if not self._handles:
             self._handles = [
-                block.register_forward_hook(partial(_visit, id(self), name)) for name, block in _blocks(self.unet)
+                block.register_forward_hook(partial(self._visit, name)) for name, block in _blocks(self.unet)
             ]
 
     def eject(self) -> UNet2DConditionModel:
@@ -132,12 +140,34 @@ class FrozenDiffusion(Frozen):
             self._handles.pop().remove()
         return self.unet
 
+    def _visit(self, name: str, block: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Forward hook of one block: add, read, stop."""
+        run = _RUN.get()
+        if run is None or run.owner is not self:
+            return None
+        hidden = output[0] if isinstance(output, tuple) else output
+        addition = run.add.get(name)
+        if addition is not None:
+            hidden = hidden + addition.to(hidden.dtype)
+        if name in run.remaining:
+            run.maps[name] = hidden
+            run.remaining.discard(name)
+            if not run.remaining:
+                raise _Enough
+        if addition is None:
+            return None
+        if not isinstance(output, tuple):
+            return hidden
+        # A down block gives (hidden, skips), and the last skip is that same hidden tensor.
+        skips = (*output[1][:-1], hidden) if run.add_to_skips else output[1]
+        return hidden, skips
+
 
 @dataclass
 class _Run:
     """One pass through the UNet: what is still to be read, what is to be added, what has been read."""
 
-    owner: int
+    owner: FrozenDiffusion
     remaining: set[str]
     add: Mapping[str, Tensor]
     add_to_skips: bool
@@ -150,29 +180,6 @@ class _Enough(Exception):
 
 # Per thread and task, so that a server may call one model from many threads.
 _RUN: ContextVar[_Run | None] = ContextVar("sketchfusion_unet_run", default=None)
-
-
-def _visit(owner: int, name: str, block: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-    """Forward hook of one block: add, read, stop."""
-    run = _RUN.get()
-    if run is None or run.owner != owner:
-        return None
-    hidden = output[0] if isinstance(output, tuple) else output
-    addition = run.add.get(name)
-    if addition is not None:
-        hidden = hidden + addition.to(hidden.dtype)
-    if name in run.remaining:
-        run.maps[name] = hidden
-        run.remaining.discard(name)
-        if not run.remaining:
-            raise _Enough
-    if addition is None:
-        return None
-    if not isinstance(output, tuple):
-        return hidden
-    # A down block gives (hidden, skips), and the last skip is that same hidden tensor.
-    skips = (*output[1][:-1], hidden) if run.add_to_skips else output[1]
-    return hidden, skips
 
 
 def _blocks(unet: UNet2DConditionModel) -> list[tuple[str, nn.Module]]:

@@ -114,4 +114,4 @@ def _complete(bpe: object) -> tuple[dict[str, int], list[tuple[str, str]]]:
     vocab: dict[str, int] = dict(model["vocab"])
     for byte in sorted(token for token in list(vocab) if len(token) == 1):
         vocab.setdefault(f"{byte}</w>", len(vocab))
-    return vocab, [tuple(merge) if not isinstance(merge, str) else tuple(merge.split(" ")) for merge in model["merges"]]
+    return vocab, [(left, right) for left, right in model["merges"]]

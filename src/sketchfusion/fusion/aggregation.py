@@ -26,12 +26,12 @@ class Aggregation(nn.Module):
     def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Give the aggregated map (B, width, grid, grid) of stages' maps (B, C_stage, h, w)."""
         shares = self.branch_weights.softmax(dim=0)
-        aggregated = 0
+        fused = shares.new_zeros(())
         for share, (name, branch) in zip(shares, self.branches.items(), strict=True):
-            # To the grid first: every branch then sees the same neighbourhood, whatever its stage's scale.
+            # To the grid first: every branch then mixes the same neighbourhood, whatever its stage's scale.
             on_grid = F.interpolate(maps[name].float(), (self.grid, self.grid), mode="bilinear", align_corners=False)
-            aggregated = aggregated + share * branch(F.dropout(on_grid, self.dropout, self.training))
-        return aggregated
+            fused = fused + share * branch(F.dropout(on_grid, self.dropout, self.training))
+        return fused
 
 
 class Bottleneck(nn.Module):

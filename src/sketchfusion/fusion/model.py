@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..backbones.diffusion import FrozenDiffusion
-from .aggregation import Aggregation
-from .injection import Injection
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.fusion.aggregation import Aggregation
+from sketchfusion.fusion.injection import Injection
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,8 @@ class LightParts(nn.Module):
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
         """Make the parts that fit a given UNet and CLIP width."""
         super().__init__()
-        channels = {name: stage.channels for name, stage in diffusion.stages.items()}
-        self.injection = Injection(
-            clip_channels, {name: channels[name] for name in config.inject_at}, config.zero_init
-        )
-        self.aggregation = Aggregation(
-            {name: channels[name] for name in config.aggregate}, config.width, config.grid, config.dropout
-        )
+        self.injection = Injection(clip_channels, diffusion.channels(config.inject_at), config.zero_init)
+        self.aggregation = Aggregation(diffusion.channels(config.aggregate), config.width, config.grid, config.dropout)
 
 
 class FusionModel(nn.Module):
@@ -58,23 +53,38 @@ class FusionModel(nn.Module):
         self.diffusion = diffusion
         self.light = LightParts(self.config, diffusion, clip_channels)
 
-    def forward(self, latents: Tensor, tokens: Tensor) -> Tensor:
-        """Give the fused maps (B, d, grid, grid), float32, of scaled latents (B, c, h, w) and CLIP tokens (B, C, h', w')."""
-        aggregated: Tensor = self.light.aggregation(self.stages(latents, tokens))
+    def forward(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Give the fused maps (B, d, grid, grid), float32; the arguments are those of `stages`."""
+        aggregated: Tensor = self.light.aggregation(self.stages(latents, tokens, noise))
         return aggregated
 
-    def stages(self, latents: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-        """Give the corrected stages (B, C, h, w) that are aggregated, averaged over the noise draws."""
+    def stages(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
+        """Give the corrected stages (B, C, h, w) that are aggregated, averaged over the noise draws.
+
+        `latents` are (B, c, h, w), or (B, draws, c, h, w) with one for each draw; `tokens` (B, C, h', w') are CLIP's;
+        `noise` (draws, 1 or B, c, h, w) is the configured one unless given.
+        """
         config, size = self.config, (latents.shape[-2], latents.shape[-1])
         additions = self.light.injection(tokens.float(), self.diffusion.sizes(size))
-        draws = [self._stages_once(latents, additions, draw) for draw in range(config.ensemble)]
-        maps = {name: torch.stack([maps[name] for maps in draws]).mean(dim=0) for name in config.aggregate}
-        return {name: value.detach() for name, value in maps.items()} if config.cut_gradient else maps
+        noise = self._noise(latents) if noise is None else noise
+        total: dict[str, Tensor] = {}
+        for draw, drawn in enumerate(noise):
+            clean = latents if latents.dim() == 4 else latents[:, draw]
+            maps = self.diffusion(
+                self.diffusion.add_noise(clean, drawn, config.timestep),
+                config.timestep,
+                config.aggregate,
+                add=additions,
+                add_to_skips=config.inject_skips,
+            )
+            total = {name: total[name] + value if total else value for name, value in maps.items()}
+        averaged = {name: value / len(noise) for name, value in total.items()}
+        return {name: value.detach() for name, value in averaged.items()} if config.cut_gradient else averaged
 
-    def _stages_once(self, latents: Tensor, additions: dict[str, Tensor], draw: int) -> dict[str, Tensor]:
-        config, size = self.config, (latents.shape[-2], latents.shape[-1])
-        noise = self.diffusion.noise(size, draw, config.noise_seed)
-        noisy = self.diffusion.add_noise(latents, noise, config.timestep)
-        return self.diffusion(
-            noisy, config.timestep, config.aggregate, add=additions, add_to_skips=config.inject_skips
-        )
+    def _noise(self, latents: Tensor) -> Tensor:
+        """The noise of every draw (draws, 1 or B, c, h, w): by the seeds, or fresh for every image."""
+        count, seed = self.config.ensemble, self.config.noise_seed
+        shape = (len(latents), *latents.shape[-3:])
+        if seed is None:
+            return torch.randn((count, *shape), device=latents.device)
+        return torch.stack([self.diffusion.noise((shape[-2], shape[-1]), seed + draw) for draw in range(count)])

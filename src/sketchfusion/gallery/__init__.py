@@ -1,0 +1,7 @@
+"""A gallery of photos on disk or in an object store, searched by sketch."""
+
+from .build import Failure, Report
+from .faults import GalleryError
+from .search import Gallery, Hit
+
+__all__ = ["Failure", "Gallery", "GalleryError", "Hit", "Report"]

@@ -48,9 +48,7 @@ def parse_ndjson(line: str, source: str = "ndjson line") -> Drawing:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ImageError(
-            f"{source}: not JSON ({_first_line(error)}); expected one Quick, Draw! record"
-        ) from None
+        raise ImageError(f"{source}: not JSON ({_first_line(error)}); expected one Quick, Draw! record") from None
     raw = record.get("drawing") if isinstance(record, dict) else None
     if not isinstance(raw, list) or not raw:
         raise ImageError(f'{source}: no strokes; expected {{"drawing": [[[x, ...], [y, ...]], ...]}}')
@@ -93,9 +91,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             while raw := file.readline(MAX_LINE_BYTES):
                 number += 1
                 if len(raw) == MAX_LINE_BYTES:
-                    raise ImageError(
-                        f"{path}:{number}: line longer than {MAX_LINE_BYTES} bytes; not a drawing"
-                    )
+                    raise ImageError(f"{path}:{number}: line longer than {MAX_LINE_BYTES} bytes; not a drawing")
                 if raw.strip():
                     yield number, raw.decode("utf-8", errors="replace")
     except OSError as error:

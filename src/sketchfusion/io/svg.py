@@ -37,9 +37,7 @@ DROPPED = {
 DROPPED |= {"animate", "animateMotion", "animateTransform", "set", "metadata", "namedview"}
 DROPPED_ATTRIBUTES = {"filter", "base", "src", "stroke-dasharray"}
 _OUTWARD = re.compile(r"@import|url\s*\(\s*['\"]?\s*(?!['\"#\s])|\\|expression\s*\(", re.IGNORECASE)
-_COSTLY = re.compile(
-    r"(?<![\w-])(filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:[^;}]*;?", re.IGNORECASE
-)
+_COSTLY = re.compile(r"(?<![\w-])(filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:[^;}]*;?", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
 
 
@@ -70,15 +68,11 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG") -> npt.NDArray[np
 
 def _parse(data: bytes, source: str) -> ET.Element:
     try:
-        root: ET.Element = SafeET.fromstring(
-            data, forbid_dtd=False, forbid_entities=True, forbid_external=True
-        )
+        root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
     except DefusedXmlException:
         raise ImageError(f"{source}: SVG declares XML entities; save it as plain SVG") from None
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise ImageError(
-            f"{source}: not well-formed XML ({_first_line(error)}); save the SVG again"
-        ) from None
+        raise ImageError(f"{source}: not well-formed XML ({_first_line(error)}); save the SVG again") from None
     if _local(root.tag) != "svg":
         raise ImageError(f"{source}: XML, but its root is <{_local(root.tag)}> and not <svg>")
     return root
@@ -135,9 +129,7 @@ def _cost(root: ET.Element) -> int:
         parts = [*element, *(by_id[name] for name in _references(element) if name in by_id)]
         if done:
             open_now.discard(element)
-            counts[element] = (
-                1 + sum(map(len, element.attrib.values())) // 200 + sum(counts[part] for part in parts)
-            )
+            counts[element] = 1 + sum(map(len, element.attrib.values())) // 200 + sum(counts[part] for part in parts)
             if counts[element] > MAX_COST:
                 break
         elif element not in counts:

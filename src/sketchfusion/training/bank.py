@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,20 +35,23 @@ class Bank:
     @cached_property
     def by_name(self) -> dict[str, list[int]]:
         """Where the pictures of each name are."""
-        index: dict[str, list[int]] = {}
-        for number, names in enumerate(self.names):
-            for name in names:
-                index.setdefault(name, []).append(number)
-        return index
+        return index_by_name(self.names)
 
     def seen(self) -> Bank:
         """The pictures that may be turned into sketches: none of the unseen classes."""
         kept = [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
-        return Bank(self.kind, self.pixels[kept], [self.names[n] for n in kept])
+        return self._only(kept)
+
+    def named(self, names: set[str]) -> Bank:
+        """The pictures that have one of `names`."""
+        return self._only([n for n, of in enumerate(self.names) if names.intersection(of)])
+
+    def _only(self, index: list[int]) -> Bank:
+        return Bank(self.kind, self.pixels[index], [self.names[n] for n in index])
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
         """One random picture for each wanted name."""
-        index = [pool[int(torch.randint(len(pool), (1,), generator=generator))] for pool in map(self.by_name.__getitem__, wanted)]
+        index = [choose(self.by_name[name], generator) for name in wanted]
         return self.take(index), [self.names[i] for i in index]
 
     def draw(self, count: int, generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
@@ -61,11 +64,31 @@ class Bank:
         return torch.from_numpy(self.pixels[index]).float() / 255
 
 
+def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
+    """Where each name occurs."""
+    index: dict[str, list[int]] = {}
+    for number, of in enumerate(names):
+        for name in of:
+            index.setdefault(name, []).append(number)
+    return index
+
+
+def choose(pool: list[int], generator: Generator) -> int:
+    """A random one of `pool`."""
+    return pool[int(torch.randint(len(pool), (1,), generator=generator))]
+
+
 def decode(
-    pictures: list[Picture], kind: Kind, side: int, cache: Path, report: Callable[[int, int], None] | None = None
+    pictures: list[Picture],
+    kind: Kind,
+    side: int,
+    cache: Path,
+    report: Callable[[int, int], None] | None = None,
 ) -> Bank:
     """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out."""
     key = hashlib.sha256("\n".join(p.path for p in pictures).encode()).hexdigest()[:16]
+    if not pictures:
+        return Bank(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
     path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
     if not path.is_file():
 
@@ -86,7 +109,7 @@ def decode(
 def _store(
     path: Path,
     arrays: Iterable[Pixels | None],
-    names: list[tuple[str, ...]],
+    names: Sequence[tuple[str, ...]],
     report: Callable[[int, int], None] | None,
 ) -> None:
     kept: list[Pixels] = []
@@ -110,7 +133,7 @@ def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[
 
     world = World(seed=seed, split="seen", size=side)
     paths = [cache / f"world-{kind}-{side}-{seed}-{instances}.npy" for kind in ("photo", "sketch")]
-    names = [(category,) for category in world.categories for _ in range(instances)]
+    names: list[tuple[str, ...]] = [(category,) for category in world.categories for _ in range(instances)]
     if not all(path.is_file() for path in paths):
         pairs = [
             world.pair(category, instance, hand=instance % 4)

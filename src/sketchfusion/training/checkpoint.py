@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Checkpoint:
             draft,
             metadata={"step": str(self.step), **self.notes},
         )
-        os.replace(draft, path)
+        draft.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -53,7 +52,10 @@ def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[st
 
 
 def restore(
-    tensors: dict[str, Tensor], module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]
+    tensors: dict[str, Tensor],
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: dict[str, Tensor],
 ) -> None:
     """Put a gathered state back in place."""
     module.load_state_dict(_part(tensors, "model."))

@@ -29,7 +29,7 @@ def clean(name: str) -> str:
 
 
 def collect_photos(roots: list[Path]) -> list[Picture]:
-    """Photos under each root: tiny-imagenet, a Sketchy root (training side), or a folder with a sub-folder per class."""
+    """Photos under each root: tiny-imagenet, a Sketchy root (training side), or one sub-folder a class."""
     return [picture for root in roots for picture in _photos(_present(root))]
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sketchfusion.training.checkpoint import Checkpoint, gather, restore
 
 Losses = dict[str, Tensor]  # "loss" is what is minimised; the others are only written down
+Report = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, losses)
 LossOf = Callable[[int, torch.Generator], Losses]
 
 
@@ -46,7 +47,7 @@ def fit(
     schedule: Schedule,
     out: Path,
     resume: bool = False,
-    report: Callable[[int, int, dict[str, float]], None] | None = None,
+    report: Report | None = None,
 ) -> dict[str, Tensor]:
     """Train `module` in place and return the moving average of its trainable weights.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from sketchfusion.training.loop import Schedule
 
@@ -26,13 +27,13 @@ class ClipRecipe:
     """Image-text contrast: most steps on small pictures, the last ones at full size."""
 
     schedule: Schedule
-    side: int = 96  # pixels in the first part
+    side: int = 80  # pixels in the first part
     full_size_after: float = 0.75  # share of the steps
-    shared_classes: int = 24  # classes of a batch drawn with two photos and two sketches each
-    sketches: int = 24
-    outlines: int = 16
-    world: int = 12  # photos, and as many sketches
-    small_photos: int = 32
+    shared_classes: int = 16  # classes of a batch drawn with two photos and two sketches each
+    sketches: int = 20
+    outlines: int = 8
+    world: int = 8  # photos, and as many sketches
+    small_photos: int = 20
     alignment: float = 0.5  # weight of the loss between pictures of the same name across kinds
 
 
@@ -51,16 +52,64 @@ class DiffusionRecipe:
 
 
 VAE: dict[Budget, VaeRecipe] = {
-    "cpu": VaeRecipe(Schedule(steps=1500, lr=1e-3, weight_decay=0.0, average=0.995)),
+    "cpu": VaeRecipe(Schedule(steps=1150, lr=1e-3, weight_decay=0.0, average=0.995)),
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
 CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=1400, lr=1.2e-3, warmup=80, average=0.995)),
-    "gpu": ClipRecipe(Schedule(steps=15_000, lr=1e-3, warmup=500), shared_classes=128, sketches=128, outlines=64, world=64, small_photos=256),
+    "cpu": ClipRecipe(Schedule(steps=1600, lr=1e-3, warmup=80, average=0.995)),
+    "gpu": ClipRecipe(
+        Schedule(steps=15_000, lr=1e-3, warmup=500),
+        shared_classes=128,
+        sketches=128,
+        outlines=64,
+        world=64,
+        small_photos=256,
+    ),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
     "cpu": DiffusionRecipe(Schedule(steps=2000, lr=6e-4, weight_decay=0.01, average=0.998)),
-    "gpu": DiffusionRecipe(
-        Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), batch=512, full_size_batch=256
-    ),
+    "gpu": DiffusionRecipe(Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), batch=512, full_size_batch=256),
 }
+
+
+@dataclass(frozen=True)
+class RetrievalRecipe:
+    """Light parts for category-level retrieval: triplets across photo and sketch, classes drawn evenly."""
+
+    steps: int = 400
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 40
+    seed: int = 0
+    classes: int = 24  # of a batch, each with one sketch and one photo
+    margin: float = 0.3
+    views: int = 3  # cached views of every picture
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule of the loop."""
+        return Schedule(
+            self.steps,
+            self.lr,
+            self.weight_decay,
+            self.warmup,
+            average=0.99,
+            seed=self.seed,
+            betas=(0.9, 0.99),
+        )
+
+
+Settable = TypeVar("Settable", bound=Any)
+
+
+def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
+    """A recipe with some settings replaced; ValueError for a key that it does not have or a value it cannot take."""
+    fields = {field.name: type(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
+    for key, value in settings.items():
+        if key not in fields:
+            raise ValueError(f"{key!r} is not a setting; choose from {', '.join(fields)}")
+        try:
+            recipe = dataclasses.replace(recipe, **{key: fields[key](value)})
+        except ValueError:
+            raise ValueError(f"{key}={value!r} is not a {fields[key].__name__}") from None
+    return recipe

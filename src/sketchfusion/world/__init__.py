@@ -1,0 +1,8 @@
+"""Sketch World: a procedural data set of photos and sketches with masks, keypoints and strokes."""
+
+from .difficulty import Difficulty
+from .export import export
+from .sheet import contact_sheet
+from .world import SEEN, UNSEEN, Keypoint, Pair, Shot, World
+
+__all__ = ["SEEN", "UNSEEN", "Difficulty", "Keypoint", "Pair", "Shot", "World", "contact_sheet", "export"]

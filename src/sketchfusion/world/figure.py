@@ -51,7 +51,8 @@ class Part:
     """One piece of an object, in object coordinates.
 
     Parts of one `group` melt into a common silhouette in sketches. `strokes` is what a sketch draws for the part (its
-    outline, or the spine of something thin), `lines` are inner lines; `detail` 0 is drawn by every hand, 3 by careful ones.
+    outline, or the spine of something thin), `lines` are inner lines; every hand draws `detail` 0, careful ones
+    also 3. What is not `solid` hides nothing.
     """
 
     name: str
@@ -77,7 +78,7 @@ class Landmark:
 class Figure:
     """Collects parts back to front while a recipe runs, and deals the recipe its random numbers.
 
-    `trait` numbers depend on the instance alone, so a photo and its sketches share them (a sloppy hand errs about them);
+    `trait` numbers depend on the instance alone, so a photo and its sketches share them (a sloppy hand errs);
     `pose` numbers differ between any two pictures.
     """
 
@@ -134,12 +135,18 @@ class Figure:
         self.parts.append(part)
 
     def thin(
-        self, name: str, points: Sequence[tuple[float, float]], width: float, paint: Paint, detail: int = 1
+        self,
+        name: str,
+        points: Sequence[tuple[float, float]],
+        width: float,
+        paint: Paint,
+        detail: int = 1,
+        group: str = "",
     ) -> None:
         """A part so thin that sketches draw it as one line: a string, a spoke, a whisker."""
         spine = smooth(points, closed=False) if len(points) > 2 else np.asarray(points, dtype=np.float64)
         tube = limb(points, [width] * len(points))
-        self.add(name, tube, paint, detail=detail, strokes=(spine,), solid=False)
+        self.add(name, tube, paint, group, detail=detail, strokes=(spine,), solid=False)
 
     def dot(self, name: str, x: float, y: float, r: float, colour: str = "black", detail: int = 1) -> None:
         """A small round part: an eye, a knob."""

@@ -22,9 +22,7 @@ class Category:
 CATEGORIES: dict[str, Category] = {}
 
 
-def category(
-    name: str, scene: str = "room", spin: float = 8.0, unseen: bool = False
-) -> Callable[[Recipe], Recipe]:
+def category(name: str, scene: str = "room", spin: float = 8.0, unseen: bool = False) -> Callable[[Recipe], Recipe]:
     """Enter a recipe in the table under a name."""
 
     def enter(recipe: Recipe) -> Recipe:

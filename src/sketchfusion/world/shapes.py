@@ -1,6 +1,6 @@
 """Curves of Sketch World: points (N, 2) float64, x to the right, y down.
 
-Only sums, products and square roots touch the points (sine and cosine are rounded), so that every machine gets the same numbers.
+Only sums, products and square roots touch the points (sine and cosine are rounded): the same numbers on any machine.
 """
 
 from collections.abc import Sequence
@@ -62,12 +62,14 @@ def _cos_sin(degrees: float) -> tuple[float, float]:
 
 def shift(points: Points, dx: float, dy: float, sx: float = 1.0, sy: float | None = None) -> Points:
     """Points scaled by (sx, sy) about the origin, then moved by (dx, dy)."""
-    return points * np.array([sx, sx if sy is None else sy]) + np.array([dx, dy])
+    moved: Points = points * np.array([sx, sx if sy is None else sy]) + np.array([dx, dy])
+    return moved
 
 
 def arc(cx: float, cy: float, rx: float, ry: float, start: float, stop: float, count: int = 16) -> Points:
     """Open elliptical arc from start to stop degrees (0 = right, 90 = down)."""
-    return _unit_arc(start, stop, count) * np.array([rx, ry]) + np.array([cx, cy])
+    points: Points = _unit_arc(start, stop, count) * np.array([rx, ry]) + np.array([cx, cy])
+    return points
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, angle: float = 0.0) -> Points:
@@ -107,7 +109,8 @@ def limb(points: Sequence[tuple[float, float]], widths: Sequence[float], steps: 
 
     def cap(i: int, sign: float) -> Points:
         fan = _unit_arc(0, 180, 7)[1:-1]
-        return centre[i] + width[i] * (sign * fan[:, :1] * normal[i] + sign * fan[:, 1:] * tangent[i])
+        fanned: Points = centre[i] + width[i] * (sign * fan[:, :1] * normal[i] + sign * fan[:, 1:] * tangent[i])
+        return fanned
 
     return np.concatenate([sides[0], cap(-1, 1.0), sides[1][::-1], cap(0, -1.0)])
 
@@ -117,7 +120,8 @@ def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float =
     t = np.linspace(0, 1, bumps * 6, endpoint=False)
     scallop = np.abs(np.round(np.sin(t * np.pi * bumps), 12))
     unit = _unit_arc(0, 360, bumps * 6 + 1)[:-1]
-    return unit * ((1 - depth) + depth * scallop[:, None]) * np.array([rx, ry]) + np.array([cx, cy])
+    points: Points = unit * ((1 - depth) + depth * scallop[:, None]) * np.array([rx, ry]) + np.array([cx, cy])
+    return points
 
 
 def star(cx: float, cy: float, outer: float, inner: float, tips: int, angle: float = -90.0) -> Points:
@@ -125,7 +129,8 @@ def star(cx: float, cy: float, outer: float, inner: float, tips: int, angle: flo
     unit = _unit_arc(angle, angle + 360, 2 * tips + 1)[:-1].copy()
     unit[0::2] *= outer
     unit[1::2] *= inner
-    return unit + np.array([cx, cy])
+    points: Points = unit + np.array([cx, cy])
+    return points
 
 
 def between(a: tuple[float, float], b: tuple[float, float], t: float) -> tuple[float, float]:

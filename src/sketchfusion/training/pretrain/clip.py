@@ -17,9 +17,9 @@ from torch import Generator, Tensor, nn
 from sketchfusion.backbones.mini import build_clip, build_tokenizer
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, fit
+from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.prompts import TEMPLATES, pick, prompt
-from sketchfusion.training.pretrain.sources import Report, Sources
+from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import save_clip
 from sketchfusion.training.recipes import ClipRecipe
 
@@ -77,7 +77,10 @@ class Mixture:
         self._world_photos, self._world_sketches = sources.world()
         self._outlined = self._photos.seen()
         self._recipe = recipe
-        self._shared = sorted(set(self._photos.by_name) & set(self._sketches.by_name))
+        drawn = set(self._sketches.by_name)
+        self._pairs = [
+            (photos, name) for photos in (self._photos, self._small) for name in sorted(set(photos.by_name) & drawn)
+        ]
 
     def vocabulary(self) -> list[str]:
         """Every name that some picture has."""
@@ -92,12 +95,14 @@ class Mixture:
             pictures.append(images)
             names.extend(of)
 
-        classes = torch.randint(len(self._shared), (recipe.shared_classes,), generator=generator).tolist()
-        wanted = [self._shared[c] for c in classes for _ in range(2)]
-        images, of = self._photos.draw_named(wanted, generator)
-        add(augment.photos(images, side, generator), of)
-        images, of = self._sketches.draw_named(wanted, generator)
-        add(augment.sketches(images, side, generator), of)
+        chosen = torch.randint(len(self._pairs), (recipe.shared_classes,), generator=generator).tolist()
+        for bank in (self._photos, self._small):
+            wanted = [name for photos, name in (self._pairs[c] for c in chosen) if photos is bank for _ in range(2)]
+            if wanted:
+                images, of = bank.draw_named(wanted, generator)
+                add(augment.photos(images, side, generator), of)
+                images, of = self._sketches.draw_named(wanted, generator)
+                add(augment.sketches(images, side, generator), of)
         images, of = self._sketches.draw(recipe.sketches, generator)
         add(augment.sketches(images, side, generator), of)
         images, of = self._outlined.draw(recipe.outlines, generator)

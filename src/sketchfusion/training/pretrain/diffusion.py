@@ -1,4 +1,4 @@
-"""The mini diffusion model: denoise VAE latents under a text, as Stable Diffusion was trained (Rombach et al., 2022)."""
+"""The mini diffusion model: denoise VAE latents under a text, as Stable Diffusion does (Rombach et al., 2022)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 from sketchfusion.backbones.mini import SIDE, build_unet
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, fit
+from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.clip import Names
 from sketchfusion.training.pretrain.prompts import pick
-from sketchfusion.training.pretrain.sources import Report, Sources
+from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import save_half, save_pipeline
 from sketchfusion.training.recipes import DiffusionRecipe
 
@@ -36,7 +36,11 @@ def pretrain_diffusion(
     vae = AutoencoderKL.from_pretrained(out / "sd" / "vae", torch_dtype=torch.float32).eval().requires_grad_(False)
     prompts = Prompts(out / "sd")
     scheduler = DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
     )
     unet = build_unet()
     mixture = Mixture(sources, recipe)
@@ -52,9 +56,7 @@ def pretrain_diffusion(
         small = step < full_size
         pictures, names, kinds = mixture.batch(small, generator)
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
-        texts = [
-            "" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)
-        ]
+        texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
         return {"loss": denoising(encode(vae, pictures), prompts.embed(texts), generator)}
 
     average = fit(unet, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report)
@@ -137,5 +139,5 @@ class Mixture:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1] -> scaled latents (B, 4, S/4, S/4), the mode of the posterior."""
-    latents: Tensor = vae.encode(pictures * 2 - 1).latent_dist.mode()
-    return latents * vae.config.scaling_factor
+    latents: Tensor = vae.encode(pictures * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
+    return latents

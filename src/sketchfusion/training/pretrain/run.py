@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from sketchfusion.training import recipes
-from sketchfusion.training.pretrain.sources import Report, Sources
+from sketchfusion.training.loop import Report
+from sketchfusion.training.pretrain.sources import Sources
 
 Stage = Literal["vae", "clip", "diffusion"]
 STAGES: tuple[Stage, ...] = get_args(Stage)

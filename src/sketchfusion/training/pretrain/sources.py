@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sketchfusion.training.bank import Bank, decode, world_banks
 from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
-
-Report = Callable[[int, int, dict[str, float]], None]
 
 SMALL = 64  # pixels of a tiny-imagenet photo
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp

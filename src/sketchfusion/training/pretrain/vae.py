@@ -10,8 +10,8 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import build_vae
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, fit
-from sketchfusion.training.pretrain.sources import Report, Sources
+from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import save_half
 from sketchfusion.training.recipes import VaeRecipe
 
@@ -66,7 +66,7 @@ def crops(bank: Bank, count: int, side: int, generator: Generator) -> Tensor:
 def latent_spread(vae: AutoencoderKL, bank: Bank, generator: Generator, count: int = 256) -> float:
     """Standard deviation of the latents of photos."""
     pixels, _ = bank.draw(count, generator)
-    means = [vae.encode(chunk * 2 - 1).latent_dist.mean for chunk in pixels.split(16)]
+    means = [vae.encode(chunk * 2 - 1).latent_dist.mean for chunk in torch.split(pixels, 16)]
     return float(torch.cat(means).std())
 
 

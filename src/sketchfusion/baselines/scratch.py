@@ -1,0 +1,135 @@
+"""The floor: a small residual CNN trained from scratch on sketches and photos, with no foundation model in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sketchfusion.extractor import BatchExtractor, pick_device, stack
+from sketchfusion.io.hashes import weights_hash
+from sketchfusion.io.weights import PACKAGED, WeightsError
+from sketchfusion.squares import View
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+KIND = "scratch"
+
+
+@dataclass(frozen=True)
+class ScratchConfig:
+    """The sizes of the network."""
+
+    side: int = 64  # pixels of its input
+    widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of its blocks; each but the first halves the grid
+    dim: int = 128  # length of an embedding
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut (He et al., 2016)."""
+
+    def __init__(self, inward: int, outward: int, stride: int) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.Conv2d(inward, outward, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outward),
+            nn.ReLU(),
+            nn.Conv2d(outward, outward, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outward),
+        )
+        self.shortcut = nn.Sequential(nn.Conv2d(inward, outward, 1, stride, bias=False), nn.BatchNorm2d(outward))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, inward, h, w) -> (B, outward, h / stride, w / stride)."""
+        return F.relu(self.path(maps) + self.shortcut(maps))
+
+
+class ScratchNet(nn.Module):
+    """Squares (B, 3, S, S) in [0, 1] to maps (B, C, S / 16, S / 16) and embeddings (B, dim)."""
+
+    def __init__(self, config: ScratchConfig) -> None:
+        super().__init__()
+        first = config.widths[0]
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        pairs = zip((first, *config.widths), config.widths, strict=False)
+        self.blocks = nn.Sequential(*(Block(a, b, 2 if i else 1) for i, (a, b) in enumerate(pairs)))
+        self.project = nn.Linear(config.widths[-1], config.dim)
+
+    def maps(self, squares: Tensor) -> Tensor:
+        """The last block's features."""
+        maps: Tensor = self.blocks(self.stem((squares - 0.5) / 0.25))
+        return maps
+
+    def forward(self, squares: Tensor) -> Tensor:
+        """The embeddings, not normalised."""
+        projected: Tensor = self.project(self.maps(squares).mean((2, 3)))
+        return projected
+
+
+class ScratchBaseline(BatchExtractor):
+    """The same face as SketchFusion over the small CNN; sketches and photos go through the same weights."""
+
+    def __init__(self, net: ScratchNet, config: ScratchConfig, name: str = KIND) -> None:
+        """Wrap a trained network."""
+        self.net, self.config, self.name, self.side = net.eval(), config, name, config.side
+        self.device = torch.device("cpu")
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None, device: str | torch.device | None = None) -> Self:
+        """Load the weights that are shipped, or those that `train retrieval --model scratch` left in a folder."""
+        path = PACKAGED / KIND if folder is None else Path(folder)
+        try:
+            settings = json.loads((path / CONFIG).read_text())
+            config = ScratchConfig(settings["side"], tuple(settings["widths"]), settings["dim"])
+            net = ScratchNet(config)
+            net.load_state_dict({name: t.float() for name, t in load_file(path / WEIGHTS).items()})
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise WeightsError(f"{path} holds no trained CNN: {reason}") from error
+        model = cls(net, config, KIND if folder is None else str(folder))
+        model.device = pick_device(device)
+        model.net.to(model.device)
+        return model
+
+    def save(self, folder: Path) -> None:
+        """Write configuration and half-precision weights into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {"kind": KIND, **asdict(self.config)}
+        (folder / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
+        state = self.net.state_dict()
+        halves = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+        save_file({n: t.cpu().contiguous() for n, t in halves.items()}, folder / WEIGHTS, {"format": "pt"})
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of its weights."""
+        return weights_hash(self.net)
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding."""
+        return self.config.dim
+
+    def maps(self, views: Sequence[View]) -> Tensor:
+        """Give the last block's features (B, C, h, w) of a batch of prepared pictures."""
+        return self.net.maps(stack([view.square for view in views], self.device))
+
+    def vectors(self, views: Sequence[View]) -> Tensor:
+        """Give the embeddings (B, dim) of a batch of prepared pictures."""
+        embeddings: Tensor = self.net(stack([view.square for view in views], self.device))
+        return embeddings
+
+
+def is_scratch(folder: str | Path) -> bool:
+    """Whether a folder holds a network of this kind."""
+    try:
+        return bool(json.loads((Path(folder) / CONFIG).read_text()).get("kind") == KIND)
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -1,0 +1,76 @@
+"""B-SD+CLIP: Stable Diffusion and CLIP side by side, neither injection nor aggregation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from sketchfusion.backbones.catalog import locate
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.baselines.clip import LAYER
+from sketchfusion.baselines.sd import STAGES, TIMESTEP, paper_side, stages_on_grid, unit_on_grid
+from sketchfusion.extractor import JointSpace, fingerprint_of, pick_device, pick_dtype, stack
+from sketchfusion.io.hashes import folder_hash
+from sketchfusion.squares import View
+
+
+class SdClipBaseline(JointSpace):
+    """Dense features are B-SD's stages and CLIP's patch tokens, each of unit length in every cell, concatenated.
+
+    "A straightforward combination" is all that the paper says. It needs no training, so it is what the full-size
+    models offer at once. The embedding is the features' maximum over the picture.
+    """
+
+    def __init__(
+        self, diffusion: FrozenDiffusion, clip: FrozenClip, weights: str, name: str, device: torch.device
+    ) -> None:
+        """Join loaded parts whose weights have the hashes `weights`."""
+        self.diffusion, self.clip = diffusion.to(device), clip.to(device)
+        self.name, self.side, self.device = name, paper_side(diffusion), device
+        self._fingerprint = fingerprint_of(
+            {
+                "baseline": "B-SD+CLIP",
+                "stages": STAGES,
+                "t": TIMESTEP,
+                "layer": LAYER,
+                "side": self.side,
+                "weights": weights,
+            }
+        )
+
+    @classmethod
+    def load(
+        cls,
+        diffusion: str,
+        clip: str,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """Load both parts by catalog name, hub id or folder; WeightsError when one cannot be had."""
+        device = pick_device(device)
+        dtype = pick_dtype(device, dtype)
+        sd, vit = locate(diffusion), locate(clip)
+        weights = f"{folder_hash(sd)}+{folder_hash(vit)}"
+        return cls(load_diffusion(sd, dtype), load_clip(vit, dtype), weights, f"{diffusion}+{clip}", device)
+
+    @property
+    def fingerprint(self) -> str:
+        """What shapes the features, with the hashes of the weights."""
+        return self._fingerprint
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding: all channels together."""
+        return sum(self.diffusion.stages[name].channels for name in STAGES) + self.clip.channels
+
+    def maps(self, views: Sequence[View]) -> Tensor:
+        """Give the concatenated features (B, C, g, g) of a batch of prepared pictures."""
+        squares = stack([view.square for view in views], self.device)
+        stages = stages_on_grid(self.diffusion, squares)
+        tokens = self.clip(squares, LAYER).dense
+        return torch.cat([stages, unit_on_grid(tokens, (stages.shape[-2], stages.shape[-1]))], dim=1)

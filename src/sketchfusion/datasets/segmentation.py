@@ -1,0 +1,68 @@
+"""A segmentation folder: photos, masks and an index that pairs them by category."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .base import DatasetError, Sample, chosen, folder_of
+
+COLUMNS = ("photo", "category", "mask")
+
+
+@dataclass(frozen=True)
+class MaskedPhoto:
+    """A photo and the file that masks every object of its label in it."""
+
+    photo: Sample
+    mask: Path
+
+    def read_mask(self) -> npt.NDArray[np.bool_]:
+        """The mask as (H, W) booleans, in the photo's own pixels."""
+        try:
+            with Image.open(self.mask) as image:
+                return np.asarray(image.convert("L")) > 127
+        except OSError as error:
+            raise DatasetError(f"{self.mask}: mask cannot be read ({error}); make it again") from None
+
+
+class Segmentation:
+    """`root/index.csv` with columns photo, category, mask; both paths are relative to `root`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = folder_of(root)
+        self._index = self.root / "index.csv"
+        try:
+            with self._index.open(newline="", encoding="utf-8-sig") as file:
+                rows = csv.DictReader(file)
+                if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+                    raise DatasetError(f"{self._index}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
+                self._pairs = [self._pair(row, number) for number, row in enumerate(rows, 2)]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(f"{self._index}: cannot be read ({error}); expected a table of photos") from None
+        self.categories: tuple[str, ...] = tuple(sorted({pair.photo.label for pair in self._pairs}))
+
+    def pairs(self, categories: Collection[str] | None = None) -> list[MaskedPhoto]:
+        """The photos with their masks of the categories (all by default), in the order of the index."""
+        wanted = set(chosen(self.categories, categories, self.root))
+        return [pair for pair in self._pairs if pair.photo.label in wanted]
+
+    def _pair(self, row: dict[str, str | None], number: int) -> MaskedPhoto:
+        photo, mask = (self._file(row.get(name), number) for name in ("photo", "mask"))
+        label = row["category"] or ""
+        stem = photo.stem
+        return MaskedPhoto(Sample(photo, label, f"{label}/{stem}", "photo", stem), mask)
+
+    def _file(self, name: str | None, number: int) -> Path:
+        path = self.root / (name or "")
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise DatasetError(f"{self._index}:{number}: {name} lies outside the folder; move it inside")
+        if not path.is_file():
+            raise DatasetError(f"{self._index}:{number}: {name or 'an empty path'} is no file; add it or drop the row")
+        return path

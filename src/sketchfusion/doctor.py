@@ -1,0 +1,93 @@
+"""What is installed here, which weights are cached, and whether the embedded model works."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = ("sketchfusion", "torch", "diffusers", "transformers", "safetensors", "lancedb", "numpy", "pillow")
+
+
+def examine() -> dict[str, Any]:
+    """Versions, device, memory, weights with hash and licence, and a self-test of the embedded model."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "device": _device(),
+        "memory_gib": _memory(),
+        "weights": _weights(),
+        "self_test": _self_test(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _device() -> str:
+    import torch
+
+    from .extractor import pick_device
+
+    device = pick_device()
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):  # not on this platform
+        return None
+
+
+def _weights() -> list[dict[str, Any]]:
+    from .backbones.catalog import CATALOG, Card, locate
+    from .io.hashes import folder_hash
+    from .io.weights import WeightsError
+
+    rows = []
+    for card in CATALOG.values():
+        if isinstance(card, Card):
+            row: dict[str, Any] = {"name": card.name, "licence": card.licence, "sha256": None}
+            try:
+                row["sha256"] = folder_hash(locate(card.name, offline=True))
+            except WeightsError:
+                row["get"] = card.repositories[0]
+            rows.append(row)
+    return rows
+
+
+def _self_test() -> dict[str, Any]:
+    """Embed two pictures twice with the embedded model: the same bits each time, unit length, unlike each other."""
+    import numpy as np
+
+    from .models import load
+
+    started = time.monotonic()
+    try:
+        model = load("mini")
+    except ValueError as error:
+        return {"passed": False, "reason": str(error)}
+    loaded = time.monotonic()
+    ramp = np.linspace(0, 255, 96, dtype=np.uint8)
+    pictures = [np.broadcast_to(ramp[:, None, None], (96, 96, 3)), np.zeros((96, 64, 3), np.uint8)]
+    first, second = (model.embed([picture.copy() for picture in pictures]) for _ in range(2))
+    checks = {
+        "gives the same bits twice": bool((first == second).all()),
+        "gives unit vectors": bool(((first.norm(dim=1) - 1).abs() < 1e-4).all()),
+        "tells two pictures apart": float(first[0] @ first[1]) < 0.9999,
+    }
+    failed = [name for name, passed in checks.items() if not passed]
+    return {
+        "passed": not failed,
+        "reason": f"no longer {failed[0]}" if failed else "",
+        "load_seconds": round(loaded - started, 2),
+        "embed_seconds": round((time.monotonic() - loaded) / 4, 3),
+    }

@@ -1,0 +1,160 @@
+"""Benchmarks: an extractor and labelled pictures in, figures under their full names out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..tasks.retrieval import ranked
+from .metrics import Estimate, Hits, Values, bootstrap, chance, measure
+
+if TYPE_CHECKING:
+    from ..extractor import Extractor
+    from ..io.images import ImageInput, Kind
+
+    Labelled = tuple[ImageInput, str]
+
+RETRIEVAL_METRICS = (
+    "mAP@all",
+    "mAP@all/VOC",
+    "mAP@200/min(k,R)",
+    "mAP@200/VOC",
+    "mAP@200/hits",
+    "mAP@200/k",
+    "P@10",
+    "P@100",
+    "P@200",
+    "P@100/min(k,R)",
+    "P@200/min(k,R)",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one model does on one benchmark."""
+
+    model: str
+    fingerprint: str
+    queries: int  # that have something to be found
+    unanswerable: int  # queries left out because the gallery has nothing of their category
+    gallery: int
+    metrics: dict[str, Estimate]
+    chance: dict[str, float]
+    per_category: dict[str, dict[str, float]]  # mAP@all and P@10
+
+    def summary(self) -> dict[str, Any]:
+        """One flat object: every metric under its name, then what it was measured on."""
+        return {
+            **{name: estimate.mean for name, estimate in self.metrics.items()},
+            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
+            "chance": self.chance,
+            "per category": self.per_category,
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "queries": self.queries,
+            "queries left out": self.unanswerable,
+            "gallery": self.gallery,
+        }
+
+
+def benchmark_retrieval(
+    model: Extractor,
+    sketches: Iterable[Labelled],
+    photos: Iterable[Labelled],
+    metrics: Sequence[str] = RETRIEVAL_METRICS,
+    batch_size: int = 32,
+) -> Result:
+    """Rank all photos for every sketch; a photo is relevant if it has the sketch's label."""
+    queries, query_labels = embed_labelled(model, sketches, "sketch", batch_size)
+    gallery, gallery_labels = embed_labelled(model, photos, "photo", batch_size)
+    return score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, metrics)
+
+
+def score_retrieval(
+    queries: npt.ArrayLike,
+    query_labels: Sequence[str],
+    gallery: npt.ArrayLike,
+    gallery_labels: Sequence[str],
+    name: str = "",
+    fingerprint: str = "",
+    metrics: Sequence[str] = RETRIEVAL_METRICS,
+) -> Result:
+    """Score unit vectors (Q, d) against (N, d) with their labels, a chunk of queries at a time.
+
+    ValueError if no query has a photo of its category.
+    """
+    queries, categories = np.asarray(queries, np.float32), sorted(set(gallery_labels))
+    number = {category: place for place, category in enumerate(categories)}
+    photo_class = np.array([number[label] for label in gallery_labels], np.int64)
+    sketch_class = np.array([number.get(label, -1) for label in query_labels], np.int64)
+    kept = sketch_class >= 0
+    if not kept.any():
+        raise ValueError("no sketch has a photo of its category; sketches and photos need common labels")
+    values: dict[str, list[Values]] = {metric: [] for metric in metrics}
+    extra = [metric for metric in ("mAP@all", "P@10") if metric not in values]
+    values |= {metric: [] for metric in extra}
+    expected = []
+    for hits in _hits(queries[kept], sketch_class[kept], gallery, photo_class):
+        for metric in values:
+            values[metric].append(measure(metric, hits))
+        expected.append((len(hits.relevant), chance(hits)))
+    scores = {metric: np.concatenate(parts) for metric, parts in values.items()}
+    return Result(
+        model=name,
+        fingerprint=fingerprint,
+        queries=int(kept.sum()),
+        unanswerable=int((~kept).sum()),
+        gallery=len(photo_class),
+        metrics={metric: bootstrap(scores[metric]) for metric in metrics},
+        chance={
+            metric: sum(count * by_name[metric] for count, by_name in expected) / int(kept.sum())
+            for metric in ("mAP@all", "P@k")
+        },
+        per_category={
+            categories[place]: {
+                metric: float(scores[metric][sketch_class[kept] == place].mean()) for metric in ("mAP@all", "P@10")
+            }
+            for place in np.unique(sketch_class[kept])
+        },
+    )
+
+
+def _hits(
+    queries: npt.NDArray[np.float32],
+    sketch_class: npt.NDArray[np.int64],
+    gallery: npt.ArrayLike,
+    photo_class: npt.NDArray[np.int64],
+) -> Iterator[Hits]:
+    start = 0
+    for _, order in ranked(queries, gallery):
+        yield Hits.of(photo_class[order] == sketch_class[start : start + len(order), None])
+        start += len(order)
+
+
+def embed_labelled(
+    model: Extractor, pictures: Iterable[Labelled], kind: Kind, batch_size: int = 32
+) -> tuple[npt.NDArray[np.float32], list[str]]:
+    """Embed labelled pictures: unit vectors (N, d) and their N labels; memory holds one batch of pictures."""
+    vectors: list[npt.NDArray[np.float32]] = []
+    labels: list[str] = []
+    for batch in _batches(pictures, batch_size):
+        vectors.append(model.embed([image for image, _ in batch], kind=kind, batch_size=batch_size).numpy())
+        labels += [label for _, label in batch]
+    if not labels:
+        raise ValueError(f"no {kind} to measure with")
+    return np.concatenate(vectors), labels
+
+
+def _batches(pictures: Iterable[Labelled], size: int) -> Iterator[list[Labelled]]:
+    batch: list[Labelled] = []
+    for picture in pictures:
+        batch.append(picture)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,128 @@
+"""The main job from end to end, offline: `python -m sketchfusion.evaluation.demo OUT`.
+
+A gallery of Sketch World photos of categories that no model was trained on, searched with sketches of other instances.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ..gallery import Gallery
+from ..gallery.sheet import Row, contact_sheet
+from ..models import load
+from ..world import UNSEEN, World
+from .benchmarks import Result, benchmark_retrieval, embed_labelled, score_retrieval
+from .sources import WORLD_PHOTOS, Retrieval, retrieval_data
+
+if TYPE_CHECKING:
+    from ..extractor import BatchExtractor
+
+MODELS = {"mini": "SketchFusion (mini)", "mini:B-CLIP": "B-CLIP (mini)", "scratch": "CNN from scratch"}
+SHEET_ROWS, SHEET_COLUMNS = 8, 8
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A result and how long it took to embed all pictures, in seconds."""
+
+    label: str
+    result: Result
+    seconds: float
+
+
+def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]:
+    """Make a gallery, search it with the first model, compare the others; write sheet.png and results.json."""
+    started = time.monotonic()
+    data = retrieval_data("world")
+    photos = out / "photos"
+    _write_photos(photos, console)
+    first, *others = models
+    model = load(first)
+    shutil.rmtree(out / "gallery", ignore_errors=True)  # it may be another version's
+    gallery = Gallery.open(out / "gallery", model)
+    console.print(f"Indexing {photos} with {models[first]} ..")
+    report = gallery.add(photos)
+    console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
+    rows = [_searched(gallery, model, data, models[first])]
+    for name in others:
+        console.print(f"Comparing with {models[name]} ..")
+        before = time.monotonic()
+        result = benchmark_retrieval(load(name), data.sketches(), data.photos())
+        rows.append(Timed(models[name], result, time.monotonic() - before))
+    _sheet(gallery, data).save(out / "sheet.png")
+    figures = {timed.label: timed.result.summary() for timed in rows}
+    (out / "results.json").write_text(json.dumps(figures, indent=2) + "\n")
+    console.print(_table(rows))
+    console.print(f"{out / 'sheet.png'} shows what was found; {time.monotonic() - started:.0f} s in all.")
+    return rows
+
+
+def _write_photos(root: Path, console: Console) -> None:
+    world = World(split="unseen")
+    for category in track(UNSEEN, "Making photos of unseen categories", console=console):
+        folder = root / category
+        folder.mkdir(parents=True, exist_ok=True)
+        for instance in range(WORLD_PHOTOS):
+            path = folder / f"{instance:03}.png"
+            if not path.exists():
+                Image.fromarray(world.photo(category, instance).photo).save(path)
+
+
+def _searched(gallery: Gallery, model: BatchExtractor, data: Retrieval, label: str) -> Timed:
+    before = time.monotonic()
+    queries, labels = embed_labelled(model, data.sketches(), "sketch")
+    contents = gallery.contents()
+    categories = [str(category) for category in contents.categories]
+    result = score_retrieval(queries, labels, contents.vectors, categories, model.name, model.fingerprint)
+    return Timed(label, result, time.monotonic() - before)
+
+
+def _sheet(gallery: Gallery, data: Retrieval) -> Image.Image:
+    """Queries of several categories, by different hands."""
+    sketches = list(data.sketches())
+    step = max(1, len(sketches) // SHEET_ROWS)
+    rows = []
+    for picture, category in sketches[::step][:SHEET_ROWS]:
+        query = Image.fromarray(picture)  # type: ignore[arg-type]
+        rows.append(Row(query, category, gallery.search(picture, k=SHEET_COLUMNS), category))
+    return contact_sheet(gallery, rows)
+
+
+def _table(rows: Sequence[Timed]) -> Table:
+    result = rows[0].result
+    table = Table(
+        title=f"{result.queries} sketches of {len(result.per_category)} unseen categories, {result.gallery} photos"
+    )
+    for column in ("", "mAP@all", "95 %", "P@10"):
+        table.add_column(column, justify="left" if not column else "right")
+    for timed in sorted(rows, key=lambda timed: -timed.result.metrics["mAP@all"].mean):
+        ap, p10 = timed.result.metrics["mAP@all"], timed.result.metrics["P@10"]
+        table.add_row(timed.label, f"{ap.mean:.3f}", f"{ap.low:.3f} .. {ap.high:.3f}", f"{p10.mean:.3f}")
+    table.add_row("chance", f"{result.chance['mAP@all']:.3f}", "", f"{result.chance['P@k']:.3f}")
+    return table
+
+
+def main() -> None:
+    """Run the demo into the folder named on the command line."""
+    console = Console()
+    try:
+        run_demo(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"), MODELS, console)
+    except (ValueError, OSError) as error:
+        Console(stderr=True).print(f"sketchfusion demo: {error}", style="red", markup=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

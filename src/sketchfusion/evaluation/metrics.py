@@ -1,0 +1,133 @@
+"""Retrieval metrics, each under the full name of its definition.
+
+Public code means five different things by "mAP@200" (docs: which repository uses which). With h the hits of a ranking
+cut at k, R the relevant photos of the whole gallery and prec(i) the precision of the first i ranks:
+
+    mAP@k/min(k,R)  sum of prec at the hits / min(k, R)                        the default
+    mAP@k/VOC       the same with prec(i) replaced by its largest later value  SAKE, ZSE-SBIR
+    mAP@k/hits      sum of prec at the hits / number of hits                   SEM-PCYC, torchmetrics with top_k
+    mAP@k/k         sum of prec at the hits / k                                CVAE, IIAE
+    mAP@all         k = the whole gallery: plain average precision             scikit-learn
+    mAP@all/VOC     its interpolated form                                      SAKE, ZSE-SBIR
+    P@k             hits / min(k, gallery)                                     SAKE, SEM-PCYC
+    P@k/min(k,R)    hits in the first min(k, R) / min(k, R)                    ZSE-SBIR
+    Acc@k           share of queries whose own photo is among the first k      instance level
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+Over = Literal["min(k,R)", "VOC", "hits", "k"]
+_OVER: dict[str | None, Over] = {over: over for over in get_args(Over)}
+
+NEVER = np.iinfo(np.int32).max  # the rank that fills up the rows of Hits
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where the relevant photos of each query were found: all that any metric here needs."""
+
+    ranks: npt.NDArray[np.int32]  # (Q, most relevant of any query), from 1, rising, filled up with NEVER
+    relevant: npt.NDArray[np.int64]  # (Q,), R
+    gallery: int  # number of photos that were ranked
+
+    @classmethod
+    def of(cls, relevance: npt.ArrayLike, relevant: npt.ArrayLike | None = None) -> Hits:
+        """Read them off flags (Q, N) in ranked order; `relevant` (Q,) if the ranking was cut short."""
+        flags = np.asarray(relevance, bool)
+        count = flags.sum(axis=1)
+        query, position = np.nonzero(flags)
+        ranks = np.full((len(flags), int(count.max(initial=0))), NEVER, np.int32)
+        ranks[query, _places(count)] = position + 1
+        return cls(ranks, count if relevant is None else np.asarray(relevant, np.int64), flags.shape[1])
+
+
+def _places(count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """0, 1, .. count[0]-1, 0, 1, .. count[1]-1, and so on."""
+    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+
+
+def average_precision(hits: Hits, k: int | None = None, over: Over = "min(k,R)") -> Values:
+    """Average precision of each query (Q,), cut at rank `k`; 0 where nothing relevant was found."""
+    k = hits.gallery if k is None else k
+    found = hits.ranks <= k
+    precision = np.where(found, np.arange(1, found.shape[1] + 1) / hits.ranks, 0.0)
+    if over == "VOC":
+        precision = np.where(found, np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1], 0.0)
+    limit = np.minimum(k, hits.relevant)
+    denominators = {"min(k,R)": limit, "VOC": limit, "hits": found.sum(axis=1), "k": np.full_like(limit, k)}
+    return _over(precision.sum(axis=1), denominators[over])
+
+
+def precision(hits: Hits, k: int, over: Literal["gallery", "min(k,R)"] = "gallery") -> Values:
+    """Share of hits among the first ranks of each query (Q,): the first k, or the first min(k, R)."""
+    limit = np.minimum(k, hits.relevant) if over == "min(k,R)" else np.full_like(hits.relevant, k)
+    limit = np.minimum(limit, hits.gallery)
+    return _over((hits.ranks <= limit[:, None]).sum(axis=1), limit)
+
+
+def _over(total: npt.NDArray[np.generic], count: npt.NDArray[np.int64]) -> Values:
+    return np.asarray(total / np.maximum(count, 1), np.float64)
+
+
+def accuracy(ranks: npt.ArrayLike, k: int) -> Values:
+    """Whether each query's own photo, found at `ranks` (Q,) from 1, is among the first k: (Q,) of 0 and 1."""
+    return (np.asarray(ranks) <= k).astype(np.float64)
+
+
+def measure(name: str, hits: Hits) -> Values:
+    """Compute a metric by its full name for each query (Q,); ValueError for a name that is not in the table above."""
+    if name == "mAP@all":
+        return average_precision(hits)
+    if name == "mAP@all/VOC":
+        return average_precision(hits, over="VOC")
+    parsed = re.fullmatch(r"(mAP|P)@([1-9]\d*)(?:/(.+))?", name)
+    over = parsed[3] if parsed else None
+    if parsed and parsed[1] == "mAP" and over in _OVER:
+        return average_precision(hits, int(parsed[2]), _OVER[over])
+    if parsed and parsed[1] == "P" and over in (None, "min(k,R)"):
+        return precision(hits, int(parsed[2]), "min(k,R)" if over else "gallery")
+    raise ValueError(f"no metric is called {name!r}; names look like mAP@all, mAP@200/min(k,R), P@100")
+
+
+def chance(hits: Hits) -> dict[str, float]:
+    """The expected mAP@all and P@k of a random ranking of the same gallery."""
+    ranks = np.arange(1, hits.gallery + 1)
+    harmonic = float((1 / ranks).sum())
+    share = (hits.relevant - 1) / max(hits.gallery - 1, 1)
+    expected = (harmonic + share * (hits.gallery - harmonic)) / hits.gallery
+    return {"mAP@all": float(expected.mean()), "P@k": float((hits.relevant / hits.gallery).mean())}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over queries and the interval in which it lies with 95 % confidence."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0) -> Estimate:
+    """Mean of (Q,) values with the percentile bootstrap's 95 % interval over queries; the same for a seed."""
+    data = np.asarray(values, np.float64)
+    if not len(data):
+        raise ValueError("no queries to average over")
+    generator = np.random.default_rng(seed)
+    step = max(1, 2_000_000 // len(data))
+    means = np.concatenate(
+        [
+            data[generator.integers(len(data), size=(min(step, draws - done), len(data)))].mean(axis=1)
+            for done in range(0, draws, step)
+        ]
+    )
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(data.mean()), float(low), float(high))

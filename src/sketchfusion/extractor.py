@@ -1,0 +1,175 @@
+"""The face that SketchFusion and every baseline share: pictures in, feature maps and embeddings out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.featuremap import FeatureMap
+from sketchfusion.io.images import ImageInput, Kind
+from sketchfusion.squares import View, letterboxed
+
+Images = ImageInput | Sequence[ImageInput]
+
+
+class Extractor(Protocol):
+    """Anything that turns pictures into features; what the gallery, the tasks and the evaluation ask for."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that shapes the features; features of different fingerprints never mix."""
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding."""
+
+    def extract(
+        self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
+    ) -> list[FeatureMap]:
+        """Give one dense map for each picture."""
+
+    def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:
+        """Give one L2-normalised vector (N, dim) for each picture."""
+
+
+class BatchExtractor(ABC):
+    """Reads, letterboxes and batches pictures; a model only says what it makes of a batch."""
+
+    name: str
+    side: int
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of everything that shapes the features."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """The length of an embedding."""
+
+    @abstractmethod
+    def maps(self, views: Sequence[View]) -> Tensor:
+        """Give the dense features (B, C, h, w) of a batch of prepared pictures."""
+
+    def for_task(self, task: str | None) -> Self:
+        """Give the model that serves a task; a frozen baseline serves them all alike."""
+        return self
+
+    def view(self, image: ImageInput, kind: Kind) -> View:
+        """Prepare one picture."""
+        return letterboxed(image, kind, self.side)
+
+    def vectors(self, views: Sequence[View]) -> Tensor:
+        """Give the vectors (B, dim) of a batch of prepared pictures: the maps' maximum over all but padding."""
+        maps = self.maps(views).float()
+        return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in zip(maps, views, strict=True)])
+
+    def extract(
+        self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
+    ) -> list[FeatureMap]:
+        """Give the dense map (C, h, w) of each picture, float32 on the CPU, in the order given.
+
+        Raises ImageError for a picture that cannot be read.
+        """
+        model, features = self.for_task(task), list[FeatureMap]()
+        for views in model._batches(images, kind, batch_size):
+            with torch.no_grad():
+                maps = model.maps(views).float().cpu()
+            features += [FeatureMap(data, view.frame) for data, view in zip(maps, views, strict=True)]
+        return features
+
+    def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:
+        """Give one vector of length 1 for each picture, (N, dim), float32 on the CPU, in the order given.
+
+        Raises ImageError for a picture that cannot be read.
+        """
+        model = self.for_task(task)
+        rows = [torch.empty(0, model.dim)]
+        for views in model._batches(images, kind, batch_size):
+            with torch.no_grad():
+                rows.append(F.normalize(model.vectors(views).float(), dim=1).cpu())
+        return torch.cat(rows)
+
+    def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[View]]:
+        sources = as_list(images)
+        for start in range(0, len(sources), batch_size):
+            yield [self.view(source, kind) for source in sources[start : start + batch_size]]
+
+
+class JointSpace(BatchExtractor):
+    """An extractor with a CLIP inside, which can also place pictures and prompts in the space they share."""
+
+    clip: FrozenClip
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names that its CLIP is known to have learned; empty where nobody wrote them down."""
+        return self.clip.labels
+
+    @property
+    def logit_scale(self) -> float:
+        """What cosines of pictures and prompts are multiplied by before a softmax makes probabilities of them."""
+        return self.clip.logit_scale
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Give prompts as vectors (N, P) of the joint space, L2-normalised, float32 on the CPU."""
+        with torch.no_grad():
+            return F.normalize(self.clip.text(prompts).float(), dim=1).cpu()
+
+    def encode_image(self, images: Images, kind: Kind = "photo", batch_size: int = 8) -> Tensor:
+        """Give pictures as vectors (N, P) of the joint space, L2-normalised, float32 on the CPU."""
+        rows = [torch.empty(0, self.clip.dim)]
+        for views in self._batches(images, kind, batch_size):
+            with torch.no_grad():
+                pooled = self.clip(stack([view.clip for view in views], self.device)).pooled
+            rows.append(F.normalize(pooled.float(), dim=1).cpu())
+        return torch.cat(rows)
+
+
+def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Give prepared squares (3, S, S) as one batch (B, 3, S, S) on a device."""
+    return torch.stack(list(squares)).to(device)
+
+
+def fingerprint_of(shaping: Mapping[str, object]) -> str:
+    """Give the SHA-256 of everything that shapes features, by name."""
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+
+
+def as_list(images: Images) -> list[ImageInput]:
+    """Give the pictures one by one: a single picture becomes a list of one, a stacked array or tensor is unstacked."""
+    if isinstance(images, (str, Path, Image.Image)) or getattr(images, "ndim", None) == 3:
+        return [images]  # type: ignore[list-item]
+    return list(images)  # type: ignore[arg-type]
+
+
+def pick_device(device: str | torch.device | None = None) -> torch.device:
+    """Give the device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU."""
+    if device is not None:
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def pick_dtype(device: torch.device, dtype: torch.dtype | None = None) -> torch.dtype:
+    """Give the type asked for, or bfloat16 on CUDA (SD 2.1 overflows in float16) and float32 elsewhere."""
+    if dtype is not None:
+        return dtype
+    return torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -1,0 +1,261 @@
+"""SketchFusion: pictures in, fused feature maps and embeddings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from sketchfusion.backbones.catalog import CATALOG, FusedCard, Preset, card_of, locate
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.extractor import (
+    BatchExtractor,
+    Extractor,
+    Images,
+    JointSpace,
+    fingerprint_of,
+    pick_device,
+    pick_dtype,
+    stack,
+)
+from sketchfusion.featuremap import Frame
+from sketchfusion.fusion.model import FusionConfig, FusionModel
+from sketchfusion.io.hashes import folder_hash, weights_hash
+from sketchfusion.io.images import ImageInput, Kind
+from sketchfusion.io.weights import WeightsError, resolve, upload
+from sketchfusion.light import FeaturesConfig, as_released, read_light, write_light
+from sketchfusion.squares import View, letterboxed
+from sketchfusion.squares import as_released as released_view
+
+__all__ = ["Encoded", "Extractor", "SketchFusion"]
+UNIVERSAL = "universal"  # the task name of light weights that serve every task
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the frozen encoders make of a batch of pictures; all that training needs of them, so it can be cached."""
+
+    latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
+    tokens: Tensor  # (B, C, h', w') of CLIP
+    frames: list[Frame]
+
+
+class SketchFusion(JointSpace, BatchExtractor):
+    """A frozen diffusion model and a frozen CLIP, fused by light weights trained for one task."""
+
+    def __init__(
+        self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FeaturesConfig, name: str = "sketchfusion"
+    ) -> None:
+        """Join loaded frozen parts by new, untrained light weights; `from_pretrained` loads trained ones."""
+        self.name, self.config, self.side = name, config, config.side
+        self.clip = clip
+        self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
+        self.device = torch.device("cpu")
+        self._heads: Path | None = None  # a folder with one set of light weights for each task
+        self._others: dict[str, Self] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path = "mini",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        task: str = "retrieval",
+        *,
+        diffusion: str | None = None,
+        clip: str | None = None,
+    ) -> Self:
+        """Load a fused model with its light weights by catalog name, hub id or folder.
+
+        `task` picks a set where there are several. `diffusion` and `clip` say where the frozen parts are when that
+        is not where the configuration says; their hashes must be those the light weights were trained on.
+        Raises WeightsError, in one line, when anything is missing or does not fit.
+        """
+        heads = _light_folder(str(name_or_path))
+        folder = heads if (heads / "config.json").is_file() else _of_task(heads, task)
+        config, state = read_light(folder)
+        config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
+        model = cls._assemble(config, str(name_or_path), device, dtype)
+        model._heads = heads if folder != heads else None
+        model._load(state, folder)
+        return model.for_task(task)
+
+    @classmethod
+    def untrained(
+        cls,
+        name: str = "mini",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        task: str = "retrieval",
+        *,
+        preset: Preset | None = None,
+        config: FeaturesConfig | None = None,
+    ) -> Self:
+        """Make a fused model with new light weights: what training starts from.
+
+        `name` is a pair of the catalog; `preset="as-released"` takes the choices of the authors' code instead of the
+        paper's intent. `config` sets everything by hand; the hashes in it are filled in.
+        """
+        if config is None:
+            card = CATALOG.get(name)
+            if not isinstance(card, FusedCard):
+                pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
+                raise WeightsError(f"{name!r} is not a pair to be fused; the catalog has {pairs}")
+            fusion = FusionConfig(grid=card.grid, width=card.width)
+            config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
+            if (preset or card.preset) == "as-released":
+                config = as_released(config)
+        return cls._assemble(replace(config, task=task), name, device, dtype)
+
+    @classmethod
+    def _assemble(
+        cls, config: FeaturesConfig, name: str, device: str | torch.device | None, dtype: torch.dtype | None
+    ) -> Self:
+        """Load the frozen parts that a configuration names, after comparing or noting their hashes."""
+        device = pick_device(device)
+        dtype = pick_dtype(device, dtype)
+        sd, vit = locate(config.diffusion), locate(config.clip)
+        config = replace(
+            config,
+            diffusion_hash=_checked(folder_hash(sd), config.diffusion_hash, sd),
+            clip_hash=_checked(folder_hash(vit), config.clip_hash, vit),
+        )
+        return cls(load_diffusion(sd, dtype), load_clip(vit, dtype), config, name).to(device)
+
+    def to(self, device: str | torch.device) -> Self:
+        """Move every part to a device."""
+        self.device = torch.device(device)
+        self.model.to(self.device)
+        self.clip.to(self.device)
+        return self
+
+    def for_task(self, task: str | None) -> Self:
+        """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.
+
+        A folder of universal weights serves every task.
+        """
+        if task in (None, self.config.task) or self.config.task == UNIVERSAL:
+            return self
+        if self._heads is None:
+            raise WeightsError(f"{self.name} has light weights for {self.config.task!r} only, not for {task!r}")
+        if task not in self._others:
+            folder = _of_task(self._heads, task)
+            config, state = read_light(folder)
+            if (config.diffusion_hash, config.clip_hash) != (self.config.diffusion_hash, self.config.clip_hash):
+                raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
+            other = type(self)(self.model.diffusion, self.clip, config, self.name).to(self.device)
+            other._load(state, folder)
+            other._heads, other._others = self._heads, self._others
+            self._others[task] = other
+        return self._others[task]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what shapes the features: configuration, frozen weights, light weights; not device or type."""
+        shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "clip", "task")}
+        shaping["light"] = weights_hash(self.model.light)
+        return fingerprint_of(shaping)
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding, d."""
+        return self.config.fusion.width
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What to write down beside anything made with this model."""
+        licences = {part: card_of(getattr(self.config, part)) for part in ("diffusion", "clip")}
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "light": weights_hash(self.model.light),
+            "licences": {part: getattr(card, "licence", "unknown") for part, card in licences.items()},
+            **asdict(self.config),
+        }
+
+    def view(self, image: ImageInput, kind: Kind) -> View:
+        """Prepare one picture for both encoders."""
+        if self.config.view == "as-released":
+            return released_view(image, self.side, self.clip.side)
+        return letterboxed(image, kind, self.side)
+
+    def encode(self, images: Images, kind: Kind = "photo") -> Encoded:
+        """Run the frozen encoders, VAE and CLIP once for each picture; the result is what `model` takes."""
+        return self._encode([view for views in self._batches(images, kind, batch_size=8) for view in views])
+
+    def maps(self, views: Sequence[View]) -> Tensor:
+        """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
+        encoded = self._encode(views)
+        maps: Tensor = self.model(encoded.latents, encoded.tokens)
+        return maps
+
+    @torch.no_grad()
+    def _encode(self, views: Sequence[View]) -> Encoded:
+        config = self.config
+        low, high = config.vae_range
+        squares = stack([view.square for view in views], self.device)
+        shared = all(view.clip is view.square for view in views)
+        crops = squares if shared else stack([view.clip for view in views], self.device)
+        draws = config.fusion.ensemble if config.sample_latents else None
+        latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
+        tokens = self.clip(crops, config.clip_layer).dense
+        return Encoded(latents, tokens, [view.frame for view in views])
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the light weights, and a configuration that names the frozen parts by place and hash."""
+        write_light(Path(folder), self.config, self.model.light.state_dict())
+
+    def push_to_hub(self, repository: str, private: bool = False) -> str:
+        """Upload what `save_pretrained` writes to a hub repository; give its address."""
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return upload(Path(folder), repository, private)
+
+    def _load(self, state: dict[str, Tensor], folder: Path) -> None:
+        try:
+            self.model.light.load_state_dict(state)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"the weights in {folder} do not fit its configuration: {error}".splitlines()[0]
+            ) from error
+
+
+def _light_folder(name: str) -> Path:
+    """Find light weights by catalog name, hub id or folder."""
+    card = CATALOG.get(name)
+    if isinstance(card, FusedCard) and card.heads:
+        return resolve(card.heads)
+    if isinstance(card, FusedCard):
+        raise WeightsError(
+            f"nobody has published light weights for {name!r}: make them with `sketchfusion train`, or use the "
+            f"untrained {card.diffusion}+{card.clip} (B-SD+CLIP) on the same commands"
+        )
+    if card is not None or "+" in name:
+        raise WeightsError(f"{name!r} has no light weights, it is a baseline: sketchfusion.load({name!r}) serves it")
+    return resolve(name)
+
+
+def _checked(found: str, expected: str, folder: Path) -> str:
+    """Give the hash found, if it is the one expected or none was."""
+    if expected not in ("", found):
+        raise WeightsError(
+            f"{folder} holds weights {found[:12]}, but the light weights were trained on {expected[:12]}; "
+            "name the folder that has those"
+        )
+    return found
+
+
+def _of_task(heads: Path, task: str) -> Path:
+    """Pick a task's own set of light weights, or the universal one."""
+    for candidate in (task, UNIVERSAL):
+        if (heads / candidate / "config.json").is_file():
+            return heads / candidate
+    tasks = sorted(path.parent.name for path in heads.glob("*/config.json"))
+    raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")

@@ -1,0 +1,39 @@
+"""What goes wrong in a store: said in one line, or tried again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+RETRIES = 8  # of a commit that another writer's got ahead of
+
+
+class GalleryError(ValueError):
+    """A gallery that is absent, empty, damaged or made with another model; one line that says what to do."""
+
+
+def retried(change: Callable[[], Any]) -> Any:
+    """Make a change again when another writer's commit came first."""
+    for attempt in range(RETRIES):
+        try:
+            return change()
+        except (OSError, ValueError, RuntimeError) as error:
+            if "conflict" not in str(error) or attempt == RETRIES - 1:
+                raise
+            time.sleep(0.05 * 2**attempt * random.random())
+    return None
+
+
+@contextmanager
+def explained(uri: str) -> Iterator[None]:
+    """Turn whatever the store raises into one line."""
+    try:
+        yield
+    except GalleryError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise GalleryError(f"gallery {uri}: {reason}") from error

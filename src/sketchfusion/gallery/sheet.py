@@ -1,0 +1,67 @@
+"""Contact sheets: each row a query sketch and the photos found for it, right ones framed in green."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+if TYPE_CHECKING:
+    from .search import Gallery, Hit
+
+CELL = 144
+FRAME = 4
+GAP = 12
+CAPTION = 34
+PAPER, INK, FAINT = "#ffffff", "#1f2328", "#6e7781"
+RIGHT, WRONG, LINE = "#1a7f37", "#d0d7de", "#d0d7de"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A query with its answer."""
+
+    query: Image.Image
+    caption: str
+    hits: Sequence[Hit]
+    category: str | None = None  # what the sketch shows, if known
+
+
+def contact_sheet(gallery: Gallery, rows: Sequence[Row]) -> Image.Image:
+    """Draw one line for each query: the sketch at the left, then its photos with rank, score and category."""
+    longest = max(len(row.hits) for row in rows)
+    width = GAP * 3 + CELL + longest * (CELL + GAP)
+    sheet = Image.new("RGB", (width, GAP + len(rows) * (CELL + CAPTION + GAP)), PAPER)
+    thumbnails = gallery.thumbnails({hit.path for row in rows for hit in row.hits})
+    for number, row in enumerate(rows):
+        top = GAP + number * (CELL + CAPTION + GAP)
+        _cell(sheet, GAP, top, row.query, INK, row.caption, "sketch")
+        x = GAP * 2 + CELL
+        ImageDraw.Draw(sheet).line((x, top, x, top + CELL), fill=LINE, width=1)
+        for place, hit in enumerate(row.hits):
+            right = row.category is not None and hit.category == row.category
+            picture = Image.open(io.BytesIO(thumbnails[hit.path]))
+            caption = f"{hit.rank}. {hit.category}"
+            left = GAP * 3 + CELL + place * (CELL + GAP)
+            _cell(sheet, left, top, picture, RIGHT if right else WRONG, caption, f"{hit.score:.3f}")
+    return sheet
+
+
+def _cell(sheet: Image.Image, x: int, y: int, picture: Image.Image, frame: str, caption: str, note: str) -> None:
+    draw = ImageDraw.Draw(sheet)
+    inner = CELL - 2 * FRAME
+    fitted = ImageOps.pad(picture.convert("RGB"), (inner, inner), Image.Resampling.LANCZOS, PAPER)
+    draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline=frame, width=FRAME if frame == RIGHT else 1)
+    sheet.paste(fitted, (x + FRAME, y + FRAME))
+    font = ImageFont.load_default(size=12)
+    draw.text((x + 2, y + CELL + 3), _shortened(draw, caption, font), fill=INK, font=font)
+    draw.text((x + 2, y + CELL + 18), note, fill=FAINT, font=ImageFont.load_default(size=11))
+
+
+def _shortened(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    while text and draw.textlength(text, font=font) > CELL - 4:
+        text = text[:-2].rstrip(".") + "…" if len(text) > 2 else ""
+    return text

@@ -1,0 +1,233 @@
+"""Where a gallery lives: one LanceDB table in a folder or an object store, every change an atomic commit.
+
+The table is named after the model that made its vectors, so features of two models cannot meet in one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .faults import GalleryError, explained, retried
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = "1"
+PREFIX = "photos-"
+# Readers of an older version keep its files for this long after a compaction.
+KEEP_OLD_VERSIONS = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class ModelTag:
+    """The model that made a gallery's vectors."""
+
+    name: str
+    fingerprint: str
+    dim: int
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A photo's file as it was when it was indexed."""
+
+    path: str  # absolute
+    digest: str  # SHA-256 of its bytes
+    size: int  # bytes
+    mtime_ns: int
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One row: the file, what it shows, a small picture of it and its feature."""
+
+    file: FileState
+    width: int  # pixels, upright
+    height: int
+    category: str  # the name of its folder
+    thumbnail: bytes  # JPEG
+    vector: npt.NDArray[np.float32]  # (d,), unit length
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What searching needs of every row, ordered by path."""
+
+    version: int
+    paths: npt.NDArray[np.object_]  # (N,)
+    categories: npt.NDArray[np.object_]  # (N,)
+    vectors: npt.NDArray[np.float32]  # (N, d)
+
+
+class GalleryStore:
+    """The rows of one gallery."""
+
+    def __init__(self, uri: str, table: Any) -> None:
+        """Wrap an open table; use `find` or `create`."""
+        self.uri = uri
+        self._table = table
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        if metadata.get("format") != FORMAT:
+            raise GalleryError(f"{uri} has a format that this version does not know; update sketchfusion")
+        dim = table.schema.field("vector").type.list_size
+        self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim)
+
+    @classmethod
+    def find(cls, uri: str) -> Self | None:
+        """Open the gallery at `uri`, or give None if there is none."""
+        if "://" not in uri and not Path(uri).is_dir():
+            if Path(uri).exists():
+                raise GalleryError(f"{uri} is a file; a gallery is a folder")
+            return None
+        with explained(uri):
+            database = _connect(uri)
+            names = sorted(name for name in database.list_tables().tables if name.startswith(PREFIX))
+            for name in names:
+                try:
+                    return cls(uri, database.open_table(name))
+                except ValueError as error:
+                    if "was not found" not in str(error):
+                        raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
+            return None
+
+    @classmethod
+    def create(cls, uri: str, model: ModelTag) -> Self:
+        """Make an empty gallery for a model's vectors; a second caller at the same moment opens the first's."""
+        with explained(uri):
+            name = PREFIX + model.fingerprint[:16]
+            return cls(uri, _connect(uri).create_table(name, schema=_schema(model), exist_ok=True))
+
+    @property
+    def version(self) -> int:
+        """The number of the newest commit, whoever made it."""
+        with explained(self.uri):
+            self._table.checkout_latest()
+            return int(self._table.version)
+
+    def __len__(self) -> int:
+        """Number of photos."""
+        with explained(self.uri):
+            self._table.checkout_latest()
+            return int(self._table.count_rows())
+
+    def put(self, photos: Sequence[Photo]) -> None:
+        """Add photos, or replace those with the same path, in one commit."""
+        if photos:
+            rows = _to_rows(photos, self._table.schema)
+            merge = self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
+            with explained(self.uri):
+                retried(lambda: merge.execute(rows))
+
+    def remove(self, paths: Iterable[str]) -> int:
+        """Forget photos by their paths; gives how many there were."""
+        conditions = [f"path IN ({_quoted(part)})" for part in _parts(list(paths))]
+        with explained(self.uri):
+            return sum(retried(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+
+    def files(self) -> dict[str, FileState]:
+        """The state of every indexed file, by path."""
+        rows = self._read(["path", "digest", "size", "mtime_ns"]).to_pylist()
+        return {row["path"]: FileState(**row) for row in rows}
+
+    def with_digests(self, digests: Iterable[str]) -> dict[str, Photo]:
+        """One photo for each content that is known."""
+        return {
+            photo.file.digest: photo
+            for part in _parts(list(digests))
+            for photo in map(_to_photo, self._read(None, f"digest IN ({_quoted(part)})").to_pylist())
+        }
+
+    def load(self) -> Contents:
+        """Everything that a search needs, in memory."""
+        version = self.version
+        rows = self._read(["path", "category", "vector"])
+        order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
+        vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(paths), self.made_with.dim)
+        return Contents(version, paths[order], rows["category"].to_numpy()[order], vectors[order])
+
+    def matching(self, where: str) -> set[str]:
+        """The paths of the rows that an SQL condition over the columns holds for."""
+        try:
+            return set(self._read(["path"], where)["path"].to_pylist())
+        except GalleryError as error:
+            columns = ", ".join(name for name in self._table.schema.names if name not in ("thumbnail", "vector"))
+            raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
+
+    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """The small pictures (JPEG) of photos, by path."""
+        return {
+            row["path"]: row["thumbnail"]
+            for part in _parts(list(paths))
+            for row in self._read(["path", "thumbnail"], f"path IN ({_quoted(part)})").to_pylist()
+        }
+
+    def compact(self) -> None:
+        """Join the many small files that commits leave behind, and drop old versions."""
+        with explained(self.uri):
+            retried(partial(self._table.optimize, cleanup_older_than=KEEP_OLD_VERSIONS))
+
+    def _read(self, columns: list[str] | None, where: str | None = None) -> pa.Table:
+        with explained(self.uri):
+            self._table.checkout_latest()
+            query = self._table.search().limit(None)
+            query = query.where(where) if where else query
+            return (query.select(columns) if columns else query).to_arrow()
+
+
+def _connect(uri: str) -> Any:
+    import lancedb  # late: it takes more than a second to import
+
+    return lancedb.connect(uri)
+
+
+def _schema(model: ModelTag) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("path", pa.string()),
+            ("digest", pa.string()),
+            ("size", pa.int64()),
+            ("mtime_ns", pa.int64()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("category", pa.string()),
+            ("thumbnail", pa.binary()),
+            ("vector", pa.list_(pa.float32(), model.dim)),
+        ],
+        metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
+    )
+
+
+def _to_rows(photos: Sequence[Photo], schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    values = np.concatenate([photo.vector for photo in photos]).astype(np.float32, copy=False)
+    columns: dict[str, Any] = {
+        **{name: [getattr(p.file, name) for p in photos] for name in ("path", "digest", "size", "mtime_ns")},
+        **{name: [getattr(p, name) for p in photos] for name in ("width", "height", "category", "thumbnail")},
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values), len(values) // len(photos)),
+    }
+    return pa.table(columns, schema=schema)
+
+
+def _to_photo(row: dict[str, Any]) -> Photo:
+    file = FileState(row["path"], row["digest"], row["size"], row["mtime_ns"])
+    vector = np.asarray(row["vector"], np.float32)
+    return Photo(file, row["width"], row["height"], row["category"], row["thumbnail"], vector)
+
+
+def _parts(values: list[str], size: int = 500) -> Iterator[list[str]]:
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)

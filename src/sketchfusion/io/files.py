@@ -1,0 +1,49 @@
+"""Folders to lists of pictures, files to digests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .errors import ImageError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif"})
+IMAGE_SUFFIXES |= {".gif", ".bmp", ".tif", ".tiff", ".svg"}
+
+
+def find_images(roots: str | Path | Iterable[str | Path]) -> list[Path]:
+    """List the pictures in folders (walked, hidden ones skipped) and files, sorted, each once.
+
+    Files named outright are kept whatever their suffix. Raises ImageError for a root that does not exist.
+    """
+    found: dict[str, Path] = {}
+    for root in [roots] if isinstance(roots, str | Path) else roots:
+        path = Path(root)
+        if not path.exists():
+            raise ImageError(f"{path}: no such file or folder; check the path")
+        for item in _walk(path) if path.is_dir() else [path]:
+            real = os.path.realpath(item)
+            found[real] = min(item, found.get(real, item), key=lambda path: (len(path.parts), path))
+    return sorted(found.values())
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        if real not in seen:
+            yield from (Path(folder, name) for name in files if _is_picture_name(name))
+        seen.add(real)
+
+
+def _is_picture_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes as hex digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,208 @@
+"""Any file, array or tensor to RGB in [0, 1]."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from .errors import ImageError
+from .files import IMAGE_SUFFIXES, file_digest, find_images
+from .letterbox import Kind, letterbox
+from .normalise import is_blank, normalise_sketch
+from .strokes import Drawing, parse_ndjson, rasterize, rasterize_svg, read_drawing
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageError",
+    "ImageInput",
+    "Kind",
+    "file_digest",
+    "find_images",
+    "is_blank",
+    "letterbox",
+    "normalise_sketch",
+    "read_image",
+    "thumbnail",
+]
+
+ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8] | Tensor
+
+# Only these decoders run: Pillow would hand some other formats to outside programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
+MAX_PIXELS = 89_000_000
+MAX_BYTES = 512_000_000
+VECTOR_SIDE = 512
+
+
+def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
+    """Read anything that shows a picture as (3, H, W) float32 in [0, 1]; a sketch comes dark on white.
+
+    Takes a path (content decides, not the suffix; "file.ndjson:7" is line 7), "-" for standard input, an
+    ndjson line, a PIL image, an array (H, W, 3) uint8, or a tensor (3, H, W) in [0, 1]. EXIF orientation is
+    applied, transparency lies over white, the first frame of an animation counts. Raises ImageError.
+    """
+    if isinstance(source, Tensor):
+        image = _from_tensor(source)
+    elif isinstance(source, np.ndarray):
+        image = _to_tensor(_from_array(source))
+    elif isinstance(source, Image.Image):
+        image = _to_tensor(_rgb(source, kind, "the given image"))
+    else:
+        image = _to_tensor(_from_name(source, kind))
+    return normalise_sketch(image) if kind == "sketch" else image
+
+
+def _from_tensor(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape or not image.is_floating_point():
+        raise ImageError(f"a tensor must be float (3, H, W), not {image.dtype} {tuple(image.shape)}")
+    image = image.detach().to("cpu", torch.float32)
+    if not bool((image.amin() >= 0) & (image.amax() <= 1)):
+        raise ImageError("a tensor must lie in [0, 1]; divide 8-bit values by 255")
+    return image
+
+
+def _from_array(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise ImageError(f"an array must be uint8 (H, W, 3), not {array.dtype} {array.shape}")
+    return array
+
+
+def _to_tensor(array: npt.NDArray[np.uint8]) -> Tensor:
+    pixels = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+    return pixels.to(torch.float32).div_(255)
+
+
+def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
+    text = str(source)
+    if text == "-":
+        return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), kind, "standard input")
+    if text.lstrip().startswith("{"):
+        return _draw(parse_ndjson(text))
+    path, line = _path_and_line(text)
+    try:
+        with path.open("rb") as file:
+            if _is_ndjson(file.peek(64)) and path.is_file():
+                return _draw(read_drawing(path, line))
+            data = file.read(MAX_BYTES + 1)
+    except IsADirectoryError:
+        raise ImageError(f"{text}: a folder, not a picture; name a file in it") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{text}: {reason}; check the path") from None
+    return _decode(data, kind, text)
+
+
+def _path_and_line(text: str) -> tuple[Path, int]:
+    match = re.fullmatch(r"(.+):(\d+)", text)
+    if match and not Path(text).exists():
+        return Path(match.group(1)), int(match.group(2))
+    return Path(text), 1
+
+
+def _is_ndjson(head: bytes) -> bool:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def _draw(drawing: Drawing) -> npt.NDArray[np.uint8]:
+    return np.repeat(rasterize(drawing, VECTOR_SIDE)[:, :, None], 3, axis=2)
+
+
+def _decode(data: bytes, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
+    if not data.strip():
+        raise ImageError(f"{name}: empty; nothing to read")
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name}: larger than {MAX_BYTES // 10**6} MB; make it smaller first")
+    if _is_ndjson(data[:64]):
+        first = next(line for line in data.splitlines() if line.strip())
+        return _draw(parse_ndjson(first.decode("utf-8-sig", errors="replace"), name))
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<") and b"<svg" in data[:65536]:
+        return rasterize_svg(data, VECTOR_SIDE, name)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=_decoders())
+    except Image.DecompressionBombError:
+        raise ImageError(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; make it smaller first") from None
+    except Exception:  # decoders raise anything on hostile bytes
+        raise ImageError(f"{name}: not a picture that can be read; save it as PNG or JPEG") from None
+    with image:
+        return _rgb(image, kind, name)
+
+
+@functools.cache
+def _decoders() -> tuple[str, ...]:
+    """The allowed formats that this Pillow was built with; it fails on the name of one that is missing."""
+    import pillow_heif
+
+    Image.init()
+    pillow_heif.register_heif_opener()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; make it smaller first")
+    if 0 in image.size:
+        raise ImageError(f"{name}: has no pixels; choose another file")
+    try:
+        upright = _upright(image)
+        if upright.mode in {"I", "F"} or upright.mode.startswith("I;"):
+            return np.repeat(_eight_bit(upright)[:, :, None], 3, axis=2)
+        if upright.has_transparency_data:
+            return _over_paper(upright.convert("RGBA"), kind)
+        return np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    except Exception as error:  # decoders raise anything on hostile bytes
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ImageError(f"{name}: broken or cut short ({reason}); get or save it again") from None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # broken EXIF says nothing about the pixels; broken pixels fail again when converted
+        return image
+
+
+def _eight_bit(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """Scale deep greys by their type's range; 32-bit ones by the smallest usual range that holds them."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    ceilings = [255.0, 65535.0, 2.0**31 - 1] if image.mode == "I" else [65535.0]
+    if image.mode == "F":
+        ceilings = [1.0, 255.0, 65535.0, max(1.0, float(values.max()))]
+    ceiling = next(c for c in ceilings if values.max() <= c)
+    return np.rint(values.clip(0) * (255 / ceiling)).astype(np.uint8)
+
+
+def _over_paper(image: Image.Image, kind: Kind) -> npt.NDArray[np.uint8]:
+    """Lay a transparent picture over white; white strokes of a sketch lie over black instead."""
+    layers = []
+    for colour in ("white", "black"):
+        paper = Image.new("RGBA", image.size, colour)
+        paper.alpha_composite(image)
+        layers.append(np.asarray(paper.convert("RGB"), dtype=np.uint8))
+        if kind == "photo" or np.ptp(layers[-1]) > 64:
+            return layers[-1]
+    return layers[0]
+
+
+def thumbnail(image: Tensor, side: int = 256, quality: int = 85) -> bytes:
+    """JPEG bytes of (3, H, W) in [0, 1], reduced so that no edge is longer than `side`."""
+    pixels = image.detach().cpu().mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()

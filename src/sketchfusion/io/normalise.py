@@ -1,0 +1,130 @@
+"""Photographed, coloured or inverted drawings become dark strokes on white; clean renderings stay."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Paper shading is estimated on this many pixels along the longer edge, with strokes up to 1/17 of it removed.
+SHADING_SIDE = 256
+STROKE_WINDOW = 15
+# A region this much darker than the paper is ink (or, at the border, the desk), never shading.
+DEEPEST_SHADOW = 0.35
+
+
+def is_blank(image: Tensor) -> bool:
+    """Tell whether (3, H, W) holds no strokes: fewer than 1 in 20,000 pixels stand out from the rest."""
+    grey = image.mean(dim=0)
+    outstanding = (grey - grey.median()).abs() > 0.25
+    return bool(outstanding.sum() * 20_000 < grey.numel())
+
+
+def normalise_sketch(image: Tensor) -> Tensor:
+    """Turn a picture of a drawing (3, H, W) in [0, 1] into dark strokes on white, same size.
+
+    Paper shading is divided out, shadows and the desk around the paper go white, coloured pens go dark,
+    light-on-dark is inverted. Grey renderings on white come back unchanged, paper without strokes white.
+    """
+    if _is_light_on_dark(image):
+        image = 1 - image
+    if _is_clean(image):
+        return _darken_colours(image)
+    paper, desk = _paper(image)
+    ratio = (image / paper.clamp(min=1e-3)).amin(dim=0).clamp(max=1.5)
+    sample = _thinned(ratio[~desk] if not desk.all() else ratio)
+    middle = sample.median().clamp(min=1e-3)
+    ratio, sample = ratio / middle, sample / middle
+    noise = float((sample - 1).abs().median()) * 1.4826
+    ink = _ink_level(sample)
+    if 1 - ink < max(0.12, 7 * noise):
+        return torch.ones_like(image)
+    white = 1 - max(0.25 * (1 - ink), 4 * noise)
+    strokes = ((ratio - ink) / (white - ink)).clamp(0, 1)
+    strokes[desk] = 1.0
+    return strokes.expand_as(image).contiguous()
+
+
+def _is_light_on_dark(image: Tensor) -> bool:
+    """Lines are rare and far from their surroundings: the skew of local differences tells their side."""
+    small = _shrunk(image, SHADING_SIDE)
+    if _is_clean(small) or small.amax(dim=0).median() > 0.6:
+        return False
+    window = 2 * STROKE_WINDOW + 1
+    around = F.avg_pool2d(small[None], window, 1, STROKE_WINDOW, count_include_pad=False)[0]
+    return bool((small - around).pow(3).sum() > 0)
+
+
+def _is_clean(image: Tensor) -> bool:
+    """Most of a rendering is pure white and few of its pixels are between paper and ink."""
+    low = image.amin(dim=0)
+    white = (low >= 254 / 255).float().mean()
+    between = ((low > 0.5) & (low < 0.97)).float().mean()
+    return bool(white > 0.5 and between < 0.15)
+
+
+def _darken_colours(image: Tensor) -> Tensor:
+    dark = image.amin(dim=0)
+    coloured = (image.amax(dim=0) - dark > 0.1).float().mean() > 2e-4
+    ink = _ink_level(_thinned(dark))
+    faint = 0.4 < ink < 0.95
+    if not coloured and not faint:
+        return image
+    if faint:
+        dark = ((dark - ink) / (1 - ink)).clamp(0, 1)
+    return dark.expand_as(image).contiguous()
+
+
+def _ink_level(values: Tensor) -> float:
+    """The typical value of strokes among values whose paper is 1."""
+    darkest = values.kthvalue(max(1, len(values) // 1000)).values
+    return float(values[values <= (1 + darkest) / 2].median())
+
+
+def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Estimate the light on the paper (3, H, W), and mark (H, W) what lies beside the paper."""
+    size = image.shape[1:]
+    small = _closing(_shrunk(image, SHADING_SIDE))
+    grey = small.amin(dim=0)
+    bright = grey.flatten().kthvalue(max(1, int(grey.numel() * 0.8))).values
+    dark = grey < DEEPEST_SHADOW * 1.4 * bright
+    desk = _reach_from_border(dark)
+    light = small.flatten(1).kthvalue(max(1, int(grey.numel() * 0.8)), dim=1).values
+    small = torch.maximum(_blurred(small), DEEPEST_SHADOW * light[:, None, None])
+    desk = F.max_pool2d(desk.float()[None], 7, 1, 3)[0] > 0
+    paper = F.interpolate(small[None], size=size, mode="bilinear", align_corners=False)[0]
+    return paper, F.interpolate(desk.float()[None, None], size=size)[0, 0] > 0
+
+
+def _reach_from_border(mask: Tensor) -> Tensor:
+    """Keep the parts of a mask (h, w) that are connected to its border."""
+    reached = torch.zeros_like(mask)
+    reached[[0, -1]] = mask[[0, -1]]
+    reached[:, [0, -1]] = mask[:, [0, -1]]
+    while True:
+        grown = (F.max_pool2d(reached.float()[None], 3, 1, 1)[0] > 0) & mask
+        if torch.equal(grown, reached):
+            return reached
+        reached = grown
+
+
+def _closing(image: Tensor) -> Tensor:
+    """Grey closing of (C, h, w): removes dark strokes thinner than the window, keeps edges of larger areas."""
+    dilated = F.max_pool2d(image, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
+    return -F.max_pool2d(-dilated, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
+
+
+def _blurred(image: Tensor) -> Tensor:
+    return F.avg_pool2d(F.pad(image[None], [2] * 4, mode="replicate"), 5, 1)[0]
+
+
+def _shrunk(image: Tensor, side: int) -> Tensor:
+    height, width = image.shape[1:]
+    scale = min(1.0, side / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return image if scale == 1.0 else F.interpolate(image[None], size=size, mode="area")[0]
+
+
+def _thinned(values: Tensor, most: int = 500_000) -> Tensor:
+    flat = values.flatten()
+    return flat[:: -(-len(flat) // most)]

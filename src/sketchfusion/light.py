@@ -1,0 +1,90 @@
+"""The folder that training leaves behind: light weights, and a configuration that names the frozen parts by hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sketchfusion.fusion.model import FusionConfig
+from sketchfusion.io.weights import WeightsError
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """How pictures become features; the defaults are the paper's intent at full size."""
+
+    diffusion: str = "sd21"  # catalog name, hub id or folder
+    clip: str = "clip-l14"
+    diffusion_hash: str = ""  # of the weights that the light parts were trained on
+    clip_hash: str = ""
+    task: str = "retrieval"
+    side: int = 480  # pixels of the square that the VAE sees
+    view: Literal["letterbox", "as-released"] = "letterbox"
+    vae_range: tuple[float, float] = (-1.0, 1.0)  # what black and white become on the way into the VAE
+    sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
+    clip_layer: int = -2
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+
+
+def as_released(config: FeaturesConfig) -> FeaturesConfig:
+    """Give the configuration with the choices of the authors' published code in place of the paper's."""
+    return replace(
+        config,
+        view="as-released",
+        vae_range=(0.0, 255.0),
+        sample_latents=True,
+        clip_layer=-1,
+        fusion=replace(
+            config.fusion,
+            inject_skips=True,
+            zero_init=False,
+            cut_gradient=True,
+            dropout=0.5,
+            ensemble=32,
+            noise_seed=None,
+        ),
+    )
+
+
+def write_light(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
+    """Write light weights and their configuration as `folder`/model.safetensors and config.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / WEIGHTS)
+    text = json.dumps({"format": FORMAT, **asdict(config)}, indent=2)
+    (folder / CONFIG).write_text(text + "\n")
+
+
+def read_light(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:
+    """Read what `write_light` wrote; WeightsError when the folder holds something else."""
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise WeightsError(f"{folder} has no {name}, so it is not a folder of light weights")
+    try:
+        written = dict(json.loads((folder / CONFIG).read_text()))
+        if written.pop("format", None) != FORMAT:
+            raise WeightsError(f"{folder / CONFIG} is not a configuration of light weights in format {FORMAT}")
+        fusion = _build(FusionConfig, written.pop("fusion", {}), folder / CONFIG)
+        config = _build(FeaturesConfig, {**written, "fusion": fusion}, folder / CONFIG)
+        return config, load_file(folder / WEIGHTS)
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise WeightsError(f"{folder} cannot be read: {error}") from error
+
+
+def _build(kind: type[Any], written: Mapping[str, Any], path: Path) -> Any:
+    """Make a configuration of what was read from JSON; an unknown key is an error, a missing one its default."""
+    known = {entry.name for entry in fields(kind)}
+    for name in written:
+        if name not in known:
+            raise WeightsError(f"{path} has the unknown key {name!r}; known are {', '.join(sorted(known))}")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
+    return kind(**values)

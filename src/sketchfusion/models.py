@@ -1,0 +1,76 @@
+"""Any name that `--model` takes to the model that serves it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard
+from sketchfusion.extractor import BatchExtractor
+from sketchfusion.io.weights import WeightsError, resolve
+
+
+def load(
+    name: str | Path = "mini",
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    task: str = "retrieval",
+) -> BatchExtractor:
+    """Load whatever a name stands for: a fused model, or a frozen baseline with the same face.
+
+    `mini`, or a folder or hub id of light weights: SketchFusion. `clip-l14`, or a folder or hub id of a CLIP: B-CLIP;
+    likewise `sd21`: B-SD; `dino-s8`: B-DINO; `dinov2-s14`: B-DINOv2. `sd21+clip-l14`, or any two so joined: B-SD+CLIP.
+    `scratch`, or a folder that training it left: the small CNN that is the floor. `mini:B-CLIP`: that baseline
+    on the frozen parts of a pair. Raises WeightsError for anything else.
+    """
+    name = str(name)
+    pair, _, baseline = name.partition(":")
+    card = CATALOG.get(pair)
+    if baseline and isinstance(card, FusedCard):
+        return load(_frozen_part(card, baseline), device, dtype)
+    if "+" in name and not Path(name).exists():
+        from sketchfusion.baselines.sd_clip import SdClipBaseline
+
+        diffusion, _, clip = name.partition("+")
+        return SdClipBaseline.load(diffusion, clip, device, dtype)
+    from sketchfusion.baselines.scratch import KIND, ScratchBaseline, is_scratch
+
+    if name == KIND or is_scratch(name):
+        return ScratchBaseline.load(None if name == KIND else name, device)
+    kind = type(card) if card else _kind_of(resolve(name))
+    if kind is ClipCard:
+        from sketchfusion.baselines.clip import ClipBaseline
+
+        return ClipBaseline.load(name, device, dtype)
+    if kind is DiffusionCard:
+        from sketchfusion.baselines.sd import SdBaseline
+
+        return SdBaseline.load(name, device, dtype)
+    if kind is DinoCard:
+        from sketchfusion.baselines.dino import DinoBaseline
+
+        return DinoBaseline.load(name, device, dtype)
+    from sketchfusion.features import SketchFusion
+
+    return SketchFusion.from_pretrained(name, device, dtype, task)
+
+
+def _frozen_part(card: FusedCard, baseline: str) -> str:
+    """Give the name of the frozen model that a baseline of a pair is."""
+    names = {"B-CLIP": card.clip, "B-SD": card.diffusion, "B-SD+CLIP": f"{card.diffusion}+{card.clip}"}
+    if baseline not in names:
+        raise WeightsError(f"{card.name} has no baseline {baseline!r}; it has {', '.join(names)}")
+    return names[baseline]
+
+
+def _kind_of(folder: Path) -> type[Card | FusedCard]:
+    """Tell from a folder in the hub layout which kind of model it holds."""
+    if (folder / "model_index.json").is_file():
+        return DiffusionCard
+    try:
+        model_type = json.loads((folder / "config.json").read_text()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        model_type = None
+    return {"clip": ClipCard, "vit": DinoCard, "dinov2": DinoCard}.get(model_type, FusedCard)

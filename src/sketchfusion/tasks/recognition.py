@@ -1,0 +1,85 @@
+"""Recognition without training: a picture gets the label whose description is nearest in CLIP's joint space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .query import read_sketches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..io.images import ImageInput, Kind
+
+SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
+PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
+
+
+class JointSpace(Protocol):
+    """A model that places pictures and prompts in one space."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names that it is known to have learned; may be empty."""
+
+    @property
+    def logit_scale(self) -> float:
+        """The inverse temperature that its similarities were trained with."""
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts to unit vectors (N, p)."""
+
+    def encode_image(self, images: Sequence[ImageInput], kind: Kind = "photo") -> Tensor:
+        """Pictures to unit vectors (N, p)."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One label and the probability that it is the right one of those that were offered."""
+
+    label: str
+    score: float
+
+
+def recognize(
+    model: JointSpace,
+    images: ImageInput | Sequence[ImageInput],
+    labels: Sequence[str] | None = None,
+    k: int = 5,
+    kind: Kind = "sketch",
+) -> list[list[Guess]]:
+    """Name what each picture shows: the `k` likeliest of `labels`, best first (CLIP, Radford et al., 2021, sec. 3.1).
+
+    Any labels will do; by default those that the model knows. Raises ImageError for an unreadable or blank picture and
+    ValueError if there are no labels.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    labels = list(dict.fromkeys(filter(None, map(str.strip, model.labels if labels is None else labels))))
+    if not labels:
+        raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
+    read = read_sketches(images) if kind == "sketch" else images
+    pictures = model.encode_image(read, kind=kind)  # type: ignore[arg-type]
+    logits = model.logit_scale * (pictures.numpy() @ prototypes(model, labels, kind).T)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+    return [[Guess(labels[place], float(row[place])) for place in top] for row, top in zip(shares, best, strict=True)]
+
+
+def prototypes(model: JointSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
+    """One unit vector for each label, the mean over its prompts: (N, p)."""
+    prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
+    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts]).numpy()
+    means = texts.reshape(len(labels), len(prompts), -1).mean(axis=1)
+    unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    return unit

@@ -1,0 +1,111 @@
+"""What the commands say: answers on standard output, progress and one-line errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INTERRUPTED, WRONG = 130, 2  # exit codes
+
+
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run a command line; give its exit code. What a user can put right is one line, never a stack trace."""
+    try:
+        return int(app(list(arguments), standalone_mode=False, prog_name="sketchfusion") or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "sketchfusion"
+        return complain(f"{error.format_message()} ({command} --help says how)")
+    except (KeyboardInterrupt, click.Abort):
+        return complain("interrupted; what was finished is kept", INTERRUPTED)
+    except BrokenPipeError:  # whoever read the answer has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        return complain(_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def complain(message: str, code: int = WRONG) -> int:
+    """Say one line on standard error; give the exit code back."""
+    typer.echo(f"sketchfusion: {' '.join(message.split())}", err=True)
+    return code
+
+
+def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Let an option take several values: `--data A B` becomes `--data A --data B`."""
+    out: list[str] = []
+    current = ""
+    for argument in arguments:
+        if argument.startswith("-") and argument != "-":
+            current = argument if argument in options else ""
+            out += [] if current else [argument]
+        else:
+            out += [current, argument] if current else [argument]
+    return out
+
+
+def say(answer: Any) -> None:
+    """Print an answer as JSON."""
+    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as a table; the last columns are kept whole when the terminal is narrow."""
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        drawn.add_column(column, overflow="fold" if place == 0 else "ellipsis")
+    for row in rows:
+        drawn.add_row(*(cell.replace("[", r"\[") for cell in row))
+    _console().print(drawn)
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with rate and time left; gives what is to be called with (done, total)."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def losses(what: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """A progress bar for training, which also shows the newest losses."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True)) as progress:
+        task = progress.add_task(what, total=None)
+
+        def update(done: int, total: int, newest: dict[str, float]) -> None:
+            figures = " ".join(f"{name} {value:.3f}" for name, value in newest.items())
+            progress.update(task, completed=done, total=total, description=f"{what} {figures}".strip())
+
+        yield update

@@ -1,0 +1,115 @@
+"""What the frozen models say of every training picture, computed once and kept on disk: a training step on a warm
+cache runs neither VAE nor CLIP."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from sketchfusion.training import augment
+from sketchfusion.training.bank import Bank, choose, index_by_name
+
+Frozen = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures (B, 3, S, S) -> latents (B, c, h, w), tokens (B, C, h, w)
+
+
+@dataclass(frozen=True, eq=False)
+class Cache:
+    """Latents and CLIP tokens of `views` augmented views of each picture of a bank, in half precision."""
+
+    latents: np.ndarray  # (N, views, c, h, w) float16
+    tokens: np.ndarray  # (N, views, C, h, w) float16
+    names: list[tuple[str, ...]]  # N
+
+    @cached_property
+    def by_name(self) -> dict[str, list[int]]:
+        """Where the pictures of each name are."""
+        return index_by_name(self.names)
+
+    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, Tensor]:
+        """A random view of a random picture of each wanted name: latents and tokens, float32."""
+        index = [choose(self.by_name[name], generator) for name in wanted]
+        views = torch.randint(self.latents.shape[1], (len(index),), generator=generator).tolist()
+        latents, tokens = self.latents[index, views], self.tokens[index, views]
+        return torch.from_numpy(latents).float(), torch.from_numpy(tokens).float()
+
+
+def joined(caches: list[Cache]) -> Cache:
+    """Several caches of one kind as one, in memory."""
+    return Cache(
+        np.concatenate([cache.latents for cache in caches]),
+        np.concatenate([cache.tokens for cache in caches]),
+        [names for cache in caches for names in cache.names],
+    )
+
+
+def cached(
+    bank: Bank,
+    frozen: Frozen,
+    fingerprint: str,
+    side: int,
+    views: int,
+    folder: Path,
+    report: Callable[[int, int], None] | None = None,
+) -> Cache:
+    """The cache of a bank, read from `folder` or made there.
+
+    The key is made of the pictures' bytes, the frozen weights' `fingerprint` and the settings, so a change of any of
+    them makes a new cache. View 0 is the plain picture, the others are augmented.
+    """
+    content = hashlib.sha256(bank.pixels.tobytes()).hexdigest()
+    key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
+    paths = [folder / f"{key}-{part}.npy" for part in ("latents", "tokens")]
+    if not all(path.is_file() for path in paths):
+        folder.mkdir(parents=True, exist_ok=True)
+        _make(bank, frozen, side, views, paths, report)
+    latents, tokens = (np.load(path, mmap_mode="r") for path in paths)
+    return Cache(latents, tokens, bank.names)
+
+
+def _make(
+    bank: Bank,
+    frozen: Frozen,
+    side: int,
+    views: int,
+    paths: list[Path],
+    report: Callable[[int, int], None] | None,
+    batch: int = 32,
+) -> None:
+    arrays: list[np.memmap] = []
+    drafts = [path.with_suffix(".draft") for path in paths]
+    generator = torch.Generator().manual_seed(0)
+    for start in range(0, len(bank), batch):
+        index = list(range(start, min(start + batch, len(bank))))
+        pictures = bank.take(index)
+        for view in range(views):
+            parts = frozen(_view(pictures, bank.kind, side, view, generator))
+            if not arrays:
+                arrays = [
+                    np.lib.format.open_memmap(
+                        draft, mode="w+", dtype=np.float16, shape=(len(bank), views, *part.shape[1:])
+                    )
+                    for draft, part in zip(drafts, parts, strict=True)
+                ]
+            for array, part in zip(arrays, parts, strict=True):
+                array[index, view] = part.numpy()
+        if report:
+            report(index[-1] + 1, len(bank))
+    for array, draft, path in zip(arrays, drafts, paths, strict=True):
+        array.flush()
+        draft.rename(path)
+
+
+def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:
+    if view == 0:
+        plain = torch.nn.functional.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
+        return plain.expand(-1, 3, -1, -1)
+    if kind == "sketch":
+        return augment.sketches(pictures, side, generator)
+    return augment.photos(pictures, side, generator, zoom=(0.7, 1.0))

@@ -1,0 +1,103 @@
+"""The hands that sketch: from faithful to three strokes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..io.strokes import Drawing
+from .shapes import Points, smooth
+from .trace import Line, resample
+
+CANVAS = 256.0
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A way of sketching. Lengths are units of the 256-unit canvas.
+
+    `detail` is the finest level drawn, `groups` the number of largest parts seen at all, `keep` the share of lines kept
+    and `most` their largest number; `sway` bends strokes, `tremor` shakes them, `drift` misplaces whole strokes;
+    `spacing` is the distance between points before the curve is smoothed again; `slop` errs on proportions, `tilt`
+    scales rotation and skew; `double` repeats strokes; `whole` shapes are drawn to their end even where covered.
+    """
+
+    name: str
+    detail: int
+    groups: int
+    keep: float
+    most: int
+    sway: float
+    tremor: float
+    drift: float
+    spacing: float
+    slop: float
+    tilt: float
+    double: float
+    pen: float
+    whole: bool = False
+
+
+HANDS: tuple[Hand, ...] = (
+    Hand("faithful", 3, 99, 1.0, 90, 0.9, 0.15, 0.5, 6.0, 0.1, 0.6, 0.0, 2.4),
+    Hand("brisk", 2, 40, 0.85, 40, 1.8, 0.35, 1.6, 9.0, 0.3, 0.8, 0.1, 2.8),
+    Hand("loose", 1, 16, 0.75, 20, 3.0, 0.5, 3.0, 13.0, 0.6, 1.0, 0.25, 2.4),
+    Hand("rough", 1, 7, 0.7, 9, 3.4, 0.7, 3.6, 18.0, 0.9, 1.2, 0.1, 3.4),
+    Hand("minimal", 0, 4, 0.5, 3, 2.6, 0.4, 2.6, 22.0, 0.9, 1.0, 0.0, 3.6, whole=True),
+)
+
+
+def draw(
+    lines: list[Line], hand: Hand, rng: np.random.Generator, label: str, errors: float = 1.0
+) -> tuple[Drawing, set[str]]:
+    """Sketch the lines in a hand's way; returns the drawing (256-unit frame) and the groups that were drawn."""
+    chosen = _choose(lines, hand, rng)
+    strokes: list[Points] = []
+    for line in chosen:
+        stroke = _stroke(line, hand, rng, errors)
+        strokes.append(stroke)
+        if float(rng.random()) < hand.double * errors and line.length > 40:
+            strokes.append(_repeat(stroke, rng))
+    pen = hand.pen * (0.85 + 0.3 * float(rng.random()))
+    rounded = tuple(np.round(np.clip(s, 1.0, CANVAS - 1.0), 2).astype(np.float32) for s in strokes)
+    drawing = Drawing(rounded, CANVAS, CANVAS, label, (round(pen, 2),) * len(rounded))
+    return drawing, {line.group for line in chosen}
+
+
+def _choose(lines: list[Line], hand: Hand, rng: np.random.Generator) -> list[Line]:
+    """The lines that matter most, in drawing order: large and essential first."""
+    if not lines:
+        return []
+    luck = 0.75 + 0.5 * rng.random(len(lines))
+    worth = [line.length * (1.0, 0.55, 0.4, 0.3)[line.detail] * float(u) for line, u in zip(lines, luck, strict=True)]
+    count = min(hand.most, max(min(3, len(lines)), int(hand.keep * len(lines) + 0.5)))
+    best = sorted(range(len(lines)), key=lambda i: -worth[i])[:count]
+    kept = [lines[i] for i in sorted(best, key=lambda i: (lines[i].detail, -worth[i]))]
+    return kept
+
+
+def _stroke(line: Line, hand: Hand, rng: np.random.Generator, errors: float) -> Points:
+    points, length = resample(line.points, min(hand.spacing, max(line.length / 5, 3.0)))
+    small = min(1.0, length / 60.0)
+    knots = max(2, int(length / 30) + 1)
+    sway = rng.standard_normal((knots, 2)) * (hand.sway * errors * small)
+    at, where = np.linspace(0, 1, len(points)), np.linspace(0, 1, knots)
+    wave = np.stack([np.interp(at, where, sway[:, k]) for k in (0, 1)], axis=1)
+    shake = rng.standard_normal(points.shape) * (hand.tremor * errors)
+    move = rng.standard_normal(2) * (hand.drift * errors * (0.4 + 0.6 * small))
+    grow = 1 + float(rng.standard_normal()) * 0.012 * hand.drift * errors
+    centre = points.mean(axis=0)
+    points = (points - centre) * grow + centre + wave + shake + move
+    if len(points) > 2:
+        points = smooth(points, closed=False, steps=3 if hand.spacing > 10 else 2)
+    return points[::-1] if float(rng.random()) < 0.3 else points
+
+
+def _repeat(stroke: Points, rng: np.random.Generator) -> Points:
+    """A second go at part of a stroke, a little beside the first."""
+    n = len(stroke)
+    a = int(float(rng.random()) * n * 0.4)
+    b = max(a + 3, int(n * (0.6 + 0.4 * float(rng.random()))))
+    part = stroke[a:b]
+    knots = rng.standard_normal((4, 2)) * 2.2
+    at = np.linspace(0, 3, len(part))
+    return part + np.stack([np.interp(at, np.arange(4), knots[:, k]) for k in (0, 1)], axis=1) + 1.0

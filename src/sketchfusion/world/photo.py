@@ -1,0 +1,175 @@
+"""The photographer: parts in picture coordinates become a shaded, textured picture with its surroundings."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from .camera import Scene
+from .difficulty import Difficulty
+from .figure import TEXTURES, Part
+from .noise import TILE, grain, textures, window
+from .scenery import Setting, backdrop, occluders
+
+FINE = 2
+Floats = NDArray[np.float32]
+
+
+def photograph(
+    scene: Scene, setting: Setting, rng: np.random.Generator, side: int, hard: Difficulty
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Part]]:
+    """Photo (side, side, 3), mask of the object's visible pixels (side, side) and the parts that stand in front."""
+    front = occluders(rng, side, hard)
+    light = rng.random(2) * np.array([2.0, 0.8]) - np.array([1.0, 1.1])
+    light = light / max(1e-6, float(np.sqrt((light * light).sum())))
+    largest = max(scene.parts, key=lambda p: float(np.ptp(p.outline[:, 0]) * np.ptp(p.outline[:, 1])))
+    picture = backdrop(rng, setting, side, hard, largest.paint.rgb)
+    parts = [*scene.parts, *front]
+    ids, marks = _draw_ids(parts, side)
+    colour, cover, own = _shade(parts, len(scene.parts), ids, marks, light, rng, side)
+    picture = _shadow(picture, own, setting, light, rng, side)
+    picture = picture * (1 - cover[..., None]) + colour
+    return _develop(picture, light, rng, side, hard), own > 0.5, front
+
+
+def _draw_ids(parts: list[Part], side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Which part (2 i + 1; 2 i + 2 for its inner lines) and which mark is seen where, at FINE times the size."""
+    canvas, patches = (Image.new("L", (side * FINE, side * FINE), 0) for _ in range(2))
+    pen, brush = ImageDraw.Draw(canvas), ImageDraw.Draw(patches)
+    fine, number = max(1, round(side * FINE / 170)), 0
+    for i, part in enumerate(parts):
+        pen.polygon((part.outline * FINE).ravel().tolist(), fill=2 * i + 1)
+        if not part.solid:
+            for spine in part.strokes:
+                pen.line((spine * FINE).ravel().tolist(), fill=2 * i + 1, width=fine + 1)
+        for line in part.lines:
+            pen.line((line * FINE).ravel().tolist(), fill=2 * i + 2, width=fine)
+        for mark in part.marks:
+            number += 1
+            brush.polygon((mark.outline * FINE).ravel().tolist(), fill=number)
+    return np.asarray(canvas), np.asarray(patches)
+
+
+def _tables(parts: list[Part], side: int) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.bool_]]:
+    """Per id: colour (n, 3); shading (n, 5: x0, 1/rx, y0, 1/ry, roundness); texture (n,); whether it casts texture."""
+    boxes: dict[str, tuple[Floats, Floats]] = {}
+    for part in parts:
+        low, high = part.outline.min(axis=0), part.outline.max(axis=0)
+        if part.group in boxes:
+            low, high = np.minimum(low, boxes[part.group][0]), np.maximum(high, boxes[part.group][1])
+        boxes[part.group] = (low.astype(np.float32), high.astype(np.float32))
+    count = 2 * len(parts) + 1
+    rgb, form = np.zeros((count, 3), dtype=np.float32), np.zeros((count, 5), dtype=np.float32)
+    texture, plain = np.zeros(count, dtype=np.intp), np.ones(count, dtype=bool)
+    for i, part in enumerate(parts):
+        low, high = boxes[part.group]
+        mine_low, mine_high = part.outline.min(axis=0), part.outline.max(axis=0)
+        centre = (low + high) * 0.3 + (mine_low + mine_high) * 0.2
+        radius = np.maximum((high - low) * 0.3 + (mine_high - mine_low) * 0.2, side * 0.012)
+        row = (centre[0] * FINE, 1 / (radius[0] * FINE), centre[1] * FINE, 1 / (radius[1] * FINE), part.paint.roundness)
+        rgb[2 * i + 1], rgb[2 * i + 2] = part.paint.rgb, np.array(part.paint.rgb) * 0.5
+        form[2 * i + 1 : 2 * i + 3] = row
+        texture[2 * i + 1 : 2 * i + 3] = TEXTURES.index(part.paint.texture)
+        plain[2 * i + 1 : 2 * i + 3] = False
+    return rgb, form, texture, plain
+
+
+def _shade(
+    parts: list[Part],
+    own_parts: int,
+    ids: NDArray[np.uint8],
+    marks: NDArray[np.uint8],
+    light: NDArray[np.float64],
+    rng: np.random.Generator,
+    side: int,
+) -> tuple[Floats, Floats, Floats]:
+    """Premultiplied colour (side, side, 3), cover (side, side) and the object's own cover (side, side)."""
+    colour, cover, own = (
+        np.zeros((side, side, 3), np.float32),
+        np.zeros((side, side), np.float32),
+        np.zeros((side, side), np.float32),
+    )
+    rows, columns = np.flatnonzero(ids.any(axis=1)), np.flatnonzero(ids.any(axis=0))
+    if len(rows) == 0:
+        return colour, cover, own
+    y0, y1 = int(rows[0]) // FINE * FINE, -(-(int(rows[-1]) + 1) // FINE) * FINE
+    x0, x1 = int(columns[0]) // FINE * FINE, -(-(int(columns[-1]) + 1) // FINE) * FINE
+    crop = ids[y0:y1, x0:x1]
+    rgb, form, texture, plain = _tables(parts, side)
+    paint = rgb[crop]
+    if marks.any():
+        owner, tint = _mark_tables(parts)
+        patch = marks[y0:y1, x0:x1]
+        lies = (owner[patch] == crop) & (patch > 0)
+        paint[lies] = tint[patch[lies]]
+    x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
+    u = (x - form[:, 0][crop]) * form[:, 1][crop]
+    v = (y - form[:, 2][crop]) * form[:, 3][crop]
+    bright = 1.06 + form[:, 4][crop] * (
+        np.float32(light[0] * 0.26) * u + np.float32(light[1] * 0.3) * v - 0.12 * (u * u + v * v)
+    )
+    dx, dy = (int(t * TILE) for t in rng.random(2))
+    tile = textures()[texture[crop], (np.arange(y0, y1)[:, None] + dy) % TILE, (np.arange(x0, x1)[None, :] + dx) % TILE]
+    bright = bright + np.float32(0.1 + 0.16 * float(rng.random())) * tile
+    solid = ~plain[crop]
+    soft = Image.fromarray(solid.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(side * FINE / 42))
+    bright = bright * (0.62 + 0.38 * np.clip(np.asarray(soft, dtype=np.float32) / 200.0, 0, 1))
+    paint = paint * (np.clip(bright, 0.25, 1.5) * solid)[..., None]
+    shape = ((y1 - y0) // FINE, FINE, (x1 - x0) // FINE, FINE)
+    inner = (slice(y0 // FINE, y1 // FINE), slice(x0 // FINE, x1 // FINE))
+    colour[inner] = paint.reshape(*shape, 3).mean(axis=(1, 3))
+    cover[inner] = solid.reshape(shape).mean(axis=(1, 3), dtype=np.float32)
+    mine = solid & (crop <= 2 * own_parts)
+    own[inner] = mine.reshape(shape).mean(axis=(1, 3), dtype=np.float32)
+    return colour, cover, own
+
+
+def _mark_tables(parts: list[Part]) -> tuple[NDArray[np.intp], Floats]:
+    owner, tint = [0], [(0.0, 0.0, 0.0)]
+    for i, part in enumerate(parts):
+        owner += [2 * i + 1] * len(part.marks)
+        tint += [mark.rgb for mark in part.marks]
+    return np.array(owner), np.array(tint, dtype=np.float32)
+
+
+def _shadow(
+    picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: np.random.Generator, side: int
+) -> Floats:
+    """Darken the background where the object keeps the light away: at its feet, or on the wall behind it."""
+    strength = 0.25 + 0.4 * float(rng.random())
+    rows, columns = np.flatnonzero((own > 0.5).any(axis=1)), np.flatnonzero((own > 0.5).any(axis=0))
+    if len(rows) == 0:
+        return picture
+    canvas = Image.new("L", (side, side), 0)
+    if setting.grounded:
+        left, right, foot = int(columns[0]), int(columns[-1]), int(rows[-1])
+        high, slide = (right - left) * 0.07 + 1, -float(light[0]) * (right - left) * 0.12
+        ImageDraw.Draw(canvas).ellipse((left + slide, foot - high * 1.3, right + slide, foot + high * 0.9), fill=255)
+    else:
+        cast = Image.fromarray((own * 255).astype(np.uint8))
+        reach = side * (0.02 + 0.05 * float(rng.random()))
+        canvas.paste(cast, (int(-light[0] * reach), int(-light[1] * reach)))
+        strength *= 0.6
+    soft = np.asarray(canvas.filter(ImageFilter.BoxBlur(side / 48)), dtype=np.float32)
+    return picture * (1 - np.float32(strength / 255) * soft)[..., None]
+
+
+def _develop(
+    picture: Floats, light: NDArray[np.float64], rng: np.random.Generator, side: int, hard: Difficulty
+) -> NDArray[np.uint8]:
+    """Lighting over the whole picture, colour cast, exposure, blur and sensor noise."""
+    axis = np.linspace(-1, 1, side, dtype=np.float32)
+    x, y = (np.float32(0.14 * float(rng.random()) * v) for v in light)
+    fall = 1 + x * axis[None, :] + y * axis[:, None]
+    cast = (0.92 + 0.16 * rng.random(3)).astype(np.float32)
+    exposure = 0.9 + 0.22 * float(rng.random())
+    if float(rng.random()) < hard.dusk:
+        exposure *= 0.62 + 0.3 * float(rng.random())
+    pivot = np.float32(110 * exposure)
+    contrast = np.float32(0.7 + 0.4 * float(rng.random()))
+    gain = (fall * np.float32(exposure))[..., None] * cast
+    exposed = (picture * gain - pivot) * contrast + pivot
+    blur = (hard.blur[0] + (hard.blur[1] - hard.blur[0]) * float(rng.random())) * side / 128
+    sigma = np.float32(hard.noise[0] + (hard.noise[1] - hard.noise[0]) * float(rng.random()) ** 2)
+    image = Image.fromarray(np.clip(exposed, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur))
+    noisy = np.asarray(image, dtype=np.float32) + sigma * window(grain(), rng, side)
+    return np.clip(noisy, 0, 255).astype(np.uint8)

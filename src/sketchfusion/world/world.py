@@ -1,0 +1,142 @@
+"""Sketch World: from a seed, unlimited pairs of a photo and its sketches with every label the tasks need."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..io.strokes import Drawing, rasterize
+from .camera import Scene, choose_camera, landmark_hidden, place
+from .categories import CATEGORIES, Category
+from .difficulty import DEFAULT, Difficulty
+from .figure import Figure, Part
+from .hands import CANVAS, HANDS, draw
+from .photo import photograph
+from .scenery import choose_setting
+from .shapes import inside
+from .trace import trace
+
+VERSION = 1
+SEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if not c.unseen))
+UNSEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if c.unseen))
+SPLITS: dict[str, tuple[str, ...]] = {"all": tuple(sorted(CATEGORIES)), "seen": SEEN, "unseen": UNSEEN}
+
+__all__ = ["SEEN", "SPLITS", "UNSEEN", "VERSION", "Keypoint", "Pair", "Shot", "World"]
+
+
+@dataclass(frozen=True)
+class Keypoint:
+    """A named point in continuous pixels (the first pixel's centre is (0.5, 0.5)) and whether it can be seen."""
+
+    x: float
+    y: float
+    visible: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """One photo of an instance: picture (H, W, 3) uint8, mask of the object's visible pixels (H, W), keypoints."""
+
+    photo: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    keypoints: dict[str, Keypoint]
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A photo and a sketch of one instance: pictures (H, W, 3) and (H, W) uint8, vector strokes, mask, keypoints."""
+
+    category: str
+    instance: int
+    hand: int
+    photo: NDArray[np.uint8]
+    sketch: NDArray[np.uint8]
+    drawing: Drawing
+    mask: NDArray[np.bool_]
+    photo_keypoints: dict[str, Keypoint]
+    sketch_keypoints: dict[str, Keypoint]
+
+
+def check_categories(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """The names, if all are categories; ValueError names the first unknown one and those allowed."""
+    for name in names:
+        if name not in CATEGORIES:
+            raise ValueError(f"category {name!r} is unknown; choose from {', '.join(SPLITS['all'])}")
+    return tuple(names)
+
+
+class World:
+    """Pairs of one seed. The same (seed, category, instance, hand) gives the same strokes and coordinates anywhere."""
+
+    def __init__(self, seed: int = 0, split: str = "all", size: int = 128, difficulty: Difficulty = DEFAULT) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"split {split!r} is unknown; choose from {', '.join(SPLITS)}")
+        if not 16 <= size <= 1024:
+            raise ValueError(f"size={size}: choose 16 to 1024 pixels")
+        self.seed, self.size, self.difficulty = seed, size, difficulty
+        self.categories: tuple[str, ...] = SPLITS[split]
+
+    def pair(self, category: str, instance: int, hand: int = 0) -> Pair:
+        """Photo and sketch of an instance; hands 0 (faithful) to 4 (three strokes) are styles that then repeat."""
+        shot = self.photo(category, instance)
+        sketch, drawing, points = self.sketch(category, instance, hand)
+        return Pair(category, instance, hand, shot.photo, sketch, drawing, shot.mask, shot.keypoints, points)
+
+    def photo(self, category: str, instance: int) -> Shot:
+        """The photo of an instance with its mask and keypoints."""
+        kind, rng, hard = self._kind(category), self._rng(category, instance, "photo"), self.difficulty
+        figure = self._figure(kind, instance, rng, 0.0)
+        camera = choose_camera(rng, kind.spin, hard.photo_fill, hard)
+        scene = place(figure, camera, float(self.size))
+        setting = choose_setting(rng, kind.scene, hard)
+        picture, mask, front = photograph(scene, setting, rng, self.size, hard)
+        return Shot(picture, mask, self._photo_points(scene, front))
+
+    def sketch(
+        self, category: str, instance: int, hand: int = 0
+    ) -> tuple[NDArray[np.uint8], Drawing, dict[str, Keypoint]]:
+        """A sketch of an instance: raster (H, W) uint8 on white, its strokes in drawing order, keypoints."""
+        if hand < 0:
+            raise ValueError(f"hand={hand}: choose 0 (faithful) or more")
+        kind, rng, hard = self._kind(category), self._rng(category, instance, f"hand {hand}"), self.difficulty
+        style = HANDS[hand % len(HANDS)]
+        figure = self._figure(kind, instance, rng, style.slop * hard.errors)
+        camera = choose_camera(rng, kind.spin, hard.sketch_fill, hard, style.tilt)
+        scene = place(figure, camera, CANVAS)
+        lines = trace(scene, style.detail, style.groups, style.whole)
+        drawing, drawn = draw(lines, style, rng, category, hard.errors)
+        picture = rasterize(drawing, self.size, margin=0.0)
+        return picture, drawing, self._sketch_points(scene, drawn)
+
+    def _kind(self, category: str) -> Category:
+        check_categories([category])
+        return CATEGORIES[category]
+
+    def _rng(self, *keys: object) -> np.random.Generator:
+        text = "\x1f".join(str(key) for key in (VERSION, self.seed, *keys))
+        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
+        return np.random.Generator(np.random.PCG64(number))
+
+    def _figure(self, kind: Category, instance: int, pose: np.random.Generator, slop: float) -> Figure:
+        figure = Figure(self._rng(kind.name, instance, "identity"), pose, slop)
+        kind.recipe(figure)
+        return figure
+
+    def _photo_points(self, scene: Scene, front: list[Part]) -> dict[str, Keypoint]:
+        size = self.size
+        found: dict[str, Keypoint] = {}
+        for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
+            point = np.array([[m.x, m.y]])
+            shown = 0 <= m.x < size and 0 <= m.y < size and not behind
+            shown = shown and not any(bool(inside(point, part.outline)[0]) for part in front)
+            found[name] = Keypoint(m.x, m.y, shown)
+        return found
+
+    def _sketch_points(self, scene: Scene, drawn: set[str]) -> dict[str, Keypoint]:
+        scale = self.size / CANVAS
+        found: dict[str, Keypoint] = {}
+        for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
+            shown = not behind and scene.parts[m.part].group in drawn and 0 <= m.x < CANVAS and 0 <= m.y < CANVAS
+            found[name] = Keypoint(round(m.x * scale, 4), round(m.y * scale, 4), shown)
+        return found

@@ -1,0 +1,92 @@
+"""Training pictures: found in the layouts people have, and never a sketch of an unseen class."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sketchfusion.datasets.splits import held_out
+from sketchfusion.training.bank import decode
+from sketchfusion.training.collect import clean, collect_held_out, collect_photos, collect_sketches
+
+
+@pytest.fixture
+def sketchy_root(tmp_path: Path) -> Path:
+    """Two seen classes and an unseen one, twenty photos each with one sketch, in the true layout."""
+    root = tmp_path / "sketchy"
+    for category in ("airplane", "hot-air_balloon", "cow"):
+        for kind, name in (("photo", "n0{}_{}.jpg"), ("sketch", "n0{}_{}-1.png")):
+            folder = root / "256x256" / kind / "tx_000000000000" / category
+            folder.mkdir(parents=True)
+            for number in range(20):
+                picture = Image.new("RGB", (32, 32), (number * 10, 90, 200) if kind == "photo" else "white")
+                picture.save(folder / name.format(len(category), number))
+    return root
+
+
+def test_class_names_are_written_as_people_write_them() -> None:
+    assert clean("hot-air_balloon") == "hot air balloon"
+    assert clean("car_(sedan)") == "car sedan"
+
+
+def test_a_sketchy_root_gives_the_training_side_of_seen_classes_only(sketchy_root: Path) -> None:
+    for pictures in (collect_photos([sketchy_root]), collect_sketches([sketchy_root])):
+        assert {picture.names for picture in pictures} == {("airplane",), ("hot air balloon",)}
+        assert not any(held_out(Path(picture.path).stem.rsplit("-", 1)[0]) for picture in pictures)
+        assert 20 < len(pictures) < 40
+
+
+def test_what_is_held_out_is_the_rest_and_sketch_goes_with_photo(sketchy_root: Path) -> None:
+    trained = {Path(p.path).stem for p in collect_photos([sketchy_root])}
+    kept = {Path(p.path).stem for p in collect_held_out([sketchy_root], "photo")}
+    assert kept and not trained & kept
+    assert len(trained) + len(kept) == 40
+    sketches = {Path(p.path).stem.rsplit("-", 1)[0] for p in collect_held_out([sketchy_root], "sketch")}
+    assert sketches == kept
+
+
+def test_unseen_drawings_are_left_out_of_quick_draw(tmp_path: Path) -> None:
+    line = json.dumps({"word": "x", "drawing": [[[0, 255], [0, 255]]]})
+    for name in ("cat", "scissors", "bird", "house plant"):
+        (tmp_path / f"{name}.ndjson").write_text("\n".join([line] * 10) + "\n")
+    assert {picture.names[0] for picture in collect_sketches([tmp_path])} == {"cat", "house plant"}
+
+
+def test_tiny_imagenet_names_come_with_synonyms_and_kinds(tmp_path: Path) -> None:
+    (tmp_path / "wnids.txt").write_text("n02123045\n")
+    (tmp_path / "words.txt").write_text("n02123045\ttabby, tabby cat\nn1\tother\n")
+    folder = tmp_path / "train" / "n02123045" / "images"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(folder / "n02123045_0.JPEG")
+    assert [p.names for p in collect_photos([tmp_path])] == [("tabby", "tabby cat", "cat")]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        collect_photos([tmp_path / "nowhere"])
+
+
+def test_a_bank_keeps_pixels_and_names_and_leaves_broken_files_out(sketchy_root: Path, tmp_path: Path) -> None:
+    pictures = collect_photos([sketchy_root])
+    Path(pictures[3].path).write_bytes(b"not a jpeg")
+    bank = decode(pictures, "photo", 16, tmp_path / "cache")
+    assert len(bank) == len(pictures) - 1
+    assert bank.pixels.shape == (len(bank), 3, 16, 16)
+    first = np.asarray(Image.open(pictures[0].path)).mean((0, 1)) / 255
+    assert torch.allclose(bank.take([0])[0].mean((1, 2)), torch.tensor(first, dtype=torch.float32), atol=0.02)
+    again = decode(pictures, "photo", 16, tmp_path / "cache")
+    assert again.names == bank.names
+
+
+def test_what_may_be_outlined_holds_no_unseen_class(tmp_path: Path) -> None:
+    for category in ("cellphone", "rhino", "wheelchair", "dolphin", "lamp"):
+        (tmp_path / category).mkdir()
+        Image.new("RGB", (20, 20)).save(tmp_path / category / "image_0001.jpg")
+    bank = decode(collect_photos([tmp_path]), "photo", 16, tmp_path / "cache")
+    assert len(bank) == 5  # photos of unseen classes may be seen
+    assert {names[0] for names in bank.seen().names} == {"cellphone", "lamp"}

@@ -1,0 +1,227 @@
+"""Data sets in the layouts people have, published splits, and what is never trained on as a sketch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sketchfusion.datasets.base import DatasetError
+from sketchfusion.datasets.folder import PhotoFolder
+from sketchfusion.datasets.quickdraw import QuickDraw
+from sketchfusion.datasets.segmentation import Segmentation
+from sketchfusion.datasets.sketchy import Sketchy, photo_of
+from sketchfusion.datasets.splits import (
+    SPLITS,
+    held_out,
+    is_unseen,
+    plain_name,
+    split_names,
+    unseen_class,
+    unseen_names,
+)
+from sketchfusion.io.errors import ImageError
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8), 255).save(path)
+
+
+@pytest.fixture
+def sketchy(tmp_path: Path) -> Path:
+    root = tmp_path / "sketchy" / "256x256"
+    for category, stem in (("car_(sedan)", "n02958343_55"), ("hot-air_balloon", "n02782093_7")):
+        picture(root / "photo" / "tx_000000000000" / category / f"{stem}.jpg")
+        for number in (1, 2):
+            picture(root / "sketch" / "tx_000000000000" / category / f"{stem}-{number}.png")
+    return root.parent
+
+
+def test_sketchy_is_read_from_either_root_and_pairs_by_name(sketchy: Path) -> None:
+    data = Sketchy(sketchy)
+    assert data.categories == ("car_(sedan)", "hot-air_balloon")
+    assert Sketchy(sketchy / "256x256").photos() == data.photos()
+    assert [s.id for s in data.sketches(["car_(sedan)"])] == [
+        "car_(sedan)/n02958343_55-1",
+        "car_(sedan)/n02958343_55-2",
+    ]
+    assert {s.photo_id for s in data.sketches()} == {p.photo_id for p in data.photos()}
+    assert data.sketches()[0].kind == "sketch" and data.photos()[0].kind == "photo"
+
+
+def test_sketchy_leaves_out_the_invalid_lists(sketchy: Path) -> None:
+    listing = sketchy / "invalid-error.txt"
+    listing.write_text("car_(sedan)/n02958343_55-2.png\nn02782093_7-1\n\n")
+    assert [s.path.stem for s in Sketchy(sketchy, invalid=[listing]).sketches()] == ["n02958343_55-1", "n02782093_7-2"]
+    with pytest.raises(DatasetError, match="missing"):
+        Sketchy(sketchy, invalid=[sketchy / "missing.txt"])
+
+
+def test_sketchy_says_what_is_wrong(sketchy: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such folder"):
+        Sketchy(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="256x256/photo"):
+        Sketchy(tmp_path)
+    with pytest.raises(DatasetError, match="no category 'unicorn'"):
+        Sketchy(sketchy).photos(["unicorn"])
+
+
+def test_photo_of_strips_only_a_number() -> None:
+    assert photo_of("n02139199_11487-4") == "n02139199_11487"
+    assert photo_of("jack-o-lantern") == "jack-o-lantern"
+    assert photo_of("0007-12") == "0007"
+
+
+@pytest.fixture
+def quickdraw(tmp_path: Path) -> Path:
+    folder = tmp_path / "qd" / "simplified"
+    folder.mkdir(parents=True)
+    rows = [{"key_id": str(i), "recognized": i != 1, "word": "cat", "drawing": [[[0, i], [0, 9]]]} for i in range(4)]
+    (folder / "cat.ndjson").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    (folder / "palm tree.ndjson").write_text('{"recognized":false,"drawing":[]}\n{"drawing": 3}\n')
+    return folder
+
+
+def test_quickdraw_keeps_line_numbers_and_recognised_drawings(quickdraw: Path) -> None:
+    data = QuickDraw(quickdraw.parent)
+    assert data.categories == ("cat", "palm tree")
+    assert [(s.id, s.line) for s in data.sketches(["cat"])] == [("cat/0", 1), ("cat/2", 3), ("cat/3", 4)]
+    assert len(QuickDraw(quickdraw, unrecognised=True).sketches(["cat"], limit=2)) == 2
+    (_, first), (sample, second) = data.drawings(["cat"], limit=2)
+    assert sample.source.endswith("cat.ndjson:3") and (first.width, second.width) == (0, 2)
+    with pytest.raises(ImageError, match=r"palm tree\.ndjson:2"):
+        list(data.drawings(["palm tree"]))
+    with pytest.raises(DatasetError, match=r"no \.ndjson"):
+        QuickDraw(quickdraw.parent.parent)
+
+
+def test_folder_takes_the_first_sub_folder_as_category(tmp_path: Path) -> None:
+    for name in ("a.png", "cats/1.png", "cats/persian/2.png", "dogs/1.png"):
+        picture(tmp_path / name)
+    data = PhotoFolder(tmp_path)
+    assert data.categories == ("", "cats", "dogs")
+    assert [s.id for s in data.photos(["cats"])] == ["cats/1", "cats/persian/2"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no pictures"):
+        PhotoFolder(tmp_path / "empty")
+
+
+def test_segmentation_reads_the_index_and_checks_it(tmp_path: Path) -> None:
+    picture(tmp_path / "photo" / "1.png")
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:4] = 255
+    (tmp_path / "mask").mkdir()
+    Image.fromarray(mask).save(tmp_path / "mask" / "1.png")
+    index = tmp_path / "index.csv"
+    index.write_text("photo,category,mask\nphoto/1.png,fire hydrant,mask/1.png\n")
+    (pair,) = Segmentation(tmp_path).pairs(["fire hydrant"])
+    assert pair.photo.id == "fire hydrant/1" and np.array_equal(pair.read_mask(), mask > 0)
+    for text, why in [
+        ("photo,mask\n", "no column 'category'"),
+        ("photo,category,mask\nphoto/2.png,cat,mask/1.png\n", "index.csv:2: photo/2.png is no file"),
+        ("photo,category,mask\n../../etc/passwd,cat,mask/1.png\n", "outside"),
+        ("photo,category,mask\nphoto/1.png\n", "an empty path"),
+    ]:
+        index.write_text(text)
+        with pytest.raises(DatasetError, match=why):
+            Segmentation(tmp_path)
+    index.unlink()
+    with pytest.raises(DatasetError, match="cannot be read"):
+        Segmentation(tmp_path)
+
+
+def test_published_splits_have_their_sizes() -> None:
+    assert {split: len(set(split_names(split))) for split in SPLITS} == {
+        split: int(split.split("-")[1]) for split in SPLITS
+    }
+    with pytest.raises(DatasetError, match="choose one of sketchy-21"):
+        split_names("sketchy-22")
+    assert len(unseen_names()) == 21 and all(unseen_class(name) == name for name in unseen_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "unseen"),
+    [
+        ("ox", "cow"),
+        ("Water_Buffalo", "cow"),
+        ("computer-mouse", "mouse"),
+        ("rat", "mouse"),
+        ("pigeon", "songbird"),
+        ("bird", "songbird"),
+        ("standing bird", "songbird"),
+        ("albatross", "seagull"),
+        ("sea gull", "seagull"),
+        ("palm_tree", "tree"),
+        ("palmtree", "tree"),
+        ("oak tree", "tree"),
+        ("joshua_tree", "tree"),
+        ("Trees", "tree"),
+        ("tower block", "skyscraper"),
+        ("barn", "cabin"),
+        ("log cabin", "cabin"),
+        ("rhino", "rhinoceros"),
+        ("griaffe", "giraffe"),
+        ("chainsaw", "saw"),
+        ("wind turbine", "windmill"),
+        ("killer whale", "dolphin"),
+        ("n02403003", "cow"),
+        ("n02058221", "seagull"),
+        ("windows", "window"),
+        ("mice", "mouse"),
+    ],
+)
+def test_synonyms_and_kinds_of_unseen_classes_are_unseen(name: str, unseen: str) -> None:
+    assert unseen_class(name) == unseen and is_unseen(name)
+
+
+FREE = ["baseball bat", "see saw", "wading_bird", "seesaw", "street", "combat", "cat", "bus", "glasses", "swan"]
+FREE += ["door handle", "lighthouse", "knife", "n02124075", "car_(sedan)", "saxophone", "windsor_chair", "mousepad", ""]
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_other_names_stay_free(name: str) -> None:
+    assert not is_unseen(name)
+
+
+def test_plain_names_compare() -> None:
+    assert plain_name("car_(sedan)") == "car" and plain_name("hot-air_balloon") == plain_name("Hot air  balloon")
+
+
+def test_every_seen_sketchy_class_is_free_and_every_unseen_one_is_not(shared_data: Path) -> None:
+    categories = Sketchy(shared_data / "sketchy-mini").categories
+    blocked = {name for name in categories if is_unseen(name)}
+    assert len(categories) == 114 and blocked == set(categories) & set(unseen_names()) and len(blocked) == 10
+
+
+def test_held_out_is_one_in_five_and_the_same_everywhere() -> None:
+    ids = [f"n02139199_{i}" for i in range(5000)]
+    assert sum(map(held_out, ids)) / 5000 == pytest.approx(0.2, abs=0.02)
+    assert [held_out(name) for name in ids[:12]] == [held_out(photo_of(f"{name}-3")) for name in ids[:12]]
+    assert [i for i in range(30) if held_out(str(i))] == [8, 9]
+
+
+def test_data_sets_load_no_torch() -> None:
+    code = (
+        "import sys, sketchfusion.datasets.sketchy, sketchfusion.datasets.quickdraw, sketchfusion.datasets.folder, "
+        "sketchfusion.datasets.segmentation, sketchfusion.datasets.splits; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_real_data_has_the_counts_of_its_card(shared_data: Path) -> None:
+    sketchy = Sketchy(shared_data / "sketchy-mini")
+    photos = {p.photo_id for p in sketchy.photos()}
+    assert (len(sketchy.photos()), len(sketchy.sketches())) == (2850, 2850)
+    assert {s.photo_id for s in sketchy.sketches()} <= photos
+    quickdraw = QuickDraw(shared_data / "quickdraw-mini")
+    assert (len(quickdraw.categories), len(quickdraw.sketches())) == (336, 5471)
+    pairs = Segmentation(shared_data / "segmentation-mini").pairs()
+    assert len(pairs) == 225
+    for pair in pairs[::25]:
+        assert pair.read_mask().shape == np.asarray(Image.open(pair.photo.path)).shape[:2]

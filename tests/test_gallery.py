@@ -1,0 +1,281 @@
+"""The gallery: incremental, resumable after a kill, tolerant of bad files, exact, and never mixing two models."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery, GalleryError, Report
+from sketchfusion.gallery.sheet import Row, contact_sheet
+from sketchfusion.io.images import ImageError
+
+
+def photo(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", size, "white")
+    points = np.random.default_rng(seed).integers(0, size, (7, 2))
+    ImageDraw.Draw(image).line([tuple(point) for point in points.tolist()], fill="black", width=3)
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
+    for number in range(12):
+        photo(root / ("cat" if number % 3 else "o'dog") / f"{number:02}.png", number)
+    return root
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, photos: Path) -> Gallery:
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert gallery.add(photos) == Report(embedded=12)
+    return gallery
+
+
+def counted(gallery: Gallery) -> PixelExtractor:
+    assert isinstance(gallery.model, PixelExtractor)
+    gallery.model.embedded = 0
+    return gallery.model
+
+
+def sketch_of(path: Path) -> Image.Image:
+    return Image.open(path).convert("RGB")
+
+
+def test_search_ranks_as_plain_cosine_does(gallery: Gallery, photos: Path) -> None:
+    model, paths = PixelExtractor(), sorted(photos.rglob("*.png"))
+    query = sketch_of(paths[5])
+    cosine = (model.embed([query], kind="sketch") @ model.embed(paths).T)[0].numpy()
+    hits = gallery.search(query, k=5)
+    expected = np.argsort(-cosine)[:5]
+    assert [hit.path for hit in hits] == [str(paths[place]) for place in expected]
+    assert [hit.score for hit in hits] == pytest.approx(cosine[expected].tolist(), abs=1e-5)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
+    assert hits[0].category == Path(hits[0].path).parent.name
+
+
+def test_search_gives_as_many_rows_as_there_are(gallery: Gallery, photos: Path) -> None:
+    query = sketch_of(photos / "cat" / "01.png")
+    assert len(gallery.search(query, k=100)) == len(gallery) == 12
+    assert {hit.category for hit in gallery.search(query, k=100, category="o'dog")} == {"o'dog"}
+    assert len(gallery.search(query, k=3, where="width > 40 AND category = 'cat'")) == 3
+    assert gallery.search(query, where="width > 4000") == []
+
+
+def test_several_sketches_are_one_question(gallery: Gallery, photos: Path) -> None:
+    first, second = (sketch_of(photos / "cat" / f"{n}.png") for n in ("01", "02"))
+    vectors = PixelExtractor().embed([first, second], kind="sketch").mean(0)
+    scores = PixelExtractor().embed(sorted(photos.rglob("*.png"))) @ vectors / vectors.norm()
+    assert gallery.search([first, second], k=1)[0].score == pytest.approx(float(scores.max()), abs=1e-5)
+
+
+def test_a_gallery_opens_again_and_adds_only_what_is_new(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    photo(photos / "cat" / "new.jpg", 99)
+    os.utime(photos / "cat" / "01.png")  # touched, not changed
+    photo(photos / "cat" / "02.png", 98)  # changed
+    again = Gallery.open(tmp_path / "g", PixelExtractor())
+    model = counted(again)
+    report = again.add(photos)
+    assert (report.embedded, report.reused, report.unchanged, report.failed) == (2, 1, 10, [])
+    assert model.embedded == 2
+    assert len(again) == 13
+    assert again.add(photos) == Report(unchanged=13)
+    top = again.search(sketch_of(photos / "cat" / "02.png"), k=1)[0]
+    assert top.path.endswith("02.png")
+
+
+def test_an_open_gallery_sees_what_another_one_adds(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    query = sketch_of(photos / "cat" / "01.png")
+    assert len(gallery.search(query, k=50)) == 12
+    Gallery.open(tmp_path / "g", PixelExtractor()).add(photo(photos / "cat" / "new.png", 77))
+    assert len(gallery.search(query, k=50)) == 13
+
+
+def test_moved_files_keep_their_features(gallery: Gallery, photos: Path) -> None:
+    before = {hit.path: hit.score for hit in gallery.search(sketch_of(photos / "cat" / "01.png"), k=50)}
+    (photos / "cat").rename(photos / "lion")
+    model = counted(gallery)
+    report = gallery.add(photos)
+    assert (report.embedded, report.reused, report.moved, model.embedded) == (0, 8, 8, 0)
+    after = {hit.path: hit.score for hit in gallery.search(sketch_of(photos / "lion" / "01.png"), k=50)}
+    assert after == {path.replace("/cat/", "/lion/"): score for path, score in before.items()}
+    assert gallery.categories == ["lion", "o'dog"]
+
+
+def test_files_that_swap_names_are_right_afterwards(tmp_path: Path, photos: Path) -> None:
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(photos)
+    names = sorted((photos / "cat").glob("*.png"))
+    held = [path.read_bytes() for path in names]
+    for path, data in zip(names, held[1:] + held[:1], strict=True):
+        path.write_bytes(data)
+    gallery.add(photos, commit_rows=1)  # a commit after each row: sources are replaced before they are needed
+    for path in names:
+        assert gallery.search(sketch_of(path), k=1)[0].path == str(path)
+    assert len(gallery) == 12
+
+
+def test_duplicates_are_embedded_once_and_both_found(tmp_path: Path, photos: Path) -> None:
+    shutil.copy(photos / "cat" / "01.png", photos / "cat" / "twin.png")
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    report = gallery.add(photos)
+    assert (report.embedded, report.reused, len(gallery)) == (12, 1, 13)
+    first, second = gallery.search(sketch_of(photos / "cat" / "twin.png"), k=2)
+    assert [Path(hit.path).name for hit in (first, second)] == ["01.png", "twin.png"]
+    assert first.score == second.score
+
+
+def test_bad_files_are_listed_and_the_rest_goes_on(tmp_path: Path, photos: Path) -> None:
+    whole = (photos / "cat" / "01.png").read_bytes()
+    bad = {"empty.png": b"", "text.png": b"hello, I am not a picture", "cut.png": whole[: len(whole) // 2]}
+    for name, data in bad.items():
+        (photos / "cat" / name).write_bytes(data)
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    report = gallery.add(photos)
+    assert sorted(Path(failure.path).name for failure in report.failed) == sorted(bad)
+    assert all(failure.reason and "\n" not in failure.reason for failure in report.failed)
+    assert (report.embedded, len(gallery)) == (12, 12)
+    assert len(gallery.add(photos).failed) == 3
+
+
+def test_a_photo_without_a_finite_feature_is_refused(tmp_path: Path, photos: Path) -> None:
+    class Broken(PixelExtractor):
+        def vectors(self, views):  # type: ignore[no-untyped-def]
+            return super().vectors(views) * float("nan")
+
+    report = Gallery.open(tmp_path / "g", Broken()).add(photos)
+    assert (report.embedded, len(report.failed)) == (0, 12)
+
+
+def test_another_models_gallery_is_refused_in_one_line(gallery: Gallery, photos: Path) -> None:
+    other = Gallery.open(gallery.uri, PixelExtractor("other", "2"))
+    for act in (lambda: other.add(photos), lambda: other.search(sketch_of(photos / "cat" / "01.png"))):
+        with pytest.raises(GalleryError, match=r"made with pixels .* not with other .*; use that model") as caught:
+            act()
+        assert "\n" not in str(caught.value)
+    assert len(gallery) == 12
+
+
+def test_what_is_missing_is_said_in_one_line(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    query = sketch_of(photos / "cat" / "01.png")
+    with pytest.raises(GalleryError, match=r"no gallery at .*absent; make one: sketchfusion index"):
+        Gallery.open(tmp_path / "absent", PixelExtractor()).search(query)
+    assert not (tmp_path / "absent").exists()
+    with pytest.raises(GalleryError, match="no gallery at"):
+        Gallery.open(photos, PixelExtractor()).search(query)
+    with pytest.raises(GalleryError, match="is a file; a gallery is a folder"):
+        Gallery.open(photos / "cat" / "01.png", PixelExtractor())
+    with pytest.raises(GalleryError, match="no photo in category 'cats'; there is cat"):
+        gallery.search(query, category="cats")
+    with pytest.raises(GalleryError, match="must be an SQL condition on path, digest"):
+        gallery.search(query, where="colour = 'red'")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ImageError, match=r"no photos in .*nothing"):
+        Gallery.open(tmp_path / "new", PixelExtractor()).add(tmp_path / "nothing")
+    gallery.remove(photos.rglob("*.png"))
+    with pytest.raises(GalleryError, match="is empty"):
+        gallery.search(query)
+
+
+def test_a_damaged_store_is_said_so(gallery: Gallery, photos: Path) -> None:
+    for file in Path(gallery.uri).rglob("*.lance"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(GalleryError, match="gallery ") as caught:
+        Gallery.open(gallery.uri, PixelExtractor()).search(sketch_of(photos / "cat" / "01.png"))
+    assert "\n" not in str(caught.value)
+
+
+def test_commits_leave_few_files_behind(tmp_path: Path, photos: Path) -> None:
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(photos, batch_size=1, commit_rows=1)
+    store = gallery._store
+    assert store is not None
+    assert store._table.stats()["fragment_stats"]["num_fragments"] == 1
+    assert len(gallery) == 12
+
+
+def test_contact_sheet_frames_the_right_photos(gallery: Gallery, photos: Path) -> None:
+    query = sketch_of(photos / "cat" / "01.png")
+    hits = gallery.search(query, k=4)
+    sheet = contact_sheet(gallery, [Row(query, "cat", hits, "cat"), Row(query, "?", hits[:2])])
+    green = (np.asarray(sheet) == (0x1A, 0x7F, 0x37)).all(axis=2)
+    upper, lower = green[: len(green) // 2], green[len(green) // 2 :]
+    frames = sum(hit.category == "cat" for hit in hits)
+    assert upper.sum() == frames * (144 * 144 - 136 * 136)
+    assert not lower.any()
+
+
+INDEX = """
+import sys, time
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery
+
+class Slow(PixelExtractor):
+    def vectors(self, views):
+        time.sleep(0.02)
+        return super().vectors(views)
+
+print("ready", flush=True)
+Gallery.open(sys.argv[1], Slow()).add(sys.argv[2], batch_size=4, commit_rows=12)
+print("done", flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number in range(240):
+        photo(root / f"c{number % 3}" / f"{number:03}.png", number)
+    rng, committed = random.Random(0), 0
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], stdout=subprocess.PIPE, env=environment
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        deadline = time.monotonic() + 60
+        while len(Gallery.open(tmp_path / "g", PixelExtractor())) <= committed and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        survived = Gallery.open(tmp_path / "g", PixelExtractor())
+        assert len(survived) > committed
+        committed = len(survived)
+        known = survived.search(sketch_of(root / "c0" / "000.png"), 1)[0].path
+        assert survived.search(sketch_of(Path(known)), 1)[0].path == known
+    assert committed < 240
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    report = gallery.add(root)
+    assert (report.unchanged, report.embedded) == (committed, 240 - committed)
+    found = [hit.path for hit in gallery.search(sketch_of(root / "c0" / "000.png"), k=1000)]
+    assert sorted(found) == [str(path) for path in sorted(root.rglob("*.png"))]
+
+
+def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for number in range(60):
+        photo(roots[number % 2] / "c" / f"{number}.png", number)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], env=environment)
+        for root in roots
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert len(gallery) == 60
+    assert gallery.add(roots) == Report(unchanged=60)

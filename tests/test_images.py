@@ -1,0 +1,281 @@
+"""Every kind of file people have, the broken ones made here, and drawings photographed with a phone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from sketchfusion.io.images import (
+    ImageError,
+    file_digest,
+    find_images,
+    is_blank,
+    read_image,
+    thumbnail,
+)
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def corners(size: tuple[int, int] = (40, 24)) -> Image.Image:
+    """Four colours in four quarters, so that orientation and colour show."""
+    image = Image.new("RGB", size, WHITE)
+    w, h = size[0] // 2, size[1] // 2
+    for box, colour in (((0, 0), RED), ((w, 0), GREEN), ((0, h), BLUE)):
+        image.paste(colour, (*box, box[0] + w, box[1] + h))
+    return image
+
+
+def seen(image: Tensor) -> list[tuple[int, ...]]:
+    """The colours in the middle of the four quarters, rounded to 0 or 255."""
+    _, h, w = image.shape
+    spots = [(h // 4, w // 4), (h // 4, 3 * w // 4), (3 * h // 4, w // 4), (3 * h // 4, 3 * w // 4)]
+    return [tuple(255 if v > 0.5 else 0 for v in image[:, r, c].tolist()) for r, c in spots]
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# --- files that are right -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tiff", "heic", "avif", "ppm"])
+def test_formats_are_read_by_content_whatever_the_suffix(suffix: str, tmp_path: Path) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    named, misnamed = tmp_path / f"a.{suffix}", tmp_path / "photo.txt"
+    corners((64, 48)).save(named)
+    misnamed.write_bytes(named.read_bytes())
+    image = read_image(named)
+    assert image.shape == (3, 48, 64) and image.dtype == torch.float32
+    assert seen(image) == [RED, GREEN, BLUE, WHITE]
+    assert torch.equal(read_image(str(misnamed)), image)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    stored = corners() if orientation == 1 else corners().transpose(Image.Transpose(undo[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.jpg", exif=exif, quality=95, subsampling=0)
+    image = read_image(tmp_path / "a.jpg")
+    assert image.shape == (3, 24, 40)
+    assert seen(image) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_broken_exif_does_not_cost_the_photo(tmp_path: Path) -> None:
+    corners().save(tmp_path / "a.jpg", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", quality=95)
+    assert seen(read_image(tmp_path / "a.jpg")) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_cmyk_grey_palette_and_bilevel_become_rgb(tmp_path: Path) -> None:
+    corners().convert("CMYK").save(tmp_path / "cmyk.jpg", quality=95)
+    assert seen(read_image(tmp_path / "cmyk.jpg")) == [RED, GREEN, BLUE, WHITE]
+    corners().quantize(8).save(tmp_path / "p.png")
+    assert seen(read_image(tmp_path / "p.png")) == [RED, GREEN, BLUE, WHITE]
+    for mode in ("L", "1"):
+        Image.new(mode, (5, 4), 255).save(tmp_path / "g.png")
+        assert torch.equal(read_image(tmp_path / "g.png"), torch.ones(3, 4, 5))
+
+
+def test_sixteen_bit_is_scaled_and_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    for name in ("a.png", "a.tiff"):
+        Image.fromarray(ramp).save(tmp_path / name)
+        expected = torch.from_numpy(ramp / 65535).float().expand(3, 16, 16)
+        torch.testing.assert_close(read_image(tmp_path / name), expected, atol=0.003, rtol=0)
+    Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "f.tiff")
+    torch.testing.assert_close(read_image(tmp_path / "f.tiff"), expected, atol=0.003, rtol=0)
+
+
+def test_alpha_lies_over_white(tmp_path: Path) -> None:
+    image = np.zeros((2, 2, 4), np.uint8)
+    image[0, 0] = (0, 0, 0, 255)
+    image[0, 1] = (255, 0, 0, 128)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
+    assert read[:, 0, 0].tolist() == [0, 0, 0] and read[:, 1, 1].tolist() == [1, 1, 1]
+    torch.testing.assert_close(read[:, 0, 1], torch.tensor([1, 0.5, 0.5]), atol=0.01, rtol=0)
+    Image.new("P", (3, 3), 0).save(tmp_path / "p.png", transparency=0)
+    assert read_image(tmp_path / "p.png").min() == 1
+
+
+def test_white_strokes_on_nothing_are_a_sketch(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    ImageDraw.Draw(clear).ellipse((10, 10, 50, 50), outline=(255, 255, 255, 255), width=3)
+    clear.save(tmp_path / "a.png")
+    sketch = read_image(tmp_path / "a.png", "sketch")
+    assert sketch[0, 0, 0] == 1 and sketch[0, 30, 11] == 0 and not is_blank(sketch)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_an_animation_gives_its_first_frame(suffix: str, tmp_path: Path) -> None:
+    frames = [corners(), Image.new("RGB", (40, 24), "black")]
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    assert seen(read_image(tmp_path / f"a.{suffix}")) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_pil_arrays_and_tensors_are_taken_as_they_are() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    image = read_image(pixels)
+    assert torch.equal(image, read_image(Image.fromarray(pixels))) and torch.equal(image, read_image(image))
+    assert torch.equal((image * 255).round().to(torch.uint8).permute(1, 2, 0), torch.from_numpy(pixels))
+
+
+def test_drawings_by_file_line_text_and_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [json.dumps({"drawing": [[[0, 100], [0, y]]]}) for y in (0, 50, 100)]
+    path = tmp_path / "a.ndjson"
+    path.write_text("\n".join(lines))
+    third = read_image(f"{path}:3", "sketch")
+    assert third.shape == (3, 512, 512) and not torch.equal(third, read_image(path, "sketch"))
+    assert torch.equal(third, read_image(lines[2], "sketch"))
+    for data in (lines[2].encode(), b"\xef\xbb\xbf" + lines[2].encode() + b"\n" + lines[0].encode()):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        assert torch.equal(third, read_image("-", "sketch"))
+    with pytest.raises(ImageError, match="line 9"):
+        read_image(f"{path}:9")
+
+
+def test_svg_is_drawn_whatever_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_text('<?xml version="1.0"?>\n<svg viewBox="0 0 4 2"><rect width="2" height="2"/></svg>')
+    image = read_image(path)
+    assert image.shape == (3, 256, 512) and image[0, 128, 100] == 0 and image[0, 128, 400] == 1
+
+
+# --- files that are wrong -------------------------------------------------------------------------------------
+
+
+def truncated(suffix: str) -> bytes:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    buffer = io.BytesIO()
+    noise.save(buffer, suffix)
+    return buffer.getvalue()[: len(buffer.getvalue()) // 2]
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A few bytes that claim to be a large picture."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+BROKEN = {
+    "truncated jpeg": (truncated("jpeg"), "broken or cut short"),
+    "truncated png": (truncated("png"), "broken or cut short"),
+    "truncated webp": (truncated("webp"), "not a picture|broken"),
+    "truncated gif": (truncated("gif"), "broken or cut short"),
+    "empty": (b"", "empty"),
+    "blanks": (b" \n ", "empty"),
+    "bomb": (bomb(60_000, 60_000), "megapixels"),
+    "large": (bomb(10_000, 9_000), "megapixels"),
+    "text": (b"hello", "not a picture"),
+    "zeros": (bytes(100), "not a picture"),
+    "pickle": (b"\x80\x04\x95\x0b\x00\x00\x00cos\nsystem\n.", "not a picture"),
+    "html": (b"<!doctype html><title>404</title>", "not a picture"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "not a picture"),
+    "json": (b'{"a": 1}', "no strokes"),
+    "heic head": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not a picture"),
+    "svg": (b"<svg><g>", "well-formed"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.filterwarnings("error")
+def test_broken_files_are_one_line_that_names_them(name: str, tmp_path: Path) -> None:
+    data, why = BROKEN[name]
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match=why) as caught:
+        read_image(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}:") or "photo.jpg" in message
+    assert "\n" not in message and len(message) < 300
+
+
+def test_missing_files_folders_and_odd_names(tmp_path: Path) -> None:
+    for source, why in [
+        (tmp_path / "no.jpg", "No such file"),
+        (tmp_path, "a folder"),
+        ("a\0b", "null byte"),
+        ("x" * 5000, "too long"),
+    ]:
+        with pytest.raises(ImageError, match=why):
+            read_image(source)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        torch.zeros(4, 8, 8),
+        torch.zeros(3, 0, 8),
+        torch.zeros(3, 8, 8, dtype=torch.uint8),
+        torch.full((3, 2, 2), 200.0),
+        torch.full((3, 2, 2), float("nan")),
+        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8), np.uint8),
+    ],
+)
+def test_arrays_and_tensors_of_another_kind_are_refused(wrong: Tensor | np.ndarray) -> None:
+    with pytest.raises(ImageError, match="must"):
+        read_image(wrong)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_files_never_raise_anything_else(data: st.DataObject) -> None:
+    buffer = io.BytesIO()
+    corners().save(buffer, data.draw(st.sampled_from(["png", "jpeg", "gif", "bmp", "tiff", "webp"])))
+    damaged = bytearray(buffer.getvalue())
+    for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(damaged) - 1), st.integers(0, 255)), max_size=6)):
+        damaged[at] = value
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(damaged)))
+        try:
+            image = read_image("-", data.draw(st.sampled_from(["photo", "sketch"])))
+        except ImageError as error:
+            assert str(error).startswith("standard input: ")
+        else:
+            assert image.min() >= 0 and image.max() <= 1
+
+
+# --- folders, digests, thumbnails ----------------------------------------------------------------------
+
+
+def test_pictures_in_folders_are_found_once_and_in_order(tmp_path: Path) -> None:
+    for name in ("b/2.JPG", "b/1.png", "a.webp", ".hidden/x.png", "b/.y.png", "note.txt", "c.heic"):
+        (path := tmp_path / name).parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
+    inner = ["a.webp", "b/1.png", "b/2.JPG", "c.heic"]
+    assert find_images(tmp_path) == [tmp_path / name for name in inner]
+    assert find_images([tmp_path / "b", tmp_path, tmp_path / "note.txt"]) == sorted(
+        tmp_path / name for name in [*inner, "note.txt"]
+    )
+    with pytest.raises(ImageError, match="nowhere"):
+        find_images([tmp_path, tmp_path / "nowhere"])
+
+
+def test_digest_and_thumbnail(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc" * 99_999)
+    assert file_digest(tmp_path / "a") == hashlib.sha256(b"abc" * 99_999).hexdigest()
+    small = Image.open(io.BytesIO(thumbnail(read_image(corners((400, 200))), 100)))
+    assert small.format == "JPEG" and small.size == (100, 50)
+    assert seen(read_image(small)) == [RED, GREEN, BLUE, WHITE]

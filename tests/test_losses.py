@@ -1,0 +1,56 @@
+"""Losses against readable loops."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sketchfusion.training.losses import triplet
+from sketchfusion.training.pretrain.clip import same_name, two_way
+
+
+def unit(count: int, seed: int) -> torch.Tensor:
+    return torch.nn.functional.normalize(
+        torch.randn(count, 6, generator=torch.Generator().manual_seed(seed)), dim=-1
+    )
+
+
+@pytest.mark.parametrize("margin", [0.05, 0.3])
+def test_triplet_is_the_mean_over_violating_triplets(margin: float) -> None:
+    sketches, photos = unit(5, 0), unit(7, 1)
+    of_sketch, of_photo = torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0, 0, 1, 2, 2, 1, 3])
+    violations = []
+    for s in range(5):
+        for p in range(7):
+            for n in range(7):
+                if of_sketch[s] == of_photo[p] and of_sketch[s] != of_photo[n]:
+                    near, far = 1 - sketches[s] @ photos[p], 1 - sketches[s] @ photos[n]
+                    if margin + near - far > 0:
+                        violations.append(float(margin + near - far))
+    assert violations
+    found = triplet(sketches * 3, photos * 2, of_sketch, of_photo, margin)  # lengths do not matter
+    assert float(found) == pytest.approx(sum(violations) / len(violations), rel=1e-5)
+
+
+def test_triplet_without_a_wrong_photo_is_zero() -> None:
+    labels = torch.zeros(3, dtype=torch.long)
+    assert float(triplet(unit(3, 0), unit(3, 1), labels, labels, 0.2)) == 0.0
+
+
+def test_two_way_with_single_positives_is_cross_entropy_both_ways() -> None:
+    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(2))
+    target = torch.arange(4)
+    cross = torch.nn.functional.cross_entropy
+    expected = (cross(logits, target) + cross(logits.T, target)) / 2
+    assert torch.allclose(two_way(logits, torch.eye(4, dtype=torch.bool)), expected)
+
+
+def test_same_name_matches_a_loop() -> None:
+    image, fits = unit(4, 5), torch.tensor([[1, 0], [1, 0], [1, 1], [0, 0]], dtype=torch.bool)
+    losses = []
+    for i in range(4):
+        partners = [j for j in range(4) if j != i and bool((fits[i] & fits[j]).any())]
+        total = sum(torch.exp(image[i] @ image[k] / 0.1) for k in range(4) if k != i)
+        if partners:
+            losses.append(sum(-torch.log(torch.exp(image[i] @ image[j] / 0.1) / total) for j in partners) / len(partners))
+    assert float(same_name(image, fits)) == pytest.approx(float(sum(losses) / len(losses)), rel=1e-4)

@@ -1,0 +1,215 @@
+"""Drawings: ndjson to strokes, strokes to pixels, and SVG that must not reach outside."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from sketchfusion.io.errors import ImageError
+from sketchfusion.io.strokes import (
+    Drawing,
+    parse_ndjson,
+    rasterize,
+    rasterize_svg,
+    read_drawing,
+    read_ndjson,
+)
+
+
+def drawing(*strokes: list[tuple[float, float]], size: float = 64, **more: object) -> Drawing:
+    return Drawing(tuple(np.array(s, np.float32) for s in strokes), size, size, **more)  # type: ignore[arg-type]
+
+
+def line(*strokes: object, word: str = "cat") -> str:
+    return json.dumps({"word": word, "recognized": True, "drawing": list(strokes)})
+
+
+def test_parse_moves_raw_and_simplified_strokes_to_the_origin() -> None:
+    raw = parse_ndjson(line([[10.5, 30.5], [20.0, 60.0], [0, 17]], [[40.5], [25.0], [99]]))
+    assert [s.tolist() for s in raw.strokes] == [[[0, 0], [20, 40]], [[30, 5]]]
+    assert (raw.width, raw.height, raw.label) == (30, 40, "cat")
+
+
+MALFORMED = ["", "{", "[]", "{}", "[" * 50_000, '{"drawing": [[[1e999], [0]]]}', '{"drawing": [[[NaN], [0]]]}']
+MALFORMED += [line(*strokes) for strokes in ([], [5], [[[1, 2], [3]]], [[["a"], [1]]], [[[], []]], [{"x": [1]}])]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_malformed_lines_are_one_line_errors_that_name_the_place(text: str) -> None:
+    with pytest.raises(ImageError, match=r"^cats:3") as caught:
+        parse_ndjson(text, "cats:3")
+    assert "\n" not in str(caught.value)
+
+
+def test_read_counts_lines_and_names_the_broken_one(tmp_path: Path) -> None:
+    path = tmp_path / "cat.ndjson"
+    path.write_text(line([[0, 1], [0, 1]], word="a") + "\n\n" + line([[0, 1], [0, 1]], word="b") + "\n{broken\n")
+    assert read_drawing(path, 3).label == "b"
+    drawings = read_ndjson(path)
+    assert [next(drawings).label, next(drawings).label] == ["a", "b"]
+    with pytest.raises(ImageError, match=r"cat\.ndjson:4"):
+        next(drawings)
+    with pytest.raises(ImageError, match="line 2"):
+        read_drawing(path, 2)
+    with pytest.raises(ImageError, match="No such file"):
+        next(read_ndjson(tmp_path / "dog.ndjson"))
+
+
+def test_raster_puts_a_line_where_its_coordinates_say() -> None:
+    image = rasterize(drawing([(16, 32.5), (48, 32.5)]), 64, line_width=3, margin=0)
+    ink = 255.0 - image
+    rows, columns = np.indices(image.shape) + 0.5
+    assert (ink * rows).sum() / ink.sum() == pytest.approx(32.5, abs=0.2)
+    assert (ink * columns).sum() / ink.sum() == pytest.approx(32, abs=0.2)
+    assert ink.sum() / 255 == pytest.approx(32 * 3 + np.pi * 1.5**2, rel=0.1)
+
+
+def test_raster_matches_a_render_at_sixteen_times_the_size() -> None:
+    points = [(5, 50), (20, 10), (33, 44), (58, 12)]
+    fine = Image.new("L", (1024, 1024), 255)
+    pen = ImageDraw.Draw(fine)
+    for (x1, y1), (x2, y2) in itertools.pairwise(points):
+        pen.line((x1 * 16, y1 * 16, x2 * 16, y2 * 16), 0, 32)
+    for x, y in points:
+        pen.ellipse((x * 16 - 16, y * 16 - 16, x * 16 + 16, y * 16 + 16), 0)
+    ours = rasterize(drawing(points), 64, line_width=2, margin=0).astype(float)
+    assert np.abs(ours - np.asarray(fine.reduce(16), float)).mean() < 3
+
+
+def test_raster_keeps_aspect_margin_and_own_widths() -> None:
+    wide = Drawing((np.array([[0, 0], [200, 0], [200, 50], [0, 50], [0, 0]], np.float32),), 200, 50)
+    rows, columns = np.nonzero(rasterize(wide, 200, line_width=1, margin=0.1) < 128)
+    assert (columns.min(), columns.max()) == (pytest.approx(20, abs=1), pytest.approx(180, abs=1))
+    assert (rows.min(), rows.max()) == (pytest.approx(80, abs=1), pytest.approx(120, abs=1))
+    thick = drawing([(10, 16), (54, 16)], [(10, 48), (54, 48)], widths=(2.0, 8.0))
+    column = rasterize(thick, 128, margin=0)[:, 64] < 128
+    assert (column[:64].sum(), column[64:].sum()) == (pytest.approx(4, abs=1), pytest.approx(16, abs=1))
+
+
+def test_a_single_point_and_points_outside_the_frame_are_drawn_without_harm() -> None:
+    assert rasterize(parse_ndjson(line([[7], [9]])), 32).min() < 255
+    assert rasterize(drawing([(-1e6, -1e6), (1e6, 1e6)]), 32, margin=0).min() < 64
+
+
+SQUARE = '<rect x="2" y="2" width="6" height="6" fill="black"/>'
+
+
+def svg(inside: str, attributes: str = 'viewBox="0 0 10 10"', head: str = "") -> bytes:
+    return (
+        f'{head}<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f"{attributes}>{inside}</svg>"
+    ).encode()
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret.png"
+    Image.new("RGB", (10, 10), "red").save(path)
+    return path
+
+
+def test_svg_renders_black_on_white_at_the_size_asked() -> None:
+    image = rasterize_svg(svg(SQUARE, 'viewBox="0 0 20 10"'), 100)
+    assert image.shape == (50, 100, 3)
+    assert image[25, 25].tolist() == [0, 0, 0] and image[25, 75].tolist() == [255, 255, 255]
+    assert rasterize_svg(svg(SQUARE, 'width="10mm" height="20mm"'), 64).shape == (64, 32, 3)
+    assert rasterize_svg(b"<svg viewBox='0 0 10 10'>" + SQUARE.encode() + b"</svg>", 10)[5, 5, 0] == 0
+
+
+def test_the_renderer_alone_would_show_the_secret(secret: Path) -> None:
+    import resvg_py
+
+    raw = svg(f'<image href="{secret}" width="10" height="10"/>', 'viewBox="0 0 10 10" width="10" height="10"')
+    (found := secret.with_name("raw.png")).write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=raw.decode())))
+    assert Image.open(found).convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<image href="{s}" width="10" height="10"/>',
+        '<image xlink:href="file://{s}" width="10" height="10"/>',
+        '<g><image href=" {s}" width="10" height="10"/></g>',
+        '<filter id="f"><feImage href="{s}"/></filter><rect width="10" height="10" filter="url(#f)"/>',
+        '<defs><image id="i" href="{s}" width="10" height="10"/></defs><use href="#i"/>',
+        '<pattern id="p" width="10" height="10"><image href="{s}" width="10" height="10"/></pattern>'
+        '<rect width="10" height="10" fill="url(#p)"/>',
+        '<style>@import "{s}"; rect {{ fill: url({s}) }}</style><rect width="10" height="10" fill="white"/>',
+        '<foreignObject width="10" height="10"><img src="{s}"/></foreignObject>',
+        '<use href="{s}#x"/><script>document.location = "{s}"</script>',
+    ],
+)
+def test_svg_shows_nothing_of_a_local_file(inside: str, secret: Path) -> None:
+    image = rasterize_svg(svg(inside.format(s=secret) + SQUARE), 40).astype(int)
+    assert not ((image[..., 0] > 150) & (image[..., 1] < 100)).any()
+    assert (image[20, 20] == 0).all()
+
+
+def test_svg_opens_no_connection(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        calls: list[bool] = []
+
+        def listen() -> None:
+            try:
+                server.accept()[0].close()
+                calls.append(True)
+            except TimeoutError:
+                pass
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        doctype = (
+            f'<?xml-stylesheet href="{address}.css"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "{address}.dtd">'
+        )
+        image = f'<image href="{address}.png" width="9" height="9"/><use href="{address}.svg#a"/>'
+        assert rasterize_svg(svg(image + SQUARE, head=doctype), 20)[10, 10, 0] == 0
+        thread.join()
+    assert not calls
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "well-formed"),
+        (b"<svg", "well-formed"),
+        (b"<html/>", "root is <html>"),
+        (svg("&e;", head='<!DOCTYPE svg [<!ENTITY e SYSTEM "file:///etc/hostname">]>'), "entities"),
+        (svg("&b;", head='<!DOCTYPE svg [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'), "entities"),
+        (svg("<g>" * 5000 + "</g>" * 5000), "nested"),
+        (svg('<g id="a"><use href="#a"/></g>'), "draws more"),
+        (svg("".join(f'<g id="a{i + 1}">' + f'<use href="#a{i}"/>' * 9 + "</g>" for i in range(9))), "draws more"),
+        (svg(" " * 5_000_000), "bytes"),
+    ],
+)
+def test_hostile_svg_is_refused_in_one_line(data: bytes, why: str) -> None:
+    with pytest.raises(ImageError, match=why) as caught:
+        rasterize_svg(data, 64, "logo.svg")
+    assert str(caught.value).startswith("logo.svg: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", ['width="1e9" height="1"', 'width="1e300"', 'width="-4"', 'viewBox="a b"', ""])
+def test_no_svg_size_makes_more_pixels_than_asked(size: str) -> None:
+    assert max(rasterize_svg(svg(SQUARE, size), 64).shape) <= 64
+
+
+def test_filters_and_dashes_cannot_hide_strokes() -> None:
+    inside = "<style>.a { stroke: #000; filter: url(#none) }</style>"
+    inside += '<path class="a" d="M0 5H10" style="filter:url(#none)" stroke-dasharray="0.0001"/>'
+    assert rasterize_svg(svg(inside), 40)[20, 20, 0] == 0
+
+
+def test_real_drawings_rasterize_to_thin_strokes(shared_data: Path) -> None:
+    path = shared_data / "quickdraw-mini" / "simplified" / "cat.ndjson"
+    for cat in read_ndjson(path):
+        image = rasterize(cat, 128)
+        assert cat.label == "cat" and 0.01 < (image < 128).mean() < 0.3
+        assert (image[:5] == 255).all() and (image[:, -5:] == 255).all()
