@@ -6,7 +6,7 @@ return, every draw of the ensemble is a copy of the image in one batch. Weights 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,19 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from fixtures.oracles import aggregate_by_hand
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard, OPENAI_STD
+from fixtures.oracles import aggregate_by_hand
+from sketchfusion.backbones.catalog import CATALOG, OPENAI_STD, FusedCard
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion.model import FusionConfig
 from sketchfusion.light import FeaturesConfig, as_released
 
-SIDE, CLIP_SIDE, DRAWS, GRID, WIDTH = 336, 32, 32, 12, 32
+SIDE, CLIP_SIDE, GRID, WIDTH = 336, 32, 12, 32
+DRAWS = 3  # instead of 32, for time
 SIZES = [21, 11, 6, 6, 11, 21, 42]  # of the seven places, for 42 x 42 latents
 PLACES = ["down0", "down1", "down2", "down3", "up0", "up1", "up2"]
 
@@ -112,11 +113,11 @@ class Released:
 
 @pytest.fixture(scope="module")
 def ours(sd_folder: Path, clip_folder: Path) -> SketchFusion:
-    config = FeaturesConfig(
-        str(sd_folder), str(clip_folder), side=SIDE, fusion=FusionConfig(grid=GRID, width=WIDTH)
-    )
+    config = FeaturesConfig(str(sd_folder), str(clip_folder), side=SIDE, fusion=FusionConfig(grid=GRID, width=WIDTH))
+    config = as_released(config)
+    assert config.fusion.ensemble == 32
     torch.manual_seed(4)
-    return SketchFusion.untrained(config=as_released(config))
+    return SketchFusion.untrained(config=replace(config, fusion=replace(config.fusion, ensemble=DRAWS)))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_latents_are_drawn_from_the_same_posterior_once_for_each_draw(
     latents = ours.encode(image).latents
     assert latents.shape == (1, DRAWS, 4, 42, 42)
     standard = (latents[0] - mean) / deviation
-    assert abs(float(standard.mean())) < 0.01 and abs(float(standard.std()) - 1) < 0.01
+    assert abs(float(standard.mean())) < 0.03 and abs(float(standard.std()) - 1) < 0.03
     assert not torch.equal(latents, ours.encode(image).latents)
 
 
@@ -182,9 +183,7 @@ def test_a_default_model_with_the_same_weights_does_not_agree(
     ours: SketchFusion, theirs: Released, sd_folder: Path, clip_folder: Path
 ) -> None:
     """The comparison above can fail: the paper's intent differs from the released code at every stage."""
-    config = FeaturesConfig(
-        str(sd_folder), str(clip_folder), side=SIDE, fusion=FusionConfig(grid=GRID, width=WIDTH)
-    )
+    config = FeaturesConfig(str(sd_folder), str(clip_folder), side=SIDE, fusion=FusionConfig(grid=GRID, width=WIDTH))
     intent = SketchFusion.untrained(config=config)
     intent.model.light.load_state_dict(ours.model.light.state_dict())
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (51, 70, 3), dtype=np.uint8))
@@ -195,9 +194,9 @@ def test_a_default_model_with_the_same_weights_does_not_agree(
     assert all(float((skips_untouched[place] - expected[place]).abs().max()) > 1e-2 for place in PLACES[4:])
 
 
-def test_noise_is_fresh_and_draws_as_many_as_published(ours: SketchFusion, image: Image.Image) -> None:
+def test_noise_is_fresh_at_every_call(ours: SketchFusion, image: Image.Image) -> None:
     fusion = ours.config.fusion
-    assert (fusion.timestep, fusion.ensemble, fusion.noise_seed) == (195, 32, None)
+    assert (fusion.timestep, fusion.noise_seed) == (195, None)
     first, second = ours.embed(image), ours.embed(image)
     assert not torch.equal(first, second)
 

@@ -97,9 +97,7 @@ def test_other_sizes_interpolate_the_positions(clip: FrozenClip, clip_folder: Pa
     pixels = images(64)
     vision = CLIPVisionModelWithProjection.from_pretrained(clip_folder).eval()
     with torch.no_grad():
-        seen = vision(
-            standardised(pixels, MEAN, OPENAI_STD), output_hidden_states=True, interpolate_pos_encoding=True
-        )
+        seen = vision(standardised(pixels, MEAN, OPENAI_STD), output_hidden_states=True, interpolate_pos_encoding=True)
     got = clip(pixels, -1, side=64)
     assert got.dense.shape == (2, 32, 8, 8)
     assert torch.allclose(got.dense.flatten(2).transpose(1, 2), seen.hidden_states[-1][:, 1:], atol=1e-5)

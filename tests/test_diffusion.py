@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from fixtures.tiny import END, TEXT_LENGTH, VAE
 from torch import Tensor
 from transformers import CLIPTextModel
 
+from fixtures.tiny import END, TEXT_LENGTH, VAE
 from sketchfusion.backbones.base import Stage
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import embed_prompt, load_diffusion
@@ -184,7 +184,7 @@ def test_a_failed_run_leaves_nothing_behind(diffusion: FrozenDiffusion) -> None:
     with pytest.raises(RuntimeError):
         diffusion(noisy, 195, ("up2",), add={"down1": torch.ones(1, 3, 2, 2)})
     assert torch.equal(diffusion(noisy, 195, ("up2",))["up2"], before)
-    with pytest.raises(ValueError, match="up9.*down0"):
+    with pytest.raises(ValueError, match=r"up9.*down0"):
         diffusion(noisy, 195, ("up9",))
 
 
@@ -304,7 +304,11 @@ def test_half_precision_files_are_run_in_the_type_asked_for(sd_folder: Path, tmp
 
 def test_a_folder_of_fp16_variants_loads(sd_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(sd_folder, tmp_path / "sd")
-    for part, stem in (("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")):
+    for part, stem in (
+        ("unet", "diffusion_pytorch_model"),
+        ("vae", "diffusion_pytorch_model"),
+        ("text_encoder", "model"),
+    ):
         path = tmp_path / "sd" / part / f"{stem}.safetensors"
         path.rename(path.with_name(f"{stem}.fp16.safetensors"))
     noisy = latents(1, 4, 8, 8)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures.oracles import aggregate_by_hand
 from torch import Tensor
 from torch.nn import functional as F
 
+from fixtures.oracles import aggregate_by_hand
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_diffusion
 from sketchfusion.fusion.aggregation import Aggregation

@@ -279,3 +279,15 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
     assert len(gallery) == 60
     assert gallery.add(roots) == Report(unchanged=60)
+
+
+def test_real_photos_and_drawings(shared_data: Path, tmp_path: Path) -> None:
+    sketchy = shared_data / "sketchy-mini" / "256x256"
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    roots = [sketchy / "photo" / "tx_000000000000" / category for category in ("bat", "door")]
+    assert gallery.add(roots) == Report(embedded=50)
+    assert gallery.categories == ["bat", "door"]
+    sketch = sorted((sketchy / "sketch" / "tx_000000000000" / "bat").iterdir())[0]
+    drawing = f"{sorted((shared_data / 'quickdraw-mini' / 'simplified').glob('*.ndjson'))[0]}:3"
+    for query in (sketch, drawing):
+        assert [hit.rank for hit in gallery.search(query, k=60)] == list(range(1, 51))

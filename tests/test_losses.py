@@ -6,13 +6,11 @@ import pytest
 import torch
 
 from sketchfusion.training.losses import triplet
-from sketchfusion.training.pretrain.clip import same_name, two_way
+from sketchfusion.training.pretrain.clip import two_way
 
 
 def unit(count: int, seed: int) -> torch.Tensor:
-    return torch.nn.functional.normalize(
-        torch.randn(count, 6, generator=torch.Generator().manual_seed(seed)), dim=-1
-    )
+    return torch.nn.functional.normalize(torch.randn(count, 6, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
 @pytest.mark.parametrize("margin", [0.05, 0.3])
@@ -43,14 +41,3 @@ def test_two_way_with_single_positives_is_cross_entropy_both_ways() -> None:
     cross = torch.nn.functional.cross_entropy
     expected = (cross(logits, target) + cross(logits.T, target)) / 2
     assert torch.allclose(two_way(logits, torch.eye(4, dtype=torch.bool)), expected)
-
-
-def test_same_name_matches_a_loop() -> None:
-    image, fits = unit(4, 5), torch.tensor([[1, 0], [1, 0], [1, 1], [0, 0]], dtype=torch.bool)
-    losses = []
-    for i in range(4):
-        partners = [j for j in range(4) if j != i and bool((fits[i] & fits[j]).any())]
-        total = sum(torch.exp(image[i] @ image[k] / 0.1) for k in range(4) if k != i)
-        if partners:
-            losses.append(sum(-torch.log(torch.exp(image[i] @ image[j] / 0.1) / total) for j in partners) / len(partners))
-    assert float(same_name(image, fits)) == pytest.approx(float(sum(losses) / len(losses)), rel=1e-4)

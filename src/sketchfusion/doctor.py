@@ -22,6 +22,26 @@ def examine() -> dict[str, Any]:
     }
 
 
+def describe(found: dict[str, Any]) -> str:
+    """The same as lines to read."""
+    test = found["self_test"]
+    weights = [
+        f"  {row['name']:<12} {row['sha256'][:16] if row['sha256'] else 'not here: ' + row['get']}  ({row['licence']})"
+        for row in found["weights"]
+    ]
+    worked = f"passed; loaded in {test.get('load_seconds')} s, {test.get('embed_seconds')} s a picture"
+    return "\n".join(
+        [
+            "versions   " + ", ".join(f"{name} {number}" for name, number in found["versions"].items()),
+            f"device     {found['device']}",
+            f"memory     {found['memory_gib'] or 'unknown'} GiB",
+            "weights",
+            *weights,
+            f"self-test  {worked if test['passed'] else test['reason']}",
+        ]
+    )
+
+
 def _version(package: str) -> str:
     try:
         return version(package)

@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 import torch
 from PIL import Image
@@ -67,7 +67,7 @@ class BatchExtractor(ABC):
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the dense features (B, C, h, w) of a batch of prepared pictures."""
 
-    def for_task(self, task: str | None) -> Self:
+    def for_task(self, task: str | None) -> BatchExtractor:
         """Give the model that serves a task; a frozen baseline serves them all alike."""
         return self
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard, Preset, card_of, locate
+from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, FusedCard, Preset, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion
@@ -29,13 +29,12 @@ from sketchfusion.featuremap import Frame
 from sketchfusion.fusion.model import FusionConfig, FusionModel
 from sketchfusion.io.hashes import folder_hash, weights_hash
 from sketchfusion.io.images import ImageInput, Kind
-from sketchfusion.io.weights import WeightsError, resolve, upload
-from sketchfusion.light import FeaturesConfig, as_released, read_light, write_light
+from sketchfusion.io.weights import WeightsError, upload
+from sketchfusion.light import UNIVERSAL, FeaturesConfig, as_released, find_light, of_task, read_light, write_light
 from sketchfusion.squares import View, letterboxed
 from sketchfusion.squares import as_released as released_view
 
 __all__ = ["Encoded", "Extractor", "SketchFusion"]
-UNIVERSAL = "universal"  # the task name of light weights that serve every task
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class SketchFusion(JointSpace, BatchExtractor):
         self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
         self.device = torch.device("cpu")
         self._heads: Path | None = None  # a folder with one set of light weights for each task
-        self._others: dict[str, Self] = {}
+        self._by_task: dict[str, SketchFusion] = {config.task: self}
 
     @classmethod
     def from_pretrained(
@@ -67,24 +66,25 @@ class SketchFusion(JointSpace, BatchExtractor):
         name_or_path: str | Path = "mini",
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
-        task: str = "retrieval",
+        task: str | None = None,
         *,
         diffusion: str | None = None,
         clip: str | None = None,
-    ) -> Self:
+    ) -> SketchFusion:
         """Load a fused model with its light weights by catalog name, hub id or folder.
 
-        `task` picks a set where there are several. `diffusion` and `clip` say where the frozen parts are when that
-        is not where the configuration says; their hashes must be those the light weights were trained on.
-        Raises WeightsError, in one line, when anything is missing or does not fit.
+        `task` picks a set where there are several, retrieval's unless said otherwise. `diffusion` and `clip` say
+        where the frozen parts are when that is not where the configuration says; their hashes must be those that
+        the light weights were trained on. Raises WeightsError, in one line, when anything is missing or does not fit.
         """
-        heads = _light_folder(str(name_or_path))
-        folder = heads if (heads / "config.json").is_file() else _of_task(heads, task)
+        heads = find_light(str(name_or_path))
+        single = (heads / "config.json").is_file()
+        folder = heads if single else of_task(heads, task or "retrieval")
         config, state = read_light(folder)
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
-        model._heads = heads if folder != heads else None
         model._load(state, folder)
+        model._heads = None if single else heads
         return model.for_task(task)
 
     @classmethod
@@ -93,11 +93,11 @@ class SketchFusion(JointSpace, BatchExtractor):
         name: str = "mini",
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
-        task: str = "retrieval",
+        task: str | None = None,
         *,
         preset: Preset | None = None,
         config: FeaturesConfig | None = None,
-    ) -> Self:
+    ) -> SketchFusion:
         """Make a fused model with new light weights: what training starts from.
 
         `name` is a pair of the catalog; `preset="as-released"` takes the choices of the authors' code instead of the
@@ -112,12 +112,12 @@ class SketchFusion(JointSpace, BatchExtractor):
             config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
             if (preset or card.preset) == "as-released":
                 config = as_released(config)
-        return cls._assemble(replace(config, task=task), name, device, dtype)
+        return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
     @classmethod
     def _assemble(
         cls, config: FeaturesConfig, name: str, device: str | torch.device | None, dtype: torch.dtype | None
-    ) -> Self:
+    ) -> SketchFusion:
         """Load the frozen parts that a configuration names, after comparing or noting their hashes."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
@@ -127,34 +127,38 @@ class SketchFusion(JointSpace, BatchExtractor):
             diffusion_hash=_checked(folder_hash(sd), config.diffusion_hash, sd),
             clip_hash=_checked(folder_hash(vit), config.clip_hash, vit),
         )
-        return cls(load_diffusion(sd, dtype), load_clip(vit, dtype), config, name).to(device)
+        card = card_for(config.clip, ClipCard)
+        clip = load_clip(vit, dtype, card.mean, card.std)
+        return cls(load_diffusion(sd, dtype), clip, config, name).to(device)
 
-    def to(self, device: str | torch.device) -> Self:
+    def to(self, device: str | torch.device) -> SketchFusion:
         """Move every part to a device."""
         self.device = torch.device(device)
         self.model.to(self.device)
         self.clip.to(self.device)
         return self
 
-    def for_task(self, task: str | None) -> Self:
+    def for_task(self, task: str | None) -> SketchFusion:
         """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.
 
         A folder of universal weights serves every task.
         """
-        if task in (None, self.config.task) or self.config.task == UNIVERSAL:
+        if task in (None, self.config.task):
             return self
         if self._heads is None:
+            if self.config.task == UNIVERSAL:
+                return self
             raise WeightsError(f"{self.name} has light weights for {self.config.task!r} only, not for {task!r}")
-        if task not in self._others:
-            folder = _of_task(self._heads, task)
+        folder = of_task(self._heads, task)
+        if folder.name not in self._by_task:
             config, state = read_light(folder)
             if (config.diffusion_hash, config.clip_hash) != (self.config.diffusion_hash, self.config.clip_hash):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
-            other = type(self)(self.model.diffusion, self.clip, config, self.name).to(self.device)
+            other = SketchFusion(self.model.diffusion, self.clip, config, self.name).to(self.device)
             other._load(state, folder)
-            other._heads, other._others = self._heads, self._others
-            self._others[task] = other
-        return self._others[task]
+            other._heads, other._by_task = self._heads, self._by_task
+            self._by_task[folder.name] = other
+        return self._by_task[folder.name]
 
     @property
     def fingerprint(self) -> str:
@@ -171,12 +175,12 @@ class SketchFusion(JointSpace, BatchExtractor):
     @property
     def card(self) -> dict[str, Any]:
         """What to write down beside anything made with this model."""
-        licences = {part: card_of(getattr(self.config, part)) for part in ("diffusion", "clip")}
+        licences = {part: card_for(getattr(self.config, part), Card).licence for part in ("diffusion", "clip")}
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
             "light": weights_hash(self.model.light),
-            "licences": {part: getattr(card, "licence", "unknown") for part, card in licences.items()},
+            "licences": licences,
             **asdict(self.config),
         }
 
@@ -227,21 +231,6 @@ class SketchFusion(JointSpace, BatchExtractor):
             ) from error
 
 
-def _light_folder(name: str) -> Path:
-    """Find light weights by catalog name, hub id or folder."""
-    card = CATALOG.get(name)
-    if isinstance(card, FusedCard) and card.heads:
-        return resolve(card.heads)
-    if isinstance(card, FusedCard):
-        raise WeightsError(
-            f"nobody has published light weights for {name!r}: make them with `sketchfusion train`, or use the "
-            f"untrained {card.diffusion}+{card.clip} (B-SD+CLIP) on the same commands"
-        )
-    if card is not None or "+" in name:
-        raise WeightsError(f"{name!r} has no light weights, it is a baseline: sketchfusion.load({name!r}) serves it")
-    return resolve(name)
-
-
 def _checked(found: str, expected: str, folder: Path) -> str:
     """Give the hash found, if it is the one expected or none was."""
     if expected not in ("", found):
@@ -250,12 +239,3 @@ def _checked(found: str, expected: str, folder: Path) -> str:
             "name the folder that has those"
         )
     return found
-
-
-def _of_task(heads: Path, task: str) -> Path:
-    """Pick a task's own set of light weights, or the universal one."""
-    for candidate in (task, UNIVERSAL):
-        if (heads / candidate / "config.json").is_file():
-            return heads / candidate
-    tasks = sorted(path.parent.name for path in heads.glob("*/config.json"))
-    raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")

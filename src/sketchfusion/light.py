@@ -6,16 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sketchfusion.backbones.catalog import CATALOG, FusedCard
 from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.io.weights import WeightsError
+from sketchfusion.io.weights import WeightsError, resolve
 
 FORMAT = 1
+UNIVERSAL = "universal"  # the task name of light weights that serve every task
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
@@ -56,12 +59,41 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
     )
 
 
+def find_light(name: str) -> Path:
+    """Find the folder of light weights of a catalog name, hub id or folder; WeightsError when there is none."""
+    card = CATALOG.get(name)
+    if isinstance(card, FusedCard) and card.heads:
+        return resolve(card.heads)
+    if isinstance(card, FusedCard):
+        raise WeightsError(
+            f"nobody has published light weights for {name!r}: make them with `sketchfusion train`, or use the "
+            f"untrained {card.diffusion}+{card.clip} (B-SD+CLIP) on the same commands"
+        )
+    if card is not None or "+" in name:
+        raise WeightsError(f"{name!r} has no light weights, it is a baseline: sketchfusion.load({name!r}) serves it")
+    return resolve(name)
+
+
+def of_task(heads: Path, task: str) -> Path:
+    """Pick a task's own set of light weights, or the universal one."""
+    for candidate in (task, UNIVERSAL):
+        if (heads / candidate / "config.json").is_file():
+            return heads / candidate
+    tasks = sorted(path.parent.name for path in heads.glob("*/config.json"))
+    raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")
+
+
 def write_light(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
     """Write light weights and their configuration as `folder`/model.safetensors and config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / WEIGHTS)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     text = json.dumps({"format": FORMAT, **asdict(config)}, indent=2)
-    (folder / CONFIG).write_text(text + "\n")
+    # Each file appears whole or not at all, whenever the process is killed.
+    with TemporaryDirectory(dir=folder, prefix=".writing-") as draft:
+        save_file(tensors, Path(draft) / WEIGHTS)
+        (Path(draft) / CONFIG).write_text(text + "\n")
+        for name in (WEIGHTS, CONFIG):
+            (Path(draft) / name).replace(folder / name)
 
 
 def read_light(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:

@@ -16,7 +16,7 @@ def load(
     name: str | Path = "mini",
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
-    task: str = "retrieval",
+    task: str | None = None,
 ) -> BatchExtractor:
     """Load whatever a name stands for: a fused model, or a frozen baseline with the same face.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sketchfusion.io.weights import WeightsError, resolve
 
@@ -65,6 +65,7 @@ class FusedCard:
 
 
 AnyCard = Card | FusedCard
+C = TypeVar("C", bound=Card)
 
 _CARDS: tuple[AnyCard, ...] = (
     # stabilityai withdrew all of Stable Diffusion 2 in November 2025; the mirrors are unofficial copies.
@@ -104,6 +105,12 @@ def card_of(name: str) -> AnyCard | None:
     if name in CATALOG:
         return CATALOG[name]
     return next((card for card in _CARDS if isinstance(card, Card) and name in card.repositories), None)
+
+
+def card_for(name: str, kind: type[C]) -> C:
+    """Give the card of a model, or for a folder or hub id not in the table one with what is usual for its kind."""
+    card = card_of(name)
+    return card if isinstance(card, kind) else kind(name, (name,), "unknown")
 
 
 def locate(name: str, offline: bool | None = None) -> Path:

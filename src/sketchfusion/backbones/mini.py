@@ -6,15 +6,17 @@ are stored in the hub layout like the full models.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPModel, CLIPTokenizer
+    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-SIDE = 128  # pixels of the square that all mini models see
+SIDE = 128  # pixels of the square that the VAE sees
+CLIP_SIDE = 64  # pixels of the same square as CLIP sees it
 PROMPT_TOKENS = 24  # longest prompt, begin and end included
-TEXT_WIDTH = 128  # width of the text tower and of the UNet's cross-attention
+TEXT_WIDTH = 128  # width of the text towers and of the UNet's cross-attention
+JOINT_WIDTH = 256  # of the space that CLIP's pictures and texts share
 
 
 def build_vae() -> AutoencoderKL:
@@ -47,32 +49,45 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
+def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """The diffusion model's own text encoder: a transformer of 4 blocks, trained together with the UNet."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(CLIPTextConfig(**_text_sizes(tokenizer)))
+
+
 def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Both CLIP towers: a ViT of 6 blocks over 8x8 patches of 16 px and a text transformer of 4 blocks."""
+    """Both CLIP towers: a ViT of 6 blocks over 8x8 patches and a text transformer of 4 blocks.
+
+    Patches are 8 px of a 64 px picture: one linear map of a 16 px patch cannot tell where in it a thin stroke runs.
+    """
     from transformers import CLIPConfig, CLIPModel
 
-    special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    text = {
+    vision = {
+        "hidden_size": 256,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "image_size": CLIP_SIDE,
+        "patch_size": 8,
+        "projection_dim": JOINT_WIDTH,
+    }
+    return CLIPModel(CLIPConfig(text_config=_text_sizes(tokenizer), vision_config=vision, projection_dim=JOINT_WIDTH))
+
+
+def _text_sizes(tokenizer: CLIPTokenizer) -> dict[str, Any]:
+    return {
         "vocab_size": len(tokenizer),
         "hidden_size": TEXT_WIDTH,
         "intermediate_size": 4 * TEXT_WIDTH,
         "num_hidden_layers": 4,
         "num_attention_heads": 4,
         "max_position_embeddings": PROMPT_TOKENS,
-        "projection_dim": 256,
+        "projection_dim": JOINT_WIDTH,
         "pad_token_id": tokenizer.pad_token_id,
-        **special,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
     }
-    vision = {
-        "hidden_size": 256,
-        "intermediate_size": 1024,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 4,
-        "image_size": SIDE,
-        "patch_size": 16,
-        "projection_dim": 256,
-    }
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=256))
 
 
 def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:

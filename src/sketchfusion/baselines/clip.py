@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import locate
+from sketchfusion.backbones.catalog import ClipCard, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.folders import load_clip
 from sketchfusion.extractor import JointSpace, fingerprint_of, pick_device, pick_dtype, stack
@@ -32,8 +32,9 @@ class ClipBaseline(JointSpace):
     @classmethod
     def load(cls, name: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
         """Load by catalog name, hub id or folder; WeightsError when it cannot be had."""
-        device, folder = pick_device(device), locate(name)
-        return cls(load_clip(folder, pick_dtype(device, dtype)), folder_hash(folder), name, device)
+        device, folder, card = pick_device(device), locate(name), card_for(name, ClipCard)
+        clip = load_clip(folder, pick_dtype(device, dtype), card.mean, card.std)
+        return cls(clip, folder_hash(folder), name, device)
 
     @property
     def fingerprint(self) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, DinoCard, locate
+from sketchfusion.backbones.catalog import DinoCard, card_for, locate
 from sketchfusion.backbones.dino import FrozenDino
 from sketchfusion.backbones.folders import load_dino
 from sketchfusion.extractor import BatchExtractor, fingerprint_of, pick_device, pick_dtype, stack
@@ -27,9 +27,8 @@ class DinoBaseline(BatchExtractor):
     @classmethod
     def load(cls, name: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
         """Load by catalog name, hub id or folder; WeightsError when it cannot be had."""
-        device, folder, card = pick_device(device), locate(name), CATALOG.get(name)
-        side = card.side if isinstance(card, DinoCard) else DinoCard.side
-        dino = load_dino(folder, pick_dtype(device, dtype), side)
+        device, folder, card = pick_device(device), locate(name), card_for(name, DinoCard)
+        dino = load_dino(folder, pick_dtype(device, dtype), card.side, card.mean, card.std)
         return cls(dino, folder_hash(folder), name, device)
 
     @property

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import locate
+from sketchfusion.backbones.catalog import ClipCard, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion
@@ -56,7 +56,9 @@ class SdClipBaseline(JointSpace):
         dtype = pick_dtype(device, dtype)
         sd, vit = locate(diffusion), locate(clip)
         weights = f"{folder_hash(sd)}+{folder_hash(vit)}"
-        return cls(load_diffusion(sd, dtype), load_clip(vit, dtype), weights, f"{diffusion}+{clip}", device)
+        card = card_for(clip, ClipCard)
+        both = load_diffusion(sd, dtype), load_clip(vit, dtype, card.mean, card.std)
+        return cls(*both, weights, f"{diffusion}+{clip}", device)
 
     @property
     def fingerprint(self) -> str:

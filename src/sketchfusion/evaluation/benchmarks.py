@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Labelled = tuple[ImageInput, str]
 
+BATCH = 32  # pictures at a time
 RETRIEVAL_METRICS = (
     "mAP@all",
     "mAP@all/VOC",
@@ -63,14 +64,18 @@ class Result:
 
 def benchmark_retrieval(
     model: Extractor,
-    sketches: Iterable[Labelled],
-    photos: Iterable[Labelled],
+    sketches: Sequence[Labelled],
+    photos: Sequence[Labelled],
     metrics: Sequence[str] = RETRIEVAL_METRICS,
-    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Result:
-    """Rank all photos for every sketch; a photo is relevant if it has the sketch's label."""
-    queries, query_labels = embed_labelled(model, sketches, "sketch", batch_size)
-    gallery, gallery_labels = embed_labelled(model, photos, "photo", batch_size)
+    """Rank all photos for every sketch; a photo is relevant if it has the sketch's label.
+
+    `progress` is told how many pictures of how many are embedded.
+    """
+    total = len(sketches) + len(photos)
+    queries, query_labels = embed_labelled(model, sketches, "sketch", _counted(progress, 0, total))
+    gallery, gallery_labels = embed_labelled(model, photos, "photo", _counted(progress, len(sketches), total))
     return score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, metrics)
 
 
@@ -136,25 +141,19 @@ def _hits(
 
 
 def embed_labelled(
-    model: Extractor, pictures: Iterable[Labelled], kind: Kind, batch_size: int = 32
+    model: Extractor, pictures: Sequence[Labelled], kind: Kind, progress: Callable[[int], None] | None = None
 ) -> tuple[npt.NDArray[np.float32], list[str]]:
-    """Embed labelled pictures: unit vectors (N, d) and their N labels; memory holds one batch of pictures."""
-    vectors: list[npt.NDArray[np.float32]] = []
-    labels: list[str] = []
-    for batch in _batches(pictures, batch_size):
-        vectors.append(model.embed([image for image, _ in batch], kind=kind, batch_size=batch_size).numpy())
-        labels += [label for _, label in batch]
-    if not labels:
+    """Embed labelled pictures: unit vectors (N, d) and their N labels; `progress` is told how many are done."""
+    if not pictures:
         raise ValueError(f"no {kind} to measure with")
-    return np.concatenate(vectors), labels
+    vectors = []
+    for start in range(0, len(pictures), BATCH):
+        images = [image for image, _ in pictures[start : start + BATCH]]
+        vectors.append(model.embed(images, kind=kind, batch_size=BATCH).numpy())
+        if progress:
+            progress(start + len(images))
+    return np.concatenate(vectors), [label for _, label in pictures]
 
 
-def _batches(pictures: Iterable[Labelled], size: int) -> Iterator[list[Labelled]]:
-    batch: list[Labelled] = []
-    for picture in pictures:
-        batch.append(picture)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _counted(progress: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int], None] | None:
+    return None if progress is None else lambda done: progress(before + done, total)

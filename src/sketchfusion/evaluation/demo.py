@@ -59,7 +59,7 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
     for name in others:
         console.print(f"Comparing with {models[name]} ..")
         before = time.monotonic()
-        result = benchmark_retrieval(load(name), data.sketches(), data.photos())
+        result = benchmark_retrieval(load(name), [*data.sketches()], [*data.photos()])
         rows.append(Timed(models[name], result, time.monotonic() - before))
     _sheet(gallery, data).save(out / "sheet.png")
     figures = {timed.label: timed.result.summary() for timed in rows}
@@ -82,7 +82,7 @@ def _write_photos(root: Path, console: Console) -> None:
 
 def _searched(gallery: Gallery, model: BatchExtractor, data: Retrieval, label: str) -> Timed:
     before = time.monotonic()
-    queries, labels = embed_labelled(model, data.sketches(), "sketch")
+    queries, labels = embed_labelled(model, [*data.sketches()], "sketch")
     contents = gallery.contents()
     categories = [str(category) for category in contents.categories]
     result = score_retrieval(queries, labels, contents.vectors, categories, model.name, model.fingerprint)

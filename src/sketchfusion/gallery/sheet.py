@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .search import Gallery, Hit
 
 CELL = 144
@@ -28,6 +31,15 @@ class Row:
     caption: str
     hits: Sequence[Hit]
     category: str | None = None  # what the sketch shows, if known
+
+
+def sketch_row(source: str, sketch: Tensor, gallery: Gallery, hits: Sequence[Hit]) -> Row:
+    """The row of a sketch (3, H, W) in [0, 1] read from `source`; the folder it lies in may tell what it shows."""
+    pixels = (sketch * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    folder = Path(source).absolute().parent.name
+    category = folder if folder in gallery.categories else None
+    caption = Path(source).name if len(source) < 200 else ""
+    return Row(Image.fromarray(pixels), category or caption, hits, category)
 
 
 def contact_sheet(gallery: Gallery, rows: Sequence[Row]) -> Image.Image:

@@ -37,10 +37,8 @@ def folder_hash(folder: Path) -> str:
 
     It is kept beside the files' sizes and times of change, so that an unchanged folder is read only once.
     """
-    parts = [part for part in ("", *PARTS) if any((folder / part).glob("*.safetensors"))]
+    parts = [part for part in PARTS if (folder / part).is_dir()] or [""]
     files = [(part, path) for part in parts for path in weight_files(folder / part)]
-    if not files:
-        weight_files(folder)
     stamp = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for _, path in files]
     cache, key = _read_cache(), str(folder.resolve())
     known = cache.get(key)
@@ -57,7 +55,7 @@ def folder_hash(folder: Path) -> str:
         digest.update(_label(name, shape))
         with path.open("rb") as file:
             file.seek(start)
-            while start < end and (block := file.read(min(1 << 24, end - start))):
+            while start < end and (block := file.read(min(BLOCK, end - start))):
                 digest.update(block)
                 start += len(block)
     _write_cache(cache | {key: {"files": stamp, "sha256": digest.hexdigest()}})
@@ -66,21 +64,21 @@ def folder_hash(folder: Path) -> str:
 
 def _read_header(path: Path) -> dict[str, tuple[list[int], int, int]]:
     """Give shape, begin and end in the file of every tensor of a safetensors file."""
+    complaint = f"{path} is not a whole safetensors file: cut short, or something else under that name"
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length)) if 0 < length < size else {}
-        base = 8 + length
         entries = {
-            name: (entry["shape"], base + entry["data_offsets"][0], base + entry["data_offsets"][1])
+            name: (entry["shape"], 8 + length + entry["data_offsets"][0], 8 + length + entry["data_offsets"][1])
             for name, entry in header.items()
             if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path} is not a safetensors file, whatever its name says") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(complaint) from error
     if not entries or max(end for _, _, end in entries.values()) != size:
-        raise WeightsError(f"{path} is cut short or damaged; get it again")
+        raise WeightsError(complaint)
     return entries
 
 

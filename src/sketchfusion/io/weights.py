@@ -20,7 +20,7 @@ WANTED = (
     "unet/*.safetensors",
     "vae/*.safetensors",
     "text_encoder/*.safetensors",
-    "heads/*.safetensors",
+    "*/model.safetensors",  # light weights, one folder for each task
 )
 UNWANTED = ("*.fp16.*", "*non_ema*", "*.onnx*", "*.msgpack", "safety_checker/*")
 # What diffusers and transformers call the weights of a model, whole or in shards.

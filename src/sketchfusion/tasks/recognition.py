@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", 
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
 
 
+@runtime_checkable
 class JointSpace(Protocol):
     """A model that places pictures and prompts in one space."""
 
@@ -74,6 +75,13 @@ def recognize(
     shares /= shares.sum(axis=1, keepdims=True)
     best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
     return [[Guess(labels[place], float(row[place])) for place in top] for row, top in zip(shares, best, strict=True)]
+
+
+def joint_space(model: object) -> JointSpace:
+    """Give the model if it can read text; ValueError if not."""
+    if not isinstance(model, JointSpace):
+        raise ValueError(f"{getattr(model, 'name', model)} cannot read labels; choose a model with a CLIP in it")
+    return model
 
 
 def prototypes(model: JointSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:

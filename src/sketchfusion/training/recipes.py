@@ -27,14 +27,14 @@ class ClipRecipe:
     """Image-text contrast: most steps on small pictures, the last ones at full size."""
 
     schedule: Schedule
-    side: int = 80  # pixels in the first part
-    full_size_after: float = 0.75  # share of the steps
-    shared_classes: int = 16  # classes of a batch drawn with two photos and two sketches each
-    sketches: int = 20
-    outlines: int = 8
-    world: int = 8  # photos, and as many sketches
-    small_photos: int = 20
-    alignment: float = 0.5  # weight of the loss between pictures of the same name across kinds
+    side: int = 48  # pixels in the first part
+    full_size_after: float = 0.7  # share of the steps
+    shared_classes: int = 7  # classes of a batch drawn with two photos and two sketches each
+    sketches: int = 8
+    outlines: int = 2
+    world: int = 11  # photos, and as many sketches
+    small_photos: int = 4
+    naming: float = 1.0  # weight of the classifier's loss
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class DiffusionRecipe:
     """Denoising of VAE latents under text: small latents first, full-size ones after; few sketches, as in SD's data."""
 
     schedule: Schedule
-    batch: int = 64
+    batch: int = 32
     side: int = 64  # pixels in the first part
-    full_size_after: float = 0.5  # share of the steps
-    full_size_batch: int = 32
+    full_size_after: float = 0.75  # share of the steps
+    full_size_batch: int = 16
     sketch_share: float = 0.06
     world_share: float = 0.14
     no_text: float = 0.12  # share of pictures trained with the null prompt
@@ -56,7 +56,7 @@ VAE: dict[Budget, VaeRecipe] = {
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
 CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=1600, lr=1e-3, warmup=80, average=0.995)),
+    "cpu": ClipRecipe(Schedule(steps=1800, lr=1e-3, warmup=60, average=0.995)),
     "gpu": ClipRecipe(
         Schedule(steps=15_000, lr=1e-3, warmup=500),
         shared_classes=128,
@@ -67,7 +67,7 @@ CLIP: dict[Budget, ClipRecipe] = {
     ),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
-    "cpu": DiffusionRecipe(Schedule(steps=2000, lr=6e-4, weight_decay=0.01, average=0.998)),
+    "cpu": DiffusionRecipe(Schedule(steps=1300, lr=6e-4, weight_decay=0.01, average=0.998)),
     "gpu": DiffusionRecipe(Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), batch=512, full_size_batch=256),
 }
 

@@ -71,7 +71,7 @@ def train_scratch(
         contrast = supervised_contrast(embeddings, labels, recipe.temperature)
         return {"loss": entropy + recipe.contrast * contrast, "entropy": entropy, "contrast": contrast}
 
-    schedule = Schedule(recipe.steps, recipe.lr, seed=recipe.seed, average=0.995)
+    schedule = Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
     net.train()
     # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
     fit(net, loss_of, schedule, out / "training", resume, report)

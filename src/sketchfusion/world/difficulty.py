@@ -19,7 +19,7 @@ class Difficulty:
     skew: float = 0.12
     perspective: float = 0.16
     clutter: tuple[int, int] = (2, 8)
-    occlusion: float = 0.45
+    occlusion: float = 0.4
     foreign_scene: float = 0.3
     camouflage: float = 0.3
     dusk: float = 0.3

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .shapes import Points, ellipse, inside, limb, smooth
+from .shapes import Points, ellipse, limb, smooth
 
 RGB = tuple[float, float, float]
 
@@ -155,9 +155,3 @@ class Figure:
     def at(self, name: str, x: float, y: float) -> None:
         """Name a keypoint on the part added last."""
         self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
-
-    def owner(self, x: float, y: float) -> int:
-        """Index of the frontmost part at a point, -1 for none."""
-        point = np.array([[x, y]])
-        hits = [i for i, part in enumerate(self.parts) if inside(point, part.outline)[0]]
-        return hits[-1] if hits else -1

@@ -37,6 +37,7 @@ class Hand:
     whole: bool = False
 
 
+# name, detail, groups, keep, most, sway, tremor, drift, spacing, slop, tilt, double, pen
 HANDS: tuple[Hand, ...] = (
     Hand("faithful", 3, 99, 1.0, 90, 0.9, 0.15, 0.5, 6.0, 0.1, 0.6, 0.0, 2.4),
     Hand("brisk", 2, 40, 0.85, 40, 1.8, 0.35, 1.6, 9.0, 0.3, 0.8, 0.1, 2.8),

@@ -155,7 +155,7 @@ def occluders(rng: np.random.Generator, side: float, hard: Difficulty) -> list[P
             hand.paint("wood", "dark wood", "brown", "green"),
         )
     else:
-        s = (0.07 + 0.1 * float(rng.random())) * side
+        s = (0.06 + 0.07 * float(rng.random())) * side
         paint: Paint = hand.paint("blotch", *COLOURS)
         corner = x if abs(x - side / 2) > side * 0.16 else x + side * 0.3
         shape = {

@@ -124,20 +124,6 @@ def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float =
     return points
 
 
-def star(cx: float, cy: float, outer: float, inner: float, tips: int, angle: float = -90.0) -> Points:
-    """Star polygon with the given number of tips."""
-    unit = _unit_arc(angle, angle + 360, 2 * tips + 1)[:-1].copy()
-    unit[0::2] *= outer
-    unit[1::2] *= inner
-    points: Points = unit + np.array([cx, cy])
-    return points
-
-
-def between(a: tuple[float, float], b: tuple[float, float], t: float) -> tuple[float, float]:
-    """The point at fraction t from a to b."""
-    return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
-
-
 def inside(points: Points, polygon: Points) -> NDArray[np.bool_]:
     """Which points (N, 2) lie in the polygon (even-odd rule)."""
     x, y = points[:, 0], points[:, 1]

@@ -1,8 +1,8 @@
 """The mini CLIP: pictures and class names in one space, photos and sketches of a thing close together.
 
 Names stand for captions, so several pictures of a batch may fit one text: every fitting pair is a positive
-(Yang et al., UniCL, 2022). A second loss pulls pictures of the same name together across photo and sketch
-(Khosla et al., supervised contrast, 2020).
+(Yang et al., UniCL, 2022). A plain classifier of the names on top of the vision tower, left behind afterwards, gets
+it away from the start, where all pictures look alike and contrast has nothing to hold on to.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import build_clip, build_tokenizer
+from sketchfusion.backbones.mini import build_clip
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.prompts import TEMPLATES, pick, prompt
+from sketchfusion.training.pretrain.prompts import TEMPLATES, Names, pick, prompt, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import save_clip
 from sketchfusion.training.recipes import ClipRecipe
@@ -29,38 +29,36 @@ if TYPE_CHECKING:
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own normalisation
 STD = (0.26862954, 0.26130258, 0.27577711)
 
-Names = list[tuple[str, ...]]
-
 
 def pretrain_clip(
     sources: Sources, recipe: ClipRecipe, out: Path, resume: bool, report: Report | None
 ) -> dict[str, float]:
-    """Train both towers; write `out/clip` and the text tower again as `out/sd/text_encoder`; returns figures."""
+    """Train both towers and write `out/clip`; returns the figures of the model card."""
     torch.manual_seed(recipe.schedule.seed)
     mixture = Mixture(sources, recipe)
-    tokenizer = build_tokenizer([t.format(name) for name in mixture.vocabulary() for t in TEMPLATES])
+    vocabulary = mixture.vocabulary()
+    tokenizer = tokenizer_for(vocabulary)
     clip = build_clip(tokenizer)
+    naming = nn.Linear(clip.config.vision_config.hidden_size, len(vocabulary))  # left behind after training
+    trained = nn.ModuleDict({"clip": clip, "naming": naming})
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
         side = recipe.side if step < full_size else clip.config.vision_config.image_size
         pictures, names = mixture.batch(side, generator)
         texts = sorted({pick(n, generator) for n in names})
-        fits = torch.tensor([[text in n for text in texts] for n in names])
-        image = encode_pictures(clip, pictures)
+        pooled = pool(clip, pictures)
+        image = F.normalize(clip.visual_projection(pooled), dim=-1)
         text = encode_texts(clip, tokenizer, [prompt(text, generator) for text in texts])
-        contrast = two_way(clip.logit_scale.exp().clamp(max=100) * image @ text.T, fits)
-        alignment = same_name(image, fits)
-        return {
-            "loss": contrast + recipe.alignment * alignment,
-            "contrast": contrast,
-            "alignment": alignment,
-        }
+        contrast = two_way(clip.logit_scale.exp().clamp(max=100) * image @ text.T, fitting(names, texts))
+        target = fitting(names, vocabulary).float()
+        named = F.cross_entropy(naming(pooled), target / target.sum(1, keepdim=True))
+        return {"loss": contrast + recipe.naming * named, "contrast": contrast, "naming": named}
 
-    average = fit(clip, loss_of, recipe.schedule, out / "training" / "clip", resume, report)
-    clip.load_state_dict({**clip.state_dict(), **average})
+    average = fit(trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report)
+    trained.load_state_dict({**trained.state_dict(), **average})
     clip.eval()
-    save_clip(clip, tokenizer, out, mixture.vocabulary(), MEAN, STD)
+    save_clip(clip, tokenizer, out, vocabulary, MEAN, STD)
     return {
         f"clip/zero-shot top-1, held-out {kind} of seen classes": top_1(clip, tokenizer, bank)
         for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
@@ -85,7 +83,7 @@ class Mixture:
     def vocabulary(self) -> list[str]:
         """Every name that some picture has."""
         banks = (self._photos, self._sketches, self._small, self._world_photos)
-        return sorted({name for bank in banks for names in set(bank.names) for name in names})
+        return sorted({name for bank in banks for name in bank.by_name})
 
     def batch(self, side: int, generator: Generator) -> tuple[Tensor, Names]:
         """Augmented pictures (B, 3, side, side) in [0, 1] and their names."""
@@ -111,7 +109,7 @@ class Mixture:
         add(augment.photos(images, side, generator), of)
         images, of = self._world_sketches.draw(recipe.world, generator)
         add(augment.sketches(images, side, generator), of)
-        if len(self._small):
+        if len(self._small) and recipe.small_photos:
             images, of = self._small.draw(recipe.small_photos, generator)
             add(augment.photos(images, side, generator), of)
         return torch.cat(pictures), names
@@ -119,9 +117,17 @@ class Mixture:
 
 def encode_pictures(clip: CLIPModel, pictures: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1] -> (B, p), L2-normalised."""
+    return F.normalize(clip.visual_projection(pool(clip, pictures)), dim=-1)
+
+
+def pool(clip: CLIPModel, pictures: Tensor) -> Tensor:
+    """(B, 3, S, S) in [0, 1] -> (B, width): the vision tower's own vector of a picture."""
+    side = clip.config.vision_config.image_size
+    if pictures.shape[-1] > side:
+        pictures = F.interpolate(pictures, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    output = clip.vision_model((pictures - mean) / std, interpolate_pos_encoding=True)
-    return F.normalize(clip.visual_projection(output.pooler_output), dim=-1)
+    pooled: Tensor = clip.vision_model((pictures - mean) / std, interpolate_pos_encoding=True).pooler_output
+    return pooled
 
 
 def encode_texts(clip: CLIPModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
@@ -139,14 +145,9 @@ def two_way(logits: Tensor, fits: Tensor) -> Tensor:
     return (pictures.mean() + texts.mean()) / 2
 
 
-def same_name(image: Tensor, fits: Tensor, temperature: float = 0.1) -> Tensor:
-    """Supervised contrast between the pictures of a batch that share a name. (B, p), (B, N) -> ()."""
-    itself = torch.eye(len(image), dtype=torch.bool)
-    partners = (fits.float() @ fits.float().T > 0) & ~itself
-    logits = (image @ image.T / temperature).masked_fill(itself, float("-inf"))
-    log_share = F.log_softmax(logits, 1).masked_fill(~partners, 0.0)
-    paired = partners.any(1)
-    return -(log_share.sum(1)[paired] / partners.sum(1)[paired]).mean()
+def fitting(names: Names, texts: list[str]) -> Tensor:
+    """Which texts are names of which pictures, (B, N) bool."""
+    return torch.tensor([[text in of for text in texts] for of in names])
 
 
 @torch.no_grad()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import SIDE, build_unet
+from sketchfusion.backbones.mini import SIDE, build_text_encoder, build_unet
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.clip import Names
-from sketchfusion.training.pretrain.prompts import pick
+from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import save_half, save_pipeline
 from sketchfusion.training.recipes import DiffusionRecipe
@@ -29,70 +28,63 @@ PHOTO_PROMPT, SKETCH_PROMPT = "a photo of a {}", "a sketch of a {}"
 def pretrain_diffusion(
     sources: Sources, recipe: DiffusionRecipe, out: Path, resume: bool, report: Report | None
 ) -> dict[str, float]:
-    """Train the UNet on the VAE and the text tower that lie in `out`; write `out/sd/unet`; returns figures."""
+    """Train the UNet and its text encoder on the latents of the VAE in `out`; write the rest of `out/sd`.
+
+    The text encoder learns with the UNet, as in the first latent diffusion models (Rombach et al., 2022, section 4.3),
+    so this stage waits for no CLIP. Returns the figures of the model card.
+    """
     from diffusers import AutoencoderKL, DDIMScheduler
 
     torch.manual_seed(recipe.schedule.seed)
     vae = AutoencoderKL.from_pretrained(out / "sd" / "vae", torch_dtype=torch.float32).eval().requires_grad_(False)
-    prompts = Prompts(out / "sd")
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
         clip_sample=False,
         set_alpha_to_one=False,
+        steps_offset=1,
     )
-    unet = build_unet()
     mixture = Mixture(sources, recipe)
+    tokenizer = tokenizer_for(mixture.vocabulary())
+    unet, text = build_unet(), build_text_encoder(tokenizer)
+    trained = nn.ModuleDict({"unet": unet, "text": text})
     full_size = recipe.full_size_after * recipe.schedule.steps
 
-    def denoising(latents: Tensor, context: Tensor, generator: Generator) -> Tensor:
+    def denoising(latents: Tensor, texts: list[str], generator: Generator) -> Tensor:
         noise = torch.randn(latents.shape, generator=generator)
         t = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator)
         noisy = scheduler.add_noise(latents, noise, t)
-        return F.mse_loss(unet(noisy, t, context).sample, noise)
+        return F.mse_loss(unet(noisy, t, read(text, tokenizer, texts)).sample, noise)
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        small = step < full_size
-        pictures, names, kinds = mixture.batch(small, generator)
+        pictures, names, kinds = mixture.batch(step < full_size, generator)
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
         texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
-        return {"loss": denoising(encode(vae, pictures), prompts.embed(texts), generator)}
+        return {"loss": denoising(encode(vae, pictures), texts, generator)}
 
-    average = fit(unet, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report)
-    unet.load_state_dict({**unet.state_dict(), **average})
-    unet.eval()
+    average = fit(trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report)
+    trained.load_state_dict({**trained.state_dict(), **average})
+    trained.eval()
     save_half(unet, out / "sd" / "unet")
+    save_half(text, out / "sd" / "text_encoder")
+    tokenizer.save_pretrained(out / "sd" / "tokenizer")
     scheduler.save_pretrained(out / "sd" / "scheduler")
     save_pipeline(out / "sd")
     held_out = sources.held_out_photos()
     with torch.no_grad():
         check = torch.Generator().manual_seed(1)
-        latents = encode(vae, held_out.take(list(range(0, len(held_out), max(1, len(held_out) // 200)))))
-        loss = torch.stack([denoising(latents, prompts.embed([""] * len(latents)), check) for _ in range(4)])
-    return {"diffusion/held-out loss, null prompt": float(loss.mean())}
+        latents = encode(vae, held_out.take(list(range(0, len(held_out), max(1, len(held_out) // 100)))))
+        losses = [denoising(latents, [""] * len(latents), check) for _ in range(4)]
+    return {"diffusion/held-out loss, null prompt": float(torch.stack(losses).mean())}
 
 
-class Prompts:
-    """The frozen text tower: prompts to the states that the UNet attends to."""
-
-    def __init__(self, sd: Path) -> None:
-        from transformers import CLIPTextModel, CLIPTokenizer
-
-        self._tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(sd / "tokenizer")
-        encoder: Any = CLIPTextModel.from_pretrained(sd / "text_encoder", dtype=torch.float32)
-        self._encoder: CLIPTextModel = encoder.eval().requires_grad_(False)
-        self._known: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def embed(self, texts: list[str]) -> Tensor:
-        """Texts -> (N, tokens, width)."""
-        new = sorted({text for text in texts if text not in self._known})
-        if new:
-            tokens = self._tokenizer(new, padding="max_length", truncation=True, return_tensors="pt")
-            states = self._encoder(input_ids=tokens.input_ids).last_hidden_state
-            self._known |= dict(zip(new, states, strict=True))
-        return torch.stack([self._known[text] for text in texts])
+def read(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """Prompts -> the states (N, tokens, width) that the UNet attends to; each different prompt is read once."""
+    unique = sorted(set(texts))
+    tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt")
+    states: Tensor = text(input_ids=tokens.input_ids).last_hidden_state
+    return states[[unique.index(one) for one in texts]]
 
 
 class Mixture:
@@ -103,6 +95,11 @@ class Mixture:
         self._sharp, self._small = sources.sharp_photos(), sources.small_photos()
         self._sketches = sources.sketches()
         self._world_photos, self._world_sketches = sources.world()
+
+    def vocabulary(self) -> list[str]:
+        """Every name that some picture has."""
+        banks = (self._sharp, self._small, self._sketches, self._world_photos)
+        return sorted({name for bank in banks for name in bank.by_name})
 
     def batch(self, small: bool, generator: Generator) -> tuple[Tensor, Names, list[str]]:
         """Pictures (B, 3, S, S) in [0, 1], their names and their prompt templates."""

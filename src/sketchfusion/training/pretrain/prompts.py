@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Generator
+
+from sketchfusion.backbones.mini import build_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+Names = list[tuple[str, ...]]  # of each picture of a batch
 
 TEMPLATES = (
     "{}",
@@ -23,3 +32,8 @@ def prompt(name: str, generator: Generator) -> str:
 def pick(names: tuple[str, ...], generator: Generator) -> str:
     """One of the names of a picture."""
     return names[int(torch.randint(len(names), (1,), generator=generator))]
+
+
+def tokenizer_for(names: list[str]) -> CLIPTokenizer:
+    """A tokenizer that has read every name in every template."""
+    return build_tokenizer([template.format(name) for name in names for template in TEMPLATES])

@@ -1,4 +1,4 @@
-"""One stage of pretraining after the other: VAE, CLIP, then the diffusion model that stands on both."""
+"""The stages of pretraining: VAE, then the diffusion model that stands on it; CLIP stands alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def run(
         from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
 
         _needs(out / "sd" / "vae", "vae")
-        _needs(out / "clip", "clip")
         diffusion = _with_steps(recipes.DIFFUSION[budget], steps)
         return _noted(out, stage, diffusion, pretrain_diffusion(sources, diffusion, out, resume, report))
     raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")

@@ -27,12 +27,9 @@ def save_clip(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> None:
-    """Write `out/clip` as a CLIP repository, and its text tower where Stable Diffusion keeps its text encoder."""
-    from transformers import CLIPTextModel
-
+    """Write `out/clip` as a CLIP repository with the names that it knows."""
     save_half(clip, out / "clip")
     tokenizer.save_pretrained(out / "clip")
-    tokenizer.save_pretrained(out / "sd" / "tokenizer")
     side = clip.config.vision_config.image_size
     preprocessing = {
         "image_processor_type": "CLIPImageProcessor",
@@ -43,9 +40,6 @@ def save_clip(
     }
     (out / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
     (out / "clip" / "labels.txt").write_text("\n".join(labels) + "\n")
-    text = CLIPTextModel(clip.config.text_config)
-    text.load_state_dict({n.removeprefix("text_model."): t for n, t in clip.text_model.state_dict().items()})
-    save_half(text, out / "sd" / "text_encoder")
 
 
 def save_pipeline(sd: Path) -> None:

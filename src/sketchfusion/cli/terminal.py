@@ -9,26 +9,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 INTERRUPTED, WRONG = 130, 2  # exit codes
+STOPPED = "interrupted; what was finished is kept"
+# Typer brings its own copy of click since 0.26, so the class is not to be had by a public name.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command line; give its exit code. What a user can put right is one line, never a stack trace."""
     try:
-        return int(app(list(arguments), standalone_mode=False, prog_name="sketchfusion") or 0)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "sketchfusion"
-        return complain(f"{error.format_message()} ({command} --help says how)")
-    except (KeyboardInterrupt, click.Abort):
-        return complain("interrupted; what was finished is kept", INTERRUPTED)
+        code = int(app(list(arguments), standalone_mode=False, prog_name="sketchfusion") or 0)
+        # Newer versions of typer make this code of Ctrl-C, older ones raise Abort.
+        return complain(STOPPED, code) if code == INTERRUPTED else code
+    except UsageError as error:
+        context: Any = getattr(error, "ctx", None)
+        command = context.command_path if context else "sketchfusion"
+        return complain(f"{error.format_message()} ({command} --help says how)")  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
+        return complain(STOPPED, INTERRUPTED)
     except BrokenPipeError:  # whoever read the answer has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -67,14 +70,16 @@ def say(answer: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows as a table; the last columns are kept whole when the terminal is narrow."""
+    """Print rows as a table; into a file or a pipe as plain lines with tabs."""
+    if not sys.stdout.isatty():
+        typer.echo("\n".join("\t".join(row) for row in rows))
+        return
+    from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(box=None, pad_edge=False)
-    for place, column in enumerate(columns):
-        drawn.add_column(column, overflow="fold" if place == 0 else "ellipsis")
+    drawn = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        drawn.add_row(*(cell.replace("[", r"\[") for cell in row))
+        drawn.add_row(*map(escape, row))
     _console().print(drawn)
 
 

@@ -1,0 +1,135 @@
+"""Commands for someone with a folder of photos: index, search, recognize, features, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import terminal
+from .options import AskedModel, GalleryOption, Json, ModelOption, Sketches, app
+
+if TYPE_CHECKING:
+    from ..io.images import Kind
+
+
+@app.command()
+def index(
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")],
+    gallery: GalleryOption,
+    model: AskedModel = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos at a time.")] = 16,
+    as_json: Json = False,
+) -> None:
+    """Put photos into a gallery; those that are in it already are not embedded again."""
+    from ..gallery import Gallery
+
+    with terminal.bar("indexing") as progress:
+        kept = Gallery.open(gallery, model)
+        report = kept.add(photos, progress, batch_size)
+    if report.failed and not len(kept):
+        first = report.failed[0]
+        raise ValueError(f"none of the {len(report.failed)} files can be read; {first.path}: {first.reason}")
+    if as_json:
+        terminal.say({**vars(report), "failed": [vars(failure) for failure in report.failed], "photos": len(kept)})
+        return
+    typer.echo(
+        f"{len(kept)} photos in {gallery}: {report.embedded} embedded, {report.reused} known by content, "
+        f"{report.unchanged} unchanged, {report.moved} moved, {len(report.failed)} failed"
+    )
+    for failure in report.failed:
+        typer.echo(f"  {failure.path}: {failure.reason}", err=True)
+
+
+@app.command()
+def search(
+    sketches: Sketches,
+    gallery: GalleryOption,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many photos.")] = 10,
+    category: Annotated[str | None, typer.Option(help="Only photos in a folder of this name.")] = None,
+    where: Annotated[str | None, typer.Option(help='SQL condition, as "width > 640".')] = None,
+    model: AskedModel = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the photos that show what a sketch shows; several sketches are one question."""
+    from ..gallery import Gallery
+    from ..tasks.query import read_sketches
+
+    opened = Gallery.open(gallery, model)
+    images = read_sketches(sketches)
+    hits = opened.search(images, k, category, where)
+    if sheet:
+        from ..gallery.sheet import contact_sheet, sketch_row
+
+        contact_sheet(opened, [sketch_row(sketches[0], images[0], opened, hits)]).save(sheet, format="PNG")
+    if as_json:
+        terminal.say([vars(hit) for hit in hits])
+    else:
+        terminal.table(
+            ["", "score", "category", "photo"],
+            [[str(hit.rank), f"{hit.score:.4f}", hit.category, hit.path] for hit in hits],
+        )
+
+
+@app.command()
+def recognize(
+    sketches: Sketches,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many guesses.")] = 5,
+    labels: Annotated[
+        str | None, typer.Option(help='Names to choose from, as "cat,dog"; by default all known.')
+    ] = None,
+    photo: Annotated[bool, typer.Option("--photo", help="The pictures are photos.")] = False,
+    model: ModelOption = "mini",
+    as_json: Json = False,
+) -> None:
+    """Say what a sketch shows, without training; any labels will do."""
+    from ..models import load
+    from ..tasks.recognition import joint_space
+    from ..tasks.recognition import recognize as guess
+
+    space = joint_space(load(model))
+    answers = guess(space, list(sketches), labels.split(",") if labels else None, k, "photo" if photo else "sketch")
+    rows = [
+        {"label": guess.label, "score": guess.score, "rank": rank, "sketch": sketch}
+        for sketch, guesses in zip(sketches, answers, strict=True)
+        for rank, guess in enumerate(guesses, start=1)
+    ]
+    if as_json:
+        terminal.say(rows)
+    else:
+        terminal.table(
+            ["", "score", "label", "sketch"],
+            [[f"{row['rank']}", f"{row['score']:.3f}", f"{row['label']}", f"{row['sketch']}"] for row in rows],
+        )
+
+
+@app.command()
+def features(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    task: Annotated[str, typer.Option(help="Which light weights.")] = "retrieval",
+    sketch: Annotated[bool, typer.Option("--sketch", help="The pictures are sketches.")] = False,
+    model: ModelOption = "mini",
+) -> None:
+    """Write dense maps (N, C, h, w) and pooled features (N, d) of pictures."""
+    from ..io.maps import write_maps
+    from ..models import load
+
+    extractor = load(model, task=task)
+    kind: Kind = "sketch" if sketch else "photo"
+    maps, vectors = extractor.extract(list(images), kind), extractor.embed(list(images), kind)
+    write_maps(out, maps, vectors, images, {"model": extractor.name, "fingerprint": extractor.fingerprint})
+    typer.echo(f"{out}: maps {tuple(maps[0].data.shape)} and vectors of {len(images)} pictures")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, which weights are here, and whether the embedded model works."""
+    from ..doctor import describe, examine
+
+    found = examine()
+    terminal.say(found) if as_json else typer.echo(describe(found))
+    if not found["self_test"]["passed"]:
+        raise ValueError(f"the self-test failed: {found['self_test']['reason']}")

@@ -1,0 +1,133 @@
+"""Commands for someone who measures and trains: world, evaluate, pretrain, train, convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import terminal
+from .options import Data, Json, ModelOption, app
+
+if TYPE_CHECKING:
+    pass
+
+
+@app.command()
+def world(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
+    seed: int = 0,
+    categories: Annotated[list[str] | None, typer.Option(help="Only these.")] = None,
+    split: Annotated[str, typer.Option(help="seen, unseen or all.")] = "all",
+    instances: Annotated[int, typer.Option(min=1, help="Objects of each category.")] = 10,
+    size: Annotated[int, typer.Option(help="Pixels of a side.")] = 128,
+) -> None:
+    """Write Sketch World in Sketchy's layout, with masks, keypoints and strokes."""
+    from ..world import export
+
+    named = [name for item in categories for name in item.split(",")] if categories else None
+    with terminal.bar("drawing") as progress:
+        card = export(out, seed, named, split, instances, size, progress=progress)
+    typer.echo(
+        f"{out}: {card['photos']} photos and {card['sketches']} sketches of {len(card['categories'])} categories"
+    )
+
+
+@app.command()
+def evaluate(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    model: ModelOption = "mini",
+    baseline: Annotated[
+        str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
+    if task != "retrieval":
+        raise ValueError(f"no evaluation for {task!r}; choose retrieval")
+    from ..evaluation.benchmarks import benchmark_retrieval
+    from ..evaluation.report import to_markdown, write_report
+    from ..evaluation.sources import retrieval_data
+    from ..models import load
+
+    answers: list[dict[str, Any]] = []
+    extractor = load(f"{model}:{baseline}" if baseline else model)
+    for one in data:
+        source = retrieval_data(one)
+        with terminal.bar(f"embedding {source.name}") as progress:
+            result = benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
+        write_report(result, task, source.name, out)
+        answers.append(result.summary())
+        if not as_json:
+            typer.echo(to_markdown(result, task, source.name))
+    if as_json:
+        terminal.say(answers[0] if len(answers) == 1 else answers)
+
+
+@app.command()
+def pretrain(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, clip or diffusion")],
+    photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
+    sketches: Annotated[list[Path], typer.Option(help="Folders of sketches.")],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
+) -> None:
+    """Pretrain one part of the mini model."""
+    from typing import cast
+
+    from ..training.pretrain.run import STAGES, run
+    from ..training.recipes import Budget
+
+    if stage not in STAGES or budget not in ("cpu", "gpu"):
+        raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
+    with terminal.losses(f"pretraining {stage}") as report:
+        figures = run(stage, cast(Budget, budget), photos, sketches, out, resume, steps, report)
+    terminal.say(figures)
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    model: Annotated[str, typer.Option(help="Frozen parts to train on, or scratch.")] = "mini",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
+) -> None:
+    """Train light weights for a task; --model scratch trains the small CNN that is the floor."""
+    chosen = dict(_pair(setting) for setting in settings or [])
+    with terminal.losses(f"training {task}") as report:
+        if model == "scratch" and task == "retrieval":
+            from ..training.recipes import with_settings
+            from ..training.scratch import ScratchRecipe, train_scratch
+
+            train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
+        else:
+            from ..training.train import train_task
+
+            train_task(task, data, out, model, resume, chosen, report)
+    typer.echo(f"{out}: trained; use it with --model {out}")
+
+
+def _pair(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise ValueError(f"--set {setting}: expected key=value")
+    return key, value
+
+
+@app.command()
+def convert(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model folder with .bin files.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
+) -> None:
+    """Copy a model folder with its pickled weights as safetensors; no code in them is run."""
+    from ..io.convert import convert as to_safetensors
+
+    for path in to_safetensors(folder, out):
+        typer.echo(path)

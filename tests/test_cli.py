@@ -1,0 +1,260 @@
+"""The commands as people run them: real processes, real files, bad input, exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from safetensors import safe_open
+
+from sketchfusion.cli import SEVERAL, app
+from sketchfusion.cli.terminal import run, spread
+
+DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
+
+
+def sketchfusion(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run a command line as `main` does; in this process, because a new one takes seconds to import the libraries."""
+    words, out, err = [str(argument) for argument in arguments], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        code = run(app, spread(words, SEVERAL))
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the installed command."""
+    command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+def refused(*arguments: object, given: bytes = b"") -> str:
+    """The one line that a wrong command line gets."""
+    done = sketchfusion(*arguments, given=given)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("sketchfusion: "), done.stderr
+    return lines[0]
+
+
+def shape(path: Path, number: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (96, 64), "white")
+    points = np.random.default_rng(number).integers(0, 64, (6, 2))
+    ImageDraw.Draw(image).line([tuple(point) for point in points.tolist()], fill="black", width=4)
+    image.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    for number in range(6):
+        shape(root / ("cat" if number < 4 else "dog") / f"{number}.png", number)
+    return root
+
+
+@pytest.fixture(scope="module")
+def gallery(photos: Path, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gallery") / "g"
+    done = sketchfusion("index", photos, "--gallery", folder, "--model", model_folder, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["embedded"], report["failed"], report["photos"]) == (6, [], 6)
+    return folder
+
+
+def test_help_is_quick_and_loads_no_model_library() -> None:
+    code = (
+        "import sys\nfrom sketchfusion.cli import app\nfrom sketchfusion.cli.terminal import run\n"
+        "code = run(app, ['--help'])\n"
+        "print(code, sorted({'torch', 'diffusers', 'transformers', 'lancedb', 'numpy', 'PIL'} & set(sys.modules)))"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+    assert "search" in done.stdout
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("command", ["index", "search", "recognize", "features", "world", "evaluate", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    done = sketchfusion(command, "--help")
+    assert done.returncode == 0 and "--help" in done.stdout
+
+
+def test_the_command_itself_searches_and_refuses(gallery: Path, photos: Path) -> None:
+    found = process("search", photos / "cat" / "1.png", "--gallery", gallery, "-k", 3, "--json")
+    assert (found.returncode, len(json.loads(found.stdout))) == (0, 3), found.stderr
+    wrong = process("search", photos / "cat" / "none.png", "--gallery", gallery)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("sketchfusion: ") and len(wrong.stderr.splitlines()) == 1
+
+
+def test_search_uses_the_model_that_made_the_gallery(gallery: Path, photos: Path) -> None:
+    done = sketchfusion("search", photos / "cat" / "1.png", "--gallery", gallery, "-k", 3, "--json")
+    hits = json.loads(done.stdout)
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert hits[0]["path"] == str(photos / "cat" / "1.png")
+    assert hits[0]["category"] == "cat"
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+
+
+def test_search_takes_drawings_in_every_form(gallery: Path, tmp_path: Path) -> None:
+    svg = tmp_path / "cat.svg"
+    svg.write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 1L8 8" stroke="#000"/></svg>')
+    ndjson = tmp_path / "cat.ndjson"
+    ndjson.write_text(DRAWING + "\n" + DRAWING + "\n")
+    for sketch in (svg, ndjson, f"{ndjson}:2", DRAWING):
+        done = sketchfusion("search", sketch, "--gallery", gallery, "--json")
+        assert len(json.loads(done.stdout)) == 6, done.stderr
+    whole = sketchfusion("search", "-", "--gallery", gallery, "--sheet", tmp_path / "s.png", given=DRAWING.encode())
+    assert whole.returncode == 0, whole.stderr
+    assert [line.split("\t")[0] for line in whole.stdout.splitlines()] == ["1", "2", "3", "4", "5", "6"]
+    assert Image.open(tmp_path / "s.png").width > 900
+
+
+def test_search_narrows(gallery: Path) -> None:
+    done = sketchfusion("search", DRAWING, "-g", gallery, "--category", "dog", "--where", "width = 96", "--json")
+    assert {hit["category"] for hit in json.loads(done.stdout)} == {"dog"}
+    assert "no photo in category 'dgo'; there is dog" in refused("search", DRAWING, "-g", gallery, "--category", "dgo")
+    assert "must be an SQL condition" in refused("search", DRAWING, "-g", gallery, "--where", "nonsense =")
+
+
+def test_index_goes_on_past_bad_files(photos: Path, gallery: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("I am a letter to my grandmother")
+    shape(tmp_path / "good.png", 99)
+    folder = tmp_path / "g"
+    done = sketchfusion("index", tmp_path, photos, "--gallery", folder, "--model", gallery_model(gallery))
+    assert done.returncode == 0
+    assert "7 photos" in done.stdout and "1 failed" in done.stdout
+    assert "text.png: not a picture that can be read" in done.stderr
+    again = sketchfusion("index", photos, "--gallery", folder, "--json")
+    assert json.loads(again.stdout)["unchanged"] == 6
+
+
+def gallery_model(gallery: Path) -> str:
+    from sketchfusion.gallery.store import GalleryStore
+
+    store = GalleryStore.find(str(gallery))
+    assert store is not None
+    return store.made_with.name
+
+
+def test_bad_input_gets_one_line_that_names_it(gallery: Path, model_folder: Path, tmp_path: Path) -> None:
+    blank, text, empty = tmp_path / "blank.png", tmp_path / "text.png", tmp_path / "empty"
+    Image.new("RGB", (64, 64), "white").save(blank)
+    text.write_text("I am a letter to my grandmother")
+    empty.mkdir()
+    assert "missing.png: No such file" in refused("search", tmp_path / "missing.png", "-g", gallery)
+    assert "text.png: not a picture" in refused("search", text, "-g", gallery)
+    assert "blank.png: the sketch is blank" in refused("search", blank, "-g", gallery)
+    assert "blank.png: the sketch is blank" in refused("recognize", blank, "--model", model_folder)
+    assert "standard input: empty" in refused("search", "-", "-g", gallery, given=b"")
+    assert "no gallery at" in refused("search", DRAWING, "-g", tmp_path / "none")
+    assert "no photos in" in refused("index", empty, "-g", tmp_path / "g", "--model", model_folder)
+    assert "no such file or folder" in refused("index", tmp_path / "nowhere", "-g", tmp_path / "g")
+    assert "none of the 1 files can be read" in refused("index", text, "-g", tmp_path / "g", "--model", model_folder)
+    assert "no model is called 'gigantic'" in refused("recognize", DRAWING, "--model", "gigantic")
+    assert "Missing option '--gallery'" in refused("search", DRAWING)
+    assert "No such command" in refused("fly")
+
+
+def test_a_gallery_of_other_weights_is_refused(gallery: Path, clip_folder: Path) -> None:
+    line = refused("search", DRAWING, "-g", gallery, "--model", clip_folder)
+    assert "was made with" in line and "use that model" in line
+
+
+def test_a_pickle_posing_as_weights_is_never_opened(model_folder: Path, clip_folder: Path, tmp_path: Path) -> None:
+    import pickle
+    import shutil
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (os.mkdir, (str(tmp_path / "sprung"),))
+
+    folder = tmp_path / "clip"
+    shutil.copytree(clip_folder, folder)
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Trap()))
+    refused("recognize", DRAWING, "--model", folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "convert" in refused("recognize", DRAWING, "--model", folder)
+    assert "not opened further" in refused("convert", folder, tmp_path / "out")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_recognize_answers_with_probabilities(model_folder: Path) -> None:
+    done = sketchfusion("recognize", DRAWING, "--model", model_folder, "--labels", "cat,dog,ca", "-k", 2, "--json")
+    guesses = json.loads(done.stdout)
+    assert len(guesses) == 2 and {"label", "score"} <= set(guesses[0])
+    assert 0 < guesses[1]["score"] <= guesses[0]["score"] < 1
+    plain = sketchfusion("recognize", DRAWING, "--model", model_folder)
+    assert {line.split("\t")[2] for line in plain.stdout.splitlines()} == {"cat", "dog"}
+
+
+def test_features_are_written_with_their_frames(model_folder: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "features.safetensors"
+    done = sketchfusion("features", photos / "cat" / "1.png", DRAWING, "--out", out, "--model", model_folder)
+    assert done.returncode == 0, done.stderr
+    with safe_open(out, "pt") as file:
+        assert file.get_slice("maps").get_shape() == [2, 16, 8, 8]
+        assert file.get_tensor("vectors").norm(dim=1).tolist() == pytest.approx([1, 1], abs=1e-5)
+        assert json.loads(file.metadata()["frames"])[0]["width"] == 96
+
+
+def test_world_is_written_and_measured(model_folder: Path, tmp_path: Path) -> None:
+    root = tmp_path / "world"
+    done = sketchfusion("world", root, "--categories", "bat,cow", "door", "--instances", 3, "--size", 64)
+    assert done.returncode == 0 and "9 photos and 18 sketches of 3 categories" in done.stdout, done.stderr
+    report = sketchfusion(
+        "evaluate", "retrieval", "--data", root, "--model", model_folder, "--out", tmp_path / "out", "--json"
+    )
+    figures = json.loads(report.stdout)
+    assert {"mAP@all", "mAP@200/min(k,R)", "mAP@200/VOC", "P@100"} <= set(figures)
+    assert 0 < figures["mAP@all"] <= 1 and figures["queries"] == 18 and figures["gallery"] == 9
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md"}
+    assert "'plane' is unknown" in refused("world", root, "--categories", "plane")
+    assert "choose retrieval" in refused("evaluate", "cooking", "--data", "world", "--out", tmp_path)
+
+
+def test_interrupt_ends_with_one_line(photos: Path, model_folder: Path, tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sketchfusion.gallery.build as build\nfrom sketchfusion.cli import main\n"
+        "build.embed_views = lambda *_: os.kill(os.getpid(), signal.SIGINT)\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "index", photos, "-g", tmp_path / "g", "--model", model_folder],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 128 + signal.SIGINT
+    assert "interrupted" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_options_may_take_several_values() -> None:
+    arguments = ["train", "retrieval", "--data", "a", "b", "--out", "o", "--data", "-"]
+    expected = ["train", "retrieval", "--data", "a", "--data", "b", "--out", "o", "--data", "-"]
+    assert spread(arguments, ("--data",)) == expected
+
+
+def test_the_python_face_searches_while_warm_within_150_ms(model_folder: Path, gallery: Path, photos: Path) -> None:
+    from sketchfusion import Gallery
+
+    opened = Gallery.open(gallery, str(model_folder))
+    opened.search(photos / "cat" / "1.png")
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        opened.search(photos / "cat" / "1.png")
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.15

@@ -1,0 +1,34 @@
+"""The demo from end to end on tiny models: gallery, ranking beside chance, sheet."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from sketchfusion.evaluation import demo, sources
+from sketchfusion.world import UNSEEN
+
+
+def test_the_demo_ranks_models_beside_chance(
+    model_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "WORLD_PHOTOS", 2)
+    monkeypatch.setattr(sources, "WORLD_PHOTOS", 2)
+    said = io.StringIO()
+    models = {str(model_folder): "fused", str(clip_folder): "B-CLIP"}
+    rows = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))
+    count = len(UNSEEN)
+    assert [row.label for row in rows] == ["fused", "B-CLIP"]
+    assert all(row.result.queries == 5 * count and row.result.gallery == 2 * count for row in rows)
+    assert "chance" in said.getvalue() and "mAP@all" in said.getvalue() and "P@10" in said.getvalue()
+    assert Image.open(tmp_path / "demo" / "sheet.png").size > (1000, 1000)
+    figures = json.loads((tmp_path / "demo" / "results.json").read_text())
+    assert figures["fused"]["mAP@all"] == pytest.approx(rows[0].result.metrics["mAP@all"].mean)
+    assert figures["fused"]["chance"]["P@k"] == pytest.approx(1 / count)
+    again = demo.run_demo(tmp_path / "demo", {str(clip_folder): "B-CLIP"}, Console(file=said))
+    assert again[0].result.metrics == rows[1].result.metrics

@@ -1,0 +1,57 @@
+"""The floor: a small CNN that learns, is saved, and has the same face as the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
+from sketchfusion.io.weights import WeightsError
+from sketchfusion.models import load
+from sketchfusion.training.scratch import ScratchRecipe, supervised_contrast, train_scratch
+
+
+def test_the_contrast_equals_a_loop_over_pairs() -> None:
+    torch.manual_seed(0)
+    embeddings, labels = torch.randn(7, 5), torch.tensor([0, 1, 0, 2, 1, 0, 3])
+    unit, losses = F.normalize(embeddings, dim=1), []
+    for i in range(7):
+        partners = [j for j in range(7) if j != i and labels[j] == labels[i]]
+        others = torch.logsumexp(torch.stack([unit[i] @ unit[j] / 0.1 for j in range(7) if j != i]), 0)
+        if partners:
+            losses.append(-sum(unit[i] @ unit[j] / 0.1 - others for j in partners) / len(partners))
+    assert supervised_contrast(embeddings, labels, 0.1) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+
+
+def test_the_network_has_the_size_it_says() -> None:
+    parameters = sum(p.numel() for p in ScratchNet(ScratchConfig()).parameters())
+    assert 600_000 < parameters < 1_000_000
+
+
+def test_training_lowers_the_loss_and_leaves_a_model_that_loads(tmp_path: Path) -> None:
+    losses: list[float] = []
+    recipe = ScratchRecipe(steps=30, classes=8, world_instances=1)
+    train_scratch(["world"], tmp_path, recipe, report=lambda done, total, newest: losses.append(newest["entropy"]))
+    assert len(losses) == 30 and sum(losses[-5:]) < sum(losses[:5])
+    model = load(tmp_path)
+    assert isinstance(model, ScratchBaseline)
+    again = ScratchBaseline.load(tmp_path)
+    picture = torch.rand(3, 50, 80)
+    vector = model.embed([picture, picture])
+    assert vector.shape == (2, 128) and torch.allclose(vector[:1], again.embed(picture), atol=1e-5)
+    assert torch.allclose(vector.norm(dim=1), torch.ones(2))
+    assert model.fingerprint == again.fingerprint
+    assert model.extract(picture)[0].data.shape == (192, 4, 4)
+
+
+def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="holds no trained CNN"):
+        ScratchBaseline.load(tmp_path)
+
+
+def test_data_without_sketches_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs sketches and photos"):
+        train_scratch([str(tmp_path)], tmp_path / "out")
