@@ -30,7 +30,7 @@ def test_the_readme_tree_captions_every_module_and_no_other() -> None:
         assert caption, f"{path} has no caption"
         listed[path] = caption
     modules = {str(m) for m in MODULES if m.name != "__init__.py"} | {"__init__.py"}
-    packages = {str(m.parent) for m in MODULES if m.name == "__init__.py" and m.parent != Path(".")}
+    packages = {str(m.parent) for m in MODULES if m.name == "__init__.py" and m.parent != Path()}
     assert {p for p in listed if p.endswith(".py")} == modules
     assert packages <= set(listed)
 

@@ -136,9 +136,10 @@ def test_sketchy_21_in_full_size_takes_seconds() -> None:
     for start in range(0, len(queries), 256):
         queries[start : start + 256] @ gallery.T
     bare = time.monotonic() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of this process so far, in kB
     started = time.monotonic()
     result = score_retrieval(queries, sketch_labels, gallery, photo_labels)
     # Ten seconds on two idle cores; on a busy machine, little more than the bare products of the features take.
     assert time.monotonic() - started < max(10, 2.5 * bare)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # kB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 1_500_000
     assert result.metrics["mAP@all"].mean == pytest.approx(result.chance["mAP@all"], abs=0.002)

@@ -1,0 +1,1 @@
+"""Frozen foundation models, adapted by hooks and never forked."""

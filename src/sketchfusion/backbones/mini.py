@@ -57,17 +57,17 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Both CLIP towers: a ViT of 6 blocks over 8x8 patches and a text transformer of 4 blocks.
+    """Both CLIP towers: a ViT of 4 blocks over 8x8 patches and a text transformer of 4 blocks.
 
     Patches are 8 px of a 64 px picture: one linear map of a 16 px patch cannot tell where in it a thin stroke runs.
     """
     from transformers import CLIPConfig, CLIPModel
 
     vision = {
-        "hidden_size": 256,
-        "intermediate_size": 1024,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 4,
+        "hidden_size": 192,
+        "intermediate_size": 768,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 3,
         "image_size": CLIP_SIDE,
         "patch_size": 8,
         "projection_dim": JOINT_WIDTH,

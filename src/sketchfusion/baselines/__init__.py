@@ -1,0 +1,1 @@
+"""What SketchFusion is compared with, behind the same face."""

@@ -1,0 +1,1 @@
+"""Loaders for the layouts that people have on disk, and the published splits."""

@@ -1,0 +1,1 @@
+"""Feature maps in, answers out; no backbone inside."""

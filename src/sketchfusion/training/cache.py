@@ -1,5 +1,7 @@
-"""What the frozen models say of every training picture, computed once and kept on disk: a training step on a warm
-cache runs neither VAE nor CLIP."""
+"""What the frozen models say of every training picture, kept on disk.
+
+A training step on a warm cache runs neither VAE nor CLIP.
+"""
 
 from __future__ import annotations
 

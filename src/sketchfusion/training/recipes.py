@@ -28,7 +28,7 @@ class ClipRecipe:
 
     schedule: Schedule
     side: int = 48  # pixels in the first part
-    full_size_after: float = 0.7  # share of the steps
+    full_size_after: float = 0.9  # share of the steps
     shared_classes: int = 7  # classes of a batch drawn with two photos and two sketches each
     sketches: int = 8
     outlines: int = 2
@@ -56,7 +56,7 @@ VAE: dict[Budget, VaeRecipe] = {
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
 CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=1800, lr=1e-3, warmup=60, average=0.995)),
+    "cpu": ClipRecipe(Schedule(steps=3000, lr=5e-4, warmup=60, average=0.995)),
     "gpu": ClipRecipe(
         Schedule(steps=15_000, lr=1e-3, warmup=500),
         shared_classes=128,

@@ -1,8 +1,9 @@
 """The mini CLIP: pictures and class names in one space, photos and sketches of a thing close together.
 
-Names stand for captions, so several pictures of a batch may fit one text: every fitting pair is a positive
-(Yang et al., UniCL, 2022). A plain classifier of the names on top of the vision tower, left behind afterwards, gets
-it away from the start, where all pictures look alike and contrast has nothing to hold on to.
+The vision tower learns from a plain classifier of the names, which is left behind afterwards; the text tower and the
+projections learn to meet it (Zhai et al., LiT, 2022). Contrast from the first step on, tried before, collapsed: at the
+start all pictures look alike, and what both towers learn first is to point the same way. Names stand for captions, so
+several pictures of a batch may fit one text: every fitting pair is a positive (Yang et al., UniCL, 2022).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def pretrain_clip(
     vocabulary = mixture.vocabulary()
     tokenizer = tokenizer_for(vocabulary)
     clip = build_clip(tokenizer)
-    naming = nn.Linear(clip.config.vision_config.hidden_size, len(vocabulary))  # left behind after training
+    naming = Naming(clip.config.vision_config.hidden_size, mixture)  # left behind after training
     trained = nn.ModuleDict({"clip": clip, "naming": naming})
     full_size = recipe.full_size_after * recipe.schedule.steps
 
@@ -48,7 +49,7 @@ def pretrain_clip(
         pictures, names = mixture.batch(side, generator)
         texts = sorted({pick(n, generator) for n in names})
         pooled = pool(clip, pictures)
-        image = F.normalize(clip.visual_projection(pooled), dim=-1)
+        image = F.normalize(clip.visual_projection(pooled.detach()), dim=-1)
         text = encode_texts(clip, tokenizer, [prompt(text, generator) for text in texts])
         contrast = two_way(clip.logit_scale.exp().clamp(max=100) * image @ text.T, fitting(names, texts))
         target = fitting(names, vocabulary).float()
@@ -64,6 +65,26 @@ def pretrain_clip(
         for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
         if len(bank)
     }
+
+
+class Naming(nn.Linear):
+    """A classifier of all names that knows from the start how frequent each is, and nothing else.
+
+    Left to learn that, it would do so through the tower: every picture's vector would first become the same one.
+    """
+
+    def __init__(self, width: int, mixture: Mixture, batches: int = 40) -> None:
+        vocabulary = mixture.vocabulary()
+        super().__init__(width, len(vocabulary))
+        generator = torch.Generator().manual_seed(0)
+        shares = torch.zeros(len(vocabulary))
+        for _ in range(batches):
+            _, names = mixture.batch(16, generator)
+            target = fitting(names, vocabulary).float()
+            shares += (target / target.sum(1, keepdim=True)).mean(0) / batches
+        nn.init.zeros_(self.weight)
+        with torch.no_grad():
+            self.bias.copy_((shares + 0.1 / len(vocabulary)).log())
 
 
 class Mixture:
