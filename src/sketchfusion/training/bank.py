@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from sketchfusion.datasets.splits import is_unseen
 from sketchfusion.io.images import ImageError, Kind, letterbox, read_image
-from sketchfusion.training.collect import Picture
+from sketchfusion.training.collect import Picture, clean
 
 Pixels = np.ndarray
 
@@ -133,7 +133,7 @@ def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[
 
     world = World(seed=seed, split="seen", size=side)
     paths = [cache / f"world-{kind}-{side}-{seed}-{instances}.npy" for kind in ("photo", "sketch")]
-    names: list[tuple[str, ...]] = [(category,) for category in world.categories for _ in range(instances)]
+    names: list[tuple[str, ...]] = [(clean(category),) for category in world.categories for _ in range(instances)]
     if not all(path.is_file() for path in paths):
         pairs = [
             world.pair(category, instance, hand=instance % 4)

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, choose, index_by_name
 
-Frozen = Callable[[Tensor], tuple[Tensor, Tensor]]  # pictures (B, 3, S, S) -> latents (B, c, h, w), tokens (B, C, h, w)
+Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what one frozen model says, (B, C, h, w)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,59 +53,56 @@ def joined(caches: list[Cache]) -> Cache:
 
 def cached(
     bank: Bank,
-    frozen: Frozen,
+    encode: Encode,
     fingerprint: str,
     side: int,
     views: int,
     folder: Path,
     report: Callable[[int, int], None] | None = None,
-) -> Cache:
-    """The cache of a bank, read from `folder` or made there.
+) -> np.memmap:
+    """What one frozen model says of a bank, (N, views, C, h, w) float16, read from `folder` or made there.
 
-    The key is made of the pictures' bytes, the frozen weights' `fingerprint` and the settings, so a change of any of
-    them makes a new cache. View 0 is the plain picture, the others are augmented.
+    The key is made of the pictures' bytes, the `fingerprint` of the weights and of how they are asked, and the views:
+    a change of any of them makes a new file. View 0 is the plain picture, the others are augmented, the same for all
+    models.
     """
     content = hashlib.sha256(bank.pixels.tobytes()).hexdigest()
     key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
-    paths = [folder / f"{key}-{part}.npy" for part in ("latents", "tokens")]
-    if not all(path.is_file() for path in paths):
+    path = folder / f"{key}.npy"
+    if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        _make(bank, frozen, side, views, paths, report)
-    latents, tokens = (np.load(path, mmap_mode="r") for path in paths)
-    return Cache(latents, tokens, bank.names)
+        draft = path.with_suffix(".draft")
+        _make(bank, encode, side, views, draft, report)
+        draft.rename(path)
+    array: np.memmap = np.load(path, mmap_mode="r")
+    return array
 
 
+@torch.no_grad()
 def _make(
     bank: Bank,
-    frozen: Frozen,
+    encode: Encode,
     side: int,
     views: int,
-    paths: list[Path],
+    path: Path,
     report: Callable[[int, int], None] | None,
     batch: int = 32,
 ) -> None:
-    arrays: list[np.memmap] = []
-    drafts = [path.with_suffix(".draft") for path in paths]
+    array: np.memmap | None = None
     generator = torch.Generator().manual_seed(0)
     for start in range(0, len(bank), batch):
         index = list(range(start, min(start + batch, len(bank))))
         pictures = bank.take(index)
         for view in range(views):
-            parts = frozen(_view(pictures, bank.kind, side, view, generator))
-            if not arrays:
-                arrays = [
-                    np.lib.format.open_memmap(
-                        draft, mode="w+", dtype=np.float16, shape=(len(bank), views, *part.shape[1:])
-                    )
-                    for draft, part in zip(drafts, parts, strict=True)
-                ]
-            for array, part in zip(arrays, parts, strict=True):
-                array[index, view] = part.numpy()
+            said = encode(_view(pictures, bank.kind, side, view, generator)).cpu().to(torch.float16).numpy()
+            if array is None:
+                shape = (len(bank), views, *said.shape[1:])
+                array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+            array[index, view] = said
         if report:
             report(index[-1] + 1, len(bank))
-    for array, draft, path in zip(arrays, drafts, paths, strict=True):
+    if array is not None:
         array.flush()
-        draft.rename(path)
 
 
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:

@@ -83,7 +83,7 @@ class RetrievalRecipe:
     seed: int = 0
     classes: int = 24  # of a batch, each with one sketch and one photo
     margin: float = 0.3
-    views: int = 3  # cached views of every picture
+    views: int = 2  # cached views of every picture
 
     @property
     def schedule(self) -> Schedule:

@@ -23,13 +23,8 @@ def train_retrieval(
     resume: bool = False,
     report: Report | None = None,
 ) -> None:
-    """Train the light parts of `fusion` in place; every class that has both photos and sketches is drawn evenly.
-
-    ValueError if fewer than two classes have both.
-    """
+    """Train the light parts of `fusion` in place; every class that has both photos and sketches is drawn evenly."""
     shared = sorted(set(photos.by_name) & set(sketches.by_name))
-    if len(shared) < 2:
-        raise ValueError("training retrieval needs at least two classes that have both photos and sketches")
 
     def loss_of(step: int, generator: Generator) -> Losses:
         chosen = torch.randperm(len(shared), generator=generator)[: recipe.classes]

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sketchfusion.features import SketchFusion
-    from sketchfusion.io.images import Kind
 
 WORLD = "world"
 TASKS = ("retrieval",)
@@ -45,6 +44,8 @@ def train_task(
     fused = SketchFusion.untrained(model, task=task)
     photos, sketches = _banks(data, out / "training" / "cache")
     shared = {n for bank in photos for n in bank.by_name} & {n for bank in sketches for n in bank.by_name}
+    if len(shared) < 2:
+        raise ValueError(f"{', '.join(data)}: fewer than two classes have both photos and sketches to train on")
     banks = {"photo": photos, "sketch": sketches}
     caches = {
         kind: joined([_cached(bank.named(shared), fused, recipe, out, report) for bank in of if bank.named(shared)])
@@ -60,7 +61,7 @@ def _banks(data: list[str], cache: Path) -> tuple[list[Bank], list[Bank]]:
     sources = Sources([r for r in roots if not _is_drawings(r)], roots, cache)
     photos, sketches = [sources.sharp_photos()], [sources.sketches()]
     if WORLD in data:
-        world_photos, world_sketches = world_banks(instances=30, side=128, cache=cache)
+        world_photos, world_sketches = world_banks(instances=16, side=128, cache=cache)
         photos.append(world_photos)
         sketches.append(world_sketches)
     return photos, sketches
@@ -71,15 +72,25 @@ def _is_drawings(root: Path) -> bool:
 
 
 def _cached(bank: Bank, fused: SketchFusion, recipe: RetrievalRecipe, out: Path, report: Report | None) -> Cache:
-    def frozen(pictures: Tensor) -> tuple[Tensor, Tensor]:
-        kind: Kind = bank.kind
-        encoded = fused.encode(list(pictures), kind)
-        return encoded.latents, encoded.tokens
+    config = fused.config
+    low, high = config.vae_range
+    folder = out / "training" / "cache"
+
+    def latents(pictures: Tensor) -> Tensor:
+        return fused.model.diffusion.encode(pictures * (high - low) + low)
+
+    def tokens(pictures: Tensor) -> Tensor:
+        dense: Tensor = fused.clip(pictures, config.clip_layer).dense
+        return dense
 
     def progress(done: int, total: int) -> None:
         if report:
             report(done, total, {})
 
-    config = fused.config
-    key = f"{config.diffusion_hash} {config.clip_hash} {config.side} {config.clip_layer} {config.vae_range}"
-    return cached(bank, frozen, key, config.side, recipe.views, out / "training" / "cache", progress)
+    asked_vae = f"latents {config.diffusion_hash} {config.vae_range}"
+    asked_clip = f"tokens {config.clip_hash} {config.clip_layer}"
+    return Cache(
+        cached(bank, latents, asked_vae, config.side, recipe.views, folder, progress),
+        cached(bank, tokens, asked_clip, config.side, recipe.views, folder, progress),
+        bank.names,
+    )

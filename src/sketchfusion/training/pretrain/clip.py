@@ -59,7 +59,7 @@ def pretrain_clip(
     average = fit(trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report)
     trained.load_state_dict({**trained.state_dict(), **average})
     clip.eval()
-    save_clip(clip, tokenizer, out, vocabulary, MEAN, STD)
+    save_clip(clip, tokenizer, out, mixture.drawn(), MEAN, STD)
     return {
         f"clip/zero-shot top-1, held-out {kind} of seen classes": top_1(clip, tokenizer, bank)
         for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
@@ -105,6 +105,10 @@ class Mixture:
         """Every name that some picture has."""
         banks = (self._photos, self._sketches, self._small, self._world_photos)
         return sorted({name for bank in banks for name in bank.by_name})
+
+    def drawn(self) -> list[str]:
+        """Every name that some sketch has: what `recognize` chooses from unless told otherwise."""
+        return sorted({name for bank in (self._sketches, self._world_sketches) for name in bank.by_name})
 
     def batch(self, side: int, generator: Generator) -> tuple[Tensor, Names]:
         """Augmented pictures (B, 3, side, side) in [0, 1] and their names."""

@@ -27,7 +27,7 @@ def save_clip(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> None:
-    """Write `out/clip` as a CLIP repository with the names that it knows."""
+    """Write `out/clip` as a CLIP repository with the names that it has seen drawn."""
     save_half(clip, out / "clip")
     tokenizer.save_pretrained(out / "clip")
     side = clip.config.vision_config.image_size

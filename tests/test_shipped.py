@@ -1,0 +1,81 @@
+"""The weights in the package: within their limits, loadable without a network, and better than chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import sketchfusion
+from sketchfusion.evaluation.benchmarks import benchmark_retrieval
+from sketchfusion.features import SketchFusion
+from sketchfusion.world import UNSEEN, World
+
+# Both xfails are strict: weights that are good enough turn them into failures, and then the marks go.
+WEIGHTS = Path(sketchfusion.__file__).parent / "weights"
+
+
+@pytest.fixture(scope="module")
+def mini() -> SketchFusion:
+    return SketchFusion.from_pretrained("mini")
+
+
+def test_they_are_small_and_only_safetensors() -> None:
+    files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 40e6
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt"}
+
+
+def test_parameters_and_work_stay_within_the_limits(mini: SketchFusion) -> None:
+    parts = {p.data_ptr(): p.numel() for module in (mini.model, mini.clip) for p in module.parameters()}
+    assert sum(parts.values()) < 20e6
+    picture = torch.rand(3, 128, 128)
+    with FlopCounterMode(display=False) as counter:
+        mini.encode(picture)
+    encoders = counter.get_total_flops()
+    with FlopCounterMode(display=False) as counter:
+        mini.model.diffusion(torch.zeros(1, 4, 32, 32), 195, ["up2"])
+    assert encoders + counter.get_total_flops() < 4e9
+
+
+def test_every_weight_is_finite(mini: SketchFusion) -> None:
+    for module in (mini.model, mini.clip):
+        assert all(bool(torch.isfinite(p).all()) for p in module.parameters())
+
+
+def test_the_injection_was_trained(mini: SketchFusion) -> None:
+    weights = [p for name, p in mini.model.light.injection.named_parameters() if name.endswith("weight")]
+    assert len(weights) == 7
+    assert all(float(p.abs().max()) > 0 for p in weights)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the first weights were trained too briefly to match sketch and photo; see docs/model-card.md"
+)
+def test_sketches_of_unseen_things_find_their_photos_better_than_chance(mini: SketchFusion) -> None:
+    world = World(split="unseen")
+    photos = [(world.photo(category, number).photo, category) for category in UNSEEN for number in range(6)]
+    sketches = [
+        (world.sketch(category, 900 + number, 0)[0][:, :, None].repeat(3, axis=2), category)
+        for category in UNSEEN
+        for number in range(4)
+    ]
+    result = benchmark_retrieval(mini, sketches, photos)
+    assert result.metrics["mAP@all"].low > result.chance["mAP@all"]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the first CLIP was trained too briefly to name sketches; see docs/model-card.md"
+)
+def test_recognition_of_seen_things_is_better_than_chance(mini: SketchFusion) -> None:
+    world = World(split="seen")
+    names = ["bicycle", "umbrella", "cactus", "t_shirt", "guitar", "fish", "chair", "lighthouse"]
+    pictures = [
+        world.sketch(name, 900 + number, 0)[0][:, :, None].repeat(3, axis=2) for name in names for number in range(4)
+    ]
+    labels = [name.replace("_", " ") for name in names]
+    guesses = sketchfusion.recognize(mini, pictures, labels, k=1)
+    right = sum(guess[0].label == labels[place // 4] for place, guess in enumerate(guesses))
+    assert right / len(pictures) > 2 / len(names)

@@ -1,0 +1,62 @@
+"""Training light weights on the shipped mini model: what moves, what is left behind, what runs only once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.features import SketchFusion
+from sketchfusion.training.recipes import RetrievalRecipe, with_settings
+from sketchfusion.training.train import train_task
+from sketchfusion.world import export
+
+SHORT = {"steps": "3", "classes": "3", "views": "2", "warmup": "1"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    export(root, 0, ["cat", "car", "chair"], "seen", 4, 128)
+    return root
+
+
+def test_a_trained_folder_loads_and_answers_differently(root: Path, tmp_path: Path) -> None:
+    trained = train_task("retrieval", [str(root)], tmp_path / "out", settings=SHORT)
+    loaded = SketchFusion.from_pretrained(tmp_path / "out")
+    photo = next(root.rglob("*.jpg"))
+    assert torch.equal(loaded.embed([photo]), trained.embed([photo]))
+    torch.manual_seed(0)
+    assert not torch.allclose(loaded.embed([photo]), SketchFusion.untrained("mini").embed([photo]), atol=1e-3)
+    moved = loaded.model.light.state_dict()
+    assert all(bool(moved[name].any()) for name in moved if name.startswith("injection") and "weight" in name)
+
+
+def test_a_warm_cache_runs_neither_vae_nor_clip(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    train_task("retrieval", [str(root)], out, settings=SHORT)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a frozen encoder ran although the cache is warm")
+
+    monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
+    monkeypatch.setattr("sketchfusion.backbones.clip.FrozenClip.forward", refuse)
+    train_task("retrieval", [str(root)], out, settings=SHORT)
+
+
+def test_what_cannot_be_trained_is_said(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'cooking' is not available"):
+        train_task("cooking", [str(root)], tmp_path)
+    with pytest.raises(ValueError, match="'rate' is not a setting; choose from steps"):
+        train_task("retrieval", [str(root)], tmp_path, settings={"rate": "1"})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="fewer than two classes"):
+        train_task("retrieval", [str(tmp_path / "empty")], tmp_path / "out")
+
+
+def test_settings_take_the_type_of_the_recipe() -> None:
+    assert with_settings(RetrievalRecipe(), {"lr": "0.5", "steps": "7"}) == RetrievalRecipe(lr=0.5, steps=7)
+    with pytest.raises(ValueError, match="steps='many' is not a int"):
+        with_settings(RetrievalRecipe(), {"steps": "many"})
