@@ -15,13 +15,18 @@ class GalleryError(ValueError):
     """A gallery that is absent, empty, damaged or made with another model; one line that says what to do."""
 
 
+def is_conflict(error: Exception) -> bool:
+    """Whether a change failed only because another writer's commit came first."""
+    return "conflict" in str(error)
+
+
 def retried(change: Callable[[], Any]) -> Any:
     """Make a change again when another writer's commit came first."""
     for attempt in range(RETRIES):
         try:
             return change()
         except (OSError, ValueError, RuntimeError) as error:
-            if "conflict" not in str(error) or attempt == RETRIES - 1:
+            if not is_conflict(error) or attempt == RETRIES - 1:
                 raise
             time.sleep(0.05 * 2**attempt * random.random())
     return None

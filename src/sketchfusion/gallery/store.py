@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .faults import GalleryError, explained, retried
+from .faults import GalleryError, explained, is_conflict, retried
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -170,9 +170,21 @@ class GalleryStore:
         }
 
     def compact(self) -> None:
-        """Join the many small files that commits leave behind, and drop old versions."""
+        """Join the many small files that commits leave behind, and drop old versions.
+
+        Nothing is lost when another writer, who does the same at that moment, gets ahead: its work stands.
+        """
+
+        def join() -> None:
+            self._table.checkout_latest()  # a retry from the version that lost would lose again
+            self._table.optimize(cleanup_older_than=KEEP_OLD_VERSIONS)
+
         with explained(self.uri):
-            retried(partial(self._table.optimize, cleanup_older_than=KEEP_OLD_VERSIONS))
+            try:
+                retried(join)
+            except (OSError, ValueError, RuntimeError) as error:
+                if not is_conflict(error):
+                    raise
 
     def _read(self, columns: list[str] | None, where: str | None = None) -> pa.Table:
         with explained(self.uri):
