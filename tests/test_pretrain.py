@@ -86,6 +86,7 @@ def test_run_writes_the_card(sources: Sources, tmp_path: Path) -> None:
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["vae"]["recipe"]["schedule"]["steps"] == 1
     assert card["vae"]["figures"]["vae/psnr"] > 0
+    assert (tmp_path / "training" / "vae" / "curve.svg").is_file()
 
 
 def test_a_tokenizer_reads_whatever_it_is_given() -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from . import terminal
 from .options import Data, Json, ModelOption, app
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()

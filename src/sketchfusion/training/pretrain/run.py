@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from sketchfusion.training import recipes
+from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Report
 from sketchfusion.training.pretrain.sources import Sources
 
@@ -43,10 +44,13 @@ def run(
         return _noted(out, stage, clip, pretrain_clip(sources, clip, out, resume, report))
     if stage == "diffusion":
         from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
+        from sketchfusion.training.pretrain.samples import draw_samples
 
         _needs(out / "sd" / "vae", "vae")
         diffusion = _with_steps(recipes.DIFFUSION[budget], steps)
-        return _noted(out, stage, diffusion, pretrain_diffusion(sources, diffusion, out, resume, report))
+        figures = pretrain_diffusion(sources, diffusion, out, resume, report)
+        draw_samples(out / "sd", out / "training" / stage / "samples.png")
+        return _noted(out, stage, diffusion, figures)
     raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")
 
 
@@ -65,6 +69,7 @@ def _needs(folder: Path, stage: str) -> None:
 
 
 def _noted(out: Path, stage: str, recipe: object, figures: dict[str, float]) -> dict[str, float]:
+    draw_curves(out / "training" / stage / "log.csv", out / "training" / stage / "curve.svg")
     path = out / "card.json"
     card = json.loads(path.read_text()) if path.is_file() else {}
     card[stage] = {"recipe": dataclasses.asdict(recipe), "figures": figures}  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ PROMPTS = tuple(
 
 
 def draw_samples(
-    sd: Path, out: Path, prompts: tuple[str, ...] = PROMPTS, seed: int = 0, steps: int = 40, guidance: float = 4.0
+    sd: Path, out: Path, prompts: tuple[str, ...] = PROMPTS, seed: int = 0, steps: int = 25, guidance: float = 4.0
 ) -> None:
     """Draw one picture a prompt with diffusers' own Stable Diffusion pipeline and write them as one sheet."""
     import torch
