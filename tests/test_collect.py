@@ -89,4 +89,4 @@ def test_what_may_be_outlined_holds_no_unseen_class(tmp_path: Path) -> None:
         Image.new("RGB", (20, 20)).save(tmp_path / category / "image_0001.jpg")
     bank = decode(collect_photos([tmp_path]), "photo", 16, tmp_path / "cache")
     assert len(bank) == 5  # photos of unseen classes may be seen
-    assert {names[0] for names in bank.seen().names} == {"cellphone", "lamp"}
+    assert {bank.names[n][0] for n in bank.seen} == {"cellphone", "lamp"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sketchfusion.training.losses import triplet
+from sketchfusion.training.losses import contrast, triplet
 from sketchfusion.training.pretrain.clip import two_way
 
 
@@ -33,6 +33,19 @@ def test_triplet_is_the_mean_over_violating_triplets(margin: float) -> None:
 def test_triplet_without_a_wrong_photo_is_zero() -> None:
     labels = torch.zeros(3, dtype=torch.long)
     assert float(triplet(unit(3, 0), unit(3, 1), labels, labels, 0.2)) == 0.0
+
+
+def test_the_contrast_equals_a_loop_over_pairs() -> None:
+    torch.manual_seed(0)
+    vectors, labels = torch.randn(7, 5), torch.tensor([0, 1, 0, 2, 1, 0, 3])
+    unit, losses = torch.nn.functional.normalize(vectors, dim=1), []
+    for i in range(7):
+        partners = [j for j in range(7) if j != i and labels[j] == labels[i]]
+        others = torch.logsumexp(torch.stack([unit[i] @ unit[j] / 0.1 for j in range(7) if j != i]), 0)
+        if partners:
+            losses.append(-sum(unit[i] @ unit[j] / 0.1 - others for j in partners) / len(partners))
+    found = contrast(vectors, labels[:, None] == labels[None, :], 0.1)
+    assert found == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
 
 
 def test_two_way_with_single_positives_is_cross_entropy_both_ways() -> None:

@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from sketchfusion.backbones.folders import load_clip, load_diffusion
-from sketchfusion.backbones.mini import build_tokenizer
+from sketchfusion.backbones.mini import build_clip, build_tokenizer, build_unet
 from sketchfusion.training import recipes
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Schedule
 from sketchfusion.training.pretrain.clip import pretrain_clip, two_way
-from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
+from sketchfusion.training.pretrain.diffusion import Inner, pretrain_diffusion
+from sketchfusion.training.pretrain.neighbours import OFFSETS, look_at_neighbours
 from sketchfusion.training.pretrain.run import run
 from sketchfusion.training.pretrain.samples import draw_samples
 from sketchfusion.training.pretrain.sources import Sources
+from sketchfusion.training.pretrain.store import load_part
 from sketchfusion.training.pretrain.vae import pretrain_vae
 from sketchfusion.world import export
 
@@ -36,11 +38,13 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def pretrained(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("mini")
     vae = replace(recipes.VAE["cpu"], schedule=SHORT, batch=4)
-    diffusion = replace(recipes.DIFFUSION["cpu"], schedule=SHORT, batch=8, full_size_batch=8)
-    clip = replace(recipes.CLIP["cpu"], schedule=SHORT, full_size_after=0.5, shared_classes=2, sketches=2, outlines=2)
-    figures = pretrain_vae(sources, vae, out, False, None)
-    figures |= pretrain_diffusion(sources, diffusion, out, False, None)
-    figures |= pretrain_clip(sources, clip, out, False, None)
+    mixture = recipes.MixtureRecipe(shared_classes=2, world_classes=2, photos=2, outlines=1, sketches=2)
+    teacher = recipes.TeacherRecipe(SHORT, mixture, full_size_after=0.5)
+    diffusion = replace(recipes.DIFFUSION["cpu"], schedule=SHORT, teacher=teacher, batch=8, full_size_batch=8)
+    clip = replace(recipes.CLIP["cpu"], schedule=SHORT, teacher=teacher, full_size_after=0.5, mixture=mixture)
+    figures = pretrain_vae(sources, vae, out, None, False, None)
+    figures |= pretrain_diffusion(sources, diffusion, out, None, False, None)
+    figures |= pretrain_clip(sources, clip, out, None, True, None)
     assert all(torch.isfinite(torch.tensor(value)) for value in figures.values())
     assert len(figures) == 5
     return out
@@ -87,6 +91,38 @@ def test_run_writes_the_card(sources: Sources, tmp_path: Path) -> None:
     assert card["vae"]["recipe"]["schedule"]["steps"] == 1
     assert card["vae"]["figures"]["vae/psnr"] > 0
     assert (tmp_path / "training" / "vae" / "curve.svg").is_file()
+
+
+def test_training_goes_on_from_the_weights_of_a_folder(sources: Sources, pretrained: Path, tmp_path: Path) -> None:
+    still = replace(recipes.VAE["cpu"], schedule=replace(SHORT, steps=1, lr=0.0), batch=4)
+    pretrain_vae(sources, still, tmp_path, pretrained, False, None)
+    before, after = load_part(pretrained / "sd" / "vae").state_dict(), load_part(tmp_path / "sd" / "vae").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(ValueError, match="holds no model to start from"):
+        pretrain_vae(sources, still, tmp_path, tmp_path / "nowhere", False, None)
+
+
+def test_heads_of_a_fresh_vision_tower_look_where_they_are_told() -> None:
+    vision = build_clip(build_tokenizer(["a cat"])).vision_model
+    look_at_neighbours(vision)
+    vision.set_attn_implementation("eager")
+    seen = vision(torch.rand(1, 3, 64, 64), output_attentions=True).attentions[0][0]  # (heads, 65, 65)
+    middle = 1 + 3 * 8 + 4  # column 4 of row 3, after the class token
+    for head, (x, y) in enumerate(OFFSETS[0]):
+        assert int(seen[head, middle].argmax()) == middle + x + 8 * y
+    assert torch.allclose(seen[0, 0, 1:], torch.tensor(1 / 65), atol=0.01)  # the class token looks everywhere alike
+
+
+def test_the_denoiser_is_asked_for_what_the_teacher_sees() -> None:
+    torch.manual_seed(0)
+    unet, taught = build_unet(), torch.rand(2, 5, 8, 8)
+    inner = Inner(unet, 5)
+    unet(torch.randn(2, 4, 16, 16), 10, torch.randn(2, 3, 128))
+    far = inner.distance(taught)
+    far.backward()  # type: ignore[no-untyped-call]
+    assert unet.down_blocks[0].resnets[0].conv1.weight.grad.abs().sum() > 0
+    assert unet.conv_out.weight.grad is None
+    assert float(far) > 0.5  # normalised by place, so that knowing nothing costs about 1
 
 
 def test_a_tokenizer_reads_whatever_it_is_given() -> None:

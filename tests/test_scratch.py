@@ -6,24 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.models import load
-from sketchfusion.training.scratch import ScratchRecipe, supervised_contrast, train_scratch
-
-
-def test_the_contrast_equals_a_loop_over_pairs() -> None:
-    torch.manual_seed(0)
-    embeddings, labels = torch.randn(7, 5), torch.tensor([0, 1, 0, 2, 1, 0, 3])
-    unit, losses = F.normalize(embeddings, dim=1), []
-    for i in range(7):
-        partners = [j for j in range(7) if j != i and labels[j] == labels[i]]
-        others = torch.logsumexp(torch.stack([unit[i] @ unit[j] / 0.1 for j in range(7) if j != i]), 0)
-        if partners:
-            losses.append(-sum(unit[i] @ unit[j] / 0.1 - others for j in partners) / len(partners))
-    assert supervised_contrast(embeddings, labels, 0.1) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+from sketchfusion.training.scratch import ScratchRecipe, train_scratch
 
 
 def test_the_network_has_the_size_it_says() -> None:

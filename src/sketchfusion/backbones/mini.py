@@ -67,7 +67,7 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
         "hidden_size": 192,
         "intermediate_size": 768,
         "num_hidden_layers": 4,
-        "num_attention_heads": 3,
+        "num_attention_heads": 6,
         "image_size": CLIP_SIDE,
         "patch_size": 8,
         "projection_dim": JOINT_WIDTH,

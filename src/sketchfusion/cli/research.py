@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import terminal
 from .options import Data, Json, ModelOption, app
+
+if TYPE_CHECKING:
+    from ..evaluation.benchmarks import Result
+    from ..evaluation.naming import NamingResult
+    from ..extractor import BatchExtractor
 
 
 @app.command()
@@ -33,35 +40,58 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval or recognition")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
     baseline: Annotated[
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
+    photos: Annotated[bool, typer.Option("--photos", help="Recognition of photos instead of sketches.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
-    if task != "retrieval":
-        raise ValueError(f"no evaluation for {task!r}; choose retrieval")
-    from ..evaluation.benchmarks import benchmark_retrieval
     from ..evaluation.report import to_markdown, write_report
-    from ..evaluation.sources import retrieval_data
     from ..models import load
 
+    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Result | NamingResult]]] = {
+        "retrieval": _retrieval,
+        "recognition": partial(_recognition, photos),
+    }
+    if task not in measures:
+        raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     for one in data:
-        source = retrieval_data(one)
-        with terminal.bar(f"embedding {source.name}") as progress:
-            result = benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
-        write_report(result, task, source.name, out)
+        name, result = measures[task](extractor, one)
+        write_report(result, task, name, out)
         answers.append(result.summary())
         if not as_json:
-            typer.echo(to_markdown(result, task, source.name))
+            typer.echo(to_markdown(result, task, name))
     if as_json:
         terminal.say(answers[0] if len(answers) == 1 else answers)
+
+
+def _retrieval(extractor: BatchExtractor, data: str) -> tuple[str, Result]:
+    from ..evaluation.benchmarks import benchmark_retrieval
+    from ..evaluation.sources import retrieval_data
+
+    source = retrieval_data(data)
+    with terminal.bar(f"embedding {source.name}") as progress:
+        return source.name, benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
+
+
+def _recognition(photos: bool, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:
+    from ..evaluation.naming import benchmark_naming
+    from ..evaluation.sources import naming_data
+    from ..tasks.recognition import joint_space
+
+    source = naming_data(data, "photo" if photos else "sketch")
+    with terminal.bar(f"naming {source.name}") as progress:
+        result = benchmark_naming(
+            joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
+        )
+    return f"{source.name}-{source.kind}", result
 
 
 @app.command()
@@ -71,6 +101,7 @@ def pretrain(
     sketches: Annotated[list[Path], typer.Option(help="Folders of sketches.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
+    start: Annotated[Path | None, typer.Option(help="A model folder whose weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
 ) -> None:
@@ -83,7 +114,7 @@ def pretrain(
     if stage not in STAGES or budget not in ("cpu", "gpu"):
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
     with terminal.losses(f"pretraining {stage}") as report:
-        figures = run(stage, cast(Budget, budget), photos, sketches, out, resume, steps, report)
+        figures = run(stage, cast(Budget, budget), photos, sketches, out, start, resume, steps, report)
     terminal.say(figures)
 
 

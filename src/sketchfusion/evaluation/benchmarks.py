@@ -61,6 +61,15 @@ class Result:
             "gallery": self.gallery,
         }
 
+    def described(self) -> str:
+        """What was measured, in a few sentences."""
+        return (
+            f"{self.queries} sketches, {self.gallery} photos, {len(self.per_category)} categories; "
+            f"{self.unanswerable} sketches left out because no photo has their category. "
+            f"Weights {self.fingerprint[:16]}. Chance: mAP@all {self.chance['mAP@all']:.4f}, "
+            f"P@k {self.chance['P@k']:.4f}."
+        )
+
 
 def benchmark_retrieval(
     model: Extractor,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .benchmarks import Result
+    from .naming import NamingResult
 
 
-def write_report(result: Result, task: str, data: str, out: Path) -> tuple[Path, Path]:
+def write_report(result: Result | NamingResult, task: str, data: str, out: Path) -> tuple[Path, Path]:
     """Write `out/<task>-<data>-<model>.json` and `.md`; give both paths."""
     out.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.+-]+", "-", f"{task}-{data}-{result.model}").strip("-")
@@ -21,27 +22,24 @@ def write_report(result: Result, task: str, data: str, out: Path) -> tuple[Path,
     return table, text
 
 
-def to_markdown(result: Result, task: str, data: str) -> str:
+def to_markdown(result: Result | NamingResult, task: str, data: str) -> str:
     """Every metric with its interval, then the categories from easy to hard."""
     rows = [f"| {name} | {e.mean:.4f} | {e.low:.4f} to {e.high:.4f} |" for name, e in result.metrics.items()]
-    figures = sorted(result.per_category.items(), key=lambda item: -item[1]["mAP@all"])
-    categories = [f"| {name} | {f['mAP@all']:.3f} | {f['P@10']:.3f} |" for name, f in figures]
+    names = list(next(iter(result.per_category.values())))
+    figures = sorted(result.per_category.items(), key=lambda item: -item[1][names[0]])
     return "\n".join(
         [
             f"# {task} on {data}: {result.model}",
             "",
-            f"{result.queries} sketches, {result.gallery} photos, {len(figures)} categories; "
-            f"{result.unanswerable} sketches left out because no photo has their category. "
-            f"Weights {result.fingerprint[:16]}. Chance: mAP@all {result.chance['mAP@all']:.4f}, "
-            f"P@k {result.chance['P@k']:.4f}.",
+            result.described(),
             "",
-            "| metric | mean over sketches | 95 % bootstrap interval |",
+            "| metric | mean | 95 % bootstrap interval |",
             "|---|---|---|",
             *rows,
             "",
-            "| category | mAP@all | P@10 |",
-            "|---|---|---|",
-            *categories,
+            f"| category | {' | '.join(names)} |",
+            "|---" * (1 + len(names)) + "|",
+            *(f"| {category} | {' | '.join(f'{f[name]:.3f}' for name in names)} |" for category, f in figures),
             "",
         ]
     )

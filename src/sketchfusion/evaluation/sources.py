@@ -1,4 +1,4 @@
-"""Where a benchmark's labelled pictures come from: Sketch World, or a root in Sketchy's layout."""
+"""Where a benchmark's labelled pictures come from: Sketch World, or folders in the layouts that people have."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..datasets.base import Sample
+from ..datasets.quickdraw import QuickDraw
 from ..datasets.sketchy import Sketchy
-from ..datasets.splits import is_unseen
+from ..datasets.splits import held_out, is_unseen
 
 if TYPE_CHECKING:
+    from ..io.images import Kind
     from .benchmarks import Labelled
 
 WORLD = "world"
@@ -61,3 +63,39 @@ class Retrieval:
 def retrieval_data(data: str) -> Retrieval:
     """The category-level benchmark of "world" or of a root: its unseen classes, or all where it has none of them."""
     return Retrieval(data if data == WORLD else Path(data).resolve().name, data)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Pictures of one kind and the names to choose from."""
+
+    name: str
+    kind: Kind
+    pictures: list[Labelled]
+    labels: list[str]
+
+
+def naming_data(data: str, kind: Kind) -> Naming:
+    """Pictures that no training of this project draws, with the names of all categories of their source.
+
+    "world": unseen categories of Sketch World among all its names. A Sketchy root: the held-out pictures of its seen
+    classes. A folder of Quick, Draw! files: the held-out drawings of all of them but the unseen classes.
+    """
+    if data == WORLD:
+        from ..world import SEEN, UNSEEN
+
+        source = retrieval_data(data)
+        return Naming(data, kind, [*(source.sketches() if kind == "sketch" else source.photos())], [*SEEN, *UNSEEN])
+    name, drawings = Path(data).resolve().name, any(Path(data).rglob("*.ndjson"))
+    if drawings and kind == "photo":
+        raise ValueError(f"{data} holds drawings only; name its sketches")
+    if drawings:
+        quickdraw = QuickDraw(data)
+        samples = [s for s in quickdraw.sketches() if held_out(f"{s.label}:{s.line}")]
+        labels = list(quickdraw.categories)
+    else:
+        sketchy = Sketchy(data)
+        labels = [category for category in sketchy.categories if not is_unseen(category)]
+        samples = sketchy.sketches(labels) if kind == "sketch" else sketchy.photos(labels)
+        samples = [s for s in samples if held_out(s.photo_id)]
+    return Naming(name, kind, [(s.source, s.label) for s in samples if not is_unseen(s.label)], labels)

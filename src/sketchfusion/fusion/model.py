@@ -53,9 +53,12 @@ class FusionModel(nn.Module):
         self.diffusion = diffusion
         self.light = LightParts(self.config, diffusion, clip_channels)
 
-    def forward(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Give the fused maps (B, d, grid, grid), float32; the arguments are those of `stages`."""
-        aggregated: Tensor = self.light.aggregation(self.stages(latents, tokens, noise))
+    def forward(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None, grid: int | None = None) -> Tensor:
+        """Give the fused maps (B, d, grid, grid), float32, on the configured grid unless told otherwise.
+
+        The other arguments are those of `stages`.
+        """
+        aggregated: Tensor = self.light.aggregation(self.stages(latents, tokens, noise), grid)
         return aggregated
 
     def stages(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:

@@ -37,16 +37,14 @@ class Bank:
         """Where the pictures of each name are."""
         return index_by_name(self.names)
 
-    def seen(self) -> Bank:
-        """The pictures that may be turned into sketches: none of the unseen classes."""
-        kept = [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
-        return self._only(kept)
+    @cached_property
+    def seen(self) -> list[int]:
+        """Where the pictures are that may be turned into sketches: those of none of the unseen classes."""
+        return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
 
-    def named(self, names: set[str]) -> Bank:
-        """The pictures that have one of `names`."""
-        return self._only([n for n, of in enumerate(self.names) if names.intersection(of)])
-
-    def _only(self, index: list[int]) -> Bank:
+    def named(self, names: set[str], most: int) -> Bank:
+        """The first `most` pictures of each of `names`."""
+        index = sorted({n for name in names for n in self.by_name.get(name, [])[:most]})
         return Bank(self.kind, self.pixels[index], [self.names[n] for n in index])
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:

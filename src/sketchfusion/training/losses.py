@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,3 +18,18 @@ def triplet(sketches: Tensor, photos: Tensor, sketch_labels: Tensor, photo_label
     violation = F.relu(margin + distance[:, :, None] - distance[:, None, :])  # (S, positive, negative)
     violation = violation * (fits[:, :, None] & ~fits[:, None, :])
     return violation.sum() / (violation > 0).sum().clamp(min=1)
+
+
+def contrast(vectors: Tensor, partners: Tensor, temperature: float) -> Tensor:
+    """Supervised contrast (Khosla et al., 2020): -log of the share that each picture gives to its partners.
+
+    (B, d) vectors and (B, B) bool, the diagonal of which is not looked at -> (), the mean over the pictures that have
+    partners.
+    """
+    unit = F.normalize(vectors, dim=1)
+    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    partners = partners & ~itself
+    log_share = F.log_softmax((unit @ unit.T / temperature).masked_fill(itself, float("-inf")), dim=1)
+    paired = partners.any(1)
+    total = log_share.masked_fill(~partners, 0.0).sum(1)[paired]
+    return -(total / partners.sum(1)[paired]).mean()

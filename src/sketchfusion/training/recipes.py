@@ -23,17 +23,38 @@ class VaeRecipe:
 
 
 @dataclass(frozen=True)
-class ClipRecipe:
-    """Image-text contrast: most steps on small pictures, the last ones at full size."""
+class MixtureRecipe:
+    """How many pictures of each source make a batch for CLIP and its teacher."""
+
+    shared_classes: int = 16  # classes that photos and sketches share, two photos and two sketches of each
+    world_classes: int = 3  # the same of Sketch World
+    photos: int = 4  # of each bank of photos
+    outlines: int = 2  # photos of each bank, each beside its own pseudo-sketch
+    sketches: int = 6
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """A CNN that learns names, and that pictures of one name are alike; on small pictures first."""
 
     schedule: Schedule
+    side: int = 32  # pixels in the first part
+    full_size_after: float = 0.68  # share of the steps
+    mixture: MixtureRecipe = MixtureRecipe()
+    contrast: float = 1.0  # weight of the supervised contrast
+    temperature: float = 0.2
+
+
+@dataclass(frozen=True)
+class ClipRecipe:
+    """The vision tower follows its teacher and learns names; the text tower learns to meet it."""
+
+    schedule: Schedule
+    teacher: TeacherRecipe
+    mixture: MixtureRecipe = MixtureRecipe()
     side: int = 48  # pixels in the first part
-    full_size_after: float = 0.9  # share of the steps
-    shared_classes: int = 7  # classes of a batch drawn with two photos and two sketches each
-    sketches: int = 8
-    outlines: int = 2
-    world: int = 11  # photos, and as many sketches
-    small_photos: int = 4
+    full_size_after: float = 0.56  # share of the steps
+    follow: float = 1.0  # weight of following the teacher
     naming: float = 1.0  # weight of the classifier's loss
 
 
@@ -42,33 +63,38 @@ class DiffusionRecipe:
     """Denoising of VAE latents under text: small latents first, full-size ones after; few sketches, as in SD's data."""
 
     schedule: Schedule
+    teacher: TeacherRecipe
     batch: int = 32
     side: int = 64  # pixels in the first part
-    full_size_after: float = 0.75  # share of the steps
+    full_size_after: float = 0.85  # share of the steps
     full_size_batch: int = 16
     sketch_share: float = 0.06
     world_share: float = 0.14
     no_text: float = 0.12  # share of pictures trained with the null prompt
+    align: float = 0.5  # weight of seeing what the teacher sees
 
 
 VAE: dict[Budget, VaeRecipe] = {
     "cpu": VaeRecipe(Schedule(steps=1150, lr=1e-3, weight_decay=0.0, average=0.995)),
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
+TEACHER: dict[Budget, TeacherRecipe] = {
+    "cpu": TeacherRecipe(Schedule(steps=2900, lr=3e-3, warmup=60, weight_decay=0.02)),
+    "gpu": TeacherRecipe(Schedule(steps=12_000, lr=2e-3, warmup=200, weight_decay=0.02)),
+}
 CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=3000, lr=5e-4, warmup=60, average=0.995)),
+    "cpu": ClipRecipe(Schedule(steps=2450, lr=1e-3, warmup=60, average=0.995), TEACHER["cpu"]),
     "gpu": ClipRecipe(
         Schedule(steps=15_000, lr=1e-3, warmup=500),
-        shared_classes=128,
-        sketches=128,
-        outlines=64,
-        world=64,
-        small_photos=256,
+        TEACHER["gpu"],
+        MixtureRecipe(shared_classes=100, world_classes=24, photos=60, outlines=30, sketches=100),
     ),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
-    "cpu": DiffusionRecipe(Schedule(steps=1300, lr=6e-4, weight_decay=0.01, average=0.998)),
-    "gpu": DiffusionRecipe(Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), batch=512, full_size_batch=256),
+    "cpu": DiffusionRecipe(Schedule(steps=1300, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
+    "gpu": DiffusionRecipe(
+        Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), TEACHER["gpu"], batch=512, full_size_batch=256
+    ),
 }
 
 
@@ -76,14 +102,18 @@ DIFFUSION: dict[Budget, DiffusionRecipe] = {
 class RetrievalRecipe:
     """Light parts for category-level retrieval: triplets across photo and sketch, classes drawn evenly."""
 
-    steps: int = 400
-    lr: float = 1e-3
+    steps: int = 2500
+    lr: float = 2e-3
     weight_decay: float = 0.01
-    warmup: int = 40
+    warmup: int = 60
     seed: int = 0
-    classes: int = 24  # of a batch, each with one sketch and one photo
+    classes: int = 32  # of a batch, each with one sketch and one photo
     margin: float = 0.3
-    views: int = 2  # cached views of every picture
+    contrast: float = 1.0  # weight of the contrast of the batch
+    temperature: float = 0.1
+    full_size_after: float = 0.85  # share of the steps; before, pictures have half the side
+    views: int = 3  # cached views of every picture at half the side; there is one at the full side
+    per_class: int = 60  # photos, and sketches, of a class and a source at most
 
     @property
     def schedule(self) -> Schedule:

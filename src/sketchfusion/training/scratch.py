@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 from torch.nn import functional as F
 
 from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
@@ -19,6 +19,7 @@ from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, decode, world_banks
 from sketchfusion.training.collect import collect_photos, collect_sketches
 from sketchfusion.training.loop import Losses, Report, Schedule, fit
+from sketchfusion.training.losses import contrast
 
 STORED = 96  # pixels at which pictures are kept, so that crops stay sharp
 
@@ -68,8 +69,8 @@ def train_scratch(
         )
         embeddings, labels = net["body"](squares), picked.repeat(2)
         entropy = F.cross_entropy(net["classify"](F.relu(embeddings)), labels)
-        contrast = supervised_contrast(embeddings, labels, recipe.temperature)
-        return {"loss": entropy + recipe.contrast * contrast, "entropy": entropy, "contrast": contrast}
+        alike = contrast(embeddings, labels[:, None] == labels[None, :], recipe.temperature)
+        return {"loss": entropy + recipe.contrast * alike, "entropy": entropy, "contrast": alike}
 
     schedule = Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
     net.train()
@@ -93,14 +94,3 @@ def _banks(data: list[str], recipe: ScratchRecipe, cache: Path) -> tuple[Bank, B
     if not photos or not sketches:
         raise ValueError(f"{', '.join(data)} needs sketches and photos of seen classes, in Sketchy's layout")
     return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
-
-
-def supervised_contrast(embeddings: Tensor, labels: Tensor, temperature: float) -> Tensor:
-    """Mean of -log share that each picture gives to the others of its label. (B, d), (B,) -> ()."""
-    unit = F.normalize(embeddings, dim=1)
-    itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-    partners = (labels[:, None] == labels) & ~itself
-    log_share = F.log_softmax((unit @ unit.T / temperature).masked_fill(itself, float("-inf")), dim=1)
-    paired = partners.any(1)
-    total = log_share.masked_fill(~partners, 0.0).sum(1)[paired]
-    return -(total / partners.sum(1)[paired]).mean()

@@ -10,7 +10,7 @@ from sketchfusion.training.cache import Cache, cached, joined
 from sketchfusion.training.loop import Report
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.recipes import RetrievalRecipe, with_settings
-from sketchfusion.training.retrieval import train_retrieval
+from sketchfusion.training.retrieval import Pairs, train_retrieval
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,12 +46,15 @@ def train_task(
     shared = {n for bank in photos for n in bank.by_name} & {n for bank in sketches for n in bank.by_name}
     if len(shared) < 2:
         raise ValueError(f"{', '.join(data)}: fewer than two classes have both photos and sketches to train on")
-    banks = {"photo": photos, "sketch": sketches}
-    caches = {
-        kind: joined([_cached(bank.named(shared), fused, recipe, out, report) for bank in of if bank.named(shared)])
-        for kind, of in banks.items()
-    }
-    train_retrieval(fused.model, caches["photo"], caches["sketch"], recipe, out / "training" / task, resume, report)
+    photos, sketches = ([bank.named(shared, recipe.per_class) for bank in of] for of in (photos, sketches))
+
+    def pairs(side: int, views: int) -> Pairs:
+        return Pairs(
+            *(joined([_cached(b, fused, side, views, out, report) for b in of if len(b)]) for of in (photos, sketches))
+        )
+
+    small, full = pairs(fused.config.side // 2, recipe.views), pairs(fused.config.side, 1)
+    train_retrieval(fused.model, small, full, recipe, out / "training" / task, resume, report)
     fused.save_pretrained(out)
     return fused
 
@@ -59,7 +62,7 @@ def train_task(
 def _banks(data: list[str], cache: Path) -> tuple[list[Bank], list[Bank]]:
     roots = [Path(root) for root in data if root != WORLD]
     sources = Sources([r for r in roots if not _is_drawings(r)], roots, cache)
-    photos, sketches = [sources.sharp_photos()], [sources.sketches()]
+    photos, sketches = [sources.sharp_photos(), sources.small_photos()], [sources.sketches()]
     if WORLD in data:
         world_photos, world_sketches = world_banks(instances=16, side=128, cache=cache)
         photos.append(world_photos)
@@ -71,7 +74,7 @@ def _is_drawings(root: Path) -> bool:
     return any(root.glob("*.ndjson"))
 
 
-def _cached(bank: Bank, fused: SketchFusion, recipe: RetrievalRecipe, out: Path, report: Report | None) -> Cache:
+def _cached(bank: Bank, fused: SketchFusion, side: int, views: int, out: Path, report: Report | None) -> Cache:
     config = fused.config
     low, high = config.vae_range
     folder = out / "training" / "cache"
@@ -90,7 +93,7 @@ def _cached(bank: Bank, fused: SketchFusion, recipe: RetrievalRecipe, out: Path,
     asked_vae = f"latents {config.diffusion_hash} {config.vae_range}"
     asked_clip = f"tokens {config.clip_hash} {config.clip_layer}"
     return Cache(
-        cached(bank, latents, asked_vae, config.side, recipe.views, folder, progress),
-        cached(bank, tokens, asked_clip, config.side, recipe.views, folder, progress),
+        cached(bank, latents, asked_vae, side, views, folder, progress),
+        cached(bank, tokens, asked_clip, side, views, folder, progress),
         bank.names,
     )

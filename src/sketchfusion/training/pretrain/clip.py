@@ -1,9 +1,10 @@
 """The mini CLIP: pictures and class names in one space, photos and sketches of a thing close together.
 
-The vision tower learns from a plain classifier of the names, which is left behind afterwards; the text tower and the
-projections learn to meet it (Zhai et al., LiT, 2022). Contrast from the first step on, tried before, collapsed: at the
-start all pictures look alike, and what both towers learn first is to point the same way. Names stand for captions, so
-several pictures of a batch may fit one text: every fitting pair is a positive (Yang et al., UniCL, 2022).
+The vision tower follows a teacher's features, patch by patch and as a whole, and goes on learning names with the
+teacher's classifier, which is left behind afterwards; the text tower and the projections learn to meet it (Zhai et al.,
+LiT, 2022). Contrast of two fresh towers from the first step on, tried before, collapsed: at the start all pictures look
+alike, and what both towers learn first is to point the same way. Names stand for captions, so several pictures of a
+batch may fit one text: every fitting pair is a positive (Yang et al., UniCL, 2022).
 """
 
 from __future__ import annotations
@@ -16,45 +17,62 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import build_clip
-from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.prompts import TEMPLATES, Names, pick, prompt, tokenizer_for
+from sketchfusion.training.pretrain.mixture import Mixture, as_shares, fitting
+from sketchfusion.training.pretrain.neighbours import look_at_neighbours
+from sketchfusion.training.pretrain.prompts import TEMPLATES, pick, prompt, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import save_clip
+from sketchfusion.training.pretrain.store import load_part, save_clip
+from sketchfusion.training.pretrain.teacher import train_teacher
 from sketchfusion.training.recipes import ClipRecipe
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own normalisation
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def pretrain_clip(
-    sources: Sources, recipe: ClipRecipe, out: Path, resume: bool, report: Report | None
+    sources: Sources, recipe: ClipRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
 ) -> dict[str, float]:
-    """Train both towers and write `out/clip`; returns the figures of the model card."""
+    """Train both towers, from those in `start` if given, and write `out/clip`; returns the model card's figures."""
+    from transformers import CLIPTokenizer
+
+    mixture = Mixture(sources, recipe.mixture)
+    teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, resume, report)
     torch.manual_seed(recipe.schedule.seed)
-    mixture = Mixture(sources, recipe)
     vocabulary = mixture.vocabulary()
-    tokenizer = tokenizer_for(vocabulary)
-    clip = build_clip(tokenizer)
-    naming = Naming(clip.config.vision_config.hidden_size, mixture)  # left behind after training
-    trained = nn.ModuleDict({"clip": clip, "naming": naming})
+    if start:
+        tokenizer, clip = CLIPTokenizer.from_pretrained(start / "clip"), load_part(start / "clip")
+    else:
+        tokenizer = tokenizer_for(vocabulary)
+        clip = build_clip(tokenizer)
+        look_at_neighbours(clip.vision_model)
+    width = clip.config.vision_config.hidden_size
+    dense, whole = nn.Linear(width, teacher.width), nn.Linear(width, teacher.width)  # left behind, as is the classifier
+    naming = teacher.naming.requires_grad_(True)
+    trained = nn.ModuleDict({"clip": clip, "dense": dense, "whole": whole, "naming": naming})
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        side = recipe.side if step < full_size else clip.config.vision_config.image_size
-        pictures, names = mixture.batch(side, generator)
+        pictures, names = mixture.batch(recipe.side if step < full_size else side_of(clip), generator)
+        taught = teacher(pictures)
+        seen = look(clip, pictures)
+        patches = F.layer_norm(seen.hidden_states[-2][:, 1:], (width,))  # those that are injected
+        followed = F.mse_loss(dense(patches), F.layer_norm(taught.flatten(2).mT, (teacher.width,)))
+        pooled = seen.pooler_output
+        vector = whole(pooled)
+        alike = F.mse_loss(vector, teacher.vector(taught))
+        named = F.cross_entropy(naming(vector), as_shares(fitting(names, vocabulary)))
         texts = sorted({pick(n, generator) for n in names})
-        pooled = pool(clip, pictures)
         image = F.normalize(clip.visual_projection(pooled.detach()), dim=-1)
         text = encode_texts(clip, tokenizer, [prompt(text, generator) for text in texts])
         contrast = two_way(clip.logit_scale.exp().clamp(max=100) * image @ text.T, fitting(names, texts))
-        target = fitting(names, vocabulary).float()
-        named = F.cross_entropy(naming(pooled), target / target.sum(1, keepdim=True))
-        return {"loss": contrast + recipe.naming * named, "contrast": contrast, "naming": named}
+        loss = contrast + recipe.follow * (followed + alike) + recipe.naming * named
+        return {"loss": loss, "dense": followed, "whole": alike, "naming": named, "contrast": contrast}
 
     average = fit(trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report)
     trained.load_state_dict({**trained.state_dict(), **average})
@@ -67,92 +85,26 @@ def pretrain_clip(
     }
 
 
-class Naming(nn.Linear):
-    """A classifier of all names that knows from the start how frequent each is, and nothing else.
-
-    Left to learn that, it would do so through the tower: every picture's vector would first become the same one.
-    """
-
-    def __init__(self, width: int, mixture: Mixture, batches: int = 40) -> None:
-        vocabulary = mixture.vocabulary()
-        super().__init__(width, len(vocabulary))
-        generator = torch.Generator().manual_seed(0)
-        shares = torch.zeros(len(vocabulary))
-        for _ in range(batches):
-            _, names = mixture.batch(16, generator)
-            target = fitting(names, vocabulary).float()
-            shares += (target / target.sum(1, keepdim=True)).mean(0) / batches
-        nn.init.zeros_(self.weight)
-        with torch.no_grad():
-            self.bias.copy_((shares + 0.1 / len(vocabulary)).log())
-
-
-class Mixture:
-    """Batches of photos, sketches, pseudo-sketches and Sketch World with the names of each picture."""
-
-    def __init__(self, sources: Sources, recipe: ClipRecipe) -> None:
-        self._photos, self._sketches = sources.sharp_photos(), sources.sketches()
-        self._small = sources.small_photos()
-        self._world_photos, self._world_sketches = sources.world()
-        self._outlined = self._photos.seen()
-        self._recipe = recipe
-        drawn = set(self._sketches.by_name)
-        self._pairs = [
-            (photos, name) for photos in (self._photos, self._small) for name in sorted(set(photos.by_name) & drawn)
-        ]
-
-    def vocabulary(self) -> list[str]:
-        """Every name that some picture has."""
-        banks = (self._photos, self._sketches, self._small, self._world_photos)
-        return sorted({name for bank in banks for name in bank.by_name})
-
-    def drawn(self) -> list[str]:
-        """Every name that some sketch has: what `recognize` chooses from unless told otherwise."""
-        return sorted({name for bank in (self._sketches, self._world_sketches) for name in bank.by_name})
-
-    def batch(self, side: int, generator: Generator) -> tuple[Tensor, Names]:
-        """Augmented pictures (B, 3, side, side) in [0, 1] and their names."""
-        recipe, pictures, names = self._recipe, [], Names()
-
-        def add(images: Tensor, of: Names) -> None:
-            pictures.append(images)
-            names.extend(of)
-
-        chosen = torch.randint(len(self._pairs), (recipe.shared_classes,), generator=generator).tolist()
-        for bank in (self._photos, self._small):
-            wanted = [name for photos, name in (self._pairs[c] for c in chosen) if photos is bank for _ in range(2)]
-            if wanted:
-                images, of = bank.draw_named(wanted, generator)
-                add(augment.photos(images, side, generator), of)
-                images, of = self._sketches.draw_named(wanted, generator)
-                add(augment.sketches(images, side, generator), of)
-        images, of = self._sketches.draw(recipe.sketches, generator)
-        add(augment.sketches(images, side, generator), of)
-        images, of = self._outlined.draw(recipe.outlines, generator)
-        add(augment.sketches(augment.outline(images, generator), side, generator), of)
-        images, of = self._world_photos.draw(recipe.world, generator)
-        add(augment.photos(images, side, generator), of)
-        images, of = self._world_sketches.draw(recipe.world, generator)
-        add(augment.sketches(images, side, generator), of)
-        if len(self._small) and recipe.small_photos:
-            images, of = self._small.draw(recipe.small_photos, generator)
-            add(augment.photos(images, side, generator), of)
-        return torch.cat(pictures), names
+def side_of(clip: CLIPModel) -> int:
+    """Pixels of the square that the vision tower was made for."""
+    side: int = clip.config.vision_config.image_size
+    return side
 
 
 def encode_pictures(clip: CLIPModel, pictures: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1] -> (B, p), L2-normalised."""
-    return F.normalize(clip.visual_projection(pool(clip, pictures)), dim=-1)
+    return F.normalize(clip.visual_projection(look(clip, pictures).pooler_output), dim=-1)
 
 
-def pool(clip: CLIPModel, pictures: Tensor) -> Tensor:
-    """(B, 3, S, S) in [0, 1] -> (B, width): the vision tower's own vector of a picture."""
-    side = clip.config.vision_config.image_size
-    if pictures.shape[-1] > side:
-        pictures = F.interpolate(pictures, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+def look(clip: CLIPModel, pictures: Tensor) -> BaseModelOutputWithPooling:
+    """(B, 3, S, S) in [0, 1] -> what the vision tower makes of them, every block's tokens with it."""
+    if pictures.shape[-1] > side_of(clip):
+        pictures = F.interpolate(pictures, (side_of(clip),) * 2, mode="bicubic", antialias=True).clamp(0, 1)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    pooled: Tensor = clip.vision_model((pictures - mean) / std, interpolate_pos_encoding=True).pooler_output
-    return pooled
+    seen: BaseModelOutputWithPooling = clip.vision_model(
+        (pictures - mean) / std, interpolate_pos_encoding=True, output_hidden_states=True
+    )
+    return seen
 
 
 def encode_texts(clip: CLIPModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
@@ -168,11 +120,6 @@ def two_way(logits: Tensor, fits: Tensor) -> Tensor:
     pictures = -(F.log_softmax(logits, 1) * target).sum(1) / target.sum(1)
     texts = -(F.log_softmax(logits, 0) * target).sum(0) / target.sum(0)
     return (pictures.mean() + texts.mean()) / 2
-
-
-def fitting(names: Names, texts: list[str]) -> Tensor:
-    """Which texts are names of which pictures, (B, N) bool."""
-    return torch.tensor([[text in of for text in texts] for of in names])
 
 
 @torch.no_grad()

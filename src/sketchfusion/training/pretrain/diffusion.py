@@ -1,7 +1,12 @@
-"""The mini diffusion model: denoise VAE latents under a text, as Stable Diffusion does (Rombach et al., 2022)."""
+"""The mini diffusion model: denoise VAE latents under a text, as Stable Diffusion does (Rombach et al., 2022).
+
+The decoder's inner maps are also asked for what the teacher sees in the clean picture, which saves most of the steps
+that a denoiser otherwise needs before it knows what things look like (Yu et al., REPA, 2025).
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,30 +18,35 @@ from sketchfusion.backbones.mini import SIDE, build_text_encoder, build_unet
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.pretrain.mixture import Mixture
 from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import save_half, save_pipeline
+from sketchfusion.training.pretrain.store import load_part, save_half, save_pipeline
+from sketchfusion.training.pretrain.teacher import SIDE as TEACHER_SIDE
+from sketchfusion.training.pretrain.teacher import train_teacher
 from sketchfusion.training.recipes import DiffusionRecipe
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
+    from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
 PHOTO_PROMPT, SKETCH_PROMPT = "a photo of a {}", "a sketch of a {}"
 
 
 def pretrain_diffusion(
-    sources: Sources, recipe: DiffusionRecipe, out: Path, resume: bool, report: Report | None
+    sources: Sources, recipe: DiffusionRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
 ) -> dict[str, float]:
     """Train the UNet and its text encoder on the latents of the VAE in `out`; write the rest of `out/sd`.
 
     The text encoder learns with the UNet, as in the first latent diffusion models (Rombach et al., 2022, section 4.3),
-    so this stage waits for no CLIP. Returns the figures of the model card.
+    so this stage waits for no CLIP. UNet, text encoder and tokenizer are those in `start` if given. Returns the figures
+    of the model card.
     """
-    from diffusers import AutoencoderKL, DDIMScheduler
+    from diffusers import DDIMScheduler
+    from transformers import CLIPTokenizer
 
     torch.manual_seed(recipe.schedule.seed)
-    vae = AutoencoderKL.from_pretrained(out / "sd" / "vae", torch_dtype=torch.float32).eval().requires_grad_(False)
+    vae = load_part(out / "sd" / "vae").eval().requires_grad_(False)
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -45,10 +55,16 @@ def pretrain_diffusion(
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    mixture = Mixture(sources, recipe)
-    tokenizer = tokenizer_for(mixture.vocabulary())
-    unet, text = build_unet(), build_text_encoder(tokenizer)
-    trained = nn.ModuleDict({"unet": unet, "text": text})
+    teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, resume, report)
+    mixture = MostlyPhotos(sources, recipe)
+    if start:
+        tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")
+        unet, text = load_part(start / "sd" / "unet"), load_part(start / "sd" / "text_encoder")
+    else:
+        tokenizer = tokenizer_for(mixture.vocabulary())
+        unet, text = build_unet(), build_text_encoder(tokenizer)
+    inner = Inner(unet, teacher.width)
+    trained = nn.ModuleDict({"unet": unet, "text": text, "inner": inner.heads})
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def denoising(latents: Tensor, texts: list[str], generator: Generator) -> Tensor:
@@ -61,7 +77,9 @@ def pretrain_diffusion(
         pictures, names, kinds = mixture.batch(step < full_size, generator)
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
         texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
-        return {"loss": denoising(encode(vae, pictures), texts, generator)}
+        denoised = denoising(encode(vae, pictures), texts, generator)
+        aligned = inner.distance(teacher(F.interpolate(pictures, (TEACHER_SIDE,) * 2, mode="area")))
+        return {"loss": denoised + recipe.align * aligned, "denoising": denoised, "alignment": aligned}
 
     average = fit(trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report)
     trained.load_state_dict({**trained.state_dict(), **average})
@@ -79,6 +97,30 @@ def pretrain_diffusion(
     return {"diffusion/held-out loss, null prompt": float(torch.stack(losses).mean())}
 
 
+class Inner:
+    """The maps of the first two decoder blocks, and one linear map from each to what the teacher sees."""
+
+    def __init__(self, unet: UNet2DConditionModel, width: int) -> None:
+        self._maps: dict[int, Tensor] = {}
+        channels = list(reversed(unet.config.block_out_channels))[:2]
+        self.heads = nn.ModuleList([nn.Conv2d(c, width, 1) for c in channels])
+        for number in range(len(channels)):
+            unet.up_blocks[number].register_forward_hook(partial(self._keep, number))
+
+    def _keep(self, number: int, module: nn.Module, arguments: object, output: Tensor) -> None:
+        self._maps[number] = output
+
+    def distance(self, taught: Tensor) -> Tensor:
+        """Mean squared error of the last pass's maps against the teacher's map (B, C, h, w), normalised by place."""
+        goal = F.layer_norm(taught.movedim(1, -1), taught.shape[1:2]).movedim(-1, 1)
+        errors = []
+        for number, head in enumerate(self.heads):
+            maps = self._maps.pop(number)
+            size = min(maps.shape[-1], goal.shape[-1])
+            errors.append(F.mse_loss(F.adaptive_avg_pool2d(head(maps), size), F.adaptive_avg_pool2d(goal, size)))
+        return torch.stack(errors).mean()
+
+
 def read(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Prompts -> the states (N, tokens, width) that the UNet attends to; each different prompt is read once."""
     unique = sorted(set(texts))
@@ -87,7 +129,7 @@ def read(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Ten
     return states[[unique.index(one) for one in texts]]
 
 
-class Mixture:
+class MostlyPhotos:
     """Batches for the denoiser: mostly photos."""
 
     def __init__(self, sources: Sources, recipe: DiffusionRecipe) -> None:

@@ -22,12 +22,14 @@ def run(
     photos: list[Path],
     sketches: list[Path],
     out: Path,
+    start: Path | None = None,
     resume: bool = False,
     steps: int | None = None,
     report: Report | None = None,
 ) -> dict[str, float]:
     """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
 
+    Training starts from the weights of the model folder `start`, or from random ones.
     `steps` shortens or lengthens the recipe's schedule. Figures and settings are added to `out/card.json`.
     ValueError if a part that the stage stands on is missing.
     """
@@ -36,19 +38,19 @@ def run(
         from sketchfusion.training.pretrain.vae import pretrain_vae
 
         vae = _with_steps(recipes.VAE[budget], steps)
-        return _noted(out, stage, vae, pretrain_vae(sources, vae, out, resume, report))
+        return _noted(out, stage, vae, pretrain_vae(sources, vae, out, start, resume, report))
     if stage == "clip":
         from sketchfusion.training.pretrain.clip import pretrain_clip
 
         clip = _with_steps(recipes.CLIP[budget], steps)
-        return _noted(out, stage, clip, pretrain_clip(sources, clip, out, resume, report))
+        return _noted(out, stage, clip, pretrain_clip(sources, clip, out, start, resume, report))
     if stage == "diffusion":
         from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
         from sketchfusion.training.pretrain.samples import draw_samples
 
         _needs(out / "sd" / "vae", "vae")
         diffusion = _with_steps(recipes.DIFFUSION[budget], steps)
-        figures = pretrain_diffusion(sources, diffusion, out, resume, report)
+        figures = pretrain_diffusion(sources, diffusion, out, start, resume, report)
         draw_samples(out / "sd", out / "training" / stage / "samples.png")
         return _noted(out, stage, diffusion, figures)
     raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")

@@ -1,4 +1,4 @@
-"""Writing pretrained parts: hub layout, half precision."""
+"""Writing pretrained parts, and reading them to train on: hub layout, half precision on disk."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ def save_half(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
     finally:
         model.float()
+
+
+def load_part(folder: Path) -> Any:
+    """A model saved by `save_half`, in fp32; ValueError if there is none."""
+    import diffusers
+    import torch
+    import transformers
+
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} holds no model to start from")
+    config = json.loads((folder / "config.json").read_text())
+    name = config.get("_class_name") or config["architectures"][0]
+    kind = getattr(diffusers, name, None) or getattr(transformers, name)
+    return kind.from_pretrained(folder, torch_dtype=torch.float32)
 
 
 def save_clip(

@@ -12,7 +12,7 @@ from sketchfusion.backbones.mini import build_vae
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import save_half
+from sketchfusion.training.pretrain.store import load_part, save_half
 from sketchfusion.training.recipes import VaeRecipe
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def pretrain_vae(
-    sources: Sources, recipe: VaeRecipe, out: Path, resume: bool, report: Report | None
+    sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
 ) -> dict[str, float]:
-    """Train the VAE and write `out/sd/vae`; returns the figures of the model card."""
+    """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; returns the card's figures."""
     torch.manual_seed(recipe.schedule.seed)
-    vae = build_vae()
+    vae = load_part(start / "sd" / "vae") if start else build_vae()
     photos, sketches = sources.sharp_photos(), sources.sketches()
 
     def loss_of(step: int, generator: Generator) -> Losses:

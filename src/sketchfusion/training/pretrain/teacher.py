@@ -1,0 +1,73 @@
+"""The teacher: a small CNN that learns the names first and then shows the mini models what to look at.
+
+A CNN finds the strokes of a sketch after minutes where a ViT of the same size needs days of pictures. What it has
+learned passes on as dense features: to CLIP's vision tower by distillation (Touvron et al., DeiT, 2021; here by
+regression of features, Wei et al., 2022), to the denoiser by alignment of its inner maps (Yu et al., REPA, 2025).
+It is left behind after pretraining.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from sketchfusion.baselines.scratch import Block
+from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.losses import contrast
+from sketchfusion.training.pretrain.mixture import Mixture, Naming, as_shares, fitting
+from sketchfusion.training.recipes import TeacherRecipe
+
+SIDE = 64  # pixels of its input
+WIDTHS = (32, 64, 128, 192)  # channels of its blocks
+
+
+class Teacher(nn.Module):
+    """Pictures (B, 3, S, S) in [0, 1] to dense features (B, 192, S / 8, S / 8), not negative."""
+
+    width = WIDTHS[-1]
+
+    def __init__(self, naming: Naming) -> None:
+        super().__init__()
+        first, second, third, last = WIDTHS
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        self.blocks = nn.Sequential(
+            Block(first, first, 1), Block(first, second, 2), Block(second, third, 2), Block(third, last, 1)
+        )
+        # Without it every cosine is near 1 at the start, because no feature is negative, and a contrast sees nothing.
+        self.neck = nn.BatchNorm1d(last, affine=False)
+        self.naming = naming
+        self.project = nn.Linear(last, 128)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The last block's features."""
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        maps: Tensor = self.blocks(self.stem((pictures - 0.5) / 0.25))
+        return maps
+
+    def vector(self, maps: Tensor) -> Tensor:
+        """(B, 192, h, w) -> (B, 192), each channel of mean 0 and variance 1 over the pictures."""
+        vector: Tensor = self.neck(maps.mean((2, 3)))
+        return vector
+
+
+def train_teacher(mixture: Mixture, recipe: TeacherRecipe, out: Path, resume: bool, report: Report | None) -> Teacher:
+    """Train a teacher on names and on what pictures of one name share; frozen and ready on return."""
+    torch.manual_seed(recipe.schedule.seed)
+    teacher = Teacher(Naming(WIDTHS[-1], mixture))
+    vocabulary = mixture.vocabulary()
+    full_size = recipe.full_size_after * recipe.schedule.steps
+
+    def loss_of(step: int, generator: Generator) -> Losses:
+        pictures, names = mixture.batch(recipe.side if step < full_size else SIDE, generator)
+        vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary)
+        named = F.cross_entropy(teacher.naming(vector), as_shares(fits))
+        alike = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
+        return {"loss": named + recipe.contrast * alike, "naming": named, "contrast": alike}
+
+    # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
+    fit(teacher.train(), loss_of, recipe.schedule, out / "training" / "teacher", resume, report)
+    return teacher.eval().requires_grad_(False)
