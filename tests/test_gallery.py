@@ -266,6 +266,34 @@ def test_kill_9_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     assert sorted(found) == [str(path) for path in sorted(root.rglob("*.png"))]
 
 
+FULL = """
+import resource, sys
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery, GalleryError
+
+gallery = Gallery.open(sys.argv[1], PixelExtractor())
+resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))
+try:
+    gallery.add(sys.argv[2])
+except GalleryError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_said_and_what_was_stored_stays(gallery: Gallery, tmp_path: Path) -> None:
+    for number in range(100, 140):
+        photo(tmp_path / "more" / f"{number}.png", number)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", FULL, str(tmp_path / "g"), str(tmp_path / "more")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "there is no room left to write; all that was stored before is kept" in done.stdout
+    assert done.stdout.count("\n") == 1
+    survived = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert len(survived) == 12
+    assert len(survived.search(sketch_of(tmp_path / "photos" / "cat" / "01.png"), 99)) == 12
+    assert survived.add(tmp_path / "more") == Report(embedded=40)
+
+
 def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     roots = [tmp_path / "a", tmp_path / "b"]
     for number in range(60):

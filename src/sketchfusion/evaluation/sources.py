@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..datasets.base import Sample
+from ..datasets.base import Sample, folder_of
 from ..datasets.quickdraw import QuickDraw
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import held_out, is_unseen
@@ -86,7 +86,7 @@ def naming_data(data: str, kind: Kind) -> Naming:
 
         source = retrieval_data(data)
         return Naming(data, kind, [*(source.sketches() if kind == "sketch" else source.photos())], [*SEEN, *UNSEEN])
-    name, drawings = Path(data).resolve().name, any(Path(data).rglob("*.ndjson"))
+    name, drawings = Path(data).resolve().name, any(folder_of(data, "simplified", "raw").glob("*.ndjson"))
     if drawings and kind == "photo":
         raise ValueError(f"{data} holds drawings only; name its sketches")
     if drawings:

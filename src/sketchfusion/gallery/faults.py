@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+NO_ROOM = ("os error 28", "os error 27", "os error 122")  # full disk, largest file size, quota
 RETRIES = 8  # of a commit that another writer's got ahead of
 
 
@@ -40,5 +41,10 @@ def explained(uri: str) -> Iterator[None]:
     except GalleryError:
         raise
     except (OSError, ValueError, RuntimeError) as error:
+        if any(sign in str(error) for sign in NO_ROOM):
+            raise GalleryError(
+                f"gallery {uri}: there is no room left to write; all that was stored before is kept, so make room and "
+                "run the same command again"
+            ) from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise GalleryError(f"gallery {uri}: {reason}") from error
