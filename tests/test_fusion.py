@@ -14,6 +14,7 @@ from fixtures.oracles import aggregate_by_hand
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_diffusion
 from sketchfusion.fusion.aggregation import Aggregation
+from sketchfusion.fusion.centring import PHOTO, SKETCH, Centring
 from sketchfusion.fusion.injection import Injection
 from sketchfusion.fusion.model import FusionConfig, FusionModel
 
@@ -78,6 +79,25 @@ def test_a_shortcut_is_projected_only_where_the_width_changes() -> None:
     assert list(branches["up2"].shortcut.parameters())
 
 
+def test_photos_and_sketches_are_centred_each_by_their_own() -> None:
+    torch.manual_seed(0)
+    centring, maps = Centring(6), torch.rand(2, 6, 3, 3)
+    kinds = torch.tensor([SKETCH, PHOTO])
+    assert torch.equal(centring(maps, kinds), maps)  # as published until it is settled
+    centre, spread = torch.randn(6), torch.rand(6) + 0.1
+    centring.settle(SKETCH, centre, spread)
+    found = centring(maps, kinds)
+    assert torch.allclose(found[0], (maps[0] - centre.view(6, 1, 1)) / spread.view(6, 1, 1))
+    assert torch.equal(found[1], maps[1])
+
+
+def test_a_coarser_grid_can_be_asked_for() -> None:
+    aggregation = Aggregation({"up0": 8, "up1": 4}, 6, 5)
+    maps = {"up0": torch.randn(2, 8, 3, 3), "up1": torch.randn(2, 4, 5, 5)}
+    assert aggregation(maps).shape == (2, 6, 5, 5)
+    assert aggregation(maps, grid=7).shape == (2, 6, 7, 7)
+
+
 def test_full_size_light_parts_have_the_published_number_of_parameters() -> None:
     """7 convolutions from CLIP's 1024 channels: 6,888,000; three bottlenecks and three weights: 5,850,885 - 2."""
     stages = {"down0": 320, "down1": 640, "down2": 1280, "down3": 1280, "up0": 1280, "up1": 1280, "up2": 640}
@@ -112,14 +132,14 @@ def test_exactly_the_light_parts_receive_gradient_from_the_first_step(diffusion:
 def test_training_moves_the_injection_and_nothing_frozen(diffusion: FrozenDiffusion) -> None:
     model = model_of(diffusion).train()
     frozen = {name: value.clone() for name, value in model.diffusion.state_dict().items()}
-    light = {name: value.clone() for name, value in model.light.state_dict().items()}
+    light = {name: value.detach().clone() for name, value in model.light.named_parameters()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
     for _ in range(2):
         optimiser.zero_grad()
         model(*batch()).square().mean().backward()
         optimiser.step()
     assert all(torch.equal(value, frozen[name]) for name, value in model.diffusion.state_dict().items())
-    assert not any(torch.equal(value, light[name]) for name, value in model.light.state_dict().items())
+    assert not any(torch.equal(value, light[name]) for name, value in model.light.named_parameters())
 
 
 def test_train_and_eval_never_wake_the_frozen_parts(diffusion: FrozenDiffusion) -> None:
@@ -134,7 +154,7 @@ def test_train_and_eval_never_wake_the_frozen_parts(diffusion: FrozenDiffusion) 
 
 def test_the_state_to_save_holds_no_frozen_weight(diffusion: FrozenDiffusion) -> None:
     names = set(model_of(diffusion).light.state_dict())
-    assert {name.split(".")[0] for name in names} == {"injection", "aggregation"}
+    assert {name.split(".")[0] for name in names} == {"injection", "aggregation", "centring"}
     assert sum(1 for name in names if name.startswith("injection")) == 2 * len(CONFIG.inject_at)
 
 

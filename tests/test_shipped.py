@@ -13,7 +13,6 @@ from sketchfusion.evaluation.benchmarks import benchmark_retrieval
 from sketchfusion.features import SketchFusion
 from sketchfusion.world import UNSEEN, World
 
-# Both xfails are strict: weights that are good enough turn them into failures, and then the marks go.
 WEIGHTS = Path(sketchfusion.__file__).parent / "weights"
 
 
@@ -51,9 +50,6 @@ def test_the_injection_was_trained(mini: SketchFusion) -> None:
     assert all(float(p.abs().max()) > 0 for p in weights)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the first weights were trained too briefly to match sketch and photo; see docs/model-card.md"
-)
 def test_sketches_of_unseen_things_find_their_photos_better_than_chance(mini: SketchFusion) -> None:
     world = World(split="unseen")
     photos = [(world.photo(category, number).photo, category) for category in UNSEEN for number in range(6)]
@@ -66,9 +62,6 @@ def test_sketches_of_unseen_things_find_their_photos_better_than_chance(mini: Sk
     assert result.metrics["mAP@all"].low > result.chance["mAP@all"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the first CLIP was trained too briefly to name sketches; see docs/model-card.md"
-)
 def test_recognition_of_seen_things_is_better_than_chance(mini: SketchFusion) -> None:
     world = World(split="seen")
     names = ["bicycle", "umbrella", "cactus", "t_shirt", "guitar", "fish", "chair", "lighthouse"]

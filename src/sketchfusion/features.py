@@ -26,6 +26,7 @@ from sketchfusion.extractor import (
     stack,
 )
 from sketchfusion.featuremap import Frame
+from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.fusion.model import FusionConfig, FusionModel
 from sketchfusion.io.hashes import folder_hash, weights_hash
 from sketchfusion.io.images import ImageInput, Kind
@@ -197,7 +198,8 @@ class SketchFusion(JointSpace, BatchExtractor):
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
         encoded = self._encode(views)
-        maps: Tensor = self.model(encoded.latents, encoded.tokens)
+        kinds = torch.tensor([SKETCH if view.kind == "sketch" else PHOTO for view in views])
+        maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
         return maps
 
     @torch.no_grad()

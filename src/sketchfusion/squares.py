@@ -20,12 +20,13 @@ class View:
     square: Tensor
     clip: Tensor
     frame: Frame
+    kind: Kind = "photo"
 
 
 def letterboxed(source: ImageInput, kind: Kind, side: int) -> View:
     """Fit the whole picture into a square that both backbones share; ImageError when it cannot be read."""
     square, frame = letterbox(read_image(source, kind), side, kind)
-    return View(square, square, frame)
+    return View(square, square, frame, kind)
 
 
 def as_released(source: ImageInput, side: int, clip_side: int) -> View:

@@ -47,7 +47,7 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
-    photos: Annotated[bool, typer.Option("--photos", help="Recognition of photos instead of sketches.")] = False,
+    kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
@@ -56,7 +56,7 @@ def evaluate(
 
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Result | NamingResult]]] = {
         "retrieval": _retrieval,
-        "recognition": partial(_recognition, photos),
+        "recognition": partial(_recognition, kind),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -81,12 +81,14 @@ def _retrieval(extractor: BatchExtractor, data: str) -> tuple[str, Result]:
         return source.name, benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
 
 
-def _recognition(photos: bool, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:
+def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:
     from ..evaluation.naming import benchmark_naming
     from ..evaluation.sources import naming_data
     from ..tasks.recognition import joint_space
 
-    source = naming_data(data, "photo" if photos else "sketch")
+    if kind not in ("sketch", "photo"):
+        raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
+    source = naming_data(data, "photo" if kind == "photo" else "sketch")
     with terminal.bar(f"naming {source.name}") as progress:
         result = benchmark_naming(
             joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress

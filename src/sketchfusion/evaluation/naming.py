@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def benchmark_naming(
     place = {label: n for n, label in enumerate(labels)}
     if unknown := sorted({label for _, label in pictures} - set(place)):
         raise ValueError(f"{unknown[0]!r} is not among the {len(place)} names to choose from")
-    texts = prototypes(model, [label.replace("_", " ").replace("-", " ") for label in labels], kind)
+    texts = prototypes(model, [" ".join(re.sub(r"\W|_", " ", label).lower().split()) for label in labels], kind)
     ranks: list[int] = []
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]

@@ -11,6 +11,7 @@ from ..datasets.base import Sample, folder_of
 from ..datasets.quickdraw import QuickDraw
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import held_out, is_unseen
+from ..datasets.tinyimagenet import TinyImageNet, is_tiny_imagenet
 
 if TYPE_CHECKING:
     from ..io.images import Kind
@@ -28,14 +29,15 @@ class Retrieval:
 
     name: str
     data: str
+    split: str = "unseen"  # of Sketch World
 
     def sketches(self) -> Iterator[Labelled]:
         """The queries with their categories."""
         if self.data == WORLD:
-            from ..world import UNSEEN, World
+            from ..world import World
 
-            world = World(split="unseen")
-            for category in UNSEEN:
+            world = World(split=self.split)
+            for category in world.categories:
                 for hand in range(WORLD_SKETCHES):
                     picture = world.sketch(category, FIRST_SKETCHED + hand, hand)[0]
                     yield picture[:, :, None].repeat(3, axis=2), category
@@ -45,12 +47,12 @@ class Retrieval:
     def photos(self) -> Iterator[Labelled]:
         """The gallery with its categories."""
         if self.data == WORLD:
-            from ..world import UNSEEN, World
+            from ..world import World
 
-            world = World(split="unseen")
-            for category in UNSEEN:
+            world, first = World(split=self.split), 0 if self.split == "unseen" else FIRST_SKETCHED
+            for category in world.categories:
                 for instance in range(WORLD_PHOTOS):
-                    yield world.photo(category, instance).photo, category
+                    yield world.photo(category, first + instance).photo, category
         else:
             yield from ((sample.source, sample.label) for sample in self._samples("photo"))
 
@@ -78,14 +80,21 @@ class Naming:
 def naming_data(data: str, kind: Kind) -> Naming:
     """Pictures that no training of this project draws, with the names of all categories of their source.
 
-    "world": unseen categories of Sketch World among all its names. A Sketchy root: the held-out pictures of its seen
-    classes. A folder of Quick, Draw! files: the held-out drawings of all of them but the unseen classes.
+    "world": new objects of the seen categories of Sketch World. A Sketchy root: the held-out pictures of its seen
+    classes. A folder of Quick, Draw! files: the held-out drawings of all of them but the unseen classes. Tiny-imagenet:
+    its validation photos.
     """
+    if is_tiny_imagenet(Path(data)):
+        if kind == "sketch":
+            raise ValueError(f"{data} holds photos only; name those")
+        tiny = TinyImageNet(data)
+        photos: list[Labelled] = [(sample.source, sample.label) for sample in tiny.validation()]
+        return Naming(Path(data).resolve().name, kind, photos, list(tiny.categories))
     if data == WORLD:
-        from ..world import SEEN, UNSEEN
+        from ..world import SEEN
 
-        source = retrieval_data(data)
-        return Naming(data, kind, [*(source.sketches() if kind == "sketch" else source.photos())], [*SEEN, *UNSEEN])
+        source = Retrieval(data, data, "seen")
+        return Naming(data, kind, [*(source.sketches() if kind == "sketch" else source.photos())], list(SEEN))
     name, drawings = Path(data).resolve().name, any(folder_of(data, "simplified", "raw").glob("*.ndjson"))
     if drawings and kind == "photo":
         raise ValueError(f"{data} holds drawings only; name its sketches")

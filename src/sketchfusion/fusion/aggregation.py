@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import gcd
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +22,6 @@ class Aggregation(nn.Module):
         self.branches = nn.ModuleDict({name: Bottleneck(channels, width) for name, channels in stages.items()})
         self.branch_weights = nn.Parameter(torch.ones(len(stages)))
         self.dropout = dropout
-
-    def start_sparse(self, bias: float = -2.0) -> None:
-        """Let few cells of a fresh map be active, for training with a global maximum.
-
-        The largest of a thousand cells is about the same in every channel of every picture, so that all cosines would
-        start near 1 and no picture would be further from another than the rest.
-        """
-        for branch in self.branches.values():
-            norm = cast("Bottleneck", branch).expand[1]
-            nn.init.constant_(cast(nn.GroupNorm, norm).bias, bias)
 
     def forward(self, maps: Mapping[str, Tensor], grid: int | None = None) -> Tensor:
         """Give the aggregated map (B, width, grid, grid) of stages' maps (B, C_stage, h, w); `grid` is the own one."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.fusion.aggregation import Aggregation
+from sketchfusion.fusion.centring import Centring
 from sketchfusion.fusion.injection import Injection
 
 
@@ -30,13 +31,14 @@ class FusionConfig:
 
 
 class LightParts(nn.Module):
-    """All that is trained: the injection convolutions and the aggregation network with its branch weights."""
+    """All that is trained: injection convolutions, aggregation with its branch weights, and the centring it ends in."""
 
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
         """Make the parts that fit a given UNet and CLIP width."""
         super().__init__()
         self.injection = Injection(clip_channels, diffusion.channels(config.inject_at), config.zero_init)
         self.aggregation = Aggregation(diffusion.channels(config.aggregate), config.width, config.grid, config.dropout)
+        self.centring = Centring(config.width)
 
 
 class FusionModel(nn.Module):
@@ -53,13 +55,23 @@ class FusionModel(nn.Module):
         self.diffusion = diffusion
         self.light = LightParts(self.config, diffusion, clip_channels)
 
-    def forward(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None, grid: int | None = None) -> Tensor:
+    def forward(
+        self,
+        latents: Tensor,
+        tokens: Tensor,
+        noise: Tensor | None = None,
+        grid: int | None = None,
+        kinds: Tensor | None = None,
+    ) -> Tensor:
         """Give the fused maps (B, d, grid, grid), float32, on the configured grid unless told otherwise.
 
-        The other arguments are those of `stages`.
+        `kinds` (B,) says what each picture is, 0 for a photo and 1 for a sketch; all are photos unless it is given. The
+        other arguments are those of `stages`.
         """
-        aggregated: Tensor = self.light.aggregation(self.stages(latents, tokens, noise), grid)
-        return aggregated
+        aggregated = self.light.aggregation(self.stages(latents, tokens, noise), grid)
+        kinds = torch.zeros(len(aggregated), dtype=torch.long) if kinds is None else kinds
+        centred: Tensor = self.light.centring(aggregated, kinds.to(aggregated.device))
+        return centred
 
     def stages(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
         """Give the corrected stages (B, C, h, w) that are aggregated, averaged over the noise draws.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sketchfusion.datasets.splits import held_out, is_unseen
+from sketchfusion.datasets.tinyimagenet import TinyImageNet, is_tiny_imagenet
 from sketchfusion.io.images import IMAGE_SUFFIXES
 
 
@@ -56,15 +57,13 @@ def _present(root: Path) -> Path:
 
 
 def _photos(root: Path) -> Iterator[Picture]:
-    if (root / "wnids.txt").is_file():
-        names = dict(line.split("\t") for line in (root / "words.txt").read_text().splitlines())
-        for wnid in (root / "wnids.txt").read_text().split():
-            synonyms = [clean(name) for name in names[wnid].split(",")]
+    if is_tiny_imagenet(root):
+        tiny, names = TinyImageNet(root), dict[str, tuple[str, ...]]()
+        for wnid, of in tiny.synonyms.items():
+            synonyms = [clean(name) for name in of]
             # "tabby cat" is also a "cat": what photos of breeds and drawings of kinds have in common
-            synonyms += [name.split()[-1] for name in synonyms if " " in name]
-            unique = tuple(dict.fromkeys(synonyms))
-            for path in sorted((root / "train" / wnid / "images").iterdir()):
-                yield Picture(str(path), unique)
+            names[wnid] = tuple(dict.fromkeys(synonyms + [name.split()[-1] for name in synonyms if " " in name]))
+        yield from (Picture(str(path), names[wnid]) for path, wnid in tiny.train())
     elif (side := sketchy_side(root, "photo")) is not None:
         for path in sorted(side.glob("*/*")):
             if _trained_on(path.parent.name, path.stem):

@@ -6,7 +6,8 @@ import csv
 from pathlib import Path
 
 WIDTH, HEIGHT, EDGE = 480, 240, 40
-COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8338ec")
+COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8338ec", "#b8860b")
+POINTS = 240  # of a line at most, more than the picture can show
 
 
 def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
@@ -29,10 +30,10 @@ def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
         points = " ".join(
             f"{EDGE + (WIDTH - 1.5 * EDGE) * i / max(1, len(values) - 1):.1f},"
             f"{HEIGHT - EDGE - (HEIGHT - 1.5 * EDGE) * value / top:.1f}"
-            for i, value in enumerate(values)
+            for i, value in list(enumerate(values))[:: -(-len(values) // POINTS)]
         )
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts.append(f'<text x="{EDGE + 90 * number}" y="{HEIGHT - 8}" fill="{colour}">{name} {values[-1]:.3g}</text>')
+        parts.append(f'<text x="{EDGE + 84 * number}" y="{HEIGHT - 8}" fill="{colour}">{name} {values[-1]:.3g}</text>')
     out.write_text("\n".join([*parts, "</svg>"]) + "\n")
 
 

@@ -75,7 +75,7 @@ class DiffusionRecipe:
 
 
 VAE: dict[Budget, VaeRecipe] = {
-    "cpu": VaeRecipe(Schedule(steps=1150, lr=1e-3, weight_decay=0.0, average=0.995)),
+    "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
@@ -91,7 +91,7 @@ CLIP: dict[Budget, ClipRecipe] = {
     ),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
-    "cpu": DiffusionRecipe(Schedule(steps=1300, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
+    "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
     "gpu": DiffusionRecipe(
         Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), TEACHER["gpu"], batch=512, full_size_batch=256
     ),
@@ -102,7 +102,7 @@ DIFFUSION: dict[Budget, DiffusionRecipe] = {
 class RetrievalRecipe:
     """Light parts for category-level retrieval: triplets across photo and sketch, classes drawn evenly."""
 
-    steps: int = 2500
+    steps: int = 1000
     lr: float = 2e-3
     weight_decay: float = 0.01
     warmup: int = 60
@@ -110,8 +110,9 @@ class RetrievalRecipe:
     classes: int = 32  # of a batch, each with one sketch and one photo
     margin: float = 0.3
     contrast: float = 1.0  # weight of the contrast of the batch
-    temperature: float = 0.1
-    full_size_after: float = 0.85  # share of the steps; before, pictures have half the side
+    temperature: float = 0.2
+    naming: float = 1.0  # weight of the names
+    full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
     views: int = 3  # cached views of every picture at half the side; there is one at the full side
     per_class: int = 60  # photos, and sketches, of a class and a source at most
 
@@ -123,7 +124,6 @@ class RetrievalRecipe:
             self.lr,
             self.weight_decay,
             self.warmup,
-            average=0.99,
             seed=self.seed,
             betas=(0.9, 0.99),
         )

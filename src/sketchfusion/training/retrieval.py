@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
+from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.fusion.model import FusionModel
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.loop import Losses, Report, fit
@@ -35,11 +38,16 @@ def train_retrieval(
     """Train the light parts of `fusion` in place; every class that has both photos and sketches is drawn evenly.
 
     The first part sees pictures of half the side on half the grid: a quarter of the work, and the light parts, being
-    convolutions, have little to learn anew for the full size. To the paper's triplets comes a contrast of the batch,
-    which hears every wrong picture at once.
+    convolutions, have little to learn anew for the full size. Beside the paper's triplets there are a contrast of the
+    batch, which hears every wrong picture at once, and the names. All three see the pooled features normalised by
+    channel over the batch's sketches and over its photos; at the end the light parts' centring takes that over.
     """
     shared = sorted(set(full.photos.by_name) & set(full.sketches.by_name))
-    fusion.light.aggregation.start_sparse()
+    width = fusion.config.width
+    necks = [nn.BatchNorm1d(width, affine=False) for _ in (PHOTO, SKETCH)]
+    naming = nn.Linear(width, len(shared))
+    nn.init.zeros_(naming.weight)
+    trained = nn.ModuleDict({"light": fusion.light, "necks": nn.ModuleList(necks), "naming": naming})
     full_size = recipe.full_size_after * recipe.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -48,12 +56,17 @@ def train_retrieval(
         wanted = [shared[c] for c in chosen.tolist()]
         drawn = [side.draw_named(wanted, generator) for side in (pairs.sketches, pairs.photos)]
         latents, tokens = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        pooled: Tensor = fusion(latents, tokens, grid=grid).amax((2, 3))
-        of_sketches, of_photos = torch.split(pooled, len(wanted))
+        of_sketches, of_photos = torch.split(fusion(latents, tokens, grid=grid).amax((2, 3)), len(wanted))
+        of_sketches, of_photos = necks[SKETCH](of_sketches), necks[PHOTO](of_photos)
         triplets = triplet(of_sketches, of_photos, chosen, chosen, recipe.margin)
-        labels = chosen.repeat(2)
+        pooled, labels = torch.cat([of_sketches, of_photos]), chosen.repeat(2)
         alike = contrast(pooled, labels[:, None] == labels[None, :], recipe.temperature)
-        return {"loss": triplets + recipe.contrast * alike, "triplet": triplets, "contrast": alike}
+        named = F.cross_entropy(naming(pooled), labels)
+        loss = triplets + recipe.contrast * alike + recipe.naming * named
+        return {"loss": loss, "triplet": triplets, "contrast": alike, "naming": named}
 
-    average = fit(fusion.light, loss_of, recipe.schedule, out, resume, report)
-    fusion.light.load_state_dict({**fusion.light.state_dict(), **average})
+    # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
+    fit(trained.train(), loss_of, recipe.schedule, out, resume, report)
+    for kind, neck in enumerate(necks):
+        mean, variance = cast(Tensor, neck.running_mean), cast(Tensor, neck.running_var)
+        fusion.light.centring.settle(kind, mean, (variance + neck.eps).sqrt())

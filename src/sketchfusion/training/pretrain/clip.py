@@ -48,7 +48,7 @@ def pretrain_clip(
     if start:
         tokenizer, clip = CLIPTokenizer.from_pretrained(start / "clip"), load_part(start / "clip")
     else:
-        tokenizer = tokenizer_for(vocabulary)
+        tokenizer = tokenizer_for(vocabulary, out / "training" / "clip" / "tokenizer", resume)
         clip = build_clip(tokenizer)
         look_at_neighbours(clip.vision_model)
     width = clip.config.vision_config.hidden_size
@@ -79,7 +79,7 @@ def pretrain_clip(
     clip.eval()
     save_clip(clip, tokenizer, out, mixture.drawn(), MEAN, STD)
     return {
-        f"clip/zero-shot top-1, held-out {kind} of seen classes": top_1(clip, tokenizer, bank)
+        f"clip/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, tokenizer, bank)
         for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
         if len(bank)
     }

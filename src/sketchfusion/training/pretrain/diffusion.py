@@ -61,7 +61,7 @@ def pretrain_diffusion(
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")
         unet, text = load_part(start / "sd" / "unet"), load_part(start / "sd" / "text_encoder")
     else:
-        tokenizer = tokenizer_for(mixture.vocabulary())
+        tokenizer = tokenizer_for(mixture.vocabulary(), out / "training" / "diffusion" / "tokenizer", resume)
         unet, text = build_unet(), build_text_encoder(tokenizer)
     inner = Inner(unet, teacher.width)
     trained = nn.ModuleDict({"unet": unet, "text": text, "inner": inner.heads})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,6 +35,16 @@ def pick(names: tuple[str, ...], generator: Generator) -> str:
     return names[int(torch.randint(len(names), (1,), generator=generator))]
 
 
-def tokenizer_for(names: list[str]) -> CLIPTokenizer:
-    """A tokenizer that has read every name in every template."""
-    return build_tokenizer([template.format(name) for name in names for template in TEMPLATES])
+def tokenizer_for(names: list[str], kept: Path, resume: bool) -> CLIPTokenizer:
+    """A tokenizer that has read every name in every template; a resumed run takes up the one in `kept`.
+
+    Learned anew it would differ: byte pairs that are equally frequent are merged in no certain order.
+    """
+    if resume and (kept / "tokenizer.json").is_file():
+        from transformers import CLIPTokenizer
+
+        read: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)
+        return read
+    tokenizer = build_tokenizer([template.format(name) for name in names for template in TEMPLATES])
+    tokenizer.save_pretrained(kept)
+    return tokenizer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sketchfusion.datasets.tinyimagenet import is_tiny_imagenet
 from sketchfusion.training.bank import Bank, decode, world_banks
 from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
 
@@ -23,11 +24,13 @@ class Sources:
 
     def small_photos(self) -> Bank:
         """Labelled photos of 64 px (the tiny-imagenet roots)."""
-        return decode(collect_photos([r for r in self.photo_roots if _small(r)]), "photo", SMALL, self.cache)
+        return decode(collect_photos([r for r in self.photo_roots if is_tiny_imagenet(r)]), "photo", SMALL, self.cache)
 
     def sharp_photos(self) -> Bank:
         """Labelled photos of the other roots."""
-        return decode(collect_photos([r for r in self.photo_roots if not _small(r)]), "photo", STORED, self.cache)
+        return decode(
+            collect_photos([r for r in self.photo_roots if not is_tiny_imagenet(r)]), "photo", STORED, self.cache
+        )
 
     def sketches(self) -> Bank:
         """Labelled freehand sketches of seen classes."""
@@ -44,7 +47,3 @@ class Sources:
     def world(self) -> tuple[Bank, Bank]:
         """Photos and sketches of the seen categories of Sketch World."""
         return world_banks(self.world_instances, 128, self.cache)
-
-
-def _small(root: Path) -> bool:
-    return (root / "wnids.txt").is_file()

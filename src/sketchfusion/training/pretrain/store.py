@@ -17,6 +17,9 @@ def save_half(model: Any, folder: Path) -> None:
         model.save_pretrained(folder)
     finally:
         model.float()
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # of the machine that trained it
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def load_part(folder: Path) -> Any:

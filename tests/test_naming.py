@@ -1,0 +1,72 @@
+"""Zero-shot naming measured: against a count by hand, and on data in the layouts that people have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sketchfusion.datasets.splits import held_out
+from sketchfusion.evaluation.naming import benchmark_naming
+from sketchfusion.evaluation.report import to_markdown
+from sketchfusion.evaluation.sources import naming_data
+from sketchfusion.world import SEEN, export
+
+
+class Compass:
+    """A joint space of four directions: a picture points as its first pixel says, a text as its last word says."""
+
+    name, labels, logit_scale = "compass", (), 1.0
+    directions = ("north", "east", "south", "west")
+
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        return torch.eye(4)[[self.directions.index(prompt.split()[-1]) for prompt in prompts]]
+
+    def encode_image(self, images: list[np.ndarray], kind: str = "photo") -> Tensor:
+        return torch.nn.functional.normalize(torch.tensor(np.stack([image[0, 0] for image in images])).float(), dim=-1)
+
+
+def test_ranks_are_counted_over_all_names() -> None:
+    pointing = {"north": (3, 2, 1, 0), "east": (3, 2, 1, 0), "west": (3, 2, 1, 0)}
+    pictures = [(np.array([[direction]]), name) for name, direction in pointing.items()]
+    result = benchmark_naming(Compass(), "0" * 64, pictures, Compass.directions, "photo")  # type: ignore[arg-type]
+    assert result.summary()["Acc@1"] == pytest.approx(1 / 3)
+    assert result.summary()["Acc@5"] == 1.0
+    assert result.summary()["chance"] == {"Acc@1": 0.25}
+    assert result.per_category["north"]["Acc@1"] == 1.0 and result.per_category["west"]["Acc@1"] == 0.0
+    assert "| north | 1.000 | 1.000 |" in to_markdown(result, "recognition", "winds")
+    with pytest.raises(ValueError, match="'up' is not among the 4 names"):
+        benchmark_naming(Compass(), "", [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
+
+
+def test_only_what_training_never_draws_is_measured(tmp_path: Path) -> None:
+    export(tmp_path / "root", 0, ["cat", "car", "windmill"], "all", 30, 128)
+    naming = naming_data(str(tmp_path / "root"), "photo")
+    assert naming.labels == ["car", "cat"]  # windmills are an unseen class
+    stems = [Path(str(source)).stem for source, _ in naming.pictures]
+    assert 2 <= len(stems) < 30 and all(held_out(stem) for stem in stems)
+
+
+def test_drawings_of_unseen_classes_are_left_out_but_their_names_stay(tmp_path: Path) -> None:
+    for category in ("bus", "scissors"):
+        lines = [
+            json.dumps({"word": category, "key_id": str(n), "recognized": True, "drawing": [[[0, 9], [n, 200]]]})
+            for n in range(40)
+        ]
+        (tmp_path / f"{category}.ndjson").write_text("\n".join(lines))
+    naming = naming_data(str(tmp_path), "sketch")
+    assert naming.labels == ["bus", "scissors"]
+    assert {label for _, label in naming.pictures} == {"bus"}
+    assert len(naming.pictures) == sum(held_out(f"bus:{n}") for n in range(1, 41))
+    with pytest.raises(ValueError, match="holds drawings only"):
+        naming_data(str(tmp_path), "photo")
+
+
+def test_sketch_world_is_named_from_new_objects_of_what_was_trained_on() -> None:
+    naming = naming_data("world", "sketch")
+    assert naming.labels == list(SEEN)
+    assert {label for _, label in naming.pictures} == set(SEEN)
