@@ -66,6 +66,23 @@ def test_drawings_of_unseen_classes_are_left_out_but_their_names_stay(tmp_path: 
         naming_data(str(tmp_path), "photo")
 
 
+def test_tiny_imagenet_is_named_by_its_validation_photos(tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    (tmp_path / "wnids.txt").write_text("n1\nn2\n")
+    (tmp_path / "words.txt").write_text("n1\ttabby cat, tabby\nn2\tgoldfish\nn3\tbat\n")
+    with pytest.raises(ValueError, match=r"val_annotations.txt is missing"):
+        naming_data(str(tmp_path), "photo")
+    (tmp_path / "val" / "val_annotations.txt").write_text("a.JPEG\tn2\t0\t0\t9\t9\nb.JPEG\tn1\t0\t0\t9\t9\n")
+    naming = naming_data(str(tmp_path), "photo")
+    assert naming.labels == ["tabby cat", "goldfish"]
+    assert [(Path(str(source)).name, label) for source, label in naming.pictures] == [
+        ("a.JPEG", "goldfish"),
+        ("b.JPEG", "tabby cat"),
+    ]
+    with pytest.raises(ValueError, match="holds photos only"):
+        naming_data(str(tmp_path), "sketch")
+
+
 def test_sketch_world_is_named_from_new_objects_of_what_was_trained_on() -> None:
     naming = naming_data("world", "sketch")
     assert naming.labels == list(SEEN)

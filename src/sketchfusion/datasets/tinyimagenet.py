@@ -28,7 +28,10 @@ class TinyImageNet:
     def validation(self) -> list[Sample]:
         """The validation photos, each labelled with the first name of its class."""
         folder = self.root / "val"
-        rows = [line.split("\t")[:2] for line in (folder / "val_annotations.txt").read_text().splitlines()]
+        annotations = folder / "val_annotations.txt"
+        if not annotations.is_file():
+            raise DatasetError(f"{annotations} is missing; it names the validation photos")
+        rows = [line.split("\t")[:2] for line in annotations.read_text().splitlines()]
         return [
             Sample(folder / "images" / name, self.synonyms[wnid][0], f"val/{name}")
             for name, wnid in rows

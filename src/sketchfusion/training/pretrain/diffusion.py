@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import SIDE, build_text_encoder, build_unet
+from sketchfusion.backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
@@ -42,20 +42,12 @@ def pretrain_diffusion(
     so this stage waits for no CLIP. UNet, text encoder and tokenizer are those in `start` if given. Returns the figures
     of the model card.
     """
-    from diffusers import DDIMScheduler
     from transformers import CLIPTokenizer
 
     torch.manual_seed(recipe.schedule.seed)
     vae = load_part(out / "sd" / "vae").eval().requires_grad_(False)
-    scheduler = DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
-    teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, resume, report)
+    scheduler = build_scheduler()
+    teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, report)
     mixture = MostlyPhotos(sources, recipe)
     if start:
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")

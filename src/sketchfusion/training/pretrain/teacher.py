@@ -1,6 +1,6 @@
 """The teacher: a small CNN that learns the names first and then shows the mini models what to look at.
 
-A CNN finds the strokes of a sketch after minutes where a ViT of the same size needs days of pictures. What it has
+A CNN finds the strokes of a sketch in far fewer pictures than a ViT (docs/results/mini.md). What it has
 learned passes on as dense features: to CLIP's vision tower by distillation (Touvron et al., DeiT, 2021; here by
 regression of features, Wei et al., 2022), to the denoiser by alignment of its inner maps (Yu et al., REPA, 2025).
 It is left behind after pretraining.
@@ -54,8 +54,11 @@ class Teacher(nn.Module):
         return vector
 
 
-def train_teacher(mixture: Mixture, recipe: TeacherRecipe, out: Path, resume: bool, report: Report | None) -> Teacher:
-    """Train a teacher on names and on what pictures of one name share; frozen and ready on return."""
+def train_teacher(mixture: Mixture, recipe: TeacherRecipe, out: Path, report: Report | None) -> Teacher:
+    """Train a teacher on names and on what pictures of one name share; frozen and ready on return.
+
+    CLIP and the denoiser share it: a teacher in `out`, finished or not, is gone on with.
+    """
     torch.manual_seed(recipe.schedule.seed)
     teacher = Teacher(Naming(WIDTHS[-1], mixture))
     vocabulary = mixture.vocabulary()
@@ -69,5 +72,5 @@ def train_teacher(mixture: Mixture, recipe: TeacherRecipe, out: Path, resume: bo
         return {"loss": named + recipe.contrast * alike, "naming": named, "contrast": alike}
 
     # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
-    fit(teacher.train(), loss_of, recipe.schedule, out / "training" / "teacher", resume, report)
+    fit(teacher.train(), loss_of, recipe.schedule, out / "training" / "teacher", True, report)
     return teacher.eval().requires_grad_(False)
