@@ -98,7 +98,9 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = schedule.rate(step)
     generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + step)
-    losses = loss_of(step, generator)
+    device = next(module.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # on a CPU it is slower
+        losses = loss_of(step, generator)
     if not torch.isfinite(losses["loss"]):
         raise ValueError(f"the loss of batch {step} is not finite; the last good checkpoint is kept")
     optimiser.zero_grad(set_to_none=True)

@@ -43,11 +43,11 @@ def train_retrieval(
     channel over the batch's sketches and over its photos; at the end the light parts' centring takes that over.
     """
     shared = sorted(set(full.photos.by_name) & set(full.sketches.by_name))
-    width = fusion.config.width
+    width, device = fusion.config.width, next(fusion.parameters()).device
     necks = [nn.BatchNorm1d(width, affine=False) for _ in (PHOTO, SKETCH)]
     naming = nn.Linear(width, len(shared))
     nn.init.zeros_(naming.weight)
-    trained = nn.ModuleDict({"light": fusion.light, "necks": nn.ModuleList(necks), "naming": naming})
+    trained = nn.ModuleDict({"light": fusion.light, "necks": nn.ModuleList(necks), "naming": naming}).to(device)
     full_size = recipe.full_size_after * recipe.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -55,9 +55,10 @@ def train_retrieval(
         chosen = torch.randperm(len(shared), generator=generator)[: recipe.classes]
         wanted = [shared[c] for c in chosen.tolist()]
         drawn = [side.draw_named(wanted, generator) for side in (pairs.sketches, pairs.photos)]
-        latents, tokens = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        latents, tokens = (torch.cat(parts).to(device) for parts in zip(*drawn, strict=True))
         of_sketches, of_photos = torch.split(fusion(latents, tokens, grid=grid).amax((2, 3)), len(wanted))
         of_sketches, of_photos = necks[SKETCH](of_sketches), necks[PHOTO](of_photos)
+        chosen = chosen.to(device)
         triplets = triplet(of_sketches, of_photos, chosen, chosen, recipe.margin)
         pooled, labels = torch.cat([of_sketches, of_photos]), chosen.repeat(2)
         alike = contrast(pooled, labels[:, None] == labels[None, :], recipe.temperature)

@@ -80,10 +80,10 @@ def _cached(bank: Bank, fused: SketchFusion, side: int, views: int, out: Path, r
     folder = out / "training" / "cache"
 
     def latents(pictures: Tensor) -> Tensor:
-        return fused.model.diffusion.encode(pictures * (high - low) + low)
+        return fused.model.diffusion.encode(pictures.to(fused.device) * (high - low) + low)
 
     def tokens(pictures: Tensor) -> Tensor:
-        dense: Tensor = fused.clip(pictures, config.clip_layer).dense
+        dense: Tensor = fused.clip(pictures.to(fused.device), config.clip_layer).dense
         return dense
 
     def progress(done: int, total: int) -> None:
