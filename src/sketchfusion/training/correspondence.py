@@ -15,7 +15,7 @@ from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.training.annotated import PointPairs, world_points
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED
+from sketchfusion.training.instances import HELD_OUT_SEED, fewer
 from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.losses import end_point_error, point_contrast, sample, soft_argmax
@@ -69,7 +69,7 @@ def prepare(recipe: CorrespondenceRecipe, roots: Roots, encode: Encoder) -> Trai
     side, trained, others = encode.side, list[PointPairs](), list[PointPairs]()
     if roots.world:
         trained.append(world_points(recipe.things, min(side, 256), roots.cache))
-        others.append(world_points(4, min(side, 256), roots.cache, HELD_OUT_SEED))
+        others.append(world_points(fewer(recipe.things), min(side, 256), roots.cache, HELD_OUT_SEED))
     for pairs, photos, count in (
         (trained, roots.sources.sharp_photos(), recipe.warps),
         (others, roots.sources.held_out_photos(), recipe.warps // 10),

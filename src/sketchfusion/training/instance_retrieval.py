@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import Instances, held_out_instances, instances
+from sketchfusion.training.instances import Instances, fewer, held_out_instances, instances
 from sketchfusion.training.light_recipes import InstanceRetrievalRecipe
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.losses import hard_triplet
@@ -70,7 +70,7 @@ class InstanceRetrieval(Objective[Things]):
 
 def prepare(recipe: InstanceRetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
     """Find the photos that have sketches of their own, and ask the frozen models about them."""
-    trained, others = instances(roots, recipe.per_class), held_out_instances(roots, 8)
+    trained, others = instances(roots, recipe.per_class), held_out_instances(roots, fewer(recipe.per_class))
 
     def things(of: Instances, side: int, views: int) -> Things:
         return Things(encode(of.photos, side, views), encode(of.sketches, side, views))

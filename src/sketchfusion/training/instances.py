@@ -15,6 +15,11 @@ from sketchfusion.training.roots import Roots
 HELD_OUT_SEED = 1  # of the Sketch World that no training draws
 
 
+def fewer(things: int) -> int:
+    """How many are enough to validate on, where `things` are trained on."""
+    return max(2, things // 15)
+
+
 @dataclass(frozen=True)
 class Instances:
     """Banks whose pictures carry two names: the category, and the thing itself, as "category/thing"."""

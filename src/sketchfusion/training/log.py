@@ -26,14 +26,18 @@ class Log:
         seconds = f"{time.monotonic() - self._started:.1f}"
         self._losses.write(step, {"seconds": seconds, "rate": f"{rate:.3g}", **_short(losses)})
         if step % 20 == 0:
-            self._losses.flush()
+            self.flush()
         self._show("training", {"rate": rate, **losses}, step)
 
     def validated(self, done: int, metrics: dict[str, float]) -> None:
         """Write what was measured after `done` steps."""
         self._validation.write(done, _short(metrics))
-        self._validation.flush()
         self._show("validation", metrics, done)
+
+    def flush(self) -> None:
+        """Put on disk what has been written so far."""
+        self._losses.flush()
+        self._validation.flush()
 
     def _show(self, group: str, figures: dict[str, float], step: int) -> None:
         if self._board is not None:
@@ -70,7 +74,8 @@ class _Table:
         self._writer.writerow([step, *cells.values()])
 
     def flush(self) -> None:
-        self._file.flush()
+        if self._file is not None:
+            self._file.flush()
 
     def close(self) -> None:
         if self._file is not None:

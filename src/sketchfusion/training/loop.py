@@ -91,8 +91,9 @@ def fit(
         step, best = saved.step, Best.read(saved.notes)
     out.mkdir(parents=True, exist_ok=True)
 
-    def save() -> None:
-        if team.first:
+    def save(log: Log | None) -> None:
+        if log:
+            log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
             state = gather(module, optimiser, average)
             Checkpoint(step, state, {"frozen": frozen, **best.notes()}).write(path)
 
@@ -113,11 +114,11 @@ def fit(
             if validate and schedule.validates_after(step):
                 best = _validated(module, validate, best, step, out, log)
             if stop or time.monotonic() - saved_at > schedule.checkpoint_seconds:
-                save()
+                save(log)
                 saved_at = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
-    save()
+        save(log)
     if best.step:
         restore_model(Checkpoint.read(out / BEST), module, out / BEST)
     return average

@@ -14,7 +14,7 @@ from sketchfusion.heads import Classifier, Heads
 from sketchfusion.training.bank import world_banks
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED
+from sketchfusion.training.instances import HELD_OUT_SEED, fewer
 from sketchfusion.training.light_recipes import RecognitionRecipe
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.objective import Objective, Phases, See, Training
@@ -63,7 +63,7 @@ def prepare(recipe: RecognitionRecipe, roots: Roots, encode: Encoder) -> Trainin
     banks, others = [roots.sources.sketches()], [roots.sources.held_out_sketches()]
     if roots.world:
         banks.append(world_banks(recipe.per_class, side=128, cache=roots.cache)[1])
-        others.append(world_banks(4, side=128, cache=roots.cache, seed=HELD_OUT_SEED)[1])
+        others.append(world_banks(fewer(recipe.per_class), side=128, cache=roots.cache, seed=HELD_OUT_SEED)[1])
     names = named(banks)
     if len(names) < 2:
         raise ValueError(f"{roots}: fewer than two classes have sketches to train on")

@@ -22,7 +22,7 @@ from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
 from sketchfusion.training.bank import Bank, choose, world_banks
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED
+from sketchfusion.training.instances import HELD_OUT_SEED, fewer
 from sketchfusion.training.light_recipes import SegmentationRecipe
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.masks import folder_masks
@@ -86,7 +86,7 @@ class Segmentation(Objective[Scenes]):
 
     def heads(self) -> Heads:
         """Give the threshold."""
-        return Heads(threshold=Threshold(float(self.threshold), float(self.log_temperature.exp())))
+        return Heads(threshold=Threshold(self.threshold.item(), self.log_temperature.exp().item()))
 
     def _other(self, data: Scenes, name: str, generator: Generator) -> str:
         others = [choice for choice in data.choices if choice != name]
@@ -108,7 +108,7 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
         seen_at = min(side, 256)
         for photos, drawn, seed, things in (
             (masked, sketches, 0, recipe.things),
-            (others, other_sketches, HELD_OUT_SEED, 4),
+            (others, other_sketches, HELD_OUT_SEED, fewer(recipe.things)),
         ):
             photos.append(world_masks(things, seen_at, roots.cache, seed))
             drawn.append(world_banks(things, seen_at, roots.cache, seed)[1])
