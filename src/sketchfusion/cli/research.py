@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
+TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation or universal"
+
+
 @app.command()
 def world(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
@@ -122,10 +125,11 @@ def pretrain(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help=TRAINED)],
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: Annotated[str, typer.Option(help="Frozen parts to train on, or scratch.")] = "mini",
+    start: Annotated[Path | None, typer.Option(help="A folder of light weights to begin with.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
 ) -> None:
@@ -133,14 +137,14 @@ def train(
     chosen = dict(_pair(setting) for setting in settings or [])
     with terminal.losses(f"training {task}") as report:
         if model == "scratch" and task == "retrieval":
-            from ..training.recipes import with_settings
+            from ..training.light_recipes import with_settings
             from ..training.scratch import ScratchRecipe, train_scratch
 
             train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
         else:
             from ..training.train import train_task
 
-            train_task(task, data, out, model, resume, chosen, report)
+            train_task(task, data, out, model, resume, chosen, report, start)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 

@@ -1,4 +1,4 @@
-"""Recognition without training: a picture gets the label whose description is nearest in CLIP's joint space."""
+"""Recognition: by a classifier that knows the labels, else by the description that is nearest in CLIP's joint space."""
 
 from __future__ import annotations
 
@@ -43,6 +43,18 @@ class JointSpace(Protocol):
         """Pictures to unit vectors (N, p)."""
 
 
+@runtime_checkable
+class Classifying(Protocol):
+    """A model that was trained to tell some classes of sketches apart."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names; empty if it was not."""
+
+    def classify(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Tensor:
+        """Pictures to logits (N, len(classes))."""
+
+
 @dataclass(frozen=True)
 class Guess:
     """One label and the probability that it is the right one of those that were offered."""
@@ -58,19 +70,27 @@ def recognize(
     k: int = 5,
     kind: Kind = "sketch",
 ) -> list[list[Guess]]:
-    """Name what each picture shows: the `k` likeliest of `labels`, best first (CLIP, Radford et al., 2021, sec. 3.1).
+    """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
-    Any labels will do; by default those that the model knows. Raises ImageError for an unreadable or blank picture and
-    ValueError if there are no labels.
+    Sketches of classes that the model was trained to tell apart are classified (SketchFusion, section 6.2). Any other
+    labels will do too, and photos: then descriptions are compared (CLIP, Radford et al., 2021, section 3.1). By default
+    the labels are those classes, or else the names that the model knows. Raises ImageError for an unreadable or
+    blank picture and ValueError if there are no labels.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
-    labels = list(dict.fromkeys(filter(None, map(str.strip, model.labels if labels is None else labels))))
+    classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
+    known = (classes or model.labels) if labels is None else labels
+    labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
     if not labels:
         raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
     read = read_sketches(images) if kind == "sketch" else images
-    pictures = model.encode_image(read, kind=kind)  # type: ignore[arg-type]
-    logits = model.logit_scale * (pictures.numpy() @ prototypes(model, labels, kind).T)
+    if set(labels) <= set(classes):
+        columns = [classes.index(label) for label in labels]
+        logits = model.classify(read, kind=kind).numpy()[:, columns]  # type: ignore[attr-defined]
+    else:
+        pictures = model.encode_image(read, kind=kind)  # type: ignore[arg-type]
+        logits = model.logit_scale * (pictures.numpy() @ prototypes(model, labels, kind).T)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     best = np.argsort(-shares, axis=1, kind="stable")[:, :k]

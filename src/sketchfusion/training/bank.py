@@ -49,7 +49,10 @@ class Bank:
 
     def named(self, names: set[str], most: int) -> Bank:
         """The first `most` pictures of each of `names`."""
-        index = sorted({n for name in names for n in self.by_name.get(name, [])[:most]})
+        return self.at(sorted({n for name in names for n in self.by_name.get(name, [])[:most]}))
+
+    def at(self, index: list[int]) -> Bank:
+        """The pictures at `index`."""
         return replace(self, pixels=self.pixels[index], names=[self.names[n] for n in index])
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:

@@ -1,10 +1,9 @@
-"""Recipes: every setting of a training, as frozen data. `cpu` is for two cores, `gpu` for one H200."""
+"""Recipes of pretraining: every setting, as frozen data. `cpu` is for two cores, `gpu` for one H200."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from sketchfusion.training.loop import Schedule
 
@@ -96,50 +95,3 @@ DIFFUSION: dict[Budget, DiffusionRecipe] = {
         Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), TEACHER["gpu"], batch=512, full_size_batch=256
     ),
 }
-
-
-@dataclass(frozen=True)
-class RetrievalRecipe:
-    """Light parts for category-level retrieval: triplets across photo and sketch, classes drawn evenly."""
-
-    steps: int = 1000
-    lr: float = 2e-3
-    weight_decay: float = 0.01
-    warmup: int = 60
-    seed: int = 0
-    classes: int = 32  # of a batch, each with one sketch and one photo
-    margin: float = 0.3
-    contrast: float = 1.0  # weight of the contrast of the batch
-    temperature: float = 0.2
-    naming: float = 1.0  # weight of the names
-    full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
-    views: int = 3  # cached views of every picture at half the side; there is one at the full side
-    per_class: int = 60  # photos, and sketches, of a class and a source at most
-
-    @property
-    def schedule(self) -> Schedule:
-        """The schedule of the loop."""
-        return Schedule(
-            self.steps,
-            self.lr,
-            self.weight_decay,
-            self.warmup,
-            seed=self.seed,
-            betas=(0.9, 0.99),
-        )
-
-
-Settable = TypeVar("Settable", bound=Any)
-
-
-def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
-    """A recipe with some settings replaced; ValueError for a key that it does not have or a value it cannot take."""
-    fields = {field.name: type(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
-    for key, value in settings.items():
-        if key not in fields:
-            raise ValueError(f"{key!r} is not a setting; choose from {', '.join(fields)}")
-        try:
-            recipe = dataclasses.replace(recipe, **{key: fields[key](value)})
-        except ValueError:
-            raise ValueError(f"{key}={value!r} is not a {fields[key].__name__}") from None
-    return recipe
