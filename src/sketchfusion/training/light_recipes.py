@@ -49,8 +49,9 @@ class RetrievalRecipe(LightRecipe):
     contrast: float = 1.0  # weight of the contrast of the batch
     temperature: float = 0.2
     naming: float = 1.0  # weight of the names
-    views: int = 3  # cached views of every picture at half the side; there is one at the full side
+    views: int = 4  # cached views of every picture at half the side; there is one at the full side
     per_class: int = 60  # photos, and sketches, of a class and a source at most
+    full_per_class: int = 25  # the same at the full side
 
 
 @dataclass(frozen=True)

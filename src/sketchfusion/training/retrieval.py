@@ -78,14 +78,14 @@ def prepare(recipe: RetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
     if len(shared) < 2:
         raise ValueError(f"{roots}: fewer than two classes have both photos and sketches to train on")
 
-    def pairs(sides: list[list[Bank]], side: int, views: int) -> Pairs:
-        of = [[bank.named(shared, recipe.per_class) for bank in banks] for banks in sides]
+    def pairs(sides: list[list[Bank]], side: int, views: int, most: int) -> Pairs:
+        of = [[bank.named(shared, most) for bank in banks] for banks in sides]
         return Pairs(*(encode(banks, side, views) for banks in of))
 
     phases = Phases(
-        pairs([photos, sketches], encode.side // 2, recipe.views),
-        pairs([photos, sketches], encode.side, 1),
-        pairs(others, encode.side, 1) if len(named(others[0]) & named(others[1]) & shared) > 1 else None,
+        pairs([photos, sketches], encode.side // 2, recipe.views, recipe.per_class),
+        pairs([photos, sketches], encode.side, 1, recipe.full_per_class),
+        pairs(others, encode.side, 1, recipe.full_per_class) if len(named(others[0]) & named(others[1]) & shared) > 1 else None,
     )
     return Training(Retrieval(sorted(shared), encode.model.dim, recipe), phases)
 
