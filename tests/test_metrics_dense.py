@@ -13,21 +13,22 @@ from hypothesis.extra import numpy as arrays
 from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex
 from torchmetrics.segmentation import MeanIoU
 
-from sketchfusion.evaluation.metrics_dense import MASK_METRICS, Overlap, measure_masks, measure_points, point_errors
+from sketchfusion.evaluation.metrics_dense import MASK_METRICS, Overlap, measure_masks, measure_points
 
 
-def naive_pck(pairs: list[tuple[list, list]], side: float, alpha: float, strict: bool) -> float:
+def naive_pck(pairs: list[tuple[list, list]], size: tuple[int, int], alpha: float, released: bool) -> float:
     shares = []
-    for predicted, truth in pairs:
+    for found, true in pairs:
         right = 0
-        for (x, y), (u, v) in zip(predicted, truth, strict=True):
-            distance = math.sqrt((x - u) ** 2 + (y - v) ** 2)
-            right += distance < alpha * side if strict else distance <= alpha * side
-        shares.append(right / len(truth))
+        for (x, y), (u, v) in zip(found, true, strict=True):
+            across, down = (max(size), max(size)) if released else size
+            error = math.sqrt(((x - u) / across) ** 2 + ((y - v) / down) ** 2)
+            right += error < alpha if released else error <= alpha
+        shares.append(right / len(true))
     return sum(shares) / len(shares)
 
 
-coordinate = st.integers(0, 40).map(float)  # whole pixels of a 40 px square, so that errors do fall on the limit
+coordinate = st.integers(0, 64).map(float)  # whole pixels, so that errors do fall on the limit
 point = st.tuples(coordinate, coordinate)
 pair = st.integers(1, 5).flatmap(
     lambda n: st.tuples(st.lists(point, min_size=n, max_size=n), st.lists(point, min_size=n, max_size=n))
@@ -35,39 +36,49 @@ pair = st.integers(1, 5).flatmap(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(pair, min_size=1, max_size=5), st.sampled_from([0.05, 0.1, 0.25]))
-def test_pck_equals_its_oracle(pairs: list[tuple[list, list]], alpha: float) -> None:
-    errors = [point_errors(*pair) for pair in pairs]
-    assert measure_points(f"PCK@{alpha}", errors, 40).mean() == pytest.approx(naive_pck(pairs, 40, alpha, False))
-    assert measure_points(f"PCK@{alpha}/<", errors, 40).mean() == pytest.approx(naive_pck(pairs, 40, alpha, True))
+@given(st.lists(pair, min_size=1, max_size=5), st.sampled_from([0.05, 0.125, 0.25]), st.sampled_from([64, 32]))
+def test_pck_equals_its_oracle(pairs: list[tuple[list, list]], alpha: float, height: int) -> None:
+    found, true = zip(*pairs, strict=True)
+    sizes = [(64, height)] * len(pairs)
+    for released in (False, True):
+        name = f"PCK@{alpha}{'/released' * released}"
+        expected = naive_pck(pairs, (64, height), alpha, released)
+        assert measure_points(name, found, true, sizes).mean() == pytest.approx(expected)
 
 
-def test_the_conventions_of_pck_differ_on_the_limit_only() -> None:
-    errors = [np.array([12.8, 12.79, 12.81, 0.0])]  # 5 % of 256 px is 12.8
-    assert measure_points("PCK@0.05", errors, 256) == [0.75]
-    assert measure_points("PCK@0.05/<", errors, 256) == [0.5]
-    assert measure_points("PCK@0.1", errors, 256) == [1.0] == measure_points("PCK@0.10", errors, 256)
+def right(name: str, errors: list[list[float]], size: tuple[int, int], axis: int = 0) -> list[float]:
+    """PCK of pairs whose points miss by `errors` pixels along an axis."""
+    true = [np.full((len(row), 2), 100.0) for row in errors]
+    found = [places.copy() for places in true]
+    for places, row in zip(found, errors, strict=True):
+        places[:, axis] += row
+    return measure_points(name, found, true, [size] * len(errors)).tolist()
 
 
-def test_pck_is_the_same_in_any_unit_and_takes_each_pairs_own_side() -> None:
-    errors = [np.array([10.0, 20.0]), np.array([10.0])]
-    assert measure_points("PCK@0.05", errors, [256, 100]).tolist() == [0.5, 0.0]
-    assert measure_points("PCK@0.05", [row * 336 / 256 for row in errors], [336, 131.25]).tolist() == [0.5, 0.0]
+def test_the_conventions_of_pck_differ_on_the_limit() -> None:
+    errors = [[32.0, 31.99, 32.01, 0.0]]  # 0.125 of 256 px is 32
+    assert right("PCK@0.125", errors, (256, 256)) == [0.75]
+    assert right("PCK@0.125/released", errors, (256, 256)) == [0.5]
+    assert right("PCK@0.25", errors, (256, 256)) == [1.0] == right("PCK@0.250", errors, (256, 256))
+
+
+def test_the_conventions_of_pck_differ_on_pictures_that_are_no_squares() -> None:
+    assert right("PCK@0.1", [[15.0]], (200, 100)) == [1.0] == right("PCK@0.1/released", [[15.0]], (200, 100), axis=1)
+    assert right("PCK@0.1", [[15.0]], (200, 100), axis=1) == [0.0]
 
 
 def test_pairs_weigh_alike_however_many_points_they_have() -> None:
-    assert measure_points("PCK@0.1", [np.zeros(1), np.full(9, 99.0)], 100).mean() == 0.5
+    assert np.mean(right("PCK@0.1", [[0.0], [99.0] * 9], (100, 100))) == 0.5
 
 
 def test_points_that_cannot_be_scored_are_said_or_missed() -> None:
-    assert measure_points("PCK@0.1", [np.array([math.nan, math.inf, 0.0, 1.0])], 100) == [0.5]
-    with pytest.raises(ValueError, match="without keypoints"):
-        measure_points("PCK@0.1", [np.empty(0)], 100)
-    with pytest.raises(ValueError, match=r"shapes \(2, 2\) and \(1, 2\)"):
-        point_errors([[0, 0], [1, 1]], [[0, 0]])
-    for name in ("PCK", "PCK@5", "PCK@0.05/<=", "pck@0.05", "PCK@-0.1"):
+    assert right("PCK@0.1", [[math.nan, math.inf, 0.0, 1.0]], (100, 100)) == [0.5]
+    for found, true in ([[], []], [[[0, 0], [1, 1]], [[0, 0]]]):
+        with pytest.raises(ValueError, match=r"cannot compare points of shapes"):
+            measure_points("PCK@0.1", [found], [true], [(9, 9)])
+    for name in ("PCK", "PCK@5", "PCK@0.05/<", "pck@0.05", "PCK@-0.1"):
         with pytest.raises(ValueError, match="no metric of points"):
-            measure_points(name, [np.zeros(1)], 100)
+            measure_points(name, [], [], [])
 
 
 def naive_masks(pairs: list[tuple[np.ndarray, np.ndarray]], categories: list[str]) -> dict[str, float]:

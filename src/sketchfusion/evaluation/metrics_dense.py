@@ -1,10 +1,11 @@
 """Metrics of points and masks, each under the full name of its definition.
 
-Points. A pair of pictures has K keypoints; the error of one is the distance from where it was put to where it belongs,
-in pixels of the target picture, whose longer side is S (256 for PSC6K, 336 in the released code; the ratio counts).
+Points. The error of a point is how far from its place it was put, as a share of the size of the picture it lies in:
 
-    PCK@a           share of a pair's keypoints with error <= a S, mean over pairs    PSC (Lu et al., ICML 2023)
-    PCK@a/<         the same with error < a S                                         SketchFusion's released code
+    PCK@a           error <= a of the picture stretched to a square                 PSC (Lu et al., ICML 2023), 256 px
+    PCK@a/released  error < a of the picture's longer side, its shape kept          SketchFusion's released code, 336 px
+
+Either is the share of a pair's points, averaged over the pairs; on square pictures the two differ on the limit alone.
 
 Masks. With TP, FP, FN, TN the pixels of one photo, at the photo's own size:
 
@@ -41,33 +42,32 @@ MASK_METRICS = (
 )
 
 
-def point_errors(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> Values:
-    """Distances (K,) in pixels between points (K, 2) and where they belong (K, 2)."""
-    points, belongs = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
-    if points.shape != belongs.shape or points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"cannot compare points of shapes {points.shape} and {belongs.shape}; both must be (K, 2)")
-    distances: Values = np.hypot(*(points - belongs).T)
-    return distances
-
-
-def measure_points(name: str, errors: Sequence[npt.ArrayLike], sides: npt.ArrayLike) -> Values:
+def measure_points(
+    name: str, found: Sequence[npt.ArrayLike], true: Sequence[npt.ArrayLike], sizes: Sequence[tuple[int, int]]
+) -> Values:
     """Compute PCK by its full name for each pair (P,).
 
-    `errors` has the distances (K,) of each pair, `sides` the longer side of each target picture, or one for all.
-    A point that cannot be seen is left out of `errors`; an error that is not a number counts as a miss. ValueError
-    for an unknown name and for a pair without points.
+    A pair has the points (K, 2) that were found, those that are right, both x, y in pixels of the picture in which they
+    lie, and its (width, height). Points that cannot be seen are for the caller to leave out; one that is not a number
+    counts as a miss. ValueError for an unknown name and for a pair without points.
     """
-    parsed = re.fullmatch(r"PCK@(0?\.\d+|1(?:\.0+)?)(/<)?", name)
+    parsed = re.fullmatch(r"PCK@(0?\.\d+|1(?:\.0+)?)(/released)?", name)
     if not parsed:
-        raise ValueError(f"no metric of points is called {name!r}; names look like PCK@0.05, PCK@0.05/<")
-    limits = float(parsed[1]) * np.broadcast_to(np.asarray(sides, np.float64), (len(errors),))
-    values = []
-    for distances, limit in zip(errors, limits, strict=True):
-        row = np.asarray(distances, np.float64)
-        if not row.size:
-            raise ValueError("a pair without keypoints cannot be scored; leave it out")
-        values.append(np.mean(row < limit if parsed[2] else row <= limit))
+        raise ValueError(f"no metric of points is called {name!r}; names look like PCK@0.05, PCK@0.05/released")
+    share, released = float(parsed[1]), parsed[2] is not None
+    values = [
+        np.mean(error < share if released else error <= share)
+        for error in (_errors(*pair, released) for pair in zip(found, true, sizes, strict=True))
+    ]
     return np.array(values, np.float64)
+
+
+def _errors(found: npt.ArrayLike, true: npt.ArrayLike, size: tuple[int, int], released: bool) -> Values:
+    points, places = np.asarray(found, np.float64), np.asarray(true, np.float64)
+    if points.shape != places.shape or points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"cannot compare points of shapes {points.shape} and {places.shape}; both must be (K, 2)")
+    distances: Values = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
+    return distances
 
 
 @dataclass(frozen=True)
