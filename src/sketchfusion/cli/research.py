@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,9 @@ from .options import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
     from ..evaluation.benchmarks import Result
+    from ..evaluation.measured import Measured
     from ..evaluation.naming import NamingResult
+    from ..evaluation.report import Reported
     from ..extractor import BatchExtractor
 
 
@@ -43,7 +45,7 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval or recognition")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval or recognition")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -51,14 +53,22 @@ def evaluate(
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
+    split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
+    sketches: Annotated[
+        list[str] | None, typer.Option(help="Folders of sketches to search photos with that have none of their own.")
+    ] = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
     from ..evaluation.report import to_markdown, write_report
     from ..models import load
 
-    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Result | NamingResult]]] = {
-        "retrieval": _retrieval,
+    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
+        "retrieval": partial(_retrieval, split, sketches or (), duplicates),
+        "instance-retrieval": partial(_instances, split),
         "recognition": partial(_recognition, kind),
     }
     if task not in measures:
@@ -75,13 +85,25 @@ def evaluate(
         terminal.say(answers[0] if len(answers) == 1 else answers)
 
 
-def _retrieval(extractor: BatchExtractor, data: str) -> tuple[str, Result]:
+def _retrieval(
+    split: str | None, sketches: Sequence[str], duplicates: bool, extractor: BatchExtractor, data: str
+) -> tuple[str, Result]:
     from ..evaluation.benchmarks import benchmark_retrieval
-    from ..evaluation.sources import retrieval_data
+    from ..evaluation.galleries import retrieval_data
 
-    source = retrieval_data(data)
+    source = retrieval_data(data, split, sketches, duplicates)
     with terminal.bar(f"embedding {source.name}") as progress:
-        return source.name, benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
+        drawn, shown = [*source.sketches()], [*source.photos()]
+        return source.name, benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
+
+
+def _instances(split: str | None, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.instances import benchmark_instances, instance_data
+
+    source = instance_data(data, split)
+    with terminal.bar(f"embedding {source.name}") as progress:
+        drawn, shown = [*source.sketches()], [*source.photos()]
+        return source.name, benchmark_instances(extractor, drawn, shown, progress, source.about)
 
 
 def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:
