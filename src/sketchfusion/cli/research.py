@@ -45,7 +45,7 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval or recognition")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval, recognition or correspondence")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -70,6 +70,7 @@ def evaluate(
         "retrieval": partial(_retrieval, split, sketches or (), duplicates),
         "instance-retrieval": partial(_instances, split),
         "recognition": partial(_recognition, kind),
+        "correspondence": _correspondence,
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -119,6 +120,15 @@ def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, 
             joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
         )
     return f"{source.name}-{source.kind}", result
+
+
+def _correspondence(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.correspondence import benchmark_correspondence, world_pairs
+
+    if data != "world":
+        raise ValueError(f"{data}: correspondence is measured where keypoints are known; use --data world")
+    with terminal.bar(f"matching {data}") as progress:
+        return data, benchmark_correspondence(extractor, [*world_pairs()], progress)
 
 
 @app.command()
