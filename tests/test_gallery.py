@@ -13,21 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, GalleryError, Report
 from sketchfusion.gallery.sheet import Row, contact_sheet
 from sketchfusion.io.images import ImageError
-
-
-def photo(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", size, "white")
-    points = np.random.default_rng(seed).integers(0, size, (7, 2))
-    ImageDraw.Draw(image).line([tuple(point) for point in points.tolist()], fill="black", width=3)
-    image.save(path)
-    return path
 
 
 @pytest.fixture
@@ -221,6 +213,7 @@ def test_contact_sheet_frames_the_right_photos(gallery: Gallery, photos: Path) -
 
 INDEX = """
 import sys, time
+from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery
 
@@ -240,7 +233,6 @@ def test_kill_9_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     for number in range(240):
         photo(root / f"c{number % 3}" / f"{number:03}.png", number)
     rng, committed = random.Random(0), 0
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
     for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], stdout=subprocess.PIPE, env=environment
@@ -268,6 +260,7 @@ def test_kill_9_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
 
 FULL = """
 import resource, sys
+from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, GalleryError
 
@@ -283,9 +276,8 @@ except GalleryError as error:
 def test_a_full_disk_is_said_and_what_was_stored_stays(gallery: Gallery, tmp_path: Path) -> None:
     for number in range(100, 140):
         photo(tmp_path / "more" / f"{number}.png", number)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", FULL, str(tmp_path / "g"), str(tmp_path / "more")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
     assert "there is no room left to write; all that was stored before is kept" in done.stdout
     assert done.stdout.count("\n") == 1
     survived = Gallery.open(tmp_path / "g", PixelExtractor())
@@ -298,9 +290,8 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     roots = [tmp_path / "a", tmp_path / "b"]
     for number in range(60):
         photo(roots[number % 2] / "c" / f"{number}.png", number)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
     writers = [
-        subprocess.Popen([sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], env=environment)
+        subprocess.Popen([sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], env=environment())
         for root in roots
     ]
     assert [writer.wait() for writer in writers] == [0, 0]

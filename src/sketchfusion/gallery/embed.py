@@ -117,7 +117,7 @@ class Embedder:
     def _rows(self, prepared: Sequence[Prepared]) -> list[Photo | Failure]:
         views = [item.view for item in prepared]
         maps, vectors = embed_views(self._model, views, self._dense is not None)
-        finite = np.isfinite(vectors).all(axis=1)
+        finite = [bool(np.isfinite(vector).all()) for vector in vectors]
         if self._dense:
             for item, features, good in zip(prepared, maps, finite, strict=True):
                 if good:

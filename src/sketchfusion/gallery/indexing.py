@@ -13,6 +13,7 @@ from ..io.errors import ImageError
 from ..io.files import find_images, other_files
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Engine, Progress, Report, Settings
 from .checks import examine, repair
+from .cluster import RayWorkers
 from .dense import DenseMaps
 from .embed import Embedder
 from .faults import GalleryError
@@ -22,6 +23,7 @@ from .removal import missing, remove
 from .rows import ModelTag, PhotoInfo
 from .store import Contents, GalleryStore
 from .watch import Watcher
+from .workers import Duty, LocalWorkers
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -195,15 +197,12 @@ class Indexing(ABC):
 
             load = partial(load_by_name, model.name)
         dense = DenseMaps(self.uri, model.fingerprint) if settings.dense else None
+        duty = Duty(load, model.fingerprint, dense, settings.location)
         if engine == "ray":
-            from .cluster import RayWorkers
-
-            return RayWorkers(load, model.fingerprint, workers, dense, settings.location)
-        if engine != "local":
-            raise GalleryError(f"no engine is called {engine!r}; choose local or ray")
-        from .workers import LocalWorkers
-
-        return LocalWorkers(load, model.fingerprint, workers, dense, settings.location)
+            return RayWorkers(duty, workers)
+        if engine == "local":
+            return LocalWorkers(duty, workers)
+        raise GalleryError(f"no engine is called {engine!r}; choose local or ray")
 
 
 def absolute(path: str | Path) -> str:

@@ -108,7 +108,8 @@ class GalleryStore:
     @property
     def format(self) -> str:
         """The format of the rows; it is written beside the first column once older rows are brought up to date."""
-        return (self._table.schema.field("path").metadata or {}).get(b"format", b"").decode() or self._first_format
+        marks = self._table.schema.field("path").metadata or {}
+        return str(marks.get(b"format", b"").decode() or self._first_format)
 
     @property
     def version(self) -> int:

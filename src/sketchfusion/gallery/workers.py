@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +21,29 @@ from .rows import Photo
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
-Load = Callable[[], "BatchExtractor"]
 Chunk = list[Path]
 
 FRUITLESS = 3  # pools that died in a row without an answer
 
 _embedder: Embedder | Exception | None = None  # of a worker process
 _known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What a worker is to do, in a form that can be sent to it."""
+
+    load: Callable[[], BatchExtractor]
+    fingerprint: str  # of the model that must come of it
+    dense: DenseMaps | None = None
+    location: bool = True
+
+    def embedder(self) -> Embedder:
+        """Load the model; GalleryError if it is another one than was asked for."""
+        model = self.load()
+        if model.fingerprint != self.fingerprint:
+            raise GalleryError(f"a worker loaded other weights ({model.fingerprint[:12]}) than {self.fingerprint[:12]}")
+        return Embedder(model, self.dense, self.location)
 
 
 class LocalWorkers:
@@ -36,12 +53,9 @@ class LocalWorkers:
     it is found, reported, and left out.
     """
 
-    def __init__(
-        self, load: Load, fingerprint: str, count: int, dense: DenseMaps | None = None, location: bool = True
-    ) -> None:
-        """Each of `count` workers loads the model by `load`, which must be picklable."""
-        self._setup = (load, fingerprint, dense, location, max(1, (os.cpu_count() or 1) // count))
-        self._count = count
+    def __init__(self, duty: Duty, count: int) -> None:
+        """Each of `count` workers has a model of its own."""
+        self._duty, self._count = duty, count
 
     def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
         """Give the rows of files, as they get done."""
@@ -90,14 +104,12 @@ class LocalWorkers:
             raise
 
     def _pool(self, known: set[str]) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._count, get_context("spawn"), initializer=_start, initargs=(*self._setup, frozenset(known))
-        )
+        threads = max(1, (os.cpu_count() or 1) // self._count)
+        setup = (self._duty, threads, frozenset(known))
+        return ProcessPoolExecutor(self._count, get_context("spawn"), initializer=_start, initargs=setup)
 
 
-def _start(
-    load: Load, fingerprint: str, dense: DenseMaps | None, location: bool, threads: int, known: frozenset[str]
-) -> None:
+def _start(duty: Duty, threads: int, known: frozenset[str]) -> None:
     """Make a worker ready."""
     global _embedder, _known
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
@@ -105,10 +117,7 @@ def _start(
         import torch
 
         torch.set_num_threads(threads)
-        model = load()
-        if model.fingerprint != fingerprint:
-            raise GalleryError(f"a worker loaded other weights ({model.fingerprint[:12]}) than {fingerprint[:12]}")
-        _embedder, _known = Embedder(model, dense, location), known
+        _embedder, _known = duty.embedder(), known
     except Exception as error:  # raised here it would look as if the worker had been killed
         _embedder = error
 
