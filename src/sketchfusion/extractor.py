@@ -84,8 +84,17 @@ class BatchExtractor(ABC):
 
     def vectors(self, views: Sequence[View]) -> Tensor:
         """Give the vectors (B, dim) of a batch of prepared pictures: the maps' maximum over all but padding."""
+        return _pooled(self._feature_maps(views))
+
+    def maps_and_vectors(self, views: Sequence[View]) -> tuple[list[FeatureMap], Tensor]:
+        """Give the dense maps of a batch and its vectors, in one pass where the vectors are the maps' own maximum."""
+        maps = self._feature_maps(views)
+        own = type(self).vectors is not BatchExtractor.vectors
+        return maps, self.vectors(views) if own else _pooled(maps)
+
+    def _feature_maps(self, views: Sequence[View]) -> list[FeatureMap]:
         maps = self.maps(views).float()
-        return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in zip(maps, views, strict=True)])
+        return [FeatureMap(data, view.frame) for data, view in zip(maps, views, strict=True)]
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -97,8 +106,8 @@ class BatchExtractor(ABC):
         model, features = self.for_task(task), list[FeatureMap]()
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
-                maps = model.maps(views).float().cpu()
-            features += [FeatureMap(data, view.frame) for data, view in zip(maps, views, strict=True)]
+                maps = model._feature_maps(views)
+            features += [FeatureMap(one.data.cpu(), one.frame) for one in maps]
         return features
 
     def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:
@@ -147,6 +156,10 @@ class JointSpace(BatchExtractor):
                 pooled = self.clip(stack([view.clip for view in views], self.device)).pooled
             rows.append(F.normalize(pooled.float(), dim=1).cpu())
         return torch.cat(rows)
+
+
+def _pooled(maps: Sequence[FeatureMap]) -> Tensor:
+    return torch.stack([one.pooled() for one in maps])
 
 
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -45,7 +45,9 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval, recognition or correspondence")],
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval, recognition or correspondence")
+    ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",

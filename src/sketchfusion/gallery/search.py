@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..io.errors import ImageError
-from ..io.files import find_images
 from ..tasks.query import read_sketches
 from ..tasks.retrieval import rank
-from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Progress, Report
 from .faults import GalleryError
-from .store import Contents, GalleryStore, ModelTag
+from .indexing import Indexing
+from .store import Contents, GalleryStore
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -37,7 +34,7 @@ class Hit:
     category: str  # the name of its folder
 
 
-class Gallery:
+class Gallery(Indexing):
     """Photos, kept with their features, that can be searched by sketch."""
 
     def __init__(self, uri: str, model: BatchExtractor | str | None = None) -> None:
@@ -84,29 +81,6 @@ class Gallery:
         """The names of the folders that the photos lie in."""
         return sorted(set(self.contents().categories))
 
-    def add(
-        self,
-        paths: str | Path | Iterable[str | Path],
-        progress: Progress | None = None,
-        batch_size: int = 16,
-        commit_rows: int = COMMIT_ROWS,
-        commit_seconds: float = COMMIT_SECONDS,
-    ) -> Report:
-        """Index the photos in folders and files; what is indexed already is not embedded again.
-
-        Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files are listed in
-        the report. Raises ImageError if there is no such folder, or no photo in it.
-        """
-        roots = [paths] if isinstance(paths, str | Path) else list(paths)
-        found = [Path(_absolute(path)) for path in find_images(roots)]
-        if not found:
-            raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
-        model = self.model
-        if self._store is None:
-            self._store = GalleryStore.create(self.uri, ModelTag(model.name, model.fingerprint, model.dim))
-            model = self.model
-        return Builder(self._store, model, batch_size, commit_rows, commit_seconds).run(found, progress)
-
     def search(
         self,
         sketch: ImageInput | Sequence[ImageInput],
@@ -135,10 +109,6 @@ class Gallery:
             Hit(str(contents.paths[row]), float(score), place, str(contents.categories[row]))
             for place, (row, score) in enumerate(zip(rows, scores[0], strict=True), start=1)
         ]
-
-    def remove(self, paths: Iterable[str | Path]) -> int:
-        """Forget photos by their paths; gives how many there were."""
-        return self._found().remove(map(_absolute, paths))
 
     def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Small JPEG pictures of photos by path; they outlive the files."""
@@ -173,8 +143,3 @@ class Gallery:
             paths = self._found().matching(where)
             keep &= np.fromiter((path in paths for path in contents.paths), bool, len(keep))
         return None if keep.all() else np.flatnonzero(keep)
-
-
-def _absolute(path: str | Path) -> str:
-    """The name that a file has in the store: links are kept, because a link's folder may be its category."""
-    return os.path.abspath(path)  # noqa: PTH100

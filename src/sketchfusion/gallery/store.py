@@ -5,56 +5,45 @@ The table is named after the model that made its vectors, so features of two mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .faults import GalleryError, explained, is_conflict, retried
+from .rows import (
+    CAPTURE,
+    DETAILS,
+    FILE,
+    FORMAT,
+    FileState,
+    ModelTag,
+    Photo,
+    PhotoInfo,
+    broken,
+    later_columns,
+    schema,
+    seal,
+    to_photo,
+    to_rows,
+    vectors_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = "1"
-PREFIX = "photos-"
+READABLE = ("1", FORMAT)
+PREFIX, UNFINISHED = "photos-", "unfinished-"
 # Readers of an older version keep its files for this long after a compaction.
 KEEP_OLD_VERSIONS = timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class ModelTag:
-    """The model that made a gallery's vectors."""
-
-    name: str
-    fingerprint: str
-    dim: int
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A photo's file as it was when it was indexed."""
-
-    path: str  # absolute
-    digest: str  # SHA-256 of its bytes
-    size: int  # bytes
-    mtime_ns: int
-
-
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """One row: the file, what it shows, a small picture of it and its feature."""
-
-    file: FileState
-    width: int  # pixels, upright
-    height: int
-    category: str  # the name of its folder
-    thumbnail: bytes  # JPEG
-    vector: npt.NDArray[np.float32]  # (d,), unit length
+CLEANING_ROUNDS = 4
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +61,12 @@ class GalleryStore:
 
     def __init__(self, uri: str, table: Any) -> None:
         """Wrap an open table; use `find` or `create`."""
-        self.uri = uri
-        self._table = table
+        self.uri, self._table = uri, table
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        if metadata.get("format") != FORMAT:
+        self._first_format = metadata.get("format", "")
+        if self.format not in READABLE:
             raise GalleryError(f"{uri} has a format that this version does not know; update sketchfusion")
+        self.generation = int(metadata.get("generation", 0))  # of two finished tables the later counts
         dim = table.schema.field("vector").type.list_size
         self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim)
 
@@ -88,22 +78,38 @@ class GalleryStore:
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
         with explained(uri):
-            database = _connect(uri)
-            names = sorted(name for name in database.list_tables().tables if name.startswith(PREFIX))
+            database = connect(uri)
+            names = table_names(database)
+            hidden = {name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
+            found = []
             for name in names:
-                try:
-                    return cls(uri, database.open_table(name))
-                except ValueError as error:
-                    if "was not found" not in str(error):
-                        raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
-            return None
+                if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in hidden:
+                    try:
+                        found.append(cls(uri, database.open_table(name)))
+                    except ValueError as error:
+                        if "was not found" not in str(error):
+                            raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
+            return max(found, key=lambda store: store.generation, default=None)
 
     @classmethod
-    def create(cls, uri: str, model: ModelTag) -> Self:
+    def create(cls, uri: str, model: ModelTag, generation: int = 0) -> Self:
         """Make an empty gallery for a model's vectors; a second caller at the same moment opens the first's."""
+        columns = schema(model)
+        columns = columns.with_metadata({**columns.metadata, b"generation": str(generation).encode()})
         with explained(uri):
             name = PREFIX + model.fingerprint[:16]
-            return cls(uri, _connect(uri).create_table(name, schema=_schema(model), exist_ok=True))
+            return cls(uri, connect(uri).create_table(name, schema=columns, exist_ok=True))
+
+    @property
+    def name(self) -> str:
+        """The name of the table."""
+        return str(self._table.name)
+
+    @property
+    def format(self) -> str:
+        """The format of the rows; it is written beside the first column once older rows are brought up to date."""
+        marks = self._table.schema.field("path").metadata or {}
+        return str(marks.get(b"format", b"").decode() or self._first_format)
 
     @property
     def version(self) -> int:
@@ -121,20 +127,27 @@ class GalleryStore:
     def put(self, photos: Sequence[Photo]) -> None:
         """Add photos, or replace those with the same path, in one commit."""
         if photos:
-            rows = _to_rows(photos, self._table.schema)
-            merge = self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
-            with explained(self.uri):
-                retried(lambda: merge.execute(rows))
+            self.merge(to_rows(photos, self._table.schema), insert=True)
 
-    def remove(self, paths: Iterable[str]) -> int:
-        """Forget photos by their paths; gives how many there were."""
+    def merge(self, rows: pa.Table, insert: bool = False) -> None:
+        """Write columns of the photos with these paths, in one commit; `insert` adds those that are not there."""
+        merge = self._table.merge_insert("path").when_matched_update_all()
+        merge = merge.when_not_matched_insert_all() if insert else merge
+        self._change(partial(merge.execute, rows))
+
+    def forget(self, paths: Iterable[str]) -> int:
+        """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""
         conditions = [f"path IN ({_quoted(part)})" for part in _parts(list(paths))]
-        with explained(self.uri):
-            return sum(retried(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+        return sum(self._change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+
+    def forget_sealed(self, values: Iterable[int]) -> None:
+        """Take rows out by their seal, for those whose path cannot be trusted."""
+        for value in values:
+            self._change(partial(self._table.delete, f"seal = {value}"))
 
     def files(self) -> dict[str, FileState]:
         """The state of every indexed file, by path."""
-        rows = self._read(["path", "digest", "size", "mtime_ns"]).to_pylist()
+        rows = self.read(list(FILE)).to_pylist()
         return {row["path"]: FileState(**row) for row in rows}
 
     def with_digests(self, digests: Iterable[str]) -> dict[str, Photo]:
@@ -142,99 +155,158 @@ class GalleryStore:
         return {
             photo.file.digest: photo
             for part in _parts(list(digests))
-            for photo in map(_to_photo, self._read(None, f"digest IN ({_quoted(part)})").to_pylist())
+            for photo in map(to_photo, self.read(None, f"digest IN ({_quoted(part)}) AND mtime_ns > 0").to_pylist())
         }
 
+    def rows_of(self, paths: Sequence[str]) -> pa.Table:
+        """The rows of a few photos by their paths."""
+        return self.read(None, f"path IN ({_quoted(paths)})")
+
     def load(self) -> Contents:
-        """Everything that a search needs, in memory."""
+        """Everything that a search needs, in memory; GalleryError if a row is not what was written."""
         version = self.version
-        rows = self._read(["path", "category", "vector"])
+        rows = self.sealed()
         order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
-        vectors = rows["vector"].combine_chunks().flatten().to_numpy().reshape(len(paths), self.made_with.dim)
-        return Contents(version, paths[order], rows["category"].to_numpy()[order], vectors[order])
+        return Contents(version, paths[order], rows["category"].to_numpy()[order], vectors_of(rows)[order])
+
+    def sealed(self, where: str | None = None) -> pa.Table:
+        """Rows without their thumbnails, each compared with its seal."""
+        if self.format == "1":
+            return self.read([name for name in DETAILS if name not in CAPTURE] + ["vector"], where)
+        rows = self.read([*DETAILS, "vector", "seal"], where)
+        if len(places := broken(rows)):
+            first = rows["path"][int(places[0])].as_py()
+            raise GalleryError(
+                f"gallery {self.uri}: {len(places)} of {len(rows)} photos read are damaged on disk ({first!r}); "
+                f"`sketchfusion doctor --gallery {self.uri}` says more, `--repair` embeds them again"
+            )
+        return rows
+
+    def infos(self, where: str) -> list[PhotoInfo]:
+        """What is known of photos, ordered by path."""
+        names = [field.name for field in fields(PhotoInfo)]
+        rows = sorted(self.sealed(where).drop_columns("vector").to_pylist(), key=lambda row: str(row["path"]))
+        return [PhotoInfo(**{name: row.get(name) for name in names}) for row in rows]
+
+    def page(self, offset: int, limit: int, category: str | None) -> list[PhotoInfo]:
+        """What is known of some photos, counted in the order of their paths."""
+        where = None if category is None else f"category = {_quoted([category])}"
+        paths = sorted(self.read(["path"], where)["path"].to_pylist())[offset : offset + limit]
+        return self.infos(f"path IN ({_quoted(paths)})") if paths else []
+
+    def with_path(self, path: str) -> PhotoInfo | None:
+        """What is known of one photo, or None if it is not there."""
+        return next(iter(self.infos(f"path = {_quoted([path])}")), None)
+
+    def digest_of(self, path: str) -> str | None:
+        """The digest of a photo's bytes, or None if it is not there."""
+        found = self.sealed(f"path = {_quoted([path])}")["digest"].to_pylist()
+        return str(found[0]) if found else None
 
     def matching(self, where: str) -> set[str]:
         """The paths of the rows that an SQL condition over the columns holds for."""
         try:
-            return set(self._read(["path"], where)["path"].to_pylist())
+            return set(self.read(["path"], where)["path"].to_pylist())
         except GalleryError as error:
-            columns = ", ".join(name for name in self._table.schema.names if name not in ("thumbnail", "vector"))
+            columns = ", ".join(name for name in self._table.schema.names if name in DETAILS)
             raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
 
     def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """The small pictures (JPEG) of photos, by path."""
-        return {
-            row["path"]: row["thumbnail"]
-            for part in _parts(list(paths))
-            for row in self._read(["path", "thumbnail"], f"path IN ({_quoted(part)})").to_pylist()
-        }
+        """The small pictures (JPEG) of photos, by path; GalleryError if one is not what was written."""
+        sealed = self.format != "1"
+        columns = ["path", "thumbnail", *(["thumbnail_seal"] if sealed else [])]
+        found = {}
+        for part in _parts(list(paths)):
+            for row in self.read(columns, f"path IN ({_quoted(part)})").to_pylist():
+                if sealed and seal(row["thumbnail"]) != row["thumbnail_seal"]:
+                    raise GalleryError(
+                        f"gallery {self.uri}: the thumbnail of {row['path']} is damaged on disk; "
+                        f"`sketchfusion doctor --gallery {self.uri} --repair` makes it again"
+                    )
+                found[row["path"]] = row["thumbnail"]
+        return found
 
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions.
 
         Nothing is lost when another writer, who does the same at that moment, gets ahead: its work stands.
         """
+        self._optimize(KEEP_OLD_VERSIONS)
 
-        def join() -> None:
-            self._table.checkout_latest()  # a retry from the version that lost would lose again
-            self._table.optimize(cleanup_older_than=KEEP_OLD_VERSIONS)
+    def clean(self) -> None:
+        """Wipe the bytes of forgotten photos from disk, older versions and all."""
+        for _ in range(CLEANING_ROUNDS):
+            self._optimize(timedelta(0))
+            if not self._deleted_rows():
+                return
+            # A file of which little was deleted is left alone, unless there is another one to be joined with it.
+            self.put([to_photo(row) for row in self.read(None, limit=1).to_pylist()])
+
+    def read(self, columns: list[str] | None, where: str | None = None, limit: int | None = None) -> pa.Table:
+        """Rows of the newest version."""
+
+        def query() -> pa.Table:
+            self._table.checkout_latest()
+            asked = self._table.search().limit(limit)
+            asked = asked.where(where) if where else asked
+            return (asked.select(columns) if columns else asked).to_arrow()
 
         with explained(self.uri):
+            return retried(query)
+
+    def batches(self, size: int) -> Iterator[pa.Table]:
+        """All rows with all columns, some at a time."""
+        import pyarrow as pa
+
+        with explained(self.uri):
+            self._table.checkout_latest()
+            for batch in self._table.search().limit(None).to_batches(batch_size=size):
+                yield pa.Table.from_batches([batch])
+
+    def add_later_columns(self) -> None:
+        """Give a table of format 1 the columns of today, empty."""
+        missing = [field for field in later_columns() if field.name not in self._table.schema.names]
+        for field in missing:
+            self._change(lambda field=field: self._table.add_columns([field]))  # type: ignore[misc]
+
+    def mark_format(self) -> None:
+        """Write down that every row is of today's format."""
+        self._change(lambda: self._table.update_field_metadata({"path": "path", "metadata": {"format": FORMAT}}))
+        self._table.checkout_latest()
+
+    def _change(self, change: Callable[[], Result]) -> Result:
+        def attempt() -> Result:
+            self._table.checkout_latest()  # a retry from the version that lost would lose again
+            return change()
+
+        with explained(self.uri):
+            return retried(attempt)
+
+    def _optimize(self, keep: timedelta) -> None:
+        with explained(self.uri), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # readers of a version that is cleaned away read again
             try:
-                retried(join)
+                retried(lambda: (self._table.checkout_latest(), self._table.optimize(cleanup_older_than=keep)))
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
 
-    def _read(self, columns: list[str] | None, where: str | None = None) -> pa.Table:
-        with explained(self.uri):
-            self._table.checkout_latest()
-            query = self._table.search().limit(None)
-            query = query.where(where) if where else query
-            return (query.select(columns) if columns else query).to_arrow()
+    def _deleted_rows(self) -> int:
+        self._table.checkout_latest()
+        newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
+        return int(newest["metadata"]["total_deletion_file_rows"])
 
 
-def _connect(uri: str) -> Any:
+def connect(uri: str) -> Any:
+    """Open the database at a URI."""
     import lancedb  # late: it takes more than a second to import
 
     return lancedb.connect(uri)
 
 
-def _schema(model: ModelTag) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        [
-            ("path", pa.string()),
-            ("digest", pa.string()),
-            ("size", pa.int64()),
-            ("mtime_ns", pa.int64()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("category", pa.string()),
-            ("thumbnail", pa.binary()),
-            ("vector", pa.list_(pa.float32(), model.dim)),
-        ],
-        metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
-    )
-
-
-def _to_rows(photos: Sequence[Photo], schema: pa.Schema) -> pa.Table:
-    import pyarrow as pa
-
-    values = np.concatenate([photo.vector for photo in photos]).astype(np.float32, copy=False)
-    columns: dict[str, Any] = {
-        **{name: [getattr(p.file, name) for p in photos] for name in ("path", "digest", "size", "mtime_ns")},
-        **{name: [getattr(p, name) for p in photos] for name in ("width", "height", "category", "thumbnail")},
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values), len(values) // len(photos)),
-    }
-    return pa.table(columns, schema=schema)
-
-
-def _to_photo(row: dict[str, Any]) -> Photo:
-    file = FileState(row["path"], row["digest"], row["size"], row["mtime_ns"])
-    vector = np.asarray(row["vector"], np.float32)
-    return Photo(file, row["width"], row["height"], row["category"], row["thumbnail"], vector)
+def table_names(database: Any) -> list[str]:
+    """The names of all tables, sorted."""
+    return sorted(database.list_tables().tables)
 
 
 def _parts(values: list[str], size: int = 500) -> Iterator[list[str]]:

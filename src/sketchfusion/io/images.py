@@ -29,6 +29,7 @@ __all__ = [
     "ImageError",
     "ImageInput",
     "Kind",
+    "decode_image",
     "file_digest",
     "find_images",
     "is_blank",
@@ -64,6 +65,11 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     else:
         image = _to_tensor(_from_name(source, kind))
     return normalise_sketch(image) if kind == "sketch" else image
+
+
+def decode_image(data: bytes, name: str) -> Tensor:
+    """Read a photo given as the bytes of its file, as `read_image` reads the file `name`. Raises ImageError."""
+    return _to_tensor(_decode(data, "photo", name))
 
 
 def _from_tensor(image: Tensor) -> Tensor:
@@ -147,7 +153,7 @@ def _decode(data: bytes, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=_decoders())
+            image = Image.open(io.BytesIO(data), formats=decoders())
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; make it smaller first") from None
     except Exception:  # decoders raise anything on hostile bytes
@@ -157,8 +163,8 @@ def _decode(data: bytes, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
 
 
 @functools.cache
-def _decoders() -> tuple[str, ...]:
-    """The allowed formats that this Pillow was built with; it fails on the name of one that is missing."""
+def decoders() -> tuple[str, ...]:
+    """The allowed formats that this Pillow was built with (it fails on the name of one that is missing)."""
     import pillow_heif
 
     Image.init()

@@ -85,7 +85,9 @@ def prepare(recipe: RetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
     phases = Phases(
         pairs([photos, sketches], encode.side // 2, recipe.views, recipe.per_class),
         pairs([photos, sketches], encode.side, 1, recipe.full_per_class),
-        pairs(others, encode.side, 1, recipe.full_per_class) if len(named(others[0]) & named(others[1]) & shared) > 1 else None,
+        pairs(others, encode.side, 1, recipe.full_per_class)
+        if len(named(others[0]) & named(others[1]) & shared) > 1
+        else None,
     )
     return Training(Retrieval(sorted(shared), encode.model.dim, recipe), phases)
 
