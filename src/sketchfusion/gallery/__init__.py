@@ -2,6 +2,7 @@
 
 from .build import Failure, Report
 from .faults import GalleryError
-from .search import Gallery, Hit
+from .hits import Hit
+from .search import Gallery
 
 __all__ = ["Failure", "Gallery", "GalleryError", "Hit", "Report"]

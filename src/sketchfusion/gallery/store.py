@@ -6,6 +6,7 @@ The table is named after the model that made its vectors, so features of two mod
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -94,8 +95,8 @@ class GalleryStore:
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
         with explained(uri):
-            database = _connect(uri)
-            names = sorted(name for name in database.list_tables().tables if name.startswith(PREFIX))
+            database = connect(uri)
+            names = sorted(name for name in _names(database) if name.startswith(PREFIX))
             for name in names:
                 try:
                     return cls(uri, database.open_table(name))
@@ -109,7 +110,7 @@ class GalleryStore:
         """Make an empty gallery for a model's vectors; a second caller at the same moment opens the first's."""
         with explained(uri):
             name = PREFIX + model.fingerprint[:16]
-            return cls(uri, _connect(uri).create_table(name, schema=_schema(model), exist_ok=True))
+            return cls(uri, connect(uri).create_table(name, schema=_schema(model), exist_ok=True))
 
     @property
     def version(self) -> int:
@@ -156,13 +157,19 @@ class GalleryStore:
         version = self.version
         rows = self._read(["path", "category", "vector"])
         order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
-        vectors = _matrix(rows["vector"])[order]
+        vectors = matrix(rows["vector"])[order]
         return Contents(version, paths[order], rows["category"].to_numpy()[order], vectors)
 
     def matching(self, where: str) -> set[str]:
         """The paths of the rows that an SQL condition over the columns holds for."""
-        try:
+        with self._filtering(where):
             return set(self._read(["path"], where)["path"].to_pylist())
+
+    @contextmanager
+    def _filtering(self, where: str) -> Iterator[None]:
+        try:
+            with explained(self.uri):
+                yield
         except GalleryError as error:
             columns = ", ".join(name for name in self._table.schema.names if name not in ("thumbnail", *VECTORS))
             raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
@@ -200,7 +207,12 @@ class GalleryStore:
         """Paths and one column of vectors (N, d), ordered by path; of all rows or those that a condition holds for."""
         rows = self._read(["path", column], where)
         order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
-        return list(paths[order]), _matrix(rows[column])[order]
+        return list(paths[order]), matrix(rows[column])[order]
+
+    def vector(self, path: str) -> npt.NDArray[np.float32] | None:
+        """One photo's feature (d,), or None if it is not there."""
+        found = self.vectors("vector", f"path = {_quoted([path])}")[1]
+        return found[0] if len(found) else None
 
     def sample(self, size: int) -> tuple[int, dict[str, npt.NDArray[np.float32]]]:
         """The number of photos, and all vectors of about `size` of them: those whose digest is among the smallest."""
@@ -209,23 +221,43 @@ class GalleryStore:
         where = None if share == 1 else f"digest < '{round(share * 16**8):08x}'"
         columns = _vectors(self._table.schema)
         rows = self._read(columns, where)
-        return count, {name: _matrix(rows[name]) for name in columns}
+        return count, {name: matrix(rows[name]) for name in columns}
+
+    def count(self, where: str) -> int:
+        """The number of photos that an SQL condition holds for."""
+        with self._filtering(where):
+            return int(self._table.count_rows(where))
 
     def nearest(
         self, column: str, query: npt.NDArray[np.float32], k: int, where: str | None = None, exactly: bool = False
-    ) -> tuple[list[str], dict[str, npt.NDArray[np.float32]]]:
-        """Paths and vectors of the k photos nearest to a unit vector, in no order, by the index or by reading them all.
+    ) -> pa.Table:
+        """Path, category and vectors of the k photos nearest to a unit vector, by the index or by reading them all.
 
         Photos that came after the index was built are compared one by one.
         """
-        columns = _vectors(self._table.schema)
+        columns = ["path", "category", *_vectors(self._table.schema), "_distance"]
         with explained(self.uri):
             self._table.checkout_latest()
             asked = self._table.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
             asked = asked.where(where, prefilter=True) if where else asked
-            asked = asked.bypass_vector_index() if exactly else _searching(asked, k)
-            rows = asked.select(["path", *columns, "_distance"]).to_arrow()
-        return rows["path"].to_pylist(), {name: _matrix(rows[name]) for name in columns}
+            return (asked.bypass_vector_index() if exactly else _thoroughly(asked, k)).select(columns).to_arrow()
+
+    def kept(self, kind: str) -> npt.NDArray[np.float32] | None:
+        """Vectors that were kept beside the photos under a name, or None."""
+        with explained(self.uri):
+            database, name = connect(self.uri), self._beside(kind)
+            return matrix(database.open_table(name).to_arrow()["vector"]) if name in _names(database) else None
+
+    def keep(self, kind: str, vectors: npt.NDArray[np.float32]) -> None:
+        """Keep vectors (N, d) beside the photos; where nothing can be written, they are not kept."""
+        import pyarrow as pa
+
+        with suppress(GalleryError), explained(self.uri):
+            rows = pa.table({"vector": _listed(list(vectors))})
+            connect(self.uri).create_table(self._beside(kind), rows, mode="overwrite")
+
+    def _beside(self, kind: str) -> str:
+        return f"{kind}-{self.made_with.fingerprint[:16]}"
 
     def index(self) -> None:
         """Build the approximate index of every column of vectors that has none; `compact` keeps it up to date."""
@@ -245,10 +277,14 @@ class GalleryStore:
             return (query.select(columns) if columns else query).to_arrow()
 
 
-def _connect(uri: str) -> Any:
+def connect(uri: str) -> Any:
     import lancedb  # late: it takes more than a second to import
 
     return lancedb.connect(uri)
+
+
+def _names(database: Any) -> list[str]:
+    return list(database.list_tables().tables)
 
 
 def _schema(model: ModelTag) -> pa.Schema:
@@ -305,13 +341,13 @@ def _length(schema: pa.Schema, column: str) -> int:
     return int(schema.field(column).type.list_size) if column in schema.names else 0
 
 
-def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+def matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
     """A column of vectors as (N, d)."""
     flat: npt.NDArray[np.float32] = column.combine_chunks().flatten().to_numpy()
     return flat.reshape(-1, column.type.list_size)
 
 
-def _searching(asked: Any, k: int) -> Any:
+def _thoroughly(asked: Any, k: int) -> Any:
     """How thoroughly the index is walked: recall 0.99 and more at 100,000 photos."""
     return asked.nprobes(PROBES).ef(max(EF, 2 * k)).refine_factor(REFINE)
 
