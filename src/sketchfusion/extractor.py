@@ -6,6 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,15 @@ class Extractor(Protocol):
         """Give one L2-normalised vector (N, dim) for each picture."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a model makes of a batch of B prepared pictures."""
+
+    maps: Tensor  # (B, C, h, w)
+    vectors: Tensor  # (B, dim), not normalised
+    joint: Tensor | None = None  # (B, joint_dim), not normalised; of a model that reads text
+
+
 class BatchExtractor(ABC):
     """Reads, letterboxes and batches pictures; a model only says what it makes of a batch."""
 
@@ -65,6 +75,11 @@ class BatchExtractor(ABC):
     @abstractmethod
     def dim(self) -> int:
         """The length of an embedding."""
+
+    @property
+    def joint_dim(self) -> int:
+        """The length of a vector of the space shared with text; 0 for a model without one."""
+        return 0
 
     @abstractmethod
     def maps(self, views: Sequence[View]) -> Tensor:
@@ -84,17 +99,12 @@ class BatchExtractor(ABC):
 
     def vectors(self, views: Sequence[View]) -> Tensor:
         """Give the vectors (B, dim) of a batch of prepared pictures: the maps' maximum over all but padding."""
-        return _pooled(self._feature_maps(views))
+        return self.look(views).vectors
 
-    def maps_and_vectors(self, views: Sequence[View]) -> tuple[list[FeatureMap], Tensor]:
-        """Give the dense maps of a batch and its vectors, in one pass where the vectors are the maps' own maximum."""
-        maps = self._feature_maps(views)
-        own = type(self).vectors is not BatchExtractor.vectors
-        return maps, self.vectors(views) if own else _pooled(maps)
-
-    def _feature_maps(self, views: Sequence[View]) -> list[FeatureMap]:
-        maps = self.maps(views).float()
-        return [FeatureMap(data, view.frame) for data, view in zip(maps, views, strict=True)]
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give everything that the model makes of a batch of prepared pictures, in one pass."""
+        maps = self.maps(views)
+        return Seen(maps, pooled(maps, views))
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -106,8 +116,8 @@ class BatchExtractor(ABC):
         model, features = self.for_task(task), list[FeatureMap]()
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
-                maps = model._feature_maps(views)
-            features += [FeatureMap(one.data.cpu(), one.frame) for one in maps]
+                maps = model.maps(views).float().cpu()
+            features += [FeatureMap(data, view.frame) for data, view in zip(maps, views, strict=True)]
         return features
 
     def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:
@@ -134,6 +144,11 @@ class JointSpace(BatchExtractor):
     clip: FrozenClip
 
     @property
+    def joint_dim(self) -> int:
+        """The length of a vector of the space shared with text."""
+        return self.clip.dim
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names that its CLIP is known to have learned; empty where nobody wrote them down."""
         return self.clip.labels
@@ -158,13 +173,15 @@ class JointSpace(BatchExtractor):
         return torch.cat(rows)
 
 
-def _pooled(maps: Sequence[FeatureMap]) -> Tensor:
-    return torch.stack([one.pooled() for one in maps])
-
-
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
     """Give prepared squares (3, S, S) as one batch (B, 3, S, S) on a device."""
     return torch.stack(list(squares)).to(device)
+
+
+def pooled(maps: Tensor, views: Sequence[View]) -> Tensor:
+    """Give the maximum of maps (B, C, h, w) over all but padding: (B, C)."""
+    pairs = zip(maps.float(), views, strict=True)
+    return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in pairs])
 
 
 def fingerprint_of(shaping: Mapping[str, object]) -> str:

@@ -20,9 +20,11 @@ from sketchfusion.extractor import (
     Extractor,
     Images,
     JointSpace,
+    Seen,
     fingerprint_of,
     pick_device,
     pick_dtype,
+    pooled,
     stack,
 )
 from sketchfusion.featuremap import Frame
@@ -54,6 +56,7 @@ class Encoded:
 
     latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
     tokens: Tensor  # (B, C, h', w') of CLIP
+    joint: Tensor  # (B, P) of CLIP, not normalised
     frames: list[Frame]
 
 
@@ -152,9 +155,9 @@ class SketchFusion(JointSpace, BatchExtractor):
 
     def serves(self, task: str) -> bool:
         """Tell whether there are light weights for a task, its own or universal ones."""
-        if task == self.config.task or self._heads is None:
+        if task == self.config.task or self._tasks is None:
             return self.config.task in (task, UNIVERSAL)
-        return has_task(self._heads, task)
+        return has_task(self._tasks, task)
 
     def for_task(self, task: str | None) -> SketchFusion:
         """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.
@@ -214,10 +217,14 @@ class SketchFusion(JointSpace, BatchExtractor):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
+        return self.look(views).maps
+
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give the fused maps, their maxima and CLIP's joint-space vectors of a batch of prepared pictures."""
         encoded = self._encode(views)
         kinds = torch.tensor([SKETCH if view.kind == "sketch" else PHOTO for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        return maps
+        return Seen(maps, pooled(maps, views), encoded.joint)
 
     @torch.no_grad()
     def _encode(self, views: Sequence[View]) -> Encoded:
@@ -228,8 +235,8 @@ class SketchFusion(JointSpace, BatchExtractor):
         crops = squares if shared else stack([view.clip for view in views], self.device)
         draws = config.fusion.ensemble if config.sample_latents else None
         latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
-        tokens = self.clip(crops, config.clip_layer).dense
-        return Encoded(latents, tokens, [view.frame for view in views])
+        seen = self.clip(crops, config.clip_layer)
+        return Encoded(latents, seen.dense, seen.pooled, [view.frame for view in views])
 
     @property
     def classes(self) -> tuple[str, ...]:

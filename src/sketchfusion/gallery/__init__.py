@@ -3,8 +3,9 @@
 from .build import Report
 from .embed import Failure
 from .faults import GalleryError
+from .hits import Hit
 from .plan import Plan
 from .rows import PhotoInfo
-from .search import Gallery, Hit
+from .search import Gallery
 
 __all__ = ["Failure", "Gallery", "GalleryError", "Hit", "PhotoInfo", "Plan", "Report"]

@@ -19,9 +19,13 @@ from ..io.images import MAX_BYTES, ImageError, decode_image, thumbnail
 from .rows import FileState, Photo
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..extractor import BatchExtractor
     from ..squares import View
     from .dense import DenseMaps
+
+Floats = npt.NDArray[np.float32]
 
 DECODERS = 2
 AHEAD = 48  # files read before their turn
@@ -116,30 +120,35 @@ class Embedder:
 
     def _rows(self, prepared: Sequence[Prepared]) -> list[Photo | Failure]:
         views = [item.view for item in prepared]
-        maps, vectors = embed_views(self._model, views, self._dense is not None)
+        maps, vectors, joint = embed_views(self._model, views)
         finite = [bool(np.isfinite(vector).all()) for vector in vectors]
         if self._dense:
             for item, features, good in zip(prepared, maps, finite, strict=True):
                 if good:
-                    self._dense.put(item.photo.file.digest, features)
+                    self._dense.put(item.photo.file.digest, FeatureMap(features, item.view.frame))
         return [
-            replace(item.photo, vector=vector)
-            if good
+            replace(item.photo, vector=vectors[place], joint=None if joint is None else joint[place])
+            if finite[place]
             else Failure(item.photo.file.path, "the model gives no finite feature")
-            for item, vector, good in zip(prepared, vectors, finite, strict=True)
+            for place, item in enumerate(prepared)
         ]
 
 
-def embed_views(
-    model: BatchExtractor, views: Sequence[View], dense: bool = False
-) -> tuple[list[FeatureMap], npt.NDArray[np.float32]]:
-    """Embed prepared pictures exactly as `model.embed` does: maps, if asked for, and (B, d) of unit length."""
+def embed_views(model: BatchExtractor, views: Sequence[View]) -> tuple[Tensor, Floats, Floats | None]:
+    """Embed prepared pictures: maps (B, C, h, w), exactly what `embed` gives (B, d) and, of a model that reads text,
+    exactly what `encode_image` gives (B, P).
+    """
     import torch
 
     with torch.no_grad():
-        maps, pooled = model.maps_and_vectors(views) if dense else ([], model.vectors(views))
-        vectors = torch.nn.functional.normalize(pooled.float(), dim=1)
-    return list(maps), np.asarray(vectors.cpu().numpy(), np.float32)
+        seen = model.look(views)
+    return seen.maps.float().cpu(), _unit(seen.vectors), None if seen.joint is None else _unit(seen.joint)
+
+
+def _unit(vectors: Tensor) -> Floats:
+    from torch.nn import functional as F
+
+    return np.asarray(F.normalize(vectors.float(), dim=1).cpu().numpy(), np.float32)
 
 
 def _overlapped(paths: Sequence[Path], read: Callable[[Path], Read]) -> Iterator[Read]:

@@ -17,11 +17,13 @@ from .cluster import RayWorkers
 from .dense import DenseMaps
 from .embed import Embedder
 from .faults import GalleryError
+from .nearest import Nearest, index_if_large
 from .plan import Plan, compare, seconds_for
+from .reference import Reference
 from .reindex import drop_superseded, reindex
 from .removal import missing, remove
-from .rows import ModelTag, PhotoInfo
-from .store import Contents, GalleryStore
+from .rows import PhotoInfo, tag_of
+from .store import GalleryStore
 from .watch import Watcher
 from .workers import Duty, LocalWorkers
 
@@ -40,7 +42,8 @@ class Indexing(ABC):
     _asked: BatchExtractor | str | None
     _checked: bool
     _store: GalleryStore | None
-    _contents: Contents | None
+    _prepared: Nearest | None
+    _unrelated: Reference | None
 
     @property
     @abstractmethod
@@ -78,12 +81,14 @@ class Indexing(ABC):
             raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
         model = self.model
         if self._store is None:
-            self._store = GalleryStore.create(self.uri, ModelTag(model.name, model.fingerprint, model.dim))
+            self._store = GalleryStore.create(self.uri, tag_of(model))
             model = self.model
         drop_superseded(self._store)
         settings = Settings(batch_size, commit_rows, commit_seconds, dense, location)
         chosen = self._engine(model, settings, engine, workers, load)
-        return Builder(self._store, model, settings, chosen).run(found, progress)
+        report = Builder(self._store, model, settings, chosen).run(found, progress)
+        index_if_large(self._store)
+        return report
 
     def plan(self, paths: Paths, prune: bool = False, batch_size: int = 16) -> Plan:
         """Say what `add` would do, and `prune` after it, and about how long it would take; nothing is written."""
@@ -147,7 +152,8 @@ class Indexing(ABC):
         dense = bool(DenseMaps(self.uri, old.made_with.fingerprint).digests())
         settings = Settings(batch_size, commit_rows, commit_seconds, dense)
         self._store, report = reindex(old, model, settings, progress)
-        self._asked, self._checked, self._contents = model, False, None
+        index_if_large(self._store)
+        self._asked, self._checked, self._prepared, self._unrelated = model, False, None, None
         return report
 
     def photos(self, offset: int = 0, limit: int = 100, category: str | None = None) -> list[PhotoInfo]:

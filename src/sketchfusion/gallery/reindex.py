@@ -12,8 +12,9 @@ from .build import Builder, Engine, Progress, Report, Settings
 from .dense import DenseMaps, in_original_pixels
 from .embed import Embedder, Failure, Prepared
 from .faults import GalleryError, explained
-from .rows import FileState, ModelTag, Photo, to_photo
-from .store import PREFIX, UNFINISHED, GalleryStore, connect, table_names
+from .rows import FileState, ModelTag, Photo, tag_of, to_photo
+from .store import PREFIX, UNFINISHED, GalleryStore
+from .table import connect, table_names
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -31,7 +32,7 @@ def reindex(
     A photo whose file is gone, or can no longer be read, is embedded from the thumbnail that was kept, so that none is
     lost: its feature is a little coarser until the file is indexed again.
     """
-    tag = ModelTag(model.name, model.fingerprint, model.dim)
+    tag = tag_of(model)
     if old.made_with.fingerprint == tag.fingerprint:
         raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
     drop_superseded(old)
@@ -111,5 +112,8 @@ def _finish(old: GalleryStore, new: GalleryStore) -> None:
 
 
 def _drop(uri: str, database: Any, name: str) -> None:
-    database.drop_table(name)
-    DenseMaps(uri, name.removeprefix(PREFIX)).drop_all()
+    mark = name.removeprefix(PREFIX)
+    for other in table_names(database):
+        if other.endswith(f"-{mark}") and not other.startswith(UNFINISHED):  # and what is kept beside it
+            database.drop_table(other)
+    DenseMaps(uri, mark).drop_all()

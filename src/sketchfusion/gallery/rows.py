@@ -13,11 +13,15 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..extractor import BatchExtractor
+
 FORMAT = "2"
 FILE = ("path", "digest", "size", "mtime_ns")
 PICTURE = ("width", "height", "category")
 CAPTURE = ("taken", "latitude", "longitude")  # new in format 2, as the seals are
 DETAILS = (*FILE, *PICTURE, *CAPTURE)
+VECTORS = ("vector", "joint")
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,12 @@ class ModelTag:
     name: str
     fingerprint: str
     dim: int
+    joint_dim: int = 0  # of the space shared with text; 0 if the model has none
+
+
+def tag_of(model: BatchExtractor) -> ModelTag:
+    """What a gallery writes down of a model."""
+    return ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Photo:
     taken: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    joint: npt.NDArray[np.float32] | None = None  # (P,), unit length, in the space shared with text
 
 
 def schema(model: ModelTag) -> pa.Schema:
@@ -83,6 +94,7 @@ def schema(model: ModelTag) -> pa.Schema:
             ("category", pa.string()),
             ("thumbnail", pa.binary()),
             ("vector", pa.list_(pa.float32(), model.dim)),
+            *([("joint", pa.list_(pa.float32(), model.joint_dim))] if model.joint_dim else []),
             *later_columns(),
         ],
         metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
@@ -106,31 +118,48 @@ def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
     """Photos as sealed rows."""
     import pyarrow as pa
 
-    values = np.concatenate([photo.vector for photo in photos]).astype(np.float32, copy=False)
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(values), len(values) // len(photos))
+    vectors = {name: np.stack([getattr(photo, name) for photo in photos]) for name in vectors_in(columns)}
     content = {
         **{name: [getattr(photo.file, name) for photo in photos] for name in FILE},
         **{name: [getattr(photo, name) for photo in photos] for name in (*PICTURE, *CAPTURE, "thumbnail")},
     }
     sealed = {
-        "seal": seals(zip(*(content[name] for name in DETAILS), strict=True), values.reshape(len(photos), -1)),
+        "seal": seals(zip(*(content[name] for name in DETAILS), strict=True), np.hstack(list(vectors.values()))),
         "thumbnail_seal": [seal(photo.thumbnail) for photo in photos],
     }
-    return pa.table({**content, "vector": vectors, **sealed}, schema=columns)
+    return pa.table({**content, **{name: listed(of) for name, of in vectors.items()}, **sealed}, schema=columns)
 
 
 def to_photo(row: dict[str, Any]) -> Photo:
     """A row as a photo."""
     file = FileState(*(row[name] for name in FILE))
     rest = {name: row.get(name) for name in (*PICTURE, *CAPTURE, "thumbnail")}
-    return Photo(file, vector=np.asarray(row["vector"], np.float32), **rest)  # type: ignore[arg-type]
+    vectors = {name: np.asarray(row[name], np.float32) for name in VECTORS if row.get(name)}
+    return Photo(file, **vectors, **rest)  # type: ignore[arg-type]
 
 
-def vectors_of(rows: pa.Table) -> npt.NDArray[np.float32]:
-    """The features (N, d) of rows."""
-    column = rows["vector"].combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(flat, np.float32).reshape(len(rows), column.type.list_size)
+def vectors_in(columns: pa.Schema) -> list[str]:
+    """Which columns of vectors there are."""
+    return [name for name in VECTORS if name in columns.names]
+
+
+def listed(vectors: Floats) -> pa.Array:
+    """Vectors (N, d) as a column."""
+    import pyarrow as pa
+
+    flat = pa.array(vectors.astype(np.float32, copy=False).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+
+
+def matrix(column: pa.ChunkedArray) -> Floats:
+    """A column as vectors (N, d)."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(flat, np.float32).reshape(len(column), column.type.list_size)
+
+
+def vectors_of(rows: pa.Table) -> Floats:
+    """All vectors of rows, side by side, as they are sealed."""
+    return np.hstack([matrix(rows[name]) for name in vectors_in(rows.schema)])
 
 
 def broken(rows: pa.Table) -> npt.NDArray[np.int64]:
@@ -140,7 +169,7 @@ def broken(rows: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def seals(details: Iterable[tuple[object, ...]], vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """A digest of each row's DETAILS, in their order, and its feature: (N,) int64."""
+    """A digest of each row's DETAILS, in their order, and its vectors: (N,) int64."""
     data = vectors.tobytes()
     step = vectors.shape[1] * vectors.itemsize
     values = (seal(data[place * step : (place + 1) * step], repr(row).encode()) for place, row in enumerate(details))

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .search import Gallery, Hit
+    from .hits import Hit
+    from .search import Gallery
 
 CELL = 144
 FRAME = 4

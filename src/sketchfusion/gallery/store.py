@@ -1,4 +1,4 @@
-"""Where a gallery lives: one LanceDB table in a folder or an object store, every change an atomic commit.
+"""Where a gallery lives: found, made and written, every change an atomic commit.
 
 The table is named after the model that made its vectors, so features of two models cannot meet in one table.
 """
@@ -6,69 +6,29 @@ The table is named after the model that made its vectors, so features of two mod
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Self
 
 from .faults import GalleryError, explained, is_conflict, retried
-from .rows import (
-    CAPTURE,
-    DETAILS,
-    FILE,
-    FORMAT,
-    FileState,
-    ModelTag,
-    Photo,
-    PhotoInfo,
-    broken,
-    later_columns,
-    schema,
-    seal,
-    to_photo,
-    to_rows,
-    vectors_of,
-)
+from .reading import METRIC, Reading
+from .rows import FORMAT, Floats, ModelTag, Photo, later_columns, listed, matrix, schema, to_photo, to_rows, vectors_in
+from .table import connect, parts, quoted, table_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-READABLE = ("1", FORMAT)
 PREFIX, UNFINISHED = "photos-", "unfinished-"
 # Readers of an older version keep its files for this long after a compaction.
 KEEP_OLD_VERSIONS = timedelta(minutes=10)
 CLEANING_ROUNDS = 4
-Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """What searching needs of every row, ordered by path."""
-
-    version: int
-    paths: npt.NDArray[np.object_]  # (N,)
-    categories: npt.NDArray[np.object_]  # (N,)
-    vectors: npt.NDArray[np.float32]  # (N, d)
-
-
-class GalleryStore:
-    """The rows of one gallery."""
-
-    def __init__(self, uri: str, table: Any) -> None:
-        """Wrap an open table; use `find` or `create`."""
-        self.uri, self._table = uri, table
-        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        self._first_format = metadata.get("format", "")
-        if self.format not in READABLE:
-            raise GalleryError(f"{uri} has a format that this version does not know; update sketchfusion")
-        self.generation = int(metadata.get("generation", 0))  # of two finished tables the later counts
-        dim = table.schema.field("vector").type.list_size
-        self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim)
+class GalleryStore(Reading):
+    """The rows of one gallery, read and written."""
 
     @classmethod
     def find(cls, uri: str) -> Self | None:
@@ -100,30 +60,6 @@ class GalleryStore:
             name = PREFIX + model.fingerprint[:16]
             return cls(uri, connect(uri).create_table(name, schema=columns, exist_ok=True))
 
-    @property
-    def name(self) -> str:
-        """The name of the table."""
-        return str(self._table.name)
-
-    @property
-    def format(self) -> str:
-        """The format of the rows; it is written beside the first column once older rows are brought up to date."""
-        marks = self._table.schema.field("path").metadata or {}
-        return str(marks.get(b"format", b"").decode() or self._first_format)
-
-    @property
-    def version(self) -> int:
-        """The number of the newest commit, whoever made it."""
-        with explained(self.uri):
-            self._table.checkout_latest()
-            return int(self._table.version)
-
-    def __len__(self) -> int:
-        """Number of photos."""
-        with explained(self.uri):
-            self._table.checkout_latest()
-            return int(self._table.count_rows())
-
     def put(self, photos: Sequence[Photo]) -> None:
         """Add photos, or replace those with the same path, in one commit."""
         if photos:
@@ -137,94 +73,13 @@ class GalleryStore:
 
     def forget(self, paths: Iterable[str]) -> int:
         """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""
-        conditions = [f"path IN ({_quoted(part)})" for part in _parts(list(paths))]
+        conditions = [f"path IN ({quoted(part)})" for part in parts(list(paths))]
         return sum(self._change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
 
     def forget_sealed(self, values: Iterable[int]) -> None:
         """Take rows out by their seal, for those whose path cannot be trusted."""
         for value in values:
             self._change(partial(self._table.delete, f"seal = {value}"))
-
-    def files(self) -> dict[str, FileState]:
-        """The state of every indexed file, by path."""
-        rows = self.read(list(FILE)).to_pylist()
-        return {row["path"]: FileState(**row) for row in rows}
-
-    def with_digests(self, digests: Iterable[str]) -> dict[str, Photo]:
-        """One photo for each content that is known."""
-        return {
-            photo.file.digest: photo
-            for part in _parts(list(digests))
-            for photo in map(to_photo, self.read(None, f"digest IN ({_quoted(part)}) AND mtime_ns > 0").to_pylist())
-        }
-
-    def rows_of(self, paths: Sequence[str]) -> pa.Table:
-        """The rows of a few photos by their paths."""
-        return self.read(None, f"path IN ({_quoted(paths)})")
-
-    def load(self) -> Contents:
-        """Everything that a search needs, in memory; GalleryError if a row is not what was written."""
-        version = self.version
-        rows = self.sealed()
-        order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
-        return Contents(version, paths[order], rows["category"].to_numpy()[order], vectors_of(rows)[order])
-
-    def sealed(self, where: str | None = None) -> pa.Table:
-        """Rows without their thumbnails, each compared with its seal."""
-        if self.format == "1":
-            return self.read([name for name in DETAILS if name not in CAPTURE] + ["vector"], where)
-        rows = self.read([*DETAILS, "vector", "seal"], where)
-        if len(places := broken(rows)):
-            first = rows["path"][int(places[0])].as_py()
-            raise GalleryError(
-                f"gallery {self.uri}: {len(places)} of {len(rows)} photos read are damaged on disk ({first!r}); "
-                f"`sketchfusion doctor --gallery {self.uri}` says more, `--repair` embeds them again"
-            )
-        return rows
-
-    def infos(self, where: str) -> list[PhotoInfo]:
-        """What is known of photos, ordered by path."""
-        names = [field.name for field in fields(PhotoInfo)]
-        rows = sorted(self.sealed(where).drop_columns("vector").to_pylist(), key=lambda row: str(row["path"]))
-        return [PhotoInfo(**{name: row.get(name) for name in names}) for row in rows]
-
-    def page(self, offset: int, limit: int, category: str | None) -> list[PhotoInfo]:
-        """What is known of some photos, counted in the order of their paths."""
-        where = None if category is None else f"category = {_quoted([category])}"
-        paths = sorted(self.read(["path"], where)["path"].to_pylist())[offset : offset + limit]
-        return self.infos(f"path IN ({_quoted(paths)})") if paths else []
-
-    def with_path(self, path: str) -> PhotoInfo | None:
-        """What is known of one photo, or None if it is not there."""
-        return next(iter(self.infos(f"path = {_quoted([path])}")), None)
-
-    def digest_of(self, path: str) -> str | None:
-        """The digest of a photo's bytes, or None if it is not there."""
-        found = self.sealed(f"path = {_quoted([path])}")["digest"].to_pylist()
-        return str(found[0]) if found else None
-
-    def matching(self, where: str) -> set[str]:
-        """The paths of the rows that an SQL condition over the columns holds for."""
-        try:
-            return set(self.read(["path"], where)["path"].to_pylist())
-        except GalleryError as error:
-            columns = ", ".join(name for name in self._table.schema.names if name in DETAILS)
-            raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
-
-    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """The small pictures (JPEG) of photos, by path; GalleryError if one is not what was written."""
-        sealed = self.format != "1"
-        columns = ["path", "thumbnail", *(["thumbnail_seal"] if sealed else [])]
-        found = {}
-        for part in _parts(list(paths)):
-            for row in self.read(columns, f"path IN ({_quoted(part)})").to_pylist():
-                if sealed and seal(row["thumbnail"]) != row["thumbnail_seal"]:
-                    raise GalleryError(
-                        f"gallery {self.uri}: the thumbnail of {row['path']} is damaged on disk; "
-                        f"`sketchfusion doctor --gallery {self.uri} --repair` makes it again"
-                    )
-                found[row["path"]] = row["thumbnail"]
-        return found
 
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions.
@@ -242,26 +97,31 @@ class GalleryStore:
             # A file of which little was deleted is left alone, unless there is another one to be joined with it.
             self.put([to_photo(row) for row in self.read(None, limit=1).to_pylist()])
 
-    def read(self, columns: list[str] | None, where: str | None = None, limit: int | None = None) -> pa.Table:
-        """Rows of the newest version."""
-
-        def query() -> pa.Table:
-            self._table.checkout_latest()
-            asked = self._table.search().limit(limit)
-            asked = asked.where(where) if where else asked
-            return (asked.select(columns) if columns else asked).to_arrow()
+    def index(self) -> None:
+        """Build the approximate index of every column of vectors that has none; `compact` keeps it up to date."""
+        from lancedb.index import IvfHnswSq
 
         with explained(self.uri):
-            return retried(query)
+            self._table.checkout_latest()
+            done = {column for index in self._table.list_indices() for column in index.columns}
+            for column in set(vectors_in(self._table.schema)) - done:
+                retried(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
 
-    def batches(self, size: int) -> Iterator[pa.Table]:
-        """All rows with all columns, some at a time."""
+    def kept(self, kind: str) -> Floats | None:
+        """Vectors that were kept beside the photos under a name, or None."""
+        with explained(self.uri):
+            database, name = connect(self.uri), self._beside(kind)
+            return matrix(database.open_table(name).to_arrow()["vector"]) if name in table_names(database) else None
+
+    def keep(self, kind: str, vectors: Floats) -> None:
+        """Keep vectors (N, d) beside the photos; where nothing can be written, they are not kept."""
         import pyarrow as pa
 
-        with explained(self.uri):
-            self._table.checkout_latest()
-            for batch in self._table.search().limit(None).to_batches(batch_size=size):
-                yield pa.Table.from_batches([batch])
+        with suppress(GalleryError), explained(self.uri):
+            connect(self.uri).create_table(self._beside(kind), pa.table({"vector": listed(vectors)}), mode="overwrite")
+
+    def _beside(self, kind: str) -> str:
+        return f"{kind}-{self.made_with.fingerprint[:16]}"
 
     def add_later_columns(self) -> None:
         """Give a table of format 1 the columns of today, empty."""
@@ -273,14 +133,6 @@ class GalleryStore:
         """Write down that every row is of today's format."""
         self._change(lambda: self._table.update_field_metadata({"path": "path", "metadata": {"format": FORMAT}}))
         self._table.checkout_latest()
-
-    def _change(self, change: Callable[[], Result]) -> Result:
-        def attempt() -> Result:
-            self._table.checkout_latest()  # a retry from the version that lost would lose again
-            return change()
-
-        with explained(self.uri):
-            return retried(attempt)
 
     def _optimize(self, keep: timedelta) -> None:
         with explained(self.uri), warnings.catch_warnings():
@@ -295,23 +147,3 @@ class GalleryStore:
         self._table.checkout_latest()
         newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
         return int(newest["metadata"]["total_deletion_file_rows"])
-
-
-def connect(uri: str) -> Any:
-    """Open the database at a URI."""
-    import lancedb  # late: it takes more than a second to import
-
-    return lancedb.connect(uri)
-
-
-def table_names(database: Any) -> list[str]:
-    """The names of all tables, sorted."""
-    return sorted(database.list_tables().tables)
-
-
-def _parts(values: list[str], size: int = 500) -> Iterator[list[str]]:
-    return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _quoted(values: Iterable[str]) -> str:
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)

@@ -37,7 +37,7 @@ def read_capture(data: bytes) -> Capture:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=decoders()) as image:
                 exif = image.getexif()
-                parts = {
+                parts: dict[int | None, dict[int, Any]] = {
                     None: dict(exif),
                     **{ifd: _part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)},
                 }
