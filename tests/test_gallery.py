@@ -14,6 +14,7 @@ from PIL import Image
 
 from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
+from sketchfusion.extractor import Seen
 from sketchfusion.gallery import Gallery, GalleryError, Report
 from sketchfusion.gallery.sheet import Row, contact_sheet
 from sketchfusion.io.images import ImageError
@@ -142,8 +143,9 @@ def test_bad_files_are_listed_and_the_rest_goes_on(tmp_path: Path, photos: Path)
 
 def test_a_photo_without_a_finite_feature_is_refused(tmp_path: Path, photos: Path) -> None:
     class Broken(PixelExtractor):
-        def vectors(self, views):  # type: ignore[no-untyped-def]
-            return super().vectors(views) * float("nan")
+        def look(self, views):  # type: ignore[no-untyped-def]
+            seen = super().look(views)
+            return Seen(seen.maps, seen.vectors * float("nan"))
 
     report = Gallery.open(tmp_path / "g", Broken()).add(photos)
     assert (report.embedded, len(report.failed)) == (0, 12)

@@ -26,9 +26,9 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery
 
 class Slow(PixelExtractor):
-    def vectors(self, views):
+    def look(self, views):
         time.sleep(0.02)
-        return super().vectors(views)
+        return super().look(views)
 """
 
 # Imports once, then forks a process for each line, which the test kills.

@@ -235,9 +235,9 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery
 
 class Slow(PixelExtractor):
-    def vectors(self, views):
+    def look(self, views):
         time.sleep(0.05)
-        return super().vectors(views)
+        return super().look(views)
 
 print("ready", flush=True)
 Gallery.open(sys.argv[1]).reindex(Slow("other", "2"), batch_size=2, commit_rows=4)
