@@ -280,7 +280,7 @@ def test_damage_is_found_and_repaired(sound: Path, tmp_path: Path) -> None:
     assert gallery.verify() == []
     dense = min((tmp_path / "g").glob("dense-*/*/*.map"))
     dense.write_bytes(dense.read_bytes()[:-7])
-    data = max((tmp_path / "g").rglob("data/*.lance"), key=lambda path: path.stat().st_size)
+    data = max((tmp_path / "g").rglob("data/*.lance"), key=lambda path: path.stat().st_mtime_ns)
     row = gallery._found().rows_of([str(sound / "photos" / "c0" / "00.jpg")]).to_pylist()[0]
     whole, other = data.read_bytes(), gallery.thumbnails([str(sound / "photos" / "c0" / "02.jpg")])
     for piece in (np.asarray(row["vector"], np.float32).tobytes(), *other.values()):
