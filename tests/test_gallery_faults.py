@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -211,27 +213,53 @@ def everything(root: Path, folder: Path) -> list[object]:
     return [hits, narrowed, gallery.photos(), gallery.thumbnails([hit.path for hit in hits])]
 
 
+ASKING = """
+import sys
+from pathlib import Path
+from sketchfusion.gallery import GalleryError
+from test_gallery_faults import everything
+
+root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+right = everything(root, root / "g")
+print("ready", flush=True)
+for _ in sys.stdin:
+    try:
+        print("same" if everything(root, folder) == right else "WRONG", flush=True)
+    except GalleryError as error:
+        print("said" if "\\n" not in str(error) else "said too much", flush=True)
+"""
+
+
 @pytest.mark.parametrize("flips", [12, pytest.param(300, marks=pytest.mark.slow)])
-def test_a_flipped_bit_is_said_or_changes_nothing(sound: Path, tmp_path: Path, flips: int) -> None:
-    right, rng, outcomes = everything(sound, sound / "g"), random.Random(flips), set()
+def test_a_flipped_bit_never_gives_a_wrong_answer(sound: Path, tmp_path: Path, flips: int) -> None:
+    """It is said, or changes nothing; or the store's own library aborts the process, which must stay rare."""
+    rng, outcomes = random.Random(flips), Counter[str]()
     shutil.copytree(sound / "g", tmp_path / "g")
     files = [path for path in (tmp_path / "g").rglob("*") if path.is_file()]
     newest = min(path for path in files if path.suffix == ".manifest")
     data = max(files, key=lambda path: path.stat().st_size)
+    process = None
     for path in [data, newest, *(path for path in files if path.parent.name == "_deletions")]:
         whole = path.read_bytes()
         for _ in range(flips):
+            if process is None:
+                command = [sys.executable, "-c", ASKING, str(sound), str(tmp_path / "g")]
+                pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+                process = subprocess.Popen(command, text=True, env=environment(), **pipes)  # type: ignore[call-overload]
+                assert process.stdout.readline() == "ready\n"
             broken = bytearray(whole)
             broken[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
             path.write_bytes(broken)
-            try:
-                assert everything(sound, tmp_path / "g") == right
-                outcomes.add("same")
-            except GalleryError as error:
-                assert "\n" not in str(error)
-                outcomes.add("said")
-        path.write_bytes(whole)
-    assert outcomes == {"same", "said"}
+            process.stdin.write("ask\n")
+            process.stdin.flush()
+            outcome = process.stdout.readline().strip() or "died"
+            outcomes[outcome] += 1
+            path.write_bytes(whole)
+            process = None if outcome == "died" else process
+    if process:
+        process.communicate()
+    assert outcomes.keys() <= {"same", "said", "died"} and outcomes["said"] > 0, outcomes
+    assert outcomes["died"] <= 0.05 * outcomes.total(), outcomes
 
 
 def test_a_store_cut_short_is_said(sound: Path, tmp_path: Path) -> None:
@@ -252,12 +280,10 @@ def test_damage_is_found_and_repaired(sound: Path, tmp_path: Path) -> None:
     assert gallery.verify() == []
     dense = min((tmp_path / "g").glob("dense-*/*/*.map"))
     dense.write_bytes(dense.read_bytes()[:-7])
-    data = max((tmp_path / "g").rglob("data/*.lance"), key=lambda path: path.stat().st_size)
+    data = max((tmp_path / "g").rglob("data/*.lance"), key=lambda path: path.stat().st_mtime_ns)
     row = gallery._found().rows_of([str(sound / "photos" / "c0" / "00.jpg")]).to_pylist()[0]
     whole, other = data.read_bytes(), gallery.thumbnails([str(sound / "photos" / "c0" / "02.jpg")])
-    import numpy as np
-
-    for piece in (np.asarray(row["vector"], np.float32).tobytes()[:64], *other.values()):
+    for piece in (np.asarray(row["vector"], np.float32).tobytes(), *other.values()):
         assert whole.count(piece) == 1
         place = whole.index(piece) + len(piece) // 2
         whole = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]

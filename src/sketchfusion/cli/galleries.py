@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,6 @@ from .options import AskedModel, GalleryOption, Json, app
 
 if TYPE_CHECKING:
     from ..gallery import Gallery, Plan, Report
-    from ..gallery.indexing import EngineName
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
@@ -31,7 +30,7 @@ def index(
     prune: Annotated[bool, typer.Option("--prune", help="Forget photos gone from these folders.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Keep following the folders until Ctrl-C.")] = False,
-    engine: Annotated[str, typer.Option(help="Who embeds with several workers: local or ray.")] = "local",
+    engine: Annotated[str, typer.Option(help="Who embeds: local, this machine.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes that embed.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -56,7 +55,7 @@ def index(
             dense=dense,
             location=not no_location,
             workers=workers,
-            engine=cast("EngineName", engine),
+            engine=engine,
         )
     report.removed = kept.prune(photos) if prune else 0
     if report.failed and not len(kept):

@@ -7,13 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..io.errors import ImageError
 from ..io.files import find_images, other_files
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Engine, Progress, Report, Settings
 from .checks import examine, repair
-from .cluster import RayWorkers
 from .dense import DenseMaps
 from .embed import Embedder
 from .faults import GalleryError
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from ..featuremap import FeatureMap
 
 Paths = str | Path | Iterable[str | Path]
-EngineName = Literal["local", "ray"]
 
 
 class Indexing(ABC):
@@ -65,7 +63,7 @@ class Indexing(ABC):
         dense: bool = False,
         location: bool = True,
         workers: int = 1,
-        engine: EngineName = "local",
+        engine: str = "local",
         load: Callable[[], BatchExtractor] | None = None,
     ) -> Report:
         """Index the photos in folders and files; what is indexed already is not embedded again.
@@ -190,13 +188,20 @@ class Indexing(ABC):
         self,
         model: BatchExtractor,
         settings: Settings,
-        engine: EngineName,
+        engine: str,
         workers: int,
         load: Callable[[], BatchExtractor] | None,
     ) -> Engine | None:
         if workers < 1:
             raise GalleryError(f"workers must be at least 1, not {workers}")
-        if engine == "local" and workers == 1:
+        if engine == "ray":
+            raise GalleryError(
+                "--engine ray (to come as the extra sketchfusion[ray]) is not in this version; use --engine local "
+                "--workers N"
+            )
+        if engine != "local":
+            raise GalleryError(f"no engine is called {engine!r}; choose local")
+        if workers == 1:
             return None
         if load is None:
             from ..models import load as load_by_name
@@ -204,11 +209,7 @@ class Indexing(ABC):
             load = partial(load_by_name, model.name)
         dense = DenseMaps(self.uri, model.fingerprint) if settings.dense else None
         duty = Duty(load, model.fingerprint, dense, settings.location)
-        if engine == "ray":
-            return RayWorkers(duty, workers)
-        if engine == "local":
-            return LocalWorkers(duty, workers)
-        raise GalleryError(f"no engine is called {engine!r}; choose local or ray")
+        return LocalWorkers(duty, workers)
 
 
 def absolute(path: str | Path) -> str:

@@ -14,11 +14,7 @@ from PIL import ExifTags, Image
 
 from .images import decoders
 
-TIMES = (
-    (ExifTags.IFD.Exif, ExifTags.Base.DateTimeOriginal),
-    (ExifTags.IFD.Exif, ExifTags.Base.DateTimeDigitized),
-    (None, ExifTags.Base.DateTime),
-)
+TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
 
 @dataclass(frozen=True)
@@ -37,13 +33,12 @@ def read_capture(data: bytes) -> Capture:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=decoders()) as image:
                 exif = image.getexif()
-                parts: dict[int | None, dict[int, Any]] = {
-                    None: dict(exif),
-                    **{ifd: _part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)},
-                }
+                parts = {ifd: _part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)}
+                saved = exif.get(ExifTags.Base.DateTime)
     except Exception:  # decoders raise anything on hostile bytes
         return Capture()
-    taken = next((time for part, tag in TIMES if (time := _time(parts[part].get(tag)))), None)
+    written = (*(parts[ExifTags.IFD.Exif].get(tag) for tag in TIMES), saved)
+    taken = next((time for value in written if (time := _time(value))), None)
     return Capture(taken, *_place(parts[ExifTags.IFD.GPSInfo]))
 
 
