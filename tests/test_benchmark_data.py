@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import top_k_accuracy_score
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import run, spread
@@ -16,7 +17,8 @@ from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation.benchmarks import score_retrieval
 from sketchfusion.evaluation.galleries import retrieval_data
-from sketchfusion.evaluation.instances import Own, instance_data, own_ranks, score_instances
+from sketchfusion.evaluation.instances import Own, instance_data, score_instances
+from sketchfusion.evaluation.metrics import own_ranks
 from sketchfusion.evaluation.sources import naming_data
 from sketchfusion.world import export
 from test_layouts import drawings_at, picture, quickdraw_ext_at, segmentation_at, sketchy_at, tuberlin_at
@@ -130,15 +132,23 @@ def naive_ranks(sims: np.ndarray, own: list[int], labels: list[str]) -> tuple[li
     return within, across
 
 
-def test_ranks_of_own_photos_equal_a_sort_with_ties(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sketchfusion.evaluation.instances.CHUNK", 7)
+def test_ranks_of_own_photos_equal_a_sort_with_ties() -> None:
     rng = np.random.default_rng(0)
-    # few distinct values, so that many scores are equal
-    queries, gallery = (rng.integers(0, 2, (n, 4)).astype(np.float32) for n in (30, 25))
+    similarity = rng.integers(0, 4, (30, 25)).astype(np.float32)  # few values, so that many are equal
     own, labels = rng.integers(25, size=30), [f"{n}" for n in rng.integers(3, size=25)]
-    found = own_ranks(queries, gallery, own, np.unique(labels, return_inverse=True)[1])
-    expected = naive_ranks(queries @ gallery.T, own.tolist(), labels)
-    assert [ranks.tolist() for ranks in found] == list(expected)
+    found = own_ranks(similarity, own, np.unique(labels, return_inverse=True)[1])
+    assert [ranks.tolist() for ranks in found] == list(naive_ranks(similarity, own.tolist(), labels))
+
+
+def test_accuracy_is_scikit_learns_top_k_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sketchfusion.evaluation.instances.CHUNK", 7)
+    rng = np.random.default_rng(1)
+    queries, gallery = (rng.normal(size=(n, 8)).astype(np.float32) for n in (50, 30))
+    own, shown = rng.integers(30, size=50), [Own("a", f"{n}") for n in range(30)]
+    result = score_instances(queries, [shown[n] for n in own], gallery, shown)
+    for k in (1, 5, 10):
+        expected = top_k_accuracy_score(own, queries @ gallery.T, k=k, labels=np.arange(30))
+        assert result.metrics[f"Acc@{k}/across-categories"].mean == pytest.approx(expected)
 
 
 def test_a_feature_that_is_the_same_for_all_is_no_better_than_chance() -> None:
