@@ -156,7 +156,8 @@ def _hits(
 ) -> Iterator[Hits]:
     start = 0
     for _, order in ranked(queries, gallery):
-        yield Hits.of(np.take_along_axis(shows[sketch_class[start : start + len(order)]], order, axis=1))
+        classes = sketch_class[start : start + len(order)]
+        yield Hits.of(np.stack([shows[number].take(row) for number, row in zip(classes, order, strict=True)]))
         start += len(order)
 
 

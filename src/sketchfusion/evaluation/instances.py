@@ -22,13 +22,11 @@ from ..datasets.sketchy import Sketchy
 from .benchmarks import embed_labelled
 from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories
 from .measured import Measured, summarise
-from .metrics import accuracy
+from .metrics import Ranks, accuracy, own_ranks
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..io.images import ImageInput
-
-Ranks = npt.NDArray[np.int64]
 
 DEPTHS = (1, 5, 10)
 AMONG = ("within-category", "across-categories")
@@ -128,7 +126,7 @@ def score_instances(
     if not kept:
         raise ValueError("no sketch has its own photo in the gallery; sketches are named after their photo")
     categories = [drawn[number].category for number in kept]
-    ranks = own_ranks(
+    ranks = _ranks(
         np.asarray(queries, np.float32)[kept],
         np.asarray(gallery, np.float32),
         np.array([place[drawn[number]] for number in kept]),
@@ -158,20 +156,13 @@ def score_instances(
     )
 
 
-def own_ranks(
+def _ranks(
     queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], own: Ranks, category: Ranks
 ) -> tuple[Ranks, Ranks]:
-    """Rank from 1 of photo `own` (Q,) for each query: among those of its `category` (N,), and among all.
-
-    Equal scores keep the order of the gallery, as everywhere in a search.
-    """
-    within, across = np.empty(len(queries), np.int64), np.empty(len(queries), np.int64)
-    order = np.arange(len(gallery))
-    for start in range(0, len(queries), CHUNK):
-        rows, mine = slice(start, start + CHUNK), own[start : start + CHUNK, None]
-        similarity = queries[rows] @ gallery.T
-        score = np.take_along_axis(similarity, mine, axis=1)
-        ahead = (similarity > score) | ((similarity == score) & (order < mine))
-        across[rows] = 1 + ahead.sum(axis=1)
-        within[rows] = 1 + (ahead & (category == category[mine])).sum(axis=1)
-    return within, across
+    """Rank from 1 of photo `own` (Q,) for each query: among those of its category, and among all."""
+    parts = [
+        own_ranks(queries[start : start + CHUNK] @ gallery.T, own[start : start + CHUNK], category)
+        for start in range(0, len(queries), CHUNK)
+    ]
+    within, across = zip(*parts, strict=True)
+    return np.concatenate(within), np.concatenate(across)
