@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.light import read_light
@@ -63,6 +65,20 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     assert bool(light["centring.centre"].any())
     assert (loaded.heads.classifier is not None) == (task in ("recognition", "universal"))
     assert (loaded.heads.threshold is not None) == (task in ("segmentation", "universal"))
+
+
+def test_a_warm_cache_runs_neither_vae_nor_clip_whatever_the_task(
+    data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SHORT | {"steps": "2"}
+    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a frozen encoder ran although the cache is warm")
+
+    monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
+    monkeypatch.setattr(FrozenClip, "forward", refuse)
+    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
 
 
 # How far each loss of a batch wanders is more than a few steps take away, so means of the two ends are compared.

@@ -164,6 +164,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: Annotated[str, typer.Option(help="Frozen parts to train on, or scratch.")] = "mini",
     start: Annotated[Path | None, typer.Option(help="A folder of light weights to begin with.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="What the frozen models said; tasks may share it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
 ) -> None:
@@ -178,7 +179,7 @@ def train(
         else:
             from ..training.train import train_task
 
-            train_task(task, data, out, model, resume, chosen, report, start)
+            train_task(task, data, out, model, resume, chosen, report, start, cache)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 

@@ -42,11 +42,8 @@ def world_points(things: int, side: int, cache: Path, seed: int = 0) -> PointPai
     """Photos and sketches of the seen categories, `things` of each, with the keypoints that both show."""
     photos, sketches = world_banks(things, side, cache, seed)
     labels = _labels(things, side, cache, seed)
-    points = torch.from_numpy(labels["points"])
-    visible = torch.from_numpy(labels["visible"])
-    kept = visible.sum(1) > 1
-    index = kept.nonzero().flatten().tolist()
-    return PointPairs(sketches.at(index), photos.at(index), points[kept, 1], points[kept, 0], visible[kept])
+    points, visible = torch.from_numpy(labels["points"]), torch.from_numpy(labels["visible"])
+    return PointPairs(sketches, photos, points[:, 1], points[:, 0], visible)
 
 
 def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> Masked:

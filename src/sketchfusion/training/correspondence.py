@@ -7,12 +7,14 @@ known warps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
 
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.training.annotated import PointPairs, world_points
+from sketchfusion.training.bank import choose
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.encode import Encoder
 from sketchfusion.training.instances import HELD_OUT_SEED, fewer
@@ -36,6 +38,11 @@ class Matched:
     sketch_points: Tensor
     visible: Tensor
 
+    @cached_property
+    def usable(self) -> list[int]:
+        """The pairs with two points or more to be told apart."""
+        return (self.visible.sum(1) > 1).nonzero().flatten().tolist()
+
 
 class Correspondence(Objective[Matched]):
     """Cells are compared, so it is they that are standardised."""
@@ -50,9 +57,8 @@ class Correspondence(Objective[Matched]):
     def losses(self, see: See, data: Matched, generator: Generator) -> Losses:
         """Draw pairs; both directions count alike."""
         recipe = self._recipe
-        index = torch.randint(len(data.visible), (recipe.batch,), generator=generator)
-        sketches = see(data.sketches.take(index.tolist()), SKETCH)
-        photos = see(data.photos.take(index.tolist()), PHOTO)
+        index = [choose(data.usable, generator) for _ in range(recipe.batch)]
+        sketches, photos = see(data.sketches.take(index), SKETCH), see(data.photos.take(index), PHOTO)
         at_sketch, at_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
         visible = data.visible[index].to(photos.device)
         drawn, shown = sample(sketches, at_sketch), sample(photos, at_photo)

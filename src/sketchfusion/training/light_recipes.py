@@ -58,22 +58,24 @@ class RetrievalRecipe(LightRecipe):
 class InstanceRetrievalRecipe(LightRecipe):
     """Hard triplets: the wrong photo is another one of the same class."""
 
+    steps: int = 800
     classes: int = 8  # of a batch
     things: int = 4  # of each class, each with one sketch and one photo
     margin: float = 0.2
     contrast: float = 1.0  # weight of telling a thing from all others of the batch
     temperature: float = 0.1
     views: int = 3  # as above
-    per_class: int = 60  # things of a class from Sketch World
+    per_class: int = 30  # things of a class from Sketch World
 
 
 @dataclass(frozen=True)
 class RecognitionRecipe(LightRecipe):
     """Cross-entropy over the names."""
 
+    steps: int = 800
     batch: int = 64  # sketches, names drawn evenly
     smoothing: float = 0.1  # of the labels
-    views: int = 4  # as above
+    views: int = 3  # as above
     per_class: int = 60  # sketches of a class and a source at most
 
 
@@ -106,13 +108,13 @@ class SegmentationRecipe(LightRecipe):
 class UniversalRecipe(LightRecipe):
     """All five at once: a step takes a small batch of each; `retrieval.classes` and so on set their own."""
 
-    steps: int = 900
+    steps: int = 600
     full_size_after: float = 0.9
-    retrieval: RetrievalRecipe = RetrievalRecipe(classes=16, views=2)
-    instance_retrieval: InstanceRetrievalRecipe = InstanceRetrievalRecipe(classes=4, views=2)
-    recognition: RecognitionRecipe = RecognitionRecipe(batch=16, views=2)
-    correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8, things=30, warps=1500)
-    segmentation: SegmentationRecipe = SegmentationRecipe(batch=8, things=30)
+    retrieval: RetrievalRecipe = RetrievalRecipe(classes=16)
+    instance_retrieval: InstanceRetrievalRecipe = InstanceRetrievalRecipe(classes=4)
+    recognition: RecognitionRecipe = RecognitionRecipe(batch=16)
+    correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8)
+    segmentation: SegmentationRecipe = SegmentationRecipe(batch=8)
 
 
 Settable = TypeVar("Settable", bound=Any)

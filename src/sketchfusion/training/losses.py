@@ -85,4 +85,5 @@ def end_point_error(found: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
 def sample(maps: Tensor, points: Tensor) -> Tensor:
     """Read maps (B, d, h, w) at points (B, K, 2), x, y in sides of the square, bilinearly: (B, K, d)."""
     read = F.grid_sample(maps, 2 * points[:, None] - 1, padding_mode="border", align_corners=False)
-    return read[:, :, 0].mT
+    points_read: Tensor = read[:, :, 0].mT
+    return points_read

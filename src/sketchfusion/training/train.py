@@ -50,13 +50,15 @@ def train_task(
     settings: dict[str, str] | None = None,
     report: Report | None = None,
     start: Path | None = None,
+    cache: Path | None = None,
 ) -> SketchFusion:
     """Train the light weights of `task` on the frozen parts of `model` and write them to `out`.
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
     one sub-folder of photos a class, segmentation folders, or "world" for the seen categories of Sketch World. `model`
     is a pair of the catalog, or a folder of light weights whose frozen parts are meant; `start` is one whose light
-    weights training begins with. ValueError in one line for anything that cannot be trained on.
+    weights training begins with. What the frozen models say of the pictures is kept in `cache`, a folder within `out`
+    unless given; several tasks may share one. ValueError in one line for anything that cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
@@ -67,7 +69,7 @@ def train_task(
     fused = _untrained(model, task)
     if start:
         _begin_with(fused, start)
-    folder = out / "training" / "cache"
+    folder = cache or out / "training" / "cache"
     with team.first_before_others():
         training = prepare(recipe, Roots.of(data, folder), Encoder(fused, folder, report if team.first else None))
     train_light(fused, training, recipe, out / "training" / task, resume, report)

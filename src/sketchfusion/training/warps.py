@@ -54,7 +54,6 @@ def warped_outlines(photos: Bank, count: int, side: int, seed: int = 0) -> Point
         photo_points.append((there + 1) / 2)
     photo_xy, sketch_xy = (torch.cat([torch.empty(0, POINTS, 2), *of]) for of in (photo_points, sketch_points))
     visible = ((photo_xy > 0) & (photo_xy < 1)).all(-1)
-    visible[:, 0] = True  # a pair without any would have nothing to say
     bank = Bank("sketch", sketches.numpy(), [photos.names[place] for place in chosen])
     return PointPairs(bank, photos.at(chosen), sketch_xy, photo_xy.clamp(0, 1), visible)
 
