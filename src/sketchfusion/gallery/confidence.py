@@ -38,7 +38,9 @@ class Chance:
 
 def chance(unrelated: Iterable[Question], background: Background) -> Chance:
     """Put unrelated questions to a gallery, of which a sample of the photos is known."""
-    best = [highest(question.against(background).scores(background.columns), background.count) for question in unrelated]
+    best = [
+        highest(question.against(background).scores(background.columns), background.count) for question in unrelated
+    ]
     return Chance(*robust(np.array(best, np.float32)))
 
 
