@@ -1,4 +1,4 @@
-"""The photos nearest to a question: exactly from memory, or by an approximate index where they are too many."""
+"""The photos nearest to a question: exactly from memory, or by an approximate index where there are too many."""
 
 from __future__ import annotations
 
@@ -138,15 +138,15 @@ class Indexed:
         return self._background
 
     def best(self, question: Question, k: int, wanted: Filter) -> Found:
-        there = self._background.count
-        if wanted.condition:
-            there = self._store.count(wanted.condition)
-        if wanted.category is not None and wanted.category not in (known := self._store.categories()):
-            raise _no_such(wanted.category, known)
+        condition, there = wanted.condition, self._background.count
+        if condition is not None:
+            there = self._store.count(condition)
+            if not there and wanted.category is not None and wanted.category not in (known := self._store.categories()):
+                raise _no_such(wanted.category, known)
         several = len(question.parts) > 1
         enough = min(there, max(CANDIDATES, 4 * k) if several else k + TIES)
         exactly = there <= FEW or enough > FEW
-        found = self._candidates(question, enough, wanted, exactly)
+        found = self._candidates(question, max(enough, 1), wanted, exactly)
         if len(found.paths) < min(k, there) and not exactly:  # the index ran dry behind a filter
             found = self._candidates(question, enough, wanted, True)
         return _best(found, question, k)
@@ -158,7 +158,8 @@ class Indexed:
         ]
         paths = np.concatenate([part["path"].to_numpy() for part in parts])
         categories = np.concatenate([part["category"].to_numpy() for part in parts])
-        columns = {name: np.concatenate([matrix(part[name]) for part in parts]) for name in question.columns}
+        needed = {"vector"} | question.columns
+        columns = {name: np.concatenate([matrix(part[name]) for part in parts]) for name in needed}
         return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
 
 

@@ -31,8 +31,8 @@ from .table import Table, parts, quoted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The approximate index: every partition is looked into, `EF` neighbours are followed, and `REFINE` times as many rows
-# as were asked for are compared again with their unrounded vectors.
+# The approximate index: this many partitions are looked into, `EF` neighbours are followed, and `REFINE` times as many
+# rows as were asked for are compared again with their unrounded vectors.
 METRIC, PROBES, EF, REFINE = "cosine", 64, 256, 4
 
 
@@ -186,4 +186,4 @@ class Reading(Table):
 
 def _thoroughly(asked: Any, k: int) -> Any:
     """How thoroughly the index is walked: recall 0.99 and more at 100,000 photos."""
-    return asked.nprobes(PROBES).ef(max(EF, 2 * k)).refine_factor(REFINE)
+    return asked.nprobes(PROBES).ef(max(EF, REFINE * k)).refine_factor(REFINE)
