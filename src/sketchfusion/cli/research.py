@@ -47,7 +47,10 @@ def world(
 @app.command()
 def evaluate(
     task: Annotated[
-        str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval, recognition or correspondence")
+        str,
+        typer.Argument(
+            metavar="TASK", help="retrieval, instance-retrieval, recognition, correspondence or segmentation"
+        ),
     ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
@@ -58,7 +61,7 @@ def evaluate(
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
     split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
     sketches: Annotated[
-        list[str] | None, typer.Option(help="Folders of sketches to search photos with that have none of their own.")
+        list[str] | None, typer.Option(help="Folders of sketches for photos that have none of their own.")
     ] = None,
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
@@ -74,6 +77,7 @@ def evaluate(
         "instance-retrieval": partial(_instances, split),
         "recognition": partial(_recognition, kind),
         "correspondence": _correspondence,
+        "segmentation": partial(_segmentation, sketches or ()),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -132,6 +136,15 @@ def _correspondence(extractor: BatchExtractor, data: str) -> tuple[str, Measured
         raise ValueError(f"{data}: correspondence is measured where keypoints are known; use --data world")
     with terminal.bar(f"matching {data}") as progress:
         return data, benchmark_correspondence(extractor, [*world_pairs()], progress)
+
+
+def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.scenes import scenes
+    from ..evaluation.segmentation import benchmark_segmentation
+
+    name = data if data == "world" else Path(data).resolve().name
+    with terminal.bar(f"cutting out of {name}") as progress:
+        return name, benchmark_segmentation(extractor, [*scenes(data, sketches)], progress)
 
 
 @app.command()
