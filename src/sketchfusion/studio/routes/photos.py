@@ -15,7 +15,10 @@ from .needs import Served, card, cards
 
 router = APIRouter(prefix="/photos", tags=["photos"])
 
-JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The picture"}, 304: {"description": "Not changed"}}
+JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "The picture"},
+    304: {"description": "Not changed"},
+}
 KEEP = "private, max-age=600"
 
 
