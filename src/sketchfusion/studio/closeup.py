@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..tasks.correspondence import dense_match, match
+from ..tasks.query import dense
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
 from .schemas import DenseAnswer, MatchAnswer, MatchedPoint
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..featuremap import FeatureMap
     from ..io.reduced import Reduced
 
+TASK = "correspondence"
 SHEET = 480  # longer side of the coloured drawing
 WEAK, STRONG = 0.35, 0.75  # cosines at which a match is not shown at all, and fully
 
@@ -69,8 +71,8 @@ def match_points(
 
 def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseAnswer:
     """Colour the drawing by place, and each part of the photo as the place of the drawing that it matches."""
-    sketch_map = model.extract([sketch.picture], "sketch", task="correspondence")[0]
-    photo_map = model.extract([photo.picture], "photo", task="correspondence")[0]
+    sketch_map = dense(model, sketch.picture, "sketch", TASK)
+    photo_map = dense(model, photo.picture, "photo", TASK)
     places, scores = dense_match(sketch_map, photo_map)
     low, high = _ink_box(sketch.picture)
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
