@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..io.errors import ImageError
 from ..tasks.correspondence import dense_match, match
 from ..tasks.query import dense
 from .drawing import Sketch
@@ -50,15 +51,19 @@ def match_points(
     model: BatchExtractor,
     sketch: Sketch,
     photo: Photo,
-    points: Sequence[Sequence[float]],
+    points: Sequence[Sequence[float]] | None,
     source: Literal["sketch", "photo"],
 ) -> MatchAnswer:
-    """Find counterparts of points in drawing units or pixels of the original photo."""
+    """Find counterparts of points in drawing units or pixels of the original photo; without them, of all the ink."""
     scale = np.array(photo.scale)
-    asked = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
-    picture = sketch.picture if source == "sketch" else photo.picture
-    edge = np.array([picture.shape[2], picture.shape[1]], np.float64)
-    found = match(model, sketch.picture, photo.picture, torch.tensor(asked.clip(0, edge)).float(), source)
+    asked: Tensor | None = None
+    if points is not None:
+        picture = sketch.picture if source == "sketch" else photo.picture
+        moved = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
+        asked = torch.from_numpy(moved.clip(0, [picture.shape[2], picture.shape[1]])).float()
+    elif source == "photo":
+        raise ImageError("say which points of the photo to match; only strokes choose their own")
+    found = match(model, sketch.picture, photo.picture, asked, source)
     drawn = sketch.to_drawing([pair.sketch for pair in found]).tolist()
     shown = (np.array([pair.photo for pair in found]) / scale).tolist()
     return MatchAnswer(

@@ -65,7 +65,7 @@ class Outside:
 
 def _route(scope: Scope) -> str:
     """The pattern that the path fitted, so that there are only so many of them."""
-    pattern = getattr(scope.get("route"), "path", None)
+    pattern: str | None = getattr(scope.get("route"), "path", None)
     if pattern is None:
         return "other"
     return pattern if pattern.startswith(PREFIX) or not scope["path"].startswith(PREFIX) else PREFIX + pattern
