@@ -1,4 +1,4 @@
-"""The photos nearest to a question: exactly from memory, or by an approximate index where there are too many to hold."""
+"""The photos nearest to a question: exactly from memory, or by an approximate index where there are too many."""
 
 from __future__ import annotations
 
@@ -143,11 +143,11 @@ class Indexed:
         return self._background
 
     def best(self, question: Question, k: int, wanted: Filter) -> Found:
-        there = self._background.count
-        if wanted.condition:
-            there = self._store.count(wanted.condition)
-        if wanted.category is not None and not self._store.count(Filter(wanted.category).condition):
-            raise _no_such(wanted.category, self._store.categories())
+        condition, there = wanted.condition, self._background.count
+        if condition is not None:
+            there = self._store.count(condition)
+            if not there and wanted.category is not None and wanted.category not in (known := self._store.categories()):
+                raise _no_such(wanted.category, known)
         several = len(question.parts) > 1
         enough = min(there, max(CANDIDATES, 4 * k) if several else k + TIES)
         exactly = there <= FEW or enough > FEW
@@ -163,7 +163,8 @@ class Indexed:
         ]
         paths = np.concatenate([part["path"].to_numpy() for part in parts])
         categories = np.concatenate([part["category"].to_numpy() for part in parts])
-        columns = {name: np.concatenate([matrix(part[name]) for part in parts]) for name in question.columns}
+        needed = {"vector"} | question.columns
+        columns = {name: np.concatenate([matrix(part[name]) for part in parts]) for name in needed}
         return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
 
 

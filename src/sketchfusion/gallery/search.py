@@ -97,7 +97,9 @@ class Gallery(Catalogue):
             raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
         model = self.model
         if self._store is None:
-            self._store = GalleryStore.create(self.uri, ModelTag(model.name, model.fingerprint, model.dim))
+            self._store = GalleryStore.create(
+                self.uri, ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
+            )
             model = self.model
         report = Builder(self._store, model, batch_size, commit_rows, commit_seconds).run(found, progress)
         index_if_large(self._store)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FORMAT = "1"
 PREFIX = "photos-"
 VECTORS = ("vector", "joint")
-# The approximate index: every partition is looked into, `EF` neighbours are followed, and `REFINE` times as many rows as
-# were asked for are compared again with their unrounded vectors.
+# The approximate index: this many partitions are looked into, `EF` neighbours are followed, and `REFINE` times as many
+# rows as were asked for are compared again with their unrounded vectors.
 METRIC, PROBES, EF, REFINE = "cosine", 64, 256, 4
 # Readers of an older version keep its files for this long after a compaction.
 KEEP_OLD_VERSIONS = timedelta(minutes=10)

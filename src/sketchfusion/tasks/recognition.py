@@ -98,7 +98,7 @@ class Namer:
 def joint_space(model: object) -> JointSpace:
     """Give the model if it can read text; ValueError if not."""
     if not isinstance(model, JointSpace):
-        raise ValueError(f"{getattr(model, 'name', model)} cannot read labels; choose a model with a CLIP in it")
+        raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
     return model
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
-REAL = 6  # photos of each category of Sketch World
+REAL = 3  # photos of each category of Sketch World
 BATCH, COMMIT = 16, 1000
 QUERIES = 200
 K = 10
@@ -93,9 +93,10 @@ def embed_world(model: BatchExtractor, seed: int) -> Real:
     started = time.perf_counter()
     parts = [embed_views(model, views[start : start + BATCH]) for start in range(0, len(views), BATCH)]
     seconds = time.perf_counter() - started
-    vectors, joint = (np.concatenate(part) if part[0] is not None else None for part in zip(*parts, strict=True))
+    vectors = np.concatenate([part[0] for part in parts])
+    joint = [part[1] for part in parts if part[1] is not None]
     drawn = model.embed(sketches, kind="sketch").numpy()
-    return Real(vectors, joint, np.array(labels), thumbnails, drawn, seconds)
+    return Real(vectors, np.concatenate(joint) if joint else None, np.array(labels), thumbnails, drawn, seconds)
 
 
 def between(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
@@ -105,8 +106,9 @@ def between(real: Floats, others: Floats, share: Floats, generator: np.random.Ge
     aside = generator.standard_normal(real.shape, np.float32)
     aside -= (aside * mixed).sum(axis=1, keepdims=True) * mixed
     aside *= np.tan(0.5 * share * angle) / np.linalg.norm(aside, axis=1, keepdims=True)
-    points: Floats = (mixed + aside).astype(np.float32)
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
+    points = mixed + aside
+    unit: Floats = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Progress) -> tuple[float, float, float]:
