@@ -281,6 +281,21 @@ def test_too_many_waiting_jobs_are_turned_away() -> None:
     jobs.close()
 
 
+def test_a_cut_out_is_what_segment_gives(studio: Server, world_photos: Path, mini: Any) -> None:
+    from sketchfusion import segment
+    from sketchfusion.studio.drawing import read_sketch
+    from sketchfusion.studio.limits import Limits
+    from sketchfusion.studio.schemas import StrokesDrawing
+
+    answer = closeup(studio, "segment")
+    sketch = read_sketch(StrokesDrawing.model_validate(drawn("cup")), Limits()).picture
+    expected = segment(mini, sketch, world_photos / first_photo(studio)["path"], refine=False)
+    heat = from_url(answer["heat"])
+    assert (heat.mode, heat.size) == ("L", (answer["width"], answer["height"])) == ("L", (128, 128))
+    assert np.allclose(np.asarray(heat) / 255, expected.heat, atol=0.01)
+    assert answer["score"] == pytest.approx(expected.score, abs=1e-3) and answer["threshold"] == expected.threshold
+
+
 def test_matched_points_come_in_the_units_of_drawing_and_photo(studio: Server) -> None:
     drawing = drawn("cup")
     asked = [stroke["points"][0] for stroke in drawing["strokes"][:3]]

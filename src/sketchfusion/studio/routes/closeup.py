@@ -11,13 +11,20 @@ from .. import closeup
 from ..closeup import Photo
 from ..drawing import Sketch
 from ..queue import single
-from ..schemas import DenseAnswer, MatchAnswer, MatchRequest, PhotoRequest, Turn
+from ..schemas import DenseAnswer, MatchAnswer, MatchRequest, PhotoRequest, SegmentAnswer, Turn
 from ..studio import Studio
 from .needs import Served
 
 router = APIRouter(tags=["one photo"])
 
 Answer = TypeVar("Answer")
+
+
+@router.post("/segment")
+async def segment(asked: PhotoRequest, studio: Served) -> SegmentAnswer:
+    """Say where the photo shows what was drawn."""
+    sketch, photo = await _pair(asked, studio)
+    return await _turn(studio, "segment", asked, lambda: closeup.cut_out(studio.gallery.model, sketch, photo))
 
 
 @router.post("/match")
