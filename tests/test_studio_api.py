@@ -333,6 +333,22 @@ def test_matching_parts_have_the_same_colour(studio: Server) -> None:
     assert 0.005 < (opacity > 128).mean() < 0.5
 
 
+def test_what_the_models_see(studio: Server) -> None:
+    answer = closeup(studio, "inspect")
+    features = [one["feature"] for one in answer["maps"]]
+    assert features[0] == "CLIP" and features[-1] == "fused" and len(features) >= 4
+    assert all(from_url(one[kind]).size == (256, 256) for one in answer["maps"] for kind in ("sketch", "photo"))
+    assert [(one["feature"], one["kind"]) for one in answer["spectra"]] == [
+        (feature, kind) for feature in features for kind in ("sketch", "photo")
+    ]
+    for one in answer["spectra"]:
+        assert len(one["frequency"]) == len(one["amplitude"]) > 3
+        assert one["frequency"] == sorted(one["frequency"]) and one["amplitude"][0] == 0
+    assert sum(answer["branch_weights"].values()) == pytest.approx(1, abs=1e-4)
+    alone = closeup(studio, "inspect", photo=None)
+    assert [one["photo"] for one in alone["maps"]] == [None] * len(features)
+
+
 def test_export_as_a_list_and_as_a_sheet(studio: Server) -> None:
     hits = studio.search(drawn("cup"), k=10).json()["hits"]
     body = {"drawing": drawn("cup"), "ids": [hit["id"] for hit in hits]}

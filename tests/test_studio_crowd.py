@@ -82,7 +82,7 @@ def process(world_gallery: str, tmp_path: Path) -> Iterator[tuple[subprocess.Pop
     command = [sys.executable, "-c", code, "studio", "--gallery", world_gallery, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
-        yield running, running.stdout.readline().split()[0].rstrip("/")
+        yield running, running.stdout.readline().split(" ")[0].rstrip("/")
         running.kill()
 
 

@@ -92,12 +92,12 @@ def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseA
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
     opacity = ((scores.double() - WEAK) / (STRONG - WEAK)).clamp(0, 1).numpy()
     height, width = photo.picture.shape[1:]
-    coloured = enlarged(_within(with_opacity(colours, opacity), photo_map), width, height)
+    coloured = enlarged(within(with_opacity(colours, opacity), photo_map), width, height)
     return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(coloured))
 
 
-def _within(pixels: Bytes, map_: FeatureMap) -> Bytes:
-    """The cells that lie on the picture, without those on padding."""
+def within(pixels: Bytes, map_: FeatureMap) -> Bytes:
+    """Give the cells that lie on the picture, without those on padding."""
     valid = map_.valid()
     rows, columns = valid.any(dim=1).nonzero().flatten(), valid.any(dim=0).nonzero().flatten()
     return pixels[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
