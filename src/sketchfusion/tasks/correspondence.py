@@ -123,7 +123,7 @@ def locate(features: Tensor, target: FeatureMap, temperature: float = TEMPERATUR
     centres = torch.stack([columns.flatten(), rows.flatten()], dim=1).to(cells.device)
     reach = max(1, round(window * max(h, w)))
     found = [torch.empty(0, 2, device=cells.device)]
-    for chunk in F.normalize(features.float(), dim=1).split(CHUNK):
+    for chunk in torch.split(F.normalize(features.float(), dim=1), CHUNK):
         similarity = (chunk @ cells).masked_fill(padding, -torch.inf)
         best = centres[similarity.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,11 +26,13 @@ Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 # Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-MIDDLE = 0.3  # the cosine that becomes a heat of one half
+MIDDLE = 0.3  # the cosine that becomes a heat of one half: the one that cuts best
+PRESENT = 0.07  # the cosine of the pooled features at which it is as likely there as not
+PRESENT_SOFTNESS = 0.28  # from there to a score of 0.73
+ABSENT = 0.42  # below this score the mask is empty
+
 SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
 THRESHOLD = 0.5  # of the heat
-PRESENT_MIDDLE, PRESENT_SOFTNESS = 0.07, 0.1  # likewise for the score, from the cosine of the pooled features
-ABSENT = 0.35  # below this score the mask is empty
 
 REFINED_SIDE = 640
 
@@ -51,9 +53,9 @@ def segment(
 ) -> Segmentation:
     """Cut what a sketch shows out of a photo (SketchFusion, section 6.4).
 
-    The mask is empty where the score says that the photo does not show it, unless a `threshold` in [0, 1] is given: then
-    every pixel of a greater heat is in it. `refine` needs the package pydensecrf2 (`pip install "sketchfusion[crf]"`) and
-    is left out without it. Raises ImageError for an unreadable picture or a blank sketch.
+    The mask is empty where the score says that the photo does not show it, unless a `threshold` in [0, 1] is given:
+    then every pixel of a greater heat is in it. `refine` needs pydensecrf2 (`pip install "sketchfusion[crf]"`); nothing
+    is refined without it. Raises ImageError for an unreadable picture or a blank sketch.
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
@@ -73,25 +75,38 @@ def segment(
 def segment_maps(
     sketch: FeatureMap, photo: FeatureMap, ink: Tensor | None = None, size: tuple[int, int] | None = None
 ) -> Heat:
-    """Give the heat of a photo, (H, W) in its own pixels or on a raster of `size` (rows, columns).
+    """Give the heat of a photo, (H, W) in its own pixels or on a raster of `size` (rows, columns), in [0, 1].
 
-    The mean feature of what is drawn, strokes and what they enclose, without the mean of the whole sheet; its cosine
-    with every cell of the photo, without the mean of the whole photo; interpolated, and squeezed into [0, 1]. `ink` marks the
-    sketch's cells (h, w) that hold strokes, all by default.
+    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default.
     """
-    drawn = body(sketch.valid() if ink is None else ink) & sketch.valid()
+    cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
+    heat: Heat = torch.sigmoid((cosine - MIDDLE) / SOFTNESS).cpu().numpy()
+    return heat
+
+
+def drawn_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
+    """Give the cosine (H, W) of what is drawn with the photo, interpolated to its pixels or to a raster of `size`.
+
+    What is drawn is the mean feature of the strokes' cells and of those that they enclose. The means of the whole sheet
+    and of the whole photo are taken off before: they tell a drawing from a photo, not a thing from its surroundings.
+    """
+    drawn = body(ink) & sketch.valid()
     drawn = drawn if drawn.any() else sketch.valid()
     query = sketch.centred().data[:, drawn].mean(dim=1)
-    cosine = photo.centred().cosine(query)
-    heat = torch.sigmoid((cosine.float() - MIDDLE) / SOFTNESS)
-    on_photo = type(photo)(heat[None], photo.frame).crop_to_image(size)[0]
-    return on_photo.cpu().numpy()
+    cosine = photo.centred().cosine(query).float()
+    height, width = size or (photo.frame.height, photo.frame.width)
+    return replace(photo, data=cosine[None]).crop_to_image((height, width))[0]
 
 
 def presence(sketch: FeatureMap, photo: FeatureMap) -> float:
-    """Say how likely the photo shows it, in [0, 1]: from the cosine of the two pooled features."""
-    cosine = float(F.cosine_similarity(sketch.pooled().float(), photo.pooled().float(), dim=0))
-    return 1 / (1 + math.exp((PRESENT_MIDDLE - cosine) / PRESENT_SOFTNESS))
+    """Say how likely the photo shows it, in [0, 1], where it does as often as not."""
+    cosine = likeness(sketch, photo)
+    return 1 / (1 + math.exp((PRESENT - cosine) / PRESENT_SOFTNESS))
+
+
+def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:
+    """Give the cosine of the two pooled features."""
+    return float(F.cosine_similarity(sketch.pooled().float(), photo.pooled().float(), dim=0))
 
 
 def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:
@@ -106,7 +121,7 @@ def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:
 
 
 def body(ink: Tensor) -> Tensor:
-    """Add to marked cells (h, w) those that have marked ones on all four sides of them, as the inside of a shape has."""
+    """Add to marked cells (h, w) those with marked ones on all four sides of them, as the inside of a shape has."""
     enclosed = torch.ones_like(ink)
     for axis in (0, 1):
         before = ink.cumsum(dim=axis) > 0
