@@ -195,7 +195,7 @@ def test_a_removed_photo_leaves_no_bytes_behind(tmp_path: Path, commit_rows: int
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
     gallery.add(root, dense=True, commit_rows=commit_rows)
     thumbnail = gallery.thumbnails([str(secret)])[str(secret)]
-    digest = gallery._found().digest_of(str(secret))
+    digest = gallery.info(secret).digest
     assert digest and on_disk(tmp_path / "g", thumbnail)
     assert len(list((tmp_path / "g").rglob(f"{digest}*"))) == 1
     assert gallery.remove([secret]) == 1

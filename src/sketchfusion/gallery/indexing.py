@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -21,14 +20,14 @@ from .plan import Plan, compare, seconds_for
 from .reference import Reference
 from .reindex import drop_superseded, reindex
 from .removal import missing, remove
-from .rows import PhotoInfo, tag_of
+from .rows import tag_of
 from .store import GalleryStore
+from .table import absolute
 from .watch import Watcher
 from .workers import Duty, LocalWorkers
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
-    from ..featuremap import FeatureMap
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -154,23 +153,6 @@ class Indexing(ABC):
         self._asked, self._checked, self._prepared, self._unrelated = model, False, None, None
         return report
 
-    def photos(self, offset: int = 0, limit: int = 100, category: str | None = None) -> list[PhotoInfo]:
-        """What is known of photos, ordered by path, a page at a time."""
-        return self._found().page(offset, limit, category)
-
-    def info(self, path: str | Path) -> PhotoInfo:
-        """What is known of one photo; GalleryError if it is not in the gallery."""
-        found = self._found().with_path(absolute(path))
-        if found is None:
-            raise GalleryError(f"{path} is not in gallery {self.uri}")
-        return found
-
-    def dense(self, path: str | Path) -> FeatureMap | None:
-        """The dense map of a photo, or None if the photo is not here or was indexed without."""
-        store = self._found()
-        digest = store.digest_of(absolute(path))
-        return DenseMaps(self.uri, store.made_with.fingerprint).get(digest) if digest else None
-
     def verify(self) -> list[str]:
         """Read everything once and say what is damaged, a line each."""
         return examine(self._found()).lines()
@@ -210,11 +192,6 @@ class Indexing(ABC):
         dense = DenseMaps(self.uri, model.fingerprint) if settings.dense else None
         duty = Duty(load, model.fingerprint, dense, settings.location)
         return LocalWorkers(duty, workers)
-
-
-def absolute(path: str | Path) -> str:
-    """The name that a file has in the store: links are kept, because a link's folder may be its category."""
-    return os.path.abspath(path)  # noqa: PTH100
 
 
 def _listed(paths: Paths) -> list[str | Path]:

@@ -103,20 +103,10 @@ class Reading(Table):
         details = sorted(rows.drop_columns(vectors_in(rows.schema)).to_pylist(), key=lambda row: str(row["path"]))
         return [PhotoInfo(**{name: row.get(name) for name in names}) for row in details]
 
-    def page(self, offset: int, limit: int, category: str | None) -> list[PhotoInfo]:
-        """What is known of some photos, counted in the order of their paths."""
+    def paths(self, category: str | None) -> list[str]:
+        """The paths of all photos, or of those in a category, sorted."""
         where = None if category is None else f"category = {quoted([category])}"
-        paths = sorted(self.read(["path"], where)["path"].to_pylist())[offset : offset + limit]
-        return self.infos(f"path IN ({quoted(paths)})") if paths else []
-
-    def with_path(self, path: str) -> PhotoInfo | None:
-        """What is known of one photo, or None if it is not there."""
-        return next(iter(self.infos(f"path = {quoted([path])}")), None)
-
-    def digest_of(self, path: str) -> str | None:
-        """The digest of a photo's bytes, or None if it is not there."""
-        found = self.sealed(f"path = {quoted([path])}")["digest"].to_pylist()
-        return str(found[0]) if found else None
+        return sorted(self.read(["path"], where)["path"].to_pylist())
 
     def vector(self, path: str) -> Floats | None:
         """One photo's feature (d,), or None if it is not there."""

@@ -58,6 +58,7 @@ class PhotoInfo:
     height: int
     category: str  # the name of its folder
     size: int  # bytes
+    digest: str  # SHA-256 of its bytes
     taken: str | None  # ISO 8601, the camera's own clock
     latitude: float | None  # degrees, north is positive
     longitude: float | None  # degrees, east is positive

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from ..tasks.query import read_sketches
+from .catalogue import Catalogue
 from .duplicates import fold
 from .faults import GalleryError
 from .hits import Hit, to_hits
-from .indexing import Indexing, absolute
+from .indexing import Indexing
 from .nearest import Filter, Held, Nearest, prepare
 from .question import Question, look_for, read_words
 from .reading import Contents
 from .reference import Reference
 from .store import GalleryStore
+from .table import absolute
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "mini"
 
 
-class Gallery(Indexing):
+class Gallery(Catalogue, Indexing):
     """Photos, kept with their features, that can be searched by sketch."""
 
     def __init__(self, uri: str, model: BatchExtractor | str | None = None) -> None:
@@ -46,6 +51,7 @@ class Gallery(Indexing):
 
     def __len__(self) -> int:
         """Number of photos."""
+        self._store = self._store or GalleryStore.find(self.uri)
         return len(self._store) if self._store else 0
 
     @property
@@ -66,11 +72,6 @@ class Gallery(Indexing):
                 )
             self._checked = True
         return model
-
-    @property
-    def categories(self) -> list[str]:
-        """The names of the folders that the photos lie in."""
-        return self._found().categories()
 
     def search(
         self,
@@ -94,12 +95,29 @@ class Gallery(Indexing):
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
         gallery, an unknown category and a question that nothing is in.
         """
+        self._found()
+        sketches = None if sketch is None else self.model.embed(read_sketches(sketch), kind="sketch").numpy()
+        return self.find(sketches, k, category, where, text=text, like=like, min_score=min_score, group=group)
+
+    def find(
+        self,
+        sketches: npt.NDArray[np.float32] | None = None,
+        k: int = 10,
+        category: str | None = None,
+        where: str | None = None,
+        *,
+        text: str | None = None,
+        like: str | Path | None = None,
+        min_score: float | None = None,
+        group: bool = False,
+    ) -> list[Hit]:
+        """Search with sketches that were embedded before, (N, d); else as `search`."""
         if k < 1:
             raise GalleryError(f"k must be at least 1, not {k}")
         if min_score is not None and not 0 <= min_score <= 1:
             raise GalleryError(f"min_score must be between 0 and 1, not {min_score}")
         nearest, wanted = self._nearest(), Filter(category, where)
-        question = self._question(sketch, text, like)
+        question = self._question(sketches, text, like)
         chance = self._reference.chance(question, nearest)
         question = question.against(nearest.background(question))
         left_out = None if like is None else absolute(like)
@@ -114,11 +132,10 @@ class Gallery(Indexing):
             count *= 4
 
     def _question(
-        self, sketch: ImageInput | Sequence[ImageInput] | None, text: str | None, like: str | Path | None
+        self, sketches: npt.NDArray[np.float32] | None, text: str | None, like: str | Path | None
     ) -> Question:
-        if sketch is None and text is None and like is None:
+        if sketches is None and text is None and like is None:
             raise GalleryError("there is nothing to look for; give a sketch, a text or a photo")
-        sketches = [] if sketch is None else [*self.model.embed(read_sketches(sketch), kind="sketch").numpy()]
         photos = []
         if like is not None:
             stored = self._found().vector(absolute(like))
@@ -128,11 +145,7 @@ class Gallery(Indexing):
             raise GalleryError(
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
-        return look_for(sketches, photos, words)
-
-    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Small JPEG pictures of photos by path; they outlive the files."""
-        return self._found().thumbnails(paths)
+        return look_for([] if sketches is None else [*sketches], photos, words)
 
     def _found(self) -> GalleryStore:
         self._store = self._store or GalleryStore.find(self.uri)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .faults import GalleryError, explained, retried
@@ -93,6 +95,11 @@ def connect(uri: str) -> Any:
 def table_names(database: Any) -> list[str]:
     """The names of all tables, sorted."""
     return sorted(database.list_tables().tables)
+
+
+def absolute(path: str | Path) -> str:
+    """The name that a file has in the store: links are kept, because a link's folder may be its category."""
+    return os.path.abspath(path)  # noqa: PTH100
 
 
 def parts(values: list[str], size: int = 500) -> Iterator[list[str]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput, Kind
 
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
+LABELS = 32  # read at a time
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
 
 
@@ -79,22 +80,39 @@ def recognize(
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
-    classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
-    known = (classes or model.labels) if labels is None else labels
-    labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
-    if not labels:
-        raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
-    read = read_sketches(images) if kind == "sketch" else images
-    if set(labels) <= set(classes):
-        columns = [classes.index(label) for label in labels]
-        logits = model.classify(read, kind=kind).numpy()[:, columns]  # type: ignore[attr-defined]
-    else:
-        pictures = model.encode_image(read, kind=kind)  # type: ignore[arg-type]
-        logits = model.logit_scale * (pictures.numpy() @ prototypes(model, labels, kind).T)
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
-    return [[Guess(labels[place], float(row[place])) for place in top] for row, top in zip(shares, best, strict=True)]
+    return Namer(model, labels, kind).name(images, k)
+
+
+class Namer:
+    """Labels placed in the joint space once, to name any number of pictures."""
+
+    def __init__(self, model: JointSpace, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
+        """Read the labels' descriptions, unless the model was trained on them; ValueError if there are none."""
+        classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
+        known = (classes or model.labels) if labels is None else labels
+        labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
+        if not labels:
+            raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
+        self.labels = labels
+        self._model, self._kind = model, kind
+        self._trained = [classes.index(label) for label in labels] if set(labels) <= set(classes) else None
+        self._prototypes = prototypes(model, labels, kind) if self._trained is None else None
+
+    def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
+        """Give the `k` likeliest labels of each picture, best first."""
+        read = read_sketches(images) if self._kind == "sketch" else images
+        if self._prototypes is None:
+            logits = self._model.classify(read, kind=self._kind).numpy()[:, self._trained]  # type: ignore[attr-defined]
+        else:
+            pictures = self._model.encode_image(read, kind=self._kind)  # type: ignore[arg-type]
+            logits = self._model.logit_scale * (pictures.numpy() @ self._prototypes.T)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        return [
+            [Guess(self.labels[place], float(row[place])) for place in top]
+            for row, top in zip(shares, best, strict=True)
+        ]
 
 
 def joint_space(model: object) -> JointSpace:
@@ -107,7 +125,14 @@ def joint_space(model: object) -> JointSpace:
 def prototypes(model: JointSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
     """One unit vector for each label, the mean over its prompts: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
-    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts]).numpy()
-    means = texts.reshape(len(labels), len(prompts), -1).mean(axis=1)
+    means = np.concatenate(
+        [_mean_texts(model, labels[start : start + LABELS], prompts) for start in range(0, len(labels), LABELS)]
+    )
     unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
     return unit
+
+
+def _mean_texts(model: JointSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts]).numpy()
+    means: npt.NDArray[np.float32] = texts.reshape(len(labels), len(prompts), -1).mean(axis=1)
+    return means
