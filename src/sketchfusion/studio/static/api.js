@@ -76,6 +76,10 @@ export class Api extends EventTarget {
       throw new Away("The server is away");
     }
     if (answer.ok) return answer;
+    if (answer.status === 502 || answer.status === 504) {
+      this.#lost();
+      throw new Away("The server is away");
+    }
     const body = await answer.json().catch(() => null);
     const asked = Number(answer.headers.get("Retry-After"));
     const retry = answer.status === 429 || answer.status === 503 ? Math.min(Math.max(asked || 1, 0.5), 30) : 0;

@@ -4,10 +4,10 @@ import { make, makeSvg } from "./dom.js";
 
 const WIDTH = 520;
 const HEIGHT = 230;
-const [LEFT, RIGHT, TOP, BOTTOM] = [44, 84, 12, 34];
+const [LEFT, RIGHT, TOP, BOTTOM] = [44, 92, 12, 34];
 
 /**
- * Curves [{name, kind, frequency, amplitude}]: sketches dashed, photos solid; each name has its own shade and its label at the end.
+ * Curves [{feature, kind, frequency, amplitude}]: drawings dotted, photos solid; each feature has its shade and its label at the end.
  * Says what it shows in words, too.
  */
 export function spectraChart(curves) {
@@ -25,13 +25,12 @@ export function spectraChart(curves) {
   const ends = [];
   for (const curve of curves) {
     const d = curve.frequency.map((value, i) => `${i ? "L" : "M"}${x(value).toFixed(1)} ${y(curve.amplitude[i]).toFixed(1)}`).join("");
-    svg.append(makeSvg("path", { d, class: `curve shade-${names.indexOf(curve.feature) % 6} ${curve.kind}` }));
+    svg.append(makeSvg("path", { d, class: `curve ${shade(curve.feature, names)} ${curve.kind}` }));
     if (!ends.some((end) => end.name === curve.feature)) ends.push({ name: curve.feature, y: y(curve.amplitude[curve.amplitude.length - 1]) });
   }
   for (const end of spread(ends, 14)) {
-    const label = text(WIDTH - RIGHT + 8, end.y + 4, end.name, "start");
-    label.setAttribute("class", `name shade-${names.indexOf(end.name) % 6}`);
-    svg.append(label);
+    const swatch = makeSvg("path", { d: `M${WIDTH - RIGHT + 6} ${end.y}h12`, class: `curve ${shade(end.name, names)}` });
+    svg.append(swatch, text(WIDTH - RIGHT + 23, end.y + 4, end.name, "start"));
   }
   return svg;
 }
@@ -44,6 +43,13 @@ export function weightBars(weights) {
     bar.style.setProperty("--share", `${weight / most}`);
     return make("div", {}, make("dt", {}, name), make("dd", {}, bar, make("span", {}, weight.toFixed(2))));
   }));
+}
+
+/** The fused feature is blue, CLIP is ink, the stages of Stable Diffusion are greys. */
+function shade(feature, names) {
+  if (/fused/i.test(feature)) return "shade-fused";
+  if (/clip/i.test(feature)) return "shade-clip";
+  return `shade-sd-${names.filter((name) => /^sd/i.test(name)).indexOf(feature) % 4}`;
 }
 
 const text = (x, y, words_, anchor) => makeSvg("text", { x, y, "text-anchor": anchor }, words_);

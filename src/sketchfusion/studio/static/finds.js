@@ -29,7 +29,8 @@ export class Finds {
     byId("finds").classList.remove("browsing");
     this.results.show(hits);
     byId("export").disabled = !hits.length;
-    byId("count").textContent = hits.length ? `${count(hits.length)} found` : "";
+    const least = asked.min_score === null ? ", the closest first" : `, at least ${Math.round(100 * asked.min_score)} % sure`;
+    byId("count").textContent = hits.length ? `${count(hits.length)}${least}` : "";
     if (hits.length) this.#empty(null);
     else this.#nothing(asked);
     if (!this.#announced && hits.length) {

@@ -4,9 +4,13 @@ import { make } from "./dom.js";
 
 const MOST = 5;
 
-/** Show guesses [{label, score}], the surest first; `choose(label)` is called on a click. */
+/** Show guesses [{label, score}], the surest first, or what will be here; `choose(label)` is called on a click. */
 export function showGuesses(box, labels, choose) {
   const best = labels.slice(0, MOST);
+  if (!best.length) {
+    box.replaceChildren(make("p", {}, "What the model sees in your drawing is named here."));
+    return;
+  }
   const top = Math.max(...best.map((guess) => guess.score), 1e-9);
   box.replaceChildren(
     ...best.map(({ label, score }) => {

@@ -42,6 +42,7 @@ const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choo
 const views = { photo: new Facts(api, openById), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
 const photos = new PhotoView(views);
 let info = null;
+let above = 0; // where the grid was scrolled to when a photo was opened
 
 async function learn() {
   try {
@@ -72,25 +73,28 @@ search.addEventListener("found", ({ detail }) => {
   showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label));
 });
 search.addEventListener("idle", () => {
-  byId("guesses").replaceChildren();
+  showGuesses(byId("guesses"), [], null);
   finds.browse(search.category);
 });
 search.addEventListener("refused", ({ detail }) => finds.refused(detail));
 
 results.addEventListener("open", ({ detail }) => {
+  above = scrollY;
   photos.show(detail, results.photos);
   history.pushState({ photo: true }, "");
   byId("tab-photo").parentElement.querySelector("[aria-selected=true]").focus();
 });
 photos.addEventListener("shown", () => {
-  byId("finds").classList.add("one");
+  document.body.classList.add("viewing");
+  scrollTo(0, 0);
   byId("photo").hidden = false;
 });
 photos.addEventListener("close", ({ detail }) => {
-  byId("finds").classList.remove("one");
+  document.body.classList.remove("viewing");
   byId("photo").hidden = true;
   if (history.state?.photo) history.back();
   results.focus(detail.id);
+  scrollTo(0, above);
 });
 addEventListener("popstate", () => photos.close());
 photos.addEventListener("like", ({ detail }) => {

@@ -12,6 +12,10 @@ export class QueryLine {
     this.group = byId("group");
     this.#recall();
     byId("query").addEventListener("submit", (event) => event.preventDefault());
+    byId("filter-toggle").addEventListener("click", () => {
+      const open = byId("query").classList.toggle("open");
+      byId("filter-toggle").setAttribute("aria-expanded", `${open}`);
+    });
     byId("text").addEventListener("input", () => this.#take());
     byId("category").addEventListener("change", () => this.#take());
     for (const input of [this.confident, this.least, this.group]) input.addEventListener("input", () => this.#take());

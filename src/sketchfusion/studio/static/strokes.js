@@ -3,7 +3,7 @@
 export const SIDE = 512; // the longer edge of a drawing's frame
 
 /** How thick the pen is at a pressure of 0 to 1; without pressure as thick as it was set. */
-export const widthAt = (width, pressure) => (pressure === undefined ? width : width * (0.35 + 1.3 * pressure));
+export const widthAt = (width, pressure) => (pressure === undefined ? width : width * (0.5 + pressure));
 
 const round = (value) => Math.round(value * 10) / 10;
 

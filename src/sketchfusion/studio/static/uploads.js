@@ -94,7 +94,7 @@ export class Uploads extends EventTarget {
     for (;;) {
       const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
       progress(state.done);
-      if (state.state === "done" || state.state === "failed") return { failed: state.failed ?? [], error: state.state === "failed" && !this.#cancelled ? state.error : null };
+      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: state.failed ?? [], error: state.state === "failed" && !this.#cancelled ? state.error : null };
       await new Promise((go) => setTimeout(go, POLL));
     }
   }
