@@ -37,6 +37,9 @@ class Extractor(Protocol):
     def dim(self) -> int:
         """The length of an embedding."""
 
+    def serves(self, task: str) -> bool:
+        """Tell whether `task` may be asked for."""
+
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
     ) -> list[FeatureMap]:
@@ -66,6 +69,10 @@ class BatchExtractor(ABC):
     @abstractmethod
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the dense features (B, C, h, w) of a batch of prepared pictures."""
+
+    def serves(self, task: str) -> bool:
+        """Tell whether there are weights for a task; a frozen baseline serves them all alike."""
+        return True
 
     def for_task(self, task: str | None) -> BatchExtractor:
         """Give the model that serves a task; a frozen baseline serves them all alike."""

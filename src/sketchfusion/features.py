@@ -31,7 +31,16 @@ from sketchfusion.fusion.model import FusionConfig, FusionModel
 from sketchfusion.io.hashes import folder_hash, weights_hash
 from sketchfusion.io.images import ImageInput, Kind
 from sketchfusion.io.weights import WeightsError, upload
-from sketchfusion.light import UNIVERSAL, FeaturesConfig, as_released, find_light, of_task, read_light, write_light
+from sketchfusion.light import (
+    UNIVERSAL,
+    FeaturesConfig,
+    as_released,
+    find_light,
+    has_task,
+    of_task,
+    read_light,
+    write_light,
+)
 from sketchfusion.squares import View, letterboxed
 from sketchfusion.squares import as_released as released_view
 
@@ -138,6 +147,12 @@ class SketchFusion(JointSpace, BatchExtractor):
         self.model.to(self.device)
         self.clip.to(self.device)
         return self
+
+    def serves(self, task: str) -> bool:
+        """Tell whether there are light weights for a task, its own or universal ones."""
+        if task == self.config.task or self._heads is None:
+            return self.config.task in (task, UNIVERSAL)
+        return has_task(self._heads, task)
 
     def for_task(self, task: str | None) -> SketchFusion:
         """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.

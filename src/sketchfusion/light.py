@@ -83,6 +83,11 @@ def of_task(heads: Path, task: str) -> Path:
     raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")
 
 
+def has_task(heads: Path, task: str) -> bool:
+    """Tell whether `of_task` finds a set for a task."""
+    return any((heads / name / "config.json").is_file() for name in (task, UNIVERSAL))
+
+
 def write_light(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
     """Write light weights and their configuration as `folder`/model.safetensors and config.json."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,9 @@ from .options import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
     from ..evaluation.benchmarks import Result
+    from ..evaluation.measured import Measured
     from ..evaluation.naming import NamingResult
+    from ..evaluation.report import Reported
     from ..extractor import BatchExtractor
 
 
@@ -40,7 +42,7 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval or recognition")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition or correspondence")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -54,9 +56,10 @@ def evaluate(
     from ..evaluation.report import to_markdown, write_report
     from ..models import load
 
-    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Result | NamingResult]]] = {
+    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
         "retrieval": _retrieval,
         "recognition": partial(_recognition, kind),
+        "correspondence": _correspondence,
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -94,6 +97,15 @@ def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, 
             joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
         )
     return f"{source.name}-{source.kind}", result
+
+
+def _correspondence(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.correspondence import benchmark_correspondence, world_pairs
+
+    if data != "world":
+        raise ValueError(f"{data}: correspondence is measured where keypoints are known; use --data world")
+    with terminal.bar(f"matching {data}") as progress:
+        return data, benchmark_correspondence(extractor, [*world_pairs()], progress)
 
 
 @app.command()

@@ -5,14 +5,35 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .benchmarks import Result
-    from .naming import NamingResult
+    from .metrics import Estimate
 
 
-def write_report(result: Result | NamingResult, task: str, data: str, out: Path) -> tuple[Path, Path]:
+class Reported(Protocol):
+    """What any benchmark gives."""
+
+    @property
+    def model(self) -> str:
+        """What was measured."""
+
+    @property
+    def metrics(self) -> dict[str, Estimate]:
+        """Every figure under its full name."""
+
+    @property
+    def per_category(self) -> dict[str, dict[str, float]]:
+        """The foremost figures of each category."""
+
+    def summary(self) -> dict[str, Any]:
+        """Everything in one flat object."""
+
+    def described(self) -> str:
+        """What it was measured on, in a few sentences."""
+
+
+def write_report(result: Reported, task: str, data: str, out: Path) -> tuple[Path, Path]:
     """Write `out/<task>-<data>-<model>.json` and `.md`; give both paths."""
     out.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.+-]+", "-", f"{task}-{data}-{result.model}").strip("-")
@@ -22,7 +43,7 @@ def write_report(result: Result | NamingResult, task: str, data: str, out: Path)
     return table, text
 
 
-def to_markdown(result: Result | NamingResult, task: str, data: str) -> str:
+def to_markdown(result: Reported, task: str, data: str) -> str:
     """Every metric with its interval, then the categories from easy to hard."""
     rows = [f"| {name} | {e.mean:.4f} | {e.low:.4f} to {e.high:.4f} |" for name, e in result.metrics.items()]
     names = list(next(iter(result.per_category.values())))

@@ -1,7 +1,8 @@
 """A gallery of photos on disk or in an object store, searched by sketch."""
 
 from .build import Failure, Report
+from .catalogue import PhotoInfo
 from .faults import GalleryError
 from .search import Gallery, Hit
 
-__all__ = ["Failure", "Gallery", "GalleryError", "Hit", "Report"]
+__all__ = ["Failure", "Gallery", "GalleryError", "Hit", "PhotoInfo", "Report"]

@@ -17,6 +17,7 @@ from ..io.files import find_images
 from ..tasks.query import read_sketches
 from ..tasks.retrieval import rank
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Progress, Report
+from .catalogue import Catalogue
 from .faults import GalleryError
 from .store import Contents, GalleryStore, ModelTag
 
@@ -35,9 +36,11 @@ class Hit:
     score: float  # cosine of the features of sketch and photo
     rank: int  # from 1
     category: str  # the name of its folder
+    confidence: float = 0.0
+    similar: tuple[str, ...] = ()
 
 
-class Gallery:
+class Gallery(Catalogue):
     """Photos, kept with their features, that can be searched by sketch."""
 
     def __init__(self, uri: str, model: BatchExtractor | str | None = None) -> None:
@@ -120,14 +123,19 @@ class Gallery:
         (path, size, width, height, category ..), narrow the choice. Raises ImageError for an unreadable or blank
         sketch and GalleryError for an absent, empty or other model's gallery and an unknown category.
         """
+        images = read_sketches(sketch)
+        vectors = self.model.embed(images, kind="sketch").numpy()
+        return self.find(vectors.mean(axis=0), k, category, where)
+
+    def find(
+        self, query: npt.NDArray[np.float32], k: int = 10, category: str | None = None, where: str | None = None
+    ) -> list[Hit]:
+        """Find photos by the feature (d,) of a sketch that was embedded before; else as `search`."""
         if k < 1:
             raise GalleryError(f"k must be at least 1, not {k}")
         contents = self.contents()
         chosen = self._chosen(contents, category, where)
-        images = read_sketches(sketch)
-        vectors = self.model.embed(images, kind="sketch").numpy()
-        query = vectors.mean(axis=0, keepdims=True)
-        query /= max(float(np.linalg.norm(query)), 1e-12)
+        query = query[None] / max(float(np.linalg.norm(query)), 1e-12)
         narrowed = contents.vectors if chosen is None else contents.vectors[chosen]
         scores, indices = rank(query, narrowed, k)
         rows = indices[0] if chosen is None else chosen[indices[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ def contact_sheet(gallery: Gallery, rows: Sequence[Row]) -> Image.Image:
             picture = Image.open(io.BytesIO(thumbnails[hit.path]))
             caption = f"{hit.rank}. {hit.category}"
             left = GAP * 3 + CELL + place * (CELL + GAP)
-            _cell(sheet, left, top, picture, RIGHT if right else WRONG, caption, f"{hit.score:.3f}")
+            note = "" if math.isnan(hit.score) else f"{hit.score:.3f}"
+            _cell(sheet, left, top, picture, RIGHT if right else WRONG, caption, note)
     return sheet
 
 

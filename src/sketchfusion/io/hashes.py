@@ -86,9 +86,14 @@ def _label(name: str, shape: Sequence[int]) -> bytes:
     return f"{name}\0{list(shape)}\0".encode()
 
 
-def _cache_file() -> Path:
+def cache_folder() -> Path:
+    """The folder of this machine's user for what can be made again."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sketchfusion" / "hashes.json"
+    return (Path(base) if base else Path.home() / ".cache") / "sketchfusion"
+
+
+def _cache_file() -> Path:
+    return cache_folder() / "hashes.json"
 
 
 def _read_cache() -> dict[str, Any]:

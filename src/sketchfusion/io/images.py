@@ -57,7 +57,7 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     elif isinstance(source, np.ndarray):
         image = _to_tensor(_from_array(source))
     elif isinstance(source, Image.Image):
-        image = _to_tensor(_rgb(source, kind, "the given image"))
+        image = _to_tensor(to_rgb(source, kind, "the given image"))
     else:
         image = _to_tensor(_from_name(source, kind))
     return normalise_sketch(image) if kind == "sketch" else image
@@ -116,6 +116,11 @@ def _is_ndjson(head: bytes) -> bool:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
+def is_svg(data: bytes) -> bool:
+    """Whether bytes are an SVG document."""
+    return data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<") and b"<svg" in data[:65536]
+
+
 def _draw(drawing: Drawing) -> npt.NDArray[np.uint8]:
     return np.repeat(rasterize(drawing, VECTOR_SIDE)[:, :, None], 3, axis=2)
 
@@ -128,18 +133,29 @@ def _decode(data: bytes, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
     if _is_ndjson(data[:64]):
         first = next(line for line in data.splitlines() if line.strip())
         return _draw(parse_ndjson(first.decode("utf-8-sig", errors="replace"), name))
-    if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<") and b"<svg" in data[:65536]:
+    if is_svg(data):
         return rasterize_svg(data, VECTOR_SIDE, name)
+    with open_image(data, name) as image:
+        return to_rgb(image, kind, name)
+
+
+def open_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open the bytes of a raster picture without decoding it yet; ImageError if it is none, or too large."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=_decoders())
     except Image.DecompressionBombError:
-        raise ImageError(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; make it smaller first") from None
+        raise _too_large(name, MAX_PIXELS) from None
     except Exception:  # decoders raise anything on hostile bytes
         raise ImageError(f"{name}: not a picture that can be read; save it as PNG or JPEG") from None
-    with image:
-        return _rgb(image, kind, name)
+    if image.width * image.height > max_pixels:
+        raise _too_large(name, max_pixels)
+    return image
+
+
+def _too_large(name: str, max_pixels: int) -> ImageError:
+    return ImageError(f"{name}: more than {max_pixels // 10**6} megapixels; make it smaller first")
 
 
 @functools.cache
@@ -152,9 +168,10 @@ def _decoders() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
+def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
+    """Decode a picture into (H, W, 3) uint8, upright, eight bits deep, transparency laid over paper."""
     if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; make it smaller first")
+        raise _too_large(name, MAX_PIXELS)
     if 0 in image.size:
         raise ImageError(f"{name}: has no pixels; choose another file")
     try:

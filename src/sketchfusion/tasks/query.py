@@ -1,4 +1,4 @@
-"""Sketches as questions: read, cleaned, and refused when there is nothing on the paper."""
+"""Pictures as questions: sketches are read, cleaned and refused when blank, and the maps that serve a task are made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..io.images import ImageError, is_blank, read_image
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..io.images import ImageInput
+    from ..extractor import Extractor
+    from ..featuremap import FeatureMap
+    from ..io.images import ImageInput, Kind
 
 
 def read_sketches(sketches: ImageInput | Sequence[ImageInput]) -> list[Tensor]:
@@ -25,6 +27,16 @@ def read_sketches(sketches: ImageInput | Sequence[ImageInput]) -> list[Tensor]:
             raise ImageError(f"{_name(sketch, number)}: the sketch is blank; draw something first")
         images.append(image)
     return images
+
+
+def read_sketch(sketch: ImageInput) -> Tensor:
+    """Read one sketch into a (3, H, W) tensor; ImageError if it is unreadable or blank."""
+    return read_sketches(sketch)[0]
+
+
+def dense(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
+    """Give the map of a picture made for a task, or the model's usual one where no weights are for that task."""
+    return model.extract([image], kind, task=task if model.serves(task) else None)[0]
 
 
 def _name(sketch: object, number: int) -> str:

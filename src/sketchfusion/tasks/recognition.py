@@ -65,16 +65,33 @@ def recognize(
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
-    labels = list(dict.fromkeys(filter(None, map(str.strip, model.labels if labels is None else labels))))
-    if not labels:
-        raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
-    read = read_sketches(images) if kind == "sketch" else images
-    pictures = model.encode_image(read, kind=kind)  # type: ignore[arg-type]
-    logits = model.logit_scale * (pictures.numpy() @ prototypes(model, labels, kind).T)
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
-    return [[Guess(labels[place], float(row[place])) for place in top] for row, top in zip(shares, best, strict=True)]
+    return Namer(model, labels, kind).name(images, k)
+
+
+class Namer:
+    """Labels placed in the joint space once, to name any number of pictures."""
+
+    def __init__(self, model: JointSpace, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
+        """Read the labels' descriptions; ValueError if there are none."""
+        labels = list(dict.fromkeys(filter(None, map(str.strip, model.labels if labels is None else labels))))
+        if not labels:
+            raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
+        self.labels = labels
+        self._model, self._kind = model, kind
+        self._prototypes = prototypes(model, labels, kind)
+
+    def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
+        """Give the `k` likeliest labels of each picture, best first."""
+        read = read_sketches(images) if self._kind == "sketch" else images
+        pictures = self._model.encode_image(read, kind=self._kind)  # type: ignore[arg-type]
+        logits = self._model.logit_scale * (pictures.numpy() @ self._prototypes.T)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        return [
+            [Guess(self.labels[place], float(row[place])) for place in top]
+            for row, top in zip(shares, best, strict=True)
+        ]
 
 
 def joint_space(model: object) -> JointSpace:

@@ -1,0 +1,78 @@
+"""Commands that answer about one sketch and one photo: match."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import terminal
+from .options import Json, ModelOption, app
+
+if TYPE_CHECKING:
+    from ..tasks.correspondence import Side
+
+Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help="Picture, SVG, .ndjson[:line], or - .")]
+Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
+
+
+@app.command()
+def match(
+    sketch: Sketch,
+    photo: Photo,
+    points: Annotated[
+        str | None, typer.Option(help='Points to match, as "x,y x,y" in pixels; by default spread over the strokes.')
+    ] = None,
+    source: Annotated[str, typer.Option(help="Where the points lie: sketch or photo.")] = "sketch",
+    picture: Annotated[Path | None, typer.Option(help="Write both with their matches (PNG) here.")] = None,
+    model: ModelOption = "mini",
+    as_json: Json = False,
+) -> None:
+    """Say which point of a photo is meant by which point of a sketch, or the other way round."""
+    from ..io.images import read_image
+    from ..models import load
+    from ..tasks.correspondence import match as find
+    from ..tasks.query import read_sketch
+
+    drawn, seen = read_sketch(sketch), read_image(photo)
+    side: Side = _side(source)
+    found = find(load(model), drawn, seen, _points(points) if points is not None else None, side)
+    if picture:
+        from ..tasks.pictures import match_picture
+
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        match_picture(drawn, seen, found).save(picture, format="PNG")
+    if as_json:
+        terminal.say([asdict(one) for one in found])
+    else:
+        rows = [
+            [_spot(one.sketch), _spot(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found
+        ]
+        terminal.table(["sketch", "photo", "score", "mutual"], rows)
+
+
+def _side(name: str) -> Side:
+    if name == "sketch":
+        return "sketch"
+    if name == "photo":
+        return "photo"
+    raise ValueError(f"--source {name}: choose sketch or photo")
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    found = []
+    for pair in text.replace(";", " ").split():
+        try:
+            x, y = map(float, pair.split(","))
+        except ValueError:
+            raise ValueError(f'--points "{text}": {pair!r} is no point; write "x,y x,y"') from None
+        found.append((x, y))
+    if not found:
+        raise ValueError('--points is empty; write "x,y x,y"')
+    return found
+
+
+def _spot(point: tuple[float, float]) -> str:
+    return f"{point[0]:.1f},{point[1]:.1f}"

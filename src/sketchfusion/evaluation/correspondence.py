@@ -1,0 +1,123 @@
+"""Correspondence measured: how many keypoints of a sketch are found in its photo, and the other way round.
+
+    PCK@a            PSC's: both pictures stretched to a square, an error of at most `a` of its side is right
+    PCK@a/released   the released code's: pictures letterboxed, so the side is the longer one; the error must be less
+
+Either is the share of a pair's keypoints, averaged over the pairs of both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..io.images import read_image
+from ..tasks.correspondence import match_maps
+from ..tasks.query import dense, read_sketch
+from .measured import Measured, summarise
+
+if TYPE_CHECKING:
+    from ..extractor import Extractor
+    from ..featuremap import FeatureMap
+    from ..io.images import ImageInput
+
+Points = npt.NDArray[np.float64]
+
+SHARES = (0.05, 0.1)
+METRICS = tuple(f"PCK@{share:.2f}{rule}" for rule in ("", "/released") for share in SHARES)
+WORLD_PAIRS = 10  # of each unseen category of Sketch World
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointPair:
+    """A sketch and a photo with keypoints (N, 2) x, y that can be seen in both, in pixels of each."""
+
+    category: str
+    sketch: ImageInput
+    photo: ImageInput
+    sketch_points: Points
+    photo_points: Points
+
+
+def world_pairs(instances: int = WORLD_PAIRS, first: int = 0, split: str = "unseen") -> Iterator[KeypointPair]:
+    """Pairs of Sketch World, drawn by each hand in turn; pairs without a common keypoint are left out."""
+    from ..world import World
+
+    world = World(split=split)
+    for category in world.categories:
+        for instance in range(first, first + instances):
+            pair = world.pair(category, instance, instance)
+            there = pair.photo_keypoints
+            names = [name for name, point in pair.sketch_keypoints.items() if point.visible and there[name].visible]
+            if names:
+                yield KeypointPair(
+                    category,
+                    pair.sketch[:, :, None].repeat(3, axis=2),
+                    pair.photo,
+                    np.array([[pair.sketch_keypoints[name].x, pair.sketch_keypoints[name].y] for name in names]),
+                    np.array([[there[name].x, there[name].y] for name in names]),
+                )
+
+
+def pck(found: Points, true: Points, size: tuple[int, int], share: float, released: bool = False) -> float:
+    """Share of points (N, 2) found near enough to the true ones, in a picture of `size` (width, height) pixels."""
+    extent = np.full(2, max(size)) if released else np.asarray(size)
+    error = np.linalg.norm((found - true) / extent, axis=1)
+    return float((error < share).mean() if released else (error <= share).mean())
+
+
+def benchmark_correspondence(
+    model: Extractor, pairs: Sequence[KeypointPair], progress: Callable[[int, int], None] | None = None
+) -> Measured:
+    """Match the keypoints of every pair in both directions; ValueError if there are no pairs.
+
+    Beside the model stands the answer that every point lies at the same place of the other picture.
+    """
+    if not pairs:
+        raise ValueError("no pairs of a sketch and a photo with keypoints to measure with")
+    rows: dict[str, list[float]] = {}
+    still: dict[str, list[float]] = {}
+    for number, pair in enumerate(pairs, start=1):
+        sketch = dense(model, read_sketch(pair.sketch), "sketch", "correspondence")
+        photo = dense(model, read_image(pair.photo), "photo", "correspondence")
+        ways = {
+            "sketch to photo": _scores(sketch, photo, pair.sketch_points, pair.photo_points),
+            "photo to sketch": _scores(photo, sketch, pair.photo_points, pair.sketch_points),
+        }
+        for name in METRICS:
+            rows.setdefault(name, []).append(float(np.mean([own[name] for own, _ in ways.values()])))
+            still.setdefault(name, []).append(float(np.mean([trivial[name] for _, trivial in ways.values()])))
+        for way, (own, _) in ways.items():
+            rows.setdefault(f"PCK@0.10 {way}", []).append(own["PCK@0.10"])
+        if progress:
+            progress(number, len(pairs))
+    metrics, per_category = summarise(rows, [pair.category for pair in pairs], METRICS[:2])
+    points = sum(len(pair.sketch_points) for pair in pairs)
+    return Measured(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        what=f"{points} keypoints of {len(pairs)} pairs in {len(per_category)} categories, matched in both directions.",
+        counts={"pairs": len(pairs), "points": points},
+        metrics=metrics,
+        trivial={"the same place": {name: float(np.mean(values)) for name, values in still.items()}},
+        per_category=per_category,
+    )
+
+
+def _scores(
+    source: FeatureMap, target: FeatureMap, points: Points, true: Points
+) -> tuple[dict[str, float], dict[str, float]]:
+    """PCK of the matches of points (N, 2), and of leaving them where they are, under each rule."""
+    found = match_maps(source, target, torch.from_numpy(points)).positions.double().cpu().numpy()
+    size = target.frame.width, target.frame.height
+    left = points / (source.frame.width, source.frame.height) * size
+    rules = [(share, released) for released in (False, True) for share in SHARES]
+    return (
+        {name: pck(found, true, size, *rule) for name, rule in zip(METRICS, rules, strict=True)},
+        {name: pck(left, true, size, *rule) for name, rule in zip(METRICS, rules, strict=True)},
+    )

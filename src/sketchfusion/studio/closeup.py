@@ -1,0 +1,108 @@
+"""A drawing and one photo: what matches what, where it is, and what the models see. Only the model's thread asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..tasks.correspondence import dense_match, match
+from .drawing import Sketch
+from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
+from .schemas import DenseAnswer, MatchAnswer, MatchedPoint
+
+if TYPE_CHECKING:
+    from ..extractor import BatchExtractor
+    from ..featuremap import FeatureMap
+    from ..io.reduced import Reduced
+
+SHEET = 480  # longer side of the coloured drawing
+WEAK, STRONG = 0.35, 0.75  # cosines at which a match is not shown at all, and fully
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo (3, H, W) as far as it was reduced, and the size of the original in pixels."""
+
+    picture: Tensor
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, read: Reduced) -> Self:
+        """A photo that was read."""
+        return cls(read.tensor("photo"), read.width, read.height)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Pixels of the picture for one of the original."""
+        return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
+
+
+def match_points(
+    model: BatchExtractor,
+    sketch: Sketch,
+    photo: Photo,
+    points: Sequence[Sequence[float]],
+    source: Literal["sketch", "photo"],
+) -> MatchAnswer:
+    """Find counterparts of points in drawing units or pixels of the original photo."""
+    scale = np.array(photo.scale)
+    asked = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
+    picture = sketch.picture if source == "sketch" else photo.picture
+    edge = np.array([picture.shape[2], picture.shape[1]], np.float64)
+    found = match(model, sketch.picture, photo.picture, torch.tensor(asked.clip(0, edge)).float(), source)
+    drawn = sketch.to_drawing([pair.sketch for pair in found]).tolist()
+    shown = (np.array([pair.photo for pair in found]) / scale).tolist()
+    return MatchAnswer(
+        matches=[
+            MatchedPoint(sketch=tuple(here), photo=tuple(there), score=pair.score, mutual=pair.mutual)
+            for here, there, pair in zip(drawn, shown, found, strict=True)
+        ]
+    )
+
+
+def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseAnswer:
+    """Colour the drawing by place, and each part of the photo as the place of the drawing that it matches."""
+    sketch_map = model.extract([sketch.picture], "sketch", task="correspondence")[0]
+    photo_map = model.extract([photo.picture], "photo", task="correspondence")[0]
+    places, scores = dense_match(sketch_map, photo_map)
+    low, high = _ink_box(sketch.picture)
+    colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
+    opacity = ((scores.double() - WEAK) / (STRONG - WEAK)).clamp(0, 1).numpy()
+    height, width = photo.picture.shape[1:]
+    coloured = enlarged(_within(with_opacity(colours, opacity), photo_map), width, height)
+    return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(coloured))
+
+
+def _within(pixels: Bytes, map_: FeatureMap) -> Bytes:
+    """The cells that lie on the picture, without those on padding."""
+    valid = map_.valid()
+    rows, columns = valid.any(dim=1).nonzero().flatten(), valid.any(dim=0).nonzero().flatten()
+    return pixels[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+
+
+def _ink_box(picture: Tensor) -> tuple[Tensor, Tensor]:
+    ink = (picture.mean(dim=0) < 0.6).nonzero().flip(1).double()
+    return ink.amin(dim=0), ink.amax(dim=0) + 1
+
+
+def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Bytes:
+    """The whole sheet that was drawn on, transparent but for the ink."""
+    factor = SHEET / max(sketch.size)
+    width, height = (max(1, round(edge * factor)) for edge in sketch.size)
+    xs = (np.arange(width) + 0.5) * sketch.size[0] / width
+    ys = (np.arange(height) + 0.5) * sketch.size[1] / height
+    points = sketch.to_picture(np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).tolist())
+    places = torch.from_numpy(points)
+    edge = torch.tensor([sketch.picture.shape[2], sketch.picture.shape[1]], dtype=torch.float64)
+    grid = (2 * places / edge - 1).reshape(1, height, width, 2).float()
+    dark = (1 - sketch.picture.mean(dim=0, keepdim=True))[None]
+    ink = F.grid_sample(F.max_pool2d(dark, 7, 1, 3), grid, padding_mode="zeros", align_corners=False)[0, 0]
+    colours = place_colours(((places - low) / (high - low).clamp(min=1)).reshape(height, width, 2).numpy())
+    return with_opacity(colours, ink.double().numpy())

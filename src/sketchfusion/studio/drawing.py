@@ -1,0 +1,129 @@
+"""What was drawn, as the picture that the model sees, with the way back to the drawing's own units."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..io.errors import ImageError
+from ..io.reduced import Reduced, read_reduced
+from ..tasks.query import read_sketches
+from .limits import Limits
+from .schemas import Drawing, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing
+
+SIDE = 512  # of the picture that strokes become
+SMOOTHING = 2  # it is painted this much larger
+MARGIN = 0.06  # paper around the ink, as in the drawings that the models have learned from
+CLOSEST = 0.15  # a small drawing fills the picture, but nothing smaller than this share of the sheet is blown up
+PEN = (SIDE / 170, SIDE / 40)  # the thinnest and the thickest line; Sketchy's are a 85th of the picture
+
+Floats = npt.NDArray[np.float64]
+
+
+class TooMuch(ValueError):
+    """A request that is larger than the studio's limits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """A drawing as a picture (3, H, W), dark on white: picture pixel = scale * drawing unit + offset."""
+
+    picture: Tensor
+    size: tuple[float, float]  # width and height of the drawing, in its units
+    scale: tuple[float, float]
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    def to_picture(self, points: Sequence[Sequence[float]]) -> Floats:
+        """Move (N, 2) drawing units into the picture."""
+        moved: Floats = np.asarray(points, np.float64) * self.scale + self.offset
+        return moved
+
+    def to_drawing(self, points: Sequence[Sequence[float]]) -> Floats:
+        """Move (N, 2) pixels of the picture back into drawing units."""
+        moved: Floats = (np.asarray(points, np.float64) - self.offset) / self.scale
+        return moved
+
+
+def read_sketch(drawing: Drawing, limits: Limits) -> Sketch:
+    """Draw what was sent. Raises TooMuch, and ImageError for what is no picture or has no ink."""
+    if isinstance(drawing, StrokesDrawing):
+        sketch = _from_strokes(drawing, limits)
+    elif isinstance(drawing, SvgDrawing):
+        sketch = _from_file(drawing, drawing.svg.encode(), limits)
+    else:
+        sketch = _from_file(drawing, _decoded(drawing.data), limits)
+    return replace(sketch, picture=read_sketches([sketch.picture])[0])
+
+
+def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Sketch:
+    if isinstance(drawing, SvgDrawing) and not data.lstrip().startswith(b"<"):
+        raise ImageError("the drawing: not an SVG document")
+    read: Reduced = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
+    height, width = read.pixels.shape[:2]
+    size = (drawing.width or read.width, drawing.height or read.height)
+    return Sketch(read.tensor("sketch"), size, (width / size[0], height / size[1]))
+
+
+def _decoded(data: str) -> bytes:
+    head, comma, rest = data.partition(",")
+    try:
+        return base64.b64decode(rest if comma and head.startswith("data:") else data, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError("the drawing: its data is not base64") from None
+
+
+def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Sketch:
+    if len(drawing.strokes) > limits.strokes:
+        raise TooMuch(f"{len(drawing.strokes)} strokes; at most {limits.strokes} can be read")
+    if (count := sum(len(stroke.points) for stroke in drawing.strokes)) > limits.points:
+        raise TooMuch(f"{count} points; at most {limits.points} can be read")
+    sheet = max(drawing.width, drawing.height)
+    rough = _paint(drawing.strokes, SIDE / sheet, (0.0, 0.0), thicken=False)
+    rows, columns = np.nonzero(rough < 128)
+    if not len(rows):
+        raise ImageError("the drawing: the sketch is blank; draw something first")
+    low = np.array([columns.min(), rows.min()]) * sheet / SIDE
+    high = np.array([columns.max() + 1, rows.max() + 1]) * sheet / SIDE
+    extent = max(float((high - low).max()), CLOSEST * sheet)
+    scale = SIDE * (1 - 2 * MARGIN) / extent
+    x, y = (SIDE / 2 - scale * (low + high) / 2).tolist()
+    ink = torch.from_numpy(_paint(drawing.strokes, scale, (x, y), thicken=True)).float().div_(255)
+    return Sketch(ink.expand(3, -1, -1), (drawing.width, drawing.height), (scale, scale), (x, y))
+
+
+def _paint(
+    strokes: Sequence[Stroke], scale: float, offset: tuple[float, float], thicken: bool
+) -> npt.NDArray[np.uint8]:
+    """Draw strokes with round ends, black on white, the erasing ones white: (SIDE, SIDE)."""
+    edge = SIDE * SMOOTHING
+    canvas = Image.new("L", (edge, edge), 255)
+    pen = ImageDraw.Draw(canvas)
+    for stroke in strokes:
+        width = stroke.width * scale
+        if thicken and not stroke.erase:
+            width = min(max(width, PEN[0]), PEN[1])
+        _draw(pen, stroke, scale * SMOOTHING, np.array(offset) * SMOOTHING, width * SMOOTHING)
+    return np.asarray(canvas.reduce(SMOOTHING), dtype=np.uint8)
+
+
+def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats, width: float) -> None:
+    """A pressure p draws a line of width * (0.5 + p)."""
+    fill = 255 if stroke.erase else 0
+    before: tuple[float, float] | None = None
+    for point in stroke.points:
+        x, y = float(point[0] * scale + offset[0]), float(point[1] * scale + offset[1])
+        x, y = (min(max(value, -(2.0**15)), 2.0**15) for value in (x, y))
+        pressure = min(max(point[2], 0.0), 1.0) if len(point) == 3 else 0.5
+        wide = min(max(width * (0.5 + pressure), 1.0), 2.0**15)
+        if before is not None:
+            pen.line((*before, x, y), fill=fill, width=round(wide))
+        pen.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=fill)
+        before = (x, y)

@@ -1,0 +1,213 @@
+"""One thread that runs the model: questions merged into batches, and of each client only the newest waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from .metrics import Metrics
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+PATIENCE = 8  # batches of questions in a row before one piece of background work has its turn
+
+
+class Superseded(Exception):
+    """A newer question of the same client came before this one was started."""
+
+
+class Busy(Exception):
+    """As many questions wait as may wait."""
+
+
+class Stopped(Exception):
+    """The studio is being closed, or never opened."""
+
+
+@dataclass(frozen=True)
+class Lane(Generic[Asked, Answer]):
+    """One kind of question: how many of them make a batch, and what answers it, one answer or error for each."""
+
+    name: str
+    batch: int
+    run: Callable[[Sequence[Asked]], Sequence[Answer | Exception]]
+
+
+def single(name: str) -> Lane[Callable[[], Answer], Answer]:
+    """A lane of questions that no batch can be made of: each is a call."""
+    return Lane(name, 1, lambda calls: [call() for call in calls])
+
+
+@dataclass(eq=False)
+class Ticket:
+    """A question that waits; a newer one of its client takes its place in the queue, so no one waits longer for it."""
+
+    lane: Lane[Any, Any]
+    client: str
+    sequence: int
+    question: Any
+    future: Future[Any] = field(default_factory=Future)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Who asks for what; only the newest question of a key waits."""
+        return self.lane.name, self.client
+
+
+class ModelQueue:
+    """The only thread that may run the model, and what waits for it."""
+
+    def __init__(self, prepare: Callable[[], None], limit: int, metrics: Metrics) -> None:
+        """Start the thread; it calls `prepare` before the first question."""
+        self.failure: Exception | None = None
+        self.ready = threading.Event()
+        self._limit, self._metrics = limit, metrics
+        self._change = threading.Condition()
+        self._waiting: dict[tuple[str, str], Ticket] = {}
+        self._running: dict[tuple[str, str], int] = {}
+        self._background: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._streak = 0
+        self._closed = False
+        self._told: Callable[[], Any] = lambda: None
+        self._thread = threading.Thread(target=self._work, args=(prepare,), name="model", daemon=True)
+        metrics.gauge("studio_queue_length", "Questions that wait for the model", lambda: self.waiting)
+        self._thread.start()
+
+    def on_failure(self, call: Callable[[], Any]) -> None:
+        """Have something called if the model cannot be loaded, at once if that is known already."""
+        with self._change:
+            self._told = call
+        if self.failure:
+            call()
+
+    @property
+    def waiting(self) -> int:
+        """How many questions wait."""
+        return len(self._waiting)
+
+    async def ask(self, lane: Lane[Asked, Answer], client: str, sequence: int, question: Asked) -> Answer:
+        """Wait for the answer to a client's newest question; raises Superseded, Busy, or what the lane raises."""
+        ticket = Ticket(lane, client, sequence, question)
+        self._enter(ticket)
+        answer: Answer = await asyncio.wrap_future(ticket.future)
+        return answer
+
+    def background(self, call: Callable[[], Answer]) -> Future[Answer]:
+        """Run something on the model's thread when no question waits."""
+        future: Future[Answer] = Future()
+        with self._change:
+            if self._closed or self.failure:
+                raise Stopped
+            self._background.append((call, future))
+            self._change.notify()
+        return future
+
+    def close(self) -> None:
+        """Answer what waits, then end the thread."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join()
+
+    def _enter(self, ticket: Ticket) -> None:
+        with self._change:
+            if self._closed or self.failure:
+                raise Stopped
+            older = self._waiting.get(ticket.key)
+            newest = older.sequence if older else self._running.get(ticket.key, ticket.sequence)
+            if ticket.sequence < newest:
+                self._metrics.count("studio_superseded_total")
+                raise Superseded
+            if older is None and len(self._waiting) >= self._limit:
+                raise Busy
+            self._waiting[ticket.key] = ticket  # keeps the place of the older one
+            self._change.notify()
+        if older is not None:
+            self._metrics.count("studio_superseded_total")
+            _fail(older.future, Superseded())
+
+    def _work(self, prepare: Callable[[], None]) -> None:
+        try:
+            prepare()
+        except Exception as error:
+            self._give_up(error)
+            return
+        self.ready.set()
+        while (work := self._next()) is not None:
+            work()
+
+    def _give_up(self, error: Exception) -> None:
+        with self._change:
+            self.failure = error
+            left = [*(ticket.future for ticket in self._waiting.values()), *(future for _, future in self._background)]
+            self._waiting.clear()
+            self._background.clear()
+        for future in left:
+            _fail(future, Stopped())
+        self.ready.set()
+        self._told()
+
+    def _next(self) -> Callable[[], None] | None:
+        """What to do now; None when the queue is closed and empty."""
+        with self._change:
+            while not (self._waiting or self._background or self._closed):
+                self._change.wait()
+            if self._background and (not self._waiting or self._streak >= PATIENCE):
+                self._streak = 0
+                call, future = self._background.popleft()
+                return lambda: _settle(future, call)
+            if not self._waiting:
+                return None
+            self._streak += 1
+            tickets = self._take()
+        return lambda: self._answer(tickets)
+
+    def _take(self) -> list[Ticket]:
+        """The question that has waited longest, and as many of its kind as fit into its batch."""
+        lane = next(iter(self._waiting.values())).lane
+        tickets = [ticket for ticket in self._waiting.values() if ticket.lane.name == lane.name][: lane.batch]
+        for ticket in tickets:
+            del self._waiting[ticket.key]
+        self._running = {ticket.key: ticket.sequence for ticket in tickets}
+        return tickets
+
+    def _answer(self, tickets: list[Ticket]) -> None:
+        tickets = [ticket for ticket in tickets if ticket.future.set_running_or_notify_cancel()]
+        if not tickets:
+            return
+        lane, started = tickets[0].lane, time.monotonic()
+        answers: Sequence[Any]
+        try:
+            answers = lane.run([ticket.question for ticket in tickets])
+        except Exception as error:
+            answers = [error] * len(tickets)
+        self._metrics.observe("studio_model_seconds", time.monotonic() - started, lane=lane.name)
+        self._metrics.observe("studio_batch_size", len(tickets), lane=lane.name)
+        with self._change:
+            self._running = {}
+        for ticket, answer in zip(tickets, answers, strict=True):
+            if isinstance(answer, Exception):
+                ticket.future.set_exception(answer)
+            else:
+                ticket.future.set_result(answer)
+
+
+def _fail(future: Future[Any], error: Exception) -> None:
+    if future.set_running_or_notify_cancel():
+        future.set_exception(error)
+
+
+def _settle(future: Future[Any], call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)

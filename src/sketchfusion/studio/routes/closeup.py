@@ -1,0 +1,53 @@
+"""A drawing and one photo of the gallery: cut out, matched, looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi import APIRouter
+
+from .. import closeup
+from ..closeup import Photo
+from ..drawing import Sketch
+from ..queue import single
+from ..schemas import DenseAnswer, MatchAnswer, MatchRequest, PhotoRequest, Turn
+from ..studio import Studio
+from .needs import Served
+
+router = APIRouter(tags=["one photo"])
+
+Answer = TypeVar("Answer")
+
+
+@router.post("/match")
+async def match(asked: MatchRequest, studio: Served) -> MatchAnswer:
+    """Find the points of the one picture that mean the same as points of the other."""
+    sketch, photo = await _pair(asked, studio)
+    return await _turn(
+        studio,
+        "match",
+        asked,
+        lambda: closeup.match_points(studio.gallery.model, sketch, photo, asked.points, asked.source),
+    )
+
+
+@router.post("/dense")
+async def dense(asked: PhotoRequest, studio: Served) -> DenseAnswer:
+    """Give drawing and photo in colours, the same where they match."""
+    sketch, photo = await _pair(asked, studio)
+    return await _turn(studio, "dense", asked, lambda: closeup.match_densely(studio.gallery.model, sketch, photo))
+
+
+async def _pair(asked: PhotoRequest, studio: Studio) -> tuple[Sketch, Photo]:
+    return await studio.sketch(asked.drawing), await _photo(asked.photo, studio)
+
+
+async def _photo(name: str, studio: Studio) -> Photo:
+    path, side = studio.shelf.path(name), studio.limits.task_side
+    return await studio.reading(lambda: Photo.of(studio.shelf.original(path, side)))
+
+
+async def _turn(studio: Studio, lane: str, asked: Turn, call: Callable[[], Answer]) -> Answer:
+    """Wait for the client's turn with a question that no batch can be made of."""
+    return await studio.queue.ask(single(lane), asked.client, asked.sequence, call)

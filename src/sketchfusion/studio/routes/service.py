@@ -1,0 +1,74 @@
+"""What the studio is and how it does: facts, examples, health, metrics."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Literal
+
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse
+
+from ... import __version__  # type: ignore[attr-defined]
+from ..examples import examples
+from ..schemas import Example, GalleryInfo, Health, Info, LimitsInfo, ModelInfo
+from ..studio import Studio
+from .needs import Served
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/info")
+async def info(studio: Served) -> Info:
+    """Say which weights are loaded, what is searched and how much may be asked for."""
+    await studio.loaded()
+    return await studio.reading(lambda: _info(studio))
+
+
+@router.get("/examples")
+async def drawings(studio: Served) -> list[Example]:
+    """Give drawings to start from."""
+    return await studio.reading(examples)
+
+
+@router.get("/health")
+async def health(studio: Served) -> Health:
+    """Say whether questions are answered."""
+    status: Literal["starting", "ok", "stopping"] = "ok" if studio.queue.ready.is_set() else "starting"
+    return Health(
+        status="stopping" if studio.stopping else status,
+        version=__version__,
+        waiting=studio.queue.waiting,
+        uptime_seconds=round(time.monotonic() - studio.started, 1),
+    )
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(studio: Served) -> PlainTextResponse:
+    """Give what was counted, as Prometheus text."""
+    return PlainTextResponse(studio.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+def _info(studio: Studio) -> Info:
+    model, gallery = studio.gallery.model, studio.gallery
+    photos = len(gallery)
+    return Info(
+        version=__version__,
+        model=ModelInfo(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            tasks=["retrieval"],
+            labels=len(getattr(model, "labels", ())),
+        ),
+        gallery=GalleryInfo(
+            name=studio.name,
+            photos=photos,
+            categories=gallery.categories if photos else [],
+            dense=False,
+            demo=studio.demo,
+        ),
+        limits=LimitsInfo(**{name: value for name, value in asdict(studio.limits).items() if name in _SHOWN}),
+    )
+
+
+_SHOWN = set(LimitsInfo.model_fields)

@@ -1,0 +1,105 @@
+"""Answers as pictures: matches as numbered points and lines, a mask as light on its photo."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .correspondence import PointMatch
+
+HEIGHT, GAP, MARGIN = 440, 72, 20
+FINE = 2  # drawn this much larger, then reduced: smooth lines without a drawing library
+RADIUS = 9
+PAPER, BORDER, CONTOUR = "#ffffff", "#d0d7de", (255, 92, 0)
+DIM = 0.35  # what remains of the light outside a mask
+
+
+def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) -> Image.Image:
+    """Draw both pictures (3, H, W) in [0, 1] side by side, each match in a colour of its own.
+
+    A match that is not mutual has a thin line and hollow points.
+    """
+    left, right = _fitted(sketch), _fitted(photo)
+    height = max(left.height, right.height)
+    size = (left.width + right.width + FINE * (GAP + 2 * MARGIN), height + 2 * FINE * MARGIN)
+    sheet = Image.new("RGB", size, PAPER)
+    corners = [
+        (FINE * MARGIN, FINE * MARGIN + (height - left.height) // 2),
+        (FINE * (MARGIN + GAP) + left.width, FINE * MARGIN + (height - right.height) // 2),
+    ]
+    draw = ImageDraw.Draw(sheet)
+    for (x, y), picture in zip(corners, (left, right), strict=True):
+        sheet.paste(picture, (x, y))
+        draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=BORDER, width=FINE)
+    scales = [left.height / sketch.shape[1], right.height / photo.shape[1]]
+    ends = [
+        [
+            (corner[0] + scale * x, corner[1] + scale * y)
+            for corner, scale, (x, y) in zip(corners, scales, (one.sketch, one.photo), strict=True)
+        ]
+        for one in matches
+    ]
+    colours = _colours(len(matches))
+    for one, pair, colour in zip(matches, ends, colours, strict=True):
+        draw.line([*pair[0], *pair[1]], fill=PAPER, width=FINE * (4 if one.mutual else 3))
+        draw.line([*pair[0], *pair[1]], fill=colour, width=FINE * 2 if one.mutual else FINE)
+    for number, (one, pair, colour) in enumerate(zip(matches, ends, colours, strict=True), start=1):
+        for spot in pair:
+            _point(draw, spot, str(number), colour, filled=one.mutual)
+    return sheet.resize((size[0] // FINE, size[1] // FINE), Image.Resampling.LANCZOS)
+
+
+def mask_picture(photo: Tensor, mask: npt.NDArray[np.bool_]) -> Image.Image:
+    """Draw a photo (3, H, W) in [0, 1] with a mask (H, W): dimmed and grey around it, outlined where it ends."""
+    pixels = _pixels(photo).astype(np.float32)
+    grey = pixels.mean(axis=2, keepdims=True) * DIM + 40
+    picture = Image.fromarray(np.where(mask[:, :, None], pixels, grey).astype(np.uint8))
+    edge = Image.fromarray(mask.astype(np.uint8) * 255)
+    width = 2 * max(1, round(max(mask.shape) / 300)) + 1
+    ring = np.asarray(edge.filter(ImageFilter.MaxFilter(width))) > np.asarray(edge)
+    picture.paste(CONTOUR, mask=Image.fromarray(ring.astype(np.uint8) * 255))
+    return picture
+
+
+def mask_image(mask: npt.NDArray[np.bool_]) -> Image.Image:
+    """Give a mask (H, W) as a black and white picture."""
+    return Image.fromarray(mask.astype(np.uint8) * 255)
+
+
+def _fitted(image: Tensor) -> Image.Image:
+    """A picture of the common height, or a width of twice that if it is very wide."""
+    picture = Image.fromarray(_pixels(image))
+    scale = FINE * HEIGHT / max(picture.height, picture.width / 2)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _pixels(image: Tensor) -> npt.NDArray[np.uint8]:
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+
+
+def _colours(count: int) -> list[tuple[int, int, int]]:
+    """Distinct colours around the circle of hues, dark enough to read white figures on."""
+    shades = (colorsys.hsv_to_rgb(n / max(count, 1), 0.85, 0.72 + 0.14 * (n % 2)) for n in range(count))
+    return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]
+
+
+def _point(
+    draw: ImageDraw.ImageDraw, spot: tuple[float, float], text: str, colour: tuple[int, int, int], filled: bool
+) -> None:
+    x, y = spot
+    radius = FINE * RADIUS
+    draw.ellipse((x - radius - FINE, y - radius - FINE, x + radius + FINE, y + radius + FINE), fill=PAPER)
+    box = (x - radius, y - radius, x + radius, y + radius)
+    draw.ellipse(box, fill=colour if filled else PAPER, outline=colour, width=FINE)
+    font = ImageFont.load_default(size=FINE * 11)
+    draw.text((x, y), text, fill=PAPER if filled else colour, font=font, anchor="mm")
