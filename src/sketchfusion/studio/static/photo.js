@@ -36,7 +36,7 @@ export class PhotoView extends EventTarget {
     this.photo = photo;
     this.#list = list;
     const sure = photo.confidence === undefined ? "" : `, ${Math.round(100 * photo.confidence)} % sure`;
-    byId("photo-name").replaceChildren(photo.name, make("small", {}, `${photo.category ?? ""}${sure}`.replace(/^, /, "")));
+    byId("photo-name").replaceChildren(photo.name, " ", make("small", {}, `${photo.category ?? ""}${sure}`.replace(/^, /, "")));
     const large = byId("large");
     large.src = `/api/v1/photos/${encodeURIComponent(photo.id)}`;
     large.alt = photo.category ? `Photo of a ${photo.category}: ${photo.name}` : photo.name;
@@ -57,11 +57,13 @@ export class PhotoView extends EventTarget {
 
   choose(name) {
     this.views[this.#tab].hide();
+    const walking = this.tabs.includes(document.activeElement);
     this.#tab = name;
     for (const tab of this.tabs) {
       const chosen = tab.id === `tab-${name}`;
       tab.setAttribute("aria-selected", `${chosen}`);
       tab.tabIndex = chosen ? 0 : -1;
+      if (chosen && walking) tab.focus();
     }
     byId("panel").setAttribute("aria-labelledby", `tab-${name}`);
     byId("below").replaceChildren();
@@ -81,9 +83,7 @@ export class PhotoView extends EventTarget {
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: this.tabs.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    const tab = this.tabs[(to + this.tabs.length) % this.tabs.length];
-    tab.focus();
-    this.choose(tab.id.slice(4));
+    this.choose(this.tabs[(to + this.tabs.length) % this.tabs.length].id.slice(4));
   }
 
   #gone() {
