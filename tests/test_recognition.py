@@ -78,7 +78,7 @@ def test_without_labels_or_ink_there_is_one_clear_line(tmp_path: Path) -> None:
 def test_only_a_model_that_reads_can_recognize() -> None:
     from fixtures.pixels import PixelExtractor
 
-    with pytest.raises(ValueError, match="pixels cannot read labels"):
+    with pytest.raises(ValueError, match="pixels cannot read words"):
         joint_space(PixelExtractor())
 
 

@@ -66,6 +66,11 @@ class BatchExtractor(ABC):
     def dim(self) -> int:
         """The length of an embedding."""
 
+    @property
+    def joint_dim(self) -> int:
+        """The length of a vector of the space shared with text; 0 for a model without one."""
+        return 0
+
     @abstractmethod
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the dense features (B, C, h, w) of a batch of prepared pictures."""
@@ -84,8 +89,11 @@ class BatchExtractor(ABC):
 
     def vectors(self, views: Sequence[View]) -> Tensor:
         """Give the vectors (B, dim) of a batch of prepared pictures: the maps' maximum over all but padding."""
-        maps = self.maps(views).float()
-        return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in zip(maps, views, strict=True)])
+        return pooled(self.maps(views), views)
+
+    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor | None]:
+        """Give vectors (B, dim) and, of a model that reads text, joint-space vectors (B, joint_dim), in one pass."""
+        return self.vectors(views), None
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -125,6 +133,15 @@ class JointSpace(BatchExtractor):
     clip: FrozenClip
 
     @property
+    def joint_dim(self) -> int:
+        """The length of a vector of the space shared with text."""
+        return self.clip.dim
+
+    @abstractmethod
+    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        """Give vectors (B, dim) and joint-space vectors (B, joint_dim), not normalised; CLIP runs once."""
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names that its CLIP is known to have learned; empty where nobody wrote them down."""
         return self.clip.labels
@@ -152,6 +169,12 @@ class JointSpace(BatchExtractor):
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
     """Give prepared squares (3, S, S) as one batch (B, 3, S, S) on a device."""
     return torch.stack(list(squares)).to(device)
+
+
+def pooled(maps: Tensor, views: Sequence[View]) -> Tensor:
+    """Give the maximum of maps (B, C, h, w) over all but padding: (B, C)."""
+    pairs = zip(maps.float(), views, strict=True)
+    return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in pairs])
 
 
 def fingerprint_of(shaping: Mapping[str, object]) -> str:

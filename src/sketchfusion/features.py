@@ -23,6 +23,7 @@ from sketchfusion.extractor import (
     fingerprint_of,
     pick_device,
     pick_dtype,
+    pooled,
     stack,
 )
 from sketchfusion.featuremap import Frame
@@ -53,6 +54,7 @@ class Encoded:
 
     latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
     tokens: Tensor  # (B, C, h', w') of CLIP
+    joint: Tensor  # (B, P) of CLIP, not normalised
     frames: list[Frame]
 
 
@@ -212,7 +214,14 @@ class SketchFusion(JointSpace, BatchExtractor):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
+        return self._fused(self._encode(views), views)
+
+    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        """Give the pooled fused maps (B, d) and CLIP's joint-space vectors (B, P) of a batch of prepared pictures."""
         encoded = self._encode(views)
+        return pooled(self._fused(encoded, views), views), encoded.joint
+
+    def _fused(self, encoded: Encoded, views: Sequence[View]) -> Tensor:
         kinds = torch.tensor([SKETCH if view.kind == "sketch" else PHOTO for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
         return maps
@@ -226,8 +235,8 @@ class SketchFusion(JointSpace, BatchExtractor):
         crops = squares if shared else stack([view.clip for view in views], self.device)
         draws = config.fusion.ensemble if config.sample_latents else None
         latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
-        tokens = self.clip(crops, config.clip_layer).dense
-        return Encoded(latents, tokens, [view.frame for view in views])
+        seen = self.clip(crops, config.clip_layer)
+        return Encoded(latents, seen.dense, seen.pooled, [view.frame for view in views])
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""

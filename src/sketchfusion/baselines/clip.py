@@ -55,3 +55,8 @@ class ClipBaseline(JointSpace):
         """Give the joint-space vectors (B, P) of a batch of prepared pictures."""
         pooled: Tensor = self.clip(stack([view.clip for view in views], self.device)).pooled
         return pooled
+
+    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        """Give the joint-space vectors twice: here they are the embedding too."""
+        joint = self.vectors(views)
+        return joint, joint

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .options import AskedModel, GalleryOption, Json, ModelOption, Sketches, app
+from .options import AskedModel, GalleryOption, Json, MaybeSketches, ModelOption, Sketches, app
 
 if TYPE_CHECKING:
+    from ..gallery import Hit
     from ..io.images import Kind
 
 
@@ -44,33 +45,46 @@ def index(
 
 @app.command()
 def search(
-    sketches: Sketches,
     gallery: GalleryOption,
+    sketches: MaybeSketches = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many photos.")] = 10,
     category: Annotated[str | None, typer.Option(help="Only photos in a folder of this name.")] = None,
     where: Annotated[str | None, typer.Option(help='SQL condition, as "width > 640".')] = None,
+    text: Annotated[str | None, typer.Option(help="What the photos show, in words; with or without a sketch.")] = None,
+    like: Annotated[Path | None, typer.Option(help="A photo whose like is wanted; it is left out itself.")] = None,
+    min_score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Leave out photos of less confidence; 0.9 is strict.")
+    ] = None,
+    group: Annotated[bool, typer.Option("--group", help="Show near-duplicates as one.")] = False,
     model: AskedModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the photos that show what a sketch shows; several sketches are one question."""
+    """Find the photos that show what a sketch, a text or another photo shows; several sketches are one question."""
     from ..gallery import Gallery
+    from ..io.images import read_image
     from ..tasks.query import read_sketches
 
     opened = Gallery.open(gallery, model)
-    images = read_sketches(sketches)
-    hits = opened.search(images, k, category, where)
+    images = read_sketches(sketches) if sketches else None
+    hits = opened.search(images, k, category, where, text=text, like=like, min_score=min_score, group=group)
     if sheet:
-        from ..gallery.sheet import contact_sheet, sketch_row
+        from ..gallery.sheet import contact_sheet, query_row
 
-        contact_sheet(opened, [sketch_row(sketches[0], images[0], opened, hits)]).save(sheet, format="PNG")
+        shown = images[0] if images else read_image(like, "photo") if like else None
+        name = sketches[0] if sketches else str(like or text)
+        contact_sheet(opened, [query_row(name, shown, opened, hits)]).save(sheet, format="PNG")
     if as_json:
         terminal.say([vars(hit) for hit in hits])
     else:
         terminal.table(
-            ["", "score", "category", "photo"],
-            [[str(hit.rank), f"{hit.score:.4f}", hit.category, hit.path] for hit in hits],
+            ["", "score", "confidence", "category", "photo"],
+            [[str(hit.rank), f"{hit.score:.4f}", f"{hit.confidence:.2f}", hit.category, _path_of(hit)] for hit in hits],
         )
+
+
+def _path_of(hit: Hit) -> str:
+    return f"{hit.path} (and {len(hit.similar)} like it)" if hit.similar else hit.path
 
 
 @app.command()

@@ -15,4 +15,7 @@ ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folde
 AskedModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help="Picture, SVG, .ndjson[:line], or - .")]
+MaybeSketches = Annotated[
+    list[str] | None, typer.Argument(metavar="[SKETCH...]", help="Picture, SVG, .ndjson[:line], or - .")
+]
 Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]

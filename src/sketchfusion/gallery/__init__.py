@@ -3,6 +3,7 @@
 from .build import Failure, Report
 from .catalogue import PhotoInfo
 from .faults import GalleryError
-from .search import Gallery, Hit
+from .hits import Hit
+from .search import Gallery
 
 __all__ = ["Failure", "Gallery", "GalleryError", "Hit", "PhotoInfo", "Report"]

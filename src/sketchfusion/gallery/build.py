@@ -18,6 +18,8 @@ from ..io.images import ImageError, read_image, thumbnail
 from .store import FileState, GalleryStore, Photo
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..extractor import BatchExtractor
     from ..squares import View
 
@@ -151,10 +153,11 @@ class Builder:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        vectors = embed_views(self._model, [item.view for item in waiting])
-        for item, vector in zip(waiting, vectors, strict=True):
+        vectors, joint = embed_views(self._model, [item.view for item in waiting])
+        for place, (item, vector) in enumerate(zip(waiting, vectors, strict=True)):
             if np.isfinite(vector).all():
-                self._rows.append(replace(item.photo, vector=vector))
+                both = vector, None if joint is None else joint[place]
+                self._rows.append(replace(item.photo, vector=both[0], joint=both[1]))
                 self._report.embedded += 1
             else:
                 self._report.failed.append(Failure(item.photo.file.path, "the model gives no finite feature"))
@@ -220,10 +223,18 @@ def _overlapped(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def embed_views(model: BatchExtractor, views: Sequence[View]) -> npt.NDArray[np.float32]:
-    """Embed prepared pictures exactly as `model.embed` does: (B, d), unit length."""
+def embed_views(
+    model: BatchExtractor, views: Sequence[View]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Embed prepared pictures exactly as `embed` (B, d) and, if the model reads text, `encode_image` (B, P) do."""
     import torch
 
     with torch.no_grad():
-        vectors = torch.nn.functional.normalize(model.vectors(views).float(), dim=1)
-    return np.asarray(vectors.cpu().numpy(), np.float32)
+        vectors, joint = model.vectors_and_joint(views)
+    return _unit(vectors), None if joint is None else _unit(joint)
+
+
+def _unit(vectors: Tensor) -> npt.NDArray[np.float32]:
+    from torch.nn import functional as F
+
+    return np.asarray(F.normalize(vectors.float(), dim=1).cpu().numpy(), np.float32)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from .store import GalleryStore, _parts, _quoted
+from .store import GalleryStore
 
 
 @dataclass(frozen=True)
 class PhotoInfo:
+    """One photo of a gallery."""
+
     path: str
-    width: int
+    width: int  # pixels, upright
     height: int
-    category: str
-    size: int
-    digest: str
+    category: str  # the name of its folder
+    size: int  # bytes of its file
+    digest: str  # SHA-256 of its bytes
     taken: str | None = None
     latitude: float | None = None
     longitude: float | None = None
 
 
 class Catalogue:
-    """Facts about photos."""
+    """The part of a gallery that lists and describes."""
 
     def _found(self) -> GalleryStore:
         raise NotImplementedError
@@ -35,13 +37,10 @@ class Catalogue:
 
     def paths(self, category: str | None = None) -> list[str]:
         """The paths of all photos, or of those in a category, in order."""
-        where = None if category is None else f"category = {_quoted([category])}"
-        return sorted(self._found()._read(["path"], where)["path"].to_pylist())
+        return sorted(row["path"] for row in self._found().details(["path"], "category", category and [category]))
 
     def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
         """What is known of photos, by path; those that are not in the gallery are left out."""
-        columns = ["path", "width", "height", "category", "size", "digest"]
-        rows: list[dict[str, Any]] = []
-        for part in _parts(list(paths)):
-            rows += self._found()._read(columns, f"path IN ({_quoted(part)})").to_pylist()
+        names = [field.name for field in fields(PhotoInfo)]
+        rows: Sequence[dict[str, Any]] = self._found().details(names, "path", list(paths))
         return {row["path"]: PhotoInfo(**row) for row in rows}

@@ -1,11 +1,9 @@
-"""The gallery: photos found by sketch, exactly, from features held in memory."""
+"""The gallery: photos found by sketch, by words, or by what another photo shows."""
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -15,10 +13,14 @@ import numpy.typing as npt
 from ..io.errors import ImageError
 from ..io.files import find_images
 from ..tasks.query import read_sketches
-from ..tasks.retrieval import rank
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Progress, Report
 from .catalogue import Catalogue
+from .duplicates import fold
 from .faults import GalleryError
+from .hits import Hit, to_hits
+from .nearest import Filter, Held, Nearest, index_if_large, prepare
+from .question import Question, look_for, read_words
+from .reference import Reference
 from .store import Contents, GalleryStore, ModelTag
 
 if TYPE_CHECKING:
@@ -26,18 +28,6 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput
 
 DEFAULT_MODEL = "mini"
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One photo of an answer."""
-
-    path: str
-    score: float  # cosine of the features of sketch and photo
-    rank: int  # from 1
-    category: str  # the name of its folder
-    confidence: float = 0.0
-    similar: tuple[str, ...] = ()
 
 
 class Gallery(Catalogue):
@@ -49,7 +39,8 @@ class Gallery(Catalogue):
         self._asked = model
         self._checked = False
         self._store = GalleryStore.find(uri)
-        self._contents: Contents | None = None
+        self._prepared: Nearest | None = None
+        self._unrelated: Reference | None = None
 
     @classmethod
     def open(cls, uri: str | Path, model: BatchExtractor | str | None = None) -> Self:
@@ -85,7 +76,7 @@ class Gallery(Catalogue):
     @property
     def categories(self) -> list[str]:
         """The names of the folders that the photos lie in."""
-        return sorted(set(self.contents().categories))
+        return self._found().categories()
 
     def add(
         self,
@@ -106,43 +97,86 @@ class Gallery(Catalogue):
             raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
         model = self.model
         if self._store is None:
-            self._store = GalleryStore.create(self.uri, ModelTag(model.name, model.fingerprint, model.dim))
+            self._store = GalleryStore.create(
+                self.uri, ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
+            )
             model = self.model
-        return Builder(self._store, model, batch_size, commit_rows, commit_seconds).run(found, progress)
+        report = Builder(self._store, model, batch_size, commit_rows, commit_seconds).run(found, progress)
+        index_if_large(self._store)
+        return report
 
     def search(
         self,
-        sketch: ImageInput | Sequence[ImageInput],
+        sketch: ImageInput | Sequence[ImageInput] | None = None,
         k: int = 10,
         category: str | None = None,
         where: str | None = None,
+        *,
+        text: str | None = None,
+        like: str | Path | None = None,
+        min_score: float | None = None,
+        group: bool = False,
     ) -> list[Hit]:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
 
-        Several sketches are one question: their mean. `category` and `where`, an SQL condition over the columns
-        (path, size, width, height, category ..), narrow the choice. Raises ImageError for an unreadable or blank
-        sketch and GalleryError for an absent, empty or other model's gallery and an unknown category.
+        `text` says in words what they show, `like` names a photo, of the gallery or any other, whose like is wanted (it
+        is left out itself); with or without a sketch. Several sketches and a photo are one question: their mean.
+        `category` and `where`, an SQL condition over the columns (path, size, width, height, category ..), narrow the
+        choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into one hit.
+
+        Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
+        gallery, an unknown category and a question that nothing is in.
         """
-        images = read_sketches(sketch)
-        vectors = self.model.embed(images, kind="sketch").numpy()
-        return self.find(vectors.mean(axis=0), k, category, where)
+        sketches = None if sketch is None else self.model.embed(read_sketches(sketch), kind="sketch").numpy()
+        return self.find(sketches, k, category, where, text=text, like=like, min_score=min_score, group=group)
 
     def find(
-        self, query: npt.NDArray[np.float32], k: int = 10, category: str | None = None, where: str | None = None
+        self,
+        sketches: npt.NDArray[np.float32] | None = None,
+        k: int = 10,
+        category: str | None = None,
+        where: str | None = None,
+        *,
+        text: str | None = None,
+        like: str | Path | None = None,
+        min_score: float | None = None,
+        group: bool = False,
     ) -> list[Hit]:
-        """Find photos by the feature (d,) of a sketch that was embedded before; else as `search`."""
+        """Search with sketches that were embedded before, (N, d); else as `search`."""
         if k < 1:
             raise GalleryError(f"k must be at least 1, not {k}")
-        contents = self.contents()
-        chosen = self._chosen(contents, category, where)
-        query = query[None] / max(float(np.linalg.norm(query)), 1e-12)
-        narrowed = contents.vectors if chosen is None else contents.vectors[chosen]
-        scores, indices = rank(query, narrowed, k)
-        rows = indices[0] if chosen is None else chosen[indices[0]]
-        return [
-            Hit(str(contents.paths[row]), float(score), place, str(contents.categories[row]))
-            for place, (row, score) in enumerate(zip(rows, scores[0], strict=True), start=1)
-        ]
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise GalleryError(f"min_score must be between 0 and 1, not {min_score}")
+        nearest, wanted = self._nearest(), Filter(category, where)
+        question = self._question(sketches, text, like)
+        chance = self._reference.chance(question, nearest)
+        question = question.against(nearest.background(question))
+        left_out = None if like is None else _absolute(like)
+        count = k
+        while True:
+            found = nearest.best(question, count + (left_out is not None), wanted).without(left_out)
+            hits = to_hits(found, chance.beaten_by(found.scores))
+            sure = [hit for hit in hits if hit.confidence >= (min_score or 0)]
+            answer = fold(sure, found.rows.columns["vector"], self.thumbnails) if group else sure
+            if len(answer) >= k or len(sure) < count:
+                return answer[:k]
+            count *= 4
+
+    def _question(
+        self, sketches: npt.NDArray[np.float32] | None, text: str | None, like: str | Path | None
+    ) -> Question:
+        if sketches is None and text is None and like is None:
+            raise GalleryError("there is nothing to look for; give a sketch, a text or a photo")
+        photos = []
+        if like is not None:
+            stored = self._found().vector(_absolute(like))
+            photos = [self.model.embed([like], kind="photo").numpy()[0] if stored is None else stored]
+        words = None if text is None else read_words(self.model, text)
+        if words is not None and not self._found().made_with.joint_dim:
+            raise GalleryError(
+                f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
+            )
+        return look_for([] if sketches is None else [*sketches], photos, words)
 
     def remove(self, paths: Iterable[str | Path]) -> int:
         """Forget photos by their paths; gives how many there were."""
@@ -159,28 +193,26 @@ class Gallery(Catalogue):
         return self._store
 
     def contents(self) -> Contents:
-        """Every photo's path, category and feature, in memory; read again after a commit."""
-        store = self._found()
-        if self._contents is None or self._contents.version != store.version:
-            self._contents = store.load()
-        if not len(self._contents.paths):
-            raise GalleryError(f"gallery {self.uri} is empty; sketchfusion index PHOTOS --gallery {self.uri} fills it")
-        return self._contents
+        """Every photo's path, category and feature, in memory."""
+        nearest = self._nearest()
+        return nearest.contents if isinstance(nearest, Held) else self._found().load()
 
-    def _chosen(self, contents: Contents, category: str | None, where: str | None) -> npt.NDArray[np.int64] | None:
-        """The rows that the filters leave, or None for all."""
-        keep = np.ones(len(contents.paths), bool)
-        if category is not None:
-            keep &= contents.categories == category
-            if not keep.any():
-                known = sorted(set(contents.categories))
-                near = difflib.get_close_matches(category, known, n=3, cutoff=0.5) or known[:8]
-                more = ".." if len(known) > len(near) else ""
-                raise GalleryError(f"no photo in category {category!r}; there is {', '.join(near)}{more}")
-        if where is not None:
-            paths = self._found().matching(where)
-            keep &= np.fromiter((path in paths for path in contents.paths), bool, len(keep))
-        return None if keep.all() else np.flatnonzero(keep)
+    def _nearest(self) -> Nearest:
+        """The newest version, ready to be searched; read again after a commit."""
+        store = self._found()
+        if self._prepared is None or self._prepared.version != store.version:
+            if not len(store):
+                raise GalleryError(
+                    f"gallery {self.uri} is empty; sketchfusion index PHOTOS --gallery {self.uri} fills it"
+                )
+            self._prepared = prepare(store)
+        return self._prepared
+
+    @property
+    def _reference(self) -> Reference:
+        if self._unrelated is None:
+            self._unrelated = Reference(self._found(), self.model)
+        return self._unrelated
 
 
 def _absolute(path: str | Path) -> str:

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .search import Gallery, Hit
+    from .hits import Hit
+    from .search import Gallery
 
 CELL = 144
 FRAME = 4
@@ -34,9 +35,14 @@ class Row:
     category: str | None = None  # what the sketch shows, if known
 
 
-def sketch_row(source: str, sketch: Tensor, gallery: Gallery, hits: Sequence[Hit]) -> Row:
-    """The row of a sketch (3, H, W) in [0, 1] read from `source`; the folder it lies in may tell what it shows."""
-    pixels = (sketch * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequence[Hit]) -> Row:
+    """The row of a picture (3, H, W) in [0, 1] read from `source`, or of the words that `source` is.
+
+    The folder that a picture lies in may tell what it shows.
+    """
+    if shown is None:
+        return Row(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
+    pixels = (shown * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     folder = Path(source).absolute().parent.name
     category = folder if folder in gallery.categories else None
     caption = Path(source).name if len(source) < 200 else ""
@@ -45,13 +51,13 @@ def sketch_row(source: str, sketch: Tensor, gallery: Gallery, hits: Sequence[Hit
 
 def contact_sheet(gallery: Gallery, rows: Sequence[Row]) -> Image.Image:
     """Draw one line for each query: the sketch at the left, then its photos with rank, score and category."""
-    longest = max(len(row.hits) for row in rows)
+    longest = max(1, *(len(row.hits) for row in rows))
     width = GAP * 3 + CELL + longest * (CELL + GAP)
     sheet = Image.new("RGB", (width, GAP + len(rows) * (CELL + CAPTION + GAP)), PAPER)
     thumbnails = gallery.thumbnails({hit.path for row in rows for hit in row.hits})
     for number, row in enumerate(rows):
         top = GAP + number * (CELL + CAPTION + GAP)
-        _cell(sheet, GAP, top, row.query, INK, row.caption, "sketch")
+        _cell(sheet, GAP, top, row.query, INK, row.caption, "query")
         x = GAP * 2 + CELL
         ImageDraw.Draw(sheet).line((x, top, x, top + CELL), fill=LINE, width=1)
         for place, hit in enumerate(row.hits):

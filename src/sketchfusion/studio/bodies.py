@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import numpy as np
@@ -15,7 +16,7 @@ _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class _TooLarge(Exception):
-    pass
+    """The body is more than may be read."""
 
 
 class BodyLimit:
@@ -29,41 +30,51 @@ class BodyLimit:
         """Refuse a request, or hand it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        upload = Headers(scope=scope).get("content-type", "").startswith("multipart/")
-        most = self._limits.upload_bytes if upload else self._limits.json_bytes
-        counted = _counted(receive, most)
-        started = False
+        elif Headers(scope=scope).get("content-type", "").startswith("multipart/"):
+            await self._stream(scope, receive, send)
+        else:
+            await self._measure(scope, receive, send)
 
-        async def noticed(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+    async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if not upload:
-                body = await _whole(counted)
-                if _depth(body) > self._limits.json_depth:
-                    raise _TooLarge(f"nested deeper than {self._limits.json_depth} levels")
-                counted = _replayed(body, receive)
-            await self._app(scope, counted, noticed)
+            body = await _whole(_Counted(receive, self._limits.json_bytes))
+            if _depth(body) > self._limits.json_depth:
+                raise _TooLarge(f"nested deeper than {self._limits.json_depth} levels")
         except _TooLarge as error:
-            if not started:
-                await problem(413, str(error))(scope, receive, send)
+            await problem(413, str(error))(scope, receive, send)
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        counted = _Counted(receive, self._limits.upload_bytes)
+
+        async def unless_too_large(message: Message) -> None:
+            if not counted.exceeded:  # else whoever read the body makes something else of the error
+                await send(message)
+
+        with contextlib.suppress(_TooLarge):
+            await self._app(scope, counted, unless_too_large)
+        if counted.exceeded:
+            await problem(413, str(counted.error))(scope, receive, send)
 
 
-def _counted(receive: Receive, most: int) -> Receive:
-    seen = 0
+class _Counted:
+    """Hands on what is received until it is too much."""
 
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
-            raise _TooLarge(f"more than {most} bytes in one request")
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._most, self._seen = receive, most, 0
+        self.error = _TooLarge(f"more than {most} bytes in one request")
+
+    @property
+    def exceeded(self) -> bool:
+        return self._seen > self._most
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self.exceeded:
+            raise self.error
         return message
-
-    return counted
 
 
 async def _whole(receive: Receive) -> bytes:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..io.errors import ImageError
 from ..tasks.correspondence import dense_match, match
+from ..tasks.query import dense
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
 from .schemas import DenseAnswer, MatchAnswer, MatchedPoint
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ..featuremap import FeatureMap
     from ..io.reduced import Reduced
 
+TASK = "correspondence"
 SHEET = 480  # longer side of the coloured drawing
 WEAK, STRONG = 0.35, 0.75  # cosines at which a match is not shown at all, and fully
 
@@ -48,15 +51,19 @@ def match_points(
     model: BatchExtractor,
     sketch: Sketch,
     photo: Photo,
-    points: Sequence[Sequence[float]],
+    points: Sequence[Sequence[float]] | None,
     source: Literal["sketch", "photo"],
 ) -> MatchAnswer:
-    """Find counterparts of points in drawing units or pixels of the original photo."""
+    """Find counterparts of points in drawing units or pixels of the original photo; without them, of all the ink."""
     scale = np.array(photo.scale)
-    asked = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
-    picture = sketch.picture if source == "sketch" else photo.picture
-    edge = np.array([picture.shape[2], picture.shape[1]], np.float64)
-    found = match(model, sketch.picture, photo.picture, torch.tensor(asked.clip(0, edge)).float(), source)
+    asked: Tensor | None = None
+    if points is not None:
+        picture = sketch.picture if source == "sketch" else photo.picture
+        moved = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
+        asked = torch.from_numpy(moved.clip(0, [picture.shape[2], picture.shape[1]])).float()
+    elif source == "photo":
+        raise ImageError("say which points of the photo to match; only strokes choose their own")
+    found = match(model, sketch.picture, photo.picture, asked, source)
     drawn = sketch.to_drawing([pair.sketch for pair in found]).tolist()
     shown = (np.array([pair.photo for pair in found]) / scale).tolist()
     return MatchAnswer(
@@ -69,8 +76,8 @@ def match_points(
 
 def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseAnswer:
     """Colour the drawing by place, and each part of the photo as the place of the drawing that it matches."""
-    sketch_map = model.extract([sketch.picture], "sketch", task="correspondence")[0]
-    photo_map = model.extract([photo.picture], "photo", task="correspondence")[0]
+    sketch_map = dense(model, sketch.picture, "sketch", TASK)
+    photo_map = dense(model, photo.picture, "photo", TASK)
     places, scores = dense_match(sketch_map, photo_map)
     low, high = _ink_box(sketch.picture)
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())

@@ -14,7 +14,7 @@ from ..io.hashes import cache_folder
 from ..world import SEEN, UNSEEN, World
 from ..world.world import VERSION
 
-PHOTOS = 4  # of each category
+PHOTOS = 3  # of each category
 SIDE = 256
 READY = "ready"
 

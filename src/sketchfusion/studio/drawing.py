@@ -111,7 +111,7 @@ def _paint(
         if thicken and not stroke.erase:
             width = min(max(width, PEN[0]), PEN[1])
         _draw(pen, stroke, scale * SMOOTHING, np.array(offset) * SMOOTHING, width * SMOOTHING)
-    return np.asarray(canvas.reduce(SMOOTHING), dtype=np.uint8)
+    return np.array(canvas.reduce(SMOOTHING), dtype=np.uint8)
 
 
 def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats, width: float) -> None:

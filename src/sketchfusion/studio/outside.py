@@ -14,6 +14,7 @@ from .metrics import Metrics
 
 LOG = logging.getLogger("sketchfusion.studio")
 
+PREFIX = "/api/v1"
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
@@ -57,6 +58,14 @@ class Outside:
             LOG.exception("error %s while answering %s %s", number, scope["method"], scope["path"])
             if not status:
                 await problem(500, f"internal error {number}; the server's log says more")(scope, receive, dressed)
-        route = getattr(scope.get("route"), "path", "other")
+        route = _route(scope)
         self._metrics.count("studio_requests_total", route=route, status=str(status))
         self._metrics.observe("studio_request_seconds", time.monotonic() - begun, route=route)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern that the path fitted, so that there are only so many of them."""
+    pattern: str | None = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "other"
+    return pattern if pattern.startswith(PREFIX) or not scope["path"].startswith(PREFIX) else PREFIX + pattern

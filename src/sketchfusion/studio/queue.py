@@ -99,6 +99,12 @@ class ModelQueue:
         answer: Answer = await asyncio.wrap_future(ticket.future)
         return answer
 
+    def run(self, call: Callable[[], Answer]) -> Answer:
+        """Have something done on the model's thread when no question waits, and wait for it; at once if this is it."""
+        if threading.current_thread() is self._thread:
+            return call()
+        return self.background(call).result()
+
     def background(self, call: Callable[[], Answer]) -> Future[Answer]:
         """Run something on the model's thread when no question waits."""
         future: Future[Answer] = Future()

@@ -87,9 +87,9 @@ class PhotoRequest(Turn):
 
 
 class MatchRequest(PhotoRequest):
-    """Points on the one picture whose counterparts on the other are asked for."""
+    """Points on the one picture whose counterparts on the other are asked for; none: spread over the strokes."""
 
-    points: Annotated[list[Point], Field(min_length=1, max_length=256)]
+    points: Annotated[list[Point], Field(min_length=1, max_length=256)] | None = None
     source: Literal["sketch", "photo"] = "sketch"
 
 
@@ -139,7 +139,7 @@ class FoundPhoto(PhotoCard):
 class PhotoFacts(PhotoCard):
     """All that the gallery knows of a photo."""
 
-    size: int
+    bytes: int
     taken: str | None = None
     latitude: float | None = None
     longitude: float | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ..gallery import Gallery, GalleryError, Hit
+from ..gallery import Gallery, Hit
 from ..tasks.recognition import Guess, Namer
 
 GUESSES = 5
@@ -68,8 +68,14 @@ class Searcher:
         return vectors
 
     def _hits(self, question: Question, vector: npt.NDArray[np.float32] | None) -> list[Hit]:
-        if vector is None:
-            raise GalleryError("text and like: not here yet")
         if not len(self.gallery):
             return []
-        return self.gallery.find(vector, question.k, question.category)
+        return self.gallery.find(
+            None if vector is None else vector[None],
+            question.k,
+            question.category,
+            text=question.text,
+            like=question.like,
+            min_score=question.min_score,
+            group=question.group,
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,9 +11,11 @@ from typing import Any, TypeVar, cast
 
 import anyio
 import numpy as np
+import torch
 
 from ..extractor import BatchExtractor
 from ..gallery import Gallery, Report
+from ..tasks.query import read_sketches
 from ..tasks.recognition import JointSpace, Namer
 from .drawing import Sketch, read_sketch
 from .jobs import Jobs
@@ -43,7 +47,11 @@ class QueuedModel:
         value = getattr(self._model, name)
         if name in self.FREE or not callable(value):
             return value
-        return lambda *args, **options: self._queue.background(lambda: value(*args, **options)).result()
+
+        def queued(*args: Any, **options: Any) -> Any:
+            return self._queue.run(lambda: torch.no_grad()(value)(*args, **options))  # which is set for each thread
+
+        return queued
 
 
 class Studio:
@@ -107,13 +115,18 @@ class Studio:
     def _prepare(self, searcher: Searcher) -> None:
         """Load and run the model once; names are read when nobody waits."""
         model = self.gallery.model
-        model.embed([WARMING], kind="sketch")
-        if len(self.gallery):
-            self.gallery.contents()
+        warming = Question(read_sketches([WARMING])[0], None, None, 1, None, None, False)
+        for answer in searcher([warming]):
+            if isinstance(answer, Exception):
+                raise answer
         if isinstance(model, JointSpace) and model.labels:
-            joint = model
             model.encode_image([WARMING], kind="sketch")
-            self.queue.background(lambda: setattr(searcher, "namer", Namer(joint)))
+            threading.Thread(target=self._read_names, args=(searcher, model), name="names", daemon=True).start()
+
+    def _read_names(self, searcher: Searcher, model: BatchExtractor) -> None:
+        """Let the names of things be read piece by piece, while nobody waits."""
+        with contextlib.suppress(Stopped):
+            searcher.namer = Namer(cast(JointSpace, QueuedModel(model, self.queue)))
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         model = cast(BatchExtractor, QueuedModel(self.gallery.model, self.queue))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput, Kind
 
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
+LABELS = 32  # read at a time
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
 
 
@@ -97,14 +98,21 @@ class Namer:
 def joint_space(model: object) -> JointSpace:
     """Give the model if it can read text; ValueError if not."""
     if not isinstance(model, JointSpace):
-        raise ValueError(f"{getattr(model, 'name', model)} cannot read labels; choose a model with a CLIP in it")
+        raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
     return model
 
 
 def prototypes(model: JointSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
     """One unit vector for each label, the mean over its prompts: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
-    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts]).numpy()
-    means = texts.reshape(len(labels), len(prompts), -1).mean(axis=1)
+    means = np.concatenate(
+        [_mean_texts(model, labels[start : start + LABELS], prompts) for start in range(0, len(labels), LABELS)]
+    )
     unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
     return unit
+
+
+def _mean_texts(model: JointSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts]).numpy()
+    means: npt.NDArray[np.float32] = texts.reshape(len(labels), len(prompts), -1).mean(axis=1)
+    return means

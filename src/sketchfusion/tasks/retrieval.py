@@ -52,11 +52,16 @@ def ranked(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None)
     count = len(gallery) if k is None else min(k, len(gallery))
     for start in range(0, max(len(queries), 1), CHUNK):
         similarity = queries[start : start + CHUNK] @ gallery.T
-        keys = _sortable(similarity)
-        if count < len(gallery):
-            keys = np.partition(keys, count, axis=1)[:, :count]
-        keys.sort(axis=1)
-        yield similarity, (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        yield similarity, best_first(similarity, count)
+
+
+def best_first(similarity: Floats, count: int) -> Ints:
+    """The places of the `count` largest values of each row (Q, N), largest first, equal ones in order: (Q, count)."""
+    keys = _sortable(similarity)
+    if count < similarity.shape[1]:
+        keys = np.partition(keys, count, axis=1)[:, :count]
+    keys.sort(axis=1)
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def _sortable(similarity: Floats) -> npt.NDArray[np.uint64]:

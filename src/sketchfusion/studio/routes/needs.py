@@ -41,6 +41,8 @@ def card(studio: Studio, path: str, facts: Mapping[str, PhotoInfo]) -> PhotoCard
 
 def cards(studio: Studio, paths: Sequence[str]) -> list[PhotoCard]:
     """Photos as the page sees them, their thumbnails at hand."""
+    if not paths:
+        return []
     facts = studio.gallery.infos(paths)
     studio.shelf.thumbnails(paths)
     return [card(studio, path, facts) for path in paths]

@@ -88,7 +88,7 @@ def _facts(studio: Studio, path: str) -> PhotoFacts:
     shown = card(studio, path, found)
     return PhotoFacts(
         **shown.model_dump(),
-        size=known.size,
+        bytes=known.size,
         taken=str(known.taken) if known.taken else None,
         latitude=known.latitude,
         longitude=known.longitude,

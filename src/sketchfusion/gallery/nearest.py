@@ -1,0 +1,180 @@
+"""The photos nearest to a question: exactly from memory, or by an approximate index where there are too many."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..tasks.retrieval import best_first
+from .background import SAMPLE, Background
+from .faults import GalleryError
+from .store import matrix
+
+if TYPE_CHECKING:
+    from .question import Question
+    from .store import GalleryStore
+
+Floats = npt.NDArray[np.float32]
+
+# Searched exactly and held in memory up to here: 100,000 photos of 768 numbers take 300 MB and 15 ms a search.
+EXACT_ROWS = 100_000
+CANDIDATES = 500  # for each part of a question of several parts
+TIES = 16  # more than were asked for, so that equal photos at the end of an answer come in their order
+FEW = 5_000  # photos that a filter leaves are all compared
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which photos may be in an answer."""
+
+    category: str | None = None
+    where: str | None = None  # SQL over the columns
+
+    @property
+    def condition(self) -> str | None:
+        """The same as one SQL condition."""
+        category = None if self.category is None else "category = '" + self.category.replace("'", "''") + "'"
+        both = [f"({part})" for part in (category, self.where) if part is not None]
+        return " AND ".join(both) or None
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Photos ordered by path, with their vectors."""
+
+    paths: npt.NDArray[np.object_]  # (N,)
+    categories: npt.NDArray[np.object_]  # (N,)
+    columns: dict[str, Floats]  # (N, d) each
+
+    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+        """Some of them, in the order given."""
+        columns = {name: vectors[places] for name, vectors in self.columns.items()}
+        return Rows(self.paths[places], self.categories[places], columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The best photos, best first, and their scores (n,)."""
+
+    rows: Rows
+    scores: Floats
+
+    def without(self, path: str | None) -> Found:
+        """All but one photo."""
+        kept = np.flatnonzero(self.rows.paths != path)
+        return Found(self.rows.take(kept), self.scores[kept])
+
+
+class Nearest(Protocol):
+    """One version of a gallery, ready to be searched."""
+
+    version: int
+
+    def background(self, question: Question) -> Background:
+        """A sample of the photos, with the vectors that a question needs."""
+
+    def best(self, question: Question, k: int, wanted: Filter) -> Found:
+        """The min(k, photos wanted) best; equal scores in the order of their paths."""
+
+
+def prepare(store: GalleryStore) -> Nearest:
+    """Read a gallery's newest version, or only a sample of it where it is too large to hold."""
+    return Indexed(store) if len(store) > EXACT_ROWS else Held(store)
+
+
+def index_if_large(store: GalleryStore) -> None:
+    """Build the approximate index once a gallery has grown beyond exact search."""
+    if len(store) > EXACT_ROWS:
+        store.index()
+
+
+class Held:
+    """All vectors in memory; those of the space shared with text once they are asked for."""
+
+    def __init__(self, store: GalleryStore) -> None:
+        self._store = store
+        self.contents = store.load()
+        self.version = self.contents.version
+        self._columns = {"vector": self.contents.vectors}
+
+    def background(self, question: Question) -> Background:
+        rows = self._rows(question)
+        step = max(1, -(-len(rows.paths) // SAMPLE))
+        return Background(len(rows.paths), rows.take(np.arange(0, len(rows.paths), step)).columns)
+
+    def best(self, question: Question, k: int, wanted: Filter) -> Found:
+        rows, chosen = self._rows(question), self._chosen(wanted)
+        return _best(rows if chosen is None else rows.take(chosen), question, k)
+
+    def _rows(self, question: Question) -> Rows:
+        for name in question.columns - self._columns.keys():
+            paths, vectors = self._store.vectors(name)
+            if paths != list(self.contents.paths):
+                raise GalleryError(f"gallery {self._store.uri} is being changed; search again")
+            self._columns[name] = vectors
+        return Rows(self.contents.paths, self.contents.categories, self._columns)
+
+    def _chosen(self, wanted: Filter) -> npt.NDArray[np.int64] | None:
+        """The rows that the filter leaves, or None for all."""
+        keep = np.ones(len(self.contents.paths), bool)
+        if wanted.category is not None:
+            keep &= self.contents.categories == wanted.category
+            if not keep.any():
+                raise _no_such(wanted.category, sorted(set(self.contents.categories)))
+        if wanted.where is not None:
+            paths = self._store.matching(wanted.where)
+            keep &= np.fromiter((path in paths for path in self.contents.paths), bool, len(keep))
+        return None if keep.all() else np.flatnonzero(keep)
+
+
+class Indexed:
+    """No vector in memory but a sample's; the store's index finds candidates, whose own vectors are then compared."""
+
+    def __init__(self, store: GalleryStore) -> None:
+        self._store = store
+        self.version = store.version
+        self._background = Background(*store.sample(SAMPLE))
+
+    def background(self, question: Question) -> Background:
+        return self._background
+
+    def best(self, question: Question, k: int, wanted: Filter) -> Found:
+        condition, there = wanted.condition, self._background.count
+        if condition is not None:
+            there = self._store.count(condition)
+            if not there and wanted.category is not None and wanted.category not in (known := self._store.categories()):
+                raise _no_such(wanted.category, known)
+        several = len(question.parts) > 1
+        enough = min(there, max(CANDIDATES, 4 * k) if several else k + TIES)
+        exactly = there <= FEW or enough > FEW
+        found = self._candidates(question, enough, wanted, exactly)
+        if len(found.paths) < min(k, there) and not exactly:  # the index ran dry behind a filter
+            found = self._candidates(question, enough, wanted, True)
+        return _best(found, question, k)
+
+    def _candidates(self, question: Question, count: int, wanted: Filter, exactly: bool) -> Rows:
+        """The photos that come first in any part of the question."""
+        parts = [
+            self._store.nearest(part.column, part.vector, count, wanted.condition, exactly) for part in question.parts
+        ]
+        paths = np.concatenate([part["path"].to_numpy() for part in parts])
+        categories = np.concatenate([part["category"].to_numpy() for part in parts])
+        needed = {"vector"} | question.columns
+        columns = {name: np.concatenate([matrix(part[name]) for part in parts]) for name in needed}
+        return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
+
+
+def _best(rows: Rows, question: Question, k: int) -> Found:
+    scores = question.scores(rows.columns)
+    places = best_first(scores[None], min(k, len(scores)))[0]
+    return Found(rows.take(places), scores[places])
+
+
+def _no_such(category: str, known: list[str]) -> GalleryError:
+    near = difflib.get_close_matches(category, known, n=3, cutoff=0.5) or known[:8]
+    more = ".." if len(known) > len(near) else ""
+    return GalleryError(f"no photo in category {category!r}; there is {', '.join(near)}{more}")

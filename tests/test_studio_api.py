@@ -1,0 +1,370 @@
+"""Every question that the page can ask, to a server that really listens, with the mini model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from PIL import Image
+
+from fixtures.studio import CATEGORIES, INSTANCES, Server, drawn, open_studio
+
+PHOTOS = len(CATEGORIES) * INSTANCES
+
+
+def picture(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def from_url(url: str) -> Image.Image:
+    head, _, data = url.partition(",")
+    assert head == "data:image/png;base64"
+    return picture(base64.b64decode(data))
+
+
+def first_photo(studio: Server, category: str = "cup") -> dict[str, Any]:
+    photos: list[dict[str, Any]] = studio.get("v1/photos", params={"category": category}).json()["photos"]
+    return photos[0]
+
+
+def closeup(studio: Server, path: str, **more: Any) -> Any:
+    body = {"client": "one", "sequence": 0, "drawing": drawn("cup"), "photo": first_photo(studio)["id"]}
+    answer = studio.post(f"v1/{path}", body | more)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def finished(studio: Server, job: str) -> dict[str, Any]:
+    for _ in range(600):
+        state: dict[str, Any] = studio.get(f"v1/jobs/{job}").json()
+        if state["state"] not in ("waiting", "running"):
+            return state
+        time.sleep(0.1)
+    raise AssertionError("the job does not end")
+
+
+def upload(studio: Server, *files: tuple[str, bytes]) -> requests.Response:
+    return studio.post("v1/photos", files=[("files", file) for file in files])
+
+
+def jpeg(image: Image.Image, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def empty(tmp_path: Path, mini: Any) -> Any:
+    with open_studio(str(tmp_path / "new"), mini, upload_files=3, jobs_waiting=2) as server:
+        yield server
+
+
+def test_info_says_what_is_loaded(studio: Server, mini: Any) -> None:
+    info = studio.get("v1/info").json()
+    assert info["model"]["name"] == "mini" and info["model"]["fingerprint"] == mini.fingerprint
+    assert info["model"]["labels"] == len(mini.labels) and "retrieval" in info["model"]["tasks"]
+    gallery = info["gallery"]
+    assert (gallery["name"], gallery["photos"], gallery["demo"]) == ("gallery", PHOTOS, False)
+    assert gallery["categories"] == sorted(CATEGORIES)
+    assert info["limits"]["requests_per_second"] > 0 and info["limits"]["upload_bytes"] > 1e6
+
+
+def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: str, mini: Any) -> None:
+    from sketchfusion import Gallery
+    from sketchfusion.studio.drawing import read_sketch
+    from sketchfusion.studio.limits import Limits
+    from sketchfusion.studio.schemas import StrokesDrawing
+
+    drawing = drawn("sailboat")
+    answer = studio.search(drawing, sequence=7, k=5).json()
+    sketch = read_sketch(StrokesDrawing.model_validate(drawing), Limits()).picture
+    expected = Gallery.open(world_gallery, mini).search(sketch, k=5)
+    assert answer["sequence"] == 7 and answer["milliseconds"] > 0
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
+    for hit, right in zip(answer["hits"], expected, strict=True):
+        assert hit["path"] == "/".join(Path(right.path).parts[-2:]) and hit["category"] == right.category
+        assert hit["score"] == pytest.approx(right.score, abs=2e-3)
+        assert hit["confidence"] == pytest.approx(right.confidence, abs=0.02) and 0 <= hit["confidence"] <= 1
+        assert (hit["width"], hit["height"]) == (128, 128)
+
+
+def test_labels_are_guessed_as_recognize_guesses(studio: Server, mini: Any) -> None:
+    from sketchfusion import recognize
+    from sketchfusion.studio.drawing import read_sketch
+    from sketchfusion.studio.limits import Limits
+    from sketchfusion.studio.schemas import StrokesDrawing
+
+    drawing = drawn("bicycle")
+    for _ in range(600):  # the names are read after the first questions are answered
+        if labels := studio.search(drawing).json()["labels"]:
+            break
+        time.sleep(0.1)
+    sketch = read_sketch(StrokesDrawing.model_validate(drawing), Limits()).picture
+    expected = recognize(mini, [sketch])[0]
+    assert [label["label"] for label in labels] == [guess.label for guess in expected]
+    assert [label["score"] for label in labels] == pytest.approx([guess.score for guess in expected], abs=0.01)
+
+
+def test_category_and_k_narrow_the_answer(studio: Server) -> None:
+    hits = studio.search(drawn("tree"), k=100, category="tree").json()["hits"]
+    assert [hit["category"] for hit in hits] == ["tree"] * INSTANCES
+    assert len(studio.search(drawn("tree"), k=3).json()["hits"]) == 3
+    wrong = studio.search(drawn("tree"), category="treee")
+    assert wrong.status_code == 400 and "tree" in wrong.json()["error"]
+
+
+def test_more_like_this_photo(studio: Server) -> None:
+    photo = first_photo(studio, "giraffe")
+    hits = studio.search(None, like=photo["id"], k=50).json()["hits"]
+    assert len(hits) == PHOTOS - 1 and photo["id"] not in [hit["id"] for hit in hits]
+
+
+def test_words_alone_and_beside_a_drawing(studio: Server) -> None:
+    answer = studio.search(None, text="a bicycle", k=50)
+    assert answer.status_code == 200, answer.text
+    alone = answer.json()["hits"]
+    assert len(alone) == PHOTOS and alone == sorted(alone, key=lambda hit: -hit["score"])
+    both = studio.search(drawn("cup"), text="a bicycle", k=50).json()["hits"]
+    assert {hit["id"] for hit in both} == {hit["id"] for hit in alone}
+    assert [hit["id"] for hit in both] != [hit["id"] for hit in studio.search(drawn("cup"), k=50).json()["hits"]]
+
+
+def test_a_cut_off_leaves_only_the_sure_ones(studio: Server) -> None:
+    every = studio.search(drawn("windmill"), k=50).json()["hits"]
+    cut = sorted(hit["confidence"] for hit in every)[PHOTOS // 2]
+    sure = studio.search(drawn("windmill"), k=50, min_score=cut).json()["hits"]
+    assert [hit["id"] for hit in sure] == [hit["id"] for hit in every if hit["confidence"] >= cut]
+
+
+def test_nothing_to_look_for_is_said(studio: Server) -> None:
+    for body in ({}, {"text": "  "}):
+        answer = studio.search(None, **body)
+        assert answer.status_code == 400 and "nothing to look for" in answer.json()["error"]
+    blank = {"kind": "strokes", "width": 100, "height": 100, "strokes": []}
+    assert "blank" in studio.search(blank).json()["error"]
+
+
+def test_photos_are_listed_in_pages(studio: Server, world_photos: Path) -> None:
+    pages = [studio.get("v1/photos", params={"offset": n, "limit": 5}).json() for n in range(0, PHOTOS + 5, 5)]
+    listed = [photo["path"] for page in pages for photo in page["photos"]]
+    assert listed == sorted(str(path.relative_to(world_photos)) for path in world_photos.rglob("*.png"))
+    assert {page["total"] for page in pages} == {PHOTOS}
+    assert studio.get("v1/photos", params={"category": "cup"}).json()["total"] == INSTANCES
+    assert studio.get("v1/photos", params={"category": "none"}).json() == {"total": 0, "photos": []}
+
+
+def test_a_photo_is_a_small_jpeg_without_what_its_file_said(empty: Server) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "SecretCamera", 6
+    noise = np.random.default_rng(0).integers(0, 255, (1200, 2400, 3), np.uint8)
+    job = upload(empty, ("trip/a.jpg", jpeg(Image.fromarray(noise), exif=exif))).json()["job"]
+    state = finished(empty, job)
+    assert state["state"] == "done", state["error"]
+    photo = empty.get("v1/photos").json()["photos"][0]
+    assert (photo["width"], photo["height"]) == (1200, 2400)
+    answer = empty.get(f"v1/photos/{photo['id']}")
+    assert answer.headers["content-type"] == "image/jpeg" and b"SecretCamera" not in answer.content
+    assert picture(answer.content).size == (800, 1600) and not dict(picture(answer.content).getexif())
+    small = empty.get(photo["thumbnail"])
+    assert max(picture(small.content).size) == 256 and b"SecretCamera" not in small.content
+
+
+def test_thumbnails_need_not_be_sent_twice(studio: Server) -> None:
+    photo = first_photo(studio)
+    sent = studio.get(photo["thumbnail"])
+    again = studio.get(photo["thumbnail"], headers={"If-None-Match": sent.headers["etag"]})
+    assert sent.status_code == 200 and (again.status_code, again.content) == (304, b"")
+
+
+def test_facts_of_a_photo(studio: Server, world_photos: Path) -> None:
+    photo = first_photo(studio, "tree")
+    facts = studio.get(f"v1/photos/{photo['id']}/info").json()
+    assert facts | photo == facts
+    assert facts["bytes"] == (world_photos / photo["path"]).stat().st_size and facts["taken"] is None
+
+
+def test_nothing_that_is_answered_says_where_the_photos_lie(studio: Server, world_photos: Path) -> None:
+    answers = [
+        studio.get("v1/info"),
+        studio.get("v1/photos"),
+        studio.get(f"v1/photos/{first_photo(studio)['id']}/info"),
+        studio.search(drawn("cup")),
+        studio.search(drawn("cup"), category="nothing like it"),
+        studio.post("v1/export", {"ids": [first_photo(studio)["id"]]}),
+        studio.get("v1/metrics"),
+    ]
+    secret = str(world_photos.parent)
+    assert not [answer.text for answer in answers if secret in answer.text]
+
+
+def test_uploads_become_photos_that_are_found_and_can_be_forgotten(empty: Server, world_photos: Path) -> None:
+    assert empty.search(drawn("cup")).json().get("hits") == []
+    assert empty.get("v1/photos").json() == {"total": 0, "photos": []}
+    cup = (world_photos / "cup" / "0.png").read_bytes()
+    answer = upload(empty, ("mine/cup/big one.png", cup), ("notes.txt", b"no picture"))
+    assert answer.status_code == 202
+    state = finished(empty, answer.json()["job"])
+    assert (state["state"], state["done"], state["total"]) == ("done", 2, 2)
+    assert [(one["name"], bool(one["reason"])) for one in state["failed"]] == [("notes.txt", True)]
+    hits = empty.search(drawn("cup")).json()["hits"]
+    assert [(hit["name"], hit["category"], hit["path"]) for hit in hits] == [("big one.png", "cup", "cup/big one.png")]
+    kept = [path for path in empty.studio.uploads.rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in kept] == [cup]
+    gone = empty.delete(f"v1/photos/{hits[0]['id']}")
+    assert gone.json() == {"removed": 1} and kept[0].exists()
+    assert empty.get("v1/photos").json()["total"] == 0
+    assert empty.delete(f"v1/photos/{hits[0]['id']}").status_code == 404
+    assert empty.get(hits[0]["thumbnail"]).status_code == 404
+    again = finished(empty, upload(empty, ("cup/big one.png", cup)).json()["job"])
+    assert again["state"] == "done" and len(empty.search(drawn("cup")).json()["hits"]) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../etc/passwd.png", "..\\..\\evil.png", "/etc/evil.png", "a/../../b.png", "....png", "\0.png", ""]
+)
+def test_an_upload_never_leaves_its_folder(tmp_path: Path, name: str) -> None:
+    from sketchfusion.studio.uploads import keep
+
+    (path,) = keep(tmp_path / "in", [(name, io.BytesIO(b"x"))])
+    assert path.resolve().is_relative_to((tmp_path / "in").resolve()) and path.read_bytes() == b"x"
+    assert [item.name for item in tmp_path.iterdir()] == ["in"]
+
+
+def test_jobs_can_be_cancelled_and_only_so_many_wait(empty: Server, world_photos: Path) -> None:
+    photos = [path.read_bytes() for path in sorted(world_photos.rglob("*.png"))]
+    names = [
+        upload(empty, *((f"{n}/{i}.png", data) for i, data in enumerate(photos[3 * n : 3 * n + 3]))) for n in range(3)
+    ]
+    last = names[-1].json()["job"]
+    state = empty.delete(f"v1/jobs/{last}").json()
+    assert state["state"] in ("cancelled", "running")
+    assert finished(empty, last)["state"] == "cancelled"
+    state = finished(empty, names[0].json()["job"])
+    assert state["state"] == "done", state["error"]
+    assert empty.get("v1/jobs/unknown").status_code == 404
+    assert upload(empty, *((f"{n}.png", b"") for n in range(4))).status_code == 413
+
+
+def test_too_many_waiting_jobs_are_turned_away() -> None:
+    import threading
+
+    from sketchfusion.gallery import Report
+    from sketchfusion.studio.jobs import Jobs, TooManyJobs
+
+    gate, begun = threading.Event(), threading.Event()
+
+    def index(paths: Any, progress: Any) -> Report:
+        begun.set()
+        gate.wait(5)
+        return Report()
+
+    jobs = Jobs(index, str, remembered=2, waiting=1)
+    running = jobs.submit([Path("a")])
+    assert begun.wait(5)
+    waiting = jobs.submit([Path("b")])
+    with pytest.raises(TooManyJobs):
+        jobs.submit([Path("c")])
+    gate.set()
+    while waiting.state != "done":
+        time.sleep(0.01)
+    later = jobs.submit([Path("d")])
+    assert running.state == "done" and jobs.find(running.name) is None and jobs.find(later.name) is later
+    jobs.close()
+
+
+def test_matched_points_come_in_the_units_of_drawing_and_photo(studio: Server) -> None:
+    drawing = drawn("cup")
+    asked = [stroke["points"][0] for stroke in drawing["strokes"][:3]]
+    matches = closeup(studio, "match", points=asked)["matches"]
+    assert np.allclose([match["sketch"] for match in matches], asked, atol=1e-3)
+    assert all(0 <= value <= 128 for match in matches for value in match["photo"])
+    back = closeup(studio, "match", points=[[64, 64], [30, 90]], source="photo")["matches"]
+    assert np.allclose([match["photo"] for match in back], [[64, 64], [30, 90]], atol=1e-3)
+    assert all(-1 <= match["score"] <= 1 and isinstance(match["mutual"], bool) for match in matches + back)
+    spread = closeup(studio, "match")["matches"]
+    assert len(spread) > 3 and all(0 <= value <= 256 for match in spread for value in match["sketch"])
+
+
+def test_matches_do_not_depend_on_the_units_of_the_drawing(studio: Server) -> None:
+    drawing = drawn("cup")
+    twice = drawing | {
+        "width": 512,
+        "height": 512,
+        "strokes": [
+            {"points": [[2 * x, 2 * y] for x, y in stroke["points"]], "width": 2 * stroke["width"]}
+            for stroke in drawing["strokes"]
+        ],
+    }
+    x, y = drawing["strokes"][0]["points"][0]
+    once = closeup(studio, "match", points=[[x, y]])["matches"][0]
+    again = closeup(studio, "match", drawing=twice, points=[[2 * x, 2 * y]])["matches"][0]
+    assert np.allclose(once["photo"], again["photo"], atol=1)
+
+
+def test_matching_parts_have_the_same_colour(studio: Server) -> None:
+    answer = closeup(studio, "dense")
+    sketch, photo = from_url(answer["sketch"]), from_url(answer["photo"])
+    assert sketch.mode == photo.mode == "RGBA" and sketch.size == (480, 480) and photo.size == (128, 128)
+    opacity = np.asarray(sketch)[..., 3]
+    assert 0.005 < (opacity > 128).mean() < 0.5
+
+
+def test_export_as_a_list_and_as_a_sheet(studio: Server) -> None:
+    hits = studio.search(drawn("cup"), k=10).json()["hits"]
+    body = {"drawing": drawn("cup"), "ids": [hit["id"] for hit in hits]}
+    rows = studio.post("v1/export", body).json()["photos"]
+    assert [(row["id"], row["rank"]) for row in rows] == [(hit["id"], hit["rank"]) for hit in hits]
+    assert [row["score"] for row in rows] == pytest.approx([hit["score"] for hit in hits], abs=1e-4)
+    sheet = studio.post("v1/export", body | {"format": "sheet"})
+    assert sheet.headers["content-type"] == "image/png" and picture(sheet.content).width > 1000
+    assert studio.post("v1/export", {"ids": body["ids"], "format": "sheet"}).status_code == 200
+    assert studio.post("v1/export", {"ids": ["no"]}).status_code == 404
+
+
+def test_examples_can_be_searched(studio: Server) -> None:
+    examples = studio.get("v1/examples").json()
+    assert len(examples) >= 8 and len({example["name"] for example in examples}) == len(examples)
+    drawing = {key: examples[0][key] for key in ("width", "height", "strokes")} | {"kind": "strokes"}
+    assert studio.search(drawing).status_code == 200
+
+
+def test_health_and_metrics(studio: Server) -> None:
+    studio.search(drawn("cup"))
+    health = studio.get("v1/health").json()
+    assert health["status"] == "ok" and health["waiting"] == 0
+    text = studio.get("v1/metrics").text
+    assert re.search(r'studio_requests_total\{route="/api/v1/search",status="200"\} [1-9]', text)
+    assert re.search(r'studio_request_seconds_count\{route="/api/v1/search"\} [1-9]', text)
+    assert re.search(r'studio_batch_size_bucket\{lane="search",le="1.0"\} [1-9]', text)
+    assert "studio_queue_length 0" in text and re.search(r"process_resident_memory_bytes \d", text)
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z_]+(\{[^{}]*\})? [0-9.e+-]+", line) for line in lines)
+
+
+def test_the_page_is_served_and_nothing_beside_it(studio: Server) -> None:
+    index = studio.get("/")
+    assert index.status_code == 200 and index.headers["content-type"].startswith("text/html")
+    again = studio.get(
+        "/static/index.html", headers={"If-None-Match": studio.get("/static/index.html").headers["etag"]}
+    )
+    assert again.status_code == 304
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd", "/app.py"):
+        request = requests.Request("GET", studio.address).prepare()
+        request.url = studio.address + path
+        with requests.Session() as session:
+            assert session.send(request, timeout=10).status_code == 404, path
+
+
+def test_the_interface_describes_itself(studio: Server) -> None:
+    schema = studio.get("v1/openapi.json").json()
+    assert {path for path in schema["paths"] if path.startswith("/api/v1/")} == set(schema["paths"])
+    assert len(schema["paths"]) >= 15 and studio.get("v1/docs").status_code == 404

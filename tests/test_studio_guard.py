@@ -1,0 +1,241 @@
+"""Who is let in, and how much one request may ask for."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+
+from fixtures.studio import Server, drawn, open_studio
+
+TOKEN = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def locked(world_gallery: str, mini: Any) -> Iterator[Server]:
+    with open_studio(world_gallery, mini, token=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def narrow(world_gallery: str, mini: Any) -> Iterator[Server]:
+    limits = {"json_bytes": 20_000, "json_depth": 8, "upload_bytes": 50_000, "strokes": 5, "points": 50, "text": 20}
+    with open_studio(world_gallery, mini, results=10, **limits) as server:
+        yield server
+
+
+def one_line(answer: requests.Response) -> str:
+    body = answer.json()
+    assert set(body) <= {"error", "superseded"} and "\n" not in body["error"]
+    return str(body["error"])
+
+
+def test_every_answer_is_protected(studio: Server) -> None:
+    for answer in (studio.get("/"), studio.get("v1/info"), studio.get("/nothing"), studio.post("v1/search", {})):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in answer.headers and "server" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[::bad"])
+def test_a_strange_host_name_is_turned_away(studio: Server, host: str) -> None:
+    """A name of somebody's that was made to point at this machine."""
+    assert studio.get("/", headers={"Host": host}).status_code == 421
+    assert studio.post("v1/search", {}, headers={"Host": host}).status_code == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "LOCALHOST:1234", "[::1]:80"])
+def test_this_machines_own_names_are_known(studio: Server, host: str) -> None:
+    assert studio.get("v1/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+    ids=str,
+)
+def test_other_pages_may_change_nothing(studio: Server, headers: dict[str, str]) -> None:
+    photo = studio.get("v1/photos").json()["photos"][0]["id"]
+    assert studio.delete(f"v1/photos/{photo}", headers=headers).status_code == 403
+    assert studio.post("v1/search", {}, headers=headers).status_code == 403
+    assert studio.get(f"v1/photos/{photo}/info").status_code == 200
+
+
+def test_its_own_page_may(studio: Server) -> None:
+    for headers in ({"Origin": studio.address}, {"Sec-Fetch-Site": "same-origin", "Origin": studio.address}):
+        assert studio.post("v1/search", {}, headers=headers).status_code == 422
+
+
+def test_a_token_is_asked_for_everywhere(locked: Server) -> None:
+    paths = ["/", "/static/index.html", "v1/info", "v1/photos", "v1/photos/x", "v1/metrics", "v1/openapi.json"]
+    for path in paths:
+        assert locked.get(path).status_code == 401, path
+        assert locked.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+        assert locked.get(path, cookies={"sketchfusion": "wrong"}).status_code == 401
+    assert locked.get("v1/photos", params={"token": TOKEN}).status_code == 401
+    assert locked.search(drawn("cup")).status_code == 401
+    assert locked.get("v1/health").status_code == 200
+
+
+def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(locked: Server) -> None:
+    assert locked.get("v1/photos", headers={"Authorization": f"Bearer {TOKEN}"}).json()["total"] > 0
+    entered = locked.get("/", params={"token": TOKEN}, allow_redirects=False)
+    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+    cookie = entered.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
+    with requests.Session() as browser:
+        assert browser.get(locked.url("/"), params={"token": TOKEN}, timeout=10).url == locked.url("/")
+        assert browser.get(locked.url("v1/photos"), timeout=10).status_code == 200
+    assert locked.get("/", params={"token": "wrong"}, allow_redirects=False).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+def test_no_one_listens_to_other_machines_without_a_token(host: str) -> None:
+    from sketchfusion.studio.guard import Access
+
+    with pytest.raises(ValueError, match="token"):
+        Access(host)
+    with pytest.raises(ValueError, match="guessed"):
+        Access(host, "short")
+    assert Access(host, TOKEN).knows("192.168.1.5") and not Access(host, TOKEN).knows("evil.test")
+
+
+def test_bodies_are_bounded_whatever_their_headers_say(narrow: Server) -> None:
+    large = {"client": "a" * 30_000, "sequence": 1}
+    assert "20000" in one_line(answer := narrow.post("v1/search", large)) and answer.status_code == 413
+    streamed = narrow.post(
+        "v1/search", data=iter([b"[" + b"1," * 6_000] * 3), headers={"Content-Type": "application/json"}
+    )
+    assert streamed.status_code == 413
+    deep = narrow.post("v1/search", data=b'{"a":' * 30 + b"1" + b"}" * 30, headers={"Content-Type": "application/json"})
+    assert deep.status_code == 413 and "deeper than 8" in one_line(deep)
+    file = ("files", ("a.png", os.urandom(60_000)))
+    assert narrow.post("v1/photos", files=[file]).status_code == 413
+    assert not narrow.studio.uploads.exists() or not list(narrow.studio.uploads.rglob("*.png"))
+
+
+def test_brackets_in_text_are_not_depth(narrow: Server) -> None:
+    answer = narrow.post("v1/search", {"client": "[" * 40 + '\\"{', "sequence": 1, "text": "cup", "k": 2})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"drawing": {"kind": "strokes", "width": 9, "height": 9, "strokes": [{"points": [[1, 1]]}] * 6}}, "6 strokes"),
+        (
+            {"drawing": {"kind": "strokes", "width": 9, "height": 9, "strokes": [{"points": [[1, 1]] * 51}]}},
+            "51 points",
+        ),
+        ({"text": "x" * 21}, "21 characters"),
+        ({"text": "cup", "k": 11}, "k=11"),
+    ],
+)
+def test_each_limit_is_said(narrow: Server, body: dict[str, Any], reason: str) -> None:
+    answer = narrow.post("v1/search", {"client": "a", "sequence": 1, "k": 2} | body)
+    assert answer.status_code == 413 and reason in one_line(answer)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"client": "a", "sequence": 1, "text": "cup", "surprise": 1}',
+        b'{"client": "a", "sequence": -1, "text": "cup"}',
+        b'{"client": "a", "sequence": 1, "text": "cup", "k": 0}',
+        b'{"client": "a", "sequence": 1, "text": "cup", "min_score": NaN}',
+        b'{"client": "a", "sequence": 1, "drawing": {"kind": "strokes", "width": Infinity, "height": 1, '
+        b'"strokes": []}}',
+        b'{"client": "a", "sequence": 1, "drawing": {"kind": "strokes", "width": 9, "height": 9, '
+        b'"strokes": [{"points": [[1]]}]}}',
+        b'{"client": "a", "sequence": 1, "drawing": {"kind": "other"}}',
+        b'{"client": "", "sequence": 1, "text": "cup"}',
+    ],
+)
+def test_what_is_no_question_gets_one_line(studio: Server, body: bytes) -> None:
+    answer = studio.post("v1/search", data=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422) and one_line(answer)
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "../../etc/passwd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/etc/passwd", "a" * 3000, "%00", "0" * 30]
+)
+def test_no_photo_is_named_by_a_path(studio: Server, name: str) -> None:
+    for tail in ("", "/thumbnail", "/info"):
+        request = requests.Request("GET", studio.address).prepare()
+        request.url = f"{studio.address}/api/v1/photos/{name}{tail}"
+        with requests.Session() as session:
+            answer = session.send(request, timeout=10)
+        assert answer.status_code == 404 and one_line(answer)
+
+
+def test_only_the_photo_that_was_indexed_is_ever_served(tmp_path: Path, mini: Any) -> None:
+    """Not what a link or another picture in its place leads to."""
+    from sketchfusion import Gallery
+
+    photos, outside = tmp_path / "photos", tmp_path / "outside.png"
+    photos.mkdir()
+    for path, colour in ((photos / "a.png", "red"), (photos / "b.png", "blue"), (outside, "green")):
+        Image.new("RGB", (64, 64), colour).save(path)
+    Gallery.open(tmp_path / "g", mini).add(photos)
+    with open_studio(str(tmp_path / "g"), mini) as server:
+        first, second = server.get("v1/photos").json()["photos"]
+        assert server.get(f"v1/photos/{first['id']}").status_code == 200
+        (photos / "a.png").unlink()
+        (photos / "a.png").symlink_to(outside)
+        (photos / "b.png").unlink()
+        for photo, reason in ((first, "changed"), (second, "gone")):
+            answer = server.get(f"v1/photos/{photo['id']}")
+            assert answer.status_code == 404 and reason in one_line(answer)
+            assert server.get(photo["thumbnail"]).status_code == 200
+
+
+def test_an_address_that_asks_too_fast_has_to_wait(world_gallery: str, mini: Any) -> None:
+    with open_studio(world_gallery, mini, requests_per_second=0.5, burst=5) as server:
+        answers = [server.get("v1/health") for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+    assert int(answers[-1].headers["retry-after"]) >= 1 and one_line(answers[-1])
+
+
+def test_an_unknown_fault_is_logged_by_a_number_and_shows_nothing(
+    studio: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("secret detail")
+
+    monkeypatch.setattr(studio.studio.shelf, "path", broken)
+    answer = studio.get("v1/photos/abc/info")
+    number = one_line(answer).split()[2].rstrip(";")
+    assert answer.status_code == 500 and "secret" not in answer.text
+    assert number in caplog.text and "secret detail" in caplog.text
+
+
+def test_what_is_no_http_at_all_harms_nothing(studio: Server) -> None:
+    port = int(studio.address.rpartition(":")[2])
+    for noise in (
+        b"\x16\x03\x01\x02\x00",
+        b"GET\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        os.urandom(500),
+    ):
+        with socket.create_connection(("127.0.0.1", port), 5) as line:
+            line.sendall(noise)
+    assert studio.get("v1/health").status_code == 200
