@@ -13,6 +13,7 @@ from .embed import Embedder, Failure, Item, Known
 from .migrate import migrate
 from .rows import FileState, Photo
 from .store import GalleryStore
+from .upkeep import compact
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -95,7 +96,7 @@ class Builder:
             raise
         self._settle_moves()
         if todo or self._report.moved:
-            self._store.compact()
+            compact(self._store)
         return self._report
 
     def _take(self, item: Item) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..io.images import ImageError, decode_image
 from .build import Builder, Engine, Progress, Report, Settings
+from .database import PREFIX, UNFINISHED, connect, table_names
 from .dense import DenseMaps, in_original_pixels
 from .embed import Embedder, Failure, Prepared
 from .faults import GalleryError, explained
 from .rows import FileState, ModelTag, Photo, to_photo
-from .store import PREFIX, UNFINISHED, GalleryStore, connect, table_names
+from .store import GalleryStore
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor

@@ -10,13 +10,14 @@ from ..io.files import holds_images
 from .dense import DenseMaps
 from .faults import GalleryError
 from .store import GalleryStore
+from .upkeep import clean
 
 
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:
     """Forget photos and wipe their bytes from the store; gives how many there were."""
     removed = store.forget(paths)
     if removed:
-        store.clean()
+        clean(store)
         DenseMaps(store.uri, store.made_with.fingerprint).keep_only({file.digest for file in store.files().values()})
     return removed
 

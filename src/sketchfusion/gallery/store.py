@@ -5,10 +5,8 @@ The table is named after the model that made its vectors, so features of two mod
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -16,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .faults import GalleryError, explained, is_conflict, retried
+from .database import PREFIX, UNFINISHED, connect, table_names
+from .faults import GalleryError, explained, retried
 from .rows import (
     CAPTURE,
     DETAILS,
@@ -27,7 +26,6 @@ from .rows import (
     Photo,
     PhotoInfo,
     broken,
-    later_columns,
     schema,
     seal,
     to_photo,
@@ -39,10 +37,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 READABLE = ("1", FORMAT)
-PREFIX, UNFINISHED = "photos-", "unfinished-"
-# Readers of an older version keep its files for this long after a compaction.
-KEEP_OLD_VERSIONS = timedelta(minutes=10)
-CLEANING_ROUNDS = 4
 Result = TypeVar("Result")
 
 
@@ -101,6 +95,11 @@ class GalleryStore:
             return cls(uri, connect(uri).create_table(name, schema=columns, exist_ok=True))
 
     @property
+    def table(self) -> Any:
+        """The LanceDB table itself."""
+        return self._table
+
+    @property
     def name(self) -> str:
         """The name of the table."""
         return str(self._table.name)
@@ -133,17 +132,17 @@ class GalleryStore:
         """Write columns of the photos with these paths, in one commit; `insert` adds those that are not there."""
         merge = self._table.merge_insert("path").when_matched_update_all()
         merge = merge.when_not_matched_insert_all() if insert else merge
-        self._change(partial(merge.execute, rows))
+        self.change(partial(merge.execute, rows))
 
     def forget(self, paths: Iterable[str]) -> int:
         """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""
         conditions = [f"path IN ({_quoted(part)})" for part in _parts(list(paths))]
-        return sum(self._change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+        return sum(self.change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
 
     def forget_sealed(self, values: Iterable[int]) -> None:
         """Take rows out by their seal, for those whose path cannot be trusted."""
         for value in values:
-            self._change(partial(self._table.delete, f"seal = {value}"))
+            self.change(partial(self._table.delete, f"seal = {value}"))
 
     def files(self) -> dict[str, FileState]:
         """The state of every indexed file, by path."""
@@ -226,22 +225,6 @@ class GalleryStore:
                 found[row["path"]] = row["thumbnail"]
         return found
 
-    def compact(self) -> None:
-        """Join the many small files that commits leave behind, and drop old versions.
-
-        Nothing is lost when another writer, who does the same at that moment, gets ahead: its work stands.
-        """
-        self._optimize(KEEP_OLD_VERSIONS)
-
-    def clean(self) -> None:
-        """Wipe the bytes of forgotten photos from disk, older versions and all."""
-        for _ in range(CLEANING_ROUNDS):
-            self._optimize(timedelta(0))
-            if not self._deleted_rows():
-                return
-            # A file of which little was deleted is left alone, unless there is another one to be joined with it.
-            self.put([to_photo(row) for row in self.read(None, limit=1).to_pylist()])
-
     def read(self, columns: list[str] | None, where: str | None = None, limit: int | None = None) -> pa.Table:
         """Rows of the newest version."""
 
@@ -263,50 +246,15 @@ class GalleryStore:
             for batch in self._table.search().limit(None).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
 
-    def add_later_columns(self) -> None:
-        """Give a table of format 1 the columns of today, empty."""
-        missing = [field for field in later_columns() if field.name not in self._table.schema.names]
-        for field in missing:
-            self._change(lambda field=field: self._table.add_columns([field]))  # type: ignore[misc]
+    def change(self, change: Callable[[], Result]) -> Result:
+        """Make a commit, again from the newest version where another writer's came first."""
 
-    def mark_format(self) -> None:
-        """Write down that every row is of today's format."""
-        self._change(lambda: self._table.update_field_metadata({"path": "path", "metadata": {"format": FORMAT}}))
-        self._table.checkout_latest()
-
-    def _change(self, change: Callable[[], Result]) -> Result:
         def attempt() -> Result:
             self._table.checkout_latest()  # a retry from the version that lost would lose again
             return change()
 
         with explained(self.uri):
             return retried(attempt)
-
-    def _optimize(self, keep: timedelta) -> None:
-        with explained(self.uri), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # readers of a version that is cleaned away read again
-            try:
-                retried(lambda: (self._table.checkout_latest(), self._table.optimize(cleanup_older_than=keep)))
-            except (OSError, ValueError, RuntimeError) as error:
-                if not is_conflict(error):
-                    raise
-
-    def _deleted_rows(self) -> int:
-        self._table.checkout_latest()
-        newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
-        return int(newest["metadata"]["total_deletion_file_rows"])
-
-
-def connect(uri: str) -> Any:
-    """Open the database at a URI."""
-    import lancedb  # late: it takes more than a second to import
-
-    return lancedb.connect(uri)
-
-
-def table_names(database: Any) -> list[str]:
-    """The names of all tables, sorted."""
-    return sorted(database.list_tables().tables)
 
 
 def _parts(values: list[str], size: int = 500) -> Iterator[list[str]]:
