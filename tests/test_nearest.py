@@ -38,7 +38,7 @@ def photos(numbers: range, seed: int) -> list[Photo]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> GalleryStore:
     store = GalleryStore.create(str(tmp_path_factory.mktemp("g")), ModelTag("m", "f" * 64, DIM, JOINT))
     store.put(photos(range(ROWS), 0))
-    store.index()
+    store.vectors.index()
     store.put(photos(range(ROWS, ROWS + 200), 1))  # after the index was built
     return store
 
@@ -83,17 +83,17 @@ def test_an_answer_has_as_many_rows_as_there_are(store: GalleryStore) -> None:
         assert len(nearest.best(question, 3, Filter(where="width > 4000")).scores) == 0
         with pytest.raises(GalleryError, match=r"no photo in category 'rarer'; there is rare"):
             nearest.best(question, 3, Filter("rarer"))
-        with pytest.raises(GalleryError, match=r"cannot filter by 'colour = 3'; .* path, digest.*category$"):
+        with pytest.raises(GalleryError, match=r"cannot filter by 'colour = 3'; .*path, digest.*category$"):
             nearest.best(question, 3, Filter(where="colour = 3"))
 
 
 def test_a_sample_is_a_fair_share_and_always_the_same(store: GalleryStore) -> None:
-    count, columns = store.sample(1000)
+    count, columns = store.vectors.sample(1000)
     assert count == ROWS + 200
     assert 850 < len(columns["vector"]) < 1150
     assert len(columns["joint"]) == len(columns["vector"])
-    assert (store.sample(1000)[1]["vector"] == columns["vector"]).all()
-    assert len(store.sample(10**9)[1]["vector"]) == count
+    assert (store.vectors.sample(1000)[1]["vector"] == columns["vector"]).all()
+    assert len(store.vectors.sample(10**9)[1]["vector"]) == count
 
 
 def test_equal_photos_come_in_the_order_of_their_paths(tmp_path: Path) -> None:

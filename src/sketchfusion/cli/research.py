@@ -15,6 +15,7 @@ from .options import Data, Json, ModelOption, app
 if TYPE_CHECKING:
     from ..evaluation.benchmarks import Result
     from ..evaluation.naming import NamingResult
+    from ..evaluation.searching import SearchResult
     from ..evaluation.speed.cost import Cost
     from ..extractor import BatchExtractor
 
@@ -41,7 +42,7 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval or recognition")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition or search")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -55,9 +56,10 @@ def evaluate(
     from ..evaluation.report import to_markdown, write_report
     from ..models import load
 
-    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Result | NamingResult]]] = {
+    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Result | NamingResult | SearchResult]]] = {
         "retrieval": _retrieval,
         "recognition": partial(_recognition, kind),
+        "search": _searching,
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -80,6 +82,15 @@ def _retrieval(extractor: BatchExtractor, data: str) -> tuple[str, Result]:
     source = retrieval_data(data)
     with terminal.bar(f"embedding {source.name}") as progress:
         return source.name, benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
+
+
+def _searching(extractor: BatchExtractor, data: str) -> tuple[str, SearchResult]:
+    from ..evaluation.searching import benchmark_search
+    from ..evaluation.sources import retrieval_data
+
+    source = retrieval_data(data)
+    with terminal.bar(f"embedding {source.name}") as progress:
+        return source.name, benchmark_search(extractor, [*source.sketches()], [*source.photos()], progress)
 
 
 def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:

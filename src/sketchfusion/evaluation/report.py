@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .benchmarks import Result
     from .naming import NamingResult
+    from .searching import SearchResult
 
 
-def write_report(result: Result | NamingResult, task: str, data: str, out: Path) -> tuple[Path, Path]:
+def write_report(result: Result | NamingResult | SearchResult, task: str, data: str, out: Path) -> tuple[Path, Path]:
     """Write `out/<task>-<data>-<model>.json` and `.md`; give both paths."""
     out.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.+-]+", "-", f"{task}-{data}-{result.model}").strip("-")
@@ -22,7 +23,7 @@ def write_report(result: Result | NamingResult, task: str, data: str, out: Path)
     return table, text
 
 
-def to_markdown(result: Result | NamingResult, task: str, data: str) -> str:
+def to_markdown(result: Result | NamingResult | SearchResult, task: str, data: str) -> str:
     """Every metric with its interval, then the categories from easy to hard."""
     rows = [f"| {name} | {e.mean:.4f} | {e.low:.4f} to {e.high:.4f} |" for name, e in result.metrics.items()]
     names = list(next(iter(result.per_category.values())))

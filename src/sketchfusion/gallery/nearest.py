@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..tasks.retrieval import best_first
 from .background import SAMPLE, Background
 from .faults import GalleryError
-from .store import matrix
+from .vectors import matrix
 
 if TYPE_CHECKING:
     from .question import Question
@@ -38,8 +38,7 @@ class Filter:
     def condition(self) -> str | None:
         """The same as one SQL condition."""
         category = None if self.category is None else "category = '" + self.category.replace("'", "''") + "'"
-        both = [f"({part})" for part in (category, self.where) if part is not None]
-        return " AND ".join(both) or None
+        return f"{category} AND ({self.where})" if category and self.where else category or self.where
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,7 @@ def prepare(store: GalleryStore) -> Nearest:
 def index_if_large(store: GalleryStore) -> None:
     """Build the approximate index once a gallery has grown beyond exact search."""
     if len(store) > EXACT_ROWS:
-        store.index()
+        store.vectors.index()
 
 
 class Held:
@@ -112,7 +111,7 @@ class Held:
 
     def _rows(self, question: Question) -> Rows:
         for name in question.columns - self._columns.keys():
-            paths, vectors = self._store.vectors(name)
+            paths, vectors = self._store.vectors.read(name)
             if paths != list(self.contents.paths):
                 raise GalleryError(f"gallery {self._store.uri} is being changed; search again")
             self._columns[name] = vectors
@@ -137,7 +136,7 @@ class Indexed:
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
         self.version = store.version
-        self._background = Background(*store.sample(SAMPLE))
+        self._background = Background(*store.vectors.sample(SAMPLE))
 
     def background(self, question: Question) -> Background:
         return self._background
@@ -145,7 +144,7 @@ class Indexed:
     def best(self, question: Question, k: int, wanted: Filter) -> Found:
         condition, there = wanted.condition, self._background.count
         if condition is not None:
-            there = self._store.count(condition)
+            there = self._store.vectors.count(condition)
             if not there and wanted.category is not None and wanted.category not in (known := self._store.categories()):
                 raise _no_such(wanted.category, known)
         several = len(question.parts) > 1
@@ -159,7 +158,8 @@ class Indexed:
     def _candidates(self, question: Question, count: int, wanted: Filter, exactly: bool) -> Rows:
         """The photos that come first in any part of the question."""
         parts = [
-            self._store.nearest(part.column, part.vector, count, wanted.condition, exactly) for part in question.parts
+            self._store.vectors.nearest(part.column, part.vector, count, wanted.condition, exactly)
+            for part in question.parts
         ]
         paths = np.concatenate([part["path"].to_numpy() for part in parts])
         categories = np.concatenate([part["category"].to_numpy() for part in parts])

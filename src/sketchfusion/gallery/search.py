@@ -150,7 +150,7 @@ class Gallery:
         sketches = [] if sketch is None else [*self.model.embed(read_sketches(sketch), kind="sketch").numpy()]
         photos = []
         if like is not None:
-            stored = self._found().vector(_absolute(like))
+            stored = self._found().vectors.one(_absolute(like))
             photos = [self.model.embed([like], kind="photo").numpy()[0] if stored is None else stored]
         words = None if text is None else read_words(self.model, text)
         if words is not None and not self._found().made_with.joint_dim:

@@ -6,7 +6,6 @@ The table is named after the model that made its vectors, so features of two mod
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,16 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .faults import GalleryError, explained, is_conflict, retried
+from .vectors import Vectors, filtering, listed, matrix, vector_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = "1"
 PREFIX = "photos-"
-VECTORS = ("vector", "joint")
-# The approximate index: this many partitions are looked into, `EF` neighbours are followed, and `REFINE` times as many
-# rows as were asked for are compared again with their unrounded vectors.
-METRIC, PROBES, EF, REFINE = "cosine", 64, 256, 4
 # Readers of an older version keep its files for this long after a compaction.
 KEEP_OLD_VERSIONS = timedelta(minutes=10)
 
@@ -162,17 +158,8 @@ class GalleryStore:
 
     def matching(self, where: str) -> set[str]:
         """The paths of the rows that an SQL condition over the columns holds for."""
-        with self._filtering(where):
+        with filtering(self.uri, where, self._table.schema):
             return set(self._read(["path"], where)["path"].to_pylist())
-
-    @contextmanager
-    def _filtering(self, where: str) -> Iterator[None]:
-        try:
-            with explained(self.uri):
-                yield
-        except GalleryError as error:
-            columns = ", ".join(name for name in self._table.schema.names if name not in ("thumbnail", *VECTORS))
-            raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
 
     def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
         """The small pictures (JPEG) of photos, by path."""
@@ -199,75 +186,14 @@ class GalleryStore:
                 if not is_conflict(error):
                     raise
 
+    @property
+    def vectors(self) -> Vectors:
+        """The columns of vectors, and the search in them."""
+        return Vectors(self.uri, self._table)
+
     def categories(self) -> list[str]:
         """The names of the folders that the photos lie in, sorted."""
         return sorted(set(self._read(["category"])["category"].unique().to_pylist()))
-
-    def vectors(self, column: str, where: str | None = None) -> tuple[list[str], npt.NDArray[np.float32]]:
-        """Paths and one column of vectors (N, d), ordered by path; of all rows or those that a condition holds for."""
-        rows = self._read(["path", column], where)
-        order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
-        return list(paths[order]), matrix(rows[column])[order]
-
-    def vector(self, path: str) -> npt.NDArray[np.float32] | None:
-        """One photo's feature (d,), or None if it is not there."""
-        found = self.vectors("vector", f"path = {_quoted([path])}")[1]
-        return found[0] if len(found) else None
-
-    def sample(self, size: int) -> tuple[int, dict[str, npt.NDArray[np.float32]]]:
-        """The number of photos, and all vectors of about `size` of them: those whose digest is among the smallest."""
-        count = len(self)
-        share = min(1.0, size / max(count, 1))
-        where = None if share == 1 else f"digest < '{round(share * 16**8):08x}'"
-        columns = _vectors(self._table.schema)
-        rows = self._read(columns, where)
-        return count, {name: matrix(rows[name]) for name in columns}
-
-    def count(self, where: str) -> int:
-        """The number of photos that an SQL condition holds for."""
-        with self._filtering(where):
-            return int(self._table.count_rows(where))
-
-    def nearest(
-        self, column: str, query: npt.NDArray[np.float32], k: int, where: str | None = None, exactly: bool = False
-    ) -> pa.Table:
-        """Path, category and vectors of the k photos nearest to a unit vector, by the index or by reading them all.
-
-        Photos that came after the index was built are compared one by one.
-        """
-        columns = ["path", "category", *_vectors(self._table.schema), "_distance"]
-        with explained(self.uri):
-            self._table.checkout_latest()
-            asked = self._table.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
-            asked = asked.where(where, prefilter=True) if where else asked
-            return (asked.bypass_vector_index() if exactly else _thoroughly(asked, k)).select(columns).to_arrow()
-
-    def kept(self, kind: str) -> npt.NDArray[np.float32] | None:
-        """Vectors that were kept beside the photos under a name, or None."""
-        with explained(self.uri):
-            database, name = connect(self.uri), self._beside(kind)
-            return matrix(database.open_table(name).to_arrow()["vector"]) if name in _names(database) else None
-
-    def keep(self, kind: str, vectors: npt.NDArray[np.float32]) -> None:
-        """Keep vectors (N, d) beside the photos; where nothing can be written, they are not kept."""
-        import pyarrow as pa
-
-        with suppress(GalleryError), explained(self.uri):
-            rows = pa.table({"vector": _listed(list(vectors))})
-            connect(self.uri).create_table(self._beside(kind), rows, mode="overwrite")
-
-    def _beside(self, kind: str) -> str:
-        return f"{kind}-{self.made_with.fingerprint[:16]}"
-
-    def index(self) -> None:
-        """Build the approximate index of every column of vectors that has none; `compact` keeps it up to date."""
-        from lancedb.index import IvfHnswSq
-
-        with explained(self.uri):
-            self._table.checkout_latest()
-            done = {column for index in self._table.list_indices() for column in index.columns}
-            for column in set(_vectors(self._table.schema)) - done:
-                retried(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
 
     def _read(self, columns: list[str] | None, where: str | None = None) -> pa.Table:
         with explained(self.uri):
@@ -313,7 +239,7 @@ def _to_rows(photos: Sequence[Photo], schema: pa.Schema) -> pa.Table:
     columns: dict[str, Any] = {
         **{name: [getattr(p.file, name) for p in photos] for name in ("path", "digest", "size", "mtime_ns")},
         **{name: [getattr(p, name) for p in photos] for name in ("width", "height", "category", "thumbnail")},
-        **{name: _listed([getattr(photo, name) for photo in photos]) for name in _vectors(schema)},
+        **{name: listed([getattr(photo, name) for photo in photos]) for name in vector_columns(schema)},
     }
     return pa.table(columns, schema=schema)
 
@@ -325,31 +251,8 @@ def _to_photo(row: dict[str, Any]) -> Photo:
     return Photo(file, row["width"], row["height"], row["category"], row["thumbnail"], vector, joint)
 
 
-def _listed(vectors: Sequence[npt.NDArray[np.float32]]) -> pa.Array:
-    import pyarrow as pa
-
-    values = np.concatenate(vectors).astype(np.float32, copy=False)
-    return pa.FixedSizeListArray.from_arrays(pa.array(values), len(values) // len(vectors))
-
-
-def _vectors(schema: pa.Schema) -> list[str]:
-    """The columns of vectors that a table has."""
-    return [name for name in VECTORS if name in schema.names]
-
-
 def _length(schema: pa.Schema, column: str) -> int:
     return int(schema.field(column).type.list_size) if column in schema.names else 0
-
-
-def matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    """A column of vectors as (N, d)."""
-    flat: npt.NDArray[np.float32] = column.combine_chunks().flatten().to_numpy()
-    return flat.reshape(-1, column.type.list_size)
-
-
-def _thoroughly(asked: Any, k: int) -> Any:
-    """How thoroughly the index is walked: recall 0.99 and more at 100,000 photos."""
-    return asked.nprobes(PROBES).ef(max(EF, REFINE * k)).refine_factor(REFINE)
 
 
 def _parts(values: list[str], size: int = 500) -> Iterator[list[str]]:

@@ -121,7 +121,7 @@ def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Prog
     started = time.perf_counter()
     store.compact()
     compacted = time.perf_counter()
-    store.index()
+    store.vectors.index()
     return stored, compacted - started, time.perf_counter() - compacted
 
 
@@ -166,7 +166,7 @@ def _search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[se
     for query in np.concatenate([queries[:WARM], queries]):
         started = time.perf_counter()
         if way == SCAN:
-            paths = store.nearest("vector", query, K, exactly=True)["path"].to_pylist()
+            paths = store.vectors.nearest("vector", query, K, exactly=True)["path"].to_pylist()
         else:
             question = look_for([query], [], None)
             nearest.background(question)
