@@ -191,3 +191,33 @@ def test_what_cannot_be_looked_for_is_said_in_one_line(gallery: Gallery, photos:
         gallery.search(query, min_score=1.5)
     with pytest.raises(ValueError, match="the text is empty"):
         gallery.search(query, text="  ")
+
+
+@pytest.mark.slow
+def test_mini_tells_copies_of_photos_from_other_photos(tmp_path: Path) -> None:
+    """Nine in ten copies are folded into their photo, and no other photo of the same category."""
+    from sketchfusion.world import World
+
+    world, root = World(), tmp_path / "photos"
+    root.mkdir()
+    for category in world.categories[::6]:
+        for instance in range(3):
+            shown = Image.fromarray(world.photo(category, instance).photo)
+            stem = f"{category}-{instance}"
+            shown.save(root / f"{stem} whole.png")
+            shown.resize((64, 64)).save(root / f"{stem} half.png")
+            shown.save(root / f"{stem} recompressed.jpg", quality=15)
+            ImageEnhance.Brightness(shown).enhance(1.15).save(root / f"{stem} bright.png")
+            shown.crop((4, 2, 127, 127)).save(root / f"{stem} cropped.png")
+    gallery = Gallery.open(tmp_path / "g", "mini")
+    gallery.add(root)
+    found = wrong = 0
+    wholes = sorted(root.glob("* whole.png"))
+    for whole in wholes:
+        stem = whole.name.removesuffix("whole.png")
+        hits = gallery.search(like=root / f"{stem}half.png", k=5, group=True)
+        of_this = [hit for hit in hits if Path(hit.path).name.startswith(stem)]
+        found += max(1 + len(hit.similar) for hit in of_this)
+        wrong += sum(not Path(path).name.startswith(stem) for hit in of_this for path in hit.similar)
+    assert wrong == 0
+    assert found >= 0.9 * 4 * len(wholes)
