@@ -258,3 +258,28 @@ def test_the_python_face_searches_while_warm_within_150_ms(model_folder: Path, g
         opened.search(photos / "cat" / "1.png")
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.15
+
+
+def test_search_by_words_or_a_photo_needs_no_sketch(gallery: Path, photos: Path, tmp_path: Path) -> None:
+    here = ("--gallery", gallery, "--json", "-k", 3)
+    for question in (("--text", "a cat"), ("--like", photos / "cat" / "1.png")):
+        done = sketchfusion("search", *question, *here, "--sheet", tmp_path / "sheet.png")
+        hits = json.loads(done.stdout)
+        assert [hit["rank"] for hit in hits] == [1, 2, 3], done.stderr
+        assert all(0 <= hit["confidence"] <= 1 and hit["similar"] == [] for hit in hits)
+        assert Image.open(tmp_path / "sheet.png").width > 400
+    assert str(photos / "cat" / "1.png") not in {hit["path"] for hit in hits}
+    both = sketchfusion("search", photos / "cat" / "1.png", "--text", "a cat", "--group", "--min-score", 0, *here)
+    assert len(json.loads(both.stdout)) == 3, both.stderr
+    assert json.loads(sketchfusion("search", photos / "cat" / "1.png", "--min-score", 1, *here).stdout) == []
+
+
+def test_search_refuses_in_one_line_what_it_cannot_look_for(gallery: Path, photos: Path) -> None:
+    assert "nothing to look for" in refused("search", "--gallery", gallery)
+    assert "--min-score" in refused("search", "--text", "cat", "--gallery", gallery, "--min-score", 2)
+    assert "the text is empty" in refused("search", "--text", " ", "--gallery", gallery)
+    assert "gone.png" in refused("search", "--like", photos / "gone.png", "--gallery", gallery)
+    assert "no photo in category 'cow'; there is cat" in refused(
+        "search", "--text", "x", "--gallery", gallery, "--category", "cow"
+    )
+    assert "bench" in refused("bench", "nothing")
