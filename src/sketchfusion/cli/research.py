@@ -42,7 +42,7 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, instance-retrieval or recognition")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition or instance-retrieval")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -65,8 +65,8 @@ def evaluate(
 
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
         "retrieval": partial(_retrieval, split, sketches or (), duplicates),
-        "instance-retrieval": partial(_instances, split),
         "recognition": partial(_recognition, kind),
+        "instance-retrieval": partial(_instances, split),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
