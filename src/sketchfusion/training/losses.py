@@ -78,7 +78,8 @@ def soft_argmax(features: Tensor, maps: Tensor, temperature: float) -> Tensor:
 
 def end_point_error(found: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
     """How far (B, K, 2) points are from the truth, on average over the visible ones (B, K) (L_EPE, not squared)."""
-    return (found - truth).norm(dim=-1)[visible].mean()
+    error: Tensor = (found - truth).norm(dim=-1)[visible].mean()
+    return error
 
 
 def sample(maps: Tensor, points: Tensor) -> Tensor:
