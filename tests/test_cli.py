@@ -19,6 +19,7 @@ from safetensors import safe_open
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import run, spread
+from sketchfusion.world import export
 
 DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
 
@@ -283,3 +284,25 @@ def test_search_refuses_in_one_line_what_it_cannot_look_for(gallery: Path, photo
         "search", "--text", "x", "--gallery", gallery, "--category", "cow"
     )
     assert "bench" in refused("bench", "nothing")
+
+
+def test_train_leaves_a_model_that_recognize_uses_and_says_what_is_wrong_in_one_line(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    export(tmp_path / "data", 0, ["cat", "car"], "seen", 6, 64)
+    given = ("--data", tmp_path / "data", "--model", model_folder, "--cache", tmp_path / "cache")
+    done = sketchfusion("train", "recognition", *given, "--out", tmp_path / "out", "--set", "steps=2", "warmup=1")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "out" / "training" / "cache").exists()
+    sketch = next((tmp_path / "data").rglob("*.png"))
+    named = sketchfusion("recognize", sketch, "--model", tmp_path / "out", "--json")
+    assert {guess["label"] for guess in json.loads(named.stdout)} == {"cat", "car"}
+    for wrong, line in (
+        (("train", "cooking", *given), "'cooking' is not available; choose one of retrieval"),
+        (("train", "recognition", *given, "--set", "stepz=2"), "'stepz' is not a setting; choose from steps"),
+        (("train", "recognition", *given, "--start", tmp_path), "is not a folder of light weights"),
+    ):
+        refused = sketchfusion(*wrong, "--out", tmp_path / "no")
+        said = [told for told in refused.stderr.splitlines() if not told.startswith("training")]  # but the progress
+        assert refused.returncode == 2
+        assert len(said) == 1 and line in said[0], refused.stderr
