@@ -8,14 +8,14 @@ import os
 import sys
 from typing import Any
 
-from . import answers, everyday, research, terminal
+from . import answers, everyday, look, research, terminal
 from .options import app
 
 # The model libraries import these where they are installed; nothing here uses them.
 UNUSED = ("scipy", "sklearn", "jinja2")
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
 
-__all__ = ["SEVERAL", "answers", "app", "everyday", "main", "research"]
+__all__ = ["SEVERAL", "answers", "app", "everyday", "look", "main", "research"]
 
 
 def main() -> None:
