@@ -24,14 +24,14 @@ TILE = 176  # pixels of a picture's longer side on the page, drawn at twice that
 SHADES = {"CLIP": "#d9730d", "fused": "#178a4c"}
 BLUES = ("#7fb2e5", "#3b82c4", "#1b4f8a", "#0d2b52")
 
-COLOURED = """The three principal components of each feature as red, green and blue, one basis a column: alike colours in
-a column are alike features. CLIP and the stages of Stable Diffusion are seen by themselves, the fused map after CLIP has
-corrected the stages."""
-FINENESS = """Fourier amplitude of the features by frequency, as a share of the highest that each grid can hold, relative
-to frequency 0. A curve that falls steeply belongs to a feature of large smooth regions; a flat one to a feature of edges
-and texture."""
-SUMMARIES = """Of the energy without frequency 0: its mean frequency in cycles across the picture, and how much of it lies
-in the upper half of what the grid can hold."""
+COLOURED = """The three principal components of each feature as red, green and blue, one basis a column: alike
+colours in a column are alike features. CLIP and the stages of Stable Diffusion are seen by themselves, the fused map
+after CLIP has corrected the stages."""
+FINENESS = """Fourier amplitude of the features by frequency, as a share of the highest that each grid can hold,
+relative to frequency 0. A curve that falls steeply belongs to a feature of large smooth regions; a flat one to a
+feature of edges and texture."""
+SUMMARIES = """Of the energy without frequency 0: its mean frequency in cycles across the picture, and how much of it
+lies in the upper half of what the grid can hold."""
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1f2328;--faint:#59636e;--paper:#fff;--card:#f6f8fa;--line:#d0d7de}

@@ -42,7 +42,9 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition, correspondence or segmentation")],
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="retrieval, recognition, correspondence, segmentation or probe")
+    ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -62,6 +64,7 @@ def evaluate(
         "recognition": partial(_recognition, kind),
         "correspondence": _correspondence,
         "segmentation": partial(_segmentation, sketches or ()),
+        "probe": _probe,
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -117,6 +120,13 @@ def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str)
     name = data if data == "world" else Path(data).resolve().name
     with terminal.bar(f"cutting out of {name}") as progress:
         return name, benchmark_segmentation(extractor, [*scenes(data, sketches)], progress)
+
+
+def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.probe import benchmark_probe
+
+    with terminal.bar("looking inside") as progress:
+        return Path(data).resolve().name, benchmark_probe(extractor, data, progress)
 
 
 @app.command()
