@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
+MEASURED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, search or probe"
+
+
 @app.command()
 def evaluate(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help="retrieval, instance-retrieval, recognition, correspondence, segmentation or search"
+            metavar="TASK",
+            help="retrieval, instance-retrieval, recognition, correspondence, segmentation, search or probe",
         ),
     ],
     data: Data,
@@ -56,6 +60,7 @@ def evaluate(
         "recognition": partial(_recognition, kind),
         "correspondence": _correspondence,
         "segmentation": partial(_segmentation, sketches or ()),
+        "probe": _probe,
         "search": _searching,
     }
     if task not in measures:
@@ -135,6 +140,13 @@ def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str)
     name = data if data == "world" else Path(data).resolve().name
     with terminal.bar(f"cutting out of {name}") as progress:
         return name, benchmark_segmentation(extractor, [*scenes(data, sketches)], progress)
+
+
+def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.probe import benchmark_probe
+
+    with terminal.bar("looking inside") as progress:
+        return Path(data).resolve().name, benchmark_probe(extractor, data, progress)
 
 
 @app.command()
