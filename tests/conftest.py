@@ -10,7 +10,7 @@ import pytest
 # Before any library reads them: no test may reach the network or leave a trace in the user's cache.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-pytest_plugins = ["fixtures.tiny", "fixtures.fused", "fixtures.studio"]
+pytest_plugins = ["fixtures.tiny", "fixtures.fused", "fixtures.studio", "fixtures.browser"]
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
+TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation or universal"
+
+
 @app.command()
 def world(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
@@ -43,7 +46,12 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition, correspondence or segmentation")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="retrieval, instance-retrieval, recognition, correspondence or segmentation"
+        ),
+    ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -51,7 +59,13 @@ def evaluate(
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
-    sketches: Annotated[list[str] | None, typer.Option(help="Roots of sketches of what is masked in photos.")] = None,
+    split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
+    sketches: Annotated[
+        list[str] | None, typer.Option(help="Folders of sketches for photos that have none of their own.")
+    ] = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
@@ -59,7 +73,8 @@ def evaluate(
     from ..models import load
 
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
-        "retrieval": _retrieval,
+        "retrieval": partial(_retrieval, split, sketches or (), duplicates),
+        "instance-retrieval": partial(_instances, split),
         "recognition": partial(_recognition, kind),
         "correspondence": _correspondence,
         "segmentation": partial(_segmentation, sketches or ()),
@@ -78,13 +93,25 @@ def evaluate(
         terminal.say(answers[0] if len(answers) == 1 else answers)
 
 
-def _retrieval(extractor: BatchExtractor, data: str) -> tuple[str, Result]:
+def _retrieval(
+    split: str | None, sketches: Sequence[str], duplicates: bool, extractor: BatchExtractor, data: str
+) -> tuple[str, Result]:
     from ..evaluation.benchmarks import benchmark_retrieval
-    from ..evaluation.sources import retrieval_data
+    from ..evaluation.galleries import retrieval_data
 
-    source = retrieval_data(data)
+    source = retrieval_data(data, split, sketches, duplicates)
     with terminal.bar(f"embedding {source.name}") as progress:
-        return source.name, benchmark_retrieval(extractor, [*source.sketches()], [*source.photos()], progress=progress)
+        drawn, shown = [*source.sketches()], [*source.photos()]
+        return source.name, benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
+
+
+def _instances(split: str | None, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.instances import benchmark_instances, instance_data
+
+    source = instance_data(data, split)
+    with terminal.bar(f"embedding {source.name}") as progress:
+        drawn, shown = [*source.sketches()], [*source.photos()]
+        return source.name, benchmark_instances(extractor, drawn, shown, progress, source.about)
 
 
 def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:
@@ -146,10 +173,12 @@ def pretrain(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help=TRAINED)],
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: Annotated[str, typer.Option(help="Frozen parts to train on, or scratch.")] = "mini",
+    start: Annotated[Path | None, typer.Option(help="A folder of light weights to begin with.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="What the frozen models said; tasks may share it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
 ) -> None:
@@ -157,14 +186,14 @@ def train(
     chosen = dict(_pair(setting) for setting in settings or [])
     with terminal.losses(f"training {task}") as report:
         if model == "scratch" and task == "retrieval":
-            from ..training.recipes import with_settings
+            from ..training.light_recipes import with_settings
             from ..training.scratch import ScratchRecipe, train_scratch
 
             train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
         else:
             from ..training.train import train_task
 
-            train_task(task, data, out, model, resume, chosen, report)
+            train_task(task, data, out, model, resume, chosen, report, start, cache)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 

@@ -1,0 +1,56 @@
+/** Help and About: two plain dialogs. */
+
+import { byId, make } from "./dom.js";
+
+const KEYS = [
+  ["P, E", "pen, eraser"],
+  ["[ and ]", "thinner, thicker"],
+  ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
+  ["Delete", "clear the paper"],
+  ["L, Ctrl+V", "load a drawing from a file, or paste one"],
+  ["D", "go to the paper; arrow keys move the pen, Space puts it down and lifts it, Shift leaps"],
+  ["/", "go to the words"],
+  ["G", "go to the photos; arrow keys walk, Enter opens"],
+  ["1 2 3 4", "photo, mask, match, inside"],
+  ["Page up, Page down", "photo before, photo after"],
+  ["Esc", "back to all photos"],
+  ["?", "this help"],
+];
+
+const closing = () => make("form", { method: "dialog" }, make("button", { autofocus: true }, "Close"));
+
+export function showHelp() {
+  const rows = KEYS.map(([keys, what]) => make("div", {}, make("dt", {}, ...keys.split(", ").flatMap((key, i) => [i ? " " : "", make("kbd", {}, key)])), make("dd", {}, what)));
+  byId("help").replaceChildren(
+    make("h2", { id: "help-title" }, "Draw, and the photos come"),
+    make("p", {}, "Draw what you are looking for: the photos change while you draw. What you draw is ink; all that the model adds (its guesses, how sure it is, masks, matching points) is blue pencil."),
+    make("p", {}, "Choose a photo to cut the drawn thing out of it, to see which point is which, or to look inside the models. A drawing on paper works too: photograph it and load it."),
+    make("h3", {}, "Keys"),
+    make("dl", { className: "keys" }, ...rows),
+    closing(),
+  );
+  byId("help").showModal();
+}
+
+export function showAbout(info) {
+  const { model, gallery, version } = info ?? {};
+  const rows = info
+    ? [
+        ["SketchFusion", version],
+        ["Model", model.name],
+        ["Weights", model.fingerprint],
+        ["Light weights for", (model.tasks ?? []).join(", ") || "none"],
+        ["Names it can guess", `${model.labels}`],
+        ["Gallery", gallery.demo ? `${gallery.name} (demo: pictures of Sketch World)` : gallery.name],
+        ["Photos", `${gallery.photos}`],
+        ["Dense features stored", gallery.dense ? "yes" : "no, computed when needed"],
+      ]
+    : [["Server", "away at the moment"]];
+  byId("about").replaceChildren(
+    make("h2", { id: "about-title" }, "About this studio"),
+    make("dl", { className: "facts" }, ...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
+    make("p", {}, "Everything happens on this server. The page loads nothing from anywhere else."),
+    closing(),
+  );
+  byId("about").showModal();
+}

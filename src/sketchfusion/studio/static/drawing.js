@@ -1,0 +1,160 @@
+/** The drawing: strokes over an optional picture, with undo, as the server wants it, kept across reloads. */
+
+import { History } from "./history.js";
+import { SIDE, finished, paint } from "./strokes.js";
+
+const KEY = "sketchfusion.drawing";
+const EMPTY = Object.freeze({ strokes: [], picture: null, width: SIDE, height: SIDE });
+
+/**
+ * Says "change" whenever it looks different, also while a stroke goes on.
+ * A state is {strokes, picture, width, height}; a picture is {kind: "image", data} or {kind: "svg", svg}, with `url` to show it
+ * where the browser can, and `full` (an <img>) once that is loaded.
+ */
+export class Drawing extends EventTarget {
+  #history = new History(EMPTY);
+  #live = null;
+
+  get state() {
+    return this.#history.state;
+  }
+
+  get live() {
+    return this.#live;
+  }
+
+  get canUndo() {
+    return this.#history.canUndo;
+  }
+
+  get canRedo() {
+    return this.#history.canRedo;
+  }
+
+  /** Whether there is anything to search with. */
+  get blank() {
+    return !this.state.picture && !this.#strokes().some((stroke) => !stroke.erase);
+  }
+
+  begin(point, width, erase) {
+    this.#live = { points: [point], width, erase };
+    this.#changed();
+  }
+
+  extend(points) {
+    if (!this.#live) return;
+    this.#live.points.push(...points);
+    this.#changed();
+  }
+
+  end() {
+    if (!this.#live) return;
+    const stroke = finished(this.#live);
+    this.#live = null;
+    this.replace({ ...this.state, strokes: [...this.state.strokes, stroke] });
+  }
+
+  cancel() {
+    if (!this.#live) return;
+    this.#live = null;
+    this.#changed();
+  }
+
+  replace(state) {
+    this.#history.push(state);
+    this.#settled();
+  }
+
+  clear() {
+    if (this.state !== EMPTY) this.replace(EMPTY);
+  }
+
+  undo() {
+    this.cancel();
+    this.#history.undo();
+    this.#settled();
+  }
+
+  redo() {
+    this.#history.redo();
+    this.#settled();
+  }
+
+  /** The Drawing of a request, or null when there is no ink. */
+  payload() {
+    if (this.blank) return null;
+    const { picture, width, height } = this.state;
+    const strokes = this.#strokes();
+    if (!picture) return { kind: "strokes", width, height, strokes };
+    if (!strokes.length || !picture.full) {
+      return picture.kind === "svg" ? { kind: "svg", svg: picture.svg, width, height } : { kind: "image", data: picture.data, width, height };
+    }
+    return { kind: "image", data: this.#composed().split(",")[1], width, height };
+  }
+
+  #strokes() {
+    return this.#live ? [...this.state.strokes, finished(this.#live)] : this.state.strokes;
+  }
+
+  #composed() {
+    const { picture, width, height } = this.state;
+    const canvas = new OffscreenSheet(width * 2, height * 2);
+    canvas.context.drawImage(picture.full, 0, 0, canvas.width, canvas.height);
+    canvas.context.scale(2, 2);
+    for (const stroke of this.#strokes()) paint(canvas.context, stroke, stroke.erase ? "#fff" : "#000");
+    return canvas.url();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #settled() {
+    this.#keep();
+    this.#changed();
+  }
+
+  #keep() {
+    const { picture, ...rest } = this.state;
+    const kept = picture && { kind: picture.kind, data: picture.data, svg: picture.svg, type: picture.type };
+    for (const state of [{ ...rest, picture: kept }, { ...rest, picture: null }]) {
+      try {
+        localStorage.setItem(KEY, JSON.stringify(state));
+        return;
+      } catch {
+        // no room for the picture (or no storage at all): the strokes alone are kept
+      }
+    }
+  }
+
+  /** What was kept of the drawing before the page was loaded, or null. */
+  static kept() {
+    try {
+      const state = JSON.parse(localStorage.getItem(KEY));
+      return Array.isArray(state?.strokes) && state.width > 0 && state.height > 0 ? state : null;
+    } catch {
+      return null;
+    }
+  }
+
+  restore(state) {
+    this.#history = new History(state);
+    this.#changed();
+  }
+}
+
+/** White paper off the page, to paint a picture on. */
+export class OffscreenSheet {
+  constructor(width, height) {
+    this.canvas = document.createElement("canvas");
+    this.width = this.canvas.width = Math.max(1, Math.round(width));
+    this.height = this.canvas.height = Math.max(1, Math.round(height));
+    this.context = this.canvas.getContext("2d");
+    this.context.fillStyle = "#fff";
+    this.context.fillRect(0, 0, this.width, this.height);
+  }
+
+  url() {
+    return this.canvas.toDataURL("image/jpeg", 0.92);
+  }
+}

@@ -1,0 +1,57 @@
+/** Example drawings: small pictures; a click draws one on the paper, stroke after stroke. */
+
+import { byId, calm, make, makeSvg } from "./dom.js";
+import { SIDE, finished, fitted, path } from "./strokes.js";
+
+const SECONDS = 0.9;
+const MARGIN = 28;
+
+export class Examples {
+  #turn = 0;
+
+  constructor(api, drawing, say) {
+    Object.assign(this, { api, drawing, say });
+  }
+
+  async load() {
+    const examples = await this.api.get("/examples");
+    byId("examples").replaceChildren(...examples.map((example) => make("li", {}, this.#button(example))));
+    byId("examples").closest(".examples").hidden = !examples.length;
+  }
+
+  #button(example) {
+    const picture = makeSvg("svg", { viewBox: `-6 -6 ${example.width + 12} ${example.height + 12}`, "aria-hidden": "true" }, makeSvg("path", { d: path(example.strokes) }));
+    return make("button", { type: "button", title: example.name, "aria-label": `Draw a ${example.name}`, onclick: () => this.#draw(example) }, picture);
+  }
+
+  async #draw({ name, width, height, strokes }) {
+    const turn = ++this.#turn;
+    const inner = fitted(strokes, { width, height }, { width: SIDE - 2 * MARGIN, height: SIDE - 2 * MARGIN });
+    const moved = inner.map((stroke) => finished({ ...stroke, points: stroke.points.map(([x, y]) => [x + MARGIN, y + MARGIN]) }));
+    if (calm()) this.drawing.replace({ strokes: moved, picture: null, width: SIDE, height: SIDE });
+    else if (!(await this.#replay(moved, turn))) return;
+    this.say(`${name} drawn`);
+  }
+
+  /** Draw as a hand would; stops, and says false, when the person begins to draw or takes another example. */
+  async #replay(strokes, turn) {
+    const { drawing } = this;
+    drawing.clear();
+    const pace = strokes.reduce((sum, stroke) => sum + stroke.points.length, 0) / (60 * SECONDS);
+    for (const { points, width } of strokes) {
+      drawing.begin(points[0], width, false);
+      const mine = drawing.live;
+      for (let at = 1; at < points.length; at += Math.ceil(pace)) {
+        drawing.extend(points.slice(at, at + Math.ceil(pace)));
+        await new Promise((done) => requestAnimationFrame(done));
+        if (drawing.live !== mine) return false;
+        if (turn !== this.#turn) {
+          drawing.cancel();
+          return false;
+        }
+      }
+      drawing.end();
+    }
+    return true;
+  }
+}

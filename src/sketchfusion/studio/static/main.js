@@ -1,0 +1,178 @@
+/** The page put together: the drawing asks, the gallery answers, and each part knows only what it is given. */
+
+import { Api, Away, Refused } from "./api.js";
+import { connectArrivals } from "./arrivals.js";
+import { showAbout, showHelp } from "./dialogs.js";
+import { byId } from "./dom.js";
+import { Drawing } from "./drawing.js";
+import { Examples } from "./examples.js";
+import { connectExport } from "./export.js";
+import { Facts } from "./facts.js";
+import { Finds } from "./finds.js";
+import { GalleryList, forget } from "./gallery.js";
+import { showGuesses } from "./guesses.js";
+import { Inside } from "./inside.js";
+import { KeyboardPen } from "./keyboardpen.js";
+import { Mask } from "./mask.js";
+import { Match } from "./match.js";
+import { notice, quiet, say } from "./notice.js";
+import { Paper } from "./paper.js";
+import { PhotoView } from "./photo.js";
+import { fromKept } from "./picture.js";
+import { QueryLine } from "./query.js";
+import { Results } from "./results.js";
+import { Search } from "./search.js";
+import { connectShortcuts } from "./shortcuts.js";
+import { connectTheme } from "./theme.js";
+import { Threads } from "./threads.js";
+import { Tools } from "./tools.js";
+import { Uploads } from "./uploads.js";
+
+const api = new Api();
+const drawing = new Drawing();
+const paper = new Paper(byId("paper"), drawing);
+const tools = new Tools(drawing, paper);
+const search = new Search(api, drawing);
+const line = new QueryLine(search, drawing);
+const results = new Results(byId("results"));
+const finds = new Finds(results, new GalleryList(api), line);
+const uploads = new Uploads(api, byId("job"));
+const examples = new Examples(api, drawing, say);
+const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
+const views = { photo: new Facts(api, openById), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
+const photos = new PhotoView(views);
+let info = null;
+let above = 0; // where the grid was scrolled to when a photo was opened
+
+async function learn() {
+  try {
+    info = await api.get("/info");
+  } catch (error) {
+    if (error instanceof Refused) notice(error.message, { stays: true });
+    return;
+  }
+  uploads.limits = info.limits;
+  line.categories(info.gallery.categories ?? []);
+  byId("where").textContent = `${info.gallery.demo ? "Demo gallery" : info.gallery.name} · ${info.gallery.photos.toLocaleString()} photos`;
+  await examples.load().catch((error) => {
+    if (!(error instanceof Away || error instanceof Refused)) throw error;
+  });
+}
+
+async function openById(id) {
+  try {
+    photos.show(await api.get(`/photos/${encodeURIComponent(id)}/info`), []);
+  } catch (error) {
+    if (!(error instanceof Away || error instanceof Refused)) throw error;
+    notice(error.message);
+  }
+}
+
+search.addEventListener("found", ({ detail }) => {
+  finds.found(detail);
+  showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label));
+});
+search.addEventListener("idle", () => {
+  showGuesses(byId("guesses"), [], null);
+  finds.browse(search.category);
+});
+search.addEventListener("refused", ({ detail }) => finds.refused(detail));
+
+results.addEventListener("open", ({ detail }) => {
+  above = scrollY;
+  photos.show(detail, results.photos);
+  history.pushState({ photo: true }, "");
+  byId("tab-photo").parentElement.querySelector("[aria-selected=true]").focus();
+});
+photos.addEventListener("shown", () => {
+  document.body.classList.add("viewing");
+  scrollTo(0, 0);
+  byId("photo").hidden = false;
+});
+photos.addEventListener("close", ({ detail }) => {
+  document.body.classList.remove("viewing");
+  byId("photo").hidden = true;
+  if (history.state?.photo) history.back();
+  results.focus(detail.id);
+  scrollTo(0, above);
+});
+addEventListener("popstate", () => photos.close());
+photos.addEventListener("like", ({ detail }) => {
+  line.like(detail);
+  photos.close();
+});
+photos.addEventListener("forget", ({ detail }) => {
+  const before = results.photos;
+  photos.close();
+  forget(api, detail, (hidden) => results.show(hidden ? before.filter(({ id }) => id !== detail.id) : before));
+});
+uploads.addEventListener("added", () => {
+  search.again();
+  learn();
+});
+
+api.addEventListener("away", () => notice("The server is away; your drawing is kept. Trying again ..", { stays: true, key: "away" }));
+api.addEventListener("back", () => {
+  quiet("away");
+  say("The server is back.");
+  learn();
+  if (!finds.searched) search.again();
+});
+
+connectArrivals(drawing, uploads);
+connectExport(api, drawing, () => results.photos);
+connectTheme(() => paper.refresh());
+byId("help-button").addEventListener("click", showHelp);
+byId("about-button").addEventListener("click", () => showAbout(info));
+
+new KeyboardPen(paper.canvas, byId("pen-cursor"), {
+  size: () => [drawing.state.width, drawing.state.height],
+  press: (point) => {
+    if (paper.tool === "point") {
+      match.add("sketch", point);
+      return "set";
+    }
+    drawing.begin(point, paper.tool === "eraser" ? paper.width * 3 : paper.width, paper.tool === "eraser");
+    return "held";
+  },
+  drag: (point) => drawing.extend([point]),
+  lift: () => drawing.end(),
+  say,
+});
+new KeyboardPen(byId("stage"), byId("photo-cursor"), {
+  size: () => [photos.photo.width, photos.photo.height],
+  press: (point) => {
+    match.add("photo", point);
+    return "set";
+  },
+  say,
+});
+
+const view = (name) => () => (photos.open ? photos.choose(name) : false);
+connectShortcuts({
+  p: () => tools.choose("pen"),
+  e: () => tools.choose("eraser"),
+  "[": () => tools.wider(-2),
+  "]": () => tools.wider(2),
+  "ctrl+z": () => drawing.undo(),
+  "ctrl+shift+z": () => drawing.redo(),
+  "ctrl+y": () => drawing.redo(),
+  delete: () => drawing.clear(),
+  l: () => byId("drawing-file").click(),
+  d: () => paper.canvas.focus(),
+  "/": () => byId("text").focus(),
+  g: () => (photos.open ? byId("back").focus() : results.focus()),
+  1: view("photo"),
+  2: view("mask"),
+  3: view("match"),
+  4: view("inside"),
+  pageup: () => (photos.open ? photos.step(-1) : false),
+  pagedown: () => (photos.open ? photos.step(1) : false),
+  escape: () => (photos.open ? photos.close() : false),
+  "?": showHelp,
+});
+
+const kept = Drawing.kept();
+if (kept) drawing.restore(await fromKept(kept));
+search.soon();
+learn();

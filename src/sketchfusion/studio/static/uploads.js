@@ -1,0 +1,139 @@
+/** Photos from this computer into the gallery: chosen or dropped, folders too, in parcels, with progress and a way out. */
+
+import { Away, Refused } from "./api.js";
+import { make } from "./dom.js";
+
+const POLL = 400;
+const PHOTO = /\.(jpe?g|png|webp|hei[cf]|gif|bmp|tiff?|avif)$/i;
+
+/** Every file of a drop with its path, folders walked through. */
+export async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return [...transfer.files].map((file) => ({ file, path: file.name }));
+  const found = [];
+  for (const entry of entries) await walk(entry, found);
+  return found;
+}
+
+async function walk(entry, found) {
+  if (entry.isFile) {
+    const file = await new Promise((done, failed) => entry.file(done, failed));
+    found.push({ file, path: entry.fullPath.replace(/^\//, "") });
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) return;
+    for (const each of some) await walk(each, found);
+  }
+}
+
+/** Says "added" (detail: how many) after each parcel. */
+export class Uploads extends EventTarget {
+  limits = { upload_bytes: 50_000_000, upload_files: 50 };
+  #cancelled = false;
+  #running = false;
+  #job = null;
+
+  constructor(api, box) {
+    super();
+    Object.assign(this, { api, box });
+  }
+
+  async add(files) {
+    const photos = files.filter(({ file, path }) => PHOTO.test(path) || file.type.startsWith("image/"));
+    if (!photos.length) return this.#end(0, [], files.length ? "There are no photos among these files." : "Nothing was dropped.");
+    if (this.#running) return this.#end(0, [], "Wait until the photos before these are in, or cancel.");
+    this.#running = true;
+    this.#cancelled = false;
+    const failed = [];
+    let done = 0;
+    let error = null;
+    try {
+      for (const parcel of this.#parcels(photos)) {
+        if (this.#cancelled) break;
+        const before = done;
+        const result = await this.#send(parcel, (now) => this.#progress(before + now, photos.length));
+        failed.push(...result.failed);
+        done += parcel.length;
+        if (result.error) throw new Refused(500, { error: result.error });
+        this.dispatchEvent(new CustomEvent("added", { detail: parcel.length - result.failed.length }));
+      }
+    } catch (refusal) {
+      if (!(refusal instanceof Away || refusal instanceof Refused)) throw refusal;
+      error = refusal.message;
+    }
+    this.#running = false;
+    const added = done - failed.length;
+    const line = error ?? `${added} ${added === 1 ? "photo" : "photos"} added${this.#cancelled ? ", then cancelled" : ""}.`;
+    return this.#end(added, failed, line);
+  }
+
+  /** Parts that one request may carry. */
+  *#parcels(photos) {
+    let parcel = [];
+    let bytes = 0;
+    for (const photo of photos) {
+      const full = parcel.length >= (this.limits.upload_files ?? 50) || bytes + photo.file.size > 0.95 * this.limits.upload_bytes;
+      if (parcel.length && full) {
+        yield parcel;
+        [parcel, bytes] = [[], 0];
+      }
+      parcel.push(photo);
+      bytes += photo.file.size;
+    }
+    yield parcel;
+  }
+
+  async #send(parcel, progress) {
+    const form = new FormData();
+    for (const { file, path } of parcel) form.append("files", file, path);
+    const { job } = await this.#patient(() => this.api.post("/photos", form));
+    this.#job = job;
+    for (;;) {
+      const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
+      progress(state.done);
+      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: state.failed ?? [], error: state.state === "failed" && !this.#cancelled ? state.error : null };
+      await new Promise((go) => setTimeout(go, POLL));
+    }
+  }
+
+  /** Ask again when the server says "later" or is away for a while. */
+  async #patient(ask) {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (error instanceof Away) await this.api.back();
+        else if (error.retryAfter) await new Promise((go) => setTimeout(go, 1000 * error.retryAfter));
+        else throw error;
+      }
+    }
+  }
+
+  #progress(done, total) {
+    const bar = make("progress", { max: total, value: done, "aria-label": "Photos added" });
+    const cancel = make("button", { type: "button", onclick: () => this.#cancel() }, "Cancel");
+    cancel.disabled = this.#cancelled;
+    const focused = this.box.contains(document.activeElement);
+    this.box.hidden = false;
+    this.box.replaceChildren(make("span", {}, `Adding photos: ${done} of ${total}`), bar, cancel);
+    if (focused) cancel.focus();
+  }
+
+  async #cancel() {
+    this.#cancelled = true;
+    if (this.#job) await this.api.delete(`/jobs/${encodeURIComponent(this.#job)}`).catch(() => {});
+  }
+
+  #end(added, failed, line) {
+    const close = make("button", { type: "button", onclick: () => { this.box.hidden = true; } }, "Close");
+    const list = failed.length
+      ? make("details", {}, make("summary", {}, `${failed.length} could not be read`), make("ul", {}, ...failed.map(({ name, reason }) => make("li", {}, `${name}: ${reason}`))))
+      : null;
+    this.box.hidden = false;
+    this.box.replaceChildren(make("span", { role: "status" }, line), ...(list ? [list] : []), close);
+    return added;
+  }
+}

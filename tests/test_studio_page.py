@@ -1,0 +1,428 @@
+"""The studio's page in a real browser, against a server that answers by the contract without a model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.browser import OpenPage, draw
+from fixtures.fake_studio import FakeStudio
+from PIL import Image, ImageDraw
+
+LINE = [(100, 100), (200, 150), (300, 120), (400, 260)]
+LOOP = [(120, 300), (200, 380), (300, 380), (380, 300), (250, 240), (120, 300)]
+DARK = "[...c.getContext('2d').getImageData(0,0,c.width,c.height).data].filter((v,i)=>i%4===3&&v>0).length"
+
+
+def ink(page: Any) -> int:
+    """How many pixels of the paper are inked."""
+    page.wait_for_timeout(60)
+    return int(page.locator("#canvas").evaluate(f"c => {DARK}"))
+
+
+def last_search(fake: FakeStudio) -> Any:
+    return fake.asked("/search")[-1]
+
+
+def searched(page: Any, fake: FakeStudio, strokes: int) -> Any:
+    """The newest search, once it is one with so many strokes."""
+    for _ in range(100):
+        asked = fake.asked("/search")
+        if asked and len((asked[-1]["drawing"] or {}).get("strokes", [])) == strokes:
+            page.wait_for_timeout(300)  # the pen's last points are asked for, too
+            return last_search(fake)
+        page.wait_for_timeout(50)
+    raise AssertionError(f"no search with {strokes} strokes")
+
+
+def test_the_empty_paper_shows_the_gallery_and_examples(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    assert page.locator("#results li").count() == len(fake.photos)
+    assert page.locator("#count").inner_text() == f"All {len(fake.photos)} photos"
+    assert page.locator("#hint").is_visible()
+    page.locator("#examples button").first.click()
+    page.wait_for_selector("#guesses button")
+    assert not page.locator("#hint").is_visible()
+    assert ink(page) > 500
+
+
+def test_results_change_while_a_stroke_goes_on(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    seen = []
+    for step in range(1, 5):
+        for part in range(6):
+            page.mouse.move(box["x"] + 50 + 12 * (6 * step + part), box["y"] + 60 + 9 * part)
+        page.wait_for_timeout(250)
+        seen.append(page.locator("#results").inner_html())
+    assert len(fake.asked("/search")) >= 3, "nothing was asked before the pen was lifted"
+    assert len(set(seen)) >= 3
+    page.mouse.up()
+    sequences = [body["sequence"] for body in fake.asked("/search")]
+    assert sequences == sorted(set(sequences))
+    assert len({body["client"] for body in fake.asked("/search")}) == 1
+
+
+def test_photos_that_stay_keep_their_nodes(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    searched(page, fake, 1)
+    page.evaluate("for (const b of document.querySelectorAll('#results button')) b.marked = b.title.split(',')[0]")
+    before = set(page.eval_on_selector_all("#results button", "all => all.map(b => b.marked)"))
+    draw(page, [LOOP])
+    searched(page, fake, 2)
+    kept = page.eval_on_selector_all("#results button", "all => all.map(b => [b.title.split(',')[0], b.marked])")
+    again = [(title, marked) for title, marked in kept if title in before]
+    assert again and all(title == marked for title, marked in again)
+
+
+def test_undo_redo_clear_eraser_and_width(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    thin = ink(page)
+    page.keyboard.press("Control+z")
+    assert ink(page) == 0 and page.locator("#undo").is_disabled()
+    page.keyboard.press("Control+Shift+z")
+    assert ink(page) == thin
+    page.click("#tool-eraser")
+    draw(page, [LINE[1:3]])
+    assert 0 < ink(page) < thin
+    assert searched(page, fake, 2)["drawing"]["strokes"][1]["erase"] is True
+    page.click("#clear")
+    assert ink(page) == 0 and page.locator("#hint").is_visible()
+    page.click("#undo")
+    assert 0 < ink(page) < thin
+    page.click("#clear")
+    page.keyboard.press("p")
+    for _ in range(4):
+        page.keyboard.press("]")
+    draw(page, [LINE])
+    assert ink(page) > 1.8 * thin
+    assert searched(page, fake, 1)["drawing"]["strokes"][0]["width"] == 14
+
+
+def test_pen_pressure_is_drawn_and_sent(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    box = page.locator("#canvas").bounding_box()
+    pen = page.context.new_cdp_session(page)
+
+    def event(kind: str, x: float, force: float) -> None:
+        at = {"x": box["x"] + x, "y": box["y"] + 100, "force": force, "pointerType": "pen"}
+        pen.send("Input.dispatchMouseEvent", {"type": kind, "button": "left", "buttons": 1, "clickCount": 1, **at})
+
+    event("mousePressed", 50, 0.2)
+    for step in range(1, 20):
+        event("mouseMoved", 50 + 15 * step, 0.2 + 0.04 * step)
+    event("mouseReleased", 335, 0.9)
+    points = searched(page, fake, 1)["drawing"]["strokes"][0]["points"]
+    assert all(len(point) == 3 for point in points)
+    assert points[0][2] < points[-2][2]
+
+
+def test_the_drawing_survives_a_reload(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE, LOOP])
+    drawing = searched(page, fake, 2)["drawing"]
+    before = ink(page)
+    fake.requests.clear()
+    page.reload()
+    page.wait_for_selector("#guesses button")
+    assert searched(page, fake, 2)["drawing"] == drawing
+    assert ink(page) == before
+
+
+def drawing_png() -> bytes:
+    picture = Image.new("RGB", (600, 300), "white")
+    ImageDraw.Draw(picture).ellipse((100, 50, 500, 250), outline="black", width=9)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_picture_or_svg_becomes_the_drawing(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    load = page.locator("#drawing-file")
+    load.set_input_files({"name": "oval.png", "mimeType": "image/png", "buffer": drawing_png()})
+    page.wait_for_selector("#underlay:not([hidden])")
+    page.wait_for_selector("#guesses button")
+    sent = last_search(fake)["drawing"]
+    assert (sent["kind"], sent["width"], sent["height"]) == ("image", 512, 256)
+    with Image.open(io.BytesIO(base64.b64decode(sent["data"]))) as picture:
+        assert picture.size == (600, 300)
+    draw(page, [[(30, 30), (300, 200)]])
+    page.wait_for_timeout(400)
+    with Image.open(io.BytesIO(base64.b64decode(last_search(fake)["drawing"]["data"]))) as picture:
+        assert picture.size == (1024, 512)
+        assert picture.convert("L").getpixel((330, 230)) < 90, "the stroke is not in the picture"
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="80" height="80"><circle cx="40" cy="40" r="30"/></svg>'
+    load.set_input_files({"name": "disc.svg", "mimeType": "image/svg+xml", "buffer": svg.encode()})
+    page.wait_for_timeout(400)
+    assert last_search(fake)["drawing"] == {"kind": "svg", "svg": svg, "width": 512, "height": 512}
+    load.set_input_files({"name": "phone.heic", "mimeType": "image/heic", "buffer": b"\0\0\0\x18ftypheic"})
+    page.wait_for_timeout(400)
+    assert base64.b64decode(last_search(fake)["drawing"]["data"]) == b"\0\0\0\x18ftypheic"
+    load.set_input_files({"name": "torn.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.wait_for_selector("#notice.shown")
+    assert "torn.png is not a picture" in page.locator("#notice").inner_text()
+
+
+DROP = """([target, name, type, data]) => {
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type }));
+  const where = document.querySelector(target);
+  for (const kind of ["dragover", "drop"]) {
+    where.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+def test_drop_on_the_paper_draws_and_elsewhere_adds_photos(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    data = base64.b64encode(drawing_png()).decode()
+    page.evaluate(DROP, ["#canvas", "oval.png", "image/png", data])
+    page.wait_for_selector("#guesses button")
+    assert last_search(fake)["drawing"]["kind"] == "image"
+    assert not fake.uploaded
+    page.evaluate(DROP, ["#results", "holiday.png", "image/png", data])
+    page.wait_for_selector("#job summary")
+    assert fake.uploaded == 1
+    page.click("#job summary")
+    assert "torn.jpg: cut short; copy it again" in page.locator("#job").inner_text()
+    page.click("#job >> text=Close")
+    assert not page.locator("#job").is_visible()
+
+
+PASTE = """(svg) => {
+  const clipboard = new DataTransfer();
+  clipboard.setData("text/plain", svg);
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true }));
+}"""
+
+
+def test_paste_becomes_the_drawing(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    page.evaluate(PASTE, '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 1h7"/></svg>')
+    page.wait_for_selector("#guesses button")
+    assert last_search(fake)["drawing"]["kind"] == "svg"
+
+
+def test_folders_go_up_in_parcels_with_progress_and_cancel(open_page: OpenPage, fake: FakeStudio, tmp_path: Path) -> None:
+    folder = tmp_path / "holiday" / "beach"
+    folder.mkdir(parents=True)
+    for number in range(45):
+        (folder / f"{number}.jpg").write_bytes(b"jpeg")
+    (folder / "notes.txt").write_text("no photo")
+    page = open_page(fake.url)
+    page.locator("#photo-folder").set_input_files(tmp_path / "holiday")
+    page.wait_for_selector("#job >> text=photos added")
+    parcels = [body for method, path, body in fake.requests if (method, path) == ("POST", "/photos")]
+    assert [len(re.findall(rb'name="files"', parcel)) for parcel in parcels] == [20, 20, 5]
+    assert b'filename="holiday/beach/0.jpg"' in b"".join(parcels)
+    assert b"notes.txt" not in b"".join(parcels)
+    running = {"job": "j1", "state": "running", "done": 3, "total": 20, "failed": []}
+    fake.refuse["/jobs/j1"] = (200, running)
+    page.locator("#photo-folder").set_input_files(tmp_path / "holiday")
+    page.wait_for_selector("#job >> text=Adding photos: 3 of 45")
+    page.click("#job >> text=Cancel")
+    page.wait_for_timeout(100)
+    assert ("DELETE", "/jobs/j1") in [(method, path) for method, path, _ in fake.requests]
+    fake.refuse["/jobs/j1"] = (200, {**running, "state": "cancelled"})
+    page.wait_for_selector("#job >> text=then cancelled")
+
+
+def test_words_category_confidence_and_grouping_refine(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    first = searched(page, fake, 1)
+    assert first["min_score"] == pytest.approx(0.3) and first["group"] is False and first["text"] is None
+    page.locator("#guesses button").nth(1).click()
+    assert page.locator("#text").input_value() == "cat"
+    page.select_option("#category", "castle")
+    page.locator("label.switch:has(#group)").click()
+    page.wait_for_timeout(400)
+    last = last_search(fake)
+    assert (last["text"], last["category"], last["group"]) == ("cat", "castle", True)
+    page.locator("#min-score").fill("0.95")
+    page.wait_for_selector("#empty >> text=surely looks like it")
+    page.click("text=Show the closest")
+    page.wait_for_timeout(400)
+    assert last_search(fake)["min_score"] is None
+    assert not page.locator("#confident").is_checked()
+    assert page.locator("#results li").count() > 0
+
+
+def test_more_like_this_replaces_the_drawing_until_one_draws(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    searched(page, fake, 1)
+    page.locator("#results button").first.click()
+    page.click("#more-like")
+    page.wait_for_timeout(400)
+    assert last_search(fake)["like"].startswith("p") and last_search(fake)["drawing"] is None
+    assert page.locator("#like").is_visible()
+    draw(page, [LOOP])
+    assert searched(page, fake, 2)["like"] is None
+    assert not page.locator("#like").is_visible()
+
+
+def opened_photo(page: Any, fake: FakeStudio) -> None:
+    draw(page, [LINE, LOOP])
+    searched(page, fake, 2)
+    page.locator("#results button").first.click()
+    for _ in range(100):  # the policy of the page lets nothing wait inside it
+        if page.locator("#large").evaluate("image => image.naturalWidth"):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the photo did not load")
+
+
+def test_the_photo_view_opens_steps_and_closes(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    first = page.locator("#photo-name").inner_text()
+    assert "48 kB" in page.locator("#below").inner_text()
+    page.keyboard.press("PageDown")
+    assert page.locator("#photo-name").inner_text() != first
+    page.keyboard.press("PageUp")
+    assert page.locator("#photo-name").inner_text() == first
+    page.go_back()
+    assert page.locator("#results").is_visible() and not page.locator("#photo").is_visible()
+    page.locator("#results button").nth(2).click()
+    page.keyboard.press("Escape")
+    assert page.evaluate("[...document.querySelectorAll('#results button')].indexOf(document.activeElement)") == 2
+
+
+def test_the_mask_follows_its_threshold_and_can_be_saved(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    page.click("#tab-mask")
+    page.wait_for_selector("#mask-canvas:not([hidden])")
+    shares = []
+    for threshold in ("0.1", "0.5", "0.9"):
+        page.get_by_label("Threshold").fill(threshold)
+        shares.append(int(re.findall(r"\d+", page.locator("#mask-canvas").get_attribute("aria-label"))[0]))
+    assert shares[0] > shares[1] > shares[2] >= 0
+    page.get_by_label("Threshold").fill("0.5")
+    with page.expect_download() as mask:
+        page.click("text=Save mask")
+    with Image.open(mask.value.path()) as picture:
+        assert picture.size == (320, 320)
+        shown = picture.convert("L").histogram()
+    inside = fake.shots[int(fake.asked("/segment")[-1]["photo"][1:])].mask.mean()
+    assert abs(sum(shown[128:]) / 320**2 - inside) < 0.05
+    with page.expect_download() as cut:
+        page.click("text=Save cut-out")
+    with Image.open(cut.value.path()) as picture:
+        assert picture.mode == "RGBA" and picture.getextrema()[3] == (0, 255)
+    assert cut.value.suggested_filename.endswith("-cut-out.png")
+
+
+def test_points_match_in_both_directions(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    page.click("#tab-match")
+    paper = page.locator("#canvas").bounding_box()
+    page.mouse.click(paper["x"] + paper["width"] / 4, paper["y"] + paper["height"] / 2)
+    page.wait_for_selector("#photo-marks circle")
+    asked = fake.asked("/match")[-1]
+    assert asked["source"] == "sketch" and asked["points"][0] == pytest.approx([128, 256], abs=2)
+    stage = page.locator("#stage").bounding_box()
+    dot = page.locator("#photo-marks circle").first.bounding_box()
+    centre = (dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2)
+    assert centre == pytest.approx((stage["x"] + stage["width"] / 4, stage["y"] + stage["height"] / 2), abs=3)
+    page.mouse.click(stage["x"] + stage["width"] * 0.75, stage["y"] + stage["height"] / 2)
+    page.wait_for_selector("#sketch-marks g:nth-child(2) circle")
+    assert fake.asked("/match")[-1]["source"] == "photo"
+    assert fake.asked("/match")[-1]["points"][0] == pytest.approx([240, 160], abs=2)
+    numbers = page.eval_on_selector_all("#sketch-marks text", "all => all.map(t => t.textContent)")
+    assert numbers == ["1", "2"] and page.locator("#threads path").count() == 2
+    assert ink(page) > 0 and len(fake.asked("/search")[-1]["drawing"]["strokes"]) == 2, "a click drew on the paper"
+    page.click("text=Match all over")
+    page.wait_for_selector("#photo-marks circle.mutual")
+    assert fake.asked("/match")[-1]["points"] is None
+    page.locator("label.switch:has-text('Colour by match')").click()
+    page.wait_for_selector("#photo-dense:not([hidden])")
+    page.click("#tab-photo")
+    assert page.locator("#threads path").count() == 0 and not page.locator("#photo-dense").is_visible()
+    assert page.locator("#tool-pen").get_attribute("aria-pressed") == "true"
+
+
+def test_inside_shows_maps_spectra_and_weights(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    page.click("#tab-inside")
+    page.wait_for_selector(".chart")
+    assert page.locator(".maps img").count() == 10
+    assert page.locator(".chart .curve.sketch").count() == page.locator(".chart .curve.photo").count() == 5
+    assert "fused of the photo ends at -4.5" in page.locator(".chart").get_attribute("aria-label")
+    assert page.locator(".bars dd").all_inner_texts() == ["0.21", "0.46", "0.33"]
+
+
+def test_a_photo_is_removed_after_a_while_and_that_can_be_undone(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    count = len(last_hits(page))
+    page.click("#forget")
+    assert len(last_hits(page)) == count - 1
+    page.click("#notice >> text=Undo")
+    assert len(last_hits(page)) == count
+    page.wait_for_timeout(300)
+    assert not [path for method, path, _ in fake.requests if method == "DELETE"]
+    page.locator("#results button").first.click()
+    page.click("#forget")
+    page.wait_for_timeout(7600)
+    assert [path for method, path, _ in fake.requests if method == "DELETE"]
+
+
+def last_hits(page: Any) -> list[str]:
+    return list(page.eval_on_selector_all("#results button", "all => all.map(b => b.title)"))
+
+
+def test_results_are_exported(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    searched(page, fake, 1)
+    page.click("#export")
+    with page.expect_download() as sheet:
+        page.click("#export-sheet")
+    assert sheet.value.suggested_filename == "sketchfusion-found.png"
+    page.click("#export")
+    with page.expect_download() as listed:
+        page.click("#export-json")
+    ids = json.loads(Path(listed.value.path()).read_text())["photos"]
+    assert len(ids) == page.locator("#results li").count()
+
+
+def test_refusals_are_one_quiet_line_and_later_means_later(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url, away=True)
+    fake.refuse["/search"] = (400, {"error": "the sketch is blank; draw something first"})
+    draw(page, [LINE])
+    page.wait_for_selector("#empty >> text=the sketch is blank")
+    fake.refuse["/search"] = (409, {"error": "superseded", "superseded": True})
+    draw(page, [LOOP])
+    page.wait_for_timeout(400)
+    fake.refuse["/search"] = (429, {"error": "too many requests"})
+    draw(page, [LINE])
+    page.wait_for_timeout(500)
+    fake.refuse.clear()
+    page.wait_for_selector("#guesses button")
+    assert len(last_search(fake)["drawing"]["strokes"]) == 3
+    fake.refuse["/search"] = (500, {"error": "internal error 4f2a"})
+    draw(page, [LOOP])
+    page.wait_for_selector("#empty >> text=internal error 4f2a")
+    assert ink(page) > 0
+
+
+def test_a_file_that_is_gone_is_said(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url, away=True)
+    fake.refuse["/photos/p0"] = (404, {"error": "the file is gone"})
+    page.locator("#results button").first.click()
+    page.wait_for_selector("#stage.lost")
