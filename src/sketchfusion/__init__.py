@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from .features import SketchFusion
     from .gallery import Gallery
     from .models import load
+    from .tasks.correspondence import match
     from .tasks.recognition import recognize
     from .tasks.retrieval import retrieve
+    from .tasks.segmentation import segment
     from .world import World
 
-__all__ = ["FeatureMap", "Gallery", "SketchFusion", "World", "load", "recognize", "retrieve"]
+__all__ = ["FeatureMap", "Gallery", "SketchFusion", "World", "load", "match", "recognize", "retrieve", "segment"]
 
 _HOMES = {
     "FeatureMap": "featuremap",
@@ -25,8 +27,10 @@ _HOMES = {
     "SketchFusion": "features",
     "World": "world",
     "load": "models",
+    "match": "tasks.correspondence",
     "recognize": "tasks.recognition",
     "retrieve": "tasks.retrieval",
+    "segment": "tasks.segmentation",
 }
 
 

@@ -102,6 +102,10 @@ class FeatureMap:
         """Scale each cell's feature to unit length."""
         return replace(self, data=F.normalize(self.data, dim=0))
 
+    def centred(self) -> FeatureMap:
+        """Take off each channel's mean over the valid cells: what is left tells the parts of one picture apart."""
+        return replace(self, data=self.data - self.data[:, self.valid()].mean(dim=1)[:, None, None])
+
     def pooled(self) -> Tensor:
         """Global max pooling over the valid cells: (C,) (SketchFusion, section 4)."""
         return self.data[:, self.valid()].amax(dim=1)

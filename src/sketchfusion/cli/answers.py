@@ -1,4 +1,4 @@
-"""Commands that answer about one sketch and one photo: match."""
+"""Commands that answer about one sketch and one photo: segment, match."""
 
 from __future__ import annotations
 
@@ -12,10 +12,49 @@ from . import terminal
 from .options import Json, ModelOption, app
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from ..tasks.correspondence import Side
 
 Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help="Picture, SVG, .ndjson[:line], or - .")]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
+
+
+@app.command()
+def segment(
+    sketch: Sketch,
+    photo: Photo,
+    out: Annotated[Path | None, typer.Option(help="Write the mask (PNG, white on black) here.")] = None,
+    overlay: Annotated[Path | None, typer.Option(help="Write the photo with its mask (PNG) here.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Heat above which a pixel is in the mask, whatever the score.")
+    ] = None,
+    no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave the mask's edges as they are.")] = False,
+    model: ModelOption = "mini",
+    as_json: Json = False,
+) -> None:
+    """Cut what a sketch shows out of a photo."""
+    from ..io.images import read_image
+    from ..models import load
+    from ..tasks.pictures import mask_image, mask_picture
+    from ..tasks.segmentation import can_refine
+    from ..tasks.segmentation import segment as cut
+
+    seen = read_image(photo)
+    found = cut(load(model), sketch, seen, threshold, not no_refine)
+    if out:
+        _save(mask_image(found.mask), out)
+    if overlay:
+        _save(mask_picture(seen, found.mask), overlay)
+    share = float(found.mask.mean())
+    if as_json:
+        kept = {"score": found.score, "threshold": found.threshold, "refined": found.refined, "share": share}
+        height, width = found.mask.shape
+        terminal.say({**kept, "width": width, "height": height})
+        return
+    without = "" if no_refine or can_refine() else '; ran without CRF: pip install "sketchfusion[crf]"'
+    verdict = f"{share:.1%} of the photo" if share else "it does not seem to be there"
+    typer.echo(f"{verdict}, score {found.score:.2f}{without}")
 
 
 @app.command()
@@ -42,8 +81,7 @@ def match(
     if picture:
         from ..tasks.pictures import match_picture
 
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        match_picture(drawn, seen, found).save(picture, format="PNG")
+        _save(match_picture(drawn, seen, found), picture)
     if as_json:
         terminal.say([asdict(one) for one in found])
     else:
@@ -51,6 +89,11 @@ def match(
             [_spot(one.sketch), _spot(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found
         ]
         terminal.table(["sketch", "photo", "score", "mutual"], rows)
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, format="PNG")
 
 
 def _side(name: str) -> Side:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +43,7 @@ def world(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition or correspondence")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="retrieval, recognition, correspondence or segmentation")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     model: ModelOption = "mini",
@@ -51,6 +51,7 @@ def evaluate(
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
+    sketches: Annotated[list[str] | None, typer.Option(help="Roots of sketches of what is masked in photos.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
@@ -61,6 +62,7 @@ def evaluate(
         "retrieval": _retrieval,
         "recognition": partial(_recognition, kind),
         "correspondence": _correspondence,
+        "segmentation": partial(_segmentation, sketches or ()),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -107,6 +109,15 @@ def _correspondence(extractor: BatchExtractor, data: str) -> tuple[str, Measured
         raise ValueError(f"{data}: correspondence is measured where keypoints are known; use --data world")
     with terminal.bar(f"matching {data}") as progress:
         return data, benchmark_correspondence(extractor, [*world_pairs()], progress)
+
+
+def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.scenes import scenes
+    from ..evaluation.segmentation import benchmark_segmentation
+
+    name = data if data == "world" else Path(data).resolve().name
+    with terminal.bar(f"cutting out of {name}") as progress:
+        return name, benchmark_segmentation(extractor, [*scenes(data, sketches)], progress)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -42,9 +43,10 @@ def studio(
     opened = Studio(uri, folder_for(uri), made, demo=gallery is None)
 
     def started(address: str) -> None:
-        typer.echo(f"{address}{'?token=..' if token else ''} (Ctrl-C stops)")
+        link = f"{address}?token={quote(token)}" if token else address
+        typer.echo(f"{link} (Ctrl-C stops)")
         if open_page:
-            typer.launch(f"{address}?token={token}" if token else address)
+            typer.launch(link)
 
     serve(opened, access, taken, started)
     typer.echo("stopped", err=True)

@@ -1,10 +1,4 @@
-"""Correspondence measured: how many keypoints of a sketch are found in its photo, and the other way round.
-
-    PCK@a            PSC's: both pictures stretched to a square, an error of at most `a` of its side is right
-    PCK@a/released   the released code's: pictures letterboxed, so the side is the longer one; the error must be less
-
-Either is the share of a pair's keypoints, averaged over the pairs of both directions.
-"""
+"""Correspondence measured: how many keypoints of a sketch are found in its photo, and the other way round."""
 
 from __future__ import annotations
 
@@ -20,6 +14,7 @@ from ..io.images import read_image
 from ..tasks.correspondence import match_maps
 from ..tasks.query import dense, read_sketch
 from .measured import Measured, summarise
+from .metrics_dense import measure_points
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -28,8 +23,7 @@ if TYPE_CHECKING:
 
 Points = npt.NDArray[np.float64]
 
-SHARES = (0.05, 0.1)
-METRICS = tuple(f"PCK@{share:.2f}{rule}" for rule in ("", "/released") for share in SHARES)
+METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
 WORLD_PAIRS = 10  # of each unseen category of Sketch World
 
 
@@ -62,13 +56,6 @@ def world_pairs(instances: int = WORLD_PAIRS, first: int = 0, split: str = "unse
                     np.array([[pair.sketch_keypoints[name].x, pair.sketch_keypoints[name].y] for name in names]),
                     np.array([[there[name].x, there[name].y] for name in names]),
                 )
-
-
-def pck(found: Points, true: Points, size: tuple[int, int], share: float, released: bool = False) -> float:
-    """Share of points (N, 2) found near enough to the true ones, in a picture of `size` (width, height) pixels."""
-    extent = np.full(2, max(size)) if released else np.asarray(size)
-    error = np.linalg.norm((found - true) / extent, axis=1)
-    return float((error < share).mean() if released else (error <= share).mean())
 
 
 def benchmark_correspondence(
@@ -116,8 +103,7 @@ def _scores(
     found = match_maps(source, target, torch.from_numpy(points)).positions.double().cpu().numpy()
     size = target.frame.width, target.frame.height
     left = points / (source.frame.width, source.frame.height) * size
-    rules = [(share, released) for released in (False, True) for share in SHARES]
     return (
-        {name: pck(found, true, size, *rule) for name, rule in zip(METRICS, rules, strict=True)},
-        {name: pck(left, true, size, *rule) for name, rule in zip(METRICS, rules, strict=True)},
+        {name: float(measure_points(name, [found], [true], [size])[0]) for name in METRICS},
+        {name: float(measure_points(name, [left], [true], [size])[0]) for name in METRICS},
     )

@@ -7,7 +7,6 @@ with a cut at 0.9, one unrelated question in ten still gets an answer. No labels
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -21,6 +20,7 @@ from .question import Question
 Floats = npt.NDArray[np.float32]
 
 TAIL = 32  # the highest scores of a sample, whose fall tells how high those of the whole gallery reach
+TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,13 @@ def chance(unrelated: Iterable[Question], background: Background) -> Chance:
 def highest(scores: Floats, count: int) -> float:
     """The highest of `count` scores when these (S,) are a sample of them.
 
-    Beyond the sample's own maximum the scores are taken to fall off exponentially, as they do among its highest.
+    Beyond the sample the scores go on as its highest ones do when they are set against the normal distribution's.
     """
-    top = np.sort(scores)[-TAIL:]
-    fall = float((top - top[0]).mean())
-    return float(top[-1]) + fall * math.log(max(count / len(scores), 1.0))
+    size, normal = len(scores), NormalDist()
+    if count <= size or size < TAIL:
+        return float(scores.max())
+    top = np.sort(scores)[-TAIL:][::-1]
+    usual = [normal.inv_cdf(1 - (place + 0.5) / size) for place in range(TAIL)]
+    slope = float((top - top[-1]).mean()) / (sum(usual) / TAIL - usual[-1])
+    further = normal.inv_cdf(1 - TYPICAL / count) - normal.inv_cdf(1 - TYPICAL / size)
+    return float(top[0]) + slope * further

@@ -151,7 +151,7 @@ class Indexed:
         several = len(question.parts) > 1
         enough = min(there, max(CANDIDATES, 4 * k) if several else k + TIES)
         exactly = there <= FEW or enough > FEW
-        found = self._candidates(question, enough, wanted, exactly)
+        found = self._candidates(question, max(enough, 1), wanted, exactly)
         if len(found.paths) < min(k, there) and not exactly:  # the index ran dry behind a filter
             found = self._candidates(question, enough, wanted, True)
         return _best(found, question, k)

@@ -52,6 +52,7 @@ class Gallery(Catalogue):
 
     def __len__(self) -> int:
         """Number of photos."""
+        self._store = self._store or GalleryStore.find(self.uri)
         return len(self._store) if self._store else 0
 
     @property

@@ -357,7 +357,7 @@ def matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
 
 def _thoroughly(asked: Any, k: int) -> Any:
     """How thoroughly the index is walked: recall 0.99 and more at 100,000 photos."""
-    return asked.nprobes(PROBES).ef(max(EF, 2 * k)).refine_factor(REFINE)
+    return asked.nprobes(PROBES).ef(max(EF, REFINE * k)).refine_factor(REFINE)
 
 
 def _parts(values: list[str], size: int = 500) -> Iterator[list[str]]:

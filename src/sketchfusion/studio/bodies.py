@@ -38,8 +38,7 @@ class BodyLimit:
     async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await _whole(_Counted(receive, self._limits.json_bytes))
-            if _depth(body) > self._limits.json_depth:
-                raise _TooLarge(f"nested deeper than {self._limits.json_depth} levels")
+            _check_nesting(body, self._limits)
         except _TooLarge as error:
             await problem(413, str(error))(scope, receive, send)
             return
@@ -102,9 +101,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-def _depth(body: bytes) -> int:
-    """How deep the brackets of a JSON document are nested."""
+def _check_nesting(body: bytes, limits: Limits) -> None:
+    """Look at the brackets of a JSON document before anything is made of it that takes memory."""
     signs = np.frombuffer(_TEXT.sub(b"", body), np.uint8)
     opening = (signs == ord("[")) | (signs == ord("{"))
     closing = (signs == ord("]")) | (signs == ord("}"))
-    return int((opening.astype(np.int64) - closing).cumsum().max(initial=0))
+    if int((opening.astype(np.int64) - closing).cumsum().max(initial=0)) > limits.json_depth:
+        raise _TooLarge(f"nested deeper than {limits.json_depth} levels")
+    if int(opening.sum()) > limits.json_lists:
+        raise _TooLarge(f"more than {limits.json_lists} lists in one request; at most {limits.points} points are read")

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from ..io.errors import ImageError
 from ..tasks.correspondence import dense_match, match
 from ..tasks.query import dense
+from ..tasks.segmentation import segment
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
-from .schemas import DenseAnswer, MatchAnswer, MatchedPoint
+from .schemas import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -45,6 +46,14 @@ class Photo:
     def scale(self) -> tuple[float, float]:
         """Pixels of the picture for one of the original."""
         return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
+
+
+def cut_out(model: BatchExtractor, sketch: Sketch, photo: Photo) -> SegmentAnswer:
+    """Say how strongly each place of the photo shows what was drawn; the page draws the line."""
+    found = segment(model, sketch.picture, photo.picture, refine=False)
+    grey = np.rint(found.heat * 255).astype(np.uint8)
+    height, width = grey.shape
+    return SegmentAnswer(score=found.score, threshold=found.threshold, heat=png_url(grey), width=width, height=height)
 
 
 def match_points(
@@ -83,12 +92,12 @@ def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseA
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
     opacity = ((scores.double() - WEAK) / (STRONG - WEAK)).clamp(0, 1).numpy()
     height, width = photo.picture.shape[1:]
-    coloured = enlarged(_within(with_opacity(colours, opacity), photo_map), width, height)
+    coloured = enlarged(within(with_opacity(colours, opacity), photo_map), width, height)
     return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(coloured))
 
 
-def _within(pixels: Bytes, map_: FeatureMap) -> Bytes:
-    """The cells that lie on the picture, without those on padding."""
+def within(pixels: Bytes, map_: FeatureMap) -> Bytes:
+    """Give the cells that lie on the picture, without those on padding."""
     valid = map_.valid()
     rows, columns = valid.any(dim=1).nonzero().flatten(), valid.any(dim=0).nonzero().flatten()
     return pixels[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]

@@ -13,6 +13,7 @@ class Limits:
     upload_files: int = 500
     json_bytes: int = 16_000_000
     json_depth: int = 12
+    json_lists: int = 60_000  # each point is one
     pixels: int = 50_000_000  # of one picture
     strokes: int = 2_000
     points: int = 50_000  # of all strokes together

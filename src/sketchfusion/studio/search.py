@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ..gallery import Gallery, Hit
+from ..gallery import Gallery, GalleryError, Hit
 from ..tasks.recognition import Guess, Namer
 
 GUESSES = 5
@@ -55,6 +55,8 @@ class Searcher:
             names = next(guesses) if question.sketch is not None else []
             try:
                 answers.append(Found(self._hits(question, vector), names))
+            except ValueError as error:  # what the gallery says of a question is meant for who asked it
+                answers.append(GalleryError(str(error)))
             except Exception as error:
                 answers.append(error)
         return answers

@@ -15,6 +15,7 @@ from .studio import Studio
 
 GRACE_SECONDS = 30  # for requests that are being answered when the server is told to stop
 IDLE_SECONDS = 30
+BACKLOG = 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -24,6 +25,7 @@ def listen(host: str, port: int) -> socket.socket:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        taken.listen(BACKLOG)  # who comes before the server is up waits
     except OSError as error:
         taken.close()
         reason = error.strerror or str(error)

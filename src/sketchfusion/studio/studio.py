@@ -73,7 +73,7 @@ class Studio:
         self.metrics = Metrics()
         self.gallery = Gallery.open(uri, model)
         self.shelf = Shelf(self.gallery, self.limits)
-        self.decoders = anyio.CapacityLimiter(self.limits.decoders)
+        self._decoders = anyio.CapacityLimiter(self.limits.decoders)
         searcher = Searcher(self.gallery)
         self.searching: Lane[Question, Found] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting, self.metrics)
@@ -92,12 +92,16 @@ class Studio:
             raise Stopped
 
     async def sketch(self, drawing: Drawing) -> Sketch:
-        """Read a drawing, only so many at a time."""
-        return await self.reading(lambda: read_sketch(drawing, self.limits))
+        """Read a drawing."""
+        return await self.decoding(lambda: read_sketch(drawing, self.limits))
+
+    async def decoding(self, call: Callable[[], Read]) -> Read:
+        """Read a picture beside the event loop, only so many at a time."""
+        return await anyio.to_thread.run_sync(call, limiter=self._decoders)
 
     async def reading(self, call: Callable[[], Read]) -> Read:
-        """Do something that reads pictures or the store, beside the event loop."""
-        return await anyio.to_thread.run_sync(call, limiter=self.decoders)
+        """Ask the store something beside the event loop."""
+        return await anyio.to_thread.run_sync(call)
 
     def explain(self, error: Exception) -> str:
         """One line about what a client can put right, without saying where the gallery lies."""

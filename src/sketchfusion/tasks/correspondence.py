@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 Side = Literal["sketch", "photo"]
 
 # Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-TEMPERATURE = 0.04  # of the softmax over cosines
-WINDOW = 0.1  # how far around the best cell the answer is averaged, as a share of the grid's side
+TEMPERATURE = 0.1  # of the softmax over cosines
+WINDOW = 0.15  # how far around the best cell the answer is averaged, as a share of the grid's side
 RETURN = 0.1  # a match is mutual if the way back ends this near its start, as a share of the picture's longer side
 POINTS = 12  # when nobody says which
-CHUNK = 1024  # points at a time: with 60 x 60 cells their similarities take 15 MB
+CHUNK = 1024  # points at a time: with 60 x 60 cells they take about 100 MB
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,11 @@ def match_maps(
 ) -> Matched:
     """Find where `points` (N, 2), pixels of the source's file, lie in the target's file.
 
-    The cosine of the feature at a point with every cell of the target but its padding; then the mean of the cells in a
-    square window around the best one, weighted by a softmax over their cosines.
+    Each picture's mean feature is taken off both maps. Then the cosine of the feature at a point with every cell of the
+    target but its padding, and the mean of the cells in a square window around the best one, weighted by a softmax over
+    their cosines.
     """
-    points = points.float()
+    points, source, target = points.float(), source.centred(), target.centred()
     there = locate(source.sample(points), target, temperature, window)
     at_target = target.sample(there)
     back = locate(at_target, source, temperature, window)
@@ -105,6 +106,7 @@ def dense_match(sketch: FeatureMap, photo: FeatureMap) -> tuple[Tensor, Tensor]:
 
     Also gives the cosines (h, w), -1 on padding.
     """
+    sketch, photo = sketch.centred(), photo.centred()
     features = photo.data.flatten(1).T
     places = locate(features, sketch)
     scores = F.cosine_similarity(features.float(), sketch.sample(places).float(), dim=1)
@@ -121,7 +123,7 @@ def locate(features: Tensor, target: FeatureMap, temperature: float = TEMPERATUR
     centres = torch.stack([columns.flatten(), rows.flatten()], dim=1).to(cells.device)
     reach = max(1, round(window * max(h, w)))
     found = [torch.empty(0, 2, device=cells.device)]
-    for chunk in F.normalize(features.float(), dim=1).split(CHUNK):
+    for chunk in torch.split(F.normalize(features.float(), dim=1), CHUNK):
         similarity = (chunk @ cells).masked_fill(padding, -torch.inf)
         best = centres[similarity.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach

@@ -1,7 +1,7 @@
 """What searching a large gallery costs: `sketchfusion bench search --rows 100000`.
 
 The vectors are made like real ones: photos and sketches of Sketch World are embedded by the model, and each further
-photo lies on the great circle between two real ones of a category, moved aside by as much as real neighbours are apart.
+photo lies between two real ones of a category, moved aside by half of its way from the nearer one.
 """
 
 from __future__ import annotations
@@ -100,13 +100,11 @@ def embed_world(model: BatchExtractor, seed: int) -> Real:
 
 
 def between(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
-    """Points (N, d) on the great circles from `real` to `others`, moved aside by half of the way that was gone."""
-    angle = np.arccos(np.clip((real * others).sum(axis=1, keepdims=True), -1, 1))
-    mixed = (np.sin((1 - share) * angle) * real + np.sin(share * angle) * others) / np.maximum(np.sin(angle), 1e-6)
+    """Unit vectors (N, d) on the way from `real` to `others`, moved aside by half of the way that was gone."""
+    way = share * (others - real)
     aside = generator.standard_normal(real.shape, np.float32)
-    aside -= (aside * mixed).sum(axis=1, keepdims=True) * mixed
-    aside *= np.tan(0.5 * share * angle) / np.linalg.norm(aside, axis=1, keepdims=True)
-    points = mixed + aside
+    aside *= 0.5 * np.linalg.norm(way, axis=1, keepdims=True) / np.linalg.norm(aside, axis=1, keepdims=True)
+    points = real + way + aside
     unit: Floats = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
     return unit
 

@@ -10,14 +10,31 @@ from fastapi import APIRouter
 from .. import closeup
 from ..closeup import Photo
 from ..drawing import Sketch
+from ..insight import look_inside
 from ..queue import single
-from ..schemas import DenseAnswer, MatchAnswer, MatchRequest, PhotoRequest, Turn
+from ..schemas import (
+    DenseAnswer,
+    InspectAnswer,
+    InspectRequest,
+    MatchAnswer,
+    MatchRequest,
+    PhotoRequest,
+    SegmentAnswer,
+    Turn,
+)
 from ..studio import Studio
 from .needs import Served
 
 router = APIRouter(tags=["one photo"])
 
 Answer = TypeVar("Answer")
+
+
+@router.post("/segment")
+async def segment(asked: PhotoRequest, studio: Served) -> SegmentAnswer:
+    """Say where the photo shows what was drawn."""
+    sketch, photo = await _pair(asked, studio)
+    return await _turn(studio, "segment", asked, lambda: closeup.cut_out(studio.gallery.model, sketch, photo))
 
 
 @router.post("/match")
@@ -39,13 +56,21 @@ async def dense(asked: PhotoRequest, studio: Served) -> DenseAnswer:
     return await _turn(studio, "dense", asked, lambda: closeup.match_densely(studio.gallery.model, sketch, photo))
 
 
+@router.post("/inspect")
+async def inspect(asked: InspectRequest, studio: Served) -> InspectAnswer:
+    """Give what CLIP, Stable Diffusion and the two together see."""
+    sketch = await studio.sketch(asked.drawing)
+    photo = await _photo(asked.photo, studio) if asked.photo else None
+    return await _turn(studio, "inspect", asked, lambda: look_inside(studio.gallery.model, sketch, photo))
+
+
 async def _pair(asked: PhotoRequest, studio: Studio) -> tuple[Sketch, Photo]:
     return await studio.sketch(asked.drawing), await _photo(asked.photo, studio)
 
 
 async def _photo(name: str, studio: Studio) -> Photo:
     path, side = studio.shelf.path(name), studio.limits.task_side
-    return await studio.reading(lambda: Photo.of(studio.shelf.original(path, side)))
+    return await studio.decoding(lambda: Photo.of(studio.shelf.original(path, side)))
 
 
 async def _turn(studio: Studio, lane: str, asked: Turn, call: Callable[[], Answer]) -> Answer:

@@ -38,7 +38,7 @@ async def picture(photo: str, studio: Served) -> Response:
     """Give the photo as JPEG, at most 1600 pixels on an edge, without what its file says of place and time."""
     path = studio.shelf.path(photo)
     side = studio.limits.photo_side
-    data = await studio.reading(lambda: studio.shelf.original(path, side).jpeg())
+    data = await studio.decoding(lambda: studio.shelf.original(path, side).jpeg())
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": KEEP})
 
 

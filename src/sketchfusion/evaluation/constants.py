@@ -1,0 +1,118 @@
+"""Choose the constants of segmentation and correspondence anew: `python -m sketchfusion.evaluation.constants`.
+
+They belong to the weights, so new weights ask for them again. Prints what each would be and what it was chosen from;
+what is in the code are round numbers near those. `--data` adds a segmentation folder's scenes to Sketch World's, every
+other one, and `--sketches` the roots of sketches for them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..io.images import read_image
+from ..tasks.correspondence import match_maps
+from ..tasks.query import dense, read_sketch
+from ..tasks.segmentation import drawn_cosine, likeness, strokes
+from .correspondence import KeypointPair, world_pairs
+from .metrics import Values
+from .metrics_dense import Overlap, measure_points
+from .scenes import Scene, scenes, world_scenes
+
+if TYPE_CHECKING:
+    from ..extractor import Extractor
+
+FIRST = 500  # instances of Sketch World that no benchmark here shows
+TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
+COSINES = np.arange(-0.2, 0.81, 0.05)
+KEPT = 0.8  # of what is there must be found to be there
+
+
+def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[str, Any]:
+    """The cosine that cuts best, and the odds that something is there by the likeness of sketch and photo."""
+    overlaps: list[Values] = []
+    likenesses: list[tuple[float, float]] = []
+    for scene in chosen_from:
+        photo = dense(model, read_image(scene.photo), "photo", "segmentation")
+        drawings = [read_sketch(sketch) for sketch in (scene.sketch, scene.other)]
+        right, wrong = (dense(model, drawing, "sketch", "segmentation") for drawing in drawings)
+        truth = scene.mask()
+        cosine = drawn_cosine(right, photo, strokes(drawings[0], right), truth.shape).numpy()
+        overlaps.append(Overlap.of((cosine > at, truth) for at in COSINES).iou)
+        likenesses.append((likeness(right, photo), likeness(wrong, photo)))
+    reached = np.mean(overlaps, axis=0)
+    there, not_there = np.transpose(likenesses)
+    # Two bells of one width: the log odds are a straight line.
+    variance = (there.var() + not_there.var()) / 2
+    middle = (there.mean() + not_there.mean()) / 2
+    softness = variance / max(there.mean() - not_there.mean(), 1e-3)
+    least = float(np.quantile(there, 1 - KEPT))
+    return {
+        "MIDDLE": round(float(COSINES[reached.argmax()]), 3),
+        "PRESENT": round(float(middle), 3),
+        "PRESENT_SOFTNESS": round(float(softness), 3),
+        "ABSENT": round(float(1 / (1 + np.exp((middle - least) / softness))), 3),
+        "mIoU by cosine": {f"{at:.2f}": round(float(value), 4) for at, value in zip(COSINES, reached, strict=True)},
+        "right above wrong": round(float((there > not_there).mean()), 4),
+        "empty when not there": round(float((not_there < least).mean()), 4),
+    }
+
+
+def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> dict[str, Any]:
+    """The temperature and the window with the best PCK@0.10, both ways."""
+    ends = [
+        (
+            (dense(model, read_sketch(pair.sketch), "sketch", "correspondence"), pair.sketch_points),
+            (dense(model, read_image(pair.photo), "photo", "correspondence"), pair.photo_points),
+        )
+        for pair in pairs
+    ]
+    reached: dict[str, float] = {}
+    best = (0.0, 0.0, 0.0)
+    for temperature, window in product(TEMPERATURES, WINDOWS):
+        values = [
+            measure_points(
+                "PCK@0.10",
+                [match_maps(a, b, torch.from_numpy(at), temperature, window).positions.numpy()],
+                [true],
+                [(b.frame.width, b.frame.height)],
+            )[0]
+            for pair in ends
+            for (a, at), (b, true) in (pair, pair[::-1])
+        ]
+        value = float(np.mean(values))
+        reached[f"{temperature}, {window}"] = round(value, 4)
+        best = max(best, (value, temperature, window))
+    return {"TEMPERATURE": best[1], "WINDOW": best[2], "PCK@0.10 by temperature, window": reached}
+
+
+def main() -> None:
+    """Choose from Sketch World, and from half of a folder if one is given; print what was chosen."""
+    from ..models import load
+
+    parser = argparse.ArgumentParser(description="Choose the constants of segmentation and correspondence anew.")
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--data", help="segmentation folder")
+    parser.add_argument("--sketches", nargs="*", default=[], help="roots of sketches of its categories")
+    parser.add_argument("--count", type=int, default=6, help="scenes and pairs of each category of Sketch World")
+    asked = parser.parse_args()
+    model = load(asked.model)
+    found = [*world_scenes("unseen", asked.count, FIRST)]
+    if asked.data:
+        found += [*scenes(asked.data, asked.sketches)][::2]
+    answer = {
+        "segmentation": choose_segmentation(model, found),
+        "correspondence": choose_correspondence(model, [*world_pairs(asked.count, FIRST)]),
+    }
+    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Segmentation measured: how well masks fit, and whether a sketch of what is not there is known for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ..tasks.segmentation import ABSENT, THRESHOLD, segment
+from .measured import Measured
+from .metrics import Estimate, Values, bootstrap
+from .metrics_dense import MASK_METRICS, Overlap, measure_masks
+
+if TYPE_CHECKING:
+    from ..extractor import Extractor
+    from .scenes import Scene
+
+Mask = npt.NDArray[np.bool_]
+BOXES = (0.5, 0.7)  # sides of the trivial boxes, as shares of the photo's
+SHOWN = ("mIoU", "pixel accuracy")
+
+
+def benchmark_segmentation(
+    model: Extractor, scenes: Sequence[Scene], progress: Callable[[int, int], None] | None = None, refine: bool = True
+) -> Measured:
+    """Cut what is sketched out of every photo at the fixed threshold (SketchFusion, section 6.4).
+
+    Masks are scored as the paper's are, told that the sketched thing is there. Whether it is there is asked as well, of
+    the right sketch and of one of something else. ValueError if there are no scenes.
+    """
+    if not scenes:
+        raise ValueError("no photos with masks to measure with")
+    names = ["model", "everything", *(f"a centred box of {side} of the sides" for side in BOXES)]
+    pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in names}
+    scores: list[tuple[float, float]] = []
+    refined = False
+    for number, scene in enumerate(scenes, start=1):
+        truth = scene.mask()
+        found = segment(model, scene.sketch, scene.photo, THRESHOLD, refine)
+        scores.append((found.score, segment(model, scene.other, scene.photo, THRESHOLD, refine=False).score))
+        refined |= found.refined
+        trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]
+        for name, mask in zip(names, [found.mask, *trivial], strict=True):
+            pairs[name].append((mask, truth))
+        if progress:
+            progress(number, len(scenes))
+    categories = [scene.category for scene in scenes]
+    overlaps = {name: Overlap.of(masks) for name, masks in pairs.items()}
+    figures = {name: measure_masks(name, overlaps["model"], categories) for name in MASK_METRICS}
+    of = np.asarray(categories)
+    return Measured(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        what=f"{len(scenes)} photos of {len(set(categories))} categories, "
+        f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.",
+        counts={"photos": len(scenes)},
+        metrics={**{name: bootstrap(values) for name, values in figures.items()}, **presence_figures(scores)},
+        trivial={
+            name: {metric: float(measure_masks(metric, overlaps[name]).mean()) for metric in SHOWN}
+            for name in names[1:]
+        },
+        per_category={
+            category: {metric: float(figures[metric][of == category].mean()) for metric in SHOWN}
+            for category in sorted(set(categories))
+        },
+    )
+
+
+def centred_box(shape: tuple[int, ...], side: float) -> Mask:
+    """Mark the middle of a photo (H, W), a box of `side` of its height and of its width."""
+    mask = np.zeros(shape, np.bool_)
+    (top, bottom), (left, right) = ((round(n * (1 - side) / 2), round(n * (1 + side) / 2)) for n in shape)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+def presence_figures(scores: Sequence[tuple[float, float]]) -> dict[str, Estimate]:
+    """Figures on (score of the right sketch, score of a wrong one) of the same photos.
+
+    How often the right one has the higher score, how often it is found to be there, how often the wrong one is not.
+    """
+    right, wrong = (np.asarray(column, np.float64) for column in zip(*scores, strict=True))
+    values: dict[str, Values] = {
+        "right above wrong": (right > wrong) + 0.5 * (right == wrong),
+        "kept when there": (right >= ABSENT).astype(np.float64),
+        "empty when not there": (wrong < ABSENT).astype(np.float64),
+    }
+    return {name: bootstrap(value) for name, value in values.items()}

@@ -1,0 +1,170 @@
+"""Segmentation: the pixels of a photo that show what a sketch shows."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..io.images import read_image
+from .query import dense, read_sketch
+
+if TYPE_CHECKING:
+    from ..extractor import Extractor
+    from ..featuremap import FeatureMap
+    from ..io.images import ImageInput
+
+Heat = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+# Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
+MIDDLE = 0.3  # the cosine that becomes a heat of one half: the one that cuts best
+PRESENT = 0.07  # the cosine of the pooled features at which it is as likely there as not
+PRESENT_SOFTNESS = 0.28  # from there to a score of 0.73
+ABSENT = 0.42  # below this score the mask is empty
+
+SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
+THRESHOLD = 0.5  # of the heat
+
+REFINED_SIDE = 640
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Where a photo of (H, W) pixels shows what a sketch shows."""
+
+    heat: Heat  # (H, W) in [0, 1]
+    mask: Mask  # (H, W)
+    score: float  # in [0, 1]; low: the photo does not show it
+    threshold: float  # of the heat, above which a pixel is in the mask
+    refined: bool  # whether the mask was fitted to the photo's edges by a fully connected CRF
+
+
+def segment(
+    model: Extractor, sketch: ImageInput, photo: ImageInput, threshold: float | None = None, refine: bool = True
+) -> Segmentation:
+    """Cut what a sketch shows out of a photo (SketchFusion, section 6.4).
+
+    The mask is empty where the score says that the photo does not show it, unless a `threshold` in [0, 1] is given:
+    then every pixel of a greater heat is in it. `refine` needs pydensecrf2 (`pip install "sketchfusion[crf]"`); nothing
+    is refined without it. Raises ImageError for an unreadable picture or a blank sketch.
+    """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
+    drawn, seen = read_sketch(sketch), read_image(photo)
+    maps = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
+    heat, score = segment_maps(maps[0], maps[1], strokes(drawn, maps[0])), presence(*maps)
+    level = THRESHOLD if threshold is None else threshold
+    if threshold is None and score < ABSENT:
+        return Segmentation(heat, np.zeros(heat.shape, np.bool_), score, level, refined=False)
+    mask = heat > level
+    refined = refine and can_refine() and bool(mask.any())
+    if refined:
+        mask = refine_mask(seen, heat, level)
+    return Segmentation(heat, mask, score, level, refined)
+
+
+def segment_maps(
+    sketch: FeatureMap, photo: FeatureMap, ink: Tensor | None = None, size: tuple[int, int] | None = None
+) -> Heat:
+    """Give the heat of a photo, (H, W) in its own pixels or on a raster of `size` (rows, columns), in [0, 1].
+
+    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default.
+    """
+    cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
+    heat: Heat = torch.sigmoid((cosine - MIDDLE) / SOFTNESS).cpu().numpy()
+    return heat
+
+
+def drawn_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
+    """Give the cosine (H, W) of what is drawn with the photo, interpolated to its pixels or to a raster of `size`.
+
+    What is drawn is the mean feature of the strokes' cells and of those that they enclose. The means of the whole sheet
+    and of the whole photo are taken off before: they tell a drawing from a photo, not a thing from its surroundings.
+    """
+    drawn = body(ink) & sketch.valid()
+    drawn = drawn if drawn.any() else sketch.valid()
+    query = sketch.centred().data[:, drawn].mean(dim=1)
+    cosine = photo.centred().cosine(query).float()
+    height, width = size or (photo.frame.height, photo.frame.width)
+    return replace(photo, data=cosine[None]).crop_to_image((height, width))[0]
+
+
+def presence(sketch: FeatureMap, photo: FeatureMap) -> float:
+    """Say how likely the photo shows it, in [0, 1], where it does as often as not."""
+    cosine = likeness(sketch, photo)
+    return 1 / (1 + math.exp((PRESENT - cosine) / PRESENT_SOFTNESS))
+
+
+def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:
+    """Give the cosine of the two pooled features."""
+    return float(F.cosine_similarity(sketch.pooled().float(), photo.pooled().float(), dim=0))
+
+
+def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:
+    """Mark the cells (h, w) of a sketch's map that strokes of the picture (3, H, W) go through."""
+    grey = sketch.mean(dim=0)
+    points = (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
+    cells = grid.to_cells(points).long()
+    marked = torch.zeros(grid.grid, dtype=torch.bool)
+    h, w = grid.grid
+    marked[cells[:, 1].clamp(0, h - 1), cells[:, 0].clamp(0, w - 1)] = True
+    return marked
+
+
+def body(ink: Tensor) -> Tensor:
+    """Add to marked cells (h, w) those with marked ones on all four sides of them, as the inside of a shape has."""
+    enclosed = torch.ones_like(ink)
+    for axis in (0, 1):
+        before = ink.cumsum(dim=axis) > 0
+        after = (ink.flip(axis).cumsum(dim=axis) > 0).flip(axis)
+        enclosed &= before & after
+    return ink | enclosed
+
+
+def can_refine() -> bool:
+    """Tell whether the package that refines masks is installed."""
+    return importlib.util.find_spec("pydensecrf") is not None
+
+
+def refine_mask(photo: Tensor, heat: Heat, threshold: float = THRESHOLD) -> Mask:
+    """Fit a mask (H, W) to the edges of a photo (3, H, W) by a fully connected CRF (Krähenbühl and Koltun, 2011).
+
+    A heat at the threshold is even odds. It runs on at most `REFINED_SIDE` pixels a side, which is finer than any heat.
+    """
+    crf: Any = importlib.import_module("pydensecrf.densecrf")
+    scale = min(1.0, REFINED_SIDE / max(heat.shape))
+    height, width = (max(1, round(edge * scale)) for edge in heat.shape)
+    small = _resized(photo, height, width)
+    odds = _logit(_resized(torch.from_numpy(heat)[None], height, width)[0].numpy()) - _logit(np.float32(threshold))
+    field = crf.DenseCRF2D(width, height, 2)
+    # The energy of an answer is the less, the likelier it is: of "not it" first, then of "it".
+    field.setUnaryEnergy(np.stack([odds.ravel(), np.zeros(odds.size)]).astype(np.float32))
+    pixels = np.ascontiguousarray((small * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+    unit = max(height, width) / 320
+    field.addPairwiseGaussian(sxy=3 * unit, compat=3)
+    field.addPairwiseBilateral(sxy=60 * unit, srgb=13, rgbim=pixels, compat=5)
+    likely = torch.from_numpy(np.asarray(field.inference(5))[1].reshape(1, height, width))
+    mask: Mask = _resized(likely, *heat.shape)[0].numpy() > 0.5
+    return mask
+
+
+def _resized(image: Tensor, height: int, width: int) -> Tensor:
+    """Interpolate (C, h, w) to (C, height, width)."""
+    if tuple(image.shape[1:]) == (height, width):
+        return image
+    return F.interpolate(image[None], (height, width), mode="bilinear", align_corners=False, antialias=True)[0]
+
+
+def _logit(share: npt.NDArray[np.float32] | np.float32) -> npt.NDArray[np.float32]:
+    inner = np.clip(share, 1e-4, 1 - 1e-4)
+    odds: npt.NDArray[np.float32] = np.log(inner / (1 - inner), dtype=np.float32)
+    return odds

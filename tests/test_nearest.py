@@ -1,0 +1,127 @@
+"""The approximate index against exact search: the same answers, filters and new rows included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sketchfusion.gallery import GalleryError
+from sketchfusion.gallery.background import Background
+from sketchfusion.gallery.confidence import chance, highest
+from sketchfusion.gallery.nearest import Filter, Held, Indexed
+from sketchfusion.gallery.question import Question, look_for
+from sketchfusion.gallery.store import FileState, GalleryStore, ModelTag, Photo
+
+DIM, JOINT, ROWS = 24, 8, 6000
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def photos(numbers: range, seed: int) -> list[Photo]:
+    generator = np.random.default_rng(seed)
+    vectors, joint = (unit(generator.standard_normal((len(numbers), dim))) for dim in (DIM, JOINT))
+    return [
+        Photo(
+            FileState(f"/p/{number:06}.jpg", generator.bytes(32).hex(), number, 1),
+            *(number % 100, 10, "rare" if number % 1000 == 7 else "it's", b"", vectors[place]),
+            joint=joint[place],
+        )
+        for place, number in enumerate(numbers)
+    ]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> GalleryStore:
+    store = GalleryStore.create(str(tmp_path_factory.mktemp("g")), ModelTag("m", "f" * 64, DIM, JOINT))
+    store.put(photos(range(ROWS), 0))
+    store.index()
+    store.put(photos(range(ROWS, ROWS + 200), 1))  # after the index was built
+    return store
+
+
+def questions(count: int, words: bool) -> list[Question]:
+    generator = np.random.default_rng(5)
+    sketches, texts = (unit(generator.standard_normal((count, dim))) for dim in (DIM, JOINT))
+    return [look_for([s], [], t if words else None) for s, t in zip(sketches, texts, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "wanted", [Filter(), Filter("rare"), Filter("it's", "width < 50"), Filter(where="width = 3 OR height = 4")]
+)
+@pytest.mark.parametrize("words", [False, True])
+def test_the_index_answers_as_exact_search_does(store: GalleryStore, wanted: Filter, words: bool) -> None:
+    held, indexed = Held(store), Indexed(store)
+    same = total = 0
+    for question in questions(20, words):
+        question = question.against(held.background(question))
+        exact, near = (nearest.best(question, 10, wanted) for nearest in (held, indexed))
+        assert len(near.rows.paths) == len(exact.rows.paths)
+        assert (np.diff(near.scores) <= 0).all()
+        scores = dict(zip(exact.rows.paths, exact.scores, strict=True))
+        both = [place for place, path in enumerate(near.rows.paths) if path in scores]
+        assert near.scores[both] == pytest.approx([scores[near.rows.paths[p]] for p in both], abs=1e-5)
+        same, total = same + len(both), total + len(exact.rows.paths)
+    assert same >= 0.99 * total
+
+
+def test_photos_added_after_the_index_was_built_are_found(store: GalleryStore) -> None:
+    indexed = Indexed(store)
+    for photo in photos(range(ROWS, ROWS + 200), 1)[::40]:
+        found = indexed.best(look_for([photo.vector], [], None), 1, Filter())
+        assert (found.rows.paths[0], found.scores[0]) == (photo.file.path, pytest.approx(1, abs=1e-5))
+
+
+def test_an_answer_has_as_many_rows_as_there_are(store: GalleryStore) -> None:
+    (question,) = questions(1, False)
+    for nearest in (Held(store), Indexed(store)):
+        assert len(nearest.best(question, 10_000, Filter()).scores) == ROWS + 200
+        assert len(nearest.best(question, 10_000, Filter("rare")).scores) == 7
+        assert len(nearest.best(question, 3, Filter(where="width > 4000")).scores) == 0
+        with pytest.raises(GalleryError, match=r"no photo in category 'rarer'; there is rare"):
+            nearest.best(question, 3, Filter("rarer"))
+        with pytest.raises(GalleryError, match=r"cannot filter by 'colour = 3'; .* path, digest.*category$"):
+            nearest.best(question, 3, Filter(where="colour = 3"))
+
+
+def test_a_sample_is_a_fair_share_and_always_the_same(store: GalleryStore) -> None:
+    count, columns = store.sample(1000)
+    assert count == ROWS + 200
+    assert 850 < len(columns["vector"]) < 1150
+    assert len(columns["joint"]) == len(columns["vector"])
+    assert (store.sample(1000)[1]["vector"] == columns["vector"]).all()
+    assert len(store.sample(10**9)[1]["vector"]) == count
+
+
+def test_equal_photos_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    store = GalleryStore.create(str(tmp_path / "g"), ModelTag("m", "f" * 64, DIM))
+    (one,) = photos(range(1), 3)
+    paths = [f"/p/{name}.jpg" for name in "dacb"]
+    store.put([Photo(FileState(path, "0", 1, 1), 1, 1, "c", b"", one.vector) for path in paths])
+    for nearest in (Held(store), Indexed(store)):
+        assert list(nearest.best(look_for([one.vector], [], None), 3, Filter()).rows.paths) == sorted(paths)[:3]
+
+
+@pytest.mark.parametrize("count", [300, 3000, 30_000])
+def test_confidence_is_the_share_of_unrelated_questions_beaten(count: int) -> None:
+    """The same in a small gallery, and in one that only a sample is known of."""
+    generator = np.random.default_rng(count)
+    gallery, others, fresh = (unit(generator.standard_normal((n, 256), np.float32)) for n in (count, 200, 400))
+    background = Background(count, {"vector": gallery[:3000]})
+    learned = chance([look_for([vector], [], None) for vector in others], background)
+    fresh = (fresh @ gallery.T).max(axis=1)
+    confidence = np.array(learned.beaten_by(fresh))
+    assert (confidence > 0.5).mean() == pytest.approx(0.5, abs=0.17)
+    assert (confidence > 0.9).mean() == pytest.approx(0.1, abs=0.1)
+    assert learned.beaten_by([1.0])[0] > 0.999
+    assert learned.beaten_by([0.0])[0] < 0.001
+
+
+def test_the_highest_of_many_is_told_from_a_sample() -> None:
+    scores = np.random.default_rng(0).standard_normal(200_000).astype(np.float32)
+    told = [highest(scores[start : start + 4000], len(scores)) for start in range(0, 200_000, 4000)]
+    assert np.mean(told) == pytest.approx(float(scores.max()), abs=0.2)
+    assert highest(scores, len(scores)) == scores.max()

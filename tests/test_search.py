@@ -1,0 +1,193 @@
+"""Searching a gallery: by words, by the like of a photo, with confidence, and with copies folded into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageEnhance
+from torch import Tensor
+from torch.nn import functional as F
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery, GalleryError, nearest
+from sketchfusion.gallery.store import GalleryStore
+from sketchfusion.io.images import ImageError
+from sketchfusion.squares import View
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 210)}
+
+
+class ColourReader(PixelExtractor):
+    """A model whose space of words knows three colours."""
+
+    labels = ("red", "green", "blue")
+    logit_scale = 10.0
+
+    @property
+    def joint_dim(self) -> int:
+        return 3
+
+    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        squares = torch.stack([view.square for view in views])
+        return self.vectors(views), 1 - squares.mean((2, 3)) @ (1 - torch.eye(3)) / 2
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        rows = [[float(colour in prompt.split()) + 0.01 for colour in COLOURS] for prompt in prompts]
+        return F.normalize(torch.tensor(rows), dim=1)
+
+    def encode_image(self, images: object, kind: str = "photo") -> Tensor:
+        raise NotImplementedError
+
+
+def picture(shape: str, colour: str, number: int) -> Image.Image:
+    image = Image.new("RGB", (64, 64), "white")
+    x, y = np.random.default_rng(number).integers(4, 20, 2).tolist()
+    draw = ImageDraw.Draw(image)
+    draw_shape = draw.ellipse if shape == "disc" else draw.rectangle
+    draw_shape((x, y, x + 40, y + (40 if shape == "disc" else 14)), fill=COLOURS[colour])
+    return image
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    for shape in ("disc", "bar"):
+        (root / shape).mkdir()
+        for number, colour in enumerate(list(COLOURS) * 5):
+            picture(shape, colour, number).save(root / shape / f"{colour}-{number:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def gallery(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    gallery = Gallery.open(tmp_path_factory.mktemp("g"), ColourReader())
+    assert gallery.add(photos).embedded == 30
+    return gallery
+
+
+def test_words_alone_find_what_they_say(gallery: Gallery) -> None:
+    for colour in COLOURS:
+        hits = gallery.search(text=f"a {colour} thing", k=10)
+        assert {Path(hit.path).stem.split("-")[0] for hit in hits} == {colour}
+        assert [hit.rank for hit in hits] == list(range(1, 11))
+
+
+def test_words_beside_a_sketch_decide_between_what_looks_alike(gallery: Gallery) -> None:
+    sketch = picture("bar", "green", 3).convert("L").convert("RGB")
+    plain = gallery.search(sketch, k=5)
+    assert {hit.category for hit in plain} == {"bar"}
+    reds = [h for h in gallery.search(sketch, text="red", k=5) if "red" in Path(h.path).name]
+    assert len(reds) > len([h for h in plain if "red" in Path(h.path).name])
+    assert gallery.search(sketch, text="red", k=1)[0].category == "bar"
+
+
+def test_a_model_or_gallery_without_words_says_so(photos: Path, tmp_path: Path) -> None:
+    silent = Gallery.open(tmp_path / "silent", PixelExtractor())
+    silent.add(photos)
+    with pytest.raises(ValueError, match="pixels cannot read words; choose a model with a CLIP in it"):
+        silent.search(text="red")
+    older = Gallery.open(tmp_path / "silent", ColourReader())  # the same fingerprint, made before words were kept
+    with pytest.raises(GalleryError, match="made before words could be looked for"):
+        older.search(text="red")
+    assert len(older.search(photos / "bar" / "red-00.png", k=3)) == 3
+
+
+def test_more_like_a_photo_of_the_gallery_or_any_other(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    one = photos / "disc" / "red-06.png"
+    model = gallery.model
+    assert isinstance(model, ColourReader)
+    gallery.search(like=photos / "bar" / "red-00.png")
+    before = model.embedded
+    hits = gallery.search(like=one, k=50)
+    assert model.embedded == before  # its vector is there
+    assert len(hits) == 29 and str(one) not in {hit.path for hit in hits}
+    assert hits[0].category == "disc" and hits[0].score < 1
+    elsewhere = tmp_path / "elsewhere.png"
+    elsewhere.write_bytes(one.read_bytes())
+    again = gallery.search(like=elsewhere, k=50)
+    assert (again[0].path, again[0].score) == (str(one), pytest.approx(1, abs=1e-5))
+    assert [hit.path for hit in again[1:]] == [hit.path for hit in hits]
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        gallery.search(like=tmp_path / "gone.png")
+
+
+def test_confidence_falls_with_the_score_and_cuts(gallery: Gallery, photos: Path) -> None:
+    hits = gallery.search(photos / "disc" / "blue-02.png", k=30)
+    confidences = [hit.confidence for hit in hits]
+    assert confidences == sorted(confidences, reverse=True)
+    assert all(0 <= value <= 1 for value in confidences)
+    assert confidences[0] > 0.7  # the very picture
+    cut = gallery.search(photos / "disc" / "blue-02.png", k=30, min_score=confidences[4])
+    assert cut == [hit for hit in hits if hit.confidence >= confidences[4]] and 5 <= len(cut) < 30
+    assert gallery.search(photos / "disc" / "blue-02.png", k=3, min_score=0) == hits[:3]
+
+
+def test_what_was_learned_by_chance_is_kept_beside_the_photos(gallery: Gallery, photos: Path) -> None:
+    first = gallery.search(photos / "bar" / "red-00.png", k=2)
+    again = Gallery.open(gallery.uri, ColourReader())
+    assert again.search(photos / "bar" / "red-00.png", k=2) == first
+    assert isinstance(again.model, ColourReader) and again.model.embedded == 1  # the sketch alone
+
+
+def test_copies_are_one_hit(tmp_path: Path, photos: Path) -> None:
+    root = tmp_path / "photos"
+    root.mkdir()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 12, 3), dtype=np.uint8)).resize((240, 240))
+    query = tmp_path / "query.png"
+    noise.save(query)
+    noise.save(root / "a.png")
+    noise.resize((97, 97)).save(root / "b.png")
+    noise.save(root / "c.jpg", quality=20)
+    ImageEnhance.Brightness(noise).enhance(1.2).save(root / "d.png")
+    noise.crop((5, 4, 238, 236)).save(root / "e.png")
+    for number in range(20):
+        other = np.random.default_rng(100 + number).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+        Image.fromarray(other).resize((240, 240)).save(root / f"other-{number:02}.png")
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add([root, photos])
+    plain = gallery.search(like=query, k=8)
+    assert [hit.similar for hit in plain] == [()] * 8
+    grouped = gallery.search(like=query, k=8, group=True)
+    assert [hit.rank for hit in grouped] == list(range(1, 9))
+    assert {Path(p).name for p in (grouped[0].path, *grouped[0].similar)} == {
+        *("a.png", "b.png", "c.jpg", "d.png", "e.png")
+    }
+    rest = [Path(p).name for hit in grouped[1:] for p in (hit.path, *hit.similar)]
+    assert not any(hit.similar for hit in grouped[1:] if "other" in hit.path) and "b.png" not in rest
+
+
+def test_a_gallery_beyond_exact_search_answers_alike(
+    gallery: Gallery, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "EXACT_ROWS", 10)
+    large = Gallery.open(tmp_path / "large", ColourReader())
+    large.add(photos / "disc")
+    store = large._store
+    assert store is not None and {column for i in store._table.list_indices() for column in i.columns} == {
+        *("vector", "joint")
+    }
+    large.add(photos / "bar")
+    loaded = []
+    monkeypatch.setattr(GalleryStore, "load", lambda self: loaded.append(self))
+    for asked in ({"text": "red"}, {"like": photos / "bar" / "red-00.png"}, {"category": "bar", "text": "blue"}):
+        sketch = None if "like" in asked else photos / "disc" / "green-01.png"
+        near, exact = (one.search(sketch, k=7, **asked) for one in (large, gallery))
+        assert [hit.path for hit in near] == [hit.path for hit in exact]
+        assert [hit.score for hit in near] == pytest.approx([hit.score for hit in exact], abs=1e-4)
+    assert large.categories == ["bar", "disc"] and not loaded
+
+
+def test_what_cannot_be_looked_for_is_said_in_one_line(gallery: Gallery, photos: Path) -> None:
+    query = photos / "bar" / "red-00.png"
+    with pytest.raises(GalleryError, match="nothing to look for; give a sketch, a text or a photo"):
+        gallery.search()
+    with pytest.raises(GalleryError, match="k must be at least 1, not 0"):
+        gallery.search(query, k=0)
+    with pytest.raises(GalleryError, match=r"min_score must be between 0 and 1, not 1\.5"):
+        gallery.search(query, min_score=1.5)
+    with pytest.raises(ValueError, match="the text is empty"):
+        gallery.search(query, text="  ")

@@ -1,0 +1,165 @@
+"""Cutting out: on maps whose answer is known, with the CRF, and as a command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.featuremap import FeatureMap, Frame
+from sketchfusion.io.images import ImageError
+from sketchfusion.tasks import segmentation
+from sketchfusion.tasks.segmentation import body, can_refine, presence, refine_mask, segment, segment_maps, strokes
+
+SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
+TALL = Frame(30, 60, 64, 64 / 60, 64 / 60, 16, 0)  # 32 of 64 columns of the square
+
+needs_crf = pytest.mark.skipif(not can_refine(), reason="pydensecrf2 is not installed; pip install sketchfusion[crf]")
+
+
+def scene(thing: Tensor, ground: Tensor) -> Tensor:
+    """A map (C, 16, 16) of a thing on the right half of a ground."""
+    data = ground[:, None, None].repeat(1, 16, 16)
+    data[:, 4:12, 8:14] = thing[:, None, None]
+    return data
+
+
+def test_the_thing_is_hot_and_the_ground_is_cold_whatever_both_kinds_have_in_common() -> None:
+    thing, ground, paper = torch.eye(8)[:3]
+    photo = FeatureMap(scene(thing, ground) + 5 * torch.eye(8)[6][:, None, None], SQUARE)
+    sketch = FeatureMap(scene(thing, paper) + 5 * torch.eye(8)[7][:, None, None], SQUARE)
+    ink = torch.zeros(16, 16, dtype=torch.bool)
+    ink[4, 8:14] = ink[11, 8:14] = ink[4:12, 8] = ink[4:12, 13] = True
+    heat = segment_maps(sketch, photo, ink)
+    assert heat.shape == (64, 64) and heat.dtype == np.float32
+    assert heat[20:44, 36:52].min() > 0.8 and heat[:, :28].max() < 0.1
+
+
+def test_heat_lies_on_the_photo_alone_in_its_own_pixels_or_coarser() -> None:
+    thing, ground = torch.eye(8)[:2]
+    photo, sketch = FeatureMap(scene(thing, ground), TALL), FeatureMap(scene(thing, ground), SQUARE)
+    assert segment_maps(sketch, photo).shape == (60, 30)
+    assert segment_maps(sketch, photo, size=(10, 5)).shape == (10, 5)
+
+
+def test_a_body_is_its_outline_and_what_that_encloses() -> None:
+    ring = torch.zeros(7, 7, dtype=torch.bool)
+    ring[1, 1:6] = ring[5, 1:6] = ring[1:6, 1] = ring[1:6, 5] = True
+    filled = torch.zeros(7, 7, dtype=torch.bool)
+    filled[1:6, 1:6] = True
+    assert torch.equal(body(ring), filled)
+    line = torch.eye(7, dtype=torch.bool)
+    assert torch.equal(body(line), line)
+
+
+def test_strokes_lie_in_the_cells_they_go_through() -> None:
+    picture = torch.ones(3, 32, 64)
+    picture[:, 16, 32:48] = 0
+    marked = strokes(picture, FeatureMap(torch.zeros(1, 8, 8), Frame(64, 32, 64, 1.0, 1.0, 0, 16)))
+    assert marked.nonzero().tolist() == [[4, 4], [4, 5]]
+
+
+def test_presence_rises_with_likeness() -> None:
+    a, b = torch.eye(4)[:2]
+    maps = [FeatureMap((a + w * b)[:, None, None].repeat(1, 2, 2), SQUARE) for w in (0.0, 0.5, 4.0)]
+    scores = [presence(maps[0], other) for other in maps]
+    assert 1 > scores[0] > scores[1] > scores[2] > 0
+
+
+def picture(shape: tuple[int, int, int, int] = (20, 10, 50, 50)) -> Image.Image:
+    image = Image.new("RGB", (60, 80), "white")
+    ImageDraw.Draw(image).rectangle(shape, fill="black")
+    return image
+
+
+class Certain(PixelExtractor):
+    """Finds what is dark, and the photo as like the sketch as it is told."""
+
+    def __init__(self, alike: float) -> None:
+        super().__init__()
+        self._alike = alike
+
+    def maps(self, views):  # type: ignore[no-untyped-def]
+        darkness = 1 - torch.stack([view.square.mean(dim=0) for view in views])
+        dark = torch.nn.functional.adaptive_avg_pool2d(darkness[:, None], 16)
+        kinds = [1.0 if view.kind == "sketch" else self._alike for view in views]
+        kind = torch.tensor(kinds)[:, None, None, None].expand_as(dark)
+        rest = (1 - kind**2).clamp(min=0).sqrt()
+        return torch.cat([1e-3 * dark, 1e-3 * (1 - dark), kind, rest], dim=1)
+
+
+def test_what_is_not_there_gives_an_empty_mask_and_a_low_score() -> None:
+    found = segment(Certain(1.0), picture(), picture(), refine=False)
+    assert found.score > 0.9 and found.mask[30, 35] and not found.mask[70, 10]
+    assert 0.2 < found.mask.mean() < 0.5
+    missing = segment(Certain(-1.0), picture(), picture())
+    assert missing.score < segmentation.ABSENT and not missing.mask.any() and not missing.refined
+    forced = segment(Certain(-1.0), picture(), picture(), threshold=0.5, refine=False)
+    assert (forced.mask == found.mask).all()
+
+
+def test_a_higher_threshold_keeps_less() -> None:
+    masks = [segment(Certain(1.0), picture(), picture(), t, refine=False).mask for t in (0.0, 0.3, 0.7, 1.0)]
+    assert all((more | less == more).all() for more, less in pairwise(masks))
+    assert masks[0].all() and not masks[-1].any()
+    with pytest.raises(ValueError, match=r"threshold 1\.5 is not in \[0, 1\]"):
+        segment(Certain(1.0), picture(), picture(), 1.5)
+    with pytest.raises(ImageError, match="blank"):
+        segment(Certain(1.0), Image.new("RGB", (40, 40), "white"), picture())
+
+
+def test_without_the_package_it_says_that_nothing_was_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmentation, "can_refine", lambda: False)
+    assert not segment(Certain(1.0), picture(), picture()).refined
+
+
+@needs_crf
+def test_the_crf_moves_a_blurred_mask_to_the_edge_of_a_disc() -> None:
+    rows, columns = np.mgrid[:240, :320]
+    distance = np.hypot(rows - 120, columns - 150)
+    disc = distance < 70
+    noise = np.random.default_rng(0).normal(0, 0.02, (3, 240, 320))
+    photo = torch.from_numpy((np.where(disc, 0.8, 0.25)[None] + noise).clip(0, 1)).float()
+    heat = (1 / (1 + np.exp((np.hypot(rows - 110, columns - 160) - 80) / 12))).astype(np.float32)
+    before = (heat > 0.5) & disc
+    after = refine_mask(photo, heat)
+    iou = (after & disc).sum() / (after | disc).sum()
+    assert iou > 0.97 > 0.8 > before.sum() / ((heat > 0.5) | disc).sum()
+
+
+@needs_crf
+def test_the_crf_of_a_large_photo_is_about_that_of_a_small_one() -> None:
+    columns = np.mgrid[:900, :1200][1]
+    photo = torch.from_numpy(np.where(columns < 600, 0.2, 0.9)).float().repeat(3, 1, 1)
+    heat = np.clip((700 - columns) / 1200 + 0.5, 0.02, 0.98).astype(np.float32)
+    mask = refine_mask(photo, heat)
+    assert mask.shape == (900, 1200)
+    assert np.abs(mask.sum(axis=1) - 600).max() < 12
+
+
+def test_the_command_writes_a_mask_of_the_photos_size(tmp_path: Path) -> None:
+    picture().save(tmp_path / "sketch.png")
+    picture().resize((90, 70)).save(tmp_path / "photo.png")
+    command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", "segment"]
+    files = [str(tmp_path / "sketch.png"), str(tmp_path / "photo.png")]
+    out, overlay = tmp_path / "mask.png", tmp_path / "overlay.png"
+    options = ["--out", str(out), "--overlay", str(overlay), "--threshold", "0.4", "--json"]
+    done = subprocess.run([*command, *files, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["threshold"] == 0.4 and (answer["width"], answer["height"]) == (90, 70)
+    with Image.open(out) as mask, Image.open(overlay) as shown:
+        pixels = np.asarray(mask)
+        assert mask.size == shown.size == (90, 70) and set(np.unique(pixels)) <= {0, 255}
+    assert (pixels > 0).mean() == pytest.approx(answer["share"])
+    gone = subprocess.run([*command, str(tmp_path / "none.png"), files[1]], capture_output=True, text=True)
+    assert gone.returncode == 2 and gone.stderr.count("\n") == 1

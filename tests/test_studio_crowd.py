@@ -1,0 +1,204 @@
+"""Many people at once, and the end of a server: nobody's newest drawing is forgotten."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from fixtures.studio import CATEGORIES, Server, drawn
+
+CLIENTS, DRAWINGS = 50, 3
+
+
+def found(answer: requests.Response) -> list[tuple[str, float]]:
+    return [(hit["id"], hit["score"]) for hit in answer.json()["hits"]]
+
+
+def same(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> bool:
+    """The same photos with the same scores, but for what a batch changes in the last digits."""
+    return {name for name, _ in one} == {name for name, _ in other} and all(
+        abs(score - dict(other)[name]) < 1e-3 for name, score in one
+    )
+
+
+def test_fifty_clients_that_draw_at_once_each_get_the_answer_to_their_newest_drawing(studio: Server) -> None:
+    """Each sends drawing after drawing without waiting; all are answered or superseded, the last one answered."""
+    drawings = [drawn(category, 2000) for category in CATEGORIES]
+    right = [found(studio.search(drawing, "before", n, k=50)) for n, drawing in enumerate(drawings)]
+    order = {client: random.Random(client).sample(range(len(drawings)), DRAWINGS) for client in range(CLIENTS)}
+    answers: dict[tuple[int, int], requests.Response] = {}
+
+    def ask(client: int, sequence: int) -> None:
+        drawing = drawings[order[client][sequence]]
+        answers[client, sequence] = studio.search(drawing, f"client {client}", sequence, k=50)
+
+    with ThreadPoolExecutor(CLIENTS * DRAWINGS) as crowd:
+        for sequence in range(DRAWINGS):
+            for client in range(CLIENTS):
+                crowd.submit(ask, client, sequence)
+            time.sleep(0.05)
+    assert len(answers) == CLIENTS * DRAWINGS
+    for (client, sequence), answer in answers.items():
+        if sequence == DRAWINGS - 1:
+            assert answer.status_code == 200, f"client {client}: {answer.text}"
+        if answer.status_code == 200:
+            assert answer.json()["sequence"] == sequence
+            assert same(found(answer), right[order[client][sequence]])
+        else:
+            assert answer.status_code == 409 and answer.json()["superseded"] is True
+    sizes = {size: count for size, count in batches(studio).items() if size > 1}
+    assert sizes, "no two drawings met in one batch"
+
+
+def batches(studio: Server) -> dict[int, int]:
+    """How many runs of the model had at least so many drawings, up to the next bound."""
+    text, counts = studio.get("v1/metrics").text, {}
+    before = 0
+    for line in text.splitlines():
+        if line.startswith('studio_batch_size_bucket{lane="search"'):
+            bound, total = line.partition('le="')[2].split('"} ')
+            if bound != "+Inf" and int(total) > before:
+                counts[int(float(bound))], before = int(total) - before, int(total)
+    return counts
+
+
+@pytest.fixture
+def process(world_gallery: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`sketchfusion studio`, and the address it says."""
+    code = "from sketchfusion.cli import main; main()"
+    command = [sys.executable, "-c", code, "studio", "--gallery", world_gallery, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        yield running, running.stdout.readline().split(" ")[0].rstrip("/")
+        running.kill()
+
+
+def wait_until_ready(address: str) -> list[str]:
+    """All that health said until the model was there."""
+    said = []
+    for _ in range(1200):
+        said.append(requests.get(f"{address}/api/v1/health", timeout=10).json()["status"])
+        if said[-1] == "ok":
+            return said
+        time.sleep(0.1)
+    raise AssertionError("the model does not load")
+
+
+def test_a_stopped_server_answers_what_it_was_asked_before(process: tuple[subprocess.Popen[str], str]) -> None:
+    """Also: the page is there while the model loads, and says so."""
+    running, address = process
+    assert requests.get(f"{address}/", timeout=10).status_code == 200
+    assert wait_until_ready(address)[0] == "starting"
+    answers: list[requests.Response] = []
+
+    def ask(client: int) -> None:
+        body = {"client": f"c{client}", "sequence": 0, "drawing": drawn(CATEGORIES[client % 6])}
+        answers.append(requests.post(f"{address}/api/v1/search", json=body, timeout=120))
+
+    crowd = [threading.Thread(target=ask, args=(n,)) for n in range(30)]
+    for thread in crowd:
+        thread.start()
+    for _ in range(1000):
+        if requests.get(f"{address}/api/v1/health", timeout=10).json()["waiting"]:
+            break
+    running.send_signal(signal.SIGTERM)
+    for thread in crowd:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 30
+    assert running.wait(60) == 0
+
+
+def test_what_cannot_be_opened_is_said_in_one_line(world_gallery: str, tmp_path: Path) -> None:
+    from sketchfusion import Gallery
+
+    def said(*arguments: str) -> str:
+        code = "from sketchfusion.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code, "studio", *arguments], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+        return done.stderr
+
+    assert "token" in said("--host", "0.0.0.0", "--gallery", world_gallery)
+    assert "was made with mini" in said("--gallery", world_gallery, "--model", "mini:B-CLIP", "--port", "0")
+    assert len(Gallery.open(world_gallery))
+
+
+@pytest.mark.slow
+def test_memory_stays_flat(process: tuple[subprocess.Popen[str], str]) -> None:
+    """300 searches, and as many looks at one photo, after the first hundred: less than 60 MB more."""
+    running, address = process
+    wait_until_ready(address)
+
+    def ask(number: int) -> None:
+        body = {"client": f"c{number % 20}", "sequence": number, "drawing": drawn(CATEGORIES[number % 6], number)}
+        hits = requests.post(f"{address}/api/v1/search", json=body, timeout=120).json()["hits"]
+        requests.get(f"{address}{hits[0]['thumbnail']}", timeout=30)
+        more = {"points": [[50, 50]], "photo": hits[0]["id"]}
+        assert requests.post(f"{address}/api/v1/match", json=body | more, timeout=120).status_code == 200
+
+    def resident() -> int:
+        return int(Path(f"/proc/{running.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    sizes = []
+    for start in range(0, 400, 100):
+        for number in range(start, start + 100):
+            ask(number)
+        sizes.append(resident())
+    print(json.dumps([round(size / 1e6) for size in sizes]))
+    assert sizes[-1] - sizes[0] < 60e6
+
+
+@pytest.mark.slow
+def test_latency_of_one_and_of_fifty(process: tuple[subprocess.Popen[str], str]) -> None:
+    """Prints how long answers take; fifty people draw a new line each quarter of a second for ten seconds."""
+    _, address = process
+    wait_until_ready(address)
+    bodies = [{"client": "one", "sequence": n, "drawing": drawn(CATEGORIES[n % 6], n)} for n in range(30)]
+    alone = []
+    for body in bodies:
+        begun = time.monotonic()
+        assert requests.post(f"{address}/api/v1/search", json=body, timeout=60).status_code == 200
+        alone.append(time.monotonic() - begun)
+    took: list[tuple[int, float]] = []
+
+    def draw(client: int) -> None:
+        end, sequence = time.monotonic() + 10, 0
+        with requests.Session() as session:
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                body = bodies[(client + sequence) % 30] | {"client": f"c{client}", "sequence": sequence}
+                answer = session.post(f"{address}/api/v1/search", json=body, timeout=120)
+                took.append((answer.status_code, time.monotonic() - begun))
+                sequence += 1
+                time.sleep(max(0.0, 0.25 - (time.monotonic() - begun)))
+
+    threads = [threading.Thread(target=draw, args=(n,)) for n in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    crowd = sorted(seconds for status, seconds in took if status == 200)
+    figures: dict[str, Any] = {
+        "alone_median_ms": round(1000 * sorted(alone)[15]),
+        "alone_worst_ms": round(1000 * max(alone)),
+        "fifty_median_ms": round(1000 * crowd[len(crowd) // 2]),
+        "fifty_p95_ms": round(1000 * crowd[int(len(crowd) * 0.95)]),
+        "answers_per_second": round(len(crowd) / 10, 1),
+        "statuses": {status: sum(one == status for one, _ in took) for status in {one for one, _ in took}},
+    }
+    print(json.dumps(figures))
+    assert set(figures["statuses"]) <= {200, 409}
