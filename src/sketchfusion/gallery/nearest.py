@@ -96,14 +96,21 @@ class Held:
 
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
-        self.contents = store.load()
+        self._load()
+
+    def _load(self) -> None:
+        self.contents = self._store.load()
         self.version = self.contents.version
         self._columns = {"vector": self.contents.vectors}
+        self._backgrounds: dict[frozenset[str], Background] = {}
 
     def background(self, question: Question) -> Background:
-        rows = self._rows(question)
-        step = max(1, -(-len(rows.paths) // SAMPLE))
-        return Background(len(rows.paths), rows.take(np.arange(0, len(rows.paths), step)).columns)
+        rows, key = self._rows(question), frozenset(question.columns)
+        if key not in self._backgrounds:
+            step = max(1, -(-len(rows.paths) // SAMPLE))
+            sample = rows.take(np.arange(0, len(rows.paths), step))
+            self._backgrounds[key] = Background(len(rows.paths), sample.columns)
+        return self._backgrounds[key]
 
     def best(self, question: Question, k: int, wanted: Filter) -> Found:
         rows, chosen = self._rows(question), self._chosen(wanted)
@@ -112,8 +119,9 @@ class Held:
     def _rows(self, question: Question) -> Rows:
         for name in question.columns - self._columns.keys():
             paths, vectors = self._store.vectors.read(name)
-            if paths != list(self.contents.paths):
-                raise GalleryError(f"gallery {self._store.uri} is being changed; search again")
+            while paths != list(self.contents.paths):  # a commit came between
+                self._load()
+                paths, vectors = self._store.vectors.read(name)
             self._columns[name] = vectors
         return Rows(self.contents.paths, self.contents.categories, self._columns)
 
