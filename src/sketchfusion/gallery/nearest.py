@@ -99,11 +99,12 @@ class Held:
         self._columns = {"vector": self.contents.vectors}
         if self.contents.joint is not None:
             self._columns["joint"] = self.contents.joint
+        rows = self._rows()
+        sample = rows.take(np.arange(0, len(rows.paths), max(1, -(-len(rows.paths) // SAMPLE))))
+        self._background = Background(len(rows.paths), sample.columns)
 
     def background(self, question: Question) -> Background:
-        rows = self._rows()
-        step = max(1, -(-len(rows.paths) // SAMPLE))
-        return Background(len(rows.paths), rows.take(np.arange(0, len(rows.paths), step)).columns)
+        return self._background
 
     def best(self, question: Question, k: int, wanted: Filter) -> Found:
         rows, chosen = self._rows(), self._chosen(wanted)
