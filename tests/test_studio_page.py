@@ -214,7 +214,9 @@ def test_paste_becomes_the_drawing(open_page: OpenPage, fake: FakeStudio) -> Non
     assert last_search(fake)["drawing"]["kind"] == "svg"
 
 
-def test_folders_go_up_in_parcels_with_progress_and_cancel(open_page: OpenPage, fake: FakeStudio, tmp_path: Path) -> None:
+def test_folders_go_up_in_parcels_with_progress_and_cancel(
+    open_page: OpenPage, fake: FakeStudio, tmp_path: Path
+) -> None:
     folder = tmp_path / "holiday" / "beach"
     folder.mkdir(parents=True)
     for number in range(45):
