@@ -18,6 +18,7 @@ from PIL import Image
 from fixtures.photos import camera, child, environment, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
+from sketchfusion.gallery.migrate import add_later_columns
 from sketchfusion.gallery.watch import Watcher
 from sketchfusion.io.images import ImageError
 
@@ -116,7 +117,7 @@ def test_a_gallery_of_the_first_format_is_searched_and_brought_up_to_date(galler
 def test_a_migration_that_was_cut_off_goes_on(gallery: Gallery, photos: Path) -> None:
     first_format(gallery)
     cut = Gallery.open(gallery.uri, PixelExtractor())
-    cut._found().add_later_columns()
+    add_later_columns(cut._found())
     old = Gallery.open(gallery.uri, PixelExtractor())
     assert len(found(old)) == 11
     old.add(photos)

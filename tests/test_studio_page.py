@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
+
 from fixtures.browser import OpenPage, draw
 from fixtures.fake_studio import FakeStudio
-from PIL import Image, ImageDraw
 
 LINE = [(100, 100), (200, 150), (300, 120), (400, 260)]
 LOOP = [(120, 300), (200, 380), (300, 380), (380, 300), (250, 240), (120, 300)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from fixtures.browser import OpenPage, draw
 from fixtures.fake_studio import FakeStudio
 

@@ -110,7 +110,7 @@ def paired(data: str, layout: Layout, duplicates: bool = False) -> Paired:
         "QuickDraw-extended": QuickDrawExtended,
     }
     if layout.name not in opened:
-        lacking = "photos" if layout.name == "Quick, Draw!" else "sketches"
+        lacking = "photos" if layout.name in ("Quick, Draw!", "PSC6K") else "sketches"
         advice = "; name a root of them with --sketches" if lacking == "sketches" else ""
         raise DatasetError(f"{data}: a {layout.name} has no {lacking}, and retrieval needs both{advice}")
     return opened[layout.name](data)

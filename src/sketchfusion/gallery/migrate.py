@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..io.exif import Capture, read_capture
-from .rows import CAPTURE, DETAILS, FORMAT, seal, seals, vectors_of
+from .rows import CAPTURE, DETAILS, FORMAT, later_columns, seal, seals, vectors_of
 
 if TYPE_CHECKING:
     from .store import GalleryStore
@@ -20,7 +21,7 @@ def migrate(store: GalleryStore, location: bool = True) -> None:
         return
     import pyarrow as pa
 
-    store.add_later_columns()
+    add_later_columns(store)
     paths = store.read(["path"], "seal IS NULL")["path"].to_pylist()
     for start in range(0, len(paths), ROWS):
         rows = store.rows_of(paths[start : start + ROWS])
@@ -33,7 +34,15 @@ def migrate(store: GalleryStore, location: bool = True) -> None:
         thumbnails = pa.array([seal(value) for value in rows["thumbnail"].to_pylist()], pa.int64())
         columns = {name: rows[name] for name in ("path", *CAPTURE)}
         store.merge(pa.table({**columns, "seal": sealed, "thumbnail_seal": thumbnails}))
-    store.mark_format()
+    store.change(partial(store.table.update_field_metadata, {"path": "path", "metadata": {"format": FORMAT}}))
+    store.table.checkout_latest()
+
+
+def add_later_columns(store: GalleryStore) -> None:
+    """Give a table of format 1 the columns of today, empty."""
+    for field in later_columns():
+        if field.name not in store.table.schema.names:
+            store.change(partial(store.table.add_columns, [field]))
 
 
 def _capture(path: Path, row: dict[str, int], location: bool) -> Capture:

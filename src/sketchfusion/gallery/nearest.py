@@ -36,8 +36,7 @@ class Filter:
     def condition(self) -> str | None:
         """The same as one SQL condition."""
         category = None if self.category is None else "category = '" + self.category.replace("'", "''") + "'"
-        both = [f"({part})" for part in (category, self.where) if part is not None]
-        return " AND ".join(both) or None
+        return f"{category} AND ({self.where})" if category and self.where else category or self.where
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from .faults import GalleryError, explained, is_conflict, retried
 from .reading import METRIC, Reading
-from .rows import FORMAT, Floats, ModelTag, Photo, later_columns, listed, matrix, schema, to_photo, to_rows, vectors_in
+from .rows import ModelTag, Photo, schema, to_photo, to_rows, vectors_in
 from .table import connect, parts, quoted, table_names
 
 if TYPE_CHECKING:
@@ -69,17 +68,17 @@ class GalleryStore(Reading):
         """Write columns of the photos with these paths, in one commit; `insert` adds those that are not there."""
         merge = self._table.merge_insert("path").when_matched_update_all()
         merge = merge.when_not_matched_insert_all() if insert else merge
-        self._change(partial(merge.execute, rows))
+        self.change(partial(merge.execute, rows))
 
     def forget(self, paths: Iterable[str]) -> int:
         """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""
         conditions = [f"path IN ({quoted(part)})" for part in parts(list(paths))]
-        return sum(self._change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+        return sum(self.change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
 
     def forget_sealed(self, values: Iterable[int]) -> None:
         """Take rows out by their seal, for those whose path cannot be trusted."""
         for value in values:
-            self._change(partial(self._table.delete, f"seal = {value}"))
+            self.change(partial(self._table.delete, f"seal = {value}"))
 
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions.
@@ -106,33 +105,6 @@ class GalleryStore(Reading):
             done = {column for index in self._table.list_indices() for column in index.columns}
             for column in set(vectors_in(self._table.schema)) - done:
                 retried(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
-
-    def kept(self, kind: str) -> Floats | None:
-        """Vectors that were kept beside the photos under a name, or None."""
-        with explained(self.uri):
-            database, name = connect(self.uri), self._beside(kind)
-            return matrix(database.open_table(name).to_arrow()["vector"]) if name in table_names(database) else None
-
-    def keep(self, kind: str, vectors: Floats) -> None:
-        """Keep vectors (N, d) beside the photos; where nothing can be written, they are not kept."""
-        import pyarrow as pa
-
-        with suppress(GalleryError), explained(self.uri):
-            connect(self.uri).create_table(self._beside(kind), pa.table({"vector": listed(vectors)}), mode="overwrite")
-
-    def _beside(self, kind: str) -> str:
-        return f"{kind}-{self.made_with.fingerprint[:16]}"
-
-    def add_later_columns(self) -> None:
-        """Give a table of format 1 the columns of today, empty."""
-        missing = [field for field in later_columns() if field.name not in self._table.schema.names]
-        for field in missing:
-            self._change(lambda field=field: self._table.add_columns([field]))  # type: ignore[misc]
-
-    def mark_format(self) -> None:
-        """Write down that every row is of today's format."""
-        self._change(lambda: self._table.update_field_metadata({"path": "path", "metadata": {"format": FORMAT}}))
-        self._table.checkout_latest()
 
     def _optimize(self, keep: timedelta) -> None:
         with explained(self.uri), warnings.catch_warnings():

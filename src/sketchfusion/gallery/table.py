@@ -32,6 +32,11 @@ class Table:
         self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim, joint_dim)
 
     @property
+    def table(self) -> Any:
+        """The LanceDB table itself."""
+        return self._table
+
+    @property
     def name(self) -> str:
         """The name of the table."""
         return str(self._table.name)
@@ -76,7 +81,9 @@ class Table:
             for batch in self._table.search().limit(None).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
 
-    def _change(self, change: Callable[[], Result]) -> Result:
+    def change(self, change: Callable[[], Result]) -> Result:
+        """Make a commit, again from the newest version where another writer's came first."""
+
         def attempt() -> Result:
             self._table.checkout_latest()  # a retry from the version that lost would lose again
             return change()

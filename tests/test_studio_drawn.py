@@ -1,0 +1,140 @@
+"""The page on the real server with the mini model: what is drawn with a pointer is found."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fixtures.browser import OpenPage, draw
+from fixtures.studio import Server, open_studio
+from PIL import Image
+
+from sketchfusion import Gallery
+from sketchfusion.world import World
+
+# Drawings that the model knows, by category: instance and hand of a world that no photo here is of.
+SHAPES = {
+    "apple": (4, 0),
+    "drum": (0, 1),
+    "hamburger": (11, 1),
+    "hat": (5, 1),
+    "hot_air_balloon": (7, 0),
+    "hourglass": (0, 1),
+    "ice_cream": (1, 0),
+    "light_bulb": (5, 0),
+    "penguin": (1, 0),
+    "whale": (10, 1),
+}
+OTHERS = ("church", "windmill")
+PHOTOS = 4
+
+
+def strokes(category: str) -> list[list[tuple[float, float]]]:
+    """The hand's strokes on a paper of 512 units."""
+    _, drawing, _ = World(seed=5).sketch(category, *SHAPES[category])
+    scale = 512 / drawing.width
+    return [[(float(x) * scale, float(y) * scale) for x, y in stroke[::2]] for stroke in drawing.strokes]
+
+
+@pytest.fixture(scope="module")
+def drawn_studio(tmp_path_factory: pytest.TempPathFactory, mini: Any) -> Iterator[Server]:
+    """A gallery of the ten categories and two more."""
+    world, root = World(size=128), tmp_path_factory.mktemp("drawn") / "photos"
+    for category in (*SHAPES, *OTHERS):
+        (root / category).mkdir(parents=True)
+        for instance in range(PHOTOS):
+            Image.fromarray(world.photo(category, instance).photo).save(root / category / f"{instance}.png")
+    uri = str(root.parent / "gallery")
+    Gallery.open(uri, mini).add(root)
+    with open_studio(uri, mini) as server:
+        yield server
+
+
+def show_all(page: Any) -> None:
+    """Also photos that are not surely alike; the switch is out of sight until something is drawn."""
+    page.locator("#confident").evaluate("box => box.click()")
+
+
+def settled(page: Any) -> None:
+    """Until the grid has not changed for half a second."""
+    before = None
+    for _ in range(60):
+        page.wait_for_timeout(500)
+        now = page.locator("#results").inner_html() + page.locator("#guesses").inner_html()
+        if now == before and page.locator("#guesses button").count():
+            return
+        before = now
+    raise AssertionError("the results do not come to rest")
+
+
+def test_ten_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
+    page = open_page(drawn_studio.address)
+    show_all(page)
+    first: dict[str, str] = {}
+    for category in SHAPES:
+        page.keyboard.press("Delete")
+        page.wait_for_selector("#hint:not([hidden])")
+        draw(page, strokes(category))
+        settled(page)
+        first[category] = page.locator("#results button").first.get_attribute("aria-label").split(",")[0]
+    assert first == {category: category for category in SHAPES}
+
+
+def test_confident_only_never_shows_more(open_page: OpenPage, drawn_studio: Server) -> None:
+    page = open_page(drawn_studio.address)
+    draw(page, strokes("ice_cream"))
+    settled(page)
+    sure = page.locator("#results button").count()
+    page.locator("label.switch:has(#confident)").click()
+    settled(page)
+    all_ = page.locator("#results button").count()
+    assert sure <= all_ == 24
+    labels = page.eval_on_selector_all("#results button", "all => all.map(b => b.getAttribute('aria-label'))")
+    shares = [int(re.findall(r"(\d+) % sure", label)[0]) for label in labels]
+    assert sum(share >= 30 for share in shares) == sure
+
+
+@pytest.mark.parametrize("tab", ["mask", "match", "inside"])
+def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Server, tab: str) -> None:
+    page = open_page(drawn_studio.address)
+    show_all(page)
+    draw(page, strokes("whale"))
+    settled(page)
+    page.locator("#results button").first.click()
+    page.click(f"#tab-{tab}")
+    match tab:
+        case "mask":
+            page.wait_for_selector("#mask-canvas[aria-label]:not([hidden])")
+        case "match":
+            page.click("text=Match all over")
+            page.wait_for_selector("#photo-marks circle")
+            page.locator("label.switch:has-text('Colour by match')").click()
+            page.wait_for_selector("#photo-dense:not([hidden])")
+        case "inside":
+            page.wait_for_selector(".chart .curve")
+            assert page.locator(".maps img").count() >= 4
+            assert page.locator(".bars dd").count() >= 2
+
+
+def test_a_photo_comes_in_is_found_and_leaves(open_page: OpenPage, drawn_studio: Server) -> None:
+    page = open_page(drawn_studio.address)
+    total = len(SHAPES) * PHOTOS + len(OTHERS) * PHOTOS
+    buffer = io.BytesIO()
+    Image.fromarray(World(seed=9, size=200).photo("apple", 1).photo).save(buffer, "JPEG")
+    files = [
+        {"name": "orchard.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()},
+        {"name": "torn.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()[:400]},
+    ]
+    page.locator("#photo-files").set_input_files(files)
+    page.wait_for_selector("#job >> text=1 photo added")
+    page.click("#job summary")
+    assert "torn.jpg" in page.locator("#job").inner_text()
+    page.wait_for_selector(f"#count >> text=All {total + 1} photos")
+    page.locator("#results button[title*=orchard]").click()
+    page.click("#forget")
+    page.wait_for_timeout(8500)
+    page.reload()
+    page.wait_for_selector(f"#count >> text=All {total} photos")
