@@ -113,7 +113,7 @@ def test_the_first_result_is_announced_once(open_page: OpenPage, fake: FakeStudi
     page.wait_for_selector("#guesses button")
     page.wait_for_timeout(200)
     said = page.locator("#say").inner_text()
-    assert re.match(r"\d+ photos found\. The first: \w+, \d+ % sure\.", said)
+    assert re.match(r"\d+ photos, at least 50 % sure\. The first: \w+, \d+ % sure\.", said)
     assert page.locator("#say").get_attribute("aria-live") == "polite"
 
 

@@ -5,12 +5,16 @@ import { say } from "./notice.js";
 
 const count = (number) => `${number.toLocaleString()} ${number === 1 ? "photo" : "photos"}`;
 
+const NEAREST = 8; // photos shown when none is sure enough
+
 export class Finds {
   #announced = false;
   #mode = "";
+  #answer = null;
+  #least = null;
 
-  constructor(results, list, line) {
-    Object.assign(this, { results, list, line });
+  constructor(results, list) {
+    Object.assign(this, { results, list });
     list.addEventListener("page", ({ detail }) => this.#page(detail));
     list.addEventListener("refused", ({ detail }) => this.refused(detail));
     new IntersectionObserver(([entry]) => entry.isIntersecting && this.#mode === "gallery" && list.more()).observe(byId("more"));
@@ -21,29 +25,54 @@ export class Finds {
     return this.#mode === "found";
   }
 
+  /** Whether a search is under way. */
+  busy(under) {
+    byId("results").setAttribute("aria-busy", `${under}`);
+  }
+
   /** What a search answered. */
-  found({ hits, asked }) {
+  found(answer) {
     this.list.stop();
     this.#mode = "found";
+    this.#answer = answer;
     byId("more").hidden = true;
     byId("finds").classList.remove("browsing");
-    this.results.show(hits);
-    byId("export").disabled = !hits.length;
-    const least = asked.min_score === null ? ", the closest first" : `, at least ${Math.round(100 * asked.min_score)} % sure`;
-    byId("count").textContent = hits.length ? `${count(hits.length)}${least}` : "";
-    if (hits.length) this.#empty(null);
-    else this.#nothing(asked);
-    if (!this.#announced && hits.length) {
-      this.#announced = true;
-      const [first] = hits;
-      say(`${count(hits.length)} found. The first: ${first.category || first.name}, ${Math.round(100 * first.confidence)} % sure.`);
-    }
+    this.#show();
+  }
+
+  /** Show only photos that are at least so sure; null shows all. */
+  cut(least) {
+    this.#least = least;
+    if (this.searched) this.#show();
+  }
+
+  #show() {
+    const { hits, asked } = this.#answer;
+    const sure = this.#least === null ? hits : hits.filter((hit) => hit.confidence >= this.#least);
+    const unsure = !sure.length && hits.length > 0;
+    const shown = unsure ? hits.slice(0, NEAREST) : sure;
+    this.results.show(shown);
+    byId("results").classList.toggle("unsure", unsure);
+    byId("export").disabled = !shown.length;
+    byId("count").textContent = shown.length ? this.#words(shown.length, unsure) : "";
+    this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos of “${asked.category}”.` : "There are no photos to find."));
+    if (this.#announced || !shown.length) return;
+    this.#announced = true;
+    const [first] = shown;
+    say(`${byId("count").textContent}. The first: ${first.category || first.name}, ${Math.round(100 * first.confidence)} % sure.`);
+  }
+
+  #words(number, unsure) {
+    if (unsure) return "Nothing surely like it; the closest";
+    if (this.#least === null) return `${count(number)}, the closest first`;
+    return `${count(number)}, at least ${Math.round(100 * this.#least)} % sure`;
   }
 
   /** The whole gallery, when there is nothing to search with. */
   browse(category) {
     this.#announced = false;
     this.#mode = "gallery";
+    byId("results").classList.remove("unsure");
     byId("export").disabled = true;
     byId("finds").classList.add("browsing");
     this.list.start(category);
@@ -60,14 +89,6 @@ export class Finds {
     byId("count").textContent = total ? `All ${count(total)}` : "";
     byId("more").hidden = this.results.photos.length >= total;
     this.#empty(total ? null : make("p", {}, make("strong", {}, "The gallery is empty."), " Drop photos or a folder on this page, and they can be found by drawing."));
-  }
-
-  #nothing({ min_score: least, category }) {
-    const where = category ? ` in “${category}”` : "";
-    const box = make("p", {}, least === null ? `There are no photos${where}.` : `No photo${where} surely looks like it.`);
-    if (least !== null) box.append(" ", make("button", { type: "button", onclick: () => this.line.anyway() }, "Show the closest"));
-    this.#empty(box);
-    if (!this.#announced) say(box.firstChild.textContent);
   }
 
   #empty(content) {

@@ -28,14 +28,16 @@ import { Threads } from "./threads.js";
 import { Tools } from "./tools.js";
 import { Uploads } from "./uploads.js";
 
+const NAMES_PAUSE = 2500;
+
 const api = new Api();
 const drawing = new Drawing();
 const paper = new Paper(byId("paper"), drawing);
 const tools = new Tools(drawing, paper);
 const search = new Search(api, drawing);
-const line = new QueryLine(search, drawing);
 const results = new Results(byId("results"));
-const finds = new Finds(results, new GalleryList(api), line);
+const finds = new Finds(results, new GalleryList(api));
+const line = new QueryLine(search, drawing, (least) => finds.cut(least));
 const uploads = new Uploads(api, byId("job"));
 const examples = new Examples(api, drawing, say);
 const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
@@ -68,15 +70,23 @@ async function openById(id) {
   }
 }
 
+search.addEventListener("asking", () => finds.busy(true));
 search.addEventListener("found", ({ detail }) => {
   finds.found(detail);
+  finds.busy(!detail.last);
   showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label));
+  // names come a while after the server does
+  if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
 });
 search.addEventListener("idle", () => {
+  finds.busy(false);
   showGuesses(byId("guesses"), [], null);
   finds.browse(search.category);
 });
-search.addEventListener("refused", ({ detail }) => finds.refused(detail));
+search.addEventListener("refused", ({ detail }) => {
+  finds.busy(false);
+  finds.refused(detail);
+});
 
 results.addEventListener("open", ({ detail }) => {
   above = scrollY;

@@ -5,8 +5,10 @@ import { byId, make } from "./dom.js";
 const KEY = "sketchfusion.filters";
 
 export class QueryLine {
-  constructor(search, drawing) {
+  /** `cut(least)` is called with how sure a photo must be to be shown, or null. */
+  constructor(search, drawing, cut) {
     this.search = search;
+    this.cut = cut;
     this.confident = byId("confident");
     this.least = byId("min-score");
     this.group = byId("group");
@@ -38,12 +40,6 @@ export class QueryLine {
     this.search.soon();
   }
 
-  /** Show also what is not sure. */
-  anyway() {
-    this.confident.checked = false;
-    this.#take();
-  }
-
   categories(names) {
     const select = byId("category");
     const chosen = select.value;
@@ -58,10 +54,10 @@ export class QueryLine {
     Object.assign(this.search, {
       text: byId("text").value,
       category: byId("category").value,
-      minScore: this.confident.checked ? Number(this.least.value) : null,
       group: this.group.checked,
     });
     this.search.soon();
+    this.cut(this.confident.checked ? Number(this.least.value) : null);
     try {
       localStorage.setItem(KEY, JSON.stringify({ confident: this.confident.checked, least: this.least.value, group: this.group.checked }));
     } catch {

@@ -6,14 +6,13 @@ const PAUSE = 120;
 const COUNT = 24;
 
 /**
- * Says "found" (detail: the answer with `asked`), "idle" when there is nothing to search with, and "refused" (detail: Refused).
+ * Says "asking", "found" (detail: the answer with `asked`, and `last`: none newer is on its way), "idle" when there is nothing to search with, and "refused" (detail: Refused).
  * Asks at most every 120 ms, also while a stroke goes on.
  */
 export class Search extends EventTarget {
   text = "";
   category = "";
   like = null;
-  minScore = null;
   group = false;
   #timer = 0;
   #asked = "";
@@ -24,7 +23,7 @@ export class Search extends EventTarget {
     this.drawing = drawing;
     this.#newest = new Newest(api, {
       send: (body) => api.ask("/search", body),
-      done: (answer, asked) => this.#say("found", { ...answer, asked }),
+      done: (answer, asked) => this.#say("found", { ...answer, asked, last: JSON.stringify(asked) === this.#asked && !this.#timer }),
       failed: (error) => {
         this.#asked = "";
         this.#say("refused", error);
@@ -52,7 +51,7 @@ export class Search extends EventTarget {
     const drawing = this.like ? null : this.drawing.payload();
     const text = this.text.trim() || null;
     if (!drawing && !text && !this.like) return null;
-    return { drawing, like: this.like?.id ?? null, text, k: COUNT, category: this.category || null, min_score: this.minScore, group: this.group };
+    return { drawing, like: this.like?.id ?? null, text, k: COUNT, category: this.category || null, min_score: null, group: this.group };
   }
 
   #now() {
@@ -60,8 +59,10 @@ export class Search extends EventTarget {
     const asked = JSON.stringify(body) + (body ? "" : this.category);
     if (asked === this.#asked) return;
     this.#asked = asked;
-    if (body) this.#newest.ask(body);
-    else {
+    if (body) {
+      this.#say("asking");
+      this.#newest.ask(body);
+    } else {
       this.#newest.drop();
       this.#say("idle");
     }
