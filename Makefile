@@ -4,15 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow check browser clean
 
 demo: $(READY)
 	$(BIN)/python -m sketchfusion.evaluation.demo demo
 
-test: check
+test: check browser
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term --cov-fail-under=90
 
-test-slow: $(READY)
+test-slow: $(READY) browser
 	$(BIN)/python -m pytest -m slow
 
 check: $(READY)
@@ -20,6 +20,13 @@ check: $(READY)
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# for the tests that draw in the studio's page; without it they are skipped, and say so
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name > /dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && apt-get install --yes -qq chromium > /dev/null; \
+	else echo "no Chromium for the browser tests: install it (Debian: apt-get install chromium)"; fi
 
 # torch first and alone: the CPU build where the package index has one, the user's own build if it is already there
 $(READY): pyproject.toml constraints.txt
