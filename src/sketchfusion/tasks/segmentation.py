@@ -26,7 +26,7 @@ Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 # Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-MIDDLE = 0.3  # the cosine that becomes a heat of one half: the one that cuts best
+MIDDLE = 0.25  # the cosine that becomes a heat of one half: the one that cuts best
 PRESENT = 0.07  # the cosine of the pooled features at which it is as likely there as not
 PRESENT_SOFTNESS = 0.28  # from there to a score of 0.73
 ABSENT = 0.42  # below this score the mask is empty
