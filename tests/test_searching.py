@@ -1,0 +1,68 @@
+"""What a search says of its own answers: figures of a model that always knows, and of one that guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.evaluation.report import to_markdown
+from sketchfusion.evaluation.searching import benchmark_search
+from sketchfusion.squares import View
+
+NAMES = ["ant", "bee", "cow", "dog", "elk", "fox"]
+
+
+class Knowing(PixelExtractor):
+    """Reads the category off the one black block in the top row; the rest of the vector is the picture's own noise."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def vectors(self, views: Sequence[View]) -> Tensor:
+        rows = []
+        for view in views:
+            pixels = (view.square * 255).round().long().flatten()
+            generator = torch.Generator().manual_seed(int((pixels * torch.arange(len(pixels))).sum()))
+            name = torch.zeros(self.dim)
+            blocks = view.square[0, :4, : 5 * len(NAMES)].unflatten(1, (len(NAMES), 5)).mean((0, 2))
+            if (blocks < 0.2).sum() == 1 and (blocks > 0.8).sum() == len(NAMES) - 1:
+                name[int(blocks.argmin())] = 1.0
+            noise = torch.nn.functional.normalize(torch.randn(self.dim, generator=generator), dim=0)
+            rows.append(self.share * name + (1 - self.share) * noise)
+        return torch.stack(rows)
+
+
+def pictures(count: int, seed: int) -> list[tuple[np.ndarray, str]]:
+    generator, made = np.random.default_rng(seed), []
+    for place, name in enumerate(NAMES):
+        for _ in range(count):
+            picture = np.full((32, 32, 3), 255, np.uint8)
+            picture[:4, 5 * place : 5 * place + 5] = 0
+            rows, columns = generator.integers((6, 1), (31, 31), (40, 2)).T
+            picture[rows, columns] = 0
+            made.append((picture, name))
+    return made
+
+
+def test_a_model_that_knows_is_sure_and_right() -> None:
+    result = benchmark_search(Knowing(0.8), pictures(3, 0), pictures(8, 1))
+    figures = result.summary()
+    assert figures["AUC, all photos"] == 1
+    assert figures["precision at 0.9, all photos"] > 0.9
+    assert set(result.per_category) == {"all photos", "5 of each", "half of the categories"}
+    assert (result.queries, result.gallery) == (18, 48)
+    assert "| AUC, all photos | 1.0000 |" in to_markdown(result, "search", "made up")
+
+
+def test_a_model_that_guesses_gives_as_many_false_alarms_as_its_confidence_says() -> None:
+    figures = benchmark_search(Knowing(0.0), pictures(30, 0), pictures(8, 1)).summary()
+    assert figures["AUC, all photos"] == pytest.approx(0.5, abs=0.12)
+    assert figures["false alarms at 0.5, all photos"] == pytest.approx(0.5, abs=0.2)
+    assert figures["false alarms at 0.9, all photos"] == pytest.approx(0.1, abs=0.1)
+    assert not [name for name in figures if "words" in name]
