@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..tasks.segmentation import ABSENT, THRESHOLD, segment
+from ..io.images import read_image
+from ..tasks.query import dense, read_sketch
+from ..tasks.segmentation import ABSENT, THRESHOLD, cut, presence
 from .measured import Measured
 from .metrics import Estimate, Values, bootstrap
 from .metrics_dense import MASK_METRICS, Overlap, measure_masks
@@ -38,8 +40,11 @@ def benchmark_segmentation(
     refined = False
     for number, scene in enumerate(scenes, start=1):
         truth = scene.mask()
-        found = segment(model, scene.sketch, scene.photo, THRESHOLD, refine)
-        scores.append((found.score, segment(model, scene.other, scene.photo, THRESHOLD, refine=False).score))
+        seen, drawn, other = read_image(scene.photo), read_sketch(scene.sketch), read_sketch(scene.other)
+        photo = dense(model, seen, "photo", "segmentation")
+        right, wrong = (dense(model, sketch, "sketch", "segmentation") for sketch in (drawn, other))
+        found = cut(right, photo, drawn, seen, THRESHOLD, refine)
+        scores.append((found.score, presence(wrong, photo)))
         refined |= found.refined
         trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]
         for name, mask in zip(names, [found.mask, *trivial], strict=True):

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-# Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-MIDDLE = 0.25  # the cosine that becomes a heat of one half: the one that cuts best
+# Chosen on Sketch World and on real masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
+MIDDLE = 0.2  # the cosine that becomes a heat of one half: the one that cuts best
 PRESENT = 0.07  # the cosine of the pooled features at which it is as likely there as not
-PRESENT_SOFTNESS = 0.28  # from there to a score of 0.73
-ABSENT = 0.42  # below this score the mask is empty
+PRESENT_SOFTNESS = 0.26  # from there to a score of 0.73
+ABSENT = 0.43  # below this score the mask is empty
 
 SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
 THRESHOLD = 0.5  # of the heat
@@ -57,11 +57,23 @@ def segment(
     then every pixel of a greater heat is in it. `refine` needs pydensecrf2 (`pip install "sketchfusion[crf]"`); nothing
     is refined without it. Raises ImageError for an unreadable picture or a blank sketch.
     """
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
     drawn, seen = read_sketch(sketch), read_image(photo)
     maps = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
-    heat, score = segment_maps(maps[0], maps[1], strokes(drawn, maps[0])), presence(*maps)
+    return cut(*maps, drawn, seen, threshold, refine)
+
+
+def cut(
+    sketch: FeatureMap,
+    photo: FeatureMap,
+    drawn: Tensor,
+    seen: Tensor,
+    threshold: float | None = None,
+    refine: bool = True,
+) -> Segmentation:
+    """Do the same with maps that are there already; `drawn` and `seen` are the pictures (3, H, W) that they are of."""
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
+    heat, score = segment_maps(sketch, photo, strokes(drawn, sketch)), presence(sketch, photo)
     level = THRESHOLD if threshold is None else threshold
     if threshold is None and score < ABSENT:
         return Segmentation(heat, np.zeros(heat.shape, np.bool_), score, level, refined=False)
