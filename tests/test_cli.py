@@ -19,6 +19,7 @@ from safetensors import safe_open
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import run, spread
+from sketchfusion.world import export
 
 DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
 
@@ -229,8 +230,8 @@ def test_world_is_written_and_measured(model_folder: Path, tmp_path: Path) -> No
 
 def test_interrupt_ends_with_one_line(photos: Path, model_folder: Path, tmp_path: Path) -> None:
     script = (
-        "import os, signal, sketchfusion.gallery.build as build\nfrom sketchfusion.cli import main\n"
-        "build.embed_views = lambda *_: os.kill(os.getpid(), signal.SIGINT)\nmain()"
+        "import os, signal, sketchfusion.gallery.embed as embed\nfrom sketchfusion.cli import main\n"
+        "embed.embed_views = lambda *_: os.kill(os.getpid(), signal.SIGINT)\nmain()"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, "index", photos, "-g", tmp_path / "g", "--model", model_folder],
@@ -258,3 +259,50 @@ def test_the_python_face_searches_while_warm_within_150_ms(model_folder: Path, g
         opened.search(photos / "cat" / "1.png")
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.15
+
+
+def test_search_by_words_or_a_photo_needs_no_sketch(gallery: Path, photos: Path, tmp_path: Path) -> None:
+    here = ("--gallery", gallery, "--json", "-k", 3)
+    for question in (("--text", "a cat"), ("--like", photos / "cat" / "1.png")):
+        done = sketchfusion("search", *question, *here, "--sheet", tmp_path / "sheet.png")
+        hits = json.loads(done.stdout)
+        assert [hit["rank"] for hit in hits] == [1, 2, 3], done.stderr
+        assert all(0 <= hit["confidence"] <= 1 and hit["similar"] == [] for hit in hits)
+        assert Image.open(tmp_path / "sheet.png").width > 400
+    assert str(photos / "cat" / "1.png") not in {hit["path"] for hit in hits}
+    both = sketchfusion("search", photos / "cat" / "1.png", "--text", "a cat", "--group", "--min-score", 0, *here)
+    assert len(json.loads(both.stdout)) == 3, both.stderr
+    assert json.loads(sketchfusion("search", photos / "cat" / "1.png", "--min-score", 1, *here).stdout) == []
+
+
+def test_search_refuses_in_one_line_what_it_cannot_look_for(gallery: Path, photos: Path) -> None:
+    assert "nothing to look for" in refused("search", "--gallery", gallery)
+    assert "--min-score" in refused("search", "--text", "cat", "--gallery", gallery, "--min-score", 2)
+    assert "the text is empty" in refused("search", "--text", " ", "--gallery", gallery)
+    assert "gone.png" in refused("search", "--like", photos / "gone.png", "--gallery", gallery)
+    assert "no photo in category 'cow'; there is cat" in refused(
+        "search", "--text", "x", "--gallery", gallery, "--category", "cow"
+    )
+    assert "bench" in refused("bench", "nothing")
+
+
+def test_train_leaves_a_model_that_recognize_uses_and_says_what_is_wrong_in_one_line(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    export(tmp_path / "data", 0, ["cat", "car"], "seen", 6, 64)
+    given = ("--data", tmp_path / "data", "--model", model_folder, "--cache", tmp_path / "cache")
+    done = sketchfusion("train", "recognition", *given, "--out", tmp_path / "out", "--set", "steps=2", "warmup=1")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "out" / "training" / "cache").exists()
+    sketch = next((tmp_path / "data").rglob("*.png"))
+    named = sketchfusion("recognize", sketch, "--model", tmp_path / "out", "--json")
+    assert {guess["label"] for guess in json.loads(named.stdout)} == {"cat", "car"}
+    for wrong, line in (
+        (("train", "cooking", *given), "'cooking' is not available; choose one of retrieval"),
+        (("train", "recognition", *given, "--set", "stepz=2"), "'stepz' is not a setting; choose from steps"),
+        (("train", "recognition", *given, "--start", tmp_path), "is not a folder of light weights"),
+    ):
+        refused = sketchfusion(*wrong, "--out", tmp_path / "no")
+        said = [told for told in refused.stderr.splitlines() if not told.startswith("training")]  # but the progress
+        assert refused.returncode == 2
+        assert len(said) == 1 and line in said[0], refused.stderr

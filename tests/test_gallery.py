@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
+from sketchfusion.extractor import Seen
 from sketchfusion.gallery import Gallery, GalleryError, Report
 from sketchfusion.gallery.sheet import Row, contact_sheet
 from sketchfusion.io.images import ImageError
-
-
-def photo(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("RGB", size, "white")
-    points = np.random.default_rng(seed).integers(0, size, (7, 2))
-    ImageDraw.Draw(image).line([tuple(point) for point in points.tolist()], fill="black", width=3)
-    image.save(path)
-    return path
 
 
 @pytest.fixture
@@ -153,8 +143,9 @@ def test_bad_files_are_listed_and_the_rest_goes_on(tmp_path: Path, photos: Path)
 
 def test_a_photo_without_a_finite_feature_is_refused(tmp_path: Path, photos: Path) -> None:
     class Broken(PixelExtractor):
-        def vectors(self, views):  # type: ignore[no-untyped-def]
-            return super().vectors(views) * float("nan")
+        def look(self, views):  # type: ignore[no-untyped-def]
+            seen = super().look(views)
+            return Seen(seen.maps, seen.vectors * float("nan"))
 
     report = Gallery.open(tmp_path / "g", Broken()).add(photos)
     assert (report.embedded, len(report.failed)) == (0, 12)
@@ -219,55 +210,9 @@ def test_contact_sheet_frames_the_right_photos(gallery: Gallery, photos: Path) -
     assert not lower.any()
 
 
-INDEX = """
-import sys, time
-from fixtures.pixels import PixelExtractor
-from sketchfusion.gallery import Gallery
-
-class Slow(PixelExtractor):
-    def vectors(self, views):
-        time.sleep(0.02)
-        return super().vectors(views)
-
-print("ready", flush=True)
-Gallery.open(sys.argv[1], Slow()).add(sys.argv[2], batch_size=4, commit_rows=12)
-print("done", flush=True)
-"""
-
-
-def test_kill_9_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    root = tmp_path / "photos"
-    for number in range(240):
-        photo(root / f"c{number % 3}" / f"{number:03}.png", number)
-    rng, committed = random.Random(0), 0
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-    for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], stdout=subprocess.PIPE, env=environment
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        deadline = time.monotonic() + 60
-        while len(Gallery.open(tmp_path / "g", PixelExtractor())) <= committed and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        survived = Gallery.open(tmp_path / "g", PixelExtractor())
-        assert len(survived) > committed
-        committed = len(survived)
-        known = survived.search(sketch_of(root / "c0" / "000.png"), 1)[0].path
-        assert survived.search(sketch_of(Path(known)), 1)[0].path == known
-    assert committed < 240
-    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
-    report = gallery.add(root)
-    assert (report.unchanged, report.embedded) == (committed, 240 - committed)
-    found = [hit.path for hit in gallery.search(sketch_of(root / "c0" / "000.png"), k=1000)]
-    assert sorted(found) == [str(path) for path in sorted(root.rglob("*.png"))]
-
-
 FULL = """
 import resource, sys
+from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, GalleryError
 
@@ -283,30 +228,14 @@ except GalleryError as error:
 def test_a_full_disk_is_said_and_what_was_stored_stays(gallery: Gallery, tmp_path: Path) -> None:
     for number in range(100, 140):
         photo(tmp_path / "more" / f"{number}.png", number)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", FULL, str(tmp_path / "g"), str(tmp_path / "more")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
     assert "there is no room left to write; all that was stored before is kept" in done.stdout
     assert done.stdout.count("\n") == 1
     survived = Gallery.open(tmp_path / "g", PixelExtractor())
     assert len(survived) == 12
     assert len(survived.search(sketch_of(tmp_path / "photos" / "cat" / "01.png"), 99)) == 12
     assert survived.add(tmp_path / "more") == Report(embedded=40)
-
-
-def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    roots = [tmp_path / "a", tmp_path / "b"]
-    for number in range(60):
-        photo(roots[number % 2] / "c" / f"{number}.png", number)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-    writers = [
-        subprocess.Popen([sys.executable, "-c", INDEX, str(tmp_path / "g"), str(root)], env=environment)
-        for root in roots
-    ]
-    assert [writer.wait() for writer in writers] == [0, 0]
-    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
-    assert len(gallery) == 60
-    assert gallery.add(roots) == Report(unchanged=60)
 
 
 def test_real_photos_and_drawings(shared_data: Path, tmp_path: Path) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sketchfusion.training.losses import contrast, triplet
+from sketchfusion.training.losses import (
+    contrast,
+    end_point_error,
+    hard_triplet,
+    point_contrast,
+    sample,
+    soft_argmax,
+    triplet,
+)
 from sketchfusion.training.pretrain.clip import two_way
 
 
@@ -54,3 +62,61 @@ def test_two_way_with_single_positives_is_cross_entropy_both_ways() -> None:
     cross = torch.nn.functional.cross_entropy
     expected = (cross(logits, target) + cross(logits.T, target)) / 2
     assert torch.allclose(two_way(logits, torch.eye(4, dtype=torch.bool)), expected)
+
+
+def test_a_hard_triplet_is_wrong_only_within_its_class() -> None:
+    sketches, photos, classes = unit(5, 0), unit(5, 1), [0, 0, 1, 1, 1]
+    violations = [
+        0.2 - float(sketches[i] @ photos[i]) + float(sketches[i] @ photos[j])
+        for i in range(5)
+        for j in range(5)
+        if i != j and classes[i] == classes[j]
+    ]
+    positive = [v for v in violations if v > 0]
+    assert 0 < len(positive) < len(violations)
+    found = hard_triplet(sketches, photos, torch.tensor(classes), 0.2)
+    assert float(found) == pytest.approx(sum(positive) / len(positive), rel=1e-5)
+
+
+def test_points_are_contrasted_with_the_visible_others_of_their_pair() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(2, 4, 6, generator=generator) for _ in range(2))
+    visible = torch.tensor([[True, True, False, True], [False, True, True, False]])
+    ways = []
+    for one, other in ((a, b), (b, a)):
+        losses = []
+        for pair in range(2):
+            seen = visible[pair].nonzero().flatten().tolist()
+            for i in seen:
+                cosines = torch.stack([torch.cosine_similarity(one[pair, i], other[pair, j], dim=0) for j in seen])
+                losses.append(-(cosines / 0.1).log_softmax(0)[seen.index(i)])
+        ways.append(torch.stack(losses).mean())
+    assert float(point_contrast(a, b, visible, 0.1)) == pytest.approx(float(ways[0] + ways[1]) / 2, rel=1e-5)
+
+
+def test_the_soft_argmax_is_the_expected_centre_of_a_cell_and_has_a_gradient() -> None:
+    maps = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    features = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(4))
+    found = soft_argmax(features, maps, 0.3)
+    for pair in range(2):
+        for point in range(2):
+            weights, x, y = [], 0.0, 0.0
+            for row in range(3):
+                for column in range(4):
+                    cosine = torch.cosine_similarity(features[pair, point], maps[pair, :, row, column], dim=0)
+                    weights.append((cosine / 0.3).exp().item())
+                    x += weights[-1] * (column + 0.5) / 4
+                    y += weights[-1] * (row + 0.5) / 3
+            expected = torch.tensor([x, y]) / sum(weights)
+            assert torch.allclose(found[pair, point], expected, atol=1e-5)
+    end_point_error(found, torch.zeros(2, 2, 2), torch.ones(2, 2, dtype=torch.bool)).backward()
+    assert bool(maps.grad.any())  # type: ignore[union-attr]
+
+
+def test_maps_are_read_at_the_centres_of_cells_exactly_and_point_errors_are_lengths() -> None:
+    maps = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(5))
+    read = sample(maps, torch.tensor([[[0.625, 0.125], [0.375, 0.875]]]))
+    assert torch.allclose(read[0], torch.stack([maps[0, :, 0, 2], maps[0, :, 3, 1]]), atol=1e-6)
+    found = torch.tensor([[[0.3, 0.4], [9.0, 9.0], [0.0, 0.1]]])
+    visible = torch.tensor([[True, False, True]])
+    assert float(end_point_error(found, torch.zeros(1, 3, 2), visible)) == pytest.approx((0.5 + 0.1) / 2)

@@ -1,12 +1,14 @@
-"""Metrics: each against a naive oracle, against the hand-made vectors, and against scikit-learn."""
+"""Metrics: each against a naive oracle, the hand-made vectors, scikit-learn and torchmetrics."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
+from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_precision
 
 from sketchfusion.evaluation.benchmarks import score_retrieval
 from sketchfusion.evaluation.metrics import Hits, accuracy, average_precision, bootstrap, chance, measure
@@ -71,6 +73,19 @@ def test_map_at_all_is_scikit_learns_average_precision() -> None:
     assert result.metrics["mAP@all"].mean == pytest.approx(np.mean(expected), abs=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 5, 40, 500])
+def test_cut_metrics_are_those_of_torchmetrics(k: int) -> None:
+    rng = np.random.default_rng(5)
+    scores, flags = torch.from_numpy(rng.random((30, 60))), rng.random((30, 60)) < 0.2
+    order = scores.argsort(dim=1, descending=True).numpy()
+    hits = Hits.of(np.take_along_axis(flags, order, axis=1))
+    rows = [(row, torch.from_numpy(truth)) for row, truth in zip(scores, flags, strict=True)]
+    expected = [retrieval_average_precision(*row, top_k=k).item() for row in rows]
+    assert measure(f"mAP@{k}/hits", hits) == pytest.approx(expected, abs=1e-6)
+    expected = [retrieval_precision(*row, top_k=k, adaptive_k=True).item() for row in rows]
+    assert measure(f"P@{k}", hits) == pytest.approx(expected, abs=1e-6)
+
+
 def test_per_category_figures_average_to_the_whole() -> None:
     rng = np.random.default_rng(2)
     labels = ["a", "b", "c", "c"] * 5
@@ -132,14 +147,10 @@ def test_sketchy_21_in_full_size_takes_seconds() -> None:
     gallery = rng.normal(size=(10_453, 1280)).astype(np.float32)
     sketch_labels = [str(x) for x in rng.integers(21, size=len(queries))]
     photo_labels = [str(x) for x in rng.integers(21, size=len(gallery))]
-    started = time.monotonic()
-    for start in range(0, len(queries), 256):
-        queries[start : start + 256] @ gallery.T
-    bare = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of this process so far, in kB
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     result = score_retrieval(queries, sketch_labels, gallery, photo_labels)
-    # Ten seconds on two idle cores; on a busy machine, little more than the bare products of the features take.
-    assert time.monotonic() - started < max(10, 2.5 * bare)
+    # Ten seconds on two idle cores; on a busy machine the processor time counts, which company lengthens a little.
+    assert time.monotonic() - started < 10 or time.process_time() - used < 14
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 1_500_000
     assert result.metrics["mAP@all"].mean == pytest.approx(result.chance["mAP@all"], abs=0.002)

@@ -43,6 +43,16 @@ def test_ranks_are_counted_over_all_names() -> None:
         benchmark_naming(Compass(), "", [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
 
 
+def test_a_space_that_tells_no_names_apart_gets_chance() -> None:
+    class Blank(Compass):
+        def encode_text(self, prompts: list[str]) -> Tensor:
+            return torch.eye(4)[[0] * len(prompts)]
+
+    pictures = [(np.array([[(1, 2, 3, 4)]]), name) for name in Compass.directions]
+    result = benchmark_naming(Blank(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
+    assert result.summary()["Acc@1"] == 0.25
+
+
 def test_only_what_training_never_draws_is_measured(tmp_path: Path) -> None:
     export(tmp_path / "root", 0, ["cat", "car", "windmill"], "all", 30, 128)
     naming = naming_data(str(tmp_path / "root"), "photo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fixtures.pixels import PixelExtractor
+from sketchfusion.extractor import Seen
 from sketchfusion.gallery import Gallery, GalleryError, nearest
 from sketchfusion.gallery.store import GalleryStore
 from sketchfusion.io.images import ImageError
@@ -31,9 +33,9 @@ class ColourReader(PixelExtractor):
     def joint_dim(self) -> int:
         return 3
 
-    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+    def look(self, views: Sequence[View]) -> Seen:
         squares = torch.stack([view.square for view in views])
-        return self.vectors(views), 1 - squares.mean((2, 3)) @ (1 - torch.eye(3)) / 2
+        return replace(super().look(views), joint=1 - squares.mean((2, 3)) @ (1 - torch.eye(3)) / 2)
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         rows = [[float(colour in prompt.split()) + 0.01 for colour in COLOURS] for prompt in prompts]
@@ -191,3 +193,33 @@ def test_what_cannot_be_looked_for_is_said_in_one_line(gallery: Gallery, photos:
         gallery.search(query, min_score=1.5)
     with pytest.raises(ValueError, match="the text is empty"):
         gallery.search(query, text="  ")
+
+
+@pytest.mark.slow
+def test_mini_tells_copies_of_photos_from_other_photos(tmp_path: Path) -> None:
+    """Nine in ten copies are folded into their photo, and no other photo of the same category."""
+    from sketchfusion.world import World
+
+    world, root = World(), tmp_path / "photos"
+    root.mkdir()
+    for category in world.categories[::6]:
+        for instance in range(3):
+            shown = Image.fromarray(world.photo(category, instance).photo)
+            stem = f"{category}-{instance}"
+            shown.save(root / f"{stem} whole.png")
+            shown.resize((64, 64)).save(root / f"{stem} half.png")
+            shown.save(root / f"{stem} recompressed.jpg", quality=15)
+            ImageEnhance.Brightness(shown).enhance(1.15).save(root / f"{stem} bright.png")
+            shown.crop((4, 2, 127, 127)).save(root / f"{stem} cropped.png")
+    gallery = Gallery.open(tmp_path / "g", "mini")
+    gallery.add(root)
+    found = wrong = 0
+    wholes = sorted(root.glob("* whole.png"))
+    for whole in wholes:
+        stem = whole.name.removesuffix("whole.png")
+        hits = gallery.search(like=root / f"{stem}half.png", k=5, group=True)
+        of_this = [hit for hit in hits if Path(hit.path).name.startswith(stem)]
+        found += max(1 + len(hit.similar) for hit in of_this)
+        wrong += sum(not Path(path).name.startswith(stem) for hit in of_this for path in hit.similar)
+    assert wrong == 0
+    assert found >= 0.9 * 4 * len(wholes)

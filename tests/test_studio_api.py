@@ -331,6 +331,8 @@ def test_matching_parts_have_the_same_colour(studio: Server) -> None:
     assert sketch.mode == photo.mode == "RGBA" and sketch.size == (480, 480) and photo.size == (128, 128)
     opacity = np.asarray(sketch)[..., 3]
     assert 0.005 < (opacity > 128).mean() < 0.5
+    heat = np.asarray(from_url(closeup(studio, "segment")["heat"]))
+    assert abs(np.asarray(photo)[..., 3].astype(int) - heat).mean() < 2  # coloured where the photo shows it
 
 
 def test_what_the_models_see(studio: Server) -> None:
@@ -347,6 +349,14 @@ def test_what_the_models_see(studio: Server) -> None:
     assert sum(answer["branch_weights"].values()) == pytest.approx(1, abs=1e-4)
     alone = closeup(studio, "inspect", photo=None)
     assert [one["photo"] for one in alone["maps"]] == [None] * len(features)
+
+
+def test_a_model_that_nothing_can_be_seen_in_says_so(tmp_path: Path) -> None:
+    from sketchfusion import load
+
+    with open_studio(str(tmp_path / "new"), load("mini:B-CLIP")) as server:
+        answer = server.post("v1/inspect", {"client": "one", "sequence": 0, "drawing": drawn("cup")})
+    assert answer.status_code == 400 and "not a fused model" in answer.json()["error"]
 
 
 def test_export_as_a_list_and_as_a_sheet(studio: Server) -> None:

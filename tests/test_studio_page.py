@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
+
 from fixtures.browser import OpenPage, draw
 from fixtures.fake_studio import FakeStudio
-from PIL import Image, ImageDraw
 
 LINE = [(100, 100), (200, 150), (300, 120), (400, 260)]
 LOOP = [(120, 300), (200, 380), (300, 380), (380, 300), (250, 240), (120, 300)]
@@ -214,7 +215,9 @@ def test_paste_becomes_the_drawing(open_page: OpenPage, fake: FakeStudio) -> Non
     assert last_search(fake)["drawing"]["kind"] == "svg"
 
 
-def test_folders_go_up_in_parcels_with_progress_and_cancel(open_page: OpenPage, fake: FakeStudio, tmp_path: Path) -> None:
+def test_folders_go_up_in_parcels_with_progress_and_cancel(
+    open_page: OpenPage, fake: FakeStudio, tmp_path: Path
+) -> None:
     folder = tmp_path / "holiday" / "beach"
     folder.mkdir(parents=True)
     for number in range(45):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from fixtures.browser import OpenPage, draw
 from fixtures.fake_studio import FakeStudio
 
@@ -77,7 +78,7 @@ def test_everything_has_a_name_and_a_role(open_page: OpenPage, fake: FakeStudio)
         '- slider "Stroke width"',
         '- button "Undo" [disabled]',
         '- button "Load a drawing from a file"',
-        '- search',
+        "- search",
         '- searchbox "Add words"',
         '- combobox "Category"',
         '- region "Photos"',
@@ -90,7 +91,12 @@ def test_everything_has_a_name_and_a_role(open_page: OpenPage, fake: FakeStudio)
     page.wait_for_selector("#guesses button")
     page.locator("#results button").first.click()
     tree = page.locator("#finds").aria_snapshot()
-    for line in ('- tablist "What to see of this photo"', '- tab "Photo" [selected]', '- tabpanel "Photo"', 'img "Photo of a'):
+    for line in (
+        '- tablist "What to see of this photo"',
+        '- tab "Photo" [selected]',
+        '- tabpanel "Photo"',
+        'img "Photo of a',
+    ):
         assert line in tree, f"{line} is not in\n{tree}"
     unnamed = page.evaluate(
         "[...document.querySelectorAll('button, input, select, dialog')]"

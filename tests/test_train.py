@@ -9,7 +9,7 @@ import torch
 
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
-from sketchfusion.training.recipes import RetrievalRecipe, with_settings
+from sketchfusion.training.light_recipes import RetrievalRecipe, with_settings
 from sketchfusion.training.train import train_task
 from sketchfusion.world import export
 

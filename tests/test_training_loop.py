@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from sketchfusion.training.checkpoint import Checkpoint
-from sketchfusion.training.loop import Losses, Schedule, fit
+from sketchfusion.training.loop import CHECKPOINT, Losses, Schedule, fit
 
 SCHEDULE = Schedule(steps=12, lr=0.05, warmup=3, average=0.9, checkpoint_seconds=0.0)
 
@@ -99,3 +100,52 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert max(rates) == pytest.approx(1.0)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert rates[-1] < 0.02
+
+
+def test_the_best_weights_by_validation_are_kept_and_training_stops_early(tmp_path: Path) -> None:
+    module = fresh()
+    told, weights = iter([3.0, 1.0, 2.0, 1.5, 0.5]), []
+
+    def validate() -> dict[str, float]:
+        assert not module.training
+        weights.append(module.weight.detach().clone())
+        return {"loss": next(told), "other": 7.0}
+
+    schedule = replace(SCHEDULE, validate_every=2, patience=2)
+    fit(module, regression(module), schedule, tmp_path, validate=validate)
+    assert torch.equal(module.weight, weights[1])
+    assert Checkpoint.read(tmp_path / CHECKPOINT).step == 8  # of 12
+    rows = list(csv.DictReader((tmp_path / "validation.csv").open()))
+    assert [(row["step"], row["loss"], row["other"]) for row in rows] == [
+        ("2", "3", "7"), ("4", "1", "7"), ("6", "2", "7"), ("8", "1.5", "7"),
+    ]  # fmt: skip
+    again = fresh()
+    fit(again, regression(again), schedule, tmp_path, resume=True, validate=validate)  # has nothing left to do
+    assert torch.equal(again.weight, weights[1])
+    assert len(weights) == 4
+
+
+def test_a_checkpoint_of_the_first_version_is_read(tmp_path: Path) -> None:
+    """Tensors of model, average and optimiser, and nothing but the step beside them."""
+    whole, module = fresh(), fresh()
+    fit(whole, regression(whole), SCHEDULE, tmp_path / "whole")
+    with pytest.raises(Killed):
+        fit(module, regression(module, dies_at=7), SCHEDULE, tmp_path)
+    saved = Checkpoint.read(tmp_path / CHECKPOINT)
+    save_file(saved.tensors, tmp_path / CHECKPOINT, {"step": str(saved.step)})
+    resumed = fresh()
+    fit(resumed, regression(resumed), SCHEDULE, tmp_path, resume=True, frozen="abc")
+    assert torch.equal(resumed.weight, whole.weight)
+
+
+def test_curves_go_to_tensorboard_too(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    module = fresh()
+    schedule = replace(SCHEDULE, validate_every=6)
+    fit(module, regression(module), schedule, tmp_path, validate=lambda: {"loss": 1.0})
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    rows = csv.DictReader((tmp_path / "log.csv").open())
+    assert [event.value for event in events.Scalars("training/loss")] == [
+        pytest.approx(float(row["loss"]), rel=1e-4) for row in rows
+    ]
+    assert [(event.step, event.value) for event in events.Scalars("validation/loss")] == [(6, 1.0), (12, 1.0)]

@@ -6,6 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +50,15 @@ class Extractor(Protocol):
         """Give one L2-normalised vector (N, dim) for each picture."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a model makes of a batch of B prepared pictures."""
+
+    maps: Tensor  # (B, C, h, w)
+    vectors: Tensor  # (B, dim), not normalised
+    joint: Tensor | None = None  # (B, joint_dim), not normalised; of a model that reads text
+
+
 class BatchExtractor(ABC):
     """Reads, letterboxes and batches pictures; a model only says what it makes of a batch."""
 
@@ -89,11 +99,12 @@ class BatchExtractor(ABC):
 
     def vectors(self, views: Sequence[View]) -> Tensor:
         """Give the vectors (B, dim) of a batch of prepared pictures: the maps' maximum over all but padding."""
-        return pooled(self.maps(views), views)
+        return self.look(views).vectors
 
-    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor | None]:
-        """Give vectors (B, dim) and, of a model that reads text, joint-space vectors (B, joint_dim), in one pass."""
-        return self.vectors(views), None
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give everything that the model makes of a batch of prepared pictures, in one pass."""
+        maps = self.maps(views)
+        return Seen(maps, pooled(maps, views))
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -136,10 +147,6 @@ class JointSpace(BatchExtractor):
     def joint_dim(self) -> int:
         """The length of a vector of the space shared with text."""
         return self.clip.dim
-
-    @abstractmethod
-    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
-        """Give vectors (B, dim) and joint-space vectors (B, joint_dim), not normalised; CLIP runs once."""
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from sketchfusion.extractor import (
     Extractor,
     Images,
     JointSpace,
+    Seen,
     fingerprint_of,
     pick_device,
     pick_dtype,
@@ -29,6 +30,7 @@ from sketchfusion.extractor import (
 from sketchfusion.featuremap import Frame
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.fusion.model import FusionConfig, FusionModel
+from sketchfusion.heads import Heads
 from sketchfusion.io.hashes import folder_hash, weights_hash
 from sketchfusion.io.images import ImageInput, Kind
 from sketchfusion.io.weights import WeightsError, upload
@@ -69,7 +71,8 @@ class SketchFusion(JointSpace, BatchExtractor):
         self.clip = clip
         self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
         self.device = torch.device("cpu")
-        self._heads: Path | None = None  # a folder with one set of light weights for each task
+        self.heads = Heads()  # what its task needs beside the features
+        self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
 
     @classmethod
@@ -96,7 +99,7 @@ class SketchFusion(JointSpace, BatchExtractor):
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
         model._load(state, folder)
-        model._heads = None if single else heads
+        model._tasks = None if single else heads
         return model.for_task(task)
 
     @classmethod
@@ -152,9 +155,9 @@ class SketchFusion(JointSpace, BatchExtractor):
 
     def serves(self, task: str) -> bool:
         """Tell whether there are light weights for a task, its own or universal ones."""
-        if task == self.config.task or self._heads is None:
+        if task == self.config.task or self._tasks is None:
             return self.config.task in (task, UNIVERSAL)
-        return has_task(self._heads, task)
+        return has_task(self._tasks, task)
 
     def for_task(self, task: str | None) -> SketchFusion:
         """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.
@@ -163,18 +166,18 @@ class SketchFusion(JointSpace, BatchExtractor):
         """
         if task in (None, self.config.task):
             return self
-        if self._heads is None:
+        if self._tasks is None:
             if self.config.task == UNIVERSAL:
                 return self
             raise WeightsError(f"{self.name} has light weights for {self.config.task!r} only, not for {task!r}")
-        folder = of_task(self._heads, task)
+        folder = of_task(self._tasks, task)
         if folder.name not in self._by_task:
             config, state = read_light(folder)
             if (config.diffusion_hash, config.clip_hash) != (self.config.diffusion_hash, self.config.clip_hash):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
             other = SketchFusion(self.model.diffusion, self.clip, config, self.name).to(self.device)
             other._load(state, folder)
-            other._heads, other._by_task = self._heads, self._by_task
+            other._tasks, other._by_task = self._tasks, self._by_task
             self._by_task[folder.name] = other
         return self._by_task[folder.name]
 
@@ -214,17 +217,14 @@ class SketchFusion(JointSpace, BatchExtractor):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
-        return self._fused(self._encode(views), views)
+        return self.look(views).maps
 
-    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
-        """Give the pooled fused maps (B, d) and CLIP's joint-space vectors (B, P) of a batch of prepared pictures."""
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give the fused maps, their maxima and CLIP's joint-space vectors of a batch of prepared pictures."""
         encoded = self._encode(views)
-        return pooled(self._fused(encoded, views), views), encoded.joint
-
-    def _fused(self, encoded: Encoded, views: Sequence[View]) -> Tensor:
         kinds = torch.tensor([SKETCH if view.kind == "sketch" else PHOTO for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        return maps
+        return Seen(maps, pooled(maps, views), encoded.joint)
 
     @torch.no_grad()
     def _encode(self, views: Sequence[View]) -> Encoded:
@@ -238,9 +238,33 @@ class SketchFusion(JointSpace, BatchExtractor):
         seen = self.clip(crops, config.clip_layer)
         return Encoded(latents, seen.dense, seen.pooled, [view.frame for view in views])
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that training for recognition has taught it to tell apart; empty without such a training."""
+        classifier = self._recogniser().heads.classifier
+        return classifier.labels if classifier else ()
+
+    def classify(self, images: Images, kind: Kind = "sketch", batch_size: int = 8) -> Tensor:
+        """Give the logits (N, len(classes)) of pictures, float32 on the CPU; ValueError if there are no classes."""
+        model = self._recogniser()
+        if model.heads.classifier is None:
+            raise ValueError(f"{self.name} has no classifier; `sketchfusion train recognition` makes one")
+        rows = [torch.empty(0, len(model.heads.classifier.labels))]
+        for views in model._batches(images, kind, batch_size):
+            with torch.no_grad():
+                rows.append(model.heads.classifier(model.vectors(views)).cpu())
+        return torch.cat(rows)
+
+    def _recogniser(self) -> SketchFusion:
+        try:
+            return self.for_task("recognition")
+        except WeightsError:  # it was trained for something else
+            return self
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""
         write_light(Path(folder), self.config, self.model.light.state_dict())
+        self.heads.write(Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
         """Upload what `save_pretrained` writes to a hub repository; give its address."""
@@ -255,6 +279,7 @@ class SketchFusion(JointSpace, BatchExtractor):
             raise WeightsError(
                 f"the weights in {folder} do not fit its configuration: {error}".splitlines()[0]
             ) from error
+        self.heads = Heads.read(folder)
 
 
 def _checked(found: str, expected: str, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,41 +15,55 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-HIGH = 0.5  # of the highest frequency: what lies above it is called fine
+TINY = float(np.finfo(np.float64).tiny)
+HIGH = 0.5  # of the highest frequency that a grid can hold: what lies above it is called fine
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Amplitude by frequency, both (n,), from the coarsest to the finest."""
+    """Amplitude by frequency, both (n,), from the coarsest to the finest, and two summaries of the energy.
 
-    frequency: Floats  # as a share of the highest that the grid can hold, along an axis: 0 to 1
+    Frequency 0, which is what all cells have in common, counts in neither summary.
+    """
+
+    frequency: Floats  # as a share of the highest that the grid can hold along an axis: 0 to 1
     amplitude: Floats  # natural logarithm, relative to frequency 0
-    fine: float  # the share of the energy, frequency 0 left out, that lies above `HIGH`
+    fine: float  # share of the energy above `HIGH`
+    cycles: float  # mean frequency of the energy, in cycles across the picture's longer side: grids can be compared
 
 
 def spectrum(map_: FeatureMap) -> Spectrum:
     """Give the radial log amplitude of a map: over rings of frequencies, averaged over the channels' amplitudes.
 
-    Only the picture counts, the rectangle of valid cells. Frequencies beyond the highest of an axis, which only
-    diagonals have, are left out.
+    Only the picture counts, the rectangle of valid cells. The curve leaves out frequencies beyond the highest of an
+    axis, which only diagonals have.
     """
     valid = map_.valid()
-    rows, columns = valid.any(dim=1), valid.any(dim=0)
-    cells = map_.data[:, rows][:, :, columns].double()
-    amplitude = torch.fft.fft2(cells).abs().mean(dim=0).cpu().numpy()
-    energy = (torch.fft.fft2(cells).abs() ** 2).sum(dim=0).cpu().numpy()
+    cells = map_.data[:, valid.any(dim=1)][:, :, valid.any(dim=0)].double()
+    transformed = torch.fft.fft2(cells).abs()
+    amplitude, energy = transformed.mean(dim=0).cpu().numpy(), (transformed**2).sum(dim=0).cpu().numpy()
     h, w = amplitude.shape
-    # Cycles a cell; 0.5 is the highest that an axis can hold.
-    radius = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w)[None]) / 0.5
-    rings = max(h, w) // 2
+    radius = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w)[None]) / 0.5  # 0.5 cycles a cell is the highest
+    rings = max(max(h, w) // 2, 1)
     ring = np.rint(radius * rings).astype(int)
     inside = ring <= rings
     count = np.bincount(ring[inside], minlength=rings + 1)
-    mean = np.bincount(ring[inside], amplitude[inside], minlength=rings + 1) / count.clip(1)
+    total = np.bincount(ring[inside], amplitude[inside], minlength=rings + 1)
     kept = count > 0
-    tiny = np.finfo(np.float64).tiny
-    level = np.log(np.maximum(mean[kept], tiny)) - np.log(max(float(mean[0]), tiny))
-    varying = energy.copy()
-    varying[0, 0] = 0.0
-    fine = float(varying[radius > HIGH].sum() / max(float(varying.sum()), tiny))
-    return Spectrum(np.arange(rings + 1)[kept] / max(rings, 1), level, fine)
+    level = np.log(np.maximum(total[kept] / count[kept], TINY))
+    energy[0, 0] = 0.0
+    share = energy / max(float(energy.sum()), TINY)
+    return Spectrum(
+        frequency=np.arange(rings + 1)[kept] / rings,
+        amplitude=level - level[0],
+        fine=float(share[radius > HIGH].sum()),
+        cycles=float((share * radius).sum()) * max(h, w) / 2,
+    )
+
+
+def averaged(spectra: Sequence[Spectrum]) -> Spectrum:
+    """Give the mean of several spectra, on the frequencies of the first; pictures of other shapes have others."""
+    frequency = spectra[0].frequency
+    amplitudes = [np.interp(frequency, one.frequency, one.amplitude) for one in spectra]
+    fine, cycles = (float(np.mean([getattr(one, name) for one in spectra])) for name in ("fine", "cycles"))
+    return Spectrum(frequency, np.mean(amplitudes, axis=0), fine, cycles)

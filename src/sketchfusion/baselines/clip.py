@@ -11,7 +11,7 @@ from torch import Tensor
 from sketchfusion.backbones.catalog import ClipCard, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.folders import load_clip
-from sketchfusion.extractor import JointSpace, fingerprint_of, pick_device, pick_dtype, stack
+from sketchfusion.extractor import JointSpace, Seen, fingerprint_of, pick_device, pick_dtype, stack
 from sketchfusion.io.hashes import folder_hash
 from sketchfusion.squares import View
 
@@ -48,15 +48,9 @@ class ClipBaseline(JointSpace):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the patch tokens (B, C, h, w) of a batch of prepared pictures."""
-        dense: Tensor = self.clip(stack([view.clip for view in views], self.device), LAYER).dense
-        return dense
+        return self.look(views).maps
 
-    def vectors(self, views: Sequence[View]) -> Tensor:
-        """Give the joint-space vectors (B, P) of a batch of prepared pictures."""
-        pooled: Tensor = self.clip(stack([view.clip for view in views], self.device)).pooled
-        return pooled
-
-    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
-        """Give the joint-space vectors twice: here they are the embedding too."""
-        joint = self.vectors(views)
-        return joint, joint
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give tokens and joint-space vectors, which are the embedding here, of a batch of prepared pictures."""
+        seen = self.clip(stack([view.clip for view in views], self.device), LAYER)
+        return Seen(seen.dense, seen.pooled, seen.pooled)

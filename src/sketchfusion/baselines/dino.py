@@ -11,7 +11,7 @@ from torch import Tensor
 from sketchfusion.backbones.catalog import DinoCard, card_for, locate
 from sketchfusion.backbones.dino import FrozenDino
 from sketchfusion.backbones.folders import load_dino
-from sketchfusion.extractor import BatchExtractor, fingerprint_of, pick_device, pick_dtype, stack
+from sketchfusion.extractor import BatchExtractor, Seen, fingerprint_of, pick_device, pick_dtype, stack
 from sketchfusion.io.hashes import folder_hash
 from sketchfusion.squares import View
 
@@ -43,10 +43,9 @@ class DinoBaseline(BatchExtractor):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the patch tokens (B, C, h, w) of a batch of prepared pictures."""
-        dense: Tensor = self.dino(stack([view.square for view in views], self.device)).dense
-        return dense
+        return self.look(views).maps
 
-    def vectors(self, views: Sequence[View]) -> Tensor:
-        """Give the class tokens (B, C) of a batch of prepared pictures."""
-        pooled: Tensor = self.dino(stack([view.square for view in views], self.device)).pooled
-        return pooled
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give the patch tokens and the class tokens of a batch of prepared pictures."""
+        seen = self.dino(stack([view.square for view in views], self.device))
+        return Seen(seen.dense, seen.pooled)

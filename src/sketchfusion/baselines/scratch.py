@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.extractor import BatchExtractor, pick_device, stack
+from sketchfusion.extractor import BatchExtractor, Seen, pick_device, stack
 from sketchfusion.io.hashes import weights_hash
 from sketchfusion.io.weights import PACKAGED, WeightsError
 from sketchfusion.squares import View
@@ -67,10 +67,14 @@ class ScratchNet(nn.Module):
         maps: Tensor = self.blocks(self.stem((squares - 0.5) / 0.25))
         return maps
 
+    def embed(self, maps: Tensor) -> Tensor:
+        """The embeddings of maps, not normalised."""
+        projected: Tensor = self.project(maps.mean((2, 3)))
+        return projected
+
     def forward(self, squares: Tensor) -> Tensor:
         """The embeddings, not normalised."""
-        projected: Tensor = self.project(self.maps(squares).mean((2, 3)))
-        return projected
+        return self.embed(self.maps(squares))
 
 
 class ScratchBaseline(BatchExtractor):
@@ -119,12 +123,12 @@ class ScratchBaseline(BatchExtractor):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the last block's features (B, C, h, w) of a batch of prepared pictures."""
-        return self.net.maps(stack([view.square for view in views], self.device))
+        return self.look(views).maps
 
-    def vectors(self, views: Sequence[View]) -> Tensor:
-        """Give the embeddings (B, dim) of a batch of prepared pictures."""
-        embeddings: Tensor = self.net(stack([view.square for view in views], self.device))
-        return embeddings
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give these and the embeddings (B, dim) of a batch of prepared pictures."""
+        maps = self.net.maps(stack([view.square for view in views], self.device))
+        return Seen(maps, self.net.embed(maps))
 
 
 def is_scratch(folder: str | Path) -> bool:

@@ -14,7 +14,7 @@ from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.baselines.clip import LAYER
 from sketchfusion.baselines.sd import STAGES, TIMESTEP, paper_side, stages_on_grid, unit_on_grid
-from sketchfusion.extractor import JointSpace, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from sketchfusion.extractor import JointSpace, Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
 from sketchfusion.io.hashes import folder_hash
 from sketchfusion.squares import View
 
@@ -72,16 +72,13 @@ class SdClipBaseline(JointSpace):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the concatenated features (B, C, g, g) of a batch of prepared pictures."""
-        return self._maps_and_joint(views)[0]
+        return self.look(views).maps
 
-    def vectors_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
-        """Give the pooled features (B, dim) and CLIP's joint-space vectors (B, P) of a batch of prepared pictures."""
-        maps, joint = self._maps_and_joint(views)
-        return pooled(maps, views), joint
-
-    def _maps_and_joint(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give these, their maxima and CLIP's joint-space vectors of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
         stages = stages_on_grid(self.diffusion, squares)
         seen = self.clip(squares, LAYER)
         tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
-        return torch.cat([stages, tokens], dim=1), seen.pooled
+        maps = torch.cat([stages, tokens], dim=1)
+        return Seen(maps, pooled(maps, views), seen.pooled)

@@ -8,14 +8,14 @@ import os
 import sys
 from typing import Any
 
-from . import answers, everyday, research, studio, terminal
+from . import answers, everyday, galleries, look, measure, research, studio, terminal
 from .options import app
 
 # The model libraries import these where they are installed; nothing here uses them.
 UNUSED = ("scipy", "sklearn", "jinja2")
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
 
-__all__ = ["SEVERAL", "answers", "app", "everyday", "main", "research", "studio"]
+__all__ = ["SEVERAL", "answers", "app", "everyday", "galleries", "look", "main", "measure", "research", "studio"]
 
 
 def main() -> None:

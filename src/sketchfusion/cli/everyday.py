@@ -1,4 +1,4 @@
-"""Commands for someone with a folder of photos: index, search, recognize, features, doctor."""
+"""Commands for someone who draws: search, recognize, features; and doctor."""
 
 from __future__ import annotations
 
@@ -13,34 +13,6 @@ from .options import AskedModel, GalleryOption, Json, MaybeSketches, ModelOption
 if TYPE_CHECKING:
     from ..gallery import Hit
     from ..io.images import Kind
-
-
-@app.command()
-def index(
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")],
-    gallery: GalleryOption,
-    model: AskedModel = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Photos at a time.")] = 16,
-    as_json: Json = False,
-) -> None:
-    """Put photos into a gallery; those that are in it already are not embedded again."""
-    from ..gallery import Gallery
-
-    with terminal.bar("indexing") as progress:
-        kept = Gallery.open(gallery, model)
-        report = kept.add(photos, progress, batch_size)
-    if report.failed and not len(kept):
-        first = report.failed[0]
-        raise ValueError(f"none of the {len(report.failed)} files can be read; {first.path}: {first.reason}")
-    if as_json:
-        terminal.say({**vars(report), "failed": [vars(failure) for failure in report.failed], "photos": len(kept)})
-        return
-    typer.echo(
-        f"{len(kept)} photos in {gallery}: {report.embedded} embedded, {report.reused} known by content, "
-        f"{report.unchanged} unchanged, {report.moved} moved, {len(report.failed)} failed"
-    )
-    for failure in report.failed:
-        typer.echo(f"  {failure.path}: {failure.reason}", err=True)
 
 
 @app.command()
@@ -139,8 +111,16 @@ def features(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what is installed, which weights are here, and whether the embedded model works."""
+def doctor(
+    gallery: Annotated[str | None, typer.Option("--gallery", "-g", help="Check this gallery instead.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Embed the gallery's damaged photos again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is installed, which weights are here, and whether the embedded model, or a gallery, is whole."""
+    if gallery is not None:
+        from .galleries import check
+
+        return check(gallery, repair, as_json)
     from ..doctor import describe, examine
 
     found = examine()

@@ -69,6 +69,12 @@ def say(answer: Any) -> None:
     typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
+def say_line(answer: Any) -> None:
+    """Print one of many answers as JSON on a line of its own, at once."""
+    typer.echo(json.dumps(answer, ensure_ascii=False))
+    sys.stdout.flush()
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows as a table; into a file or a pipe as plain lines with tabs."""
     if not sys.stdout.isatty():
@@ -94,10 +100,16 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar with rate and time left; gives what is to be called with (done, total)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
     with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        task = progress.add_task(what, total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(task, completed=done, total=total, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield update
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Quick, Draw! as one ndjson file a category, simplified or raw."""
+"""Quick, Draw! in all its forms: one file a category of drawings, strokes or bitmaps."""
 
 from __future__ import annotations
 
@@ -7,25 +7,39 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
+from ..io.binary import count_bitmaps, read_bin, scan_bin
+from ..io.sketchrnn import PARTS, count_sketchrnn, read_sketchrnn
 from ..io.strokes import Drawing, parse_ndjson
-from .base import DatasetError, Sample, chosen, folder_of
+from .base import DatasetError, Sample, chosen, folder_of, within
 
+# What each form is called where it is published, and how its files end; the first that is there is read.
+FORMS = {
+    "simplified": ".ndjson",
+    "raw": ".ndjson",
+    "binary": ".bin",
+    "sketchrnn": ".npz",
+    "numpy_bitmap": ".npy",
+}
+_PUBLISHED = re.compile(rf"(?:full[_ ])?(?:{'|'.join(FORMS)})[_ ](?=.)")  # full_simplified_cat.ndjson
 _KEY = re.compile(r'"key_id"\s*:\s*"(\w+)"')
 _UNRECOGNISED = re.compile(r'"recognized"\s*:\s*false')
 
 
 class QuickDraw:
-    """`root` holds `<category>.ndjson` files, or a folder `simplified` or `raw` of them.
+    """`root` holds the files of one form, or a folder of them that is called as where it is published (see FORMS).
 
-    Drawings that the game did not recognise are left out unless `unrecognised` is set.
+    The forms are ndjson (simplified or raw), `.bin`, Sketch-RNN's `.npz` and `.npy` bitmaps. Drawings that the game did
+    not recognise are left out unless `unrecognised` is set; the last two forms do not say which those are. Of `.npz`
+    files, `part` takes "train" (70,000 of each class), "valid" or "test" (2,500 each) alone.
     """
 
-    def __init__(self, root: str | Path, unrecognised: bool = False) -> None:
-        self.root = folder_of(root, "simplified", "raw")
-        self.unrecognised = unrecognised
-        self.categories: tuple[str, ...] = tuple(sorted(path.stem for path in self.root.glob("*.ndjson")))
-        if not self.categories:
-            raise DatasetError(f"{self.root}: no .ndjson files; give the folder of Quick, Draw! categories")
+    def __init__(self, root: str | Path, unrecognised: bool = False, part: str | None = None) -> None:
+        self.root = folder_of(root)
+        self.form, self._files = _files(self.root)
+        self.unrecognised, self.part = unrecognised, part
+        if part is not None and (self.form != "sketchrnn" or part not in PARTS):
+            raise DatasetError(f"{self.root}: no part {part!r}; .npz files of Sketch-RNN have {', '.join(PARTS)}")
+        self.categories: tuple[str, ...] = tuple(sorted(self._files))
 
     def sketches(self, categories: Collection[str] | None = None, limit: int | None = None) -> list[Sample]:
         """The drawings of the categories, in file order, at most `limit` of each."""
@@ -34,20 +48,74 @@ class QuickDraw:
     def drawings(
         self, categories: Collection[str] | None = None, limit: int | None = None
     ) -> Iterator[tuple[Sample, Drawing]]:
-        """The same with their strokes, in one pass over the files; ImageError names a malformed line."""
+        """The same with their strokes; ImageError names a malformed one, DatasetError a form without strokes."""
+        if self.form == "numpy_bitmap":
+            raise DatasetError(f"{self.root}: bitmaps have no strokes; use another form of Quick, Draw!")
         for sample, line in self._records(categories, limit):
-            yield sample, parse_ndjson(line, sample.source)
+            if self.form == "binary":
+                yield sample, read_bin(sample.path, sample.line)
+            elif self.form == "sketchrnn":
+                yield sample, read_sketchrnn(sample.path, sample.line)
+            else:
+                yield sample, parse_ndjson(line, sample.source)
 
     def _records(self, categories: Collection[str] | None, limit: int | None) -> Iterator[tuple[Sample, str]]:
         for category in chosen(self.categories, categories, self.root):
-            yield from islice(self._file(category), limit)
+            path = self._files[category]
+            for number, key, line in islice(self._numbered(path), limit):
+                yield Sample(path, category, f"{category}/{key}", "sketch", line=number), line
 
-    def _file(self, category: str) -> Iterator[tuple[Sample, str]]:
-        path = self.root / f"{category}.ndjson"
+    def _numbered(self, path: Path) -> Iterator[tuple[int, str, str]]:
+        """Number, key, and for ndjson the line of each drawing wanted."""
+        if self.form == "binary":
+            for number, record in enumerate(scan_bin(path), 1):
+                if record.recognised or self.unrecognised:
+                    yield number, record.key, ""
+        elif self.form == "sketchrnn":
+            start = 1
+            for part, count in count_sketchrnn(path).items():
+                if self.part in (None, part):
+                    yield from ((number, str(number), "") for number in range(start, start + count))
+                start += count
+        elif self.form == "numpy_bitmap":
+            yield from ((number, str(number), "") for number in range(1, count_bitmaps(path) + 1))
+        else:
+            yield from self._lines(path)
+
+    def _lines(self, path: Path) -> Iterator[tuple[int, str, str]]:
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip() or (_UNRECOGNISED.search(line) and not self.unrecognised):
                     continue
                 key = _KEY.search(line)
-                name = f"{category}/{key.group(1) if key else number}"
-                yield Sample(path, category, name, "sketch", line=number), line
+                yield number, key.group(1) if key else str(number), line
+
+
+def is_quickdraw(root: Path) -> bool:
+    """Whether a folder looks like one; an array or an archive of something else does not."""
+    try:
+        _, files = _files(root)
+        first = next(iter(files.values()))
+        counted = {".bin": scan_bin, ".npz": count_sketchrnn, ".npy": count_bitmaps}.get(first.suffix)
+        return bool(counted is None or counted(first))
+    except ValueError:
+        return False
+
+
+def _files(root: Path) -> tuple[str, dict[str, Path]]:
+    """The form and the file of each category."""
+    for form in FORMS:
+        if paths := _of_form(root, form):
+            # a ".full.npz" holds the drawings of its smaller twin, and more
+            files = {_category(path): path for path in sorted(paths, key=lambda path: (-len(path.name), path.name))}
+            return form, files
+    raise DatasetError(f"{root}: no .ndjson, .bin, .npz or .npy files; give the folder of Quick, Draw! categories")
+
+
+def _of_form(root: Path, form: str) -> list[Path]:
+    folder = within(root, form, f"full/{form}") or root
+    return sorted(path for path in folder.glob(f"*{FORMS[form]}") if not path.name.startswith("."))
+
+
+def _category(path: Path) -> str:
+    return _PUBLISHED.sub("", path.stem.removesuffix(".full"), count=1)

@@ -53,6 +53,14 @@ class Segmentation:
         wanted = set(chosen(self.categories, categories, self.root))
         return [pair for pair in self._pairs if pair.photo.label in wanted]
 
+    def photos(self) -> dict[Sample, frozenset[str]]:
+        """Each photo once, with all the categories that are masked in it; its sample has the first of them."""
+        shown: dict[Path, set[str]] = {}
+        for pair in self._pairs:
+            shown.setdefault(pair.photo.path, set()).add(pair.photo.label)
+        first = {pair.photo.path: pair.photo for pair in reversed(self._pairs)}
+        return {first[path]: frozenset(labels) for path, labels in shown.items()}
+
     def _pair(self, row: dict[str, str | None], number: int) -> MaskedPhoto:
         photo, mask = (self._file(row.get(name), number) for name in ("photo", "mask"))
         label = row["category"] or ""
@@ -66,3 +74,8 @@ class Segmentation:
         if not path.is_file():
             raise DatasetError(f"{self._index}:{number}: {name or 'an empty path'} is no file; add it or drop the row")
         return path
+
+
+def is_segmentation(root: Path) -> bool:
+    """Whether a folder looks like one."""
+    return (root / "index.csv").is_file()

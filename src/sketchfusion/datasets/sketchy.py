@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from ..io.files import find_images
-from .base import DatasetError, Sample, chosen, folder_of
+from .base import DatasetError, Sample, chosen, class_folders, class_names, folder_of, pictures, within
 
 # Whole image stretched to 256 x 256, the sketch scaled alike: pixel-aligned.
 ALIGNED = "tx_000000000000"
+INNER = ("256x256", "rendered_256x256/256x256")
 
 
 class Sketchy:
     """`root` holds `256x256/{photo,sketch}/tx_*/<class>/`, or is that `256x256` folder itself.
 
     Sketch `n02139199_11487-4.png` shows photo `n02139199_11487`. `invalid` names lists of sketches to leave out
-    (the `invalid-*.txt` of the database's info archive; one sketch a line).
+    (the `invalid-*.txt` of the database's info archive; one sketch a line). The views may end in "_ready", as in the
+    archives of SAKE and ZSE-SBIR, and a class may be spelt with other separators on the other side.
     """
 
     def __init__(
@@ -27,31 +28,41 @@ class Sketchy:
         sketch_view: str = ALIGNED,
         invalid: Iterable[str | Path] = (),
     ) -> None:
-        self.root = folder_of(root, "256x256", "rendered_256x256/256x256")
-        self._folders = {"photo": self.root / "photo" / photo_view, "sketch": self.root / "sketch" / sketch_view}
-        for folder in self._folders.values():
-            if not folder.is_dir():
-                raise DatasetError(f"{folder}: no such folder; give the folder that holds 256x256/photo and sketch")
+        self.root = folder_of(root, *INNER)
+        self._photos = class_folders(self._view("photo", photo_view))
+        self._sketches = class_folders(self._view("sketch", sketch_view))
         self._invalid = {stem for listing in invalid for stem in _stems(Path(listing))}
-        both = [{path.name for path in folder.iterdir() if path.is_dir()} for folder in self._folders.values()]
-        self.categories: tuple[str, ...] = tuple(sorted(both[0] | both[1]))
+        self.categories: tuple[str, ...] = class_names(self._sketches, self._photos)
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by category and name."""
-        return self._samples("photo", categories)
+        wanted = chosen(self.categories, categories, self.root)
+        return [replace(photo, photo_id=photo.path.stem) for photo in pictures(self._photos, wanted, "photo")]
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default), sorted by category and name, invalid ones left out."""
-        return [s for s in self._samples("sketch", categories) if s.path.stem not in self._invalid]
+        wanted = chosen(self.categories, categories, self.root)
+        return [
+            replace(sketch, photo_id=photo_of(sketch.path.stem))
+            for sketch in pictures(self._sketches, wanted, "sketch")
+            if sketch.path.stem not in self._invalid
+        ]
 
-    def _samples(self, kind: Literal["photo", "sketch"], categories: Collection[str] | None) -> list[Sample]:
-        samples = []
-        for category in chosen(self.categories, categories, self.root):
-            folder = self._folders[kind] / category
-            for path in find_images(folder) if folder.is_dir() else []:
-                photo_id = photo_of(path.stem) if kind == "sketch" else path.stem
-                samples.append(Sample(path, category, f"{category}/{path.stem}", kind, photo_id))
-        return samples
+    def _view(self, kind: str, view: str) -> Path:
+        folder = within(self.root / kind, view, f"{view}_ready")
+        if folder is None:
+            where = self.root / kind / view
+            raise DatasetError(f"{where}: no such folder; give the folder that holds 256x256/photo and sketch")
+        return folder
+
+
+def is_sketchy(root: Path) -> bool:
+    """Whether a folder looks like one."""
+    return any(
+        within(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
+        for inner in ("", *INNER)
+        for kind in ("photo", "sketch")
+    )
 
 
 def photo_of(sketch: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Iterable
 from importlib import resources
 
 from .base import DatasetError
@@ -29,6 +30,12 @@ def split_names(split: str) -> tuple[str, ...]:
     if split not in SPLITS:
         raise DatasetError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
     return tuple(_lines(split))
+
+
+def unseen_of(categories: Iterable[str], split: str) -> list[str]:
+    """Those of the categories that a published split keeps for testing, however their names are spelt; all sorted."""
+    unseen = {plain_name(name) for name in split_names(split)}
+    return sorted(name for name in categories if plain_name(name) in unseen)
 
 
 def plain_name(name: str) -> str:

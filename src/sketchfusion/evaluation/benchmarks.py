@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput, Kind
 
     Labelled = tuple[ImageInput, str]
+    Shown = tuple[ImageInput, str | Collection[str]]  # a photo and what it shows, one thing or several
+
+Label = TypeVar("Label")
 
 BATCH = 32  # pictures at a time
 RETRIEVAL_METRICS = (
@@ -46,6 +49,7 @@ class Result:
     metrics: dict[str, Estimate]
     chance: dict[str, float]
     per_category: dict[str, dict[str, float]]  # mAP@all and P@10
+    about: str = ""  # which categories these are
 
     def summary(self) -> dict[str, Any]:
         """One flat object: every metric under its name, then what it was measured on."""
@@ -59,12 +63,14 @@ class Result:
             "queries": self.queries,
             "queries left out": self.unanswerable,
             "gallery": self.gallery,
+            **({"categories": self.about} if self.about else {}),
         }
 
     def described(self) -> str:
         """What was measured, in a few sentences."""
+        about = f" ({self.about})" if self.about else ""
         return (
-            f"{self.queries} sketches, {self.gallery} photos, {len(self.per_category)} categories; "
+            f"{self.queries} sketches, {self.gallery} photos, {len(self.per_category)} categories{about}; "
             f"{self.unanswerable} sketches left out because no photo has their category. "
             f"Weights {self.fingerprint[:16]}. Chance: mAP@all {self.chance['mAP@all']:.4f}, "
             f"P@k {self.chance['P@k']:.4f}."
@@ -74,36 +80,41 @@ class Result:
 def benchmark_retrieval(
     model: Extractor,
     sketches: Sequence[Labelled],
-    photos: Sequence[Labelled],
+    photos: Sequence[Shown],
     metrics: Sequence[str] = RETRIEVAL_METRICS,
     progress: Callable[[int, int], None] | None = None,
+    about: str = "",
 ) -> Result:
-    """Rank all photos for every sketch; a photo is relevant if it has the sketch's label.
+    """Rank all photos for every sketch; a photo is relevant if it has the sketch's label, be it among others.
 
     `progress` is told how many pictures of how many are embedded.
     """
     total = len(sketches) + len(photos)
     queries, query_labels = embed_labelled(model, sketches, "sketch", _counted(progress, 0, total))
     gallery, gallery_labels = embed_labelled(model, photos, "photo", _counted(progress, len(sketches), total))
-    return score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, metrics)
+    result = score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, metrics)
+    return replace(result, about=about)
 
 
 def score_retrieval(
     queries: npt.ArrayLike,
     query_labels: Sequence[str],
     gallery: npt.ArrayLike,
-    gallery_labels: Sequence[str],
+    gallery_labels: Sequence[str | Collection[str]],
     name: str = "",
     fingerprint: str = "",
     metrics: Sequence[str] = RETRIEVAL_METRICS,
 ) -> Result:
     """Score unit vectors (Q, d) against (N, d) with their labels, a chunk of queries at a time.
 
-    ValueError if no query has a photo of its category.
+    A photo with several labels is relevant to the queries of each. ValueError if no query has a photo of its category.
     """
-    queries, categories = np.asarray(queries, np.float32), sorted(set(gallery_labels))
+    shown = [{labels} if isinstance(labels, str) else set(labels) for labels in gallery_labels]
+    queries, categories = np.asarray(queries, np.float32), sorted(set[str]().union(*shown))
     number = {category: place for place, category in enumerate(categories)}
-    photo_class = np.array([number[label] for label in gallery_labels], np.int64)
+    shows = np.zeros((len(categories), len(shown)), bool)
+    for photo, labels in enumerate(shown):
+        shows[[number[label] for label in labels], photo] = True
     sketch_class = np.array([number.get(label, -1) for label in query_labels], np.int64)
     kept = sketch_class >= 0
     if not kept.any():
@@ -112,7 +123,7 @@ def score_retrieval(
     extra = [metric for metric in ("mAP@all", "P@10") if metric not in values]
     values |= {metric: [] for metric in extra}
     expected = []
-    for hits in _hits(queries[kept], sketch_class[kept], gallery, photo_class):
+    for hits in _hits(queries[kept], shows, sketch_class[kept], gallery):
         for metric in values:
             values[metric].append(measure(metric, hits))
         expected.append((len(hits.relevant), chance(hits)))
@@ -122,7 +133,7 @@ def score_retrieval(
         fingerprint=fingerprint,
         queries=int(kept.sum()),
         unanswerable=int((~kept).sum()),
-        gallery=len(photo_class),
+        gallery=len(shown),
         metrics={metric: bootstrap(scores[metric]) for metric in metrics},
         chance={
             metric: sum(count * by_name[metric] for count, by_name in expected) / int(kept.sum())
@@ -139,19 +150,23 @@ def score_retrieval(
 
 def _hits(
     queries: npt.NDArray[np.float32],
+    shows: npt.NDArray[np.bool_],
     sketch_class: npt.NDArray[np.int64],
     gallery: npt.ArrayLike,
-    photo_class: npt.NDArray[np.int64],
 ) -> Iterator[Hits]:
     start = 0
     for _, order in ranked(queries, gallery):
-        yield Hits.of(photo_class[order] == sketch_class[start : start + len(order), None])
+        classes = sketch_class[start : start + len(order)]
+        yield Hits.of(np.stack([shows[number].take(row) for number, row in zip(classes, order, strict=True)]))
         start += len(order)
 
 
 def embed_labelled(
-    model: Extractor, pictures: Sequence[Labelled], kind: Kind, progress: Callable[[int], None] | None = None
-) -> tuple[npt.NDArray[np.float32], list[str]]:
+    model: Extractor,
+    pictures: Sequence[tuple[ImageInput, Label]],
+    kind: Kind,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[npt.NDArray[np.float32], list[Label]]:
     """Embed labelled pictures: unit vectors (N, d) and their N labels; `progress` is told how many are done."""
     if not pictures:
         raise ValueError(f"no {kind} to measure with")

@@ -52,7 +52,7 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
     # Two bells of one width: the log odds are a straight line.
     variance = (there.var() + not_there.var()) / 2
     middle = (there.mean() + not_there.mean()) / 2
-    softness = variance / max(there.mean() - not_there.mean(), 1e-3)
+    softness = max(variance / max(there.mean() - not_there.mean(), 1e-3), 1e-3)
     least = float(np.quantile(there, 1 - KEPT))
     return {
         "MIDDLE": round(float(COSINES[reached.argmax()]), 3),

@@ -24,7 +24,7 @@ from ..gallery.sheet import Row, contact_sheet
 from ..models import load
 from ..world import UNSEEN, World
 from .benchmarks import Result, benchmark_retrieval, embed_labelled, score_retrieval
-from .sources import WORLD_PHOTOS, Retrieval, retrieval_data
+from .galleries import WORLD_PHOTOS, Retrieval, retrieval_data
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
+Ranks = npt.NDArray[np.int64]
 Over = Literal["min(k,R)", "VOC", "hits", "k"]
 _OVER: dict[str | None, Over] = {over: over for over in get_args(Over)}
 
@@ -81,6 +82,17 @@ def _over(total: npt.NDArray[np.generic], count: npt.NDArray[np.int64]) -> Value
 def accuracy(ranks: npt.ArrayLike, k: int) -> Values:
     """Whether each query's own photo, found at `ranks` (Q,) from 1, is among the first k: (Q,) of 0 and 1."""
     return (np.asarray(ranks) <= k).astype(np.float64)
+
+
+def own_ranks(similarity: npt.NDArray[np.float32], own: Ranks, group: Ranks) -> tuple[Ranks, Ranks]:
+    """Rank from 1 of candidate `own` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
+
+    Equal scores keep the order of the candidates, as everywhere in a search, so that a constant feature gains nothing.
+    """
+    mine = own[:, None]
+    score = np.take_along_axis(similarity, mine, axis=1)
+    ahead = (similarity > score) | ((similarity == score) & (np.arange(similarity.shape[1]) < mine))
+    return 1 + (ahead & (group == group[mine])).sum(axis=1), 1 + ahead.sum(axis=1)
 
 
 def measure(name: str, hits: Hits) -> Values:

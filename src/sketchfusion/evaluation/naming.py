@@ -11,7 +11,7 @@ import numpy as np
 
 from ..tasks.recognition import prototypes
 from .benchmarks import BATCH
-from .metrics import Estimate, accuracy, bootstrap
+from .metrics import Estimate, accuracy, bootstrap, own_ranks
 
 if TYPE_CHECKING:
     from ..io.images import Kind
@@ -73,8 +73,8 @@ def benchmark_naming(
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
         likeness = model.encode_image([image for image, _ in batch], kind=kind).numpy() @ texts.T
-        own = likeness[np.arange(len(batch)), [place[label] for _, label in batch]]
-        ranks += (1 + (likeness > own[:, None]).sum(axis=1)).tolist()
+        own = np.array([place[label] for _, label in batch])
+        ranks += own_ranks(likeness, own, np.zeros(len(place), np.int64))[1].tolist()
         if progress:
             progress(start + len(batch), len(pictures))
     values = {f"Acc@{k}": accuracy(ranks, k) for k in (1, 5)}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets.base import DatasetError, Sample
+from ..datasets.base import DatasetError, Sample, folder_of
 from ..datasets.quickdraw import QuickDraw
 from ..datasets.segmentation import Segmentation
 from ..datasets.sketchy import Sketchy
@@ -86,7 +85,7 @@ def _sketches(roots: Sequence[str]) -> dict[str, list[Sample]]:
     """Sketches by category that no training draws."""
     found: dict[str, list[Sample]] = {}
     for root in roots:
-        quickdraw = any(Path(root).glob("*.ndjson")) or any(Path(root).glob("*/*.ndjson"))
+        quickdraw = any(folder_of(root, "simplified", "raw").glob("*.ndjson"))
         samples = QuickDraw(root).sketches() if quickdraw else Sketchy(root).sketches()
         for sample in samples:
             drawing = f"{sample.label}:{sample.line}" if sample.line else sample.photo_id

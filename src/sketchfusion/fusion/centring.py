@@ -29,6 +29,11 @@ class Centring(nn.Module):
         """Give the maps (B, width, h, w), centred by the kind (B,) of each: 0 for a photo, 1 for a sketch."""
         return (maps - self.centre[kinds, :, None, None]) / self.spread[kinds, :, None, None]
 
+    def reset(self) -> None:
+        """Leave maps as the paper has them again."""
+        self.centre.zero_()
+        self.spread.fill_(1.0)
+
     @torch.no_grad()
     def settle(self, kind: int, centre: Tensor, spread: Tensor) -> None:
         """Take over what training found for a kind, (width,) each."""

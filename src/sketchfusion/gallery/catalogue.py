@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from .dense import DenseMaps
+from .faults import GalleryError
+from .rows import PhotoInfo
 from .store import GalleryStore
+from .table import absolute, parts, quoted
+
+if TYPE_CHECKING:
+    from ..featuremap import FeatureMap
 
 
-@dataclass(frozen=True)
-class PhotoInfo:
-    """One photo of a gallery."""
-
-    path: str
-    width: int  # pixels, upright
-    height: int
-    category: str  # the name of its folder
-    size: int  # bytes of its file
-    digest: str  # SHA-256 of its bytes
-    taken: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-
-class Catalogue:
+class Catalogue(ABC):
     """The part of a gallery that lists and describes."""
 
+    uri: str
+
+    @abstractmethod
     def _found(self) -> GalleryStore:
-        raise NotImplementedError
+        """The store; GalleryError if there is none yet."""
 
     @property
     def version(self) -> int:
         """The number of the newest commit, whoever made it."""
         return self._found().version
 
+    @property
+    def categories(self) -> list[str]:
+        """The names of the folders that the photos lie in."""
+        return self._found().categories()
+
     def paths(self, category: str | None = None) -> list[str]:
         """The paths of all photos, or of those in a category, in order."""
-        return sorted(row["path"] for row in self._found().details(["path"], "category", category and [category]))
+        return self._found().paths(category)
+
+    def photos(self, offset: int = 0, limit: int = 100, category: str | None = None) -> list[PhotoInfo]:
+        """What is known of photos, ordered by path, a page at a time."""
+        return list(self.infos(self.paths(category)[offset : offset + limit]).values())
 
     def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
         """What is known of photos, by path; those that are not in the gallery are left out."""
-        names = [field.name for field in fields(PhotoInfo)]
-        rows: Sequence[dict[str, Any]] = self._found().details(names, "path", list(paths))
-        return {row["path"]: PhotoInfo(**row) for row in rows}
+        store = self._found()
+        return {info.path: info for part in parts(list(paths)) for info in store.infos(f"path IN ({quoted(part)})")}
+
+    def info(self, path: str | Path) -> PhotoInfo:
+        """What is known of one photo; GalleryError if it is not in the gallery."""
+        found = self.infos([absolute(path)])
+        if not found:
+            raise GalleryError(f"{path} is not in gallery {self.uri}")
+        return found[absolute(path)]
+
+    def dense(self, path: str | Path) -> FeatureMap | None:
+        """The dense map of a photo, or None if the photo is not here or was indexed without."""
+        store = self._found()
+        known = self.infos([absolute(path)])
+        return DenseMaps(self.uri, store.made_with.fingerprint).get(known[absolute(path)].digest) if known else None
+
+    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Small JPEG pictures of photos by path; they outlive the files."""
+        return self._found().thumbnails(paths)

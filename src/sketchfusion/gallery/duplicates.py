@@ -2,7 +2,7 @@
 
 Two photos are held to be copies when their features agree and their thumbnails, reduced to 8x8, do: the first keeps
 apart what only has the same colours in the same places (sky above sea), the second what only shows the same thing.
-`sketchfusion evaluate copies` prints which copies are found.
+The slow tests make such copies and count which are found.
 """
 
 from __future__ import annotations

@@ -6,31 +6,38 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
-NO_ROOM = ("os error 28", "os error 27", "os error 122")  # full disk, largest file size, quota
-RETRIES = 8  # of a commit that another writer's got ahead of
+NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large")  # disk, file size, quota
+RETRIES = 8  # of what another writer's commit got ahead of
+Result = TypeVar("Result")
 
 
 class GalleryError(ValueError):
     """A gallery that is absent, empty, damaged or made with another model; one line that says what to do."""
 
 
-def is_conflict(error: Exception) -> bool:
+def is_conflict(error: BaseException) -> bool:
     """Whether a change failed only because another writer's commit came first."""
     return "conflict" in str(error)
 
 
-def retried(change: Callable[[], Any]) -> Any:
-    """Make a change again when another writer's commit came first."""
+def is_outdated(error: BaseException) -> bool:
+    """Whether files of a version were cleaned away while it was read."""
+    reason = str(error).lower()
+    return "not found" in reason and any(file in reason for file in (".lance/", ".manifest", ".txn"))
+
+
+def retried(change: Callable[[], Result]) -> Result:
+    """Do something again when another writer's commit came first, or cleaned away what was being read."""
     for attempt in range(RETRIES):
         try:
             return change()
         except (OSError, ValueError, RuntimeError) as error:
-            if not is_conflict(error) or attempt == RETRIES - 1:
+            if not (is_conflict(error) or is_outdated(error)) or attempt == RETRIES - 1:
                 raise
-            time.sleep(0.05 * 2**attempt * random.random())
-    return None
+            time.sleep(min(0.05 * 2**attempt, 0.5) * random.random())
+    raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager
@@ -38,9 +45,9 @@ def explained(uri: str) -> Iterator[None]:
     """Turn whatever the store raises into one line."""
     try:
         yield
-    except GalleryError:
+    except (GalleryError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except (OSError, ValueError, RuntimeError) as error:
+    except BaseException as error:  # a panic of the store is no Exception
         if any(sign in str(error) for sign in NO_ROOM):
             raise GalleryError(
                 f"gallery {uri}: there is no room left to write; all that was stored before is kept, so make room and "

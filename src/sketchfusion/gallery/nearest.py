@@ -12,13 +12,11 @@ import numpy.typing as npt
 from ..tasks.retrieval import best_first
 from .background import SAMPLE, Background
 from .faults import GalleryError
-from .store import matrix
+from .rows import Floats, matrix
 
 if TYPE_CHECKING:
     from .question import Question
     from .store import GalleryStore
-
-Floats = npt.NDArray[np.float32]
 
 # Searched exactly and held in memory up to here: 100,000 photos of 768 numbers take 300 MB and 15 ms a search.
 EXACT_ROWS = 100_000
@@ -38,8 +36,7 @@ class Filter:
     def condition(self) -> str | None:
         """The same as one SQL condition."""
         category = None if self.category is None else "category = '" + self.category.replace("'", "''") + "'"
-        both = [f"({part})" for part in (category, self.where) if part is not None]
-        return " AND ".join(both) or None
+        return f"{category} AND ({self.where})" if category and self.where else category or self.where
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,29 +90,26 @@ def index_if_large(store: GalleryStore) -> None:
 
 
 class Held:
-    """All vectors in memory; those of the space shared with text once they are asked for."""
+    """All vectors in memory."""
 
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
         self.contents = store.load()
         self.version = self.contents.version
         self._columns = {"vector": self.contents.vectors}
+        if self.contents.joint is not None:
+            self._columns["joint"] = self.contents.joint
 
     def background(self, question: Question) -> Background:
-        rows = self._rows(question)
+        rows = self._rows()
         step = max(1, -(-len(rows.paths) // SAMPLE))
         return Background(len(rows.paths), rows.take(np.arange(0, len(rows.paths), step)).columns)
 
     def best(self, question: Question, k: int, wanted: Filter) -> Found:
-        rows, chosen = self._rows(question), self._chosen(wanted)
+        rows, chosen = self._rows(), self._chosen(wanted)
         return _best(rows if chosen is None else rows.take(chosen), question, k)
 
-    def _rows(self, question: Question) -> Rows:
-        for name in question.columns - self._columns.keys():
-            paths, vectors = self._store.vectors(name)
-            if paths != list(self.contents.paths):
-                raise GalleryError(f"gallery {self._store.uri} is being changed; search again")
-            self._columns[name] = vectors
+    def _rows(self) -> Rows:
         return Rows(self.contents.paths, self.contents.categories, self._columns)
 
     def _chosen(self, wanted: Filter) -> npt.NDArray[np.int64] | None:

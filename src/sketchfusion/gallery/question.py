@@ -75,13 +75,18 @@ class Question:
         return replace(self, parts=tuple(parts))
 
 
-def look_for(sketches: Sequence[Floats], photos: Sequence[Floats], words: Floats | None) -> Question:
-    """Make one question of the vectors of sketches and photos, whose mean counts, and of the words' vector."""
+def look_for(
+    sketches: Sequence[Floats], photos: Sequence[Floats], words: Floats | None, weight: float = TEXT_WEIGHT
+) -> Question:
+    """Make one question of the vectors of sketches and photos, whose mean counts, and of the words' vector.
+
+    `weight` is that of the words where there is a picture too.
+    """
     parts = []
     if pictures := [*sketches, *photos]:
         parts.append(Part("vector", _unit(np.mean(pictures, axis=0))))
     if words is not None:
-        parts.append(Part("joint", words, TEXT_WEIGHT if pictures else 1.0))
+        parts.append(Part("joint", words, weight if pictures else 1.0))
     return Question(Asked(bool(sketches), bool(photos), words is not None), tuple(parts))
 
 

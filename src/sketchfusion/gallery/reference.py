@@ -6,6 +6,7 @@ photos. The features of the former are kept beside the gallery, so that they are
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ import numpy.typing as npt
 
 from .background import Background
 from .confidence import Chance, chance
+from .faults import GalleryError, explained
 from .question import Asked, Question, look_for, read_words
+from .rows import listed, matrix
+from .table import connect, table_names
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -59,15 +63,16 @@ class Reference:
     def _features(self, kind: str) -> Floats:
         """Unit vectors (COUNT, ..) of the drawings or of their names."""
         if kind not in self._known:
-            vectors = self._store.kept(kind)
+            vectors = _kept(self._store, kind)
             if vectors is None:
-                vectors = _embedded(self._model, kind)
-                self._store.keep(kind, vectors)
+                vectors = embed_reference(self._model, kind)
+                _keep(self._store, kind, vectors)
             self._known[kind] = vectors
         return self._known[kind]
 
 
-def _embedded(model: BatchExtractor, kind: str) -> Floats:
+def embed_reference(model: BatchExtractor, kind: str = SKETCHES) -> Floats:
+    """Embed the drawings (COUNT, d), or their names (COUNT, P), to unit vectors."""
     if kind == WORDS:
         return np.stack([read_words(model, name) for _, name in drawings()])
     vectors: Floats = model.embed([picture for picture, _ in drawings()], kind="sketch").numpy()
@@ -82,3 +87,23 @@ def drawings() -> tuple[tuple[npt.NDArray[np.uint8], str], ...]:
     world = World()
     drawn = [(world.sketch(name, FIRST, hand)[0], name) for hand, name in enumerate(SEEN[:COUNT])]
     return tuple((picture[:, :, None].repeat(3, axis=2), name) for picture, name in drawn)
+
+
+def _kept(store: GalleryStore, kind: str) -> Floats | None:
+    with explained(store.uri):
+        database, name = connect(store.uri), _table_name(store, kind)
+        there = name in table_names(database)
+        return matrix(database.open_table(name).to_arrow()["vector"]) if there else None
+
+
+def _keep(store: GalleryStore, kind: str, vectors: Floats) -> None:
+    """Keep vectors beside the photos; a gallery that nothing can be written to goes without."""
+    import pyarrow as pa
+
+    with suppress(GalleryError), explained(store.uri):
+        rows = pa.table({"vector": listed(vectors)})
+        connect(store.uri).create_table(_table_name(store, kind), rows, mode="overwrite")
+
+
+def _table_name(store: GalleryStore, kind: str) -> str:
+    return f"{kind}-{store.made_with.fingerprint[:16]}"

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from ..io.errors import ImageError
-from ..io.files import find_images
 from ..tasks.query import read_sketches
-from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Progress, Report
 from .catalogue import Catalogue
 from .duplicates import fold
 from .faults import GalleryError
 from .hits import Hit, to_hits
-from .nearest import Filter, Held, Nearest, index_if_large, prepare
+from .indexing import Indexing
+from .nearest import Filter, Held, Nearest, prepare
 from .question import Question, look_for, read_words
+from .reading import Contents
 from .reference import Reference
-from .store import Contents, GalleryStore, ModelTag
+from .store import GalleryStore
+from .table import absolute
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "mini"
 
 
-class Gallery(Catalogue):
+class Gallery(Catalogue, Indexing):
     """Photos, kept with their features, that can be searched by sketch."""
 
     def __init__(self, uri: str, model: BatchExtractor | str | None = None) -> None:
@@ -74,38 +73,6 @@ class Gallery(Catalogue):
             self._checked = True
         return model
 
-    @property
-    def categories(self) -> list[str]:
-        """The names of the folders that the photos lie in."""
-        return self._found().categories()
-
-    def add(
-        self,
-        paths: str | Path | Iterable[str | Path],
-        progress: Progress | None = None,
-        batch_size: int = 16,
-        commit_rows: int = COMMIT_ROWS,
-        commit_seconds: float = COMMIT_SECONDS,
-    ) -> Report:
-        """Index the photos in folders and files; what is indexed already is not embedded again.
-
-        Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files are listed in
-        the report. Raises ImageError if there is no such folder, or no photo in it.
-        """
-        roots = [paths] if isinstance(paths, str | Path) else list(paths)
-        found = [Path(_absolute(path)) for path in find_images(roots)]
-        if not found:
-            raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
-        model = self.model
-        if self._store is None:
-            self._store = GalleryStore.create(
-                self.uri, ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
-            )
-            model = self.model
-        report = Builder(self._store, model, batch_size, commit_rows, commit_seconds).run(found, progress)
-        index_if_large(self._store)
-        return report
-
     def search(
         self,
         sketch: ImageInput | Sequence[ImageInput] | None = None,
@@ -128,6 +95,7 @@ class Gallery(Catalogue):
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
         gallery, an unknown category and a question that nothing is in.
         """
+        self._found()
         sketches = None if sketch is None else self.model.embed(read_sketches(sketch), kind="sketch").numpy()
         return self.find(sketches, k, category, where, text=text, like=like, min_score=min_score, group=group)
 
@@ -152,7 +120,7 @@ class Gallery(Catalogue):
         question = self._question(sketches, text, like)
         chance = self._reference.chance(question, nearest)
         question = question.against(nearest.background(question))
-        left_out = None if like is None else _absolute(like)
+        left_out = None if like is None else absolute(like)
         count = k
         while True:
             found = nearest.best(question, count + (left_out is not None), wanted).without(left_out)
@@ -170,7 +138,7 @@ class Gallery(Catalogue):
             raise GalleryError("there is nothing to look for; give a sketch, a text or a photo")
         photos = []
         if like is not None:
-            stored = self._found().vector(_absolute(like))
+            stored = self._found().vector(absolute(like))
             photos = [self.model.embed([like], kind="photo").numpy()[0] if stored is None else stored]
         words = None if text is None else read_words(self.model, text)
         if words is not None and not self._found().made_with.joint_dim:
@@ -178,14 +146,6 @@ class Gallery(Catalogue):
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
         return look_for([] if sketches is None else [*sketches], photos, words)
-
-    def remove(self, paths: Iterable[str | Path]) -> int:
-        """Forget photos by their paths; gives how many there were."""
-        return self._found().remove(map(_absolute, paths))
-
-    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Small JPEG pictures of photos by path; they outlive the files."""
-        return self._found().thumbnails(paths)
 
     def _found(self) -> GalleryStore:
         self._store = self._store or GalleryStore.find(self.uri)
@@ -214,8 +174,3 @@ class Gallery(Catalogue):
         if self._unrelated is None:
             self._unrelated = Reference(self._found(), self.model)
         return self._unrelated
-
-
-def _absolute(path: str | Path) -> str:
-    """The name that a file has in the store: links are kept, because a link's folder may be its category."""
-    return os.path.abspath(path)  # noqa: PTH100

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from .errors import ImageError
@@ -29,18 +30,30 @@ def find_images(roots: str | Path | Iterable[str | Path]) -> list[Path]:
     return sorted(found.values())
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def holds_images(root: str | Path) -> bool:
+    """Whether a folder holds a picture at any depth, or is one itself."""
+    return Path(root).is_file() or any(True for _ in _walk(Path(root)))
+
+
+def other_files(roots: str | Path | Iterable[str | Path]) -> Counter[str]:
+    """Count the files in folders that no picture's suffix marks, by their suffix, hidden ones left out."""
+    folders = [root for root in ([roots] if isinstance(roots, str | Path) else roots) if Path(root).is_dir()]
+    names = (path.name for root in folders for path in _walk(Path(root), lambda name: not _is_picture_name(name)))
+    return Counter(Path(name).suffix.lower() for name in names if not name.startswith("."))
+
+
+def _is_picture_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _walk(root: Path, wanted: Callable[[str], bool] = _is_picture_name) -> Iterator[Path]:
     seen: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
         if real not in seen:
-            yield from (Path(folder, name) for name in files if _is_picture_name(name))
+            yield from (Path(folder, name) for name in files if wanted(name))
         seen.add(real)
-
-
-def _is_picture_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def file_digest(path: str | Path) -> str:

@@ -16,10 +16,12 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .binary import read_bin, read_bitmap
 from .errors import ImageError
 from .files import IMAGE_SUFFIXES, file_digest, find_images
 from .letterbox import Kind, letterbox
 from .normalise import is_blank, normalise_sketch
+from .sketchrnn import read_sketchrnn
 from .strokes import Drawing, parse_ndjson, rasterize, rasterize_svg, read_drawing
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "ImageError",
     "ImageInput",
     "Kind",
+    "decode_image",
     "file_digest",
     "find_images",
     "is_blank",
@@ -48,9 +51,10 @@ VECTOR_SIDE = 512
 def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     """Read anything that shows a picture as (3, H, W) float32 in [0, 1]; a sketch comes dark on white.
 
-    Takes a path (content decides, not the suffix; "file.ndjson:7" is line 7), "-" for standard input, an
-    ndjson line, a PIL image, an array (H, W, 3) uint8, or a tensor (3, H, W) in [0, 1]. EXIF orientation is
-    applied, transparency lies over white, the first frame of an animation counts. Raises ImageError.
+    Takes a path (content decides, not the suffix; "file.ndjson:7" is the 7th drawing of a Quick, Draw! file, which may
+    be .bin, .npy or .npz too), "-" for standard input, an ndjson line, a PIL image, an array (H, W, 3) uint8, or a
+    tensor (3, H, W) in [0, 1]. EXIF orientation is applied, transparency lies over white, the first frame of an
+    animation counts. Raises ImageError.
     """
     if isinstance(source, Tensor):
         image = _from_tensor(source)
@@ -61,6 +65,11 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     else:
         image = _to_tensor(_from_name(source, kind))
     return normalise_sketch(image) if kind == "sketch" else image
+
+
+def decode_image(data: bytes, name: str) -> Tensor:
+    """Read a photo given as the bytes of its file, as `read_image` reads the file `name`. Raises ImageError."""
+    return _to_tensor(_decode(data, "photo", name))
 
 
 def _from_tensor(image: Tensor) -> Tensor:
@@ -89,11 +98,11 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
         return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), kind, "standard input")
     if text.lstrip().startswith("{"):
         return _draw(parse_ndjson(text))
-    path, line = _path_and_line(text)
+    path, number = _path_and_number(text)
     try:
         with path.open("rb") as file:
-            if _is_ndjson(file.peek(64)) and path.is_file():
-                return _draw(read_drawing(path, line))
+            if path.is_file() and (drawn := _numbered(path, number, file.peek(64))) is not None:
+                return drawn
             data = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
         raise ImageError(f"{text}: a folder, not a picture; name a file in it") from None
@@ -105,7 +114,18 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
     return _decode(data, kind, text)
 
 
-def _path_and_line(text: str) -> tuple[Path, int]:
+def _numbered(path: Path, number: int, head: bytes) -> npt.NDArray[np.uint8] | None:
+    """Draw one of the many drawings of a Quick, Draw! file; None if it is no such file."""
+    if _is_ndjson(head):
+        return _draw(read_drawing(path, number))
+    if head.startswith(b"\x93NUMPY"):
+        return np.repeat(read_bitmap(path, number)[:, :, None], 3, axis=2)
+    if path.suffix.lower() == ".bin":
+        return _draw(read_bin(path, number))
+    return _draw(read_sketchrnn(path, number)) if path.suffix.lower() == ".npz" else None
+
+
+def _path_and_number(text: str) -> tuple[Path, int]:
     match = re.fullmatch(r"(.+):(\d+)", text)
     if match and not Path(text).exists():
         return Path(match.group(1)), int(match.group(2))
@@ -144,7 +164,7 @@ def open_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Im
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=_decoders())
+            image = Image.open(io.BytesIO(data), formats=decoders())
     except Image.DecompressionBombError:
         raise _too_large(name, MAX_PIXELS) from None
     except Exception:  # decoders raise anything on hostile bytes
@@ -159,8 +179,8 @@ def _too_large(name: str, max_pixels: int) -> ImageError:
 
 
 @functools.cache
-def _decoders() -> tuple[str, ...]:
-    """The allowed formats that this Pillow was built with; it fails on the name of one that is missing."""
+def decoders() -> tuple[str, ...]:
+    """The allowed formats that this Pillow was built with (it fails on the name of one that is missing)."""
     import pillow_heif
 
     Image.init()

@@ -20,6 +20,16 @@ def is_blank(image: Tensor) -> bool:
     return bool(outstanding.sum() * 20_000 < grey.numel())
 
 
+def is_drawing(image: Tensor) -> bool:
+    """Tell whether (3, H, W) looks drawn: a clean rendering of mostly paper and no colour to speak of.
+
+    A photographed drawing is a photo as far as this can tell.
+    """
+    dark = image.amin(dim=0) < 0.5
+    grey = (image.amax(dim=0) - image.amin(dim=0)).mean() < 0.02
+    return _is_clean(image) and bool(grey) and bool(dark.float().mean() < 0.3)
+
+
 def normalise_sketch(image: Tensor) -> Tensor:
     """Turn a picture of a drawing (3, H, W) in [0, 1] into dark strokes on white, same size.
 

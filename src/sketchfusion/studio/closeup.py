@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..io.errors import ImageError
 from ..tasks.correspondence import dense_match, match
 from ..tasks.query import dense
-from ..tasks.segmentation import segment
+from ..tasks.segmentation import segment, segment_maps, strokes
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
 from .schemas import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 TASK = "correspondence"
 SHEET = 480  # longer side of the coloured drawing
-WEAK, STRONG = 0.35, 0.75  # cosines at which a match is not shown at all, and fully
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +83,16 @@ def match_points(
 
 
 def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseAnswer:
-    """Colour the drawing by place, and each part of the photo as the place of the drawing that it matches."""
+    """Colour the drawing by place, and each part of the photo that shows it as the place of the drawing it matches."""
     sketch_map = dense(model, sketch.picture, "sketch", TASK)
     photo_map = dense(model, photo.picture, "photo", TASK)
-    places, scores = dense_match(sketch_map, photo_map)
+    places, _ = dense_match(sketch_map, photo_map)
     low, high = _ink_box(sketch.picture)
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
-    opacity = ((scores.double() - WEAK) / (STRONG - WEAK)).clamp(0, 1).numpy()
     height, width = photo.picture.shape[1:]
-    coloured = enlarged(within(with_opacity(colours, opacity), photo_map), width, height)
-    return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(coloured))
+    heat = segment_maps(sketch_map, photo_map, strokes(sketch.picture, sketch_map), (height, width))
+    shown = with_opacity(enlarged(within(colours, photo_map), width, height), heat.astype(np.float64))
+    return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(shown))
 
 
 def within(pixels: Bytes, map_: FeatureMap) -> Bytes:

@@ -119,13 +119,16 @@ class Studio:
     def _prepare(self, searcher: Searcher) -> None:
         """Load and run the model once; names are read when nobody waits."""
         model = self.gallery.model
-        warming = Question(read_sketches([WARMING])[0], None, None, 1, None, None, False)
-        for answer in searcher([warming]):
-            if isinstance(answer, Exception):
-                raise answer
+        self._warm()
         if isinstance(model, JointSpace) and model.labels:
             model.encode_image([WARMING], kind="sketch")
             threading.Thread(target=self._read_names, args=(searcher, model), name="names", daemon=True).start()
+
+    def _warm(self) -> None:
+        """Search once, so that nobody waits for what is only done the first time."""
+        for answer in self.searching.run([Question(read_sketches([WARMING])[0], None, None, 1, None, None, False)]):
+            if isinstance(answer, Exception):
+                raise answer
 
     def _read_names(self, searcher: Searcher, model: BatchExtractor) -> None:
         """Let the names of things be read piece by piece, while nobody waits."""
@@ -133,9 +136,11 @@ class Studio:
             searcher.namer = Namer(cast(JointSpace, QueuedModel(model, self.queue)))
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
+        self.queue.ready.wait()
         model = cast(BatchExtractor, QueuedModel(self.gallery.model, self.queue))
         report = Gallery.open(self.uri, model).add(paths, progress, self.limits.background_batch)
         for failure in report.failed:
             Path(failure.path).unlink(missing_ok=True)
         self.shelf.forget(map(str, paths))
+        self.queue.run(self._warm)
         return report

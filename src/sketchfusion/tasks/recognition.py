@@ -1,4 +1,4 @@
-"""Recognition without training: a picture gets the label whose description is nearest in CLIP's joint space."""
+"""Recognition: by a classifier that knows the labels, else by the description that is nearest in CLIP's joint space."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ class JointSpace(Protocol):
         """Pictures to unit vectors (N, p)."""
 
 
+@runtime_checkable
+class Classifying(Protocol):
+    """A model that was trained to tell some classes of sketches apart."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names; empty if it was not."""
+
+    def classify(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Tensor:
+        """Pictures to logits (N, len(classes))."""
+
+
 @dataclass(frozen=True)
 class Guess:
     """One label and the probability that it is the right one of those that were offered."""
@@ -59,10 +71,12 @@ def recognize(
     k: int = 5,
     kind: Kind = "sketch",
 ) -> list[list[Guess]]:
-    """Name what each picture shows: the `k` likeliest of `labels`, best first (CLIP, Radford et al., 2021, sec. 3.1).
+    """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
-    Any labels will do; by default those that the model knows. Raises ImageError for an unreadable or blank picture and
-    ValueError if there are no labels.
+    Sketches of classes that the model was trained to tell apart are classified (SketchFusion, section 6.2). Any other
+    labels will do too, and photos: then descriptions are compared (CLIP, Radford et al., 2021, section 3.1). By default
+    the labels are those classes, or else the names that the model knows. Raises ImageError for an unreadable or
+    blank picture and ValueError if there are no labels.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
@@ -73,19 +87,25 @@ class Namer:
     """Labels placed in the joint space once, to name any number of pictures."""
 
     def __init__(self, model: JointSpace, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
-        """Read the labels' descriptions; ValueError if there are none."""
-        labels = list(dict.fromkeys(filter(None, map(str.strip, model.labels if labels is None else labels))))
+        """Read the labels' descriptions, unless the model was trained on them; ValueError if there are none."""
+        classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
+        known = (classes or model.labels) if labels is None else labels
+        labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
         if not labels:
             raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
         self.labels = labels
         self._model, self._kind = model, kind
-        self._prototypes = prototypes(model, labels, kind)
+        self._trained = [classes.index(label) for label in labels] if set(labels) <= set(classes) else None
+        self._prototypes = prototypes(model, labels, kind) if self._trained is None else None
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
         read = read_sketches(images) if self._kind == "sketch" else images
-        pictures = self._model.encode_image(read, kind=self._kind)  # type: ignore[arg-type]
-        logits = self._model.logit_scale * (pictures.numpy() @ self._prototypes.T)
+        if self._prototypes is None:
+            logits = self._model.classify(read, kind=self._kind).numpy()[:, self._trained]  # type: ignore[attr-defined]
+        else:
+            pictures = self._model.encode_image(read, kind=self._kind)  # type: ignore[arg-type]
+            logits = self._model.logit_scale * (pictures.numpy() @ self._prototypes.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]

@@ -1,4 +1,4 @@
-"""Augmentations on whole batches of tensors: geometry, colour, and what freehand strokes do."""
+"""Augmentations on whole batches of tensors, on their device: geometry, colour, and what freehand strokes do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 
-def _uniform(low: float, high: float, count: int, generator: Generator) -> Tensor:
-    return low + (high - low) * torch.rand(count, generator=generator)
+def _uniform(low: float, high: float, images: Tensor, generator: Generator) -> Tensor:
+    """A number (B,) for each image, on its device; drawn on the CPU, so that a seed gives the same on any."""
+    return low + (high - low) * torch.rand(len(images), generator=generator).to(images.device)
 
 
 def warp(
@@ -29,12 +30,12 @@ def warp(
     while images.shape[-1] >= 2 * side:  # bilinear sampling alone would alias
         images = F.avg_pool2d(images, 2)
     count = len(images)
-    seen = torch.exp(_uniform(math.log(zoom[0]), math.log(zoom[1]), count, generator))
-    ratio = torch.exp(_uniform(-stretch, stretch, count, generator))
-    angle = _uniform(-degrees, degrees, count, generator) * math.pi / 180
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0) if flip else torch.ones(count)
+    seen = torch.exp(_uniform(math.log(zoom[0]), math.log(zoom[1]), images, generator))
+    ratio = torch.exp(_uniform(-stretch, stretch, images, generator))
+    angle = _uniform(-degrees, degrees, images, generator) * math.pi / 180
+    mirror = torch.where(_uniform(0, 1, images, generator) < 0.5, -1.0, 1.0) if flip else torch.ones_like(angle)
     room = (1 - seen).abs()
-    shift_x, shift_y = (_uniform(-1, 1, count, generator) * room for _ in range(2))
+    shift_x, shift_y = (_uniform(-1, 1, images, generator) * room for _ in range(2))
     cos, sin = torch.cos(angle) * seen, torch.sin(angle) * seen
     theta = torch.stack(
         [
@@ -50,11 +51,10 @@ def warp(
 def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
     """Crops, mirrors and colour changes of photos. (B, 3, H, W) -> (B, 3, side, side)."""
     images = warp(images, side, generator, zoom, degrees=8)
-    count = len(images)
-    brightness = _uniform(0.75, 1.25, count, generator).view(-1, 1, 1, 1)
-    contrast = _uniform(0.75, 1.25, count, generator).view(-1, 1, 1, 1)
-    saturation = _uniform(0.5, 1.4, count, generator)
-    saturation = torch.where(torch.rand(count, generator=generator) < 0.15, 0.0, saturation).view(-1, 1, 1, 1)
+    brightness = _uniform(0.75, 1.25, images, generator).view(-1, 1, 1, 1)
+    contrast = _uniform(0.75, 1.25, images, generator).view(-1, 1, 1, 1)
+    saturation = _uniform(0.5, 1.4, images, generator)
+    saturation = torch.where(_uniform(0, 1, images, generator) < 0.15, 0.0, saturation).view(-1, 1, 1, 1)
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * saturation
     middle = images.mean((1, 2, 3), keepdim=True)
@@ -65,32 +65,34 @@ def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
     """Freehand variation of sketches: bends, thicker or thinner strokes, pose. (B, 1, H, W) -> (B, 3, side, side)."""
     ink = bend(1 - images, generator)
     ink = warp(ink, side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
-    count = len(ink)
-    chosen = torch.rand(count, generator=generator).view(-1, 1, 1, 1)
+    chosen = _uniform(0, 1, ink, generator).view(-1, 1, 1, 1)
     thick = F.max_pool2d(ink, 3, 1, 1)
     soft = F.avg_pool2d(ink, 3, 1, 1) * 1.5
     ink = torch.where(chosen < 0.3, thick, torch.where(chosen < 0.45, soft, ink))
-    ink = erase(ink, generator) * _uniform(0.7, 1.3, count, generator).view(-1, 1, 1, 1)
+    ink = erase(ink, generator) * _uniform(0.7, 1.3, ink, generator).view(-1, 1, 1, 1)
     return (1 - ink.clamp(0, 1)).expand(-1, 3, -1, -1)
 
 
 def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:
     """A smooth random displacement field, `strength` of the picture's side at one standard deviation / 2."""
     count, _, height, width = ink.shape
-    coarse = torch.randn(count, 2, 5, 5, generator=generator) * strength
+    coarse = torch.randn(count, 2, 5, 5, generator=generator).to(ink.device) * strength
     field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
-    identity = F.affine_grid(torch.eye(2, 3).expand(count, 2, 3), [count, 1, height, width], align_corners=False)
+    identity = F.affine_grid(
+        torch.eye(2, 3).to(ink).expand(count, 2, 3), [count, 1, height, width], align_corners=False
+    )
     return F.grid_sample(ink, identity + field, padding_mode="zeros", align_corners=False)
 
 
 def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
     """Missing strokes: one soft round hole in a `share` of the pictures."""
     count, _, height, width = ink.shape
-    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-    centre = _uniform(-0.8, 0.8, 2 * count, generator).view(count, 2, 1, 1)
-    radius = _uniform(0.1, 0.35, count, generator).view(count, 1, 1)
-    hit = (torch.rand(count, generator=generator) < share).view(count, 1, 1)
-    hole = (((x - centre[:, 0]) ** 2 + (y - centre[:, 1]) ** 2).sqrt() < radius) & hit
+    lines = (torch.linspace(-1, 1, size).to(ink.device) for size in (height, width))
+    y, x = torch.meshgrid(*lines, indexing="ij")
+    centre_x, centre_y = (_uniform(-0.8, 0.8, ink, generator).view(count, 1, 1) for _ in range(2))
+    radius = _uniform(0.1, 0.35, ink, generator).view(count, 1, 1)
+    hit = (_uniform(0, 1, ink, generator) < share).view(count, 1, 1)
+    hole = (((x - centre_x) ** 2 + (y - centre_y) ** 2).sqrt() < radius) & hit
     return ink * (~hole).unsqueeze(1)
 
 
@@ -101,9 +103,9 @@ def outline(images: Tensor, generator: Generator) -> Tensor:
     responses: few lines, as a hand would draw, or many.
     """
     grey = images.mean(1, keepdim=True)
-    sigma = float(_uniform(0.8, 1.8, 1, generator))
+    sigma = float(_uniform(0.8, 1.8, grey[:1], generator))
     response = (_blur(grey, sigma * 1.6) - _blur(grey, sigma)).clamp(min=0)
-    share = _uniform(0.88, 0.96, len(images), generator)
+    share = _uniform(0.88, 0.96, images, generator)
     flat = response.flatten(1)
     ranks = (share * (flat.shape[1] - 1)).long().unsqueeze(1)
     threshold = flat.sort(1).values.gather(1, ranks).view(-1, 1, 1, 1).clamp(min=0.004)
@@ -113,6 +115,6 @@ def outline(images: Tensor, generator: Generator) -> Tensor:
 def _blur(images: Tensor, sigma: float) -> Tensor:
     reach = math.ceil(2.5 * sigma)
     line = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
-    line = line / line.sum()
+    line = (line / line.sum()).to(images.device)
     padded = F.pad(images, (reach,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(padded, line.view(1, 1, 1, -1)), line.view(1, 1, -1, 1))

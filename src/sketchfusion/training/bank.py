@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Bank:
     kind: Kind
     pixels: Pixels  # (N, C, S, S) uint8; C = 3 for photos, 1 for sketches
     names: list[tuple[str, ...]]  # N
+    device: str | torch.device = "cpu"  # where the pictures that are taken go
 
     def __len__(self) -> int:
         return len(self.names)
@@ -42,10 +43,17 @@ class Bank:
         """Where the pictures are that may be turned into sketches: those of none of the unseen classes."""
         return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
 
+    def on(self, device: str | torch.device) -> Bank:
+        """The same pictures, taken to a device."""
+        return replace(self, device=device)
+
     def named(self, names: set[str], most: int) -> Bank:
         """The first `most` pictures of each of `names`."""
-        index = sorted({n for name in names for n in self.by_name.get(name, [])[:most]})
-        return Bank(self.kind, self.pixels[index], [self.names[n] for n in index])
+        return self.at(sorted({n for name in names for n in self.by_name.get(name, [])[:most]}))
+
+    def at(self, index: list[int]) -> Bank:
+        """The pictures at `index`."""
+        return replace(self, pixels=self.pixels[index], names=[self.names[n] for n in index])
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
         """One random picture for each wanted name."""
@@ -59,7 +67,7 @@ class Bank:
 
     def take(self, index: list[int]) -> Tensor:
         """The pictures at `index`, (len(index), C, S, S) in [0, 1]."""
-        return torch.from_numpy(self.pixels[index]).float() / 255
+        return torch.from_numpy(self.pixels[index]).to(self.device).float() / 255
 
 
 def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:

@@ -38,6 +38,11 @@ class Cache:
         """A random view of a random picture of each wanted name: latents and tokens, float32."""
         index = [choose(self.by_name[name], generator) for name in wanted]
         views = torch.randint(self.latents.shape[1], (len(index),), generator=generator).tolist()
+        return self.take(index, views)
+
+    def take(self, index: list[int], views: list[int] | None = None) -> tuple[Tensor, Tensor]:
+        """The given views, the plain ones by default, of the pictures at `index`: latents and tokens, float32."""
+        views = views or [0] * len(index)
         latents, tokens = self.latents[index, views], self.tokens[index, views]
         return torch.from_numpy(latents).float(), torch.from_numpy(tokens).float()
 
@@ -72,7 +77,11 @@ def cached(
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
-        _make(bank, encode, side, views, draft, report)
+        try:
+            _make(bank, encode, side, views, draft, report)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
         draft.rename(path)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
@@ -88,21 +97,19 @@ def _make(
     report: Callable[[int, int], None] | None,
     batch: int = 32,
 ) -> None:
-    array: np.memmap | None = None
     generator = torch.Generator().manual_seed(0)
-    for start in range(0, len(bank), batch):
-        index = list(range(start, min(start + batch, len(bank))))
-        pictures = bank.take(index)
-        for view in range(views):
-            said = encode(_view(pictures, bank.kind, side, view, generator)).cpu().to(torch.float16).numpy()
-            if array is None:
-                shape = (len(bank), views, *said.shape[1:])
-                array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
-            array[index, view] = said
-        if report:
-            report(index[-1] + 1, len(bank))
-    if array is not None:
-        array.flush()
+    with path.open("wb") as file:  # written in order, never mapped: a full disk would kill a process that maps
+        for start in range(0, len(bank), batch):
+            index = list(range(start, min(start + batch, len(bank))))
+            pictures = bank.take(index)
+            said = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
+            array = torch.stack(said, 1).cpu().to(torch.float16).numpy()
+            if start == 0:
+                header = {"descr": "<f2", "fortran_order": False, "shape": (len(bank), *array.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(array.tobytes())
+            if report:
+                report(index[-1] + 1, len(bank))
 
 
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:

@@ -17,18 +17,25 @@ class Checkpoint:
 
     step: int = 0
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)  # what the run was started with
+    notes: dict[str, str] = field(default_factory=dict)  # what the run was started with, and its best validation
 
     def write(self, path: Path) -> None:
-        """Write beside `path`, then rename over it: a kill leaves the old file or the new one, never half of one."""
+        """Write beside `path`, then rename over it: a kill leaves the old file or the new one, never half of one.
+
+        OSError with one line if there is no room; the old file stays then.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
-        save_file(
-            {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()},
-            draft,
-            metadata={"step": str(self.step), **self.notes},
-        )
-        draft.replace(path)
+        try:
+            save_file(
+                {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()},
+                draft,
+                metadata={"step": str(self.step), **self.notes},
+            )
+            draft.replace(path)
+        except (SafetensorError, OSError) as error:
+            draft.unlink(missing_ok=True)
+            raise OSError(f"{path} cannot be written, an older one is kept if there was one: {error}") from None
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -41,6 +48,15 @@ class Checkpoint:
             raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
         return cls(int(notes.pop("step", "0")), tensors, notes)
 
+    def expect(self, frozen: str, path: Path) -> None:
+        """Refuse, with a ValueError, to go on with other frozen weights; checkpoints of older versions name none."""
+        made_for = self.notes.get("frozen", "") or frozen
+        if made_for != frozen:
+            raise ValueError(
+                f"{path} was made for the frozen weights {made_for}, not for {frozen}: "
+                "give those with --model, or start anew without --resume"
+            )
+
 
 def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:
     """The state of a run as one flat dict of tensors."""
@@ -52,19 +68,30 @@ def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[st
 
 
 def restore(
-    tensors: dict[str, Tensor],
+    saved: Checkpoint,
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     average: dict[str, Tensor],
+    path: Path,
 ) -> None:
-    """Put a gathered state back in place."""
-    module.load_state_dict(_part(tensors, "model."))
-    average.update(_part(tensors, "average."))
+    """Put a gathered state back in place; ValueError if it is that of another model."""
+    restore_model(saved, module, path)
+    kept = _part(saved.tensors, "average.")
+    average.update({name: kept[name].to(value.device) for name, value in average.items()})
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _part(tensors, "optimiser.").items():
+    for name, tensor in _part(saved.tensors, "optimiser.").items():
         index, key = name.split(".", 1)
         state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def restore_model(saved: Checkpoint, module: nn.Module, path: Path) -> None:
+    """Put the weights of a checkpoint into `module`; ValueError if they are those of another model."""
+    try:
+        module.load_state_dict(_part(saved.tensors, "model."))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is of another training; start anew without --resume ({reason})") from None
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

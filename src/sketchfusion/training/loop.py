@@ -1,22 +1,28 @@
-"""The one training loop: seeded, resumable, with a moving average of the weights and a CSV of every loss."""
+"""The one training loop: seeded, resumable bit for bit, on one process or several, with best weights by validation."""
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from sketchfusion.training.checkpoint import Checkpoint, gather, restore
+from sketchfusion.training.checkpoint import Checkpoint, gather, restore, restore_model
+from sketchfusion.training.interrupts import stop_asked
+from sketchfusion.training.log import Log
+from sketchfusion.training.processes import processes
 
 Losses = dict[str, Tensor]  # "loss" is what is minimised; the others are only written down
 Report = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, losses)
 LossOf = Callable[[int, torch.Generator], Losses]
+Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
+
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Schedule:
     average: float = 0.999  # decay of the moving average of the weights
     seed: int = 0
     checkpoint_seconds: float = 120.0
+    accumulate: int = 1  # batches of a step, and of each process
+    validate_every: int = 0  # steps; 0 is never
+    patience: int = 0  # validations without a better one before training stops; 0 is no limit
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -39,6 +48,14 @@ class Schedule:
             return self.lr * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+    def validates_after(self, done: int) -> bool:
+        """Whether the weights are validated after `done` steps."""
+        return self.validate_every > 0 and (done % self.validate_every == 0 or done == self.steps)
+
+    def generator(self, step: int, batch: int) -> torch.Generator:
+        """What draws a batch of a step; batches are counted over all processes."""
+        return torch.Generator().manual_seed(self.seed * 1_000_003 + step + (batch << 40))
 
 
 def fit(
@@ -48,89 +65,150 @@ def fit(
     out: Path,
     resume: bool = False,
     report: Report | None = None,
+    validate: Validate | None = None,
+    frozen: str = "",
 ) -> dict[str, Tensor]:
     """Train `module` in place and return the moving average of its trainable weights.
 
-    `loss_of(step, generator)` draws its batch from the generator alone, so a run that was killed and resumed sees the
-    batches it would have seen. A loss that is not finite stops the run: ValueError, the last checkpoint stays.
+    `loss_of(step, generator)` draws its batch from the generator alone, or from torch's own, which is seeded by the
+    step too: so a run that was killed and resumed sees what it would have seen. Under torchrun every process draws
+    batches of its own, and a step takes the mean of all their gradients. With `validate`, whose "loss" decides, the
+    module ends with the best weights, otherwise with the last. `frozen` names the weights that are not trained; a
+    checkpoint made for others is refused.
+
+    ValueError for a loss that is not finite, and KeyboardInterrupt after the step in which Ctrl-C or a termination
+    came; the checkpoint in `out` is good in either case.
     """
+    team = processes()
     weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    decayed = [p for p in weights.values() if p.ndim > 1]
-    plain = [p for p in weights.values() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=schedule.lr,
-        betas=schedule.betas,
-    )
+    optimiser = _optimiser(weights, schedule)
     average = {name: p.detach().clone() for name, p in weights.items()}
-    path, start = out / "checkpoint.safetensors", 0
+    path, step, best = out / CHECKPOINT, 0, Best()
     if resume and path.is_file():
         saved = Checkpoint.read(path)
-        restore(saved.tensors, module, optimiser, average)
-        start = saved.step
+        saved.expect(frozen, path)
+        restore(saved, module, optimiser, average, path)
+        step, best = saved.step, Best.read(saved.notes)
     out.mkdir(parents=True, exist_ok=True)
 
-    def save(step: int) -> None:
-        Checkpoint(step, gather(module, optimiser, average)).write(path)
+    def save(log: Log | None) -> None:
+        if log:
+            log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
+            state = gather(module, optimiser, average)
+            Checkpoint(step, state, {"frozen": frozen, **best.notes()}).write(path)
 
     saved_at = time.monotonic()
-    with Log(out / "log.csv", keep=start) as log:
-        for step in range(start, schedule.steps):
-            losses = _step(module, optimiser, loss_of, schedule, step)
+    with _log(out, step) as log, stop_asked() as asked, torch.random.fork_rng():
+        while step < schedule.steps and not best.stale(schedule):
+            losses, stop = _step(module, optimiser, loss_of, schedule, step, asked.is_set())
             # a young average forgets faster, so that it is never dominated by the random start
             decay = min(schedule.average, (1 + step) / (10 + step))
             with torch.no_grad():
                 for name, weight in weights.items():
                     average[name].lerp_(weight, 1 - decay)
-            log.write(step, schedule.rate(step), losses)
-            if report:
-                report(step + 1, schedule.steps, losses)
-            if time.monotonic() - saved_at > schedule.checkpoint_seconds:
-                save(step + 1)
+            if log:
+                log.write(step, schedule.rate(step), losses)
+            step += 1
+            if report and team.first:
+                report(step, schedule.steps, losses)
+            if validate and schedule.validates_after(step):
+                best = _validated(module, validate, best, step, out, log)
+            if stop or time.monotonic() - saved_at > schedule.checkpoint_seconds:
+                save(log)
                 saved_at = time.monotonic()
-    save(max(start, schedule.steps))
+            if stop:
+                raise KeyboardInterrupt
+        save(log)
+    if best.step:
+        restore_model(Checkpoint.read(out / BEST), module, out / BEST)
     return average
 
 
+@dataclass(frozen=True)
+class Best:
+    """The best validation so far: its loss, after how many steps it was, and how many worse ones came since."""
+
+    loss: float = math.inf
+    step: int = 0
+    since: int = 0
+
+    def stale(self, schedule: Schedule) -> bool:
+        """Whether training has gone on for too long without a better one."""
+        return 0 < schedule.patience <= self.since
+
+    def notes(self) -> dict[str, str]:
+        """As text, exactly."""
+        return {"best": " ".join([self.loss.hex(), str(self.step), str(self.since)])}
+
+    @classmethod
+    def read(cls, notes: dict[str, str]) -> Best:
+        """From the notes of a checkpoint; checkpoints of older versions have none."""
+        if "best" not in notes:
+            return cls()
+        loss, step, since = notes["best"].split()
+        return cls(float.fromhex(loss), int(step), int(since))
+
+
+def _optimiser(weights: dict[str, nn.Parameter], schedule: Schedule) -> torch.optim.AdamW:
+    decayed = [p for p in weights.values() if p.ndim > 1]
+    plain = [p for p in weights.values() if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+        lr=schedule.lr,
+        betas=schedule.betas,
+    )
+
+
+def _log(out: Path, keep: int) -> Log | nullcontext[None]:
+    return Log(out, keep) if processes().first else nullcontext()
+
+
 def _step(
-    module: nn.Module, optimiser: torch.optim.Optimizer, loss_of: LossOf, schedule: Schedule, step: int
-) -> dict[str, float]:
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    loss_of: LossOf,
+    schedule: Schedule,
+    step: int,
+    asked: bool,
+) -> tuple[dict[str, float], bool]:
+    """Take one step; give its losses, and whether any process was asked to stop."""
+    team = processes()
     for group in optimiser.param_groups:
         group["lr"] = schedule.rate(step)
-    generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + step)
-    losses = loss_of(step, generator)
-    if not torch.isfinite(losses["loss"]):
-        raise ValueError(f"the loss of batch {step} is not finite; the last good checkpoint is kept")
     optimiser.zero_grad(set_to_none=True)
-    losses["loss"].backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_([p for p in module.parameters() if p.grad is not None], schedule.clip)
+    device = next(module.parameters()).device
+    total: dict[str, Tensor] = {}
+    for batch in range(team.rank, schedule.accumulate * team.count, team.count):
+        generator = schedule.generator(step, batch)
+        torch.manual_seed(generator.initial_seed())
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # on a CPU it is slower
+            losses = loss_of(step, generator)
+        (losses["loss"] / schedule.accumulate).backward()  # type: ignore[no-untyped-call]
+        for name, value in losses.items():
+            total[name] = total.get(name, 0.0) + value.detach().float().clone() / schedule.accumulate
+    stop = torch.tensor(float(asked))
+    moved = [p for p in module.parameters() if p.grad is not None]
+    team.mean([*(p.grad for p in moved if p.grad is not None), *total.values(), stop])
+    if not torch.isfinite(total["loss"]):
+        raise ValueError(f"the loss of batch {step} is not finite; the last good checkpoint is kept")
+    nn.utils.clip_grad_norm_(moved, schedule.clip)
     optimiser.step()
-    return {name: float(value.detach()) for name, value in losses.items()}
+    return {name: float(value) for name, value in total.items()}, bool(stop)
 
 
-class Log:
-    """`log.csv`: one row per step; a resumed run drops the rows after its checkpoint."""
-
-    def __init__(self, path: Path, keep: int) -> None:
-        self._path = path
-        rows = list(csv.reader(path.open())) if keep and path.is_file() else []
-        self._rows = [row for row in rows if row[0] == "step" or int(row[0]) < keep]
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Log:
-        self._file = self._path.open("w", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerows(self._rows)
-        return self
-
-    def write(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        if not self._rows:
-            self._rows = [["step", "seconds", "rate", *losses]]
-            self._writer.writerows(self._rows)
-        seconds = f"{time.monotonic() - self._started:.1f}"
-        self._writer.writerow([step, seconds, f"{rate:.3g}", *(f"{value:.5g}" for value in losses.values())])
-        if step % 20 == 0:
-            self._file.flush()
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+def _validated(module: nn.Module, validate: Validate, best: Best, step: int, out: Path, log: Log | None) -> Best:
+    """Validate; the first process keeps the weights if they are the best so far, and all hear about it."""
+    team = processes()
+    if log:
+        module.eval()
+        with torch.no_grad():
+            metrics = validate()
+        module.train()
+        log.validated(step, metrics)
+        if metrics["loss"] < best.loss:
+            best = Best(metrics["loss"], step)
+            tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
+            Checkpoint(step, tensors).write(out / BEST)
+        else:
+            best = Best(best.loss, best.step, best.since + 1)
+    return team.said(best)

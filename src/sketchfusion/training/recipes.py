@@ -1,10 +1,9 @@
-"""Recipes: every setting of a training, as frozen data. `cpu` is for two cores, `gpu` for one H200."""
+"""Recipes of pretraining: every setting, as frozen data. `cpu` is for two cores, `gpu` for one H200."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from sketchfusion.training.loop import Schedule
 
@@ -28,8 +27,8 @@ class MixtureRecipe:
 
     shared_classes: int = 16  # classes that photos and sketches share, two photos and two sketches of each
     world_classes: int = 3  # the same of Sketch World
-    photos: int = 4  # of each bank of photos
-    outlines: int = 2  # photos of each bank, each beside its own pseudo-sketch
+    photos: int = 2  # of each bank of photos
+    outlines: int = 8  # photos of each bank, each beside its own pseudo-sketch
     sketches: int = 6
 
 
@@ -39,7 +38,7 @@ class TeacherRecipe:
 
     schedule: Schedule
     side: int = 32  # pixels in the first part
-    full_size_after: float = 0.68  # share of the steps
+    full_size_after: float = 0.84  # share of the steps
     mixture: MixtureRecipe = MixtureRecipe()
     contrast: float = 1.0  # weight of the supervised contrast
     temperature: float = 0.2
@@ -79,7 +78,7 @@ VAE: dict[Budget, VaeRecipe] = {
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
-    "cpu": TeacherRecipe(Schedule(steps=2900, lr=3e-3, warmup=60, weight_decay=0.02)),
+    "cpu": TeacherRecipe(Schedule(steps=6400, lr=3e-3, warmup=60, weight_decay=0.03)),
     "gpu": TeacherRecipe(Schedule(steps=12_000, lr=2e-3, warmup=200, weight_decay=0.02)),
 }
 CLIP: dict[Budget, ClipRecipe] = {
@@ -96,50 +95,3 @@ DIFFUSION: dict[Budget, DiffusionRecipe] = {
         Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), TEACHER["gpu"], batch=512, full_size_batch=256
     ),
 }
-
-
-@dataclass(frozen=True)
-class RetrievalRecipe:
-    """Light parts for category-level retrieval: triplets across photo and sketch, classes drawn evenly."""
-
-    steps: int = 1000
-    lr: float = 2e-3
-    weight_decay: float = 0.01
-    warmup: int = 60
-    seed: int = 0
-    classes: int = 32  # of a batch, each with one sketch and one photo
-    margin: float = 0.3
-    contrast: float = 1.0  # weight of the contrast of the batch
-    temperature: float = 0.2
-    naming: float = 1.0  # weight of the names
-    full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
-    views: int = 3  # cached views of every picture at half the side; there is one at the full side
-    per_class: int = 60  # photos, and sketches, of a class and a source at most
-
-    @property
-    def schedule(self) -> Schedule:
-        """The schedule of the loop."""
-        return Schedule(
-            self.steps,
-            self.lr,
-            self.weight_decay,
-            self.warmup,
-            seed=self.seed,
-            betas=(0.9, 0.99),
-        )
-
-
-Settable = TypeVar("Settable", bound=Any)
-
-
-def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
-    """A recipe with some settings replaced; ValueError for a key that it does not have or a value it cannot take."""
-    fields = {field.name: type(getattr(recipe, field.name)) for field in dataclasses.fields(recipe)}
-    for key, value in settings.items():
-        if key not in fields:
-            raise ValueError(f"{key!r} is not a setting; choose from {', '.join(fields)}")
-        try:
-            recipe = dataclasses.replace(recipe, **{key: fields[key](value)})
-        except ValueError:
-            raise ValueError(f"{key}={value!r} is not a {fields[key].__name__}") from None
-    return recipe

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from functools import cached_property
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 from torch.nn import functional as F
 
 from sketchfusion.fusion.centring import PHOTO, SKETCH
-from sketchfusion.fusion.model import FusionModel
+from sketchfusion.training.bank import Bank, world_banks
 from sketchfusion.training.cache import Cache
-from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.encode import Encoder
+from sketchfusion.training.instances import HELD_OUT_SEED
+from sketchfusion.training.light_recipes import RetrievalRecipe
+from sketchfusion.training.loop import Losses
 from sketchfusion.training.losses import contrast, triplet
-from sketchfusion.training.recipes import RetrievalRecipe
+from sketchfusion.training.objective import Objective, Phases, See, Training
+from sketchfusion.training.roots import Roots
+
+WORLD_THINGS = 16  # of each category
 
 
 @dataclass(frozen=True)
@@ -25,48 +30,73 @@ class Pairs:
     photos: Cache
     sketches: Cache
 
+    @cached_property
+    def names(self) -> list[str]:
+        """The names that both carry."""
+        return sorted(set(self.photos.by_name) & set(self.sketches.by_name))
 
-def train_retrieval(
-    fusion: FusionModel,
-    small: Pairs,
-    full: Pairs,
-    recipe: RetrievalRecipe,
-    out: Path,
-    resume: bool = False,
-    report: Report | None = None,
-) -> None:
-    """Train the light parts of `fusion` in place; every class that has both photos and sketches is drawn evenly.
 
-    The first part sees pictures of half the side on half the grid: a quarter of the work, and the light parts, being
-    convolutions, have little to learn anew for the full size. Beside the paper's triplets there are a contrast of the
-    batch, which hears every wrong picture at once, and the names. All three see the pooled features normalised by
-    channel over the batch's sketches and over its photos; at the end the light parts' centring takes that over.
+class Retrieval(Objective[Pairs]):
+    """Every class that has both photos and sketches is drawn evenly.
+
+    Beside the paper's triplets there are a contrast of the batch, which hears every wrong picture at once, and the
+    names.
     """
-    shared = sorted(set(full.photos.by_name) & set(full.sketches.by_name))
-    width = fusion.config.width
-    necks = [nn.BatchNorm1d(width, affine=False) for _ in (PHOTO, SKETCH)]
-    naming = nn.Linear(width, len(shared))
-    nn.init.zeros_(naming.weight)
-    trained = nn.ModuleDict({"light": fusion.light, "necks": nn.ModuleList(necks), "naming": naming})
-    full_size = recipe.full_size_after * recipe.steps
 
-    def loss_of(step: int, generator: Generator) -> Losses:
-        pairs, grid = (small, fusion.config.grid // 2) if step < full_size else (full, fusion.config.grid)
-        chosen = torch.randperm(len(shared), generator=generator)[: recipe.classes]
-        wanted = [shared[c] for c in chosen.tolist()]
-        drawn = [side.draw_named(wanted, generator) for side in (pairs.sketches, pairs.photos)]
-        latents, tokens = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        of_sketches, of_photos = torch.split(fusion(latents, tokens, grid=grid).amax((2, 3)), len(wanted))
-        of_sketches, of_photos = necks[SKETCH](of_sketches), necks[PHOTO](of_photos)
-        triplets = triplet(of_sketches, of_photos, chosen, chosen, recipe.margin)
-        pooled, labels = torch.cat([of_sketches, of_photos]), chosen.repeat(2)
+    def __init__(self, names: list[str], width: int, recipe: RetrievalRecipe) -> None:
+        """Make a classifier of `names` on features of `width` channels."""
+        super().__init__()
+        self._recipe, self._place = recipe, {name: place for place, name in enumerate(names)}
+        self.naming = nn.Linear(width, len(names))
+        nn.init.zeros_(self.naming.weight)
+
+    def losses(self, see: See, data: Pairs, generator: Generator) -> Losses:
+        """Draw classes, and one sketch and one photo of each."""
+        recipe = self._recipe
+        chosen = torch.randperm(len(data.names), generator=generator)[: recipe.classes]
+        wanted = [data.names[place] for place in chosen.tolist()]
+        of_sketches = see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3))
+        of_photos = see(data.photos.draw_named(wanted, generator), PHOTO).amax((2, 3))
+        each = torch.tensor([self._place[name] for name in wanted], device=of_photos.device)
+        triplets = triplet(of_sketches, of_photos, each, each, recipe.margin)
+        pooled, labels = torch.cat([of_sketches, of_photos]), each.repeat(2)
         alike = contrast(pooled, labels[:, None] == labels[None, :], recipe.temperature)
-        named = F.cross_entropy(naming(pooled), labels)
+        named = F.cross_entropy(self.naming(pooled), labels)
         loss = triplets + recipe.contrast * alike + recipe.naming * named
         return {"loss": loss, "triplet": triplets, "contrast": alike, "naming": named}
 
-    # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
-    fit(trained.train(), loss_of, recipe.schedule, out, resume, report)
-    for kind, neck in enumerate(necks):
-        mean, variance = cast(Tensor, neck.running_mean), cast(Tensor, neck.running_var)
-        fusion.light.centring.settle(kind, mean, (variance + neck.eps).sqrt())
+
+def prepare(recipe: RetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
+    """Find the classes that have photos and sketches, and ask the frozen models about them."""
+    photos = [roots.sources.sharp_photos(), roots.sources.small_photos()]
+    sketches = [roots.sources.sketches()]
+    others = [[roots.sources.held_out_photos()], [roots.sources.held_out_sketches()]]
+    if roots.world:
+        _add_world([photos, sketches], roots, seed=0, things=WORLD_THINGS)
+        _add_world(others, roots, HELD_OUT_SEED, things=4)
+    shared = named(photos) & named(sketches)
+    if len(shared) < 2:
+        raise ValueError(f"{roots}: fewer than two classes have both photos and sketches to train on")
+
+    def pairs(sides: list[list[Bank]], side: int, views: int, most: int) -> Pairs:
+        of = [[bank.named(shared, most) for bank in banks] for banks in sides]
+        return Pairs(*(encode(banks, side, views) for banks in of))
+
+    phases = Phases(
+        pairs([photos, sketches], encode.side // 2, recipe.views, recipe.per_class),
+        pairs([photos, sketches], encode.side, 1, recipe.full_per_class),
+        pairs(others, encode.side, 1, recipe.full_per_class)
+        if len(named(others[0]) & named(others[1]) & shared) > 1
+        else None,
+    )
+    return Training(Retrieval(sorted(shared), encode.model.dim, recipe), phases)
+
+
+def named(banks: list[Bank]) -> set[str]:
+    """All names that the pictures of the banks carry."""
+    return {name for bank in banks for name in bank.by_name}
+
+
+def _add_world(sides: list[list[Bank]], roots: Roots, seed: int, things: int) -> None:
+    for banks, bank in zip(sides, world_banks(things, side=128, cache=roots.cache, seed=seed), strict=True):
+        banks.append(bank)

@@ -15,6 +15,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
+from sketchfusion.extractor import pick_device
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, decode, world_banks
 from sketchfusion.training.collect import collect_photos, collect_sketches
@@ -56,7 +57,9 @@ def train_scratch(
     if len(names) < 2:
         raise ValueError(f"{', '.join(data)} has too few names that both sketches and photos carry")
     config = ScratchConfig()
-    net = nn.ModuleDict({"body": ScratchNet(config), "classify": nn.Linear(config.dim, len(names))})
+    device = pick_device()
+    net = nn.ModuleDict({"body": ScratchNet(config), "classify": nn.Linear(config.dim, len(names))}).to(device)
+    photos, sketches = photos.on(device), sketches.on(device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         picked = torch.randperm(len(names), generator=generator)[: recipe.classes].repeat_interleave(recipe.per_kind)
@@ -67,7 +70,7 @@ def train_scratch(
                 augment.sketches(sketches.draw_named(wanted, generator)[0], config.side, generator),
             ]
         )
-        embeddings, labels = net["body"](squares), picked.repeat(2)
+        embeddings, labels = net["body"](squares), picked.repeat(2).to(device)
         entropy = F.cross_entropy(net["classify"](F.relu(embeddings)), labels)
         alike = contrast(embeddings, labels[:, None] == labels[None, :], recipe.temperature)
         return {"loss": entropy + recipe.contrast * alike, "entropy": entropy, "contrast": alike}
@@ -76,7 +79,7 @@ def train_scratch(
     net.train()
     # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
     fit(net, loss_of, schedule, out / "training", resume, report)
-    ScratchBaseline(net["body"], config).save(out)  # type: ignore[arg-type]
+    ScratchBaseline(net["body"].cpu(), config).save(out)  # type: ignore[arg-type]
     parameters = sum(p.numel() for p in net["body"].parameters())
     figures = {"parameters": float(parameters), "categories": float(len(names))}
     card = {"data": data, "recipe": asdict(recipe), "figures": figures}

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sketchfusion.training.bank import Bank, world_banks
-from sketchfusion.training.cache import Cache, cached, joined
-from sketchfusion.training.loop import Report
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.recipes import RetrievalRecipe, with_settings
-from sketchfusion.training.retrieval import Pairs, train_retrieval
+import torch
+from torch import Generator, Tensor, nn
+
+from sketchfusion.training import (
+    correspondence,
+    instance_retrieval,
+    light_recipes,
+    recognition,
+    retrieval,
+    segmentation,
+    universal,
+)
+from sketchfusion.training.curves import draw_curves
+from sketchfusion.training.encode import Encoder
+from sketchfusion.training.light_recipes import LightRecipe, with_settings
+from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.objective import Training
+from sketchfusion.training.processes import processes
+from sketchfusion.training.roots import Roots
+from sketchfusion.training.standardise import Standardise
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from sketchfusion.features import SketchFusion
 
-WORLD = "world"
-TASKS = ("retrieval",)
+TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] = {
+    "retrieval": (light_recipes.RetrievalRecipe(), retrieval.prepare),
+    "instance-retrieval": (light_recipes.InstanceRetrievalRecipe(), instance_retrieval.prepare),
+    "recognition": (light_recipes.RecognitionRecipe(), recognition.prepare),
+    "correspondence": (light_recipes.CorrespondenceRecipe(), correspondence.prepare),
+    "segmentation": (light_recipes.SegmentationRecipe(), segmentation.prepare),
+    "universal": (light_recipes.UniversalRecipe(), universal.prepare),
+}
 
 
 def train_task(
@@ -29,71 +49,111 @@ def train_task(
     resume: bool = False,
     settings: dict[str, str] | None = None,
     report: Report | None = None,
+    start: Path | None = None,
+    cache: Path | None = None,
 ) -> SketchFusion:
     """Train the light weights of `task` on the frozen parts of `model` and write them to `out`.
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
-    one sub-folder of photos a class, or "world" for the seen categories of Sketch World. ValueError in one line for
-    anything that cannot be trained on.
+    one sub-folder of photos a class, segmentation folders, or "world" for the seen categories of Sketch World. `model`
+    is a pair of the catalog, or a folder of light weights whose frozen parts are meant; `start` is one whose light
+    weights training begins with. What the frozen models say of the pictures is kept in `cache`, a folder within `out`
+    unless given; several tasks may share one. ValueError in one line for anything that cannot be trained on.
     """
-    from sketchfusion.features import SketchFusion
-
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
-    recipe = with_settings(RetrievalRecipe(), settings or {})
-    fused = SketchFusion.untrained(model, task=task)
-    photos, sketches = _banks(data, out / "training" / "cache")
-    shared = {n for bank in photos for n in bank.by_name} & {n for bank in sketches for n in bank.by_name}
-    if len(shared) < 2:
-        raise ValueError(f"{', '.join(data)}: fewer than two classes have both photos and sketches to train on")
-    photos, sketches = ([bank.named(shared, recipe.per_class) for bank in of] for of in (photos, sketches))
-
-    def pairs(side: int, views: int) -> Pairs:
-        return Pairs(
-            *(joined([_cached(b, fused, side, views, out, report) for b in of if len(b)]) for of in (photos, sketches))
-        )
-
-    small, full = pairs(fused.config.side // 2, recipe.views), pairs(fused.config.side, 1)
-    train_retrieval(fused.model, small, full, recipe, out / "training" / task, resume, report)
-    fused.save_pretrained(out)
+    recipe, prepare = TASKS[task]
+    recipe = with_settings(recipe, settings or {})
+    team = processes()  # before the model, which goes to this process's own device
+    torch.manual_seed(recipe.seed)
+    fused = _untrained(model, task)
+    if start:
+        _begin_with(fused, start)
+    folder = cache or out / "training" / "cache"
+    with team.first_before_others():
+        training = prepare(recipe, Roots.of(data, folder), Encoder(fused, folder, report if team.first else None))
+    train_light(fused, training, recipe, out / "training" / task, resume, report)
+    if team.first:
+        fused.heads = training.objective.heads()
+        fused.save_pretrained(out)
+        draw_curves(out / "training" / task / "log.csv", out / "training" / task / "curve.svg")
     return fused
 
 
-def _banks(data: list[str], cache: Path) -> tuple[list[Bank], list[Bank]]:
-    roots = [Path(root) for root in data if root != WORLD]
-    sources = Sources([r for r in roots if not _is_drawings(r)], roots, cache)
-    photos, sketches = [sources.sharp_photos(), sources.small_photos()], [sources.sketches()]
-    if WORLD in data:
-        world_photos, world_sketches = world_banks(instances=16, side=128, cache=cache)
-        photos.append(world_photos)
-        sketches.append(world_sketches)
-    return photos, sketches
+def train_light(
+    fused: SketchFusion,
+    training: Training,
+    recipe: LightRecipe,
+    out: Path,
+    resume: bool = False,
+    report: Report | None = None,
+) -> None:
+    """Train the light parts of `fused`, and what the objective adds to them, in place; they end on the CPU or device.
 
+    The first part sees pictures of half the side on half the grid: a quarter of the work, and the light parts, being
+    convolutions, have little to learn anew for the full size. In place of the centring, maps are standardised by the
+    batch; at the end the centring takes that over.
+    """
+    fusion, objective, phases = fused.model, training.objective, training.data
+    device, grid = fused.device, fused.config.fusion.grid
+    light = fusion.light
+    light.centring.reset()
+    standardise = Standardise(fused.dim, objective.photos, objective.sketches)
+    trained = nn.ModuleDict({"light": light, "standardise": standardise, "objective": objective}).to(device)
+    full_size = recipe.full_size_after * recipe.steps
 
-def _is_drawings(root: Path) -> bool:
-    return any(root.glob("*.ndjson"))
+    def losses(of: Any, cells: int, generator: Generator) -> Losses:
+        def see(said: tuple[Tensor, Tensor], kind: int) -> Tensor:
+            latents, tokens = (part.to(device) for part in said)
+            maps: Tensor = standardise(fusion(latents, tokens, grid=cells), kind)
+            return maps
 
+        return objective.losses(see, of, generator)
 
-def _cached(bank: Bank, fused: SketchFusion, side: int, views: int, out: Path, report: Report | None) -> Cache:
-    config = fused.config
-    low, high = config.vae_range
-    folder = out / "training" / "cache"
+    def loss_of(step: int, generator: Generator) -> Losses:
+        return losses(phases.half, grid // 2, generator) if step < full_size else losses(phases.full, grid, generator)
 
-    def latents(pictures: Tensor) -> Tensor:
-        return fused.model.diffusion.encode(pictures * (high - low) + low)
+    def validate() -> dict[str, float]:
+        batches = [
+            losses(phases.held_out, grid, Generator().manual_seed(number))
+            for number in range(recipe.validation_batches)
+        ]
+        return {name: sum(float(of[name]) for of in batches) / len(batches) for name in batches[0]}
 
-    def tokens(pictures: Tensor) -> Tensor:
-        dense: Tensor = fused.clip(pictures, config.clip_layer).dense
-        return dense
-
-    def progress(done: int, total: int) -> None:
-        if report:
-            report(done, total, {})
-
-    asked_vae = f"latents {config.diffusion_hash} {config.vae_range}"
-    asked_clip = f"tokens {config.clip_hash} {config.clip_layer}"
-    return Cache(
-        cached(bank, latents, asked_vae, side, views, folder, progress),
-        cached(bank, tokens, asked_clip, side, views, folder, progress),
-        bank.names,
+    # The moving average lags behind the running statistics; the last weights, or the best ones, go with them.
+    fit(
+        trained.train(),
+        loss_of,
+        recipe.schedule,
+        out,
+        resume,
+        report,
+        validate if phases.held_out is not None and recipe.validation_batches else None,
+        frozen=f"{fused.config.diffusion_hash[:12]} and {fused.config.clip_hash[:12]}",
     )
+    trained.eval()
+    standardise.settle(light.centring)
+
+
+def _untrained(model: str, task: str) -> SketchFusion:
+    from sketchfusion.backbones.catalog import CATALOG
+    from sketchfusion.features import SketchFusion
+    from sketchfusion.light import find_light, of_task, read_light
+
+    if model in CATALOG:
+        return SketchFusion.untrained(model, task=task)
+    folder = find_light(model)
+    config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))
+    return SketchFusion.untrained(config=config, task=task)
+
+
+def _begin_with(fused: SketchFusion, start: Path) -> None:
+    from sketchfusion.light import read_light
+
+    config, state = read_light(start)
+    own = (fused.config.diffusion_hash, fused.config.clip_hash)
+    if (config.diffusion_hash, config.clip_hash) != own:
+        raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
+    if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
+        raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
+    fused.model.light.load_state_dict(state)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ...gallery.build import embed_views
+from ...gallery.embed import embed_views
 from ...gallery.nearest import Filter, Held, Indexed
 from ...gallery.question import look_for
-from ...gallery.store import FileState, GalleryStore, ModelTag, Photo
+from ...gallery.rows import FileState, Photo, tag_of
+from ...gallery.store import GalleryStore
 from ...io.images import read_image, thumbnail
 from ...world import World
 from .cost import Cost, peak_bytes
@@ -59,7 +60,7 @@ def bench_search(model: BatchExtractor, rows: int, folder: Path, seed: int, prog
     real = embed_world(model, seed)
     uri = str(folder / "gallery")
     shutil.rmtree(uri, ignore_errors=True)
-    store = GalleryStore.create(uri, ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim))
+    store = GalleryStore.create(uri, tag_of(model))
     stored, compacted, indexed = _build(store, real, rows, seed, progress)
     size = sum(path.stat().st_size for path in Path(uri).rglob("*") if path.is_file())
     costs = [
@@ -91,7 +92,7 @@ def embed_world(model: BatchExtractor, seed: int) -> Real:
         sketch = world.sketch(category, REAL)[0]
         sketches.append(sketch[:, :, None].repeat(3, axis=2))
     started = time.perf_counter()
-    parts = [embed_views(model, views[start : start + BATCH]) for start in range(0, len(views), BATCH)]
+    parts = [embed_views(model, views[start : start + BATCH])[1:] for start in range(0, len(views), BATCH)]
     seconds = time.perf_counter() - started
     vectors = np.concatenate([part[0] for part in parts])
     joint = [part[1] for part in parts if part[1] is not None]

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from fastapi import APIRouter
 
+from ...io.errors import ImageError
 from .. import closeup
 from ..closeup import Photo
 from ..drawing import Sketch
@@ -75,4 +76,11 @@ async def _photo(name: str, studio: Studio) -> Photo:
 
 async def _turn(studio: Studio, lane: str, asked: Turn, call: Callable[[], Answer]) -> Answer:
     """Wait for the client's turn with a question that no batch can be made of."""
-    return await studio.queue.ask(single(lane), asked.client, asked.sequence, call)
+
+    def answered() -> Answer:
+        try:
+            return call()
+        except ValueError as error:  # what a task says of its pictures is meant for who sent them
+            raise ImageError(str(error)) from error
+
+    return await studio.queue.ask(single(lane), asked.client, asked.sequence, answered)

@@ -15,6 +15,8 @@ from ..schemas import Example, GalleryInfo, Health, Info, LimitsInfo, ModelInfo
 from ..studio import Studio
 from .needs import Served
 
+TASKS = ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation")
+
 router = APIRouter(tags=["service"])
 
 
@@ -57,14 +59,14 @@ def _info(studio: Studio) -> Info:
         model=ModelInfo(
             name=model.name,
             fingerprint=model.fingerprint,
-            tasks=["retrieval"],
+            tasks=[task for task in TASKS if model.serves(task)],
             labels=len(getattr(model, "labels", ())),
         ),
         gallery=GalleryInfo(
             name=studio.name,
             photos=photos,
             categories=gallery.categories if photos else [],
-            dense=False,
+            dense=bool(photos) and gallery.dense(gallery.paths()[0]) is not None,
             demo=studio.demo,
         ),
         limits=LimitsInfo(**{name: value for name, value in asdict(studio.limits).items() if name in _SHOWN}),

@@ -54,7 +54,7 @@ def pretrain_clip(
     width = clip.config.vision_config.hidden_size
     dense, whole = nn.Linear(width, teacher.width), nn.Linear(width, teacher.width)  # left behind, as is the classifier
     naming = teacher.naming.requires_grad_(True)
-    trained = nn.ModuleDict({"clip": clip, "dense": dense, "whole": whole, "naming": naming})
+    trained = nn.ModuleDict({"clip": clip, "dense": dense, "whole": whole, "naming": naming}).to(sources.device)
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -66,11 +66,13 @@ def pretrain_clip(
         pooled = seen.pooler_output
         vector = whole(pooled)
         alike = F.mse_loss(vector, teacher.vector(taught))
-        named = F.cross_entropy(naming(vector), as_shares(fitting(names, vocabulary)))
+        named = F.cross_entropy(naming(vector), as_shares(fitting(names, vocabulary, sources.device)))
         texts = sorted({pick(n, generator) for n in names})
         image = F.normalize(clip.visual_projection(pooled.detach()), dim=-1)
         text = encode_texts(clip, tokenizer, [prompt(text, generator) for text in texts])
-        contrast = two_way(clip.logit_scale.exp().clamp(max=100) * image @ text.T, fitting(names, texts))
+        contrast = two_way(
+            clip.logit_scale.exp().clamp(max=100) * image @ text.T, fitting(names, texts, sources.device)
+        )
         loss = contrast + recipe.follow * (followed + alike) + recipe.naming * named
         return {"loss": loss, "dense": followed, "whole": alike, "naming": named, "contrast": contrast}
 
@@ -100,7 +102,7 @@ def look(clip: CLIPModel, pictures: Tensor) -> BaseModelOutputWithPooling:
     """(B, 3, S, S) in [0, 1] -> what the vision tower makes of them, every block's tokens with it."""
     if pictures.shape[-1] > side_of(clip):
         pictures = F.interpolate(pictures, (side_of(clip),) * 2, mode="bicubic", antialias=True).clamp(0, 1)
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    mean, std = (pictures.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
     seen: BaseModelOutputWithPooling = clip.vision_model(
         (pictures - mean) / std, interpolate_pos_encoding=True, output_hidden_states=True
     )
@@ -109,7 +111,7 @@ def look(clip: CLIPModel, pictures: Tensor) -> BaseModelOutputWithPooling:
 
 def encode_texts(clip: CLIPModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Texts -> (N, p), L2-normalised."""
-    tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(clip.device)
     output = clip.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
     return F.normalize(clip.text_projection(output.pooler_output), dim=-1)
 

@@ -45,7 +45,7 @@ def pretrain_diffusion(
     from transformers import CLIPTokenizer
 
     torch.manual_seed(recipe.schedule.seed)
-    vae = load_part(out / "sd" / "vae").eval().requires_grad_(False)
+    vae = load_part(out / "sd" / "vae").eval().requires_grad_(False).to(sources.device)
     scheduler = build_scheduler()
     teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, report)
     mixture = MostlyPhotos(sources, recipe)
@@ -56,12 +56,12 @@ def pretrain_diffusion(
         tokenizer = tokenizer_for(mixture.vocabulary(), out / "training" / "diffusion" / "tokenizer", resume)
         unet, text = build_unet(), build_text_encoder(tokenizer)
     inner = Inner(unet, teacher.width)
-    trained = nn.ModuleDict({"unet": unet, "text": text, "inner": inner.heads})
+    trained = nn.ModuleDict({"unet": unet, "text": text, "inner": inner.heads}).to(sources.device)
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def denoising(latents: Tensor, texts: list[str], generator: Generator) -> Tensor:
-        noise = torch.randn(latents.shape, generator=generator)
-        t = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator)
+        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        t = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator).to(latents.device)
         noisy = scheduler.add_noise(latents, noise, t)
         return F.mse_loss(unet(noisy, t, read(text, tokenizer, texts)).sample, noise)
 
@@ -116,7 +116,7 @@ class Inner:
 def read(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Prompts -> the states (N, tokens, width) that the UNet attends to; each different prompt is read once."""
     unique = sorted(set(texts))
-    tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt")
+    tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").to(text.device)
     states: Tensor = text(input_ids=tokens.input_ids).last_hidden_state
     return states[[unique.index(one) for one in texts]]
 

@@ -18,7 +18,7 @@ class Mixture:
     """Batches in fixed shares; most pictures come with others of their name, of both kinds."""
 
     def __init__(self, sources: Sources, recipe: MixtureRecipe) -> None:
-        self._recipe = recipe
+        self._recipe, self.device = recipe, sources.device
         self._photos = [bank for bank in (sources.sharp_photos(), sources.small_photos()) if len(bank)]
         self._sketches = sources.sketches()
         self._world_photos, self._world_sketches = sources.world()
@@ -89,13 +89,13 @@ class Naming(nn.Linear):
             self.bias.copy_((shares + 0.1 / len(vocabulary)).log())
 
 
-def fitting(names: Names, texts: list[str]) -> Tensor:
+def fitting(names: Names, texts: list[str], device: str | torch.device = "cpu") -> Tensor:
     """Which texts are names of which pictures, (B, N) bool."""
     place = {text: n for n, text in enumerate(texts)}
     fits = torch.zeros(len(names), len(texts), dtype=torch.bool)
     for row, of in enumerate(names):
         fits[row, [place[name] for name in of if name in place]] = True
-    return fits
+    return fits.to(device)
 
 
 def as_shares(fits: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
+from sketchfusion.extractor import pick_device
 from sketchfusion.training import recipes
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Report
@@ -33,7 +34,7 @@ def run(
     `steps` shortens or lengthens the recipe's schedule. Figures and settings are added to `out/card.json`.
     ValueError if a part that the stage stands on is missing.
     """
-    sources = Sources(photos, sketches, out / "training" / "cache")
+    sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
     if stage == "vae":
         from sketchfusion.training.pretrain.vae import pretrain_vae
 

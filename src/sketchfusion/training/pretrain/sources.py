@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from sketchfusion.datasets.tinyimagenet import is_tiny_imagenet
+from sketchfusion.io.images import Kind
 from sketchfusion.training.bank import Bank, decode, world_banks
-from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
 
 SMALL = 64  # pixels of a tiny-imagenet photo
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
@@ -21,29 +24,32 @@ class Sources:
     sketch_roots: list[Path]
     cache: Path
     world_instances: int = 100  # of each seen category
+    device: str | torch.device = "cpu"  # where the pictures go
 
     def small_photos(self) -> Bank:
         """Labelled photos of 64 px (the tiny-imagenet roots)."""
-        return decode(collect_photos([r for r in self.photo_roots if is_tiny_imagenet(r)]), "photo", SMALL, self.cache)
+        return self._bank(collect_photos([r for r in self.photo_roots if is_tiny_imagenet(r)]), "photo", SMALL)
 
     def sharp_photos(self) -> Bank:
         """Labelled photos of the other roots."""
-        return decode(
-            collect_photos([r for r in self.photo_roots if not is_tiny_imagenet(r)]), "photo", STORED, self.cache
-        )
+        return self._bank(collect_photos([r for r in self.photo_roots if not is_tiny_imagenet(r)]), "photo", STORED)
 
     def sketches(self) -> Bank:
         """Labelled freehand sketches of seen classes."""
-        return decode(collect_sketches(self.sketch_roots), "sketch", STORED, self.cache)
+        return self._bank(collect_sketches(self.sketch_roots), "sketch", STORED)
 
     def held_out_photos(self) -> Bank:
         """Photos of seen classes that no training draws, at the size the models see."""
-        return decode(collect_held_out(self.photo_roots, "photo"), "photo", 128, self.cache)
+        return self._bank(collect_held_out(self.photo_roots, "photo"), "photo", 128)
 
     def held_out_sketches(self) -> Bank:
         """Sketches of those photos."""
-        return decode(collect_held_out(self.sketch_roots, "sketch"), "sketch", 128, self.cache)
+        return self._bank(collect_held_out(self.sketch_roots, "sketch"), "sketch", 128)
 
     def world(self) -> tuple[Bank, Bank]:
         """Photos and sketches of the seen categories of Sketch World."""
-        return world_banks(self.world_instances, 128, self.cache)
+        photos, sketches = world_banks(self.world_instances, 128, self.cache)
+        return photos.on(self.device), sketches.on(self.device)
+
+    def _bank(self, pictures: list[Picture], kind: Kind, side: int) -> Bank:
+        return decode(pictures, kind, side, self.cache).on(self.device)

@@ -60,13 +60,13 @@ def train_teacher(mixture: Mixture, recipe: TeacherRecipe, out: Path, report: Re
     CLIP and the denoiser share it: a teacher in `out`, finished or not, is gone on with.
     """
     torch.manual_seed(recipe.schedule.seed)
-    teacher = Teacher(Naming(WIDTHS[-1], mixture))
+    teacher = Teacher(Naming(WIDTHS[-1], mixture)).to(mixture.device)
     vocabulary = mixture.vocabulary()
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
         pictures, names = mixture.batch(recipe.side if step < full_size else SIDE, generator)
-        vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary)
+        vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary, mixture.device)
         named = F.cross_entropy(teacher.naming(vector), as_shares(fits))
         alike = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
         return {"loss": named + recipe.contrast * alike, "naming": named, "contrast": alike}

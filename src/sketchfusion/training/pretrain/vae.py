@@ -25,6 +25,7 @@ def pretrain_vae(
     """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; returns the card's figures."""
     torch.manual_seed(recipe.schedule.seed)
     vae = load_part(start / "sd" / "vae") if start else build_vae()
+    vae.to(sources.device)
     photos, sketches = sources.sharp_photos(), sources.sketches()
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -37,7 +38,7 @@ def pretrain_vae(
         )
         pixels = pixels * 2 - 1
         posterior = vae.encode(pixels).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator)
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
         rebuilt = vae.decode(posterior.mean + posterior.std * noise).sample
         absolute = (rebuilt - pixels).abs().mean()
         squared = (rebuilt - pixels).square().mean()

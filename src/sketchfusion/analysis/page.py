@@ -1,0 +1,172 @@
+"""The report of `inspect`: one self-contained page of PCA pictures, spectra and branch weights."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from .chart import bars, line_chart
+from .pca import pca_pictures
+from .spectra import Spectrum, averaged, spectrum
+
+if TYPE_CHECKING:
+    from ..featuremap import FeatureMap
+    from ..io.images import Kind
+
+TILE = 176  # pixels of a picture's longer side on the page, drawn at twice that
+SHADES = {"CLIP": "#d9730d", "fused": "#178a4c"}
+BLUES = ("#7fb2e5", "#3b82c4", "#1b4f8a", "#0d2b52")
+
+COLOURED = """The three principal components of each feature as red, green and blue, one basis a column: alike
+colours in a column are alike features. CLIP and the stages of Stable Diffusion are seen by themselves, the fused map
+after CLIP has corrected the stages."""
+FINENESS = """Fourier amplitude of the features by frequency, as a share of the highest that each grid can hold,
+relative to frequency 0. A curve that falls steeply belongs to a feature of large smooth regions; a flat one to a
+feature of edges and texture."""
+SUMMARIES = """Of the energy without frequency 0: its mean frequency in cycles across the picture, and how much of it
+lies in the upper half of what the grid can hold."""
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1f2328;--faint:#59636e;--paper:#fff;--card:#f6f8fa;--line:#d0d7de}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--faint:#9198a1;--paper:#0d1117;--card:#161b22;--line:#30363d}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1240px;padding:28px 20px 60px;background:var(--paper);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 6px}p{margin:4px 0 14px;max-width:76ch}
+.faint,figcaption small{color:var(--faint)}
+.rows{overflow-x:auto}.row{display:flex;gap:12px;padding:12px 0;border-top:1px solid var(--line)}
+figure{margin:0;width:176px;flex:none}
+figure img{display:block;width:176px;height:176px;object-fit:contain;background:var(--card);border-radius:6px}
+.map img{image-rendering:pixelated}
+figcaption{font-size:13px;line-height:1.35;padding-top:5px;overflow-wrap:anywhere}
+.charts{display:flex;flex-wrap:wrap;gap:20px}.chart{flex:1 1 380px;max-width:560px;background:var(--card);
+border-radius:8px;padding:12px 14px}
+.chart h3{font-size:14px;margin:0 0 4px}svg{width:100%;height:auto;display:block}
+svg text{font-size:12px;fill:var(--faint)}svg .grid{stroke:var(--line)}
+svg polyline{fill:none;stroke-width:2.2;stroke-linejoin:round}
+.legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px;margin:10px 0 12px}
+.legend i{display:inline-block;width:18px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
+table{border-collapse:collapse;font-size:14px;margin-top:14px}th,td{padding:4px 16px 4px 0;text-align:left}
+th{font-weight:600;border-bottom:1px solid var(--line)}td+td{font-variant-numeric:tabular-nums}
+.bars{max-width:520px}.bar{display:grid;grid-template-columns:60px 1fr 44px;gap:10px;align-items:center;margin:5px 0}
+.bar i{height:14px;border-radius:3px}.bar b{font-weight:500;font-variant-numeric:tabular-nums}
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """One picture, (H, W, 3), and its maps by the name of the feature."""
+
+    name: str
+    kind: Kind
+    picture: Image.Image
+    maps: Mapping[str, FeatureMap]
+
+
+def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: str, fingerprint: str) -> str:
+    """Write the report: a row of PCA pictures for each picture, spectra of photos and of sketches, branch weights."""
+    names = list(inspected[0].maps)
+    colours = _colours(names)
+    counts = [f"{n} {kind}{'s' * (n > 1)}" for kind in ("photo", "sketch") if (n := _count(inspected, kind))]
+    counts[-1:] = [counts[-1].replace("sketchs", "sketches")]
+    legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width,initial-scale=1">',
+            f"<title>Inside {escape(model)}</title><style>{STYLE}</style>",
+            f"<h1>Inside {escape(model)}</h1>",
+            f'<p class="faint">{" and ".join(counts)} · weights {fingerprint[:12]}</p>',
+            "<h2>What the features see</h2>",
+            f"<p>{COLOURED}</p>",
+            f'<div class="rows">{_rows(inspected, names)}</div>',
+            "<h2>Coarse and fine</h2>",
+            f"<p>{FINENESS}</p>",
+            f'<div class="legend">{legend}</div><div class="charts">{_charts(inspected, names, colours)}</div>',
+            _table(inspected, names),
+            "<h2>Branch weights</h2>",
+            "<p>The share that each stage has in the fused map.</p>",
+            bars(weights, {name: colours[f"SD {name}"] for name in weights}),
+            "</html>\n",
+        ]
+    )
+
+
+def spectra(inspected: Sequence[Inspected], kind: Kind) -> dict[str, Spectrum]:
+    """The spectrum of each feature, averaged over the pictures of a kind; empty if there are none."""
+    chosen = [one for one in inspected if one.kind == kind]
+    names = list(chosen[0].maps) if chosen else []
+    return {name: averaged([spectrum(one.maps[name]) for one in chosen]) for name in names}
+
+
+def _rows(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
+    columns = {name: pca_pictures([one.maps[name] for one in inspected]) for name in names}
+    rows = []
+    for place, one in enumerate(inspected):
+        tiles = [_figure(one.picture, one.name, one.kind)]
+        for name in names:
+            height, width = one.maps[name].grid
+            cells = Image.fromarray(_trimmed(columns[name][place], one.maps[name]))
+            cells = cells.resize((cells.width * max(1, 128 // width), cells.height * max(1, 128 // height)), 0)
+            tiles.append(_figure(cells, name, f"{height} x {width} cells", "map"))
+        rows.append(f'<div class="row">{"".join(tiles)}</div>')
+    return "\n".join(rows)
+
+
+def _trimmed(pixels: np.ndarray, map_: FeatureMap) -> np.ndarray:  # type: ignore[type-arg]
+    """Leave out the rows and columns that lie on padding."""
+    valid = map_.valid().numpy()
+    return np.ascontiguousarray(pixels[valid.any(axis=1)][:, valid.any(axis=0)])
+
+
+def _figure(picture: Image.Image, name: str, note: str, kind: str = "") -> str:
+    small = picture.copy()
+    small.thumbnail((2 * TILE, 2 * TILE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return (
+        f'<figure class="{kind}"><img src="data:image/png;base64,{data}" alt="{escape(name)}">'
+        f"<figcaption>{escape(name)}<br><small>{escape(note)}</small></figcaption></figure>"
+    )
+
+
+def _charts(inspected: Sequence[Inspected], names: Sequence[str], colours: Mapping[str, str]) -> str:
+    charts = []
+    for kind, title in (("photo", "Photos"), ("sketch", "Sketches")):
+        found = spectra(inspected, "photo" if kind == "photo" else "sketch")
+        if not found:
+            continue
+        curves = {name: (found[name].frequency.tolist(), found[name].amplitude.tolist()) for name in names}
+        drawn = line_chart(curves, colours, "frequency", "log amplitude", f"Spectra of {title.lower()}")
+        charts.append(f'<div class="chart"><h3>{title}</h3>{drawn}</div>')
+    return "".join(charts)
+
+
+def _table(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
+    kinds = [kind for kind in ("photo", "sketch") if _count(inspected, kind)]
+    found = {kind: spectra(inspected, "photo" if kind == "photo" else "sketch") for kind in kinds}
+    head = "".join(f"<th>{kind}: mean frequency</th><th>fine share</th>" for kind in kinds)
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f"<td>{found[kind][name].cycles:.1f}</td><td>{found[kind][name].fine:.1%}</td>" for kind in kinds)
+        + "</tr>"
+        for name in names
+    )
+    return f"<table><tr><th>feature</th>{head}</tr>{rows}</table><p class=faint>{SUMMARIES}</p>"
+
+
+def _count(inspected: Sequence[Inspected], kind: str) -> int:
+    return sum(one.kind == kind for one in inspected)
+
+
+def _colours(names: Sequence[str]) -> dict[str, str]:
+    stages = [name for name in names if name not in SHADES]
+    return SHADES | {name: BLUES[min(place, len(BLUES) - 1)] for place, name in enumerate(stages)}

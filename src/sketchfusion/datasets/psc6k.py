@@ -1,0 +1,156 @@
+"""PSC6K: keypoints of 6,250 photo-sketch pairs of the Sketchy Database (Lu et al., ICML 2023)."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import DatasetError, Sample, folder_of, within
+from .sketchy import INNER, photo_of
+
+SIDE = 256  # pixels of a picture of Sketchy; coordinates reach from 0 to 256, both included
+FILES = tuple(f"{split}_pairs_{form}.csv" for split in ("train", "test") for form in ("ps", "st"))
+
+Points = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures of one thing, one of them a sketch; `flip` asks for both to be mirrored."""
+
+    source: Sample
+    target: Sample
+    flip: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class KeypointPair:
+    """Two pictures and the points that correspond: (8, 2) of x, y each, in pixels of the 256 x 256 pictures."""
+
+    source: Sample
+    target: Sample
+    source_points: Points
+    target_points: Points
+
+
+class PSC6K:
+    """`root` holds the four csv files (or a folder `PSC6K` of them); their paths start at the root of Sketchy.
+
+    `sketchy` is that root, where it is not `root` itself. The keypoints are of the test photos only, ten of a class.
+    """
+
+    def __init__(self, root: str | Path, sketchy: str | Path | None = None) -> None:
+        self.root = folder_of(root, "PSC6K")
+        base = folder_of(root if sketchy is None else sketchy)
+        self._bases = [base, *(base / inner for inner in INNER), base.parent]
+
+    def test_pairs(self) -> list[KeypointPair]:
+        """Photo to sketch, with keypoints: 6,250."""
+        return self._read("test_pairs_ps.csv", ("photo", "sketch", "XA", "YA", "XB", "YB"), _keypoints)
+
+    def test_directions(self) -> list[KeypointPair]:
+        """The same both ways, as PSC evaluates: 12,500."""
+        return self._read("test_pairs_st.csv", ("source_image", "target_image", "XA", "YA", "XB", "YB"), _keypoints)
+
+    def train_pairs(self) -> list[Pair]:
+        """Photo to sketch without keypoints, each pair once as it is and once to be mirrored."""
+        return self._read("train_pairs_ps.csv", ("photo", "sketch", "flip"), _flipped)
+
+    def train_directions(self) -> list[Pair]:
+        """The same both ways."""
+        return self._read("train_pairs_st.csv", ("source_image", "target_image", "flip"), _flipped)
+
+    def _read(
+        self, name: str, columns: tuple[str, ...], made: Callable[[Sample, Sample, dict[str, str]], T]
+    ) -> list[T]:
+        path = self.root / name
+        try:
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                rows = csv.DictReader(file)
+                if missing := [column for column in columns if column not in (rows.fieldnames or ())]:
+                    raise DatasetError(f"{path}: no column {missing[0]!r}; expected {', '.join(columns)}")
+                return list(self._rows(path, rows, columns, made))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DatasetError(f"{path}: cannot be read ({error}); PSC6K has {', '.join(FILES)}") from None
+
+    def _rows(
+        self,
+        path: Path,
+        rows: csv.DictReader[str],
+        columns: tuple[str, ...],
+        made: Callable[[Sample, Sample, dict[str, str]], T],
+    ) -> Iterator[T]:
+        for number, row in enumerate(rows, 2):
+            if any(row.get(column) in (None, "") for column in columns):
+                raise DatasetError(f"{path}:{number}: cut short; expected {', '.join(columns)}")
+            try:
+                yield made(self._sample(row[columns[0]]), self._sample(row[columns[1]]), row)
+            except ValueError as error:
+                raise DatasetError(f"{path}:{number}: {error}") from None
+
+    def _sample(self, name: str) -> Sample:
+        for base in self._bases:
+            if (base / name).resolve().is_relative_to(base.resolve()) and (base / name).is_file():
+                path = base / name
+                break
+        else:
+            raise ValueError(f"{name} is not under {self._bases[0]}; give the root of Sketchy")
+        label = path.parent.name
+        kind: Literal["sketch", "photo"] = "sketch" if "sketch" in Path(name).parts else "photo"
+        return Sample(path, label, f"{label}/{path.stem}", kind, photo_of(path.stem))
+
+
+def released_split(pairs: list[KeypointPair]) -> tuple[list[KeypointPair], list[KeypointPair]]:
+    """Training and evaluation pairs as SketchFusion's released code takes them from PSC6K's test pairs.
+
+    Of each class the first 60 % of its photos, by path, are trained on and the others measured: 6 and 4 of 10.
+    """
+
+    def photo(pair: KeypointPair) -> Sample:
+        return pair.source if pair.source.kind == "photo" else pair.target
+
+    train, evaluation = list[KeypointPair](), list[KeypointPair]()
+    in_order = sorted(pairs, key=lambda pair: (photo(pair).label, str(photo(pair).path)))
+    for _, of_class in itertools.groupby(in_order, key=lambda pair: photo(pair).label):
+        photos = [list(group) for _, group in itertools.groupby(of_class, key=lambda pair: photo(pair).path)]
+        first = round(0.6 * len(photos))
+        train += itertools.chain(*photos[:first])
+        evaluation += itertools.chain(*photos[first:])
+    return train, evaluation
+
+
+def is_psc6k(root: Path) -> bool:
+    """Whether a folder looks like one."""
+    folder = within(root, "PSC6K") or root
+    return any((folder / name).is_file() for name in FILES)
+
+
+def _flipped(source: Sample, target: Sample, row: dict[str, str]) -> Pair:
+    if row["flip"] not in ("0", "1"):
+        raise ValueError(f"flip is {row['flip']!r}; expected 0 or 1")
+    return Pair(source, target, row["flip"] == "1")
+
+
+def _keypoints(source: Sample, target: Sample, row: dict[str, str]) -> KeypointPair:
+    a, b = _points(row["XA"], row["YA"]), _points(row["XB"], row["YB"])
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} keypoints in one picture and {len(b)} in the other")
+    return KeypointPair(source, target, a, b)
+
+
+def _points(x: str, y: str) -> Points:
+    try:
+        points = np.array([[float(v) for v in axis.split(";")] for axis in (x, y)]).T
+    except ValueError:
+        raise ValueError(f"keypoints {x!r}, {y!r} are not as many x as y, parted by ;") from None
+    if not ((points >= 0) & (points <= SIDE)).all():
+        raise ValueError(f"a keypoint lies outside 0 to {SIDE}")
+    return points

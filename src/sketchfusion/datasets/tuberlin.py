@@ -1,0 +1,68 @@
+"""TU-Berlin (Eitz et al., SIGGRAPH 2012), and TU-Berlin-extended, which adds photos to it (Zhang et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from .base import DatasetError, Sample, chosen, class_folders, class_names, folder_of, pictures, squeezed, within
+
+SKETCHES = ("png", "png_ready", "sketches")
+PHOTOS = ("ImageResized", "ImageResized_ready", "images")
+# Photo folders whose names differ from the sketches' by more than separators
+# (AnjanDutta/sem-pcyc, download_datasets.sh).
+RENAMED = {
+    "chandeler": "chandelier",
+    "diamod": "diamond",
+    "griaffe": "giraffe",
+    "mouse": "mouse (animal)",
+    "pipe": "pipe (for smoking)",
+    "spacesshuttle": "space shuttle",
+    "spidar": "spider",
+    "tromobone": "trombone",
+    "wristwatching": "wrist-watch",
+}
+
+
+class TUBerlin:
+    """`root` holds `png/<class>/<1..20000>.png`, and with the extension `ImageResized/<class>/`.
+
+    Photo folders are matched with the sketches' whatever their separators, and the nine misspelt ones by name.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = folder_of(root)
+        sketches = within(self.root, *SKETCHES)
+        if sketches is None:
+            raise DatasetError(f"{self.root}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
+        self._sketches, self._photos = class_folders(sketches), _renamed(within(self.root, *PHOTOS))
+        names = class_names(self._sketches, self._photos)
+        self.categories: tuple[str, ...] = tuple(sorted(RENAMED.get(squeezed(name), name) for name in names))
+
+    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The sketches of the categories (all by default), sorted by category and file name."""
+        return list(pictures(self._sketches, chosen(self.categories, categories, self.root), "sketch"))
+
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The photos of the extension; DatasetError where only TU-Berlin itself is there."""
+        if not self._photos:
+            raise DatasetError(f"{self.root}: no folder {PHOTOS[0]}; TU-Berlin has sketches only, its extension photos")
+        return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
+
+
+def is_tuberlin(root: Path) -> bool:
+    """Whether a folder looks like one: sketches are numbered up to 20000, where Quick, Draw! has longer keys."""
+    folder = within(root, *SKETCHES)
+    if folder is None:
+        return False
+    first = next(folder.glob("*/*.png"), None)
+    return first is not None and first.stem.isdecimal() and len(first.stem) <= 5
+
+
+def _renamed(folder: Path | None) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for key, path in class_folders(folder).items():
+        name = squeezed(RENAMED.get(key, key))
+        if found.setdefault(name, path) != path:
+            raise DatasetError(f"{folder}: {found[name].name!r} and {path.name!r} are one class; put them together")
+    return found

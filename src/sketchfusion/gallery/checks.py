@@ -1,0 +1,64 @@
+"""Is a gallery still what was written? Every row, thumbnail and dense map against its seal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .build import Builder, Report
+from .dense import DenseMaps
+from .embed import Failure
+from .faults import GalleryError
+from .rows import broken, seal
+from .store import GalleryStore
+
+ROWS = 1000  # at a time
+
+
+@dataclass
+class Damage:
+    """What is broken in a gallery."""
+
+    rows: dict[int, str] = field(default_factory=dict)  # the seal that is stored to the path that is
+    thumbnails: list[str] = field(default_factory=list)  # paths
+    maps: list[str] = field(default_factory=list)  # digests
+
+    def lines(self) -> list[str]:
+        """One line for each thing that is broken."""
+        return [
+            *(f"{path!r}: its row is damaged" for path in self.rows.values()),
+            *(f"{path!r}: its thumbnail is damaged" for path in self.thumbnails),
+            *(f"{digest[:12]}: this dense map is damaged" for digest in self.maps),
+        ]
+
+
+def examine(store: GalleryStore) -> Damage:
+    """Read everything once and compare it with its seals; GalleryError if the table cannot be read at all."""
+    damage = Damage()
+    if store.format != "1":
+        for rows in store.batches(ROWS):
+            places = broken(rows).tolist()
+            damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
+            pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()
+            damage.thumbnails += [
+                row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]
+            ]
+    maps = DenseMaps(store.uri, store.made_with.fingerprint)
+    for digest in sorted(maps.digests()):
+        try:
+            maps.get(digest)
+        except GalleryError:
+            damage.maps.append(digest)
+    return damage
+
+
+def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:
+    """Drop what is damaged and embed the photos again; those whose file is gone are listed in the report."""
+    paths = {*damage.rows.values(), *damage.thumbnails}
+    there = {path for path in paths if Path(path).exists()}
+    DenseMaps(store.uri, store.made_with.fingerprint).drop(damage.maps)
+    store.forget_sealed(list(damage.rows))
+    store.forget(there)
+    report = builder.run([Path(path) for path in sorted(there)])
+    report.failed += [Failure(path, "damaged in the gallery, and no such file") for path in sorted(paths - there)]
+    return report

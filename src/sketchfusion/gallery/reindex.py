@@ -1,0 +1,119 @@
+"""A gallery moves to other weights: a second table grows beside the first, which answers until the last commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..io.images import ImageError, decode_image
+from .build import Builder, Engine, Progress, Report, Settings
+from .dense import DenseMaps, in_original_pixels
+from .embed import Embedder, Failure, Prepared
+from .faults import GalleryError, explained
+from .rows import FileState, ModelTag, Photo, tag_of, to_photo
+from .store import PREFIX, UNFINISHED, GalleryStore
+from .table import connect, table_names
+
+if TYPE_CHECKING:
+    from ..extractor import BatchExtractor
+
+
+def reindex(
+    old: GalleryStore,
+    model: BatchExtractor,
+    settings: Settings,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> tuple[GalleryStore, Report]:
+    """Embed every photo of a gallery with another model; killed at any moment, the same call goes on.
+
+    A photo whose file is gone, or can no longer be read, is embedded from the thumbnail that was kept, so that none is
+    lost: its feature is a little coarser until the file is indexed again.
+    """
+    tag = tag_of(model)
+    if old.made_with.fingerprint == tag.fingerprint:
+        raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
+    drop_superseded(old)
+    new = _begin(old, tag)
+    report = Builder(new, model, settings, engine).run(_there(old), progress)
+    report.from_thumbnail = _from_thumbnails(old, new, model, settings)
+    new.forget(new.files().keys() - old.files().keys())  # removed meanwhile
+    _finish(old, new)
+    return new, report
+
+
+def drop_superseded(store: GalleryStore) -> None:
+    """Drop the table that this one took the place of, where a kill came between the last commit and the drop."""
+    with explained(store.uri):
+        database = connect(store.uri)
+        names = table_names(database)
+        hidden = {PREFIX + name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
+        for name in names:
+            if name.startswith(PREFIX) and name != store.name and name not in hidden:
+                _drop(store.uri, database, name)
+
+
+def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
+    """The second table, hidden by a mark until it is finished."""
+    import pyarrow as pa
+
+    with explained(old.uri):
+        mark = UNFINISHED + tag.fingerprint[:16]
+        connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
+    return GalleryStore.create(old.uri, tag, old.generation + 1)
+
+
+def _there(old: GalleryStore) -> Sequence[Path]:
+    return [path for path in map(Path, sorted(old.files())) if path.exists()]
+
+
+def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: BatchExtractor, settings: Settings) -> int:
+    """Embed what has no row yet from its thumbnail; gives how many."""
+    done = new.files()
+    moved = {file.digest for file in done.values()}
+    todo = [path for path, file in old.files().items() if path not in done and file.digest not in moved]
+    dense = DenseMaps(new.uri, new.made_with.fingerprint) if settings.dense else None
+    embedder, count = Embedder(model, dense, settings.location), 0
+    for start in range(0, len(todo), settings.batch_size):
+        kept = old.rows_of(todo[start : start + settings.batch_size]).to_pylist()
+        items = embedder.embed([_prepared(to_photo(row), model) for row in kept])
+        bad = [item for item in items if isinstance(item, Failure)]
+        if bad:
+            raise GalleryError(f"gallery {old.uri}: the thumbnail of {bad[0].path} cannot be read ({bad[0].reason})")
+        photos = [item for item in items if isinstance(item, Photo)]
+        new.put(photos)
+        count += len(photos)
+    return count
+
+
+def _prepared(photo: Photo, model: BatchExtractor) -> Prepared | Failure:
+    try:
+        view = model.view(decode_image(photo.thumbnail, photo.file.path), "photo")
+    except ImageError as error:
+        return Failure(photo.file.path, str(error))
+    file: FileState = replace(photo.file, mtime_ns=0)  # so that the file, once it is back, is embedded itself
+    frame = in_original_pixels(view.frame, photo.width, photo.height)
+    return Prepared(replace(photo, file=file), replace(view, frame=frame))
+
+
+def _finish(old: GalleryStore, new: GalleryStore) -> None:
+    """Take the mark away: from here on the new table answers, and the old one goes."""
+    with explained(old.uri):
+        database = connect(old.uri)
+        for name in table_names(database):
+            if name.startswith(UNFINISHED):
+                other = PREFIX + name.removeprefix(UNFINISHED)
+                if other != new.name and other in table_names(database):
+                    _drop(old.uri, database, other)  # begun for a third model, and given up
+                database.drop_table(name)
+        _drop(old.uri, database, old.name)
+
+
+def _drop(uri: str, database: Any, name: str) -> None:
+    mark = name.removeprefix(PREFIX)
+    for other in table_names(database):
+        if other.endswith(f"-{mark}") and not other.startswith(UNFINISHED):  # and what is kept beside it
+            database.drop_table(other)
+    DenseMaps(uri, mark).drop_all()

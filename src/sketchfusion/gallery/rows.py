@@ -1,0 +1,184 @@
+"""What a gallery keeps of a photo: one row, sealed with a digest of its own so that damage is seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..extractor import BatchExtractor
+
+FORMAT = "2"
+FILE = ("path", "digest", "size", "mtime_ns")
+PICTURE = ("width", "height", "category")
+CAPTURE = ("taken", "latitude", "longitude")  # new in format 2, as the seals are
+DETAILS = (*FILE, *PICTURE, *CAPTURE)
+VECTORS = ("vector", "joint")
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ModelTag:
+    """The model that made a gallery's vectors."""
+
+    name: str
+    fingerprint: str
+    dim: int
+    joint_dim: int = 0  # of the space shared with text; 0 if the model has none
+
+
+def tag_of(model: BatchExtractor) -> ModelTag:
+    """What a gallery writes down of a model."""
+    return ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A photo's file as it was when it was indexed."""
+
+    path: str  # absolute
+    digest: str  # SHA-256 of its bytes
+    size: int  # bytes
+    mtime_ns: int  # 0: the file was gone, the feature is its thumbnail's
+
+
+@dataclass(frozen=True)
+class PhotoInfo:
+    """What is known of a photo in a gallery."""
+
+    path: str
+    width: int  # pixels, upright
+    height: int
+    category: str  # the name of its folder
+    size: int  # bytes
+    digest: str  # SHA-256 of its bytes
+    taken: str | None  # ISO 8601, the camera's own clock
+    latitude: float | None  # degrees, north is positive
+    longitude: float | None  # degrees, east is positive
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One row: the file, what it shows, a small picture of it and its feature."""
+
+    file: FileState
+    width: int  # pixels, upright
+    height: int
+    category: str  # the name of its folder
+    thumbnail: bytes  # JPEG
+    vector: npt.NDArray[np.float32]  # (d,), unit length
+    taken: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    joint: npt.NDArray[np.float32] | None = None  # (P,), unit length, in the space shared with text
+
+
+def schema(model: ModelTag) -> pa.Schema:
+    """The columns of a gallery of a model's vectors."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("path", pa.string()),
+            ("digest", pa.string()),
+            ("size", pa.int64()),
+            ("mtime_ns", pa.int64()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("category", pa.string()),
+            ("thumbnail", pa.binary()),
+            ("vector", pa.list_(pa.float32(), model.dim)),
+            *([("joint", pa.list_(pa.float32(), model.joint_dim))] if model.joint_dim else []),
+            *later_columns(),
+        ],
+        metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
+    )
+
+
+def later_columns() -> list[pa.Field]:
+    """The columns that galleries of format 1 lack."""
+    import pyarrow as pa
+
+    return [
+        pa.field("taken", pa.string()),
+        pa.field("latitude", pa.float64()),
+        pa.field("longitude", pa.float64()),
+        pa.field("seal", pa.int64()),  # of all of the row but the thumbnail
+        pa.field("thumbnail_seal", pa.int64()),
+    ]
+
+
+def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
+    """Photos as sealed rows."""
+    import pyarrow as pa
+
+    vectors = {name: np.stack([getattr(photo, name) for photo in photos]) for name in vectors_in(columns)}
+    content = {
+        **{name: [getattr(photo.file, name) for photo in photos] for name in FILE},
+        **{name: [getattr(photo, name) for photo in photos] for name in (*PICTURE, *CAPTURE, "thumbnail")},
+    }
+    sealed = {
+        "seal": seals(zip(*(content[name] for name in DETAILS), strict=True), np.hstack(list(vectors.values()))),
+        "thumbnail_seal": [seal(photo.thumbnail) for photo in photos],
+    }
+    return pa.table({**content, **{name: listed(of) for name, of in vectors.items()}, **sealed}, schema=columns)
+
+
+def to_photo(row: dict[str, Any]) -> Photo:
+    """A row as a photo."""
+    file = FileState(*(row[name] for name in FILE))
+    rest = {name: row.get(name) for name in (*PICTURE, *CAPTURE, "thumbnail")}
+    vectors = {name: np.asarray(row[name], np.float32) for name in VECTORS if row.get(name)}
+    return Photo(file, **vectors, **rest)  # type: ignore[arg-type]
+
+
+def vectors_in(columns: pa.Schema) -> list[str]:
+    """Which columns of vectors there are."""
+    return [name for name in VECTORS if name in columns.names]
+
+
+def listed(vectors: Floats) -> pa.Array:
+    """Vectors (N, d) as a column."""
+    import pyarrow as pa
+
+    flat = pa.array(vectors.astype(np.float32, copy=False).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+
+
+def matrix(column: pa.ChunkedArray) -> Floats:
+    """A column as vectors (N, d)."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(flat, np.float32).reshape(len(column), column.type.list_size)
+
+
+def vectors_of(rows: pa.Table) -> Floats:
+    """All vectors of rows, side by side, as they are sealed."""
+    return np.hstack([matrix(rows[name]) for name in vectors_in(rows.schema)])
+
+
+def broken(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """The places of the rows (all columns but the thumbnail) that are not what was sealed."""
+    found = seals(zip(*(rows[name].to_pylist() for name in DETAILS), strict=True), vectors_of(rows))
+    return np.flatnonzero(found != rows["seal"].to_numpy())
+
+
+def seals(details: Iterable[tuple[object, ...]], vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """A digest of each row's DETAILS, in their order, and its vectors: (N,) int64."""
+    data = vectors.tobytes()
+    step = vectors.shape[1] * vectors.itemsize
+    values = (seal(data[place * step : (place + 1) * step], repr(row).encode()) for place, row in enumerate(details))
+    return np.fromiter(values, np.int64, len(vectors))
+
+
+def seal(data: bytes, details: bytes = b"") -> int:
+    """A digest of 64 bits: BLAKE2b."""
+    digest = hashlib.blake2b(details, digest_size=8)
+    digest.update(data)
+    return int.from_bytes(digest.digest(), "little", signed=True)

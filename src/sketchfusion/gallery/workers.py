@@ -1,0 +1,128 @@
+"""Several processes on this machine embed; the one that asked for them writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .dense import DenseMaps
+from .embed import Embedder, Failure, Item
+from .faults import GalleryError
+from .rows import Photo
+
+if TYPE_CHECKING:
+    from ..extractor import BatchExtractor
+
+Chunk = list[Path]
+
+FRUITLESS = 3  # pools that died in a row without an answer
+
+_embedder: Embedder | Exception | None = None  # of a worker process
+_known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Duty:
+    """What a worker is to do, in a form that can be sent to it."""
+
+    load: Callable[[], BatchExtractor]
+    fingerprint: str  # of the model that must come of it
+    dense: DenseMaps | None = None
+    location: bool = True
+
+    def embedder(self) -> Embedder:
+        """Load the model; GalleryError if it is another one than was asked for."""
+        model = self.load()
+        if model.fingerprint != self.fingerprint:
+            raise GalleryError(f"a worker loaded other weights ({model.fingerprint[:12]}) than {self.fingerprint[:12]}")
+        return Embedder(model, self.dense, self.location)
+
+
+class LocalWorkers:
+    """An engine of worker processes; a worker that dies costs nothing but its time.
+
+    What was in its hands is given out again, file by file and one at a time, so that a file that kills whoever reads
+    it is found, reported, and left out.
+    """
+
+    def __init__(self, duty: Duty, count: int) -> None:
+        """Each of `count` workers has a model of its own."""
+        self._duty, self._count = duty, count
+
+    def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
+        """Give the rows of files, as they get done."""
+        todo = deque([list(paths[start : start + batch_size]) for start in range(0, len(paths), batch_size)])
+        suspects: deque[Path] = deque()
+        fruitless = 0
+        while todo or suspects:
+            pool = self._pool(known)
+            try:
+                for item in self._rounds(pool, todo, suspects):
+                    if isinstance(item, Photo):
+                        known.add(item.file.digest)
+                        fruitless = 0
+                    yield item
+            except BrokenProcessPool:  # a new pool goes on with the rest
+                fruitless += 1
+                if fruitless == FRUITLESS:
+                    raise GalleryError(
+                        f"{fruitless} times in a row a worker died without an answer; what was finished is kept, so "
+                        "run the same command again with fewer --workers"
+                    ) from None
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _rounds(self, pool: ProcessPoolExecutor, todo: deque[Chunk], suspects: deque[Path]) -> Iterator[Item]:
+        """Give out what is to be done until it is done, or until a worker dies."""
+        while suspects:
+            path = suspects.popleft()
+            try:
+                yield from pool.submit(_embed, [path]).result()
+            except BrokenProcessPool:
+                yield Failure(str(path), "the worker that read it died")
+                raise
+        running: dict[Future[list[Item]], Chunk] = {}
+        try:
+            while todo or running:
+                while todo and len(running) < 2 * self._count:
+                    running[pool.submit(_embed, todo[0])] = todo[0]
+                    todo.popleft()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    items = future.result()
+                    del running[future]
+                    yield from items
+        except BrokenProcessPool:
+            suspects.extend(path for chunk in running.values() for path in chunk)
+            raise
+
+    def _pool(self, known: set[str]) -> ProcessPoolExecutor:
+        threads = max(1, (os.cpu_count() or 1) // self._count)
+        setup = (self._duty, threads, frozenset(known))
+        return ProcessPoolExecutor(self._count, get_context("spawn"), initializer=_start, initargs=setup)
+
+
+def _start(duty: Duty, threads: int, known: frozenset[str]) -> None:
+    """Make a worker ready."""
+    global _embedder, _known
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
+    try:
+        import torch
+
+        torch.set_num_threads(threads)
+        _embedder, _known = duty.embedder(), known
+    except Exception as error:  # raised here it would look as if the worker had been killed
+        _embedder = error
+
+
+def _embed(paths: Chunk) -> list[Item]:
+    if not isinstance(_embedder, Embedder):
+        raise _embedder or RuntimeError("the worker was not made ready")
+    return list(_embedder.stream(paths, set(_known), len(paths)))

@@ -1,0 +1,77 @@
+"""When and where a photo was taken, from its EXIF; whatever is broken there counts as unknown."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from .images import decoders
+
+TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What a camera wrote down; None for what it did not."""
+
+    taken: str | None = None  # ISO 8601 without a zone, by the camera's own clock: 2024-05-01T13:30:00
+    latitude: float | None = None  # degrees, north is positive
+    longitude: float | None = None  # degrees, east is positive
+
+
+def read_capture(data: bytes) -> Capture:
+    """Read the EXIF of a picture given as the bytes of its file; never raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=decoders()) as image:
+                exif = image.getexif()
+                parts = {ifd: _part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)}
+                saved = exif.get(ExifTags.Base.DateTime)
+    except Exception:  # decoders raise anything on hostile bytes
+        return Capture()
+    written = (*(parts[ExifTags.IFD.Exif].get(tag) for tag in TIMES), saved)
+    taken = next((time for value in written if (time := _time(value))), None)
+    return Capture(taken, *_place(parts[ExifTags.IFD.GPSInfo]))
+
+
+def _part(exif: Image.Exif, ifd: int) -> dict[int, Any]:
+    try:
+        return dict(exif.get_ifd(ifd))
+    except Exception:  # an offset that points nowhere; the other parts may be whole
+        return {}
+
+
+def _time(value: object) -> str | None:
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+    try:
+        return datetime.strptime(text.strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S").isoformat()
+    except ValueError:
+        return None
+
+
+def _place(gps: dict[int, Any]) -> tuple[float, float] | tuple[None, None]:
+    """Latitude and longitude, or neither: half a place is none."""
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
+    return (None, None) if latitude is None or longitude is None else (latitude, longitude)
+
+
+def _degrees(values: Sequence[Any] | None, side: object, sides: str, limit: int) -> float | None:
+    """Degrees, minutes and seconds as one signed number."""
+    letter = (side.decode("ascii", "replace") if isinstance(side, bytes) else str(side or "")).strip("\0 ").upper()
+    try:
+        degrees, minutes, seconds = (float(value) for value in values or ())
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    angle = degrees + minutes / 60 + seconds / 3600
+    if letter not in tuple(sides) or not math.isfinite(angle) or not 0 <= angle <= limit:
+        return None
+    return round(-angle if letter == sides[1] else angle, 7)

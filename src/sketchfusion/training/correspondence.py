@@ -1,0 +1,98 @@
+"""Light parts for sketch-photo correspondence (paper section 6.3): contrast of paired points, and end-point error.
+
+Pairs come from Sketch World, whose keypoints are known in photo and sketch, and from the outlines of real photos under
+known warps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+
+from sketchfusion.fusion.centring import PHOTO, SKETCH
+from sketchfusion.training.annotated import PointPairs, world_points
+from sketchfusion.training.bank import choose
+from sketchfusion.training.cache import Cache
+from sketchfusion.training.encode import Encoder
+from sketchfusion.training.instances import HELD_OUT_SEED, fewer
+from sketchfusion.training.light_recipes import CorrespondenceRecipe
+from sketchfusion.training.loop import Losses
+from sketchfusion.training.losses import end_point_error, point_contrast, sample, soft_argmax
+from sketchfusion.training.objective import Objective, Phases, See, Training
+from sketchfusion.training.roots import Roots
+from sketchfusion.training.warps import warped_outlines
+
+NEAR = 0.1  # of the picture's side, within which a point counts as found in the log
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What the frozen models say of both pictures of each pair, and its points as in `PointPairs`."""
+
+    photos: Cache
+    sketches: Cache
+    photo_points: Tensor
+    sketch_points: Tensor
+    visible: Tensor
+
+    @cached_property
+    def usable(self) -> list[int]:
+        """The pairs with two points or more to be told apart."""
+        return (self.visible.sum(1) > 1).nonzero().flatten().tolist()
+
+
+class Correspondence(Objective[Matched]):
+    """Cells are compared, so it is they that are standardised."""
+
+    photos, sketches = "cells", "cells"
+
+    def __init__(self, recipe: CorrespondenceRecipe) -> None:
+        """Nothing is trained beside the light parts."""
+        super().__init__()
+        self._recipe = recipe
+
+    def losses(self, see: See, data: Matched, generator: Generator) -> Losses:
+        """Draw pairs; both directions count alike."""
+        recipe = self._recipe
+        index = [choose(data.usable, generator) for _ in range(recipe.batch)]
+        sketches, photos = see(data.sketches.take(index), SKETCH), see(data.photos.take(index), PHOTO)
+        at_sketch, at_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
+        visible = data.visible[index].to(photos.device)
+        drawn, shown = sample(sketches, at_sketch), sample(photos, at_photo)
+        alike = point_contrast(drawn, shown, visible, recipe.temperature)
+        found = soft_argmax(drawn, photos, recipe.temperature)
+        back = soft_argmax(shown, sketches, recipe.temperature)
+        error = (end_point_error(found, at_photo, visible) + end_point_error(back, at_sketch, visible)) / 2
+        near = ((found - at_photo).norm(dim=-1) <= NEAR)[visible].float().mean()
+        return {"loss": alike + recipe.flow * error, "contrast": alike, "end point": error, "near": near}
+
+
+def prepare(recipe: CorrespondenceRecipe, roots: Roots, encode: Encoder) -> Training:
+    """Make the pairs, and ask the frozen models about them."""
+    side, trained, others = encode.side, list[PointPairs](), list[PointPairs]()
+    if roots.world:
+        trained.append(world_points(recipe.things, min(side, 256), roots.cache))
+        others.append(world_points(fewer(recipe.things), min(side, 256), roots.cache, HELD_OUT_SEED))
+    for pairs, photos, count in (
+        (trained, roots.sources.sharp_photos(), recipe.warps),
+        (others, roots.sources.held_out_photos(), recipe.warps // 10),
+    ):
+        if photos.seen and count:
+            pairs.append(warped_outlines(photos, count, side))
+    if not trained:
+        raise ValueError(f"{roots}: no photos of seen classes, whose outlines could be matched with them")
+    half, full = (_matched(trained, encode, at) for at in (side // 2, side))
+    return Training(Correspondence(recipe), Phases(half, full, _matched(others, encode, side) if others else None))
+
+
+def _matched(pairs: list[PointPairs], encode: Encoder, side: int) -> Matched:
+    return Matched(
+        encode([of.photos for of in pairs], side),
+        encode([of.sketches for of in pairs], side),
+        torch.cat([of.photo_points for of in pairs]),
+        torch.cat([of.sketch_points for of in pairs]),
+        torch.cat([of.visible for of in pairs]),
+    )

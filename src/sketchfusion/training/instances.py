@@ -1,0 +1,71 @@
+"""Photos and the sketches of the very same things: Sketchy's file names say which, Sketch World knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sketchfusion.datasets.sketchy import photo_of
+from sketchfusion.io.images import Kind
+from sketchfusion.training.bank import Bank, decode, world_banks
+from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.training.pretrain.sources import STORED
+from sketchfusion.training.roots import Roots
+
+HELD_OUT_SEED = 1  # of the Sketch World that no training draws
+
+
+def fewer(things: int) -> int:
+    """How many are enough to validate on, where `things` are trained on."""
+    return max(2, things // 15)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Banks whose pictures carry two names: the category, and the thing itself, as "category/thing"."""
+
+    photos: list[Bank]
+    sketches: list[Bank]
+
+
+def instances(roots: Roots, per_class: int) -> Instances:
+    """Those to train on; at most `per_class` of a category from Sketch World."""
+    photos, sketches = collect_photos(roots.paired), collect_sketches(roots.paired)
+    return _instances(roots, photos, sketches, per_class, seed=0)
+
+
+def held_out_instances(roots: Roots, per_class: int) -> Instances:
+    """Those of the same categories that no training draws."""
+    photos, sketches = (collect_held_out(roots.paired, kind) for kind in ("photo", "sketch"))
+    return _instances(roots, photos, sketches, per_class, HELD_OUT_SEED)
+
+
+def _instances(roots: Roots, photos: list[Picture], sketches: list[Picture], per_class: int, seed: int) -> Instances:
+    found = Instances([], [])
+    # The same files are banked elsewhere under their category alone, so these lie in a folder of their own.
+    cache = roots.cache / "instances"
+    if photos and sketches:
+        found.photos.append(_bank(photos, "photo", cache))
+        found.sketches.append(_bank(sketches, "sketch", cache))
+    if roots.world:
+        banks = [_individual(bank) for bank in world_banks(per_class, side=128, cache=roots.cache, seed=seed)]
+        found.photos.append(banks[0])
+        found.sketches.append(banks[1])
+    return found
+
+
+def _bank(pictures: list[Picture], kind: Kind, cache: Path) -> Bank:
+    return decode([_identified(picture) for picture in pictures], kind, STORED, cache)
+
+
+def _identified(picture: Picture) -> Picture:
+    category = picture.names[0]
+    return Picture(picture.path, (category, f"{category}/{photo_of(Path(picture.path).stem)}"))
+
+
+def _individual(bank: Bank) -> Bank:
+    """World banks hold photo and sketch of one thing at the same place."""
+    names: list[tuple[str, ...]] = [
+        (category, f"{category}/world {place}") for place, (category, *_) in enumerate(bank.names)
+    ]
+    return replace(bank, names=names)

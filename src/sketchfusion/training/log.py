@@ -1,0 +1,94 @@
+"""What a training writes down: `log.csv` and `validation.csv`, and TensorBoard's files where it is installed."""
+
+from __future__ import annotations
+
+import csv
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+class Log:
+    """One row a step and one a validation; a resumed run drops the rows after its checkpoint."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self._losses = _Table(folder / "log.csv", keep)
+        self._validation = _Table(folder / "validation.csv", keep + 1)  # its steps count what is done
+        self._board = _board(folder / "tensorboard", keep)
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def write(self, step: int, rate: float, losses: dict[str, float]) -> None:
+        """Write the losses of a step."""
+        seconds = f"{time.monotonic() - self._started:.1f}"
+        self._losses.write(step, {"seconds": seconds, "rate": f"{rate:.3g}", **_short(losses)})
+        if step % 20 == 0:
+            self.flush()
+        self._show("training", {"rate": rate, **losses}, step)
+
+    def validated(self, done: int, metrics: dict[str, float]) -> None:
+        """Write what was measured after `done` steps."""
+        self._validation.write(done, _short(metrics))
+        self._show("validation", metrics, done)
+
+    def flush(self) -> None:
+        """Put on disk what has been written so far."""
+        self._losses.flush()
+        self._validation.flush()
+
+    def _show(self, group: str, figures: dict[str, float], step: int) -> None:
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(f"{group}/{name}", value, step)
+
+    def __exit__(self, *_: object) -> None:
+        self._losses.close()
+        self._validation.close()
+        if self._board is not None:
+            self._board.close()
+
+
+class _Table:
+    """A CSV whose first column is the step; begins with the rows of steps below `keep` that are there already."""
+
+    def __init__(self, path: Path, keep: int) -> None:
+        rows = list(csv.reader(path.open())) if keep and path.is_file() else []
+        self._path = path
+        self._file: Any = None
+        self._writer: Any = None
+        path.unlink(missing_ok=True)
+        if len(rows) > 1:
+            self._open([row for row in rows if row[0] == "step" or int(row[0]) < keep])
+
+    def _open(self, rows: list[list[str]]) -> None:
+        self._file = self._path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerows(rows)
+
+    def write(self, step: int, cells: dict[str, str]) -> None:
+        if self._file is None:
+            self._open([["step", *cells]])
+        self._writer.writerow([step, *cells.values()])
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _short(figures: dict[str, float]) -> dict[str, str]:
+    return {name: f"{value:.5g}" for name, value in figures.items()}
+
+
+def _board(folder: Path, keep: int) -> Any:
+    if find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=keep)  # type: ignore[no-untyped-call]

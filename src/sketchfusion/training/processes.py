@@ -1,0 +1,82 @@
+"""Several processes that train one model: started by torchrun, each takes its own share of every step's batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+LONGEST_WAIT = timedelta(days=2)  # others wait while the first one fills the cache
+T = TypeVar("T")
+
+
+class Processes:
+    """All processes of a run, as one of them sees them; alone, it has nothing to agree on."""
+
+    rank, count = 0, 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes files and reports."""
+        return self.rank == 0
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors, in place, by their means over all processes."""
+
+    def said(self, value: T) -> T:
+        """Give what the first process gives here."""
+        return value
+
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """Let the first process run a block, which may fill a cache, before the others find it filled."""
+        yield
+
+
+class _Several(Processes):
+    def __init__(self, accelerator: Any) -> None:
+        self._accelerator = accelerator
+        self.rank, self.count = accelerator.process_index, accelerator.num_processes
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        flat = torch.cat([tensor.detach().flatten().float() for tensor in tensors]).to(self._accelerator.device)
+        shared = self._accelerator.reduce(flat, "mean").split([tensor.numel() for tensor in tensors])
+        for tensor, value in zip(tensors, shared, strict=True):
+            tensor.copy_(value.view_as(tensor))
+
+    def said(self, value: T) -> T:
+        from accelerate.utils import broadcast_object_list
+
+        box: list[T] = [value]
+        broadcast_object_list(box)
+        return box[0]
+
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        with self._accelerator.main_process_first():
+            yield
+
+
+@cache
+def processes() -> Processes:
+    """Give the processes of this run, which torchrun tells of by its environment; ValueError without accelerate."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import InitProcessGroupKwargs
+    except ImportError:
+        raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
+    waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    return _Several(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
+
+
+def quiet(report: Callable[..., None] | None) -> Callable[..., None] | None:
+    """A report that only the first process makes."""
+    return report if processes().first else None

@@ -1,0 +1,48 @@
+"""What training uses in place of the centring, and leaves to it: each channel of mean 0 and variance 1 over a batch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sketchfusion.fusion.centring import PHOTO, SKETCH, Centring
+
+Over = Literal["pooled", "cells"]
+MOMENTUM, EPSILON = 0.1, 1e-5  # of the running statistics, and beside the variance, as in batch norm
+
+
+class Standardise(nn.Module):
+    """Batch norm of fused maps, for photos and for sketches, whose statistics are those of what a task compares.
+
+    That is the pooled features, or the single cells. A channel's scale being positive, pooling before or after makes
+    no difference.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, photos: Over = "pooled", sketches: Over = "pooled") -> None:
+        """Make the statistics of maps of `width` channels."""
+        super().__init__()
+        self._over = {PHOTO: photos, SKETCH: sketches}
+        self.register_buffer("mean", torch.zeros(2, width))
+        self.register_buffer("variance", torch.ones(2, width))
+
+    def forward(self, maps: Tensor, kind: int) -> Tensor:
+        """Give the maps (B, d, h, w) of pictures of one kind, standardised: by the batch, in `eval` by the running."""
+        maps = maps.float()
+        mean, variance = self.mean[kind], self.variance[kind]
+        if self.training:
+            compared = maps.amax((2, 3)) if self._over[kind] == "pooled" else maps.movedim(1, -1).flatten(0, -2)
+            mean, variance = compared.mean(0), compared.var(0, unbiased=False)
+            with torch.no_grad():
+                self.mean[kind].lerp_(mean, MOMENTUM)
+                self.variance[kind].lerp_(compared.var(0), MOMENTUM)
+        return (maps - mean[:, None, None]) / (variance[:, None, None] + EPSILON).sqrt()
+
+    def settle(self, centring: Centring) -> None:
+        """Hand the running statistics over to the light parts' centring."""
+        for kind in (PHOTO, SKETCH):
+            centring.settle(kind, self.mean[kind], (self.variance[kind] + EPSILON).sqrt())

@@ -1,0 +1,232 @@
+"""What the retrieval benchmarks are made of and how they score, from roots in every layout to the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import top_k_accuracy_score
+
+from sketchfusion.cli import SEVERAL, app
+from sketchfusion.cli.terminal import run, spread
+from sketchfusion.datasets.base import DatasetError
+from sketchfusion.datasets.splits import held_out
+from sketchfusion.evaluation.benchmarks import score_retrieval
+from sketchfusion.evaluation.galleries import retrieval_data
+from sketchfusion.evaluation.instances import Own, instance_data, score_instances
+from sketchfusion.evaluation.metrics import own_ranks
+from sketchfusion.evaluation.sources import naming_data
+from sketchfusion.world import export
+from test_layouts import drawings_at, picture, quickdraw_ext_at, segmentation_at, sketchy_at, tuberlin_at
+
+
+def stems(pictures: object) -> list[tuple[str, object]]:
+    return [(Path(str(source)).name, label) for source, label in pictures]  # type: ignore[attr-defined]
+
+
+def test_the_usual_split_of_a_layout_is_measured_unless_another_is_asked_for(tmp_path: Path) -> None:
+    root = str(sketchy_at(tmp_path))
+    source = retrieval_data(root)
+    assert stems(source.sketches()) == [("n02139199_1-1.png", "bat"), ("n02139199_2-1.png", "bat")]
+    assert [name for name, _ in stems(source.photos())] == ["ext_1.jpg", "n02139199_1.jpg", "n02139199_2.jpg"]
+    assert source.about == "1 of the 21 unseen classes of sketchy-21"
+    assert len([*retrieval_data(root, duplicates=True).photos()]) == 5
+    other = retrieval_data(root, "sketchy-25-sempcyc")
+    assert {label for _, label in other.sketches()} == {"jack-o-lantern"}
+    with pytest.raises(DatasetError, match="no split 'tuberlin-30-sake'; choose sketchy-21, sketchy-25-sake"):
+        retrieval_data(root, "tuberlin-30-sake")
+    with pytest.raises(DatasetError, match="none of the classes of sketchy-25-sake is here"):
+        retrieval_data(root, "sketchy-25-sake")
+    tuberlin = retrieval_data(str(tuberlin_at(tmp_path / "t")), "tuberlin-30-sake")
+    assert tuberlin.about == "3 of the 30 unseen classes of tuberlin-30-sake"
+
+
+def test_a_root_without_unseen_classes_is_measured_whole(tmp_path: Path) -> None:
+    for kind, name in (("photo", "n1_1.jpg"), ("sketch", "n1_1-1.png")):
+        picture(tmp_path / "256x256" / kind / "tx_000000000000" / "ant" / name)
+    source = retrieval_data(str(tmp_path))
+    assert source.about == "all 1 classes, as none of sketchy-21 is there" and len([*source.photos()]) == 1
+
+
+def test_the_unseen_categories_of_an_exported_world_are_its_own(tmp_path: Path) -> None:
+    from sketchfusion.world import SEEN, UNSEEN
+
+    export(tmp_path, 0, [UNSEEN[0], SEEN[0]], instances=2, size=64)
+    source = retrieval_data(str(tmp_path))
+    assert {label for _, label in source.photos()} == {UNSEEN[0]} and "1 unseen categories" in source.about
+
+
+def test_every_layout_with_both_sides_is_measured(tmp_path: Path) -> None:
+    for make, count in ((sketchy_at, 2), (tuberlin_at, 3), (quickdraw_ext_at, 2)):
+        source = retrieval_data(str(make(tmp_path / make.__name__)))
+        assert len([*source.sketches()]) == count and {label for _, label in source.sketches()} == {
+            label for _, label in source.photos()
+        }
+
+
+def test_data_that_cannot_be_measured_is_said(tmp_path: Path) -> None:
+    drawings = str(drawings_at(tmp_path / "drawings"))
+    photos = str(segmentation_at(tmp_path / "photos"))
+    with pytest.raises(DatasetError, match="Quick, Draw! has no photos, and retrieval needs both"):
+        retrieval_data(drawings)
+    with pytest.raises(DatasetError, match=r"has no sketches, .* name a root of them with --sketches"):
+        retrieval_data(photos)
+    with pytest.raises(DatasetError, match="no photo twice"):
+        retrieval_data(str(tuberlin_at(tmp_path / "t")), duplicates=True)
+    root = sketchy_at(tmp_path / "s", extended="other/more")
+    for photo in (root / "256x256" / "photo" / "tx_000000000000" / "bat").iterdir():
+        photo.unlink()
+    with pytest.raises(DatasetError, match="no photos of the classes to measure on"):
+        retrieval_data(str(root))
+    picture(root / "256x256" / "sketch" / "tx_000000000000" / "cow" / "n1_1-1.png")
+    picture(root / "256x256" / "photo" / "tx_000000000000" / "cow" / "n1_1.jpg")
+    with pytest.raises(DatasetError, match="'bat' has sketches but no photos; add them or drop the class"):
+        retrieval_data(str(root))
+    with pytest.raises(DatasetError, match="does not say which photo a sketch is of"):
+        instance_data(str(tmp_path / "t"))
+
+
+def test_cluttered_photos_are_searched_with_sketches_from_elsewhere(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for name in ("photo/1.jpg", "photo/2.jpg", "mask/1.png"):
+        picture(root / name)
+    rows = ["1.jpg,hot air balloon", "1.jpg,dog", "2.jpg,bat", "2.jpg,spoon"]
+    (root / "index.csv").write_text("photo,category,mask\n" + "".join(f"photo/{row},mask/1.png\n" for row in rows))
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    line = '{"recognized": true, "drawing": [[[0, 9], [0, 9]]]}\n'
+    for category in ("hot-air_balloon", "bat", "rainbow"):
+        (drawings / f"{category}.ndjson").write_text(line * 30)
+    source = retrieval_data(str(root), sketches=[str(drawings)])
+    assert [labels for _, labels in source.photos()] == [{"hot air balloon", "dog"}, {"bat", "spoon"}]
+    labels = [label for _, label in source.sketches()]
+    assert labels.count("bat") == 30  # an unseen class: nothing trains on it
+    trained_on = [n for n in range(1, 31) if not held_out(f"hot-air_balloon:{n}")]
+    assert labels.count("hot air balloon") == 30 - len(trained_on) < 15 and "rainbow" not in labels
+    assert source.about == "2 categories that both sides name, 4 in the gallery"
+    (root / "index.csv").write_text("photo,category,mask\nphoto/1.jpg,spoon,mask/1.png\n")
+    with pytest.raises(DatasetError, match="no sketches of anything that the photos of photos are known to show"):
+        retrieval_data(str(root), sketches=[str(drawings)])
+
+
+def test_a_photo_of_several_things_is_right_for_each() -> None:
+    queries, gallery = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)
+    result = score_retrieval(queries, ["a", "b", "c"], gallery, [{"a", "b"}, {"b"}, frozenset()])
+    # a: its photo first. b: the second is nearest, then the first by order. c: nowhere.
+    assert (result.queries, result.unanswerable) == (2, 1)
+    assert result.per_category["a"]["mAP@all"] == 1.0 and result.per_category["b"]["mAP@all"] == 1.0
+    swapped = score_retrieval(queries[[2]], ["b"], gallery, [{"a", "b"}, {"b"}, frozenset()])
+    assert swapped.metrics["mAP@all"].mean == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def naive_ranks(sims: np.ndarray, own: list[int], labels: list[str]) -> tuple[list[int], list[int]]:
+    within, across = [], []
+    for row, mine in zip(sims.tolist(), own, strict=True):
+        ranking = sorted(range(len(row)), key=lambda photo: (-row[photo], photo))
+        across.append(1 + ranking.index(mine))
+        within.append(1 + [photo for photo in ranking if labels[photo] == labels[mine]].index(mine))
+    return within, across
+
+
+def test_ranks_of_own_photos_equal_a_sort_with_ties() -> None:
+    rng = np.random.default_rng(0)
+    similarity = rng.integers(0, 4, (30, 25)).astype(np.float32)  # few values, so that many are equal
+    own, labels = rng.integers(25, size=30), [f"{n}" for n in rng.integers(3, size=25)]
+    found = own_ranks(similarity, own, np.unique(labels, return_inverse=True)[1])
+    assert [ranks.tolist() for ranks in found] == list(naive_ranks(similarity, own.tolist(), labels))
+
+
+def test_accuracy_is_scikit_learns_top_k_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sketchfusion.evaluation.instances.CHUNK", 7)
+    rng = np.random.default_rng(1)
+    queries, gallery = (rng.normal(size=(n, 8)).astype(np.float32) for n in (50, 30))
+    own, shown = rng.integers(30, size=50), [Own("a", f"{n}") for n in range(30)]
+    result = score_instances(queries, [shown[n] for n in own], gallery, shown)
+    for k in (1, 5, 10):
+        expected = top_k_accuracy_score(own, queries @ gallery.T, k=k, labels=np.arange(30))
+        assert result.metrics[f"Acc@{k}/across-categories"].mean == pytest.approx(expected)
+
+
+def test_a_feature_that_is_the_same_for_all_is_no_better_than_chance() -> None:
+    shown = [Own(category, f"{n}") for category in "ab" for n in range(10)]
+    ones = np.ones((20, 4), np.float32)
+    result = score_instances(ones, shown, ones, shown)
+    chance = result.trivial["chance"]
+    assert chance["Acc@5/within-category"] == 0.5 and chance["Acc@5/across-categories"] == 0.25
+    assert {name: e.mean for name, e in result.metrics.items()} == pytest.approx(chance)
+
+
+def test_instances_within_and_across_categories_differ_by_the_gallery() -> None:
+    shown = [Own("a", "1"), Own("a", "2"), Own("b", "1")]
+    gallery = np.eye(3, dtype=np.float32)
+    sketch = np.array([[0.5, 0.1, 0.8], [0.9, 0.4, 0.0]], np.float32)  # of a/1 and of a/2
+    result = score_instances(sketch, [shown[0], shown[1]], gallery, shown, about="two")
+    figures = {name: e.mean for name, e in result.metrics.items()}
+    assert (figures["Acc@1/within-category"], figures["Acc@1/across-categories"]) == (0.5, 0.0)
+    assert figures["Acc@5/across-categories"] == 1.0
+    left = score_instances(sketch, [shown[0], Own("c", "1")], gallery, shown)
+    assert left.counts == {"queries": 1, "queries left out": 1, "gallery": 3}
+    with pytest.raises(ValueError, match="in the gallery twice"):
+        score_instances(sketch, [shown[0]] * 2, gallery, [shown[0], *shown[:2]])
+    with pytest.raises(ValueError, match="no sketch has its own photo"):
+        score_instances(sketch, [Own("z", "1")] * 2, gallery, shown)
+
+
+def test_instances_are_of_sketchys_own_photos(tmp_path: Path) -> None:
+    source = instance_data(str(sketchy_at(tmp_path)))
+    assert [own for _, own in source.sketches()] == [own for _, own in source.photos()]
+    assert [own for _, own in source.photos()] == [Own("bat", "n02139199_1"), Own("bat", "n02139199_2")]
+    world = instance_data("world")
+    (_, first), (_, second) = [own for _, own in zip(range(2), world.sketches(), strict=False)]
+    assert (first.photo, second.photo, first.category == second.category) == ("0", "1", True)
+
+
+def test_folders_of_photos_and_paired_roots_can_be_named(tmp_path: Path) -> None:
+    for name in ("cats/1.jpg", "dogs/2.jpg", "3.jpg"):
+        picture(tmp_path / "photos" / name)
+    naming = naming_data(str(tmp_path / "photos"), "photo")
+    assert naming.labels == ["cats", "dogs"] and {label for _, label in naming.pictures} == {"cats", "dogs"}
+    drawn = naming_data(str(tuberlin_at(tmp_path / "t")), "sketch")
+    assert "banana" in drawn.labels and "giraffe" not in drawn.labels  # giraffes are an unseen class
+
+
+def evaluate(*arguments: object) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(app, spread(["evaluate", *map(str, arguments)], SEVERAL))
+    return code, out.getvalue(), err.getvalue()
+
+
+def test_the_command_measures_instances_and_clutter(model_folder: Path, tmp_path: Path) -> None:
+    export(tmp_path / "world", 0, ["bat", "cow"], instances=3, size=64)
+    common = ("--model", model_folder, "--out", tmp_path / "out", "--json")
+    code, answer, _ = evaluate("instance-retrieval", "--data", tmp_path / "world", *common)
+    figures = json.loads(answer)
+    names = {f"Acc@{k}/{among}" for k in (1, 5, 10) for among in ("within-category", "across-categories")}
+    assert code == 0 and names <= set(figures) and figures["queries"] == 12 and figures["gallery"] == 6
+    assert figures["Acc@5/within-category"] == 1.0  # of three photos
+    picture(tmp_path / "photos" / "bat" / "1.png")
+    world = ("--sketches", tmp_path / "world")
+    code, answer, error = evaluate("retrieval", "--data", tmp_path / "photos", *world, *common)
+    figures = json.loads(answer)
+    assert (code, figures["mAP@all"], figures["queries"]) == (0, 1.0, 6), error
+    assert figures["categories"] == "1 categories that both sides name, 1 in the gallery"
+    code, _, error = evaluate("retrieval", "--data", tmp_path / "photos", *common)
+    assert code == 2 and error.startswith("sketchfusion: ") and len(error.splitlines()) == 1
+    reports = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert [name.split("-")[0] for name in reports] == ["instance"] * 2 + ["retrieval"] * 2
+
+
+def test_cluttered_real_photos_have_sketches_to_search_with(shared_data: Path) -> None:
+    roots = [str(shared_data / name) for name in ("sketchy-mini", "quickdraw-mini")]
+    source = retrieval_data(str(shared_data / "segmentation-mini"), sketches=roots)
+    gallery = [labels for _, labels in source.photos()]
+    assert len(gallery) == 166 and sum(map(len, gallery)) == 225
+    assert source.about == "49 categories that both sides name, 50 in the gallery"
+    usual = retrieval_data(str(shared_data / "sketchy-mini"))
+    assert usual.about == "10 of the 21 unseen classes of sketchy-21"
+    assert (len([*usual.sketches()]), len([*usual.photos()])) == (250, 250)

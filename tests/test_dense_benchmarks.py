@@ -1,0 +1,184 @@
+"""Correspondence and segmentation measured: against plain counts, on Sketch World and on folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.datasets.base import DatasetError
+from sketchfusion.datasets.splits import held_out
+from sketchfusion.evaluation import constants
+from sketchfusion.evaluation.correspondence import KeypointPair, benchmark_correspondence, world_pairs
+from sketchfusion.evaluation.probe import fit_ridge
+from sketchfusion.evaluation.report import to_markdown
+from sketchfusion.evaluation.scenes import Scene, scenes, world_scenes
+from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
+from sketchfusion.tasks.correspondence import match_maps
+from sketchfusion.tasks.query import read_sketch
+from sketchfusion.tasks.segmentation import ABSENT
+from sketchfusion.world import World, export
+
+
+def test_pairs_of_the_world_have_the_keypoints_that_both_show() -> None:
+    found = [*world_pairs(2)]
+    assert {pair.category for pair in found} <= set(World(split="unseen").categories) and len(found) > 30
+    pair = World().pair(found[0].category, 0, 0)
+    both = [n for n, p in pair.sketch_keypoints.items() if p.visible and pair.photo_keypoints[n].visible]
+    assert found[0].photo_points.tolist() == [[pair.photo_keypoints[n].x, pair.photo_keypoints[n].y] for n in both]
+    assert found[0].sketch_points.shape == (len(both), 2)
+
+
+def test_pck_is_counted_over_both_directions() -> None:
+    model, pairs = PixelExtractor(), [*world_pairs(1)][:4]
+    result = benchmark_correspondence(model, pairs)
+    totals: dict[str, list[float]] = {"0.05": [], "0.10": []}
+    still: list[float] = []
+    for pair in pairs:
+        sketch = model.extract([read_sketch(pair.sketch)], "sketch")[0]
+        photo = model.extract([pair.photo], "photo")[0]
+        for a, b, start, end in (
+            (sketch, photo, pair.sketch_points, pair.photo_points),
+            (photo, sketch, pair.photo_points, pair.sketch_points),
+        ):
+            found = match_maps(a, b, torch.from_numpy(start)).positions.numpy()
+            errors = np.linalg.norm(found - end, axis=1) / 128
+            for share, kept in totals.items():
+                kept.append(float(np.mean(errors <= float(share))))
+            still.append(float(np.mean(np.linalg.norm(start - end, axis=1) / 128 <= 0.1)))
+    assert result.metrics["PCK@0.05"].mean == pytest.approx(np.mean(totals["0.05"]))
+    assert result.metrics["PCK@0.10"].mean == pytest.approx(np.mean(totals["0.10"]))
+    assert result.metrics["PCK@0.10 photo to sketch"].mean == pytest.approx(np.mean(totals["0.10"][1::2]))
+    assert result.trivial["the same place"]["PCK@0.10"] == pytest.approx(np.mean(still))
+    assert "the same place: PCK@0.05" in to_markdown(result, "correspondence", "world")
+    with pytest.raises(ValueError, match="no pairs"):
+        benchmark_correspondence(model, [])
+
+
+def square(x: int, y: int, side: int = 64) -> np.ndarray:
+    picture = np.full((side, side, 3), 255, np.uint8)
+    picture[y : y + 20, x : x + 20] = (30, 30, 30)
+    return picture
+
+
+def test_masks_are_scored_beside_trivial_ones() -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[20:40, 20:40] = True
+    scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
+    result = benchmark_segmentation(PixelExtractor(), [scene, scene], refine=False)
+    summary = result.summary()
+    assert summary["trivial"]["everything"]["mIoU"] == pytest.approx(400 / 4096)
+    box = np.zeros((64, 64), bool)
+    box[16:48, 16:48] = True
+    assert (centred_box((64, 64), 0.5) == box).all()
+    assert summary["trivial"]["a centred box of 0.5 of the sides"]["mIoU"] == pytest.approx(400 / 1024)
+    assert summary["mIoU"] > 0.3 and summary["photos"] == 2
+    assert set(result.per_category) == {"square"}
+    with pytest.raises(ValueError, match="no photos with masks"):
+        benchmark_segmentation(PixelExtractor(), [])
+
+
+def test_presence_is_counted() -> None:
+    low, high = ABSENT - 0.1, ABSENT + 0.1
+    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)])
+    assert found["right above wrong"].mean == pytest.approx((1 + 0 + 0.5 + 1) / 4)
+    assert found["kept when there"].mean == 0.75
+    assert found["empty when not there"].mean == 0.25
+
+
+def test_scenes_of_the_world_ask_for_what_is_there_and_for_what_is_not() -> None:
+    world, found = World(split="unseen"), [*world_scenes(count=2)]
+    assert len(found) == 2 * len(world.categories)
+    first = found[1]
+    assert (first.mask() == world.photo(first.category, 1).mask).all()
+    assert not any(np.array_equal(np.asarray(one.sketch), np.asarray(one.other)) for one in found)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two photos, one of which shows two things, and a root of sketches with nothing to draw a "ghost" from."""
+    root = tmp_path / "masked"
+    rows = [
+        ("1.png", "cat", "cat/1.png"),
+        ("1.png", "tree", "tree/1.png"),
+        ("2.png", "ghost", "cat/1.png"),
+        ("2.png", "car", "cat/1.png"),
+    ]
+    for place in {name for photo, _, mask in rows for name in (f"photo/{photo}", f"mask/{mask}")}:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(square(20, 20)).save(root / place)
+    with (root / "index.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("photo", "category", "mask"))
+        table.writerows((f"photo/{photo}", category, f"mask/{mask}") for photo, category, mask in rows)
+    export(tmp_path / "drawn", 0, ["cat", "tree", "car"], "all", 12, 64)
+    return tmp_path
+
+
+def test_scenes_of_a_folder_take_sketches_that_no_training_draws(folder: Path) -> None:
+    found = [*scenes(str(folder / "masked"), [str(folder / "drawn")])]
+    assert [scene.category for scene in found] == ["cat", "tree", "car"]  # nobody drew a ghost
+    cat = Path(str(found[0].sketch))
+    assert cat.parent.name == "cat" and held_out(cat.stem.rpartition("-")[0])
+    assert Path(str(found[0].other)).parent.name == "car"  # the tree is there
+    assert [(s.sketch, s.other) for s in scenes(str(folder / "masked"), [str(folder / "drawn")])] == [
+        (s.sketch, s.other) for s in found
+    ]
+    with pytest.raises(DatasetError, match="--sketches"):
+        next(iter(scenes(str(folder / "masked"))))
+
+
+def test_the_command_measures_a_folder(folder: Path) -> None:
+    command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", "evaluate", "segmentation"]
+    options = [
+        "--data",
+        str(folder / "masked"),
+        "--sketches",
+        str(folder / "drawn"),
+        "--out",
+        str(folder / "out"),
+        "--json",
+    ]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert {"mIoU", "mIoU/pooled", "pixel accuracy", "empty when not there"} <= set(answer)
+    assert (folder / "out" / "segmentation-masked-mini.md").is_file()
+
+
+def test_constants_are_chosen_where_the_figures_are_best() -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[20:40, 20:40] = True
+    scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
+    chosen = constants.choose_segmentation(PixelExtractor(), [scene])
+    by_cosine = {float(at): value for at, value in chosen["mIoU by cosine"].items()}
+    assert by_cosine[chosen["MIDDLE"]] == max(by_cosine.values())
+    assert 0 < chosen["ABSENT"] < 1
+    points = np.array([[20.0, 20.0], [40.0, 40.0]])
+    pair = KeypointPair("square", square(20, 20), square(24, 24), points, points + 4)
+    matched = constants.choose_correspondence(PixelExtractor(), [pair])
+    reached = matched["PCK@0.10 by temperature, window"]
+    assert reached[f"{matched['TEMPERATURE']}, {matched['WINDOW']}"] == max(reached.values())
+
+
+def test_ridge_is_the_least_squares_of_its_equations() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 3
+    features = (
+        torch.randn(60, 5, generator=generator, dtype=torch.float64) + 3 * torch.eye(5, dtype=torch.float64)[labels]
+    )
+    scores = fit_ridge(features, labels, 3, 0.1)(features)
+    ready = (features - features.mean(0)) / features.std(0)
+    ready = torch.cat([ready, torch.ones(60, 1, dtype=torch.float64)], dim=1)
+    stacked = torch.cat([ready, np.sqrt(0.1 * 60) * torch.eye(6, dtype=torch.float64)])
+    targets = torch.cat([torch.nn.functional.one_hot(labels, 3).double(), torch.zeros(6, 3, dtype=torch.float64)])
+    assert torch.allclose(scores, ready @ torch.linalg.lstsq(stacked, targets).solution)
+    assert (scores.argmax(dim=1) == labels).double().mean() > 0.9

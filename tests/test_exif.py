@@ -1,0 +1,52 @@
+"""When and where a photo was taken: read from what cameras write, unknown where it is broken, never an error."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fixtures.photos import camera, photo
+from sketchfusion.io.exif import Capture, read_capture
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.heic"])
+def test_time_and_place_are_read_from_every_format(tmp_path: Path, name: str) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    found = read_capture(photo(tmp_path / name, 1, exif=camera()).read_bytes())
+    assert found.taken == "2024-05-01T13:30:00"
+    assert (found.latitude, found.longitude) == (pytest.approx(47.5, abs=1e-4), pytest.approx(-8.25, abs=1e-4))
+
+
+def test_a_file_without_exif_says_nothing(tmp_path: Path) -> None:
+    assert read_capture(photo(tmp_path / "a.jpg", 1).read_bytes()) == Capture()
+    assert read_capture(b"") == read_capture(b"hello") == Capture()
+
+
+def test_what_makes_no_sense_is_unknown(tmp_path: Path) -> None:
+    wrong = camera("0000:00:00 00:00:00")
+    wrong.get_ifd(0x8825)[2] = (200.0, 0.0, 0.0)  # no such latitude
+    found = read_capture(photo(tmp_path / "a.jpg", 1, exif=wrong).read_bytes())
+    assert found == Capture("2031-01-01T00:00:00")
+    half = camera()
+    del half.get_ifd(0x8825)[1]  # north or south?
+    found = read_capture(photo(tmp_path / "b.jpg", 1, exif=half).read_bytes())
+    assert (found.latitude, found.longitude) == (None, None)
+
+
+def test_broken_exif_never_raises(tmp_path: Path) -> None:
+    whole = bytearray(photo(tmp_path / "a.jpg", 1, exif=camera()).read_bytes())
+    rng, times = random.Random(0), set()
+    end = whole.index(b"\xff\xdb")  # up to here there is only EXIF
+    for _ in range(400):
+        broken = whole.copy()
+        for _ in range(4):
+            broken[rng.randrange(20, end)] = rng.randrange(256)
+        times.add(read_capture(bytes(broken)).taken)
+    assert len(times) > 1
+    Image.open(io.BytesIO(whole)).load()

@@ -1,0 +1,304 @@
+"""What goes wrong while a gallery is kept, with real processes: nothing lost, nothing twice, never a wrong answer."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fixtures.photos import camera, child, environment, photo
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Failure, Gallery, GalleryError, Report
+from sketchfusion.gallery.embed import Embedder
+
+SLOW = """
+import sys, time
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery
+
+class Slow(PixelExtractor):
+    def look(self, views):
+        time.sleep(0.02)
+        return super().look(views)
+"""
+
+# Imports once, then forks a process for each line, which the test kills.
+FORKING = (
+    SLOW
+    + """
+import os
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        Gallery.open(sys.argv[1], Slow()).add(sys.argv[2], batch_size=4, commit_rows=12)
+        os._exit(0)
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
+    print("gone", flush=True)
+"""
+)
+
+WRITER = SLOW + 'Gallery.open(sys.argv[1], Slow()).add(sys.argv[2], batch_size=4, commit_rows=12)\nprint("done")'
+
+
+def scores(gallery: Gallery, sketch: Path) -> dict[str, float]:
+    """Every photo's score; an error if a photo comes twice."""
+    hits = gallery.search(Image.open(sketch), k=100_000)
+    assert len({hit.path for hit in hits}) == len(hits) == len(gallery)
+    return {hit.path: round(hit.score, 5) for hit in hits}
+
+
+@pytest.mark.parametrize("rounds", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path: Path, rounds: int) -> None:
+    root, folder, rng = tmp_path / "photos", tmp_path / "g", random.Random(rounds)
+    paths = [photo(root / f"c{number % 3}" / f"{number:04}.png", number) for number in range(100 * rounds)]
+    command = [sys.executable, "-c", FORKING, str(folder), str(root)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    parent = subprocess.Popen(command, text=True, env=environment(), **pipes)  # type: ignore[call-overload]
+    before: dict[str, float] = {}
+    kills = 0
+    for _ in range(rounds):
+        parent.stdin.write("go\n")
+        parent.stdin.flush()
+        pid = int(parent.stdout.readline())
+        deadline = time.monotonic() + 60
+        while not before and not len(Gallery.open(folder, PixelExtractor())) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 3))
+        os.kill(pid, signal.SIGKILL)
+        assert parent.stdout.readline() == "gone\n"
+        kills += 1
+        after = scores(Gallery.open(folder, PixelExtractor()), paths[0])
+        assert before.items() <= after.items()
+        before = after
+    parent.stdin.close()
+    parent.wait()
+    assert kills == rounds and len(before) > 12
+    gallery = Gallery.open(folder, PixelExtractor())
+    report = gallery.add(root)
+    assert (report.unchanged, report.embedded) == (len(before), len(paths) - len(before))
+    after = scores(gallery, paths[0])
+    assert before.items() <= after.items() and sorted(after) == sorted(map(str, paths))
+    assert gallery.verify() == []
+
+
+def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for number in range(60):
+        photo(roots[number % 2] / "c" / f"{number}.png", number)
+    writers = [child(WRITER, tmp_path / "g", root) for root in roots]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert len(gallery) == 60
+    assert gallery.add(roots) == Report(unchanged=60)
+
+
+def test_a_reader_during_writes_and_deletions_always_gets_an_answer(tmp_path: Path) -> None:
+    root, first = tmp_path / "photos", tmp_path / "first"
+    for number in range(20):
+        photo(first / f"{number}.png", 500 + number)
+    for number in range(160):
+        photo(root / f"{number}.png", number)
+    writer_gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    writer_gallery.add(first)
+    removed = sorted(map(str, first.iterdir()))[1:]
+    keep = sorted(first.iterdir())[0]
+    reader, process, asked, size = Gallery.open(tmp_path / "g", PixelExtractor()), None, 0, 0
+    process = child(WRITER, tmp_path / "g", root)
+    while process.poll() is None:
+        hits = reader.search(Image.open(keep), k=1)
+        assert hits[0].path == str(keep) and reader.thumbnails([str(keep)])
+        asked, size = asked + 1, max(size, len(reader))
+        if removed and asked % 5 == 0:
+            assert writer_gallery.remove([removed.pop()]) == 1  # which drops every older version
+    assert process.returncode == 0 and asked > 5
+    assert len(scores(reader, keep)) == 160 + 1 + len(removed)
+
+
+FULL = """
+import sys
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery, GalleryError
+try:
+    Gallery.open(sys.argv[1], PixelExtractor()).add(sys.argv[2], commit_rows=20)
+except GalleryError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no right to mount a small file system here; the test with a file size limit stands for it")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_keeps_what_was_stored(tmp_path: Path, small_disk: Path) -> None:
+    for number in range(400):
+        photo(tmp_path / "photos" / f"{number:03}.png", number)
+    folder = small_disk / "g"
+    process = child(FULL, folder, tmp_path / "photos")
+    said = process.communicate()[0]
+    assert "there is no room left to write; all that was stored before is kept" in said and said.count("\n") == 1
+    survived = Gallery.open(folder, PixelExtractor())
+    stored = scores(survived, tmp_path / "photos" / "000.png")
+    assert 0 < len(stored) < 400
+    roomy = tmp_path / "g"
+    shutil.copytree(folder, roomy)
+    again = Gallery.open(roomy, PixelExtractor())
+    assert again.add(tmp_path / "photos") == Report(embedded=400 - len(stored), unchanged=len(stored))
+
+
+def test_a_photo_that_changes_while_it_is_read_is_left_for_the_next_run(tmp_path: Path) -> None:
+    path = photo(tmp_path / "photos" / "a.png", 1)
+    photo(tmp_path / "photos" / "b.png", 2)
+
+    class Racing(type(path)):  # type: ignore[misc]
+        def read_bytes(self) -> bytes:
+            data = super().read_bytes()
+            photo(path, 3, (90, 90))
+            return bytes(data)
+
+    item = Embedder(PixelExtractor()).read(Racing(path), set())
+    assert item == Failure(str(path), "changed while it was read; index it again")
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert gallery.add(tmp_path / "photos").embedded == 2
+
+
+def test_a_file_whose_name_is_no_text_is_listed(tmp_path: Path) -> None:
+    whole = photo(tmp_path / "photos" / "a.png", 1).read_bytes()
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path / "photos") + b"/\xff.png")).write_bytes(whole)
+    except OSError:
+        pytest.skip("this file system allows only names that are text")
+    report = Gallery.open(tmp_path / "g", PixelExtractor()).add(tmp_path / "photos")
+    assert report.embedded == 1
+    assert [failure.reason for failure in report.failed] == ["its name is not UTF-8; rename it"]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery with several commits and a deletion, and a dense map."""
+    root = tmp_path_factory.mktemp("sound")
+    for number in range(30):
+        exif = camera() if number % 3 else None
+        photo(root / "photos" / f"c{number % 2}" / f"{number:02}.jpg", number, exif=exif)
+    gallery = Gallery.open(root / "g", PixelExtractor())
+    gallery.add(root / "photos", commit_rows=10)
+    gallery._found().forget([str(root / "photos" / "c1" / "29.jpg")])
+    (root / "photos" / "c1" / "29.jpg").unlink()
+    return root
+
+
+def everything(root: Path, folder: Path) -> list[object]:
+    """All that can be asked of the gallery."""
+    gallery, sketch = Gallery.open(folder, PixelExtractor()), Image.open(root / "photos" / "c0" / "00.jpg")
+    hits = gallery.search(sketch, k=99)
+    narrowed = gallery.search(sketch, k=99, where="taken > '2024-01-01' AND width = 48")
+    return [hits, narrowed, gallery.photos(), gallery.thumbnails([hit.path for hit in hits])]
+
+
+ASKING = """
+import sys
+from pathlib import Path
+from sketchfusion.gallery import GalleryError
+from test_gallery_faults import everything
+
+root, folder = Path(sys.argv[1]), Path(sys.argv[2])
+right = everything(root, root / "g")
+print("ready", flush=True)
+for _ in sys.stdin:
+    try:
+        print("same" if everything(root, folder) == right else "WRONG", flush=True)
+    except GalleryError as error:
+        print("said" if "\\n" not in str(error) else "said too much", flush=True)
+"""
+
+
+@pytest.mark.parametrize("flips", [12, pytest.param(300, marks=pytest.mark.slow)])
+def test_a_flipped_bit_never_gives_a_wrong_answer(sound: Path, tmp_path: Path, flips: int) -> None:
+    """It is said, or changes nothing; or the store's own library aborts the process, which must stay rare."""
+    rng, outcomes = random.Random(flips), Counter[str]()
+    shutil.copytree(sound / "g", tmp_path / "g")
+    files = [path for path in (tmp_path / "g").rglob("*") if path.is_file()]
+    newest = min(path for path in files if path.suffix == ".manifest")
+    data = max(files, key=lambda path: path.stat().st_size)
+    process = None
+    for path in [data, newest, *(path for path in files if path.parent.name == "_deletions")]:
+        whole = path.read_bytes()
+        for _ in range(flips):
+            if process is None:
+                command = [sys.executable, "-c", ASKING, str(sound), str(tmp_path / "g")]
+                pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+                process = subprocess.Popen(command, text=True, env=environment(), **pipes)  # type: ignore[call-overload]
+                assert process.stdout.readline() == "ready\n"
+            broken = bytearray(whole)
+            broken[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+            path.write_bytes(broken)
+            process.stdin.write("ask\n")
+            process.stdin.flush()
+            outcome = process.stdout.readline().strip() or "died"
+            outcomes[outcome] += 1
+            path.write_bytes(whole)
+            process = None if outcome == "died" else process
+    if process:
+        process.communicate()
+    assert outcomes.keys() <= {"same", "said", "died"} and outcomes["said"] > 0, outcomes
+    assert outcomes["died"] <= 0.05 * outcomes.total(), outcomes
+
+
+def test_a_store_cut_short_is_said(sound: Path, tmp_path: Path) -> None:
+    shutil.copytree(sound / "g", tmp_path / "g")
+    for path in (tmp_path / "g").rglob("data/*.lance"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(GalleryError, match="gallery ") as caught:
+        everything(sound, tmp_path / "g")
+    assert "\n" not in str(caught.value)
+
+
+def test_damage_is_found_and_repaired(sound: Path, tmp_path: Path) -> None:
+    right = everything(sound, sound / "g")
+    shutil.copytree(sound / "g", tmp_path / "g")
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(sound / "photos", dense=True)
+    assert gallery.verify() == []
+    dense = min((tmp_path / "g").glob("dense-*/*/*.map"))
+    dense.write_bytes(dense.read_bytes()[:-7])
+    data = max((tmp_path / "g").rglob("data/*.lance"), key=lambda path: path.stat().st_mtime_ns)
+    row = gallery._found().rows_of([str(sound / "photos" / "c0" / "00.jpg")]).to_pylist()[0]
+    whole, other = data.read_bytes(), gallery.thumbnails([str(sound / "photos" / "c0" / "02.jpg")])
+    for piece in (np.asarray(row["vector"], np.float32).tobytes(), *other.values()):
+        assert whole.count(piece) == 1
+        place = whole.index(piece) + len(piece) // 2
+        whole = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+    data.write_bytes(whole)
+    broken = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert sorted(line.rpartition(" ")[0].rpartition(":")[2] for line in broken.verify()) == [
+        " its row is",
+        " its thumbnail is",
+        " this dense map is",
+    ]
+    with pytest.raises(GalleryError, match=r"1 of 29 photos read are damaged on disk .*doctor --gallery"):
+        broken.search(Image.open(sound / "photos" / "c0" / "00.jpg"))
+    with pytest.raises(GalleryError, match=r"thumbnail of .*02\.jpg is damaged"):
+        broken.thumbnails(other)
+    assert broken.repair().failed == []
+    mended = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert mended.verify() == []
+    assert everything(sound, tmp_path / "g") == right

@@ -1,0 +1,342 @@
+"""Keeping photos: what is stored of them, dense maps, plans, following folders, moving to other weights, wiping."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from fixtures.photos import camera, child, environment, on_disk, photo
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
+from sketchfusion.gallery.migrate import add_later_columns
+from sketchfusion.gallery.watch import Watcher
+from sketchfusion.io.images import ImageError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
+    for number in range(10):
+        photo(root / ("cat" if number % 3 else "dog") / f"{number:02}.jpg", number)
+    photo(root / "cat" / "taken.jpg", 90, (60, 40), camera())
+    return root
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, photos: Path) -> Gallery:
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    assert gallery.add(photos) == Report(embedded=11)
+    return gallery
+
+
+def found(gallery: Gallery) -> dict[str, float]:
+    return {hit.path: hit.score for hit in gallery.search(Image.open(next(iter(shown(gallery)))), k=1000)}
+
+
+def shown(gallery: Gallery) -> list[str]:
+    return [info.path for info in gallery.photos(limit=1000)]
+
+
+def test_what_is_known_of_a_photo(gallery: Gallery, photos: Path) -> None:
+    path = photos / "cat" / "taken.jpg"
+    info = gallery.info(path)
+    assert info == PhotoInfo(
+        str(path), 60, 40, "cat", path.stat().st_size, "2024-05-01T13:30:00", info.latitude, info.longitude
+    )
+    assert (info.latitude, info.longitude) == (pytest.approx(47.5, abs=1e-4), pytest.approx(-8.25, abs=1e-4))
+    assert gallery.info(photos / "dog" / "00.jpg").taken is None
+    with pytest.raises(GalleryError, match=r"nowhere\.jpg is not in gallery"):
+        gallery.info("nowhere.jpg")
+
+
+def test_photos_come_in_pages_ordered_by_path(gallery: Gallery, photos: Path) -> None:
+    every = sorted(map(str, photos.rglob("*.jpg")))
+    assert shown(gallery) == every
+    assert [info.path for info in gallery.photos(4, 3)] == every[4:7]
+    assert {info.category for info in gallery.photos(category="dog")} == {"dog"}
+    assert gallery.photos(offset=11) == []
+
+
+def test_search_narrows_by_time_and_place(gallery: Gallery, photos: Path) -> None:
+    sketch = Image.open(photos / "dog" / "00.jpg")
+    taken = [str(photos / "cat" / "taken.jpg")]
+    for where in ("taken > '2024-01-01'", "taken LIKE '2024-05%'", "latitude BETWEEN 47 AND 48"):
+        assert [hit.path for hit in gallery.search(sketch, where=where)] == taken
+    assert gallery.search(sketch, where="taken > '2025-01-01'") == []
+
+
+def test_location_can_be_left_out(tmp_path: Path, photos: Path) -> None:
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(photos, location=False)
+    info = gallery.info(photos / "cat" / "taken.jpg")
+    assert (info.taken, info.latitude, info.longitude) == ("2024-05-01T13:30:00", None, None)
+
+
+def first_format(gallery: Gallery) -> None:
+    """Make a gallery what version 0.1.0 wrote."""
+    import lancedb
+    import pyarrow as pa
+
+    from sketchfusion.gallery.rows import later_columns
+
+    store = gallery._found()
+    database = lancedb.connect(gallery.uri)
+    rows = store._table.to_arrow().drop_columns([field.name for field in later_columns()])
+    metadata = {"format": "1", "model": store.made_with.name, "fingerprint": store.made_with.fingerprint}
+    schema = pa.schema(rows.schema, metadata=metadata)
+    database.drop_table(store.name)
+    database.create_table(store.name, rows.cast(schema))
+
+
+def test_a_gallery_of_the_first_format_is_searched_and_brought_up_to_date(gallery: Gallery, photos: Path) -> None:
+    before = found(gallery)
+    first_format(gallery)
+    old = Gallery.open(gallery.uri, PixelExtractor())
+    assert old._found().format == "1"
+    assert found(old) == before
+    assert old.info(photos / "cat" / "taken.jpg").taken is None
+    assert len(old.thumbnails(before)) == 11
+    assert old.add(photos) == Report(unchanged=11)
+    for again in (old, Gallery.open(gallery.uri, PixelExtractor())):
+        assert again._found().format == "2"
+        assert found(again) == before
+        assert again.info(photos / "cat" / "taken.jpg").taken == "2024-05-01T13:30:00"
+        assert again.verify() == []
+
+
+def test_a_migration_that_was_cut_off_goes_on(gallery: Gallery, photos: Path) -> None:
+    first_format(gallery)
+    cut = Gallery.open(gallery.uri, PixelExtractor())
+    add_later_columns(cut._found())
+    old = Gallery.open(gallery.uri, PixelExtractor())
+    assert len(found(old)) == 11
+    old.add(photos)
+    assert (old._found().format, old.verify()) == ("2", [])
+
+
+def test_dense_maps_are_kept_and_filled_in(gallery: Gallery, photos: Path) -> None:
+    path = photos / "cat" / "taken.jpg"
+    assert gallery.dense(path) is None
+    assert gallery.add(photos, dense=True).embedded == 11
+    kept, made = gallery.dense(path), PixelExtractor().extract(path)[0]
+    assert kept is not None and kept.frame == made.frame
+    assert torch.allclose(kept.data, made.data, atol=1e-3)
+    assert gallery.add(photos, dense=True) == Report(unchanged=11)
+    shutil.copy(path, photos / "dog" / "copy.jpg")
+    assert gallery.add(photos, dense=True).reused == 1
+    assert gallery.dense(photos / "dog" / "copy.jpg") is not None
+    assert gallery.dense("nowhere.jpg") is None
+
+
+def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> None:
+    photo(photos / "cat" / "new.png", 50)
+    photo(photos / "cat" / "01.jpg", 51)
+    (photos / "dog" / "03.jpg").rename(photos / "cat" / "03.jpg")
+    shutil.copy(photos / "dog" / "00.jpg", photos / "cat" / "twin.jpg")
+    (photos / "dog" / "06.jpg").unlink()
+    (photos / "film.MOV").write_bytes(b"")
+    plan, version = gallery.plan(photos, prune=True), gallery._found().version
+    names = {key: [Path(path).name for path in value] for key, value in vars(plan).items() if isinstance(value, list)}
+    assert names == {
+        "to_add": ["new.png"],
+        "changed": ["01.jpg"],
+        "moved": ["03.jpg"],
+        "copied": ["twin.jpg"],
+        "to_remove": ["03.jpg", "06.jpg"],
+        "unreadable": [],
+    }
+    assert (plan.unchanged, plan.ignored) == (8, {".mov": 1}) and plan.seconds > 0
+    assert gallery._found().version == version
+    report = gallery.add(photos)
+    assert (report.embedded, report.reused, report.moved, report.unchanged) == (2, 2, 1, 8)
+    assert gallery.prune(photos) == 1
+    nothing = gallery.plan(photos, prune=True)
+    assert (nothing.unchanged, nothing.to_embed, nothing.to_remove, nothing.seconds) == (12, [], [], 0)
+
+
+def test_a_plan_makes_no_gallery(tmp_path: Path, photos: Path) -> None:
+    assert len(Gallery.open(tmp_path / "new", PixelExtractor()).plan(photos).to_add) == 11
+    assert not (tmp_path / "new").exists()
+
+
+def test_prune_forgets_only_what_is_gone_under_the_folders_given(gallery: Gallery, photos: Path) -> None:
+    (photos / "dog" / "00.jpg").unlink()
+    (photos / "cat" / "01.jpg").unlink()
+    assert gallery.prune([photos / "dog"]) == 1
+    assert str(photos / "cat" / "01.jpg") in shown(gallery) and len(gallery) == 10
+
+
+def test_an_unplugged_disk_empties_no_gallery(gallery: Gallery, photos: Path) -> None:
+    photos.rename(photos.with_name("away"))
+    with pytest.raises(GalleryError, match="photos is missing; is its disk plugged in"):
+        gallery.prune(photos)
+    photos.mkdir()  # as a mount point is without its disk
+    with pytest.raises(GalleryError, match="holds no photo at all, and the gallery 11 of it"):
+        gallery.prune(photos)
+    assert len(gallery) == 11
+
+
+@pytest.mark.parametrize("commit_rows", [1, 1000])
+def test_a_removed_photo_leaves_no_bytes_behind(tmp_path: Path, commit_rows: int) -> None:
+    """In a store of many photos, where a file of which little is deleted would be left as it is."""
+    root, secret = tmp_path / "photos", tmp_path / "photos" / "secret-rendezvous.jpg"
+    for number in range(40):
+        photo(root / f"{number}.jpg", number)
+    photo(secret, 77, exif=camera())
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(root, dense=True, commit_rows=commit_rows)
+    thumbnail = gallery.thumbnails([str(secret)])[str(secret)]
+    digest = gallery.info(secret).digest
+    assert digest and on_disk(tmp_path / "g", thumbnail)
+    assert len(list((tmp_path / "g").rglob(f"{digest}*"))) == 1
+    assert gallery.remove([secret]) == 1
+    traces = (thumbnail, thumbnail[-60:-20], b"secret-rendezvous", digest.encode())
+    assert [on_disk(tmp_path / "g", trace) for trace in traces] == [[], [], [], []]
+    assert not list((tmp_path / "g").rglob(f"{digest}*"))
+    assert len(gallery) == 40 and len(found(gallery)) == 40 and gallery.verify() == []
+
+
+def test_reindex_moves_to_other_weights(gallery: Gallery, photos: Path) -> None:
+    gallery.add(photos, dense=True)
+    gone = photos / "cat" / "taken.jpg"
+    gone.unlink()
+    with pytest.raises(GalleryError, match=r"is made with pixels \(.*\) already"):
+        gallery.reindex(PixelExtractor())
+    other = PixelExtractor("other", "2")
+    report = gallery.reindex(other)
+    assert (report.embedded, report.from_thumbnail, report.failed) == (10, 1, [])
+    again = Gallery.open(gallery.uri, other)
+    for one in (gallery, again):
+        assert len(found(one)) == 11
+        assert one.info(gone).taken == "2024-05-01T13:30:00"
+    with pytest.raises(GalleryError, match="was made with other"):
+        Gallery.open(gallery.uri, PixelExtractor()).search(Image.open(photos / "dog" / "00.jpg"))
+    kept = again.dense(gone)
+    assert kept is not None and (kept.frame.width, kept.frame.height) == (60, 40)
+    tables = sorted(path.name for path in Path(gallery.uri).iterdir())
+    assert tables == [f"dense-{other.fingerprint[:16]}", f"photos-{other.fingerprint[:16]}.lance"]
+    photo(gone, 90, (60, 40), camera())
+    assert again.add(photos, dense=True).embedded == 1  # the file is back, so its own feature takes the place
+    assert len(again) == 11
+
+
+SLOW = """
+import sys, time
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Gallery
+
+class Slow(PixelExtractor):
+    def look(self, views):
+        time.sleep(0.05)
+        return super().look(views)
+
+print("ready", flush=True)
+Gallery.open(sys.argv[1]).reindex(Slow("other", "2"), batch_size=2, commit_rows=4)
+print("done", flush=True)
+"""
+
+
+def test_reindex_survives_kills_and_the_old_one_answers_meanwhile(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number in range(40):
+        photo(root / f"{number:02}.png", number)
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(root)
+    before = found(gallery)
+    data = tmp_path / "g" / f"photos-{PixelExtractor('other', '2').fingerprint[:16]}.lance" / "data"
+    for commits in (0, 3):
+        process = child(SLOW, gallery.uri)
+        assert process.stdout and process.stdout.readline() == "ready\n"
+        deadline = time.monotonic() + 60
+        while len(list(data.glob("*"))) < commits and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert found(Gallery.open(gallery.uri, PixelExtractor())) == before
+    assert gallery.add(root) == Report(unchanged=40)  # which also leaves the unfinished table alone
+    other = PixelExtractor("other", "2")
+    report = gallery.reindex(other)
+    assert report.unchanged > 0 and report.unchanged + report.embedded == 40
+    assert found(Gallery.open(gallery.uri, other)).keys() == before.keys()
+    assert len(list((tmp_path / "g").iterdir())) == 1
+
+
+def test_watching_takes_up_what_settles_and_gives_up_what_goes(gallery: Gallery, photos: Path) -> None:
+    store = gallery._found()
+    watcher = Watcher([str(photos)], store.files, gallery.add, gallery.remove, 0)
+    assert [watcher.look() for _ in range(3)] == [None, None, None]
+    new = photos / "cat" / "new.png"
+    whole = photo(photos.parent / "source.png", 60).read_bytes()
+    new.write_bytes(whole[:50])  # still being written
+    assert watcher.look() is None
+    new.write_bytes(whole)
+    assert watcher.look() is None
+    assert watcher.look() == Report(embedded=1)
+    (photos / "cat" / "01.jpg").rename(photos / "dog" / "01.jpg")
+    (photos / "cat" / "02.jpg").unlink()
+    (photos / "cat" / "bad.jpg").write_bytes(b"no picture")
+    assert watcher.look() is None
+    report = watcher.look()
+    assert report is not None and (report.reused, report.moved, report.removed, len(report.failed)) == (1, 1, 1, 1)
+    assert watcher.look() is None  # a bad file is tried again only when it changes
+    photo(photos / "cat" / "bad.jpg", 61)
+    assert (watcher.look(), watcher.look()) == (None, Report(embedded=1))
+    assert shown(gallery) == sorted(str(path) for path in photos.rglob("*.*"))
+
+
+def test_watching_an_unplugged_disk_gives_nothing_up(gallery: Gallery, photos: Path) -> None:
+    watcher = Watcher([str(photos)], gallery._found().files, gallery.add, gallery.remove, 0)
+    watcher.look()
+    photos.rename(photos.with_name("away"))
+    assert [watcher.look() for _ in range(3)] == [None, None, None]
+    photos.mkdir()
+    assert [watcher.look() for _ in range(3)] == [None, None, None]
+    assert len(gallery) == 11
+    with pytest.raises(ImageError, match="no such file or folder"):
+        gallery.watch(photos / "nowhere")
+
+
+def test_the_command_watches_until_it_is_told_to_stop(photos: Path, clip_folder: Path, tmp_path: Path) -> None:
+    command = "from sketchfusion.cli import main; main()"
+    arguments = ["index", photos, "-g", tmp_path / "g", "--model", clip_folder, "--watch", "--json"]
+    process = child(command, *arguments)
+    assert process.stdout is not None
+    killer = threading.Timer(100, process.kill)
+    killer.start()
+    assert json.loads(process.stdout.readline())["embedded"] == 11
+    photo(photos / "cat" / "new.png", 60)
+    assert json.loads(process.stdout.readline())["photos"] == 12
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    killer.cancel()
+
+
+def test_the_commands_plan_prune_move_and_check(
+    photos: Path, clip_folder: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment())
+
+    folder = tmp_path / "g"
+    planned = run("index", photos, "-g", folder, "--model", clip_folder, "--dry-run")
+    assert planned.stdout.startswith("11 to add, 0 changed") and not folder.exists(), planned.stderr
+    assert "11 embedded" in run("index", photos, "-g", folder, "--model", clip_folder).stdout
+    (photos / "dog" / "00.jpg").unlink()
+    pruned = run("index", photos, "-g", folder, "--prune", "--json")
+    assert json.loads(pruned.stdout)["removed"] == 1, pruned.stderr
+    moved = run("reindex", "-g", folder, "--model", model_folder)
+    assert "10 photos" in moved.stdout and "10 embedded" in moved.stdout, moved.stderr
+    whole = run("doctor", "--gallery", folder)
+    assert (whole.returncode, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
+    assert [path.name for path in folder.iterdir()] == [f"{Gallery.open(folder)._found().name}.lance"]

@@ -1,0 +1,95 @@
+"""Several processes embed and one writes: the same rows as alone, and a worker that dies loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from fixtures.photos import photo
+from fixtures.pixels import PixelExtractor
+from sketchfusion.gallery import Failure, Gallery, GalleryError
+
+
+class Deadly(PixelExtractor):
+    """Kills whoever shows it a picture 60 pixels wide."""
+
+    def view(self, image, kind):  # type: ignore[no-untyped-def]
+        if image.shape[2] == 60:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().view(image, kind)
+
+
+class Slow(PixelExtractor):
+    def vectors(self, views):  # type: ignore[no-untyped-def]
+        time.sleep(0.2)
+        return super().vectors(views)
+
+
+def rows(gallery: Gallery) -> list[tuple[object, ...]]:
+    store = gallery._found()
+    paths = sorted(store.files())
+    kept = sorted(store.rows_of(paths).to_pylist(), key=lambda row: str(row["path"]))
+    return [tuple(map(str, row.values())) for row in kept]
+
+
+def test_two_workers_write_the_rows_of_one(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number in range(50):
+        photo(root / f"c{number % 3}" / f"{number}.png", number)
+    (root / "bad.png").write_bytes(b"no picture")
+    photo(root / "c0" / "twin.png", 0)
+    alone, together = (Gallery.open(tmp_path / name, PixelExtractor()) for name in ("one", "two"))
+    alone.add(root, batch_size=4, dense=True)
+    report = together.add(root, batch_size=4, dense=True, workers=2, load=PixelExtractor)
+    assert [Path(failure.path).name for failure in report.failed] == ["bad.png"]
+    assert rows(together) == rows(alone)
+    path = root / "c0" / "0.png"
+    one, two = alone.dense(path), together.dense(path)
+    assert one is not None and two is not None and np.array_equal(one.data.numpy(), two.data.numpy())
+    assert together.add(root, workers=2, load=PixelExtractor).unchanged == 51
+
+
+def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number in range(80):
+        photo(root / f"{number}.png", number)
+    killed = []
+
+    def kill_one(done: int, total: int) -> None:
+        if done >= 8 and not killed:
+            workers = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
+            killed.append(workers[0].pid)
+            workers[0].kill()
+
+    gallery = Gallery.open(tmp_path / "g", Slow())
+    report = gallery.add(root, kill_one, batch_size=4, workers=2, load=Slow)
+    assert killed and (report.embedded, report.failed, len(gallery)) == (80, [], 80)
+    assert gallery.verify() == []
+
+
+@pytest.mark.slow
+def test_a_photo_that_kills_its_worker_is_found_and_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for number in range(12):
+        photo(root / f"{number:02}.png", number, (60 if number == 7 else 48, 32))
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    report = gallery.add(root, batch_size=4, workers=2, load=Deadly)
+    assert report.failed == [Failure(str(root / "07.png"), "the worker that read it died")]
+    assert len(gallery) == 11
+
+
+def test_workers_that_cannot_start_are_said_in_one_line(tmp_path: Path) -> None:
+    photo(tmp_path / "photos" / "a.png", 1)
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    with pytest.raises(GalleryError, match=r"a worker loaded other weights \(pixels-2"):
+        gallery.add(tmp_path / "photos", workers=2, load=partial(PixelExtractor, "other", "2"))
+    for engine, reason in (("dask", "no engine is called 'dask'"), ("ray", r"sketchfusion\[ray\].* --workers N")):
+        with pytest.raises(GalleryError, match=reason):
+            gallery.add(tmp_path / "photos", engine=engine, workers=2)

@@ -1,0 +1,213 @@
+"""Training of every task on tiny models: losses fall, heads are kept and used, runs resume, bad input is named."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.features import SketchFusion
+from sketchfusion.io.weights import WeightsError
+from sketchfusion.light import read_light
+from sketchfusion.tasks.recognition import recognize
+from sketchfusion.training.checkpoint import Checkpoint
+from sketchfusion.training.correspondence import Correspondence
+from sketchfusion.training.light_recipes import CorrespondenceRecipe
+from sketchfusion.training.loop import CHECKPOINT, Losses
+from sketchfusion.training.train import TASKS, train_task
+from sketchfusion.world import World, export
+
+CATEGORIES = ["cat", "car", "chair"]
+SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Photos with sketches of their own, and a segmentation folder."""
+    paired, masked = tmp_path_factory.mktemp("paired"), tmp_path_factory.mktemp("masked")
+    export(paired, 0, CATEGORIES, "seen", 6, 64)
+    rows, world = ["photo,category,mask"], World(seed=3, size=64)
+    for category in CATEGORIES:
+        for number in range(6):
+            shot, stem = world.photo(category, number), f"{category}{number}"
+            Image.fromarray(shot.photo[:48]).save(masked / f"{stem}.png")  # not square
+            Image.fromarray(shot.mask[:48].astype(np.uint8) * 255).save(masked / f"{stem}-mask.png")
+            rows.append(f"{stem}.png,{category},{stem}-mask.png")
+    (masked / "index.csv").write_text("\n".join(rows) + "\n")
+    return [str(paired), str(masked)]
+
+
+def log(out: Path, task: str, name: str = "log") -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "training" / task / f"{name}.csv").open()))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_leaves_a_folder_that_loads_for_it(
+    task: str, data: list[str], model_folder: Path, tmp_path: Path
+) -> None:
+    trained = train_task(task, data, tmp_path, str(model_folder), settings=SHORT)
+    assert [row["step"] for row in log(tmp_path, task)] == ["0", "1", "2", "3"]
+    assert [row["step"] for row in log(tmp_path, task, "validation")] == ["2", "4"]
+    loaded = SketchFusion.from_pretrained(tmp_path, task=task)
+    photo = next(Path(data[0]).rglob("*.jpg"))
+    assert torch.equal(loaded.embed([photo]), trained.embed([photo]))
+    light = loaded.model.light.state_dict()
+    assert all(bool(light[name].any()) for name in light if name.startswith("injection") and "weight" in name)
+    assert bool(light["centring.centre"].any())
+    assert (loaded.heads.classifier is not None) == (task in ("recognition", "universal"))
+    assert (loaded.heads.threshold is not None) == (task in ("segmentation", "universal"))
+
+
+def test_a_warm_cache_runs_neither_vae_nor_clip_whatever_the_task(
+    data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SHORT | {"steps": "2"}
+    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a frozen encoder ran although the cache is warm")
+
+    monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
+    monkeypatch.setattr(FrozenClip, "forward", refuse)
+    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+
+
+# How far each loss of a batch wanders is more than a few steps take away, so means of the two ends are compared.
+@pytest.mark.parametrize(
+    ("task", "figure"), [("recognition", "loss"), ("correspondence", "loss"), ("segmentation", "loss")]
+)
+def test_losses_fall(task: str, figure: str, data: list[str], model_folder: Path, tmp_path: Path) -> None:
+    settings = SHORT | {"steps": "40", "lr": "0.01", "validate_every": "0", "full_size_after": "0", "batch": "12"}
+    train_task(task, data, tmp_path, str(model_folder), settings=settings)
+    losses = [float(row["loss"]) for row in log(tmp_path, task)]
+    assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
+
+
+def test_a_trained_classifier_names_sketches_of_its_classes_and_leaves_other_names_to_the_text(
+    data: list[str], model_folder: Path, tmp_path: Path
+) -> None:
+    model = train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
+    loaded = SketchFusion.from_pretrained(tmp_path)
+    sketches = sorted(Path(data[0]).rglob("*-1.png"))[:4]
+    assert loaded.classes == ("car", "cat", "chair")
+    logits = loaded.classify(sketches)
+    views = [model.view(sketch, "sketch") for sketch in sketches]
+    head = model.heads.classifier
+    assert head is not None
+    with torch.no_grad():
+        by_hand = torch.stack([view_logits(model, view, head) for view in views])
+    assert torch.allclose(logits, by_hand, atol=1e-4)
+    guesses = recognize(loaded, sketches, ["chair", "cat"])
+    shares = logits[:, [2, 1]].softmax(1)
+    assert [{g.label: pytest.approx(g.score, abs=1e-5) for g in row} for row in guesses] == [
+        {"chair": float(row[0]), "cat": float(row[1])} for row in shares
+    ]
+    assert [g.label for g in recognize(loaded, sketches[:1])[0]] == [
+        loaded.classes[place] for place in logits[0].argsort(descending=True)
+    ]
+    zero_shot = recognize(SketchFusion.from_pretrained(model_folder), sketches, ["cat", "teapot"])
+    assert recognize(loaded, sketches, ["cat", "teapot"]) == zero_shot
+    photos = sorted(Path(data[0]).rglob("*.jpg"))[:1]
+    untrained = SketchFusion.from_pretrained(model_folder)
+    assert recognize(loaded, photos, ["cat", "car"], kind="photo") == recognize(
+        untrained, photos, ["cat", "car"], kind="photo"
+    )
+    with pytest.raises(ValueError, match="has no classifier; `sketchfusion train recognition` makes one"):
+        untrained.classify(photos)
+
+
+def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor:
+    pooled = model.maps([view])[0].amax((1, 2))  # type: ignore[list-item]
+    return head.weight @ pooled + head.bias  # type: ignore[attr-defined, no-any-return]
+
+
+def test_a_damaged_head_is_refused(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+    train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
+    path = tmp_path / "heads.safetensors"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(WeightsError, match=r"heads.safetensors cannot be read"):
+        SketchFusion.from_pretrained(tmp_path)
+
+
+def test_a_task_resumes_bit_for_bit(
+    data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = replace(CorrespondenceRecipe(), steps=4, warmup=1, validate_every=2).schedule
+    monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
+    whole = train_task("correspondence", data, tmp_path / "whole", str(model_folder), settings=SHORT)
+    original = Correspondence.losses
+    calls = 0
+
+    def dies(*arguments: object) -> Losses:
+        nonlocal calls
+        calls += 1
+        if calls == 5:  # two steps, a validation, a third step, and then the fourth
+            raise RuntimeError("dies")
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Correspondence, "losses", dies)
+    with pytest.raises(RuntimeError, match="dies"):
+        train_task("correspondence", data, tmp_path / "broken", str(model_folder), settings=SHORT)
+    assert Checkpoint.read(tmp_path / "broken" / "training" / "correspondence" / CHECKPOINT).step == 3
+    monkeypatch.setattr(Correspondence, "losses", original)
+    again = train_task("correspondence", data, tmp_path / "broken", str(model_folder), resume=True, settings=SHORT)
+    assert again.fingerprint == whole.fingerprint
+    for name in ("log", "validation"):
+        one, other = (log(tmp_path / run, "correspondence", name) for run in ("whole", "broken"))
+        assert [row["loss"] for row in one] == [row["loss"] for row in other]
+
+
+def test_training_goes_on_from_light_weights(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+    first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT)
+    still = SHORT | {"steps": "1", "lr": "0"}
+    second = train_task("correspondence", data, tmp_path / "b", str(model_folder), settings=still, start=tmp_path / "a")
+    for name, weight in first.model.light.state_dict().items():
+        same = torch.equal(weight, second.model.light.state_dict()[name])
+        assert same != name.startswith("centring")  # which every task finds anew
+
+
+def test_other_weights_are_refused(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+    config, _ = read_light(model_folder)
+    clip = tmp_path / "clip"
+    shutil.copytree(config.clip, clip)
+    weights = load_file(clip / "model.safetensors")
+    save_file({name: weight * 1.01 for name, weight in weights.items()}, clip / "model.safetensors", {"format": "pt"})
+    other = SketchFusion.untrained(config=replace(config, clip=str(clip), clip_hash=""))
+    other.save_pretrained(tmp_path / "other")
+    train_task("recognition", data, tmp_path / "out", str(model_folder), settings=SHORT)
+    with pytest.raises(ValueError, match=r"was made for the frozen weights .* start anew without --resume"):
+        train_task("recognition", data, tmp_path / "out", str(tmp_path / "other"), resume=True, settings=SHORT)
+    with pytest.raises(ValueError, match="was trained on other frozen weights"):
+        train_task("recognition", data, tmp_path / "new", str(model_folder), settings=SHORT, start=tmp_path / "other")
+    trainings = tmp_path / "out" / "training"
+    shutil.copytree(trainings / "recognition", trainings / "correspondence")
+    with pytest.raises(ValueError, match="is of another training; start anew without --resume"):
+        train_task("correspondence", data, tmp_path / "out", str(model_folder), resume=True, settings=SHORT)
+
+
+def test_data_that_a_task_cannot_use_are_named(model_folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    said = {
+        "retrieval": "fewer than two classes have both photos and sketches",
+        "instance-retrieval": "no class has two photos with sketches of their own",
+        "recognition": "fewer than two classes have sketches",
+        "correspondence": "no photos of seen classes",
+        "segmentation": "no sketches of what the masks show",
+    }
+    for task, line in said.items():
+        with pytest.raises(ValueError, match=f"empty: {line}"):
+            train_task(task, [str(empty)], tmp_path / "out", str(model_folder))
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        train_task("recognition", [str(tmp_path / "nowhere")], tmp_path / "out", str(model_folder))
+    with pytest.raises(ValueError, match=r"'retrieval' is not a setting; choose from .*retrieval\.\*"):
+        train_task("universal", ["world"], tmp_path / "out", str(model_folder), settings={"retrieval": "1"})

@@ -1,0 +1,121 @@
+"""PSC6K: all four tables, keypoints up to the edge of the picture, and the split of the released code."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sketchfusion.datasets.base import DatasetError
+from sketchfusion.datasets.psc6k import PSC6K, released_split
+
+VIEW = "tx_000100000000"
+XA, YA = "256;0;12.5;1;2;3;4;5", "0;256;200;1;2;3;4;5"
+XB, YB = "10;20;30;40;50;60;70;80", "81;82;83;84;85;86;87;88"
+
+
+def table(path: Path, columns: str, rows: list[list[str]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([columns.split(","), *rows])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two classes of ten test photos with five sketches each, in one folder with the tables."""
+    pairs = []
+    for number, category in enumerate(("airplane", "zebra"), 1):
+        for photo in range(10):
+            # written out of order, as a table need not be sorted
+            shown = f"photo/{VIEW}/{category}/n0_{(photo * 7) % 10}.jpg"
+            for hand in range(1, 6):
+                drawn = f"sketch/{VIEW}/{category}/{Path(shown).stem}-{hand}.png"
+                pairs.append((shown, drawn, str(number)))
+                for name in (shown, drawn):
+                    path = tmp_path / "256x256" / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.exists() or Image.new("L", (2, 2)).save(path)
+    table(tmp_path / "test_pairs_ps.csv", "photo,sketch,class,XA,YA,XB,YB", [[*pair, XA, YA, XB, YB] for pair in pairs])
+    both = [row for a, b, c in pairs for row in ([a, b, c, XA, YA, XB, YB], [b, a, c, XB, YB, XA, YA])]
+    table(tmp_path / "test_pairs_st.csv", "source_image,target_image,class,XA,YA,XB,YB", both)
+    flips = [[*pair, flip] for pair in pairs for flip in "01"]
+    table(tmp_path / "train_pairs_ps.csv", "photo,sketch,class,flip", flips)
+    ways = [row for a, b, c, flip in flips for row in ([a, b, c, flip], [b, a, c, flip])]
+    table(tmp_path / "train_pairs_st.csv", "source_image,target_image,class,flip", ways)
+    return tmp_path
+
+
+def test_all_four_tables_are_read(root: Path) -> None:
+    data = PSC6K(root)
+    pair, directions = data.test_pairs()[0], data.test_directions()
+    assert (len(data.test_pairs()), len(directions)) == (100, 200)
+    assert (pair.source.kind, pair.target.kind, pair.source.label) == ("photo", "sketch", "airplane")
+    assert pair.source.photo_id == pair.target.photo_id == "n0_0"
+    assert pair.source_points.shape == pair.target_points.shape == (8, 2)
+    assert pair.target_points[0].tolist() == [10, 81]  # x, then y
+    there, back = directions[:2]
+    assert (back.source, back.target) == (there.target, there.source)
+    assert (back.source_points == there.target_points).all() and (back.target_points == there.source_points).all()
+    plain, mirrored = data.train_pairs()[:2]
+    assert (plain.source, plain.flip, mirrored.source, mirrored.flip) == (mirrored.source, False, plain.source, True)
+    assert (len(data.train_pairs()), len(data.train_directions())) == (200, 400)
+
+
+def test_keypoints_may_lie_on_the_far_edge(root: Path) -> None:
+    points = PSC6K(root).test_pairs()[0].source_points
+    assert points[:3].tolist() == [[256, 0], [0, 256], [12.5, 200]]
+
+
+def test_tables_may_lie_apart_from_the_pictures(root: Path, tmp_path: Path) -> None:
+    apart = tmp_path / "apart" / "PSC6K"
+    apart.mkdir(parents=True)
+    for path in root.glob("*.csv"):
+        path.rename(apart / path.name)
+    for sketchy in (root, root / "256x256"):
+        assert len(PSC6K(apart.parent, sketchy).test_pairs()) == 100
+    with pytest.raises(DatasetError, match=r"test_pairs_ps\.csv:2: photo/.* is not under .*; give the root of Sketchy"):
+        PSC6K(apart).test_pairs()
+
+
+def test_the_released_split_parts_photos_not_pairs(root: Path) -> None:
+    pairs = PSC6K(root).test_pairs()
+    train, evaluation = released_split(pairs)
+    assert (len(train), len(evaluation)) == (60, 40)
+    for category in ("airplane", "zebra"):
+        trained, measured = (
+            {p.source.photo_id for p in of if p.source.label == category} for of in (train, evaluation)
+        )
+        assert trained == {f"n0_{n}" for n in range(6)} and measured == {f"n0_{n}" for n in range(6, 10)}
+    directed = released_split(PSC6K(root).test_directions())
+    assert [len(side) for side in directed] == [120, 80]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("P,S,1,257;1,1;1,1;1,1;1", "outside 0 to 256"),
+        ("P,S,1,-1;1,1;1,1;1,1;1", "outside 0 to 256"),
+        ("P,S,1,nan;1,1;1,1;1,1;1", "outside 0 to 256"),
+        ("P,S,1,1;2;3,1;1,1;1,1;1", "not as many x as y"),
+        ("P,S,1,a;1,1;1,1;1,1;1", "not as many x as y"),
+        ("P,S,1,1;1,1;1,1,1", "2 keypoints in one picture and 1 in the other"),
+        ("P,S,1,1;1", "cut short"),
+        ("../../etc/passwd,S,1,1,1,1,1", "is not under"),
+    ],
+)
+def test_rows_that_are_wrong_are_named(root: Path, row: str, why: str) -> None:
+    shown, drawn = f"photo/{VIEW}/zebra/n0_1.jpg", f"sketch/{VIEW}/zebra/n0_1-1.png"
+    text = "photo,sketch,class,XA,YA,XB,YB\n" + row.replace("P", shown).replace("S", drawn) + "\n"
+    (root / "test_pairs_ps.csv").write_text(text)
+    with pytest.raises(DatasetError, match=f"test_pairs_ps.csv:2: .*{why}"):
+        PSC6K(root).test_pairs()
+
+
+def test_tables_that_are_missing_or_others_are_said(root: Path) -> None:
+    (root / "train_pairs_st.csv").unlink()
+    with pytest.raises(DatasetError, match=r"train_pairs_st\.csv: cannot be read"):
+        PSC6K(root).train_directions()
+    (root / "train_pairs_ps.csv").write_text("photo,sketch,class\n")
+    with pytest.raises(DatasetError, match="no column 'flip'"):
+        PSC6K(root).train_pairs()

@@ -1,0 +1,39 @@
+"""Standardising maps by the batch: batch norm of what is compared, and a centring that does the same afterwards."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from sketchfusion.fusion.centring import PHOTO, SKETCH, Centring
+from sketchfusion.training.standardise import Standardise
+
+MAPS = torch.rand(6, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1
+
+
+@pytest.mark.parametrize("over", ["pooled", "cells"])
+def test_it_is_batch_norm_of_what_is_compared(over: str) -> None:
+    standardise, norm = Standardise(5, sketches=over), nn.BatchNorm1d(5, affine=False)  # type: ignore[arg-type]
+    for _ in range(3):
+        found = standardise(MAPS, SKETCH)
+        if over == "pooled":
+            assert torch.allclose(found.amax((2, 3)), norm(MAPS.amax((2, 3))), atol=1e-5)
+        else:
+            cells = MAPS.permute(0, 2, 3, 1).reshape(-1, 5)
+            assert torch.allclose(found.permute(0, 2, 3, 1).reshape(-1, 5), norm(cells), atol=1e-5)
+    assert torch.allclose(standardise.mean[SKETCH], norm.running_mean)  # type: ignore[arg-type]
+    assert torch.allclose(standardise.variance[SKETCH], norm.running_var)  # type: ignore[arg-type]
+    assert not standardise.mean[PHOTO].any()
+
+
+def test_the_centring_takes_over_what_it_does_outside_training() -> None:
+    standardise, centring = Standardise(5), Centring(5)
+    standardise(MAPS, PHOTO)
+    standardise(MAPS + 2, SKETCH)
+    standardise.eval()
+    standardise.settle(centring)
+    for kind in (PHOTO, SKETCH):
+        assert torch.allclose(centring(MAPS, torch.full((6,), kind)), standardise(MAPS, kind), atol=1e-5)
+    centring.reset()
+    assert torch.equal(centring(MAPS, torch.zeros(6, dtype=torch.long)), MAPS)
