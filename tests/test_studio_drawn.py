@@ -33,10 +33,11 @@ PHOTOS = 4
 
 
 def strokes(category: str) -> list[list[tuple[float, float]]]:
-    """The hand's strokes on a paper of 512 units."""
+    """The hand's strokes on a paper of 512 units, as a mouse reports them: a point every 20 units or so."""
     _, drawing, _ = World(seed=5).sketch(category, *SHAPES[category])
     scale = 512 / drawing.width
-    return [[(float(x) * scale, float(y) * scale) for x, y in stroke[::2]] for stroke in drawing.strokes]
+    thinned = [(*stroke[:-1:5], stroke[-1]) for stroke in drawing.strokes]
+    return [[(float(x) * scale, float(y) * scale) for x, y in stroke] for stroke in thinned]
 
 
 @pytest.fixture(scope="module")
@@ -103,14 +104,14 @@ def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Ser
     page.click(f"#tab-{tab}")
     match tab:
         case "mask":
-            page.wait_for_selector("#mask-canvas[aria-label]:not([hidden])")
+            page.wait_for_selector("#mask-canvas[aria-label]:not([hidden])", timeout=60_000)
         case "match":
             page.click("text=Match all over")
-            page.wait_for_selector("#photo-marks circle")
+            page.wait_for_selector("#photo-marks circle", timeout=60_000)
             page.locator("label.switch:has-text('Colour by match')").click()
-            page.wait_for_selector("#photo-dense:not([hidden])")
+            page.wait_for_selector("#photo-dense:not([hidden])", timeout=60_000)
         case "inside":
-            page.wait_for_selector(".chart .curve")
+            page.wait_for_selector(".chart .curve", timeout=60_000)
             assert page.locator(".maps img").count() >= 4
             assert page.locator(".bars dd").count() >= 2
 
