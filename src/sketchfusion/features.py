@@ -15,11 +15,10 @@ from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, FusedCard, P
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.classifying import Classifier
 from sketchfusion.extractor import (
-    BatchExtractor,
     Extractor,
     Images,
-    JointSpace,
     Seen,
     fingerprint_of,
     pick_device,
@@ -60,7 +59,7 @@ class Encoded:
     frames: list[Frame]
 
 
-class SketchFusion(JointSpace, BatchExtractor):
+class SketchFusion(Classifier):
     """A frozen diffusion model and a frozen CLIP, fused by light weights trained for one task."""
 
     def __init__(
@@ -237,29 +236,6 @@ class SketchFusion(JointSpace, BatchExtractor):
         latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
         seen = self.clip(crops, config.clip_layer)
         return Encoded(latents, seen.dense, seen.pooled, [view.frame for view in views])
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names that training for recognition has taught it to tell apart; empty without such a training."""
-        classifier = self._recogniser().heads.classifier
-        return classifier.labels if classifier else ()
-
-    def classify(self, images: Images, kind: Kind = "sketch", batch_size: int = 8) -> Tensor:
-        """Give the logits (N, len(classes)) of pictures, float32 on the CPU; ValueError if there are no classes."""
-        model = self._recogniser()
-        if model.heads.classifier is None:
-            raise ValueError(f"{self.name} has no classifier; `sketchfusion train recognition` makes one")
-        rows = [torch.empty(0, len(model.heads.classifier.labels))]
-        for views in model._batches(images, kind, batch_size):
-            with torch.no_grad():
-                rows.append(model.heads.classifier(model.vectors(views)).cpu())
-        return torch.cat(rows)
-
-    def _recogniser(self) -> SketchFusion:
-        try:
-            return self.for_task("recognition")
-        except WeightsError:  # it was trained for something else
-            return self
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""

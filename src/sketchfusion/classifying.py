@@ -1,0 +1,41 @@
+"""Recognition by a trained classifier, of a model that may have one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sketchfusion.extractor import Images, JointSpace
+from sketchfusion.heads import Heads
+from sketchfusion.io.images import Kind
+from sketchfusion.io.weights import WeightsError
+
+
+class Classifier(JointSpace):
+    """Names pictures of the classes that training for recognition has taught it, if it was trained so."""
+
+    heads: Heads
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that training for recognition has taught it to tell apart; empty without such a training."""
+        classifier = self._recogniser().heads.classifier
+        return classifier.labels if classifier else ()
+
+    def classify(self, images: Images, kind: Kind = "sketch", batch_size: int = 8) -> Tensor:
+        """Give the logits (N, len(classes)) of pictures, float32 on the CPU; ValueError if there are no classes."""
+        model = self._recogniser()
+        if model.heads.classifier is None:
+            raise ValueError(f"{self.name} has no classifier; `sketchfusion train recognition` makes one")
+        rows = [torch.empty(0, len(model.heads.classifier.labels))]
+        for views in model._batches(images, kind, batch_size):
+            with torch.no_grad():
+                rows.append(model.heads.classifier(model.vectors(views)).cpu())
+        return torch.cat(rows)
+
+    def _recogniser(self) -> Classifier:
+        try:
+            other = self.for_task("recognition")
+        except WeightsError:  # it was trained for something else
+            return self
+        return other if isinstance(other, Classifier) else self
