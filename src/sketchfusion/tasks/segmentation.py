@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-# Chosen on Sketch World and on real masks by `python -m sketchfusion.evaluation.constants`, which prints from what.
+# Chosen on masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
 MIDDLE = 0.2  # the cosine that becomes a heat of one half: the one that cuts best
 PRESENT = 0.07  # the cosine of the pooled features at which it is as likely there as not
 PRESENT_SOFTNESS = 0.26  # from there to a score of 0.73
