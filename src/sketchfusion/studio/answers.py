@@ -10,7 +10,7 @@ from .drawing import TooMuch
 from .jobs import TooManyJobs
 from .photos import Missing
 from .queue import Busy, Stopped, Superseded
-from .schemas import Problem
+from .replies import Problem
 
 RETRY_SECONDS = 1
 # Errors that are written for people; all others are the studio's own fault.

@@ -20,8 +20,8 @@ from .bodies import BodyLimit
 from .guard import Access, Guard
 from .outside import Outside
 from .rate import RateLimit
+from .replies import Problem
 from .routes import closeup, photos, search, service, uploads
-from .schemas import Problem
 from .studio import Studio
 
 STATIC = Path(__file__).parent / "static"

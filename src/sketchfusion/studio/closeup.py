@@ -17,7 +17,7 @@ from ..tasks.query import dense
 from ..tasks.segmentation import segment, segment_maps, strokes
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
-from .schemas import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
+from .replies import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from ..world import World
-from .schemas import Example, ExampleStroke
+from .replies import Example, ExampleStroke
 
 # Nothing that a hand draws of these instances is a photo of the demo.
 INSTANCE = 1_000

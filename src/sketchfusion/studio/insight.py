@@ -10,7 +10,7 @@ from ..analysis.spectra import spectrum
 from .closeup import within
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, png_url
-from .schemas import FeaturePictures, InspectAnswer, Spectrum
+from .replies import FeaturePictures, InspectAnswer, Spectrum
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor

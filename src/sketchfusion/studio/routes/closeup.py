@@ -13,16 +13,8 @@ from ..closeup import Photo
 from ..drawing import Sketch
 from ..insight import look_inside
 from ..queue import single
-from ..schemas import (
-    DenseAnswer,
-    InspectAnswer,
-    InspectRequest,
-    MatchAnswer,
-    MatchRequest,
-    PhotoRequest,
-    SegmentAnswer,
-    Turn,
-)
+from ..replies import DenseAnswer, InspectAnswer, MatchAnswer, SegmentAnswer
+from ..schemas import InspectRequest, MatchRequest, PhotoRequest, Turn
 from ..studio import Studio
 from .needs import Served
 

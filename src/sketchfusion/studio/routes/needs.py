@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from ...gallery import PhotoInfo
-from ..schemas import PhotoCard
+from ..replies import PhotoCard
 from ..studio import Studio
 from ..uploads import original_name
 

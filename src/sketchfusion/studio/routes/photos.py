@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from ..photos import Missing
-from ..schemas import PhotoFacts, PhotoList, Removed
+from ..replies import PhotoFacts, PhotoList, Removed
 from ..studio import Studio
 from .needs import Served, card, cards
 

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from ...gallery import GalleryError, Hit
 from ..drawing import Sketch, TooMuch
 from ..export import contact_sheet_png
-from ..schemas import ExportRequest, FoundPhoto, Label, SearchAnswer, SearchRequest
+from ..replies import FoundPhoto, Label, SearchAnswer
+from ..schemas import ExportRequest, SearchRequest
 from ..search import Found, Question
 from ..studio import Studio
 from .needs import Served, cards

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from ... import __version__  # type: ignore[attr-defined]
 from ..examples import examples
-from ..schemas import Example, GalleryInfo, Health, Info, LimitsInfo, ModelInfo
+from ..replies import Example, GalleryInfo, Health, Info, LimitsInfo, ModelInfo
 from ..studio import Studio
 from .needs import Served
 

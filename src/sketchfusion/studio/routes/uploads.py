@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from ..drawing import TooMuch
 from ..jobs import Job
 from ..photos import Missing
-from ..schemas import FailedFile, JobStarted, JobState
+from ..replies import FailedFile, JobStarted, JobState
 from ..studio import Studio
 from ..uploads import keep, original_name
 from .needs import Served
