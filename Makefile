@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test test-slow check browser clean
 
 demo: $(READY)
 	$(BIN)/python -m sketchfusion.evaluation.demo demo
 
-test: check
+test: check browser
 	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term --cov-fail-under=90
 
 test-slow: $(READY)
@@ -20,6 +20,12 @@ check: $(READY)
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# the studio's page is tested in Chromium; root on Debian gets it here, anyone else is told, and those tests are skipped
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium > /dev/null 2>&1; } \
+	|| echo "no Chromium: the browser tests will be skipped; to run them: apt-get install chromium"
 
 # torch first and alone: the CPU build where the package index has one, the user's own build if it is already there
 $(READY): pyproject.toml constraints.txt

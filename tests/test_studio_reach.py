@@ -211,7 +211,8 @@ def test_a_phone_draws_by_finger_and_nothing_scrolls_or_overflows(open_page: Ope
     thumb = page.locator("#results button").first.bounding_box()
     assert thumb["y"] + thumb["height"] < 784, "no result is on the first screen"
     small = page.evaluate(
-        "[...document.querySelectorAll('button, select, input:not([type=file])')].map((e) => [e, e.getBoundingClientRect()])"
+        "[...document.querySelectorAll('button, select, input:not([type=file])')]"
+        ".map((e) => [e, e.getBoundingClientRect()])"
         ".filter(([e, r]) => r.width && !e.closest('.switch') && (r.height < 43.5 || r.width < 40))"
         ".map(([e]) => e.id || e.outerHTML)"
     )
