@@ -21,12 +21,11 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# for the tests that draw in the studio's page; without it they are skipped, and say so
+# the studio's page is tested in Chromium; root on Debian gets it here, anyone else is told, and those tests are skipped
 browser:
-	@for name in chromium chromium-browser google-chrome; do command -v $$name > /dev/null && exit 0; done; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-		apt-get update -qq && apt-get install --yes -qq chromium > /dev/null; \
-	else echo "no Chromium for the browser tests: install it (Debian: apt-get install chromium)"; fi
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium > /dev/null 2>&1; } \
+	|| echo "no Chromium: the browser tests will be skipped; to run them: apt-get install chromium"
 
 # torch first and alone: the CPU build where the package index has one, the user's own build if it is already there
 $(READY): pyproject.toml constraints.txt

@@ -78,9 +78,7 @@ def test_ten_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_s
     assert first == {category: category for category in SHAPES}
 
 
-def test_confident_only_shows_the_sure_ones_or_says_that_there_are_none(
-    open_page: OpenPage, drawn_studio: Server
-) -> None:
+def test_confident_only_shows_the_sure_or_says_there_are_none(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
     draw(page, strokes("ice_cream"))
     settled(page)

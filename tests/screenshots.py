@@ -1,0 +1,162 @@
+"""Pictures of every view of the studio, by the real server: `python tests/screenshots.py docs/pictures`.
+
+Photos and drawings are Sketch World's. The pictures are WebP, named studio-<view>.webp.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from fixtures.browser import ARGUMENTS, MISSING, chromium, draw
+from fixtures.studio import running
+from sketchfusion import Gallery, load
+from sketchfusion.world import World
+
+CATEGORIES = (
+    "apple", "camel", "candle", "castle", "drum", "fish", "giraffe", "hamburger", "hat", "hot_air_balloon", "hourglass",
+    "ice_cream", "light_bulb", "penguin", "pineapple", "sailboat", "teapot", "tree", "umbrella", "whale",
+)  # fmt: skip
+PHOTOS = 5
+DRAWN = ("ice_cream", 1, 0)
+OTHER = ("whale", 10, 1)
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+
+def make_photos(root: Path) -> None:
+    """Photos of every category, in folders named by them."""
+    world = World(size=256)
+    for category in CATEGORIES:
+        folder = root / category.replace("_", " ")
+        folder.mkdir(parents=True)
+        for instance in range(PHOTOS):
+            Image.fromarray(world.photo(category, instance).photo).save(
+                folder / f"{category}-{instance}.jpg", quality=92
+            )
+
+
+def strokes(category: str, instance: int, hand: int) -> list[list[tuple[float, float]]]:
+    """A hand's strokes on the paper, filling more of it than the hand does."""
+    _, drawing, _ = World(seed=5).sketch(category, instance, hand)
+    scale = 512 / drawing.width
+    return [[(float(x) * scale, float(y) * scale) for x, y in stroke[::3]] for stroke in drawing.strokes]
+
+
+class Camera:
+    """Opens the page at a size and in a theme, and takes its picture."""
+
+    def __init__(self, browser: Any, url: str, out: Path) -> None:
+        self.browser, self.url, self.out = browser, url, out
+
+    def open(self, size: dict[str, int], theme: str = "light", drawn: tuple[str, int, int] | None = DRAWN) -> Page:
+        scale = 2 if size is PHONE else 1
+        context = self.browser.new_context(
+            viewport=size,
+            color_scheme=theme,
+            reduced_motion="reduce",
+            device_scale_factor=scale,
+            has_touch=size is PHONE,
+        )
+        context.set_default_timeout(120_000)
+        page: Page = context.new_page()
+        page.goto(self.url)
+        page.wait_for_selector("#examples button")
+        page.wait_for_selector("#results li")
+        if drawn:
+            draw(page, strokes(*drawn))
+            page.wait_for_selector("#guesses button")
+            page.wait_for_timeout(500)
+            page.wait_for_selector("#results[aria-busy=false]")
+        return page
+
+    def take(self, page: Page, view: str) -> None:
+        page.wait_for_timeout(900)
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            picture.convert("RGB").save(self.out / f"studio-{view}.webp", quality=84, method=6)
+
+
+def walk(camera: Camera) -> None:
+    """Every view but the one without a server."""
+    page = camera.open(DESKTOP, drawn=None)
+    camera.take(page, "empty")
+    page.context.close()
+    page = camera.open(DESKTOP, drawn=OTHER)
+    camera.take(page, "found")
+    page.locator("#results button").first.click()
+    camera.take(page, "photo")
+    page.click("#tab-mask")
+    page.wait_for_selector("#mask-canvas:not([hidden])")
+    camera.take(page, "mask")
+    page.click("#tab-match")
+    page.click("text=Match all over")
+    page.wait_for_selector("#photo-marks circle")
+    page.mouse.move(5, 5)
+    camera.take(page, "match")
+    page.locator("label.switch:has-text('Colour by match')").click()
+    page.wait_for_selector("#photo-dense:not([hidden])")
+    camera.take(page, "colours")
+    page.click("#tab-inside")
+    page.wait_for_selector(".chart .curve")
+    camera.take(page, "inside")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    camera.take(page, "help")
+    page.context.close()
+    page = camera.open(DESKTOP, "dark")
+    camera.take(page, "dark")
+    page.context.close()
+    page = camera.open(PHONE)
+    camera.take(page, "phone")
+    page.locator("#results button").first.tap()
+    page.locator("#tab-match").tap()
+    page.click("text=Match all over")
+    page.wait_for_selector("#photo-marks circle")
+    page.evaluate("scrollTo(0, 0)")
+    camera.take(page, "phone-match")
+    page.context.close()
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[str]:
+    """The studio on a gallery of the photos."""
+    from sketchfusion.studio.app import make_app
+    from sketchfusion.studio.guard import Access
+    from sketchfusion.studio.studio import Studio
+    from sketchfusion.studio.uploads import folder_for
+
+    model, uri = load("mini"), str(root / "My pictures")
+    make_photos(root / "photos")
+    Gallery.open(uri, model).add([root / "photos"])
+    studio = Studio(uri, folder_for(uri), model)
+    with running(make_app(studio, Access("127.0.0.1", None))) as address:
+        yield address
+
+
+def main(out: Path) -> None:
+    path = chromium()
+    if path is None:
+        sys.exit(MISSING)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=path, args=ARGUMENTS)
+        with serving(Path(folder)) as url:
+            camera = Camera(browser, url, out)
+            walk(camera)
+            page = camera.open(DESKTOP)
+        draw(page, [[(70, 470), (250, 480), (450, 466)]])
+        page.wait_for_selector("#notice.shown")
+        camera.take(page, "away")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures"))
