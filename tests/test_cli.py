@@ -225,7 +225,8 @@ def test_world_is_written_and_measured(model_folder: Path, tmp_path: Path) -> No
     assert 0 < figures["mAP@all"] <= 1 and figures["queries"] == 18 and figures["gallery"] == 9
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md"}
     assert "'plane' is unknown" in refused("world", root, "--categories", "plane")
-    assert "choose one of retrieval, instance-retrieval, recog" in refused("evaluate", "cooking", "--data", "world", "--out", tmp_path)
+    said = refused("evaluate", "cooking", "--data", "world", "--out", tmp_path)
+    assert "choose one of retrieval, instance-retrieval, recog" in said
 
 
 def test_interrupt_ends_with_one_line(photos: Path, model_folder: Path, tmp_path: Path) -> None:
