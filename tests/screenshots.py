@@ -27,7 +27,8 @@ CATEGORIES = (
 )  # fmt: skip
 PHOTOS = 5
 DRAWN = ("ice_cream", 1, 0)
-OTHER = ("whale", 10, 1)
+OTHER = ("penguin", 1, 0)
+UNSURE = ("whale", 10, 1)  # a drawing that the model has no sure answer to
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
@@ -89,7 +90,11 @@ def walk(camera: Camera) -> None:
     page = camera.open(DESKTOP, drawn=None)
     camera.take(page, "empty")
     page.context.close()
-    page = camera.open(DESKTOP, drawn=OTHER)
+    page = camera.open(DESKTOP, drawn=UNSURE)
+    camera.take(page, "unsure")
+    page.context.close()
+    page = camera.open(DESKTOP)
+    page.click("#rest")
     camera.take(page, "found")
     page.locator("#results button").first.click()
     camera.take(page, "photo")
@@ -111,7 +116,7 @@ def walk(camera: Camera) -> None:
     page.keyboard.press("?")
     camera.take(page, "help")
     page.context.close()
-    page = camera.open(DESKTOP, "dark")
+    page = camera.open(DESKTOP, "dark", OTHER)
     camera.take(page, "dark")
     page.context.close()
     page = camera.open(PHONE)

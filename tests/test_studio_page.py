@@ -252,8 +252,9 @@ def test_words_category_confidence_and_grouping_refine(open_page: OpenPage, fake
     page.locator("#min-score").fill("0.95")
     assert page.locator("#count").inner_text() == "Nothing surely like it; the closest"
     assert page.locator("#results.unsure li").count() == 8
-    page.locator("label.switch:has(#confident)").click()
-    assert page.locator("#results li").count() == 24
+    page.click("text=Show 16 more, less sure")
+    assert page.locator("#results li").count() == 24 and not page.locator("#confident").is_checked()
+    assert not page.locator("#rest").is_visible()
     assert len(fake.asked("/search")) == len({body["sequence"] for body in fake.asked("/search")})
     page.locator("#guesses button").nth(1).click()
     assert page.locator("#text").input_value() == "cat"

@@ -54,6 +54,8 @@ export class Finds {
     this.results.show(shown);
     byId("results").classList.toggle("unsure", unsure);
     byId("export").disabled = !shown.length;
+    byId("rest").hidden = shown.length === hits.length;
+    byId("rest").textContent = `Show ${hits.length - shown.length} more, less sure`;
     byId("count").textContent = shown.length ? this.#words(shown.length, unsure) : "";
     this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos of “${asked.category}”.` : "There are no photos to find."));
     if (this.#announced || !shown.length) return;
@@ -74,6 +76,7 @@ export class Finds {
     this.#mode = "gallery";
     byId("results").classList.remove("unsure");
     byId("export").disabled = true;
+    byId("rest").hidden = true;
     byId("finds").classList.add("browsing");
     this.list.start(category);
   }

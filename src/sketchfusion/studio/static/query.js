@@ -21,6 +21,10 @@ export class QueryLine {
     byId("text").addEventListener("input", () => this.#take());
     byId("category").addEventListener("change", () => this.#take());
     for (const input of [this.confident, this.least, this.group]) input.addEventListener("input", () => this.#take());
+    byId("rest").addEventListener("click", () => {
+      this.confident.checked = false;
+      this.#take();
+    });
     byId("like").querySelector("button").addEventListener("click", () => this.like(null));
     drawing.addEventListener("change", () => drawing.live && search.like && this.like(null));
     this.#take();
