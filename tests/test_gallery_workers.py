@@ -27,9 +27,9 @@ class Deadly(PixelExtractor):
 
 
 class Slow(PixelExtractor):
-    def vectors(self, views):  # type: ignore[no-untyped-def]
+    def look(self, views):  # type: ignore[no-untyped-def]
         time.sleep(0.2)
-        return super().vectors(views)
+        return super().look(views)
 
 
 def rows(gallery: Gallery) -> list[tuple[object, ...]]:

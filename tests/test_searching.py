@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.searching import benchmark_search
+from sketchfusion.extractor import Seen
 from sketchfusion.squares import View
 
 NAMES = ["ant", "bee", "cow", "dog", "elk", "fox"]
@@ -24,7 +24,7 @@ class Knowing(PixelExtractor):
         super().__init__()
         self.share = share
 
-    def vectors(self, views: Sequence[View]) -> Tensor:
+    def look(self, views: Sequence[View]) -> Seen:
         rows = []
         for view in views:
             pixels = (view.square * 255).round().long().flatten()
@@ -35,7 +35,7 @@ class Knowing(PixelExtractor):
                 name[int(blocks.argmin())] = 1.0
             noise = torch.nn.functional.normalize(torch.randn(self.dim, generator=generator), dim=0)
             rows.append(self.share * name + (1 - self.share) * noise)
-        return torch.stack(rows)
+        return Seen(self.maps(views), torch.stack(rows))
 
 
 def pictures(count: int, seed: int) -> list[tuple[np.ndarray, str]]:
