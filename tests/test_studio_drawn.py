@@ -24,7 +24,7 @@ SHAPES = {
     "hot_air_balloon": (7, 0),
     "hourglass": (0, 1),
     "ice_cream": (1, 0),
-    "light_bulb": (5, 0),
+    "light_bulb": (7, 1),
     "penguin": (1, 0),
     "whale": (10, 1),
 }

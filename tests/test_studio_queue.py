@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from sketchfusion.studio.metrics import Metrics
 from sketchfusion.studio.queue import Busy, Lane, ModelQueue, Stopped, Superseded, single
+
+
+def answer_of(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a loop of its own, in a thread: the browser of other tests has a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class Model:
@@ -54,13 +61,13 @@ async def opened(model: Model, *questions: Coroutine[Any, Any, Any]) -> list[Any
 
 
 def test_questions_that_wait_together_are_one_batch(model: Model) -> None:
-    answers = asyncio.run(opened(model, *(model.ask(f"c{n}-", 1) for n in range(20))))
+    answers = answer_of(opened(model, *(model.ask(f"c{n}-", 1) for n in range(20))))
     assert answers[1:] == [f"answer c{n}-1" for n in range(20)]
     assert [len(batch) for batch in model.batches] == [1, 16, 4]
 
 
 def test_only_the_newest_of_a_client_waits_and_it_is_answered(model: Model) -> None:
-    first, old, older, newest, other = asyncio.run(
+    first, old, older, newest, other = answer_of(
         opened(model, model.ask("a", 1), model.ask("a", 2), model.ask("a", 3), model.ask("b", 1))
     )
     assert (first, newest, other) == ("answer first0", "answer a3", "answer b1")
@@ -69,30 +76,30 @@ def test_only_the_newest_of_a_client_waits_and_it_is_answered(model: Model) -> N
 
 
 def test_an_older_question_that_comes_late_never_replaces_a_newer_one(model: Model) -> None:
-    _, newer, late = asyncio.run(opened(model, model.ask("a", 5), model.ask("a", 4)))
+    _, newer, late = answer_of(opened(model, model.ask("a", 5), model.ask("a", 4)))
     assert newer == "answer a5" and isinstance(late, Superseded)
 
 
 def test_a_client_may_begin_to_count_anew_once_it_is_answered(model: Model) -> None:
     model.gate.set()
-    assert asyncio.run(gathered(model.ask("a", 9))) == ["answer a9"]
-    assert asyncio.run(gathered(model.ask("a", 0))) == ["answer a0"]
+    assert answer_of(gathered(model.ask("a", 9))) == ["answer a9"]
+    assert answer_of(gathered(model.ask("a", 0))) == ["answer a0"]
 
 
 def test_kinds_of_questions_do_not_supersede_each_other(model: Model) -> None:
     other = single("match")
-    answers = asyncio.run(opened(model, model.ask("a", 7), model.queue.ask(other, "a", 1, lambda: "matched")))
+    answers = answer_of(opened(model, model.ask("a", 7), model.queue.ask(other, "a", 1, lambda: "matched")))
     assert answers[1:] == ["answer a7", "matched"]
 
 
 def test_one_bad_question_harms_no_other(model: Model) -> None:
-    _, good, bad, also = asyncio.run(opened(model, model.ask("a", 1), model.ask("b", 1, "bad"), model.ask("c", 1)))
+    _, good, bad, also = answer_of(opened(model, model.ask("a", 1), model.ask("b", 1, "bad"), model.ask("c", 1)))
     assert (good, also) == ("answer a1", "answer c1") and isinstance(bad, ValueError)
 
 
 def test_beyond_the_limit_a_new_client_is_turned_away_but_not_a_newer_question() -> None:
     model = Model(limit=2)
-    answers = asyncio.run(opened(model, model.ask("a", 1), model.ask("b", 1), model.ask("c", 1), model.ask("a", 2)))
+    answers = answer_of(opened(model, model.ask("a", 1), model.ask("b", 1), model.ask("c", 1), model.ask("a", 2)))
     model.queue.close()
     assert isinstance(answers[1], Superseded) and isinstance(answers[3], Busy)
     assert answers[2] == "answer b1" and answers[4] == "answer a2"
@@ -113,7 +120,7 @@ def test_background_work_waits_for_questions_but_is_not_starved(model: Model) ->
         await asyncio.wrap_future(work)
         return order
 
-    asyncio.run(crowd())
+    answer_of(crowd())
     assert 0 < order.index("work") < 12
 
 
@@ -126,7 +133,7 @@ def test_closing_answers_what_waits_and_refuses_what_comes(model: Model) -> None
         await closing
         return await gathered(*tasks, model.ask("late", 0))
 
-    *answers, late = asyncio.run(closed())
+    *answers, late = answer_of(closed())
     assert answers == ["answer a0", "answer b0", "answer c0"] and isinstance(late, Stopped)
 
 
@@ -138,7 +145,7 @@ def test_a_model_that_does_not_load_answers_nobody_and_says_why() -> None:
     queue.on_failure(told.set)
     assert told.wait(5) and str(queue.failure) == "no such weights"
     with pytest.raises(Stopped):
-        asyncio.run(queue.ask(single("x"), "a", 0, lambda: None))
+        answer_of(queue.ask(single("x"), "a", 0, lambda: None))
     queue.close()
 
 
@@ -154,11 +161,11 @@ def test_a_client_that_went_away_costs_no_run(model: Model) -> None:
         await occupying
         assert await model.ask("next", 0) == "answer next0"
 
-    asyncio.run(gone())
+    answer_of(gone())
     assert model.batches == [["first0"], ["next0"]]
 
 
 def test_nothing_is_kept_of_clients_that_were_answered(model: Model) -> None:
     model.gate.set()
-    asyncio.run(gathered(*(model.ask(f"client {n}", 0) for n in range(50))))
+    answer_of(gathered(*(model.ask(f"client {n}", 0) for n in range(50))))
     assert model.queue.waiting == 0 and not model.queue._running
