@@ -33,10 +33,10 @@ PHOTOS = 4
 
 
 def strokes(category: str) -> list[list[tuple[float, float]]]:
-    """The hand's strokes on a paper of 512 units, as a mouse reports them: a point every 20 units or so."""
+    """The hand's strokes on a paper of 512 units, as a mouse reports them: a point every 30 units or so."""
     _, drawing, _ = World(seed=5).sketch(category, *SHAPES[category])
     scale = 512 / drawing.width
-    thinned = [(*stroke[:-1:5], stroke[-1]) for stroke in drawing.strokes]
+    thinned = [(*stroke[:-1:7], stroke[-1]) for stroke in drawing.strokes]
     return [[(float(x) * scale, float(y) * scale) for x, y in stroke] for stroke in thinned]
 
 

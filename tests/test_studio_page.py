@@ -372,7 +372,7 @@ def test_inside_shows_maps_spectra_and_weights(open_page: OpenPage, fake: FakeSt
     assert page.locator(".bars dd").all_inner_texts() == ["0.21", "0.46", "0.33"]
 
 
-def test_a_photo_is_removed_after_a_while_and_that_can_be_undone(open_page: OpenPage, fake: FakeStudio) -> None:
+def test_a_removal_can_be_undone_and_is_done_when_the_page_goes(open_page: OpenPage, fake: FakeStudio) -> None:
     page = open_page(fake.url)
     opened_photo(page, fake)
     count = len(last_hits(page))
@@ -384,7 +384,8 @@ def test_a_photo_is_removed_after_a_while_and_that_can_be_undone(open_page: Open
     assert not [path for method, path, _ in fake.requests if method == "DELETE"]
     page.locator("#results button").first.click()
     page.click("#forget")
-    page.wait_for_timeout(7600)
+    page.reload()
+    page.wait_for_selector("#guesses button")
     assert [path for method, path, _ in fake.requests if method == "DELETE"]
 
 
