@@ -22,7 +22,7 @@ SHAPES = {
     "hamburger": (11, 1),
     "hat": (5, 1),
     "hot_air_balloon": (7, 0),
-    "hourglass": (0, 1),
+    "hourglass": (5, 1),
     "ice_cream": (1, 0),
     "light_bulb": (7, 1),
     "penguin": (1, 0),
