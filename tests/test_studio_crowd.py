@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -102,22 +104,19 @@ def test_a_stopped_server_answers_what_it_was_asked_before(process: tuple[subpro
     running, address = process
     assert requests.get(f"{address}/", timeout=10).status_code == 200
     assert wait_until_ready(address)[0] == "starting"
-    answers: list[requests.Response] = []
-
-    def ask(client: int) -> None:
-        body = {"client": f"c{client}", "sequence": 0, "drawing": drawn(CATEGORIES[client % 6])}
-        answers.append(requests.post(f"{address}/api/v1/search", json=body, timeout=120))
-
-    crowd = [threading.Thread(target=ask, args=(n,)) for n in range(30)]
-    for thread in crowd:
-        thread.start()
-    for _ in range(1000):
-        if requests.get(f"{address}/api/v1/health", timeout=10).json()["waiting"]:
-            break
+    bodies = [
+        json.dumps({"client": f"c{client}", "sequence": 0, "drawing": drawn(CATEGORIES[client % 6])}).encode()
+        for client in range(30)
+    ]
+    asked = [HTTPConnection(address.removeprefix("http://"), timeout=120) for _ in bodies]
+    for connection, body in zip(asked, bodies, strict=True):
+        connection.request("POST", "/api/v1/search", body, {"Content-Type": "application/json"})
+    # connections are accepted in order, so once this is answered the server has all those before it
+    assert requests.get(f"{address}/api/v1/health", timeout=30).status_code == 200
+    answered, _, _ = select([connection.sock for connection in asked], [], [], 0)
+    assert len(answered) < 30, "nothing was left to finish"
     running.send_signal(signal.SIGTERM)
-    for thread in crowd:
-        thread.join()
-    assert [answer.status_code for answer in answers] == [200] * 30
+    assert [connection.getresponse().status for connection in asked] == [200] * 30
     assert running.wait(60) == 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from fixtures.browser import OpenPage, draw
 from fixtures.studio import Server, open_studio
@@ -84,7 +85,7 @@ def test_confident_only_shows_the_sure_or_says_there_are_none(open_page: OpenPag
     settled(page)
     sure, words = page.locator("#results button").count(), page.locator("#count").inner_text()
     page.locator("label.switch:has(#confident)").click()
-    assert page.locator("#results button").count() == 24
+    expect(page.locator("#results button")).to_have_count(24)
     labels = page.eval_on_selector_all("#results button", "all => all.map(b => b.getAttribute('aria-label'))")
     shares = [int(re.findall(r"(\d+) % sure", label)[0]) for label in labels]
     if sum(share >= 50 for share in shares):

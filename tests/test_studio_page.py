@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from playwright.sync_api import expect
 
-from fixtures.browser import OpenPage, draw
+from fixtures.browser import OpenPage, draw, painted, until
 from fixtures.fake_studio import FakeStudio
 
 LINE = [(100, 100), (200, 150), (300, 120), (400, 260)]
@@ -22,7 +23,7 @@ DARK = "[...c.getContext('2d').getImageData(0,0,c.width,c.height).data].filter((
 
 def ink(page: Any) -> int:
     """How many pixels of the paper are inked."""
-    page.wait_for_timeout(60)
+    painted(page)
     return int(page.locator("#canvas").evaluate(f"c => {DARK}"))
 
 
@@ -32,23 +33,19 @@ def last_search(fake: FakeStudio) -> Any:
 
 def searched(page: Any, fake: FakeStudio, strokes: int) -> Any:
     """The newest search, once it is one with so many strokes."""
-    for _ in range(100):
-        asked = fake.asked("/search")
-        if asked and len((asked[-1]["drawing"] or {}).get("strokes", [])) == strokes:
-            page.wait_for_timeout(300)  # the pen's last points are asked for, too
-            return last_search(fake)
-        page.wait_for_timeout(50)
-    raise AssertionError(f"no search with {strokes} strokes")
+    until(page, lambda: fake.drawn() and len(fake.drawn().get("strokes", [])) == strokes)
+    page.wait_for_timeout(300)  # the pen's last points are asked for, too
+    return last_search(fake)
 
 
 def test_the_empty_paper_shows_the_gallery_and_examples(open_page: OpenPage, fake: FakeStudio) -> None:
     page = open_page(fake.url)
-    assert page.locator("#results li").count() == len(fake.photos)
-    assert page.locator("#count").inner_text() == f"All {len(fake.photos)} photos"
-    assert page.locator("#hint").is_visible()
+    expect(page.locator("#results li")).to_have_count(len(fake.photos))
+    expect(page.locator("#count")).to_have_text(f"All {len(fake.photos)} photos")
+    expect(page.locator("#hint")).to_be_visible()
     page.locator("#examples button").first.click()
     page.wait_for_selector("#guesses button")
-    assert not page.locator("#hint").is_visible()
+    expect(page.locator("#hint")).to_be_hidden()
     assert ink(page) > 500
 
 
@@ -97,7 +94,8 @@ def test_undo_redo_clear_eraser_and_width(open_page: OpenPage, fake: FakeStudio)
     assert 0 < ink(page) < thin
     assert searched(page, fake, 2)["drawing"]["strokes"][1]["erase"] is True
     page.click("#clear")
-    assert ink(page) == 0 and page.locator("#hint").is_visible()
+    assert ink(page) == 0
+    expect(page.locator("#hint")).to_be_visible()
     page.click("#undo")
     assert 0 < ink(page) < thin
     page.click("#clear")
@@ -139,6 +137,10 @@ def test_the_drawing_survives_a_reload(open_page: OpenPage, fake: FakeStudio) ->
     assert ink(page) == before
 
 
+def sent_picture(fake: FakeStudio) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(fake.drawn()["data"])))
+
+
 def drawing_png() -> bytes:
     picture = Image.new("RGB", (600, 300), "white")
     ImageDraw.Draw(picture).ellipse((100, 50, 500, 250), outline="black", width=9)
@@ -158,17 +160,14 @@ def test_a_picture_or_svg_becomes_the_drawing(open_page: OpenPage, fake: FakeStu
     with Image.open(io.BytesIO(base64.b64decode(sent["data"]))) as picture:
         assert picture.size == (600, 300)
     draw(page, [[(30, 30), (300, 200)]])
-    page.wait_for_timeout(400)
-    with Image.open(io.BytesIO(base64.b64decode(last_search(fake)["drawing"]["data"]))) as picture:
-        assert picture.size == (1024, 512)
+    until(page, lambda: sent_picture(fake).size == (1024, 512))
+    with sent_picture(fake) as picture:
         assert picture.convert("L").getpixel((330, 230)) < 90, "the stroke is not in the picture"
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="80" height="80"><circle cx="40" cy="40" r="30"/></svg>'
     load.set_input_files({"name": "disc.svg", "mimeType": "image/svg+xml", "buffer": svg.encode()})
-    page.wait_for_timeout(400)
-    assert last_search(fake)["drawing"] == {"kind": "svg", "svg": svg, "width": 512, "height": 512}
+    until(page, lambda: fake.drawn() == {"kind": "svg", "svg": svg, "width": 512, "height": 512})
     load.set_input_files({"name": "phone.heic", "mimeType": "image/heic", "buffer": b"\0\0\0\x18ftypheic"})
-    page.wait_for_timeout(400)
-    assert base64.b64decode(last_search(fake)["drawing"]["data"]) == b"\0\0\0\x18ftypheic"
+    until(page, lambda: base64.b64decode(fake.drawn().get("data", "")) == b"\0\0\0\x18ftypheic")
     load.set_input_files({"name": "torn.png", "mimeType": "image/png", "buffer": b"no picture"})
     page.wait_for_selector("#notice.shown")
     assert "torn.png is not a picture" in page.locator("#notice").inner_text()
@@ -198,7 +197,7 @@ def test_drop_on_the_paper_draws_and_elsewhere_adds_photos(open_page: OpenPage, 
     page.click("#job summary")
     assert "torn.jpg: cut short; copy it again" in page.locator("#job").inner_text()
     page.click("#job >> text=Close")
-    assert not page.locator("#job").is_visible()
+    expect(page.locator("#job")).to_be_hidden()
 
 
 PASTE = """(svg) => {
@@ -235,8 +234,7 @@ def test_folders_go_up_in_parcels_with_progress_and_cancel(
     page.locator("#photo-folder").set_input_files(tmp_path / "holiday")
     page.wait_for_selector("#job >> text=Adding photos: 3 of 45")
     page.click("#job >> text=Cancel")
-    page.wait_for_timeout(100)
-    assert ("DELETE", "/jobs/j1") in [(method, path) for method, path, _ in fake.requests]
+    until(page, lambda: ("DELETE", "/jobs/j1") in [(method, path) for method, path, _ in fake.requests])
     fake.refuse["/jobs/j1"] = (200, {**running, "state": "cancelled"})
     page.wait_for_selector("#job >> text=then cancelled")
 
@@ -246,23 +244,24 @@ def test_words_category_confidence_and_grouping_refine(open_page: OpenPage, fake
     draw(page, [LINE])
     first = searched(page, fake, 1)
     assert first["min_score"] is None and first["group"] is False and first["text"] is None
-    assert page.locator("#count").inner_text() == "8 photos, at least 50 % sure"
+    expect(page.locator("#count")).to_have_text("8 photos, at least 50 % sure")
     page.locator("#min-score").fill("0.7")
-    assert page.locator("#results li").count() == 4
+    expect(page.locator("#results li")).to_have_count(4)
     page.locator("#min-score").fill("0.95")
-    assert page.locator("#count").inner_text() == "Nothing surely like it; the closest"
-    assert page.locator("#results.unsure li").count() == 8
+    expect(page.locator("#count")).to_have_text("Nothing surely like it; the closest")
+    expect(page.locator("#results.unsure li")).to_have_count(8)
     page.click("text=Show 16 more, less sure")
-    assert page.locator("#results li").count() == 24 and not page.locator("#confident").is_checked()
-    assert not page.locator("#rest").is_visible()
+    expect(page.locator("#results li")).to_have_count(24)
+    expect(page.locator("#confident")).not_to_be_checked()
+    expect(page.locator("#rest")).to_be_hidden()
     assert len(fake.asked("/search")) == len({body["sequence"] for body in fake.asked("/search")})
     page.locator("#guesses button").nth(1).click()
-    assert page.locator("#text").input_value() == "cat"
+    expect(page.locator("#text")).to_have_value("cat")
     page.select_option("#category", "castle")
     page.locator("label.switch:has(#group)").click()
-    page.wait_for_timeout(400)
-    last = last_search(fake)
-    assert (last["text"], last["category"], last["group"]) == ("cat", "castle", True)
+    until(
+        page, lambda: [last_search(fake)[field] for field in ("text", "category", "group")] == ["cat", "castle", True]
+    )
 
 
 def test_more_like_this_replaces_the_drawing_until_one_draws(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -271,12 +270,11 @@ def test_more_like_this_replaces_the_drawing_until_one_draws(open_page: OpenPage
     searched(page, fake, 1)
     page.locator("#results button").first.click()
     page.click("#more-like")
-    page.wait_for_timeout(400)
-    assert last_search(fake)["like"].startswith("p") and last_search(fake)["drawing"] is None
-    assert page.locator("#like").is_visible()
+    until(page, lambda: (last_search(fake)["like"] or "").startswith("p") and last_search(fake)["drawing"] is None)
+    expect(page.locator("#like")).to_be_visible()
     draw(page, [LOOP])
     assert searched(page, fake, 2)["like"] is None
-    assert not page.locator("#like").is_visible()
+    expect(page.locator("#like")).to_be_hidden()
 
 
 def opened_photo(page: Any, fake: FakeStudio) -> None:
@@ -298,9 +296,10 @@ def test_the_photo_view_opens_steps_and_closes(open_page: OpenPage, fake: FakeSt
     page.keyboard.press("PageDown")
     assert page.locator("#photo-name").inner_text() != first
     page.keyboard.press("PageUp")
-    assert page.locator("#photo-name").inner_text() == first
+    expect(page.locator("#photo-name")).to_have_text(first)
     page.go_back()
-    assert page.locator("#results").is_visible() and not page.locator("#photo").is_visible()
+    expect(page.locator("#results")).to_be_visible()
+    expect(page.locator("#photo")).to_be_hidden()
     page.locator("#results button").nth(2).click()
     page.keyboard.press("Escape")
     assert page.evaluate("[...document.querySelectorAll('#results button')].indexOf(document.activeElement)") == 2
@@ -349,7 +348,8 @@ def test_points_match_in_both_directions(open_page: OpenPage, fake: FakeStudio) 
     assert fake.asked("/match")[-1]["source"] == "photo"
     assert fake.asked("/match")[-1]["points"][0] == pytest.approx([240, 160], abs=2)
     numbers = page.eval_on_selector_all("#sketch-marks text", "all => all.map(t => t.textContent)")
-    assert numbers == ["1", "2"] and page.locator("#threads path").count() == 2
+    assert numbers == ["1", "2"]
+    expect(page.locator("#threads path")).to_have_count(2)
     assert ink(page) > 0 and len(fake.asked("/search")[-1]["drawing"]["strokes"]) == 2, "a click drew on the paper"
     page.click("text=Match all over")
     page.wait_for_selector("#photo-marks circle.mutual")
@@ -357,8 +357,9 @@ def test_points_match_in_both_directions(open_page: OpenPage, fake: FakeStudio) 
     page.locator("label.switch:has-text('Colour by match')").click()
     page.wait_for_selector("#photo-dense:not([hidden])")
     page.click("#tab-photo")
-    assert page.locator("#threads path").count() == 0 and not page.locator("#photo-dense").is_visible()
-    assert page.locator("#tool-pen").get_attribute("aria-pressed") == "true"
+    expect(page.locator("#threads path")).to_have_count(0)
+    expect(page.locator("#photo-dense")).to_be_hidden()
+    expect(page.locator("#tool-pen")).to_have_attribute("aria-pressed", "true")
 
 
 def test_inside_shows_maps_spectra_and_weights(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -366,8 +367,9 @@ def test_inside_shows_maps_spectra_and_weights(open_page: OpenPage, fake: FakeSt
     opened_photo(page, fake)
     page.click("#tab-inside")
     page.wait_for_selector(".chart")
-    assert page.locator(".maps img").count() == 10
-    assert page.locator(".chart .curve.sketch").count() == page.locator(".chart .curve.photo").count() == 5
+    expect(page.locator(".maps img")).to_have_count(10)
+    expect(page.locator(".chart .curve.sketch")).to_have_count(5)
+    expect(page.locator(".chart .curve.photo")).to_have_count(5)
     assert "fused of the photo ends at -4.5" in page.locator(".chart").get_attribute("aria-label")
     assert page.locator(".bars dd").all_inner_texts() == ["0.21", "0.46", "0.33"]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
-from fixtures.browser import OpenPage, draw
+from fixtures.browser import OpenPage, draw, until
 from fixtures.fake_studio import FakeStudio
 
 LINE = [(100, 100), (200, 150), (300, 120), (400, 260)]
@@ -111,10 +112,9 @@ def test_the_first_result_is_announced_once(open_page: OpenPage, fake: FakeStudi
     page = open_page(fake.url)
     draw(page, [LINE])
     page.wait_for_selector("#guesses button")
-    page.wait_for_timeout(200)
-    said = page.locator("#say").inner_text()
-    assert re.match(r"\d+ photos, at least 50 % sure\. The first: \w+, \d+ % sure\.", said)
-    assert page.locator("#say").get_attribute("aria-live") == "polite"
+    said = re.compile(r"\d+ photos, at least 50 % sure\. The first: \w+, \d+ % sure\.")
+    expect(page.locator("#say")).to_have_text(said)
+    expect(page.locator("#say")).to_have_attribute("aria-live", "polite")
 
 
 def test_the_keyboard_alone_draws_searches_and_opens(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -134,15 +134,15 @@ def test_the_keyboard_alone_draws_searches_and_opens(open_page: OpenPage, fake: 
     points = fake.asked("/search")[-1]["drawing"]["strokes"][0]["points"]
     assert points[0] == [248, 256] and points[-1] == [296, 16]
     press("Control+z")
-    assert page.locator("#hint").is_visible()
+    expect(page.locator("#hint")).to_be_visible()
     press("Control+y")
     press("e")
-    assert page.locator("#tool-eraser").get_attribute("aria-pressed") == "true"
+    expect(page.locator("#tool-eraser")).to_have_attribute("aria-pressed", "true")
     press("g")
     press("ArrowRight")
     press("ArrowDown")
     press("Enter")
-    assert page.locator("#photo").is_visible()
+    expect(page.locator("#photo")).to_be_visible()
     assert page.evaluate("document.activeElement.id") == "tab-photo"
     press("ArrowRight")
     page.wait_for_selector("#mask-canvas:not([hidden])")
@@ -155,16 +155,17 @@ def test_the_keyboard_alone_draws_searches_and_opens(open_page: OpenPage, fake: 
     page.wait_for_selector("#sketch-marks circle")
     assert fake.asked("/match")[-1]["source"] == "photo"
     press("Escape")
-    assert page.locator("#results").is_visible()
+    expect(page.locator("#results")).to_be_visible()
     press("/")
     assert page.evaluate("document.activeElement.id") == "text"
     page.keyboard.type("p?")
-    assert page.locator("#text").input_value() == "p?" and not page.locator("#help").is_visible()
+    expect(page.locator("#text")).to_have_value("p?")
+    expect(page.locator("#help")).to_be_hidden()
     page.locator("#undo, #tool-pen").first.focus()
     press("?")
-    assert page.locator("#help").is_visible()
+    expect(page.locator("#help")).to_be_visible()
     press("Escape")
-    assert not page.locator("#help").is_visible()
+    expect(page.locator("#help")).to_be_hidden()
 
 
 def test_every_stop_of_the_tab_key_shows_where_it_is(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -220,8 +221,9 @@ def test_a_phone_draws_by_finger_and_nothing_scrolls_or_overflows(open_page: Ope
     event("touchStart", (60, 200), (120, 220))
     event("touchMove", (70, 210), (130, 230))
     event("touchEnd")
+    until(page, lambda: len(fake.drawn().get("strokes", [])) == 1)
     page.wait_for_timeout(300)
-    assert len(fake.asked("/search")[-1]["drawing"]["strokes"]) == 1, "two fingers are no stroke"
+    assert len(fake.drawn()["strokes"]) == 1, "two fingers are no stroke"
     page.locator("#results button").first.tap()
     page.locator("#tab-match").tap()
     page.wait_for_timeout(300)
@@ -254,7 +256,6 @@ def test_the_server_stops_and_starts_while_drawing(open_page: OpenPage, coming_a
         if second.asked("/search"):
             break
         page.wait_for_timeout(100)
-    page.wait_for_timeout(300)
-    assert len(second.asked("/search")[-1]["drawing"]["strokes"]) == 3
-    assert not page.locator("#notice.shown").is_visible()
+    until(page, lambda: len(second.drawn().get("strokes", [])) == 3)
+    expect(page.locator("#notice.shown")).to_be_hidden()
     assert page.locator("#results li").count() > 0
