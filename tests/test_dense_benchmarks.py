@@ -88,7 +88,7 @@ def test_masks_are_scored_beside_trivial_ones() -> None:
 
 def test_presence_is_counted() -> None:
     low, high = ABSENT - 0.1, ABSENT + 0.1
-    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)])
+    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)], ABSENT)
     assert found["right above wrong"].mean == pytest.approx((1 + 0 + 0.5 + 1) / 4)
     assert found["kept when there"].mean == 0.75
     assert found["empty when not there"].mean == 0.25
