@@ -43,7 +43,7 @@ def evaluate(
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
     split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
     sketches: Annotated[
-        list[str] | None, typer.Option(help="Folders of sketches for photos that have none of their own.")
+        list[str] | None, typer.Option(help="Folders of sketches for photos without; for PSC6K, the root of Sketchy.")
     ] = None,
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
@@ -58,7 +58,7 @@ def evaluate(
         "retrieval": partial(_retrieval, split, sketches or (), duplicates),
         "instance-retrieval": partial(_instances, split),
         "recognition": partial(_recognition, kind),
-        "correspondence": _correspondence,
+        "correspondence": partial(_correspondence, sketches or ()),
         "segmentation": partial(_segmentation, sketches or ()),
         "probe": _probe,
         "search": _searching,
@@ -124,13 +124,14 @@ def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, 
     return f"{source.name}-{source.kind}", result
 
 
-def _correspondence(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.correspondence import benchmark_correspondence, world_pairs
+def _correspondence(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.correspondence import benchmark_correspondence, keypoint_pairs
 
-    if data != "world":
-        raise ValueError(f"{data}: correspondence is measured where keypoints are known; use --data world")
-    with terminal.bar(f"matching {data}") as progress:
-        return data, benchmark_correspondence(extractor, [*world_pairs()], progress)
+    if len(sketches) > 1:
+        raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
+    name = data if data == "world" else Path(data).resolve().name
+    with terminal.bar(f"matching {name}") as progress:
+        return name, benchmark_correspondence(extractor, [*keypoint_pairs(data, *sketches)], progress)
 
 
 def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
