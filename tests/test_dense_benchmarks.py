@@ -18,7 +18,7 @@ from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation import constants
 from sketchfusion.evaluation.correspondence import KeypointPair, benchmark_correspondence, world_pairs
-from sketchfusion.evaluation.probe import fit_ridge
+from sketchfusion.evaluation.linear import fit_ridge
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.scenes import Scene, scenes, world_scenes
 from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures

@@ -41,6 +41,9 @@ def evaluate(
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Recognition learns from examples instead of reading names.")
+    ] = False,
     split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
     sketches: Annotated[
         list[str] | None, typer.Option(help="Folders of sketches for photos without; for PSC6K, the root of Sketchy.")
@@ -57,7 +60,7 @@ def evaluate(
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
         "retrieval": partial(_retrieval, split, sketches or (), duplicates),
         "instance-retrieval": partial(_instances, split),
-        "recognition": partial(_recognition, kind),
+        "recognition": _examples if examples else partial(_recognition, kind),
         "correspondence": partial(_correspondence, sketches or ()),
         "segmentation": partial(_segmentation, sketches or ()),
         "probe": _probe,
@@ -122,6 +125,15 @@ def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, 
             joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
         )
     return f"{source.name}-{source.kind}", result
+
+
+def _examples(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.recognition import benchmark_examples
+    from ..evaluation.sources import naming_data
+
+    asked, seen = naming_data(data, "sketch"), naming_data(data, "sketch", examples=True)
+    with terminal.bar(f"learning {asked.name}") as progress:
+        return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
 
 
 def _correspondence(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
