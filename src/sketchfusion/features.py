@@ -180,10 +180,6 @@ class SketchFusion(Classifier):
             self._by_task[folder.name] = other
         return self._by_task[folder.name]
 
-    def heads_for(self, task: str) -> Heads:
-        """Give what training for a task has left beside its light weights; nothing where there are none for it."""
-        return self.for_task(task).heads if self.serves(task) else Heads()
-
     @property
     def fingerprint(self) -> str:
         """SHA-256 over what shapes the features: configuration, frozen weights, light weights; not device or type."""
