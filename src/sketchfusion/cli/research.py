@@ -1,18 +1,14 @@
-"""Commands for someone who measures and trains: world, pretrain, train, convert."""
+"""Commands for someone who trains: world, pretrain, train, convert."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import terminal
 from .options import Data, app
-
-if TYPE_CHECKING:
-    pass
-
 
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation or universal"
 
