@@ -99,7 +99,7 @@ def gain(rows: np.ndarray, base: np.ndarray) -> tuple[float, float, float]:
 def sets(sketchy: str) -> Iterator[tuple[str, list, list]]:
     """The name, sketches and photos of each set."""
     sketches, photos = world_pictures("unseen")
-    yield "Sketch World, 15 unseen categories", [*sketches()], [*photos()]
+    yield "Sketch World, unseen categories", [*sketches()], [*photos()]
     data = Sketchy(sketchy)
     drawn, shown = data.sketches(VALIDATION), data.photos(VALIDATION)
     yield "Sketchy, 10 validation classes", *([(s.source, s.label) for s in side] for side in (drawn, shown))

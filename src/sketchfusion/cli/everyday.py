@@ -40,8 +40,9 @@ def search(
 
     opened = Gallery.open(gallery, model)
     images = read_sketches(sketches) if sketches else None
-    wanted = {"text": text, "like": like, "min_score": min_score, "group": group, "rerank": rerank}
-    hits = opened.search(images, k, category, where, **wanted)
+    hits = opened.search(
+        images, k, category, where, text=text, like=like, min_score=min_score, group=group, rerank=rerank
+    )
     if sheet:
         from ..gallery.sheet import contact_sheet, query_row
 

@@ -5,6 +5,7 @@ Every machine of the cluster must see the photos, and a gallery with dense maps,
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -37,7 +38,8 @@ class RayWorkers:
         chunks = [list(paths[place : place + batch_size]) for place in range(0, len(paths), batch_size)]
         begun = not self._ray.is_initialized()
         if begun:
-            self._ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+            with warnings.catch_warnings(action="ignore"):  # LanceDB's, of the processes that Ray starts
+                self._ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
         try:
             yield from self._rounds(deque(chunks), known)
         finally:
