@@ -83,7 +83,9 @@ def reindex(
 def check(gallery: str, repair: bool, as_json: bool) -> None:
     """Say what is damaged in a gallery; ValueError, and so exit code 2, if something is and stays so."""
     from ..gallery import Gallery
+    from ..gallery.checks import survived
 
+    survived(gallery)
     kept = Gallery.open(gallery)
     mended = kept.repair() if repair else None
     damage = kept.verify()
