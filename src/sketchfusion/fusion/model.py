@@ -65,6 +65,7 @@ class FusionModel(nn.Module):
         super().__init__()
         self.config = config or FusionConfig()
         self.diffusion = diffusion
+        self.prompt: Tensor | None = None  # (1, L, D), what the UNet is told; the null prompt unless set
         self.light = LightParts(self.config, diffusion, clip_channels)
 
     def forward(
@@ -103,6 +104,7 @@ class FusionModel(nn.Module):
                 config.aggregate,
                 add=additions,
                 add_to_skips=config.inject_skips,
+                prompt=None if self.prompt is None else self.prompt.to(clean.device),
             )
             total = {name: total[name] + value if total else value for name, value in maps.items()}
         averaged = {name: value / len(noise) for name, value in total.items()}

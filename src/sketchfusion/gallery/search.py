@@ -88,6 +88,7 @@ class Gallery(Catalogue, Indexing):
         min_score: float | None = None,
         group: bool = False,
         rerank: bool = False,
+        prompted: bool = False,
     ) -> list[Hit]:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
 
@@ -96,7 +97,8 @@ class Gallery(Catalogue, Indexing):
         `category` and `where`, an SQL condition over the columns (path, size, width, height, category ..), narrow the
         choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into one hit.
         `rerank` orders the best 50 anew by how well the places of the sketch match places of the photo, from the maps
-        that indexing with `dense` kept, else from the files, which takes long.
+        that indexing with `dense` kept, else from the files, which takes long. `prompted` lets the text guide how the
+        sketch is seen, as SD-PL does, in place of comparing it with the photos itself.
 
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
         gallery, an unknown category and a question that nothing is in.
@@ -105,7 +107,10 @@ class Gallery(Catalogue, Indexing):
         drawn = [] if sketch is None else read_sketches(sketch)
         if rerank and not drawn:
             raise GalleryError("only an answer to a sketch can be reranked; give one, or leave out rerank")
-        sketches = self.model.embed(drawn, kind="sketch").numpy() if drawn else None
+        if prompted and (text is None or not drawn):
+            raise GalleryError("a prompt guides how a sketch is seen; give a sketch and a text, or leave out prompted")
+        model, text = (_prompted(self.model, text), None) if prompted and text else (self.model, text)
+        sketches = model.embed(drawn, kind="sketch").numpy() if drawn else None
         count = max(k, TOP) if rerank else k
         hits = self.find(sketches, count, category, where, text=text, like=like, min_score=min_score, group=group)
         return reranked(self.model, drawn, hits, self._map_of)[:k] if rerank else hits
@@ -194,3 +199,9 @@ class Gallery(Catalogue, Indexing):
         if self._unrelated is None:
             self._unrelated = Reference(self._found(), self.model)
         return self._unrelated
+
+
+def _prompted(model: BatchExtractor, text: str) -> BatchExtractor:
+    from ..prompted import prompted
+
+    return prompted(model, text)
