@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 from .build import Builder, Report
 from .dense import DenseMaps
 from .embed import Failure
@@ -27,6 +29,7 @@ class Damage:
     rows: dict[int, str] = field(default_factory=dict)  # the seal that is stored to the path that is
     thumbnails: list[str] = field(default_factory=list)  # paths
     maps: list[str] = field(default_factory=list)  # digests
+    others: bool = False  # whether rows are missing, or deleted ones came back
 
     def lines(self) -> list[str]:
         """One line for each thing that is broken."""
@@ -34,6 +37,7 @@ class Damage:
             *(f"{path!r}: its row is damaged" for path in self.rows.values()),
             *(f"{path!r}: its thumbnail is damaged" for path in self.thumbnails),
             *(f"{digest[:12]}: this dense map is damaged" for digest in self.maps),
+            *(["the photos are not those that it was left with: index them again with --prune"] if self.others else []),
         ]
 
 
@@ -41,13 +45,16 @@ def examine(store: GalleryStore) -> Damage:
     """Read everything once and compare it with its seals; GalleryError if the table cannot be read at all."""
     damage = Damage()
     if store.format != "1":
+        version, found = store.version, [np.empty(0, np.int64)]
         for rows in store.batches(ROWS):
+            found.append(np.asarray(rows["seal"].to_numpy(), np.int64))
             places = broken(rows).tolist()
             damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
             pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()
             damage.thumbnails += [
                 row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]
             ]
+        damage.others = not damage.rows and not store.all_there(version, np.concatenate(found))
     maps = DenseMaps(store.uri, store.made_with.fingerprint)
     for digest in sorted(maps.digests()):
         try:

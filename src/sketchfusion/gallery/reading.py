@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .faults import GalleryError, explained
+from .ledger import agrees, note
 from .rows import (
     CAPTURE,
     DETAILS,
@@ -72,6 +73,7 @@ class Reading(Table):
         """Everything that a search needs, in memory; GalleryError if a row is not what was written."""
         version = self.version
         rows = self.sealed()
+        self._check_all_there(version, rows)
         order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
         columns = {name: matrix(rows[name])[order] for name in vectors_in(rows.schema)}
         categories = rows["category"].to_numpy()[order]
@@ -82,6 +84,13 @@ class Reading(Table):
         rows = self.read(self._sealed_columns(), where)
         self._check(rows)
         return rows
+
+    def account(self) -> None:
+        """Note which rows there are, so that a missing one is seen; nothing is noted while another writer commits."""
+        if self.format != "1":
+            version, rows = self.version, self.read(["seal"])
+            if self.version == version:
+                note(self.uri, self.name, version, _seals(rows))
 
     def _sealed_columns(self) -> list[str]:
         vectors = vectors_in(self._table.schema)
@@ -96,6 +105,17 @@ class Reading(Table):
                 f"gallery {self.uri}: {len(places)} of {len(rows)} photos read are damaged on disk ({first!r}); "
                 f"`sketchfusion doctor --gallery {self.uri}` says more, `--repair` embeds them again"
             )
+
+    def _check_all_there(self, version: int, rows: pa.Table) -> None:
+        if not self.all_there(version, _seals(rows) if self.format != "1" else np.empty(0, np.int64)):
+            raise GalleryError(
+                f"gallery {self.uri} does not have the photos that it was left with, a file of it is damaged; index "
+                "them again with --prune, or bring back a copy"
+            )
+
+    def all_there(self, version: int, seals: npt.NDArray[np.int64]) -> bool:
+        """Compare all rows of a version with what was noted of it, unless another came while they were read."""
+        return self.format == "1" or self.version != version or agrees(self.uri, self.name, version, seals)
 
     def infos(self, where: str) -> list[PhotoInfo]:
         """What is known of photos, ordered by path."""
@@ -173,6 +193,10 @@ class Reading(Table):
             rows = asked.select([*self._sealed_columns(), "_distance"]).to_arrow()
         self._check(rows)
         return rows
+
+
+def _seals(rows: pa.Table) -> npt.NDArray[np.int64]:
+    return np.asarray(rows["seal"].to_numpy(), np.int64)
 
 
 def _thoroughly(asked: Any, k: int) -> Any:

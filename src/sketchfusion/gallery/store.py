@@ -73,12 +73,15 @@ class GalleryStore(Reading):
     def forget(self, paths: Iterable[str]) -> int:
         """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""
         conditions = [f"path IN ({quoted(part)})" for part in parts(list(paths))]
-        return sum(self.change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+        forgotten: int = sum(self.change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
+        self.account()
+        return forgotten
 
     def forget_sealed(self, values: Iterable[int]) -> None:
         """Take rows out by their seal, for those whose path cannot be trusted."""
         for value in values:
             self.change(partial(self._table.delete, f"seal = {value}"))
+        self.account()
 
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions.
@@ -114,6 +117,7 @@ class GalleryStore(Reading):
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
+        self.account()
 
     def _deleted_rows(self) -> int:
         self._table.checkout_latest()

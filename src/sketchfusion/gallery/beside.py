@@ -1,0 +1,84 @@
+"""Files beside the table of a gallery, in its folder or object store: each appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from .faults import GalleryError, explained
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+
+class Beside:
+    """One folder of files, named from there; it is made when a file is first written."""
+
+    def __init__(self, uri: str, folder: str) -> None:
+        """Name the place."""
+        self.uri, self._folder = uri, folder
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file, or replace it."""
+        with explained(self.uri):
+            system, root = self._place()
+            path = f"{root}/{name}"
+            if system.type_name != "local":  # an object appears whole, and needs no folder
+                return _write(system, path, data)
+            system.create_dir(path.rpartition("/")[0], recursive=True)
+            part = f"{path}.{uuid4().hex}"
+            _write(system, part, data)
+            system.move(part, path)
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file, or None if there is none."""
+        with explained(self.uri):
+            system, root = self._place()
+            try:
+                with system.open_input_file(f"{root}/{name}") as file:
+                    data: bytes = file.read()
+                    return data
+            except FileNotFoundError:
+                return None
+
+    def names(self) -> list[str]:
+        """The names of all files."""
+        from pyarrow import fs
+
+        with explained(self.uri):
+            system, root = self._place()
+            found = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+            return [one.path.removeprefix(f"{root}/") for one in found if one.is_file]
+
+    def delete(self, name: str) -> None:
+        """Wipe a file."""
+        with explained(self.uri):
+            system, root = self._place()
+            system.delete_file(f"{root}/{name}")
+
+    def delete_all(self) -> None:
+        """Wipe the folder, if there is one."""
+        if self.names():
+            with explained(self.uri):
+                system, root = self._place()
+                system.delete_dir(root)
+
+    def _place(self) -> tuple[fs.FileSystem, str]:
+        from pyarrow import fs
+
+        if self.uri.startswith("db://"):
+            raise GalleryError(f"{self.uri} keeps no files beside its table; use a folder or an object store")
+        uri = self.uri if "://" in self.uri else str(Path(self.uri).resolve())
+        if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
+            scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both
+            uri += "?" + urlencode({"scheme": scheme, "endpoint_override": host})
+        system, root = fs.FileSystem.from_uri(uri)
+        return system, f"{root.rstrip('/')}/{self._folder}"
+
+
+def _write(system: fs.FileSystem, path: str, data: bytes) -> None:
+    with system.open_output_stream(path, compression=None) as file:
+        file.write(data)
