@@ -56,9 +56,10 @@ def train_task(
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
     one sub-folder of photos a class, segmentation folders, or "world" for the seen categories of Sketch World. `model`
-    is a pair of the catalog, or a folder of light weights whose frozen parts are meant; `start` is one whose light
-    weights training begins with. What the frozen models say of the pictures is kept in `cache`, a folder within `out`
-    unless given; several tasks may share one. ValueError in one line for anything that cannot be trained on.
+    is a pair of the catalog, a folder that `pretrain` left, or one of light weights whose frozen parts are meant;
+    `start` is a folder of light weights that training begins with. What the frozen models say of the pictures is kept
+    in `cache`, a folder within `out` unless given; several tasks may share one. ValueError in one line for anything
+    that cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
@@ -66,7 +67,7 @@ def train_task(
     recipe = with_settings(recipe, settings or {})
     team = processes()  # before the model, which goes to this process's own device
     torch.manual_seed(recipe.seed)
-    fused = _untrained(model, task)
+    fused = untrained_on(model, task)
     if start:
         _begin_with(fused, start)
     folder = cache or out / "training" / "cache"
@@ -135,13 +136,21 @@ def train_light(
     standardise.settle(light.centring)
 
 
-def _untrained(model: str, task: str) -> SketchFusion:
-    from sketchfusion.backbones.catalog import CATALOG
+def untrained_on(model: str, task: str) -> SketchFusion:
+    """New light weights for `task` on the frozen parts of `model`, named as `train_task` takes it."""
+    from sketchfusion.backbones.catalog import CATALOG, FusedCard
     from sketchfusion.features import SketchFusion
-    from sketchfusion.light import find_light, of_task, read_light
+    from sketchfusion.fusion.model import FusionConfig
+    from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light
 
     if model in CATALOG:
         return SketchFusion.untrained(model, task=task)
+    pretrained = Path(model).resolve()
+    if all((pretrained / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
+        card = CATALOG["mini"]
+        assert isinstance(card, FusedCard)
+        parts, sizes = (str(pretrained / "sd"), str(pretrained / "clip")), FusionConfig(card.grid, card.width)
+        return SketchFusion.untrained(config=FeaturesConfig(*parts, side=card.side, fusion=sizes), task=task)
     folder = find_light(model)
     config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))
     return SketchFusion.untrained(config=config, task=task)
