@@ -87,8 +87,8 @@ VAE: dict[Budget, VaeRecipe] = {
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
 }
 DECODER: dict[Budget, DecoderRecipe] = {
-    "cpu": DecoderRecipe(Schedule(steps=600, lr=1e-3, warmup=30, weight_decay=0.0, average=0.99)),
-    "gpu": DecoderRecipe(Schedule(steps=6000, lr=1e-3, weight_decay=0.0), batch=64),
+    "cpu": DecoderRecipe(Schedule(steps=1200, lr=3e-4, warmup=30, weight_decay=0.0, average=0.99)),
+    "gpu": DecoderRecipe(Schedule(steps=6000, lr=3e-4, weight_decay=0.0), batch=64),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
     "cpu": TeacherRecipe(Schedule(steps=6400, lr=3e-3, warmup=60, weight_decay=0.03)),
