@@ -18,7 +18,7 @@ from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation import constants
 from sketchfusion.evaluation.correspondence import KeypointPair, benchmark_correspondence, world_pairs
-from sketchfusion.evaluation.probe import fit_ridge
+from sketchfusion.evaluation.linear import fit_ridge
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.scenes import Scene, scenes, world_scenes
 from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
@@ -88,7 +88,7 @@ def test_masks_are_scored_beside_trivial_ones() -> None:
 
 def test_presence_is_counted() -> None:
     low, high = ABSENT - 0.1, ABSENT + 0.1
-    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)])
+    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)], ABSENT)
     assert found["right above wrong"].mean == pytest.approx((1 + 0 + 0.5 + 1) / 4)
     assert found["kept when there"].mean == 0.75
     assert found["empty when not there"].mean == 0.25

@@ -17,6 +17,7 @@ from sketchfusion.fusion.aggregation import Aggregation
 from sketchfusion.fusion.centring import PHOTO, SKETCH, Centring
 from sketchfusion.fusion.injection import Injection
 from sketchfusion.fusion.model import FusionConfig, FusionModel
+from sketchfusion.fusion.stretch import Stretch
 
 CONFIG = FusionConfig(grid=8, width=32)
 CLIP_CHANNELS = 12
@@ -206,3 +207,30 @@ def test_places_of_injection_are_a_choice(diffusion: FrozenDiffusion) -> None:
         model_of(diffusion, replace(CONFIG, inject_at=("up7",)))
     with pytest.raises(ValueError, match="up7"):
         model_of(diffusion, replace(CONFIG, aggregate=("up7",)))
+
+
+def test_channels_are_stretched_linearly() -> None:
+    maps = torch.arange(4.0).view(1, 4, 1, 1).expand(1, 4, 2, 3)
+    halved = Stretch(2)(maps)
+    assert halved.shape == (1, 2, 2, 3) and halved[0, :, 1, 2].tolist() == [0.5, 2.5]
+    assert torch.equal(Stretch(4)(maps), maps)
+
+
+def test_the_ablations_leave_out_one_part_each(diffusion: FrozenDiffusion) -> None:
+    whole = {name for name, _ in model_of(diffusion).light.named_parameters()}
+    for part, left_out in (
+        ("convolutions", "injection."),
+        ("bottlenecks", "aggregation.branches."),
+        ("branch_weights", "aggregation.branch_weights"),
+    ):
+        model = model_of(diffusion, replace(CONFIG, **{part: False}))
+        model(*batch()).square().mean().backward()
+        trained = {name for name, p in model.light.named_parameters() if p.grad is not None}
+        assert trained == {name for name in whole if not name.startswith(left_out)}
+
+
+def test_without_bottlenecks_stages_are_stretched_and_added(diffusion: FrozenDiffusion) -> None:
+    maps = {"up0": torch.rand(1, 16, 2, 2), "up1": torch.rand(1, 16, 4, 4)}
+    plain = Aggregation({"up0": 16, "up1": 16}, 16, 4, bottlenecks=False, weights=False)
+    up0 = F.interpolate(maps["up0"], (4, 4), mode="bilinear", align_corners=False)
+    assert torch.allclose(plain(maps), (up0 + maps["up1"]) / 2)

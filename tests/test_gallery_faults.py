@@ -20,6 +20,7 @@ from PIL import Image
 from fixtures.photos import camera, child, environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Failure, Gallery, GalleryError, Report
+from sketchfusion.gallery.checks import survived
 from sketchfusion.gallery.embed import Embedder
 
 SLOW = """
@@ -302,3 +303,15 @@ def test_damage_is_found_and_repaired(sound: Path, tmp_path: Path) -> None:
     mended = Gallery.open(tmp_path / "g", PixelExtractor())
     assert mended.verify() == []
     assert everything(sound, tmp_path / "g") == right
+
+
+def stop(uri: str) -> None:
+    """What the store's library does to its process over some damaged files."""
+    os.abort()
+
+
+def test_damage_that_stops_whoever_reads_it_is_said_by_doctor(sound: Path) -> None:
+    survived(str(sound / "g"))
+    survived(str(sound / "nothing"))
+    with pytest.raises(GalleryError, match="so damaged that reading it stops the process; bring back a copy"):
+        survived(str(sound / "g"), stop)

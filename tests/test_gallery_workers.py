@@ -90,6 +90,5 @@ def test_workers_that_cannot_start_are_said_in_one_line(tmp_path: Path) -> None:
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
     with pytest.raises(GalleryError, match=r"a worker loaded other weights \(pixels-2"):
         gallery.add(tmp_path / "photos", workers=2, load=partial(PixelExtractor, "other", "2"))
-    for engine, reason in (("dask", "no engine is called 'dask'"), ("ray", r"sketchfusion\[ray\].* --workers N")):
-        with pytest.raises(GalleryError, match=reason):
-            gallery.add(tmp_path / "photos", engine=engine, workers=2)
+    with pytest.raises(GalleryError, match="no engine is called 'dask'; choose local or ray"):
+        gallery.add(tmp_path / "photos", engine="dask", workers=2)

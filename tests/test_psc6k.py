@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fixtures.pixels import PixelExtractor
 from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.psc6k import PSC6K, released_split
+from sketchfusion.evaluation.correspondence import benchmark_correspondence, keypoint_pairs
 
 VIEW = "tx_000100000000"
 XA, YA = "256;0;12.5;1;2;3;4;5", "0;256;200;1;2;3;4;5"
@@ -119,3 +121,25 @@ def test_tables_that_are_missing_or_others_are_said(root: Path) -> None:
     (root / "train_pairs_ps.csv").write_text("photo,sketch,class\n")
     with pytest.raises(DatasetError, match="no column 'flip'"):
         PSC6K(root).train_pairs()
+
+
+def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path) -> None:
+    pairs = [*keypoint_pairs(str(root))]
+    assert len(pairs) == 2 * 4 * 5
+    assert pairs[0].photo_points[0].tolist() == [256, 0] and pairs[0].sketch_points[0].tolist() == [10, 81]
+    for path in {Path(str(of)) for pair in pairs[:2] for of in (pair.photo, pair.sketch)}:
+        picture = Image.new("RGB", (256, 256), "white")
+        picture.paste((0, 0, 0), (60, 60, 200, 100))
+        picture.save(path)
+    reads: list[str] = []
+
+    class Counting(PixelExtractor):
+        def maps(self, views):  # type: ignore[no-untyped-def]
+            reads.extend(view.kind for view in views)
+            return super().maps(views)
+
+    measured = benchmark_correspondence(Counting(), pairs[:2])
+    assert measured.counts == {"pairs": 2, "points": 16} and 0 <= measured.metrics["PCK@0.10"].mean <= 1
+    assert sorted(reads) == ["photo", "sketch", "sketch"], "a photo with several sketches is looked at once"
+    with pytest.raises(DatasetError, match="where keypoints are known"):
+        keypoint_pairs(str(root / "256x256"))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.featuremap import FeatureMap, Frame
+from sketchfusion.heads import Heads, Threshold
 from sketchfusion.io.images import ImageError
 from sketchfusion.tasks import segmentation
 from sketchfusion.tasks.segmentation import body, can_refine, presence, refine_mask, segment, segment_maps, strokes
@@ -105,6 +106,31 @@ def test_what_is_not_there_gives_an_empty_mask_and_a_low_score() -> None:
     assert missing.score < segmentation.ABSENT and not missing.mask.any() and not missing.refined
     forced = segment(Certain(-1.0), picture(), picture(), threshold=0.5, refine=False)
     assert (forced.mask == found.mask).all()
+
+
+class Trained(PixelExtractor):
+    """Tells dark from light, and has learned where the cosine of a match begins."""
+
+    def maps(self, views):  # type: ignore[no-untyped-def]
+        darkness = 1 - torch.stack([view.square.mean(dim=0) for view in views])
+        dark = torch.nn.functional.adaptive_avg_pool2d(darkness[:, None], 16)
+        light = torch.tensor([0.0 if view.kind == "sketch" else 1.0 for view in views])[:, None, None, None] * (
+            1 - dark
+        )
+        return torch.cat([dark, light], dim=1)
+
+    def heads_for(self, task: str) -> Heads:
+        return Heads(threshold=Threshold(0.7, 0.1)) if task == "segmentation" else Heads()
+
+
+def test_a_trained_threshold_decides_where_there_is_one() -> None:
+    found = segment(Trained(), picture(), picture(), refine=False)
+    assert found.heat.max() == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-3)  # a cosine of 1
+    assert found.heat.min() == pytest.approx(1 / (1 + np.exp(7)), abs=1e-4)  # a cosine of 0
+    assert found.score == pytest.approx(found.heat.max(), abs=1e-3)
+    assert found.mask[30, 35] and not found.mask[70, 10] and 0.2 < found.mask.mean() < 0.5
+    missing = segment(Trained(), picture(), Image.new("RGB", (60, 80), "white"))
+    assert missing.score < 0.5 and not missing.mask.any()
 
 
 def test_a_higher_threshold_keeps_less() -> None:

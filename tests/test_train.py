@@ -9,6 +9,7 @@ import torch
 
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
+from sketchfusion.fusion.model import FusionConfig
 from sketchfusion.training.light_recipes import RetrievalRecipe, with_settings
 from sketchfusion.training.train import train_task
 from sketchfusion.world import export
@@ -56,7 +57,18 @@ def test_what_cannot_be_trained_is_said(root: Path, tmp_path: Path) -> None:
         train_task("retrieval", [str(tmp_path / "empty")], tmp_path / "out")
 
 
+def test_an_ablation_is_a_setting_of_the_light_parts(root: Path, tmp_path: Path) -> None:
+    train_task("retrieval", [str(root)], tmp_path, settings={**SHORT, "fusion.bottlenecks": "false"})
+    kept = SketchFusion.from_pretrained(tmp_path)
+    assert not kept.config.fusion.bottlenecks and not list(kept.model.light.aggregation.branches.parameters())
+    with pytest.raises(ValueError, match="'depth' is not a setting"):
+        train_task("retrieval", [str(root)], tmp_path, settings={"fusion.depth": "3"})
+
+
 def test_settings_take_the_type_of_the_recipe() -> None:
+    assert with_settings(FusionConfig(), {"branch_weights": "false", "inject_at": "up0+up1"}) == FusionConfig(
+        branch_weights=False, inject_at=("up0", "up1")
+    )
     assert with_settings(RetrievalRecipe(), {"lr": "0.5", "steps": "7"}) == RetrievalRecipe(lr=0.5, steps=7)
     with pytest.raises(ValueError, match="steps='many' is not a int"):
         with_settings(RetrievalRecipe(), {"steps": "many"})

@@ -16,6 +16,11 @@ class Classifier(JointSpace):
 
     heads: Heads
 
+    def heads_for(self, task: str) -> Heads:
+        """Give what training for a task has left beside its light weights; nothing where there are none for it."""
+        other = self.for_task(task) if self.serves(task) else None
+        return other.heads if isinstance(other, Classifier) else Heads()
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The names that training for recognition has taught it to tell apart; empty without such a training."""

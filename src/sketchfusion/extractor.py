@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.featuremap import FeatureMap
+from sketchfusion.heads import Heads
 from sketchfusion.io.images import ImageInput, Kind
 from sketchfusion.squares import View, letterboxed
 
@@ -40,6 +41,9 @@ class Extractor(Protocol):
 
     def serves(self, task: str) -> bool:
         """Tell whether `task` may be asked for."""
+
+    def heads_for(self, task: str) -> Heads:
+        """Give what training for a task has left beside its weights."""
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -92,6 +96,10 @@ class BatchExtractor(ABC):
     def for_task(self, task: str | None) -> BatchExtractor:
         """Give the model that serves a task; a frozen baseline serves them all alike."""
         return self
+
+    def heads_for(self, task: str) -> Heads:
+        """Give what training for a task has left beside its weights; a frozen baseline has nothing."""
+        return Heads()
 
     def view(self, image: ImageInput, kind: Kind) -> View:
         """Prepare one picture."""

@@ -8,14 +8,26 @@ import os
 import sys
 from typing import Any
 
-from . import answers, everyday, galleries, look, measure, research, studio, terminal
+from . import answers, everyday, galleries, look, measure, research, studio, tables, terminal
 from .options import app
 
 # The model libraries import these where they are installed; nothing here uses them.
 UNUSED = ("scipy", "sklearn", "jinja2")
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
 
-__all__ = ["SEVERAL", "answers", "app", "everyday", "galleries", "look", "main", "measure", "research", "studio"]
+__all__ = [
+    "SEVERAL",
+    "answers",
+    "app",
+    "everyday",
+    "galleries",
+    "look",
+    "main",
+    "measure",
+    "research",
+    "studio",
+    "tables",
+]
 
 
 def main() -> None:

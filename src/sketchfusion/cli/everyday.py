@@ -28,6 +28,10 @@ def search(
         float | None, typer.Option(min=0, max=1, help="Leave out photos of less confidence; 0.9 is strict.")
     ] = None,
     group: Annotated[bool, typer.Option("--group", help="Show near-duplicates as one.")] = False,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Look again at the best 50, place by place.")] = False,
+    prompted: Annotated[
+        bool, typer.Option("--prompted", help="Let --text guide how the sketch is seen, as SD-PL does.")
+    ] = False,
     model: AskedModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     as_json: Json = False,
@@ -39,7 +43,8 @@ def search(
 
     opened = Gallery.open(gallery, model)
     images = read_sketches(sketches) if sketches else None
-    hits = opened.search(images, k, category, where, text=text, like=like, min_score=min_score, group=group)
+    ways = {"group": group, "rerank": rerank, "prompted": prompted}
+    hits = opened.search(images, k, category, where, text=text, like=like, min_score=min_score, **ways)
     if sheet:
         from ..gallery.sheet import contact_sheet, query_row
 

@@ -30,7 +30,7 @@ def index(
     prune: Annotated[bool, typer.Option("--prune", help="Forget photos gone from these folders.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Keep following the folders until Ctrl-C.")] = False,
-    engine: Annotated[str, typer.Option(help="Who embeds: local, this machine.")] = "local",
+    engine: Annotated[str, typer.Option(help="Who embeds: local, this machine; ray, a cluster.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes that embed.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +83,9 @@ def reindex(
 def check(gallery: str, repair: bool, as_json: bool) -> None:
     """Say what is damaged in a gallery; ValueError, and so exit code 2, if something is and stays so."""
     from ..gallery import Gallery
+    from ..gallery.checks import survived
 
+    survived(gallery)
     kept = Gallery.open(gallery)
     mended = kept.repair() if repair else None
     damage = kept.verify()

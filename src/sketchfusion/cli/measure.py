@@ -41,9 +41,12 @@ def evaluate(
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
     kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Recognition learns from examples instead of reading names.")
+    ] = False,
     split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
     sketches: Annotated[
-        list[str] | None, typer.Option(help="Folders of sketches for photos that have none of their own.")
+        list[str] | None, typer.Option(help="Folders of sketches for photos without; for PSC6K, the root of Sketchy.")
     ] = None,
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
@@ -58,8 +61,8 @@ def evaluate(
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
         "retrieval": partial(_retrieval, split, sketches or (), duplicates),
         "instance-retrieval": partial(_instances, split),
-        "recognition": partial(_recognition, kind),
-        "correspondence": _correspondence,
+        "recognition": _examples if examples else partial(_recognition, kind),
+        "correspondence": partial(_correspondence, sketches or ()),
         "segmentation": partial(_segmentation, sketches or ()),
         "probe": _probe,
         "search": _searching,
@@ -126,13 +129,23 @@ def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, 
     return f"{source.name}-{source.kind}", result
 
 
-def _correspondence(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.correspondence import benchmark_correspondence, world_pairs
+def _examples(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.recognition import benchmark_examples
+    from ..evaluation.sources import naming_data
 
-    if data != "world":
-        raise ValueError(f"{data}: correspondence is measured where keypoints are known; use --data world")
-    with terminal.bar(f"matching {data}") as progress:
-        return data, benchmark_correspondence(extractor, [*world_pairs()], progress)
+    asked, seen = naming_data(data, "sketch"), naming_data(data, "sketch", examples=True)
+    with terminal.bar(f"learning {asked.name}") as progress:
+        return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
+
+
+def _correspondence(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.correspondence import benchmark_correspondence, keypoint_pairs
+
+    if len(sketches) > 1:
+        raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
+    name = data if data == "world" else Path(data).resolve().name
+    with terminal.bar(f"matching {name}") as progress:
+        return name, benchmark_correspondence(extractor, [*keypoint_pairs(data, *sketches)], progress)
 
 
 def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:

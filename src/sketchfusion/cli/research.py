@@ -1,18 +1,14 @@
-"""Commands for someone who measures and trains: world, pretrain, train, convert."""
+"""Commands for someone who trains: world, pretrain, train, convert."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import terminal
 from .options import Data, app
-
-if TYPE_CHECKING:
-    pass
-
 
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation or universal"
 
@@ -74,7 +70,7 @@ def train(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
 ) -> None:
     """Train light weights for a task; --model scratch trains the small CNN that is the floor."""
-    chosen = dict(_pair(setting) for setting in settings or [])
+    chosen = dict(pair_of(setting) for setting in settings or [])
     with terminal.losses(f"training {task}") as report:
         if model == "scratch" and task == "retrieval":
             from ..training.light_recipes import with_settings
@@ -88,7 +84,8 @@ def train(
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 
-def _pair(setting: str) -> tuple[str, str]:
+def pair_of(setting: str) -> tuple[str, str]:
+    """Part `key=value`; ValueError for anything else."""
     key, equals, value = setting.partition("=")
     if not equals:
         raise ValueError(f"--set {setting}: expected key=value")

@@ -166,14 +166,19 @@ def embed_labelled(
     pictures: Sequence[tuple[ImageInput, Label]],
     kind: Kind,
     progress: Callable[[int], None] | None = None,
+    task: str | None = None,
 ) -> tuple[npt.NDArray[np.float32], list[Label]]:
-    """Embed labelled pictures: unit vectors (N, d) and their N labels; `progress` is told how many are done."""
+    """Embed labelled pictures: unit vectors (N, d) and their N labels; `progress` is told how many are done.
+
+    The model's weights for `task` are used where it has any.
+    """
+    task = task if task and model.serves(task) else None
     if not pictures:
         raise ValueError(f"no {kind} to measure with")
     vectors = []
     for start in range(0, len(pictures), BATCH):
         images = [image for image, _ in pictures[start : start + BATCH]]
-        vectors.append(model.embed(images, kind=kind, batch_size=BATCH).numpy())
+        vectors.append(model.embed(images, kind=kind, task=task, batch_size=BATCH).numpy())
         if progress:
             progress(start + len(images))
     return np.concatenate(vectors), [label for _, label in pictures]

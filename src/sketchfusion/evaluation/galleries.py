@@ -61,16 +61,21 @@ def retrieval_data(
     return Retrieval(name, about, lambda: _labelled(drawn), lambda: _labelled(shown))
 
 
-def world_pictures(split: str) -> tuple[Callable[[], Iterator[Labelled]], Callable[[], Iterator[Labelled]]]:
-    """Sketches and photos of Sketch World, of different instances; those of the seen split no training draws."""
+def world_pictures(
+    split: str, first_sketched: int = FIRST_SKETCHED, sketched: int = WORLD_SKETCHES
+) -> tuple[Callable[[], Iterator[Labelled]], Callable[[], Iterator[Labelled]]]:
+    """Sketches and photos of Sketch World, of different instances; those of the seen split no training draws.
+
+    The sketches are of so many objects of each category, by each hand in turn.
+    """
     from ..world import World
 
     world, first = World(split=split), 0 if split == "unseen" else FIRST_SKETCHED
 
     def sketches() -> Iterator[Labelled]:
         for category in world.categories:
-            for hand in range(WORLD_SKETCHES):
-                picture = world.sketch(category, FIRST_SKETCHED + hand, hand)[0]
+            for number in range(sketched):
+                picture = world.sketch(category, first_sketched + number, number % WORLD_SKETCHES)[0]
                 yield picture[:, :, None].repeat(3, axis=2), category
 
     def photos() -> Iterator[Labelled]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..io.images import ImageInput
 
+TASK = "instance-retrieval"
 DEPTHS = (1, 5, 10)
 AMONG = ("within-category", "across-categories")
 CHUNK = 512  # queries at a time
@@ -99,8 +100,8 @@ def benchmark_instances(
     def counted(before: int) -> Callable[[int], None] | None:
         return None if progress is None else lambda done: progress(before + done, total)
 
-    queries, drawn = embed_labelled(model, sketches, "sketch", counted(0))
-    gallery, shown = embed_labelled(model, photos, "photo", counted(len(sketches)))
+    queries, drawn = embed_labelled(model, sketches, "sketch", counted(0), TASK)
+    gallery, shown = embed_labelled(model, photos, "photo", counted(len(sketches)), TASK)
     return score_instances(queries, drawn, gallery, shown, model.name, model.fingerprint, about)
 
 

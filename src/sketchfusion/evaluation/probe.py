@@ -19,6 +19,7 @@ from ..analysis.inside import inside
 from ..analysis.spectra import averaged, spectrum
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import held_out, is_unseen
+from .linear import chosen_ridge
 from .measured import Measured
 from .metrics import Estimate, bootstrap
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
-PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # of the ridge, chosen on every fourth picture of the training
 KINDS: tuple[Kind, ...] = ("photo", "sketch")
 
 
@@ -93,22 +93,6 @@ def benchmark_probe(model: BatchExtractor, data: str, progress: Callable[[int, i
     )
 
 
-def fit_ridge(features: Tensor, labels: Tensor, classes: int, penalty: float) -> Callable[[Tensor], Tensor]:
-    """Fit a linear classifier of features (N, C) by ridge regression on the labels (N,) as indicators, in closed form.
-
-    Each channel is standardised first. Gives a function from features to scores (N, classes).
-    """
-    mean, spread = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
-
-    def ready(x: Tensor) -> Tensor:
-        return torch.cat([(x - mean) / spread, x.new_ones(len(x), 1)], dim=1)
-
-    x = ready(features)
-    targets = torch.nn.functional.one_hot(labels, classes).to(x.dtype)
-    weights = torch.linalg.solve(x.T @ x + penalty * len(x) * torch.eye(x.shape[1], dtype=x.dtype), x.T @ targets)
-    return lambda unseen: ready(unseen) @ weights
-
-
 def _accuracy(trained: Sequence[Seen], tested: Sequence[Seen], name: str) -> Estimate:
     labels = sorted({one.label for one in trained})
     place = {label: n for n, label in enumerate(labels)}
@@ -117,14 +101,7 @@ def _accuracy(trained: Sequence[Seen], tested: Sequence[Seen], name: str) -> Est
         (torch.stack([one.pooled[name] for one in rows]).double(), torch.tensor([place[one.label] for one in rows]))
         for rows in (trained, tested)
     )
-    fourth = torch.arange(len(x)) % 4 == 0
-
-    def validated(penalty: float) -> float:
-        scores = fit_ridge(x[~fourth], y[~fourth], len(labels), penalty)(x[fourth])
-        return float((scores.argmax(dim=1) == y[fourth]).double().mean())
-
-    best = max(PENALTIES, key=validated)
-    right = fit_ridge(x, y, len(labels), best)(x_test).argmax(dim=1) == y_test
+    right = chosen_ridge(x, y, len(labels))(x_test).argmax(dim=1) == y_test
     return bootstrap(right.double().numpy())
 
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..features import SketchFusion
 from ..gallery.background import Background
 from ..gallery.confidence import chance
 from ..gallery.embed import embed_views
 from ..gallery.question import Question, look_for, read_words
 from ..gallery.reference import embed_reference
+from ..prompted import prompted
 from ..tasks.retrieval import best_first
 from .benchmarks import BATCH
 from .metrics import Estimate, Hits, average_precision, bootstrap
@@ -104,6 +106,8 @@ def benchmark_search(
     if "joint" in columns:
         words = {name: read_words(model, name.replace("_", " ")) for name in names}
         metrics |= _with_words(drawn[there], drawn_labels[there], columns, labels, words)
+    if isinstance(model, SketchFusion):
+        metrics["mAP@all, words as the prompt"] = _prompted(model, sketches, vectors, labels)
     rows = {name: {key: float(np.mean(v)) for key, v in values.items()} for name, values in by_gallery.items()}
     return SearchResult(model.name, model.fingerprint, len(drawn), len(labels), metrics, rows)
 
@@ -148,6 +152,17 @@ def _with_words(
         "mAP@all, words alone": precision([look_for([], [], text) for text in texts]),
         **{f"mAP@all, words of weight {weight:g}": estimate for weight, estimate in by_weight.items()},
     }
+
+
+def _prompted(model: SketchFusion, sketches: Sequence[Labelled], vectors: Floats, labels: Labels) -> Estimate:
+    """The mAP@all of sketches seen with their category's name as the UNet's prompt."""
+    precision = []
+    for name in sorted(set(labels.tolist())):
+        if drawn := [image for image, label in sketches if label == name]:
+            told = prompted(model, f"a photo of {name.replace('_', ' ')}").embed(drawn, kind="sketch").numpy()
+            order = best_first(told @ vectors.T, len(labels))
+            precision.append(average_precision(Hits.of((labels == name)[order])))
+    return bootstrap(np.concatenate(precision))
 
 
 def _embedded(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..io.images import read_image
 from ..tasks.query import dense, read_sketch
-from ..tasks.segmentation import ABSENT, THRESHOLD, cut, presence
+from ..tasks.segmentation import THRESHOLD, cut, least, presence
 from .measured import Measured
 from .metrics import Estimate, Values, bootstrap
 from .metrics_dense import MASK_METRICS, Overlap, measure_masks
@@ -37,14 +37,14 @@ def benchmark_segmentation(
     names = ["model", "everything", *(f"a centred box of {side} of the sides" for side in BOXES)]
     pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in names}
     scores: list[tuple[float, float]] = []
-    refined = False
+    refined, head = False, model.heads_for("segmentation").threshold
     for number, scene in enumerate(scenes, start=1):
         truth = scene.mask()
         seen, drawn, other = read_image(scene.photo), read_sketch(scene.sketch), read_sketch(scene.other)
         photo = dense(model, seen, "photo", "segmentation")
         right, wrong = (dense(model, sketch, "sketch", "segmentation") for sketch in (drawn, other))
-        found = cut(right, photo, drawn, seen, THRESHOLD, refine)
-        scores.append((found.score, presence(wrong, photo)))
+        found = cut(right, photo, drawn, seen, THRESHOLD, refine, head)
+        scores.append((found.score, presence(wrong, photo, head)))
         refined |= found.refined
         trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]
         for name, mask in zip(names, [found.mask, *trivial], strict=True):
@@ -61,7 +61,10 @@ def benchmark_segmentation(
         what=f"{len(scenes)} photos of {len(set(categories))} categories, "
         f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.",
         counts={"photos": len(scenes)},
-        metrics={**{name: bootstrap(values) for name, values in figures.items()}, **presence_figures(scores)},
+        metrics={
+            **{name: bootstrap(values) for name, values in figures.items()},
+            **presence_figures(scores, least(head)),
+        },
         trivial={
             name: {metric: float(measure_masks(metric, overlaps[name]).mean()) for metric in SHOWN}
             for name in names[1:]
@@ -81,15 +84,15 @@ def centred_box(shape: tuple[int, ...], side: float) -> Mask:
     return mask
 
 
-def presence_figures(scores: Sequence[tuple[float, float]]) -> dict[str, Estimate]:
-    """Figures on (score of the right sketch, score of a wrong one) of the same photos.
+def presence_figures(scores: Sequence[tuple[float, float]], least: float) -> dict[str, Estimate]:
+    """Figures on (score of the right sketch, score of a wrong one) of the same photos; `least` is that of a mask.
 
     How often the right one has the higher score, how often it is found to be there, how often the wrong one is not.
     """
     right, wrong = (np.asarray(column, np.float64) for column in zip(*scores, strict=True))
     values: dict[str, Values] = {
         "right above wrong": (right > wrong) + 0.5 * (right == wrong),
-        "kept when there": (right >= ABSENT).astype(np.float64),
-        "empty when not there": (wrong < ABSENT).astype(np.float64),
+        "kept when there": (right >= least).astype(np.float64),
+        "empty when not there": (wrong < least).astype(np.float64),
     }
     return {name: bootstrap(value) for name, value in values.items()}

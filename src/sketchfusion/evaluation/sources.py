@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .benchmarks import Labelled
 
 
+FIRST_EXAMPLE, EXAMPLES = 2000, 20  # objects of each seen category of Sketch World to learn from
+
+
 @dataclass(frozen=True)
 class Naming:
     """Pictures of one kind and the names to choose from."""
@@ -29,8 +32,10 @@ class Naming:
     labels: list[str]
 
 
-def naming_data(data: str, kind: Kind) -> Naming:
+def naming_data(data: str, kind: Kind, examples: bool = False) -> Naming:
     """Pictures that no training of this project draws, with the names of all categories of their source.
+
+    With `examples`, those that the others may be learned from instead.
 
     "world": new objects of the seen categories of Sketch World. Sketches or photos of a root that has both: the
     held-out ones of its seen classes. Quick, Draw! files: the held-out drawings of all of them but the unseen classes.
@@ -39,14 +44,16 @@ def naming_data(data: str, kind: Kind) -> Naming:
     if data == WORLD:
         from ..world import SEEN
 
-        sketches, photos = world_pictures("seen")
+        sketches, photos = world_pictures("seen", FIRST_EXAMPLE, EXAMPLES) if examples else world_pictures("seen")
         return Naming(data, kind, [*(sketches() if kind == "sketch" else photos())], list(SEEN))
-    samples, labels = _samples(data, recognise(data), kind)
+    samples, labels = _samples(data, recognise(data), kind, examples)
     return Naming(Path(data).resolve().name, kind, [(sample.source, sample.label) for sample in samples], labels)
 
 
-def _samples(data: str, layout: Layout, kind: Kind) -> tuple[list[Sample], list[str]]:
+def _samples(data: str, layout: Layout, kind: Kind, examples: bool) -> tuple[list[Sample], list[str]]:
     if layout.name in ("tiny-imagenet", "folder of photos"):
+        if examples:
+            raise DatasetError(f"{data} has no held-out part beside its examples; give sketches")
         if kind == "sketch":
             raise DatasetError(f"{data} holds photos only; name those")
         if layout.name == "tiny-imagenet":
@@ -63,4 +70,4 @@ def _samples(data: str, layout: Layout, kind: Kind) -> tuple[list[Sample], list[
         dataset = paired(data, layout)
         labels = [category for category in dataset.categories if not is_unseen(category)]
         samples = dataset.sketches(labels) if kind == "sketch" else dataset.photos(labels)
-    return [sample for sample in samples if not is_unseen(sample.label) and not_trained_on(sample)], labels
+    return [s for s in samples if not is_unseen(s.label) and not_trained_on(s) != examples], labels

@@ -9,18 +9,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sketchfusion.fusion.stretch import Stretch
+
 GROUPS = 32
 
 
 class Aggregation(nn.Module):
-    """One bottleneck per stage on a common grid, then a sum weighted by a softmax over learnt branch weights."""
+    """One bottleneck per stage on a common grid, then a sum weighted by a softmax over learnt branch weights.
 
-    def __init__(self, stages: Mapping[str, int], width: int, grid: int, dropout: float = 0.0) -> None:
+    Two of the paper's ablations (table 6) are here: without bottlenecks channels are interpolated to the width, without
+    weights every branch counts alike.
+    """
+
+    def __init__(
+        self,
+        stages: Mapping[str, int],
+        width: int,
+        grid: int,
+        dropout: float = 0.0,
+        bottlenecks: bool = True,
+        weights: bool = True,
+    ) -> None:
         """Take stages of the given channels to maps of `width` channels on a `grid` x `grid` of cells."""
         super().__init__()
         self.grid = grid
-        self.branches = nn.ModuleDict({name: Bottleneck(channels, width) for name, channels in stages.items()})
-        self.branch_weights = nn.Parameter(torch.ones(len(stages)))
+        self.branches = nn.ModuleDict(
+            {name: Bottleneck(channels, width) if bottlenecks else Stretch(width) for name, channels in stages.items()}
+        )
+        self.branch_weights = nn.Parameter(torch.ones(len(stages)), requires_grad=weights)
         self.dropout = dropout
 
     def forward(self, maps: Mapping[str, Tensor], grid: int | None = None) -> Tensor:

@@ -7,19 +7,27 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sketchfusion.fusion.stretch import Stretch
+
 
 class Injection(nn.Module):
     """What is added to each stage: CLIP's patch tokens through that stage's 1x1 convolution, resized to fit.
 
     Zero-initialised, so that an untrained injection leaves Stable Diffusion exactly as it is; with
-    `zero_init=False` it starts from PyTorch's default instead.
+    `zero_init=False` it starts from PyTorch's default instead. Without convolutions CLIP's channels are interpolated to
+    those of the stage ("w/o Convolutions" of the paper's table 6), and nothing is learnt.
     """
 
-    def __init__(self, clip_channels: int, stages: Mapping[str, int], zero_init: bool = True) -> None:
+    def __init__(
+        self, clip_channels: int, stages: Mapping[str, int], zero_init: bool = True, convolutions: bool = True
+    ) -> None:
         """Make one convolution for each stage name, from CLIP's width to that stage's channels."""
         super().__init__()
         self.convs = nn.ModuleDict(
-            {name: nn.Conv2d(clip_channels, channels, kernel_size=1) for name, channels in stages.items()}
+            {
+                name: nn.Conv2d(clip_channels, channels, kernel_size=1) if convolutions else Stretch(channels)
+                for name, channels in stages.items()
+            }
         )
         if zero_init:
             for parameter in self.parameters():

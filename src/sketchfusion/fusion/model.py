@@ -28,6 +28,9 @@ class FusionConfig:
     dropout: float = 0.0  # of the stages' maps, in training
     ensemble: int = 1  # noise draws whose stages are averaged
     noise_seed: int | None = 0  # None: fresh noise at every call
+    convolutions: bool = True  # False: injection by interpolated channels
+    bottlenecks: bool = True  # False: aggregation by interpolated channels
+    branch_weights: bool = True  # False: every branch counts alike
 
 
 class LightParts(nn.Module):
@@ -36,8 +39,17 @@ class LightParts(nn.Module):
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
         """Make the parts that fit a given UNet and CLIP width."""
         super().__init__()
-        self.injection = Injection(clip_channels, diffusion.channels(config.inject_at), config.zero_init)
-        self.aggregation = Aggregation(diffusion.channels(config.aggregate), config.width, config.grid, config.dropout)
+        self.injection = Injection(
+            clip_channels, diffusion.channels(config.inject_at), config.zero_init, config.convolutions
+        )
+        self.aggregation = Aggregation(
+            diffusion.channels(config.aggregate),
+            config.width,
+            config.grid,
+            config.dropout,
+            config.bottlenecks,
+            config.branch_weights,
+        )
         self.centring = Centring(config.width)
 
 
@@ -53,6 +65,7 @@ class FusionModel(nn.Module):
         super().__init__()
         self.config = config or FusionConfig()
         self.diffusion = diffusion
+        self.prompt: Tensor | None = None  # (1, L, D), what the UNet is told; the null prompt unless set
         self.light = LightParts(self.config, diffusion, clip_channels)
 
     def forward(
@@ -91,6 +104,7 @@ class FusionModel(nn.Module):
                 config.aggregate,
                 add=additions,
                 add_to_skips=config.inject_skips,
+                prompt=None if self.prompt is None else self.prompt.to(clean.device),
             )
             total = {name: total[name] + value if total else value for name, value in maps.items()}
         averaged = {name: value / len(noise) for name, value in total.items()}

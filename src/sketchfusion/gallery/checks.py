@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 from .build import Builder, Report
@@ -50,6 +55,27 @@ def examine(store: GalleryStore) -> Damage:
         except GalleryError:
             damage.maps.append(digest)
     return damage
+
+
+def survived(uri: str, read: Callable[[str], None] | None = None) -> None:
+    """Read a gallery in a process of its own first, because a damaged file can make the store's library stop it.
+
+    GalleryError if that happens; whatever else is wrong is left to `examine`.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        try:
+            apart.submit(read or _read, uri).result()
+        except BrokenProcessPool:
+            raise GalleryError(
+                f"gallery {uri}: a file of it is so damaged that reading it stops the process; bring back a copy of "
+                "it, or index the photos into a new one"
+            ) from None
+
+
+def _read(uri: str) -> None:
+    with suppress(GalleryError):
+        if store := GalleryStore.find(uri):
+            examine(store)
 
 
 def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:

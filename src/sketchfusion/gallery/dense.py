@@ -7,10 +7,12 @@ wiping one would too. A file is wiped by itself.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Container, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import numpy as np
@@ -41,12 +43,12 @@ class DenseMaps:
         with explained(self.uri):
             system, root = self._place()
             path = f"{root}/{digest[:2]}/{digest}{SUFFIX}"
+            begin = seal(body, head).to_bytes(8, "little", signed=True) + len(head).to_bytes(4, "little")
+            if system.type_name != "local":  # an object appears whole, and needs no folder
+                return _write(system, path, begin + head + body)
             system.create_dir(path.rpartition("/")[0], recursive=True)
             part = f"{path}.{uuid4().hex}"
-            with system.open_output_stream(part, compression=None) as file:
-                file.write(seal(body, head).to_bytes(8, "little", signed=True) + len(head).to_bytes(4, "little"))
-                file.write(head)
-                file.write(body)
+            _write(system, part, begin + head + body)
             system.move(part, path)  # so that a file of this name is always whole
 
     def get(self, digest: str) -> FeatureMap | None:
@@ -111,8 +113,16 @@ class DenseMaps:
         if self.uri.startswith("db://"):
             raise GalleryError(f"{self.uri} keeps no dense maps; use a folder or an object store")
         uri = self.uri if "://" in self.uri else str(Path(self.uri).resolve())
+        if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
+            scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both
+            uri += "?" + urlencode({"scheme": scheme, "endpoint_override": host})
         system, root = fs.FileSystem.from_uri(uri)
         return system, f"{root.rstrip('/')}/{self._folder}"
+
+
+def _write(system: fs.FileSystem, path: str, data: bytes) -> None:
+    with system.open_output_stream(path, compression=None) as file:
+        file.write(data)
 
 
 def in_original_pixels(frame: Frame, width: int, height: int) -> Frame:

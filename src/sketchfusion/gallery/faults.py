@@ -9,6 +9,18 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large")  # disk, file size, quota
+# What an object store, or the way to it, says, and what to do about it.
+ADVICE = {
+    "NoSuchBucket": "there is no such bucket; make it first",
+    "BadScheme": "its endpoint is plain http; allow that with AWS_ALLOW_HTTP=true",
+    "credentials": "no credentials are known; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "status: 403": "these credentials may not do that; check AWS_ACCESS_KEY_ID and the bucket's policy",
+    "ACCESS_DENIED": "these credentials may not do that; check AWS_ACCESS_KEY_ID and the bucket's policy",
+    "kind: Connect": "the object store does not answer; check the network and AWS_ENDPOINT_URL",
+    "NETWORK_CONNECTION": "the object store does not answer; check the network and AWS_ENDPOINT_URL",
+    "No object store provider": "no store of this kind is known; use a folder, s3://, gs:// or az://",
+    "URL did not match": "name a bucket too, as in s3://bucket/name",
+}
 RETRIES = 8  # of what another writer's commit got ahead of
 Result = TypeVar("Result")
 
@@ -53,5 +65,6 @@ def explained(uri: str) -> Iterator[None]:
                 f"gallery {uri}: there is no room left to write; all that was stored before is kept, so make room and "
                 "run the same command again"
             ) from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        advice = next((advice for sign, advice in ADVICE.items() if sign in str(error)), None)
+        reason = advice or (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise GalleryError(f"gallery {uri}: {reason}") from error

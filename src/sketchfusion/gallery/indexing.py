@@ -12,6 +12,7 @@ from ..io.errors import ImageError
 from ..io.files import find_images, other_files
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Engine, Progress, Report, Settings
 from .checks import examine, repair
+from .cluster import RayWorkers
 from .dense import DenseMaps
 from .embed import Embedder
 from .faults import GalleryError
@@ -69,7 +70,8 @@ class Indexing(ABC):
 
         Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files are listed in
         the report. `dense` also keeps each photo's dense map, `location=False` leaves out where it was taken. Several
-        `workers` are processes, each with a model of its own, which `load` gives them if the model's name does not.
+        `workers` are processes, each with a model of its own, which `load` gives them if the model's name does not;
+        with `engine="ray"` they are Ray's.
         Raises ImageError if there is no such folder, or no photo in it.
         """
         roots = _listed(paths)
@@ -176,14 +178,9 @@ class Indexing(ABC):
     ) -> Engine | None:
         if workers < 1:
             raise GalleryError(f"workers must be at least 1, not {workers}")
-        if engine == "ray":
-            raise GalleryError(
-                "--engine ray (to come as the extra sketchfusion[ray]) is not in this version; use --engine local "
-                "--workers N"
-            )
-        if engine != "local":
-            raise GalleryError(f"no engine is called {engine!r}; choose local")
-        if workers == 1:
+        if engine not in ("local", "ray"):
+            raise GalleryError(f"no engine is called {engine!r}; choose local or ray")
+        if engine == "local" and workers == 1:
             return None
         if load is None:
             from ..models import load as load_by_name
@@ -191,7 +188,7 @@ class Indexing(ABC):
             load = partial(load_by_name, model.name)
         dense = DenseMaps(self.uri, model.fingerprint) if settings.dense else None
         duty = Duty(load, model.fingerprint, dense, settings.location)
-        return LocalWorkers(duty, workers)
+        return RayWorkers(duty, workers) if engine == "ray" else LocalWorkers(duty, workers)
 
 
 def _listed(paths: Paths) -> list[str | Path]:

@@ -94,6 +94,7 @@ class Table:
 
 def connect(uri: str) -> Any:
     """Open the database at a URI."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of every table that it makes
     import lancedb  # late: it takes more than a second to import
 
     return lancedb.connect(uri)

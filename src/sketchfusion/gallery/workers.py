@@ -85,7 +85,7 @@ class LocalWorkers:
         while suspects:
             path = suspects.popleft()
             try:
-                yield from pool.submit(_embed, [path]).result()
+                yield from pool.submit(embed, [path]).result()
             except BrokenProcessPool:
                 yield Failure(str(path), "the worker that read it died")
                 raise
@@ -93,7 +93,7 @@ class LocalWorkers:
         try:
             while todo or running:
                 while todo and len(running) < 2 * self._count:
-                    running[pool.submit(_embed, todo[0])] = todo[0]
+                    running[pool.submit(embed, todo[0])] = todo[0]
                     todo.popleft()
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     items = future.result()
@@ -106,11 +106,11 @@ class LocalWorkers:
     def _pool(self, known: set[str]) -> ProcessPoolExecutor:
         threads = max(1, (os.cpu_count() or 1) // self._count)
         setup = (self._duty, threads, frozenset(known))
-        return ProcessPoolExecutor(self._count, get_context("spawn"), initializer=_start, initargs=setup)
+        return ProcessPoolExecutor(self._count, get_context("spawn"), initializer=start, initargs=setup)
 
 
-def _start(duty: Duty, threads: int, known: frozenset[str]) -> None:
-    """Make a worker ready."""
+def start(duty: Duty, threads: int, known: frozenset[str]) -> None:
+    """Make this process a worker that computes with some threads."""
     global _embedder, _known
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
     try:
@@ -122,7 +122,8 @@ def _start(duty: Duty, threads: int, known: frozenset[str]) -> None:
         _embedder = error
 
 
-def _embed(paths: Chunk) -> list[Item]:
+def embed(paths: Chunk) -> list[Item]:
+    """Give the rows of files, in a process that was made ready; what went wrong there is raised here."""
     if not isinstance(_embedder, Embedder):
         raise _embedder or RuntimeError("the worker was not made ready")
     return list(_embedder.stream(paths, set(_known), len(paths)))

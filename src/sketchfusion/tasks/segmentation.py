@@ -20,6 +20,7 @@ from .query import dense, read_sketch
 if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
+    from ..heads import Threshold
     from ..io.images import ImageInput
 
 Heat = npt.NDArray[np.float32]
@@ -59,7 +60,7 @@ def segment(
     """
     drawn, seen = read_sketch(sketch), read_image(photo)
     maps = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
-    return cut(*maps, drawn, seen, threshold, refine)
+    return cut(*maps, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold)
 
 
 def cut(
@@ -69,13 +70,17 @@ def cut(
     seen: Tensor,
     threshold: float | None = None,
     refine: bool = True,
+    head: Threshold | None = None,
 ) -> Segmentation:
-    """Do the same with maps that are there already; `drawn` and `seen` are the pictures (3, H, W) that they are of."""
+    """Do the same with maps that are there already; `drawn` and `seen` are the pictures (3, H, W) that they are of.
+
+    `head` is what training for segmentation has left beside the weights that made the maps.
+    """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
-    heat, score = segment_maps(sketch, photo, strokes(drawn, sketch)), presence(sketch, photo)
+    heat, score = segment_maps(sketch, photo, strokes(drawn, sketch), head=head), presence(sketch, photo, head)
     level = THRESHOLD if threshold is None else threshold
-    if threshold is None and score < ABSENT:
+    if threshold is None and score < least(head):
         return Segmentation(heat, np.zeros(heat.shape, np.bool_), score, level, refined=False)
     mask = heat > level
     refined = refine and can_refine() and bool(mask.any())
@@ -85,14 +90,22 @@ def cut(
 
 
 def segment_maps(
-    sketch: FeatureMap, photo: FeatureMap, ink: Tensor | None = None, size: tuple[int, int] | None = None
+    sketch: FeatureMap,
+    photo: FeatureMap,
+    ink: Tensor | None = None,
+    size: tuple[int, int] | None = None,
+    head: Threshold | None = None,
 ) -> Heat:
     """Give the heat of a photo, (H, W) in its own pixels or on a raster of `size` (rows, columns), in [0, 1].
 
-    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default.
+    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default. With a trained `head` the pooled
+    sketch is compared, as in training.
     """
-    cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
-    heat: Heat = torch.sigmoid((cosine - MIDDLE) / SOFTNESS).cpu().numpy()
+    if head:
+        odds = (_to_pixels(photo.cosine(sketch.pooled()), photo, size) - head.at) / head.temperature
+    else:
+        odds = (drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size) - MIDDLE) / SOFTNESS
+    heat: Heat = torch.sigmoid(odds).cpu().numpy()
     return heat
 
 
@@ -105,15 +118,30 @@ def drawn_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tuple
     drawn = body(ink) & sketch.valid()
     drawn = drawn if drawn.any() else sketch.valid()
     query = sketch.centred().data[:, drawn].mean(dim=1)
-    cosine = photo.centred().cosine(query).float()
+    return _to_pixels(photo.centred().cosine(query), photo, size)
+
+
+def _to_pixels(cells: Tensor, photo: FeatureMap, size: tuple[int, ...] | None) -> Tensor:
+    """Interpolate values (h, w) of a photo's cells to its pixels (H, W), or to a raster of `size`."""
     height, width = size or (photo.frame.height, photo.frame.width)
-    return replace(photo, data=cosine[None]).crop_to_image((height, width))[0]
+    return replace(photo, data=cells.float()[None]).crop_to_image((height, width))[0]
 
 
-def presence(sketch: FeatureMap, photo: FeatureMap) -> float:
-    """Say how likely the photo shows it, in [0, 1], where it does as often as not."""
+def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold | None = None) -> float:
+    """Say how likely the photo shows it, in [0, 1], where it does as often as not.
+
+    With a trained `head` that is the heat of the likeliest cell: it has learned to find nothing where nothing is.
+    """
+    if head:
+        best = photo.cosine(sketch.pooled())[photo.valid()].amax()
+        return float(torch.sigmoid((best - head.at) / head.temperature))
     cosine = likeness(sketch, photo)
     return 1 / (1 + math.exp((PRESENT - cosine) / PRESENT_SOFTNESS))
+
+
+def least(head: Threshold | None) -> float:
+    """Give the score below which the mask is empty."""
+    return THRESHOLD if head else ABSENT
 
 
 def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -135,10 +136,16 @@ def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
             recipe = dataclasses.replace(recipe, **{name: with_settings(getattr(recipe, name), {inner: value})})
             continue
         try:
-            recipe = dataclasses.replace(recipe, **{name: type(part)(value)})
-        except ValueError:
+            recipe = dataclasses.replace(recipe, **{name: _READ.get(type(part), type(part))(value)})
+        except (ValueError, KeyError):
             raise ValueError(f"{key}={value!r} is not a {type(part).__name__}") from None
     return recipe
+
+
+_READ: dict[type, Callable[[str], Any]] = {
+    bool: lambda value: {"true": True, "false": False}[value.lower()],
+    tuple: lambda value: tuple(value.split("+")),
+}
 
 
 def _names(recipe: Any) -> list[str]:

@@ -47,8 +47,9 @@ class TeacherRecipe:
 
     schedule: Schedule
     side: int = 32  # pixels in the first part
-    full_size_after: float = 0.84  # share of the steps
+    full_size_after: float = 0.75  # share of the steps
     mixture: MixtureRecipe = MixtureRecipe()
+    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=4)  # what photos and sketches share
     contrast: float = 1.0  # weight of the supervised contrast
     temperature: float = 0.2
 
@@ -91,7 +92,7 @@ DECODER: dict[Budget, DecoderRecipe] = {
     "gpu": DecoderRecipe(Schedule(steps=6000, lr=3e-4, weight_decay=0.0), batch=64),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
-    "cpu": TeacherRecipe(Schedule(steps=6400, lr=3e-3, warmup=60, weight_decay=0.03)),
+    "cpu": TeacherRecipe(Schedule(steps=7200, lr=3e-3, warmup=60, weight_decay=0.03)),
     "gpu": TeacherRecipe(Schedule(steps=12_000, lr=2e-3, warmup=200, weight_decay=0.02)),
 }
 CLIP: dict[Budget, ClipRecipe] = {

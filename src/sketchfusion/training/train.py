@@ -40,6 +40,8 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] 
     "universal": (light_recipes.UniversalRecipe(), universal.prepare),
 }
 
+FUSION = "fusion."  # begins a setting of the light parts' shape
+
 
 def train_task(
     task: str,
@@ -58,16 +60,18 @@ def train_task(
     one sub-folder of photos a class, segmentation folders, or "world" for the seen categories of Sketch World. `model`
     is a pair of the catalog, a folder that `pretrain` left, or one of light weights whose frozen parts are meant;
     `start` is a folder of light weights that training begins with. What the frozen models say of the pictures is kept
-    in `cache`, a folder within `out` unless given; several tasks may share one. ValueError in one line for anything
-    that cannot be trained on.
+    in `cache`, a folder within `out` unless given; several tasks may share one. `settings` replace those of the task's
+    recipe; `fusion.key` those of the light parts' shape, as the ablations do. ValueError in one line for anything that
+    cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
     recipe, prepare = TASKS[task]
-    recipe = with_settings(recipe, settings or {})
+    own, shape = _parted(settings or {})
+    recipe = with_settings(recipe, own)
     team = processes()  # before the model, which goes to this process's own device
     torch.manual_seed(recipe.seed)
-    fused = untrained_on(model, task)
+    fused = untrained_on(model, task, shape)
     if start:
         _begin_with(fused, start)
     folder = cache or out / "training" / "cache"
@@ -136,24 +140,38 @@ def train_light(
     standardise.settle(light.centring)
 
 
-def untrained_on(model: str, task: str) -> SketchFusion:
-    """New light weights for `task` on the frozen parts of `model`, named as `train_task` takes it."""
+def _parted(settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings of the recipe, and those of the fusion without their prefix."""
+    shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
+    return {key: value for key, value in settings.items() if not key.startswith(FUSION)}, shape
+
+
+def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> SketchFusion:
+    """New light weights for `task` on the frozen parts of `model`, named as `train_task` takes it.
+
+    `shape` are settings of the fusion that replace the model's own.
+    """
     from sketchfusion.backbones.catalog import CATALOG, FusedCard
     from sketchfusion.features import SketchFusion
     from sketchfusion.fusion.model import FusionConfig
     from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light
 
     if model in CATALOG:
-        return SketchFusion.untrained(model, task=task)
-    pretrained = Path(model).resolve()
-    if all((pretrained / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
-        card = CATALOG["mini"]
+        fused = SketchFusion.untrained(model, task=task)
+    elif all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
+        card, folder = CATALOG["mini"], Path(model).resolve()
         assert isinstance(card, FusedCard)
-        parts, sizes = (str(pretrained / "sd"), str(pretrained / "clip")), FusionConfig(card.grid, card.width)
-        return SketchFusion.untrained(config=FeaturesConfig(*parts, side=card.side, fusion=sizes), task=task)
-    folder = find_light(model)
-    config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))
-    return SketchFusion.untrained(config=config, task=task)
+        sizes = FusionConfig(grid=card.grid, width=card.width)
+        config = FeaturesConfig(str(folder / "sd"), str(folder / "clip"), side=card.side, fusion=sizes)
+        fused = SketchFusion.untrained(config=config, task=task)
+    else:
+        folder = find_light(model)
+        config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))
+        fused = SketchFusion.untrained(config=config, task=task)
+    if not shape:
+        return fused
+    config = replace(fused.config, fusion=with_settings(fused.config.fusion, shape))
+    return SketchFusion(fused.model.diffusion, fused.clip, config, fused.name).to(fused.device)
 
 
 def _begin_with(fused: SketchFusion, start: Path) -> None:

@@ -42,7 +42,7 @@ def pretrain_clip(
     from transformers import CLIPTokenizer
 
     mixture = Mixture(sources, recipe.mixture)
-    teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, report)
+    teacher = train_teacher(sources, recipe.teacher, out, report)
     torch.manual_seed(recipe.schedule.seed)
     vocabulary = mixture.vocabulary()
     if start:

@@ -18,7 +18,6 @@ from sketchfusion.backbones.mini import SIDE, build_scheduler, build_text_encode
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.mixture import Mixture
 from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half, save_pipeline
@@ -47,7 +46,7 @@ def pretrain_diffusion(
     torch.manual_seed(recipe.schedule.seed)
     vae = load_part(out / "sd" / "vae").eval().requires_grad_(False).to(sources.device)
     scheduler = build_scheduler()
-    teacher = train_teacher(Mixture(sources, recipe.teacher.mixture), recipe.teacher, out, report)
+    teacher = train_teacher(sources, recipe.teacher, out, report)
     mixture = MostlyPhotos(sources, recipe)
     if start:
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")

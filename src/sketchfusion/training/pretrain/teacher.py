@@ -18,6 +18,7 @@ from sketchfusion.baselines.scratch import Block
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.losses import contrast
 from sketchfusion.training.pretrain.mixture import Mixture, Naming, as_shares, fitting
+from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.recipes import TeacherRecipe
 
 SIDE = 64  # pixels of its input
@@ -54,19 +55,20 @@ class Teacher(nn.Module):
         return vector
 
 
-def train_teacher(mixture: Mixture, recipe: TeacherRecipe, out: Path, report: Report | None) -> Teacher:
+def train_teacher(sources: Sources, recipe: TeacherRecipe, out: Path, report: Report | None) -> Teacher:
     """Train a teacher on names and on what pictures of one name share; frozen and ready on return.
 
     CLIP and the denoiser share it: a teacher in `out`, finished or not, is gone on with.
     """
+    small, large = Mixture(sources, recipe.mixture), Mixture(sources, recipe.full_size_mixture)
     torch.manual_seed(recipe.schedule.seed)
-    teacher = Teacher(Naming(WIDTHS[-1], mixture)).to(mixture.device)
-    vocabulary = mixture.vocabulary()
+    teacher = Teacher(Naming(WIDTHS[-1], small)).to(sources.device)
+    vocabulary = small.vocabulary()
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        pictures, names = mixture.batch(recipe.side if step < full_size else SIDE, generator)
-        vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary, mixture.device)
+        pictures, names = small.batch(recipe.side, generator) if step < full_size else large.batch(SIDE, generator)
+        vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary, sources.device)
         named = F.cross_entropy(teacher.naming(vector), as_shares(fits))
         alike = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
         return {"loss": named + recipe.contrast * alike, "naming": named, "contrast": alike}

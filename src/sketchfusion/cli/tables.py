@@ -1,0 +1,61 @@
+"""The command that makes the paper's tables."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import terminal
+from .options import app
+
+if TYPE_CHECKING:
+    from ..evaluation.metrics import Estimate
+    from ..extractor import Extractor
+
+
+@app.command()
+def table(
+    number: Annotated[str, typer.Argument(metavar="N", help="1 to 6, or timestep.")],
+    out: Annotated[Path, typer.Option(help="Folder for table-N-<data>.json and .md, weights and what was measured.")],
+    data: Annotated[str, typer.Option(help='"world", or a root to train and measure on.')] = "world",
+    sketches: Annotated[
+        list[str] | None, typer.Option(help="Folders of sketches for photos without; for PSC6K, the root of Sketchy.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="The pair of frozen models.")] = "mini",
+    as_it_is: Annotated[
+        bool, typer.Option("--as-it-is", help="Train nothing: the pair's own light weights, and no ablations.")
+    ] = False,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
+) -> None:
+    """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
+    from ..evaluation.tables.fill import fill, write
+    from ..evaluation.tables.measures import measure_task
+    from ..evaluation.tables.rows import TABLES
+    from ..models import load
+    from .research import pair_of
+
+    if number not in TABLES:
+        raise ValueError(f"no table {number!r}; choose one of {', '.join(TABLES)}")
+    chosen = dict(pair_of(setting) for setting in settings or [])
+    name = data if data == "world" else Path(data).resolve().name
+
+    def train(task: str, folder: Path, own: Mapping[str, str]) -> None:
+        from ..training.train import train_task
+
+        with terminal.losses(f"training {folder.relative_to(out)}") as report:
+            roots = [data, *(sketches or [])]
+            train_task(task, roots, folder, model, True, {**chosen, **own}, report, cache=out / "cache")
+
+    def measure(task: str, of: Extractor) -> Mapping[str, Estimate]:
+        with terminal.bar(f"{task} of {of.name}") as progress:
+            return measure_task(task, of, data, sketches or (), progress)
+
+    cells = fill(number, TABLES[number], model, out / f"{name}-{model}", load, None if as_it_is else train, measure)
+    command = shlex.join(["sketchfusion", *sys.argv[1:]])
+    notes = {"command": f"`{command}`", "weights": "the pair's own" if as_it_is else "trained for this table"}
+    typer.echo(write(number, TABLES[number], cells, notes, out, name).read_text())

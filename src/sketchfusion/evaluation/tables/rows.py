@@ -1,0 +1,93 @@
+"""Which rows and columns a table has, and what a row is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SEEDS = 3  # of the fused row and of B-SD+CLIP's; one of the others
+TIMESTEPS = (1, 50, 100, 150, 195, 250, 300, 400, 500, 700, 900)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of a row: a task, and the full name of a metric."""
+
+    task: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model under the name that the paper gives it."""
+
+    name: str
+    baseline: str = ""  # of the pair, as `load` takes it; empty for the fused model, which is trained
+    settings: Mapping[str, str] = field(default_factory=dict)  # of that training
+    seeds: int = 1
+    absent: str = ""  # why it cannot be had with this pair; it is listed with the paper's figure alone
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+FUSED = "Proposed"
+FULL_ONLY = "only the full models have other checkpoints"
+
+_FROZEN = (
+    Row("B-CLIP", "B-CLIP"),
+    Row("B-DINO", absent="mini has no DINO yet"),
+    Row("B-DINOv2", absent="mini has no DINO yet"),
+    Row("B-SD", "B-SD"),
+    Row("B-SD+CLIP", "B-SD+CLIP"),
+)
+_ROWS = (*_FROZEN, Row(FUSED, seeds=SEEDS))
+_RETRIEVAL = Column("retrieval", "mAP@200/min(k,R)")
+_PCK = Column("correspondence", "PCK@0.05")
+
+TABLES: dict[str, Table] = {
+    "1": Table(
+        "Category-level zero-shot retrieval",
+        (_RETRIEVAL, Column("retrieval", "P@200"), Column("retrieval", "mAP@all"), Column("retrieval", "P@100")),
+        _ROWS,
+    ),
+    "2": Table(
+        "Cross-category fine-grained retrieval",
+        tuple(
+            Column("instance-retrieval", f"Acc@{k}/{among}")
+            for among in ("within-category", "across-categories")
+            for k in (1, 5)
+        ),
+        _ROWS,
+    ),
+    "3": Table("Recognition", (Column("recognition", "Acc@1"), Column("recognition", "Acc@5")), _ROWS),
+    "4": Table("Sketch-photo correspondence", (_PCK, Column("correspondence", "PCK@0.10")), _ROWS),
+    "5": Table(
+        "Sketch-based segmentation", (Column("segmentation", "mIoU"), Column("segmentation", "pixel accuracy")), _ROWS
+    ),
+    "6": Table(
+        "Ablation on design",
+        (_PCK, Column("segmentation", "mIoU"), _RETRIEVAL, Column("recognition", "Acc@1")),
+        (
+            Row("SD v1.4", absent=FULL_ONLY),
+            Row("SD v1.5", absent=FULL_ONLY),
+            Row("CLIP ViT-B/16", absent=FULL_ONLY),
+            Row("CLIP ViT-B/32", absent=FULL_ONLY),
+            Row("w/o Aggregation Network", settings={"fusion.bottlenecks": "false"}),
+            Row("w/o Learnable Weights", settings={"fusion.branch_weights": "false"}),
+            Row("w/o Convolutions", settings={"fusion.convolutions": "false"}),
+            Row("Ours-full", seeds=SEEDS),
+        ),
+    ),
+    "timestep": Table(
+        "The timestep at which features are taken",
+        (_PCK, _RETRIEVAL),
+        tuple(Row(f"t = {t}", settings={"fusion.timestep": str(t)}) for t in TIMESTEPS),
+    ),
+}

@@ -1,0 +1,103 @@
+"""Recognition learned from examples: against cases whose answer is known, and on Sketch World by the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.cli import app, terminal
+from sketchfusion.datasets.base import DatasetError
+from sketchfusion.evaluation.recognition import SHOTS, benchmark_examples
+from sketchfusion.evaluation.sources import naming_data
+from sketchfusion.heads import Classifier, Heads
+from sketchfusion.world import SEEN
+
+PLACES = {"left": 0, "middle": 1, "right": 2}
+
+
+class Thirds(PixelExtractor):
+    """How dark each third of a picture is; a classifier that was trained to call everything left, if told so."""
+
+    dim = 3  # type: ignore[assignment]
+
+    def __init__(self, trained: bool = False) -> None:
+        super().__init__()
+        names = (*sorted(PLACES), "nowhere")
+        weight, bias = torch.zeros(4, 3), torch.tensor([5.0, 1.0, 0.0, 9.0])
+        self.trained = Classifier(names, weight, bias) if trained else None
+
+    def maps(self, views):  # type: ignore[no-untyped-def]
+        dark = torch.stack([1 - view.square.mean(dim=0) for view in views])
+        return torch.nn.functional.adaptive_avg_pool2d(dark[:, None], (1, 3)).transpose(1, 3)
+
+    def heads_for(self, task: str) -> Heads:
+        return Heads(classifier=self.trained) if task == "recognition" else Heads()
+
+    def classify(self, images):  # type: ignore[no-untyped-def]
+        assert self.trained
+        return self.trained(torch.zeros(len(images), 3))
+
+
+def pictures(each: int, seed: int) -> list[tuple[np.ndarray, str]]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for name, place in PLACES.items():
+        for _ in range(each):
+            picture = np.full((48, 48, 3), 255, np.uint8)
+            top, left = rng.integers(2, 20), 16 * place + rng.integers(0, 6)
+            picture[top : top + 20, left : left + 10] = 0
+            made.append((picture, name))
+    return made
+
+
+def test_what_is_easy_to_tell_apart_is_learned_each_way() -> None:
+    found = benchmark_examples(Thirds(), pictures(12, 0), pictures(5, 1))
+    ways = ["linear head", *(f"{k}-shot" for k in SHOTS)]
+    assert set(found.metrics) == {f"Acc@{k}/{way}" for k in (1, 5) for way in ways}
+    assert all(found.metrics[f"Acc@1/{way}"].mean == 1.0 for way in ways)
+    assert found.counts == {"pictures": 15, "examples": 36, "labels": 3}
+    assert found.trivial["guessing"]["Acc@1"] == pytest.approx(1 / 3)
+
+
+def test_a_trained_classifier_is_asked_for_the_names_at_hand_alone() -> None:
+    found = benchmark_examples(Thirds(trained=True), pictures(4, 0), pictures(2, 1))
+    assert found.metrics["Acc@1/classifier"].mean == pytest.approx(1 / 3)  # always left, never nowhere
+    assert found.per_category["left"]["Acc@1"] == 1.0 and found.per_category["right"]["Acc@1"] == 0.0
+
+
+def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_said() -> None:
+    rng = np.random.default_rng(0)
+    noise = [(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), name) for name in PLACES for _ in range(40)]
+    shuffled = [(noise[n][0], noise[m][1]) for n, m in enumerate(rng.permutation(len(noise)))]
+    found = benchmark_examples(Thirds(), noise, shuffled)
+    assert found.metrics["Acc@1/1-shot"].mean == pytest.approx(1 / 3, abs=0.12)
+    with pytest.raises(ValueError, match="'right' has no example"):
+        benchmark_examples(Thirds(), [p for p in pictures(3, 0) if p[1] != "right"], pictures(1, 1))
+
+
+def test_examples_are_what_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sketchfusion.evaluation.sources.EXAMPLES", 2)
+    asked, seen = naming_data("world", "sketch"), naming_data("world", "sketch", examples=True)
+    assert {label for _, label in asked.pictures} == {label for _, label in seen.pictures}
+    known = {np.asarray(picture).tobytes() for picture, _ in asked.pictures[:50]}
+    assert not known & {np.asarray(picture).tobytes() for picture, _ in seen.pictures}
+    (tmp_path / "cat").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
+    with pytest.raises(DatasetError, match="no held-out part"):
+        naming_data(str(tmp_path), "photo", examples=True)
+
+
+def test_the_command_reports_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sketchfusion.models.load", lambda *a, **k: Thirds())
+    monkeypatch.setattr("sketchfusion.evaluation.sources.EXAMPLES", 2)
+    asked = ["evaluate", "recognition", "--examples", "--data", "world", "--out", str(tmp_path)]
+    assert terminal.run(app, asked) == 0
+    [report] = tmp_path.glob("recognition-world-examples-*.json")
+    written = json.loads(report.read_text())
+    assert 0 <= written["Acc@1/5-shot"] <= 1 and written["labels"] == len(SEEN)

@@ -1,0 +1,114 @@
+"""The paper's tables: filled by fakes whose figures are known, gone on with, written; and measured on Sketch World."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from fixtures.pixels import PixelExtractor
+from sketchfusion.cli import app, terminal
+from sketchfusion.evaluation.metrics import Estimate
+from sketchfusion.evaluation.tables.fill import fill, write
+from sketchfusion.evaluation.tables.measures import measure_task
+from sketchfusion.evaluation.tables.paper import in_paper
+from sketchfusion.evaluation.tables.rows import TABLES, Column, Row, Table
+
+TABLE = Table(
+    "Trial",
+    (Column("retrieval", "mAP@all"), Column("segmentation", "mIoU")),
+    (Row("B-SD", "B-SD"), Row("Ours", settings={"lr": "1"}, seeds=2), Row("SD v9", absent="only full")),
+)
+
+
+class Workshop:
+    """Trains by writing the seed down, loads a model that has it, measures what it says."""
+
+    def __init__(self) -> None:
+        self.trained: list[tuple[str, Mapping[str, str]]] = []
+        self.measured: list[str] = []
+
+    def load(self, name: str) -> PixelExtractor:
+        config = Path(name) / "config.json"
+        return PixelExtractor(name, config.read_text() if config.is_file() else name)
+
+    def train(self, task: str, folder: Path, settings: Mapping[str, str]) -> None:
+        self.trained.append((task, settings))
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(f"{settings['seed']}{task}")
+
+    def measure(self, task: str, model: PixelExtractor) -> dict[str, Estimate]:
+        self.measured.append(model.fingerprint)
+        value = 0.5 if model.name == "mini:B-SD" else 0.7 + int(model.fingerprint.startswith("pixels-1")) / 10
+        return {"mAP@all": Estimate(value, value - 0.1, value + 0.1), "mIoU": Estimate(value, 0.0, 1.0)}
+
+
+def test_every_row_is_trained_for_every_task_and_seed_and_gone_on_with(tmp_path: Path) -> None:
+    shop = Workshop()
+    cells = fill("0", TABLE, "mini", tmp_path, shop.load, shop.train, shop.measure)
+    assert shop.trained == [
+        (task, {"lr": "1", "seed": seed}) for task in ("retrieval", "segmentation") for seed in "01"
+    ]
+    values = {(cell.name, cell.metric): cell.values for cell in cells}
+    assert values["B-SD", "mAP@all"] == [0.5] and values["SD v9", "mIoU"] == []
+    assert values["Ours", "mAP@all"] == pytest.approx([0.7, 0.8])
+    assert len(shop.measured) == 6
+    again = Workshop()
+    assert fill("0", TABLE, "mini", tmp_path, again.load, again.train, again.measure) == cells
+    assert not again.trained and not again.measured
+
+
+def test_without_training_ablations_are_left_out(tmp_path: Path) -> None:
+    shop = Workshop()
+    cells = fill("0", TABLE, "mini", tmp_path, shop.load, None, shop.measure)
+    assert not shop.trained
+    assert [cell.absent for cell in cells if cell.name == "Ours"] == ["needs training"] * 2
+
+
+def test_a_table_is_written_with_the_papers_figures_beside(tmp_path: Path) -> None:
+    shop = Workshop()
+    trial = Table("Trial", (Column("retrieval", "mAP@200/min(k,R)"),), TABLE.rows[:2])
+    shop.measure = lambda task, model: {"mAP@200/min(k,R)": Estimate(0.25, 0.2, 0.3)}  # type: ignore[method-assign]
+    cells = fill("1", trial, "mini", tmp_path, shop.load, shop.train, shop.measure)
+    text = write("1", trial, cells, {"command": "`sketchfusion table 1`"}, tmp_path, "a b").read_text()
+    assert "| B-SD | 0.250 (0.200 to 0.300) *0.558* |" in text
+    assert "| Ours | 0.250 ± 0.000 (0.200 to 0.300) |" in text
+    record = json.loads((tmp_path / "table-1-a-b.json").read_text())
+    assert record["rows"][1]["values"] == [0.25, 0.25] and len(record["rows"][1]["weights"]) == 2
+
+
+def test_the_papers_figures_have_rows_and_columns_here() -> None:
+    assert in_paper("4", "Proposed", "PCK@0.05") == pytest.approx(0.7031)
+    assert in_paper("6", "w/o Convolutions", "Acc@1") == pytest.approx(0.7175)
+    assert in_paper("2", "B-SD", "Acc@1/across-categories") is None and in_paper("timestep", "t = 195", "x") is None
+    for number, table in TABLES.items():
+        if number != "timestep":
+            assert all(any(in_paper(number, row.name, c.metric) for c in table.columns) for row in table.rows)
+
+
+@pytest.mark.parametrize(("task", "metric"), [(c.task, c.metric) for t in "12345" for c in TABLES[t].columns[:1]])
+def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = "galleries.WORLD_PHOTOS", "galleries.WORLD_SKETCHES", "sources.EXAMPLES", "instances.WORLD_PHOTOS"
+    for place in places:
+        monkeypatch.setattr(f"sketchfusion.evaluation.{place}", 1)
+    module = "sketchfusion.evaluation.tables.measures."
+    if task in ("correspondence", "segmentation"):
+        from sketchfusion.evaluation.correspondence import world_pairs
+        from sketchfusion.evaluation.scenes import world_scenes
+
+        monkeypatch.setattr(f"{module}keypoint_pairs", lambda data: [*world_pairs(1)][:3])
+        monkeypatch.setattr(f"{module}scenes", lambda data, sketches: [*world_scenes(count=1)][:3])
+    assert 0 <= measure_task(task, PixelExtractor(), "world")[metric].mean <= 1
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sketchfusion.models.load", PixelExtractor)
+    measured = {c.metric: Estimate(0.5, 0.4, 0.6) for c in TABLES["4"].columns}
+    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: measured)
+    assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is"]) == 0
+    assert "| Proposed | 0.500 (0.400 to 0.600) *0.703* |" in capsys.readouterr().out
+    assert (tmp_path / "table-4-world.json").is_file()
+    assert terminal.run(app, ["table", "9", "--out", str(tmp_path)]) == 2
+    assert "no table '9'; choose one of 1, 2" in capsys.readouterr().err
