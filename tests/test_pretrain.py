@@ -11,17 +11,20 @@ import torch
 
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.backbones.mini import build_clip, build_tokenizer, build_unet
+from sketchfusion.features import SketchFusion
 from sketchfusion.training import recipes
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Schedule
 from sketchfusion.training.pretrain.clip import pretrain_clip, two_way
+from sketchfusion.training.pretrain.decoder import pretrain_decoder
 from sketchfusion.training.pretrain.diffusion import Inner, pretrain_diffusion
 from sketchfusion.training.pretrain.neighbours import OFFSETS, look_at_neighbours
 from sketchfusion.training.pretrain.run import run
 from sketchfusion.training.pretrain.samples import draw_samples
 from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part
+from sketchfusion.training.pretrain.store import load_part, save_half
 from sketchfusion.training.pretrain.vae import pretrain_vae
+from sketchfusion.training.train import untrained_on
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-4, warmup=1)
@@ -73,6 +76,25 @@ def test_weights_are_stored_in_half_precision(pretrained: Path) -> None:
     assert 20e6 < sizes < 40e6
 
 
+def test_light_weights_are_trained_on_what_it_leaves(pretrained: Path, tmp_path: Path) -> None:
+    untrained_on(str(pretrained), "retrieval").save_pretrained(tmp_path)
+    model = SketchFusion.from_pretrained(tmp_path)
+    assert (model.config.diffusion, model.side) == (str(pretrained / "sd"), 128)
+    assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 256)
+
+
+def test_no_file_of_weights_is_larger_than_a_shard(pretrained: Path, tmp_path: Path) -> None:
+    files = [path for path in pretrained.rglob("*.safetensors") if "training" not in path.parts]
+    assert all(path.stat().st_size <= 16 * 2**20 for path in files)
+    unet = load_part(pretrained / "sd" / "unet")
+    whole = tmp_path / "unet"
+    unet.save_pretrained(whole)
+    save_half(unet, whole)  # in place of what was one file
+    assert len(list(whole.glob("*.safetensors"))) == 2
+    read = load_part(whole).state_dict()
+    assert all(torch.equal(tensor, read[name]) for name, tensor in unet.state_dict().items())
+
+
 def test_the_curve_of_a_stage_is_drawn(pretrained: Path, tmp_path: Path) -> None:
     draw_curves(pretrained / "training" / "clip" / "log.csv", tmp_path / "clip.svg")
     assert "contrast" in (tmp_path / "clip.svg").read_text()
@@ -87,7 +109,9 @@ def test_a_stage_that_stands_on_another_says_so(sources: Sources, tmp_path: Path
 
 def test_run_writes_the_card(sources: Sources, tmp_path: Path) -> None:
     run("vae", "cpu", sources.photo_roots, sources.sketch_roots, tmp_path, steps=1)
+    run("clip", "cpu", sources.photo_roots, sources.sketch_roots, tmp_path, steps=1, teacher_steps=1)
     card = json.loads((tmp_path / "card.json").read_text())
+    assert card["clip"]["recipe"]["teacher"]["schedule"]["steps"] == 1
     assert card["vae"]["recipe"]["schedule"]["steps"] == 1
     assert card["vae"]["figures"]["vae/psnr"] > 0
     assert (tmp_path / "training" / "vae" / "curve.svg").is_file()
@@ -100,6 +124,21 @@ def test_training_goes_on_from_the_weights_of_a_folder(sources: Sources, pretrai
     assert all(torch.equal(before[name], after[name]) for name in before)
     with pytest.raises(ValueError, match="holds no model to start from"):
         pretrain_vae(sources, still, tmp_path, tmp_path / "nowhere", False, None)
+
+
+def test_the_decoder_learns_alone_and_latents_stay_as_they_were(
+    sources: Sources, pretrained: Path, tmp_path: Path
+) -> None:
+    recipe = replace(recipes.DECODER["cpu"], schedule=replace(SHORT, lr=1e-2))
+    figures = pretrain_decoder(sources, recipe, tmp_path, pretrained, False, None)
+    before, after = load_part(pretrained / "sd" / "vae"), load_part(tmp_path / "sd" / "vae")
+    assert after.config.scaling_factor == before.config.scaling_factor
+    for name, tensor in before.state_dict().items():
+        decodes = name.startswith(("decoder.", "post_quant_conv."))
+        assert torch.equal(after.state_dict()[name], tensor) or decodes, name
+    assert not torch.equal(before.decoder.conv_in.weight, after.decoder.conv_in.weight)
+    again = pretrain_decoder(sources, recipe, tmp_path, tmp_path, True, None)  # over its own weights
+    assert again["vae/psnr before"] == figures["vae/psnr before"]
 
 
 def test_heads_of_a_fresh_vision_tower_look_where_they_are_told() -> None:

@@ -29,7 +29,7 @@ def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDi
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
-    with _explained(folder):
+    with explained(folder):
         unet = _part(UNet2DConditionModel, folder, "unet", dtype)
         # The encoder is all convolutions: a third faster with the channels last, on a CPU too.
         vae = _part(AutoencoderKL, folder, "vae", dtype).to(memory_format=torch.channels_last)
@@ -42,7 +42,7 @@ def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
 
     The checkpoint's own tokenizer pads it: SD 2.x with token 0, SD 1.x with the end-of-text token.
     """
-    with _explained(folder):
+    with explained(folder):
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
         encoder = _part(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
         length = encoder.config.max_position_embeddings
@@ -62,7 +62,7 @@ def load_clip(
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
-    with _explained(folder):
+    with explained(folder):
         model = _part(CLIPModel, folder, "", dtype)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         preprocessing = _read_json(folder / "preprocessor_config.json")
@@ -82,7 +82,7 @@ def load_dino(
 
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
-    with _explained(folder):
+    with explained(folder):
         model_type = _read_json(folder / "config.json").get("model_type")
         if model_type == "vit":
             model = _part(ViTModel, folder, "", dtype, add_pooling_layer=False)
@@ -116,7 +116,7 @@ def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
     """Keep the libraries' progress bars and reports quiet, and turn their errors into one line."""
     transformers_level, diffusers_level = (
         transformers_logging.get_verbosity(),
@@ -126,6 +126,7 @@ def _explained(folder: Path) -> Iterator[None]:
     transformers_logging.set_verbosity_error()
     diffusers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    diffusers_logging.disable_progress_bar()
     try:
         yield
     except WeightsError:
@@ -138,6 +139,7 @@ def _explained(folder: Path) -> Iterator[None]:
         diffusers_logging.set_verbosity(diffusers_level)
         if bars:
             transformers_logging.enable_progress_bar()
+            diffusers_logging.enable_progress_bar()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

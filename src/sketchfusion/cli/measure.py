@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
-MEASURED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, search or probe"
+MEASURED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, search, probe or samples"
 
 
 @app.command()
@@ -31,7 +31,7 @@ def evaluate(
         str,
         typer.Argument(
             metavar="TASK",
-            help="retrieval, instance-retrieval, recognition, correspondence, segmentation, search or probe",
+            help=MEASURED,
         ),
     ],
     data: Data,
@@ -51,6 +51,7 @@ def evaluate(
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
     ] = False,
+    each: Annotated[int, typer.Option(min=1, help="Samples drawn of each of the ten names.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
@@ -65,6 +66,7 @@ def evaluate(
         "segmentation": partial(_segmentation, sketches or ()),
         "probe": _probe,
         "search": _searching,
+        "samples": partial(_samples, each),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -160,6 +162,13 @@ def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
 
     with terminal.bar("looking inside") as progress:
         return Path(data).resolve().name, benchmark_probe(extractor, data, progress)
+
+
+def _samples(each: int, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+    from ..evaluation.samples import benchmark_samples
+
+    with terminal.bar("training the judge, then drawing") as progress:
+        return Path(data).resolve().name, benchmark_samples(extractor, data, each, progress)
 
 
 @app.command()

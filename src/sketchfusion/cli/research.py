@@ -35,7 +35,7 @@ def world(
 
 @app.command()
 def pretrain(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, clip or diffusion")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, vae-decoder, clip or diffusion")],
     photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
     sketches: Annotated[list[Path], typer.Option(help="Folders of sketches.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
@@ -43,6 +43,7 @@ def pretrain(
     start: Annotated[Path | None, typer.Option(help="A model folder whose weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
+    teacher_steps: Annotated[int | None, typer.Option(min=1, help="The same for the teacher.")] = None,
 ) -> None:
     """Pretrain one part of the mini model."""
     from typing import cast
@@ -53,7 +54,7 @@ def pretrain(
     if stage not in STAGES or budget not in ("cpu", "gpu"):
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
     with terminal.losses(f"pretraining {stage}") as report:
-        figures = run(stage, cast(Budget, budget), photos, sketches, out, start, resume, steps, report)
+        figures = run(stage, cast(Budget, budget), photos, sketches, out, start, resume, steps, teacher_steps, report)
     terminal.say(figures)
 
 
@@ -62,7 +63,7 @@ def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help=TRAINED)],
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
-    model: Annotated[str, typer.Option(help="Frozen parts to train on, or scratch.")] = "mini",
+    model: Annotated[str, typer.Option(help="Frozen parts, also a folder that pretrain left, or scratch.")] = "mini",
     start: Annotated[Path | None, typer.Option(help="A folder of light weights to begin with.")] = None,
     cache: Annotated[Path | None, typer.Option(help="What the frozen models said; tasks may share it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,

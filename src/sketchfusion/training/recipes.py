@@ -22,6 +22,15 @@ class VaeRecipe:
 
 
 @dataclass(frozen=True)
+class DecoderRecipe:
+    """Reconstruction of whole pictures by the VAE's decoder alone."""
+
+    schedule: Schedule
+    batch: int = 8
+    sketch_share: float = 0.125
+
+
+@dataclass(frozen=True)
 class MixtureRecipe:
     """How many pictures of each source make a batch for CLIP and its teacher."""
 
@@ -77,6 +86,10 @@ class DiffusionRecipe:
 VAE: dict[Budget, VaeRecipe] = {
     "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
+}
+DECODER: dict[Budget, DecoderRecipe] = {
+    "cpu": DecoderRecipe(Schedule(steps=1200, lr=3e-4, warmup=30, weight_decay=0.0, average=0.99)),
+    "gpu": DecoderRecipe(Schedule(steps=6000, lr=3e-4, weight_decay=0.0), batch=64),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
     "cpu": TeacherRecipe(Schedule(steps=7200, lr=3e-3, warmup=60, weight_decay=0.03)),

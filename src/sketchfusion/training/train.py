@@ -58,10 +58,11 @@ def train_task(
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
     one sub-folder of photos a class, segmentation folders, or "world" for the seen categories of Sketch World. `model`
-    is a pair of the catalog, or a folder of light weights whose frozen parts are meant; `start` is one whose light
-    weights training begins with. What the frozen models say of the pictures is kept in `cache`, a folder within `out`
-    unless given; several tasks may share one. `settings` replace those of the task's recipe; `fusion.key` those of the
-    light parts' shape, as the ablations do. ValueError in one line for anything that cannot be trained on.
+    is a pair of the catalog, a folder that `pretrain` left, or one of light weights whose frozen parts are meant;
+    `start` is a folder of light weights that training begins with. What the frozen models say of the pictures is kept
+    in `cache`, a folder within `out` unless given; several tasks may share one. `settings` replace those of the task's
+    recipe; `fusion.key` those of the light parts' shape, as the ablations do. ValueError in one line for anything that
+    cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
@@ -70,7 +71,7 @@ def train_task(
     recipe = with_settings(recipe, own)
     team = processes()  # before the model, which goes to this process's own device
     torch.manual_seed(recipe.seed)
-    fused = _untrained(model, task, shape)
+    fused = untrained_on(model, task, shape)
     if start:
         _begin_with(fused, start)
     folder = cache or out / "training" / "cache"
@@ -145,13 +146,24 @@ def _parted(settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     return {key: value for key, value in settings.items() if not key.startswith(FUSION)}, shape
 
 
-def _untrained(model: str, task: str, shape: dict[str, str]) -> SketchFusion:
-    from sketchfusion.backbones.catalog import CATALOG
+def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> SketchFusion:
+    """New light weights for `task` on the frozen parts of `model`, named as `train_task` takes it.
+
+    `shape` are settings of the fusion that replace the model's own.
+    """
+    from sketchfusion.backbones.catalog import CATALOG, FusedCard
     from sketchfusion.features import SketchFusion
-    from sketchfusion.light import find_light, of_task, read_light
+    from sketchfusion.fusion.model import FusionConfig
+    from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light
 
     if model in CATALOG:
         fused = SketchFusion.untrained(model, task=task)
+    elif all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
+        card, folder = CATALOG["mini"], Path(model).resolve()
+        assert isinstance(card, FusedCard)
+        sizes = FusionConfig(grid=card.grid, width=card.width)
+        config = FeaturesConfig(str(folder / "sd"), str(folder / "clip"), side=card.side, fusion=sizes)
+        fused = SketchFusion.untrained(config=config, task=task)
     else:
         folder = find_light(model)
         config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))

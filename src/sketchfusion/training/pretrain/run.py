@@ -1,4 +1,4 @@
-"""The stages of pretraining: VAE, then the diffusion model that stands on it; CLIP stands alone."""
+"""The stages of pretraining: VAE, its decoder once more, the diffusion model that stands on it; CLIP stands alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Report
 from sketchfusion.training.pretrain.sources import Sources
 
-Stage = Literal["vae", "clip", "diffusion"]
+Stage = Literal["vae", "vae-decoder", "clip", "diffusion"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -26,12 +26,14 @@ def run(
     start: Path | None = None,
     resume: bool = False,
     steps: int | None = None,
+    teacher_steps: int | None = None,
     report: Report | None = None,
 ) -> dict[str, float]:
     """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
 
     Training starts from the weights of the model folder `start`, or from random ones.
-    `steps` shortens or lengthens the recipe's schedule. Figures and settings are added to `out/card.json`.
+    `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher. Figures and settings are
+    added to `out/card.json`.
     ValueError if a part that the stage stands on is missing.
     """
     sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
@@ -40,30 +42,48 @@ def run(
 
         vae = _with_steps(recipes.VAE[budget], steps)
         return _noted(out, stage, vae, pretrain_vae(sources, vae, out, start, resume, report))
+    if stage == "vae-decoder":
+        from sketchfusion.training.pretrain.decoder import pretrain_decoder
+
+        _needs((start or out) / "sd" / "vae", "vae")
+        decoder = _with_steps(recipes.DECODER[budget], steps)
+        return _noted(out, stage, decoder, pretrain_decoder(sources, decoder, out, start, resume, report))
     if stage == "clip":
         from sketchfusion.training.pretrain.clip import pretrain_clip
 
-        clip = _with_steps(recipes.CLIP[budget], steps)
+        clip = _with_teacher(_with_steps(recipes.CLIP[budget], steps), teacher_steps)
         return _noted(out, stage, clip, pretrain_clip(sources, clip, out, start, resume, report))
     if stage == "diffusion":
         from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
         from sketchfusion.training.pretrain.samples import draw_samples
 
         _needs(out / "sd" / "vae", "vae")
-        diffusion = _with_steps(recipes.DIFFUSION[budget], steps)
+        diffusion = _with_teacher(_with_steps(recipes.DIFFUSION[budget], steps), teacher_steps)
         figures = pretrain_diffusion(sources, diffusion, out, start, resume, report)
         draw_samples(out / "sd", out / "training" / stage / "samples.png")
         return _noted(out, stage, diffusion, figures)
     raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")
 
 
-Recipe = TypeVar("Recipe", recipes.VaeRecipe, recipes.ClipRecipe, recipes.DiffusionRecipe)
+Recipe = TypeVar(
+    "Recipe",
+    recipes.VaeRecipe,
+    recipes.DecoderRecipe,
+    recipes.TeacherRecipe,
+    recipes.ClipRecipe,
+    recipes.DiffusionRecipe,
+)
+Taught = TypeVar("Taught", recipes.ClipRecipe, recipes.DiffusionRecipe)
 
 
 def _with_steps(recipe: Recipe, steps: int | None) -> Recipe:
     if steps is None:
         return recipe
     return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps))
+
+
+def _with_teacher(recipe: Taught, steps: int | None) -> Taught:
+    return dataclasses.replace(recipe, teacher=_with_steps(recipe.teacher, steps))
 
 
 def _needs(folder: Path, stage: str) -> None:

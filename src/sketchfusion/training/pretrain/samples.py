@@ -1,9 +1,13 @@
-"""Pictures drawn by the diffusion model, for the model card and for eyes."""
+"""A sheet of pictures drawn by the diffusion model, for the model card and for eyes."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from sketchfusion.backbones.drawing import draw
 
 PROMPTS = tuple(
     f"a photo of a {name}"
@@ -11,22 +15,9 @@ PROMPTS = tuple(
 ) + tuple(f"a sketch of a {name}" for name in ("cat", "car", "bicycle", "umbrella"))
 
 
-def draw_samples(
-    sd: Path, out: Path, prompts: tuple[str, ...] = PROMPTS, seed: int = 0, steps: int = 25, guidance: float = 4.0
-) -> None:
-    """Draw one picture a prompt with diffusers' own Stable Diffusion pipeline and write them as one sheet."""
-    import torch
-    from diffusers import StableDiffusionPipeline
-    from PIL import Image, ImageDraw
-
-    pipeline = StableDiffusionPipeline.from_pretrained(sd, torch_dtype=torch.float32, local_files_only=True)
-    pipeline.set_progress_bar_config(disable=True)
-    pictures = pipeline(
-        list(prompts),
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        generator=torch.Generator().manual_seed(seed),
-    ).images
+def draw_samples(sd: Path, out: Path, prompts: tuple[str, ...] = PROMPTS, seed: int = 0, steps: int = 25) -> None:
+    """Draw one picture a prompt and write them as one sheet."""
+    pictures = draw(sd, prompts, seed, steps)
     side, caption, columns = pictures[0].width, 14, 4
     rows = math.ceil(len(prompts) / columns)
     sheet = Image.new("RGB", (columns * (side + 4), rows * (side + caption)), "white")

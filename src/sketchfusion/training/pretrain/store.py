@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,27 @@ if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
 
 
+SHARD = 15 * 2**20  # bytes of tensors; with its header a file stays below 16 MiB
+
+
 def save_half(model: Any, folder: Path) -> None:
-    """Save a diffusers or transformers model as fp16 safetensors; the model itself goes on in fp32."""
+    """Save a diffusers or transformers model as fp16 safetensors, in files of at most 16 MiB, in place of `folder`.
+
+    The model itself goes on in fp32. What was in `folder` stays until all is written: whole and sharded weights side
+    by side would be two models.
+    """
+    draft = folder.with_name(f"{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
     model.half()
     try:
-        model.save_pretrained(folder)
+        model.save_pretrained(draft, max_shard_size=SHARD)
     finally:
         model.float()
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((draft / "config.json").read_text())
     config.pop("_name_or_path", None)  # of the machine that trained it
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
 
 
 def load_part(folder: Path) -> Any:
