@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
-KINDS: tuple[Kind, ...] = ("photo", "sketch")
+PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
+KINDS: tuple[Kind, ...] = tuple(PLURAL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ def benchmark_probe(model: BatchExtractor, data: str, progress: Callable[[int, i
         model=model.name,
         fingerprint=model.fingerprint,
         what=f"Accuracy of a linear classifier of {len(classes)} classes on features averaged over the picture.",
-        counts={f"{kind}s{' tested' if test else ''}": len(rows) for (kind, test), rows in looked.items()},
+        counts={f"{PLURAL[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in looked.items()},
         metrics=metrics,
         trivial={"guessing": {"accuracy": 1 / len(classes)}},
         per_category={
