@@ -28,9 +28,9 @@ Mask = npt.NDArray[np.bool_]
 
 # Chosen on masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
 MIDDLE = 0.2  # the cosine that becomes a heat of one half: the one that cuts best
-PRESENT = 0.07  # the cosine of the pooled features at which it is as likely there as not
-PRESENT_SOFTNESS = 0.26  # from there to a score of 0.73
-ABSENT = 0.43  # below this score the mask is empty
+PRESENT = 0.09  # the cosine of the pooled features at which it is as likely there as not
+PRESENT_SOFTNESS = 0.2  # from there to a score of 0.73
+ABSENT = 0.4  # below this score the mask is empty
 
 SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
 THRESHOLD = 0.5  # of the heat
