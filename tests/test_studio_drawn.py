@@ -21,12 +21,12 @@ SHAPES = {
     "apple": (4, 0),
     "drum": (0, 1),
     "hamburger": (11, 1),
-    "hat": (5, 1),
+    "hat": (8, 1),
     "hot_air_balloon": (7, 0),
-    "hourglass": (5, 1),
+    "hourglass": (1, 1),
     "ice_cream": (1, 0),
-    "light_bulb": (7, 1),
-    "penguin": (1, 0),
+    "light_bulb": (6, 1),
+    "penguin": (10, 0),
     "whale": (10, 1),
 }
 OTHERS = ("church", "windmill")

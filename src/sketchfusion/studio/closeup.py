@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..io.errors import ImageError
 from ..tasks.correspondence import dense_match, match
 from ..tasks.query import dense
-from ..tasks.segmentation import segment, segment_maps, strokes
+from ..tasks.segmentation import segment
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
 from .replies import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
@@ -90,7 +90,7 @@ def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseA
     low, high = _ink_box(sketch.picture)
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
     height, width = photo.picture.shape[1:]
-    heat = segment_maps(sketch_map, photo_map, strokes(sketch.picture, sketch_map), (height, width))
+    heat = segment(model, sketch.picture, photo.picture, refine=False).heat  # as the mask has it
     shown = with_opacity(enlarged(within(colours, photo_map), width, height), heat.astype(np.float64))
     return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(shown))
 
