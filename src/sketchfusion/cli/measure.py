@@ -72,6 +72,7 @@ def evaluate(
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
+    extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for one in data:
         name, result = measures[task](extractor, one)
         write_report(result, task, name, out)

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 # Of the words' standard score beside the sketch's, by `sketchfusion evaluate search`.
-TEXT_WEIGHT = 0.5
+TEXT_WEIGHT = 0.25
 
 
 @dataclass(frozen=True, eq=False)
