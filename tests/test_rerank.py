@@ -15,7 +15,8 @@ from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.gallery import Gallery, GalleryError
 from sketchfusion.gallery.hits import Hit
 from sketchfusion.gallery.rerank import TOP, reranked
-from sketchfusion.tasks.resemblance import inked, resemblance
+from sketchfusion.tasks.resemblance import resemblance
+from sketchfusion.tasks.segmentation import strokes
 
 FRAME = Frame(40, 20, 40, 1.0, 1.0, 0.0, 10.0)  # twice as wide as high: padding above and below
 
@@ -25,7 +26,7 @@ def test_only_cells_under_strokes_count_and_padding_never_matches() -> None:
     picture[:, 7, 12] = picture[:, 19, 39] = 0
     generator = torch.Generator().manual_seed(0)
     sketch, other = (FeatureMap(torch.randn(5, 4, 4, generator=generator), FRAME) for _ in range(2))
-    ink = inked(picture, sketch)
+    ink = strokes(picture, sketch)
     assert ink.nonzero().tolist() == [[1, 1], [2, 3]]
     assert resemblance(sketch, ink, sketch) == pytest.approx(1)
     cosines = sketch.cosine(other)[:, :, 1:3]

@@ -1,4 +1,4 @@
-"""Recognition by a trained classifier, of a model that may have one."""
+"""Recognition by a trained classifier, of a model that may have one, and what else training leaves beside weights."""
 
 from __future__ import annotations
 

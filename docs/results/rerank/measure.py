@@ -23,7 +23,7 @@ from sketchfusion.extractor import BatchExtractor
 from sketchfusion.featuremap import FeatureMap
 from sketchfusion.io.images import read_image
 from sketchfusion.models import load
-from sketchfusion.tasks.resemblance import inked
+from sketchfusion.tasks.segmentation import strokes
 
 TOP = 50
 WEIGHTS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -44,7 +44,7 @@ def look(model: BatchExtractor, pictures: list[tuple[object, str]], kind: str, c
             one = FeatureMap(data, view.frame)
             valid = one.valid()
             if kind == "sketch":  # only what is drawn on
-                valid &= inked(read_image(image, "sketch"), one)
+                valid &= strokes(read_image(image, "sketch"), one)
             maps.append(F.normalize((one.centred() if centred else one).data.flatten(1), dim=0).half())
             cells.append(valid.flatten())
     return torch.cat(vectors), torch.stack(maps), torch.stack(cells), [label for _, label in pictures]

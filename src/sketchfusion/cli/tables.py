@@ -55,7 +55,9 @@ def table(
         with terminal.bar(f"{task} of {of.name}") as progress:
             return measure_task(task, of, data, sketches or (), progress)
 
-    cells = fill(number, TABLES[number], model, out / f"{name}-{model}", load, None if as_it_is else train, measure)
+    cells = fill(
+        number, TABLES[number], model, out / f"{name}-{Path(model).name}", load, None if as_it_is else train, measure
+    )
     command = shlex.join(["sketchfusion", *sys.argv[1:]])
     notes = {"command": f"`{command}`", "weights": "the pair's own" if as_it_is else "trained for this table"}
     typer.echo(write(number, TABLES[number], cells, notes, out, name).read_text())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..tasks.resemblance import inked, resemblance
+from ..tasks.resemblance import resemblance
+from ..tasks.segmentation import strokes
 from .hits import Hit
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def reranked(
     if len(first) < 2:
         return list(hits)
     maps = model.extract(list(sketches), kind="sketch")
-    drawn = [(features, inked(sketch, features)) for sketch, features in zip(sketches, maps, strict=True)]
+    drawn = [(features, strokes(sketch, features)) for sketch, features in zip(sketches, maps, strict=True)]
     alike = [np.mean([resemblance(*one, photo) for one in drawn]) for photo in (dense(hit.path) for hit in first)]
     both = _standard([hit.score for hit in first]) + WEIGHT * _standard(alike)
     ordered = [first[place] for place in np.argsort(-both, kind="stable")]
