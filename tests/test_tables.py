@@ -60,6 +60,13 @@ def test_every_row_is_trained_for_every_task_and_seed_and_gone_on_with(tmp_path:
     assert not again.trained and not again.measured
 
 
+def test_the_fused_row_is_trained_once_for_all_tables(tmp_path: Path) -> None:
+    shop, column = Workshop(), (Column("retrieval", "mAP@all"),)
+    for number, name in (("1", "Proposed"), ("6", "Ours-full")):
+        fill(number, Table("Trial", column, (Row(name),)), "mini", tmp_path, shop.load, shop.train, shop.measure)
+    assert len(shop.trained) == len(shop.measured) == 1
+
+
 def test_without_training_ablations_are_left_out(tmp_path: Path) -> None:
     shop = Workshop()
     cells = fill("0", TABLE, "mini", tmp_path, shop.load, None, shop.measure)

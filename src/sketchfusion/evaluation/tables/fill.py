@@ -75,7 +75,7 @@ def _measured(
         return [_once(row, task, load(f"{pair}:{row.baseline}" if row.baseline else pair), out, measure)]
     runs = []
     for seed in range(row.seeds):
-        folder = out / "weights" / _slug(row.name) / task / f"seed-{seed}"
+        folder = out / "weights" / _slug(row.kept_as) / task / f"seed-{seed}"
         if not (folder / "config.json").is_file():
             train(task, folder, {**row.settings, "seed": str(seed)})
         runs.append(_once(row, task, load(str(folder)), out, measure))
@@ -84,7 +84,7 @@ def _measured(
 
 def _once(row: Row, task: str, model: BatchExtractor, out: Path, measure: Measure) -> Run:
     model = model.for_task(task) if model.serves(task) else model
-    kept = out / "measured" / f"{_slug(row.name)}-{task}-{model.fingerprint[:16]}.json"
+    kept = out / "measured" / f"{_slug(row.kept_as)}-{task}-{model.fingerprint[:16]}.json"
     if not kept.is_file():
         metrics = {name: (e.mean, e.low, e.high) for name, e in measure(task, model).items()}
         kept.parent.mkdir(parents=True, exist_ok=True)

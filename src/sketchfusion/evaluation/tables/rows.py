@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+FUSED = "Proposed"
 SEEDS = 3  # of the fused row and of B-SD+CLIP's; one of the others
 TIMESTEPS = (1, 50, 100, 150, 195, 250, 300, 400, 500, 700, 900)
 
@@ -27,6 +28,11 @@ class Row:
     seeds: int = 1
     absent: str = ""  # why it cannot be had with this pair; it is listed with the paper's figure alone
 
+    @property
+    def kept_as(self) -> str:
+        """Under which name its weights and figures are kept: the fused model is one, whatever a table calls it."""
+        return self.name if self.baseline or self.settings else FUSED
+
 
 @dataclass(frozen=True)
 class Table:
@@ -37,7 +43,6 @@ class Table:
     rows: tuple[Row, ...]
 
 
-FUSED = "Proposed"
 FULL_ONLY = "only the full models have other checkpoints"
 
 _FROZEN = (
