@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sketchfusion.extractor import Images, JointSpace
+from sketchfusion.extractor import Images, JointSpace, pooled
 from sketchfusion.heads import Heads
 from sketchfusion.io.images import Kind
 from sketchfusion.io.weights import WeightsError
@@ -35,7 +35,7 @@ class Classifier(JointSpace):
         rows = [torch.empty(0, len(model.heads.classifier.labels))]
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
-                rows.append(model.heads.classifier(model.vectors(views)).cpu())
+                rows.append(model.heads.classifier(pooled(model.maps(views), views)).cpu())
         return torch.cat(rows)
 
     def _recogniser(self) -> Classifier:

@@ -192,6 +192,16 @@ def pooled(maps: Tensor, views: Sequence[View]) -> Tensor:
     return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in pairs])
 
 
+def beside(vectors: Tensor, whole: Tensor, weight: float) -> Tensor:
+    """Give vectors (B, d) with others (B, p) at their side: their cosine is the mean of both, the second so weighted.
+
+    With a weight of 0 they stay as they are.
+    """
+    if not weight:
+        return vectors
+    return torch.cat([F.normalize(vectors.float(), dim=1), weight**0.5 * F.normalize(whole.float(), dim=1)], dim=1)
+
+
 def fingerprint_of(shaping: Mapping[str, object]) -> str:
     """Give the SHA-256 of everything that shapes features, by name."""
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()

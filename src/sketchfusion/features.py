@@ -20,6 +20,7 @@ from sketchfusion.extractor import (
     Extractor,
     Images,
     Seen,
+    beside,
     fingerprint_of,
     pick_device,
     pick_dtype,
@@ -189,8 +190,8 @@ class SketchFusion(Classifier):
 
     @property
     def dim(self) -> int:
-        """The length of an embedding, d."""
-        return self.config.fusion.width
+        """The length of an embedding: d, and that of CLIP's own vector where that stands beside it."""
+        return self.config.fusion.width + (self.clip.dim if self.config.whole else 0)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -219,11 +220,14 @@ class SketchFusion(Classifier):
         return self.look(views).maps
 
     def look(self, views: Sequence[View]) -> Seen:
-        """Give the fused maps, their maxima and CLIP's joint-space vectors of a batch of prepared pictures."""
+        """Give the fused maps, embeddings and CLIP's joint-space vectors of a batch of prepared pictures.
+
+        An embedding is the maps' maxima (paper section 6.1), with CLIP's own vector beside them as `config.whole` says.
+        """
         encoded = self._encode(views)
         kinds = torch.tensor([SKETCH if view.kind == "sketch" else PHOTO for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        return Seen(maps, pooled(maps, views), encoded.joint)
+        return Seen(maps, beside(pooled(maps, views), encoded.joint, self.config.whole), encoded.joint)
 
     @torch.no_grad()
     def _encode(self, views: Sequence[View]) -> Encoded:

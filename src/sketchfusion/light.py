@@ -36,6 +36,7 @@ class FeaturesConfig:
     vae_range: tuple[float, float] = (-1.0, 1.0)  # what black and white become on the way into the VAE
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
     clip_layer: int = -2
+    whole: float = 0.0  # weight of CLIP's own vector of the picture in the embedding, beside the pooled map's 1
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 

@@ -14,16 +14,19 @@ from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.baselines.clip import LAYER
 from sketchfusion.baselines.sd import STAGES, TIMESTEP, paper_side, stages_on_grid, unit_on_grid
-from sketchfusion.extractor import JointSpace, Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from sketchfusion.extractor import JointSpace, Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
 from sketchfusion.io.hashes import folder_hash
 from sketchfusion.squares import View
+
+WHOLE = 1.0  # weight of CLIP's own vector in the embedding
 
 
 class SdClipBaseline(JointSpace):
     """Dense features are B-SD's stages and CLIP's patch tokens, each of unit length in every cell, concatenated.
 
     "A straightforward combination" is all that the paper says. It needs no training, so it is what the full-size
-    models offer at once. The embedding is the features' maximum over the picture.
+    models offer at once. The embedding is the features' maximum over the picture with CLIP's own vector beside it, as
+    the method has it.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class SdClipBaseline(JointSpace):
                 "t": TIMESTEP,
                 "layer": LAYER,
                 "side": self.side,
+                "whole": WHOLE,
                 "weights": weights,
             }
         )
@@ -67,18 +71,18 @@ class SdClipBaseline(JointSpace):
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: all channels together."""
-        return sum(self.diffusion.stages[name].channels for name in STAGES) + self.clip.channels
+        """The length of an embedding: all channels together, and CLIP's own vector."""
+        return sum(self.diffusion.stages[name].channels for name in STAGES) + self.clip.channels + self.clip.dim
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the concatenated features (B, C, g, g) of a batch of prepared pictures."""
         return self.look(views).maps
 
     def look(self, views: Sequence[View]) -> Seen:
-        """Give these, their maxima and CLIP's joint-space vectors of a batch of prepared pictures."""
+        """Give these, embeddings and CLIP's joint-space vectors of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
         stages = stages_on_grid(self.diffusion, squares)
         seen = self.clip(squares, LAYER)
         tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
         maps = torch.cat([stages, tokens], dim=1)
-        return Seen(maps, pooled(maps, views), seen.pooled)
+        return Seen(maps, beside(pooled(maps, views), seen.pooled, WHOLE), seen.pooled)

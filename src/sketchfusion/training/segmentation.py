@@ -29,6 +29,7 @@ from sketchfusion.training.masks import folder_masks
 from sketchfusion.training.objective import Objective, Phases, See, Training
 from sketchfusion.training.retrieval import named
 from sketchfusion.training.roots import Roots
+from sketchfusion.training.silhouettes import silhouettes
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,9 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
     for root in roots.masked:
         masked.append(folder_masks(root, side))
         others.append(folder_masks(root, side, kept_out=True))
+    if roots.paired:
+        masked.append(silhouettes(roots.paired, side, roots.cache))
+        others.append(silhouettes(roots.paired, side, roots.cache, kept_out=True))
     shown = {name for of in masked for name in of.names}
     if not shown & named(sketches):
         raise ValueError(f"{roots}: no sketches of what the masks show; give a segmentation folder and sketches")

@@ -72,6 +72,7 @@ def train_task(
     team = processes()  # before the model, which goes to this process's own device
     torch.manual_seed(recipe.seed)
     fused = untrained_on(model, task, shape)
+    fused.config = replace(fused.config, whole=recipe.whole)
     if start:
         _begin_with(fused, start)
     folder = cache or out / "training" / "cache"

@@ -1,0 +1,93 @@
+"""Masks of real photos that no one painted: where the sketches drawn of a photo, laid over it and filled, agree.
+
+Sketchy's sketches are aligned with their photos. Each alone is off, several together are not: what most of them cover
+is the thing, what hardly any covers is background, and what lies between teaches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+
+from sketchfusion.datasets.sketchy import photo_of
+from sketchfusion.io.images import Kind, letterbox, read_image
+from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
+from sketchfusion.training.bank import Bank
+from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
+
+FEWEST = 3  # sketches of a photo
+INSIDE, BESIDE = 0.5, 0.15  # share of the sketches that cover the thing at least, the background at most
+GRID = 64  # pixels of the square in which sketches are filled; they are not exacter than that
+FAINT = 0.9  # brightness of a pixel that a thin stroke runs through
+GAPS = (1, 2, 3, 4, 6)  # of these pixels, half as wide as the gaps that are closed before an outline is filled
+GAIN = 1.3  # times as much must a wider closing fill
+
+
+def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = False) -> Masked:
+    """The photos of Sketchy roots that were sketched often enough, at `side` pixels, and where their things are.
+
+    Only seen classes; photos that training never draws if `kept_out`, else the others. What was filled lies in `cache`.
+    """
+    photos, sketches = (
+        (collect_held_out(roots, "photo"), collect_held_out(roots, "sketch"))
+        if kept_out
+        else (collect_photos(roots), collect_sketches(roots))
+    )
+    drawn: dict[tuple[str, str], list[Picture]] = {}
+    for sketch in sketches:
+        drawn.setdefault((sketch.names[0], photo_of(Path(sketch.path).stem)), []).append(sketch)
+    pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
+    pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
+    files = "\n".join(picture.path for photo, of in pairs for picture in (photo, *of))
+    path = cache / f"silhouettes-{side}-{len(pairs)}-{hashlib.sha256(files.encode()).hexdigest()[:16]}.npz"
+    if not path.is_file():
+        pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
+        for place, (photo, of) in enumerate(pairs):
+            pixels[place] = (_square(photo, "photo", side) * 255).round().to(torch.uint8).numpy()
+            masks[place] = _agreed([_square(sketch, "sketch", GRID) for sketch in of], side)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft.npz")
+        np.savez_compressed(draft, pixels=pixels, masks=masks)
+        draft.rename(path)
+    names = [photo.names[0] for photo, _ in pairs]
+    with np.load(path) as kept:
+        return Masked(Bank("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
+
+
+def _agreed(sketches: list[Tensor], side: int) -> np.ndarray:
+    covered = np.mean([filled(sketch.mean(0).numpy() < FAINT) for sketch in sketches], axis=0)
+    covered = np.asarray(Image.fromarray(covered.astype(np.float32)).resize((side, side)))
+    return np.select([covered >= INSIDE, covered <= BESIDE], [THING, BACKGROUND], OUTSIDE).astype(np.uint8)
+
+
+def filled(ink: np.ndarray) -> np.ndarray:
+    """What the strokes (S, S) bool of a sketch enclose, themselves included: (S, S) bool.
+
+    People leave gaps in outlines: wider ones are closed as long as that fills much more.
+    """
+    best = ink
+    for reach in GAPS:
+        closed = _grown(np.pad(ink, reach + 2), reach)
+        page = Image.fromarray(closed.astype(np.uint8)).copy()
+        ImageDraw.floodfill(page, (0, 0), 2)
+        found = ~_grown(np.asarray(page) == 2, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
+        if found.sum() > GAIN * best.sum():
+            best = found
+    return best
+
+
+def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
+    """Every pixel within a square of `reach` around those of a mask (S, S) bool."""
+    rows = F.max_pool2d(torch.from_numpy(mask)[None].float(), (2 * reach + 1, 1), 1, (reach, 0))
+    return (F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))[0] > 0).numpy()
+
+
+def _square(picture: Picture, kind: Kind, side: int) -> Tensor:
+    square, _ = letterbox(read_image(picture.path, kind), side, kind)
+    return square
