@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sketchfusion.training.salience import SIDE, Map, blurred, opponent, salience
 from sketchfusion.world.shapes import Points
 
-SIDE = 128  # of the grid that edges are looked for on; lengths below are in its pixels
+# Lengths are in pixels of the grid that edges are looked for on.
 REACH = 2  # how far apart two linked edge points may be, in either direction
 GAP = 7.0  # that two chains are joined across
 SHORTEST = 7.0
 FLOOR = 0.003  # brightness a pixel: weaker than what compression leaves
-FRAME = 16  # side of the grid on which colours are compared with those of the picture's border
-
-Map = NDArray[np.float64]
+WEAK = 0.1  # of the weight of the most telling points: what weighs less belongs to no contour
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,44 +32,18 @@ def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
 
     `scale` is the standard deviation of the blur before edges are looked for, in 1/128 of the side. The gradient is
     that of brightness and colour together (Di Zenzo, 1986), thinned to ridges found between the pixels and linked where
-    two points take each other for the next one (Devernay, 1995). A point weighs more where the surround has few edges,
-    so that texture counts little (Grigorescu et al., 2003), where the colour is not one of the border's, and near the
-    middle.
+    two points take each other for the next one (Devernay, 1995). A contour is worth the `salience` along it.
     """
-    opponent = _opponent(photo)
-    strength, normal = _gradient(_blurred(opponent, scale))
+    colours = opponent(photo)
+    strength, normal = _gradient(blurred(colours, scale))
     at, along = _ridges(strength, normal)
-    if len(at) < 3:
+    if not len(at):
         return []
-    weight = _weight(opponent, strength)[tuple(at.round().astype(int).T)]
-    chains = list(_joined([chain for chain in _chains(at, along) if len(chain) > 2], at))
-    middle = _centrality(at)
-    found = [_contour(chain, at, weight * middle) for chain in chains]
+    weight = salience(colours, strength)[tuple(at.round().astype(int).T)]
+    telling = weight > WEAK * float(np.quantile(weight, 0.95))
+    at, along, weight = at[telling], along[telling], weight[telling]
+    found = [_contour(chain, at, weight) for chain in _joined([c for c in _chains(at, along) if len(c) > 2], at)]
     return sorted((c for c in found if c is not None), key=lambda c: -c.worth)
-
-
-@lru_cache(maxsize=64)
-def _blur(side: int, sigma: float, out: int = SIDE) -> Map:
-    """The matrix (out, side) that resizes a line of `side` pixels to `out` and blurs it."""
-    centre = (np.arange(out) + 0.5) * side / out
-    sigma = sigma * side / out
-    cells = np.arange(-3 * side, 4 * side)
-    line = np.exp(-((cells + 0.5 - centre[:, None]) ** 2) / (2 * sigma**2))
-    weights = np.zeros((out, side))
-    np.add.at(weights.T, cells.clip(0, side - 1), line.T)  # beyond its end a line goes on as it ends
-    normalised: Map = weights / weights.sum(1, keepdims=True)
-    return normalised
-
-
-def _blurred(maps: Map, sigma: float) -> Map:
-    kernel = _blur(maps.shape[-1], sigma)
-    return kernel @ maps @ kernel.T
-
-
-def _opponent(photo: NDArray[np.uint8]) -> Map:
-    """Brightness, red against green and blue against yellow, (3, S, S)."""
-    red, green, blue = np.sqrt(photo / 255.0)
-    return np.stack([(red + green + blue) / 3, (red - green) * 0.7, ((red + green) / 2 - blue) * 0.5])
 
 
 def _gradient(maps: Map) -> tuple[Map, Map]:
@@ -106,39 +78,6 @@ def _sampled(picture: Map, row: Map, column: Map) -> Map:
     below = picture[top + 1, left] * (1 - u) + picture[top + 1, left + 1] * u
     sampled: Map = above * (1 - v) + below * v
     return sampled
-
-
-def _weight(opponent: Map, strength: Map) -> Map:
-    """What an edge in each place is worth: its strength beyond the surround's, and where the thing seems to be."""
-    wide = _blurred(strength, 7.0)
-    alone = np.maximum(strength - 0.9 * wide, 0.15 * strength)
-    alone = alone / (alone + float(np.sqrt((alone**2).mean())) + 1e-9)
-    return alone * (0.15 + _foreign(opponent))
-
-
-def _foreign(opponent: Map) -> Map:
-    """How unlike the colours of the picture's border each place is, 0 to 1, (S, S)."""
-    side = opponent.shape[-1]
-    small = _blur(side, 0.6, FRAME) @ opponent @ _blur(side, 0.6, FRAME).T
-    rim = np.ones((FRAME, FRAME), bool)
-    rim[1:-1, 1:-1] = False
-    place = np.mgrid[:FRAME, :FRAME] / FRAME
-    of = np.concatenate([small * np.array([1.0, 2.0, 2.0])[:, None, None], 0.25 * place])
-    apart = np.sqrt(((of[:, :, :, None] - of[:, rim][:, None, None]) ** 2).sum(0))
-    nearest = np.sort(apart, axis=-1)[..., :4].mean(-1)
-    nearest = nearest / (nearest.max() + 1e-9)
-    kernel = _blur(FRAME, 5.0)
-    wide = kernel @ nearest @ kernel.T
-    scaled: Map = wide / (wide.max() + 1e-9)
-    return scaled
-
-
-def _centrality(at: Points) -> Map:
-    """How near the middle of the picture points are: 1 there, and 0 along the border."""
-    away = np.abs(at / (SIDE - 1) - 0.5) * 2
-    bell = np.exp(-(away**2).sum(1) / (2 * 0.6**2))
-    inner: Map = bell * np.clip((1 - away.max(1)) * 12, 0, 1)
-    return inner
 
 
 def _chains(at: Points, along: Points) -> Iterator[list[int]]:
