@@ -16,6 +16,7 @@ REACH = 2  # how far apart two linked edge points may be, in either direction
 GAP = 7.0  # that two chains are joined across
 SHORTEST = 7.0
 FLOOR = 0.003  # brightness a pixel: weaker than what compression leaves
+LONG = 0.7  # the power of a contour's length that it is worth: small ones that stand out, as eyes do, are drawn too
 WEAK = 0.1  # of the weight of the most telling points: what weighs less belongs to no contour
 
 
@@ -173,7 +174,7 @@ def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
     length = float(step.sum())
     if length < SHORTEST:
         return None
-    return Contour((points[:, ::-1] + 0.5) / SIDE, length * float(weight[chain].mean()))
+    return Contour((points[:, ::-1] + 0.5) / SIDE, length**LONG * float(weight[chain].mean()))
 
 
 def simplified(points: Points, tolerance: float) -> Points:

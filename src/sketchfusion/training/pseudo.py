@@ -25,9 +25,10 @@ from sketchfusion.world.shapes import Points
 from sketchfusion.world.trace import Line
 
 VERSION = 1  # of how pseudo-sketches are drawn; part of the key of the cache
-INK = (1.5, 7.0)  # of a drawing, in sides of the picture
+INK = (2.0, 9.0)  # of a drawing, in sides of the picture
+OFTEN = (0.35, 0.3, 0.2, 0.1, 0.05)  # each of the hands, the faithful one first
 SCALE = (1.2, 2.4)  # of the contours; see `contours`
-FAINT = 0.04  # of the worth of the best contour: what is worth less is never drawn
+FAINT = 0.08  # of the worth of the best contour: what is worth less is never drawn
 TOLERANCE = 1.2  # of the simplification, in units of the 256-unit canvas
 FILLED = (
     0.5  # the share of drawings that fill their frame, as Quick, Draw!'s do; the others lie where the photo's thing is
@@ -61,7 +62,7 @@ def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoS
     """Draw a photo (3, S, S) by a random hand with a random amount of ink."""
     ink = float(np.exp(rng.uniform(*np.log(INK))))
     found = contours(photo, float(rng.uniform(*SCALE)))
-    return drawn(found, HANDS[int(rng.integers(len(HANDS)))], ink, rng)
+    return drawn(found, HANDS[int(rng.choice(len(HANDS), p=OFTEN))], ink, rng)
 
 
 def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator) -> PseudoSketch:
@@ -122,7 +123,7 @@ def pseudo_points(photos: Bank, cache: Path, per_class: int, drawings: int = 1, 
     chosen = sorted({n for of in photos.by_name.values() for n in [m for m in of if m in seen][:per_class]})
     side = photos.pixels.shape[-1]
     content = hashlib.sha256(photos.pixels[chosen].tobytes()).hexdigest()
-    settings = (VERSION, INK, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
+    settings = (VERSION, INK, OFTEN, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
     if not path.is_file():
