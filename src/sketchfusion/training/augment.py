@@ -97,7 +97,7 @@ def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
 
 
 def outline(images: Tensor, generator: Generator) -> Tensor:
-    """Pseudo-sketches: the edges of photos as dark lines on white. (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
+    """Outlines: the edges of photos as dark lines on white. (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
 
     Difference of two blurs of the brightness, of random width, then a soft threshold at a random share of the strongest
     responses: few lines, as a hand would draw, or many.

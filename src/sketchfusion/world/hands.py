@@ -51,6 +51,19 @@ def draw(
     lines: list[Line], hand: Hand, rng: np.random.Generator, label: str, errors: float = 1.0
 ) -> tuple[Drawing, set[str]]:
     """Sketch the lines in a hand's way; returns the drawing (256-unit frame) and the groups that were drawn."""
+    strokes, groups = stroked(lines, hand, rng, errors)
+    pen = hand.pen * (0.85 + 0.3 * float(rng.random()))
+    rounded = tuple(np.round(np.clip(s[:, :2], 1.0, CANVAS - 1.0), 2).astype(np.float32) for s in strokes)
+    return Drawing(rounded, CANVAS, CANVAS, label, (round(pen, 2),) * len(rounded)), groups
+
+
+def stroked(
+    lines: list[Line], hand: Hand, rng: np.random.Generator, errors: float = 1.0
+) -> tuple[list[Points], set[str]]:
+    """The strokes (N, 4) of a hand in drawing order, and the groups that were drawn.
+
+    Each point says where it was drawn, x and y, and then what it was meant for: the place on the line.
+    """
     chosen = _choose(lines, hand, rng)
     strokes: list[Points] = []
     for line in chosen:
@@ -58,10 +71,7 @@ def draw(
         strokes.append(stroke)
         if float(rng.random()) < hand.double * errors and line.length > 40:
             strokes.append(_repeat(stroke, rng))
-    pen = hand.pen * (0.85 + 0.3 * float(rng.random()))
-    rounded = tuple(np.round(np.clip(s, 1.0, CANVAS - 1.0), 2).astype(np.float32) for s in strokes)
-    drawing = Drawing(rounded, CANVAS, CANVAS, label, (round(pen, 2),) * len(rounded))
-    return drawing, {line.group for line in chosen}
+    return strokes, {line.group for line in chosen}
 
 
 def _choose(lines: list[Line], hand: Hand, rng: np.random.Generator) -> list[Line]:
@@ -87,7 +97,7 @@ def _stroke(line: Line, hand: Hand, rng: np.random.Generator, errors: float) -> 
     move = rng.standard_normal(2) * (hand.drift * errors * (0.4 + 0.6 * small))
     grow = 1 + float(rng.standard_normal()) * 0.012 * hand.drift * errors
     centre = points.mean(axis=0)
-    points = (points - centre) * grow + centre + wave + shake + move
+    points = np.concatenate([(points - centre) * grow + centre + wave + shake + move, points], axis=1)
     if len(points) > 2:
         points = smooth(points, closed=False, steps=3 if hand.spacing > 10 else 2)
     return points[::-1] if float(rng.random()) < 0.3 else points
@@ -98,7 +108,9 @@ def _repeat(stroke: Points, rng: np.random.Generator) -> Points:
     n = len(stroke)
     a = int(float(rng.random()) * n * 0.4)
     b = max(a + 3, int(n * (0.6 + 0.4 * float(rng.random()))))
-    part = stroke[a:b]
+    part = stroke[a:b].copy()
     knots = rng.standard_normal((4, 2)) * 2.2
     at = np.linspace(0, 3, len(part))
-    return part + np.stack([np.interp(at, np.arange(4), knots[:, k]) for k in (0, 1)], axis=1) + 1.0
+    wave = np.stack([np.interp(at, np.arange(4), knots[:, k]) for k in (0, 1)], axis=1)
+    part[:, :2] = part[:, :2] + wave + 1.0
+    return part
