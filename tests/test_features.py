@@ -316,7 +316,8 @@ def test_b_clip_embeds_into_the_joint_space(clip_folder: Path, pictures: list[An
 def test_b_sd_clip_is_both_side_by_side(sd_folder: Path, clip_folder: Path, pictures: list[Any]) -> None:
     both, sd, clip = load(f"{sd_folder}+{clip_folder}"), load(sd_folder), load(clip_folder)
     got = both.extract(pictures[0])[0].data
-    assert got.shape == (64 + 64 + 32 + 32, 8, 8) == (both.dim, 8, 8)
+    assert got.shape == (64 + 64 + 32 + 32, 8, 8)
+    assert both.embed(pictures[0]).shape == (1, len(got) + clip.dim) == (1, both.dim)
     parts: list[Tensor] = list(got.split([64, 64, 32, 32]))
     assert all(torch.allclose(part.norm(dim=0), torch.ones(8, 8), atol=1e-5) for part in parts)
     assert torch.allclose(got[:160], sd.extract(pictures[0])[0].data, atol=1e-5)
@@ -381,3 +382,17 @@ def test_bfloat16_stays_close(sd_folder: Path, clip_folder: Path, tmp_path: Path
     assert {parameter.dtype for parameter in half.model.light.parameters()} == {torch.float32}
     assert F.cosine_similarity(full.embed(pictures), half.embed(pictures)).min() > 0.99
     assert full.fingerprint == half.fingerprint
+
+
+def test_clips_own_vector_beside_the_pooled_map_gives_the_mean_of_both_cosines() -> None:
+    model = SketchFusion.from_pretrained("mini")
+    pictures = [np.full((40, 40, 3), 255, np.uint8), np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)]
+    assert model.config.whole == 1.0
+    both = model.embed(pictures)
+    assert both.shape == (2, model.config.fusion.width + model.clip.dim)
+    joint = model.encode_image(pictures)
+    model.config = replace(model.config, whole=0.0)
+    pooled = model.embed(pictures)
+    assert pooled.shape == (2, model.dim) == (2, model.config.fusion.width)
+    cosines = [float(of[0] @ of[1]) for of in (both, pooled, joint)]
+    assert cosines[0] == pytest.approx((cosines[1] + cosines[2]) / 2, abs=1e-5)

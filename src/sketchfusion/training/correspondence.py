@@ -1,7 +1,7 @@
 """Light parts for sketch-photo correspondence (paper section 6.3): contrast of paired points, and end-point error.
 
-Pairs come from Sketch World, whose keypoints are known in photo and sketch, and from the outlines of real photos under
-known warps.
+Pairs come from Sketch World, whose keypoints are known in photo and sketch, from the outlines of real photos under
+known warps, and from real photos that a hand of Sketch World has drawn.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.losses import end_point_error, point_contrast, sample, soft_argmax
 from sketchfusion.training.objective import Objective, Phases, See, Training
+from sketchfusion.training.pseudo import pseudo_points
 from sketchfusion.training.roots import Roots
 from sketchfusion.training.warps import warped_outlines
 
@@ -76,12 +77,14 @@ def prepare(recipe: CorrespondenceRecipe, roots: Roots, encode: Encoder) -> Trai
     if roots.world:
         trained.append(world_points(recipe.things, min(side, 256), roots.cache))
         others.append(world_points(fewer(recipe.things), min(side, 256), roots.cache, HELD_OUT_SEED))
-    for pairs, photos, count in (
-        (trained, roots.sources.sharp_photos(), recipe.warps),
-        (others, roots.sources.held_out_photos(), recipe.warps // 10),
+    for pairs, photos, count, drawn in (
+        (trained, roots.sources.sharp_photos(), recipe.warps, recipe.drawn),
+        (others, roots.sources.held_out_photos(), recipe.warps // 10, 1),
     ):
         if photos.seen and count:
             pairs.append(warped_outlines(photos, count, side))
+        if photos.seen and recipe.drawn:
+            pairs.append(pseudo_points(photos, roots.cache, drawn))
     if not trained:
         raise ValueError(f"{roots}: no photos of seen classes, whose outlines could be matched with them")
     half, full = (_matched(trained, encode, at) for at in (side // 2, side))

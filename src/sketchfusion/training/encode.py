@@ -29,6 +29,11 @@ class Encoder:
         """Pixels of the full square."""
         return self.model.config.side
 
+    @property
+    def width(self) -> int:
+        """Channels of the fused maps."""
+        return self.model.config.fusion.width
+
     def __call__(self, banks: list[Bank], side: int, views: int = 1) -> Cache:
         """Give what they say of the pictures of all banks, seen at `side` pixels."""
         return joined([self._one(bank, side, views) for bank in banks if len(bank)])

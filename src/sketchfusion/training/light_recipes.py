@@ -92,6 +92,7 @@ class CorrespondenceRecipe(LightRecipe):
     flow: float = 5.0  # weight of the end-point error, which is counted in sides of the picture
     things: int = 60  # of each category of Sketch World
     warps: int = 3000  # photos of the folders that are paired with their own warped outlines
+    drawn: int = 12  # photos of a name in the folders that a hand of Sketch World draws
 
 
 @dataclass(frozen=True)

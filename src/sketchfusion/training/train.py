@@ -104,7 +104,7 @@ def train_light(
     device, grid = fused.device, fused.config.fusion.grid
     light = fusion.light
     light.centring.reset()
-    standardise = Standardise(fused.dim, objective.photos, objective.sketches)
+    standardise = Standardise(fused.config.fusion.width, objective.photos, objective.sketches)
     trained = nn.ModuleDict({"light": light, "standardise": standardise, "objective": objective}).to(device)
     full_size = recipe.full_size_after * recipe.steps
 

@@ -1,0 +1,69 @@
+"""Masks from sketches that lie on their photo: outlines are filled, and most of them must agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
+from sketchfusion.training.silhouettes import filled, silhouettes
+
+
+def outlined(low: int, high: int, gap: int = 0) -> Image.Image:
+    """A square of 256 px with a square's outline, the upper side of which has a gap."""
+    page = Image.new("RGB", (256, 256), "white")
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((low, low, high, high), outline="black", width=3)
+    middle = (low + high) // 2
+    pen.rectangle((middle - gap // 2, low, middle + gap // 2, low + 3), fill="white") if gap else None
+    return page
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A Sketchy root of a seen and an unseen class, four sketches of each photo, one of them far off."""
+    for category in ("cat", "bat"):
+        for kind in ("photo", "sketch"):
+            (tmp_path / "256x256" / kind / "tx_000000000000" / category).mkdir(parents=True)
+        for number in range(12):
+            photo = tmp_path / "256x256/photo/tx_000000000000" / category / f"n1_{number}.jpg"
+            Image.new("RGB", (256, 256), (number * 20, 90, 90)).save(photo)
+            drawings = [outlined(64, 192), outlined(60, 188, gap=16), outlined(72, 196), outlined(4, 60)]
+            for place, drawing in enumerate(drawings if number else drawings[:2], start=1):
+                drawing.save(tmp_path / "256x256/sketch/tx_000000000000" / category / f"n1_{number}-{place}.png")
+    return tmp_path
+
+
+def test_most_sketches_decide_and_the_rest_is_left_open(root: Path, tmp_path: Path) -> None:
+    masked = silhouettes([root], 128, tmp_path / "cache")
+    assert set(masked.names) == {"cat"}
+    for mask in masked.masks:
+        assert mask[64, 64] == mask[40, 90] == THING
+        assert mask[120, 120] == mask[100, 20] == BACKGROUND
+        assert mask[15, 15] == OUTSIDE  # one of four covers it
+    again = silhouettes([root], 128, tmp_path / "cache")
+    assert np.array_equal(masked.masks, again.masks) and np.array_equal(masked.photos.pixels, again.photos.pixels)
+
+
+def test_photos_with_few_sketches_are_left_out_and_held_out_ones_kept_apart(root: Path, tmp_path: Path) -> None:
+    trained, kept = (silhouettes([root], 64, tmp_path / "cache", out) for out in (False, True))
+    assert len(trained.names) + len(kept.names) == 11 and kept.names
+    shades = [set(of.photos.pixels[:, 0, 0, 0].tolist()) for of in (trained, kept)]
+    assert not shades[0] & shades[1]
+
+
+@pytest.mark.parametrize("gap", [0, 8, 24])
+def test_an_outline_with_a_gap_is_filled_all_the_same(gap: int) -> None:
+    ink = np.asarray(outlined(64, 192, gap).convert("L").resize((64, 64))) < 230
+    share = filled(ink).mean()
+    assert share == pytest.approx((128 / 256) ** 2, rel=0.15)
+
+
+def test_a_line_and_a_blank_page_enclose_nothing() -> None:
+    line = np.zeros((64, 64), bool)
+    line[30, 10:50] = True
+    assert np.array_equal(filled(line), line)
+    assert not filled(np.zeros((64, 64), bool)).any()
