@@ -77,8 +77,18 @@ class SdClipBaseline(JointSpace):
     def look(self, views: Sequence[View]) -> Seen:
         """Give these, their maxima and CLIP's joint-space vectors of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
-        stages = stages_on_grid(self.diffusion, squares)
-        seen = self.clip(squares, LAYER)
-        tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
-        maps = torch.cat([stages, tokens], dim=1)
-        return Seen(maps, pooled(maps, views), seen.pooled)
+        maps, joint = side_by_side(self.diffusion, self.clip, self.diffusion.encode(squares * 2 - 1), squares)
+        return Seen(maps, pooled(maps, views), joint)
+
+
+def side_by_side(
+    diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Give the stages of latents (B, c, g, g) and CLIP's tokens of the pictures (B, 3, S, S) as one map (B, C, g, g).
+
+    Beside it are CLIP's joint-space vectors (B, P).
+    """
+    stages = stages_on_grid(diffusion, latents)
+    seen = clip(pictures, LAYER)
+    tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
+    return torch.cat([stages, tokens], dim=1), seen.pooled

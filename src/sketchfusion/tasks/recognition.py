@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,7 @@ class Guess:
 
 
 def recognize(
-    model: JointSpace,
+    model: JointSpace | Classifying,
     images: ImageInput | Sequence[ImageInput],
     labels: Sequence[str] | None = None,
     k: int = 5,
@@ -86,26 +86,29 @@ def recognize(
 class Namer:
     """Labels placed in the joint space once, to name any number of pictures."""
 
-    def __init__(self, model: JointSpace, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
+    def __init__(
+        self, model: JointSpace | Classifying, labels: Sequence[str] | None = None, kind: Kind = "sketch"
+    ) -> None:
         """Read the labels' descriptions, unless the model was trained on them; ValueError if there are none."""
         classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
-        known = (classes or model.labels) if labels is None else labels
+        known = (classes or joint_space(model).labels) if labels is None else labels
         labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
         if not labels:
-            raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
+            raise ValueError(f'{joint_space(model).name} comes with no list of names; give some: --labels "cat,dog"')
         self.labels = labels
         self._model, self._kind = model, kind
         self._trained = [classes.index(label) for label in labels] if set(labels) <= set(classes) else None
-        self._prototypes = prototypes(model, labels, kind) if self._trained is None else None
+        self._prototypes = prototypes(joint_space(model), labels, kind) if self._trained is None else None
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        read = read_sketches(images) if self._kind == "sketch" else images
+        read: Any = read_sketches(images) if self._kind == "sketch" else images
+        model: Any = self._model
         if self._prototypes is None:
-            logits = self._model.classify(read, kind=self._kind).numpy()[:, self._trained]  # type: ignore[attr-defined]
+            logits = model.classify(read, kind=self._kind).numpy()[:, self._trained]
         else:
-            pictures = self._model.encode_image(read, kind=self._kind)  # type: ignore[arg-type]
-            logits = self._model.logit_scale * (pictures.numpy() @ self._prototypes.T)
+            pictures = model.encode_image(read, kind=self._kind)
+            logits = model.logit_scale * (pictures.numpy() @ self._prototypes.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]

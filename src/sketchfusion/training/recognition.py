@@ -73,4 +73,4 @@ def prepare(recipe: RecognitionRecipe, roots: Roots, encode: Encoder) -> Trainin
         Named(encode(banks, encode.side)),
         Named(encode(others, encode.side)) if named(others) else None,
     )
-    return Training(Recognition(sorted(names), encode.model.dim, recipe), phases)
+    return Training(Recognition(sorted(names), encode.width, recipe), phases)

@@ -89,7 +89,7 @@ def prepare(recipe: RetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
         if len(named(others[0]) & named(others[1]) & shared) > 1
         else None,
     )
-    return Training(Retrieval(sorted(shared), encode.model.dim, recipe), phases)
+    return Training(Retrieval(sorted(shared), encode.width, recipe), phases)
 
 
 def named(banks: list[Bank]) -> set[str]:
