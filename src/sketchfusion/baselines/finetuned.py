@@ -15,7 +15,7 @@ import torch
 from sketchfusion.backbones.catalog import ClipCard, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.backbones.folders import load_clip, load_diffusion, quiet
 from sketchfusion.baselines.clip import LAYER
 from sketchfusion.baselines.sd import STAGES, TIMESTEP
 from sketchfusion.baselines.sd_clip import SdClipBaseline
@@ -145,7 +145,8 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
 
 def _save(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model, without the name of the place that it was loaded from."""
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     config = json.loads((folder / CONFIG).read_text())
     config.pop("_name_or_path", None)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
