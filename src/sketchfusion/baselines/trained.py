@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-import torch
 from torch import Tensor
 
 from sketchfusion.classifying import Classifier
@@ -43,6 +42,5 @@ class TrainedBaseline(Classifier):
     def centred(self, maps: Tensor, views: Sequence[View]) -> Tensor:
         """Centre maps (B, C, h, w) by the kind of each picture."""
         kinds = numbered([view.kind for view in views])
-        with torch.no_grad():
-            centred: Tensor = self.centring(maps, kinds.to(maps.device))
+        centred: Tensor = self.centring(maps, kinds.to(maps.device))
         return centred

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from sketchfusion.classifying import Classifier
 from sketchfusion.training import (
     correspondence,
     instance_retrieval,
@@ -40,6 +41,7 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] 
     "universal": (light_recipes.UniversalRecipe(), universal.prepare),
 }
 
+RECOUNTED = 8  # batches whose statistics the centring takes over then
 METHODS: dict[str, type[Method[Any]]] = {"SketchFusion": Fused, "SD-PL": SdPl, "B-Finetuning": Finetuning}
 
 
@@ -54,7 +56,7 @@ def train_task(
     start: Path | None = None,
     cache: Path | None = None,
     method: str = "SketchFusion",
-) -> Any:
+) -> Classifier:
     """Train for `task` what `method` trains on the frozen parts of `model`, write it to `out` and give the model.
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
@@ -83,7 +85,8 @@ def train_task(
         begun.model.heads = training.objective.heads()
         begun.model.save_pretrained(out)
         draw_curves(out / "training" / task / "log.csv", out / "training" / task / "curve.svg")
-    return begun.model
+    trained: Classifier = begun.model
+    return trained
 
 
 def train(
@@ -98,7 +101,7 @@ def train(
 
     The first part sees pictures of half the side on half the grid: a quarter of the work, and convolutions have little
     to learn anew for the full size. In place of the centring, maps are standardised by the batch; at the end the
-    centring takes that over.
+    centring takes that over, found anew where maps are served otherwise than they were trained.
     """
     objective, phases, device = training.objective, training.data, method.model.device
     method.centring.reset()
@@ -132,6 +135,13 @@ def train(
         frozen=method.origin,
     )
     trained.eval()
+    if method.finish():
+        with torch.no_grad():
+            standardise.train()
+            for number in range(RECOUNTED):
+                standardise.momentum = 1 / (number + 1)  # the mean over all batches so far
+                objective.losses(see, phases.full, Generator().manual_seed(number))
+            standardise.eval()
     standardise.settle(method.centring)
 
 

@@ -50,6 +50,10 @@ class Method(ABC, Generic[Trained]):
     def maps(self, said: Said, kind: int) -> Tensor:
         """Give the maps (B, d, h, w), not centred, of pictures of one kind; pictures of half the side are seen too."""
 
+    def finish(self) -> bool:
+        """Make maps as they will be served from now on; tell whether those of training were others."""
+        return False
+
 
 def latents_of(
     diffusion: FrozenDiffusion, weights: str, device: torch.device, low: float = -1.0, high: float = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -25,7 +25,7 @@ class Finetuning(Method[FinetunedBaseline]):
     and the head of the UNet, what follows CLIP's penultimate block) get no gradient and stay.
     """
 
-    defaults = {"lr": "1e-4"}  # noqa: RUF012
+    defaults: ClassVar[Mapping[str, str]] = {"lr": "1e-4"}
 
     def __init__(self, model: FinetunedBaseline) -> None:
         """Train the UNet and the vision encoder of a model."""
