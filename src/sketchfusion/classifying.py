@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from sketchfusion.extractor import Images, JointSpace, pooled
+from sketchfusion.extractor import BatchExtractor, Images, pooled
 from sketchfusion.heads import Heads
 from sketchfusion.io.images import Kind
 from sketchfusion.io.weights import WeightsError
 
 
-class Classifier(JointSpace):
+class Classifier(BatchExtractor):
     """Names pictures of the classes that training for recognition has taught it, if it was trained so."""
 
     heads: Heads
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write all that is needed to load it from a folder."""
 
     def heads_for(self, task: str) -> Heads:
         """Give what training for a task has left beside its light weights; nothing where there are none for it."""

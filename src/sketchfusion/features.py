@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, FusedCard, Preset, card_for, locate
+from sketchfusion.backbones.catalog import Card, ClipCard, Preset, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion
@@ -19,6 +19,7 @@ from sketchfusion.classifying import Classifier
 from sketchfusion.extractor import (
     Extractor,
     Images,
+    JointSpace,
     Seen,
     beside,
     fingerprint_of,
@@ -28,8 +29,8 @@ from sketchfusion.extractor import (
     stack,
 )
 from sketchfusion.featuremap import Frame
-from sketchfusion.fusion.centring import PHOTO, SKETCH
-from sketchfusion.fusion.model import FusionConfig, FusionModel
+from sketchfusion.fusion.centring import numbered
+from sketchfusion.fusion.model import FusionModel
 from sketchfusion.heads import Heads
 from sketchfusion.io.hashes import folder_hash, weights_hash
 from sketchfusion.io.images import ImageInput, Kind
@@ -37,15 +38,16 @@ from sketchfusion.io.weights import WeightsError, upload
 from sketchfusion.light import (
     UNIVERSAL,
     FeaturesConfig,
-    as_released,
     find_light,
     has_task,
+    of_pair,
     of_task,
     read_light,
     write_light,
 )
 from sketchfusion.squares import View, letterboxed
 from sketchfusion.squares import as_released as released_view
+from sketchfusion.trained import checked
 
 __all__ = ["Encoded", "Extractor", "SketchFusion"]
 
@@ -60,7 +62,7 @@ class Encoded:
     frames: list[Frame]
 
 
-class SketchFusion(Classifier):
+class SketchFusion(Classifier, JointSpace):
     """A frozen diffusion model and a frozen CLIP, fused by light weights trained for one task."""
 
     def __init__(
@@ -118,15 +120,7 @@ class SketchFusion(Classifier):
         `name` is a pair of the catalog; `preset="as-released"` takes the choices of the authors' code instead of the
         paper's intent. `config` sets everything by hand; the hashes in it are filled in.
         """
-        if config is None:
-            card = CATALOG.get(name)
-            if not isinstance(card, FusedCard):
-                pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
-                raise WeightsError(f"{name!r} is not a pair to be fused; the catalog has {pairs}")
-            fusion = FusionConfig(grid=card.grid, width=card.width)
-            config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
-            if (preset or card.preset) == "as-released":
-                config = as_released(config)
+        config = config or of_pair(name, preset)
         return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
     @classmethod
@@ -139,8 +133,8 @@ class SketchFusion(Classifier):
         sd, vit = locate(config.diffusion), locate(config.clip)
         config = replace(
             config,
-            diffusion_hash=_checked(folder_hash(sd), config.diffusion_hash, sd),
-            clip_hash=_checked(folder_hash(vit), config.clip_hash, vit),
+            diffusion_hash=checked(folder_hash(sd), config.diffusion_hash, sd),
+            clip_hash=checked(folder_hash(vit), config.clip_hash, vit),
         )
         card = card_for(config.clip, ClipCard)
         clip = load_clip(vit, dtype, card.mean, card.std)
@@ -225,7 +219,7 @@ class SketchFusion(Classifier):
         An embedding is the maps' maxima (paper section 6.1), with CLIP's own vector beside them as `config.whole` says.
         """
         encoded = self._encode(views)
-        kinds = torch.tensor([SKETCH if view.kind == "sketch" else PHOTO for view in views])
+        kinds = numbered([view.kind for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
         return Seen(maps, beside(pooled(maps, views), encoded.joint, self.config.whole), encoded.joint)
 
@@ -260,13 +254,3 @@ class SketchFusion(Classifier):
                 f"the weights in {folder} do not fit its configuration: {error}".splitlines()[0]
             ) from error
         self.heads = Heads.read(folder)
-
-
-def _checked(found: str, expected: str, folder: Path) -> str:
-    """Give the hash found, if it is the one expected or none was."""
-    if expected not in ("", found):
-        raise WeightsError(
-            f"{folder} holds weights {found[:12]}, but the light weights were trained on {expected[:12]}; "
-            "name the folder that has those"
-        )
-    return found

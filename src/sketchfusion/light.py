@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard
+from sketchfusion.backbones.catalog import CATALOG, FusedCard, Preset
 from sketchfusion.fusion.model import FusionConfig
 from sketchfusion.io.weights import WeightsError, resolve
+from sketchfusion.trained import CONFIG, build, read_trained, write_trained
 
-FORMAT = 1
 UNIVERSAL = "universal"  # the task name of light weights that serve every task
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -60,6 +55,17 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
     )
 
 
+def of_pair(name: str, preset: Preset | None = None) -> FeaturesConfig:
+    """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none."""
+    card = CATALOG.get(name)
+    if not isinstance(card, FusedCard):
+        pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
+        raise WeightsError(f"{name!r} is not a pair to be fused; the catalog has {pairs}")
+    fusion = FusionConfig(grid=card.grid, width=card.width)
+    config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
+    return as_released(config) if (preset or card.preset) == "as-released" else config
+
+
 def find_light(name: str) -> Path:
     """Find the folder of light weights of a catalog name, hub id or folder; WeightsError when there is none."""
     card = CATALOG.get(name)
@@ -91,38 +97,11 @@ def has_task(heads: Path, task: str) -> bool:
 
 def write_light(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
     """Write light weights and their configuration as `folder`/model.safetensors and config.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    text = json.dumps({"format": FORMAT, **asdict(config)}, indent=2)
-    # Each file appears whole or not at all, whenever the process is killed.
-    with TemporaryDirectory(dir=folder, prefix=".writing-") as draft:
-        save_file(tensors, Path(draft) / WEIGHTS)
-        (Path(draft) / CONFIG).write_text(text + "\n")
-        for name in (WEIGHTS, CONFIG):
-            (Path(draft) / name).replace(folder / name)
+    write_trained(folder, asdict(config), state)
 
 
 def read_light(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:
     """Read what `write_light` wrote; WeightsError when the folder holds something else."""
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise WeightsError(f"{folder} has no {name}, so it is not a folder of light weights")
-    try:
-        written = dict(json.loads((folder / CONFIG).read_text()))
-        if written.pop("format", None) != FORMAT:
-            raise WeightsError(f"{folder / CONFIG} is not a configuration of light weights in format {FORMAT}")
-        fusion = _build(FusionConfig, written.pop("fusion", {}), folder / CONFIG)
-        config = _build(FeaturesConfig, {**written, "fusion": fusion}, folder / CONFIG)
-        return config, load_file(folder / WEIGHTS)
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise WeightsError(f"{folder} cannot be read: {error}") from error
-
-
-def _build(kind: type[Any], written: Mapping[str, Any], path: Path) -> Any:
-    """Make a configuration of what was read from JSON; an unknown key is an error, a missing one its default."""
-    known = {entry.name for entry in fields(kind)}
-    for name in written:
-        if name not in known:
-            raise WeightsError(f"{path} has the unknown key {name!r}; known are {', '.join(sorted(known))}")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
-    return kind(**values)
+    written, state = read_trained(folder)
+    fusion = build(FusionConfig, written.pop("fusion", {}), folder / CONFIG)
+    return build(FeaturesConfig, {**written, "fusion": fusion}, folder / CONFIG), state

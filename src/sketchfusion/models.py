@@ -10,6 +10,7 @@ import torch
 from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard
 from sketchfusion.extractor import BatchExtractor
 from sketchfusion.io.weights import WeightsError, resolve
+from sketchfusion.trained import method_of
 
 
 def load(
@@ -22,8 +23,9 @@ def load(
 
     `mini`, or a folder or hub id of light weights: SketchFusion. `clip-l14`, or a folder or hub id of a CLIP: B-CLIP;
     likewise `sd21`: B-SD; `dino-s8`: B-DINO; `dinov2-s14`: B-DINOv2. `sd21+clip-l14`, or any two so joined: B-SD+CLIP.
-    `scratch`, or a folder that training it left: the small CNN that is the floor. `mini:B-CLIP`: that baseline
-    on the frozen parts of a pair. Raises WeightsError for anything else.
+    `scratch`, or a folder that training it left: the small CNN that is the floor. A folder that training left for
+    SD-PL or B-Finetuning: that. `mini:B-CLIP`: that baseline on the frozen parts of a pair. Raises WeightsError for
+    anything else.
     """
     name = str(name)
     pair, _, baseline = name.partition(":")
@@ -39,7 +41,10 @@ def load(
 
     if name == KIND or is_scratch(name):
         return ScratchBaseline.load(None if name == KIND else name, device)
-    kind = type(card) if card else _kind_of(resolve(name))
+    folder = None if card else resolve(name)
+    if folder and (method := method_of(folder)):
+        return _trained(method, folder, device, dtype)
+    kind = _kind_of(folder) if folder else type(card)
     if kind is ClipCard:
         from sketchfusion.baselines.clip import ClipBaseline
 
@@ -55,6 +60,17 @@ def load(
     from sketchfusion.features import SketchFusion
 
     return SketchFusion.from_pretrained(name, device, dtype, task)
+
+
+def _trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> BatchExtractor:
+    """Load what another method than SketchFusion's has left."""
+    from sketchfusion.baselines import finetuned, sd_pl
+
+    if method == sd_pl.METHOD:
+        return sd_pl.SdPlBaseline.load(folder, device, dtype)
+    if method == finetuned.METHOD:
+        return finetuned.FinetunedBaseline.load_trained(folder, device, dtype)
+    raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
 
 
 def _frozen_part(card: FusedCard, baseline: str) -> str:

@@ -117,7 +117,20 @@ def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Keep the libraries' progress bars and reports quiet, and turn their errors into one line."""
+    """Keep the libraries quiet while they load a folder, and turn their errors into one line."""
+    try:
+        with quiet():
+            yield
+    except WeightsError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"cannot load {folder}: {reason}") from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars and reports to themselves."""
     transformers_level, diffusers_level = (
         transformers_logging.get_verbosity(),
         diffusers_logging.get_verbosity(),
@@ -129,11 +142,6 @@ def explained(folder: Path) -> Iterator[None]:
     diffusers_logging.disable_progress_bar()
     try:
         yield
-    except WeightsError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"cannot load {folder}: {reason}") from error
     finally:
         transformers_logging.set_verbosity(transformers_level)
         diffusers_logging.set_verbosity(diffusers_level)

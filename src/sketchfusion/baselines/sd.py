@@ -54,7 +54,8 @@ class SdBaseline(BatchExtractor):
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the stages (B, C, g, g) of a batch of prepared pictures."""
-        return stages_on_grid(self.diffusion, stack([view.square for view in views], self.device))
+        squares = stack([view.square for view in views], self.device)
+        return stages_on_grid(self.diffusion, self.diffusion.encode(squares * 2 - 1))
 
 
 def paper_side(diffusion: FrozenDiffusion) -> int:
@@ -63,13 +64,25 @@ def paper_side(diffusion: FrozenDiffusion) -> int:
     return min(own, MOST_PIXELS)
 
 
-def stages_on_grid(diffusion: FrozenDiffusion, squares: Tensor) -> Tensor:
-    """Give the up stages of squares (B, 3, S, S) in [0, 1] on the latents' grid, concatenated: (B, C, g, g)."""
-    latents = diffusion.encode(squares * 2 - 1)
+def stages_on_grid(
+    diffusion: FrozenDiffusion,
+    latents: Tensor,
+    stages: Sequence[str] = STAGES,
+    timestep: int = TIMESTEP,
+    seeds: Sequence[int] = (0,),
+    prompt: Tensor | None = None,
+) -> Tensor:
+    """Give stages of latents (B, c, g, g) on their own grid, of unit length in every cell, concatenated: (B, C, g, g).
+
+    They are averaged over the noise of the `seeds` first. `prompt` (1, L, D) is the null prompt unless given.
+    """
     size = (latents.shape[-2], latents.shape[-1])
-    noisy = diffusion.add_noise(latents, diffusion.noise(size), TIMESTEP)
-    maps = diffusion(noisy, TIMESTEP, STAGES)
-    return torch.cat([unit_on_grid(maps[name], size) for name in STAGES], dim=1)
+    total: dict[str, Tensor] = {}
+    for seed in seeds:
+        noisy = diffusion.add_noise(latents, diffusion.noise(size, seed), timestep)
+        maps = diffusion(noisy, timestep, stages, prompt=prompt)
+        total = {name: total[name] + value if total else value for name, value in maps.items()}
+    return torch.cat([unit_on_grid(total[name] / len(seeds), size) for name in stages], dim=1)
 
 
 def unit_on_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -72,7 +72,12 @@ class SdClipBaseline(JointSpace):
     @property
     def dim(self) -> int:
         """The length of an embedding: all channels together, and CLIP's own vector."""
-        return sum(self.diffusion.stages[name].channels for name in STAGES) + self.clip.channels + self.clip.dim
+        return self.channels + self.clip.dim
+
+    @property
+    def channels(self) -> int:
+        """Channels of the maps."""
+        return sum(self.diffusion.stages[name].channels for name in STAGES) + self.clip.channels
 
     def maps(self, views: Sequence[View]) -> Tensor:
         """Give the concatenated features (B, C, g, g) of a batch of prepared pictures."""
@@ -81,8 +86,18 @@ class SdClipBaseline(JointSpace):
     def look(self, views: Sequence[View]) -> Seen:
         """Give these, embeddings and CLIP's joint-space vectors of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
-        stages = stages_on_grid(self.diffusion, squares)
-        seen = self.clip(squares, LAYER)
-        tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
-        maps = torch.cat([stages, tokens], dim=1)
-        return Seen(maps, beside(pooled(maps, views), seen.pooled, WHOLE), seen.pooled)
+        maps, joint = side_by_side(self.diffusion, self.clip, self.diffusion.encode(squares * 2 - 1), squares)
+        return Seen(maps, beside(pooled(maps, views), joint, WHOLE), joint)
+
+
+def side_by_side(
+    diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Give the stages of latents (B, c, g, g) and CLIP's tokens of the pictures (B, 3, S, S) as one map (B, C, g, g).
+
+    Beside it are CLIP's joint-space vectors (B, P).
+    """
+    stages = stages_on_grid(diffusion, latents)
+    seen = clip(pictures, LAYER)
+    tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
+    return torch.cat([stages, tokens], dim=1), seen.pooled

@@ -77,11 +77,11 @@ def recognize(
 ) -> None:
     """Say what a sketch shows, without training; any labels will do."""
     from ..models import load
-    from ..tasks.recognition import joint_space
     from ..tasks.recognition import recognize as guess
 
-    space = joint_space(load(model))
-    answers = guess(space, list(sketches), labels.split(",") if labels else None, k, "photo" if photo else "sketch")
+    answers = guess(
+        load(model), list(sketches), labels.split(",") if labels else None, k, "photo" if photo else "sketch"
+    )
     rows = [
         {"label": guess.label, "score": guess.score, "rank": rank, "sketch": sketch}
         for sketch, guesses in zip(sketches, answers, strict=True)

@@ -64,12 +64,13 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: Annotated[str, typer.Option(help="Frozen parts, also a folder that pretrain left, or scratch.")] = "mini",
+    method: Annotated[str, typer.Option(help="SketchFusion, SD-PL or B-Finetuning.")] = "SketchFusion",
     start: Annotated[Path | None, typer.Option(help="A folder of light weights to begin with.")] = None,
     cache: Annotated[Path | None, typer.Option(help="What the frozen models said; tasks may share it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
 ) -> None:
-    """Train light weights for a task; --model scratch trains the small CNN that is the floor."""
+    """Train for a task: light weights, or what another method trains; --model scratch trains the floor, a small CNN."""
     chosen = dict(pair_of(setting) for setting in settings or [])
     with terminal.losses(f"training {task}") as report:
         if model == "scratch" and task == "retrieval":
@@ -80,7 +81,7 @@ def train(
         else:
             from ..training.train import train_task
 
-            train_task(task, data, out, model, resume, chosen, report, start, cache)
+            train_task(task, data, out, model, resume, chosen, report, start, cache, method)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 

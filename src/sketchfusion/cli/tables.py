@@ -44,12 +44,12 @@ def table(
     chosen = dict(pair_of(setting) for setting in settings or [])
     name = data if data == "world" else Path(data).resolve().name
 
-    def train(task: str, folder: Path, own: Mapping[str, str]) -> None:
+    def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
         from ..training.train import train_task
 
         with terminal.losses(f"training {folder.relative_to(out)}") as report:
             roots = [data, *(sketches or [])]
-            train_task(task, roots, folder, model, True, {**chosen, **own}, report, cache=out / "cache")
+            train_task(task, roots, folder, model, True, {**chosen, **own}, report, None, out / "cache", method)
 
     def measure(task: str, of: Extractor) -> Mapping[str, Estimate]:
         with terminal.bar(f"{task} of {of.name}") as progress:

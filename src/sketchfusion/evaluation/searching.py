@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..baselines.sd_pl import SdPlBaseline
 from ..features import SketchFusion
 from ..gallery.background import Background
 from ..gallery.confidence import chance
@@ -106,7 +107,7 @@ def benchmark_search(
     if "joint" in columns:
         words = {name: read_words(model, name.replace("_", " ")) for name in names}
         metrics |= _with_words(drawn[there], drawn_labels[there], columns, labels, words)
-    if isinstance(model, SketchFusion):
+    if isinstance(model, SketchFusion | SdPlBaseline):
         metrics["mAP@all, words as the prompt"] = _prompted(model, sketches, vectors, labels)
     rows = {name: {key: float(np.mean(v)) for key, v in values.items()} for name, values in by_gallery.items()}
     return SearchResult(model.name, model.fingerprint, len(drawn), len(labels), metrics, rows)
@@ -154,7 +155,7 @@ def _with_words(
     }
 
 
-def _prompted(model: SketchFusion, sketches: Sequence[Labelled], vectors: Floats, labels: Labels) -> Estimate:
+def _prompted(model: BatchExtractor, sketches: Sequence[Labelled], vectors: Floats, labels: Labels) -> Estimate:
     """The mAP@all of sketches seen with their category's name as the UNet's prompt."""
     precision = []
     for name in sorted(set(labels.tolist())):

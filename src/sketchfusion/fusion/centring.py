@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 PHOTO, SKETCH = 0, 1
+
+
+def numbered(kinds: Sequence[Literal["photo", "sketch"]]) -> Tensor:
+    """Give the numbers (B,) that the kinds of pictures have here."""
+    return torch.tensor([SKETCH if kind == "sketch" else PHOTO for kind in kinds])
 
 
 class Centring(nn.Module):

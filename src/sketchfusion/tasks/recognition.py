@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,7 @@ class Guess:
 
 
 def recognize(
-    model: JointSpace,
+    model: object,
     images: ImageInput | Sequence[ImageInput],
     labels: Sequence[str] | None = None,
     k: int = 5,
@@ -76,7 +76,7 @@ def recognize(
     Sketches of classes that the model was trained to tell apart are classified (SketchFusion, section 6.2). Any other
     labels will do too, and photos: then descriptions are compared (CLIP, Radford et al., 2021, section 3.1). By default
     the labels are those classes, or else the names that the model knows. Raises ImageError for an unreadable or
-    blank picture and ValueError if there are no labels.
+    blank picture and ValueError if there are no labels, or if the model has neither classes nor words.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
@@ -86,26 +86,29 @@ def recognize(
 class Namer:
     """Labels placed in the joint space once, to name any number of pictures."""
 
-    def __init__(self, model: JointSpace, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
+    def __init__(self, model: object, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
         """Read the labels' descriptions, unless the model was trained on them; ValueError if there are none."""
         classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
-        known = (classes or model.labels) if labels is None else labels
+        known = (classes or joint_space(model).labels) if labels is None else labels
         labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
         if not labels:
-            raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
+            raise ValueError(
+                f'{getattr(model, "name", model)} comes with no list of names; give some: --labels "cat,dog"'
+            )
         self.labels = labels
         self._model, self._kind = model, kind
         self._trained = [classes.index(label) for label in labels] if set(labels) <= set(classes) else None
-        self._prototypes = prototypes(model, labels, kind) if self._trained is None else None
+        self._prototypes = prototypes(joint_space(model), labels, kind) if self._trained is None else None
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        read = read_sketches(images) if self._kind == "sketch" else images
+        read: Any = read_sketches(images) if self._kind == "sketch" else images
+        model: Any = self._model
         if self._prototypes is None:
-            logits = self._model.classify(read, kind=self._kind).numpy()[:, self._trained]  # type: ignore[attr-defined]
+            logits = model.classify(read, kind=self._kind).numpy()[:, self._trained]
         else:
-            pictures = self._model.encode_image(read, kind=self._kind)  # type: ignore[arg-type]
-            logits = self._model.logit_scale * (pictures.numpy() @ self._prototypes.T)
+            pictures = model.encode_image(read, kind=self._kind)
+            logits = model.logit_scale * (pictures.numpy() @ self._prototypes.T)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]

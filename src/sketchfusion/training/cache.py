@@ -23,10 +23,9 @@ Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what o
 
 @dataclass(frozen=True, eq=False)
 class Cache:
-    """Latents and CLIP tokens of `views` augmented views of each picture of a bank, in half precision."""
+    """What is kept of `views` augmented views of each picture of a bank, in half precision."""
 
-    latents: np.ndarray  # (N, views, c, h, w) float16
-    tokens: np.ndarray  # (N, views, C, h, w) float16
+    said: tuple[np.ndarray, ...]  # part by part, (N, views, C, h, w) float16
     names: list[tuple[str, ...]]  # N
 
     @cached_property
@@ -34,24 +33,22 @@ class Cache:
         """Where the pictures of each name are."""
         return index_by_name(self.names)
 
-    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, Tensor]:
-        """A random view of a random picture of each wanted name: latents and tokens, float32."""
+    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
+        """A random view of a random picture of each wanted name: its parts, float32."""
         index = [choose(self.by_name[name], generator) for name in wanted]
-        views = torch.randint(self.latents.shape[1], (len(index),), generator=generator).tolist()
+        views = torch.randint(self.said[0].shape[1], (len(index),), generator=generator).tolist()
         return self.take(index, views)
 
-    def take(self, index: list[int], views: list[int] | None = None) -> tuple[Tensor, Tensor]:
-        """The given views, the plain ones by default, of the pictures at `index`: latents and tokens, float32."""
+    def take(self, index: list[int], views: list[int] | None = None) -> tuple[Tensor, ...]:
+        """The given views, the plain ones by default, of the pictures at `index`: their parts, float32."""
         views = views or [0] * len(index)
-        latents, tokens = self.latents[index, views], self.tokens[index, views]
-        return torch.from_numpy(latents).float(), torch.from_numpy(tokens).float()
+        return tuple(torch.from_numpy(part[index, views]).float() for part in self.said)
 
 
 def joined(caches: list[Cache]) -> Cache:
     """Several caches of one kind as one, in memory."""
     return Cache(
-        np.concatenate([cache.latents for cache in caches]),
-        np.concatenate([cache.tokens for cache in caches]),
+        tuple(np.concatenate(parts) for parts in zip(*(cache.said for cache in caches), strict=True)),
         [names for cache in caches for names in cache.names],
     )
 

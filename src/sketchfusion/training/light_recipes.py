@@ -24,7 +24,6 @@ class LightRecipe:
     validation_batches: int = 4
     patience: int = 0  # validations without a better one before training stops; 0 is no limit
     full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
-    whole: float = 0.0  # weight of CLIP's own vector in the embedding, once trained; 0 is the paper's
 
     @property
     def schedule(self) -> Schedule:
@@ -46,7 +45,6 @@ class LightRecipe:
 class RetrievalRecipe(LightRecipe):
     """Triplets across photo and sketch, classes drawn evenly."""
 
-    whole: float = 1.0
     classes: int = 32  # of a batch, each with one sketch and one photo
     margin: float = 0.3
     contrast: float = 1.0  # weight of the contrast of the batch
@@ -114,7 +112,6 @@ class UniversalRecipe(LightRecipe):
 
     steps: int = 600
     full_size_after: float = 0.9
-    whole: float = 1.0
     retrieval: RetrievalRecipe = RetrievalRecipe(classes=16)
     instance_retrieval: InstanceRetrievalRecipe = InstanceRetrievalRecipe(classes=4)
     recognition: RecognitionRecipe = RecognitionRecipe(batch=16)

@@ -13,13 +13,13 @@ from sketchfusion.heads import Heads
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.standardise import Over
 
-# Latents and CLIP tokens of B pictures, and their kind, to their standardised fused maps (B, d, h, w).
-See = Callable[[tuple[Tensor, Tensor], int], Tensor]
+# What is kept of B pictures, and their kind, to their standardised maps (B, d, h, w).
+See = Callable[[tuple[Tensor, ...], int], Tensor]
 Data = TypeVar("Data")
 
 
 class Objective(nn.Module, ABC, Generic[Data]):
-    """What one task asks of the fused maps; its parameters are what it needs beside the light parts."""
+    """What one task asks of the maps; its parameters are what it needs beside what makes them."""
 
     photos: Over = "pooled"  # what is compared of a photo
     sketches: Over = "pooled"  # and of a sketch

@@ -26,6 +26,7 @@ class Standardise(nn.Module):
     def __init__(self, width: int, photos: Over = "pooled", sketches: Over = "pooled") -> None:
         """Make the statistics of maps of `width` channels."""
         super().__init__()
+        self.momentum = MOMENTUM
         self._over = {PHOTO: photos, SKETCH: sketches}
         self.register_buffer("mean", torch.zeros(2, width))
         self.register_buffer("variance", torch.ones(2, width))
@@ -38,8 +39,8 @@ class Standardise(nn.Module):
             compared = maps.amax((2, 3)) if self._over[kind] == "pooled" else maps.movedim(1, -1).flatten(0, -2)
             mean, variance = compared.mean(0), compared.var(0, unbiased=False)
             with torch.no_grad():
-                self.mean[kind].lerp_(mean, MOMENTUM)
-                self.variance[kind].lerp_(compared.var(0), MOMENTUM)
+                self.mean[kind].lerp_(mean, self.momentum)
+                self.variance[kind].lerp_(compared.var(0), self.momentum)
         return (maps - mean[:, None, None]) / (variance[:, None, None] + EPSILON).sqrt()
 
     def settle(self, centring: Centring) -> None:

@@ -1,15 +1,15 @@
-"""`sketchfusion train`: light weights for a task, from folders of photos and sketches or from Sketch World."""
+"""`sketchfusion train`: what a method trains for a task, on folders of photos and sketches or on Sketch World."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from sketchfusion.classifying import Classifier
 from sketchfusion.training import (
     correspondence,
     instance_retrieval,
@@ -23,13 +23,14 @@ from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.encode import Encoder
 from sketchfusion.training.light_recipes import LightRecipe, with_settings
 from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.methods.base import Method
+from sketchfusion.training.methods.finetuning import Finetuning
+from sketchfusion.training.methods.fused import Fused
+from sketchfusion.training.methods.sd_pl import SdPl
 from sketchfusion.training.objective import Training
 from sketchfusion.training.processes import processes
 from sketchfusion.training.roots import Roots
 from sketchfusion.training.standardise import Standardise
-
-if TYPE_CHECKING:
-    from sketchfusion.features import SketchFusion
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] = {
     "retrieval": (light_recipes.RetrievalRecipe(), retrieval.prepare),
@@ -40,7 +41,8 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] 
     "universal": (light_recipes.UniversalRecipe(), universal.prepare),
 }
 
-FUSION = "fusion."  # begins a setting of the light parts' shape
+RECOUNTED = 8  # batches whose statistics the centring takes over then
+METHODS: dict[str, type[Method[Any]]] = {"SketchFusion": Fused, "SD-PL": SdPl, "B-Finetuning": Finetuning}
 
 
 def train_task(
@@ -53,75 +55,70 @@ def train_task(
     report: Report | None = None,
     start: Path | None = None,
     cache: Path | None = None,
-) -> SketchFusion:
-    """Train the light weights of `task` on the frozen parts of `model` and write them to `out`.
+    method: str = "SketchFusion",
+) -> Classifier:
+    """Train for `task` what `method` trains on the frozen parts of `model`, write it to `out` and give the model.
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
     one sub-folder of photos a class, segmentation folders, or "world" for the seen categories of Sketch World. `model`
     is a pair of the catalog, a folder that `pretrain` left, or one of light weights whose frozen parts are meant;
     `start` is a folder of light weights that training begins with. What the frozen models say of the pictures is kept
-    in `cache`, a folder within `out` unless given; several tasks may share one. `settings` replace those of the task's
-    recipe; `fusion.key` those of the light parts' shape, as the ablations do. ValueError in one line for anything that
-    cannot be trained on.
+    in `cache`, a folder within `out` unless given; several tasks and methods may share one. `settings` replace those
+    of the task's recipe; `fusion.key` those of the light parts' shape, as the ablations do. ValueError in one line for
+    anything that cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
-    recipe, prepare = TASKS[task]
-    own, shape = _parted(settings or {})
-    recipe = with_settings(recipe, own)
+    if method not in METHODS:
+        raise ValueError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
+    kind, (recipe, prepare) = METHODS[method], TASKS[task]
+    own, of_recipe = _parted(settings or {}, kind.own)
+    recipe = with_settings(recipe, {**kind.defaults, **of_recipe})
     team = processes()  # before the model, which goes to this process's own device
     torch.manual_seed(recipe.seed)
-    fused = untrained_on(model, task, shape)
-    fused.config = replace(fused.config, whole=recipe.whole)
-    if start:
-        _begin_with(fused, start)
+    begun = kind.begin(model, task, own, start)
     folder = cache or out / "training" / "cache"
     with team.first_before_others():
-        training = prepare(recipe, Roots.of(data, folder), Encoder(fused, folder, report if team.first else None))
-    train_light(fused, training, recipe, out / "training" / task, resume, report)
+        training = prepare(recipe, Roots.of(data, folder), Encoder(begun, folder, report if team.first else None))
+    train(begun, training, recipe, out / "training" / task, resume, report)
     if team.first:
-        fused.heads = training.objective.heads()
-        fused.save_pretrained(out)
+        begun.model.heads = training.objective.heads()
+        begun.model.save_pretrained(out)
         draw_curves(out / "training" / task / "log.csv", out / "training" / task / "curve.svg")
-    return fused
+    trained: Classifier = begun.model
+    return trained
 
 
-def train_light(
-    fused: SketchFusion,
+def train(
+    method: Method[Any],
     training: Training,
     recipe: LightRecipe,
     out: Path,
     resume: bool = False,
     report: Report | None = None,
 ) -> None:
-    """Train the light parts of `fused`, and what the objective adds to them, in place; they end on the CPU or device.
+    """Train what a method trains, and what the objective adds to it, in place; both end on the model's device.
 
-    The first part sees pictures of half the side on half the grid: a quarter of the work, and the light parts, being
-    convolutions, have little to learn anew for the full size. In place of the centring, maps are standardised by the
-    batch; at the end the centring takes that over.
+    The first part sees pictures of half the side on half the grid: a quarter of the work, and convolutions have little
+    to learn anew for the full size. In place of the centring, maps are standardised by the batch; at the end the
+    centring takes that over, found anew where maps are served otherwise than they were trained.
     """
-    fusion, objective, phases = fused.model, training.objective, training.data
-    device, grid = fused.device, fused.config.fusion.grid
-    light = fusion.light
-    light.centring.reset()
-    standardise = Standardise(fused.config.fusion.width, objective.photos, objective.sketches)
-    trained = nn.ModuleDict({"light": light, "standardise": standardise, "objective": objective}).to(device)
+    objective, phases, device = training.objective, training.data, method.model.device
+    method.centring.reset()
+    standardise = Standardise(method.width, objective.photos, objective.sketches)
+    trained = nn.ModuleDict({"light": method.trained, "standardise": standardise, "objective": objective}).to(device)
     full_size = recipe.full_size_after * recipe.steps
 
-    def losses(of: Any, cells: int, generator: Generator) -> Losses:
-        def see(said: tuple[Tensor, Tensor], kind: int) -> Tensor:
-            latents, tokens = (part.to(device) for part in said)
-            maps: Tensor = standardise(fusion(latents, tokens, grid=cells), kind)
-            return maps
-
-        return objective.losses(see, of, generator)
+    def see(said: tuple[Tensor, ...], kind: int) -> Tensor:
+        maps: Tensor = standardise(method.maps(tuple(part.to(device) for part in said), kind), kind)
+        return maps
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        return losses(phases.half, grid // 2, generator) if step < full_size else losses(phases.full, grid, generator)
+        return objective.losses(see, phases.half if step < full_size else phases.full, generator)
 
     def validate() -> dict[str, float]:
         batches = [
-            losses(phases.held_out, grid, Generator().manual_seed(number))
+            objective.losses(see, phases.held_out, Generator().manual_seed(number))
             for number in range(recipe.validation_batches)
         ]
         return {name: sum(float(of[name]) for of in batches) / len(batches) for name in batches[0]}
@@ -135,53 +132,21 @@ def train_light(
         resume,
         report,
         validate if phases.held_out is not None and recipe.validation_batches else None,
-        frozen=f"{fused.config.diffusion_hash[:12]} and {fused.config.clip_hash[:12]}",
+        frozen=method.origin,
     )
     trained.eval()
-    standardise.settle(light.centring)
+    if method.finish():
+        with torch.no_grad():
+            standardise.train()
+            for number in range(RECOUNTED):
+                standardise.momentum = 1 / (number + 1)  # the mean over all batches so far
+                objective.losses(see, phases.full, Generator().manual_seed(number))
+            standardise.eval()
+    standardise.settle(method.centring)
 
 
-def _parted(settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Settings of the recipe, and those of the fusion without their prefix."""
-    shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
-    return {key: value for key, value in settings.items() if not key.startswith(FUSION)}, shape
-
-
-def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> SketchFusion:
-    """New light weights for `task` on the frozen parts of `model`, named as `train_task` takes it.
-
-    `shape` are settings of the fusion that replace the model's own.
-    """
-    from sketchfusion.backbones.catalog import CATALOG, FusedCard
-    from sketchfusion.features import SketchFusion
-    from sketchfusion.fusion.model import FusionConfig
-    from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light
-
-    if model in CATALOG:
-        fused = SketchFusion.untrained(model, task=task)
-    elif all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
-        card, folder = CATALOG["mini"], Path(model).resolve()
-        assert isinstance(card, FusedCard)
-        sizes = FusionConfig(grid=card.grid, width=card.width)
-        config = FeaturesConfig(str(folder / "sd"), str(folder / "clip"), side=card.side, fusion=sizes)
-        fused = SketchFusion.untrained(config=config, task=task)
-    else:
-        folder = find_light(model)
-        config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))
-        fused = SketchFusion.untrained(config=config, task=task)
-    if not shape:
-        return fused
-    config = replace(fused.config, fusion=with_settings(fused.config.fusion, shape))
-    return SketchFusion(fused.model.diffusion, fused.clip, config, fused.name).to(fused.device)
-
-
-def _begin_with(fused: SketchFusion, start: Path) -> None:
-    from sketchfusion.light import read_light
-
-    config, state = read_light(start)
-    own = (fused.config.diffusion_hash, fused.config.clip_hash)
-    if (config.diffusion_hash, config.clip_hash) != own:
-        raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
-    if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
-        raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
-    fused.model.light.load_state_dict(state)
+def _parted(settings: dict[str, str], names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings of the method, which `names` as `Method.own` does, and those of the recipe."""
+    begun = tuple(name for name in names if name.endswith("."))
+    own = {key: value for key, value in settings.items() if key in names or key.startswith(begun)}
+    return own, {key: value for key, value in settings.items() if key not in own}

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .paper import in_paper
-from .rows import Row, Table
+from .rows import FUSED_METHOD, Row, Table
 
 if TYPE_CHECKING:
     from ...extractor import BatchExtractor
     from ..metrics import Estimate
 
 Load = Callable[[str], "BatchExtractor"]
-Train = Callable[[str, Path, Mapping[str, str]], None]  # a task's light weights into a folder, with these settings
+Train = Callable[[str, Path, Mapping[str, str], str], None]  # for a task, into a folder, with settings, by a method
 Measure = Callable[[str, "BatchExtractor"], "Mapping[str, Estimate]"]
 
 
@@ -45,7 +45,8 @@ def fill(
     """
     cells: list[Cell] = []
     for row in table.rows:
-        absent = row.absent or ("needs training" if row.settings and not train else "")
+        own = row.settings or row.method != FUSED_METHOD  # than what the pair comes with
+        absent = row.absent or ("needs training" if own and not train else "")
         tasks = dict.fromkeys(column.task for column in table.columns)
         found = {} if absent else {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
         for column in table.columns:
@@ -77,7 +78,7 @@ def _measured(
     for seed in range(row.seeds):
         folder = out / "weights" / _slug(row.kept_as) / task / f"seed-{seed}"
         if not (folder / "config.json").is_file():
-            train(task, folder, {**row.settings, "seed": str(seed)})
+            train(task, folder, {**row.settings, "seed": str(seed)}, row.method)
         runs.append(_once(row, task, load(str(folder)), out, measure))
     return runs
 

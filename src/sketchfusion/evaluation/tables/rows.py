@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 FUSED = "Proposed"
 SEEDS = 3  # of the fused row and of B-SD+CLIP's; one of the others
+FUSED_METHOD = "SketchFusion"
 TIMESTEPS = (1, 50, 100, 150, 195, 250, 300, 400, 500, 700, 900)
 
 
@@ -20,10 +21,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model under the name that the paper gives it."""
+    """A model under the name that the paper gives it: a frozen baseline, or what a method trains."""
 
     name: str
-    baseline: str = ""  # of the pair, as `load` takes it; empty for the fused model, which is trained
+    baseline: str = ""  # of the pair, as `load` takes it; empty for what is trained
+    method: str = FUSED_METHOD  # of that training, as `train --method` takes it
     settings: Mapping[str, str] = field(default_factory=dict)  # of that training
     seeds: int = 1
     absent: str = ""  # why it cannot be had with this pair; it is listed with the paper's figure alone
@@ -52,7 +54,8 @@ _FROZEN = (
     Row("B-SD", "B-SD"),
     Row("B-SD+CLIP", "B-SD+CLIP"),
 )
-_ROWS = (*_FROZEN, Row(FUSED, seeds=SEEDS))
+_TRAINED = (Row("B-Finetuning", method="B-Finetuning"), Row("SD-PL", method="SD-PL"))
+_ROWS = (*_FROZEN, *_TRAINED, Row(FUSED, seeds=SEEDS))
 _RETRIEVAL = Column("retrieval", "mAP@200/min(k,R)")
 _PCK = Column("correspondence", "PCK@0.05")
 

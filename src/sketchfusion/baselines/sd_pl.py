@@ -1,0 +1,162 @@
+"""SD-PL (Koley et al., CVPR 2024): a frozen Stable Diffusion, guided by a learned text and by a learned border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sketchfusion.backbones.catalog import locate
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.folders import load_diffusion
+from sketchfusion.baselines.sd import MOST_PIXELS, STAGES, paper_side, stages_on_grid
+from sketchfusion.baselines.trained import TrainedBaseline
+from sketchfusion.extractor import Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from sketchfusion.fusion.centring import Centring, numbered
+from sketchfusion.heads import Heads
+from sketchfusion.io.hashes import folder_hash, weights_hash
+from sketchfusion.io.weights import WeightsError
+from sketchfusion.squares import View
+from sketchfusion.trained import CONFIG, build, checked, read_trained, write_trained
+
+METHOD = "SD-PL"
+COARSE, FINE = ("up0", "up1"), ("up2", "up3")
+STAGES_OF = {"retrieval": COARSE, "recognition": COARSE, "instance-retrieval": FINE}  # B-SD's for all others
+BORDER = 16 / MOST_PIXELS  # of the side
+
+
+@dataclass(frozen=True)
+class SdPlConfig:
+    """How pictures become features."""
+
+    diffusion: str  # catalog name, hub id or folder
+    diffusion_hash: str
+    task: str
+    side: int  # pixels of the square
+    border: int  # pixels
+    stages: tuple[str, ...]
+    timestep: int = 273
+    ensemble: int = 6  # noise draws that are averaged; training sees one of them at a time
+
+
+class Prompts(nn.Module):
+    """All that is trained, and the centring it ends in: a text matrix (1, L, D) and a border for either kind.
+
+    They start as the null prompt and as a border that is not there.
+    """
+
+    rim: Tensor
+
+    def __init__(self, null_prompt: Tensor, side: int, border: int, width: int) -> None:
+        """Make prompts for squares of `side` pixels and features of `width` channels."""
+        super().__init__()
+        rim = torch.ones(side, side, dtype=torch.bool)
+        rim[border : side - border, border : side - border] = False
+        self.register_buffer("rim", rim, persistent=False)
+        self.text = nn.Parameter(null_prompt.detach().float().clone())
+        self.border = nn.Parameter(torch.zeros(2, 3, int(rim.sum())))
+        self.centring = Centring(width)
+
+    def framed(self, squares: Tensor, kinds: Tensor) -> Tensor:
+        """Add the border of its kind (B,) to each square (B, 3, S, S), on a smaller square a smaller border."""
+        frames = self.border.new_zeros(2, 3, *self.rim.shape)
+        frames[..., self.rim] = self.border
+        if squares.shape[-2:] != self.rim.shape:
+            frames = F.interpolate(frames, squares.shape[-2:], mode="area")
+        return squares + frames[kinds]
+
+
+class SdPlBaseline(TrainedBaseline):
+    """Dense features are up stages at t = 273 under the learned prompts, unit length in every cell, concatenated.
+
+    How the layers are joined and pooled is not published: it is as in B-SD, so that the two differ in prompts, stages,
+    timestep and draws alone. The stages are the poster's: n = 1, 2 for categories, recognition included, and n = 3, 4
+    for instances. It has no dense tasks; there the stages are B-SD's, n = 1, 2, 3, so that the prompts are what is
+    compared. The border is 16 px of a square of 480, the same share of others, and lies on the square's rim, padding or
+    not; what it makes of the pixels is not clamped.
+    """
+
+    def __init__(self, diffusion: FrozenDiffusion, config: SdPlConfig, name: str, device: torch.device) -> None:
+        """Put new prompts before a loaded diffusion model; ValueError for stages that it does not have."""
+        super().__init__(config.task)
+        self.config, self.name, self.side, self.device = config, name, config.side, device
+        self._dim = sum(diffusion.channels(config.stages).values())
+        self.diffusion = diffusion.to(device)
+        self.prompts = Prompts(diffusion.null_prompt, config.side, config.border, self._dim).eval().to(device)
+        self.centring = self.prompts.centring
+        self.caption: Tensor | None = None  # (1, L, D), in place of the learned text
+
+    @classmethod
+    def untrained(
+        cls,
+        diffusion: str,
+        task: str = "retrieval",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """Make what training starts from, on a catalog name, hub id or folder."""
+        device, folder = pick_device(device), locate(diffusion)
+        frozen = load_diffusion(folder, pick_dtype(device, dtype))
+        side = paper_side(frozen)
+        stages, border = STAGES_OF.get(task, STAGES), max(1, round(side * BORDER))
+        config = SdPlConfig(diffusion, folder_hash(folder), task, side, border, stages)
+        return cls(frozen, config, f"{diffusion}:{METHOD}", device)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Load what `save_pretrained` wrote; WeightsError when it is damaged or its frozen parts cannot be had."""
+        device, folder = pick_device(device), Path(folder)
+        written, state = read_trained(folder, "learned prompts")
+        written.pop("method", None)
+        config: SdPlConfig = build(SdPlConfig, written, folder / CONFIG)
+        sd = locate(config.diffusion)
+        checked(folder_hash(sd), config.diffusion_hash, sd)
+        frozen = load_diffusion(sd, pick_dtype(device, dtype))
+        try:
+            model = cls(frozen, config, str(folder), device)
+            model.prompts.load_state_dict(state)
+        except (ValueError, TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(f"the weights in {folder} do not fit its configuration: {reason}") from error
+        model.heads = Heads.read(folder)
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the prompts, the heads, and a configuration that names the frozen parts by place and hash."""
+        self.heads.write(Path(folder))
+        write_trained(Path(folder), {"method": METHOD, **asdict(self.config)}, self.prompts.state_dict())
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what shapes the features, learned text included even where a caption stands in for it."""
+        shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
+        return fingerprint_of({"baseline": METHOD, "prompts": weights_hash(self.prompts), **shaping})
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding: the stages' channels together."""
+        return self._dim
+
+    def maps(self, views: Sequence[View]) -> Tensor:
+        """Give the centred features (B, C, g, g) of a batch of prepared pictures."""
+        return self.look(views).maps
+
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give these and their maxima of a batch of prepared pictures."""
+        squares = stack([view.square for view in views], self.device)
+        maps = self.stages(squares, numbered([view.kind for view in views]), range(self.config.ensemble))
+        centred = self.centred(maps, views)
+        return Seen(centred, pooled(centred, views))
+
+    def stages(self, squares: Tensor, kinds: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Give the features (B, C, g, g), not centred, of squares (B, 3, S, S) of kinds (B,) under draws of noise."""
+        latents = self.diffusion.encode(self.prompts.framed(squares, kinds.to(squares.device)) * 2 - 1)
+        prompt = self.prompts.text if self.caption is None else self.caption.to(squares.device)
+        return stages_on_grid(self.diffusion, latents, self.config.stages, self.config.timestep, seeds, prompt)

@@ -1,0 +1,408 @@
+"""SD-PL and B-Finetuning: what they are before training, what training moves, and what it leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
+from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.baselines.finetuned import FinetunedBaseline
+from sketchfusion.baselines.sd import STAGES, SdBaseline
+from sketchfusion.baselines.sd_clip import SdClipBaseline
+from sketchfusion.baselines.sd_pl import SdPlBaseline
+from sketchfusion.cli import app, terminal
+from sketchfusion.evaluation.metrics import Estimate
+from sketchfusion.evaluation.tables.fill import fill
+from sketchfusion.evaluation.tables.rows import TABLES, Column, Table
+from sketchfusion.fusion.centring import PHOTO, SKETCH
+from sketchfusion.io.weights import PICKLES, WeightsError
+from sketchfusion.models import load
+from sketchfusion.prompted import prompted
+from sketchfusion.training.correspondence import Correspondence
+from sketchfusion.training.light_recipes import CorrespondenceRecipe
+from sketchfusion.training.loop import Losses
+from sketchfusion.training.methods.finetuning import Finetuning
+from sketchfusion.training.methods.sd_pl import SdPl
+from sketchfusion.training.train import TASKS, train_task
+from sketchfusion.world import World, export
+
+CATEGORIES = ["cat", "car", "chair"]
+SHORT = {"steps": "2", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
+METHODS = ["SD-PL", "B-Finetuning"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Photos with sketches of their own, and a segmentation folder."""
+    from PIL import Image
+
+    paired, masked = tmp_path_factory.mktemp("paired"), tmp_path_factory.mktemp("masked")
+    export(paired, 0, CATEGORIES, "seen", 6, 64)
+    rows, world = ["photo,category,mask"], World(seed=3, size=64)
+    for category in CATEGORIES:
+        for number in range(3):
+            shot, stem = world.photo(category, number), f"{category}{number}"
+            Image.fromarray(shot.photo).save(masked / f"{stem}.png")
+            Image.fromarray(shot.mask.astype("uint8") * 255).save(masked / f"{stem}-mask.png")
+            rows.append(f"{stem}.png,{category},{stem}-mask.png")
+    (masked / "index.csv").write_text("\n".join(rows) + "\n")
+    return [str(paired), str(masked)]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is kept of the pictures, shared by all trainings here."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def squares(count: int = 2, side: int = 64) -> Tensor:
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(3))
+
+
+def log(out: Path, task: str, name: str = "log") -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "training" / task / f"{name}.csv").open()))
+
+
+def test_without_border_under_the_null_prompt_it_is_b_sd(sd_folder: Path) -> None:
+    b_sd, fresh = SdBaseline.load(str(sd_folder)), SdPlBaseline.untrained(str(sd_folder), "correspondence")
+    same = replace(fresh.config, timestep=195, ensemble=1)
+    assert (same.stages, same.side) == (STAGES, b_sd.side)
+    model = SdPlBaseline(fresh.diffusion, same, "SD-PL", torch.device("cpu"))
+    views = [b_sd.view(square, kind) for square in squares() for kind in ("photo", "sketch")]
+    with torch.no_grad():
+        assert torch.equal(model.maps(views), b_sd.maps(views))
+        assert torch.equal(model.vectors(views), b_sd.vectors(views))
+    assert model.fingerprint != fresh.fingerprint
+
+
+@torch.no_grad()
+def test_six_draws_at_273_are_averaged_before_cells_get_unit_length(sd_folder: Path) -> None:
+    model = SdPlBaseline.untrained(str(sd_folder), "instance-retrieval")
+    diffusion, picture = model.diffusion, squares(1)
+    latents = diffusion.encode(picture * 2 - 1)
+    draws = [
+        diffusion(diffusion.add_noise(latents, diffusion.noise((8, 8), seed), 273), 273, ["up2", "up3"])
+        for seed in range(6)
+    ]
+    means = [torch.stack([draw[name] for draw in draws]).mean(0) for name in ("up2", "up3")]
+    expected = torch.cat([F.normalize(mean, dim=1) for mean in means], dim=1)
+    assert torch.allclose(model.maps([model.view(picture[0], "photo")]), expected, atol=1e-6)
+
+
+def test_stages_by_task_and_a_border_of_a_thirtieth(sd_folder: Path) -> None:
+    stages = {task: SdPlBaseline.untrained(str(sd_folder), task).config.stages for task in TASKS}
+    assert stages["retrieval"] == stages["recognition"] == ("up0", "up1")
+    assert stages["instance-retrieval"] == ("up2", "up3")
+    assert stages["correspondence"] == stages["segmentation"] == stages["universal"] == STAGES
+    model = SdPlBaseline.untrained("mini-sd")
+    assert (model.side, model.config.border, model.prompts.text.shape) == (128, 4, (1, 24, 128))
+    with torch.no_grad():
+        model.prompts.border[PHOTO], model.prompts.border[SKETCH] = 0.25, 0.5
+        framed = model.prompts.framed(torch.zeros(2, 3, 128, 128), torch.tensor([SKETCH, PHOTO]))
+        assert float(framed[1, :, :, :4].min()) == float(framed[1, :, -4:].max()) == 0.25
+        assert float(framed[0, :, 0].min()) == 0.5 and not framed[:, :, 4:-4, 4:-4].any()
+        half = model.prompts.framed(torch.zeros(1, 3, 64, 64), torch.tensor([PHOTO]))
+        assert float(half[:, :, :2].min()) == 0.25 and not half[:, :, 2:-2, 2:-2].any()
+
+
+def test_at_the_sizes_of_sd21(tmp_path: Path) -> None:
+    """A prompt of 77 x 1024 and squares of 480 px, before a UNet whose blocks alone are narrow."""
+    words = tokenizer("!", length=77)
+    text = {**TEXT, "hidden_size": 1024, "num_hidden_layers": 1, "max_position_embeddings": 77}
+    torch.manual_seed(0)
+    UNet2DConditionModel(**{**UNET, "cross_attention_dim": 1024, "sample_size": 96}).save_pretrained(tmp_path / "unet")
+    AutoencoderKL(**VAE).save_pretrained(tmp_path / "vae")
+    CLIPTextModel(CLIPTextConfig(vocab_size=len(words), **text)).save_pretrained(tmp_path / "text_encoder")
+    DDIMScheduler(**SCHEDULE).save_pretrained(tmp_path / "scheduler")
+    words.save_pretrained(tmp_path / "tokenizer")
+    model = SdPlBaseline.untrained(str(tmp_path), "instance-retrieval")
+    assert (model.side, model.config.border) == (480, 16)
+    assert model.prompts.text.shape == (1, 77, 1024)
+    assert model.prompts.border.shape == (2, 3, 480**2 - 448**2)
+    maps = SdPl(model).maps((squares(1, 480),), SKETCH)
+    assert maps.shape == (1, model.dim, 60, 60)
+    maps[..., 0, 0].sum().backward()
+    assert model.prompts.text.grad is not None and model.prompts.border.grad is not None
+
+
+def test_gradient_reaches_prompts_and_nothing_else(sd_folder: Path) -> None:
+    method = SdPl(SdPlBaseline.untrained(str(sd_folder), "instance-retrieval"))
+    method.trained.train()
+    (method.maps((squares(),), PHOTO)[:, 0] ** 2).sum().backward()
+    prompts = method.model.prompts
+    assert {name for name, p in method.trained.named_parameters()} == {"text", "border"}
+    assert prompts.text.grad is not None and bool(prompts.text.grad.any())
+    assert prompts.border.grad is not None and bool(prompts.border.grad[PHOTO].any())
+    assert not prompts.border.grad[SKETCH].any()
+    assert not any(p.requires_grad or p.grad is not None for p in method.model.diffusion.parameters())
+
+
+def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Path, clip_folder: Path) -> None:
+    method = Finetuning(FinetunedBaseline.untrained(str(sd_folder), str(clip_folder)))
+    plain = SdClipBaseline.load(str(sd_folder), str(clip_folder))
+    views = [plain.view(square, "photo") for square in squares()]
+    with torch.no_grad():
+        assert torch.equal(method.model.maps(views), plain.maps(views))  # before a step it is B-SD+CLIP
+        kept = tuple(torch.stack([ask(square[None])[0] for square in squares()]) for ask in method.asks().values())
+        assert torch.allclose(method.maps(kept, PHOTO), plain.maps(views), atol=1e-5)
+    maps = method.maps(kept, PHOTO)
+    (maps * torch.randn(maps.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
+    reached = {name for name, p in method.trained.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    rest = {name for name, _ in method.trained.named_parameters()} - reached
+    # A key's bias adds the same to all of a query's logits, which a softmax does not see.
+    unread = ("unet.up_blocks.3", "unet.conv_", "vision.encoder.layers.2", "vision.post_layernorm", "vision.pre_")
+    assert all(name.startswith(unread) or name.endswith("k_proj.bias") for name in rest), sorted(rest)
+    assert {name.split(".")[1] for name in reached if name.startswith("unet")} >= {"down_blocks", "mid_block"}
+    assert any(name.startswith("unet.up_blocks.2") for name in reached)
+    assert any(name.startswith("vision.encoder.layers.0") for name in reached)
+    model = method.model
+    frozen = [*model.diffusion.vae.parameters(), *model.clip.model.text_model.parameters()]
+    assert not any(p.requires_grad or p.grad is not None for p in frozen)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_leaves_a_folder_that_loads_for_it(
+    task: str,
+    method: str,
+    data: list[str],
+    model_folder: Path,
+    cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    trained = train_task(task, data, tmp_path, str(model_folder), settings=SHORT, cache=cache, method=method)
+    assert [row["step"] for row in log(tmp_path, task, "validation")] == ["2"]
+    loaded = load(tmp_path)
+    photo, sketch = next(Path(data[0]).rglob("*.jpg")), next(Path(data[0]).rglob("*-1.png"))
+    for picture, kind in ((photo, "photo"), (sketch, "sketch")):
+        assert torch.equal(loaded.embed([picture], kind, task), trained.embed([picture], kind))
+        assert torch.equal(loaded.extract([picture], kind)[0].data, trained.extract([picture], kind)[0].data)
+    assert loaded.fingerprint == trained.fingerprint
+    assert bool(loaded.centring.centre.any())
+    assert (loaded.heads_for(task).classifier is not None) == (task in ("recognition", "universal"))
+    assert (loaded.heads_for(task).threshold is not None) == (task in ("segmentation", "universal"))
+    other = "retrieval" if task != "retrieval" else "recognition"
+    assert loaded.serves(other) == (task == "universal")
+    if task != "universal":
+        assert loaded.heads_for(other).classifier is None
+        with pytest.raises(WeightsError, match=f"has weights for '{task}' only, not for '{other}'"):
+            loaded.embed([photo], task=other)
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".writing")]
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in PICKLES]
+    assert "shards" not in capsys.readouterr().err
+
+
+def test_what_six_draws_average_to_is_centred(data: list[str], model_folder: Path, cache: Path, tmp_path: Path) -> None:
+    """Single draws, which training sees, have far higher maxima in the fine stages."""
+    arguments: dict[str, Any] = {"settings": SHORT, "cache": cache, "method": "SD-PL"}
+    model = train_task("instance-retrieval", data[:1], tmp_path, str(model_folder), **arguments)
+    assert isinstance(model, SdPlBaseline)
+    views = [model.view(path, "photo") for path in sorted(Path(data[0]).rglob("*.jpg"))]
+
+    def offset(of: SdPlBaseline) -> float:
+        with torch.no_grad():
+            return float(of.vectors(views).mean(0).abs().mean())
+
+    single = SdPlBaseline(model.diffusion, replace(model.config, ensemble=1), "single", model.device)
+    single.prompts.load_state_dict(model.prompts.state_dict())
+    assert offset(model) < 0.2 < 0.5 * offset(single)
+
+
+def settings_of(method: str, steps: int) -> dict[str, str]:
+    rate = "0.03" if method == "SD-PL" else "0.003"
+    return SHORT | {"steps": str(steps), "lr": rate, "validate_every": "0", "full_size_after": "0", "batch": "8"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_losses_fall(method: str, data: list[str], model_folder: Path, cache: Path, tmp_path: Path) -> None:
+    """Nothing is trained for correspondence beside what the method trains."""
+    settings = settings_of(method, 30) | {"warps": "8"}
+    train_task("correspondence", data[:1], tmp_path, str(model_folder), False, settings, None, None, cache, method)
+    losses = [float(row["loss"]) for row in log(tmp_path, "correspondence")]
+    assert sum(losses[-8:]) < 0.97 * sum(losses[:8])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_training_resumes_bit_for_bit(
+    method: str, data: list[str], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = replace(CorrespondenceRecipe(), steps=3, warmup=1, validate_every=0).schedule
+    monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
+    settings = SHORT | {"steps": "3", "batch": "4", "warps": "8"}
+    arguments: dict[str, Any] = {"model": str(model_folder), "settings": settings, "cache": cache, "method": method}
+    whole = train_task("correspondence", data[:1], tmp_path / "whole", **arguments)
+    original, calls = Correspondence.losses, 0
+
+    def dies(*given: object) -> Losses:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RuntimeError("dies")
+        return original(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Correspondence, "losses", dies)
+    with pytest.raises(RuntimeError, match="dies"):
+        train_task("correspondence", data[:1], tmp_path / "broken", **arguments)
+    assert not (tmp_path / "broken" / "config.json").exists()
+    monkeypatch.setattr(Correspondence, "losses", original)
+    again = train_task("correspondence", data[:1], tmp_path / "broken", resume=True, **arguments)
+    assert again.fingerprint == whole.fingerprint
+
+
+def test_a_warm_cache_runs_no_frozen_encoder_that_it_stands_for(
+    data: list[str], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments: dict[str, Any] = {"model": str(model_folder), "settings": SHORT, "cache": cache}
+    train_task("recognition", data, tmp_path / "fused", **arguments)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the VAE ran although the fused method had asked it")
+
+    monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
+    train_task("recognition", data, tmp_path / "tuned", method="B-Finetuning", **arguments)
+    monkeypatch.undo()
+    monkeypatch.setattr(FrozenClip, "forward", refuse)
+    train_task("recognition", data, tmp_path / "prompts", method="SD-PL", **arguments)
+
+
+@pytest.fixture(scope="module")
+def left(
+    data: list[str], model_folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Path]:
+    """What either method leaves for recognition."""
+    base = tmp_path_factory.mktemp("left")
+    for method in METHODS:
+        train_task("recognition", data, base / method, str(model_folder), settings=SHORT, cache=cache, method=method)
+    return {method: base / method for method in METHODS}
+
+
+def test_what_finetuning_leaves_are_two_models_of_the_hub(left: Mapping[str, Path], sd_folder: Path) -> None:
+    folder = left["B-Finetuning"]
+    read = load(f"{folder / 'sd'}+{folder / 'clip'}")  # any tool may, without the centring and the heads
+    tuned = load(folder)
+    assert isinstance(tuned, FinetunedBaseline) and isinstance(read, SdClipBaseline)
+    views = [read.view(square, "photo") for square in squares()]
+    with torch.no_grad():
+        centred = tuned.centring(read.maps(views), torch.full((2,), PHOTO))
+        assert torch.equal(tuned.maps(views), centred)
+        assert not torch.equal(read.maps(views), SdClipBaseline.load(str(sd_folder), str(folder / "clip")).maps(views))
+    assert "_name_or_path" not in (folder / "sd" / "unet" / "config.json").read_text()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_damaged_folders_are_refused_in_one_line(method: str, left: Mapping[str, Path], tmp_path: Path) -> None:
+    def broken(**changes: Any) -> Path:
+        folder = tmp_path / f"broken{len(list(tmp_path.iterdir()))}"
+        shutil.copytree(left[method], folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | changes))
+        return folder
+
+    cut = broken()
+    (cut / "model.safetensors").write_bytes((cut / "model.safetensors").read_bytes()[:-9])
+    headless = broken()
+    (headless / "heads.safetensors").write_bytes(b"nothing")
+    lost = broken()
+    (lost / "model.safetensors").unlink()
+    said = {
+        cut: "cannot be read",
+        headless: "heads.safetensors cannot be read",
+        lost: "has no model.safetensors",
+        broken(depth=3): "has the unknown key 'depth'",
+        broken(diffusion_hash="0" * 64): "holds weights",
+        broken(format=9): "in format 1",
+        broken(method="SD-XXL"): "a method that this version does not know",
+    }
+    if method == "SD-PL":
+        said |= {
+            broken(stages=["up9"]): "no stage 'up9'",
+            broken(border=5): "do not fit",
+            broken(side="wide"): "do not fit",
+        }
+    else:
+        other = broken()
+        shutil.rmtree(other / "sd" / "unet")
+        said[other] = "holds weights|is missing"
+    for folder, line in said.items():
+        with pytest.raises(WeightsError, match=line) as caught:
+            load(folder)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Mapping[str, Path]) -> None:
+    model = load(left["SD-PL"])
+    assert isinstance(model, SdPlBaseline)
+    sketch = squares(1)[0]
+    plain, told = model.embed([sketch]), prompted(model, "a cat")
+    assert not torch.equal(told.embed([sketch]), plain)
+    assert torch.equal(model.embed([sketch]), plain) and told.fingerprint == model.fingerprint
+    with torch.no_grad():
+        model.prompts.text.copy_(model.diffusion.null_prompt)
+    assert torch.equal(prompted(model, "").embed([sketch]), model.embed([sketch]))
+
+
+def test_the_commands(
+    data: list[str],
+    left: Mapping[str, Path],
+    model_folder: Path,
+    cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    common = ["train", "recognition", "--data", data[0], "--model", str(model_folder), "--cache", str(cache)]
+    common += [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
+    out = ["--out", str(tmp_path / "out")]
+    assert terminal.run(app, [*common, *out, "--method", "SD-PL"]) == 0
+    sketch = str(next(Path(data[0]).rglob("*-1.png")))
+    for folder in (tmp_path / "out", left["B-Finetuning"]):
+        capsys.readouterr()
+        assert terminal.run(app, ["recognize", sketch, "--model", str(folder), "--json"]) == 0
+        assert {row["label"] for row in json.loads(capsys.readouterr().out)} == set(CATEGORIES)
+    refused = {
+        "no method is called 'SD-XXL'; choose one of SketchFusion, SD-PL, B-Finetuning": ["--method", "SD-XXL"],
+        "'fusion.width' is not a setting": ["--method", "SD-PL", "--set", "fusion.width=8"],
+        "--start is for light weights of SketchFusion": ["--method", "SD-PL", "--start", str(model_folder)],
+        "cannot read words": [],
+    }
+    for line, options in refused.items():
+        command = [*common, *out, *options] if options else ["recognize", sketch, "--model", str(tmp_path / "out")]
+        assert terminal.run(app, command if options else [*command, "--labels", "cat,teapot"]) == 2
+        assert line in " ".join(capsys.readouterr().err.split())
+
+
+def test_their_rows_of_a_table_are_trained_loaded_and_measured(
+    data: list[str], model_folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    rows = tuple(row for row in TABLES["3"].rows if row.method != "SketchFusion")
+    assert [row.name for row in rows] == ["B-Finetuning", "SD-PL"]
+    assert all({row.name for row in rows} <= {row.name for row in TABLES[n].rows} for n in "12345")
+
+    def train(task: str, folder: Path, settings: Mapping[str, str], method: str) -> None:
+        given = SHORT | {"steps": "1"} | dict(settings)
+        train_task(task, data, folder, str(model_folder), True, given, None, None, cache, method)
+
+    def measure(task: str, model: Any) -> dict[str, Estimate]:
+        share = float(model.classify([squares(1)[0]]).softmax(1).max())
+        return {"Acc@1": Estimate(share, 0.0, 1.0)}
+
+    table = Table("Recognition", (Column("recognition", "Acc@1"),), rows)
+    cells = fill("3", table, str(model_folder), tmp_path, load, train, measure)
+    assert [len(cell.values) for cell in cells] == [1, 1]
+    assert cells[0].paper == pytest.approx(0.1237) and cells[1].paper is None
+    assert cells[0].weights != cells[1].weights
+    assert fill("3", table, str(model_folder), tmp_path, load, train, measure) == cells
