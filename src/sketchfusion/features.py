@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, FusedCard, Preset, card_for, locate
-from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.catalog import CATALOG, Card, FusedCard, Preset, card_for, locate
 from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from sketchfusion.classifying import Classifier
 from sketchfusion.extractor import (
     Extractor,
@@ -54,16 +53,16 @@ class Encoded:
     """What the frozen encoders make of a batch of pictures; all that training needs of them, so it can be cached."""
 
     latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
-    tokens: Tensor  # (B, C, h', w') of CLIP
-    joint: Tensor  # (B, P) of CLIP, not normalised
+    tokens: Tensor  # (B, C, h', w') of CLIP, or of the DINO in its place
+    joint: Tensor | None  # (B, P) of CLIP, not normalised; a DINO has none
     frames: list[Frame]
 
 
 class SketchFusion(Classifier):
-    """A frozen diffusion model and a frozen CLIP, fused by light weights trained for one task."""
+    """A frozen diffusion model and a frozen CLIP, or a DINO in its place, fused by light weights for one task."""
 
     def __init__(
-        self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FeaturesConfig, name: str = "sketchfusion"
+        self, diffusion: FrozenDiffusion, clip: FrozenEncoder, config: FeaturesConfig, name: str = "sketchfusion"
     ) -> None:
         """Join loaded frozen parts by new, untrained light weights; `from_pretrained` loads trained ones."""
         self.name, self.config, self.side = name, config, config.side
@@ -141,9 +140,7 @@ class SketchFusion(Classifier):
             diffusion_hash=_checked(folder_hash(sd), config.diffusion_hash, sd),
             clip_hash=_checked(folder_hash(vit), config.clip_hash, vit),
         )
-        card = card_for(config.clip, ClipCard)
-        clip = load_clip(vit, dtype, card.mean, card.std)
-        return cls(load_diffusion(sd, dtype), clip, config, name).to(device)
+        return cls(load_diffusion(sd, dtype), load_encoder(config.clip, vit, dtype), config, name).to(device)
 
     def to(self, device: str | torch.device) -> SketchFusion:
         """Move every part to a device."""
@@ -235,7 +232,7 @@ class SketchFusion(Classifier):
         draws = config.fusion.ensemble if config.sample_latents else None
         latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
         seen = self.clip(crops, config.clip_layer)
-        return Encoded(latents, seen.dense, seen.pooled, [view.frame for view in views])
+        return Encoded(latents, seen.dense, seen.pooled if self.joint_dim else None, [view.frame for view in views])
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard
+from sketchfusion.backbones.catalog import CATALOG, FusedCard, is_dino, locate
 from sketchfusion.fusion.model import FusionConfig
 from sketchfusion.io.weights import WeightsError, resolve
 
@@ -27,7 +27,7 @@ class FeaturesConfig:
     """How pictures become features; the defaults are the paper's intent at full size."""
 
     diffusion: str = "sd21"  # catalog name, hub id or folder
-    clip: str = "clip-l14"
+    clip: str = "clip-l14"  # or a DINO in its place
     diffusion_hash: str = ""  # of the weights that the light parts were trained on
     clip_hash: str = ""
     task: str = "retrieval"
@@ -57,6 +57,12 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
             noise_seed=None,
         ),
     )
+
+
+def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
+    """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
+    layer = -1 if is_dino(locate(encoder)) else FeaturesConfig.clip_layer
+    return replace(config, clip=encoder, clip_hash="", clip_layer=layer)
 
 
 def find_light(name: str) -> Path:

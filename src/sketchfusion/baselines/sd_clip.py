@@ -26,6 +26,8 @@ class SdClipBaseline(JointSpace):
     models offer at once. The embedding is the features' maximum over the picture.
     """
 
+    clip: FrozenClip
+
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenClip, weights: str, name: str, device: torch.device
     ) -> None:

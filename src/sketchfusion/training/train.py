@@ -41,6 +41,7 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] 
 }
 
 FUSION = "fusion."  # begins a setting of the light parts' shape
+CLIP = "clip"  # the setting that puts another model in CLIP's place
 
 
 def train_task(
@@ -61,8 +62,8 @@ def train_task(
     is a pair of the catalog, a folder that `pretrain` left, or one of light weights whose frozen parts are meant;
     `start` is a folder of light weights that training begins with. What the frozen models say of the pictures is kept
     in `cache`, a folder within `out` unless given; several tasks may share one. `settings` replace those of the task's
-    recipe; `fusion.key` those of the light parts' shape, as the ablations do. ValueError in one line for anything that
-    cannot be trained on.
+    recipe; `fusion.key` those of the light parts' shape, as the ablations do, and `clip` names another CLIP, or a DINO,
+    whose tokens are injected. ValueError in one line for anything that cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
@@ -141,20 +142,21 @@ def train_light(
 
 
 def _parted(settings: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Settings of the recipe, and those of the fusion without their prefix."""
-    shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
-    return {key: value for key, value in settings.items() if not key.startswith(FUSION)}, shape
+    """Settings of the recipe, and those of the features' configuration."""
+    shape = {key: value for key, value in settings.items() if key.startswith(FUSION) or key == CLIP}
+    return {key: value for key, value in settings.items() if key not in shape}, shape
 
 
 def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> SketchFusion:
     """New light weights for `task` on the frozen parts of `model`, named as `train_task` takes it.
 
-    `shape` are settings of the fusion that replace the model's own.
+    `shape` are settings that replace the model's own: `fusion.key` of the fusion, and `clip`, the model whose tokens
+    are injected, by catalog name, hub id or folder.
     """
     from sketchfusion.backbones.catalog import CATALOG, FusedCard
     from sketchfusion.features import SketchFusion
     from sketchfusion.fusion.model import FusionConfig
-    from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light
+    from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light, seen_by
 
     if model in CATALOG:
         fused = SketchFusion.untrained(model, task=task)
@@ -170,7 +172,10 @@ def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> 
         fused = SketchFusion.untrained(config=config, task=task)
     if not shape:
         return fused
-    config = replace(fused.config, fusion=with_settings(fused.config.fusion, shape))
+    fusion = {key.removeprefix(FUSION): value for key, value in shape.items() if key != CLIP}
+    config = replace(fused.config, fusion=with_settings(fused.config.fusion, fusion))
+    if CLIP in shape:
+        return SketchFusion.untrained(fused.name, config=seen_by(config, shape[CLIP]))
     return SketchFusion(fused.model.diffusion, fused.clip, config, fused.name).to(fused.device)
 
 

@@ -46,7 +46,8 @@ def pretrain_dino(
 
     def loss_of(step: int, generator: Generator) -> Losses:
         wide, narrow = crops.draw(step, generator)
-        return learner(step, wide, narrow)
+        losses: Losses = learner(step, wide, narrow)
+        return losses
 
     fit(learner.train(), loss_of, recipe.schedule, out / "training" / "dino", resume, report)
     vit = learner.teacher.vit.eval()
@@ -68,13 +69,15 @@ class Seer(nn.Module):
             nn.GELU(),
             nn.Linear(recipe.hidden, recipe.bottleneck),
         )
-        self.prototypes = nn.Parameter(torch.randn(recipe.prototypes, recipe.bottleneck))
+        self.prototypes = nn.Parameter(0.02 * torch.randn(recipe.prototypes, recipe.bottleneck))
 
     def forward(self, crops: Tensor, fixed: bool = False) -> tuple[Tensor, Tensor]:
         """Crops (B, 3, S, S) in [0, 1] -> class tokens (B, C) and cosines with the prototypes (B, K)."""
         token = look(self.vit, crops)
         prototypes = self.prototypes.detach() if fixed else self.prototypes
-        return token, F.normalize(self.project(token), dim=1) @ F.normalize(prototypes, dim=1).T
+        # At the start all tokens are alike; the batch's statistics let the head see what is not, from the first step.
+        apart = F.batch_norm(token, None, None, training=True)
+        return token, F.normalize(self.project(apart), dim=1) @ F.normalize(prototypes, dim=1).T
 
 
 class Learner(nn.Module):
@@ -184,7 +187,7 @@ def figures(vit: ViTModel, photos: Bank) -> dict[str, float]:
     """How often a photo's nearest other one shows the same thing; names are used for this measurement alone."""
     pictures = photos.take(list(range(len(photos))))
     small = F.interpolate(pictures, (CLIP_SIDE,) * 2, mode="bicubic", antialias=True).clamp(0, 1)
-    tokens = F.normalize(torch.cat([look(vit, some) for some in small.split(64)]), dim=1)
+    tokens = F.normalize(torch.cat([look(vit, some) for some in torch.split(small, 64)]), dim=1)
     nearest = (tokens @ tokens.T).fill_diagonal_(-1).argmax(1).tolist()
     right = sum(photos.names[n][0] == photos.names[other][0] for n, other in enumerate(nearest))
     return {f"dino/nearest photo shows the same, held-out photos of {len(photos.by_name)} names": right / len(photos)}
