@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from sketchfusion.models import frozen_part, load
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.training import recipes
 from sketchfusion.training.loop import Schedule
-from sketchfusion.training.pretrain.dino import Learner, look, pretrain_dino
+from sketchfusion.training.pretrain.dino import Learner, centred, look, pretrain_dino
 from sketchfusion.training.pretrain.neighbours import OFFSETS, look_at_neighbours
 from sketchfusion.training.pretrain.run import run
 from sketchfusion.training.pretrain.sources import Sources
@@ -91,7 +92,7 @@ def test_every_step_says_what_a_collapse_would_show_in(pretrained: Path) -> None
     rows = log(pretrained)
     assert len(rows) == 6
     for row in rows:
-        assert 0 < float(row["entropy"]) <= float(row["used"]) + 1e-4 <= torch.tensor(32.0).log() + 2e-4
+        assert 0 < float(row["entropy"]) <= float(row["used"]) + 1e-4 <= math.log(RECIPE.prototypes) + 2e-4
         assert 0.01 < float(row["spread"]) <= 1
 
 
@@ -103,6 +104,14 @@ def test_the_figures_of_a_collapse_are_those_that_are_reported() -> None:
     said = learner(0, same, same[:0])
     assert float(said["spread"]) < 1e-3  # every photo is one and the same to it
     assert float(said["used"]) == pytest.approx(float(said["entropy"]), abs=1e-4)
+
+
+def test_centred_answers_use_all_prototypes_alike() -> None:
+    scores = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)) + torch.arange(8.0)  # the last takes all
+    shares = centred(scores, rounds=20)
+    assert torch.allclose(shares.sum(1), torch.ones(40), atol=1e-5)
+    assert torch.allclose(shares.sum(0), torch.full((8,), 5.0), atol=0.01)
+    assert torch.equal(shares.argmax(1), centred(scores + 3 * torch.arange(8.0), rounds=20).argmax(1))
 
 
 def test_the_loss_falls_on_photos_seen_again_and_again() -> None:
@@ -237,22 +246,15 @@ def test_light_parts_are_trained_on_a_dino_saved_and_loaded(
     on_clip = train_task(task, [str(root)], tmp_path / "clip", str(model_folder), settings=settings)
     cache = tmp_path / "clip" / "training" / "cache"
     kept = set(cache.iterdir())
-    trained = train_task(
-        task,
-        [str(root)],
-        tmp_path / "dino",
-        str(model_folder),
-        settings={**settings, "clip": str(dino_folder)},
-        cache=cache,
-    )
+    settings["clip"] = str(dino_folder)
+    trained = train_task(task, [str(root)], tmp_path / "dino", str(model_folder), settings=settings, cache=cache)
     assert set(cache.iterdir()) > kept  # the same cache keeps the tokens of both apart
     loaded = SketchFusion.from_pretrained(tmp_path / "dino", task=task)
     photo = next(root.rglob("*.jpg"))
     assert torch.equal(loaded.embed([photo]), trained.embed([photo]))
     assert loaded.fingerprint == trained.fingerprint != on_clip.fingerprint
-    assert loaded.config.clip == str(dino_folder) and all(
-        bool(w.any()) for w in loaded.model.light.injection.state_dict().values()
-    )
+    assert loaded.config.clip == str(dino_folder)
+    assert all(bool(weight.any()) for weight in loaded.model.light.injection.state_dict().values())
     if task == "recognition":  # by the classifier, which needs no words
         assert recognize(loaded, [photo], k=1)[0][0].label in ("cat", "car", "chair")
 

@@ -95,14 +95,13 @@ class DinoRecipe:
     narrow: int = 3  # narrow crops of a photo
     wide_zoom: tuple[float, float] = (0.6, 1.0)  # share of the photo's side that a crop sees
     narrow_zoom: tuple[float, float] = (0.35, 0.65)
-    prototypes: int = 1024
+    prototypes: int = 512
     hidden: int = 512  # width of the projection head, which is left behind
     bottleneck: int = 128
     fixed: float = 0.02  # share of the steps before the prototypes move
     momentum: float = 0.99  # of the teacher at the start; 1 at the end
-    centring: float = 0.9  # momentum of the centre
     student_temperature: float = 0.1
-    teacher_temperature: float = 0.02  # DINO: 0.04; at a fifth of the student's, little agreement is enough to grow
+    teacher_temperature: float = 0.03
 
 
 VAE: dict[Budget, VaeRecipe] = {

@@ -1,8 +1,10 @@
 """The mini DINO: a ViT that teaches itself from photos alone, without names or sketches (Caron et al., DINO, 2021).
 
 The student sees narrow and wide crops of a photo and says which prototypes they show; its answers follow those of the
-teacher, its own moving average, on the other wide crops. The teacher's answers are centred, so that no prototype
-takes all, and sharpened, so that they do not become even. The teacher is what is kept; the heads are left behind.
+teacher, its own moving average, on the other wide crops. The teacher's answers are centred, so that no prototype takes
+all, and sharpened, so that they do not become even. Centred by a few rounds of Sinkhorn-Knopp over the batch, as DINOv2
+does (Oquab et al., 2024): the moving mean of DINO itself was too slow for so short a training (docs/results/mini.md).
+The teacher is what is kept; the heads are left behind.
 """
 
 from __future__ import annotations
@@ -83,14 +85,11 @@ class Seer(nn.Module):
 class Learner(nn.Module):
     """Student and teacher; the teacher's weights are a buffer of the training, never trained."""
 
-    centre: Tensor
-
     def __init__(self, vit: ViTModel, recipe: DinoRecipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.student = Seer(vit, recipe)
         self.teacher = deepcopy(self.student).requires_grad_(False)
-        self.register_buffer("centre", torch.zeros(recipe.prototypes))
 
     def forward(self, step: int, wide: Tensor, narrow: Tensor) -> Losses:
         """Wide crops (2, B, 3, S, S) and narrow ones (n, B, 3, s, s) -> the loss, and what a collapse would show in.
@@ -103,8 +102,7 @@ class Learner(nn.Module):
         self._follow(step)
         with torch.no_grad():
             tokens, said = self.teacher(wide.flatten(0, 1))
-            answers = F.softmax((said - self.centre) / recipe.teacher_temperature, 1)
-            self.centre.lerp_(said.mean(0).float(), 1 - recipe.centring)
+            answers = centred(said.float() / recipe.teacher_temperature)
         fixed = step < recipe.fixed * recipe.schedule.steps
         guesses = [
             F.log_softmax(cosines / recipe.student_temperature, 1)
@@ -160,6 +158,14 @@ class Crops:
         # Narrow crops are cut at the full size and then halved: cut small, they would be stretched out of few pixels.
         narrow = [F.avg_pool2d(crops(side, recipe.narrow_zoom), 2) for _ in range(recipe.narrow)]
         return wide, torch.stack(narrow) if narrow else wide[:0]
+
+
+def centred(scores: Tensor, rounds: int = 3) -> Tensor:
+    """Scores (B, K) -> shares (B, K) of which every row sums to 1 and every column to about B / K."""
+    for _ in range(rounds):
+        scores = scores - scores.logsumexp(0, keepdim=True)
+        scores = scores - scores.logsumexp(1, keepdim=True)
+    return scores.exp()
 
 
 def look(vit: ViTModel, pictures: Tensor) -> Tensor:
