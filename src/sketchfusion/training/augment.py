@@ -66,13 +66,13 @@ def disguise(images: Tensor, generator: Generator) -> Tensor:
 
     Without it two crops of a photo are told by their colours alone.
     """
-    tint = torch.stack([_uniform(0.7, 1.3, images, generator) for _ in range(3)], 1).view(-1, 3, 1, 1)
+    tint = torch.stack([_uniform(0.5, 1.5, images, generator) for _ in range(3)], 1).view(-1, 3, 1, 1)
     images = (images * tint).clamp(0, 1)
 
     def some(share: float, changed: Tensor) -> Tensor:
         return torch.where(_uniform(0, 1, images, generator).view(-1, 1, 1, 1) < share, changed, images)
 
-    images = some(0.2, images.mean(1, keepdim=True).expand_as(images))
+    images = some(0.3, images.mean(1, keepdim=True).expand_as(images))
     images = some(0.4, _blur_colours(images, float(_uniform(0.4, 1.2, images[:1], generator))))
     return some(0.1, torch.where(images > 0.5, 1 - images, images))
 

@@ -64,6 +64,8 @@ class Seer(nn.Module):
     def __init__(self, vit: ViTModel, recipe: DinoRecipe) -> None:
         super().__init__()
         self.vit = vit
+        # At the start all tokens are alike; the batch's statistics let the head see what is not, from the first step.
+        self.neck = nn.BatchNorm1d(vit.config.hidden_size, affine=False)
         self.project = nn.Sequential(
             nn.Linear(vit.config.hidden_size, recipe.hidden),
             nn.GELU(),
@@ -77,9 +79,7 @@ class Seer(nn.Module):
         """Crops (B, 3, S, S) in [0, 1] -> class tokens (B, C) and cosines with the prototypes (B, K)."""
         token = look(self.vit, crops)
         prototypes = self.prototypes.detach() if fixed else self.prototypes
-        # At the start all tokens are alike; the batch's statistics let the head see what is not, from the first step.
-        apart = F.batch_norm(token, None, None, training=True)
-        return token, F.normalize(self.project(apart), dim=1) @ F.normalize(prototypes, dim=1).T
+        return token, F.normalize(self.project(self.neck(token)), dim=1) @ F.normalize(prototypes, dim=1).T
 
 
 class Learner(nn.Module):
