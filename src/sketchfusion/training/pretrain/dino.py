@@ -52,7 +52,7 @@ def pretrain_dino(
         return losses
 
     fit(learner.train(), loss_of, recipe.schedule, out / "training" / "dino", resume, report)
-    vit = learner.teacher.vit.eval()
+    vit = learner.teacher.standardised()
     save_dino(vit, out)
     held_out = sources.held_out_photos()
     return figures(vit, held_out) if len(held_out) else {}
@@ -80,6 +80,16 @@ class Seer(nn.Module):
         token = look(self.vit, crops)
         prototypes = self.prototypes.detach() if fixed else self.prototypes
         return token, F.normalize(self.project(self.neck(token)), dim=1) @ F.normalize(prototypes, dim=1).T
+
+    @torch.no_grad()
+    def standardised(self) -> ViTModel:
+        """The ViT, its last norm changed so that class tokens are what the head was given: of mean 0 and variance 1."""
+        norm, neck = self.vit.layernorm, self.neck
+        assert neck.running_mean is not None and neck.running_var is not None
+        scale = (neck.running_var + neck.eps).rsqrt()
+        norm.bias.copy_((norm.bias - neck.running_mean) * scale)
+        norm.weight.mul_(scale)
+        return self.vit.eval()
 
 
 class Learner(nn.Module):
