@@ -61,7 +61,7 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
 
 def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
     """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
-    layer = -1 if is_dino(locate(encoder)) else FeaturesConfig.clip_layer
+    layer = -1 if is_dino(locate(encoder)) else config.clip_layer
     return replace(config, clip=encoder, clip_hash="", clip_layer=layer)
 
 

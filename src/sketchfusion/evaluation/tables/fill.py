@@ -34,7 +34,7 @@ class Cell:
     paper: float | None
     weights: list[str] = field(default_factory=list)  # fingerprint of each seed's model
     absent: str = ""  # why there is no value
-    same_as: str = ""  # an earlier row that was measured with the very same model
+    same_as: str = ""  # an earlier row of which the frozen baseline is the very same model
 
 
 def fill(
@@ -54,7 +54,7 @@ def fill(
         for column in table.columns:
             runs = found.get(column.task, [])
             weights = [fingerprint for fingerprint, _ in runs]
-            same = first.setdefault((column.task, *weights), row.name) if weights else row.name
+            same = first.setdefault((column.task, *weights), row.name) if row.baseline else row.name
             cells.append(
                 Cell(
                     row.name,

@@ -20,13 +20,14 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
+from sketchfusion.backbones.folders import load_dino
 from sketchfusion.backbones.mini import CLIP_SIDE, build_dino
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.neighbours import look_at_neighbours
 from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part, save_half
+from sketchfusion.training.pretrain.store import save_half
 from sketchfusion.training.recipes import DinoRecipe
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def pretrain_dino(
     """Train a ViT, from that in `start` if given, and write `out/dino`; returns the model card's figures."""
     torch.manual_seed(recipe.schedule.seed)
     if start:
-        vit = load_part(start / "dino")
+        vit = load_dino(start / "dino").model.requires_grad_(True)
     else:
         vit = build_dino()
         look_at_neighbours(vit)
