@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sketchfusion.backbones.catalog import CATALOG, FusedCard, is_dino, locate
 from sketchfusion.fusion.model import FusionConfig
+from sketchfusion.io.hashes import folder_hash
 from sketchfusion.io.weights import WeightsError, resolve
 
 FORMAT = 1
@@ -61,8 +62,9 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
 
 def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
     """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
-    layer = -1 if is_dino(locate(encoder)) else config.clip_layer
-    return replace(config, clip=encoder, clip_hash="", clip_layer=layer)
+    folder = locate(encoder)
+    layer = -1 if is_dino(folder) else config.clip_layer
+    return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
 
 
 def find_light(name: str) -> Path:

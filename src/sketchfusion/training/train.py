@@ -153,7 +153,8 @@ def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> 
     `shape` are settings that replace the model's own: `fusion.key` of the fusion, and `clip`, the model whose tokens
     are injected, by catalog name, hub id or folder.
     """
-    from sketchfusion.backbones.catalog import CATALOG, FusedCard
+    from sketchfusion.backbones.catalog import CATALOG, FusedCard, locate
+    from sketchfusion.backbones.folders import load_encoder
     from sketchfusion.features import SketchFusion
     from sketchfusion.fusion.model import FusionConfig
     from sketchfusion.light import FeaturesConfig, find_light, of_task, read_light, seen_by
@@ -174,9 +175,11 @@ def untrained_on(model: str, task: str, shape: dict[str, str] | None = None) -> 
         return fused
     fusion = {key.removeprefix(FUSION): value for key, value in shape.items() if key != CLIP}
     config = replace(fused.config, fusion=with_settings(fused.config.fusion, fusion))
+    encoder = fused.clip
     if CLIP in shape:
-        return SketchFusion.untrained(fused.name, config=seen_by(config, shape[CLIP]))
-    return SketchFusion(fused.model.diffusion, fused.clip, config, fused.name).to(fused.device)
+        config = seen_by(config, shape[CLIP])
+        encoder = load_encoder(config.clip, locate(config.clip), encoder.dtype)
+    return SketchFusion(fused.model.diffusion, encoder, config, fused.name).to(fused.device)
 
 
 def _begin_with(fused: SketchFusion, start: Path) -> None:
