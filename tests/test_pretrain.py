@@ -15,6 +15,7 @@ from sketchfusion.features import SketchFusion
 from sketchfusion.training import recipes
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Schedule
+from sketchfusion.training.methods.fused import Fused
 from sketchfusion.training.pretrain.clip import pretrain_clip, two_way
 from sketchfusion.training.pretrain.decoder import pretrain_decoder
 from sketchfusion.training.pretrain.diffusion import Inner, pretrain_diffusion
@@ -24,7 +25,6 @@ from sketchfusion.training.pretrain.samples import draw_samples
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half
 from sketchfusion.training.pretrain.vae import pretrain_vae
-from sketchfusion.training.train import untrained_on
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-4, warmup=1)
@@ -77,7 +77,7 @@ def test_weights_are_stored_in_half_precision(pretrained: Path) -> None:
 
 
 def test_light_weights_are_trained_on_what_it_leaves(pretrained: Path, tmp_path: Path) -> None:
-    untrained_on(str(pretrained), "retrieval").save_pretrained(tmp_path)
+    Fused.begin(str(pretrained), "retrieval", {}, None).model.save_pretrained(tmp_path)
     model = SketchFusion.from_pretrained(tmp_path)
     assert (model.config.diffusion, model.side) == (str(pretrained / "sd"), 128)
     assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 256)

@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import sketchfusion
+from sketchfusion.baselines.dino import DinoBaseline
 from sketchfusion.evaluation.benchmarks import benchmark_retrieval
 from sketchfusion.features import SketchFusion
 from sketchfusion.world import UNSEEN, World
@@ -37,6 +38,18 @@ def test_parameters_and_work_stay_within_the_limits(mini: SketchFusion) -> None:
     with FlopCounterMode(display=False) as counter:
         mini.model.diffusion(torch.zeros(1, 4, 32, 32), 195, ["up2"])
     assert encoders + counter.get_total_flops() < 4e9
+
+
+def test_one_small_dino_stands_for_both_of_the_papers(mini: SketchFusion) -> None:
+    dino, second = sketchfusion.load("mini:B-DINO"), sketchfusion.load("mini:B-DINOv2")
+    assert (
+        isinstance(dino, DinoBaseline) and dino.fingerprint == second.fingerprint and (dino.side, dino.dim) == (64, 192)
+    )
+    picture = torch.rand(3, 100, 80)
+    assert dino.embed(picture).shape == (1, 192) and dino.extract(picture)[0].data.shape == (192, 8, 8)
+    every = [*mini.model.parameters(), *mini.clip.parameters(), *dino.dino.parameters()]
+    assert sum({p.data_ptr(): p.numel() for p in every}.values()) < 20e6
+    assert all(bool(torch.isfinite(p).all()) for p in dino.dino.parameters())
 
 
 def test_every_weight_is_finite(mini: SketchFusion) -> None:

@@ -72,6 +72,27 @@ def test_the_fused_row_is_trained_once_for_all_tables(tmp_path: Path) -> None:
     assert len(shop.trained) == len(shop.measured) == 1
 
 
+def test_a_row_on_another_encoder_is_trained_on_the_pairs_own_one(tmp_path: Path) -> None:
+    shop, table = Workshop(), Table("Trial", TABLE.columns[:1], (Row("CLIP -> DINOv2", encoder="B-DINOv2"),))
+    fill("0", table, "mini", tmp_path / "mini", shop.load, shop.train, shop.measure)
+    fill("0", table, "full", tmp_path / "full", shop.load, shop.train, shop.measure)
+    assert [settings["clip"] for _, settings in shop.trained] == ["mini-dino", "dinov2-s14"]
+    cells = fill("0", table, "mini", tmp_path, shop.load, None, shop.measure)
+    assert [cell.absent for cell in cells] == ["needs training"]
+
+
+def test_a_row_measured_with_the_model_of_another_says_so(tmp_path: Path) -> None:
+    shop = Workshop()
+    rows = (Row("B-DINO", "B-DINO"), Row("B-SD", "B-SD"), Row("B-DINOv2", "B-DINOv2"), Row("Ours", seeds=2))
+    alias = {"mini:B-DINO": "mini-dino", "mini:B-DINOv2": "mini-dino"}  # as mini has it
+    table = Table("Trial", TABLE.columns, rows)
+    load = lambda name: shop.load(alias.get(name, name))  # noqa: E731
+    cells = fill("0", table, "mini", tmp_path, load, shop.train, shop.measure)
+    assert {cell.name: cell.same_as for cell in cells} == {"B-DINO": "", "B-SD": "", "B-DINOv2": "B-DINO", "Ours": ""}
+    text = write("0", table, cells, {}, tmp_path, "world").read_text()
+    assert "| B-DINOv2 (the same model as B-DINO) | 0.7" in text and "| B-DINO | 0.7" in text
+
+
 def test_without_training_ablations_are_left_out(tmp_path: Path) -> None:
     shop = Workshop()
     cells = fill("0", TABLE, "mini", tmp_path, shop.load, None, shop.measure)

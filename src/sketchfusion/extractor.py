@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.dino import FrozenDino
 from sketchfusion.featuremap import FeatureMap
 from sketchfusion.heads import Heads
 from sketchfusion.io.images import ImageInput, Kind
@@ -147,36 +148,45 @@ class BatchExtractor(ABC):
 
 
 class JointSpace(BatchExtractor):
-    """An extractor with a CLIP inside, which can also place pictures and prompts in the space they share."""
+    """An extractor with a CLIP inside, which can also place pictures and prompts in the space they share.
 
-    clip: FrozenClip
+    With a DINO in CLIP's place, as one ablation has it, there is no such space: ValueError for whatever needs it.
+    """
+
+    clip: FrozenClip | FrozenDino
 
     @property
     def joint_dim(self) -> int:
-        """The length of a vector of the space shared with text."""
-        return self.clip.dim
+        """The length of a vector of the space shared with text; 0 without a CLIP."""
+        return self.clip.dim if isinstance(self.clip, FrozenClip) else 0
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names that its CLIP is known to have learned; empty where nobody wrote them down."""
-        return self.clip.labels
+        return self.clip.labels if isinstance(self.clip, FrozenClip) else ()
 
     @property
     def logit_scale(self) -> float:
         """What cosines of pictures and prompts are multiplied by before a softmax makes probabilities of them."""
-        return self.clip.logit_scale
+        return self.clip.logit_scale if isinstance(self.clip, FrozenClip) else 1.0
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Give prompts as vectors (N, P) of the joint space, L2-normalised, float32 on the CPU."""
         with torch.no_grad():
-            return F.normalize(self.clip.text(prompts).float(), dim=1).cpu()
+            return F.normalize(self._both_towers().text(prompts).float(), dim=1).cpu()
+
+    def _both_towers(self) -> FrozenClip:
+        if not isinstance(self.clip, FrozenClip):
+            raise ValueError(f"{self.name} cannot read words: it has a DINO in place of CLIP")
+        return self.clip
 
     def encode_image(self, images: Images, kind: Kind = "photo", batch_size: int = 8) -> Tensor:
         """Give pictures as vectors (N, P) of the joint space, L2-normalised, float32 on the CPU."""
-        rows = [torch.empty(0, self.clip.dim)]
+        clip = self._both_towers()
+        rows = [torch.empty(0, clip.dim)]
         for views in self._batches(images, kind, batch_size):
             with torch.no_grad():
-                pooled = self.clip(stack([view.clip for view in views], self.device)).pooled
+                pooled = clip(stack([view.clip for view in views], self.device)).pooled
             rows.append(F.normalize(pooled.float(), dim=1).cpu())
         return torch.cat(rows)
 

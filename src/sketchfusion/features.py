@@ -11,10 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import Card, ClipCard, Preset, card_for, locate
-from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.catalog import Card, Preset, card_for, locate
 from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from sketchfusion.classifying import Classifier
 from sketchfusion.extractor import (
     Extractor,
@@ -57,16 +56,16 @@ class Encoded:
     """What the frozen encoders make of a batch of pictures; all that training needs of them, so it can be cached."""
 
     latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
-    tokens: Tensor  # (B, C, h', w') of CLIP
-    joint: Tensor  # (B, P) of CLIP, not normalised
+    tokens: Tensor  # (B, C, h', w') of CLIP, or of the DINO in its place
+    whole: Tensor  # (B, P) of the picture as a whole, not normalised: CLIP's joint space, or a DINO's class token
     frames: list[Frame]
 
 
 class SketchFusion(Classifier, JointSpace):
-    """A frozen diffusion model and a frozen CLIP, fused by light weights trained for one task."""
+    """A frozen diffusion model and a frozen CLIP, or a DINO in its place, fused by light weights for one task."""
 
     def __init__(
-        self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FeaturesConfig, name: str = "sketchfusion"
+        self, diffusion: FrozenDiffusion, clip: FrozenEncoder, config: FeaturesConfig, name: str = "sketchfusion"
     ) -> None:
         """Join loaded frozen parts by new, untrained light weights; `from_pretrained` loads trained ones."""
         self.name, self.config, self.side = name, config, config.side
@@ -136,9 +135,7 @@ class SketchFusion(Classifier, JointSpace):
             diffusion_hash=checked(folder_hash(sd), config.diffusion_hash, sd),
             clip_hash=checked(folder_hash(vit), config.clip_hash, vit),
         )
-        card = card_for(config.clip, ClipCard)
-        clip = load_clip(vit, dtype, card.mean, card.std)
-        return cls(load_diffusion(sd, dtype), clip, config, name).to(device)
+        return cls(load_diffusion(sd, dtype), load_encoder(config.clip, vit, dtype), config, name).to(device)
 
     def to(self, device: str | torch.device) -> SketchFusion:
         """Move every part to a device."""
@@ -221,7 +218,8 @@ class SketchFusion(Classifier, JointSpace):
         encoded = self._encode(views)
         kinds = numbered([view.kind for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        return Seen(maps, beside(pooled(maps, views), encoded.joint, self.config.whole), encoded.joint)
+        vectors = beside(pooled(maps, views), encoded.whole, self.config.whole)
+        return Seen(maps, vectors, encoded.whole if self.joint_dim else None)
 
     @torch.no_grad()
     def _encode(self, views: Sequence[View]) -> Encoded:

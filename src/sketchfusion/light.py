@@ -9,8 +9,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard, Preset
+from sketchfusion.backbones.catalog import CATALOG, FusedCard, Preset, is_dino, locate
 from sketchfusion.fusion.model import FusionConfig
+from sketchfusion.io.hashes import folder_hash
 from sketchfusion.io.weights import WeightsError, resolve
 from sketchfusion.trained import CONFIG, build, read_trained, write_trained
 
@@ -22,7 +23,7 @@ class FeaturesConfig:
     """How pictures become features; the defaults are the paper's intent at full size."""
 
     diffusion: str = "sd21"  # catalog name, hub id or folder
-    clip: str = "clip-l14"
+    clip: str = "clip-l14"  # or a DINO in its place
     diffusion_hash: str = ""  # of the weights that the light parts were trained on
     clip_hash: str = ""
     task: str = "retrieval"
@@ -64,6 +65,13 @@ def of_pair(name: str, preset: Preset | None = None) -> FeaturesConfig:
     fusion = FusionConfig(grid=card.grid, width=card.width)
     config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
     return as_released(config) if (preset or card.preset) == "as-released" else config
+
+
+def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
+    """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
+    folder = locate(encoder)
+    layer = -1 if is_dino(folder) else config.clip_layer
+    return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
 
 
 def find_light(name: str) -> Path:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
-from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard
+from sketchfusion.backbones.catalog import (
+    CATALOG,
+    Card,
+    ClipCard,
+    DiffusionCard,
+    DinoCard,
+    FusedCard,
+    is_dino,
+    model_type,
+)
 from sketchfusion.extractor import BatchExtractor
 from sketchfusion.io.weights import WeightsError, resolve
 from sketchfusion.trained import method_of
@@ -31,7 +39,7 @@ def load(
     pair, _, baseline = name.partition(":")
     card = CATALOG.get(pair)
     if baseline and isinstance(card, FusedCard):
-        return load(_frozen_part(card, baseline), device, dtype)
+        return load(frozen_part(pair, baseline), device, dtype)
     if "+" in name and not Path(name).exists():
         from sketchfusion.baselines.sd_clip import SdClipBaseline
 
@@ -73,9 +81,18 @@ def _trained(method: str, folder: Path, device: str | torch.device | None, dtype
     raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
 
 
-def _frozen_part(card: FusedCard, baseline: str) -> str:
-    """Give the name of the frozen model that a baseline of a pair is."""
-    names = {"B-CLIP": card.clip, "B-SD": card.diffusion, "B-SD+CLIP": f"{card.diffusion}+{card.clip}"}
+def frozen_part(pair: str, baseline: str) -> str:
+    """Give the name of the frozen model that a baseline of a pair is; WeightsError if there is no such baseline."""
+    card = CATALOG.get(pair)
+    if not isinstance(card, FusedCard):
+        raise WeightsError(f"{pair!r} is not a pair of the catalog, so it has no baseline {baseline!r}")
+    names = {
+        "B-CLIP": card.clip,
+        "B-DINO": card.dino,
+        "B-DINOv2": card.dinov2,
+        "B-SD": card.diffusion,
+        "B-SD+CLIP": f"{card.diffusion}+{card.clip}",
+    }
     if baseline not in names:
         raise WeightsError(f"{card.name} has no baseline {baseline!r}; it has {', '.join(names)}")
     return names[baseline]
@@ -85,8 +102,6 @@ def _kind_of(folder: Path) -> type[Card | FusedCard]:
     """Tell from a folder in the hub layout which kind of model it holds."""
     if (folder / "model_index.json").is_file():
         return DiffusionCard
-    try:
-        model_type = json.loads((folder / "config.json").read_text()).get("model_type")
-    except (OSError, ValueError, AttributeError):
-        model_type = None
-    return {"clip": ClipCard, "vit": DinoCard, "dinov2": DinoCard}.get(model_type, FusedCard)
+    if is_dino(folder):
+        return DinoCard
+    return ClipCard if model_type(folder) == "clip" else FusedCard

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -62,6 +63,8 @@ class FusedCard:
     width: int = 1280  # channels of the fused map, d
     preset: Preset = "default"
     heads: str | None = None  # where light weights are, one folder for each task; None: nobody has published any
+    dino: str = "dino-s8"  # B-DINO beside this pair
+    dinov2: str = "dinov2-s14"  # B-DINOv2, and what takes CLIP's place in that ablation
 
 
 AnyCard = Card | FusedCard
@@ -92,8 +95,19 @@ _CARDS: tuple[AnyCard, ...] = (
     ClipCard("clip-b32", ("openai/clip-vit-base-patch32",), "MIT"),
     ClipCard("mini-clip", ("package:mini/clip",), "Apache-2.0"),
     DinoCard("dino-s8", ("facebook/dino-vits8",), "Apache-2.0", pickled=True),
+    DinoCard("mini-dino", ("package:mini/dino",), "Apache-2.0", side=64),
     DinoCard("dinov2-s14", ("facebook/dinov2-small",), "Apache-2.0", side=518),
-    FusedCard("mini", "mini-sd", "mini-clip", side=128, grid=32, width=256, heads="package:mini/heads"),
+    FusedCard(
+        "mini",
+        "mini-sd",
+        "mini-clip",
+        side=128,
+        grid=32,
+        width=256,
+        heads="package:mini/heads",
+        dino="mini-dino",
+        dinov2="mini-dino",  # one small ViT stands for both
+    ),
     FusedCard("full", "sd21", "clip-l14"),
     FusedCard("released", "sd21-base", "clip-l14-336", side=336, preset="as-released"),
 )
@@ -111,6 +125,20 @@ def card_for(name: str, kind: type[C]) -> C:
     """Give the card of a model, or for a folder or hub id not in the table one with what is usual for its kind."""
     card = card_of(name)
     return card if isinstance(card, kind) else kind(name, (name,), "unknown")
+
+
+def is_dino(folder: Path) -> bool:
+    """Tell whether a folder in the hub's layout holds a DINO rather than a CLIP."""
+    return model_type(folder) in ("vit", "dinov2")
+
+
+def model_type(folder: Path) -> str | None:
+    """Give what a folder's config.json calls its model; None where there is none to read."""
+    try:
+        found = json.loads((folder / "config.json").read_text()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def locate(name: str, offline: bool | None = None) -> Path:

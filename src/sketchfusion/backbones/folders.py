@@ -17,11 +17,22 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
 from transformers.utils import logging as transformers_logging
 
-from sketchfusion.backbones.catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD
+from sketchfusion.backbones.catalog import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    OPENAI_MEAN,
+    OPENAI_STD,
+    ClipCard,
+    DinoCard,
+    card_for,
+    is_dino,
+)
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.dino import FrozenDino
 from sketchfusion.io.weights import WeightsError, weight_files
+
+FrozenEncoder = FrozenClip | FrozenDino  # what gives the tokens that are injected
 
 
 def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
@@ -78,7 +89,7 @@ def load_dino(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> FrozenDino:
-    """Load a DINO (ViT) or DINOv2 folder to see images of `side` pixels.
+    """Load a DINO (ViT) or DINOv2 folder to see images of `side` pixels; its own preprocessing goes before all three.
 
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
@@ -90,7 +101,23 @@ def load_dino(
             model = _part(Dinov2Model, folder, "", dtype)
         else:
             raise WeightsError(f"{folder} holds a {model_type or 'model without config.json'}, not DINO or DINOv2")
-        return FrozenDino(model, side, mean, std)
+        preprocessing = _read_json(folder / "preprocessor_config.json")
+        mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
+        size = preprocessing.get("size")
+        # A size of both sides is what the model sees; one of the shortest edge is cropped from afterwards.
+        return FrozenDino(model, size.get("height", side) if isinstance(size, dict) else side, mean, std)
+
+
+def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> FrozenEncoder:
+    """Load what gives the tokens that are injected: a CLIP, or a DINO in its place, as the folder's config.json says.
+
+    `name` is how it was asked for, which tells its card. Raises WeightsError as `load_clip` does.
+    """
+    if is_dino(folder):
+        dino = card_for(name, DinoCard)
+        return load_dino(folder, dtype, dino.side, dino.mean, dino.std)
+    clip = card_for(name, ClipCard)
+    return load_clip(folder, dtype, clip.mean, clip.std)
 
 
 def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, ViTModel
 
 SIDE = 128  # pixels of the square that the VAE sees
 CLIP_SIDE = 64  # pixels of the same square as CLIP sees it
@@ -87,6 +87,21 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
         "projection_dim": JOINT_WIDTH,
     }
     return CLIPModel(CLIPConfig(text_config=_text_sizes(tokenizer), vision_config=vision, projection_dim=JOINT_WIDTH))
+
+
+def build_dino() -> ViTModel:
+    """A ViT as DINO trains it, of the sizes of CLIP's vision tower: 4 blocks over 8x8 patches of 64 px."""
+    from transformers import ViTConfig, ViTModel
+
+    sizes = ViTConfig(
+        hidden_size=192,
+        intermediate_size=768,
+        num_hidden_layers=4,
+        num_attention_heads=6,
+        image_size=CLIP_SIDE,
+        patch_size=8,
+    )
+    return ViTModel(sizes, add_pooling_layer=False)
 
 
 def _text_sizes(tokenizer: CLIPTokenizer) -> dict[str, Any]:

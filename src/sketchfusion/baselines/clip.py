@@ -24,6 +24,8 @@ class ClipBaseline(JointSpace):
     The paper does not say how it pooled B-CLIP; the joint-space embedding is the strongest fair reading.
     """
 
+    clip: FrozenClip
+
     def __init__(self, clip: FrozenClip, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded CLIP whose weights have the hash `weights`."""
         self.clip, self.name, self.side, self.device = clip.to(device), name, clip.side, device

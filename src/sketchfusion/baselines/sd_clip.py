@@ -29,6 +29,8 @@ class SdClipBaseline(JointSpace):
     the method has it.
     """
 
+    clip: FrozenClip
+
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenClip, weights: str, name: str, device: torch.device
     ) -> None:

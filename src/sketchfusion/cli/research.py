@@ -35,10 +35,10 @@ def world(
 
 @app.command()
 def pretrain(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, vae-decoder, clip or diffusion")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, vae-decoder, clip, diffusion or dino")],
     photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
-    sketches: Annotated[list[Path], typer.Option(help="Folders of sketches.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; dino takes none.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     start: Annotated[Path | None, typer.Option(help="A model folder whose weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
@@ -54,7 +54,9 @@ def pretrain(
     if stage not in STAGES or budget not in ("cpu", "gpu"):
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
     with terminal.losses(f"pretraining {stage}") as report:
-        figures = run(stage, cast(Budget, budget), photos, sketches, out, start, resume, steps, teacher_steps, report)
+        figures = run(
+            stage, cast(Budget, budget), photos, sketches or [], out, start, resume, steps, teacher_steps, report
+        )
     terminal.say(figures)
 
 

@@ -34,6 +34,10 @@ class JointSpace(Protocol):
         """The names that it is known to have learned; may be empty."""
 
     @property
+    def joint_dim(self) -> int:
+        """The length of a vector of that space; 0 if it reads no words after all."""
+
+    @property
     def logit_scale(self) -> float:
         """The inverse temperature that its similarities were trained with."""
 
@@ -119,8 +123,9 @@ class Namer:
 
 
 def joint_space(model: object) -> JointSpace:
-    """Give the model if it can read text; ValueError if not."""
-    if not isinstance(model, JointSpace):
+    """Give the model if it can read text, or name pictures without; ValueError if not."""
+    named = isinstance(model, Classifying) and model.classes
+    if not isinstance(model, JointSpace) or not (model.joint_dim or named):
         raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
     return model
 

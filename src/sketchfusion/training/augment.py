@@ -61,6 +61,22 @@ def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, f
     return ((images - middle) * contrast + middle * brightness).clamp(0, 1)
 
 
+def disguise(images: Tensor, generator: Generator) -> Tensor:
+    """What changes a photo and not what it shows: tint, grey, blur, solarisation. (B, 3, H, W) in [0, 1] -> the same.
+
+    Without it two crops of a photo are told by their colours alone.
+    """
+    tint = torch.stack([_uniform(0.5, 1.5, images, generator) for _ in range(3)], 1).view(-1, 3, 1, 1)
+    images = (images * tint).clamp(0, 1)
+
+    def some(share: float, changed: Tensor) -> Tensor:
+        return torch.where(_uniform(0, 1, images, generator).view(-1, 1, 1, 1) < share, changed, images)
+
+    images = some(0.3, images.mean(1, keepdim=True).expand_as(images))
+    images = some(0.4, _blur_colours(images, float(_uniform(0.4, 1.2, images[:1], generator))))
+    return some(0.1, torch.where(images > 0.5, 1 - images, images))
+
+
 def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
     """Freehand variation of sketches: bends, thicker or thinner strokes, pose. (B, 1, H, W) -> (B, 3, side, side)."""
     ink = bend(1 - images, generator)
@@ -110,6 +126,10 @@ def outline(images: Tensor, generator: Generator) -> Tensor:
     ranks = (share * (flat.shape[1] - 1)).long().unsqueeze(1)
     threshold = flat.sort(1).values.gather(1, ranks).view(-1, 1, 1, 1).clamp(min=0.004)
     return 1 - torch.sigmoid((response / threshold - 1) * 6)
+
+
+def _blur_colours(images: Tensor, sigma: float) -> Tensor:
+    return _blur(images.flatten(0, 1).unsqueeze(1), sigma).view_as(images)
 
 
 def _blur(images: Tensor, sigma: float) -> Tensor:

@@ -83,6 +83,27 @@ class DiffusionRecipe:
     align: float = 0.5  # weight of seeing what the teacher sees
 
 
+@dataclass(frozen=True)
+class DinoRecipe:
+    """Self-distillation on photos: the student matches, from any crop, what its moving average sees in a wide one."""
+
+    schedule: Schedule
+    batch: int = 64  # photos a step, each in two wide crops and several narrow ones
+    sharp_share: float = 0.4  # of the batch from the larger photos; the rest from those of 64 px
+    side: int = 32  # pixels of a wide crop in the first part; a narrow one has half
+    full_size_after: float = 0.82  # share of the steps
+    narrow: int = 2  # narrow crops of a photo
+    wide_zoom: tuple[float, float] = (0.6, 1.0)  # share of the photo's side that a crop sees
+    narrow_zoom: tuple[float, float] = (0.35, 0.65)
+    prototypes: int = 512
+    hidden: int = 512  # width of the projection head, which is left behind
+    bottleneck: int = 128
+    fixed: float = 0.02  # share of the steps before the prototypes move
+    momentum: float = 0.9  # of the teacher at the start; 1 at the end
+    student_temperature: float = 0.1
+    teacher_temperature: float = 0.012
+
+
 VAE: dict[Budget, VaeRecipe] = {
     "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
     "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
@@ -107,5 +128,17 @@ DIFFUSION: dict[Budget, DiffusionRecipe] = {
     "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
     "gpu": DiffusionRecipe(
         Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), TEACHER["gpu"], batch=512, full_size_batch=256
+    ),
+}
+DINO: dict[Budget, DinoRecipe] = {
+    "cpu": DinoRecipe(Schedule(steps=1300, lr=1e-3, warmup=60)),
+    "gpu": DinoRecipe(
+        Schedule(steps=40_000, lr=1e-3, weight_decay=0.1, warmup=2000),
+        batch=1024,
+        narrow=6,
+        prototypes=8192,
+        hidden=1024,
+        momentum=0.99,
+        teacher_temperature=0.03,
     ),
 }

@@ -64,8 +64,8 @@ def train_task(
     is a pair of the catalog, a folder that `pretrain` left, or one of light weights whose frozen parts are meant;
     `start` is a folder of light weights that training begins with. What the frozen models say of the pictures is kept
     in `cache`, a folder within `out` unless given; several tasks and methods may share one. `settings` replace those
-    of the task's recipe; `fusion.key` those of the light parts' shape, as the ablations do. ValueError in one line for
-    anything that cannot be trained on.
+    of the task's recipe; `fusion.key` those of the light parts' shape, as the ablations do, and `clip` names another
+    CLIP, or a DINO, whose tokens are injected. ValueError in one line for anything that cannot be trained on.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")

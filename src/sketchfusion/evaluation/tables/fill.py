@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...models import frozen_part
 from .paper import in_paper
 from .rows import FUSED_METHOD, Row, Table
 
@@ -33,6 +34,7 @@ class Cell:
     paper: float | None
     weights: list[str] = field(default_factory=list)  # fingerprint of each seed's model
     absent: str = ""  # why there is no value
+    same_as: str = ""  # an earlier row of which the frozen baseline is the very same model
 
 
 def fill(
@@ -44,13 +46,16 @@ def fill(
     `out/measured`, and a table that was stopped goes on where it was.
     """
     cells: list[Cell] = []
+    first: dict[tuple[str, ...], str] = {}  # the row that a model, by its fingerprint, was measured for first
     for row in table.rows:
-        own = row.settings or row.method != FUSED_METHOD  # than what the pair comes with
+        own = row.settings or row.encoder or row.method != FUSED_METHOD  # than what the pair comes with
         absent = row.absent or ("needs training" if own and not train else "")
         tasks = dict.fromkeys(column.task for column in table.columns)
         found = {} if absent else {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
         for column in table.columns:
             runs = found.get(column.task, [])
+            weights = [fingerprint for fingerprint, _ in runs]
+            same = first.setdefault((column.task, *weights), row.name) if row.baseline else row.name
             cells.append(
                 Cell(
                     row.name,
@@ -59,8 +64,9 @@ def fill(
                     [metrics[column.metric][0] for _, metrics in runs],
                     (runs[0][1][column.metric][1], runs[0][1][column.metric][2]) if runs else None,
                     in_paper(number, row.name, column.metric),
-                    [fingerprint for fingerprint, _ in runs],
+                    weights,
                     absent,
+                    same if same != row.name else "",
                 )
             )
     return cells
@@ -78,7 +84,8 @@ def _measured(
     for seed in range(row.seeds):
         folder = out / "weights" / _slug(row.kept_as) / task / f"seed-{seed}"
         if not (folder / "config.json").is_file():
-            train(task, folder, {**row.settings, "seed": str(seed)}, row.method)
+            encoder = {"clip": frozen_part(pair, row.encoder)} if row.encoder else {}
+            train(task, folder, {**row.settings, **encoder, "seed": str(seed)}, row.method)
         runs.append(_once(row, task, load(str(folder)), out, measure))
     return runs
 
@@ -125,10 +132,15 @@ def to_markdown(number: str, table: Table, cells: Sequence[Cell], notes: Mapping
         "",
         f"| | {' | '.join(heads)} |",
         "|---" * (1 + len(heads)) + "|",
-        *(f"| {name} | {' | '.join(map(_shown, row))} |" for name, row in by_row.items()),
+        *(f"| {_named(name, row)} | {' | '.join(map(_shown, row))} |" for name, row in by_row.items()),
         "",
     ]
     return "\n".join(lines)
+
+
+def _named(name: str, row: Sequence[Cell]) -> str:
+    same = {cell.same_as for cell in row}
+    return f"{name} (the same model as {same.pop()})" if len(same) == 1 and "" not in same else name
 
 
 def _shown(cell: Cell) -> str:

@@ -27,13 +27,15 @@ class Row:
     baseline: str = ""  # of the pair, as `load` takes it; empty for what is trained
     method: str = FUSED_METHOD  # of that training, as `train --method` takes it
     settings: Mapping[str, str] = field(default_factory=dict)  # of that training
+    encoder: str = ""  # the baseline of the pair whose model takes CLIP's place in that training
     seeds: int = 1
     absent: str = ""  # why it cannot be had with this pair; it is listed with the paper's figure alone
 
     @property
     def kept_as(self) -> str:
         """Under which name its weights and figures are kept: the fused model is one, whatever a table calls it."""
-        return self.name if self.baseline or self.settings else FUSED
+        own = self.baseline or self.settings or self.encoder or self.method != FUSED_METHOD
+        return self.name if own else FUSED
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ FULL_ONLY = "only the full models have other checkpoints"
 
 _FROZEN = (
     Row("B-CLIP", "B-CLIP"),
-    Row("B-DINO", absent="mini has no DINO yet"),
-    Row("B-DINOv2", absent="mini has no DINO yet"),
+    Row("B-DINO", "B-DINO"),
+    Row("B-DINOv2", "B-DINOv2"),
     Row("B-SD", "B-SD"),
     Row("B-SD+CLIP", "B-SD+CLIP"),
 )
@@ -87,6 +89,7 @@ TABLES: dict[str, Table] = {
             Row("SD v1.5", absent=FULL_ONLY),
             Row("CLIP ViT-B/16", absent=FULL_ONLY),
             Row("CLIP ViT-B/32", absent=FULL_ONLY),
+            Row("CLIP -> DINOv2", encoder="B-DINOv2"),
             Row("w/o Aggregation Network", settings={"fusion.bottlenecks": "false"}),
             Row("w/o Learnable Weights", settings={"fusion.branch_weights": "false"}),
             Row("w/o Convolutions", settings={"fusion.convolutions": "false"}),

@@ -10,7 +10,7 @@ from typing import Self
 from torch import Tensor
 
 from sketchfusion.features import SketchFusion
-from sketchfusion.light import UNIVERSAL, read_light
+from sketchfusion.light import UNIVERSAL, read_light, seen_by
 from sketchfusion.training.cache import Encode
 from sketchfusion.training.light_recipes import with_settings
 from sketchfusion.training.methods.base import Method, Said, latents_of
@@ -21,9 +21,12 @@ WHOLE = {"retrieval": 1.0, UNIVERSAL: 1.0}  # of CLIP's own vector in the embedd
 
 
 class Fused(Method[SketchFusion]):
-    """Latents and CLIP tokens are kept. Settings of its own: the light parts' shape, and CLIP's part in embeddings."""
+    """Latents and CLIP tokens are kept.
 
-    own = (FUSION, "whole")
+    Settings of its own: the light parts' shape, what is in CLIP's place, and its part in embeddings.
+    """
+
+    own = (FUSION, "clip", "whole")
 
     def __init__(self, model: SketchFusion) -> None:
         """Train the light parts of a model."""
@@ -37,7 +40,10 @@ class Fused(Method[SketchFusion]):
         shape = {key.removeprefix(FUSION): value for key, value in own.items() if key.startswith(FUSION)}
         config = pair_of(model, task)
         config = replace(config, fusion=with_settings(config.fusion, shape), whole=WHOLE.get(task, 0.0))
-        config = with_settings(config, {key: value for key, value in own.items() if not key.startswith(FUSION)})
+        if "clip" in own:
+            config = seen_by(config, own["clip"])
+        if "whole" in own:
+            config = with_settings(config, {"whole": own["whole"]})
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
             _begin_with(fused, start)

@@ -24,30 +24,38 @@ STRENGTH = 5.0  # logit by which the patch looked at stands out
 
 @torch.no_grad()
 def look_at_neighbours(vision: Any) -> None:
-    """Set patch embedding, position codes, queries and keys of a fresh `CLIPVisionModel` in place.
+    """Set patch embedding, position codes, queries and keys of a fresh `CLIPVisionModel` or `ViTModel` in place.
 
     The last channels of a token, as many as a head is wide, say where it is: cosines and sines of its column and row.
     A head's queries turn that code by its offset. The class token has no place, so it looks everywhere alike.
     """
-    config, embeddings = vision.config, vision.embeddings
+    config = vision.config
     grid, width = config.image_size // config.patch_size, config.hidden_size
     head = width // config.num_attention_heads
     waves = torch.arange(1, head // 4 + 1) * math.pi / grid
-    patches = embeddings.patch_embedding.weight
+    patches, seen_class, places = _embeddings(vision)
     torch.nn.init.normal_(patches, std=patches[0].numel() ** -0.5)
     patches[width - head :] = 0
-    embeddings.class_embedding[width - head :] = 0
-    places = embeddings.position_embedding.weight.zero_()
+    seen_class[..., width - head :] = 0
+    places.zero_()
     for cell in range(grid * grid):
         places[1 + cell, width - head :] = _code(waves, cell % grid, cell // grid)
     scale = math.sqrt(STRENGTH * math.sqrt(head) / (2 * len(waves)))
-    for block, layer in enumerate(vision.encoder.layers):
-        query, key = layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight
+    queries, keys = ([m.weight for n, m in vision.named_modules() if n.endswith(end)] for end in ("q_proj", "k_proj"))
+    for block, (query, key) in enumerate(zip(queries, keys, strict=True)):
         for number, offset in enumerate(OFFSETS[block % len(OFFSETS)][: config.num_attention_heads - 1]):
             rows = slice(number * head, (number + 1) * head)
             query[rows], key[rows] = 0, 0
             query[rows, width - head :] = scale * _turn(waves, offset)
             key[rows, width - head :] = scale * torch.eye(head)
+
+
+def _embeddings(vision: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of the patch embedding, the class token, and the places (1 + cells, width)."""
+    of = vision.embeddings
+    if vision.config.model_type == "vit":
+        return of.patch_embeddings.projection.weight, of.cls_token, of.position_embeddings[0]
+    return of.patch_embedding.weight, of.class_embedding, of.position_embedding.weight
 
 
 def _code(waves: Tensor, x: int, y: int) -> Tensor:

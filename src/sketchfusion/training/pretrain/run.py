@@ -1,4 +1,4 @@
-"""The stages of pretraining: VAE, its decoder once more, the diffusion model that stands on it; CLIP stands alone."""
+"""The stages of pretraining: VAE, its decoder once more, the diffusion model that stands on it; CLIP and DINO alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.loop import Report
 from sketchfusion.training.pretrain.sources import Sources
 
-Stage = Literal["vae", "vae-decoder", "clip", "diffusion"]
+Stage = Literal["vae", "vae-decoder", "clip", "diffusion", "dino"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -34,8 +34,10 @@ def run(
     Training starts from the weights of the model folder `start`, or from random ones.
     `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher. Figures and settings are
     added to `out/card.json`.
-    ValueError if a part that the stage stands on is missing.
+    ValueError if a part that the stage stands on is missing, or a folder of sketches; DINO alone learns without.
     """
+    if not sketches and stage in STAGES and stage != "dino":
+        raise ValueError(f"{stage} learns from sketches too: give folders of them")
     sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
     if stage == "vae":
         from sketchfusion.training.pretrain.vae import pretrain_vae
@@ -62,6 +64,11 @@ def run(
         figures = pretrain_diffusion(sources, diffusion, out, start, resume, report)
         draw_samples(out / "sd", out / "training" / stage / "samples.png")
         return _noted(out, stage, diffusion, figures)
+    if stage == "dino":
+        from sketchfusion.training.pretrain.dino import pretrain_dino
+
+        dino = _with_steps(recipes.DINO[budget], steps)
+        return _noted(out, stage, dino, pretrain_dino(sources, dino, out, start, resume, report))
     raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")
 
 
@@ -72,6 +79,7 @@ Recipe = TypeVar(
     recipes.TeacherRecipe,
     recipes.ClipRecipe,
     recipes.DiffusionRecipe,
+    recipes.DinoRecipe,
 )
 Taught = TypeVar("Taught", recipes.ClipRecipe, recipes.DiffusionRecipe)
 
