@@ -76,7 +76,7 @@ def test_a_row_on_another_encoder_is_trained_on_the_pairs_own_one(tmp_path: Path
     shop, table = Workshop(), Table("Trial", TABLE.columns[:1], (Row("CLIP -> DINOv2", encoder="B-DINOv2"),))
     fill("0", table, "mini", tmp_path / "mini", shop.load, shop.train, shop.measure)
     fill("0", table, "full", tmp_path / "full", shop.load, shop.train, shop.measure)
-    assert [settings["clip"] for _, settings in shop.trained] == ["mini-dino", "dinov2-s14"]
+    assert [settings["clip"] for _, settings, *_ in shop.trained] == ["mini-dino", "dinov2-s14"]
     cells = fill("0", table, "mini", tmp_path, shop.load, None, shop.measure)
     assert [cell.absent for cell in cells] == ["needs training"]
 
