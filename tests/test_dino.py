@@ -236,7 +236,7 @@ def test_words_are_refused_in_one_line(on_dino: SketchFusion, tmp_path: Path, ro
     gallery = Gallery.open(str(tmp_path / "g"), on_dino)
     photo, another, *_ = sorted(root.rglob("*.jpg"))
     assert not gallery.add([photo, another]).failed
-    assert gallery.search(like=photo, k=1)[0].score > 0.99
+    assert gallery.search(like=photo, k=1)[0].score > 0.95
     for refused in (
         lambda: on_dino.encode_text(["a cat"]),
         lambda: on_dino.encode_image([photo]),

@@ -223,3 +223,10 @@ def test_mini_tells_copies_of_photos_from_other_photos(tmp_path: Path) -> None:
         wrong += sum(not Path(path).name.startswith(stem) for hit in of_this for path in hit.similar)
     assert wrong == 0
     assert found >= 0.9 * 4 * len(wholes)
+
+
+def test_a_gallery_of_one_photo_has_nothing_like_it(tmp_path: Path, photos: Path) -> None:
+    only = photos / "bar" / "red-00.png"
+    gallery = Gallery.open(str(tmp_path / "g"), PixelExtractor())
+    gallery.add([only])
+    assert gallery.search(like=only) == []

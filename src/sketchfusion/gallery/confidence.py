@@ -51,7 +51,7 @@ def highest(scores: Floats, count: int) -> float:
     """
     size, normal = len(scores), NormalDist()
     if count <= size or size < TAIL:
-        return float(scores.max())
+        return float(scores.max(initial=-1.0))  # of no photos: less than any cosine
     top = np.sort(scores)[-TAIL:][::-1]
     usual = [normal.inv_cdf(1 - (place + 0.5) / size) for place in range(TAIL)]
     slope = float((top - top[-1]).mean()) / (sum(usual) / TAIL - usual[-1])
