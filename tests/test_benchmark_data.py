@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,25 @@ def naive_ranks(sims: np.ndarray, own: list[int], labels: list[str]) -> tuple[li
         across.append(1 + ranking.index(mine))
         within.append(1 + [photo for photo in ranking if labels[photo] == labels[mine]].index(mine))
     return within, across
+
+
+def test_two_models_are_compared_query_by_query() -> None:
+    """Models that differ less from each other than queries do: the paired interval is the narrow one."""
+    rng = np.random.default_rng(0)
+    labels = [f"{n % 5}" for n in range(60)]
+    centres = rng.normal(size=(5, 16))
+    near, far = (centres[[int(label) for label in labels]] + rng.normal(size=(60, 16)) * 2 for _ in range(2))
+    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)  # noqa: E731
+    worse = near + rng.normal(size=near.shape) * 0.8
+    one, other = (
+        score_retrieval(unit(x), labels, unit(far), labels, name) for x, name in ((near, "one"), (worse, "other"))
+    )
+    both = one.more_than(other)
+    difference = both.metrics["mAP@all, more than other"]
+    assert difference.mean == pytest.approx(one.metrics["mAP@all"].mean - other.metrics["mAP@all"].mean)
+    assert difference.high - difference.low < one.metrics["mAP@all"].high - one.metrics["mAP@all"].low
+    same = one.more_than(replace(one, model="itself")).metrics["P@10, more than itself"]
+    assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
 def test_ranks_of_own_photos_equal_a_sort_with_ties() -> None:

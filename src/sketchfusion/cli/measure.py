@@ -51,6 +51,9 @@ def evaluate(
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
     ] = False,
+    against: Annotated[
+        list[str] | None, typer.Option(help="Models that retrieval is compared with, query by query.")
+    ] = None,
     each: Annotated[int, typer.Option(min=1, help="Samples drawn of each of the ten names.")] = 20,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +62,7 @@ def evaluate(
     from ..models import load
 
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
-        "retrieval": partial(_retrieval, split, sketches or (), duplicates),
+        "retrieval": partial(_retrieval, split, sketches or (), duplicates, against or ()),
         "instance-retrieval": partial(_instances, split),
         "recognition": _examples if examples else partial(_recognition, kind),
         "correspondence": partial(_correspondence, sketches or ()),
@@ -70,6 +73,8 @@ def evaluate(
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
+    if against and task != "retrieval":
+        raise ValueError("only retrieval is compared query by query; leave --against out")
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
@@ -84,15 +89,24 @@ def evaluate(
 
 
 def _retrieval(
-    split: str | None, sketches: Sequence[str], duplicates: bool, extractor: BatchExtractor, data: str
+    split: str | None,
+    sketches: Sequence[str],
+    duplicates: bool,
+    against: Sequence[str],
+    extractor: BatchExtractor,
+    data: str,
 ) -> tuple[str, Result]:
     from ..evaluation.benchmarks import benchmark_retrieval
     from ..evaluation.galleries import retrieval_data
+    from ..models import load
 
     source = retrieval_data(data, split, sketches, duplicates)
     with terminal.bar(f"embedding {source.name}") as progress:
         drawn, shown = [*source.sketches()], [*source.photos()]
-        return source.name, benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
+        result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
+        for other in against:
+            result = result.more_than(benchmark_retrieval(load(other), drawn, shown, progress=progress))
+        return source.name, result
 
 
 def _instances(split: str | None, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:

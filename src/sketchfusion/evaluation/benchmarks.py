@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -50,6 +50,15 @@ class Result:
     chance: dict[str, float]
     per_category: dict[str, dict[str, float]]  # mAP@all and P@10
     about: str = ""  # which categories these are
+    each: Mapping[str, Values] = field(default_factory=dict, repr=False, compare=False)  # mAP@all and P@10 of a query
+
+    def more_than(self, other: Result) -> Result:
+        """Add how much more it reaches than another model on the same queries, with intervals of the differences."""
+        more = {
+            f"{metric}, more than {other.model}": bootstrap(values - other.each[metric])
+            for metric, values in self.each.items()
+        }
+        return replace(self, metrics={**self.metrics, **more})
 
     def summary(self) -> dict[str, Any]:
         """One flat object: every metric under its name, then what it was measured on."""
@@ -145,6 +154,7 @@ def score_retrieval(
             }
             for place in np.unique(sketch_class[kept])
         },
+        each={metric: scores[metric] for metric in ("mAP@all", "P@10")},
     )
 
 
