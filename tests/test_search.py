@@ -230,3 +230,4 @@ def test_a_gallery_of_one_photo_has_nothing_like_it(tmp_path: Path, photos: Path
     gallery = Gallery.open(str(tmp_path / "g"), PixelExtractor())
     gallery.add([only])
     assert gallery.search(like=only) == []
+    assert [hit.confidence for hit in gallery.search(like=photos / "disc" / "red-06.png")] == [0.5]

@@ -15,6 +15,8 @@ from sketchfusion.evaluation.tables.fill import fill, write
 from sketchfusion.evaluation.tables.measures import measure_task
 from sketchfusion.evaluation.tables.paper import in_paper
 from sketchfusion.evaluation.tables.rows import TABLES, Column, Row, Table
+from sketchfusion.io.weights import WeightsError
+from sketchfusion.training.train import settings_for
 
 TABLE = Table(
     "Trial",
@@ -93,6 +95,25 @@ def test_a_row_measured_with_the_model_of_another_says_so(tmp_path: Path) -> Non
     assert "| B-DINOv2 (the same model as B-DINO) | 0.7" in text and "| B-DINO | 0.7" in text
 
 
+def test_a_frozen_model_that_is_not_there_leaves_its_row_empty(tmp_path: Path) -> None:
+    shop = Workshop()
+
+    def load(name: str) -> PixelExtractor:
+        if name == "mini:B-SD":
+            raise WeightsError("it is published as pickled weights only")
+        return shop.load(name)
+
+    cells = fill("0", TABLE, "mini", tmp_path, load, shop.train, shop.measure)
+    assert {cell.absent for cell in cells if cell.name == "B-SD"} == {"it is published as pickled weights only"}
+    assert all(cell.values for cell in cells if cell.name == "Ours")
+
+
+def test_a_setting_of_one_method_is_not_asked_of_another() -> None:
+    settings = {"steps": "9", "whole": "0", "fusion.timestep": "50"}
+    assert settings_for("SketchFusion", settings) == settings
+    assert settings_for("SD-PL", settings) == settings_for("B-Finetuning", settings) == {"steps": "9"}
+
+
 def test_without_training_ablations_are_left_out(tmp_path: Path) -> None:
     shop = Workshop()
     cells = fill("0", TABLE, "mini", tmp_path, shop.load, None, shop.measure)
@@ -145,5 +166,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is"]) == 0
     assert "| Proposed | 0.500 (0.400 to 0.600) *0.703* |" in capsys.readouterr().out
     assert (tmp_path / "table-4-world.json").is_file()
+    assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is", "--set", "lr=1"]) == 2
+    assert "--as-it-is trains nothing" in capsys.readouterr().err
     assert terminal.run(app, ["table", "9", "--out", str(tmp_path)]) == 2
     assert "no table '9'; choose one of 1, 2" in capsys.readouterr().err

@@ -70,7 +70,8 @@ def of_pair(name: str, preset: Preset | None = None) -> FeaturesConfig:
 def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
     """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
     folder = locate(encoder)
-    layer = -1 if is_dino(folder) else config.clip_layer
+    own = FeaturesConfig.clip_layer if is_dino(locate(config.clip)) else config.clip_layer
+    layer = -1 if is_dino(folder) else own
     return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
 
 

@@ -51,7 +51,7 @@ def load(
         return ScratchBaseline.load(None if name == KIND else name, device)
     folder = None if card else resolve(name)
     if folder and (method := method_of(folder)):
-        return _trained(method, folder, device, dtype)
+        return _trained(method, folder, device, dtype).for_task(task)
     kind = _kind_of(folder) if folder else type(card)
     if kind is ClipCard:
         from sketchfusion.baselines.clip import ClipBaseline

@@ -134,7 +134,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
             raise ValueError(f"{self.name} has no fingerprint until it is saved")
         weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
         shaping = {"stages": STAGES, "t": TIMESTEP, "layer": LAYER, "side": self.side, "weights": weights}
-        return fingerprint_of({"baseline": METHOD, **shaping})
+        return fingerprint_of({"baseline": METHOD, "whole": WHOLE, **shaping})
 
     def look(self, views: Sequence[View]) -> Seen:
         """Give B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors of a batch of pictures."""

@@ -100,12 +100,13 @@ def _retrieval(
     from ..evaluation.galleries import retrieval_data
     from ..models import load
 
+    others = {name: load(name) for name in against}
     source = retrieval_data(data, split, sketches, duplicates)
     with terminal.bar(f"embedding {source.name}") as progress:
         drawn, shown = [*source.sketches()], [*source.photos()]
         result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
-        for other in against:
-            result = result.more_than(benchmark_retrieval(load(other), drawn, shown, progress=progress))
+        for name, other in others.items():
+            result = result.more_than(benchmark_retrieval(other, drawn, shown, progress=progress), name)
         return source.name, result
 
 

@@ -42,14 +42,17 @@ def table(
     if number not in TABLES:
         raise ValueError(f"no table {number!r}; choose one of {', '.join(TABLES)}")
     chosen = dict(pair_of(setting) for setting in settings or [])
+    if chosen and as_it_is:
+        raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
     name = data if data == "world" else Path(data).resolve().name
 
     def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
-        from ..training.train import train_task
+        from ..training.train import settings_for, train_task
 
         with terminal.losses(f"training {folder.relative_to(out)}") as report:
             roots = [data, *(sketches or [])]
-            train_task(task, roots, folder, model, True, {**chosen, **own}, report, None, out / "cache", method)
+            fitting = {**settings_for(method, chosen), **own}
+            train_task(task, roots, folder, model, True, fitting, report, None, out / "cache", method)
 
     def measure(task: str, of: Extractor) -> Mapping[str, Estimate]:
         with terminal.bar(f"{task} of {of.name}") as progress:

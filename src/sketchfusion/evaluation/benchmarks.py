@@ -52,10 +52,10 @@ class Result:
     about: str = ""  # which categories these are
     each: Mapping[str, Values] = field(default_factory=dict, repr=False, compare=False)  # mAP@all and P@10 of a query
 
-    def more_than(self, other: Result) -> Result:
-        """Add how much more it reaches than another model on the same queries, with intervals of the differences."""
+    def more_than(self, other: Result, name: str) -> Result:
+        """Add how much more it reaches than a model called `name` on the same queries, with intervals."""
         more = {
-            f"{metric}, more than {other.model}": bootstrap(values - other.each[metric])
+            f"{metric}, more than {name}": bootstrap(values - other.each[metric])
             for metric, values in self.each.items()
         }
         return replace(self, metrics={**self.metrics, **more})

@@ -7,6 +7,7 @@ with a cut at 0.9, one unrelated question in ten still gets an answer. No labels
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -38,6 +39,8 @@ class Chance:
 
 def chance(unrelated: Iterable[Question], background: Background) -> Chance:
     """Put unrelated questions to a gallery, of which a sample of the photos is known."""
+    if not len(next(iter(background.columns.values()))):
+        return Chance(0.0, math.inf)  # nothing is known of other photos, so every one is as likely as not
     best = [
         highest(question.against(background).scores(background.columns), background.count) for question in unrelated
     ]
@@ -51,7 +54,7 @@ def highest(scores: Floats, count: int) -> float:
     """
     size, normal = len(scores), NormalDist()
     if count <= size or size < TAIL:
-        return float(scores.max(initial=-1.0))  # of no photos: less than any cosine
+        return float(scores.max())
     top = np.sort(scores)[-TAIL:][::-1]
     usual = [normal.inv_cdf(1 - (place + 0.5) / size) for place in range(TAIL)]
     slope = float((top - top[-1]).mean()) / (sum(usual) / TAIL - usual[-1])

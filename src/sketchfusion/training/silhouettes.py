@@ -45,7 +45,9 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
     files = "\n".join(picture.path for photo, of in pairs for picture in (photo, *of))
-    path = cache / f"silhouettes-{side}-{len(pairs)}-{hashlib.sha256(files.encode()).hexdigest()[:16]}.npz"
+    settings = (FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
+    key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
+    path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
     if not path.is_file():
         pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
         for place, (photo, of) in enumerate(pairs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,13 @@ def train(
                 objective.losses(see, phases.full, Generator().manual_seed(number))
             standardise.eval()
     standardise.settle(method.centring)
+
+
+def settings_for(method: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Leave out of settings those that only another method knows."""
+    others = [name for other, kind in METHODS.items() if other != method for name in kind.own]
+    known = _parted(dict(settings), METHODS[method].own)[0]
+    return {**_parted(dict(settings), tuple(others))[1], **known}
 
 
 def _parted(settings: dict[str, str], names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...io.weights import WeightsError
 from ...models import frozen_part
 from .paper import in_paper
 from .rows import FUSED_METHOD, Row, Table
@@ -51,7 +52,14 @@ def fill(
         own = row.settings or row.encoder or row.method != FUSED_METHOD  # than what the pair comes with
         absent = row.absent or ("needs training" if own and not train else "")
         tasks = dict.fromkeys(column.task for column in table.columns)
-        found = {} if absent else {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
+        found: dict[str, list[Run]] = {}
+        if not absent:
+            try:
+                found = {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
+            except WeightsError as error:
+                if not row.baseline:
+                    raise
+                absent = str(error)  # a frozen model that is not there leaves its row empty, not the table
         for column in table.columns:
             runs = found.get(column.task, [])
             weights = [fingerprint for fingerprint, _ in runs]

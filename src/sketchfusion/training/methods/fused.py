@@ -44,6 +44,8 @@ class Fused(Method[SketchFusion]):
             config = seen_by(config, own["clip"])
         if "whole" in own:
             config = with_settings(config, {"whole": own["whole"]})
+            if config.whole < 0:
+                raise ValueError(f"whole={own['whole']} is not a weight: it may not be negative")
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
             _begin_with(fused, start)

@@ -8,8 +8,9 @@ from pathlib import Path
 from sketchfusion.backbones.catalog import CATALOG, FusedCard, locate
 from sketchfusion.fusion.model import FusionConfig
 from sketchfusion.io.hashes import folder_hash
+from sketchfusion.io.weights import WeightsError
 from sketchfusion.light import FeaturesConfig, find_light, of_pair, of_task, read_light
-from sketchfusion.trained import checked
+from sketchfusion.trained import checked, method_of
 
 
 def pair_of(model: str, task: str) -> FeaturesConfig:
@@ -19,6 +20,8 @@ def pair_of(model: str, task: str) -> FeaturesConfig:
     """
     if model in CATALOG:
         return replace(of_pair(model), task=task)
+    if method := method_of(Path(model)):
+        raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
     if all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
         card, folder = CATALOG["mini"], Path(model).resolve()
         assert isinstance(card, FusedCard)
