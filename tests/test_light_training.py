@@ -7,12 +7,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from fixtures.roots import training_roots
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
@@ -24,26 +23,14 @@ from sketchfusion.training.correspondence import Correspondence
 from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import CHECKPOINT, Losses
 from sketchfusion.training.train import TASKS, train_task
-from sketchfusion.world import World, export
 
-CATEGORIES = ["cat", "car", "chair"]
 SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Photos with sketches of their own, and a segmentation folder."""
-    paired, masked = tmp_path_factory.mktemp("paired"), tmp_path_factory.mktemp("masked")
-    export(paired, 0, CATEGORIES, "seen", 6, 64)
-    rows, world = ["photo,category,mask"], World(seed=3, size=64)
-    for category in CATEGORIES:
-        for number in range(6):
-            shot, stem = world.photo(category, number), f"{category}{number}"
-            Image.fromarray(shot.photo[:48]).save(masked / f"{stem}.png")  # not square
-            Image.fromarray(shot.mask[:48].astype(np.uint8) * 255).save(masked / f"{stem}-mask.png")
-            rows.append(f"{stem}.png,{category},{stem}-mask.png")
-    (masked / "index.csv").write_text("\n".join(rows) + "\n")
-    return [str(paired), str(masked)]
+    return training_roots(tmp_path_factory.mktemp("roots"))
 
 
 def log(out: Path, task: str, name: str = "log") -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from fixtures.roots import CATEGORIES, training_roots
 from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
@@ -38,9 +39,7 @@ from sketchfusion.training.loop import Losses
 from sketchfusion.training.methods.finetuning import Finetuning
 from sketchfusion.training.methods.sd_pl import SdPl
 from sketchfusion.training.train import TASKS, train_task
-from sketchfusion.world import World, export
 
-CATEGORIES = ["cat", "car", "chair"]
 SHORT = {"steps": "2", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
 METHODS = ["SD-PL", "B-Finetuning"]
 
@@ -48,19 +47,7 @@ METHODS = ["SD-PL", "B-Finetuning"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Photos with sketches of their own, and a segmentation folder."""
-    from PIL import Image
-
-    paired, masked = tmp_path_factory.mktemp("paired"), tmp_path_factory.mktemp("masked")
-    export(paired, 0, CATEGORIES, "seen", 6, 64)
-    rows, world = ["photo,category,mask"], World(seed=3, size=64)
-    for category in CATEGORIES:
-        for number in range(3):
-            shot, stem = world.photo(category, number), f"{category}{number}"
-            Image.fromarray(shot.photo).save(masked / f"{stem}.png")
-            Image.fromarray(shot.mask.astype("uint8") * 255).save(masked / f"{stem}-mask.png")
-            rows.append(f"{stem}.png,{category},{stem}-mask.png")
-    (masked / "index.csv").write_text("\n".join(rows) + "\n")
-    return [str(paired), str(masked)]
+    return training_roots(tmp_path_factory.mktemp("roots"))
 
 
 @pytest.fixture(scope="module")
