@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.contours import contours, simplified
-from sketchfusion.training.pseudo import drawn, pseudo_banks, pseudo_points, pseudo_sketch
+from sketchfusion.training.pseudo import drawn, pseudo_points, pseudo_sketch
 from sketchfusion.world.hands import HANDS
 
 
@@ -130,20 +130,21 @@ def photos(*names: tuple[str, ...], side: int = 64) -> Bank:
 
 def test_photos_of_unseen_classes_are_never_drawn(tmp_path: Path) -> None:
     bank = photos(("cat",), ("giraffe",), ("fruit", "pear"), ("palm tree",), ("dog",))
-    of_photos, of_sketches = pseudo_banks(bank, tmp_path, per_class=9)
-    assert of_photos.names == of_sketches.names == [("cat",), ("dog",)]
-    assert len(pseudo_banks(photos(("giraffe",)), tmp_path, per_class=9)[1]) == 0
+    pairs = pseudo_points(bank, tmp_path, per_class=9)
+    assert pairs.photos.names == pairs.sketches.names == [("cat",), ("dog",)]
+    assert len(pseudo_points(photos(("giraffe",)), tmp_path, per_class=9).sketches) == 0
 
 
 def test_sketches_lie_beside_their_own_photos(tmp_path: Path) -> None:
     bank = photos(("cat",), ("cat",), ("cat",), ("dog",))
-    of_photos, of_sketches = pseudo_banks(bank, tmp_path, per_class=2, drawings=3)
+    pairs = pseudo_points(bank, tmp_path, per_class=2, drawings=3)
+    of_photos, of_sketches = pairs.photos, pairs.sketches
     assert of_sketches.names == [("cat",)] * 6 + [("dog",)] * 3
     assert of_sketches.pixels.shape == (9, 1, 64, 64) and of_sketches.pixels.dtype == np.uint8
     assert np.array_equal(of_photos.pixels, np.repeat(bank.pixels[[0, 1, 3]], 3, axis=0))
     assert len(np.unique(of_sketches.pixels.reshape(9, -1), axis=0)) == 9
     # a photo is drawn alike whichever others there are
-    alone = pseudo_banks(bank.at([3]), tmp_path, per_class=2, drawings=3)[1]
+    alone = pseudo_points(bank.at([3]), tmp_path, per_class=2, drawings=3).sketches
     assert np.array_equal(alone.pixels, of_sketches.pixels[6:])
 
 

@@ -140,12 +140,6 @@ def pseudo_points(photos: Bank, cache: Path, per_class: int, drawings: int = 1, 
     )
 
 
-def pseudo_banks(photos: Bank, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> tuple[Bank, Bank]:
-    """The photos and their pseudo-sketches, in the same order; see `pseudo_points`."""
-    pairs = pseudo_points(photos, cache, per_class, drawings, seed)
-    return pairs.photos, pairs.sketches
-
-
 def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int) -> None:
     side = photos.pixels.shape[-1]
     sketches, rows, points = [], [], []

@@ -131,7 +131,7 @@ DIFFUSION: dict[Budget, DiffusionRecipe] = {
     ),
 }
 DINO: dict[Budget, DinoRecipe] = {
-    "cpu": DinoRecipe(Schedule(steps=1300, lr=1e-3, warmup=60)),
+    "cpu": DinoRecipe(Schedule(steps=1200, lr=1e-3, warmup=60)),
     "gpu": DinoRecipe(
         Schedule(steps=40_000, lr=1e-3, weight_decay=0.1, warmup=2000),
         batch=1024,
