@@ -46,7 +46,7 @@ from sketchfusion.light import (
 )
 from sketchfusion.squares import View, letterboxed
 from sketchfusion.squares import as_released as released_view
-from sketchfusion.trained import checked
+from sketchfusion.trained import checked, load_into
 
 __all__ = ["Encoded", "Extractor", "SketchFusion"]
 
@@ -245,10 +245,5 @@ class SketchFusion(Classifier, JointSpace):
             return upload(Path(folder), repository, private)
 
     def _load(self, state: dict[str, Tensor], folder: Path) -> None:
-        try:
-            self.model.light.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsError(
-                f"the weights in {folder} do not fit its configuration: {error}".splitlines()[0]
-            ) from error
+        load_into(self.model.light, state, folder)
         self.heads = Heads.read(folder)

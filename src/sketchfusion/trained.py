@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from sketchfusion.io.weights import WeightsError
 
@@ -45,6 +45,15 @@ def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, A
         return settings, load_file(folder / WEIGHTS)
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise WeightsError(f"{folder} cannot be read: {error}") from error
+
+
+def load_into(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Give a module the weights that were read from a folder; WeightsError in one line if they do not fit it."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"the weights in {folder} do not fit its configuration: {reason}") from error
 
 
 def build(kind: type[Settings], written: Mapping[str, Any], path: Path) -> Settings:

@@ -24,9 +24,9 @@ from sketchfusion.extractor import Seen, beside, fingerprint_of, pick_device, pi
 from sketchfusion.fusion.centring import Centring
 from sketchfusion.heads import Heads
 from sketchfusion.io.hashes import folder_hash, weights_hash
-from sketchfusion.io.weights import PICKLES, WeightsError
+from sketchfusion.io.weights import PICKLES
 from sketchfusion.squares import View
-from sketchfusion.trained import CONFIG, build, checked, read_trained, write_trained
+from sketchfusion.trained import CONFIG, build, checked, load_into, read_trained, write_trained
 
 METHOD = "B-Finetuning"
 COPIED = ("vae", "text_encoder", "tokenizer", "scheduler", "feature_extractor")  # of a Stable Diffusion folder
@@ -84,11 +84,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         card = card_for(config.clip, ClipCard)
         clip = load_clip(folder / "clip", dtype, card.mean, card.std)
         model = cls(load_diffusion(folder / "sd", dtype), clip, config, str(folder), device)
-        try:
-            model.centring.load_state_dict(state)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise WeightsError(f"the weights in {folder} do not fit its configuration: {reason}") from error
+        load_into(model.centring, state, folder)
         model.heads = Heads.read(folder)
         return model
 

@@ -22,7 +22,7 @@ from sketchfusion.heads import Heads
 from sketchfusion.io.hashes import folder_hash, weights_hash
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.squares import View
-from sketchfusion.trained import CONFIG, build, checked, read_trained, write_trained
+from sketchfusion.trained import CONFIG, build, checked, load_into, read_trained, write_trained
 
 METHOD = "SD-PL"
 COARSE, FINE = ("up0", "up1"), ("up2", "up3")
@@ -121,10 +121,9 @@ class SdPlBaseline(TrainedBaseline):
         frozen = load_diffusion(sd, pick_dtype(device, dtype))
         try:
             model = cls(frozen, config, str(folder), device)
-            model.prompts.load_state_dict(state)
         except (ValueError, TypeError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise WeightsError(f"the weights in {folder} do not fit its configuration: {reason}") from error
+            raise WeightsError(f"the settings in {folder / CONFIG} do not fit: {error}") from error
+        load_into(model.prompts, state, folder)
         model.heads = Heads.read(folder)
         return model
 
