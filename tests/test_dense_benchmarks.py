@@ -17,15 +17,18 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation import constants
+from sketchfusion.evaluation.constants import LEVELS
 from sketchfusion.evaluation.correspondence import KeypointPair, benchmark_correspondence, world_pairs
 from sketchfusion.evaluation.linear import fit_ridge
 from sketchfusion.evaluation.report import to_markdown
-from sketchfusion.evaluation.scenes import Scene, scenes, world_scenes
+from sketchfusion.evaluation.scenes import Part, Scene, scenes, world_scenes
 from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
 from sketchfusion.tasks.correspondence import match_maps
 from sketchfusion.tasks.query import read_sketch
 from sketchfusion.tasks.segmentation import ABSENT
 from sketchfusion.world import World, export
+
+PARTS: tuple[Part, ...] = ("all", "chosen from", "measured")
 
 
 def test_pairs_of_the_world_have_the_keypoints_that_both_show() -> None:
@@ -134,6 +137,43 @@ def test_scenes_of_a_folder_take_sketches_that_no_training_draws(folder: Path) -
     ]
     with pytest.raises(DatasetError, match="--sketches"):
         next(iter(scenes(str(folder / "masked"))))
+
+
+def test_a_threshold_is_chosen_from_other_scenes_than_are_measured_on(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(40)]
+    for place in ("photo", "mask/cat"):
+        (tmp_path / "masked" / place).mkdir(parents=True)
+        for name in names:
+            Image.fromarray(square(20, 20)).save(tmp_path / "masked" / place / name)
+    with (tmp_path / "masked" / "index.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerows([("photo", "category", "mask"), *((f"photo/{n}", "cat", f"mask/cat/{n}") for n in names)])
+        table.writerow((f"photo/{names[0]}", "car", f"mask/cat/{names[0]}"))
+    export(tmp_path / "drawn", 0, ["cat", "car"], "all", 12, 64)
+    with pytest.raises(DatasetError, match=r"0\.png: no sketches of anything that it does not show"):
+        [*scenes(str(tmp_path / "masked"), [str(tmp_path / "drawn")])]
+    export(tmp_path / "drawn", 0, ["cat", "car", "tree"], "all", 12, 64)  # what no mask shows will do
+    asked = str(tmp_path / "masked"), [str(tmp_path / "drawn")]
+    everything, chosen, measured = ([(s.photo, s.category) for s in scenes(*asked, part)] for part in PARTS)
+    assert sorted(chosen + measured) == sorted(everything) and not set(chosen) & set(measured)
+    assert {held_out(Path(str(photo)).stem) for photo, _ in measured} == {True} and len(chosen) > len(measured)
+    world = {part: {scene.category for scene in scenes("world", (), part)} for part in PARTS}
+    assert world["all"] == world["measured"] == set(World(split="unseen").categories)
+    assert world["chosen from"] == set(World(split="seen").categories)
+
+
+def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.zeros((64, 64), bool)
+    mask[20:40, 20:40] = True
+    scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
+    heat = np.where(mask, 0.14, 0.05).astype(np.float32)  # a model that is never sure of anything
+    monkeypatch.setattr(constants, "segment_maps", lambda *maps, head: heat)
+    level = constants.choose_level(PixelExtractor(), [scene, scene])
+    assert 0.05 <= level < 0.14
+    monkeypatch.undo()
+    cut = [benchmark_segmentation(PixelExtractor(), [scene], None, False, at).metrics["mIoU"].mean for at in LEVELS]
+    best = constants.choose_level(PixelExtractor(), [scene])
+    assert benchmark_segmentation(PixelExtractor(), [scene], None, False, best).metrics["mIoU"].mean == max(cut)
 
 
 def test_the_command_measures_a_folder(folder: Path) -> None:

@@ -6,18 +6,24 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
 from sketchfusion.evaluation.metrics import Estimate
+from sketchfusion.evaluation.scenes import world_scenes
+from sketchfusion.evaluation.tables import figures
 from sketchfusion.evaluation.tables.fill import fill, write
 from sketchfusion.evaluation.tables.measures import measure_task
 from sketchfusion.evaluation.tables.paper import in_paper
 from sketchfusion.evaluation.tables.rows import TABLES, Column, Row, Table
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.training.train import settings_for
+from sketchfusion.world import export
 
+ANYTHING = {c.metric: Estimate(0.5, 0.4, 0.6) for table in TABLES.values() for c in table.columns}
 TABLE = Table(
     "Trial",
     (Column("retrieval", "mAP@all"), Column("segmentation", "mIoU")),
@@ -72,6 +78,14 @@ def test_the_fused_row_is_trained_once_for_all_tables(tmp_path: Path) -> None:
     for number, name in (("1", "Proposed"), ("6", "Ours-full")):
         fill(number, Table("Trial", column, (Row(name),)), "mini", tmp_path, shop.load, shop.train, shop.measure)
     assert len(shop.trained) == len(shop.measured) == 1
+
+
+def test_a_universal_row_is_trained_once_for_all_columns(tmp_path: Path) -> None:
+    shop, row = Workshop(), Row("Universal", task="universal")
+    cells = fill("0", Table("Trial", TABLE.columns, (row,)), "mini", tmp_path, shop.load, shop.train, shop.measure)
+    assert [task for task, *_ in shop.trained] == ["universal"] and len(shop.measured) == 2
+    assert all(cell.values for cell in cells)
+    assert fill("0", TABLES["universal"], "mini", tmp_path, shop.load, None, lambda *a: ANYTHING)[-1].absent
 
 
 def test_a_row_on_another_encoder_is_trained_on_the_pairs_own_one(tmp_path: Path) -> None:
@@ -138,7 +152,7 @@ def test_the_papers_figures_have_rows_and_columns_here() -> None:
     assert in_paper("6", "w/o Convolutions", "Acc@1") == pytest.approx(0.7175)
     assert in_paper("2", "B-SD", "Acc@1/across-categories") is None and in_paper("timestep", "t = 195", "x") is None
     for number, table in TABLES.items():
-        if number != "timestep":
+        if number not in ("timestep", "universal"):
             known = {row.name for row in table.rows if any(in_paper(number, row.name, c.metric) for c in table.columns)}
             # The paper measured SD-PL by retrieval alone, which is what it was made for.
             assert {row.name for row in table.rows} - known == ({"SD-PL"} if number in "345" else set())
@@ -154,18 +168,47 @@ def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypat
         from sketchfusion.evaluation.correspondence import world_pairs
         from sketchfusion.evaluation.scenes import world_scenes
 
-        monkeypatch.setattr(f"{module}keypoint_pairs", lambda data: [*world_pairs(1)][:3])
-        monkeypatch.setattr(f"{module}scenes", lambda data, sketches: [*world_scenes(count=1)][:3])
+        monkeypatch.setattr(f"{module}keypoint_pairs", lambda data, measured=True: [*world_pairs(1, 0)][:3])
+        monkeypatch.setattr(f"{module}scenes", lambda data, sketches, part: [*world_scenes(count=1)][:3])
     assert 0 <= measure_task(task, PixelExtractor(), "world")[metric].mean <= 1
 
 
+@pytest.mark.parametrize("task", ["retrieval", "instance-retrieval", "segmentation"])
+def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, few in (("galleries.WORLD_PHOTOS", 2), ("galleries.WORLD_SKETCHES", 1), ("instances.WORLD_PHOTOS", 3)):
+        monkeypatch.setattr(f"sketchfusion.evaluation.{place}", few)
+    monkeypatch.setattr(figures, "scenes", lambda data, sketches, part: [*world_scenes(count=1)][:4])
+    monkeypatch.setattr(figures, "fitting_level", lambda model, data, sketches: 0.5)
+    models = {"One": PixelExtractor(), "Two": PixelExtractor()}
+    sheet, page = figures.draw_figures(task, models, "world", (), tmp_path / "table")
+    lines = 3 * (1 if task == "segmentation" else len(models))  # of three sketches
+    width, height = (1 + 8, lines) if task == "retrieval" else (4, 3) if task == "segmentation" else (1 + 8, lines)
+    assert Image.open(sheet).size == (8 + width * 136, 8 + height * 154)
+    assert page.read_text().count('<figure class="map">') == 2 * 2 * 3
+    assert figures.draw_figures("recognition", models, "world", (), tmp_path / "table") == []
+
+
+def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
+    export(tmp_path / "root", 0, ["pear", "tree"], "all", 4, 64)
+    root = str(tmp_path / "root")
+    sheet, _ = figures.draw_figures("retrieval", {"One": PixelExtractor()}, root, (), tmp_path / "table")
+    pixels = np.asarray(Image.open(sheet))
+    corners = [pixels[9, 9 + 136 * column].tolist() for column in range(1, 9)]
+    assert corners.count([0x1A, 0x7F, 0x37]) == 4  # of each category there are four photos
+
+
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sketchfusion.models.load", PixelExtractor)
+    monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
     measured = {c.metric: Estimate(0.5, 0.4, 0.6) for c in TABLES["4"].columns}
     monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: measured)
     assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is"]) == 0
     assert "| Proposed | 0.500 (0.400 to 0.600) *0.703* |" in capsys.readouterr().out
     assert (tmp_path / "table-4-world.json").is_file()
+    sheet = Image.open(tmp_path / "table-4-world-correspondence.png")
+    assert sheet.width > 6 * 256 and sheet.height > 3 * 128  # a column a model, a line a pair
+    seen = (tmp_path / "table-4-world-correspondence.html").read_text()
+    assert all(name in seen for name in ("B-CLIP", "B-SD+CLIP", "Proposed"))
+    assert seen.count("<polyline") == 2 * seen.count("<span><i")  # spectra of photos and of sketches for each
     assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is", "--set", "lr=1"]) == 2
     assert "--as-it-is trains nothing" in capsys.readouterr().err
     assert terminal.run(app, ["table", "9", "--out", str(tmp_path)]) == 2

@@ -24,9 +24,12 @@ TILE = 176  # pixels of a picture's longer side on the page, drawn at twice that
 SHADES = {"CLIP": "#d9730d", "fused": "#178a4c"}
 BLUES = ("#7fb2e5", "#3b82c4", "#1b4f8a", "#0d2b52")
 
+SEVERAL = ("#d9730d", "#8a6d3b", "#b4548f", "#3b82c4", "#7a5cc7", "#2a9d9d", "#6b7280", "#178a4c", "#c0392b", "#1b4f8a")
+
 COLOURED = """The three principal components of each feature as red, green and blue, one basis a column: alike
-colours in a column are alike features. CLIP and the stages of Stable Diffusion are seen by themselves, the fused map
-after CLIP has corrected the stages."""
+colours in a column are alike features."""
+PARTS = """CLIP and the stages of Stable Diffusion are seen by themselves, the fused map after CLIP has corrected the
+stages."""
 FINENESS = """Fourier amplitude of the features by frequency, as a share of the highest that each grid can hold,
 relative to frequency 0. A curve that falls steeply belongs to a feature of large smooth regions; a flat one to a
 feature of edges and texture."""
@@ -72,8 +75,30 @@ class Inspected:
 
 def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: str, fingerprint: str) -> str:
     """Write the report: a row of PCA pictures for each picture, spectra of photos and of sketches, branch weights."""
+    colours = _colours(list(inspected[0].maps))
+    last = [
+        "<h2>Branch weights</h2>",
+        "<p>The share that each stage has in the fused map.</p>",
+        bars(weights, {name: colours[f"SD {name}"] for name in weights}),
+    ]
+    return _page(inspected, f"Inside {model}", f"weights {fingerprint[:12]}", PARTS, colours, last)
+
+
+def comparison(inspected: Sequence[Inspected], title: str) -> str:
+    """Write the same of several models: `Inspected.maps` are by the models' names; fewer than there are colours."""
+    colours = dict(zip(inspected[0].maps, SEVERAL, strict=False))
+    return _page(inspected, title, ", ".join(colours), "", colours, [])
+
+
+def _page(
+    inspected: Sequence[Inspected],
+    title: str,
+    note: str,
+    about: str,
+    colours: Mapping[str, str],
+    last: Sequence[str],
+) -> str:
     names = list(inspected[0].maps)
-    colours = _colours(names)
     counts = [f"{n} {kind}{'s' * (n > 1)}" for kind in ("photo", "sketch") if (n := _count(inspected, kind))]
     counts[-1:] = [counts[-1].replace("sketchs", "sketches")]
     legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
@@ -81,19 +106,17 @@ def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: st
         [
             '<!doctype html><html lang="en"><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>Inside {escape(model)}</title><style>{STYLE}</style>",
-            f"<h1>Inside {escape(model)}</h1>",
-            f'<p class="faint">{" and ".join(counts)} · weights {fingerprint[:12]}</p>',
+            f"<title>{escape(title)}</title><style>{STYLE}</style>",
+            f"<h1>{escape(title)}</h1>",
+            f'<p class="faint">{" and ".join(counts)} · {escape(note)}</p>',
             "<h2>What the features see</h2>",
-            f"<p>{COLOURED}</p>",
+            f"<p>{COLOURED} {about}</p>",
             f'<div class="rows">{_rows(inspected, names)}</div>',
             "<h2>Coarse and fine</h2>",
             f"<p>{FINENESS}</p>",
             f'<div class="legend">{legend}</div><div class="charts">{_charts(inspected, names, colours)}</div>',
             _table(inspected, names),
-            "<h2>Branch weights</h2>",
-            "<p>The share that each stage has in the fused map.</p>",
-            bars(weights, {name: colours[f"SD {name}"] for name in weights}),
+            *last,
             "</html>\n",
         ]
     )

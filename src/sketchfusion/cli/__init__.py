@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from . import answers, everyday, galleries, look, measure, research, studio, tables, terminal
+from .memory import keep_memory
 from .options import app
 
 # The model libraries import these where they are installed; nothing here uses them.
@@ -37,6 +38,7 @@ def main() -> None:
     serve nothing, and on tearing everything down at the end.
     """
     gc.set_threshold(100_000, 50, 100)
+    keep_memory()
     absent: dict[str, Any] = dict.fromkeys(UNUSED)
     sys.modules.update(absent)
     code = terminal.run(app, terminal.spread(sys.argv[1:] or ["--help"], SEVERAL))

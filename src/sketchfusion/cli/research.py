@@ -10,7 +10,7 @@ import typer
 from . import terminal
 from .options import Data, app
 
-TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation or universal"
+TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, universal or distill"
 
 
 @app.command()
@@ -72,7 +72,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
 ) -> None:
-    """Train for a task: light weights, or what another method trains; --model scratch trains the floor, a small CNN."""
+    """Train for a task: light weights, or what another method trains; --model scratch trains the floor, a small CNN.
+
+    distill teaches a small CNN to embed as --model does.
+    """
     chosen = dict(pair_of(setting) for setting in settings or [])
     with terminal.losses(f"training {task}") as report:
         if model == "scratch" and task == "retrieval":
@@ -80,6 +83,12 @@ def train(
             from ..training.scratch import ScratchRecipe, train_scratch
 
             train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
+        elif task == "distill":
+            from ..models import load
+            from ..training.distill import DistillRecipe, train_distilled
+            from ..training.light_recipes import with_settings
+
+            train_distilled(data, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
         else:
             from ..training.train import train_task
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def table(
-    number: Annotated[str, typer.Argument(metavar="N", help="1 to 6, or timestep.")],
+    number: Annotated[str, typer.Argument(metavar="N", help="1 to 6, timestep or universal.")],
     out: Annotated[Path, typer.Option(help="Folder for table-N-<data>.json and .md, weights and what was measured.")],
     data: Annotated[str, typer.Option(help='"world", or a root to train and measure on.')] = "world",
     sketches: Annotated[
@@ -33,7 +33,8 @@ def table(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
-    from ..evaluation.tables.fill import fill, write
+    from ..evaluation.tables.figures import draw_figures
+    from ..evaluation.tables.fill import fill, models_of, write
     from ..evaluation.tables.measures import measure_task
     from ..evaluation.tables.rows import TABLES
     from ..models import load
@@ -58,9 +59,13 @@ def table(
         with terminal.bar(f"{task} of {of.name}") as progress:
             return measure_task(task, of, data, sketches or (), progress)
 
-    cells = fill(
-        number, TABLES[number], model, out / f"{name}-{Path(model).name}", load, None if as_it_is else train, measure
-    )
+    kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number]
+    cells = fill(number, chosen_table, model, kept, load, None if as_it_is else train, measure)
     command = shlex.join(["sketchfusion", *sys.argv[1:]])
     notes = {"command": f"`{command}`", "weights": "the pair's own" if as_it_is else "trained for this table"}
-    typer.echo(write(number, TABLES[number], cells, notes, out, name).read_text())
+    written = write(number, chosen_table, cells, notes, out, name)
+    typer.echo(written.read_text())
+    for task in dict.fromkeys(column.task for column in chosen_table.columns):
+        models = models_of(chosen_table, cells, task, model, kept, load, not as_it_is)
+        for path in draw_figures(task, models, data, sketches or (), written.with_suffix("")):
+            typer.echo(path)

@@ -20,18 +20,18 @@ import torch
 from ..io.images import read_image
 from ..tasks.correspondence import match_maps
 from ..tasks.query import dense, read_sketch
-from ..tasks.segmentation import drawn_cosine, likeness, strokes
+from ..tasks.segmentation import drawn_cosine, likeness, segment_maps, strokes
 from .correspondence import KeypointPair, world_pairs
 from .metrics import Values
 from .metrics_dense import Overlap, measure_points
-from .scenes import Scene, scenes, world_scenes
+from .scenes import CHOSEN_FROM, Scene, scenes, world_scenes
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
 
-FIRST = 500  # instances of Sketch World that no benchmark here shows
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
 COSINES = np.arange(-0.2, 0.81, 0.05)
+LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat
 KEPT = 0.8  # of what is there must be found to be there
 
 
@@ -63,6 +63,20 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
         "right above wrong": round(float((there > not_there).mean()), 4),
         "empty when not there": round(float((not_there < least).mean()), 4),
     }
+
+
+def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
+    """The heat, in (0, 1), above which masks fit best: each model of a table is cut at its own."""
+    head = model.heads_for("segmentation").threshold
+    overlaps: list[Values] = []
+    for scene in chosen_from:
+        drawing, seen = read_sketch(scene.sketch), read_image(scene.photo)
+        sketch = dense(model, drawing, "sketch", "segmentation")
+        photo = dense(model, seen, "photo", "segmentation")
+        truth = scene.mask()
+        heat = segment_maps(sketch, photo, strokes(drawing, sketch), head=head)
+        overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
+    return float(LEVELS[np.mean(overlaps, axis=0).argmax()])
 
 
 def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> dict[str, Any]:
@@ -104,12 +118,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6, help="scenes and pairs of each category of Sketch World")
     asked = parser.parse_args()
     model = load(asked.model)
-    found = [*world_scenes("unseen", asked.count, FIRST)]
+    found = [*world_scenes("unseen", asked.count, CHOSEN_FROM)]
     if asked.data:
         found += [*scenes(asked.data, asked.sketches)][::2]
     answer = {
         "segmentation": choose_segmentation(model, found),
-        "correspondence": choose_correspondence(model, [*world_pairs(asked.count, FIRST)]),
+        "correspondence": choose_correspondence(model, [*world_pairs(asked.count, CHOSEN_FROM)]),
     }
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
 

@@ -14,11 +14,12 @@ import torch
 from ..datasets.base import DatasetError
 from ..datasets.psc6k import PSC6K, is_psc6k, released_split
 from ..io.images import read_image
-from ..tasks.correspondence import match_maps
+from ..tasks.correspondence import TEMPERATURE, WINDOW, match_maps
 from ..tasks.query import dense, read_sketch
 from .galleries import WORLD
 from .measured import Measured, summarise
 from .metrics_dense import measure_points
+from .scenes import CHOSEN_FROM, WORLD_CHOICES
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -62,26 +63,35 @@ def world_pairs(instances: int = WORLD_PAIRS, first: int = 0, split: str = "unse
                 )
 
 
-def psc_pairs(data: str, sketchy: str | None = None) -> Iterator[KeypointPair]:
-    """Pairs of PSC6K, whose pictures lie in a root of Sketchy: the 40 % of photos that the paper measures on."""
-    for pair in released_split(PSC6K(data, sketchy).test_pairs())[1]:
+def psc_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -> Iterator[KeypointPair]:
+    """Pairs of PSC6K, whose pictures lie in a root of Sketchy: of the 40 % of photos that are measured on, or not."""
+    for pair in released_split(PSC6K(data, sketchy).test_pairs())[measured]:
         drawn, shown = pair.target, pair.source
         yield KeypointPair(drawn.label, drawn.path, shown.path, pair.target_points, pair.source_points)
 
 
-def keypoint_pairs(data: str, sketchy: str | None = None) -> Iterator[KeypointPair]:
-    """The benchmark of "world" or of a root of PSC6K; DatasetError for data without keypoints."""
+def keypoint_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -> Iterator[KeypointPair]:
+    """The benchmark of "world" or of a root of PSC6K; DatasetError for data without keypoints.
+
+    Those not measured on are to choose settings from: Sketch World's seen categories, the other photos of PSC6K.
+    """
     if data == WORLD:
-        return world_pairs()
+        return world_pairs() if measured else world_pairs(WORLD_CHOICES, CHOSEN_FROM, "seen")
     if not is_psc6k(Path(data)):
         raise DatasetError(f"{data}: correspondence is measured where keypoints are known; give PSC6K or world")
-    return psc_pairs(data, sketchy)
+    return psc_pairs(data, sketchy, measured=measured)
 
 
 def benchmark_correspondence(
-    model: Extractor, pairs: Sequence[KeypointPair], progress: Callable[[int, int], None] | None = None
+    model: Extractor,
+    pairs: Sequence[KeypointPair],
+    progress: Callable[[int, int], None] | None = None,
+    temperature: float = TEMPERATURE,
+    window: float = WINDOW,
 ) -> Measured:
     """Match the keypoints of every pair in both directions; ValueError if there are no pairs.
+
+    `temperature` and `window` are those of `match_maps`.
 
     Beside the model stands the answer that every point lies at the same place of the other picture.
     """
@@ -96,8 +106,8 @@ def benchmark_correspondence(
             shown = pair.photo
             photo = dense(model, read_image(shown), "photo", "correspondence")  # several sketches may follow
         ways = {
-            "sketch to photo": _scores(sketch, photo, pair.sketch_points, pair.photo_points),
-            "photo to sketch": _scores(photo, sketch, pair.photo_points, pair.sketch_points),
+            "sketch to photo": _scores(sketch, photo, pair.sketch_points, pair.photo_points, temperature, window),
+            "photo to sketch": _scores(photo, sketch, pair.photo_points, pair.sketch_points, temperature, window),
         }
         for name in METRICS:
             rows.setdefault(name, []).append(float(np.mean([own[name] for own, _ in ways.values()])))
@@ -120,10 +130,10 @@ def benchmark_correspondence(
 
 
 def _scores(
-    source: FeatureMap, target: FeatureMap, points: Points, true: Points
+    source: FeatureMap, target: FeatureMap, points: Points, true: Points, temperature: float, window: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """PCK of the matches of points (N, 2), and of leaving them where they are, under each rule."""
-    found = match_maps(source, target, torch.from_numpy(points)).positions.double().cpu().numpy()
+    found = match_maps(source, target, torch.from_numpy(points), temperature, window).positions.double().cpu().numpy()
     size = target.frame.width, target.frame.height
     left = points / (source.frame.width, source.frame.height) * size
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,10 @@ WORLD = "world"
 WORLD_SCENES = 10  # photos of each unseen category of Sketch World
 FIRST_SKETCHED = 1000
 HANDS = 5
+CHOSEN_FROM = 500  # the first instance of those that no benchmark shows and no training draws
+WORLD_CHOICES = 2  # photos of each seen category to choose a threshold from
+
+Part = Literal["all", "chosen from", "measured"]
 
 Chosen = TypeVar("Chosen")
 
@@ -38,13 +42,17 @@ class Scene:
     other: ImageInput  # of a category that the photo is not known to show
 
 
-def scenes(data: str, sketches: Sequence[str] = ()) -> Iterator[Scene]:
+def scenes(data: str, sketches: Sequence[str] = (), part: Part = "all") -> Iterator[Scene]:
     """The scenes of "world" or of a segmentation folder, whose categories are drawn in the roots of `sketches`.
 
-    Roots of sketches are Sketchy's or Quick, Draw!'s; of classes that are trained on, only held-out sketches are taken.
-    Masked categories that nobody drew are left out; DatasetError if that is all.
+    `part` is for who chooses a threshold on some of them, or trains, and keeps apart what that may see: of Sketch World
+    seen categories, of a folder the photos that training draws. Roots of sketches are Sketchy's or Quick, Draw!'s; of
+    classes that are trained on, only held-out sketches are taken. Masked categories that nobody drew are left out;
+    DatasetError if that is all.
     """
-    return world_scenes() if data == WORLD else _folder_scenes(data, sketches)
+    if data != WORLD:
+        return _folder_scenes(data, sketches, part)
+    return world_scenes("seen", WORLD_CHOICES, CHOSEN_FROM) if part == "chosen from" else world_scenes()
 
 
 def world_scenes(split: str = "unseen", count: int = WORLD_SCENES, first: int = 0) -> Iterator[Scene]:
@@ -62,7 +70,7 @@ def world_scenes(split: str = "unseen", count: int = WORLD_SCENES, first: int = 
             yield Scene(category, shot.photo, lambda mask=shot.mask: mask, asked, not_there)  # type: ignore[misc]
 
 
-def _folder_scenes(data: str, roots: Sequence[str]) -> Iterator[Scene]:
+def _folder_scenes(data: str, roots: Sequence[str], part: Part) -> Iterator[Scene]:
     folder = Segmentation(data)
     drawn = _sketches(roots)
     there: dict[str, set[str]] = {}
@@ -73,9 +81,12 @@ def _folder_scenes(data: str, roots: Sequence[str]) -> Iterator[Scene]:
         raise DatasetError(f"{data}: no sketches of what its masks show; name roots of them with --sketches")
     for pair in folder.pairs():
         category = plain_name(pair.photo.label)
-        if category not in drawn:
+        if category not in drawn or (part != "all" and held_out(pair.photo.photo_id) != (part == "measured")):
             continue
-        others = sorted((masked & set(drawn)) - there[pair.photo.source])
+        absent = set(drawn) - there[pair.photo.source]
+        others = sorted(absent & masked) or sorted(absent)
+        if not others:
+            raise DatasetError(f"{pair.photo.source}: no sketches of anything that it does not show; add some")
         other = _one_of(others, f"{pair.photo.id} other")
         sketch, wrong = (_one_of(drawn[name], f"{pair.photo.id} {name}") for name in (category, other))
         yield Scene(category, pair.photo.source, pair.read_mask, sketch.source, wrong.source)

@@ -25,9 +25,13 @@ SHOWN = ("mIoU", "pixel accuracy")
 
 
 def benchmark_segmentation(
-    model: Extractor, scenes: Sequence[Scene], progress: Callable[[int, int], None] | None = None, refine: bool = True
+    model: Extractor,
+    scenes: Sequence[Scene],
+    progress: Callable[[int, int], None] | None = None,
+    refine: bool = True,
+    level: float = THRESHOLD,
 ) -> Measured:
-    """Cut what is sketched out of every photo at the fixed threshold (SketchFusion, section 6.4).
+    """Cut what is sketched out of every photo at a fixed `level` of the heat (SketchFusion, section 6.4).
 
     Masks are scored as the paper's are, told that the sketched thing is there. Whether it is there is asked as well, of
     the right sketch and of one of something else. ValueError if there are no scenes.
@@ -43,7 +47,7 @@ def benchmark_segmentation(
         seen, drawn, other = read_image(scene.photo), read_sketch(scene.sketch), read_sketch(scene.other)
         photo = dense(model, seen, "photo", "segmentation")
         right, wrong = (dense(model, sketch, "sketch", "segmentation") for sketch in (drawn, other))
-        found = cut(right, photo, drawn, seen, THRESHOLD, refine, head)
+        found = cut(right, photo, drawn, seen, level, refine, head)
         scores.append((found.score, presence(wrong, photo, head)))
         refined |= found.refined
         trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]
@@ -58,7 +62,7 @@ def benchmark_segmentation(
     return Measured(
         model=model.name,
         fingerprint=model.fingerprint,
-        what=f"{len(scenes)} photos of {len(set(categories))} categories, "
+        what=f"{len(scenes)} photos of {len(set(categories))} categories, cut at a heat of {level:.2f}, "
         f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.",
         counts={"photos": len(scenes)},
         metrics={

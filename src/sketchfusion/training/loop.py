@@ -36,6 +36,7 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0  # largest gradient norm
     average: float = 0.999  # decay of the moving average of the weights
+    bf16: bool = False  # also on a CPU, where it has instructions for it; a CUDA device always computes in it
     seed: int = 0
     checkpoint_seconds: float = 120.0
     accumulate: int = 1  # batches of a step, and of each process
@@ -149,6 +150,13 @@ class Best:
         return cls(float.fromhex(loss), int(step), int(since))
 
 
+def computes_in_bf16(device: torch.device, schedule: Schedule) -> bool:
+    """Whether a step computes in bfloat16: a CPU that has to imitate it is slower than in float32."""
+    return device.type == "cuda" or (
+        schedule.bf16 and device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    )
+
+
 def _optimiser(weights: dict[str, nn.Parameter], schedule: Schedule) -> torch.optim.AdamW:
     decayed = [p for p in weights.values() if p.ndim > 1]
     plain = [p for p in weights.values() if p.ndim <= 1]
@@ -181,7 +189,7 @@ def _step(
     for batch in range(team.rank, schedule.accumulate * team.count, team.count):
         generator = schedule.generator(step, batch)
         torch.manual_seed(generator.initial_seed())
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # on a CPU it is slower
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device, schedule)):
             losses = loss_of(step, generator)
         (losses["loss"] / schedule.accumulate).backward()  # type: ignore[no-untyped-call]
         for name, value in losses.items():

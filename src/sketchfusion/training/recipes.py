@@ -113,11 +113,11 @@ DECODER: dict[Budget, DecoderRecipe] = {
     "gpu": DecoderRecipe(Schedule(steps=6000, lr=3e-4, weight_decay=0.0), batch=64),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
-    "cpu": TeacherRecipe(Schedule(steps=7200, lr=3e-3, warmup=60, weight_decay=0.03)),
+    "cpu": TeacherRecipe(Schedule(steps=7200, lr=3e-3, warmup=60, weight_decay=0.03, bf16=True)),
     "gpu": TeacherRecipe(Schedule(steps=12_000, lr=2e-3, warmup=200, weight_decay=0.02)),
 }
 CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=2450, lr=1e-3, warmup=60, average=0.995), TEACHER["cpu"]),
+    "cpu": ClipRecipe(Schedule(steps=2450, lr=1e-3, warmup=60, average=0.995, bf16=True), TEACHER["cpu"]),
     "gpu": ClipRecipe(
         Schedule(steps=15_000, lr=1e-3, warmup=500),
         TEACHER["gpu"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...io.weights import WeightsError
 from ...models import frozen_part
 from .paper import in_paper
-from .rows import FUSED_METHOD, Row, Table
+from .rows import Row, Table
 
 if TYPE_CHECKING:
     from ...extractor import BatchExtractor
@@ -49,8 +49,7 @@ def fill(
     cells: list[Cell] = []
     first: dict[tuple[str, ...], str] = {}  # the row that a model, by its fingerprint, was measured for first
     for row in table.rows:
-        own = row.settings or row.encoder or row.method != FUSED_METHOD  # than what the pair comes with
-        absent = row.absent or ("needs training" if own and not train else "")
+        absent = row.absent or ("needs training" if row.differs and not train else "")
         tasks = dict.fromkeys(column.task for column in table.columns)
         found: dict[str, list[Run]] = {}
         if not absent:
@@ -87,15 +86,35 @@ def _measured(
     row: Row, task: str, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
 ) -> list[Run]:
     if row.baseline or not train:
-        return [_once(row, task, load(f"{pair}:{row.baseline}" if row.baseline else pair), out, measure)]
+        return [_once(row, task, load(_frozen(row, pair)), out, measure)]
     runs = []
     for seed in range(row.seeds):
-        folder = out / "weights" / _slug(row.kept_as) / task / f"seed-{seed}"
+        folder = _trained(row, task, out, seed)
         if not (folder / "config.json").is_file():
             encoder = {"clip": frozen_part(pair, row.encoder)} if row.encoder else {}
-            train(task, folder, {**row.settings, **encoder, "seed": str(seed)}, row.method)
+            train(row.task or task, folder, {**row.settings, **encoder, "seed": str(seed)}, row.method)
         runs.append(_once(row, task, load(str(folder)), out, measure))
     return runs
+
+
+def models_of(
+    table: Table, cells: Sequence[Cell], task: str, pair: str, out: Path, load: Load, trained: bool
+) -> dict[str, BatchExtractor]:
+    """Load the models of the rows that were filled for a task, by name: the first seed's, and each model once."""
+    filled = {cell.name for cell in cells if cell.task == task and cell.values and not cell.same_as}
+    return {
+        row.name: load(_frozen(row, pair) if row.baseline or not trained else str(_trained(row, task, out)))
+        for row in table.rows
+        if row.name in filled
+    }
+
+
+def _frozen(row: Row, pair: str) -> str:
+    return f"{pair}:{row.baseline}" if row.baseline else pair
+
+
+def _trained(row: Row, task: str, out: Path, seed: int = 0) -> Path:
+    return out / "weights" / _slug(row.kept_as) / (row.task or task) / f"seed-{seed}"
 
 
 def _once(row: Row, task: str, model: BatchExtractor, out: Path, measure: Measure) -> Run:

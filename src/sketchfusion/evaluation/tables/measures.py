@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..benchmarks import benchmark_retrieval
+from ..constants import choose_correspondence, choose_level
 from ..correspondence import benchmark_correspondence, keypoint_pairs
 from ..galleries import retrieval_data
 from ..instances import benchmark_instances, instance_data
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..metrics import Estimate
     from ..report import Reported
 
+MOST_CHOSEN_FROM = 200  # pairs
+
 Progress = Callable[[int, int], None]
 
 
@@ -27,7 +30,8 @@ def measure_task(
 ) -> dict[str, Estimate]:
     """Every metric of a task on "world" or a root; ValueError if the root cannot serve the task.
 
-    Recognition is by the model's trained classifier, or by the linear head that every other model gets.
+    Recognition is by the model's trained classifier, or by the linear head that every other model gets; the softmax of
+    correspondence and the threshold of segmentation are each model's best on data that are not measured on.
     """
     if task == "recognition":
         asked, seen = naming_data(data, "sketch"), naming_data(data, "sketch", examples=True)
@@ -37,8 +41,8 @@ def measure_task(
     measures: dict[str, Callable[[], Reported]] = {
         "retrieval": lambda: _retrieval(model, data, sketches, progress),
         "instance-retrieval": lambda: _instances(model, data, progress),
-        "correspondence": lambda: benchmark_correspondence(model, [*keypoint_pairs(data, *sketches[:1])], progress),
-        "segmentation": lambda: benchmark_segmentation(model, [*scenes(data, sketches)], progress),
+        "correspondence": lambda: _correspondence(model, data, sketches, progress),
+        "segmentation": lambda: _segmentation(model, data, sketches, progress),
     }
     return measures[task]().metrics
 
@@ -51,3 +55,20 @@ def _retrieval(model: Extractor, data: str, sketches: Sequence[str], progress: P
 def _instances(model: Extractor, data: str, progress: Progress | None) -> Reported:
     source = instance_data(data)
     return benchmark_instances(model, [*source.sketches()], [*source.photos()], progress)
+
+
+def _correspondence(model: Extractor, data: str, sketches: Sequence[str], progress: Progress | None) -> Reported:
+    others = [*keypoint_pairs(data, *sketches[:1], measured=False)]
+    chosen = choose_correspondence(model, others[:: 1 + len(others) // MOST_CHOSEN_FROM])
+    pairs = [*keypoint_pairs(data, *sketches[:1])]
+    return benchmark_correspondence(model, pairs, progress, chosen["TEMPERATURE"], chosen["WINDOW"])
+
+
+def _segmentation(model: Extractor, data: str, sketches: Sequence[str], progress: Progress | None) -> Reported:
+    level = fitting_level(model, data, sketches)
+    return benchmark_segmentation(model, [*scenes(data, sketches, "measured")], progress, level=level)
+
+
+def fitting_level(model: Extractor, data: str, sketches: Sequence[str] = ()) -> float:
+    """The heat above which a model's masks fit best on the scenes that it is not measured on."""
+    return choose_level(model, scenes(data, sketches, "chosen from"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...light import UNIVERSAL
+
 FUSED = "Proposed"
 SEEDS = 3  # of the fused row and of B-SD+CLIP's; one of the others
 FUSED_METHOD = "SketchFusion"
@@ -28,14 +30,19 @@ class Row:
     method: str = FUSED_METHOD  # of that training, as `train --method` takes it
     settings: Mapping[str, str] = field(default_factory=dict)  # of that training
     encoder: str = ""  # the baseline of the pair whose model takes CLIP's place in that training
+    task: str = ""  # what it is trained for once, whatever is measured; empty for each column's own task
     seeds: int = 1
     absent: str = ""  # why it cannot be had with this pair; it is listed with the paper's figure alone
 
     @property
     def kept_as(self) -> str:
         """Under which name its weights and figures are kept: the fused model is one, whatever a table calls it."""
-        own = self.baseline or self.settings or self.encoder or self.method != FUSED_METHOD
-        return self.name if own else FUSED
+        return self.name if self.baseline or self.differs else FUSED
+
+    @property
+    def differs(self) -> bool:
+        """Whether what is trained is another model than the fused one, a set of light weights for each task."""
+        return bool(self.settings or self.encoder or self.task or self.method != FUSED_METHOD)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,10 @@ _FROZEN = (
 _TRAINED = (Row("B-Finetuning", method="B-Finetuning"), Row("SD-PL", method="SD-PL"))
 _ROWS = (*_FROZEN, *_TRAINED, Row(FUSED, seeds=SEEDS))
 _RETRIEVAL = Column("retrieval", "mAP@200/min(k,R)")
+_INSTANCES = Column("instance-retrieval", "Acc@1/within-category")
+_NAMES = Column("recognition", "Acc@1")
 _PCK = Column("correspondence", "PCK@0.05")
+_MASKS = Column("segmentation", "mIoU")
 
 TABLES: dict[str, Table] = {
     "1": Table(
@@ -76,14 +86,12 @@ TABLES: dict[str, Table] = {
         ),
         _ROWS,
     ),
-    "3": Table("Recognition", (Column("recognition", "Acc@1"), Column("recognition", "Acc@5")), _ROWS),
+    "3": Table("Recognition", (_NAMES, Column("recognition", "Acc@5")), _ROWS),
     "4": Table("Sketch-photo correspondence", (_PCK, Column("correspondence", "PCK@0.10")), _ROWS),
-    "5": Table(
-        "Sketch-based segmentation", (Column("segmentation", "mIoU"), Column("segmentation", "pixel accuracy")), _ROWS
-    ),
+    "5": Table("Sketch-based segmentation", (_MASKS, Column("segmentation", "pixel accuracy")), _ROWS),
     "6": Table(
         "Ablation on design",
-        (_PCK, Column("segmentation", "mIoU"), _RETRIEVAL, Column("recognition", "Acc@1")),
+        (_PCK, _MASKS, _RETRIEVAL, _NAMES),
         (
             Row("SD v1.4", absent=FULL_ONLY),
             Row("SD v1.5", absent=FULL_ONLY),
@@ -100,5 +108,10 @@ TABLES: dict[str, Table] = {
         "The timestep at which features are taken",
         (_PCK, _RETRIEVAL),
         tuple(Row(f"t = {t}", settings={"fusion.timestep": str(t)}) for t in TIMESTEPS),
+    ),
+    "universal": Table(
+        "One set of light weights for all five tasks beside one for each",
+        (_RETRIEVAL, _INSTANCES, _NAMES, _PCK, _MASKS),
+        (Row(FUSED, seeds=SEEDS), Row("Universal", task=UNIVERSAL)),
     ),
 }

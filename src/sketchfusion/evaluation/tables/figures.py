@@ -1,0 +1,194 @@
+"""Pictures of a table: what each of its models finds, matches, cuts out and sees, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from ...analysis.page import Inspected, comparison
+from ...io.images import read_image
+from ...tasks.correspondence import PointMatch, match_maps
+from ...tasks.pictures import mask_picture, match_picture
+from ...tasks.query import dense, read_sketch
+from ...tasks.segmentation import cut
+from ..benchmarks import embed_labelled
+from ..correspondence import keypoint_pairs
+from ..galleries import retrieval_data
+from ..instances import instance_data
+from ..scenes import scenes
+from .measures import fitting_level
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...extractor import Extractor
+    from ...io.images import ImageInput, Kind
+
+Models = Mapping[str, "Extractor"]  # by the names of their rows
+Item = TypeVar("Item")
+Asked = TypeVar("Asked", bound=Hashable)
+Answer = TypeVar("Answer")
+
+CELL, CAPTION, GAP = 128, 18, 8  # pixels
+PAPER, INK, RIGHT = "#ffffff", "#1f2328", "#1a7f37"
+QUERIES, FOUND, GALLERY = 3, 8, 240  # sketches asked, photos shown for each, photos that there are to find
+EXAMPLES = 3  # pairs of a sketch and a photo
+POINTS = 6  # of a pair at most
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A picture with its caption; a right answer has a green frame."""
+
+    picture: Image.Image
+    caption: str = ""
+    right: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """Rows of tiles, and the pairs of a sketch and a photo that they show."""
+
+    rows: list[list[Tile]]
+    pairs: list[tuple[Tensor, Tensor]]
+    width: int = CELL  # of a tile
+
+
+def draw_figures(task: str, models: Models, data: str, sketches: Sequence[str], stem: Path) -> list[Path]:
+    """Write `stem`-TASK.png, where the task has answers to be seen, and `stem`-TASK.html with PCA maps and spectra.
+
+    `data` and `sketches` are those of the table. Recognition's answers are names, so it has no figure.
+    """
+    drawers: dict[str, Callable[[Models, str, Sequence[str]], Figure]] = {
+        "retrieval": _categories,
+        "instance-retrieval": _instances,
+        "correspondence": _matches,
+        "segmentation": _masks,
+    }
+    if task not in drawers or not models:
+        return []
+    figure = drawers[task](models, data, sketches)
+    sheet, page = (stem.with_name(f"{stem.name}-{task}{end}") for end in (".png", ".html"))
+    _sheet(figure).save(sheet, optimize=True)
+    kinds: tuple[Kind, Kind] = ("sketch", "photo")
+    inspected = [
+        Inspected(f"{number}", kind, _shown(picture), {n: dense(m, picture, kind, task) for n, m in models.items()})
+        for number, pair in enumerate(figure.pairs, start=1)
+        for kind, picture in zip(kinds, pair, strict=True)
+    ]
+    page.write_text(comparison(inspected, f"What the models see: {task}"), encoding="utf-8")
+    return [sheet, page]
+
+
+def _categories(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+    source = retrieval_data(data, None, sketches)
+
+    def right(asked: str, shown: str | Collection[str]) -> bool:
+        return asked == shown if isinstance(shown, str) else asked in shown
+
+    drawn = _distinct(source.sketches(), lambda label: label)
+    return _found(models, "retrieval", drawn, _spread([*source.photos()], GALLERY), right)
+
+
+def _instances(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+    source = instance_data(data)
+    drawn = _distinct(source.sketches(), lambda own: own.category)
+    photos = [photo for photo in source.photos() if photo[1].category in {own.category for _, own in drawn}]
+    return _found(models, "instance-retrieval", drawn, photos, lambda asked, shown: asked == shown)
+
+
+def _found(
+    models: Models,
+    task: str,
+    asked: Sequence[tuple[ImageInput, Asked]],
+    photos: Sequence[tuple[ImageInput, Answer]],
+    right: Callable[[Asked, Answer], bool],
+) -> Figure:
+    """One block a sketch, one line a model: the photos that it finds first."""
+    orders = {}
+    for name, model in models.items():
+        queries = embed_labelled(model, asked, "sketch", None, task)[0]
+        orders[name] = (-queries @ embed_labelled(model, photos, "photo", None, task)[0].T).argsort(axis=1)[:, :FOUND]
+    rows, pairs = [], []
+    for number, (source, label) in enumerate(asked):
+        sketch = read_sketch(source)
+        for name, order in orders.items():
+            answers = [photos[place] for place in order[number]]
+            tiles = [Tile(_shown(read_image(photo)), "", right(label, shown)) for photo, shown in answers]
+            rows.append([Tile(_shown(sketch), name), *tiles])
+        first = next((photo for photo, shown in photos if right(label, shown)), photos[0][0])
+        pairs.append((sketch, read_image(first)))
+    return Figure(rows, pairs)
+
+
+def _matches(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+    """One line a pair, one column a model: the photo's points for some of the sketch's."""
+    rows, pairs = [], []
+    for pair in _spread([*keypoint_pairs(data, *sketches[:1])], EXAMPLES):
+        sketch, photo = read_sketch(pair.sketch), read_image(pair.photo)
+        points, tiles = torch.from_numpy(pair.sketch_points[:POINTS]), []
+        for name, model in models.items():
+            seen = dense(model, sketch, "sketch", "correspondence"), dense(model, photo, "photo", "correspondence")
+            there = match_maps(*seen, points)
+            found = zip(points.tolist(), *(part.tolist() for part in there), strict=True)
+            matches = [PointMatch((a[0], a[1]), (b[0], b[1]), score, mutual) for a, b, score, mutual in found]
+            tiles.append(Tile(match_picture(sketch, photo, matches), name))
+        rows.append(tiles)
+        pairs.append((sketch, photo))
+    return Figure(rows, pairs, 2 * CELL)
+
+
+def _masks(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+    """One line a photo: the sketch, what is there, and what each model cuts out at the level that suits it best."""
+    levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
+    rows, pairs = [], []
+    for scene in _spread([*scenes(data, sketches, "measured")], EXAMPLES):
+        sketch, photo = read_sketch(scene.sketch), read_image(scene.photo)
+        tiles = [Tile(_shown(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
+        for name, model in models.items():
+            seen = dense(model, sketch, "sketch", "segmentation"), dense(model, photo, "photo", "segmentation")
+            head = model.heads_for("segmentation").threshold
+            tiles.append(Tile(mask_picture(photo, cut(*seen, sketch, photo, levels[name], True, head).mask), name))
+        rows.append(tiles)
+        pairs.append((sketch, photo))
+    return Figure(rows, pairs)
+
+
+def _distinct(
+    labelled: Iterable[tuple[ImageInput, Item]], key: Callable[[Item], Hashable]
+) -> list[tuple[ImageInput, Item]]:
+    """The first picture of some labels, which are as far apart in the data as may be."""
+    first: dict[Hashable, tuple[ImageInput, Item]] = {}
+    for picture, label in labelled:
+        first.setdefault(key(label), (picture, label))
+    return _spread([*first.values()], QUERIES)
+
+
+def _spread(items: Sequence[Item], most: int) -> list[Item]:
+    return [*islice(items, 0, None, max(1, len(items) // most))][:most]
+
+
+def _shown(picture: Tensor) -> Image.Image:
+    return Image.fromarray((picture * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+
+
+def _sheet(figure: Figure) -> Image.Image:
+    wide, high = figure.width + GAP, CELL + CAPTION + GAP
+    columns = max(len(row) for row in figure.rows)
+    sheet = Image.new("RGB", (GAP + columns * wide, GAP + len(figure.rows) * high), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    for y, row in enumerate(figure.rows):
+        for x, tile in enumerate(row):
+            left, top = GAP + x * wide, GAP + y * high
+            fitted = ImageOps.pad(tile.picture, (figure.width, CELL), Image.Resampling.LANCZOS, PAPER)
+            sheet.paste(fitted, (left, top))
+            if tile.right:
+                draw.rectangle((left, top, left + figure.width - 1, top + CELL - 1), outline=RIGHT, width=4)
+            draw.text((left, top + CELL + 3), tile.caption, fill=INK, font=font)
+    return sheet
