@@ -20,6 +20,11 @@ from sketchfusion.heads import Heads, Threshold
 from sketchfusion.io.images import ImageError
 from sketchfusion.tasks import segmentation
 from sketchfusion.tasks.segmentation import body, can_refine, presence, refine_mask, segment, segment_maps, strokes
+from sketchfusion.training.annotated import BACKGROUND, THING
+from sketchfusion.training.cache import Cache
+from sketchfusion.training.light_recipes import SegmentationRecipe
+from sketchfusion.training.segmentation import Scenes
+from sketchfusion.training.segmentation import Segmentation as Learned
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 TALL = Frame(30, 60, 64, 64 / 60, 64 / 60, 16, 0)  # 32 of 64 columns of the square
@@ -131,6 +136,26 @@ def test_a_trained_threshold_decides_where_there_is_one() -> None:
     assert found.mask[30, 35] and not found.mask[70, 10] and 0.2 < found.mask.mean() < 0.5
     missing = segment(Trained(), picture(), Image.new("RGB", (60, 80), "white"))
     assert missing.score < 0.5 and not missing.mask.any()
+
+
+def test_training_ends_with_the_cosine_whose_masks_fit_best() -> None:
+    mask = np.full((4, 8, 8), BACKGROUND, np.uint8)
+    mask[:, 2:6, 2:6] = THING
+    cosine = torch.where(torch.from_numpy(mask == THING), 0.3, 0.1)[:, None]
+    photos = torch.cat([cosine, (1 - cosine**2).sqrt()], dim=1)[:, None]
+    sketches = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1, 1).repeat(2, 1, 1, 1, 1)
+    data = Scenes(
+        Cache((photos.half().numpy(),), [("cat",)] * 4),
+        Cache((sketches.half().numpy(),), [("cat",), ("car",)]),
+        mask,
+        ["cat"] * 4,
+    )
+    objective = Learned(SegmentationRecipe(batch=4, threshold=0.9))
+    assert objective.heads().threshold == Threshold(pytest.approx(0.9), pytest.approx(0.1))
+    objective.choose(lambda said, kind: said[0], data)
+    chosen = objective.heads().threshold
+    assert chosen is not None and 0.1 <= chosen.at < 0.3
+    assert chosen.least == pytest.approx(1 / (1 + np.exp(-(0.3 - chosen.at) / 0.1)), abs=1e-2)  # all are alike
 
 
 def test_a_higher_threshold_keeps_less() -> None:

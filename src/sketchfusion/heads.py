@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,10 +32,11 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Threshold:
-    """Where a cosine becomes likelier than not to be a match: sigmoid((cosine - at) / temperature)."""
+    """The heat of a cell, sigmoid((cosine - at) / temperature), and what the likeliest one must have."""
 
     at: float
     temperature: float
+    least: float = 0.5  # heat of the likeliest cell below which nothing is said to be there
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Heads:
             tensors |= {"classifier.weight": self.classifier.weight, "classifier.bias": self.classifier.bias}
             notes["labels"] = json.dumps(self.classifier.labels)
         if self.threshold:
-            tensors["threshold"] = torch.tensor([self.threshold.at, self.threshold.temperature])
+            tensors["threshold"] = torch.tensor(astuple(self.threshold))
         if not tensors:
             (folder / FILE).unlink(missing_ok=True)
             return

@@ -141,7 +141,7 @@ def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold | None = Non
 
 def least(head: Threshold | None) -> float:
     """Give the score below which the mask is empty."""
-    return THRESHOLD if head else ABSENT
+    return head.least if head else ABSENT
 
 
 def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:

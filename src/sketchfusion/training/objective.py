@@ -28,6 +28,9 @@ class Objective(nn.Module, ABC, Generic[Data]):
     def losses(self, see: See, data: Data, generator: Generator) -> Losses:
         """Draw a batch and give its losses; "loss" is what is minimised."""
 
+    def choose(self, see: See, data: Data) -> None:
+        """Choose what no gradient has, once training is over, on data that it did not draw where there are any."""
+
     def heads(self) -> Heads:
         """Give what is kept beside the light weights when training is over."""
         return Heads()

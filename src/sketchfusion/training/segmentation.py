@@ -31,6 +31,10 @@ from sketchfusion.training.retrieval import named
 from sketchfusion.training.roots import Roots
 from sketchfusion.training.silhouettes import silhouettes
 
+BATCHES = 8  # to choose from
+COSINES = [place / 50 for place in range(-10, 41)]
+KEPT = 0.8  # of what is there must be found to be there
+
 
 @dataclass(frozen=True)
 class Scenes:
@@ -63,9 +67,36 @@ class Segmentation(Objective[Scenes]):
         self._recipe = recipe
         self.threshold = nn.Parameter(torch.tensor(recipe.threshold))
         self.log_temperature = nn.Parameter(torch.tensor(log(recipe.temperature)))
+        self._chosen: Threshold | None = None
 
     def losses(self, see: See, data: Scenes, generator: Generator) -> Losses:
         """Draw photos, and a sketch for each: of what is there, or of something else."""
+        cosines, truth, inside, asked = self._compared(see, data, generator)
+        logits = (cosines - self.threshold) / self.log_temperature.exp()
+        loss = F.binary_cross_entropy_with_logits(logits[inside], truth[inside].float())
+        return {"loss": loss, "overlap": _overlap(logits > 0, truth, inside)[asked].sum() / asked.sum().clamp(min=1)}
+
+    def choose(self, see: See, data: Scenes) -> None:
+        """Choose the cosine whose masks overlap best, and how likely the likeliest cell of what is there mostly is.
+
+        The learned one is likelier to be right of a pixel, most of which show something else; its masks are too small.
+        """
+        overlaps, peaks = [], []
+        for number in range(BATCHES):
+            cosines, truth, inside, asked = self._compared(see, data, Generator().manual_seed(number))
+            overlaps += [_overlap(cosines > at, truth, inside)[asked] for at in COSINES]
+            peaks.append(cosines.masked_fill(~inside, -1).amax((1, 2))[asked])
+        reached = torch.stack([torch.cat(overlaps[n :: len(COSINES)]).mean() for n in range(len(COSINES))])
+        at, temperature = COSINES[int(reached.argmax())], self.log_temperature.exp().item()
+        least = torch.sigmoid((torch.cat(peaks) - at) / temperature).quantile(1 - KEPT)
+        self._chosen = Threshold(at, temperature, least.item())
+
+    def heads(self) -> Heads:
+        """Give the threshold."""
+        return Heads(threshold=self._chosen or Threshold(self.threshold.item(), self.log_temperature.exp().item()))
+
+    def _compared(self, see: See, data: Scenes, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cosines, where the thing is and where the photo is, all (B, S, S), and whether it is what was sketched."""
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
         absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
@@ -77,28 +108,21 @@ class Segmentation(Objective[Scenes]):
         asked = see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3))
         photos = see(data.photos.take(index), PHOTO)
         masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
-        truth = (masks == THING) & ~absent.to(photos.device)[:, None, None]
-        inside = masks != OUTSIDE
+        there = ~absent.to(photos.device)
         cosines = torch.einsum("bd,bdhw->bhw", F.normalize(asked, dim=1), F.normalize(photos, dim=1))
-        cosines = F.interpolate(cosines[:, None], truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-        logits = (cosines - self.threshold) / self.log_temperature.exp()
-        loss = F.binary_cross_entropy_with_logits(logits[inside], truth[inside].float())
-        return {"loss": loss, "overlap": _overlap(logits > 0, truth, inside, ~absent.to(photos.device))}
-
-    def heads(self) -> Heads:
-        """Give the threshold."""
-        return Heads(threshold=Threshold(self.threshold.item(), self.log_temperature.exp().item()))
+        cosines = F.interpolate(cosines[:, None], masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        return cosines, (masks == THING) & there[:, None, None], masks != OUTSIDE, there
 
     def _other(self, data: Scenes, name: str, generator: Generator) -> str:
         others = [choice for choice in data.choices if choice != name]
         return others[int(torch.randint(len(others), (1,), generator=generator))]
 
 
-def _overlap(found: Tensor, truth: Tensor, inside: Tensor, asked: Tensor) -> Tensor:
-    """Mean intersection over union of the photos that show what was asked for."""
+def _overlap(found: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
+    """Intersection over union (B,) of masks (B, S, S)."""
     both = (found & truth & inside).sum((1, 2)).float()
     either = ((found | truth) & inside).sum((1, 2)).clamp(min=1)
-    return (both / either)[asked].mean() if asked.any() else both.sum() * 0
+    return both / either
 
 
 def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Training:

@@ -35,6 +35,11 @@ class Universal(Objective[Several]):
         }
         return {"loss": torch.stack(list(of.values())).sum(), **of}
 
+    def choose(self, see: See, data: Several) -> None:
+        """Let each task choose on its own data."""
+        for task, its in data.items():
+            cast(Objective[Any], self.objectives[task]).choose(see, its)
+
     def heads(self) -> Heads:
         """Give those of all tasks."""
         heads = [cast(Objective[Any], objective).heads() for objective in self.objectives.values()]
