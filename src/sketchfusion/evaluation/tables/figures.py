@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -171,7 +170,8 @@ def _distinct(
 
 
 def _spread(items: Sequence[Item], most: int) -> list[Item]:
-    return [*islice(items, 0, None, max(1, len(items) // most))][:most]
+    """At most so many of the items, from all over."""
+    return [items[place * len(items) // most] for place in range(most)] if len(items) > most else [*items]
 
 
 def _shown(picture: Tensor) -> Image.Image:
