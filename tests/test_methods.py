@@ -393,3 +393,15 @@ def test_their_rows_of_a_table_are_trained_loaded_and_measured(
     assert cells[0].paper == pytest.approx(0.1237) and cells[1].paper is None
     assert cells[0].weights != cells[1].weights
     assert fill("3", table, str(model_folder), tmp_path, load, train, measure) == cells
+
+
+@torch.no_grad()
+def test_another_draw_of_the_noise_is_another_model(sd_folder: Path, clip_folder: Path) -> None:
+    plain = SdClipBaseline.load(str(sd_folder), str(clip_folder))
+    views = [plain.view(square, "photo") for square in squares()]
+    again, other = plain.under_noise(0), plain.under_noise(1)
+    assert again.fingerprint == plain.fingerprint != other.fingerprint
+    before = plain.maps(views)
+    assert torch.equal(again.maps(views), before) and not torch.equal(other.maps(views), before)
+    tokens = plain.clip.channels
+    assert torch.equal(other.maps(views)[:, -tokens:], before[:, -tokens:])  # CLIP sees no noise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Self
 
 import torch
@@ -37,17 +38,7 @@ class SdClipBaseline(JointSpace):
         """Join loaded parts whose weights have the hashes `weights`."""
         self.diffusion, self.clip = diffusion.to(device), clip.to(device)
         self.name, self.side, self.device = name, paper_side(diffusion), device
-        self._fingerprint = fingerprint_of(
-            {
-                "baseline": "B-SD+CLIP",
-                "stages": STAGES,
-                "t": TIMESTEP,
-                "layer": LAYER,
-                "side": self.side,
-                "whole": WHOLE,
-                "weights": weights,
-            }
-        )
+        self._weights, self._noise = weights, 0
 
     @classmethod
     def load(
@@ -66,10 +57,18 @@ class SdClipBaseline(JointSpace):
         both = load_diffusion(sd, dtype), load_clip(vit, dtype, card.mean, card.std)
         return cls(*both, weights, f"{diffusion}+{clip}", device)
 
+    def under_noise(self, seed: int) -> Self:
+        """Give the same model under another draw of the noise that Stable Diffusion sees; loaded, it has draw 0."""
+        other = copy(self)
+        other._noise = seed
+        return other
+
     @property
     def fingerprint(self) -> str:
         """What shapes the features, with the hashes of the weights."""
-        return self._fingerprint
+        shape = {"stages": STAGES, "t": TIMESTEP, "layer": LAYER, "side": self.side, "whole": WHOLE}
+        drawn = {"noise": self._noise} if self._noise else {}
+        return fingerprint_of({"baseline": "B-SD+CLIP", **shape, "weights": self._weights, **drawn})
 
     @property
     def dim(self) -> int:
@@ -88,18 +87,20 @@ class SdClipBaseline(JointSpace):
     def look(self, views: Sequence[View]) -> Seen:
         """Give these, embeddings and CLIP's joint-space vectors of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
-        maps, joint = side_by_side(self.diffusion, self.clip, self.diffusion.encode(squares * 2 - 1), squares)
+        maps, joint = side_by_side(
+            self.diffusion, self.clip, self.diffusion.encode(squares * 2 - 1), squares, self._noise
+        )
         return Seen(maps, beside(pooled(maps, views), joint, WHOLE), joint)
 
 
 def side_by_side(
-    diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor
+    diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor, noise: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Give the stages of latents (B, c, g, g) and CLIP's tokens of the pictures (B, 3, S, S) as one map (B, C, g, g).
 
-    Beside it are CLIP's joint-space vectors (B, P).
+    Beside it are CLIP's joint-space vectors (B, P). `noise` is the seed of the draw that the latents see.
     """
-    stages = stages_on_grid(diffusion, latents)
+    stages = stages_on_grid(diffusion, latents, seeds=(noise,))
     seen = clip(pictures, LAYER)
     tokens = unit_on_grid(seen.dense, (stages.shape[-2], stages.shape[-1]))
     return torch.cat([stages, tokens], dim=1), seen.pooled

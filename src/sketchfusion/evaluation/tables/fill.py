@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...baselines.sd_clip import SdClipBaseline
 from ...io.weights import WeightsError
 from ...models import frozen_part
 from .paper import in_paper
@@ -86,7 +87,10 @@ def _measured(
     row: Row, task: str, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
 ) -> list[Run]:
     if row.baseline or not train:
-        return [_once(row, task, load(_frozen(row, pair)), out, measure)]
+        model = load(_frozen(row, pair))
+        # Nothing of a frozen model is left to chance but the noise that Stable Diffusion sees.
+        drawn = [model.under_noise(n) for n in range(row.seeds)] if isinstance(model, SdClipBaseline) else [model]
+        return [_once(row, task, one, out, measure) for one in drawn]
     runs = []
     for seed in range(row.seeds):
         folder = _trained(row, task, out, seed)

@@ -31,7 +31,7 @@ class Row:
     settings: Mapping[str, str] = field(default_factory=dict)  # of that training
     encoder: str = ""  # the baseline of the pair whose model takes CLIP's place in that training
     task: str = ""  # what it is trained for once, whatever is measured; empty for each column's own task
-    seeds: int = 1
+    seeds: int = 1  # of training, or of the noise that a frozen Stable Diffusion sees
     absent: str = ""  # why it cannot be had with this pair; it is listed with the paper's figure alone
 
     @property
@@ -61,7 +61,7 @@ _FROZEN = (
     Row("B-DINO", "B-DINO"),
     Row("B-DINOv2", "B-DINOv2"),
     Row("B-SD", "B-SD"),
-    Row("B-SD+CLIP", "B-SD+CLIP"),
+    Row("B-SD+CLIP", "B-SD+CLIP", seeds=SEEDS),
 )
 _TRAINED = (Row("B-Finetuning", method="B-Finetuning"), Row("SD-PL", method="SD-PL"))
 _ROWS = (*_FROZEN, *_TRAINED, Row(FUSED, seeds=SEEDS))
