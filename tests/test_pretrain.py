@@ -41,7 +41,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def pretrained(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("mini")
     vae = replace(recipes.VAE["cpu"], schedule=SHORT, batch=4)
-    mixture = recipes.MixtureRecipe(shared_classes=2, world_classes=2, photos=2, outlines=1, sketches=2)
+    mixture = recipes.MixtureRecipe(shared_classes=2, world_classes=2, photos=2, outlines=1, drawn=1, sketches=2)
     teacher = recipes.TeacherRecipe(SHORT, mixture=mixture, full_size_mixture=mixture, full_size_after=0.5)
     diffusion = replace(recipes.DIFFUSION["cpu"], schedule=SHORT, teacher=teacher, batch=8, full_size_batch=8)
     clip = replace(recipes.CLIP["cpu"], schedule=SHORT, teacher=teacher, full_size_after=0.5, mixture=mixture)

@@ -37,7 +37,8 @@ class MixtureRecipe:
     shared_classes: int = 16  # classes that photos and sketches share, two photos and two sketches of each
     world_classes: int = 3  # the same of Sketch World
     photos: int = 2  # of each bank of photos
-    outlines: int = 8  # photos of each bank, each beside its own pseudo-sketch
+    outlines: int = 8  # photos of each bank, each beside its own outline
+    drawn: int = 6  # photos of each bank, each beside its own pseudo-sketch
     sketches: int = 6
 
 
@@ -47,9 +48,9 @@ class TeacherRecipe:
 
     schedule: Schedule
     side: int = 32  # pixels in the first part
-    full_size_after: float = 0.75  # share of the steps
+    full_size_after: float = 0.5  # share of the steps
     mixture: MixtureRecipe = MixtureRecipe()
-    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=4)  # what photos and sketches share
+    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=2)  # what photos and sketches share
     contrast: float = 1.0  # weight of the supervised contrast
     temperature: float = 0.2
 
@@ -113,15 +114,15 @@ DECODER: dict[Budget, DecoderRecipe] = {
     "gpu": DecoderRecipe(Schedule(steps=6000, lr=3e-4, weight_decay=0.0), batch=64),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
-    "cpu": TeacherRecipe(Schedule(steps=7200, lr=3e-3, warmup=60, weight_decay=0.03, bf16=True)),
+    "cpu": TeacherRecipe(Schedule(steps=10_000, lr=3e-3, warmup=60, weight_decay=0.03, bf16=True)),
     "gpu": TeacherRecipe(Schedule(steps=12_000, lr=2e-3, warmup=200, weight_decay=0.02)),
 }
 CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=2450, lr=1e-3, warmup=60, average=0.995, bf16=True), TEACHER["cpu"]),
+    "cpu": ClipRecipe(Schedule(steps=5000, lr=1e-3, warmup=60, average=0.995, bf16=True), TEACHER["cpu"]),
     "gpu": ClipRecipe(
         Schedule(steps=15_000, lr=1e-3, warmup=500),
         TEACHER["gpu"],
-        MixtureRecipe(shared_classes=100, world_classes=24, photos=60, outlines=30, sketches=100),
+        MixtureRecipe(shared_classes=100, world_classes=24, photos=60, outlines=30, drawn=30, sketches=100),
     ),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {

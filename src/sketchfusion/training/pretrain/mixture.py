@@ -1,4 +1,4 @@
-"""What CLIP and its teacher see: batches of photos, sketches, pseudo-sketches and Sketch World with their names."""
+"""What CLIP and its teacher see: photos, sketches, outlines and pseudo-sketches of photos, Sketch World; with names."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Mixture:
         self._photos = [bank for bank in (sources.sharp_photos(), sources.small_photos()) if len(bank)]
         self._sketches = sources.sketches()
         self._world_photos, self._world_sketches = sources.world()
+        self._drawn = sources.drawn()
         self._shared = [
             (photos, name)
             for photos in self._photos
@@ -66,6 +67,11 @@ class Mixture:
             images, of = bank.take(index), [bank.names[n] for n in index]
             photos((images, of))
             sketches((augment.outline(images, generator), of))
+        for pairs in self._drawn:
+            index = torch.randint(len(pairs.photos), (recipe.drawn,), generator=generator).tolist()
+            of = [pairs.photos.names[n] for n in index]
+            photos((pairs.photos.take(index), of))
+            sketches((pairs.sketches.take(index), of))
         sketches(self._sketches.draw(recipe.sketches, generator))
         return torch.cat(pictures), names
 

@@ -9,11 +9,14 @@ import torch
 
 from sketchfusion.datasets.tinyimagenet import is_tiny_imagenet
 from sketchfusion.io.images import Kind
+from sketchfusion.training.annotated import PointPairs
 from sketchfusion.training.bank import Bank, decode, world_banks
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.training.pseudo import pseudo_points
 
 SMALL = 64  # pixels of a tiny-imagenet photo
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
+DRAWN = 40  # photos of each name and size that a hand draws
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Sources:
     def held_out_sketches(self) -> Bank:
         """Sketches of those photos."""
         return self._bank(collect_held_out(self.sketch_roots, "sketch"), "sketch", 128)
+
+    def drawn(self) -> list[PointPairs]:
+        """Photos, small ones and others, beside pseudo-sketches of them."""
+        pairs = [pseudo_points(bank, self.cache, DRAWN) for bank in (self.sharp_photos(), self.small_photos())]
+        return [of for of in pairs if len(of.photos)]
 
     def world(self) -> tuple[Bank, Bank]:
         """Photos and sketches of the seen categories of Sketch World."""
