@@ -170,6 +170,8 @@ def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(constants, "segment_maps", lambda *maps, head: heat)
     level = constants.choose_level(PixelExtractor(), [scene, scene])
     assert 0.05 <= level < 0.14
+    with pytest.raises(ValueError, match="no photos with masks to choose a threshold from"):
+        constants.choose_level(PixelExtractor(), [])
     monkeypatch.undo()
     cut = [benchmark_segmentation(PixelExtractor(), [scene], None, False, at).metrics["mIoU"].mean for at in LEVELS]
     best = constants.choose_level(PixelExtractor(), [scene])

@@ -179,12 +179,12 @@ def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(f"sketchfusion.evaluation.{place}", few)
     monkeypatch.setattr(figures, "scenes", lambda data, sketches, part: [*world_scenes(count=1)][:4])
     monkeypatch.setattr(figures, "fitting_level", lambda model, data, sketches: 0.5)
-    models = {"One": PixelExtractor(), "Two": PixelExtractor()}
+    models = {name: PixelExtractor() for name in (["One", "Two"] if task != "segmentation" else "abcdefghijkl")}
     sheet, page = figures.draw_figures(task, models, "world", (), tmp_path / "table")
     lines = 3 * (1 if task == "segmentation" else len(models))  # of three sketches
-    width, height = (1 + 8, lines) if task == "retrieval" else (4, 3) if task == "segmentation" else (1 + 8, lines)
+    width, height = (1 + 8, lines) if task == "retrieval" else (14, 3) if task == "segmentation" else (1 + 8, lines)
     assert Image.open(sheet).size == (8 + width * 136, 8 + height * 154)
-    assert page.read_text().count('<figure class="map">') == 2 * 2 * 3
+    assert page.read_text().count('<figure class="map">') == len(models) * 2 * 3
     assert figures.draw_figures("recognition", models, "world", (), tmp_path / "table") == []
 
 

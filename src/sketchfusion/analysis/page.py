@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,8 +86,8 @@ def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: st
 
 
 def comparison(inspected: Sequence[Inspected], title: str) -> str:
-    """Write the same of several models: `Inspected.maps` are by the models' names; fewer than there are colours."""
-    colours = dict(zip(inspected[0].maps, SEVERAL, strict=False))
+    """Write the same of several models: `Inspected.maps` are by the models' names."""
+    colours = dict(zip(inspected[0].maps, cycle(SEVERAL), strict=False))
     return _page(inspected, title, ", ".join(colours), "", colours, [])
 
 

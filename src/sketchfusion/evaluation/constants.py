@@ -66,7 +66,10 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
 
 
 def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
-    """The heat, in (0, 1), above which masks fit best: each model of a table is cut at its own."""
+    """The heat, in (0, 1), above which masks fit best: each model of a table is cut at its own.
+
+    ValueError if there are no scenes.
+    """
     head = model.heads_for("segmentation").threshold
     overlaps: list[Values] = []
     for scene in chosen_from:
@@ -76,6 +79,8 @@ def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
         truth = scene.mask()
         heat = segment_maps(sketch, photo, strokes(drawing, sketch), head=head)
         overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
+    if not overlaps:
+        raise ValueError("no photos with masks to choose a threshold from; about four in five of a folder's are")
     return float(LEVELS[np.mean(overlaps, axis=0).argmax()])
 
 
