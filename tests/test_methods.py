@@ -283,6 +283,7 @@ def test_what_finetuning_leaves_are_two_models_of_the_hub(left: Mapping[str, Pat
     read = load(f"{folder / 'sd'}+{folder / 'clip'}")  # any tool may, without the centring and the heads
     tuned = load(folder)
     assert isinstance(tuned, FinetunedBaseline) and isinstance(read, SdClipBaseline)
+    assert tuned.under_noise(0).fingerprint == tuned.fingerprint != tuned.under_noise(1).fingerprint
     views = [read.view(square, "photo") for square in squares()]
     with torch.no_grad():
         centred = tuned.centring(read.maps(views), torch.full((2,), PHOTO))

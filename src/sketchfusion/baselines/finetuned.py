@@ -16,8 +16,6 @@ from sketchfusion.backbones.catalog import ClipCard, card_for, locate
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_clip, load_diffusion, quiet
-from sketchfusion.baselines.clip import LAYER
-from sketchfusion.baselines.sd import STAGES, TIMESTEP
 from sketchfusion.baselines.sd_clip import WHOLE, SdClipBaseline
 from sketchfusion.baselines.trained import TrainedBaseline
 from sketchfusion.extractor import Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled
@@ -129,8 +127,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         if not self.config.diffusion_hash:
             raise ValueError(f"{self.name} has no fingerprint until it is saved")
         weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
-        shaping = {"stages": STAGES, "t": TIMESTEP, "layer": LAYER, "side": self.side, "weights": weights}
-        return fingerprint_of({"baseline": METHOD, "whole": WHOLE, **shaping})
+        return fingerprint_of({"baseline": METHOD, **self.shaping, "weights": weights})
 
     def look(self, views: Sequence[View]) -> Seen:
         """Give B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors of a batch of pictures."""

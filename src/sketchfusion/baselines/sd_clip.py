@@ -66,9 +66,13 @@ class SdClipBaseline(JointSpace):
     @property
     def fingerprint(self) -> str:
         """What shapes the features, with the hashes of the weights."""
-        shape = {"stages": STAGES, "t": TIMESTEP, "layer": LAYER, "side": self.side, "whole": WHOLE}
+        return fingerprint_of({"baseline": "B-SD+CLIP", **self.shaping, "weights": self._weights})
+
+    @property
+    def shaping(self) -> dict[str, object]:
+        """What shapes the features beside the weights."""
         drawn = {"noise": self._noise} if self._noise else {}
-        return fingerprint_of({"baseline": "B-SD+CLIP", **shape, "weights": self._weights, **drawn})
+        return {"stages": STAGES, "t": TIMESTEP, "layer": LAYER, "side": self.side, "whole": WHOLE, **drawn}
 
     @property
     def dim(self) -> int:

@@ -62,7 +62,7 @@ def benchmark_segmentation(
     return Measured(
         model=model.name,
         fingerprint=model.fingerprint,
-        what=f"{len(scenes)} photos of {len(set(categories))} categories, cut at a heat of {level:.2f}, "
+        what=f"{len(scenes)} photos of {len(set(categories))} categories, "
         f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.",
         counts={"photos": len(scenes)},
         metrics={
