@@ -201,8 +201,8 @@ def test_constants_are_chosen_where_the_figures_are_best() -> None:
     mask[20:40, 20:40] = True
     scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
     chosen = constants.choose_segmentation(PixelExtractor(), [scene])
-    by_cosine = {float(at): value for at, value in chosen["mIoU by cosine"].items()}
-    assert by_cosine[chosen["MIDDLE"]] == max(by_cosine.values())
+    by_reach = {float(at): value for at, value in chosen["mIoU by reach"].items()}
+    assert by_reach[chosen["REACH"]] == max(by_reach.values())
     assert 0 < chosen["ABSENT"] < 1
     points = np.array([[20.0, 20.0], [40.0, 40.0]])
     pair = KeypointPair("square", square(20, 20), square(24, 24), points, points + 4)

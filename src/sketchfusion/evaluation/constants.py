@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
 
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
-COSINES = np.arange(-0.2, 0.81, 0.05)
+REACHES = np.arange(0.05, 1.01, 0.05)
 LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat
 KEPT = 0.8  # of what is there must be found to be there
 
 
 def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[str, Any]:
-    """The cosine that cuts best, and the odds that something is there by the likeness of sketch and photo."""
+    """How far below the best place a mask reaches, and the odds by its likeness that a photo shows what was drawn."""
     overlaps: list[Values] = []
     likenesses: list[tuple[float, float]] = []
     for scene in chosen_from:
@@ -45,7 +45,7 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
         right, wrong = (dense(model, drawing, "sketch", "segmentation") for drawing in drawings)
         truth = scene.mask()
         cosine = drawn_cosine(right, photo, strokes(drawings[0], right), truth.shape).numpy()
-        overlaps.append(Overlap.of((cosine > at, truth) for at in COSINES).iou)
+        overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
         likenesses.append((likeness(right, photo), likeness(wrong, photo)))
     reached = np.mean(overlaps, axis=0)
     there, not_there = np.transpose(likenesses)
@@ -55,11 +55,11 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
     softness = max(variance / max(there.mean() - not_there.mean(), 1e-3), 1e-3)
     least = float(np.quantile(there, 1 - KEPT))
     return {
-        "MIDDLE": round(float(COSINES[reached.argmax()]), 3),
+        "REACH": round(float(REACHES[reached.argmax()]), 3),
         "PRESENT": round(float(middle), 3),
         "PRESENT_SOFTNESS": round(float(softness), 3),
         "ABSENT": round(float(1 / (1 + np.exp((middle - least) / softness))), 3),
-        "mIoU by cosine": {f"{at:.2f}": round(float(value), 4) for at, value in zip(COSINES, reached, strict=True)},
+        "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, reached, strict=True)},
         "right above wrong": round(float((there > not_there).mean()), 4),
         "empty when not there": round(float((not_there < least).mean()), 4),
     }

@@ -27,8 +27,8 @@ Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 # Chosen on masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-MIDDLE = 0.2  # the cosine that becomes a heat of one half: the one that cuts best
-PRESENT = 0.09  # the cosine of the pooled features at which it is as likely there as not
+REACH = 0.4  # how far below the best place's cosine a heat of one half lies: what cuts best
+PRESENT = 0.1  # the cosine of the pooled features at which it is as likely there as not
 PRESENT_SOFTNESS = 0.2  # from there to a score of 0.73
 ABSENT = 0.4  # below this score the mask is empty
 
@@ -98,13 +98,15 @@ def segment_maps(
 ) -> Heat:
     """Give the heat of a photo, (H, W) in its own pixels or on a raster of `size` (rows, columns), in [0, 1].
 
-    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default. With a trained `head` the pooled
-    sketch is compared, as in training.
+    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default. Heat is counted from the best place
+    down, for how high cosines are differs more between photos than within one; whether the best place is good enough
+    is for `presence` to say. With a trained `head` the pooled sketch is compared, as in training, at a fixed cosine.
     """
     if head:
         odds = (_to_pixels(photo.cosine(sketch.pooled()), photo, size) - head.at) / head.temperature
     else:
-        odds = (drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size) - MIDDLE) / SOFTNESS
+        cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
+        odds = (cosine - cosine.amax() + REACH) / SOFTNESS
     heat: Heat = torch.sigmoid(odds).cpu().numpy()
     return heat
 
