@@ -36,7 +36,7 @@ def table(
     from ..evaluation.tables.figures import draw_figures
     from ..evaluation.tables.fill import fill, models_of, write
     from ..evaluation.tables.measures import measure_task
-    from ..evaluation.tables.rows import TABLES
+    from ..evaluation.tables.rows import SEEDS, TABLES
     from ..models import load
     from .research import pair_of
 
@@ -62,7 +62,11 @@ def table(
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number]
     cells = fill(number, chosen_table, model, kept, load, None if as_it_is else train, measure)
     command = shlex.join(["sketchfusion", *sys.argv[1:]])
-    notes = {"command": f"`{command}`", "weights": "the pair's own" if as_it_is else "trained for this table"}
+    notes = {
+        "command": f"`{command}`",
+        "weights": "the pair's own" if as_it_is else "trained for this table",
+        "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
+    }
     written = write(number, chosen_table, cells, notes, out, name)
     typer.echo(written.read_text())
     for task in dict.fromkeys(column.task for column in chosen_table.columns):
