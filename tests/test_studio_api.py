@@ -296,6 +296,14 @@ def test_a_cut_out_is_what_segment_gives(studio: Server, world_photos: Path, min
     assert answer["score"] == pytest.approx(expected.score, abs=1e-3) and answer["threshold"] == expected.threshold
 
 
+def test_the_line_is_above_all_heat_where_it_is_not(studio: Server, mini: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sketchfusion.tasks import segmentation
+
+    monkeypatch.setattr(segmentation, "ABSENT", 1.1)
+    answer = closeup(studio, "segment")
+    assert answer["threshold"] == 1 and np.asarray(from_url(answer["heat"])).max() < 255
+
+
 def test_matched_points_come_in_the_units_of_drawing_and_photo(studio: Server) -> None:
     drawing = drawn("cup")
     asked = [stroke["points"][0] for stroke in drawing["strokes"][:3]]

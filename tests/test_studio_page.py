@@ -330,6 +330,20 @@ def test_the_mask_follows_its_threshold_and_can_be_saved(open_page: OpenPage, fa
     assert cut.value.suggested_filename.endswith("-cut-out.png")
 
 
+def test_nothing_is_cut_out_where_it_is_not_unless_the_threshold_is_lowered(
+    open_page: OpenPage, fake: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "shows", False)
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    page.click("#tab-mask")
+    expect(page.locator("#below")).to_contain_text("Perhaps it is not in this photo (35 % sure that it is there)")
+    expect(page.locator("#mask-canvas")).to_have_attribute("aria-label", "Mask over 0 % of the photo")
+    expect(page.get_by_text("Save mask")).to_be_disabled()
+    page.get_by_label("Threshold").fill("0.5")
+    expect(page.get_by_text("Save mask")).to_be_enabled()
+
+
 def test_points_match_in_both_directions(open_page: OpenPage, fake: FakeStudio) -> None:
     page = open_page(fake.url)
     opened_photo(page, fake)

@@ -48,11 +48,15 @@ class Photo:
 
 
 def cut_out(model: BatchExtractor, sketch: Sketch, photo: Photo) -> SegmentAnswer:
-    """Say how strongly each place of the photo shows what was drawn; the page draws the line."""
+    """Say how strongly each place of the photo shows what was drawn; the page draws the line.
+
+    Where the photo probably does not show it, the line is above all that there is.
+    """
     found = segment(model, sketch.picture, photo.picture, refine=False)
     grey = np.rint(found.heat * 255).astype(np.uint8)
     height, width = grey.shape
-    return SegmentAnswer(score=found.score, threshold=found.threshold, heat=png_url(grey), width=width, height=height)
+    threshold = found.threshold if found.mask.any() else 1.0
+    return SegmentAnswer(score=found.score, threshold=threshold, heat=png_url(grey), width=width, height=height)
 
 
 def match_points(

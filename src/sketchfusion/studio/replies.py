@@ -103,7 +103,7 @@ class SegmentAnswer(BaseModel):
     """How strongly each place of the photo shows what was drawn, as an 8-bit grey PNG in a data URL."""
 
     score: float
-    threshold: float
+    threshold: float  # of the heat, from 0 to 1; 1 where the photo probably does not show it
     heat: str
     width: int
     height: int

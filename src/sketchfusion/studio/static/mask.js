@@ -64,7 +64,7 @@ export class Mask {
     this.#heat = { values, width, height };
     this.threshold.value = `${threshold}`;
     const sure = `${Math.round(100 * score)} % sure that it is there`;
-    this.#line(score < 0.3 ? `Perhaps it is not in this photo (${sure}).` : sure);
+    this.#line(threshold >= 1 ? `Perhaps it is not in this photo (${sure}).` : sure);
     this.#paint();
   }
 
@@ -93,7 +93,7 @@ export class Mask {
 
   #inside() {
     const limit = 255 * Number(this.threshold.value);
-    return this.#heat.values.map((value) => (value >= limit ? 1 : 0));
+    return this.#heat.values.map((value) => (value > limit ? 1 : 0));
   }
 
   #controls() {
