@@ -167,7 +167,7 @@ def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> 
     mask[20:40, 20:40] = True
     scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
     heat = np.where(mask, 0.14, 0.05).astype(np.float32)  # a model that is never sure of anything
-    monkeypatch.setattr(constants, "segment_maps", lambda *maps, head: heat)
+    monkeypatch.setattr(constants, "segment_maps", lambda *maps: heat)
     level = constants.choose_level(PixelExtractor(), [scene, scene])
     assert 0.05 <= level < 0.14
     with pytest.raises(ValueError, match="no photos with masks to choose a threshold from"):

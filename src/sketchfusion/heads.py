@@ -32,11 +32,11 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The heat of a cell, sigmoid((cosine - at) / temperature), and what the likeliest one must have."""
+    """How likely a cell shows what was drawn, sigmoid((cosine - at) / temperature), and the least of the likeliest."""
 
     at: float
     temperature: float
-    least: float = 0.5  # heat of the likeliest cell below which nothing is said to be there
+    least: float = 0.5  # of the likeliest cell; below, nothing is said to be there
 
 
 @dataclass(frozen=True)

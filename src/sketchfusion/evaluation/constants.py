@@ -70,14 +70,13 @@ def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
 
     ValueError if there are no scenes.
     """
-    head = model.heads_for("segmentation").threshold
     overlaps: list[Values] = []
     for scene in chosen_from:
         drawing, seen = read_sketch(scene.sketch), read_image(scene.photo)
         sketch = dense(model, drawing, "sketch", "segmentation")
         photo = dense(model, seen, "photo", "segmentation")
         truth = scene.mask()
-        heat = segment_maps(sketch, photo, strokes(drawing, sketch), head=head)
+        heat = segment_maps(sketch, photo, strokes(drawing, sketch))
         overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
     if not overlaps:
         raise ValueError("no photos with masks to choose a threshold from; about four in five of a folder's are")

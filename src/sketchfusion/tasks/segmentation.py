@@ -78,7 +78,7 @@ def cut(
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
-    heat, score = segment_maps(sketch, photo, strokes(drawn, sketch), head=head), presence(sketch, photo, head)
+    heat, score = segment_maps(sketch, photo, strokes(drawn, sketch)), presence(sketch, photo, head)
     level = THRESHOLD if threshold is None else threshold
     if threshold is None and score < least(head):
         return Segmentation(heat, np.zeros(heat.shape, np.bool_), score, level, refined=False)
@@ -94,20 +94,15 @@ def segment_maps(
     photo: FeatureMap,
     ink: Tensor | None = None,
     size: tuple[int, int] | None = None,
-    head: Threshold | None = None,
 ) -> Heat:
     """Give the heat of a photo, (H, W) in its own pixels or on a raster of `size` (rows, columns), in [0, 1].
 
     `ink` marks the cells (h, w) of the sketch that hold strokes, all by default. Heat is counted from the best place
     down, for how high cosines are differs more between photos than within one; whether the best place is good enough
-    is for `presence` to say. With a trained `head` the pooled sketch is compared, as in training, at a fixed cosine.
+    is for `presence` to say. Weights trained on the cosine of the pooled sketch, the paper's, do better so as well.
     """
-    if head:
-        odds = (_to_pixels(photo.cosine(sketch.pooled()), photo, size) - head.at) / head.temperature
-    else:
-        cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
-        odds = (cosine - cosine.amax() + REACH) / SOFTNESS
-    heat: Heat = torch.sigmoid(odds).cpu().numpy()
+    cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
+    heat: Heat = torch.sigmoid((cosine - cosine.amax() + REACH) / SOFTNESS).cpu().numpy()
     return heat
 
 
@@ -132,7 +127,8 @@ def _to_pixels(cells: Tensor, photo: FeatureMap, size: tuple[int, ...] | None) -
 def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold | None = None) -> float:
     """Say how likely the photo shows it, in [0, 1], where it does as often as not.
 
-    With a trained `head` that is the heat of the likeliest cell: it has learned to find nothing where nothing is.
+    With a trained `head` that is how likely the likeliest cell shows the pooled sketch: it has learned to find nothing
+    where nothing is.
     """
     if head:
         best = photo.cosine(sketch.pooled())[photo.valid()].amax()

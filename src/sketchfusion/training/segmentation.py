@@ -32,7 +32,6 @@ from sketchfusion.training.roots import Roots
 from sketchfusion.training.silhouettes import silhouettes
 
 BATCHES = 8  # to choose from
-COSINES = [place / 50 for place in range(-10, 41)]
 KEPT = 0.8  # of what is there must be found to be there
 
 
@@ -67,33 +66,29 @@ class Segmentation(Objective[Scenes]):
         self._recipe = recipe
         self.threshold = nn.Parameter(torch.tensor(recipe.threshold))
         self.log_temperature = nn.Parameter(torch.tensor(log(recipe.temperature)))
-        self._chosen: Threshold | None = None
+        self._least = Threshold.least
 
     def losses(self, see: See, data: Scenes, generator: Generator) -> Losses:
         """Draw photos, and a sketch for each: of what is there, or of something else."""
         cosines, truth, inside, asked = self._compared(see, data, generator)
-        logits = (cosines - self.threshold) / self.log_temperature.exp()
+        logits = self._odds(cosines)
         loss = F.binary_cross_entropy_with_logits(logits[inside], truth[inside].float())
         return {"loss": loss, "overlap": _overlap(logits > 0, truth, inside)[asked].sum() / asked.sum().clamp(min=1)}
 
     def choose(self, see: See, data: Scenes) -> None:
-        """Choose the cosine whose masks overlap best, and how likely the likeliest cell of what is there mostly is.
-
-        The learned one is likelier to be right of a pixel, most of which show something else; its masks are too small.
-        """
-        overlaps, peaks = [], []
+        """Choose how likely the likeliest cell of what is there mostly is."""
+        peaks = []
         for number in range(BATCHES):
-            cosines, truth, inside, asked = self._compared(see, data, Generator().manual_seed(number))
-            overlaps += [_overlap(cosines > at, truth, inside)[asked] for at in COSINES]
+            cosines, _, inside, asked = self._compared(see, data, Generator().manual_seed(number))
             peaks.append(cosines.masked_fill(~inside, -1).amax((1, 2))[asked])
-        reached = torch.stack([torch.cat(overlaps[n :: len(COSINES)]).mean() for n in range(len(COSINES))])
-        at, temperature = COSINES[int(reached.argmax())], self.log_temperature.exp().item()
-        least = torch.sigmoid((torch.cat(peaks) - at) / temperature).quantile(1 - KEPT)
-        self._chosen = Threshold(at, temperature, least.item())
+        self._least = self._odds(torch.cat(peaks)).sigmoid().quantile(1 - KEPT).item()
 
     def heads(self) -> Heads:
         """Give the threshold."""
-        return Heads(threshold=self._chosen or Threshold(self.threshold.item(), self.log_temperature.exp().item()))
+        return Heads(threshold=Threshold(self.threshold.item(), self.log_temperature.exp().item(), self._least))
+
+    def _odds(self, cosines: Tensor) -> Tensor:
+        return (cosines - self.threshold) / self.log_temperature.exp()
 
     def _compared(self, see: See, data: Scenes, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Cosines, where the thing is and where the photo is, all (B, S, S), and whether it is what was sketched."""
