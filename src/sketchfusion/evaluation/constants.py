@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..io.images import read_image
-from ..tasks.correspondence import match_maps
-from ..tasks.query import dense, read_sketch
+from ..tasks.correspondence import locate
+from ..tasks.query import dense_maps, read_sketch
 from ..tasks.segmentation import drawn_cosine, likeness, segment_maps, strokes
 from .correspondence import KeypointPair, world_pairs
 from .metrics import Values
@@ -39,12 +38,14 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
     """How far below the best place a mask reaches, and the odds by its likeness that a photo shows what was drawn."""
     overlaps: list[Values] = []
     likenesses: list[tuple[float, float]] = []
-    for scene in chosen_from:
-        photo = dense(model, read_image(scene.photo), "photo", "segmentation")
-        drawings = [read_sketch(sketch) for sketch in (scene.sketch, scene.other)]
-        right, wrong = (dense(model, drawing, "sketch", "segmentation") for drawing in drawings)
+    found = list(chosen_from)
+    drawings = [read_sketch(scene.sketch) for scene in found]
+    rights = dense_maps(model, drawings, "sketch", "segmentation")
+    wrongs = dense_maps(model, (read_sketch(scene.other) for scene in found), "sketch", "segmentation")
+    photos = dense_maps(model, (scene.photo for scene in found), "photo", "segmentation")
+    for scene, drawing, right, wrong, photo in zip(found, drawings, rights, wrongs, photos, strict=True):
         truth = scene.mask()
-        cosine = drawn_cosine(right, photo, strokes(drawings[0], right), truth.shape).numpy()
+        cosine = drawn_cosine(right, photo, strokes(drawing, right), truth.shape).numpy()
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
         likenesses.append((likeness(right, photo), likeness(wrong, photo)))
     reached = np.mean(overlaps, axis=0)
@@ -71,10 +72,11 @@ def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
     ValueError if there are no scenes.
     """
     overlaps: list[Values] = []
-    for scene in chosen_from:
-        drawing, seen = read_sketch(scene.sketch), read_image(scene.photo)
-        sketch = dense(model, drawing, "sketch", "segmentation")
-        photo = dense(model, seen, "photo", "segmentation")
+    found = list(chosen_from)
+    drawings = [read_sketch(scene.sketch) for scene in found]
+    sketches = dense_maps(model, drawings, "sketch", "segmentation")
+    photos = dense_maps(model, (scene.photo for scene in found), "photo", "segmentation")
+    for scene, drawing, sketch, photo in zip(found, drawings, sketches, photos, strict=True):
         truth = scene.mask()
         heat = segment_maps(sketch, photo, strokes(drawing, sketch))
         overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
@@ -85,25 +87,24 @@ def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
 
 def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> dict[str, Any]:
     """The temperature and the window with the best PCK@0.10, both ways."""
-    ends = [
-        (
-            (dense(model, read_sketch(pair.sketch), "sketch", "correspondence"), pair.sketch_points),
-            (dense(model, read_image(pair.photo), "photo", "correspondence"), pair.photo_points),
-        )
-        for pair in pairs
-    ]
+    sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
+    photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
+    ways = []  # features at the points, where they are looked for, and where they are
+    for pair, sketch, photo in zip(pairs, sketches, photos, strict=True):
+        sketch, photo = sketch.centred(), photo.centred()
+        ways.append((sketch.sample(torch.from_numpy(pair.sketch_points)), photo, pair.photo_points))
+        ways.append((photo.sample(torch.from_numpy(pair.photo_points)), sketch, pair.sketch_points))
     reached: dict[str, float] = {}
     best = (0.0, 0.0, 0.0)
     for temperature, window in product(TEMPERATURES, WINDOWS):
         values = [
             measure_points(
                 "PCK@0.10",
-                [match_maps(a, b, torch.from_numpy(at), temperature, window).positions.numpy()],
+                [locate(features, there, temperature, window).numpy()],
                 [true],
-                [(b.frame.width, b.frame.height)],
+                [(there.frame.width, there.frame.height)],
             )[0]
-            for pair in ends
-            for (a, at), (b, true) in (pair, pair[::-1])
+            for features, there, true in ways
         ]
         value = float(np.mean(values))
         reached[f"{temperature}, {window}"] = round(value, 4)

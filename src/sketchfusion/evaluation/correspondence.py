@@ -13,9 +13,8 @@ import torch
 
 from ..datasets.base import DatasetError
 from ..datasets.psc6k import PSC6K, is_psc6k, released_split
-from ..io.images import read_image
 from ..tasks.correspondence import TEMPERATURE, WINDOW, match_maps
-from ..tasks.query import dense, read_sketch
+from ..tasks.query import dense_maps, read_sketch
 from .galleries import WORLD
 from .measured import Measured, summarise
 from .metrics_dense import measure_points
@@ -99,12 +98,9 @@ def benchmark_correspondence(
         raise ValueError("no pairs of a sketch and a photo with keypoints to measure with")
     rows: dict[str, list[float]] = {}
     still: dict[str, list[float]] = {}
-    shown: ImageInput | None = None
-    for number, pair in enumerate(pairs, start=1):
-        sketch = dense(model, read_sketch(pair.sketch), "sketch", "correspondence")
-        if shown is not pair.photo and not (isinstance(shown, Path) and shown == pair.photo):
-            shown = pair.photo
-            photo = dense(model, read_image(shown), "photo", "correspondence")  # several sketches may follow
+    sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
+    photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
+    for number, (pair, sketch, photo) in enumerate(zip(pairs, sketches, photos, strict=True), start=1):
         ways = {
             "sketch to photo": _scores(sketch, photo, pair.sketch_points, pair.photo_points, temperature, window),
             "photo to sketch": _scores(photo, sketch, pair.photo_points, pair.sketch_points, temperature, window),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..io.images import read_image
-from ..tasks.query import dense, read_sketch
+from ..tasks.query import dense_maps, read_sketch
 from ..tasks.segmentation import THRESHOLD, cut, least, presence
 from .measured import Measured
 from .metrics import Estimate, Values, bootstrap
@@ -42,12 +42,12 @@ def benchmark_segmentation(
     pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in names}
     scores: list[tuple[float, float]] = []
     refined, head = False, model.heads_for("segmentation").threshold
-    for number, scene in enumerate(scenes, start=1):
+    photos = dense_maps(model, (scene.photo for scene in scenes), "photo", "segmentation")
+    rights = dense_maps(model, (read_sketch(scene.sketch) for scene in scenes), "sketch", "segmentation")
+    wrongs = dense_maps(model, (read_sketch(scene.other) for scene in scenes), "sketch", "segmentation")
+    for number, (scene, photo, right, wrong) in enumerate(zip(scenes, photos, rights, wrongs, strict=True), start=1):
         truth = scene.mask()
-        seen, drawn, other = read_image(scene.photo), read_sketch(scene.sketch), read_sketch(scene.other)
-        photo = dense(model, seen, "photo", "segmentation")
-        right, wrong = (dense(model, sketch, "sketch", "segmentation") for sketch in (drawn, other))
-        found = cut(right, photo, drawn, seen, level, refine, head)
+        found = cut(right, photo, read_sketch(scene.sketch), read_image(scene.photo), level, refine, head)
         scores.append((found.score, presence(wrong, photo, head)))
         refined |= found.refined
         trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]

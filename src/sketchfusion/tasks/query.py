@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
     from ..io.images import ImageInput, Kind
+
+BATCH = 16  # pictures at a time
 
 
 def read_sketches(sketches: ImageInput | Sequence[ImageInput]) -> list[Tensor]:
@@ -37,6 +41,19 @@ def read_sketch(sketch: ImageInput) -> Tensor:
 def dense(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
     """Give the map of a picture made for a task, or the model's usual one where no weights are for that task."""
     return model.extract([image], kind, task=task if model.serves(task) else None)[0]
+
+
+def dense_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
+    """Give the same of any number of pictures, in batches; one that follows itself is seen once."""
+    pictures = iter(images)
+    while some := list(islice(pictures, BATCH)):
+        new = [n for n, image in enumerate(some) if n == 0 or not _same(image, some[n - 1])]
+        seen = model.extract([some[n] for n in new], kind, task=task if model.serves(task) else None)
+        yield from (seen[bisect_right(new, n) - 1] for n in range(len(some)))
+
+
+def _same(image: ImageInput, other: ImageInput) -> bool:
+    return image is other or (isinstance(image, Path) and image == other)
 
 
 def _name(sketch: object, number: int) -> str:
