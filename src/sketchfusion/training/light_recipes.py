@@ -103,7 +103,6 @@ class SegmentationRecipe(LightRecipe):
     threshold: float = 0.2  # at the start, as is
     temperature: float = 0.1
     things: int = 60  # of each category of Sketch World
-    collages: int = 4  # of each thing that was cut out of a real photo
     per_class: int = 60  # sketches of a class and a source at most
 
 

@@ -21,7 +21,6 @@ from sketchfusion.heads import Heads, Threshold
 from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
 from sketchfusion.training.bank import Bank, choose, world_banks
 from sketchfusion.training.cache import Cache
-from sketchfusion.training.collages import collages
 from sketchfusion.training.encode import Encoder
 from sketchfusion.training.instances import HELD_OUT_SEED, fewer
 from sketchfusion.training.light_recipes import SegmentationRecipe
@@ -137,9 +136,8 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
         masked.append(folder_masks(root, side))
         others.append(folder_masks(root, side, kept_out=True))
     if roots.paired:
-        for found, kept_out in ((masked, False), (others, True)):
-            sketched = silhouettes(roots.paired, side, roots.cache, kept_out)
-            found += [sketched, collages(sketched, recipe.collages)]
+        masked.append(silhouettes(roots.paired, side, roots.cache))
+        others.append(silhouettes(roots.paired, side, roots.cache, kept_out=True))
     shown = {name for of in masked for name in of.names}
     if not shown & named(sketches):
         raise ValueError(f"{roots}: no sketches of what the masks show; give a segmentation folder and sketches")
