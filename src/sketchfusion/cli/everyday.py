@@ -28,6 +28,9 @@ def search(
         float | None, typer.Option(min=0, max=1, help="Leave out photos of less confidence; 0.9 is strict.")
     ] = None,
     group: Annotated[bool, typer.Option("--group", help="Show near-duplicates as one.")] = False,
+    diffuse: Annotated[
+        bool, typer.Option("--diffuse", help="Let photos that are like good answers rise: finds more.")
+    ] = False,
     rerank: Annotated[bool, typer.Option("--rerank", help="Look again at the best 50, place by place.")] = False,
     prompted: Annotated[
         bool, typer.Option("--prompted", help="Let --text guide how the sketch is seen, as SD-PL does.")
@@ -43,7 +46,7 @@ def search(
 
     opened = Gallery.open(gallery, model)
     images = read_sketches(sketches) if sketches else None
-    ways = {"group": group, "rerank": rerank, "prompted": prompted}
+    ways = {"group": group, "diffuse": diffuse, "rerank": rerank, "prompted": prompted}
     hits = opened.search(images, k, category, where, text=text, like=like, min_score=min_score, **ways)
     if sheet:
         from ..gallery.sheet import contact_sheet, query_row

@@ -60,10 +60,13 @@ class Found:
     rows: Rows
     scores: Floats
 
+    def take(self, places: npt.NDArray[np.int64]) -> Found:
+        """Some of them, in the order given."""
+        return Found(self.rows.take(places), self.scores[places])
+
     def without(self, path: str | None) -> Found:
         """All but one photo."""
-        kept = np.flatnonzero(self.rows.paths != path)
-        return Found(self.rows.take(kept), self.scores[kept])
+        return self.take(np.flatnonzero(self.rows.paths != path))
 
 
 class Nearest(Protocol):

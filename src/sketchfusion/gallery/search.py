@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..io.images import ImageError, decode_image
 from ..tasks.query import read_sketches
 from .catalogue import Catalogue
+from .diffusion import CANDIDATES, diffused
 from .duplicates import fold
 from .faults import GalleryError
 from .hits import Hit, to_hits
@@ -87,6 +88,7 @@ class Gallery(Catalogue, Indexing):
         like: str | Path | None = None,
         min_score: float | None = None,
         group: bool = False,
+        diffuse: bool = False,
         rerank: bool = False,
         prompted: bool = False,
     ) -> list[Hit]:
@@ -96,15 +98,18 @@ class Gallery(Catalogue, Indexing):
         is left out itself); with or without a sketch. Several sketches and a photo are one question: their mean.
         `category` and `where`, an SQL condition over the columns (path, size, width, height, category ..), narrow the
         choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into one hit.
-        `rerank` orders the best 50 anew by how well the places of the sketch match places of the photo, from the maps
-        that indexing with `dense` kept, else from the files, which takes long. `prompted` lets the text guide how the
-        sketch is seen, as SD-PL does, in place of comparing it with the photos itself.
+        `diffuse` orders the best 1000 anew by what the photos that are like each of them score: it finds more, and
+        shows bursts and copies together. `rerank` orders the best 50 anew by how well the places of the sketch match
+        places of the photo, from the maps that indexing with `dense` kept, else from the files, which takes long.
+        `prompted` lets the text guide how the sketch is seen, as SD-PL does, in place of comparing it with the photos.
 
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
         gallery, an unknown category and a question that nothing is in.
         """
         self._found()
         drawn = [] if sketch is None else read_sketches(sketch)
+        if rerank and diffuse:
+            raise GalleryError("rerank and diffuse order the same photos in two ways; choose one")
         if rerank and not drawn:
             raise GalleryError("only an answer to a sketch can be reranked; give one, or leave out rerank")
         if prompted and (text is None or not drawn):
@@ -112,7 +117,9 @@ class Gallery(Catalogue, Indexing):
         model, text = (_prompted(self.model, text), None) if prompted and text else (self.model, text)
         sketches = model.embed(drawn, kind="sketch").numpy() if drawn else None
         count = max(k, TOP) if rerank else k
-        hits = self.find(sketches, count, category, where, text=text, like=like, min_score=min_score, group=group)
+        hits = self.find(
+            sketches, count, category, where, text=text, like=like, min_score=min_score, group=group, diffuse=diffuse
+        )
         return reranked(self.model, drawn, hits, self._map_of)[:k] if rerank else hits
 
     def find(
@@ -126,6 +133,7 @@ class Gallery(Catalogue, Indexing):
         like: str | Path | None = None,
         min_score: float | None = None,
         group: bool = False,
+        diffuse: bool = False,
     ) -> list[Hit]:
         """Search with sketches that were embedded before, (N, d); else as `search`."""
         if k < 1:
@@ -135,15 +143,20 @@ class Gallery(Catalogue, Indexing):
         nearest, wanted = self._nearest(), Filter(category, where)
         question = self._question(sketches, text, like)
         chance = self._reference.chance(question, nearest)
-        question = question.against(nearest.background(question))
+        background = nearest.background(question)
+        question = question.against(background)
         left_out = None if like is None else absolute(like)
-        count = k
+        count = max(k, CANDIDATES) if diffuse else k
         while True:
             found = nearest.best(question, count + (left_out is not None), wanted).without(left_out)
-            hits = to_hits(found, chance.beaten_by(found.scores))
-            sure = [hit for hit in hits if hit.confidence >= (min_score or 0)]
-            answer = fold(sure, found.rows.columns["vector"], self.thumbnails) if group else sure
-            if len(answer) >= k or len(sure) < count:
+            if diffuse:
+                found = diffused(found, float(question.scores(background.columns).std()))
+            confidences = np.array(chance.beaten_by(found.scores))
+            enough = np.flatnonzero(confidences >= (min_score or 0))
+            sure = found.take(enough)
+            hits = to_hits(sure, confidences[enough].tolist())
+            answer = fold(hits, sure.rows.columns["vector"], self.thumbnails) if group else hits
+            if len(answer) >= k or len(hits) < count:
                 return answer[:k]
             count *= 4
 
