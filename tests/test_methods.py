@@ -143,7 +143,8 @@ def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Pa
     plain = SdClipBaseline.load(str(sd_folder), str(clip_folder))
     views = [plain.view(square, "photo") for square in squares()]
     with torch.no_grad():
-        assert torch.equal(method.model.maps(views), plain.maps(views))  # before a step it is B-SD+CLIP
+        # Before a step it is B-SD+CLIP; on some processors weights that want gradients take another kernel.
+        assert torch.allclose(method.model.maps(views), plain.maps(views), atol=1e-6)
         kept = tuple(torch.stack([ask(square[None])[0] for square in squares()]) for ask in method.asks().values())
         assert torch.allclose(method.maps(kept, PHOTO), plain.maps(views), atol=1e-5)
     maps = method.maps(kept, PHOTO)
