@@ -17,7 +17,7 @@ from ..baselines.sd_pl import SdPlBaseline
 from ..features import SketchFusion
 from ..gallery.background import Background
 from ..gallery.confidence import chance
-from ..gallery.diffusion import CANDIDATES, diffused
+from ..gallery.diffusion import diffused
 from ..gallery.embed import embed_views
 from ..gallery.nearest import Found, Rows
 from ..gallery.question import Question, look_for, read_words
@@ -145,10 +145,9 @@ def _with_diffusion(drawn: Floats, drawn_labels: Labels, vectors: Floats, labels
     for sketch, name in zip(drawn, drawn_labels.tolist(), strict=True):
         scores = vectors @ sketch
         order = best_first(scores[None], len(labels))[0]
-        found, rest = order[:CANDIDATES], order[CANDIDATES:]
-        first = diffused(Found(photos.take(found), scores[found]), float(scores.std()))
+        again = diffused(Found(photos.take(order), scores[order]), float(scores.std()))
         plain.append(labels[order] == name)
-        spread.append(np.concatenate([first.rows.categories, labels[rest]]) == name)
+        spread.append(again.rows.categories == name)
     figures = {
         way: {"mAP@all": average_precision(Hits.of(np.array(of))), "P@10": np.array(of)[:, :10].mean(axis=1)}
         for way, of in (("plain", plain), ("diffused", spread))

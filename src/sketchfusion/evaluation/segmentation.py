@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import tee
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,12 +43,20 @@ def benchmark_segmentation(
     pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in names}
     scores: list[tuple[float, float]] = []
     refined, head = False, model.heads_for("segmentation").threshold
-    photos = dense_maps(model, (scene.photo for scene in scenes), "photo", "segmentation")
-    rights = dense_maps(model, (read_sketch(scene.sketch) for scene in scenes), "sketch", "segmentation")
-    wrongs = dense_maps(model, (read_sketch(scene.other) for scene in scenes), "sketch", "segmentation")
-    for number, (scene, photo, right, wrong) in enumerate(zip(scenes, photos, rights, wrongs, strict=True), start=1):
+    # Read once: the copies run at most a batch ahead of one another.
+    seen, photos = tee(read_image(scene.photo) for scene in scenes)
+    drawn, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
+    maps = zip(
+        dense_maps(model, photos, "photo", "segmentation"),
+        dense_maps(model, sketches, "sketch", "segmentation"),
+        dense_maps(model, (read_sketch(scene.other) for scene in scenes), "sketch", "segmentation"),
+        strict=True,
+    )
+    for number, (scene, picture, drawing, (photo, right, wrong)) in enumerate(
+        zip(scenes, seen, drawn, maps, strict=True), start=1
+    ):
         truth = scene.mask()
-        found = cut(right, photo, read_sketch(scene.sketch), read_image(scene.photo), level, refine, head)
+        found = cut(right, photo, drawing, picture, level, refine, head)
         scores.append((found.score, presence(wrong, photo, head)))
         refined |= found.refined
         trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]

@@ -22,15 +22,17 @@ SHARPNESS = 0.3  # standard deviations of the gallery's scores over which a phot
 
 
 def diffused(found: Found, deviation: float) -> Found:
-    """Order photos anew by their scores and by those of the photos that are like them; scores stay what they were.
+    """Order the first `CANDIDATES` anew by their scores and by those of the photos that are like them.
 
-    `deviation` is the standard deviation of scores over the gallery.
+    The others stay behind them, and scores stay what they were. `deviation` is that of scores over the gallery.
     """
-    if len(found.scores) < 3:
+    first = found.take(np.arange(min(CANDIDATES, len(found.scores))))
+    if len(first.scores) < 3:
         return found
-    claims = np.exp((found.scores - found.scores.max()) / (SHARPNESS * max(deviation, 1e-6)))
-    standing = np.linalg.solve(np.eye(len(claims)) - SPREAD * _graph(found.rows.columns["vector"]), claims)
-    return found.take(np.argsort(-standing, kind="stable"))
+    claims = np.exp((first.scores - first.scores.max()) / (SHARPNESS * max(deviation, 1e-6)))
+    standing = np.linalg.solve(np.eye(len(claims)) - SPREAD * _graph(first.rows.columns["vector"]), claims)
+    order = np.argsort(-standing, kind="stable")
+    return found.take(np.concatenate([order, np.arange(len(order), len(found.scores))]))
 
 
 def _graph(vectors: Floats) -> Floats:
