@@ -102,6 +102,24 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert rates[-1] < 0.02
 
 
+def test_a_limit_of_time_leaves_steps_out_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, seen, module = [0.0], [], fresh()
+    monkeypatch.setattr("sketchfusion.training.loop.time.monotonic", lambda: now[0])
+    learn = regression(module)
+
+    def slow(step: int, generator: torch.Generator) -> Losses:
+        now[0] += 1.0
+        seen.append(step)
+        return learn(step, generator)
+
+    timed = replace(SCHEDULE, steps=100, seconds=10.0)
+    fit(module, slow, timed, tmp_path)
+    assert seen == list(range(0, 100, 10))
+    assert timed.rate(seen[-1]) < 0.05 * timed.lr  # the schedule has come to its end
+    fit(fresh(), slow, replace(timed, seconds=1e6), tmp_path / "ample")
+    assert seen[10:] == list(range(100))
+
+
 def test_the_best_weights_by_validation_are_kept_and_training_stops_early(tmp_path: Path) -> None:
     module = fresh()
     told, weights = iter([3.0, 1.0, 2.0, 1.5, 0.5]), []

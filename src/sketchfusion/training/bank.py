@@ -67,7 +67,14 @@ class Bank:
 
     def take(self, index: list[int]) -> Tensor:
         """The pictures at `index`, (len(index), C, S, S) in [0, 1]."""
-        return torch.from_numpy(self.pixels[index]).to(self.device).float() / 255
+        if torch.device(self.device).type == "cpu":
+            return torch.from_numpy(self.pixels[index]).float() / 255
+        return self._held[torch.tensor(index).to(self.device)].float() / 255
+
+    @cached_property
+    def _held(self) -> Tensor:
+        """All pictures on the device, which has room for them: taken from memory, every batch would have to wait."""
+        return torch.from_numpy(np.asarray(self.pixels)).to(self.device)
 
 
 def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:

@@ -39,6 +39,7 @@ class Encoder:
             if self.report:
                 self.report(done, total, {})
 
+        bank = bank.on(self.method.model.device)
         said = [
             cached(bank, ask, asked, side, views, self.folder, progress) for asked, ask in self.method.asks().items()
         ]

@@ -23,6 +23,7 @@ class LightRecipe:
     validate_every: int = 100  # steps
     validation_batches: int = 4
     patience: int = 0  # validations without a better one before training stops; 0 is no limit
+    seconds: float = 0.0  # steps are left out, evenly, where they would take longer in all; 0 is no limit
     full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
 
     @property
@@ -38,6 +39,7 @@ class LightRecipe:
             accumulate=self.accumulate,
             validate_every=self.validate_every,
             patience=self.patience,
+            seconds=self.seconds,
         )
 
 

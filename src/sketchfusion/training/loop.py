@@ -42,6 +42,7 @@ class Schedule:
     accumulate: int = 1  # batches of a step, and of each process
     validate_every: int = 0  # steps; 0 is never
     patience: int = 0  # validations without a better one before training stops; 0 is no limit
+    seconds: float = 0.0  # steps are left out, evenly, where they would take longer in all; 0 is no limit
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -53,6 +54,10 @@ class Schedule:
     def validates_after(self, done: int) -> bool:
         """Whether the weights are validated after `done` steps."""
         return self.validate_every > 0 and (done % self.validate_every == 0 or done == self.steps)
+
+    def after(self, step: int, seconds: float) -> int:
+        """The step that comes after `step` where there is a limit of time, `seconds` after the first one began."""
+        return min(self.steps, max(step + 1, int(self.steps * seconds / self.seconds)))
 
     def generator(self, step: int, batch: int) -> torch.Generator:
         """What draws a batch of a step; batches are counted over all processes."""
@@ -75,7 +80,8 @@ def fit(
     step too: so a run that was killed and resumed sees what it would have seen. Under torchrun every process draws
     batches of its own, and a step takes the mean of all their gradients. With `validate`, whose "loss" decides, the
     module ends with the best weights, otherwise with the last. `frozen` names the weights that are not trained; a
-    checkpoint made for others is refused.
+    checkpoint made for others is refused. Where the schedule has a limit of time, what is left out depends on the
+    machine, so neither a seed nor a resumed run gives the same again.
 
     ValueError for a loss that is not finite, and KeyboardInterrupt after the step in which Ctrl-C or a termination
     came; the checkpoint in `out` is good in either case.
@@ -99,17 +105,17 @@ def fit(
             Checkpoint(step, state, {"frozen": frozen, **best.notes()}).write(path)
 
     saved_at = time.monotonic()
+    started = saved_at - schedule.seconds * step / schedule.steps
     with _log(out, step) as log, stop_asked() as asked, torch.random.fork_rng():
         while step < schedule.steps and not best.stale(schedule):
             losses, stop = _step(module, optimiser, loss_of, schedule, step, asked.is_set())
             # a young average forgets faster, so that it is never dominated by the random start
             decay = min(schedule.average, (1 + step) / (10 + step))
             with torch.no_grad():
-                for name, weight in weights.items():
-                    average[name].lerp_(weight, 1 - decay)
+                torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - decay)
             if log:
                 log.write(step, schedule.rate(step), losses)
-            step += 1
+            step = team.said(schedule.after(step, time.monotonic() - started)) if schedule.seconds else step + 1
             if report and team.first:
                 report(step, schedule.steps, losses)
             if validate and schedule.validates_after(step):

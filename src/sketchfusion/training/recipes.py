@@ -47,7 +47,10 @@ class TeacherRecipe:
     """A CNN that learns names, and that pictures of one name are alike; on small pictures first."""
 
     schedule: Schedule
+    widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of its stages
+    depth: int = 1  # blocks of a stage
     side: int = 32  # pixels in the first part
+    full_side: int = 64  # pixels in the second
     full_size_after: float = 0.5  # share of the steps
     mixture: MixtureRecipe = MixtureRecipe()
     full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=2)  # what photos and sketches share
@@ -107,39 +110,55 @@ class DinoRecipe:
 
 VAE: dict[Budget, VaeRecipe] = {
     "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
-    "gpu": VaeRecipe(Schedule(steps=12_000, lr=1e-3, weight_decay=0.0), batch=64, crop=96),
+    "gpu": VaeRecipe(Schedule(steps=8000, lr=6e-4, weight_decay=0.0, seconds=100), batch=64, crop=96),
 }
 DECODER: dict[Budget, DecoderRecipe] = {
     "cpu": DecoderRecipe(Schedule(steps=1200, lr=3e-4, warmup=30, weight_decay=0.0, average=0.99)),
-    "gpu": DecoderRecipe(Schedule(steps=6000, lr=3e-4, weight_decay=0.0), batch=64),
+    "gpu": DecoderRecipe(Schedule(steps=4000, lr=3e-4, weight_decay=0.0, average=0.995, seconds=80), batch=48),
 }
 TEACHER: dict[Budget, TeacherRecipe] = {
     "cpu": TeacherRecipe(Schedule(steps=10_000, lr=3e-3, warmup=60, weight_decay=0.03, bf16=True)),
-    "gpu": TeacherRecipe(Schedule(steps=12_000, lr=2e-3, warmup=200, weight_decay=0.02)),
+    "gpu": TeacherRecipe(
+        Schedule(steps=6000, lr=3e-3, warmup=100, weight_decay=0.05, seconds=170),
+        widths=(64, 128, 256, 384),
+        depth=2,
+        side=48,
+        full_side=96,
+        mixture=MixtureRecipe(shared_classes=80, world_classes=12, photos=16, outlines=24, drawn=24, sketches=32),
+        full_size_mixture=MixtureRecipe(
+            shared_classes=128, world_classes=12, photos=8, outlines=8, drawn=24, sketches=24
+        ),
+    ),
 }
 CLIP: dict[Budget, ClipRecipe] = {
     "cpu": ClipRecipe(Schedule(steps=5000, lr=1e-3, warmup=60, average=0.995, bf16=True), TEACHER["cpu"]),
     "gpu": ClipRecipe(
-        Schedule(steps=15_000, lr=1e-3, warmup=500),
+        Schedule(steps=8000, lr=1.5e-3, warmup=200, average=0.998, seconds=250),
         TEACHER["gpu"],
-        MixtureRecipe(shared_classes=100, world_classes=24, photos=60, outlines=30, drawn=30, sketches=100),
+        MixtureRecipe(shared_classes=112, world_classes=12, photos=16, outlines=12, drawn=24, sketches=32),
+        full_size_after=0.4,
     ),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
     "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
     "gpu": DiffusionRecipe(
-        Schedule(steps=25_000, lr=5e-4, weight_decay=0.01), TEACHER["gpu"], batch=512, full_size_batch=256
+        Schedule(steps=12_000, lr=8e-4, weight_decay=0.01, seconds=255),
+        TEACHER["gpu"],
+        batch=512,
+        full_size_batch=256,
+        full_size_after=0.5,
     ),
 }
 DINO: dict[Budget, DinoRecipe] = {
     "cpu": DinoRecipe(Schedule(steps=1200, lr=1e-3, warmup=60)),
     "gpu": DinoRecipe(
-        Schedule(steps=40_000, lr=1e-3, weight_decay=0.1, warmup=2000),
-        batch=1024,
-        narrow=6,
-        prototypes=8192,
-        hidden=1024,
-        momentum=0.99,
-        teacher_temperature=0.03,
+        Schedule(steps=4000, lr=1e-3, warmup=100, seconds=80),
+        batch=384,
+        side=48,
+        full_size_after=0.6,
+        narrow=4,
+        prototypes=1024,
+        momentum=0.95,
+        teacher_temperature=0.015,
     ),
 }

@@ -21,7 +21,6 @@ from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half, save_pipeline
-from sketchfusion.training.pretrain.teacher import SIDE as TEACHER_SIDE
 from sketchfusion.training.pretrain.teacher import train_teacher
 from sketchfusion.training.recipes import DiffusionRecipe
 
@@ -69,7 +68,7 @@ def pretrain_diffusion(
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
         texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
         denoised = denoising(encode(vae, pictures), texts, generator)
-        aligned = inner.distance(teacher(F.interpolate(pictures, (TEACHER_SIDE,) * 2, mode="area")))
+        aligned = inner.distance(teacher(F.interpolate(pictures, (recipe.teacher.full_side,) * 2, mode="area")))
         return {"loss": denoised + recipe.align * aligned, "denoising": denoised, "alignment": aligned}
 
     average = fit(trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report)

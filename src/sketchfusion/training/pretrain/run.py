@@ -32,8 +32,8 @@ def run(
     """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
 
     Training starts from the weights of the model folder `start`, or from random ones.
-    `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher. Figures and settings are
-    added to `out/card.json`.
+    `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher; the limit of time that the
+    recipes for a GPU have is then none. Figures and settings are added to `out/card.json`.
     ValueError if a part that the stage stands on is missing, or a folder of sketches; DINO alone learns without.
     """
     if not sketches and stage in STAGES and stage != "dino":
@@ -87,7 +87,7 @@ Taught = TypeVar("Taught", recipes.ClipRecipe, recipes.DiffusionRecipe)
 def _with_steps(recipe: Recipe, steps: int | None) -> Recipe:
     if steps is None:
         return recipe
-    return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps))
+    return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps, seconds=0.0))
 
 
 def _with_teacher(recipe: Taught, steps: int | None) -> Taught:

@@ -21,21 +21,24 @@ from sketchfusion.training.pretrain.mixture import Mixture, Naming, as_shares, f
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.recipes import TeacherRecipe
 
-SIDE = 64  # pixels of its input
-WIDTHS = (32, 64, 128, 192)  # channels of its blocks
+STRIDES = (1, 2, 2, 1)  # of its stages, after a stem that halves the picture
 
 
 class Teacher(nn.Module):
-    """Pictures (B, 3, S, S) in [0, 1] to dense features (B, 192, S / 8, S / 8), not negative."""
+    """Pictures (B, 3, S, S) in [0, 1] to dense features (B, `width`, S / 8, S / 8), not negative."""
 
-    width = WIDTHS[-1]
-
-    def __init__(self, naming: Naming) -> None:
+    def __init__(self, naming: Naming, widths: tuple[int, ...], depth: int) -> None:
+        """Make stages of `depth` blocks and of `widths` channels."""
         super().__init__()
-        first, second, third, last = WIDTHS
+        first, last = widths[0], widths[-1]
+        self.width = last
         self.stem = nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
         self.blocks = nn.Sequential(
-            Block(first, first, 1), Block(first, second, 2), Block(second, third, 2), Block(third, last, 1)
+            *(
+                block
+                for before, width, stride in zip((first, *widths), widths, STRIDES, strict=False)
+                for block in (Block(before, width, stride), *(Block(width, width, 1) for _ in range(depth - 1)))
+            )
         )
         # Without it every cosine is near 1 at the start, because no feature is negative, and a contrast sees nothing.
         self.neck = nn.BatchNorm1d(last, affine=False)
@@ -50,7 +53,7 @@ class Teacher(nn.Module):
         return maps
 
     def vector(self, maps: Tensor) -> Tensor:
-        """(B, 192, h, w) -> (B, 192), each channel of mean 0 and variance 1 over the pictures."""
+        """(B, C, h, w) -> (B, C), each channel of mean 0 and variance 1 over the pictures."""
         vector: Tensor = self.neck(maps.mean((2, 3)))
         return vector
 
@@ -62,12 +65,14 @@ def train_teacher(sources: Sources, recipe: TeacherRecipe, out: Path, report: Re
     """
     small, large = Mixture(sources, recipe.mixture), Mixture(sources, recipe.full_size_mixture)
     torch.manual_seed(recipe.schedule.seed)
-    teacher = Teacher(Naming(WIDTHS[-1], small)).to(sources.device)
+    naming = Naming(recipe.widths[-1], small)
+    teacher = Teacher(naming, recipe.widths, recipe.depth).to(sources.device)
     vocabulary = small.vocabulary()
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        pictures, names = small.batch(recipe.side, generator) if step < full_size else large.batch(SIDE, generator)
+        mixture, side = (small, recipe.side) if step < full_size else (large, recipe.full_side)
+        pictures, names = mixture.batch(side, generator)
         vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary, sources.device)
         named = F.cross_entropy(teacher.naming(vector), as_shares(fits))
         alike = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
