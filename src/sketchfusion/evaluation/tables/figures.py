@@ -34,7 +34,7 @@ Item = TypeVar("Item")
 Asked = TypeVar("Asked", bound=Hashable)
 Answer = TypeVar("Answer")
 
-CELL, CAPTION, GAP = 128, 18, 8  # pixels
+CELL, CAPTION, GAP = 128, 32, 8  # pixels; a caption has two lines
 PAPER, INK, RIGHT = "#ffffff", "#1f2328", "#1a7f37"
 QUERIES, FOUND, GALLERY = 3, 8, 240  # sketches asked, photos shown for each, photos that there are to find
 EXAMPLES = 3  # pairs of a sketch and a photo
@@ -190,5 +190,12 @@ def _sheet(figure: Figure) -> Image.Image:
             sheet.paste(fitted, (left, top))
             if tile.right:
                 draw.rectangle((left, top, left + figure.width - 1, top + CELL - 1), outline=RIGHT, width=4)
-            draw.text((left, top + CELL + 3), tile.caption, fill=INK, font=font)
+            draw.text((left, top + CELL + 3), _lines(tile.caption, figure.width, font), fill=INK, font=font)
     return sheet
+
+
+def _lines(caption: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """Break a caption where its first line would be wider than `width` pixels."""
+    words = caption.replace("→", "->").split()  # Pillow's font has no arrow
+    fitting = [end for end in range(1, len(words) + 1) if font.getlength(" ".join(words[:end])) <= width] or [1]
+    return " ".join(words[: fitting[-1]]) + "\n" + " ".join(words[fitting[-1] :])
