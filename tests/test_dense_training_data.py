@@ -21,6 +21,13 @@ def noise(count: int, name: str = "cat", side: int = 64) -> Bank:
     return Bank("photo", pixels, [(name,)] * count)
 
 
+def test_a_bank_on_another_device_gives_its_pictures_there() -> None:
+    bank = noise(3)
+    there = bank.on("meta").take([2, 0])
+    assert there.device.type == "meta" and there.shape == bank.take([2, 0]).shape == (2, 3, 64, 64)
+    assert there.dtype == bank.take([2, 0]).dtype == torch.float32
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_point_of_a_warped_outline_is_where_the_warp_took_it_from(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ink that grows with x, or with y, tells in every pixel of the sketch which column, or row, it came from."""
