@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Side = Literal["sketch", "photo"]
 
 # Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-TEMPERATURE = 0.1  # of the softmax over cosines
+TEMPERATURE = 0.05  # of the softmax over cosines
 WINDOW = 0.15  # how far around the best cell the answer is averaged, as a share of the grid's side
 RETURN = 0.1  # a match is mutual if the way back ends this near its start, as a share of the picture's longer side
 POINTS = 12  # when nobody says which
