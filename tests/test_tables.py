@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
@@ -183,9 +183,17 @@ def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pyte
     sheet, page = figures.draw_figures(task, models, "world", (), tmp_path / "table")
     lines = 3 * (1 if task == "segmentation" else len(models))  # of three sketches
     width, height = (1 + 8, lines) if task == "retrieval" else (14, 3) if task == "segmentation" else (1 + 8, lines)
-    assert Image.open(sheet).size == (8 + width * 136, 8 + height * 154)
+    assert Image.open(sheet).size == (8 + width * 136, 8 + height * 168)
     assert page.read_text().count('<figure class="map">') == len(models) * 2 * 3
     assert figures.draw_figures("recognition", models, "world", (), tmp_path / "table") == []
+
+
+def test_a_caption_that_is_too_wide_goes_on_in_a_second_line() -> None:
+    font = ImageFont.load_default(size=12)
+    assert figures._lines("Ours-full", 128, font) == "Ours-full\n"
+    first, second = figures._lines("w/o Aggregation Network", 128, font).split("\n")
+    assert (first, second) == ("w/o Aggregation", "Network")
+    assert figures._lines("CLIP → DINOv2", 128, font) == "CLIP -> DINOv2\n"
 
 
 def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
