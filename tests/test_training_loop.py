@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,13 @@ def test_a_limit_of_time_leaves_steps_out_evenly(tmp_path: Path, monkeypatch: py
     assert timed.rate(seen[-1]) < 0.05 * timed.lr  # the schedule has come to its end
     fit(fresh(), slow, replace(timed, seconds=1e6), tmp_path / "ample")
     assert seen[10:] == list(range(100))
+
+
+def test_steps_left_out_do_not_take_a_validation_with_them() -> None:
+    timed = replace(SCHEDULE, steps=100, seconds=10.0, validate_every=25)
+    taken = [0, 7, 14, 21, 28, 51, 74, 97, 100]  # where it goes on after the step before
+    assert [b for a, b in pairwise(taken) if timed.validates_between(a, b)] == [28, 51, 97, 100]
+    assert not replace(timed, validate_every=0).validates_between(0, 100)
 
 
 def test_the_best_weights_by_validation_are_kept_and_training_stops_early(tmp_path: Path) -> None:

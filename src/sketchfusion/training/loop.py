@@ -51,9 +51,10 @@ class Schedule:
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
-    def validates_after(self, done: int) -> bool:
-        """Whether the weights are validated after `done` steps."""
-        return self.validate_every > 0 and (done % self.validate_every == 0 or done == self.steps)
+    def validates_between(self, step: int, following: int) -> bool:
+        """Whether the weights are validated after `step`, before the step that follows, which need not be the next."""
+        every = self.validate_every
+        return every > 0 and (following // every > step // every or following == self.steps)
 
     def after(self, step: int, seconds: float) -> int:
         """The step that comes after `step` where there is a limit of time, `seconds` after the first one began."""
@@ -115,10 +116,12 @@ def fit(
                 torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - decay)
             if log:
                 log.write(step, schedule.rate(step), losses)
-            step = team.said(schedule.after(step, time.monotonic() - started)) if schedule.seconds else step + 1
+            before, step = step, step + 1
+            if schedule.seconds:
+                step = team.said(schedule.after(before, time.monotonic() - started))
             if report and team.first:
                 report(step, schedule.steps, losses)
-            if validate and schedule.validates_after(step):
+            if validate and schedule.validates_between(before, step):
                 best = _validated(module, validate, best, step, out, log)
             if stop or time.monotonic() - saved_at > schedule.checkpoint_seconds:
                 save(log)
