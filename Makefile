@@ -10,7 +10,7 @@ demo: $(READY)
 	$(BIN)/python -m sketchfusion.evaluation.demo demo
 
 test: check browser
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 test-slow: $(READY) browser
 	$(BIN)/python -m pytest -m slow

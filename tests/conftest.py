@@ -9,6 +9,8 @@ import pytest
 
 # Before any library reads them: no test may reach the network or leave a trace in the user's cache.
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker for each core already
 
 pytest_plugins = ["fixtures.tiny", "fixtures.fused", "fixtures.studio", "fixtures.browser"]
 

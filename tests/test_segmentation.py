@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional as F
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.featuremap import FeatureMap, Frame
@@ -147,6 +148,7 @@ def test_training_ends_with_what_is_there_at_the_least() -> None:
         Cache((sketches.half().numpy(),), [("cat",), ("car",)]),
         mask,
         ["cat"] * 4,
+        [np.full((1, 8, 8), 255, np.uint8)] * 2,
     )
     objective = Learned(SegmentationRecipe(batch=4, threshold=0.9))
     assert objective.heads().threshold == Threshold(pytest.approx(0.9), pytest.approx(0.1), 0.5)
@@ -155,6 +157,33 @@ def test_training_ends_with_what_is_there_at_the_least() -> None:
     assert objective.heads().threshold == Threshold(
         pytest.approx(0.9), pytest.approx(0.1), pytest.approx(all_alike, abs=1e-3)
     )
+
+
+@pytest.mark.parametrize(("drawn_like", "overlap"), [("thing", 1.0), ("background", 0.0)])
+def test_training_sees_the_masks_that_are_served(drawn_like: str, overlap: float) -> None:
+    where = np.zeros((8, 8), bool)
+    where[2:6, 2:6] = True
+    of_thing, of_background = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    photo = np.where(where, of_thing[:, None, None], of_background[:, None, None])
+    inside, outside = (of_thing, of_background) if drawn_like == "thing" else (of_background, of_thing)
+    sketch = np.where(where, inside[:, None, None], outside[:, None, None])
+    outline = where.copy()
+    outline[3:5, 3:5] = False
+    data = Scenes(
+        Cache((photo[None, None].astype(np.float16),), [("cat",)]),
+        Cache((sketch[None, None].astype(np.float16),), [("cat",)]),
+        np.where(where, THING, BACKGROUND)[None].astype(np.uint8),
+        ["cat"],
+        [np.where(outline, 0, 255)[None].astype(np.uint8)],
+    )
+    losses = Learned(SegmentationRecipe(batch=4)).losses(lambda said, kind: said[0], data, torch.Generator())
+    assert losses["overlap"] == pytest.approx(overlap)
+    square = Frame(8, 8, 8, 1.0, 1.0, 0.0, 0.0)
+    maps = (FeatureMap(torch.from_numpy(of).float(), square) for of in (sketch, photo))
+    served = segment_maps(*maps, torch.from_numpy(outline))
+    odds = torch.from_numpy(served).logit()
+    truth = torch.from_numpy(where).float()
+    assert losses["mask"] == pytest.approx(F.binary_cross_entropy_with_logits(odds, truth).item(), rel=1e-3)
 
 
 def test_a_higher_threshold_keeps_less() -> None:

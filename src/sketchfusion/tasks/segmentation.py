@@ -102,8 +102,13 @@ def segment_maps(
     is for `presence` to say. Weights trained on the cosine of the pooled sketch, the paper's, do better so as well.
     """
     cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
-    heat: Heat = torch.sigmoid((cosine - cosine.amax() + REACH) / SOFTNESS).cpu().numpy()
+    heat: Heat = torch.sigmoid(heat_odds(cosine)).cpu().numpy()
     return heat
+
+
+def heat_odds(cosine: Tensor) -> Tensor:
+    """Give the log odds of the heat of each pixel (..., H, W) from the cosines of what is drawn."""
+    return (cosine - cosine.amax((-2, -1), keepdim=True) + REACH) / SOFTNESS
 
 
 def drawn_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
@@ -152,7 +157,7 @@ def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:
     grey = sketch.mean(dim=0)
     points = (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
     cells = grid.to_cells(points).long()
-    marked = torch.zeros(grid.grid, dtype=torch.bool)
+    marked = torch.zeros(grid.grid, dtype=torch.bool, device=cells.device)
     h, w = grid.grid
     marked[cells[:, 1].clamp(0, h - 1), cells[:, 0].clamp(0, w - 1)] = True
     return marked

@@ -1,7 +1,10 @@
 """Light parts and a threshold for sketch-based segmentation (paper section 6.4).
 
-The cosine of the pooled sketch with every cell of the photo, upsampled to the mask, through a sigmoid whose threshold
-and temperature are learned (as in Chen et al., Localizing Visual Sounds the Hard Way, 2021), by binary cross-entropy.
+Two things are learned of the same maps, each as `tasks.segmentation` asks for it. Whether the photo shows it at all:
+the cosine of the pooled sketch with every cell, upsampled to the mask, through a sigmoid whose threshold and
+temperature are learned (as in Chen et al., Localizing Visual Sounds the Hard Way, 2021), by binary cross-entropy.
+And which pixels do, where it is there: the heat that masks are cut from, by binary cross-entropy and by its overlap
+with the mask.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.heads import Heads, Threshold
+from sketchfusion.tasks.segmentation import drawn_cosine, heat_odds, strokes
 from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
 from sketchfusion.training.bank import Bank, choose, world_banks
 from sketchfusion.training.cache import Cache
@@ -43,6 +48,7 @@ class Scenes:
     sketches: Cache
     masks: Sequence[np.ndarray]  # N of (S, S), as in `Masked`
     names: list[str]  # N
+    drawings: Sequence[np.ndarray]  # the sketches themselves, each (1, S, S) uint8
 
     @cached_property
     def choices(self) -> list[str]:
@@ -55,8 +61,19 @@ class Scenes:
         return [place for place, name in enumerate(self.names) if name in self.sketches.by_name]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A batch of photos, each with what a sketch makes of it, all (B, S, S) but `there`."""
+
+    cosines: Tensor  # of the pooled sketch with every cell
+    heat: Tensor  # the odds that masks are cut from
+    truth: Tensor  # where the sketched thing is
+    inside: Tensor  # where the truth is known
+    there: Tensor  # (B,) whether the photo shows it
+
+
 class Segmentation(Objective[Scenes]):
-    """A pooled sketch is compared with the cells of a photo."""
+    """A pooled sketch, and what is drawn in it, are compared with the cells of a photo."""
 
     photos, sketches = "cells", "pooled"
 
@@ -70,17 +87,23 @@ class Segmentation(Objective[Scenes]):
 
     def losses(self, see: See, data: Scenes, generator: Generator) -> Losses:
         """Draw photos, and a sketch for each: of what is there, or of something else."""
-        cosines, truth, inside, asked = self._compared(see, data, generator)
-        logits = self._odds(cosines)
-        loss = F.binary_cross_entropy_with_logits(logits[inside], truth[inside].float())
-        return {"loss": loss, "overlap": _overlap(logits > 0, truth, inside)[asked].sum() / asked.sum().clamp(min=1)}
+        batch = self._compared(see, data, generator)
+        presence = _cross_entropy(self._odds(batch.cosines), batch.truth, batch.inside)
+        mask = _cross_entropy(batch.heat, batch.truth, batch.inside & batch.there[:, None, None])
+        overlap = _mean(_overlap(batch.heat.sigmoid(), batch), batch.there)
+        return {
+            "loss": presence + mask + 1 - overlap,
+            "presence": presence,
+            "mask": mask,
+            "overlap": _mean(_overlap((batch.heat > 0).float(), batch), batch.there),
+        }
 
     def choose(self, see: See, data: Scenes) -> None:
         """Choose how likely the likeliest cell of what is there mostly is."""
         peaks = []
         for number in range(BATCHES):
-            cosines, _, inside, asked = self._compared(see, data, Generator().manual_seed(number))
-            peaks.append(cosines.masked_fill(~inside, -1).amax((1, 2))[asked])
+            batch = self._compared(see, data, Generator().manual_seed(number))
+            peaks.append(batch.cosines.masked_fill(~batch.inside, -1).amax((1, 2))[batch.there])
         self._least = self._odds(torch.cat(peaks)).sigmoid().quantile(1 - KEPT).item()
 
     def heads(self) -> Heads:
@@ -90,8 +113,7 @@ class Segmentation(Objective[Scenes]):
     def _odds(self, cosines: Tensor) -> Tensor:
         return (cosines - self.threshold) / self.log_temperature.exp()
 
-    def _compared(self, see: See, data: Scenes, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cosines, where the thing is and where the photo is, all (B, S, S), and whether it is what was sketched."""
+    def _compared(self, see: See, data: Scenes, generator: Generator) -> Compared:
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
         absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
@@ -100,24 +122,47 @@ class Segmentation(Objective[Scenes]):
             self._other(data, data.names[place], generator) if other else data.names[place]
             for place, other in zip(index, absent.tolist(), strict=True)
         ]
-        asked = see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3))
-        photos = see(data.photos.take(index), PHOTO)
+        asked = [choose(data.sketches.by_name[name], generator) for name in wanted]
+        sketches, photos = see(data.sketches.take(asked), SKETCH), see(data.photos.take(index), PHOTO)
         masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
-        there = ~absent.to(photos.device)
-        cosines = torch.einsum("bd,bdhw->bhw", F.normalize(asked, dim=1), F.normalize(photos, dim=1))
-        cosines = F.interpolate(cosines[:, None], masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-        return cosines, (masks == THING) & there[:, None, None], masks != OUTSIDE, there
+        inside, there = masks != OUTSIDE, ~absent.to(photos.device)
+        cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.amax((2, 3)), dim=1), F.normalize(photos, dim=1))
+        side = masks.shape[-1]
+        square = Frame(side, side, side, 1.0, 1.0, 0.0, 0.0)
+        drawn = [
+            drawn_cosine(
+                sketch, FeatureMap(photo, square), strokes(torch.from_numpy(data.drawings[place]).float(), sketch)
+            )
+            for sketch, photo, place in zip((FeatureMap(of, square) for of in sketches), photos, asked, strict=True)
+        ]
+        return Compared(
+            F.interpolate(cosines[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0],
+            heat_odds(torch.stack(drawn).masked_fill(~inside, -1)),
+            (masks == THING) & there[:, None, None],
+            inside,
+            there,
+        )
 
     def _other(self, data: Scenes, name: str, generator: Generator) -> str:
         others = [choice for choice in data.choices if choice != name]
         return others[int(torch.randint(len(others), (1,), generator=generator))]
 
 
-def _overlap(found: Tensor, truth: Tensor, inside: Tensor) -> Tensor:
-    """Intersection over union (B,) of masks (B, S, S)."""
-    both = (found & truth & inside).sum((1, 2)).float()
-    either = ((found | truth) & inside).sum((1, 2)).clamp(min=1)
-    return both / either
+def _cross_entropy(odds: Tensor, truth: Tensor, where: Tensor) -> Tensor:
+    """Binary cross-entropy of the pixels (B, S, S) that are marked; 0 if none is."""
+    loss = F.binary_cross_entropy_with_logits(odds[where], truth[where].float(), reduction="sum")
+    return loss / where.sum().clamp(min=1)
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    return values[where].sum() / where.sum().clamp(min=1)
+
+
+def _overlap(heat: Tensor, batch: Compared) -> Tensor:
+    """Intersection over union (B,) of heat in [0, 1] with the truth."""
+    both = (heat * (batch.truth & batch.inside)).sum((1, 2))
+    either = ((heat + batch.truth - heat * batch.truth) * batch.inside).sum((1, 2))
+    return both / either.clamp(min=1)
 
 
 def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Training:
@@ -146,7 +191,8 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]
         masks = [mask for of in photos for mask in of.masks]
         names = [name for of in photos for name in of.names]
-        return Scenes(encode([of.photos for of in photos], at), encode(drawn, at), masks, names)
+        drawings = [drawing for bank in drawn for drawing in bank.pixels]
+        return Scenes(encode([of.photos for of in photos], at), encode(drawn, at), masks, names, drawings)
 
     testable = {name for of in others for name in of.names} & named(other_sketches)
     phases = Phases(
