@@ -208,7 +208,15 @@ def test_the_command_measures_a_folder(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert {"mIoU", "mIoU/pooled", "pixel accuracy", "empty when not there"} <= set(answer)
-    assert (folder / "out" / "segmentation-masked-mini.md").is_file()
+    assert "3 photos" in (folder / "out" / "segmentation-masked-mini.md").read_text()
+    (folder / "masked/photo/2.png").rename(folder / "masked/photo/8.png")
+    index = folder / "masked/index.csv"
+    index.write_text(index.read_text().replace("photo/2.png", "photo/8.png"))
+    done = subprocess.run([*command, *options, "--held-out"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "1 photos" in (folder / "out" / "segmentation-masked-mini.md").read_text()  # the others may be trained on
+    done = subprocess.run([*command[:-1], "retrieval", *options, "--held-out"], capture_output=True, text=True)
+    assert done.returncode != 0 and "leave --held-out out" in done.stderr
 
 
 def test_constants_are_chosen_where_the_figures_are_best() -> None:

@@ -54,6 +54,9 @@ def evaluate(
     against: Annotated[
         list[str] | None, typer.Option(help="Models that retrieval is compared with, query by query.")
     ] = None,
+    kept_out: Annotated[
+        bool, typer.Option("--held-out", help="Segmentation leaves out the photos of a folder that training draws.")
+    ] = False,
     each: Annotated[int, typer.Option(min=1, help="Samples drawn of each of the ten names.")] = 20,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +69,7 @@ def evaluate(
         "instance-retrieval": partial(_instances, split),
         "recognition": _examples if examples else partial(_recognition, kind),
         "correspondence": partial(_correspondence, sketches or ()),
-        "segmentation": partial(_segmentation, sketches or ()),
+        "segmentation": partial(_segmentation, sketches or (), kept_out),
         "probe": _probe,
         "search": _searching,
         "samples": partial(_samples, each),
@@ -75,6 +78,8 @@ def evaluate(
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
     if against and task != "retrieval":
         raise ValueError("only retrieval is compared query by query; leave --against out")
+    if kept_out and task != "segmentation":
+        raise ValueError("only segmentation measures photos that training may have drawn; leave --held-out out")
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
@@ -164,13 +169,17 @@ def _correspondence(sketches: Sequence[str], extractor: BatchExtractor, data: st
         return name, benchmark_correspondence(extractor, [*keypoint_pairs(data, *sketches)], progress)
 
 
-def _segmentation(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
+def _segmentation(
+    sketches: Sequence[str], kept_out: bool, extractor: BatchExtractor, data: str
+) -> tuple[str, Measured]:
     from ..evaluation.scenes import scenes
     from ..evaluation.segmentation import benchmark_segmentation
 
     name = data if data == "world" else Path(data).resolve().name
     with terminal.bar(f"cutting out of {name}") as progress:
-        return name, benchmark_segmentation(extractor, [*scenes(data, sketches)], progress)
+        return name, benchmark_segmentation(
+            extractor, [*scenes(data, sketches, "measured" if kept_out else "all")], progress
+        )
 
 
 def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
