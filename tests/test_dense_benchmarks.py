@@ -26,7 +26,6 @@ from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred
 from sketchfusion.tasks import query
 from sketchfusion.tasks.correspondence import match_maps
 from sketchfusion.tasks.query import read_sketch
-from sketchfusion.tasks.segmentation import ABSENT
 from sketchfusion.world import World, export
 
 PARTS: tuple[Part, ...] = ("all", "chosen from", "measured")
@@ -105,8 +104,8 @@ def test_masks_are_scored_beside_trivial_ones() -> None:
 
 
 def test_presence_is_counted() -> None:
-    low, high = ABSENT - 0.1, ABSENT + 0.1
-    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)], ABSENT)
+    low, high = 0.3, 0.5
+    found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)], 0.4)
     assert found["right above wrong"].mean == pytest.approx((1 + 0 + 0.5 + 1) / 4)
     assert found["kept when there"].mean == 0.75
     assert found["empty when not there"].mean == 0.25
@@ -226,7 +225,7 @@ def test_constants_are_chosen_where_the_figures_are_best() -> None:
     chosen = constants.choose_segmentation(PixelExtractor(), [scene])
     by_reach = {float(at): value for at, value in chosen["mIoU by reach"].items()}
     assert by_reach[chosen["REACH"]] == max(by_reach.values())
-    assert 0 < chosen["ABSENT"] < 1
+    assert set(chosen["threshold"]) == {"at", "temperature", "least"}
     points = np.array([[20.0, 20.0], [40.0, 40.0]])
     pair = KeypointPair("square", square(20, 20), square(24, 24), points, points + 4)
     matched = constants.choose_correspondence(PixelExtractor(), [pair])

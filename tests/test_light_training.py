@@ -22,6 +22,7 @@ from sketchfusion.training.checkpoint import Checkpoint
 from sketchfusion.training.correspondence import Correspondence
 from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import CHECKPOINT, Losses
+from sketchfusion.training.segmentation import Segmentation
 from sketchfusion.training.train import TASKS, train_task
 
 SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
@@ -54,7 +55,7 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     assert (loaded.heads.threshold is not None) == (task in ("segmentation", "universal"))
 
 
-def test_a_warm_cache_runs_neither_vae_nor_clip_whatever_the_task(
+def test_on_a_warm_cache_a_step_runs_neither_vae_nor_clip_whatever_the_task(
     data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SHORT | {"steps": "2"}
@@ -63,6 +64,7 @@ def test_a_warm_cache_runs_neither_vae_nor_clip_whatever_the_task(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a frozen encoder ran although the cache is warm")
 
+    monkeypatch.setattr(Segmentation, "choose", lambda *_: None)  # asks the model as it is served, when all is done
     monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
     monkeypatch.setattr(FrozenClip, "forward", refuse)
     train_task("universal", data, tmp_path, str(model_folder), settings=settings)

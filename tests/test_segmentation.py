@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,8 +21,18 @@ from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.heads import Heads, Threshold
 from sketchfusion.io.images import ImageError
 from sketchfusion.tasks import segmentation
-from sketchfusion.tasks.segmentation import body, can_refine, presence, refine_mask, segment, segment_maps, strokes
-from sketchfusion.training.annotated import BACKGROUND, THING
+from sketchfusion.tasks.segmentation import (
+    body,
+    calibrated,
+    can_refine,
+    likeness,
+    presence,
+    refine_mask,
+    segment,
+    segment_maps,
+    strokes,
+)
+from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.light_recipes import SegmentationRecipe
 from sketchfusion.training.segmentation import Scenes
@@ -75,11 +86,29 @@ def test_strokes_lie_in_the_cells_they_go_through() -> None:
     assert marked.nonzero().tolist() == [[4, 4], [4, 5]]
 
 
-def test_presence_rises_with_likeness() -> None:
+def test_presence_rises_with_the_likeliest_cell_and_with_what_clip_says() -> None:
     a, b = torch.eye(4)[:2]
     maps = [FeatureMap((a + w * b)[:, None, None].repeat(1, 2, 2), SQUARE) for w in (0.0, 0.5, 4.0)]
     scores = [presence(maps[0], other) for other in maps]
     assert 1 > scores[0] > scores[1] > scores[2] > 0
+    half = replace(maps[2], data=torch.cat([maps[2].data[:, :, :1], maps[0].data[:, :, :1]], dim=2))
+    assert presence(maps[0], half) == scores[0]
+    asked, said = replace(maps[0], joint=a), [replace(maps[1], joint=joint) for joint in (3 * a, b, -a)]
+    likenesses = [likeness(asked, photo) - likeness(maps[0], maps[1]) for photo in said]
+    assert likenesses == pytest.approx([1, 0, -1])
+    assert presence(asked, said[0]) > presence(asked, said[1]) == presence(maps[0], said[0])
+
+
+def test_a_threshold_is_calibrated_on_two_bells() -> None:
+    torch.manual_seed(0)
+    there, not_there = 0.5 + 0.1 * torch.randn(20000), 0.2 + 0.1 * torch.randn(20000)
+    found = calibrated(there, not_there)
+    assert found.at == pytest.approx(0.35, abs=0.01)
+    assert found.temperature == pytest.approx(0.1**2 / 0.3, rel=0.05)
+    scores = torch.sigmoid((torch.cat([there, not_there]) - found.at) / found.temperature)
+    near = (scores > 0.65) & (scores < 0.75)  # such a score is right seven times in ten
+    assert near.nonzero().lt(len(there)).float().mean() == pytest.approx(0.7, abs=0.05)
+    assert (scores[: len(there)] >= found.least).float().mean() == pytest.approx(0.8, abs=0.01)
 
 
 def picture(shape: tuple[int, int, int, int] = (20, 10, 50, 50)) -> Image.Image:
@@ -109,7 +138,7 @@ def test_what_is_not_there_gives_an_empty_mask_and_a_low_score() -> None:
     assert found.score > 0.9 and found.mask[30, 35] and not found.mask[70, 10]
     assert 0.2 < found.mask.mean() < 0.5
     missing = segment(Certain(-1.0), picture(), picture())
-    assert missing.score < segmentation.ABSENT and not missing.mask.any() and not missing.refined
+    assert missing.score < segmentation.UNTRAINED.least and not missing.mask.any() and not missing.refined
     forced = segment(Certain(-1.0), picture(), picture(), threshold=0.5, refine=False)
     assert (forced.mask == found.mask).all()
 
@@ -137,26 +166,32 @@ def test_a_trained_threshold_says_whether_it_is_there() -> None:
     assert missing.score < 0.5 and not missing.mask.any()
 
 
-def test_training_ends_with_what_is_there_at_the_least() -> None:
-    mask = np.full((4, 8, 8), BACKGROUND, np.uint8)
-    mask[:, 2:6, 2:6] = THING
-    cosine = torch.where(torch.from_numpy(mask == THING), 0.3, 0.1)[:, None]
-    photos = torch.cat([cosine, (1 - cosine**2).sqrt()], dim=1)[:, None]
-    sketches = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1, 1).repeat(2, 1, 1, 1, 1)
-    data = Scenes(
-        Cache((photos.half().numpy(),), [("cat",)] * 4),
-        Cache((sketches.half().numpy(),), [("cat",), ("car",)]),
-        mask,
-        ["cat"] * 4,
-        [np.full((1, 8, 8), 255, np.uint8)] * 2,
-    )
+class Photographed(PixelExtractor):
+    """Sees three things by their grey, and little else."""
+
+    def maps(self, views):  # type: ignore[no-untyped-def]
+        grey = torch.stack([view.square.mean(dim=0) for view in views])
+        return torch.stack([1 - grey, grey], dim=1)
+
+
+def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> None:
+    mask = np.full((3, 8, 8), BACKGROUND, np.uint8)
+    mask[:, :, :2] = OUTSIDE
+    tones = np.array([0, 128, 255], np.uint8)
+    photos = tones[:, None, None, None].repeat(3, 1).repeat(8, 2).repeat(8, 3).copy()
+    photos[:, :, :, :2] = 0  # beside the photo, like the first
+    said = Cache((np.zeros((3, 1, 1, 1, 1), np.float16),), [("cat",), ("car",), ("cup",)])
+    data = Scenes(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
     objective = Learned(SegmentationRecipe(batch=4, threshold=0.9))
     assert objective.heads().threshold == Threshold(pytest.approx(0.9), pytest.approx(0.1), 0.5)
-    objective.choose(lambda said, kind: said[0], data)
-    all_alike = 1 / (1 + np.exp(6))  # a cosine of 0.3
-    assert objective.heads().threshold == Threshold(
-        pytest.approx(0.9), pytest.approx(0.1), pytest.approx(all_alike, abs=1e-3)
-    )
+    objective.choose(Photographed(), data)
+    chosen = objective.heads().threshold
+    assert chosen and 0.7 < chosen.at < 1 and chosen.at != pytest.approx(0.9)
+    photo = data.picture(2)
+    assert photo.shape == (3, 8, 6) and photo.min() == 1
+    alone = Learned(SegmentationRecipe(batch=4, threshold=0.9))
+    alone.choose(Photographed(), replace(data, names=["cat"] * 3))
+    assert alone.heads().threshold == Threshold(pytest.approx(0.9), pytest.approx(0.1), 0.5)  # nothing is not there
 
 
 @pytest.mark.parametrize(("drawn_like", "overlap"), [("thing", 1.0), ("background", 0.0)])
@@ -174,6 +209,7 @@ def test_training_sees_the_masks_that_are_served(drawn_like: str, overlap: float
         Cache((sketch[None, None].astype(np.float16),), [("cat",)]),
         np.where(where, THING, BACKGROUND)[None].astype(np.uint8),
         ["cat"],
+        [np.zeros((3, 8, 8), np.uint8)],
         [np.where(outline, 0, 255)[None].astype(np.uint8)],
     )
     losses = Learned(SegmentationRecipe(batch=4)).losses(lambda said, kind: said[0], data, torch.Generator())

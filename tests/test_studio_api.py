@@ -299,7 +299,7 @@ def test_a_cut_out_is_what_segment_gives(studio: Server, world_photos: Path, min
 def test_the_line_is_above_all_heat_where_it_is_not(studio: Server, mini: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from sketchfusion.tasks import segmentation
 
-    monkeypatch.setattr(segmentation, "least", lambda head: 1.1)
+    monkeypatch.setattr(segmentation, "presence", lambda *maps: 0.0)
     answer = closeup(studio, "segment")
     assert answer["threshold"] == 1 and np.asarray(from_url(answer["heat"])).max() < 255
 

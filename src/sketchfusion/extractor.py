@@ -125,8 +125,10 @@ class BatchExtractor(ABC):
         model, features = self.for_task(task), list[FeatureMap]()
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
-                maps = model.maps(views).float().cpu()
-            features += [FeatureMap(data, view.frame) for data, view in zip(maps, views, strict=True)]
+                seen = model.look(views)
+            joints = [None] * len(views) if seen.joint is None else seen.joint.float().cpu()
+            rows = zip(seen.maps.float().cpu(), views, joints, strict=True)
+            features += [FeatureMap(data, view.frame, joint) for data, view, joint in rows]
         return features
 
     def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:

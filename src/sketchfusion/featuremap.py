@@ -46,10 +46,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Features (C, h, w) on a grid over the square that `frame` describes."""
+    """Features (C, h, w) on a grid over the square that `frame` describes.
+
+    `joint` is the vector (P,) of the whole picture in the space that the model's CLIP shares with text, if it has one.
+    """
 
     data: Tensor
     frame: Frame
+    joint: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or 0 in self.data.shape:

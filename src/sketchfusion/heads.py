@@ -32,11 +32,11 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Threshold:
-    """How likely a cell shows what was drawn, sigmoid((cosine - at) / temperature), and the least of the likeliest."""
+    """How likely a photo shows what was drawn, sigmoid((likeness - at) / temperature)."""
 
     at: float
     temperature: float
-    least: float = 0.5  # of the likeliest cell; below, nothing is said to be there
+    least: float = 0.5  # below, nothing is said to be there
 
 
 @dataclass(frozen=True)

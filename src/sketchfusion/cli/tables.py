@@ -30,6 +30,9 @@ def table(
     as_it_is: Annotated[
         bool, typer.Option("--as-it-is", help="Train nothing: the pair's own light weights, and no ablations.")
     ] = False,
+    tasks: Annotated[
+        list[str] | None, typer.Option("--task", help="Only this task's columns; a later run into OUT has them too.")
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
@@ -59,7 +62,7 @@ def table(
         with terminal.bar(f"{task} of {of.name}") as progress:
             return measure_task(task, of, data, sketches or (), progress)
 
-    kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number]
+    kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
     cells = fill(number, chosen_table, model, kept, load, None if as_it_is else train, measure)
     command = shlex.join(["sketchfusion", *sys.argv[1:]])
     notes = {
@@ -67,7 +70,7 @@ def table(
         "weights": "the pair's own" if as_it_is else "trained for this table",
         "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
     }
-    written = write(number, chosen_table, cells, notes, out, name)
+    written = write("-".join([number, *(tasks or [])]), chosen_table, cells, notes, out, name)
     typer.echo(written.read_text())
     for task in dict.fromkeys(column.task for column in chosen_table.columns):
         models = models_of(chosen_table, cells, task, model, kept, load, not as_it_is)

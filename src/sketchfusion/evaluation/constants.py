@@ -1,8 +1,8 @@
 """Choose the constants of segmentation and correspondence anew: `python -m sketchfusion.evaluation.constants`.
 
 They belong to the weights, so new weights ask for them again. Prints what each would be and what it was chosen from;
-what is in the code are round numbers near those. `--data` adds a segmentation folder's scenes to Sketch World's, every
-other one, and `--sketches` the roots of sketches for them.
+what is in the code are round numbers near those. `--data` adds to Sketch World's scenes those of a segmentation folder
+that training draws, and `--sketches` the roots of sketches for them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import torch
 
 from ..tasks.correspondence import locate
 from ..tasks.query import dense_maps, read_sketch
-from ..tasks.segmentation import drawn_cosine, likeness, segment_maps, strokes
+from ..tasks.segmentation import calibrated, drawn_cosine, likeness, segment_maps, strokes
 from .correspondence import KeypointPair, world_pairs
 from .metrics import Values
 from .metrics_dense import Overlap, measure_points
@@ -31,11 +32,10 @@ if TYPE_CHECKING:
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
 REACHES = np.arange(0.05, 1.01, 0.05)
 LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat
-KEPT = 0.8  # of what is there must be found to be there
 
 
 def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[str, Any]:
-    """How far below the best place a mask reaches, and the odds by its likeness that a photo shows what was drawn."""
+    """How far below the best place a mask reaches, and how alike a photo that shows what was drawn is."""
     overlaps: list[Values] = []
     likenesses: list[tuple[float, float]] = []
     found = list(chosen_from)
@@ -49,20 +49,15 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
         likenesses.append((likeness(right, photo), likeness(wrong, photo)))
     reached = np.mean(overlaps, axis=0)
-    there, not_there = np.transpose(likenesses)
-    # Two bells of one width: the log odds are a straight line.
-    variance = (there.var() + not_there.var()) / 2
-    middle = (there.mean() + not_there.mean()) / 2
-    softness = max(variance / max(there.mean() - not_there.mean(), 1e-3), 1e-3)
-    least = float(np.quantile(there, 1 - KEPT))
+    there, not_there = torch.tensor(likenesses, dtype=torch.float64).T
+    threshold = calibrated(there, not_there)
+    limit = threshold.at + threshold.temperature * np.log(threshold.least / (1 - threshold.least))
     return {
         "REACH": round(float(REACHES[reached.argmax()]), 3),
-        "PRESENT": round(float(middle), 3),
-        "PRESENT_SOFTNESS": round(float(softness), 3),
-        "ABSENT": round(float(1 / (1 + np.exp((middle - least) / softness))), 3),
+        "threshold": {name: round(value, 3) for name, value in asdict(threshold).items()},
         "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, reached, strict=True)},
-        "right above wrong": round(float((there > not_there).mean()), 4),
-        "empty when not there": round(float((not_there < least).mean()), 4),
+        "right above wrong": round(float((there > not_there).double().mean()), 4),
+        "empty when not there": round(float((not_there < limit).double().mean()), 4),
     }
 
 
@@ -113,7 +108,7 @@ def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> di
 
 
 def main() -> None:
-    """Choose from Sketch World, and from half of a folder if one is given; print what was chosen."""
+    """Choose from Sketch World, and from a folder if one is given; print what was chosen."""
     from ..models import load
 
     parser = argparse.ArgumentParser(description="Choose the constants of segmentation and correspondence anew.")
@@ -125,7 +120,7 @@ def main() -> None:
     model = load(asked.model)
     found = [*world_scenes("unseen", asked.count, CHOSEN_FROM)]
     if asked.data:
-        found += [*scenes(asked.data, asked.sketches)][::2]
+        found += scenes(asked.data, asked.sketches, "chosen from")
     answer = {
         "segmentation": choose_segmentation(model, found),
         "correspondence": choose_correspondence(model, [*world_pairs(asked.count, CHOSEN_FROM)]),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..io.images import read_image
 from ..tasks.query import dense_maps, read_sketch
-from ..tasks.segmentation import THRESHOLD, cut, least, presence
+from ..tasks.segmentation import THRESHOLD, UNTRAINED, cut, presence
 from .measured import Measured
 from .metrics import Estimate, Values, bootstrap
 from .metrics_dense import MASK_METRICS, Overlap, measure_masks
@@ -42,7 +42,7 @@ def benchmark_segmentation(
     names = ["model", "everything", *(f"a centred box of {side} of the sides" for side in BOXES)]
     pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in names}
     scores: list[tuple[float, float]] = []
-    refined, head = False, model.heads_for("segmentation").threshold
+    refined, head = False, model.heads_for("segmentation").threshold or UNTRAINED
     # Read once: the copies run at most a batch ahead of one another.
     seen, photos = tee(read_image(scene.photo) for scene in scenes)
     drawn, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
@@ -76,7 +76,7 @@ def benchmark_segmentation(
         counts={"photos": len(scenes)},
         metrics={
             **{name: bootstrap(values) for name, values in figures.items()},
-            **presence_figures(scores, least(head)),
+            **presence_figures(scores, head.least),
         },
         trivial={
             name: {metric: float(measure_masks(metric, overlaps[name]).mean()) for metric in SHOWN}

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..heads import Threshold
 from ..io.images import read_image
 from .query import dense, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
-    from ..heads import Threshold
     from ..io.images import ImageInput
 
 Heat = npt.NDArray[np.float32]
@@ -28,10 +28,9 @@ Mask = npt.NDArray[np.bool_]
 
 # Chosen on masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
 REACH = 0.4  # how far below the best place's cosine a heat of one half lies: what cuts best
-PRESENT = 0.1  # the cosine of the pooled features at which it is as likely there as not
-PRESENT_SOFTNESS = 0.2  # from there to a score of 0.73
-ABSENT = 0.4  # below this score the mask is empty
+UNTRAINED = Threshold(at=0.22, temperature=0.4, least=0.4)  # of weights that were not trained for segmentation
 
+KEPT = 0.8  # of what is there must be found to be there
 SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
 THRESHOLD = 0.5  # of the heat
 
@@ -60,7 +59,7 @@ def segment(
     """
     drawn, seen = read_sketch(sketch), read_image(photo)
     maps = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
-    return cut(*maps, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold)
+    return cut(*maps, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold or UNTRAINED)
 
 
 def cut(
@@ -70,7 +69,7 @@ def cut(
     seen: Tensor,
     threshold: float | None = None,
     refine: bool = True,
-    head: Threshold | None = None,
+    head: Threshold = UNTRAINED,
 ) -> Segmentation:
     """Do the same with maps that are there already; `drawn` and `seen` are the pictures (3, H, W) that they are of.
 
@@ -80,7 +79,7 @@ def cut(
         raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
     heat, score = segment_maps(sketch, photo, strokes(drawn, sketch)), presence(sketch, photo, head)
     level = THRESHOLD if threshold is None else threshold
-    if threshold is None and score < least(head):
+    if threshold is None and score < head.least:
         return Segmentation(heat, np.zeros(heat.shape, np.bool_), score, level, refined=False)
     mask = heat > level
     refined = refine and can_refine() and bool(mask.any())
@@ -129,27 +128,33 @@ def _to_pixels(cells: Tensor, photo: FeatureMap, size: tuple[int, ...] | None) -
     return replace(photo, data=cells.float()[None]).crop_to_image((height, width))[0]
 
 
-def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold | None = None) -> float:
-    """Say how likely the photo shows it, in [0, 1], where it does as often as not.
-
-    With a trained `head` that is how likely the likeliest cell shows the pooled sketch: it has learned to find nothing
-    where nothing is.
-    """
-    if head:
-        best = photo.cosine(sketch.pooled())[photo.valid()].amax()
-        return float(torch.sigmoid((best - head.at) / head.temperature))
-    cosine = likeness(sketch, photo)
-    return 1 / (1 + math.exp((PRESENT - cosine) / PRESENT_SOFTNESS))
-
-
-def least(head: Threshold | None) -> float:
-    """Give the score below which the mask is empty."""
-    return head.least if head else ABSENT
+def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold = UNTRAINED) -> float:
+    """Say how likely the photo shows it, in [0, 1]."""
+    return 1 / (1 + math.exp((head.at - likeness(sketch, photo)) / head.temperature))
 
 
 def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:
-    """Give the cosine of the two pooled features."""
-    return float(F.cosine_similarity(sketch.pooled().float(), photo.pooled().float(), dim=0))
+    """Give the cosine of the pooled sketch with the likeliest cell, and that of CLIP's vectors where there are any.
+
+    The one asks whether something in the photo looks so; the other, which knows many more things than were ever masked,
+    whether such a photo is about that.
+    """
+    best = float(photo.cosine(sketch.pooled())[photo.valid()].amax())
+    if sketch.joint is None or photo.joint is None:
+        return best
+    return best + float(F.cosine_similarity(sketch.joint, photo.joint, dim=0))
+
+
+def calibrated(there: Tensor, not_there: Tensor) -> Threshold:
+    """Fit a threshold to the likenesses (N,) of what photos show and (M,) of what they do not show.
+
+    The log odds of two bells of one width are a straight line. `least` keeps `KEPT` of what is there.
+    """
+    gap = (there.mean() - not_there.mean()).clamp(min=1e-3)
+    variance = (there.var(correction=0) + not_there.var(correction=0)) / 2
+    at, temperature = (there.mean() + not_there.mean()) / 2, (variance / gap).clamp(min=1e-3)
+    least = torch.sigmoid((there.quantile(1 - KEPT) - at) / temperature)
+    return Threshold(at.item(), temperature.item(), least.item())
 
 
 def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Generator, Tensor, nn
 
+from sketchfusion.extractor import Extractor
 from sketchfusion.heads import Heads
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.standardise import Over
@@ -28,8 +29,8 @@ class Objective(nn.Module, ABC, Generic[Data]):
     def losses(self, see: See, data: Data, generator: Generator) -> Losses:
         """Draw a batch and give its losses; "loss" is what is minimised."""
 
-    def choose(self, see: See, data: Data) -> None:
-        """Choose what no gradient has, once training is over, on data that it did not draw where there are any."""
+    def choose(self, model: Extractor, data: Data) -> None:
+        """Choose what no gradient has, with the model as it will be served, on data not drawn where there are any."""
 
     def heads(self) -> Heads:
         """Give what is kept beside the light weights when training is over."""

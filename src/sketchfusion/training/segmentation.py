@@ -4,7 +4,7 @@ Two things are learned of the same maps, each as `tasks.segmentation` asks for i
 the cosine of the pooled sketch with every cell, upsampled to the mask, through a sigmoid whose threshold and
 temperature are learned (as in Chen et al., Localizing Visual Sounds the Hard Way, 2021), by binary cross-entropy.
 And which pixels do, where it is there: the heat that masks are cut from, by binary cross-entropy and by its overlap
-with the mask.
+with the mask. What likeness says that it is there is chosen last, with the model as it is served.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from sketchfusion.extractor import Extractor
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.heads import Heads, Threshold
-from sketchfusion.tasks.segmentation import drawn_cosine, heat_odds, strokes
+from sketchfusion.tasks.query import dense_maps
+from sketchfusion.tasks.segmentation import calibrated, drawn_cosine, heat_odds, likeness, strokes
 from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
 from sketchfusion.training.bank import Bank, choose, world_banks
 from sketchfusion.training.cache import Cache
@@ -36,8 +38,7 @@ from sketchfusion.training.retrieval import named
 from sketchfusion.training.roots import Roots
 from sketchfusion.training.silhouettes import silhouettes
 
-BATCHES = 8  # to choose from
-KEPT = 0.8  # of what is there must be found to be there
+CHOSEN_FROM = 96  # photos
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Scenes:
     sketches: Cache
     masks: Sequence[np.ndarray]  # N of (S, S), as in `Masked`
     names: list[str]  # N
-    drawings: Sequence[np.ndarray]  # the sketches themselves, each (1, S, S) uint8
+    pictures: Sequence[np.ndarray]  # the photos themselves, each (3, S, S) uint8
+    drawings: Sequence[np.ndarray]  # and the sketches, each (1, S, S)
 
     @cached_property
     def choices(self) -> list[str]:
@@ -59,6 +61,16 @@ class Scenes:
     def usable(self) -> list[int]:
         """The photos whose thing has been sketched."""
         return [place for place, name in enumerate(self.names) if name in self.sketches.by_name]
+
+    def picture(self, place: int) -> Tensor:
+        """Give a photo (3, H, W) in [0, 1], without what lies around it in the square."""
+        inside = self.masks[place] != OUTSIDE
+        return torch.from_numpy(self.pictures[place][:, inside.any(1)][:, :, inside.any(0)]).float() / 255
+
+    def drawing(self, name: str, generator: Generator) -> Tensor:
+        """Give a random sketch (3, S, S) of a name, in [0, 1]."""
+        square = self.drawings[choose(self.sketches.by_name[name], generator)]
+        return torch.from_numpy(square).float().expand(3, -1, -1) / 255
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class Segmentation(Objective[Scenes]):
         self._recipe = recipe
         self.threshold = nn.Parameter(torch.tensor(recipe.threshold))
         self.log_temperature = nn.Parameter(torch.tensor(log(recipe.temperature)))
-        self._least = Threshold.least
+        self._chosen: Threshold | None = None
 
     def losses(self, see: See, data: Scenes, generator: Generator) -> Losses:
         """Draw photos, and a sketch for each: of what is there, or of something else."""
@@ -98,17 +110,31 @@ class Segmentation(Objective[Scenes]):
             "overlap": _mean(_overlap((batch.heat > 0).float(), batch), batch.there),
         }
 
-    def choose(self, see: See, data: Scenes) -> None:
-        """Choose how likely the likeliest cell of what is there mostly is."""
-        peaks = []
-        for number in range(BATCHES):
-            batch = self._compared(see, data, Generator().manual_seed(number))
-            peaks.append(batch.cosines.masked_fill(~batch.inside, -1).amax((1, 2))[batch.there])
-        self._least = self._odds(torch.cat(peaks)).sigmoid().quantile(1 - KEPT).item()
+    def choose(self, model: Extractor, data: Scenes) -> None:
+        """Choose how alike a photo must be that shows what was drawn; what was learned stays where all are alike."""
+        if len(data.choices) < 2:
+            return
+        generator = Generator().manual_seed(0)
+        index = [choose(data.usable, generator) for _ in range(CHOSEN_FROM)]
+        names = [data.names[place] for place in index]
+        likenesses = [
+            torch.tensor(
+                [
+                    likeness(sketch, photo)
+                    for sketch, photo in zip(
+                        dense_maps(model, (data.drawing(of, generator) for of in asked), "sketch", "segmentation"),
+                        dense_maps(model, map(data.picture, index), "photo", "segmentation"),
+                        strict=True,
+                    )
+                ]
+            )
+            for asked in (names, [self._other(data, name, generator) for name in names])
+        ]
+        self._chosen = calibrated(*likenesses)
 
     def heads(self) -> Heads:
         """Give the threshold."""
-        return Heads(threshold=Threshold(self.threshold.item(), self.log_temperature.exp().item(), self._least))
+        return Heads(threshold=self._chosen or Threshold(self.threshold.item(), self.log_temperature.exp().item()))
 
     def _odds(self, cosines: Tensor) -> Tensor:
         return (cosines - self.threshold) / self.log_temperature.exp()
@@ -191,8 +217,9 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]
         masks = [mask for of in photos for mask in of.masks]
         names = [name for of in photos for name in of.names]
+        pictures = [picture for of in photos for picture in of.photos.pixels]
         drawings = [drawing for bank in drawn for drawing in bank.pixels]
-        return Scenes(encode([of.photos for of in photos], at), encode(drawn, at), masks, names, drawings)
+        return Scenes(encode([of.photos for of in photos], at), encode(drawn, at), masks, names, pictures, drawings)
 
     testable = {name for of in others for name in of.names} & named(other_sketches)
     phases = Phases(

@@ -142,9 +142,8 @@ def train(
                 standardise.momentum = 1 / (number + 1)  # the mean over all batches so far
                 objective.losses(see, phases.full, Generator().manual_seed(number))
             standardise.eval()
-    with torch.no_grad():
-        objective.choose(see, phases.full if phases.held_out is None else phases.held_out)
     standardise.settle(method.centring)
+    objective.choose(method.model, phases.full if phases.held_out is None else phases.held_out)
 
 
 def settings_for(method: str, settings: Mapping[str, str]) -> dict[str, str]:

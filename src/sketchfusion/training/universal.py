@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Generator, nn
 
+from sketchfusion.extractor import Extractor
 from sketchfusion.heads import Heads
 from sketchfusion.training import correspondence, instance_retrieval, recognition, retrieval, segmentation
 from sketchfusion.training.encode import Encoder
@@ -35,10 +36,10 @@ class Universal(Objective[Several]):
         }
         return {"loss": torch.stack(list(of.values())).sum(), **of}
 
-    def choose(self, see: See, data: Several) -> None:
+    def choose(self, model: Extractor, data: Several) -> None:
         """Let each task choose on its own data."""
         for task, its in data.items():
-            cast(Objective[Any], self.objectives[task]).choose(see, its)
+            cast(Objective[Any], self.objectives[task]).choose(model, its)
 
     def heads(self) -> Heads:
         """Give those of all tasks."""

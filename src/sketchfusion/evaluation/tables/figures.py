@@ -152,8 +152,7 @@ def _masks(models: Models, data: str, sketches: Sequence[str]) -> Figure:
         tiles = [Tile(_shown(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
         for name, model in models.items():
             seen = dense(model, sketch, "sketch", "segmentation"), dense(model, photo, "photo", "segmentation")
-            head = model.heads_for("segmentation").threshold
-            tiles.append(Tile(mask_picture(photo, cut(*seen, sketch, photo, levels[name], True, head).mask), name))
+            tiles.append(Tile(mask_picture(photo, cut(*seen, sketch, photo, levels[name]).mask), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
     return Figure(rows, pairs)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ...fusion.model import FusionConfig
 from ...light import UNIVERSAL
@@ -54,6 +54,14 @@ class Table:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+
+    def of(self, tasks: Sequence[str]) -> Table:
+        """Give the part of it about some of its tasks; ValueError for a task that it is not about."""
+        columns = tuple(column for column in self.columns if column.task in tasks)
+        about = dict.fromkeys(column.task for column in self.columns)
+        if strange := [task for task in tasks if task not in about]:
+            raise ValueError(f"{self.title!r} is not about {strange[0]}; choose from {', '.join(about)}")
+        return replace(self, columns=columns)
 
 
 FULL_ONLY = "only the full models have other checkpoints"
