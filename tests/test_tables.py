@@ -221,3 +221,26 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "--as-it-is trains nothing" in capsys.readouterr().err
     assert terminal.run(app, ["table", "9", "--out", str(tmp_path)]) == 2
     assert "no table '9'; choose one of 1, 2" in capsys.readouterr().err
+
+
+def test_a_part_of_a_table_is_what_the_whole_goes_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def measure(task: str, *_: object) -> dict[str, Estimate]:
+        asked.append(task)
+        return ANYTHING
+
+    monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
+    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", measure)
+    monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])
+    whole = ["table", "universal", "--out", str(tmp_path), "--as-it-is"]
+    assert terminal.run(app, [*whole, "--task", "segmentation"]) == 0 and asked == ["segmentation"]
+    part = json.loads((tmp_path / "table-universal-segmentation-world.json").read_text())
+    assert [(cell["name"], cell["metric"]) for cell in part["rows"]] == [("Proposed", "mIoU"), ("Universal", "mIoU")]
+    assert terminal.run(app, whole) == 0
+    assert sorted(asked) == sorted({column.task for column in TABLES["universal"].columns})
+    capsys.readouterr()
+    assert terminal.run(app, [*whole, "--task", "naming"]) == 2
+    assert "is not about naming; choose from retrieval, instance-retrieval" in capsys.readouterr().err
