@@ -64,8 +64,9 @@ class Scenes:
 
     def picture(self, place: int) -> Tensor:
         """Give a photo (3, H, W) in [0, 1], without what lies around it in the square."""
-        inside = self.masks[place] != OUTSIDE
-        return torch.from_numpy(self.pictures[place][:, inside.any(1)][:, :, inside.any(0)]).float() / 255
+        rows, columns = (self.masks[place] != OUTSIDE).nonzero()
+        inside = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+        return torch.from_numpy(self.pictures[place][:, *inside]).float() / 255
 
     def drawing(self, name: str, generator: Generator) -> Tensor:
         """Give a random sketch (3, S, S) of a name, in [0, 1]."""
