@@ -35,6 +35,7 @@ from sketchfusion.tasks.segmentation import (
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
 from sketchfusion.training.cache import Cache
 from sketchfusion.training.light_recipes import SegmentationRecipe
+from sketchfusion.training.objective import Phases
 from sketchfusion.training.segmentation import Scenes
 from sketchfusion.training.segmentation import Segmentation as Learned
 
@@ -97,6 +98,7 @@ def test_presence_rises_with_the_likeliest_cell_and_with_what_clip_says() -> Non
     likenesses = [likeness(asked, photo) - likeness(maps[0], maps[1]) for photo in said]
     assert likenesses == pytest.approx([1, 0, -1])
     assert presence(asked, said[0]) > presence(asked, said[1]) == presence(maps[0], said[0])
+    assert presence(maps[0], maps[2], Threshold(0.9, 1e-3)) < 1e-9
 
 
 def test_a_threshold_is_calibrated_on_two_bells() -> None:
@@ -178,47 +180,58 @@ def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> N
     mask = np.full((3, 8, 8), BACKGROUND, np.uint8)
     mask[:, :, :2] = OUTSIDE
     tones = np.array([0, 128, 255], np.uint8)
-    photos = tones[:, None, None, None].repeat(3, 1).repeat(8, 2).repeat(8, 3).copy()
-    photos[:, :, :, :2] = 0  # beside the photo, like the first
+    photos = tones[:, None, None, None].repeat(3, 1).repeat(16, 2).repeat(16, 3).copy()
+    photos[:, :, :, :4] = 0  # beside the photo, like the first
     said = Cache((np.zeros((3, 1, 1, 1, 1), np.float16),), [("cat",), ("car",), ("cup",)])
     data = Scenes(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
-    objective = Learned(SegmentationRecipe(batch=4, threshold=0.9))
-    assert objective.heads().threshold == Threshold(pytest.approx(0.9), pytest.approx(0.1), 0.5)
-    objective.choose(Photographed(), data)
+    objective = Learned(SegmentationRecipe(batch=4))
+    assert objective.heads().threshold is None
+    objective.choose(Photographed(), Phases(data, data, None))
     chosen = objective.heads().threshold
-    assert chosen and 0.7 < chosen.at < 1 and chosen.at != pytest.approx(0.9)
+    assert chosen and 0.7 < chosen.at < 1
     photo = data.picture(2)
-    assert photo.shape == (3, 8, 6) and photo.min() == 1
-    alone = Learned(SegmentationRecipe(batch=4, threshold=0.9))
-    alone.choose(Photographed(), replace(data, names=["cat"] * 3))
-    assert alone.heads().threshold == Threshold(pytest.approx(0.9), pytest.approx(0.1), 0.5)  # nothing is not there
+    assert photo.shape == (3, 16, 12) and photo.min() == 1
+    alone = replace(data, photos=Cache(said.said, [("cat",)] * 3), names=["cat"] * 3)
+    crowded = replace(data, photos=Cache(said.said, [("cat", "car"), ("car", "cat"), ("cup",)]))
+    assert [crowded.others(place) for place in range(3)] == [["cup"], ["cup"], ["car", "cat"]]
+    objective.choose(Photographed(), Phases(data, data, alone))
+    assert objective.heads().threshold is None  # nothing is not there
 
 
+# The sides of the drawing, of the photo's mask, and of what lies at its left, in cells: each may differ.
+@pytest.mark.parametrize("drawing_side", [8, 16])
+@pytest.mark.parametrize("beside", [0, 2])
 @pytest.mark.parametrize(("drawn_like", "overlap"), [("thing", 1.0), ("background", 0.0)])
-def test_training_sees_the_masks_that_are_served(drawn_like: str, overlap: float) -> None:
+def test_training_sees_the_masks_that_are_served(
+    drawn_like: str, overlap: float, beside: int, drawing_side: int
+) -> None:
     where = np.zeros((8, 8), bool)
     where[2:6, 2:6] = True
-    of_thing, of_background = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    of_thing, of_background, of_padding = np.eye(3)
     photo = np.where(where, of_thing[:, None, None], of_background[:, None, None])
+    photo[:, :, :beside] = of_padding[:, None, None]
     inside, outside = (of_thing, of_background) if drawn_like == "thing" else (of_background, of_thing)
     sketch = np.where(where, inside[:, None, None], outside[:, None, None])
     outline = where.copy()
     outline[3:5, 3:5] = False
+    mask = np.where(where, THING, BACKGROUND).astype(np.uint8)
+    mask[:, :beside] = OUTSIDE
+    scale = drawing_side // 8
     data = Scenes(
         Cache((photo[None, None].astype(np.float16),), [("cat",)]),
         Cache((sketch[None, None].astype(np.float16),), [("cat",)]),
-        np.where(where, THING, BACKGROUND)[None].astype(np.uint8),
+        mask[None],
         ["cat"],
         [np.zeros((3, 8, 8), np.uint8)],
-        [np.where(outline, 0, 255)[None].astype(np.uint8)],
+        [np.where(outline, 0, 255)[None].astype(np.uint8).repeat(scale, 1).repeat(scale, 2)],
     )
     losses = Learned(SegmentationRecipe(batch=4)).losses(lambda said, kind: said[0], data, torch.Generator())
     assert losses["overlap"] == pytest.approx(overlap)
-    square = Frame(8, 8, 8, 1.0, 1.0, 0.0, 0.0)
-    maps = (FeatureMap(torch.from_numpy(of).float(), square) for of in (sketch, photo))
+    square, part = Frame(8, 8, 8, 1.0, 1.0, 0.0, 0.0), Frame(8 - beside, 8, 8, 1.0, 1.0, beside, 0.0)
+    maps = (FeatureMap(torch.from_numpy(of).float(), frame) for of, frame in ((sketch, square), (photo, part)))
     served = segment_maps(*maps, torch.from_numpy(outline))
     odds = torch.from_numpy(served).logit()
-    truth = torch.from_numpy(where).float()
+    truth = torch.from_numpy(where[:, beside:]).float()
     assert losses["mask"] == pytest.approx(F.binary_cross_entropy_with_logits(odds, truth).item(), rel=1e-3)
 
 

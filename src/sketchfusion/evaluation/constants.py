@@ -20,7 +20,7 @@ import torch
 
 from ..tasks.correspondence import locate
 from ..tasks.query import dense_maps, read_sketch
-from ..tasks.segmentation import calibrated, drawn_cosine, likeness, segment_maps, strokes
+from ..tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, segment_maps, strokes
 from .correspondence import KeypointPair, world_pairs
 from .metrics import Values
 from .metrics_dense import Overlap, measure_points
@@ -50,14 +50,12 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
         likenesses.append((likeness(right, photo), likeness(wrong, photo)))
     reached = np.mean(overlaps, axis=0)
     there, not_there = torch.tensor(likenesses, dtype=torch.float64).T
-    threshold = calibrated(there, not_there)
-    limit = threshold.at + threshold.temperature * np.log(threshold.least / (1 - threshold.least))
     return {
         "REACH": round(float(REACHES[reached.argmax()]), 3),
-        "threshold": {name: round(value, 3) for name, value in asdict(threshold).items()},
+        "threshold": {name: round(value, 3) for name, value in asdict(calibrated(there, not_there)).items()},
         "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, reached, strict=True)},
         "right above wrong": round(float((there > not_there).double().mean()), 4),
-        "empty when not there": round(float((not_there < limit).double().mean()), 4),
+        "empty when not there": round(float((not_there < there.quantile(1 - KEPT)).double().mean()), 4),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +129,8 @@ def _to_pixels(cells: Tensor, photo: FeatureMap, size: tuple[int, ...] | None) -
 
 def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold = UNTRAINED) -> float:
     """Say how likely the photo shows it, in [0, 1]."""
-    return 1 / (1 + math.exp((head.at - likeness(sketch, photo)) / head.temperature))
+    odds = (likeness(sketch, photo) - head.at) / head.temperature
+    return float(torch.tensor(odds, dtype=torch.float64).sigmoid())
 
 
 def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:

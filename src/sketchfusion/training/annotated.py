@@ -30,7 +30,7 @@ class PointPairs:
 class Masked:
     """Photos and where in them the thing is that they are named after."""
 
-    photos: Bank
+    photos: Bank  # whose names are all that is known to be there
     masks: np.ndarray  # (N, S, S) uint8: BACKGROUND, THING or OUTSIDE
     names: list[str]  # N
 

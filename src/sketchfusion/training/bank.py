@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from sketchfusion.io.images import ImageError, Kind, letterbox, read_image
 from sketchfusion.training.collect import Picture, clean
 
 Pixels = np.ndarray
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
     return index
 
 
-def choose(pool: list[int], generator: Generator) -> int:
+def choose(pool: Sequence[Item], generator: Generator) -> Item:
     """A random one of `pool`."""
     return pool[int(torch.randint(len(pool), (1,), generator=generator))]
 

@@ -26,7 +26,11 @@ def folder_masks(root: Path, side: int, kept_out: bool = False) -> Masked:
     for place, pair in enumerate(pairs):
         pixels[place], masks[place] = _squares(pair, side)
     names = [clean(pair.photo.label) for pair in pairs]
-    return Masked(Bank("photo", pixels, [(name,) for name in names]), masks, names)
+    shown: dict[str, list[str]] = {}
+    for pair, name in zip(pairs, names, strict=True):
+        shown.setdefault(pair.photo.source, []).append(name)
+    every = [tuple(dict.fromkeys((name, *shown[pair.photo.source]))) for pair, name in zip(pairs, names, strict=True)]
+    return Masked(Bank("photo", pixels, every), masks, names)
 
 
 def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray]:

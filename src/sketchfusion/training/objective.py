@@ -29,7 +29,7 @@ class Objective(nn.Module, ABC, Generic[Data]):
     def losses(self, see: See, data: Data, generator: Generator) -> Losses:
         """Draw a batch and give its losses; "loss" is what is minimised."""
 
-    def choose(self, model: Extractor, data: Data) -> None:
+    def choose(self, model: Extractor, data: Phases[Data]) -> None:
         """Choose what no gradient has, with the model as it will be served, on data not drawn where there are any."""
 
     def heads(self) -> Heads:

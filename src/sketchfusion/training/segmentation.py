@@ -24,7 +24,7 @@ from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.heads import Heads, Threshold
 from sketchfusion.tasks.query import dense_maps
-from sketchfusion.tasks.segmentation import calibrated, drawn_cosine, heat_odds, likeness, strokes
+from sketchfusion.tasks.segmentation import SOFTNESS, calibrated, drawn_cosine, heat_odds, likeness, strokes
 from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
 from sketchfusion.training.bank import Bank, choose, world_banks
 from sketchfusion.training.cache import Cache
@@ -48,9 +48,9 @@ class Scenes:
     photos: Cache
     sketches: Cache
     masks: Sequence[np.ndarray]  # N of (S, S), as in `Masked`
-    names: list[str]  # N
-    pictures: Sequence[np.ndarray]  # the photos themselves, each (3, S, S) uint8
-    drawings: Sequence[np.ndarray]  # and the sketches, each (1, S, S)
+    names: list[str]  # N, of what is masked; `photos.names` has what else they are known to show
+    pictures: Sequence[np.ndarray]  # the photos themselves, each (3, P, P) uint8, of any P
+    drawings: Sequence[np.ndarray]  # and the sketches, each (1, P, P)
 
     @cached_property
     def choices(self) -> list[str]:
@@ -62,16 +62,30 @@ class Scenes:
         """The photos whose thing has been sketched."""
         return [place for place, name in enumerate(self.names) if name in self.sketches.by_name]
 
+    def others(self, place: int) -> list[str]:
+        """The names that a sketch may be drawn for of something that a photo is not known to show."""
+        return [name for name in self.choices if name not in self.photos.names[place]]
+
+    def frame(self, place: int) -> Frame:
+        """Where in the square (S, S) of its mask a photo lies."""
+        rows, columns = (self.masks[place] != OUTSIDE).nonzero()
+        top, left = int(rows.min()), int(columns.min())
+        height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
+        return Frame(width, height, self.masks[place].shape[-1], 1.0, 1.0, left, top)
+
     def picture(self, place: int) -> Tensor:
         """Give a photo (3, H, W) in [0, 1], without what lies around it in the square."""
-        rows, columns = (self.masks[place] != OUTSIDE).nonzero()
-        inside = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-        return torch.from_numpy(self.pictures[place][:, *inside]).float() / 255
+        frame, picture = self.frame(place), self.pictures[place]
+        corners = torch.tensor([[0.0, 0.0], [frame.width, frame.height]])
+        (left, top), (right, bottom) = (
+            (frame.to_square(corners) * picture.shape[-1] / frame.side).round().int().tolist()
+        )
+        return torch.tensor(picture[:, top:bottom, left:right]).float() / 255
 
     def drawing(self, name: str, generator: Generator) -> Tensor:
         """Give a random sketch (3, S, S) of a name, in [0, 1]."""
         square = self.drawings[choose(self.sketches.by_name[name], generator)]
-        return torch.from_numpy(square).float().expand(3, -1, -1) / 255
+        return torch.tensor(square).float().expand(3, -1, -1) / 255
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ class Segmentation(Objective[Scenes]):
     photos, sketches = "cells", "pooled"
 
     def __init__(self, recipe: SegmentationRecipe) -> None:
-        """Make the threshold; it is kept beside the light weights."""
+        """Make the threshold and the temperature of the cosine's sigmoid, which only the loss needs."""
         super().__init__()
         self._recipe = recipe
         self.threshold = nn.Parameter(torch.tensor(recipe.threshold))
@@ -111,31 +125,14 @@ class Segmentation(Objective[Scenes]):
             "overlap": _mean(_overlap((batch.heat > 0).float(), batch), batch.there),
         }
 
-    def choose(self, model: Extractor, data: Scenes) -> None:
-        """Choose how alike a photo must be that shows what was drawn; what was learned stays where all are alike."""
-        if len(data.choices) < 2:
-            return
-        generator = Generator().manual_seed(0)
-        index = [choose(data.usable, generator) for _ in range(CHOSEN_FROM)]
-        names = [data.names[place] for place in index]
-        likenesses = [
-            torch.tensor(
-                [
-                    likeness(sketch, photo)
-                    for sketch, photo in zip(
-                        dense_maps(model, (data.drawing(of, generator) for of in asked), "sketch", "segmentation"),
-                        dense_maps(model, map(data.picture, index), "photo", "segmentation"),
-                        strict=True,
-                    )
-                ]
-            )
-            for asked in (names, [self._other(data, name, generator) for name in names])
-        ]
-        self._chosen = calibrated(*likenesses)
+    def choose(self, model: Extractor, data: Phases[Scenes]) -> None:
+        """Choose how alike a photo must be that shows what was drawn, unless there is one name alone."""
+        asked = data.full if data.held_out is None else data.held_out
+        self._chosen = _calibrated(model, asked) if any(map(asked.others, asked.usable)) else None
 
     def heads(self) -> Heads:
-        """Give the threshold."""
-        return Heads(threshold=self._chosen or Threshold(self.threshold.item(), self.log_temperature.exp().item()))
+        """Give the threshold that was chosen."""
+        return Heads(threshold=self._chosen)
 
     def _odds(self, cosines: Tensor) -> Tensor:
         return (cosines - self.threshold) / self.log_temperature.exp()
@@ -144,9 +141,9 @@ class Segmentation(Objective[Scenes]):
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
         absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
-        absent &= len(data.choices) > 1
+        absent &= torch.tensor([bool(data.others(place)) for place in index])
         wanted = [
-            self._other(data, data.names[place], generator) if other else data.names[place]
+            choose(data.others(place), generator) if other else data.names[place]
             for place, other in zip(index, absent.tolist(), strict=True)
         ]
         asked = [choose(data.sketches.by_name[name], generator) for name in wanted]
@@ -154,25 +151,40 @@ class Segmentation(Objective[Scenes]):
         masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
         inside, there = masks != OUTSIDE, ~absent.to(photos.device)
         cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.amax((2, 3)), dim=1), F.normalize(photos, dim=1))
-        side = masks.shape[-1]
-        square = Frame(side, side, side, 1.0, 1.0, 0.0, 0.0)
-        drawn = [
-            drawn_cosine(
-                sketch, FeatureMap(photo, square), strokes(torch.from_numpy(data.drawings[place]).float(), sketch)
-            )
-            for sketch, photo, place in zip((FeatureMap(of, square) for of in sketches), photos, asked, strict=True)
+        heats = [
+            _heat(sketch, torch.tensor(data.drawings[drawing]).float(), photo, data.frame(place))
+            for sketch, drawing, photo, place in zip(sketches, asked, photos, index, strict=True)
         ]
         return Compared(
-            F.interpolate(cosines[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0],
-            heat_odds(torch.stack(drawn).masked_fill(~inside, -1)),
+            F.interpolate(cosines[:, None], masks.shape[1:], mode="bilinear", align_corners=False)[:, 0],
+            torch.stack(heats),
             (masks == THING) & there[:, None, None],
             inside,
             there,
         )
 
-    def _other(self, data: Scenes, name: str, generator: Generator) -> str:
-        others = [choice for choice in data.choices if choice != name]
-        return others[int(torch.randint(len(others), (1,), generator=generator))]
+
+def _heat(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tensor:
+    """Give the odds (S, S) of the heat of a photo as it is served; what lies around it in the square has none."""
+    side = drawing.shape[-1]
+    drawn = FeatureMap(sketch, Frame(side, side, side, 1.0, 1.0, 0.0, 0.0))
+    heat = heat_odds(drawn_cosine(drawn, FeatureMap(photo, frame), strokes(drawing, drawn)))
+    left, top = int(frame.offset_x), int(frame.offset_y)
+    right, bottom = frame.side - left - frame.width, frame.side - top - frame.height
+    return F.pad(heat, (left, right, top, bottom), value=-1 / SOFTNESS)
+
+
+def _calibrated(model: Extractor, data: Scenes) -> Threshold:
+    """Fit the threshold to photos with a sketch of what they show and one of what they do not."""
+    generator = Generator().manual_seed(0)
+    usable = [place for place in data.usable if data.others(place)]
+    index = [choose(usable, generator) for _ in range(CHOSEN_FROM)]
+    rights = [data.drawing(data.names[place], generator) for place in index]
+    wrongs = [data.drawing(choose(data.others(place), generator), generator) for place in index]
+    asked = [dense_maps(model, drawings, "sketch", "segmentation") for drawings in (rights, wrongs)]
+    shown = dense_maps(model, map(data.picture, index), "photo", "segmentation")
+    pairs = [[likeness(sketch, photo) for sketch in two] for *two, photo in zip(*asked, shown, strict=True)]
+    return calibrated(*torch.tensor(pairs).T)
 
 
 def _cross_entropy(odds: Tensor, truth: Tensor, where: Tensor) -> Tensor:
@@ -195,9 +207,9 @@ def _overlap(heat: Tensor, batch: Compared) -> Tensor:
 def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Training:
     """Find photos with masks and sketches of the same names, and ask the frozen models about them."""
     side, masked, others = encode.side, list[Masked](), list[Masked]()
+    seen_at = min(side, 256)
     sketches, other_sketches = [roots.sources.sketches()], [roots.sources.held_out_sketches()]
     if roots.world:
-        seen_at = min(side, 256)
         for photos, drawn, seed, things in (
             (masked, sketches, 0, recipe.things),
             (others, other_sketches, HELD_OUT_SEED, fewer(recipe.things)),
@@ -216,7 +228,7 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
 
     def scenes(photos: list[Masked], drawn: list[Bank], at: int) -> Scenes:
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]
-        masks = [mask for of in photos for mask in of.masks]
+        masks = [_at_side(mask, seen_at) for of in photos for mask in of.masks]
         names = [name for of in photos for name in of.names]
         pictures = [picture for of in photos for picture in of.photos.pixels]
         drawings = [drawing for bank in drawn for drawing in bank.pixels]
@@ -229,3 +241,12 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
         scenes(others, other_sketches, side) if testable else None,
     )
     return Training(Segmentation(recipe), phases)
+
+
+def _at_side(mask: np.ndarray, side: int) -> np.ndarray:
+    """Give a mask (S, S) on a raster of `side`, each pixel as the nearest was."""
+    if len(mask) == side:
+        return mask
+    nearest = ((np.arange(side) + 0.5) * len(mask) / side).astype(int)
+    reduced: np.ndarray = mask[np.ix_(nearest, nearest)]
+    return reduced

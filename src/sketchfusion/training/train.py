@@ -143,7 +143,7 @@ def train(
                 objective.losses(see, phases.full, Generator().manual_seed(number))
             standardise.eval()
     standardise.settle(method.centring)
-    objective.choose(method.model, phases.full if phases.held_out is None else phases.held_out)
+    objective.choose(method.model, phases)
 
 
 def settings_for(method: str, settings: Mapping[str, str]) -> dict[str, str]:

@@ -36,10 +36,11 @@ class Universal(Objective[Several]):
         }
         return {"loss": torch.stack(list(of.values())).sum(), **of}
 
-    def choose(self, model: Extractor, data: Several) -> None:
+    def choose(self, model: Extractor, data: Phases[Several]) -> None:
         """Let each task choose on its own data."""
-        for task, its in data.items():
-            cast(Objective[Any], self.objectives[task]).choose(model, its)
+        for task, its in data.full.items():
+            own = Phases(data.half[task], its, (data.held_out or {}).get(task))
+            cast(Objective[Any], self.objectives[task]).choose(model, own)
 
     def heads(self) -> Heads:
         """Give those of all tasks."""
