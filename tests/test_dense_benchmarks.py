@@ -213,7 +213,8 @@ def test_the_command_measures_a_folder(folder: Path) -> None:
     index.write_text(index.read_text().replace("photo/2.png", "photo/8.png"))
     done = subprocess.run([*command, *options, "--held-out"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "1 photos" in (folder / "out" / "segmentation-masked-mini.md").read_text()  # the others may be trained on
+    report = (folder / "out" / "segmentation-masked-held-out-mini.md").read_text()
+    assert "1 photos" in report  # the others may be trained on
     done = subprocess.run([*command[:-1], "retrieval", *options, "--held-out"], capture_output=True, text=True)
     assert done.returncode != 0 and "leave --held-out out" in done.stderr
 

@@ -176,10 +176,9 @@ def _segmentation(
     from ..evaluation.segmentation import benchmark_segmentation
 
     name = data if data == "world" else Path(data).resolve().name
+    shown = scenes(data, sketches, "measured" if kept_out else "all")
     with terminal.bar(f"cutting out of {name}") as progress:
-        return name, benchmark_segmentation(
-            extractor, [*scenes(data, sketches, "measured" if kept_out else "all")], progress
-        )
+        return name + "-held-out" * kept_out, benchmark_segmentation(extractor, [*shown], progress)
 
 
 def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:

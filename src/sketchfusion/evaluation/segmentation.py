@@ -71,7 +71,7 @@ def benchmark_segmentation(
     return Measured(
         model=model.name,
         fingerprint=model.fingerprint,
-        what=f"{len(scenes)} photos of {len(set(categories))} categories, "
+        what=f"{len(scenes)} photos, each for one of {len(set(categories))} categories that it shows, "
         f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.",
         counts={"photos": len(scenes)},
         metrics={
