@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sketchfusion.training.checkpoint import Checkpoint
+from sketchfusion.training.drafts import drafted
 from sketchfusion.training.loop import CHECKPOINT, Losses, Schedule, fit
 
 SCHEDULE = Schedule(steps=12, lr=0.05, warmup=3, average=0.9, checkpoint_seconds=0.0)
@@ -175,3 +176,16 @@ def test_curves_go_to_tensorboard_too(tmp_path: Path) -> None:
         pytest.approx(float(row["loss"]), rel=1e-4) for row in rows
     ]
     assert [(event.step, event.value) for event in events.Scalars("validation/loss")] == [(6, 1.0), (12, 1.0)]
+
+
+def test_two_runs_that_make_the_same_file_do_not_meet(tmp_path: Path) -> None:
+    wanted = tmp_path / "cache" / "key.npy"
+    with drafted(wanted) as one, drafted(wanted) as other:
+        one.write_text("whole")
+        other.write_text("half")
+        assert one != other and not wanted.exists() and {one.suffix, other.suffix} == {".npy"}
+    assert wanted.read_text() == "whole" and [*wanted.parent.iterdir()] == [wanted]
+    with pytest.raises(KeyboardInterrupt), drafted(wanted) as draft:
+        draft.write_text("half")
+        raise KeyboardInterrupt
+    assert wanted.read_text() == "whole" and [*wanted.parent.iterdir()] == [wanted]

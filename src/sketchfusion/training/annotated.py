@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sketchfusion.training.bank import Bank, world_banks
+from sketchfusion.training.drafts import drafted
 
 POINTS = 16  # of a pair at most; no category has more that are worth matching
 HANDS = 4  # of `world_banks`, one thing after the other
@@ -71,9 +72,7 @@ def _labels(things: int, side: int, cache: Path, seed: int) -> dict[str, np.ndar
                 there = of_sketch[name]
                 points[place, :, number] = np.array([[here.x, here.y], [there.x, there.y]]) / side
                 visible[place, number] = here.visible and there.visible
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft.npz")
-        np.savez_compressed(draft, masks=masks, points=points, visible=visible)
-        draft.rename(path)
+        with drafted(path) as draft:
+            np.savez_compressed(draft, masks=masks, points=points, visible=visible)
     with np.load(path) as file:
         return dict(file)

@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from sketchfusion.datasets.splits import is_unseen
 from sketchfusion.io.images import ImageError, Kind, letterbox, read_image
 from sketchfusion.training.collect import Picture, clean
+from sketchfusion.training.drafts import drafted
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
@@ -137,9 +138,8 @@ def _store(
             report(number, len(names))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(json.dumps(kept_names))
-    draft = path.with_suffix(".draft.npy")
-    np.save(draft, np.stack(kept))
-    draft.rename(path)
+    with drafted(path) as draft:
+        np.save(draft, np.stack(kept))
 
 
 def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[Bank, Bank]:

@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, choose, index_by_name
+from sketchfusion.training.drafts import drafted
 
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what one frozen model says, (B, C, h, w)
 
@@ -72,14 +73,11 @@ def cached(
     key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
     path = folder / f"{key}.npy"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
         try:
-            _make(bank, encode, side, views, draft, report)
+            with drafted(path) as draft:
+                _make(bank, encode, side, views, draft, report)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
-        draft.rename(path)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 

@@ -20,6 +20,7 @@ from sketchfusion.io.strokes import Drawing, rasterize
 from sketchfusion.training.annotated import POINTS, PointPairs
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.contours import Contour, contours, simplified
+from sketchfusion.training.drafts import drafted
 from sketchfusion.world.hands import CANVAS, HANDS, Hand, stroked
 from sketchfusion.world.shapes import Points
 from sketchfusion.world.trace import Line
@@ -153,12 +154,10 @@ def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int
                 sketches.append(sketch.raster(side)[None])
                 rows.append(row)
                 points.append(sketch.points(POINTS, rng))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft.npz")
-    np.savez_compressed(
-        draft,
-        sketches=np.array(sketches, np.uint8).reshape(-1, 1, side, side),
-        rows=np.array(rows, np.int64),
-        points=np.array(points, np.float32).reshape(-1, POINTS, 4),
-    )
-    draft.rename(path)
+    with drafted(path) as draft:
+        np.savez_compressed(
+            draft,
+            sketches=np.array(sketches, np.uint8).reshape(-1, 1, side, side),
+            rows=np.array(rows, np.int64),
+            points=np.array(points, np.float32).reshape(-1, POINTS, 4),
+        )

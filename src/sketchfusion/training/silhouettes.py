@@ -20,6 +20,7 @@ from sketchfusion.io.images import Kind, letterbox, read_image
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.training.drafts import drafted
 
 FEWEST = 3  # sketches of a photo
 INSIDE, BESIDE = 0.5, 0.15  # share of the sketches that cover the thing at least, the background at most
@@ -53,10 +54,8 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
         for place, (photo, of) in enumerate(pairs):
             pixels[place] = (_square(photo, "photo", side) * 255).round().to(torch.uint8).numpy()
             masks[place] = _agreed([_square(sketch, "sketch", GRID) for sketch in of], side)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft.npz")
-        np.savez_compressed(draft, pixels=pixels, masks=masks)
-        draft.rename(path)
+        with drafted(path) as draft:
+            np.savez_compressed(draft, pixels=pixels, masks=masks)
     names = [photo.names[0] for photo, _ in pairs]
     with np.load(path) as kept:
         return Masked(Bank("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
