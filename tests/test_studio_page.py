@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -34,7 +35,9 @@ def last_search(fake: FakeStudio) -> Any:
 def searched(page: Any, fake: FakeStudio, strokes: int) -> Any:
     """The newest search, once it is one with so many strokes."""
     until(page, lambda: fake.drawn() and len(fake.drawn().get("strokes", [])) == strokes)
-    page.wait_for_timeout(300)  # the pen's last points are asked for, too
+    seen = -1
+    while seen != (seen := len(fake.asked("/search"))):  # the pen's last points are asked for, too
+        page.wait_for_timeout(300)
     return last_search(fake)
 
 
@@ -58,7 +61,8 @@ def test_results_change_while_a_stroke_goes_on(open_page: OpenPage, fake: FakeSt
     for step in range(1, 5):
         for part in range(6):
             page.mouse.move(box["x"] + 50 + 12 * (6 * step + part), box["y"] + 60 + 9 * part)
-        page.wait_for_timeout(250)
+        with contextlib.suppress(AssertionError):  # one more step need not change the order
+            until(page, lambda: page.locator("#results").inner_html() not in seen, seconds=2)
         seen.append(page.locator("#results").inner_html())
     assert len(fake.asked("/search")) >= 3, "nothing was asked before the pen was lifted"
     assert len(set(seen)) >= 3
