@@ -12,7 +12,7 @@ from PIL import Image, ImageFont
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
-from sketchfusion.evaluation.metrics import Estimate
+from sketchfusion.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.evaluation.scenes import world_scenes
 from sketchfusion.evaluation.tables import figures
 from sketchfusion.evaluation.tables.fill import fill, write
@@ -23,7 +23,7 @@ from sketchfusion.io.weights import WeightsError
 from sketchfusion.training.train import settings_for
 from sketchfusion.world import export
 
-ANYTHING = {c.metric: Estimate(0.5, 0.4, 0.6) for table in TABLES.values() for c in table.columns}
+ANYTHING = {c.metric: bootstrap([0.4, 0.6]) for table in TABLES.values() for c in table.columns}
 TABLE = Table(
     "Trial",
     (Column("retrieval", "mAP@all"), Column("segmentation", "mIoU")),
@@ -55,7 +55,7 @@ class Workshop:
     def measure(self, task: str, model: PixelExtractor) -> dict[str, Estimate]:
         self.measured.append(model.fingerprint)
         value = 0.5 if model.name == "mini:B-SD" else 0.7 + int(model.fingerprint.startswith("pixels-1")) / 10
-        return {"mAP@all": Estimate(value, value - 0.1, value + 0.1), "mIoU": Estimate(value, 0.0, 1.0)}
+        return {"mAP@all": bootstrap([value - 0.1, value + 0.1]), "mIoU": bootstrap([value, value, value])}
 
 
 def test_every_row_is_trained_for_every_task_and_seed_and_gone_on_with(tmp_path: Path) -> None:
@@ -71,6 +71,21 @@ def test_every_row_is_trained_for_every_task_and_seed_and_gone_on_with(tmp_path:
     again = Workshop()
     assert fill("0", TABLE, "mini", tmp_path, again.load, again.train, again.measure) == cells
     assert not again.trained and not again.measured
+
+
+def test_every_row_says_how_much_more_the_fused_one_has_query_by_query(tmp_path: Path) -> None:
+    shop, row = Workshop(), Row("Ours-full", seeds=2)
+    each = {"mini:B-SD": [0.1, 0.5, 0.9], "0retrieval": [0.3, 0.5, 1.0], "1retrieval": [0.5, 0.7, 1.0]}
+    shop.measure = lambda task, model: {
+        "mAP@all": bootstrap(each[model.fingerprint.removeprefix("pixels-").rstrip("0")])
+    }  # type: ignore[method-assign]
+    table = Table("Trial", TABLE.columns[:1], (Row("SD v9", absent="only full"), TABLE.rows[0], row))
+    absent, frozen, fused = fill("6", table, "mini", tmp_path, shop.load, shop.train, shop.measure)
+    assert absent.lead is None and fused.lead is None
+    more = bootstrap([0.3, 0.1, 0.1])
+    assert frozen.lead == pytest.approx((more.mean, more.low, more.high))
+    text = write("6", table, [absent, frozen, fused], {}, tmp_path, "world").read_text()
+    assert "How much more Ours-full has" in text and "| B-SD | +0.167 (+0.100 to +0.300) |" in text
 
 
 def test_the_fused_row_is_trained_once_for_all_tables(tmp_path: Path) -> None:
@@ -138,7 +153,7 @@ def test_without_training_ablations_are_left_out(tmp_path: Path) -> None:
 def test_a_table_is_written_with_the_papers_figures_beside(tmp_path: Path) -> None:
     shop = Workshop()
     trial = Table("Trial", (Column("retrieval", "mAP@200/min(k,R)"),), TABLE.rows[:2])
-    shop.measure = lambda task, model: {"mAP@200/min(k,R)": Estimate(0.25, 0.2, 0.3)}  # type: ignore[method-assign]
+    shop.measure = lambda task, model: {"mAP@200/min(k,R)": bootstrap([0.2, 0.3])}  # type: ignore[method-assign]
     cells = fill("1", trial, "mini", tmp_path, shop.load, shop.train, shop.measure)
     text = write("1", trial, cells, {"command": "`sketchfusion table 1`"}, tmp_path, "a b").read_text()
     assert "| B-SD | 0.250 (0.200 to 0.300) *0.558* |" in text
@@ -207,7 +222,7 @@ def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
-    measured = {c.metric: Estimate(0.5, 0.4, 0.6) for c in TABLES["4"].columns}
+    measured = {c.metric: bootstrap([0.4, 0.6]) for c in TABLES["4"].columns}
     monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: measured)
     assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is"]) == 0
     assert "| Proposed | 0.500 (0.400 to 0.600) *0.703* |" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -126,6 +126,7 @@ class Estimate:
     mean: float
     low: float
     high: float
+    each: Values = field(repr=False, compare=False)  # (Q,), of the queries
 
 
 def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0) -> Estimate:
@@ -142,4 +143,4 @@ def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0
         ]
     )
     low, high = np.quantile(means, [0.025, 0.975])
-    return Estimate(float(data.mean()), float(low), float(high))
+    return Estimate(float(data.mean()), float(low), float(high), data)

@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...baselines.sd_clip import SdClipBaseline
 from ...io.weights import WeightsError
 from ...models import frozen_part
+from ..metrics import Values, bootstrap
 from .paper import in_paper
-from .rows import Row, Table
+from .rows import Column, Row, Table
 
 if TYPE_CHECKING:
     from ...extractor import BatchExtractor
@@ -37,6 +40,7 @@ class Cell:
     weights: list[str] = field(default_factory=list)  # fingerprint of each seed's model
     absent: str = ""  # why there is no value
     same_as: str = ""  # an earlier row of which the frozen baseline is the very same model
+    lead: tuple[float, float, float] | None = None  # how much more the fused row has, query by query: mean, low, high
 
 
 def fill(
@@ -44,43 +48,55 @@ def fill(
 ) -> list[Cell]:
     """Fill a table on the frozen parts of `pair`; without `train`, with the weights that the pair comes with.
 
-    `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/<seed>`, what was measured in
-    `out/measured`, and a table that was stopped goes on where it was.
+    `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/<seed>`, what each query was worth
+    in `out/queries`, and a table that was stopped goes on where it was.
     """
-    cells: list[Cell] = []
-    first: dict[tuple[str, ...], str] = {}  # the row that a model, by its fingerprint, was measured for first
+    found: dict[str, dict[str, list[Run]]] = {}  # row, task -> runs
+    absent: dict[str, str] = {}
     for row in table.rows:
-        absent = row.absent or ("needs training" if row.differs and not train else "")
-        tasks = dict.fromkeys(column.task for column in table.columns)
-        found: dict[str, list[Run]] = {}
-        if not absent:
-            try:
-                found = {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
-            except WeightsError as error:
-                if not row.baseline:
-                    raise
-                absent = str(error)  # a frozen model that is not there leaves its row empty, not the table
+        absent[row.name] = row.absent or ("needs training" if row.differs and not train else "")
+        tasks = () if absent[row.name] else dict.fromkeys(column.task for column in table.columns)
+        try:
+            found[row.name] = {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
+        except WeightsError as error:
+            if not row.baseline:
+                raise
+            absent[row.name] = str(error)  # a frozen model that is not there leaves its row empty, not the table
+    fused = next((found[row.name] for row in table.rows if row.fused), {})
+    first: dict[tuple[str, ...], str] = {}  # the row that a model, by its fingerprint, was measured for first
+    cells: list[Cell] = []
+    for row in table.rows:
         for column in table.columns:
-            runs = found.get(column.task, [])
+            runs = found.get(row.name, {}).get(column.task, [])
             weights = [fingerprint for fingerprint, _ in runs]
             same = first.setdefault((column.task, *weights), row.name) if row.baseline else row.name
+            estimates = [bootstrap(values[column.metric]) for _, values in runs]
+            ours = [] if row.fused else fused.get(column.task, [])
             cells.append(
                 Cell(
                     row.name,
                     column.task,
                     column.metric,
-                    [metrics[column.metric][0] for _, metrics in runs],
-                    (runs[0][1][column.metric][1], runs[0][1][column.metric][2]) if runs else None,
+                    [estimate.mean for estimate in estimates],
+                    (estimates[0].low, estimates[0].high) if runs else None,
                     in_paper(number, row.name, column.metric),
                     weights,
-                    absent,
+                    absent[row.name],
                     same if same != row.name else "",
+                    _lead(column, ours, runs) if ours and runs else None,
                 )
             )
     return cells
 
 
-Run = tuple[str, dict[str, tuple[float, float, float]]]  # fingerprint; metric -> mean, low, high
+Run = tuple[str, dict[str, Values]]  # fingerprint; metric -> of each query
+
+
+def _lead(column: Column, ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[float, float, float]:
+    """How much more `ours` have on the same queries, each the mean over the seeds."""
+    mine, other = (np.mean([values[column.metric] for _, values in runs], axis=0) for runs in (ours, theirs))
+    more = bootstrap(mine - other)
+    return more.mean, more.low, more.high
 
 
 def _measured(
@@ -123,14 +139,14 @@ def _trained(row: Row, task: str, out: Path, seed: int = 0) -> Path:
 
 def _once(row: Row, task: str, model: BatchExtractor, out: Path, measure: Measure) -> Run:
     model = model.for_task(task) if model.serves(task) else model
-    kept = out / "measured" / f"{_slug(row.kept_as)}-{task}-{model.fingerprint[:16]}.json"
+    kept = out / "queries" / f"{_slug(row.kept_as)}-{task}-{model.fingerprint[:16]}.json"
     if not kept.is_file():
-        metrics = {name: (e.mean, e.low, e.high) for name, e in measure(task, model).items()}
+        values = {name: estimate.each.tolist() for name, estimate in measure(task, model).items()}
         kept.parent.mkdir(parents=True, exist_ok=True)
         draft = kept.with_suffix(".draft")
-        draft.write_text(json.dumps(metrics))
+        draft.write_text(json.dumps(values))
         draft.replace(kept)
-    return model.fingerprint, {name: tuple(values) for name, values in json.loads(kept.read_text()).items()}
+    return model.fingerprint, {name: np.array(values) for name, values in json.loads(kept.read_text()).items()}
 
 
 def _slug(name: str) -> str:
@@ -161,12 +177,26 @@ def to_markdown(number: str, table: Table, cells: Sequence[Cell], notes: Mapping
         "",
         "With the spread over seeds, the 95 % interval over queries (first seed) and the paper's figure in italics.",
         "",
-        f"| | {' | '.join(heads)} |",
-        "|---" * (1 + len(heads)) + "|",
-        *(f"| {_named(name, row)} | {' | '.join(map(_shown, row))} |" for name, row in by_row.items()),
+        *_lines(heads, {_named(name, row): [_shown(cell) for cell in row] for name, row in by_row.items()}),
         "",
     ]
+    if leads := {name: [_led(cell) for cell in row] for name, row in by_row.items() if any(c.lead for c in row)}:
+        fused = next(row.name for row in table.rows if row.fused)
+        lines += [
+            f"How much more {fused} has on the same queries (means over seeds), with the 95 % interval over them.",
+            "",
+            *_lines(heads, leads),
+            "",
+        ]
     return "\n".join(lines)
+
+
+def _lines(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        f"| | {' | '.join(heads)} |",
+        "|---" * (1 + len(heads)) + "|",
+        *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items()),
+    ]
 
 
 def _named(name: str, row: Sequence[Cell]) -> str:
@@ -181,3 +211,7 @@ def _shown(cell: Cell) -> str:
     mean = sum(cell.values) / len(cell.values)
     spread = f" ± {(max(cell.values) - min(cell.values)) / 2:.3f}" if len(cell.values) > 1 else ""
     return f"{mean:.3f}{spread} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){paper}"
+
+
+def _led(cell: Cell) -> str:
+    return "" if cell.lead is None else "{:+.3f} ({:+.3f} to {:+.3f})".format(*cell.lead)

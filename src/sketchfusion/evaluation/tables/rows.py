@@ -42,6 +42,11 @@ class Row:
         return self.name if self.baseline or self.differs else FUSED
 
     @property
+    def fused(self) -> bool:
+        """Whether it is the fused model itself, which the others are compared with."""
+        return self.kept_as == FUSED and not self.absent
+
+    @property
     def differs(self) -> bool:
         """Whether what is trained is another model than the fused one, a set of light weights for each task."""
         return bool(self.settings or self.encoder or self.task or self.method != FUSED_METHOD)
