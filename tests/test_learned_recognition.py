@@ -14,7 +14,8 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
 from sketchfusion.datasets.base import DatasetError
 from sketchfusion.evaluation.recognition import SHOTS, benchmark_examples
-from sketchfusion.evaluation.sources import naming_data
+from sketchfusion.evaluation.sources import Naming, naming_data
+from sketchfusion.evaluation.tables.measures import measure_task
 from sketchfusion.heads import Classifier, Heads
 from sketchfusion.world import SEEN
 
@@ -69,6 +70,17 @@ def test_a_trained_classifier_is_asked_for_the_names_at_hand_alone() -> None:
     found = benchmark_examples(Thirds(trained=True), pictures(4, 0), pictures(2, 1))
     assert found.metrics["Acc@1/classifier"].mean == pytest.approx(1 / 3)  # always left, never nowhere
     assert found.per_category["left"]["Acc@1"] == 1.0 and found.per_category["right"]["Acc@1"] == 0.0
+    spelt = [[(picture, f"{name}_(side)") for picture, name in pictures(4, seed)] for seed in (0, 1)]  # as data sets do
+    assert benchmark_examples(Thirds(trained=True), *spelt).per_category["left_(side)"]["Acc@1"] == 1.0
+
+
+def test_a_table_compares_features_by_one_head_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "sketchfusion.evaluation.tables.measures.naming_data",
+        lambda data, kind, examples=False: Naming(data, kind, pictures(12, 0) if examples else pictures(5, 1), []),
+    )
+    found = measure_task("recognition", Thirds(trained=True), "world")
+    assert found["Acc@1"] == found["Acc@1/linear head"] != found["Acc@1/classifier"]
 
 
 def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_said() -> None:

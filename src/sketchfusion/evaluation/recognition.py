@@ -1,6 +1,7 @@
 """Recognition from examples: a trained classifier, the same linear head for any model, and prototypes of a few shots.
 
-The paper trains a classifier and says nothing of the head that its frozen baselines get, so all get this one.
+The paper trains a classifier and says nothing of the head that its frozen baselines get. So that features are compared,
+not heads, all models get the same one here, those with a classifier of their own too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..datasets.splits import plain_name
 from .benchmarks import BATCH, embed_labelled
 from .linear import chosen_ridge
 from .measured import Measured
@@ -59,8 +61,8 @@ def benchmark_examples(
     for shots in SHOTS:
         scores[f"{shots}-shot"] = [queries @ _means(x, y, shots, generator).T for _ in range(DRAWS)]
     trained = model.heads_for("recognition").classifier
-    if trained and set(labels) <= set(trained.labels):
-        columns = [trained.labels.index(label) for label in labels]
+    if trained and set(map(plain_name, labels)) <= set(trained.labels):
+        columns = [trained.labels.index(plain_name(label)) for label in labels]
         scores["classifier"] = [_classified(model, pictures)[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():

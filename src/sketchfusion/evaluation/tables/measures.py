@@ -30,14 +30,13 @@ def measure_task(
 ) -> dict[str, Estimate]:
     """Every metric of a task on "world" or a root; ValueError if the root cannot serve the task.
 
-    Recognition is by the model's trained classifier, or by the linear head that every other model gets; the softmax of
-    correspondence and the threshold of segmentation are each model's best on data that are not measured on.
+    Recognition is by the linear head that every model gets; the softmax of correspondence and the threshold of
+    segmentation are each model's best on data that are not measured on.
     """
     if task == "recognition":
         asked, seen = naming_data(data, "sketch"), naming_data(data, "sketch", examples=True)
         named = benchmark_examples(model, seen.pictures, asked.pictures, progress).metrics
-        way = "classifier" if "Acc@1/classifier" in named else "linear head"
-        return {**named, **{f"Acc@{k}": named[f"Acc@{k}/{way}"] for k in (1, 5)}}
+        return {**named, **{f"Acc@{k}": named[f"Acc@{k}/linear head"] for k in (1, 5)}}
     measures: dict[str, Callable[[], Reported]] = {
         "retrieval": lambda: _retrieval(model, data, sketches, progress),
         "instance-retrieval": lambda: _instances(model, data, progress),
