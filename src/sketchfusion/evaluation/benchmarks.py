@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -35,6 +35,7 @@ RETRIEVAL_METRICS = (
     "P@100/min(k,R)",
     "P@200/min(k,R)",
 )
+FOREMOST = ("mAP@all", "P@10")  # what categories are told by, and models compared by
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,12 @@ class Result:
     chance: dict[str, float]
     per_category: dict[str, dict[str, float]]  # mAP@all and P@10
     about: str = ""  # which categories these are
-    each: Mapping[str, Values] = field(default_factory=dict, repr=False, compare=False)  # mAP@all and P@10 of a query
 
     def more_than(self, other: Result, name: str) -> Result:
         """Add how much more it reaches than a model called `name` on the same queries, with intervals."""
         more = {
-            f"{metric}, more than {name}": bootstrap(values - other.each[metric])
-            for metric, values in self.each.items()
+            f"{metric}, more than {name}": bootstrap(self.metrics[metric].each - other.metrics[metric].each)
+            for metric in FOREMOST
         }
         return replace(self, metrics={**self.metrics, **more})
 
@@ -129,7 +129,7 @@ def score_retrieval(
     if not kept.any():
         raise ValueError("no sketch has a photo of its category; sketches and photos need common labels")
     values: dict[str, list[Values]] = {metric: [] for metric in metrics}
-    extra = [metric for metric in ("mAP@all", "P@10") if metric not in values]
+    extra = [metric for metric in FOREMOST if metric not in values]
     values |= {metric: [] for metric in extra}
     expected = []
     for hits in _hits(queries[kept], shows, sketch_class[kept], gallery):
@@ -150,11 +150,10 @@ def score_retrieval(
         },
         per_category={
             categories[place]: {
-                metric: float(scores[metric][sketch_class[kept] == place].mean()) for metric in ("mAP@all", "P@10")
+                metric: float(scores[metric][sketch_class[kept] == place].mean()) for metric in FOREMOST
             }
             for place in np.unique(sketch_class[kept])
         },
-        each={metric: scores[metric] for metric in ("mAP@all", "P@10")},
     )
 
 
