@@ -203,6 +203,23 @@ def test_recognize_answers_with_probabilities(model_folder: Path) -> None:
     assert {line.split("\t")[2] for line in plain.stdout.splitlines()} == {"cat", "dog"}
 
 
+def test_recognize_takes_names_from_a_folder_of_examples(model_folder: Path, tmp_path: Path) -> None:
+    for name, box in (("blorp", (2, 2, 12, 30)), ("gleeb", (40, 40, 60, 60))):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        image = Image.new("L", (64, 64), 255)
+        ImageDraw.Draw(image).rectangle(box, outline=0, width=3)
+        image.save(tmp_path / "mine" / name / "1.png")
+    asked = ("--examples", tmp_path / "mine", "--model", model_folder)
+    done = sketchfusion("recognize", tmp_path / "mine" / "gleeb" / "1.png", *asked, "--json")
+    guesses = json.loads(done.stdout)
+    assert [guess["label"] for guess in guesses] == ["gleeb", "blorp"] and guesses[0]["score"] > 0.5
+    assert "'wug' has no example" in refused("recognize", DRAWING, *asked, "--labels", "gleeb,wug")
+    image.save(tmp_path / "mine" / "stray.png")
+    assert "stray.png: not in a sub-folder, so it has no name" in refused("recognize", DRAWING, *asked)
+    (tmp_path / "none").mkdir()
+    assert "no pictures in this folder" in refused("recognize", DRAWING, "--examples", tmp_path / "none")
+
+
 def test_features_are_written_with_their_frames(model_folder: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "features.safetensors"
     done = sketchfusion("features", photos / "cat" / "1.png", DRAWING, "--out", out, "--model", model_folder)

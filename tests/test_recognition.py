@@ -12,8 +12,16 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from fixtures.pixels import PixelExtractor
 from sketchfusion.io.images import ImageError
-from sketchfusion.tasks.recognition import PHOTO_PROMPTS, SKETCH_PROMPTS, joint_space, prototypes, recognize
+from sketchfusion.tasks.recognition import (
+    EXAMPLES_SCALE,
+    PHOTO_PROMPTS,
+    SKETCH_PROMPTS,
+    joint_space,
+    prototypes,
+    recognize,
+)
 
 
 class Alphabet:
@@ -75,9 +83,36 @@ def test_without_labels_or_ink_there_is_one_clear_line(tmp_path: Path) -> None:
         recognize(Alphabet(), [drawing(), blank], ["x"])
 
 
-def test_only_a_model_that_reads_can_recognize() -> None:
-    from fixtures.pixels import PixelExtractor
+def at(x: int) -> Image.Image:
+    image = Image.new("RGB", (40, 40), "white")
+    ImageDraw.Draw(image).rectangle((x, 10, x + 8, 30), fill="black")
+    return image
 
+
+def test_examples_give_names_that_no_model_knows_their_meaning() -> None:
+    model, examples = PixelExtractor(), {"blorp": [at(2), at(4)], "gleeb": [at(26), at(28), at(30)]}
+    guesses = recognize(model, [at(3), at(29)], examples=examples)
+    assert [row[0].label for row in guesses] == ["blorp", "gleeb"]
+    means = torch.stack([F.normalize(model.embed(shown, "sketch").mean(0), dim=0) for shown in examples.values()])
+    expected = torch.softmax(EXAMPLES_SCALE * model.embed([at(3)], "sketch") @ means.T, dim=1)[0]
+    assert [guess.score for guess in guesses[0]] == pytest.approx(expected.tolist(), abs=1e-5)
+    assert [[guess.label for guess in row] for row in recognize(model, at(3), ["gleeb"], examples=examples)] == [
+        ["gleeb"]
+    ]
+
+
+def test_examples_that_say_nothing_are_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'wug' has no example"):
+        recognize(PixelExtractor(), at(3), ["blorp", "wug"], examples={"blorp": [at(2)]})
+    with pytest.raises(ValueError, match="'wug' has no example"):
+        recognize(PixelExtractor(), at(3), examples={"blorp": [at(2)], "wug": []})
+    blank = tmp_path / "blank.png"
+    Image.new("L", (30, 30), 255).save(blank)
+    with pytest.raises(ImageError, match=r"blank\.png: the sketch is blank"):
+        recognize(PixelExtractor(), at(3), examples={"blorp": [at(2), blank]})
+
+
+def test_only_a_model_that_reads_can_recognize() -> None:
     with pytest.raises(ValueError, match="pixels cannot read words"):
         joint_space(PixelExtractor())
 

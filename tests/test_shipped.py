@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -73,6 +74,20 @@ def test_sketches_of_unseen_things_find_their_photos_better_than_chance(mini: Sk
     ]
     result = benchmark_retrieval(mini, sketches, photos)
     assert result.metrics["mAP@all"].low > result.chance["mAP@all"]
+
+
+def test_three_examples_name_things_that_were_never_seen_drawn(mini: SketchFusion) -> None:
+    world = World(split="unseen")
+
+    def drawn(category: str, numbers: range) -> list[np.ndarray]:
+        return [world.sketch(category, number, 0)[0][:, :, None].repeat(3, axis=2) for number in numbers]
+
+    examples = {category: drawn(category, range(3)) for category in UNSEEN}
+    guesses = sketchfusion.recognize(
+        mini, [one for category in UNSEEN for one in drawn(category, range(900, 902))], k=1, examples=examples
+    )
+    right = [guess[0].label == category for guess, category in zip(guesses, np.repeat(UNSEEN, 2), strict=True)]
+    assert np.mean(right) > 0.7
 
 
 def test_recognition_of_seen_things_is_better_than_chance(mini: SketchFusion) -> None:

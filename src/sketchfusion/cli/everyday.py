@@ -74,17 +74,20 @@ def recognize(
     labels: Annotated[
         str | None, typer.Option(help='Names to choose from, as "cat,dog"; by default all known.')
     ] = None,
+    examples: Annotated[
+        Path | None, typer.Option(help="A folder of pictures, a sub-folder for each name, that say what is meant.")
+    ] = None,
     photo: Annotated[bool, typer.Option("--photo", help="The pictures are photos.")] = False,
     model: ModelOption = "mini",
     as_json: Json = False,
 ) -> None:
-    """Say what a sketch shows, without training; any labels will do."""
+    """Say what a sketch shows, without training; any labels will do, and with examples any names."""
+    from ..datasets.folder import by_category
     from ..models import load
     from ..tasks.recognition import recognize as guess
 
-    answers = guess(
-        load(model), list(sketches), labels.split(",") if labels else None, k, "photo" if photo else "sketch"
-    )
+    offered, shown = labels.split(",") if labels else None, by_category(examples) if examples else None
+    answers = guess(load(model), list(sketches), offered, k, "photo" if photo else "sketch", shown)
     rows = [
         {"label": guess.label, "score": guess.score, "rank": rank, "sketch": sketch}
         for sketch, guesses in zip(sketches, answers, strict=True)

@@ -1,4 +1,4 @@
-"""A plain folder of photos: the first sub-folder is the category."""
+"""A plain folder of pictures: the first sub-folder is the category."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ class PhotoFolder:
         label = inner.parts[0] if len(inner.parts) > 1 else ""
         name = inner.with_suffix("").as_posix()
         return Sample(path, label, name, "photo", name)
+
+
+def by_category(root: str | Path) -> dict[str, list[Path]]:
+    """The pictures of each category of such a folder; DatasetError if there are none, or for one without a category."""
+    found: dict[str, list[Path]] = {}
+    for sample in PhotoFolder(root).photos():
+        if not sample.label:
+            raise DatasetError(f"{sample.source}: not in a sub-folder, so it has no name; put it into one")
+        found.setdefault(sample.label, []).append(sample.path)
+    return found

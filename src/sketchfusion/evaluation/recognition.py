@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..datasets.splits import plain_name
+from ..tasks.recognition import unit_means
 from .benchmarks import BATCH, embed_labelled
 from .linear import chosen_ridge
 from .measured import Measured
@@ -87,7 +87,7 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
     """The unit mean of so many examples (N, d) of each class (N,), drawn anew at every call: (classes, d)."""
     order = torch.randperm(len(x), generator=generator)
     chosen = [order[y[order] == n][:shots] for n in range(int(y.max()) + 1)]
-    return F.normalize(torch.stack([x[index].mean(dim=0) for index in chosen]), dim=1)
+    return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
 
 
 def _classified(model: Extractor, pictures: Sequence[Labelled]) -> Tensor:

@@ -1,8 +1,8 @@
-"""Recognition: by a classifier that knows the labels, else by the description that is nearest in CLIP's joint space."""
+"""Recognition: by examples of each name, by a classifier that knows them, or by the nearest text in CLIP's space."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from ..io.images import ImageInput, Kind
 
+TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
 LABELS = 32  # read at a time
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
+EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples: as sure as mini is right, one to ten of a name
 
 
 @runtime_checkable
@@ -74,45 +76,58 @@ def recognize(
     labels: Sequence[str] | None = None,
     k: int = 5,
     kind: Kind = "sketch",
+    examples: Mapping[str, Sequence[ImageInput]] | None = None,
 ) -> list[list[Guess]]:
     """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
     Sketches of classes that the model was trained to tell apart are classified (SketchFusion, section 6.2). Any other
     labels will do too, and photos: then descriptions are compared (CLIP, Radford et al., 2021, section 3.1). By default
-    the labels are those classes, or else the names that the model knows. Raises ImageError for an unreadable or
-    blank picture and ValueError if there are no labels, or if the model has neither classes nor words.
+    the labels are those classes, or else the names that the model knows.
+
+    With `examples`, a few pictures of the same kind for each name, the names mean what those show: the nearest mean of
+    a name's examples is wanted (Snell et al., 2017, section 2.2), and no name needs to be known.
+
+    Raises ImageError for an unreadable or blank picture and ValueError if there are no labels, if one of them lacks an
+    example, or if the model has neither classes nor words.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
-    return Namer(model, labels, kind).name(images, k)
+    return Namer(model, labels, kind, examples).name(images, k)
+
+
+Logits = Callable[[Sequence["ImageInput"]], npt.NDArray[np.float32]]  # N pictures to (N, labels)
 
 
 class Namer:
-    """Labels placed in the joint space once, to name any number of pictures."""
+    """Labels placed in a space once, to name any number of pictures."""
 
-    def __init__(self, model: object, labels: Sequence[str] | None = None, kind: Kind = "sketch") -> None:
-        """Read the labels' descriptions, unless the model was trained on them; ValueError if there are none."""
+    def __init__(
+        self,
+        model: object,
+        labels: Sequence[str] | None = None,
+        kind: Kind = "sketch",
+        examples: Mapping[str, Sequence[ImageInput]] | None = None,
+    ) -> None:
+        """See the examples, or read the labels' descriptions, unless the model was trained on them."""
         classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
-        known = (classes or joint_space(model).labels) if labels is None else labels
-        labels = list(dict.fromkeys(filter(None, map(str.strip, known))))
-        if not labels:
+        if labels is None:
+            labels = tuple(examples) if examples is not None else classes or joint_space(model).labels
+        self.labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
+        if not self.labels:
             raise ValueError(
                 f'{getattr(model, "name", model)} comes with no list of names; give some: --labels "cat,dog"'
             )
-        self.labels = labels
-        self._model, self._kind = model, kind
-        self._trained = [classes.index(label) for label in labels] if set(labels) <= set(classes) else None
-        self._prototypes = prototypes(joint_space(model), labels, kind) if self._trained is None else None
+        self._kind = kind
+        if examples is not None:
+            self._logits = _by_examples(model, self.labels, kind, examples)
+        elif set(self.labels) <= set(classes):
+            self._logits = _by_classifier(model, self.labels, kind)
+        else:
+            self._logits = _by_text(joint_space(model), self.labels, kind)
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        read: Any = read_sketches(images) if self._kind == "sketch" else images
-        model: Any = self._model
-        if self._prototypes is None:
-            logits = model.classify(read, kind=self._kind).numpy()[:, self._trained]
-        else:
-            pictures = model.encode_image(read, kind=self._kind)
-            logits = model.logit_scale * (pictures.numpy() @ self._prototypes.T)
+        logits = self._logits(_read(images, self._kind))
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
@@ -120,6 +135,40 @@ class Namer:
             [Guess(self.labels[place], float(row[place])) for place in top]
             for row, top in zip(shares, best, strict=True)
         ]
+
+
+def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
+    columns = [model.classes.index(label) for label in labels]
+    return lambda pictures: model.classify(pictures, kind=kind).numpy()[:, columns]
+
+
+def _by_text(model: JointSpace, labels: Sequence[str], kind: Kind) -> Logits:
+    texts = prototypes(model, labels, kind)
+    return lambda pictures: model.logit_scale * (model.encode_image(pictures, kind=kind).numpy() @ texts.T)
+
+
+def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]) -> Logits:
+    if lacking := [label for label in labels if not examples.get(label)]:
+        raise ValueError(f"{lacking[0]!r} has no example; give one picture of it at least")
+    task = TASK if model.serves(TASK) else None
+
+    def embedded(pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
+        vectors: npt.NDArray[np.float32] = model.embed(pictures, kind=kind, task=task).numpy()
+        return vectors
+
+    means = unit_means([embedded(_read(examples[label], kind)) for label in labels])
+    return lambda pictures: EXAMPLES_SCALE * (embedded(pictures) @ means.T)
+
+
+def unit_means(groups: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
+    """The mean of each group of vectors (n, d), of length 1: (groups, d)."""
+    means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
+    unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    return unit
+
+
+def _read(images: ImageInput | Sequence[ImageInput], kind: Kind) -> Any:
+    return read_sketches(images) if kind == "sketch" else images
 
 
 def joint_space(model: object) -> JointSpace:
@@ -133,14 +182,12 @@ def joint_space(model: object) -> JointSpace:
 def prototypes(model: JointSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
     """One unit vector for each label, the mean over its prompts: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
-    means = np.concatenate(
-        [_mean_texts(model, labels[start : start + LABELS], prompts) for start in range(0, len(labels), LABELS)]
-    )
-    unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-    return unit
+    read = [_texts(model, labels[start : start + LABELS], prompts) for start in range(0, len(labels), LABELS)]
+    return unit_means([texts for some in read for texts in some])
 
 
-def _mean_texts(model: JointSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
-    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts]).numpy()
-    means: npt.NDArray[np.float32] = texts.reshape(len(labels), len(prompts), -1).mean(axis=1)
-    return means
+def _texts(model: JointSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+    texts: npt.NDArray[np.float32] = model.encode_text(
+        [prompt.format(label) for label in labels for prompt in prompts]
+    ).numpy()
+    return texts.reshape(len(labels), len(prompts), -1)

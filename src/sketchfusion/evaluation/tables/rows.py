@@ -101,7 +101,14 @@ TABLES: dict[str, Table] = {
         ),
         _ROWS,
     ),
-    "3": Table("Recognition", (_NAMES, Column("recognition", "Acc@5")), _ROWS),
+    "3": Table(
+        "Recognition",
+        (
+            _NAMES,
+            *(Column("recognition", metric) for metric in ("Acc@5", "Acc@1/1-shot", "Acc@1/5-shot", "Acc@1/10-shot")),
+        ),
+        _ROWS,
+    ),
     "4": Table("Sketch-photo correspondence", (_PCK, Column("correspondence", "PCK@0.10")), _ROWS),
     "5": Table("Sketch-based segmentation", (_MASKS, Column("segmentation", "pixel accuracy")), _ROWS),
     "6": Table(

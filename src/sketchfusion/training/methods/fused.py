@@ -17,7 +17,11 @@ from sketchfusion.training.methods.base import Method, Said, latents_of
 from sketchfusion.training.methods.pair import pair_of
 
 FUSION = "fusion."
-WHOLE = {"retrieval": 1.0, UNIVERSAL: 1.0}  # of CLIP's own vector in the embeddings of these tasks; 0 is the paper's
+WHOLE = {
+    "retrieval": 1.0,
+    "recognition": 1.0,
+    UNIVERSAL: 1.0,
+}  # of CLIP's own vector in the embeddings of these tasks; 0 is the paper's
 
 
 class Fused(Method[SketchFusion]):
