@@ -142,4 +142,4 @@ def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path)
     assert measured.counts == {"pairs": 2, "points": 16} and 0 <= measured.metrics["PCK@0.10"].mean <= 1
     assert sorted(reads) == ["photo", "sketch", "sketch"], "a photo with several sketches is looked at once"
     with pytest.raises(DatasetError, match="where keypoints are known"):
-        keypoint_pairs(str(root / "256x256"))
+        keypoint_pairs(str(root / "256x256" / "photo"))

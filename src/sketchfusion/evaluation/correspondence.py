@@ -11,11 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..datasets.base import DatasetError
+from ..datasets.base import DatasetError, Sample
+from ..datasets.laid import FEWEST, laid, lies_over
 from ..datasets.psc6k import PSC6K, is_psc6k, released_split
-from ..tasks.correspondence import TEMPERATURE, WINDOW, match_maps
+from ..datasets.recognise import recognise
+from ..datasets.sketchy import Sketchy
+from ..datasets.splits import is_unseen
+from ..io.images import is_blank, read_image
+from ..tasks.correspondence import TEMPERATURE, WINDOW, match_maps, spread
 from ..tasks.query import dense_maps, read_sketch
-from .galleries import WORLD
+from .galleries import WORLD, not_trained_on
 from .measured import Measured, summarise
 from .metrics_dense import measure_points
 from .scenes import CHOSEN_FROM, WORLD_CHOICES
@@ -29,6 +34,8 @@ Points = npt.NDArray[np.float64]
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
 WORLD_PAIRS = 10  # of each unseen category of Sketch World
+ROUGH = " No one annotated them: each sketch was laid where those of its photo lie on average, which is a rough truth."
+LAID_POINTS = 8  # of a sketch whose keypoints no one annotated; PSC6K has as many
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +47,7 @@ class KeypointPair:
     photo: ImageInput
     sketch_points: Points
     photo_points: Points
+    rough: bool = False  # where they are in the photo is no more than likely
 
 
 def world_pairs(instances: int = WORLD_PAIRS, first: int = 0, split: str = "unseen") -> Iterator[KeypointPair]:
@@ -69,16 +77,46 @@ def psc_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -
         yield KeypointPair(drawn.label, drawn.path, shown.path, pair.target_points, pair.source_points)
 
 
+def laid_pairs(data: str, *, measured: bool = True) -> Iterator[KeypointPair]:
+    """Sketches of a root of Sketchy with points of their strokes, and about where those belong in their photos.
+
+    No one annotated them: each sketch is laid where those of its photo lie on average. Of the unseen classes, or, if
+    they are not measured on, of the photos of the others that no training draws.
+    """
+    if not lies_over(Path(data)):
+        raise DatasetError(f"{data}: Sketch World's sketches do not lie over their photos; measure on world itself")
+    dataset = Sketchy(data)
+    drawn: dict[tuple[str, str], list[Sample]] = {}
+    for sketch in dataset.sketches():
+        if is_unseen(sketch.label) == measured and not_trained_on(sketch):
+            drawn.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
+    for photo in dataset.photos():
+        own = drawn.get((photo.label, photo.photo_id), [])
+        sheets = [sheet for sketch in own if not is_blank(sheet := read_image(sketch.path, "sketch"))]
+        if len(sheets) < FEWEST:
+            continue
+        shown = read_image(photo.path)
+        size = np.array([shown.shape[-1], shown.shape[-2]])
+        for sheet, (zoom, shift) in zip(sheets, laid(sheet.mean(0).numpy() for sheet in sheets), strict=True):
+            points = spread(sheet, LAID_POINTS).double().numpy()
+            there = zoom * (2 * points / sheet.shape[-1] - 1) + shift
+            inside = (np.abs(there) < 1).all(axis=1)
+            if inside.any():
+                yield KeypointPair(photo.label, sheet, shown, points[inside], (there[inside] + 1) / 2 * size, True)
+
+
 def keypoint_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -> Iterator[KeypointPair]:
-    """The benchmark of "world" or of a root of PSC6K; DatasetError for data without keypoints.
+    """The benchmark of "world", of a root of PSC6K or, roughly, of one of Sketchy; DatasetError for other data.
 
     Those not measured on are to choose settings from: Sketch World's seen categories, the other photos of PSC6K.
     """
     if data == WORLD:
         return world_pairs() if measured else world_pairs(WORLD_CHOICES, CHOSEN_FROM, "seen")
-    if not is_psc6k(Path(data)):
-        raise DatasetError(f"{data}: correspondence is measured where keypoints are known; give PSC6K or world")
-    return psc_pairs(data, sketchy, measured=measured)
+    if is_psc6k(Path(data)):
+        return psc_pairs(data, sketchy, measured=measured)
+    if recognise(data).name == "Sketchy":
+        return laid_pairs(data, measured=measured)
+    raise DatasetError(f"{data}: correspondence is measured where keypoints are known; give PSC6K, Sketchy or world")
 
 
 def benchmark_correspondence(
@@ -117,7 +155,8 @@ def benchmark_correspondence(
     return Measured(
         model=model.name,
         fingerprint=model.fingerprint,
-        what=f"{points} keypoints of {len(pairs)} pairs in {len(per_category)} categories, matched in both directions.",
+        what=f"{points} keypoints of {len(pairs)} pairs in {len(per_category)} categories, matched in both directions."
+        + (ROUGH if any(pair.rough for pair in pairs) else ""),
         counts={"pairs": len(pairs), "points": points},
         metrics=metrics,
         trivial={"the same place": {name: float(np.mean(values)) for name, values in still.items()}},

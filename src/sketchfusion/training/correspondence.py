@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from sketchfusion.fusion.centring import PHOTO, SKETCH
+from sketchfusion.training.aligned import aligned_points
 from sketchfusion.training.annotated import PointPairs, world_points
 from sketchfusion.training.bank import choose
 from sketchfusion.training.cache import Cache
@@ -85,6 +86,9 @@ def prepare(recipe: CorrespondenceRecipe, roots: Roots, encode: Encoder) -> Trai
             pairs.append(warped_outlines(photos, count, side))
         if photos.seen and recipe.drawn:
             pairs.append(pseudo_points(photos, roots.cache, drawn))
+    for pairs, most, kept_out in ((trained, recipe.aligned, False), (others, recipe.aligned // 10, True)):
+        if most and (freehand := aligned_points(roots, most, side, kept_out)):
+            pairs.append(freehand)
     if not trained:
         raise ValueError(f"{roots}: no photos of seen classes, whose outlines could be matched with them")
     half, full = (_matched(trained, encode, at) for at in (side // 2, side))

@@ -93,6 +93,7 @@ class CorrespondenceRecipe(LightRecipe):
     things: int = 60  # of each category of Sketch World
     warps: int = 3000  # photos of the folders that are paired with their own warped outlines
     drawn: int = 12  # photos of a name in the folders that a hand of Sketch World draws
+    aligned: int = 3000  # sketches of the folders that lie over their photos
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sketchfusion.datasets.laid import lies_over
 from sketchfusion.training.collect import sketchy_side
 from sketchfusion.training.pretrain.sources import Sources
 
@@ -21,6 +22,11 @@ class Roots:
     masked: list[Path]  # segmentation folders
     world: bool
     cache: Path
+
+    @property
+    def aligned(self) -> list[Path]:
+        """The paired ones whose sketches lie over their photos."""
+        return [root for root in self.paired if lies_over(root)]
 
     @classmethod
     def of(cls, data: list[str], cache: Path) -> Roots:

@@ -219,9 +219,9 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
     for root in roots.masked:
         masked.append(folder_masks(root, side))
         others.append(folder_masks(root, side, kept_out=True))
-    if roots.paired:
-        masked.append(silhouettes(roots.paired, side, roots.cache))
-        others.append(silhouettes(roots.paired, side, roots.cache, kept_out=True))
+    if roots.aligned:
+        masked.append(silhouettes(roots.aligned, side, roots.cache))
+        others.append(silhouettes(roots.aligned, side, roots.cache, kept_out=True))
     shown = {name for of in masked for name in of.names}
     if not shown & named(sketches):
         raise ValueError(f"{roots}: no sketches of what the masks show; give a segmentation folder and sketches")

@@ -1,0 +1,44 @@
+"""Freehand sketches beside their photos, with points that no one annotated: Sketchy's, laid over their photos.
+
+Each is bent by a known warp, and half of the time mirrored, so that where a point lies does not tell where it belongs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from sketchfusion.datasets.laid import FEWEST, laid
+from sketchfusion.training.annotated import PointPairs
+from sketchfusion.training.instances import held_out_instances, instances
+from sketchfusion.training.roots import Roots
+from sketchfusion.training.warps import warped
+
+MIRRORED = 0.5  # share
+
+
+def aligned_points(roots: Roots, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
+    """Draw `most` sketches of Sketchy roots at `side` pixels, with points of their strokes, beside their photos.
+
+    Only seen classes; those that training never draws if `kept_out`, else the others. None if there are none.
+    """
+    found = (held_out_instances if kept_out else instances)(replace(roots, paired=roots.aligned, world=False), 0)
+    if not found.sketches:
+        return None
+    [photos], [sketches] = found.photos, found.sketches
+    place = {thing: number for number, (_, thing) in enumerate(photos.names)}
+    inked = [bool((sheet < 128).any()) for sheet in sketches.pixels]
+    frames: dict[int, torch.Tensor] = {}
+    for thing, of in sketches.by_name.items():
+        drawn = [number for number in of if inked[number]]
+        if thing in place and len(drawn) >= FEWEST:
+            frames |= dict(zip(drawn, torch.from_numpy(laid(sketches.take(drawn).cpu()[:, 0].numpy())), strict=True))
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(sketches), generator=generator).tolist()
+    chosen = sorted([number for number in order if number in frames][:most])
+    if not chosen:
+        return None
+    own = photos.at([place[sketches.names[number][1]] for number in chosen])
+    moved = torch.stack([frames[number] for number in chosen]).float()
+    return warped(sketches, chosen, own, side, generator, lambda drawings: 1 - drawings, moved, MIRRORED)
