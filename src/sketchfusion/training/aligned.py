@@ -28,15 +28,16 @@ def aligned_points(roots: Roots, most: int, side: int, kept_out: bool = False, s
         return None
     [photos], [sketches] = found.photos, found.sketches
     place = {thing: number for number, (_, thing) in enumerate(photos.names)}
-    inked = [bool((sheet < 128).any()) for sheet in sketches.pixels]
-    frames: dict[int, torch.Tensor] = {}
-    for thing, of in sketches.by_name.items():
-        drawn = [number for number in of if inked[number]]
-        if thing in place and len(drawn) >= FEWEST:
-            frames |= dict(zip(drawn, torch.from_numpy(laid(sketches.take(drawn).cpu()[:, 0].numpy())), strict=True))
+    things = sorted(set(place) & set(sketches.by_name))
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(sketches), generator=generator).tolist()
-    chosen = sorted([number for number in order if number in frames][:most])
+    frames: dict[int, torch.Tensor] = {}
+    for number in torch.randperm(len(things), generator=generator).tolist():
+        if len(frames) >= most:
+            break
+        drawn = [of for of in sketches.by_name[things[number]] if (sketches.pixels[of] < 128).any()]
+        if len(drawn) >= FEWEST:
+            frames |= dict(zip(drawn, torch.from_numpy(laid(sketches.take(drawn).cpu()[:, 0].numpy())), strict=True))
+    chosen = sorted(frames)[:most]
     if not chosen:
         return None
     own = photos.at([place[sketches.names[number][1]] for number in chosen])

@@ -1,7 +1,7 @@
 """Masks of real photos that no one painted: where the sketches drawn of a photo, laid over it and filled, agree.
 
-Sketchy's sketches are aligned with their photos. Each alone is off, several together are not: what most of them cover
-is the thing, what hardly any covers is background, and what lies between teaches nothing.
+Sketchy's sketches lie over their photos, each roughly: they are laid where they all lie on average. What most of them
+cover then is the thing, what hardly any covers is background, and what lies between teaches nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from sketchfusion.datasets.laid import FEWEST, laid
 from sketchfusion.datasets.sketchy import photo_of
-from sketchfusion.io.images import Kind, letterbox, read_image
+from sketchfusion.io.images import Kind, is_blank, letterbox, read_image
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
 from sketchfusion.training.drafts import drafted
 
-FEWEST = 3  # sketches of a photo
 INSIDE, BESIDE = 0.5, 0.15  # share of the sketches that cover the thing at least, the background at most
-GRID = 64  # pixels of the square in which sketches are filled; they are not exacter than that
+DRAWN = 128  # pixels of the square in which sketches are laid over one another
+GRID = 64  # pixels of the one in which they are filled; they are not exacter than that
 FAINT = 0.9  # brightness of a pixel that a thin stroke runs through
 GAPS = (1, 2, 3, 4, 6)  # of these pixels, half as wide as the gaps that are closed before an outline is filled
 GAIN = 1.3  # times as much must a wider closing fill
@@ -46,14 +47,14 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
     files = "\n".join(picture.path for photo, of in pairs for picture in (photo, *of))
-    settings = (FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
     if not path.is_file():
         pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
         for place, (photo, of) in enumerate(pairs):
             pixels[place] = (_square(photo, "photo", side) * 255).round().to(torch.uint8).numpy()
-            masks[place] = _agreed([_square(sketch, "sketch", GRID) for sketch in of], side)
+            masks[place] = _agreed([_square(sketch, "sketch", DRAWN) for sketch in of], side)
         with drafted(path) as draft:
             np.savez_compressed(draft, pixels=pixels, masks=masks)
     names = [photo.names[0] for photo, _ in pairs]
@@ -62,9 +63,22 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
 
 
 def _agreed(sketches: list[Tensor], side: int) -> np.ndarray:
-    covered = np.mean([filled(sketch.mean(0).numpy() < FAINT) for sketch in sketches], axis=0)
+    sheets = [sketch.mean(0) for sketch in sketches if not is_blank(sketch)]
+    if not sheets:
+        return np.full((side, side), OUTSIDE, np.uint8)
+    frames = laid(sheet.numpy() for sheet in sheets)
+    covered = np.mean([filled(_moved(sheet, *frame)) for sheet, frame in zip(sheets, frames, strict=True)], axis=0)
     covered = np.asarray(Image.fromarray(covered.astype(np.float32)).resize((side, side)))
     return np.select([covered >= INSIDE, covered <= BESIDE], [THING, BACKGROUND], OUTSIDE).astype(np.uint8)
+
+
+def _moved(sheet: Tensor, zoom: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Where there is ink (GRID, GRID) bool when x and y of a sheet (S, S) are taken times and plus these."""
+    theta = torch.tensor([[[1 / zoom[0], 0, -shift[0] / zoom[0]], [0, 1 / zoom[1], -shift[1] / zoom[1]]]])
+    grid = F.affine_grid(theta.float(), [1, 1, *sheet.shape], align_corners=False)
+    ink = F.grid_sample(1 - sheet[None, None], grid, padding_mode="zeros", align_corners=False)
+    small = F.interpolate(ink, (GRID, GRID), mode="bilinear", antialias=True)
+    return (1 - small[0, 0] < FAINT).numpy()
 
 
 def filled(ink: np.ndarray) -> np.ndarray:
