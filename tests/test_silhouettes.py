@@ -1,4 +1,4 @@
-"""Masks from sketches that lie on their photo: outlines are filled, and most of them must agree."""
+"""Masks from sketches that lie on their photo: laid over one another and filled, most of them must agree."""
 
 from __future__ import annotations
 
@@ -22,16 +22,23 @@ def outlined(low: int, high: int, gap: int = 0) -> Image.Image:
     return page
 
 
+def round_about(low: int) -> Image.Image:
+    """The outline of a disc that is 128 px wide."""
+    page = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(page).ellipse((low, low, low + 128, low + 128), outline="black", width=3)
+    return page
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A Sketchy root of a seen and an unseen class, four sketches of each photo, one of them far off."""
+    """A Sketchy root of a seen and an unseen class; of each photo three sketches of a disc and one of a square."""
     for category in ("cat", "bat"):
         for kind in ("photo", "sketch"):
             (tmp_path / "256x256" / kind / "tx_000000000000" / category).mkdir(parents=True)
         for number in range(12):
             photo = tmp_path / "256x256/photo/tx_000000000000" / category / f"n1_{number}.jpg"
             Image.new("RGB", (256, 256), (number * 20, 90, 90)).save(photo)
-            drawings = [outlined(64, 192), outlined(60, 188, gap=16), outlined(72, 196), outlined(4, 60)]
+            drawings = [round_about(64), round_about(40), round_about(88), outlined(64, 192, gap=16)]
             for place, drawing in enumerate(drawings if number else drawings[:2], start=1):
                 drawing.save(tmp_path / "256x256/sketch/tx_000000000000" / category / f"n1_{number}-{place}.png")
     return tmp_path
@@ -41,9 +48,9 @@ def test_most_sketches_decide_and_the_rest_is_left_open(root: Path, tmp_path: Pa
     masked = silhouettes([root], 128, tmp_path / "cache")
     assert set(masked.names) == {"cat"}
     for mask in masked.masks:
-        assert mask[64, 64] == mask[40, 90] == THING
-        assert mask[120, 120] == mask[100, 20] == BACKGROUND
-        assert mask[15, 15] == OUTSIDE  # one of four covers it
+        assert mask[64, 64] == mask[64, 37] == mask[91, 64] == THING  # the edge too: each is laid where all lie
+        assert mask[64, 26] == mask[102, 64] == mask[15, 15] == BACKGROUND
+        assert mask[37, 37] == mask[91, 91] == OUTSIDE  # a corner, which one of four covers
     again = silhouettes([root], 128, tmp_path / "cache")
     assert np.array_equal(masked.masks, again.masks) and np.array_equal(masked.photos.pixels, again.photos.pixels)
 
