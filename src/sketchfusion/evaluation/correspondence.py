@@ -92,17 +92,18 @@ def laid_pairs(data: str, *, measured: bool = True) -> Iterator[KeypointPair]:
             drawn.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
     for photo in dataset.photos():
         own = drawn.get((photo.label, photo.photo_id), [])
-        sheets = [sheet for sketch in own if not is_blank(sheet := read_image(sketch.path, "sketch"))]
-        if len(sheets) < FEWEST:
+        read = [(sketch.path, read_image(sketch.path, "sketch")) for sketch in own]
+        inked = [(path, sheet) for path, sheet in read if not is_blank(sheet)]
+        if len(inked) < FEWEST:
             continue
-        shown = read_image(photo.path)
-        size = np.array([shown.shape[-1], shown.shape[-2]])
-        for sheet, (zoom, shift) in zip(sheets, laid(sheet.mean(0).numpy() for sheet in sheets), strict=True):
+        size = np.array(read_image(photo.path).shape[:0:-1])  # width, height
+        frames = laid(sheet.mean(0).numpy() for _, sheet in inked)
+        for (path, sheet), (zoom, shift) in zip(inked, frames, strict=True):
             points = spread(sheet, LAID_POINTS).double().numpy()
             there = zoom * (2 * points / sheet.shape[-1] - 1) + shift
             inside = (np.abs(there) < 1).all(axis=1)
             if inside.any():
-                yield KeypointPair(photo.label, sheet, shown, points[inside], (there[inside] + 1) / 2 * size, True)
+                yield KeypointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)
 
 
 def keypoint_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -> Iterator[KeypointPair]:
