@@ -34,6 +34,7 @@ def root(tmp_path: Path) -> Path:
         photos, sketches = (tmp_path / "256x256" / kind / "tx_000000000000" / category for kind in ("photo", "sketch"))
         photos.mkdir(parents=True)
         sketches.mkdir(parents=True)
+        Image.new("L", (256, 256), 225).save(sketches / f"{category}1-9.png")  # as good as blank: it lies nowhere
         for number in range(12):
             sheet(THING).convert("RGB").save(photos / f"{category}{number}.jpg", quality=95)
             for hand, (x, y) in enumerate(OFF[: 2 if number == 0 else 3], start=1):

@@ -25,11 +25,16 @@ def lies_over(root: Path) -> bool:
     return not any((folder / "world.json").is_file() for folder in (root, root.parent))
 
 
+def inked(sheet: npt.NDArray[np.floating]) -> bool:
+    """Whether a sheet (H, W) in [0, 1] has ink enough to be laid anywhere."""
+    return bool((sheet < FAINT).any())
+
+
 def laid(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
     """How each sketch of one photo moves to where they all lie on average: (N, 2, 2), what x and y are times and plus.
 
-    Sheets are (S, S) in [0, 1], dark on white; x and y are in [-1, 1]. Boxes around the ink are averaged, sizes by
-    their logarithms. ValueError for a blank sheet.
+    Sheets are (H, W) in [0, 1], dark on white, and `inked`; x and y are in [-1, 1]. Boxes around the ink are averaged,
+    sizes by their logarithms. ValueError for a blank sheet.
     """
     middle, half = np.stack([_box(sheet) for sheet in sheets]).swapaxes(0, 1)
     zoom = np.exp(np.log(half).mean(axis=0)) / half
@@ -39,8 +44,8 @@ def laid(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
 
 def _box(sheet: npt.NDArray[np.floating]) -> Points:
     """Middle and half size (2, 2) of what is drawn."""
-    inked = np.argwhere(sheet < FAINT)[:, ::-1]
-    if not len(inked):
+    if not inked(sheet):
         raise ValueError("a blank sheet lies nowhere; leave it out")
-    low, high = np.quantile(2 * (inked + 0.5) / len(sheet) - 1, [STRAY, 1 - STRAY], axis=0)
-    return np.stack([(low + high) / 2, (high - low) / 2 + 1 / len(sheet)])
+    size = np.array(sheet.shape[::-1])
+    low, high = np.quantile(2 * (np.argwhere(sheet < FAINT)[:, ::-1] + 0.5) / size - 1, [STRAY, 1 - STRAY], axis=0)
+    return np.stack([(low + high) / 2, (high - low) / 2 + 1 / size])

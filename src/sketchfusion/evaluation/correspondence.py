@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 
 from ..datasets.base import DatasetError, Sample
-from ..datasets.laid import FEWEST, laid, lies_over
+from ..datasets.laid import FEWEST, inked, laid, lies_over
 from ..datasets.psc6k import PSC6K, is_psc6k, released_split
 from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import is_unseen
-from ..io.images import is_blank, read_image
+from ..io.images import read_image
 from ..tasks.correspondence import TEMPERATURE, WINDOW, match_maps, spread
 from ..tasks.query import dense_maps, read_sketch
 from .galleries import WORLD, not_trained_on
@@ -93,14 +93,14 @@ def laid_pairs(data: str, *, measured: bool = True) -> Iterator[KeypointPair]:
     for photo in dataset.photos():
         own = drawn.get((photo.label, photo.photo_id), [])
         read = [(sketch.path, read_image(sketch.path, "sketch")) for sketch in own]
-        inked = [(path, sheet) for path, sheet in read if not is_blank(sheet)]
-        if len(inked) < FEWEST:
+        drawings = [(path, sheet) for path, sheet in read if inked(sheet.mean(0).numpy())]
+        if len(drawings) < FEWEST:
             continue
         size = np.array(read_image(photo.path).shape[:0:-1])  # width, height
-        frames = laid(sheet.mean(0).numpy() for _, sheet in inked)
-        for (path, sheet), (zoom, shift) in zip(inked, frames, strict=True):
+        frames = laid(sheet.mean(0).numpy() for _, sheet in drawings)
+        for (path, sheet), (zoom, shift) in zip(drawings, frames, strict=True):
             points = spread(sheet, LAID_POINTS).double().numpy()
-            there = zoom * (2 * points / sheet.shape[-1] - 1) + shift
+            there = zoom * (2 * points / np.array(sheet.shape[:0:-1]) - 1) + shift
             inside = (np.abs(there) < 1).all(axis=1)
             if inside.any():
                 yield KeypointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)

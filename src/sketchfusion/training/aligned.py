@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
-from sketchfusion.datasets.laid import FEWEST, laid
+from sketchfusion.datasets.laid import FEWEST, inked, laid
 from sketchfusion.training.annotated import PointPairs
 from sketchfusion.training.instances import held_out_instances, instances
 from sketchfusion.training.roots import Roots
@@ -34,9 +35,10 @@ def aligned_points(roots: Roots, most: int, side: int, kept_out: bool = False, s
     for number in torch.randperm(len(things), generator=generator).tolist():
         if len(frames) >= most:
             break
-        drawn = [of for of in sketches.by_name[things[number]] if (sketches.pixels[of] < 128).any()]
-        if len(drawn) >= FEWEST:
-            frames |= dict(zip(drawn, torch.from_numpy(laid(sketches.take(drawn).cpu()[:, 0].numpy())), strict=True))
+        sheets = {of: sketches.pixels[of][0] / np.float32(255) for of in sketches.by_name[things[number]]}
+        sheets = {of: sheet for of, sheet in sheets.items() if inked(sheet)}
+        if len(sheets) >= FEWEST:
+            frames |= dict(zip(sheets, torch.from_numpy(laid(sheets.values())), strict=True))
     chosen = sorted(frames)[:most]
     if not chosen:
         return None

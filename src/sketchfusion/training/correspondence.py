@@ -1,7 +1,7 @@
 """Light parts for sketch-photo correspondence (paper section 6.3): contrast of paired points, and end-point error.
 
-Pairs come from Sketch World, whose keypoints are known in photo and sketch, from the outlines of real photos under
-known warps, and from real photos that a hand of Sketch World has drawn.
+Pairs come from Sketch World, whose keypoints are known in photo and sketch, from freehand sketches laid over their
+photos, from the outlines of real photos under known warps, and from real photos that a hand of Sketch World has drawn.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from sketchfusion.datasets.laid import FEWEST, laid
+from sketchfusion.datasets.laid import FEWEST, inked, laid
 from sketchfusion.datasets.sketchy import photo_of
-from sketchfusion.io.images import Kind, is_blank, letterbox, read_image
+from sketchfusion.io.images import Kind, letterbox, read_image
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
 from sketchfusion.training.bank import Bank
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
@@ -63,7 +63,7 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
 
 
 def _agreed(sketches: list[Tensor], side: int) -> np.ndarray:
-    sheets = [sketch.mean(0) for sketch in sketches if not is_blank(sketch)]
+    sheets = [sheet for sketch in sketches if inked((sheet := sketch.mean(0)).numpy())]
     if not sheets:
         return np.full((side, side), OUTSIDE, np.uint8)
     frames = laid(sheet.numpy() for sheet in sheets)

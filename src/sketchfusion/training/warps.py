@@ -79,5 +79,5 @@ def warped(
         photo_points.append((there + 1) / 2)
     photo_xy, sketch_xy = (torch.cat([torch.empty(0, POINTS, 2), *of]) for of in (photo_points, sketch_points))
     visible = ((photo_xy > 0) & (photo_xy < 1)).all(-1)
-    bank = Bank("sketch", sketches.numpy(), [photos.names[place] for place in range(len(chosen))])
+    bank = Bank("sketch", sketches.numpy(), photos.names)
     return PointPairs(bank, photos, sketch_xy, photo_xy.clamp(0, 1), visible)

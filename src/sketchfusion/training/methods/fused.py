@@ -17,11 +17,8 @@ from sketchfusion.training.methods.base import Method, Said, latents_of
 from sketchfusion.training.methods.pair import pair_of
 
 FUSION = "fusion."
-WHOLE = {
-    "retrieval": 1.0,
-    "recognition": 1.0,
-    UNIVERSAL: 1.0,
-}  # of CLIP's own vector in the embeddings of these tasks; 0 is the paper's
+# Of CLIP's own vector in the embeddings of these tasks; 0 is the paper's.
+WHOLE = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
 
 
 class Fused(Method[SketchFusion]):
