@@ -19,7 +19,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.io.images import ImageError
 from sketchfusion.squares import View
-from sketchfusion.tasks.correspondence import dense_match, locate, match, match_maps, spread
+from sketchfusion.tasks.correspondence import dense_match, locate, match, match_drawn, match_maps, spread
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 WIDE = Frame(128, 64, 64, 0.5, 0.5, 0, 16)  # 128 x 64 pixels in the middle half of the square
@@ -83,11 +83,13 @@ def test_answers_are_pixels_of_files_of_any_shape() -> None:
 
 def test_dense_answers_are_those_of_the_points_at_the_cells() -> None:
     sketch, photo = FeatureMap(smooth(4), SQUARE), FeatureMap(smooth(5), WIDE)
-    places, scores = dense_match(sketch, photo)
+    strokes = torch.tensor([[20.0, 20.0], [44.0, 20.0], [32.0, 44.0]])
+    places, scores = dense_match(sketch, photo, strokes)
     assert places.shape == (16, 16, 2) and scores.shape == (16, 16)
     assert (scores[:4] == -1).all() and (scores[5:11] > -1).all()
     centre = photo.to_pixels(torch.tensor([[9.5, 7.5]]))
-    assert places[7, 9].tolist() == pytest.approx(match_maps(photo, sketch, centre).positions[0].tolist(), abs=1e-3)
+    alone = match_drawn(sketch, photo, strokes, centre, "photo").positions[0]
+    assert places[7, 9].tolist() == pytest.approx(alone.tolist(), abs=1e-3)
 
 
 def drawing(width: int = 90, height: int = 60) -> Image.Image:

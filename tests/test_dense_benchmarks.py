@@ -24,7 +24,8 @@ from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.scenes import Part, Scene, scenes, world_scenes
 from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
 from sketchfusion.tasks import query
-from sketchfusion.tasks.correspondence import match_maps
+from sketchfusion.tasks.correspondence import match_drawn, match_maps, spread
+from sketchfusion.tasks.pose import STROKES
 from sketchfusion.tasks.query import read_sketch
 from sketchfusion.world import World, export
 
@@ -43,22 +44,28 @@ def test_pairs_of_the_world_have_the_keypoints_that_both_show() -> None:
 def test_pck_is_counted_over_both_directions() -> None:
     model, pairs = PixelExtractor(), [*world_pairs(1)][:4]
     result = benchmark_correspondence(model, pairs)
-    totals: dict[str, list[float]] = {"0.05": [], "0.10": []}
+    totals: dict[str, list[float]] = {f"{share}{way}": [] for share in ("0.05", "0.10") for way in ("", "/pointwise")}
     still: list[float] = []
     for pair in pairs:
         sketch = model.extract([read_sketch(pair.sketch)], "sketch")[0]
         photo = model.extract([pair.photo], "photo")[0]
-        for a, b, start, end in (
-            (sketch, photo, pair.sketch_points, pair.photo_points),
-            (photo, sketch, pair.photo_points, pair.sketch_points),
+        strokes = spread(read_sketch(pair.sketch), STROKES)
+        for source, a, b, start, end in (
+            ("sketch", sketch, photo, pair.sketch_points, pair.photo_points),
+            ("photo", photo, sketch, pair.photo_points, pair.sketch_points),
         ):
-            found = match_maps(a, b, torch.from_numpy(start)).positions.numpy()
-            errors = np.linalg.norm(found - end, axis=1) / 128
-            for share, kept in totals.items():
-                kept.append(float(np.mean(errors <= float(share))))
+            asked = torch.from_numpy(start)
+            for way, found in (
+                ("", match_drawn(sketch, photo, strokes, asked, source).positions.numpy()),
+                ("/pointwise", match_maps(a, b, asked).positions.numpy()),
+            ):
+                errors = np.linalg.norm(found - end, axis=1) / 128
+                for share in ("0.05", "0.10"):
+                    totals[share + way].append(float(np.mean(errors <= float(share))))
             still.append(float(np.mean(np.linalg.norm(start - end, axis=1) / 128 <= 0.1)))
-    assert result.metrics["PCK@0.05"].mean == pytest.approx(np.mean(totals["0.05"]))
-    assert result.metrics["PCK@0.10"].mean == pytest.approx(np.mean(totals["0.10"]))
+    assert totals["0.10"] != totals["0.10/pointwise"]
+    for name, values in totals.items():
+        assert result.metrics[f"PCK@{name}"].mean == pytest.approx(np.mean(values))
     assert result.metrics["PCK@0.10 photo to sketch"].mean == pytest.approx(np.mean(totals["0.10"][1::2]))
     assert result.trivial["the same place"]["PCK@0.10"] == pytest.approx(np.mean(still))
     assert "the same place: PCK@0.05" in to_markdown(result, "correspondence", "world")

@@ -36,6 +36,11 @@ class Frame:
         return (points - points.new_tensor(self._offset)) / points.new_tensor(self._scale)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the file in pixels."""
+        return self.width, self.height
+
+    @property
     def _scale(self) -> tuple[float, float]:
         return self.scale_x, self.scale_y
 
@@ -83,6 +88,12 @@ class FeatureMap:
         h, w = self.grid
         cells = _floating(cells.to(self.data.device))
         return self.frame.to_file(cells * cells.new_tensor([self.frame.side / w, self.frame.side / h]))
+
+    def centres(self) -> Tensor:
+        """Give the middles of the cells, row by row: (h * w, 2) file pixels x, y."""
+        h, w = self.grid
+        rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        return self.to_pixels(torch.stack([columns.flatten(), rows.flatten()], dim=1).to(self.data.device) + 0.5)
 
     def sample(self, points: Tensor) -> Tensor:
         """Read the features at (N, 2) file pixels, bilinear between the centres of valid cells: (N, C).

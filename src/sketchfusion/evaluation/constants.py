@@ -95,7 +95,7 @@ def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> di
                 "PCK@0.10",
                 [locate(features, there, temperature, window).numpy()],
                 [true],
-                [(there.frame.width, there.frame.height)],
+                [there.frame.size],
             )[0]
             for features, there, true in ways
         ]

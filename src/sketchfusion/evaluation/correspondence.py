@@ -18,7 +18,8 @@ from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import is_unseen
 from ..io.images import read_image
-from ..tasks.correspondence import TEMPERATURE, WINDOW, match_maps, spread
+from ..tasks.correspondence import TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
+from ..tasks.pose import STROKES
 from ..tasks.query import dense_maps, read_sketch
 from .galleries import WORLD, not_trained_on
 from .measured import Measured, summarise
@@ -26,6 +27,8 @@ from .metrics_dense import measure_points
 from .scenes import CHOSEN_FROM, WORLD_CHOICES
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
     from ..io.images import ImageInput
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 Points = npt.NDArray[np.float64]
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
+ALONE = "pointwise"  # every point matched by itself, as the paper does
 WORLD_PAIRS = 10  # of each unseen category of Sketch World
 ROUGH = " No one annotated them: each sketch was laid where those of its photo lie on average, which is a rough truth."
 LAID_POINTS = 8  # of a sketch whose keypoints no one annotated; PSC6K has as many
@@ -129,7 +133,8 @@ def benchmark_correspondence(
 ) -> Measured:
     """Match the keypoints of every pair in both directions; ValueError if there are no pairs.
 
-    `temperature` and `window` are those of `match_maps`.
+    As `match` does, the sketch laid as a whole; PCK/pointwise is of the paper's way, which matches every point by
+    itself. `temperature` and `window` are those of `match_maps`.
 
     Beside the model stands the answer that every point lies at the same place of the other picture.
     """
@@ -137,18 +142,18 @@ def benchmark_correspondence(
         raise ValueError("no pairs of a sketch and a photo with keypoints to measure with")
     rows: dict[str, list[float]] = {}
     still: dict[str, list[float]] = {}
+    drawings = (read_sketch(pair.sketch) for pair in pairs)
     sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
     photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
-    for number, (pair, sketch, photo) in enumerate(zip(pairs, sketches, photos, strict=True), start=1):
-        ways = {
-            "sketch to photo": _scores(sketch, photo, pair.sketch_points, pair.photo_points, temperature, window),
-            "photo to sketch": _scores(photo, sketch, pair.photo_points, pair.sketch_points, temperature, window),
-        }
+    for number, (pair, drawn, sketch, photo) in enumerate(zip(pairs, drawings, sketches, photos, strict=True), start=1):
+        ways = [*_both_ways(pair, sketch, photo, spread(drawn, STROKES), temperature, window)]
         for name in METRICS:
-            rows.setdefault(name, []).append(float(np.mean([own[name] for own, _ in ways.values()])))
-            still.setdefault(name, []).append(float(np.mean([trivial[name] for _, trivial in ways.values()])))
-        for way, (own, _) in ways.items():
-            rows.setdefault(f"PCK@0.10 {way}", []).append(own["PCK@0.10"])
+            posed, alone, left = np.mean([[of[name] for of in way] for way in ways], axis=0).tolist()
+            rows.setdefault(name, []).append(posed)
+            rows.setdefault(f"{name}/{ALONE}", []).append(alone)
+            still.setdefault(name, []).append(left)
+        for direction, (posed, *_) in zip(("sketch to photo", "photo to sketch"), ways, strict=True):
+            rows.setdefault(f"PCK@0.10 {direction}", []).append(posed["PCK@0.10"])
         if progress:
             progress(number, len(pairs))
     metrics, per_category = summarise(rows, [pair.category for pair in pairs], METRICS[:2])
@@ -165,14 +170,21 @@ def benchmark_correspondence(
     )
 
 
-def _scores(
-    source: FeatureMap, target: FeatureMap, points: Points, true: Points, temperature: float, window: float
-) -> tuple[dict[str, float], dict[str, float]]:
-    """PCK of the matches of points (N, 2), and of leaving them where they are, under each rule."""
-    found = match_maps(source, target, torch.from_numpy(points), temperature, window).positions.double().cpu().numpy()
-    size = target.frame.width, target.frame.height
-    left = points / (source.frame.width, source.frame.height) * size
-    return (
-        {name: float(measure_points(name, [found], [true], [size])[0]) for name in METRICS},
-        {name: float(measure_points(name, [left], [true], [size])[0]) for name in METRICS},
-    )
+def _both_ways(
+    pair: KeypointPair, sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float, window: float
+) -> Iterator[list[dict[str, float]]]:
+    """From the sketch to the photo, then back: PCK under each rule of the pose, of each point alone, of no move."""
+    sides: list[tuple[Side, FeatureMap, Points]]
+    sides = [("sketch", sketch, pair.sketch_points), ("photo", photo, pair.photo_points)]
+    for (source, start, points), (_, end, true) in (sides, sides[::-1]):
+        asked = torch.from_numpy(points)
+        posed = match_drawn(sketch, photo, strokes, asked, source, temperature, window).positions
+        alone = match_maps(start, end, asked, temperature, window).positions
+        left = asked / asked.new_tensor(start.frame.size) * asked.new_tensor(end.frame.size)
+        yield [
+            {
+                name: float(measure_points(name, [found.numpy(force=True)], [true], [end.frame.size])[0])
+                for name in METRICS
+            }
+            for found in (posed, alone, left)
+        ]

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..io.errors import ImageError
-from ..tasks.correspondence import dense_match, match
+from ..tasks.correspondence import dense_match, match, spread
+from ..tasks.pose import STROKES
 from ..tasks.query import dense
 from ..tasks.segmentation import segment
 from .drawing import Sketch
@@ -90,7 +91,7 @@ def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseA
     """Colour the drawing by place, and each part of the photo that shows it as the place of the drawing it matches."""
     sketch_map = dense(model, sketch.picture, "sketch", TASK)
     photo_map = dense(model, photo.picture, "photo", TASK)
-    places, _ = dense_match(sketch_map, photo_map)
+    places, _ = dense_match(sketch_map, photo_map, spread(sketch.picture, STROKES))
     low, high = _ink_box(sketch.picture)
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
     height, width = photo.picture.shape[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..io.images import read_image
+from .pose import STROKES, pose, strangeness
 from .query import dense, read_sketch
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput
 
 Side = Literal["sketch", "photo"]
+Places = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to where they lie in what two pictures share
 
 # Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
 TEMPERATURE = 0.05  # of the softmax over cosines
@@ -46,6 +48,13 @@ class Matched(NamedTuple):
     mutual: Tensor  # (N,) whether the way back ends near the start
 
 
+class Near(NamedTuple):
+    """Where points are expected, and where the cells they are looked for in lie, in what both pictures share."""
+
+    expected: Tensor  # (N, 2)
+    cells: Tensor  # (h * w, 2)
+
+
 def match(
     model: Extractor,
     sketch: ImageInput,
@@ -56,6 +65,7 @@ def match(
     """Find for points of one picture the points of the other that mean the same (SketchFusion, section 6.3).
 
     `points` are (N, 2) x, y in pixels of the `source` picture; without them `POINTS` points spread over the strokes.
+    The sketch is first laid over the photo as a whole, and no point's counterpart is far from there without a reason.
     Raises ImageError for an unreadable picture or a blank sketch, ValueError for points that are none of the picture.
     """
     drawn = read_sketch(sketch)
@@ -69,8 +79,8 @@ def match(
         "sketch": dense(model, drawn, "sketch", "correspondence"),
         "photo": dense(model, read_image(photo), "photo", "correspondence"),
     }
-    start, end = (maps["sketch"], maps["photo"]) if source == "sketch" else (maps["photo"], maps["sketch"])
-    found = match_maps(start, end, _checked(asked, start, source))
+    asked = _checked(asked, maps[source], source)
+    found = match_drawn(maps["sketch"], maps["photo"], spread(drawn, STROKES), asked, source)
     pairs = zip(asked.tolist(), *(values.tolist() for values in found), strict=True)
     return [
         PointMatch(
@@ -83,52 +93,93 @@ def match(
     ]
 
 
-def match_maps(
-    source: FeatureMap, target: FeatureMap, points: Tensor, temperature: float = TEMPERATURE, window: float = WINDOW
+def match_drawn(
+    sketch: FeatureMap,
+    photo: FeatureMap,
+    strokes: Tensor,
+    points: Tensor,
+    source: Side = "sketch",
+    temperature: float = TEMPERATURE,
+    window: float = WINDOW,
 ) -> Matched:
-    """Find where `points` (N, 2), pixels of the source's file, lie in the target's file.
+    """Find where `points` (N, 2), pixels of the `source` picture, lie in the other one.
+
+    As `match_maps` does, but what speaks for a cell is its cosine, over the temperature, less how strange it would be
+    for the pose of the sketch, which points (M, 2) of its `strokes` find.
+    """
+    whole = pose(sketch.centred(), photo.centred(), strokes, temperature)
+    if source == "sketch":
+        return match_maps(sketch, photo, points, temperature, window, (whole.of_sketch, whole.of_photo))
+    return match_maps(photo, sketch, points, temperature, window, (whole.of_photo, whole.of_sketch))
+
+
+def match_maps(
+    source: FeatureMap,
+    target: FeatureMap,
+    points: Tensor,
+    temperature: float = TEMPERATURE,
+    window: float = WINDOW,
+    places: tuple[Places, Places] | None = None,
+) -> Matched:
+    """Find where `points` (N, 2), pixels of the source's file, lie in the target's file, each point by itself.
 
     Each picture's mean feature is taken off both maps. Then the cosine of the feature at a point with every cell of the
     target but its padding, and the mean of the cells in a square window around the best one, weighted by a softmax over
-    their cosines.
+    their cosines (SketchFusion, section 6.3). `places` say where points of the source and of the target lie in what
+    both share, if they are known to: then they are looked for nearby.
     """
     points, source, target = points.float(), source.centred(), target.centred()
-    there = locate(source.sample(points), target, temperature, window)
-    at_target = target.sample(there)
-    back = locate(at_target, source, temperature, window)
-    reach = RETURN * max(source.frame.width, source.frame.height)
-    scores = F.cosine_similarity(source.sample(points).float(), at_target.float(), dim=1)
-    return Matched(there, scores, (back - points.to(back.device)).norm(dim=1) <= reach)
+    if places is None:
+        found = locate(source.sample(points), target, temperature, window)
+        back = locate(target.sample(found), source, temperature, window)
+    else:
+        here, there = places
+        ahead = Near(here(points), there(target.centres()))
+        found = locate(source.sample(points), target, temperature, window, ahead)
+        behind = Near(there(found), here(source.centres()))
+        back = locate(target.sample(found), source, temperature, window, behind)
+    reach = RETURN * max(source.frame.size)
+    scores = F.cosine_similarity(source.sample(points).float(), target.sample(found).float(), dim=1)
+    return Matched(found, scores, (back - points.to(back.device)).norm(dim=1) <= reach)
 
 
-def dense_match(sketch: FeatureMap, photo: FeatureMap) -> tuple[Tensor, Tensor]:
+def dense_match(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor) -> tuple[Tensor, Tensor]:
     """Find for every cell of the photo its place in the sketch: (h, w, 2) pixels of the sketch's file.
 
-    Also gives the cosines (h, w), -1 on padding.
+    Also gives the cosines (h, w), -1 on padding. `strokes` are points of them, by which the sketch is laid.
     """
-    sketch, photo = sketch.centred(), photo.centred()
-    features = photo.data.flatten(1).T
-    places = locate(features, sketch)
-    scores = F.cosine_similarity(features.float(), sketch.sample(places).float(), dim=1)
-    scores = scores.masked_fill(~photo.valid().flatten(), -1.0)
-    return places.reshape(*photo.grid, 2), scores.reshape(photo.grid)
+    found = match_drawn(sketch, photo, strokes, photo.centres(), "photo")
+    scores = found.scores.masked_fill(~photo.valid().flatten(), -1.0)
+    return found.positions.reshape(*photo.grid, 2), scores.reshape(photo.grid)
 
 
-def locate(features: Tensor, target: FeatureMap, temperature: float = TEMPERATURE, window: float = WINDOW) -> Tensor:
-    """Find features (N, C) in a map by a windowed soft-argmax: (N, 2) x, y in pixels of its file."""
+def locate(
+    features: Tensor,
+    target: FeatureMap,
+    temperature: float = TEMPERATURE,
+    window: float = WINDOW,
+    near: Near | None = None,
+) -> Tensor:
+    """Find features (N, C) in a map by a windowed soft-argmax: (N, 2) x, y in pixels of its file.
+
+    With `near`, what speaks for a cell is its cosine over the temperature, less how strange it would be there.
+    """
     h, w = target.grid
     cells = F.normalize(target.data.float().flatten(1), dim=0)
     padding = ~target.valid().flatten()
     rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
     centres = torch.stack([columns.flatten(), rows.flatten()], dim=1).to(cells.device)
     reach = max(1, round(window * max(h, w)))
-    found = [torch.empty(0, 2, device=cells.device)]
-    for chunk in torch.split(F.normalize(features.float(), dim=1), CHUNK):
-        similarity = (chunk @ cells).masked_fill(padding, -torch.inf)
-        best = centres[similarity.argmax(dim=1)]
+    features, found = F.normalize(features.float(), dim=1), [torch.empty(0, 2, device=cells.device)]
+    for start in range(0, len(features), CHUNK):
+        some = slice(start, start + CHUNK)
+        logits = features[some] @ cells / temperature
+        if near is not None:
+            logits -= strangeness(near.expected[some], near.cells).to(logits.device)
+        logits = logits.masked_fill(padding, -torch.inf)
+        best = centres[logits.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach
-        weights = (similarity.masked_fill(outside, -torch.inf) / temperature).softmax(dim=1)
-        found.append(weights @ (centres + 0.5))
+        found.append(logits.masked_fill(outside, -torch.inf).softmax(dim=1) @ (centres + 0.5))
     return target.to_pixels(torch.cat(found))
 
 
@@ -151,7 +202,7 @@ def _checked(points: Tensor, picture: FeatureMap, source: Side) -> Tensor:
     frame = picture.frame
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"points must be (N, 2) x, y, not of shape {tuple(points.shape)}")
-    inside = ((points >= 0) & (points <= points.new_tensor([frame.width, frame.height]))).all(dim=1)
+    inside = ((points >= 0) & (points <= points.new_tensor(frame.size))).all(dim=1)
     if not inside.all():
         x, y = points[~inside][0].tolist()
         raise ValueError(f"point {x:g},{y:g} is outside the {source}, which is {frame.width} x {frame.height} pixels")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..benchmarks import benchmark_retrieval
 from ..constants import choose_correspondence, choose_level
-from ..correspondence import benchmark_correspondence, keypoint_pairs
+from ..correspondence import ALONE, METRICS, benchmark_correspondence, keypoint_pairs
 from ..galleries import retrieval_data
 from ..instances import benchmark_instances, instance_data
 from ..recognition import benchmark_examples
@@ -30,17 +30,19 @@ def measure_task(
 ) -> dict[str, Estimate]:
     """Every metric of a task on "world" or a root; ValueError if the root cannot serve the task.
 
-    Recognition is by the linear head that every model gets; the softmax of correspondence and the threshold of
-    segmentation are each model's best on data that are not measured on.
+    Recognition is by the linear head that every model gets, and correspondence point by point, as the paper has it; the
+    softmax of correspondence and the threshold of segmentation are each model's best on data that are not measured on.
     """
     if task == "recognition":
         asked, seen = naming_data(data, "sketch"), naming_data(data, "sketch", examples=True)
         named = benchmark_examples(model, seen.pictures, asked.pictures, progress).metrics
         return {**named, **{f"Acc@{k}": named[f"Acc@{k}/linear head"] for k in (1, 5)}}
+    if task == "correspondence":
+        matched = _correspondence(model, data, sketches, progress).metrics
+        return {**matched, **{name: matched[f"{name}/{ALONE}"] for name in METRICS}}
     measures: dict[str, Callable[[], Reported]] = {
         "retrieval": lambda: _retrieval(model, data, sketches, progress),
         "instance-retrieval": lambda: _instances(model, data, progress),
-        "correspondence": lambda: _correspondence(model, data, sketches, progress),
         "segmentation": lambda: _segmentation(model, data, sketches, progress),
     }
     return measures[task]().metrics
