@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,8 +22,9 @@ from sketchfusion.light import read_light
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.training.checkpoint import Checkpoint
 from sketchfusion.training.correspondence import Correspondence
-from sketchfusion.training.light_recipes import CorrespondenceRecipe
+from sketchfusion.training.light_recipes import CorrespondenceRecipe, RecognitionRecipe
 from sketchfusion.training.loop import CHECKPOINT, Losses
+from sketchfusion.training.recognition import Named, Recognition
 from sketchfusion.training.segmentation import Segmentation
 from sketchfusion.training.train import TASKS, train_task
 
@@ -81,7 +84,7 @@ def test_losses_fall(task: str, figure: str, data: list[str], model_folder: Path
     assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
 
 
-def test_a_trained_classifier_names_sketches_of_its_classes_and_leaves_other_names_to_the_text(
+def test_a_trained_classifier_has_its_say_of_its_classes_and_leaves_other_names_to_the_text(
     data: list[str], model_folder: Path, tmp_path: Path
 ) -> None:
     model = train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
@@ -95,23 +98,41 @@ def test_a_trained_classifier_names_sketches_of_its_classes_and_leaves_other_nam
     with torch.no_grad():
         by_hand = torch.stack([view_logits(model, view, head) for view in views])
     assert torch.allclose(logits, by_hand, atol=1e-4)
-    guesses = recognize(loaded, sketches, ["chair", "cat"])
-    shares = logits[:, [2, 1]].softmax(1)
-    assert [{g.label: pytest.approx(g.score, abs=1e-5) for g in row} for row in guesses] == [
-        {"chair": float(row[0]), "cat": float(row[1])} for row in shares
-    ]
-    assert [g.label for g in recognize(loaded, sketches[:1])[0]] == [
-        loaded.classes[place] for place in logits[0].argsort(descending=True)
-    ]
-    zero_shot = recognize(SketchFusion.from_pretrained(model_folder), sketches, ["cat", "teapot"])
-    assert recognize(loaded, sketches, ["cat", "teapot"]) == zero_shot
-    photos = sorted(Path(data[0]).rglob("*.jpg"))[:1]
     untrained = SketchFusion.from_pretrained(model_folder)
+    offered = ["chair", "teapot", "cat"]
+    said = [{g.label: g.score for g in row} for row in recognize(untrained, sketches, offered)]
+    for guesses, text, row in zip(recognize(loaded, sketches, offered), said, logits.softmax(1), strict=True):
+        known = {name: text[name] * float(row[place]) for name, place in (("cat", 1), ("chair", 2))}
+        shared = (text["cat"] + text["chair"]) / sum(known.values())
+        expected = {name: product * shared for name, product in known.items()} | {"teapot": text["teapot"]}
+        assert {g.label: g.score for g in guesses} == pytest.approx(expected, abs=1e-5)
+    assert recognize(loaded, sketches, ["cat", "teapot"]) == recognize(untrained, sketches, ["cat", "teapot"])
+    photos = sorted(Path(data[0]).rglob("*.jpg"))[:1]
     assert recognize(loaded, photos, ["cat", "car"], kind="photo") == recognize(
         untrained, photos, ["cat", "car"], kind="photo"
     )
     with pytest.raises(ValueError, match="has no classifier; `sketchfusion train recognition` makes one"):
         untrained.classify(photos)
+
+
+def test_several_sketches_of_a_name_are_drawn_to_be_told_from_the_others() -> None:
+    seen: list[list[str]] = []
+
+    class Drawn:
+        by_name: ClassVar = dict.fromkeys(("car", "cat", "chair"))
+
+        def draw_named(self, names: list[str], generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+            seen.append(names)
+            return (torch.tensor([float(len(name)) for name in names]),)
+
+    recipe = RecognitionRecipe(batch=6, each=3, contrast=2.0)
+    objective = Recognition(["car", "cat", "chair"], 4, recipe)
+    maps = lambda said, kind: said[0][:, None, None, None] * torch.ones(1, 4, 2, 2)  # noqa: E731
+    with torch.no_grad():
+        losses = objective.losses(maps, Named(Drawn()), torch.Generator().manual_seed(1))  # type: ignore[arg-type]
+    assert seen[0][:2] * 3 == seen[0] and len(set(seen[0])) == 2
+    assert float(losses["contrast"]) == pytest.approx(math.log(5), abs=1e-4)  # all alike but for their length
+    assert float(losses["loss"]) == pytest.approx(float(losses["naming"] + 2 * losses["contrast"]))
 
 
 def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Zero-shot naming measured: against a count by hand, and on data in the layouts that people have."""
+"""Naming measured: against a count by hand, and on data in the layouts that people have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sketchfusion.world import SEEN, export
 class Compass:
     """A joint space of four directions: a picture points as its first pixel says, a text as its last word says."""
 
-    name, labels, logit_scale = "compass", (), 1.0
+    name, labels, logit_scale, joint_dim = "compass", (), 1.0, 4
     directions = ("north", "east", "south", "west")
 
     def encode_text(self, prompts: list[str]) -> Tensor:
@@ -41,6 +41,26 @@ def test_ranks_are_counted_over_all_names() -> None:
     assert "| north | 1.000 | 1.000 |" in to_markdown(result, "recognition", "winds")
     with pytest.raises(ValueError, match="'up' is not among the 4 names"):
         benchmark_naming(Compass(), "", [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
+
+
+class Trained(Compass):
+    """One that was also trained to tell east from west, and takes all for east."""
+
+    classes = ("west", "east")
+
+    def classify(self, images: list[np.ndarray], kind: str = "sketch") -> Tensor:
+        return torch.tensor([[0.0, 9.0]] * len(images))
+
+
+def test_a_classifier_has_its_say_and_the_text_alone_stands_beside() -> None:
+    pictures = [(np.array([[torch.eye(4)[n].tolist()]]), name) for n, name in enumerate(Compass.directions)]
+    result = benchmark_naming(Trained(), "", pictures, Compass.directions, "sketch")  # type: ignore[arg-type]
+    assert result.metrics["Acc@1/text"].mean == 1.0
+    assert result.per_category == {
+        name: {"Acc@1": float(name != "west"), "Acc@5": 1.0} for name in sorted(Compass.directions)
+    }
+    photos = benchmark_naming(Trained(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
+    assert set(photos.metrics) == {"Acc@1", "Acc@5"} and photos.metrics["Acc@1"].mean == 1.0
 
 
 def test_a_space_that_tells_no_names_apart_gets_chance() -> None:

@@ -1,4 +1,4 @@
-"""Zero-shot recognition measured: how often a picture's own name is the nearest text, or among the nearest five."""
+"""Naming measured: how often `recognize` gives a picture its own name, first or among five."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..tasks.recognition import prototypes
+from ..tasks.recognition import Namer
 from .benchmarks import BATCH
 from .metrics import Estimate, accuracy, bootstrap, own_ranks
 
@@ -46,7 +46,7 @@ class NamingResult:
     def described(self) -> str:
         """What was measured, in a sentence or two."""
         return (
-            f"{self.pictures} pictures, to be named from {self.labels} names by text alone. "
+            f"{self.pictures} pictures, to be named from {self.labels} names. "
             f"Weights {self.fingerprint[:16]}. Chance: Acc@1 {1 / self.labels:.4f}."
         )
 
@@ -59,33 +59,38 @@ def benchmark_naming(
     kind: Kind,
     progress: Callable[[int, int], None] | None = None,
 ) -> NamingResult:
-    """Zero-shot Acc@1 and Acc@5 over `labels`, each label's text averaged over its prompts (CLIP, 2021, sec. 3.1).
+    """Acc@1 and Acc@5 over `labels` of what `recognize` says.
 
+    That is zero-shot (CLIP, 2021, section 3.1) unless a classifier has its say; then Acc@k/text are, beside.
     ValueError if there are no pictures, or one whose label is not among `labels`.
     """
     if not pictures:
         raise ValueError(f"no {kind} to name")
-    place = {label: n for n, label in enumerate(labels)}
-    if unknown := sorted({label for _, label in pictures} - set(place)):
-        raise ValueError(f"{unknown[0]!r} is not among the {len(place)} names to choose from")
-    texts = prototypes(model, [" ".join(re.sub(r"\W|_", " ", label).lower().split()) for label in labels], kind)
-    ranks: list[int] = []
+    names = {label: " ".join(re.sub(r"\W|_", " ", label).lower().split()) for label in labels}
+    if unknown := sorted({label for _, label in pictures} - set(names)):
+        raise ValueError(f"{unknown[0]!r} is not among the {len(names)} names to choose from")
+    namers = {"": Namer(model, list(names.values()), kind)}
+    if namers[""].classifies:
+        namers["/text"] = Namer(model, list(names.values()), kind, classify=False)
+    ranks: dict[str, list[int]] = {way: [] for way in namers}
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
-        likeness = model.encode_image([image for image, _ in batch], kind=kind).numpy() @ texts.T
-        own = np.array([place[label] for _, label in batch])
-        ranks += own_ranks(likeness, own, np.zeros(len(place), np.int64))[1].tolist()
+        for way, namer in namers.items():
+            likely = namer.log_shares([image for image, _ in batch])
+            own = np.array([namer.labels.index(names[label]) for _, label in batch])
+            ranks[way] += own_ranks(likely, own, np.zeros(len(namer.labels), np.int64))[1].tolist()
         if progress:
             progress(start + len(batch), len(pictures))
-    values = {f"Acc@{k}": accuracy(ranks, k) for k in (1, 5)}
-    of = np.array([place[label] for _, label in pictures])
+    values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}
+    of = np.array([label for _, label in pictures])
     return NamingResult(
         model=model.name,
         fingerprint=fingerprint,
         pictures=len(pictures),
-        labels=len(place),
+        labels=len(names),
         metrics={name: bootstrap(value) for name, value in values.items()},
         per_category={
-            labels[n]: {name: float(value[of == n].mean()) for name, value in values.items()} for n in np.unique(of)
+            label: {f"Acc@{k}": float(values[f"Acc@{k}"][of == label].mean()) for k in (1, 5)}
+            for label in np.unique(of)
         },
     )

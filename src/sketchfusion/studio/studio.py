@@ -133,7 +133,8 @@ class Studio:
     def _read_names(self, searcher: Searcher, model: BatchExtractor) -> None:
         """Let the names of things be read piece by piece, while nobody waits."""
         with contextlib.suppress(Stopped):
-            searcher.namer = Namer(cast(JointSpace, QueuedModel(model, self.queue)))
+            # every stroke asks, and a classifier would be a second pass of the whole model
+            searcher.namer = Namer(cast(JointSpace, QueuedModel(model, self.queue)), classify=False)
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         self.queue.ready.wait()

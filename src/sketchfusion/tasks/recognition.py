@@ -1,4 +1,4 @@
-"""Recognition: by examples of each name, by a classifier that knows them, or by the nearest text in CLIP's space."""
+"""Recognition: by examples of each name, or by text in CLIP's space and a classifier of the names that it knows."""
 
 from __future__ import annotations
 
@@ -80,9 +80,10 @@ def recognize(
 ) -> list[list[Guess]]:
     """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
-    Sketches of classes that the model was trained to tell apart are classified (SketchFusion, section 6.2). Any other
-    labels will do too, and photos: then descriptions are compared (CLIP, Radford et al., 2021, section 3.1). By default
-    the labels are those classes, or else the names that the model knows.
+    Any labels will do, for sketches and photos: descriptions are compared (CLIP, Radford et al., 2021, section 3.1).
+    Between names of sketches that the model was trained to tell apart, its classifier (SketchFusion, section 6.2) has
+    its say as well: how likely each of them is among them is the product of both. By default the labels are the names
+    that the model knows, or else those classes.
 
     With `examples`, a few pictures of the same kind for each name, the names mean what those show: the nearest mean of
     a name's examples is wanted (Snell et al., 2017, section 2.2), and no name needs to be known.
@@ -107,34 +108,40 @@ class Namer:
         labels: Sequence[str] | None = None,
         kind: Kind = "sketch",
         examples: Mapping[str, Sequence[ImageInput]] | None = None,
+        classify: bool = True,
     ) -> None:
-        """See the examples, or read the labels' descriptions, unless the model was trained on them."""
-        classes = model.classes if kind == "sketch" and isinstance(model, Classifying) else ()
+        """See the examples, or read the labels' descriptions; without `classify`, CLIP is all that is run."""
+        classes = model.classes if classify and kind == "sketch" and isinstance(model, Classifying) else ()
         if labels is None:
-            labels = tuple(examples) if examples is not None else classes or joint_space(model).labels
+            labels = tuple(examples) if examples is not None else joint_space(model).labels or classes
         self.labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
         if not self.labels:
             raise ValueError(
                 f'{getattr(model, "name", model)} comes with no list of names; give some: --labels "cat,dog"'
             )
         self._kind = kind
+        self.classifies = examples is None and len(set(self.labels) & set(classes)) > 1
         if examples is not None:
             self._logits = _by_examples(model, self.labels, kind, examples)
-        elif set(self.labels) <= set(classes):
+        elif set(self.labels) <= set(classes) and not joint_space(model).joint_dim:
             self._logits = _by_classifier(model, self.labels, kind)
+        elif self.classifies:
+            self._logits = _by_both(model, self.labels, kind)
         else:
             self._logits = _by_text(joint_space(model), self.labels, kind)
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        logits = self._logits(_read(images, self._kind))
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = np.exp(self.log_shares(_read(images, self._kind)))
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
         return [
             [Guess(self.labels[place], float(row[place])) for place in top]
             for row, top in zip(shares, best, strict=True)
         ]
+
+    def log_shares(self, pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
+        """Give the logarithm of how likely each label is (N, labels); nothing is refused for being blank."""
+        return _log_shares(self._logits(pictures))
 
 
 def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
@@ -145,6 +152,27 @@ def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
 def _by_text(model: JointSpace, labels: Sequence[str], kind: Kind) -> Logits:
     texts = prototypes(model, labels, kind)
     return lambda pictures: model.logit_scale * (model.encode_image(pictures, kind=kind).numpy() @ texts.T)
+
+
+def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
+    """By text, but names that the classifier knows share what the text gives them all together anew, by both."""
+    known = [place for place, label in enumerate(labels) if label in model.classes]
+    text = _by_text(model, labels, kind)
+    classified = _by_classifier(model, [labels[place] for place in known], kind)
+
+    def logits(pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
+        said = _log_shares(text(pictures))
+        among = said[:, known]
+        together = np.logaddexp.reduce(among, axis=1, keepdims=True)
+        said[:, known] = together + _log_shares(among + classified(pictures))
+        return said
+
+    return logits
+
+
+def _log_shares(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    shares: npt.NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return shares
 
 
 def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]) -> Logits:
