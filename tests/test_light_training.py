@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 import torch
@@ -22,9 +20,8 @@ from sketchfusion.light import read_light
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.training.checkpoint import Checkpoint
 from sketchfusion.training.correspondence import Correspondence
-from sketchfusion.training.light_recipes import CorrespondenceRecipe, RecognitionRecipe
+from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import CHECKPOINT, Losses
-from sketchfusion.training.recognition import Named, Recognition
 from sketchfusion.training.segmentation import Segmentation
 from sketchfusion.training.train import TASKS, train_task
 
@@ -113,26 +110,6 @@ def test_a_trained_classifier_has_its_say_of_its_classes_and_leaves_other_names_
     )
     with pytest.raises(ValueError, match="has no classifier; `sketchfusion train recognition` makes one"):
         untrained.classify(photos)
-
-
-def test_several_sketches_of_a_name_are_drawn_to_be_told_from_the_others() -> None:
-    seen: list[list[str]] = []
-
-    class Drawn:
-        by_name: ClassVar = dict.fromkeys(("car", "cat", "chair"))
-
-        def draw_named(self, names: list[str], generator: torch.Generator) -> tuple[torch.Tensor, ...]:
-            seen.append(names)
-            return (torch.tensor([float(len(name)) for name in names]),)
-
-    recipe = RecognitionRecipe(batch=6, each=3, contrast=2.0)
-    objective = Recognition(["car", "cat", "chair"], 4, recipe)
-    maps = lambda said, kind: said[0][:, None, None, None] * torch.ones(1, 4, 2, 2)  # noqa: E731
-    with torch.no_grad():
-        losses = objective.losses(maps, Named(Drawn()), torch.Generator().manual_seed(1))  # type: ignore[arg-type]
-    assert seen[0][:2] * 3 == seen[0] and len(set(seen[0])) == 2
-    assert float(losses["contrast"]) == pytest.approx(math.log(5), abs=1e-4)  # all alike but for their length
-    assert float(losses["loss"]) == pytest.approx(float(losses["naming"] + 2 * losses["contrast"]))
 
 
 def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor:

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import sketchfusion
 from sketchfusion.baselines.dino import DinoBaseline
+from sketchfusion.datasets.splits import is_unseen
 from sketchfusion.evaluation.benchmarks import benchmark_retrieval
 from sketchfusion.features import SketchFusion
 from sketchfusion.world import UNSEEN, World
@@ -88,6 +89,15 @@ def test_three_examples_name_things_that_were_never_seen_drawn(mini: SketchFusio
     )
     right = [guess[0].label == category for guess, category in zip(guesses, np.repeat(UNSEEN, 2), strict=True)]
     assert np.mean(right) > 0.7
+
+
+def test_each_of_the_five_tasks_has_light_weights_of_its_own(mini: SketchFusion) -> None:
+    tasks = "retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation"
+    assert len({mini.for_task(task).fingerprint for task in tasks}) == 5
+
+
+def test_no_class_of_the_recogniser_is_an_unseen_one(mini: SketchFusion) -> None:
+    assert len(mini.classes) == 352 and not [name for name in mini.classes if is_unseen(name)]
 
 
 def test_recognition_of_seen_things_is_better_than_chance(mini: SketchFusion) -> None:

@@ -27,7 +27,8 @@ class Classifier:
 
     def __call__(self, pooled: Tensor) -> Tensor:
         """Give the logits (B, n)."""
-        return pooled.float() @ self.weight.to(pooled.device).T + self.bias.to(pooled.device)
+        weight, bias = (part.to(pooled.device, torch.float32) for part in (self.weight, self.bias))
+        return pooled.float() @ weight.T + bias
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,7 @@ class RecognitionRecipe(LightRecipe):
 
     steps: int = 800
     batch: int = 64  # sketches, names drawn evenly
-    each: int = 1  # sketches of a name that is drawn
     smoothing: float = 0.1  # of the labels
-    contrast: float = 0.0  # weight of the contrast of the batch
-    temperature: float = 0.1
     views: int = 3  # as above
     per_class: int = 60  # sketches of a class and a source at most
 

@@ -37,7 +37,7 @@ def contrast(vectors: Tensor, partners: Tensor, temperature: float) -> Tensor:
     """Supervised contrast (Khosla et al., 2020): -log of the share that each picture gives to its partners.
 
     (B, d) vectors and (B, B) bool, the diagonal of which is not looked at -> (), the mean over the pictures that have
-    partners; zero if none has.
+    partners.
     """
     unit = F.normalize(vectors, dim=1)
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
@@ -45,7 +45,7 @@ def contrast(vectors: Tensor, partners: Tensor, temperature: float) -> Tensor:
     log_share = F.log_softmax((unit @ unit.T / temperature).masked_fill(itself, float("-inf")), dim=1)
     paired = partners.any(1)
     total = log_share.masked_fill(~partners, 0.0).sum(1)[paired]
-    return -(total / partners.sum(1)[paired]).sum() / paired.sum().clamp(min=1)
+    return -(total / partners.sum(1)[paired]).mean()
 
 
 def point_contrast(features_a: Tensor, features_b: Tensor, visible: Tensor, temperature: float) -> Tensor:

@@ -17,7 +17,6 @@ from sketchfusion.training.encode import Encoder
 from sketchfusion.training.instances import HELD_OUT_SEED, fewer
 from sketchfusion.training.light_recipes import RecognitionRecipe
 from sketchfusion.training.loop import Losses
-from sketchfusion.training.losses import contrast
 from sketchfusion.training.objective import Objective, Phases, See, Training
 from sketchfusion.training.retrieval import named
 from sketchfusion.training.roots import Roots
@@ -46,17 +45,13 @@ class Recognition(Objective[Named]):
         nn.init.zeros_(self.classify.weight)
 
     def losses(self, see: See, data: Named, generator: Generator) -> Losses:
-        """Draw names evenly, and sketches of each."""
-        recipe = self._recipe
-        drawn = torch.randint(len(data.names), (recipe.batch // recipe.each,), generator=generator).tolist()
-        wanted = [data.names[place] for place in drawn] * recipe.each
-        pooled = see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3))
-        logits = self.classify(pooled)
+        """Draw names evenly, and a sketch of each."""
+        drawn = torch.randint(len(data.names), (self._recipe.batch,), generator=generator).tolist()
+        wanted = [data.names[place] for place in drawn]
+        logits = self.classify(see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3)))
         labels = torch.tensor([self._place[name] for name in wanted], device=logits.device)
-        named = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing if self.training else 0.0)
-        alike = contrast(pooled, labels[:, None] == labels[None, :], recipe.temperature)
-        loss = named + recipe.contrast * alike
-        return {"loss": loss, "naming": named, "contrast": alike, "right": (logits.argmax(1) == labels).float().mean()}
+        loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.smoothing if self.training else 0.0)
+        return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}
 
     def heads(self) -> Heads:
         """Give the classifier with its names."""
