@@ -97,11 +97,11 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
         assert (hit["width"], hit["height"]) == (128, 128)
 
 
-def test_labels_are_guessed_as_recognize_guesses(studio: Server, mini: Any) -> None:
-    from sketchfusion import recognize
+def test_labels_are_guessed_by_text_alone(studio: Server, mini: Any) -> None:
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
     from sketchfusion.studio.schemas import StrokesDrawing
+    from sketchfusion.tasks.recognition import Namer
 
     drawing = drawn("bicycle")
     for _ in range(600):  # the names are read after the first questions are answered
@@ -109,7 +109,7 @@ def test_labels_are_guessed_as_recognize_guesses(studio: Server, mini: Any) -> N
             break
         time.sleep(0.1)
     sketch = read_sketch(StrokesDrawing.model_validate(drawing), Limits()).picture
-    expected = recognize(mini, [sketch])[0]
+    expected = Namer(mini, classify=False).name([sketch])[0]
     assert [label["label"] for label in labels] == [guess.label for guess in expected]
     assert [label["score"] for label in labels] == pytest.approx([guess.score for guess in expected], abs=0.01)
 

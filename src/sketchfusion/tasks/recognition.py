@@ -82,8 +82,8 @@ def recognize(
 
     Any labels will do, for sketches and photos: descriptions are compared (CLIP, Radford et al., 2021, section 3.1).
     Between names of sketches that the model was trained to tell apart, its classifier (SketchFusion, section 6.2) has
-    its say as well: how likely each of them is among them is the product of both. By default the labels are the names
-    that the model knows, or else those classes.
+    its say as well: how likely each of them is among them is the product of both. By default the labels are those
+    classes, or else the names that the model knows.
 
     With `examples`, a few pictures of the same kind for each name, the names mean what those show: the nearest mean of
     a name's examples is wanted (Snell et al., 2017, section 2.2), and no name needs to be known.
@@ -112,8 +112,9 @@ class Namer:
     ) -> None:
         """See the examples, or read the labels' descriptions; without `classify`, CLIP is all that is run."""
         classes = model.classes if classify and kind == "sketch" and isinstance(model, Classifying) else ()
+        reads = isinstance(model, JointSpace) and model.joint_dim > 0
         if labels is None:
-            labels = tuple(examples) if examples is not None else joint_space(model).labels or classes
+            labels = tuple(examples) if examples is not None else classes or joint_space(model).labels
         self.labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
         if not self.labels:
             raise ValueError(
@@ -123,7 +124,7 @@ class Namer:
         self.classifies = examples is None and len(set(self.labels) & set(classes)) > 1
         if examples is not None:
             self._logits = _by_examples(model, self.labels, kind, examples)
-        elif set(self.labels) <= set(classes) and not joint_space(model).joint_dim:
+        elif set(self.labels) <= set(classes) and not reads:
             self._logits = _by_classifier(model, self.labels, kind)
         elif self.classifies:
             self._logits = _by_both(model, self.labels, kind)
