@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,8 +143,8 @@ def benchmark_correspondence(
         raise ValueError("no pairs of a sketch and a photo with keypoints to measure with")
     rows: dict[str, list[float]] = {}
     still: dict[str, list[float]] = {}
-    drawings = (read_sketch(pair.sketch) for pair in pairs)
-    sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
+    drawings, seen = tee(read_sketch(pair.sketch) for pair in pairs)  # a batch is kept at a time, not all of them
+    sketches = dense_maps(model, seen, "sketch", "correspondence")
     photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
     for number, (pair, drawn, sketch, photo) in enumerate(zip(pairs, drawings, sketches, photos, strict=True), start=1):
         ways = [*_both_ways(pair, sketch, photo, spread(drawn, STROKES), temperature, window)]

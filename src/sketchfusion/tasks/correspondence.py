@@ -148,9 +148,13 @@ def dense_match(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor) -> tuple
 
     Also gives the cosines (h, w), -1 on padding. `strokes` are points of them, by which the sketch is laid.
     """
-    found = match_drawn(sketch, photo, strokes, photo.centres(), "photo")
-    scores = found.scores.masked_fill(~photo.valid().flatten(), -1.0)
-    return found.positions.reshape(*photo.grid, 2), scores.reshape(photo.grid)
+    sketch, photo = sketch.centred(), photo.centred()
+    whole, features = pose(sketch, photo, strokes, TEMPERATURE), photo.data.flatten(1).T
+    near = Near(whole.of_photo(photo.centres()), whole.of_sketch(sketch.centres()))
+    places = locate(features, sketch, near=near)
+    scores = F.cosine_similarity(features.float(), sketch.sample(places).float(), dim=1)
+    scores = scores.masked_fill(~photo.valid().flatten(), -1.0)
+    return places.reshape(*photo.grid, 2), scores.reshape(photo.grid)
 
 
 def locate(

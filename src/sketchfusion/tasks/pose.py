@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from ..featuremap import FeatureMap
+    from ..featuremap import FeatureMap, Frame
 
 STROKES = 32  # points of a sketch that it is laid by
 # Chosen on Sketch World's seen categories and Sketchy's seen classes, at a plateau; lengths are in half sides.
@@ -29,8 +29,8 @@ class Pose:
     """An affine map of the places of a sketch to those of a photo, both from -1 to 1 over their files."""
 
     matrix: Tensor  # (3, 2)
-    sketch: FeatureMap
-    photo: FeatureMap
+    sketch: Frame
+    photo: Frame
 
     def of_sketch(self, points: Tensor) -> Tensor:
         """Give the places in the photo of (N, 2) x, y, pixels of the sketch's file."""
@@ -53,7 +53,7 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
     logits = (features @ cells / temperature).cpu()
     padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), BARRED)
-    places, there = _with_one(_places(sketch, strokes)), _places(photo, photo.centres())
+    places, there = _with_one(_places(sketch.frame, strokes)), _places(photo.frame, photo.centres())
     start = matrix = torch.eye(3, 2)
     pull = PULL * torch.diag(torch.tensor([1.0, 1.0, 0.5]))
     for width in WIDTHS:
@@ -64,7 +64,7 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
         weights = gain / (1 + ((found - places @ matrix).norm(dim=1) / FAR) ** 2)
         weighted = places.T * (weights / (weights.sum() + LITTLE))
         matrix = torch.linalg.solve(weighted @ places + pull, weighted @ found + pull @ start)
-    return Pose(matrix, sketch, photo)
+    return Pose(matrix, sketch.frame, photo.frame)
 
 
 def strangeness(expected: Tensor, places: Tensor) -> Tensor:
@@ -72,9 +72,9 @@ def strangeness(expected: Tensor, places: Tensor) -> Tensor:
     return 2 * torch.log1p((torch.cdist(expected, places) / FAR) ** 2)
 
 
-def _places(picture: FeatureMap, points: Tensor) -> Tensor:
+def _places(frame: Frame, points: Tensor) -> Tensor:
     points = points.float().cpu()
-    return 2 * points / points.new_tensor(picture.frame.size) - 1
+    return 2 * points / points.new_tensor(frame.size) - 1
 
 
 def _with_one(places: Tensor) -> Tensor:
