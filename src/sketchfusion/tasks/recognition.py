@@ -82,8 +82,8 @@ def recognize(
 
     Any labels will do, for sketches and photos: descriptions are compared (CLIP, Radford et al., 2021, section 3.1).
     Between names of sketches that the model was trained to tell apart, its classifier (SketchFusion, section 6.2) has
-    its say as well: how likely each of them is among them is the product of both. By default the labels are those
-    classes, or else the names that the model knows.
+    its say as well: how likely each of them is among them is the geometric mean of both. By default the labels are
+    those classes, or else the names that the model knows.
 
     With `examples`, a few pictures of the same kind for each name, the names mean what those show: the nearest mean of
     a name's examples is wanted (Snell et al., 2017, section 2.2), and no name needs to be known.
@@ -156,7 +156,10 @@ def _by_text(model: JointSpace, labels: Sequence[str], kind: Kind) -> Logits:
 
 
 def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
-    """By text, but names that the classifier knows share what the text gives them all together anew, by both."""
+    """By text, but names that the classifier knows share what the text gives them all together anew, by both.
+
+    By the geometric mean of what both say: they see the same picture, so their product would be too sure.
+    """
     known = [place for place, label in enumerate(labels) if label in model.classes]
     text = _by_text(model, labels, kind)
     classified = _by_classifier(model, [labels[place] for place in known], kind)
@@ -165,7 +168,7 @@ def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
         said = _log_shares(text(pictures))
         among = said[:, known]
         together = np.logaddexp.reduce(among, axis=1, keepdims=True)
-        said[:, known] = together + _log_shares(among + classified(pictures))
+        said[:, known] = together + _log_shares(np.float32(0.5) * (among + classified(pictures)))
         return said
 
     return logits
