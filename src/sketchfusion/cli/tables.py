@@ -41,6 +41,7 @@ def table(
     from ..evaluation.tables.measures import measure_task
     from ..evaluation.tables.rows import SEEDS, TABLES
     from ..models import load
+    from ..tasks.segmentation import can_refine
     from .research import pair_of
 
     if number not in TABLES:
@@ -70,6 +71,8 @@ def table(
         "weights": "the pair's own" if as_it_is else "trained for this table",
         "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
     }
+    if any(column.task == "segmentation" for column in chosen_table.columns):
+        notes["masks"] = "refined by a CRF" if can_refine() else 'without CRF: `pip install "sketchfusion[crf]"`'
     written = write("-".join([number, *(tasks or [])]), chosen_table, cells, notes, out, name)
     typer.echo(written.read_text())
     for task in dict.fromkeys(column.task for column in chosen_table.columns):
