@@ -253,10 +253,12 @@ def test_a_part_of_a_table_is_what_the_whole_goes_on_with(
     monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
     monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", measure)
     monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])
+    monkeypatch.setattr("sketchfusion.tasks.segmentation.can_refine", lambda: False)
     whole = ["table", "universal", "--out", str(tmp_path), "--as-it-is"]
     assert terminal.run(app, [*whole, "--task", "segmentation"]) == 0 and asked == ["segmentation"]
     part = json.loads((tmp_path / "table-universal-segmentation-world.json").read_text())
     assert [(cell["name"], cell["metric"]) for cell in part["rows"]] == [("Proposed", "mIoU"), ("Universal", "mIoU")]
+    assert part["masks"].startswith("without CRF")
     assert terminal.run(app, whole) == 0
     assert sorted(asked) == sorted({column.task for column in TABLES["universal"].columns})
     capsys.readouterr()
