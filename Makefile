@@ -32,6 +32,8 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[crf]" > /dev/null 2>&1 \
+	|| echo "the CRF was not built: masks will not be refined; with a C++ compiler and Python's headers: $(BIN)/pip install pydensecrf2"
 	touch $(READY)
 
 clean:
