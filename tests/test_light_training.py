@@ -71,6 +71,17 @@ def test_on_a_warm_cache_a_step_runs_neither_vae_nor_clip_whatever_the_task(
     train_task("universal", data, tmp_path, str(model_folder), settings=settings)
 
 
+def test_each_loss_counts_by_its_weight_in_the_universal_sum(
+    data: list[str], model_folder: Path, tmp_path: Path
+) -> None:
+    settings = SHORT | {"steps": "1", "weights.retrieval": "3", "weights.segmentation": "0"}
+    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+    counts = {"retrieval": 3, "instance-retrieval": 0.2, "recognition": 1, "correspondence": 2, "segmentation": 0}
+    (row,) = log(tmp_path, "universal")
+    assert float(row["loss"]) == pytest.approx(sum(by * float(row[task]) for task, by in counts.items()), rel=1e-3)
+    assert float(row["segmentation"]) > 0
+
+
 # How far each loss of a batch wanders is more than a few steps take away, so means of the two ends are compared.
 @pytest.mark.parametrize(
     ("task", "figure"), [("recognition", "loss"), ("correspondence", "loss"), ("segmentation", "loss")]

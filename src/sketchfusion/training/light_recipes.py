@@ -110,6 +110,17 @@ class SegmentationRecipe(LightRecipe):
 
 
 @dataclass(frozen=True)
+class Weights:
+    """What each task's loss counts in the sum."""
+
+    retrieval: float = 1.0
+    instance_retrieval: float = 0.2
+    recognition: float = 1.0
+    correspondence: float = 2.0
+    segmentation: float = 2.0
+
+
+@dataclass(frozen=True)
 class UniversalRecipe(LightRecipe):
     """All five at once: a step takes a small batch of each; `retrieval.classes` and so on set their own."""
 
@@ -120,6 +131,7 @@ class UniversalRecipe(LightRecipe):
     recognition: RecognitionRecipe = RecognitionRecipe(batch=16)
     correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8)
     segmentation: SegmentationRecipe = SegmentationRecipe(batch=8)
+    weights: Weights = Weights()
 
 
 Settable = TypeVar("Settable", bound=Any)

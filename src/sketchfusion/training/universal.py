@@ -1,4 +1,4 @@
-"""One set of light parts for all five tasks: a step takes a small batch of each and adds up their losses."""
+"""One set of light parts for all five tasks: a step takes a small batch of each and adds up their losses, weighted."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Several = Mapping[str, Any]  # each task's data by its name
 class Universal(Objective[Several]):
     """The objectives of all tasks on the same light parts; pooled features are what most of them compare."""
 
-    def __init__(self, objectives: Mapping[str, Objective[Any]]) -> None:
-        """Join objectives by their tasks' names."""
+    def __init__(self, objectives: Mapping[str, Objective[Any]], weights: Mapping[str, float]) -> None:
+        """Join objectives, and the weights of their losses, by their tasks' names."""
         super().__init__()
-        self.objectives = nn.ModuleDict(objectives)
+        self.objectives, self.weights = nn.ModuleDict(objectives), weights
 
     def losses(self, see: See, data: Several, generator: Generator) -> Losses:
         """Draw a batch of each task that there are data for."""
@@ -34,7 +34,7 @@ class Universal(Objective[Several]):
             task: cast(Objective[Any], self.objectives[task]).losses(see, its, generator)["loss"]
             for task, its in data.items()
         }
-        return {"loss": torch.stack(list(of.values())).sum(), **of}
+        return {"loss": torch.stack([self.weights[task] * loss for task, loss in of.items()]).sum(), **of}
 
     def choose(self, model: Extractor, data: Phases[Several]) -> None:
         """Let each task choose on its own data."""
@@ -66,4 +66,5 @@ def prepare(recipe: UniversalRecipe, roots: Roots, encode: Encoder) -> Training:
         {task: part.data.full for task, part in parts.items()},
         held_out or None,
     )
-    return Training(Universal({task: part.objective for task, part in parts.items()}), phases)
+    weights = {task: getattr(recipe.weights, task.replace("-", "_")) for task in parts}
+    return Training(Universal({task: part.objective for task, part in parts.items()}, weights), phases)
