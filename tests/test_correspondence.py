@@ -129,6 +129,12 @@ def test_points_are_pixels_of_the_pictures_in_either_direction() -> None:
     assert back.photo == (200, 25) and np.hypot(*np.subtract(back.sketch, (80, 10))) < 4
 
 
+@pytest.mark.parametrize("size", [(400, 2), (2, 400)])
+def test_matches_lie_within_a_photo_narrower_than_a_cell(size: tuple[int, int]) -> None:
+    for found in match(Places(), drawing(), drawing(*size)):
+        assert all(0 <= at <= edge for at, edge in zip(found.photo, size, strict=True))
+
+
 def test_what_cannot_be_matched_is_said() -> None:
     with pytest.raises(ValueError, match=r"point 91,5 is outside the sketch, which is 90 x 60 pixels"):
         match(PixelExtractor(), drawing(), drawing(), [(5, 5), (91, 5)])

@@ -98,6 +98,14 @@ def test_features_follow_the_method_step_by_step(model: SketchFusion, pictures: 
     assert torch.allclose(model.embed(pictures[1])[0], expected, atol=1e-5)
 
 
+def test_features_that_are_not_finite_are_refused(sd_folder: Path, clip_folder: Path, pictures: list[Any]) -> None:
+    broken = stirred(config_of(sd_folder, clip_folder))
+    next(broken.model.light.parameters()).data.fill_(torch.nan)
+    for ask in (broken.extract, broken.embed):
+        with pytest.raises(ValueError, match=r"gives features that are not finite"):
+            ask(pictures)
+
+
 def test_every_kind_of_input_gives_the_same_features(model: SketchFusion, pictures: list[Any], tmp_path: Path) -> None:
     array = pictures[1]
     Image.fromarray(array).save(tmp_path / "a.png")

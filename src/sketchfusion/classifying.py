@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sketchfusion.extractor import BatchExtractor, Images, pooled
+from sketchfusion.extractor import BatchExtractor, Images, finite, pooled
 from sketchfusion.heads import Heads
 from sketchfusion.io.images import Kind
 from sketchfusion.io.weights import WeightsError
@@ -43,7 +43,7 @@ class Classifier(BatchExtractor):
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
                 rows.append(model.heads.classifier(pooled(model.maps(views), views)).cpu())
-        return torch.cat(rows)
+        return finite(torch.cat(rows), model.name)
 
     def _recogniser(self) -> Classifier:
         try:

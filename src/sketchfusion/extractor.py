@@ -120,28 +120,28 @@ class BatchExtractor(ABC):
     ) -> list[FeatureMap]:
         """Give the dense map (C, h, w) of each picture, float32 on the CPU, in the order given.
 
-        Raises ImageError for a picture that cannot be read.
+        Raises ImageError for a picture that cannot be read, ValueError if what the model makes is not finite.
         """
         model, features = self.for_task(task), list[FeatureMap]()
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
                 seen = model.look(views)
             joints = [None] * len(views) if seen.joint is None else seen.joint.float().cpu()
-            rows = zip(seen.maps.float().cpu(), views, joints, strict=True)
+            rows = zip(finite(seen.maps.float().cpu(), model.name), views, joints, strict=True)
             features += [FeatureMap(data, view.frame, joint) for data, view, joint in rows]
         return features
 
     def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:
         """Give one vector of length 1 for each picture, (N, dim), float32 on the CPU, in the order given.
 
-        Raises ImageError for a picture that cannot be read.
+        Raises ImageError for a picture that cannot be read, ValueError if what the model makes is not finite.
         """
         model = self.for_task(task)
         rows = [torch.empty(0, model.dim)]
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
                 rows.append(F.normalize(model.vectors(views).float(), dim=1).cpu())
-        return torch.cat(rows)
+        return finite(torch.cat(rows), model.name)
 
     def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[View]]:
         sources = as_list(images)
@@ -190,7 +190,14 @@ class JointSpace(BatchExtractor):
             with torch.no_grad():
                 pooled = clip(stack([view.clip for view in views], self.device)).pooled
             rows.append(F.normalize(pooled.float(), dim=1).cpu())
-        return torch.cat(rows)
+        return finite(torch.cat(rows), self.name)
+
+
+def finite(features: Tensor, model: str) -> Tensor:
+    """Give features back; ValueError if some are not finite, for NaN is nearer to everything than anything is."""
+    if not features.isfinite().all():
+        raise ValueError(f"{model} gives features that are not finite; its weights, or their precision, are no good")
+    return features
 
 
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -88,7 +88,7 @@ def _from_array(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _to_tensor(array: npt.NDArray[np.uint8]) -> Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+    pixels = torch.from_numpy(array.transpose(2, 0, 1).copy())
     return pixels.to(torch.float32).div_(255)
 
 

@@ -184,7 +184,9 @@ def locate(
         best = centres[logits.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach
         found.append(logits.masked_fill(outside, -torch.inf).softmax(dim=1) @ (centres + 0.5))
-    return target.to_pixels(torch.cat(found))
+    places = target.to_pixels(torch.cat(found))
+    # Of a photo narrower than a cell, the cell's own centre lies beside it.
+    return places.clamp(places.new_zeros(2), places.new_tensor(target.frame.size))
 
 
 def spread(sketch: Tensor, count: int) -> Tensor:

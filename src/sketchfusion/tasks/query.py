@@ -28,7 +28,9 @@ def read_sketches(sketches: ImageInput | Sequence[ImageInput]) -> list[Tensor]:
     for number, sketch in enumerate(listed, start=1):
         image = read_image(sketch, "sketch")
         if is_blank(image):
-            raise ImageError(f"{_name(sketch, number)}: the sketch is blank; draw something first")
+            raise ImageError(
+                f"{_name(sketch, number)}: the sketch is blank; draw something first (a photo has no strokes)"
+            )
         images.append(image)
     return images
 
