@@ -249,3 +249,57 @@ def test_cluttered_real_photos_have_sketches_to_search_with(shared_data: Path) -
     usual = retrieval_data(str(shared_data / "sketchy-mini"))
     assert usual.about == "10 of the 21 unseen classes of sketchy-21"
     assert (len([*usual.sketches()]), len([*usual.photos()])) == (250, 250)
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (("correspondence", "--split", "nonsense"), "only retrieval and instance-retrieval take a published split"),
+        (("correspondence", "--examples"), "only recognition learns from examples; leave --examples out"),
+        (("segmentation", "--kind", "nope"), "only recognition chooses between sketches and photos; leave --kind out"),
+        (("instance-retrieval", "--sketches", "qd"), "take other folders of sketches; leave --sketches out"),
+        (("instance-retrieval", "--duplicates"), "only retrieval ranks photos twice; leave --duplicates out"),
+        (("retrieval", "--each", "3"), "only samples are drawn for names; leave --each out"),
+        (("recognition", "--examples", "--kind", "photo"), "leave --kind out"),
+        (("retrieval", "--sketches", "qd", "--split", "sketchy-21"), "leave --split and --duplicates out"),
+        (("retrieval", "--split", "sketchy-21"), "Sketch World has a split and sketches of its own; leave --split out"),
+        (("retrieval", "--data", "a/tiny", "b/tiny"), "two of --data are called tiny"),
+    ],
+)
+def test_an_option_that_says_nothing_to_a_task_is_refused(asked: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    code, _, error = evaluate(*asked, "--data", "world", "--out", tmp_path / "out")
+    assert (code, len(error.splitlines())) == (2, 1) and line in error, error
+
+
+def test_reports_of_other_splits_and_sketches_lie_beside_one_another(model_folder: Path, tmp_path: Path) -> None:
+    root, out = sketchy_at(tmp_path / "tiny"), tmp_path / "out"
+    common = ("--data", root, "--model", model_folder, "--out", out, "--json")
+    asked: list[tuple[object, ...]] = [(), ("--split", "sketchy-21"), ("--duplicates",), ("--sketches", root)]
+    for options in asked:
+        code, _, error = evaluate("retrieval", *common, *options)
+        assert code == 0, error
+    assert evaluate("instance-retrieval", *common, "--split", "sketchy-21")[0] == 0
+    read = [json.loads(path.read_text()) for path in out.glob("retrieval-*.json")]
+    reports = {report["data"]: report for report in read}
+    assert set(reports) == {"tiny", "tiny-sketchy-21", "tiny-duplicates", "tiny-tiny"}
+    assert len([*out.glob("instance-retrieval-tiny-sketchy-21-*.json")]) == 1
+    assert reports["tiny"]["root"] == str(root.resolve()) and "sketches" not in reports["tiny"]
+    assert reports["tiny-tiny"]["sketches"] == [str(root.resolve())]
+
+
+def test_a_report_says_which_of_its_classes_training_may_draw(model_folder: Path, tmp_path: Path) -> None:
+    root = sketchy_at(tmp_path / "tiny")
+    common = ("--data", root, "--model", model_folder, "--out", tmp_path / "out")
+    for task in ("retrieval", "instance-retrieval"):
+        said = evaluate(task, *common, "--split", "sketchy-25-sempcyc")[1]  # of jack-o-lanterns
+        assert "classes of sketchy-25-sempcyc, 1 of which models of this project may have been trained on)" in said
+        assert "may have been trained on" not in evaluate(task, *common)[1]  # of bats
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sketchfusion.models.load", lambda *a: pytest.fail("too late"))
+    (tmp_path / "file.png").touch()
+    code, _, error = evaluate("retrieval", "--data", "world", "--out", tmp_path / "file.png" / "x")
+    assert code == 2 and error == f"sketchfusion: {tmp_path / 'file.png' / 'x'}: Not a directory\n"

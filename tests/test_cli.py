@@ -144,6 +144,26 @@ def test_index_goes_on_past_bad_files(photos: Path, gallery: Path, tmp_path: Pat
     assert json.loads(again.stdout)["unchanged"] == 6
 
 
+def test_one_bad_picture_does_not_keep_the_others_from_an_answer(
+    model_folder: Path, photos: Path, tmp_path: Path
+) -> None:
+    good, bad, blank = photos / "cat" / "1.png", tmp_path / "nope.png", tmp_path / "blank.png"
+    Image.new("RGB", (64, 64), "white").save(blank)
+    asked = ("recognize", bad, good, blank, good, "--model", model_folder, "-k", 1)
+    done = sketchfusion(*asked, "--json")
+    assert done.returncode == 0 and [guess["sketch"] for guess in json.loads(done.stdout)] == [str(good)] * 2
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [f"  {bad}", f"  {blank}"]
+    out = tmp_path / "features.safetensors"
+    done = sketchfusion("features", good, bad, good, "--out", out, "--model", model_folder)
+    assert done.returncode == 0 and "of 2 pictures" in done.stdout
+    assert done.stderr.startswith(f"  {bad}: No such file") and len(done.stderr.splitlines()) == 1
+    with safe_open(out, "pt") as file:
+        assert json.loads(file.metadata()["images"]) == [str(good)] * 2
+        assert len(file.get_tensor("vectors")) == file.get_slice("maps").get_shape()[0] == 2
+    assert "none of the 2 can be read; " in refused("recognize", bad, blank, "--model", model_folder)
+    assert "nope.png: No such file" in refused("features", bad, "--out", out, "--model", model_folder)
+
+
 def gallery_model(gallery: Path) -> str:
     from sketchfusion.gallery.store import GalleryStore
 
@@ -199,6 +219,10 @@ def test_recognize_answers_with_probabilities(model_folder: Path) -> None:
     guesses = json.loads(done.stdout)
     assert len(guesses) == 2 and {"label", "score"} <= set(guesses[0])
     assert 0 < guesses[1]["score"] <= guesses[0]["score"] < 1
+    for none in ("", ",,"):
+        assert refused("recognize", DRAWING, "--model", model_folder, "--labels", none).endswith(
+            "--labels has no names"
+        )
     plain = sketchfusion("recognize", DRAWING, "--model", model_folder)
     assert {line.split("\t")[2] for line in plain.stdout.splitlines()} == {"cat", "dog"}
 

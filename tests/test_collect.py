@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,37 @@ def test_a_bank_keeps_pixels_and_names_and_leaves_broken_files_out(sketchy_root:
     assert torch.allclose(bank.take([0])[0].mean((1, 2)), torch.tensor(first, dtype=torch.float32), atol=0.02)
     again = decode(pictures, "photo", 16, tmp_path / "cache")
     assert again.names == bank.names
+
+
+def test_replaced_files_are_decoded_anew(sketchy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoded(root: str) -> torch.Tensor:
+        return decode(collect_photos([Path(root)]), "photo", 16, tmp_path / "cache").take([0])[0]
+
+    other = tmp_path / "elsewhere" / sketchy_root.name
+    shutil.copytree(sketchy_root, other)
+    first, *_ = collect_photos([other])
+    Image.new("RGB", (32, 32), "red").save(first.path)
+    red, blue = torch.tensor([1.0, 0, 0]), decoded(str(sketchy_root))
+    for parent, picture in ((sketchy_root.parent, blue), (other.parent, red)):  # the same name in another folder
+        monkeypatch.chdir(parent)
+        found = decoded(sketchy_root.name)
+        assert torch.allclose(found.mean((1, 2)), picture.mean((1, 2)) if picture.ndim > 1 else picture, atol=0.02)
+    Image.new("RGB", (32, 32), (0, 255, 0)).save(first.path)
+    assert torch.allclose(decoded(str(other)).mean((1, 2)), torch.tensor([0.0, 1, 0]), atol=0.02)
+    (tmp_path / "linked").symlink_to(other)
+    before = {*(tmp_path / "cache").iterdir()}
+    decoded(str(tmp_path / "linked"))
+    assert {*(tmp_path / "cache").iterdir()} == before  # what is reached by another way is the same
+
+
+def test_a_replaced_file_of_drawings_is_decoded_anew(tmp_path: Path) -> None:
+    path = tmp_path / "cat.ndjson"
+
+    def decoded(ends: int) -> torch.Tensor:
+        path.write_text(f'{{"word": "cat", "drawing": [[[0, {ends}], [0, 255]]]}}\n' * 20)
+        return decode(collect_sketches([tmp_path]), "sketch", 16, tmp_path / "cache").take([0])
+
+    assert not torch.equal(decoded(255), decoded(10))
 
 
 def test_what_may_be_outlined_holds_no_unseen_class(tmp_path: Path) -> None:

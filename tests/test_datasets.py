@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.folder import PhotoFolder
 from sketchfusion.datasets.quickdraw import QuickDraw
-from sketchfusion.datasets.segmentation import Segmentation
+from sketchfusion.datasets.segmentation import MaskedPhoto, Segmentation
 from sketchfusion.datasets.sketchy import Sketchy, photo_of
 from sketchfusion.datasets.splits import (
     SPLITS,
@@ -26,6 +26,7 @@ from sketchfusion.datasets.splits import (
     unseen_names,
 )
 from sketchfusion.io.errors import ImageError
+from sketchfusion.io.images import read_image
 
 
 def picture(path: Path) -> None:
@@ -132,8 +133,47 @@ def test_segmentation_reads_the_index_and_checks_it(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match=why):
             Segmentation(tmp_path)
     index.unlink()
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match=r"no index\.csv; expected a folder with index\.csv, photo/ and mask/"):
         Segmentation(tmp_path)
+
+
+def masked(root: Path, mask: Image.Image, photo: Image.Image, orientation: int = 1) -> MaskedPhoto:
+    """A photo stored as it is given and to be turned, and its mask."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    photo.save(root / "1.jpg", exif=exif, quality=95)
+    mask.save(root / "1.png")
+    (root / "index.csv").write_text("photo,category,mask\n1.jpg,cat,1.png\n")
+    return Segmentation(root).pairs()[0]
+
+
+def test_masks_of_nought_and_one_are_read_and_those_that_mark_nothing_refused(tmp_path: Path) -> None:
+    thing, photo = np.zeros((6, 9), np.uint8), Image.new("RGB", (9, 6))
+    thing[1:3, 2:5] = 1
+    for value in (1, 255):
+        assert np.array_equal(masked(tmp_path, Image.fromarray(thing * value), photo).read_mask(), thing > 0)
+    for value in (0, 38, 127):
+        pair = masked(tmp_path, Image.fromarray(thing * value), photo)
+        with pytest.raises(DatasetError, match=rf"1\.png: marks nothing, its brightest pixel is {value}"):
+            pair.read_mask()
+
+
+def test_a_mask_of_another_size_than_its_photo_is_named_with_it(tmp_path: Path) -> None:
+    pair = masked(tmp_path, Image.new("L", (6, 9), 255), Image.new("RGB", (9, 6)))
+    with pytest.raises(DatasetError, match=r"1\.png: 6 x 9 pixels, but its photo \S*1\.jpg has 9 x 6"):
+        pair.read_mask()
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_mask_of_a_turned_photo_lies_as_that_is_stored_or_as_it_is_seen(tmp_path: Path, orientation: int) -> None:
+    dark = np.zeros((32, 48), bool)
+    dark[:8, 8:40], dark[:24, 8:16] = True, True  # looks different however it is turned
+    stored = Image.fromarray(np.where(dark, 0, 255).astype(np.uint8))
+    pair = masked(tmp_path, Image.fromarray(dark.astype(np.uint8) * 255), stored.convert("RGB"), orientation)
+    seen = read_image(pair.photo.path)[0].numpy() < 0.5
+    assert seen.shape == (48, 32) and np.array_equal(pair.read_mask(), seen)
+    pair = masked(tmp_path, Image.fromarray(seen.astype(np.uint8) * 255), stored.convert("RGB"), orientation)
+    assert np.array_equal(pair.read_mask(), seen)
 
 
 def test_published_splits_have_their_sizes() -> None:

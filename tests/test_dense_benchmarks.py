@@ -214,14 +214,15 @@ def test_the_command_measures_a_folder(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert {"mIoU", "mIoU/pooled", "pixel accuracy", "empty when not there"} <= set(answer)
-    assert "3 photos" in (folder / "out" / "segmentation-masked-mini.md").read_text()
+    report = (folder / "out" / "segmentation-masked-mini.md").read_text()
+    assert "3 photos" in report and "Training draws four in five of these photos; --held-out measures" in report
     (folder / "masked/photo/2.png").rename(folder / "masked/photo/8.png")
     index = folder / "masked/index.csv"
     index.write_text(index.read_text().replace("photo/2.png", "photo/8.png"))
     done = subprocess.run([*command, *options, "--held-out"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = (folder / "out" / "segmentation-masked-held-out-mini.md").read_text()
-    assert "1 photos" in report  # the others may be trained on
+    assert "1 photos" in report and "Training draws" not in report  # the others may be trained on
     done = subprocess.run([*command[:-1], "retrieval", *options, "--held-out"], capture_output=True, text=True)
     assert done.returncode != 0 and "leave --held-out out" in done.stderr
 

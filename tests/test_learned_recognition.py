@@ -74,6 +74,17 @@ def test_a_trained_classifier_is_asked_for_the_names_at_hand_alone() -> None:
     assert benchmark_examples(Thirds(trained=True), *spelt).per_category["left_(side)"]["Acc@1"] == 1.0
 
 
+def test_a_classifier_is_asked_for_the_names_that_training_gave_it() -> None:
+    """Sketchy's "car_(sedan)" is learned as "car sedan", beside the "car" of others where there is one."""
+    for others in ((), ("car",)):
+        model = Thirds()
+        names = ("car sedan", "hot air balloon", "door", *others)
+        model.trained = Classifier(names, torch.zeros(len(names), 3), torch.tensor([5.0, 1.0, 0.0, 9.0][: len(names)]))
+        spelt = dict(zip(PLACES, ("car_(sedan)", "hot-air_balloon", "door"), strict=True))
+        named = [[(picture, spelt[name]) for picture, name in pictures(3, seed)] for seed in (0, 1)]
+        assert benchmark_examples(model, *named).per_category["car_(sedan)"]["Acc@1"] == 1.0
+
+
 def test_a_table_compares_features_by_one_head_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "sketchfusion.evaluation.tables.measures.naming_data",

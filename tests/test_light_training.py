@@ -25,6 +25,7 @@ from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import CHECKPOINT, Losses
 from sketchfusion.training.segmentation import Segmentation
 from sketchfusion.training.train import TASKS, train_task
+from sketchfusion.world import export
 
 SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
 
@@ -189,8 +190,61 @@ def test_other_weights_are_refused(data: list[str], model_folder: Path, tmp_path
         train_task("recognition", data, tmp_path / "new", str(model_folder), settings=SHORT, start=tmp_path / "other")
     trainings = tmp_path / "out" / "training"
     shutil.copytree(trainings / "recognition", trainings / "correspondence")
+    saved = Checkpoint.read(trainings / "correspondence" / CHECKPOINT)
+    Checkpoint(saved.step, saved.tensors).write(trainings / "correspondence" / CHECKPOINT)  # as older versions left it
     with pytest.raises(ValueError, match="is of another training; start anew without --resume"):
         train_task("correspondence", data, tmp_path / "out", str(model_folder), resume=True, settings=SHORT)
+
+
+def test_a_resumed_training_is_the_one_that_was_begun(
+    data: list[str], model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def resumed(*roots: str, **settings: str) -> None:
+        asked = SHORT | settings
+        train_task("recognition", [*roots] or data[:1], tmp_path, str(model_folder), resume=True, settings=asked)
+
+    resumed()
+    assert caplog.messages == [
+        f"{tmp_path / 'training' / 'recognition'} holds no checkpoint to go on from; training begins anew"
+    ]
+    kept = (tmp_path / "training" / "recognition" / CHECKPOINT).read_bytes()
+    for line, settings in {
+        r"lr=0\.002, not 0\.003": {"lr": "0.003"},
+        "seed=0, not 1": {"seed": "1"},
+        "fusion.timestep=195, not 273": {"fusion.timestep": "273"},
+    }.items():
+        with pytest.raises(ValueError, match=f"was trained with {line}; leave --resume out or ask for the same"):
+            resumed(**settings)
+    export(tmp_path / "others", 0, ["apple", "car", "chair"], "seen", 6, 64)
+    with pytest.raises(ValueError, match="was trained with recognition class 0=car, not apple"):
+        resumed(str(tmp_path / "others"))
+    assert (tmp_path / "training" / "recognition" / CHECKPOINT).read_bytes() == kept
+    resumed(steps="5", patience="9", validate_every="5", validation_batches="2")
+    assert len(log(tmp_path, "recognition")) == 5 and len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "setting"), [("retrieval", "classes"), ("recognition", "batch"), ("segmentation", "batch")]
+)
+def test_a_batch_of_one_leaves_a_model_that_answers(
+    task: str, setting: str, data: list[str], model_folder: Path, tmp_path: Path
+) -> None:
+    model = train_task(task, data, tmp_path, str(model_folder), settings=SHORT | {setting: "1"})
+    assert all(bool(tensor.isfinite().all()) for tensor in model.model.light.state_dict().values())
+    photo = next(Path(data[0]).rglob("*.jpg"))
+    assert bool(SketchFusion.from_pretrained(tmp_path).embed([photo]).isfinite().all())
+
+
+def test_damaged_files_of_the_cache_are_made_anew(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+    first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT, cache=tmp_path / "c")
+    kept = {path: path.read_bytes() for path in sorted((tmp_path / "c").iterdir())}
+    assert {path.suffix for path in kept} == {".npy", ".json"}
+    for keep in (0, 20, -40):
+        for path, content in kept.items():
+            path.write_bytes(content[:keep])
+        train_task("recognition", data, tmp_path / "b", str(model_folder), settings=SHORT, cache=tmp_path / "c")
+        assert {path: path.read_bytes() for path in sorted((tmp_path / "c").iterdir())} == kept
+    assert SketchFusion.from_pretrained(tmp_path / "b").fingerprint == first.fingerprint
 
 
 def test_data_that_a_task_cannot_use_are_named(model_folder: Path, tmp_path: Path) -> None:

@@ -27,6 +27,17 @@ def test_it_is_batch_norm_of_what_is_compared(over: str) -> None:
     assert not standardise.mean[PHOTO].any()
 
 
+def test_one_picture_alone_is_standardised_by_the_running_statistics() -> None:
+    standardise, centring = Standardise(5), Centring(5)
+    standardise(MAPS, PHOTO)
+    spread = standardise.variance[PHOTO].clone()
+    found = standardise(MAPS[:1], PHOTO)
+    assert torch.equal(found, standardise.eval()(MAPS[:1], PHOTO))
+    assert torch.equal(standardise.variance[PHOTO], spread) and bool(found.isfinite().all())
+    standardise.settle(centring)
+    assert bool(centring.spread.isfinite().all())
+
+
 def test_the_centring_takes_over_what_it_does_outside_training() -> None:
     standardise, centring = Standardise(5), Centring(5)
     standardise(MAPS, PHOTO)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -264,3 +264,70 @@ def test_a_part_of_a_table_is_what_the_whole_goes_on_with(
     capsys.readouterr()
     assert terminal.run(app, [*whole, "--task", "naming"]) == 2
     assert "is not about naming; choose from retrieval, instance-retrieval" in capsys.readouterr().err
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Make a table into one --out with fakes; give what is complained of."""
+    shop = Workshop()
+
+    def train(
+        task: str, roots: object, folder: Path, model: str, resume: bool, settings: Mapping[str, str], *_: object
+    ) -> None:
+        if "stepz" in settings:
+            raise ValueError("'stepz' is not a setting")
+        shop.train(task, folder, settings, "")
+
+    monkeypatch.setattr("sketchfusion.models.load", shop.load)
+    monkeypatch.setattr("sketchfusion.training.train.train_task", train)
+    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: ANYTHING)
+    monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])
+
+    def made(number: str, *options: object) -> str:
+        code = terminal.run(app, ["table", number, "--out", str(tmp_path / "tb"), *map(str, options)])
+        said = capsys.readouterr().err.splitlines()[-1:] if code else []
+        return "".join(said)
+
+    return made
+
+
+def test_what_was_made_with_other_settings_is_not_printed_again(table: Callable[..., str], tmp_path: Path) -> None:
+    assert table("2", "--set", "stepz=1").endswith("'stepz' is not a setting")  # of which nothing is kept
+    assert table("2", "--set", "steps=1") == table("2", "--set", "steps=1") == table("2", "--as-it-is") == ""
+    kept = tmp_path / "tb" / "world-mini"
+    assert table("2", "--set", "steps=4") == (
+        f"sketchfusion: {kept} was made with steps=1, not steps=4; choose another --out"
+    )
+    assert "made with steps=1, not the recipe's settings" in table("2")
+    assert f"made with the data's own sketches, not {tmp_path / 'qd'}" in table("2", "--sketches", tmp_path / "qd")
+    for note in kept.rglob("made-with.json"):
+        note.unlink()
+    assert table("2", "--set", "steps=1") == ""  # a folder from before there were notes
+    assert "not steps=4" in table("2", "--set", "steps=4")
+
+
+def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., str], tmp_path: Path) -> None:
+    for whose in "ab":
+        (tmp_path / whose / "tiny").mkdir(parents=True)
+    assert table("2", "--data", tmp_path / "a" / "tiny", "--as-it-is") == ""
+    there = tmp_path.resolve()
+    assert f"made with {there / 'a' / 'tiny'}, not {there / 'b' / 'tiny'}; choose another --out" in table(
+        "2", "--data", tmp_path / "b" / "tiny", "--as-it-is"
+    )
+
+
+def test_masks_with_and_without_the_crf_are_told_apart(
+    table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for refined in (True, False):
+        monkeypatch.setattr("sketchfusion.tasks.segmentation.can_refine", lambda refined=refined: refined)
+        assert table("2", "--as-it-is") == ""
+        assert ("with masks refined by a CRF, not masks without CRF" in table("5", "--as-it-is")) is not refined
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_anything_is_measured(
+    table: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tb").touch()
+    monkeypatch.setattr("sketchfusion.models.load", lambda name: pytest.fail("too late"))
+    assert f"{tmp_path / 'tb'}: File exists" in table("2", "--as-it-is")

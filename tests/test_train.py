@@ -10,7 +10,7 @@ import torch
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.training.light_recipes import RetrievalRecipe, with_settings
+from sketchfusion.training.light_recipes import RetrievalRecipe, UniversalRecipe, as_text, with_settings
 from sketchfusion.training.train import train_task
 from sketchfusion.world import export
 
@@ -73,3 +73,36 @@ def test_settings_take_the_type_of_the_recipe() -> None:
     assert with_settings(RetrievalRecipe(), {"lr": "0.5", "steps": "7"}) == RetrievalRecipe(lr=0.5, steps=7)
     with pytest.raises(ValueError, match="steps='many' is not a int"):
         with_settings(RetrievalRecipe(), {"steps": "many"})
+
+
+@pytest.mark.parametrize(
+    "name", ["steps", "accumulate", "classes", "views", "per_class", "full_per_class", "retrieval.classes"]
+)
+def test_settings_that_cannot_be_are_refused(name: str) -> None:
+    recipe = UniversalRecipe() if "." in name else RetrievalRecipe()
+    for value in ("0", "-1"):
+        with pytest.raises(ValueError, match=f"{name.rpartition('.')[2]}={value}' must be at least 1"):
+            with_settings(recipe, {name: value})
+    assert with_settings(recipe, {name: "1"}) != recipe or name == "accumulate"
+
+
+def test_what_may_be_none_at_all_may_be_zero_and_no_less() -> None:
+    for name in ("lr", "warmup", "patience", "seconds", "validate_every", "validation_batches"):
+        assert getattr(with_settings(RetrievalRecipe(), {name: "0"}), name) == 0
+        with pytest.raises(ValueError, match=f"'{name}=-1' must be at least 0"):
+            with_settings(RetrievalRecipe(), {name: "-1"})
+    with pytest.raises(ValueError, match="'lr=nan' must be at least 0"):
+        with_settings(RetrievalRecipe(), {"lr": "nan"})
+
+
+def test_a_timestep_is_one_that_diffusion_models_know(root: Path, tmp_path: Path) -> None:
+    for value, line in (("5000", "at most 999"), ("-1", "at least 0")):
+        with pytest.raises(ValueError, match=f"'timestep={value}' must be {line}"):
+            train_task("retrieval", [str(root)], tmp_path, settings={"fusion.timestep": value})
+    assert [with_settings(FusionConfig(), {"timestep": of}).timestep for of in ("0", "999")] == [0, 999]
+
+
+def test_settings_as_text_are_what_settings_take() -> None:
+    recipe = UniversalRecipe(retrieval=RetrievalRecipe(classes=3, lr=1e-4))
+    assert as_text(recipe)["retrieval.classes"] == "3"
+    assert with_settings(UniversalRecipe(), as_text(recipe)) == recipe

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sketchfusion.training.checkpoint import Checkpoint
+from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.drafts import drafted
 from sketchfusion.training.loop import CHECKPOINT, Losses, Schedule, fit
 
@@ -83,9 +84,50 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path
         loss = regression(module)(step, generator)["loss"]
         return {"loss": loss * float("nan") if step == 5 else loss}
 
-    with pytest.raises(ValueError, match="batch 5 is not finite"):
+    with pytest.raises(ValueError, match="loss of batch 5 is not finite; the last good checkpoint is kept"):
         fit(module, loss_of, SCHEDULE, tmp_path)
     assert Checkpoint.read(tmp_path / "checkpoint.safetensors").step == 5
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(tmp_path: Path) -> None:
+    module = fresh()
+
+    def loss_of(step: int, generator: torch.Generator, bad: int = 5) -> Losses:
+        loss = regression(module)(step, generator)["loss"]
+        return {"loss": loss + (0 * module.weight).square().sum().sqrt() if step == bad else loss}
+
+    with pytest.raises(ValueError, match="gradient of batch 5 is not finite; the last good checkpoint is kept"):
+        fit(module, loss_of, SCHEDULE, tmp_path)
+    saved = Checkpoint.read(tmp_path / CHECKPOINT)
+    assert saved.step == 5 and bool(saved.tensors["model.weight"].isfinite().all())
+    assert torch.equal(saved.tensors["model.weight"], module.weight)
+    with pytest.raises(ValueError, match="gradient of batch 0 is not finite; there is no checkpoint yet"):
+        fit(module, lambda step, generator: loss_of(step, generator, bad=0), SCHEDULE, tmp_path / "new")
+
+
+def test_a_checkpoint_made_with_other_settings_is_refused(tmp_path: Path) -> None:
+    module = fresh()
+    fit(module, regression(module), SCHEDULE, tmp_path, settings={"lr": "0.05", "class 0": "cat"})
+    longer = replace(SCHEDULE, steps=14)
+    with pytest.raises(
+        ValueError, match=r"was trained with lr=0\.05, not 0\.1; leave --resume out or ask for the same"
+    ):
+        fit(module, regression(module), longer, tmp_path, resume=True, settings={"lr": "0.1"})
+    with pytest.raises(ValueError, match="was trained with class 0=cat, not dog"):
+        fit(module, regression(module), longer, tmp_path, resume=True, settings={"lr": "0.05", "class 0": "dog"})
+    fit(module, regression(module), longer, tmp_path, resume=True, settings={"lr": "0.05", "newer": "1"})
+    assert Checkpoint.read(tmp_path / CHECKPOINT).step == 14
+
+
+@pytest.mark.parametrize("cut", ["1", "11,0.", ","])
+def test_a_row_that_a_full_disk_cut_short_is_dropped(cut: str, tmp_path: Path) -> None:
+    module = fresh()
+    fit(module, regression(module), SCHEDULE, tmp_path)
+    path = tmp_path / "log.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]) + cut)
+    fit(module, regression(module), replace(SCHEDULE, steps=13), tmp_path, resume=True)
+    assert [row["step"] for row in csv.DictReader(path.open())] == [*map(str, range(11)), "12"]
+    draw_curves(path, tmp_path / "curve.svg")
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -161,7 +203,7 @@ def test_a_checkpoint_of_the_first_version_is_read(tmp_path: Path) -> None:
     saved = Checkpoint.read(tmp_path / CHECKPOINT)
     save_file(saved.tensors, tmp_path / CHECKPOINT, {"step": str(saved.step)})
     resumed = fresh()
-    fit(resumed, regression(resumed), SCHEDULE, tmp_path, resume=True, frozen="abc")
+    fit(resumed, regression(resumed), SCHEDULE, tmp_path, resume=True, frozen="abc", settings={"lr": "7"})
     assert torch.equal(resumed.weight, whole.weight)
 
 

@@ -45,6 +45,26 @@ except KeyboardInterrupt:
 except OSError as error:
     sys.exit(str(error))
 """
+# A block that the first process takes long over, and one in which it fails.
+FIRST = """
+import sys, time
+from pathlib import Path
+from sketchfusion.training.processes import processes
+
+team, found = processes(), Path(sys.argv[1])
+with team.first_before_others():
+    if team.first:
+        time.sleep(1)
+        found.write_text("filled")
+    said = found.read_text()
+try:
+    with team.first_before_others():
+        if not team.first:
+            raise AssertionError("began although the first one had failed")
+        raise OSError("no room")
+except (ValueError, OSError) as error:
+    found.with_suffix(f".{team.rank}").write_text(f"{said}; {error}")
+"""
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
@@ -128,3 +148,11 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
     assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "twice"), rel=1e-4)
     assert losses(tmp_path / "accumulated") == pytest.approx(losses(tmp_path / "twice"), rel=1e-4)
     assert losses(tmp_path / "shared")[-1] < losses(tmp_path / "shared")[0] / 3
+
+
+def test_others_wait_for_the_first_and_fail_with_it_in_one_line(tmp_path: Path) -> None:
+    script = tmp_path / "first.py"
+    script.write_text(FIRST)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    run(*launcher, str(script), str(tmp_path / "cache"))
+    assert [(tmp_path / f"cache.{rank}").read_text() for rank in (0, 1)] == ["filled; no room"] * 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +14,12 @@ from . import terminal
 from .options import AskedModel, GalleryOption, Json, MaybeSketches, ModelOption, Sketches, app
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..gallery import Hit
     from ..io.images import Kind
+
+BATCH = 16  # pictures at a time
 
 
 @app.command()
@@ -83,14 +90,20 @@ def recognize(
 ) -> None:
     """Say what a sketch shows, without training; any labels will do, and with examples any names."""
     from ..datasets.folder import by_category
+    from ..io.images import read_image
     from ..models import load
+    from ..tasks.query import read_sketch
     from ..tasks.recognition import recognize as guess
 
-    offered, shown = labels.split(",") if labels else None, by_category(examples) if examples else None
-    answers = guess(load(model), list(sketches), offered, k, "photo" if photo else "sketch", shown)
+    offered = None if labels is None else [name for name in labels.split(",") if name.strip()]
+    if offered == []:
+        raise ValueError("--labels has no names")
+    shown = by_category(examples) if examples else None
+    read = [*_readable(sketches, read_image if photo else read_sketch)]
+    answers = guess(load(model), [picture for _, picture in read], offered, k, "photo" if photo else "sketch", shown)
     rows = [
         {"label": guess.label, "score": guess.score, "rank": rank, "sketch": sketch}
-        for sketch, guesses in zip(sketches, answers, strict=True)
+        for (sketch, _), guesses in zip(read, answers, strict=True)
         for rank, guess in enumerate(guesses, start=1)
     ]
     if as_json:
@@ -111,14 +124,41 @@ def features(
     model: ModelOption = "mini",
 ) -> None:
     """Write dense maps (N, C, h, w) and pooled features (N, d) of pictures."""
+    import torch
+
+    from ..io.images import read_image
     from ..io.maps import write_maps
     from ..models import load
 
     extractor = load(model, task=task)
     kind: Kind = "sketch" if sketch else "photo"
-    maps, vectors = extractor.extract(list(images), kind), extractor.embed(list(images), kind)
-    write_maps(out, maps, vectors, images, {"model": extractor.name, "fingerprint": extractor.fingerprint})
-    typer.echo(f"{out}: maps {tuple(maps[0].data.shape)} and vectors of {len(images)} pictures")
+    readable = _readable(images, partial(read_image, kind=kind))
+    names, maps, vectors = [], [], []
+    while some := list(islice(readable, BATCH)):
+        pictures = [picture for _, picture in some]
+        names += [name for name, _ in some]
+        maps += extractor.extract(pictures, kind)
+        vectors.append(extractor.embed(pictures, kind))
+    write_maps(out, maps, torch.cat(vectors), names, {"model": extractor.name, "fingerprint": extractor.fingerprint})
+    typer.echo(f"{out}: maps {tuple(maps[0].data.shape)} and vectors of {len(names)} pictures")
+
+
+def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Read one picture after another; in the end those that cannot be read get a line each. ImageError if none can."""
+    from ..io.images import ImageError
+
+    failed = []
+    for source in sources:
+        try:
+            picture = read(source)
+        except ImageError as error:
+            failed.append(str(error))
+        else:
+            yield source, picture
+    if len(failed) == len(sources):
+        raise ImageError(failed[0] if len(failed) == 1 else f"none of the {len(failed)} can be read; {failed[0]}")
+    for reason in failed:
+        typer.echo(f"  {reason}", err=True)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import terminal
+from .idle import refuse_idle
 from .options import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def evaluate(
     baseline: Annotated[
         str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
     ] = None,
-    kind: Annotated[str, typer.Option(help="What recognition is shown: sketch or photo.")] = "sketch",
+    kind: Annotated[
+        str | None, typer.Option(help="What recognition is shown: sketch or photo.", show_default="sketch")
+    ] = None,
     examples: Annotated[
         bool, typer.Option("--examples", help="Recognition learns from examples instead of reading names.")
     ] = False,
@@ -57,35 +60,51 @@ def evaluate(
     kept_out: Annotated[
         bool, typer.Option("--held-out", help="Segmentation leaves out the photos of a folder that training draws.")
     ] = False,
-    each: Annotated[int, typer.Option(min=1, help="Samples drawn of each of the ten names.")] = 20,
+    each: Annotated[
+        int | None, typer.Option(min=1, help="Samples drawn of each of the ten names.", show_default="20")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md."""
-    from ..evaluation.report import to_markdown, write_report
+    """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md.
+
+    <data> says, too, which --split, --duplicates or --sketches in place of its own were asked for.
+    """
+    from ..evaluation.report import made_from, make_folder, to_markdown, write_report
     from ..models import load
 
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
         "retrieval": partial(_retrieval, split, sketches or (), duplicates, against or ()),
         "instance-retrieval": partial(_instances, split),
-        "recognition": _examples if examples else partial(_recognition, kind),
+        "recognition": _examples if examples else partial(_recognition, kind or "sketch"),
         "correspondence": partial(_correspondence, sketches or ()),
         "segmentation": partial(_segmentation, sketches or (), kept_out),
         "probe": _probe,
         "search": _searching,
-        "samples": partial(_samples, each),
+        "samples": partial(_samples, each or 20),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
-    if against and task != "retrieval":
-        raise ValueError("only retrieval is compared query by query; leave --against out")
-    if kept_out and task != "segmentation":
-        raise ValueError("only segmentation measures photos that training may have drawn; leave --held-out out")
+    given = {
+        "--kind": kind,
+        "--examples": examples,
+        "--split": split,
+        "--sketches": sketches,
+        "--duplicates": duplicates,
+        "--against": against,
+        "--held-out": kept_out,
+        "--each": each,
+    }
+    refuse_idle(task, data, given)
+    names = [Path(one).resolve().name for one in data]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two of --data are called {twice}, as their reports would be; measure them one by one")
+    make_folder(out)
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for one in data:
         name, result = measures[task](extractor, one)
-        write_report(result, task, name, out)
+        write_report(result, task, name, out, made_from(one, sketches or ()))
         answers.append(result.summary())
         if not as_json:
             typer.echo(to_markdown(result, task, name))
@@ -112,7 +131,17 @@ def _retrieval(
         result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
         for name, other in others.items():
             result = result.more_than(benchmark_retrieval(other, drawn, shown, progress=progress), name)
-        return source.name, result
+        return _called(source.name, data, split, sketches, duplicates), result
+
+
+def _called(name: str, data: str, split: str | None, sketches: Sequence[str], duplicates: bool) -> str:
+    """The name of data in its report: with the split, the duplicates and the sketches in place of its own, if any."""
+    from ..datasets.recognise import recognise
+    from ..evaluation.galleries import WORLD
+
+    other = sketches if data != WORLD and recognise(data).splits else ()
+    asked = [split, "duplicates" * duplicates, *(Path(root).resolve().name for root in other)]
+    return "-".join([name, *filter(None, asked)])
 
 
 def _instances(split: str | None, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
@@ -121,7 +150,8 @@ def _instances(split: str | None, extractor: BatchExtractor, data: str) -> tuple
     source = instance_data(data, split)
     with terminal.bar(f"embedding {source.name}") as progress:
         drawn, shown = [*source.sketches()], [*source.photos()]
-        return source.name, benchmark_instances(extractor, drawn, shown, progress, source.about)
+        name = _called(source.name, data, split, (), False)
+        return name, benchmark_instances(extractor, drawn, shown, progress, source.about)
 
 
 def _searching(extractor: BatchExtractor, data: str) -> tuple[str, SearchResult]:
@@ -173,12 +203,13 @@ def _segmentation(
     sketches: Sequence[str], kept_out: bool, extractor: BatchExtractor, data: str
 ) -> tuple[str, Measured]:
     from ..evaluation.scenes import scenes
-    from ..evaluation.segmentation import benchmark_segmentation
+    from ..evaluation.segmentation import TRAINED_ON, benchmark_segmentation
 
     name = data if data == "world" else Path(data).resolve().name
-    shown = scenes(data, sketches, "measured" if kept_out else "all")
+    shown = [*scenes(data, sketches, "measured" if kept_out else "all")]
+    about = "" if kept_out or data == "world" else TRAINED_ON
     with terminal.bar(f"cutting out of {name}") as progress:
-        return name + "-held-out" * kept_out, benchmark_segmentation(extractor, [*shown], progress)
+        return name + "-held-out" * kept_out, benchmark_segmentation(extractor, shown, progress, about=about)
 
 
 def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:

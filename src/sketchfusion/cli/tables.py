@@ -36,8 +36,9 @@ def table(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
+    from ..evaluation.report import make_folder
     from ..evaluation.tables.figures import draw_figures
-    from ..evaluation.tables.fill import fill, models_of, write
+    from ..evaluation.tables.fill import fill, keep_to, models_of, write
     from ..evaluation.tables.measures import measure_task
     from ..evaluation.tables.rows import SEEDS, TABLES
     from ..models import load
@@ -50,6 +51,19 @@ def table(
     if chosen and as_it_is:
         raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
     name = data if data == "world" else Path(data).resolve().name
+    kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
+    masks = any(column.task == "segmentation" for column in chosen_table.columns)
+    made = {
+        "data": data if data == "world" else str(Path(data).resolve()),
+        "sketches": " ".join(str(Path(root).resolve()) for root in sketches or ()) or "the data's own sketches",
+    }
+    make_folder(out)
+    if not as_it_is:
+        frozen = str(Path(model).resolve()) if Path(model).is_dir() else model
+        asked = " ".join(f"{key}={value}" for key, value in sorted(chosen.items())) or "the recipe's settings"
+        keep_to(kept / "weights", {**made, "model": frozen, "settings": asked})
+    refined = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"} if masks else {}
+    keep_to(kept / "queries", {**made, **refined})
 
     def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
         from ..training.train import settings_for, train_task
@@ -63,7 +77,6 @@ def table(
         with terminal.bar(f"{task} of {of.name}") as progress:
             return measure_task(task, of, data, sketches or (), progress)
 
-    kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
     cells = fill(number, chosen_table, model, kept, load, None if as_it_is else train, measure)
     command = shlex.join(["sketchfusion", *sys.argv[1:]])
     notes = {
@@ -71,7 +84,7 @@ def table(
         "weights": "the pair's own" if as_it_is else "trained for this table",
         "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
     }
-    if any(column.task == "segmentation" for column in chosen_table.columns):
+    if masks:
         notes["masks"] = "refined by a CRF" if can_refine() else 'without CRF: `pip install "sketchfusion[crf]"`'
     written = write("-".join([number, *(tasks or [])]), chosen_table, cells, notes, out, name)
     typer.echo(written.read_text())

@@ -31,6 +31,11 @@ class Sample:
         """What `read_image` takes: the path, with the number of the drawing in a file of many."""
         return f"{self.path}:{self.line}" if self.line else str(self.path)
 
+    @property
+    def origin(self) -> str:
+        """What `held_out` is asked about: the photo that it is or shows, or else itself."""
+        return self.photo_id or (f"{self.label}:{self.line}" if self.line else self.id)
+
 
 class Photos(Protocol):
     """A data set that has photos."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from .base import DatasetError, Sample, chosen, folder_of
 
 COLUMNS = ("photo", "category", "mask")
+LYING = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,37 @@ class MaskedPhoto:
     mask: Path
 
     def read_mask(self) -> npt.NDArray[np.bool_]:
-        """The mask as (H, W) booleans, in the photo's own pixels."""
+        """The mask as (H, W) booleans, in the pixels of the photo as it is seen.
+
+        Brighter than 127 is marked, or 1 in a mask of 0 and 1. A mask of a photo that is stored turned may lie as that
+        is stored or as it is seen. DatasetError for one that marks nothing or does not fit the photo.
+        """
         try:
             with Image.open(self.mask) as image:
-                return np.asarray(image.convert("L")) > 127
+                grey = image.convert("L")
         except OSError as error:
             raise DatasetError(f"{self.mask}: mask cannot be read ({error}); make it again") from None
+        values = np.asarray(self._fitted(grey))
+        brightest = int(values.max())
+        if brightest <= 127 and brightest != 1:
+            raise DatasetError(f"{self.mask}: marks nothing, its brightest pixel is {brightest}; make the thing 255")
+        return values > (0 if brightest == 1 else 127)
+
+    def _fitted(self, mask: Image.Image) -> Image.Image:
+        """The mask turned as the photo is, if it lies as that is stored."""
+        from ..io.images import open_image  # brings torch, which lists of files do without
+
+        path = self.photo.path
+        with open_image(path.read_bytes(), str(path)) as photo:
+            stored, turn = photo.size, _turn(photo)
+        seen = stored[::-1] if turn in LYING else stored
+        if mask.size == seen:
+            return mask
+        if mask.size == stored:
+            mask.getexif()[ExifTags.Base.Orientation] = turn
+            return ImageOps.exif_transpose(mask)
+        size, wanted = (f"{width} x {height}" for width, height in (mask.size, seen))
+        raise DatasetError(f"{self.mask}: {size} pixels, but its photo {path} has {wanted}; make both the same size")
 
 
 class Segmentation:
@@ -38,6 +64,8 @@ class Segmentation:
     def __init__(self, root: str | Path) -> None:
         self.root = folder_of(root)
         self._index = self.root / "index.csv"
+        if not self._index.is_file():
+            raise DatasetError(f"{self.root}: no index.csv; expected a folder with index.csv, photo/ and mask/")
         try:
             with self._index.open(newline="", encoding="utf-8-sig") as file:
                 rows = csv.DictReader(file)
@@ -74,6 +102,14 @@ class Segmentation:
         if not path.is_file():
             raise DatasetError(f"{self._index}:{number}: {name or 'an empty path'} is no file; add it or drop the row")
         return path
+
+
+def _turn(photo: Image.Image) -> int:
+    """The orientation of EXIF, 1 where it says none."""
+    try:
+        return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken EXIF says nothing about the pixels
+        return 1
 
 
 def is_segmentation(root: Path) -> bool:

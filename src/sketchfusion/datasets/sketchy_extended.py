@@ -35,7 +35,7 @@ class SketchyExtended(Sketchy):
         """The gallery of the categories (all by default), sorted by category and name; copies, if any, come last."""
         wanted = chosen(self.categories, categories, self.root)
         extended = [
-            replace(photo, photo_id="" if photo.path.stem.startswith("ext_") else photo.path.stem)
+            replace(photo, photo_id="" if is_added(photo.path) else photo.path.stem)
             for photo in pictures(self._extended, wanted, "photo")
         ]
         copies = self.originals(wanted) if self._twice else []
@@ -44,6 +44,11 @@ class SketchyExtended(Sketchy):
     def originals(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of Sketchy itself, of which the sketches are: the gallery of instance-level retrieval."""
         return super().photos(categories)
+
+
+def is_added(photo: Path) -> bool:
+    """Whether it is a photo of the extension alone, which nobody sketched."""
+    return photo.stem.startswith("ext_")
 
 
 def extended_folder(root: Path) -> Path | None:

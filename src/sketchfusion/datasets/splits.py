@@ -43,6 +43,15 @@ def plain_name(name: str) -> str:
     return " ".join(re.sub(r"[_\W]+", " ", re.sub(r"\(.*?\)", " ", name.lower())).split())
 
 
+def clean(name: str) -> str:
+    """Spell a category as people write it, and as training does: "hot-air_balloon" -> "hot air balloon".
+
+    What stands in brackets is kept: "car_(sedan)" -> "car sedan".
+    """
+    words = "".join(c if c.isalnum() else " " for c in name).split()
+    return " ".join(words).lower()
+
+
 def unseen_names() -> tuple[str, ...]:
     """The 21 categories never trained on as a sketch (Yelamarthi et al., ECCV 2018)."""
     return split_names("sketchy-21")

@@ -39,6 +39,11 @@ class TUBerlin:
         names = class_names(self._sketches, self._photos)
         self.categories: tuple[str, ...] = tuple(sorted(RENAMED.get(squeezed(name), name) for name in names))
 
+    @property
+    def extended(self) -> bool:
+        """Whether the photos of the extension are there."""
+        return bool(self._photos)
+
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default), sorted by category and file name."""
         return list(pictures(self._sketches, chosen(self.categories, categories, self.root), "sketch"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ..datasets.splits import is_unseen
 from ..tasks.retrieval import ranked
 from .metrics import Estimate, Hits, Values, bootstrap, chance, measure
 
@@ -102,7 +103,15 @@ def benchmark_retrieval(
     queries, query_labels = embed_labelled(model, sketches, "sketch", _counted(progress, 0, total))
     gallery, gallery_labels = embed_labelled(model, photos, "photo", _counted(progress, len(sketches), total))
     result = score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, metrics)
-    return replace(result, about=about)
+    return replace(result, about=with_trained_on(about, result.per_category))
+
+
+def with_trained_on(about: str, categories: Iterable[str]) -> str:
+    """Add to what is said of categories how many of them training may draw: splits differ in what they call unseen."""
+    trained = sum(not is_unseen(category) for category in categories)
+    if not about or not trained:
+        return about
+    return f"{about}, {trained} of which models of this project may have been trained on"
 
 
 def score_retrieval(

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..datasets.base import DatasetError
 from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
-from .benchmarks import embed_labelled
+from .benchmarks import embed_labelled, with_trained_on
 from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories
 from .measured import Measured, summarise
 from .metrics import Ranks, accuracy, own_ranks
@@ -102,6 +102,7 @@ def benchmark_instances(
 
     queries, drawn = embed_labelled(model, sketches, "sketch", counted(0), TASK)
     gallery, shown = embed_labelled(model, photos, "photo", counted(len(sketches)), TASK)
+    about = with_trained_on(about, {own.category for own in drawn})
     return score_instances(queries, drawn, gallery, shown, model.name, model.fingerprint, about)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.splits import plain_name
+from ..datasets.splits import clean, plain_name
 from ..tasks.recognition import unit_means
 from .benchmarks import BATCH, embed_labelled
 from .linear import chosen_ridge
@@ -61,8 +61,8 @@ def benchmark_examples(
     for shots in SHOTS:
         scores[f"{shots}-shot"] = [queries @ _means(x, y, shots, generator).T for _ in range(DRAWS)]
     trained = model.heads_for("recognition").classifier
-    if trained and set(map(plain_name, labels)) <= set(trained.labels):
-        columns = [trained.labels.index(plain_name(label)) for label in labels]
+    columns = [_column(trained.labels, label) for label in labels] if trained else []
+    if columns and None not in columns:
         scores["classifier"] = [_classified(model, pictures)[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():
@@ -88,6 +88,11 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
     order = torch.randperm(len(x), generator=generator)
     chosen = [order[y[order] == n][:shots] for n in range(int(y.max()) + 1)]
     return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
+
+
+def _column(trained: Sequence[str], label: str) -> int | None:
+    """Where a label is among those of a classifier: spelt as training spells it, or without what is in brackets."""
+    return next((trained.index(name) for name in (clean(label), plain_name(label)) if name in trained), None)
 
 
 def _classified(model: Extractor, pictures: Sequence[Labelled]) -> Tensor:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from .galleries import WORLD
 
 if TYPE_CHECKING:
     from .metrics import Estimate
@@ -33,12 +38,27 @@ class Reported(Protocol):
         """What it was measured on, in a few sentences."""
 
 
-def write_report(result: Reported, task: str, data: str, out: Path) -> tuple[Path, Path]:
-    """Write `out/<task>-<data>-<model>.json` and `.md`; give both paths."""
+def make_folder(out: Path) -> None:
+    """Make the folder of results, before hours are spent on them; OSError if nothing can be written there."""
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out))
+
+
+def made_from(data: str, sketches: Sequence[str]) -> dict[str, object]:
+    """Where the pictures lie, whatever their folders are called: "world" itself, or full paths."""
+    root = data if data == WORLD else str(Path(data).resolve())
+    return {"root": root, **({"sketches": [str(Path(one).resolve()) for one in sketches]} if sketches else {})}
+
+
+def write_report(
+    result: Reported, task: str, data: str, out: Path, notes: Mapping[str, object] | None = None
+) -> tuple[Path, Path]:
+    """Write `out/<task>-<data>-<model>.json`, with `notes`, and `.md`; give both paths."""
     out.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.+-]+", "-", f"{task}-{data}-{result.model}").strip("-")
     table, text = out / f"{stem}.json", out / f"{stem}.md"
-    table.write_text(json.dumps({"task": task, "data": data, **result.summary()}, indent=2) + "\n")
+    table.write_text(json.dumps({"task": task, "data": data, **(notes or {}), **result.summary()}, indent=2) + "\n")
     text.write_text(to_markdown(result, task, data))
     return table, text
 

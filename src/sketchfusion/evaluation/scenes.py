@@ -99,8 +99,7 @@ def _sketches(roots: Sequence[str]) -> dict[str, list[Sample]]:
         quickdraw = any(folder_of(root, "simplified", "raw").glob("*.ndjson"))
         samples = QuickDraw(root).sketches() if quickdraw else Sketchy(root).sketches()
         for sample in samples:
-            drawing = f"{sample.label}:{sample.line}" if sample.line else sample.photo_id
-            if is_unseen(sample.label) or held_out(drawing):
+            if is_unseen(sample.label) or held_out(sample.origin):
                 found.setdefault(plain_name(sample.label), []).append(sample)
     return found
 

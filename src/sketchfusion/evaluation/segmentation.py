@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 BOXES = (0.5, 0.7)  # sides of the trivial boxes, as shares of the photo's
 SHOWN = ("mIoU", "pixel accuracy")
+TRAINED_ON = " Training draws four in five of these photos; --held-out measures the others."
 
 
 def benchmark_segmentation(
@@ -31,11 +32,12 @@ def benchmark_segmentation(
     progress: Callable[[int, int], None] | None = None,
     refine: bool = True,
     level: float = THRESHOLD,
+    about: str = "",
 ) -> Measured:
     """Cut what is sketched out of every photo at a fixed `level` of the heat (SketchFusion, section 6.4).
 
     Masks are scored as the paper's are, told that the sketched thing is there. Whether it is there is asked as well, of
-    the right sketch and of one of something else. ValueError if there are no scenes.
+    the right sketch and of one of something else. `about` says more of the photos. ValueError if there are no scenes.
     """
     if not scenes:
         raise ValueError("no photos with masks to measure with")
@@ -72,7 +74,7 @@ def benchmark_segmentation(
         model=model.name,
         fingerprint=model.fingerprint,
         what=f"{len(scenes)} photos, each for one of {len(set(categories))} categories that it shows, "
-        f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.",
+        f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.{about}",
         counts={"photos": len(scenes)},
         metrics={
             **{name: bootstrap(values) for name, values in figures.items()},

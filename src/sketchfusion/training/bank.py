@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -101,12 +102,15 @@ def decode(
     cache: Path,
     report: Callable[[int, int], None] | None = None,
 ) -> Bank:
-    """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out."""
-    key = hashlib.sha256("\n".join(p.path for p in pictures).encode()).hexdigest()[:16]
+    """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out.
+
+    The key is made of where the files are, their sizes and when they were changed: replaced ones are decoded anew.
+    """
+    key = hashlib.sha256("\n".join(_state(p.path) for p in pictures).encode()).hexdigest()[:16]
     if not pictures:
         return Bank(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
     path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
-    if not path.is_file():
+    if (kept := _kept(path)) is None:
 
         def load(picture: Picture) -> Pixels | None:
             try:
@@ -117,9 +121,38 @@ def decode(
             return (channels * 255).round().to(torch.uint8).numpy()
 
         with ThreadPoolExecutor(2) as pool:
-            _store(path, pool.map(load, pictures), [p.names for p in pictures], report)
-    names = [tuple(names) for names in json.loads(path.with_suffix(".json").read_text())]
-    return Bank(kind, np.load(path, mmap_mode="r"), names)
+            kept = _store(path, pool.map(load, pictures), [p.names for p in pictures], report)
+    return Bank(kind, *kept)
+
+
+def _state(path: str) -> str:
+    """Where a picture really lies, and the size and the time of its file, which may hold many drawings."""
+    real = os.path.realpath(path)
+    before, _, number = real.rpartition(":")
+    try:
+        found = Path(before if number.isdigit() and not Path(real).exists() else real).stat()
+    except OSError:
+        return real
+    return f"{real} {found.st_size} {found.st_mtime_ns}"
+
+
+def mapped(path: Path) -> np.memmap | None:
+    """An array of the cache; None where there is none, or a damaged one, which is to be made anew."""
+    try:
+        array: np.memmap = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return array
+
+
+def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]]] | None:
+    """Pixels and names as they were stored; None where either is missing or damaged."""
+    try:
+        names = [tuple(names) for names in json.loads(path.with_suffix(".json").read_text())]
+    except (OSError, ValueError):
+        return None
+    pixels = mapped(path)
+    return None if pixels is None or len(pixels) != len(names) else (pixels, names)
 
 
 def _store(
@@ -127,7 +160,7 @@ def _store(
     arrays: Iterable[Pixels | None],
     names: Sequence[tuple[str, ...]],
     report: Callable[[int, int], None] | None,
-) -> None:
+) -> tuple[Pixels, list[tuple[str, ...]]]:
     kept: list[Pixels] = []
     kept_names: list[tuple[str, ...]] = []
     for number, (array, name) in enumerate(zip(arrays, names, strict=True), start=1):
@@ -137,9 +170,11 @@ def _store(
         if report:
             report(number, len(names))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".json").write_text(json.dumps(kept_names))
+    with drafted(path.with_suffix(".json")) as draft:
+        draft.write_text(json.dumps(kept_names))
     with drafted(path) as draft:
         np.save(draft, np.stack(kept))
+    return np.load(path, mmap_mode="r"), kept_names
 
 
 def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[Bank, Bank]:
@@ -149,13 +184,14 @@ def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[
     world = World(seed=seed, split="seen", size=side)
     paths = [cache / f"world-{kind}-{side}-{seed}-{instances}.npy" for kind in ("photo", "sketch")]
     names: list[tuple[str, ...]] = [(clean(category),) for category in world.categories for _ in range(instances)]
-    if not all(path.is_file() for path in paths):
+    kept: list[Pixels] = [array for path in paths if (array := mapped(path)) is not None]
+    if len(kept) < len(paths):
         pairs = [
             world.pair(category, instance, hand=instance % 4)
             for category in world.categories
             for instance in range(instances)
         ]
-        _store(paths[0], (pair.photo.transpose(2, 0, 1) for pair in pairs), names, None)
-        _store(paths[1], (pair.sketch[None] for pair in pairs), names, None)
-    photo, sketch = (np.load(path, mmap_mode="r") for path in paths)
+        shown, drawn = (pair.photo.transpose(2, 0, 1) for pair in pairs), (pair.sketch[None] for pair in pairs)
+        kept = [_store(path, arrays, names, None)[0] for path, arrays in zip(paths, (shown, drawn), strict=True)]
+    photo, sketch = kept
     return Bank("photo", photo, names), Bank("sketch", sketch, names)

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from sketchfusion.training import augment
-from sketchfusion.training.bank import Bank, choose, index_by_name
+from sketchfusion.training.bank import Bank, choose, index_by_name, mapped
 from sketchfusion.training.drafts import drafted
 
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what one frozen model says, (B, C, h, w)
@@ -72,12 +72,13 @@ def cached(
     content = hashlib.sha256(bank.pixels.tobytes()).hexdigest()
     key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
     path = folder / f"{key}.npy"
-    if not path.is_file():
-        try:
-            with drafted(path) as draft:
-                _make(bank, encode, side, views, draft, report)
-        except OSError as error:
-            raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
+    if (kept := mapped(path)) is not None:
+        return kept
+    try:
+        with drafted(path) as draft:
+            _make(bank, encode, side, views, draft, report)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 

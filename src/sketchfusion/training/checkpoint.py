@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,14 +50,24 @@ class Checkpoint:
             raise ValueError(f"{path} is not a readable checkpoint: {error}") from None
         return cls(int(notes.pop("step", "0")), tensors, notes)
 
-    def expect(self, frozen: str, path: Path) -> None:
-        """Refuse, with a ValueError, to go on with other frozen weights; checkpoints of older versions name none."""
+    def expect(self, frozen: str, settings: Mapping[str, str], path: Path) -> None:
+        """Refuse, with a ValueError, to go on with other frozen weights or settings than those it was made for.
+
+        Checkpoints of older versions name none, or not all.
+        """
         made_for = self.notes.get("frozen", "") or frozen
         if made_for != frozen:
             raise ValueError(
                 f"{path} was made for the frozen weights {made_for}, not for {frozen}: "
                 "give those with --model, or start anew without --resume"
             )
+        trained_with = json.loads(self.notes.get("settings", "{}"))
+        for name, value in settings.items():
+            if trained_with.get(name, value) != value:
+                raise ValueError(
+                    f"{path} was trained with {name}={trained_with[name]}, not {value}; "
+                    "leave --resume out or ask for the same"
+                )
 
 
 def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,18 +1,36 @@
 """Labelled pictures for pretraining: finds them in the folders people have, and keeps the unseen rule.
 
 None of the 21 unseen classes of Sketchy is ever returned as a sketch of any kind; photos of them may be returned, but
-never the photos of a Sketchy root, which validation searches.
+never those of a data set that has sketches too, which validation searches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sketchfusion.datasets.base import DatasetError, Paired, Sample
+from sketchfusion.datasets.quickdraw import QuickDraw
+from sketchfusion.datasets.quickdraw_extended import QuickDrawExtended
+from sketchfusion.datasets.recognise import FOLDER, recognise
+from sketchfusion.datasets.sketchy import Sketchy
+from sketchfusion.datasets.sketchy_extended import SketchyExtended
+from sketchfusion.datasets.splits import clean as clean
 from sketchfusion.datasets.splits import held_out, is_unseen
-from sketchfusion.datasets.tinyimagenet import TinyImageNet, is_tiny_imagenet
-from sketchfusion.io.images import IMAGE_SUFFIXES
+from sketchfusion.datasets.tinyimagenet import TinyImageNet
+from sketchfusion.datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
+from sketchfusion.io.images import IMAGE_SUFFIXES, Kind
+
+PAIRED: dict[str, Callable[[Path], Paired]] = {
+    "Sketchy": Sketchy,
+    "Sketchy-extended": SketchyExtended,
+    "TU-Berlin": TUBerlin,
+    "QuickDraw-extended": QuickDrawExtended,
+}
+# Folders of sketches in data sets of which only a part is given: they are not taken for classes of photos.
+DRAWN = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -23,82 +41,91 @@ class Picture:
     names: tuple[str, ...]  # what it shows, the usual name first, then synonyms
 
 
-def clean(name: str) -> str:
-    """A class name as people write it: "hot-air_balloon" -> "hot air balloon"."""
-    words = "".join(c if c.isalnum() else " " for c in name).split()
-    return " ".join(words).lower()
-
-
 def collect_photos(roots: list[Path]) -> list[Picture]:
-    """Photos under each root: tiny-imagenet, a Sketchy root (training side), or one sub-folder a class."""
-    return [picture for root in roots for picture in _photos(_present(root))]
+    """Photos under each root: tiny-imagenet, photos beside sketches (training side), or one sub-folder a class.
+
+    ValueError for a root that training cannot use.
+    """
+    return [picture for root in roots for picture in _photos(root)]
 
 
 def collect_sketches(roots: list[Path]) -> list[Picture]:
-    """Sketches under each root: a Sketchy root (training side) or a folder of Quick, Draw! simplified ndjson files."""
-    return [picture for root in roots for picture in _sketches(_present(root))]
+    """Sketches under each root, those of the training side: Quick, Draw! files, or sketches beside photos."""
+    return [_picture(s) for root in roots for s in _samples(root, "sketch") if _of_seen(s) and not held_out(s.origin)]
 
 
-def collect_held_out(roots: list[Path], kind: str) -> list[Picture]:
-    """Photos or sketches of seen classes in Sketchy roots that training never draws (one photo in five)."""
-    return [
-        Picture(str(path), (clean(path.parent.name),))
-        for root in roots
-        if (side := sketchy_side(_present(root), kind)) is not None
-        for path in sorted(side.glob("*/*"))
-        if not is_unseen(path.parent.name) and held_out(path.stem.rsplit("-", 1)[0])
-    ]
+def collect_held_out(roots: list[Path], kind: Kind) -> list[Picture]:
+    """Photos or sketches of seen classes that training never draws (one in five), where a root may have both."""
+    paired = [root for root in roots if layout_of(root) in PAIRED]
+    return [_picture(s) for root in paired for s in _samples(root, kind) if _of_seen(s) and held_out(s.origin)]
 
 
-def _present(root: Path) -> Path:
+def layout_of(root: Path) -> str:
+    """The layout of a folder of training pictures, as `recognise` calls it; ValueError for one that has none.
+
+    An empty folder is one of no photos: what is lacking, the tasks know.
+    """
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder of training pictures")
-    return root
+    return recognise(root).name if any(root.iterdir()) else FOLDER.name
 
 
 def _photos(root: Path) -> Iterator[Picture]:
-    if is_tiny_imagenet(root):
+    layout = layout_of(root)
+    if layout == "tiny-imagenet":
         tiny, names = TinyImageNet(root), dict[str, tuple[str, ...]]()
         for wnid, of in tiny.synonyms.items():
             synonyms = [clean(name) for name in of]
             # "tabby cat" is also a "cat": what photos of breeds and drawings of kinds have in common
             names[wnid] = tuple(dict.fromkeys(synonyms + [name.split()[-1] for name in synonyms if " " in name]))
         yield from (Picture(str(path), names[wnid]) for path, wnid in tiny.train())
-    elif (side := sketchy_side(root, "photo")) is not None:
-        for path in sorted(side.glob("*/*")):
-            if _trained_on(path.parent.name, path.stem):
-                yield Picture(str(path), (clean(path.parent.name),))
-    else:
+    elif layout == FOLDER.name:
         for path in sorted(root.rglob("*")):
             if path.suffix.lower() in IMAGE_SUFFIXES and "BACKGROUND" not in path.parent.name:
+                _refuse_sketches(root, path)
                 name = clean(path.parent.name.removesuffix("_easy"))
                 yield Picture(str(path), (name,))
+    else:
+        yield from (_picture(s) for s in _samples(root, "photo") if _of_seen(s) and not held_out(s.origin))
 
 
-def _sketches(root: Path) -> Iterator[Picture]:
-    if (side := sketchy_side(root, "sketch")) is not None:
-        for path in sorted(side.glob("*/*.png")):
-            if _trained_on(path.parent.name, path.stem.rsplit("-", 1)[0]):
-                yield Picture(str(path), (clean(path.parent.name),))
-        return
-    for path in sorted(root.rglob("*.ndjson")):
-        if is_unseen(path.stem):
-            continue
-        with path.open() as lines:
-            for number, _ in enumerate(lines, start=1):
-                drawing = f"{path.stem}:{number}"
-                if not held_out(drawing):
-                    yield Picture(f"{path}:{number}", (clean(path.stem),))
+def _samples(root: Path, kind: Kind) -> list[Sample]:
+    """All that a data set has of a kind, by path."""
+    layout = layout_of(root)
+    found: list[Sample] = []
+    if layout in PAIRED:
+        data = PAIRED[layout](root)
+        found = data.sketches() if kind == "sketch" else _shown(data)
+    elif layout == "Quick, Draw!":
+        drawings = QuickDraw(root)
+        if drawings.form not in ("simplified", "raw"):
+            raise DatasetError(f"{root}: training takes Quick, Draw! as .ndjson files; give those")
+        found = drawings.sketches() if kind == "sketch" else []
+    elif layout not in ("tiny-imagenet", FOLDER.name):
+        raise DatasetError(f"{root}: a {layout} is no data set of named pictures to train on; leave it out")
+    return sorted(found, key=lambda sample: sample.path)
 
 
-def _trained_on(category: str, photo: str) -> bool:
-    return not is_unseen(category) and not held_out(photo)
+def _shown(data: Paired) -> list[Sample]:
+    """The photos of a data set, Sketchy's own rather than the extension's copies of them."""
+    if isinstance(data, SketchyExtended):
+        return data.originals() + [photo for photo in data.photos() if not photo.photo_id]
+    return [] if isinstance(data, TUBerlin) and not data.extended else data.photos()
 
 
-def sketchy_side(root: Path, kind: str) -> Path | None:
-    """The pixel-aligned photo or sketch folder of a Sketchy root, or None if `root` is none."""
-    for base in (root / "256x256", root):
-        side = base / kind / "tx_000000000000"
-        if side.is_dir():
-            return side
-    return None
+def _picture(sample: Sample) -> Picture:
+    return Picture(sample.source, (clean(sample.label),))
+
+
+def _of_seen(sample: Sample) -> bool:
+    return not is_unseen(sample.label)
+
+
+def _refuse_sketches(root: Path, picture: Path) -> None:
+    """DatasetError if a picture of what looks like a folder of photos lies where data sets have their sketches."""
+    whole = root.resolve()
+    drawn = next((name for name in (whole.name, *picture.relative_to(root).parts[:-1]) if DRAWN.fullmatch(name)), None)
+    if whole.name in SKETCHES and is_tuberlin(whole.parent):
+        drawn = whole.name
+    if drawn:
+        raise DatasetError(f"{root}: {drawn} is a part of a data set and may hold sketches; give the root of all of it")

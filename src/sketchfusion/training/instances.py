@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sketchfusion.datasets.sketchy import photo_of
+from sketchfusion.datasets.sketchy_extended import is_added
 from sketchfusion.io.images import Kind
-from sketchfusion.training.bank import Bank, decode, world_banks
+from sketchfusion.training.bank import Bank, world_banks
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
-from sketchfusion.training.pretrain.sources import STORED
+from sketchfusion.training.pretrain.sources import STORED, decoded
 from sketchfusion.training.roots import Roots
 
 HELD_OUT_SEED = 1  # of the Sketch World that no training draws
@@ -44,6 +45,7 @@ def _instances(roots: Roots, photos: list[Picture], sketches: list[Picture], per
     found = Instances([], [])
     # The same files are banked elsewhere under their category alone, so these lie in a folder of their own.
     cache = roots.cache / "instances"
+    photos = [photo for photo in photos if not is_added(Path(photo.path))]
     if photos and sketches:
         found.photos.append(_bank(photos, "photo", cache))
         found.sketches.append(_bank(sketches, "sketch", cache))
@@ -55,7 +57,7 @@ def _instances(roots: Roots, photos: list[Picture], sketches: list[Picture], per
 
 
 def _bank(pictures: list[Picture], kind: Kind, cache: Path) -> Bank:
-    return decode([_identified(picture) for picture in pictures], kind, STORED, cache)
+    return decoded([_identified(picture) for picture in pictures], kind, STORED, cache)
 
 
 def _identified(picture: Picture) -> Picture:

@@ -52,7 +52,7 @@ class Log:
 
 
 class _Table:
-    """A CSV whose first column is the step; begins with the rows of steps below `keep` that are there already."""
+    """A CSV whose first column is the step; begins with the whole rows of steps below `keep` that are there already."""
 
     def __init__(self, path: Path, keep: int) -> None:
         rows = list(csv.reader(path.open())) if keep and path.is_file() else []
@@ -61,7 +61,8 @@ class _Table:
         self._writer: Any = None
         path.unlink(missing_ok=True)
         if len(rows) > 1:
-            self._open([row for row in rows if row[0] == "step" or int(row[0]) < keep])
+            whole = [row for row in rows if len(row) == len(rows[0])]  # a full disk cuts the last one short
+            self._open([row for row in whole if row[0] == "step" or int(row[0]) < keep])
 
     def _open(self, rows: list[list[str]]) -> None:
         self._file = self._path.open("w", newline="")

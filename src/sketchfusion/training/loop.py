@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,18 +75,19 @@ def fit(
     report: Report | None = None,
     validate: Validate | None = None,
     frozen: str = "",
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, Tensor]:
     """Train `module` in place and return the moving average of its trainable weights.
 
     `loss_of(step, generator)` draws its batch from the generator alone, or from torch's own, which is seeded by the
     step too: so a run that was killed and resumed sees what it would have seen. Under torchrun every process draws
     batches of its own, and a step takes the mean of all their gradients. With `validate`, whose "loss" decides, the
-    module ends with the best weights, otherwise with the last. `frozen` names the weights that are not trained; a
-    checkpoint made for others is refused. Where the schedule has a limit of time, what is left out depends on the
-    machine, so neither a seed nor a resumed run gives the same again.
+    module ends with the best weights, otherwise with the last. `frozen` names the weights that are not trained,
+    `settings` what else shapes what is learned; a checkpoint made for others is refused. Where the schedule has a limit
+    of time, what is left out depends on the machine, so neither a seed nor a resumed run gives the same again.
 
-    ValueError for a loss that is not finite, and KeyboardInterrupt after the step in which Ctrl-C or a termination
-    came; the checkpoint in `out` is good in either case.
+    ValueError for a loss or a gradient that is not finite, and KeyboardInterrupt after the step in which Ctrl-C or a
+    termination came; the checkpoint in `out` is good in either case.
     """
     team = processes()
     weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
@@ -94,7 +96,7 @@ def fit(
     path, step, best = out / CHECKPOINT, 0, Best()
     if resume and path.is_file():
         saved = Checkpoint.read(path)
-        saved.expect(frozen, path)
+        saved.expect(frozen, settings or {}, path)
         restore(saved, module, optimiser, average, path)
         step, best = saved.step, Best.read(saved.notes)
     out.mkdir(parents=True, exist_ok=True)
@@ -103,13 +105,14 @@ def fit(
         if log:
             log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
             state = gather(module, optimiser, average)
-            Checkpoint(step, state, {"frozen": frozen, **best.notes()}).write(path)
+            notes = {"frozen": frozen, "settings": json.dumps(dict(settings or {})), **best.notes()}
+            Checkpoint(step, state, notes).write(path)
 
     saved_at = time.monotonic()
     started = saved_at - schedule.seconds * step / schedule.steps
     with _log(out, step) as log, stop_asked() as asked, torch.random.fork_rng():
         while step < schedule.steps and not best.stale(schedule):
-            losses, stop = _step(module, optimiser, loss_of, schedule, step, asked.is_set())
+            losses, stop = _step(module, optimiser, loss_of, schedule, step, asked.is_set(), path)
             # a young average forgets faster, so that it is never dominated by the random start
             decay = min(schedule.average, (1 + step) / (10 + step))
             with torch.no_grad():
@@ -187,6 +190,7 @@ def _step(
     schedule: Schedule,
     step: int,
     asked: bool,
+    checkpoint: Path,
 ) -> tuple[dict[str, float], bool]:
     """Take one step; give its losses, and whether any process was asked to stop."""
     team = processes()
@@ -206,9 +210,11 @@ def _step(
     stop = torch.tensor(float(asked))
     moved = [p for p in module.parameters() if p.grad is not None]
     team.mean([*(p.grad for p in moved if p.grad is not None), *total.values(), stop])
-    if not torch.isfinite(total["loss"]):
-        raise ValueError(f"the loss of batch {step} is not finite; the last good checkpoint is kept")
-    nn.utils.clip_grad_norm_(moved, schedule.clip)
+    norm = nn.utils.clip_grad_norm_(moved, schedule.clip)
+    for name, value in {"loss": total["loss"], "gradient": norm}.items():
+        if not torch.isfinite(value):
+            kept = "the last good checkpoint is kept" if checkpoint.is_file() else "there is no checkpoint yet"
+            raise ValueError(f"the {name} of batch {step} is not finite; {kept}")
     optimiser.step()
     return {name: float(value) for name, value in total.items()}, bool(stop)
 

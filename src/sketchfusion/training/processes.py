@@ -35,7 +35,10 @@ class Processes:
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Let the first process run a block, which may fill a cache, before the others find it filled."""
+        """Let the first process run a block, which may fill a cache, before the others find it filled.
+
+        If it fails there, the others do not begin: ValueError with the same line.
+        """
         yield
 
 
@@ -59,7 +62,15 @@ class _Several(Processes):
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        with self._accelerator.main_process_first():
+        if self.first:
+            try:
+                yield
+            except Exception as error:
+                self.said(str(error) or type(error).__name__)
+                raise
+        if wrong := self.said(""):
+            raise ValueError(wrong)
+        if not self.first:
             yield
 
 

@@ -40,7 +40,8 @@ class Recognition(Objective[Named]):
     def __init__(self, names: list[str], width: int, recipe: RecognitionRecipe) -> None:
         """Make a classifier of `names` on features of `width` channels."""
         super().__init__()
-        self._recipe, self._place = recipe, {name: place for place, name in enumerate(names)}
+        self.names, self._recipe = tuple(names), recipe
+        self._place = {name: place for place, name in enumerate(names)}
         self.classify = nn.Linear(width, len(names))
         nn.init.zeros_(self.classify.weight)
 
@@ -55,7 +56,7 @@ class Recognition(Objective[Named]):
 
     def heads(self) -> Heads:
         """Give the classifier with its names."""
-        return Heads(Classifier(tuple(self._place), self.classify.weight.detach(), self.classify.bias.detach()))
+        return Heads(Classifier(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
 
 
 def prepare(recipe: RecognitionRecipe, roots: Roots, encode: Encoder) -> Training:

@@ -46,7 +46,8 @@ class Retrieval(Objective[Pairs]):
     def __init__(self, names: list[str], width: int, recipe: RetrievalRecipe) -> None:
         """Make a classifier of `names` on features of `width` channels."""
         super().__init__()
-        self._recipe, self._place = recipe, {name: place for place, name in enumerate(names)}
+        self.names, self._recipe = tuple(names), recipe
+        self._place = {name: place for place, name in enumerate(names)}
         self.naming = nn.Linear(width, len(names))
         nn.init.zeros_(self.naming.weight)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sketchfusion.datasets.laid import lies_over
-from sketchfusion.training.collect import sketchy_side
+from sketchfusion.training.collect import layout_of
 from sketchfusion.training.pretrain.sources import Sources
 
 WORLD = "world"
@@ -18,7 +18,7 @@ class Roots:
 
     data: tuple[str, ...]
     sources: Sources
-    paired: list[Path]  # Sketchy's layout: every sketch names its photo
+    paired: list[Path]  # Sketchy's layouts: every sketch names its photo
     masked: list[Path]  # segmentation folders
     world: bool
     cache: Path
@@ -30,15 +30,13 @@ class Roots:
 
     @classmethod
     def of(cls, data: list[str], cache: Path) -> Roots:
-        """Sort the folders; ValueError for one that does not exist."""
+        """Sort the folders by their layouts; ValueError for one that does not exist or has none that is known."""
         given = [Path(root) for root in data if root != WORLD]
-        if missing := [root for root in given if not root.is_dir()]:
-            raise ValueError(f"{missing[0]} is not a folder of training pictures")
-        masked = [root for root in given if (root / "index.csv").is_file()]
+        layouts = [layout_of(root) for root in given]
+        masked = [root for root, layout in zip(given, layouts, strict=True) if layout == "segmentation folder"]
+        paired = [root for root, layout in zip(given, layouts, strict=True) if layout.startswith("Sketchy")]
         roots = [root for root in given if root not in masked]
-        photos = [root for root in roots if not any(root.glob("*.ndjson"))]
-        paired = [root for root in roots if sketchy_side(root, "photo") and sketchy_side(root, "sketch")]
-        return cls(tuple(data), Sources(photos, roots, cache), paired, masked, WORLD in data, cache)
+        return cls(tuple(data), Sources(roots, roots, cache), paired, masked, WORLD in data, cache)
 
     def __str__(self) -> str:
         return ", ".join(self.data)

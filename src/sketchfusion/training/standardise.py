@@ -37,10 +37,13 @@ class Standardise(nn.Module):
         mean, variance = self.mean[kind], self.variance[kind]
         if self.training:
             compared = maps.amax((2, 3)) if self._over[kind] == "pooled" else maps.movedim(1, -1).flatten(0, -2)
-            mean, variance = compared.mean(0), compared.var(0, unbiased=False)
+            batch = compared.mean(0)
             with torch.no_grad():
-                self.mean[kind].lerp_(mean, self.momentum)
-                self.variance[kind].lerp_(compared.var(0), self.momentum)
+                self.mean[kind].lerp_(batch, self.momentum)
+            if len(compared) > 1:  # one alone has no variance, so it is standardised by the running statistics
+                mean, variance = batch, compared.var(0, unbiased=False)
+                with torch.no_grad():
+                    self.variance[kind].lerp_(compared.var(0), self.momentum)
         return (maps - mean[:, None, None]) / (variance[:, None, None] + EPSILON).sqrt()
 
     def settle(self, centring: Centring) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from sketchfusion.training import (
 )
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.light_recipes import LightRecipe, with_settings
-from sketchfusion.training.loop import Losses, Report, fit
+from sketchfusion.training.light_recipes import LightRecipe, as_text, with_settings
+from sketchfusion.training.loop import CHECKPOINT, Losses, Report, fit
 from sketchfusion.training.methods.base import Method
 from sketchfusion.training.methods.finetuning import Finetuning
-from sketchfusion.training.methods.fused import Fused
+from sketchfusion.training.methods.fused import FUSION, Fused
 from sketchfusion.training.methods.sd_pl import SdPl
 from sketchfusion.training.objective import Training
 from sketchfusion.training.processes import processes
@@ -41,6 +42,8 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] 
     "universal": (light_recipes.UniversalRecipe(), universal.prepare),
 }
 
+# Settings that a resumed training may change: how long it goes on, and what it is validated on.
+FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches")
 RECOUNTED = 8  # batches whose statistics the centring takes over then
 METHODS: dict[str, type[Method[Any]]] = {"SketchFusion": Fused, "SD-PL": SdPl, "B-Finetuning": Finetuning}
 
@@ -75,16 +78,19 @@ def train_task(
     own, of_recipe = _parted(settings or {}, kind.own)
     recipe = with_settings(recipe, {**kind.defaults, **of_recipe})
     team = processes()  # before the model, which goes to this process's own device
+    kept = out / "training" / task
+    if resume and team.first and not (kept / CHECKPOINT).is_file():
+        logging.getLogger(__name__).warning("%s holds no checkpoint to go on from; training begins anew", kept)
     torch.manual_seed(recipe.seed)
     begun = kind.begin(model, task, own, start)
     folder = cache or out / "training" / "cache"
     with team.first_before_others():
         training = prepare(recipe, Roots.of(data, folder), Encoder(begun, folder, report if team.first else None))
-    train(begun, training, recipe, out / "training" / task, resume, report)
+    train(begun, training, recipe, kept, resume, report)
     if team.first:
         begun.model.heads = training.objective.heads()
         begun.model.save_pretrained(out)
-        draw_curves(out / "training" / task / "log.csv", out / "training" / task / "curve.svg")
+        draw_curves(kept / "log.csv", kept / "curve.svg")
     trained: Classifier = begun.model
     return trained
 
@@ -133,6 +139,7 @@ def train(
         report,
         validate if phases.held_out is not None and recipe.validation_batches else None,
         frozen=method.origin,
+        settings=_shaping(method, objective, recipe),
     )
     trained.eval()
     if method.finish():
@@ -144,6 +151,18 @@ def train(
             standardise.eval()
     standardise.settle(method.centring)
     objective.choose(method.model, phases)
+
+
+def _shaping(method: Method[Any], objective: nn.Module, recipe: LightRecipe) -> dict[str, str]:
+    """What a checkpoint must have been made with to be gone on with: settings, the light parts' shape, the names."""
+    found = {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
+    if isinstance(method, Fused):
+        found |= {FUSION + key: value for key, value in as_text(method.model.config.fusion).items()}
+    for part in objective.modules():
+        if isinstance(part, retrieval.Retrieval | recognition.Recognition):
+            kind = type(part).__name__.lower()
+            found |= {f"{kind} class {place}": name for place, name in enumerate(part.names)}
+    return found
 
 
 def settings_for(method: str, settings: Mapping[str, str]) -> dict[str, str]:

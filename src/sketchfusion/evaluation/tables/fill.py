@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ...extractor import BatchExtractor
     from ..metrics import Estimate
 
+NOTE = "made-with.json"
+
 Load = Callable[[str], "BatchExtractor"]
 Train = Callable[[str, Path, Mapping[str, str], str], None]  # for a task, into a folder, with settings, by a method
 Measure = Callable[[str, "BatchExtractor"], "Mapping[str, Estimate]"]
@@ -41,6 +43,22 @@ class Cell:
     absent: str = ""  # why there is no value
     same_as: str = ""  # an earlier row of which the frozen baseline is the very same model
     lead: tuple[float, float, float] | None = None  # how much more the fused row has, query by query: mean, low, high
+
+
+def keep_to(folder: Path, made: Mapping[str, str]) -> None:
+    """Write down what `folder` is made with; ValueError if what is kept in it already was made with something else.
+
+    What no earlier table said is added.
+    """
+    note = folder / NOTE
+    kept = folder.is_dir() and any(path != note for path in folder.iterdir())
+    before: dict[str, str] = json.loads(note.read_text()) if kept and note.is_file() else {}
+    if other := next((key for key, value in made.items() if before.get(key, value) != value), None):
+        raise ValueError(f"{folder.parent} was made with {before[other]}, not {made[other]}; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = note.with_suffix(".draft")
+    draft.write_text(json.dumps({**before, **made}, indent=2) + "\n")
+    draft.replace(note)
 
 
 def fill(

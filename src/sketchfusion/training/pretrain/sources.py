@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,4 +62,23 @@ class Sources:
         return photos.on(self.device), sketches.on(self.device)
 
     def _bank(self, pictures: list[Picture], kind: Kind, side: int) -> Bank:
-        return decode(pictures, kind, side, self.cache).on(self.device)
+        return decoded(pictures, kind, side, self.cache).on(self.device)
+
+
+def decoded(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> Bank:
+    """A bank of pictures (`decode`); says how many cannot be read and are left out. ValueError if none can be read."""
+    try:
+        bank = decode(pictures, kind, side, cache)
+    except ValueError as error:  # nothing to stack
+        first = pictures[0].path
+        raise ValueError(f"none of {len(pictures)} pictures can be read, {first} the first; save them again") from error
+    if lost := len(pictures) - len(bank):
+        gone = sorted({name for picture in pictures for name in picture.names} - set(bank.by_name))
+        without = f"; nothing is left of {', '.join(gone)}" if gone else ""
+        _warn_once(f"{lost} of {len(pictures)} pictures ({kind}) cannot be read and are left out{without}")
+    return bank
+
+
+@functools.cache
+def _warn_once(line: str) -> None:
+    logging.getLogger(__name__).warning(line)
