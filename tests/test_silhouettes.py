@@ -55,6 +55,14 @@ def test_most_sketches_decide_and_the_rest_is_left_open(root: Path, tmp_path: Pa
     assert np.array_equal(masked.masks, again.masks) and np.array_equal(masked.photos.pixels, again.photos.pixels)
 
 
+def test_replaced_photos_are_read_anew(root: Path, tmp_path: Path) -> None:
+    before = silhouettes([root], 64, tmp_path / "cache")
+    for photo in (root / "256x256/photo/tx_000000000000/cat").iterdir():
+        Image.new("RGB", (256, 256), (250, 250, 0)).save(photo)
+    after = silhouettes([root], 64, tmp_path / "cache")
+    assert (after.photos.pixels != before.photos.pixels).any() and after.photos.pixels[:, :2].min() > 240
+
+
 def test_photos_with_few_sketches_are_left_out_and_held_out_ones_kept_apart(root: Path, tmp_path: Path) -> None:
     trained, kept = (silhouettes([root], 64, tmp_path / "cache", out) for out in (False, True))
     assert len(trained.names) + len(kept.names) == 11 and kept.names

@@ -106,7 +106,7 @@ def decode(
 
     The key is made of where the files are, their sizes and when they were changed: replaced ones are decoded anew.
     """
-    key = hashlib.sha256("\n".join(_state(p.path) for p in pictures).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join(file_state(p.path) for p in pictures).encode()).hexdigest()[:16]
     if not pictures:
         return Bank(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
     path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
@@ -125,7 +125,7 @@ def decode(
     return Bank(kind, *kept)
 
 
-def _state(path: str) -> str:
+def file_state(path: str) -> str:
     """Where a picture really lies, and the size and the time of its file, which may hold many drawings."""
     real = os.path.realpath(path)
     before, _, number = real.rpartition(":")

@@ -19,7 +19,7 @@ from sketchfusion.datasets.laid import FEWEST, inked, laid
 from sketchfusion.datasets.sketchy import photo_of
 from sketchfusion.io.images import Kind, letterbox, read_image
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
-from sketchfusion.training.bank import Bank
+from sketchfusion.training.bank import Bank, file_state
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
 from sketchfusion.training.drafts import drafted
 
@@ -46,7 +46,7 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
         drawn.setdefault((sketch.names[0], photo_of(Path(sketch.path).stem)), []).append(sketch)
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
-    files = "\n".join(picture.path for photo, of in pairs for picture in (photo, *of))
+    files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
     settings = ("laid", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
