@@ -169,5 +169,4 @@ def _cluttered(name: str, shown: list[tuple[str, frozenset[str]]], roots: list[S
 
 def not_trained_on(sample: Sample) -> bool:
     """Whether no training of this project draws the sketch: one of an unseen class, or one in five of another."""
-    drawing = f"{sample.label}:{sample.line}" if sample.line else sample.id
-    return is_unseen(sample.label) or held_out(sample.photo_id or drawing)
+    return is_unseen(sample.label) or held_out(sample.origin)
