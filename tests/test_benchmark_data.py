@@ -283,8 +283,8 @@ def test_reports_of_other_splits_and_sketches_lie_beside_one_another(model_folde
     reports = {report["data"]: report for report in read}
     assert set(reports) == {"tiny", "tiny-sketchy-21", "tiny-duplicates", "tiny-tiny"}
     assert len([*out.glob("instance-retrieval-tiny-sketchy-21-*.json")]) == 1
-    assert reports["tiny"]["root"] == str(root.resolve()) and "sketches" not in reports["tiny"]
-    assert reports["tiny-tiny"]["sketches"] == [str(root.resolve())]
+    assert reports["tiny"]["root"] == str(root) and "sketches" not in reports["tiny"]
+    assert reports["tiny-tiny"]["sketches"] == [str(root)]
 
 
 def test_a_report_says_which_of_its_classes_training_may_draw(model_folder: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def evaluate(
 
     <data> says, too, which --split, --duplicates or --sketches in place of its own were asked for.
     """
-    from ..evaluation.report import made_from, make_folder, to_markdown, write_report
+    from ..evaluation.report import make_folder, to_markdown, write_report
     from ..models import load
 
     measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
@@ -104,7 +104,8 @@ def evaluate(
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for one in data:
         name, result = measures[task](extractor, one)
-        write_report(result, task, name, out, made_from(one, sketches or ()))
+        # as they were given: reports are handed on, and full paths are nobody else's business
+        write_report(result, task, name, out, {"root": one, **({"sketches": sketches} if sketches else {})})
         answers.append(result.summary())
         if not as_json:
             typer.echo(to_markdown(result, task, name))

@@ -6,11 +6,9 @@ import errno
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-from .galleries import WORLD
 
 if TYPE_CHECKING:
     from .metrics import Estimate
@@ -43,12 +41,6 @@ def make_folder(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out))
-
-
-def made_from(data: str, sketches: Sequence[str]) -> dict[str, object]:
-    """Where the pictures lie, whatever their folders are called: "world" itself, or full paths."""
-    root = data if data == WORLD else str(Path(data).resolve())
-    return {"root": root, **({"sketches": [str(Path(one).resolve()) for one in sketches]} if sketches else {})}
 
 
 def write_report(
