@@ -66,6 +66,8 @@ except (ValueError, OSError) as error:
     found.with_suffix(f".{team.rank}").write_text(f"{said}; {error}")
 """
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+# By the loopback alone: the name of a machine is not always known to itself.
+TWO = ["-m", "torch.distributed.run", "--standalone", "--local_addr", "127.0.0.1", "--nproc_per_node", "2"]
 
 
 def command(out: Path, resume: int = 0, pause: float = 0, dropout: float = 0.5, room: int = 0) -> list[str]:
@@ -78,7 +80,8 @@ def arguments(out: Path, *numbers: float) -> list[str]:
 
 
 def run(*command: str) -> None:
-    subprocess.run([sys.executable, *command], env=ENVIRONMENT, check=True, capture_output=True)
+    done = subprocess.run([sys.executable, *command], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def started(out: Path) -> subprocess.Popen[bytes]:
@@ -141,8 +144,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_older_checkpoint_stays(tmp_path
 def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
     script = tmp_path / "fit.py"
     script.write_text(FIT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    run(*launcher, str(script), *arguments(tmp_path / "shared", 0, 0, 1, 1, 0, 0))
+    run(*TWO, str(script), *arguments(tmp_path / "shared", 0, 0, 1, 1, 0, 0))
     run(str(script), *arguments(tmp_path / "twice", 0, 0, 2, 1, 0, 0))
     run(str(script), *arguments(tmp_path / "accumulated", 0, 0, 1, 2, 0, 0))
     assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "twice"), rel=1e-4)
@@ -153,6 +155,5 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
 def test_others_wait_for_the_first_and_fail_with_it_in_one_line(tmp_path: Path) -> None:
     script = tmp_path / "first.py"
     script.write_text(FIRST)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    run(*launcher, str(script), str(tmp_path / "cache"))
+    run(*TWO, str(script), str(tmp_path / "cache"))
     assert [(tmp_path / f"cache.{rank}").read_text() for rank in (0, 1)] == ["filled; no room"] * 2
