@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sketchfusion.io.strokes import rasterize, read_ndjson
-from sketchfusion.world import SEEN, UNSEEN, Difficulty, Pair, World, contact_sheet, export
+from sketchfusion.world import SEEN, UNSEEN, Difficulty, Keypoint, Pair, World, contact_sheet, export
 from sketchfusion.world.hands import HANDS
 
 SKETCHY_UNSEEN = {
@@ -115,6 +115,44 @@ def test_sketch_does_not_trace_the_photo() -> None:
             ink = pair.sketch < 128
             overlaps.append((edge & ink).sum() / max(1, edge.sum()))
     assert np.mean(overlaps) < 0.35 and np.mean(np.array(overlaps) > 0.7) < 0.05
+
+
+def test_a_sketch_of_a_photo_has_its_pose_and_a_free_one_does_not() -> None:
+    world = World(seed=9, size=128)
+
+    def found(of_photo: bool) -> float:
+        """How often the keypoints of a sketch, moved and scaled onto those of eight photos, fit its own best."""
+        right = 0
+        for name in UNSEEN[::2]:
+            photos = [world.photo(name, instance).keypoints for instance in range(8)]
+            for instance in range(8):
+                points = world.sketch(name, instance, instance % 4, of_photo=of_photo)[2]
+                right += int(np.argmin([rest(points, photo) for photo in photos])) == instance
+        return right / (8 * len(UNSEEN[::2]))
+
+    assert found(of_photo=True) > 0.6
+    assert 0.05 < found(of_photo=False) < 0.25
+
+
+def rest(one: dict[str, Keypoint], other: dict[str, Keypoint]) -> float:
+    """What is left between the points that both have, each set moved and scaled to a unit."""
+    common = [key for key in one if key in other]
+    sets = [np.array([(points[key].x, points[key].y) for key in common]) for points in (one, other)]
+    a, b = ((points - points.mean(axis=0)) / points.std() for points in sets)
+    return float(((a - b) ** 2).mean())
+
+
+def test_a_sketch_of_a_photo_repeats_differs_between_hands_and_is_no_tracing() -> None:
+    world, overlaps = World(seed=9, size=128), []
+    for name in (*SEEN[::6], *UNSEEN[::4]):
+        for instance in range(2):
+            shot = world.photo(name, instance)
+            sketch = world.sketch(name, instance, 0, of_photo=True)[0]
+            assert np.array_equal(sketch, World(seed=9, size=128).sketch(name, instance, 0, of_photo=True)[0])
+            assert not np.array_equal(sketch, world.sketch(name, instance, 5, of_photo=True)[0])
+            edge = shot.mask & ~(np.roll(shot.mask, 1, 0) & np.roll(shot.mask, 1, 1) & np.roll(shot.mask, -1, 0))
+            overlaps.append((edge & (sketch < 128)).sum() / max(1, edge.sum()))
+    assert np.mean(overlaps) < 0.35
 
 
 def test_hands_are_ordered_by_abstraction() -> None:

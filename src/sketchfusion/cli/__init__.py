@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from . import answers, everyday, galleries, look, measure, research, studio, tables, terminal
+from . import answers, bench, everyday, galleries, look, measure, research, studio, tables, terminal
 from .memory import keep_memory
 from .options import app
 
@@ -20,6 +20,7 @@ __all__ = [
     "SEVERAL",
     "answers",
     "app",
+    "bench",
     "everyday",
     "galleries",
     "look",

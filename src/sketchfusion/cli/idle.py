@@ -1,4 +1,4 @@
-"""Options of `evaluate` that are for some tasks, or some data, only."""
+"""Options of `evaluate` and `bench` that are for some tasks, or some data, only."""
 
 from __future__ import annotations
 
@@ -32,3 +32,22 @@ def refuse_idle(task: str, data: Sequence[str], given: Mapping[str, object]) -> 
     own = ("--split", "--sketches", "--duplicates", "--held-out")
     if "world" in data and (idle := next((option for option in own if given[option]), None)):
         raise ValueError(f"Sketch World has a split and sketches of its own; leave {idle} out")
+
+
+# What is measured, and the options that it takes.
+BENCHES = {
+    "extract": ("--model", "--pictures"),
+    "search": ("--model", "--rows", "--folder"),
+    "train": ("--model", "--steps"),
+    "metrics": (),
+}
+
+
+def refuse_bench(what: str, given: Mapping[str, object]) -> None:
+    """Refuse, with a ValueError, what is not measured, and options that would do nothing for what is."""
+    if what not in BENCHES:
+        raise ValueError(f"no bench for {what!r}; choose from {', '.join(BENCHES)}")
+    for option in given:
+        if given[option] is not None and option not in BENCHES[what]:
+            takes = ", ".join(name for name, options in BENCHES.items() if option in options)
+            raise ValueError(f"{option} is for bench {takes} only; leave it out")

@@ -1,4 +1,4 @@
-"""Commands for someone who measures: evaluate, bench."""
+"""The command of someone who measures: evaluate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..evaluation.naming import NamingResult
     from ..evaluation.report import Reported
     from ..evaluation.searching import SearchResult
-    from ..evaluation.speed.cost import Cost
     from ..extractor import BatchExtractor
 
 
@@ -225,40 +224,3 @@ def _samples(each: int, extractor: BatchExtractor, data: str) -> tuple[str, Meas
 
     with terminal.bar("training the judge, then drawing") as progress:
         return Path(data).resolve().name, benchmark_samples(extractor, data, each, progress)
-
-
-@app.command()
-def bench(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="search")],
-    model: ModelOption = "mini",
-    rows: Annotated[int, typer.Option(min=1000, help="Photos in the gallery.")] = 100_000,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the gallery is made; kept. By default in a temporary folder.")
-    ] = None,
-    seed: int = 0,
-    as_json: Json = False,
-) -> None:
-    """Measure what something costs, beside the plain way of doing it."""
-    from contextlib import nullcontext
-    from dataclasses import asdict
-    from tempfile import TemporaryDirectory
-
-    from ..evaluation.speed.search import bench_search
-    from ..models import load
-
-    if what != "search":
-        raise ValueError(f"no bench for {what!r}; choose search")
-    place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
-    with place as used, terminal.bar("storing rows") as progress:
-        costs = bench_search(load(model), rows, Path(used), seed, progress)
-    if as_json:
-        terminal.say([asdict(cost) for cost in costs])
-        return
-    names = ["", "images/s", "ms", "peak MB", "MFLOP", "ratio", "more"]
-    terminal.table(names, [_cells(cost) for cost in costs])
-
-
-def _cells(cost: Cost) -> list[str]:
-    more = ", ".join(f"{name} {value:.6g}" for name, value in cost.more.items())
-    measured = f"{cost.images_per_second:.1f}", f"{cost.milliseconds:.2f}", f"{cost.peak_bytes / 1e6:.0f}"
-    return [cost.name, *measured, f"{cost.flop / 1e6:.0f}", f"{cost.ratio:.2f}", more]

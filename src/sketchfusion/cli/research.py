@@ -21,13 +21,17 @@ def world(
     split: Annotated[str, typer.Option(help="seen, unseen or all.")] = "all",
     instances: Annotated[int, typer.Option(min=1, help="Objects of each category.")] = 10,
     size: Annotated[int, typer.Option(help="Pixels of a side.")] = 128,
+    of_photo: Annotated[
+        bool,
+        typer.Option("--of-photo", help="Sketches show the pose and, about, the view of the photos, as Sketchy's do."),
+    ] = False,
 ) -> None:
     """Write Sketch World in Sketchy's layout, with masks, keypoints and strokes."""
     from ..world import export
 
     named = [name for item in categories for name in item.split(",")] if categories else None
     with terminal.bar("drawing") as progress:
-        card = export(out, seed, named, split, instances, size, progress=progress)
+        card = export(out, seed, named, split, instances, size, of_photo=of_photo, progress=progress)
     typer.echo(
         f"{out}: {card['photos']} photos and {card['sketches']} sketches of {len(card['categories'])} categories"
     )

@@ -77,7 +77,7 @@ def _world() -> tuple[Callable[[], Iterator[tuple[ImageInput, Own]]], Callable[[
 
     def sketches() -> Iterator[tuple[ImageInput, Own]]:
         for category, n in instances:
-            picture = world.sketch(category, n, n % WORLD_SKETCHES)[0]
+            picture = world.sketch(category, n, n % WORLD_SKETCHES, of_photo=True)[0]
             yield picture[:, :, None].repeat(3, axis=2), Own(category, f"{n}")
 
     def photos() -> Iterator[tuple[ImageInput, Own]]:

@@ -177,21 +177,22 @@ def _store(
     return np.load(path, mmap_mode="r"), kept_names
 
 
-def world_banks(instances: int, side: int, cache: Path, seed: int = 0) -> tuple[Bank, Bank]:
-    """Photos and sketches of the seen categories of Sketch World, `instances` of each, one hand after the other."""
+def world_banks(instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False) -> tuple[Bank, Bank]:
+    """Photos and sketches of the seen categories of Sketch World, `instances` of each, one hand after the other.
+
+    With `of_photo` the hands have seen the photos.
+    """
     from sketchfusion.world import World
 
     world = World(seed=seed, split="seen", size=side)
-    paths = [cache / f"world-{kind}-{side}-{seed}-{instances}.npy" for kind in ("photo", "sketch")]
-    names: list[tuple[str, ...]] = [(clean(category),) for category in world.categories for _ in range(instances)]
-    kept: list[Pixels] = [array for path in paths if (array := mapped(path)) is not None]
-    if len(kept) < len(paths):
-        pairs = [
-            world.pair(category, instance, hand=instance % 4)
-            for category in world.categories
-            for instance in range(instances)
-        ]
-        shown, drawn = (pair.photo.transpose(2, 0, 1) for pair in pairs), (pair.sketch[None] for pair in pairs)
-        kept = [_store(path, arrays, names, None)[0] for path, arrays in zip(paths, (shown, drawn), strict=True)]
-    photo, sketch = kept
-    return Bank("photo", photo, names), Bank("sketch", sketch, names)
+    things = [(category, instance) for category in world.categories for instance in range(instances)]
+    names: list[tuple[str, ...]] = [(clean(category),) for category, _ in things]
+
+    def made(kind: str, pictures: Iterable[Pixels]) -> Pixels:
+        path = cache / f"world-{kind}-{side}-{seed}-{instances}.npy"
+        kept = mapped(path)
+        return _store(path, pictures, names, None)[0] if kept is None else kept
+
+    photo = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
+    drawn = (world.sketch(*thing, hand=thing[1] % 4, of_photo=of_photo)[0][None] for thing in things)
+    return Bank("photo", photo, names), Bank("sketch", made("sketch-of-photo" if of_photo else "sketch", drawn), names)

@@ -50,9 +50,9 @@ def _instances(roots: Roots, photos: list[Picture], sketches: list[Picture], per
         found.photos.append(_bank(photos, "photo", cache))
         found.sketches.append(_bank(sketches, "sketch", cache))
     if roots.world:
-        banks = [_individual(bank) for bank in world_banks(per_class, side=128, cache=roots.cache, seed=seed)]
-        found.photos.append(banks[0])
-        found.sketches.append(banks[1])
+        photo, sketch = world_banks(per_class, side=128, cache=roots.cache, seed=seed, of_photo=True)
+        found.photos.append(_individual(photo))
+        found.sketches.append(_individual(sketch))
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -84,6 +86,9 @@ def processes() -> Processes:
         from accelerate.utils import InitProcessGroupKwargs
     except ImportError:
         raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
+    # A thread of gloo's lets go of the last tensors that were exchanged when it finds Python idle; where Python has
+    # left before, the thread aborts the process.
+    atexit.register(time.sleep, 0.2)
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     return _Several(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
 

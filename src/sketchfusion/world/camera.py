@@ -27,6 +27,14 @@ class Camera:
     x: float
     y: float
 
+    def astray(self, other: "Camera", share: float) -> "Camera":
+        """This viewpoint, a share of the way to another one, mirrored as this one is."""
+        own, theirs = (
+            np.array([c.angle, c.stretch, c.shear, *c.bend, *c.vanish, c.fill, c.x, c.y]) for c in (self, other)
+        )
+        angle, stretch, shear, b0, b1, v0, v1, fill, x, y = (own + share * (theirs - own)).tolist()
+        return Camera(self.mirror, angle, stretch, shear, (b0, b1), (v0, v1), fill, x, y)
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -26,6 +26,7 @@ class Difficulty:
     noise: tuple[float, float] = (2.0, 10.0)
     blur: tuple[float, float] = (0.0, 0.8)
     errors: float = 1.0
+    astray: float = 0.4
 
 
 DEFAULT = Difficulty()

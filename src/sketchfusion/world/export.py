@@ -23,12 +23,14 @@ def export(
     instances: int = 10,
     size: int = 128,
     hands: int = 2,
+    of_photo: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Write photos, sketches, masks, keypoints and strokes of `instances` objects a category, `hands` sketches each.
 
     Under `out`: 256x256/photo/tx_000000000000/<class>/<id>.jpg and 256x256/sketch/tx_000000000000/<class>/<id>-K.png
-    (the folder keeps Sketchy's name whatever the size; unlike there, sketch and photo are not aligned),
+    (the folder keeps Sketchy's name whatever the size; unlike there, sketch and photo are not aligned, but with
+    `of_photo` the sketches are of the photos' pose and viewpoint),
     mask/<class>/<id>.png, keypoints.json, strokes/<class>.ndjson and, written last, the card world.json, which is
     returned. `categories` overrides `split`; unknown names raise ValueError. `progress(done, total)` counts photos.
     """
@@ -55,7 +57,7 @@ def export(
             Image.fromarray(shot.mask.astype(np.uint8) * 255).save(masks / f"{stem}.png")
             record: dict[str, Any] = {"photo": _points(shot.keypoints), "sketch": {}}
             for hand in range(hands):
-                picture, drawing, points = world.sketch(name, instance, hand)
+                picture, drawing, points = world.sketch(name, instance, hand, of_photo=of_photo)
                 Image.fromarray(picture).save(sketches / f"{stem}-{hand + 1}.png")
                 record["sketch"][str(hand + 1)] = _points(points)
                 lines.append(_ndjson(drawing, f"{stem}-{hand + 1}"))
@@ -68,7 +70,7 @@ def export(
     card = {
         "name": "Sketch World", "version": VERSION, "seed": seed, "size": size, "instances": instances, "hands": hands,
         "categories": list(names), "unseen": [name for name in names if name in UNSEEN], "photos": done,
-        "sketches": done * hands, "difficulty": json.loads(json.dumps(asdict(world.difficulty))),
+        "of photo": of_photo, "sketches": done * hands, "difficulty": json.loads(json.dumps(asdict(world.difficulty))),
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     return card

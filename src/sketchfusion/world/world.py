@@ -94,15 +94,22 @@ class World:
         return Shot(picture, mask, self._photo_points(scene, front))
 
     def sketch(
-        self, category: str, instance: int, hand: int = 0
+        self, category: str, instance: int, hand: int = 0, *, of_photo: bool = False
     ) -> tuple[NDArray[np.uint8], Drawing, dict[str, Keypoint]]:
-        """A sketch of an instance: raster (H, W) uint8 on white, its strokes in drawing order, keypoints."""
+        """A sketch of an instance: raster (H, W) uint8 on white, its strokes in drawing order, keypoints.
+
+        With `of_photo` by someone who has just seen its photo, as Sketchy's were: the pose is the photo's, and the
+        viewpoint about the photo's; otherwise both are a new one's.
+        """
         if hand < 0:
             raise ValueError(f"hand={hand}: choose 0 (faithful) or more")
-        kind, rng, hard = self._kind(category), self._rng(category, instance, f"hand {hand}"), self.difficulty
-        style = HANDS[hand % len(HANDS)]
-        figure = self._figure(kind, instance, rng, style.slop * hard.errors)
+        kind, hard, style = self._kind(category), self.difficulty, HANDS[hand % len(HANDS)]
+        rng = self._rng(category, instance, f"hand {hand} of the photo" if of_photo else f"hand {hand}")
+        pose = self._rng(category, instance, "photo") if of_photo else rng
+        figure = self._figure(kind, instance, pose, style.slop * hard.errors)
         camera = choose_camera(rng, kind.spin, hard.sketch_fill, hard, style.tilt)
+        if of_photo:
+            camera = choose_camera(pose, kind.spin, hard.sketch_fill, hard).astray(camera, hard.astray)
         scene = place(figure, camera, CANVAS)
         lines = trace(scene, style.detail, style.groups, style.whole)
         drawing, drawn = draw(lines, style, rng, category, hard.errors)

@@ -9,26 +9,24 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from ...gallery.embed import embed_views
-from ...gallery.nearest import Filter, Held, Indexed
-from ...gallery.question import look_for
-from ...gallery.rows import FileState, Photo, tag_of
-from ...gallery.store import GalleryStore
-from ...io.images import read_image, thumbnail
-from ...world import World
-from .cost import Cost, peak_bytes
+from ..gallery.embed import embed_views
+from ..gallery.nearest import Filter, Held, Indexed
+from ..gallery.question import look_for
+from ..gallery.rows import FileState, Photo, tag_of
+from ..gallery.store import GalleryStore
+from ..io.images import read_image, thumbnail
+from ..world import World
+from .cost import Cost, alone, beside_first, peak_bytes
 
 if TYPE_CHECKING:
-    from ...extractor import BatchExtractor
+    from ..extractor import BatchExtractor
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -72,12 +70,11 @@ def bench_search(model: BatchExtractor, rows: int, folder: Path, seed: int, prog
     queries, category = _sketched(real, seed), str(real.labels[0])
     ways = []
     for way in WAYS:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-            found, cost = fresh.submit(_search, way, uri, queries, category).result()
+        found, cost = alone(_search, way, uri, queries, category)
         truth = _truth(store, queries, Filter(category) if FILTERED in way else Filter())
         recall = float(np.mean([len(a & b) / max(len(b), 1) for a, b in zip(found, truth, strict=True)]))
         ways.append(replace(cost, flop=2.0 * rows * model.dim, more={**cost.more, "recall@10": recall}))
-    return costs + [replace(way, ratio=ways[0].milliseconds / way.milliseconds) for way in ways]
+    return costs + beside_first(ways)
 
 
 def embed_world(model: BatchExtractor, seed: int) -> Real:

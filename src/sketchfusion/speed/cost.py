@@ -1,0 +1,55 @@
+"""One line of a table of costs, and how each way of doing something is measured."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one way of doing something costs."""
+
+    name: str
+    images_per_second: float  # pictures embedded, stored or trained on, or searches answered or scored, in a second
+    milliseconds: float  # of one of them, the median
+    peak_bytes: int  # resident memory of its process at the most
+    flop: float  # of one of them
+    ratio: float  # how many times as fast as the reference of the same table
+    more: dict[str, float] = field(default_factory=dict)  # what else is worth knowing of it
+
+
+def cost_of(name: str, seconds: Sequence[float], each: float, flop: float = 0.0) -> Cost:
+    """Give the cost by the `seconds` that repetitions took, of `each` pictures; the first in a table has ratio 1."""
+    middle = statistics.median(seconds) / each
+    return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
+
+
+def beside_first(costs: Sequence[Cost]) -> list[Cost]:
+    """Say how many times as fast as the first each is."""
+    return [replace(cost, ratio=costs[0].milliseconds / cost.milliseconds) for cost in costs]
+
+
+def alone(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function of a module in a new process, so that it is charged with its own memory only."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        return fresh.submit(function, *args, **kwargs).result()
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had resident so far."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux getrusage counts the parent of a new process too, as it was at the fork
+        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

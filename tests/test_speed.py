@@ -1,0 +1,122 @@
+"""What things cost: each way of doing something gives what the plain way gives, and what is printed is complete."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from sketchfusion.cli import app
+from sketchfusion.features import SketchFusion
+from sketchfusion.models import load
+from sketchfusion.speed.cost import Cost, alone, beside_first
+from sketchfusion.speed.extract import bench_extract, plainly
+from sketchfusion.speed.metrics import by_definition
+from sketchfusion.speed.train import Live
+from sketchfusion.training.bank import world_banks
+from sketchfusion.training.encode import Encoder
+from sketchfusion.training.methods.fused import Fused
+from sketchfusion.world import World
+
+COLUMNS = {"name", "images_per_second", "milliseconds", "peak_bytes", "flop", "ratio", "more"}
+
+
+def bench(*arguments: str) -> list[dict[str, Any]]:
+    done = CliRunner().invoke(app, ["bench", *arguments, "--json"], catch_exceptions=False)
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    assert all(row.keys() == COLUMNS and row["milliseconds"] > 0 and row["peak_bytes"] > 1e7 for row in rows)
+    return rows
+
+
+def test_the_first_way_is_what_the_others_are_compared_with() -> None:
+    costs = [Cost(f"{ms}", 1000 / ms, ms, 1, 0, 1) for ms in (4.0, 1.0, 8.0)]
+    assert [cost.ratio for cost in beside_first(costs)] == [1.0, 4.0, 0.5]
+
+
+def test_a_process_of_its_own_is_not_charged_with_the_memory_of_another() -> None:
+    filled = np.ones(40_000_000)
+    assert alone(peak) + filled.nbytes / 2 < peak()
+
+
+def peak() -> int:
+    from sketchfusion.speed.cost import peak_bytes
+
+    return peak_bytes()
+
+
+def test_one_ranking_is_scored_as_worked_out_by_hand() -> None:
+    similarity = [0.1, 0.9, 0.5, 0.5, 0.3] + [0.0] * 195
+    found = by_definition(similarity, [True, False, False, True, True] + [False] * 195)  # ranks 3, 4 and 5
+    assert found["mAP@all"] == pytest.approx((1 / 3 + 2 / 4 + 3 / 5) / 3)
+    assert found["mAP@200/min(k,R)"] == found["mAP@all"]
+    assert (found["P@100"], found["P@200"]) == (0.03, 0.015)
+
+
+def test_metrics_in_chunks_are_those_of_the_definition() -> None:
+    from sketchfusion.speed.metrics import bench_metrics
+
+    plain, together = bench_metrics(seed=0, queries=120, photos=300, width=32)
+    assert together.more["largest difference"] < 1e-5
+    assert plain.ratio == 1 and plain.flop == together.flop == 2 * 300 * 32
+
+
+def test_features_made_plainly_are_the_same() -> None:
+    model = load("mini")
+    assert isinstance(model, SketchFusion)
+    model.model.config = replace(model.model.config, ensemble=2)
+    photo = World(0).photo("horse", 0).photo
+    again = model.extract(photo)[0].data
+    assert torch.allclose(plainly(model, photo)[0], again, atol=1e-4 * float(again.abs().max()))
+    model.model.config = replace(model.model.config, ensemble=1)
+    assert not torch.allclose(model.extract(photo)[0].data, again, atol=1e-3 * float(again.abs().max()))
+
+
+def test_extract_says_what_is_saved_and_that_nothing_changed() -> None:
+    rows = bench("extract", "--pictures", "2")
+    assert rows[0]["ratio"] == 1
+    assert all(row["more"]["cosine"] > 0.9999 for row in rows[:-1])
+    assert rows[0]["flop"] > 1.5 * rows[1]["flop"] > 1.5 * rows[-1]["flop"] > 1e8
+    with pytest.raises(ValueError, match="fuses nothing"):
+        bench_extract("mini:B-CLIP", 1, 0)
+
+
+def test_what_is_kept_of_pictures_is_what_the_frozen_models_say(tmp_path: Path) -> None:
+    method = Fused.begin("mini", "retrieval", {}, None)
+    bank = world_banks(1, method.model.side, tmp_path)[1].at([0, 1])
+    live, kept = Live(bank, method), Encoder(method, tmp_path)([bank], method.model.side)
+    names = [of[0] for of in bank.names]
+    assert live.by_name == kept.by_name
+    said = zip(live.draw_named(names, torch.Generator()), kept.draw_named(names, torch.Generator()), strict=True)
+    assert all(torch.allclose(one, other, atol=2e-3 * float(one.abs().max())) for one, other in said)
+
+
+def test_train_says_what_a_warm_cache_saves() -> None:
+    asked, kept = bench("train", "--steps", "1")
+    assert asked["ratio"] == 1 and kept["flop"] < 0.8 * asked["flop"]
+    assert kept["more"]["seconds before"] > 1 > asked["more"]["seconds before"]
+
+
+def test_search_compares_each_way_with_a_scan(tmp_path: Path) -> None:
+    rows = {row["name"]: row for row in bench("search", "--rows", "1000", "--folder", str(tmp_path))}
+    assert rows["exact, in memory"]["more"]["recall@10"] == rows["scan of the store"]["more"]["recall@10"] == 1
+    assert rows["approximate index"]["more"]["recall@10"] > 0.9
+    assert (tmp_path / "gallery").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nothing",), "no bench for 'nothing'; choose from extract, search, train, metrics"),
+        (("train", "--rows", "2000"), "--rows is for bench search only"),
+        (("metrics", "--model", "mini"), "--model is for bench extract, search, train only"),
+    ],
+)
+def test_what_is_not_measured_is_refused(arguments: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(app, ["bench", *arguments])
+    assert said in str(done.exception)
