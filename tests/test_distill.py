@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,8 @@ def test_what_the_teacher_said_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Colours, "look", lambda self, views: pytest.fail("the teacher was asked again"))
     train_distilled(roots, tmp_path / "two", Colours(), recipe, cache=tmp_path / "cache")
     assert load(tmp_path / "one").fingerprint == load(tmp_path / "two").fingerprint
+    with pytest.raises(ValueError, match="was trained with batch=8, not 4"):
+        train_distilled(roots, tmp_path / "one", Colours(), replace(recipe, batch=4), True, cache=tmp_path / "cache")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,9 @@ def test_the_decoder_learns_alone_and_latents_stay_as_they_were(
     assert not torch.equal(before.decoder.conv_in.weight, after.decoder.conv_in.weight)
     again = pretrain_decoder(sources, recipe, tmp_path, tmp_path, True, None)  # over its own weights
     assert again["vae/psnr before"] == figures["vae/psnr before"]
+    with pytest.raises(ValueError, match=r"was trained with schedule\.lr=0\.01, not 0\.02"):
+        faster = replace(recipe, schedule=replace(recipe.schedule, lr=2e-2))
+        pretrain_decoder(sources, faster, tmp_path, tmp_path, True, None)
 
 
 def test_heads_of_a_fresh_vision_tower_look_where_they_are_told() -> None:

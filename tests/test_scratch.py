@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_training_lowers_the_loss_and_leaves_a_model_that_loads(tmp_path: Path) 
     assert torch.allclose(vector.norm(dim=1), torch.ones(2))
     assert model.fingerprint == again.fingerprint
     assert model.extract(picture)[0].data.shape == (192, 4, 4)
+
+
+def test_a_training_goes_on_by_its_own_recipe_only(tmp_path: Path) -> None:
+    recipe = ScratchRecipe(steps=1, classes=4, world_instances=1)
+    train_scratch(["world"], tmp_path, recipe)
+    with pytest.raises(ValueError, match=r"was trained with lr=.*, not 0\.5; leave --resume out or ask for the same"):
+        train_scratch(["world"], tmp_path, replace(recipe, lr=0.5), resume=True)
+    train_scratch(["world"], tmp_path, replace(recipe, steps=2), resume=True)
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from sketchfusion.io.images import Kind
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, world_banks
 from sketchfusion.training.cache import cached
+from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, Schedule, fit
 from sketchfusion.training.roots import Roots
 
@@ -99,7 +100,7 @@ def train_distilled(
     schedule = Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
     net.train()
     # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
-    fit(net, loss_of, schedule, out / "training", resume, report, frozen=teacher.fingerprint)
+    fit(net, loss_of, schedule, out / "training", resume, report, frozen=teacher.fingerprint, settings=shaping(recipe))
     student = ScratchBaseline(net.cpu(), config)
     student.save(out)
     figures = {

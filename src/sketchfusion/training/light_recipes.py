@@ -188,6 +188,15 @@ def as_text(recipe: Any) -> dict[str, str]:
     return found
 
 
+# Settings that a resumed training may change: how long it goes on, what it is validated on, how often it is kept.
+FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches", "checkpoint_seconds", "bf16")
+
+
+def shaping(recipe: Any) -> dict[str, str]:
+    """Give, as text, the settings of a recipe that a checkpoint must have been made with to be gone on with."""
+    return {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
+
+
 def _names(recipe: Any) -> list[str]:
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     return [f"{name}.*" if dataclasses.is_dataclass(value) else name for name, value in values.items()]

@@ -22,7 +22,7 @@ from sketchfusion.training import (
 )
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.light_recipes import LightRecipe, as_text, with_settings
+from sketchfusion.training.light_recipes import LightRecipe, as_text, shaping, with_settings
 from sketchfusion.training.loop import CHECKPOINT, Losses, Report, fit
 from sketchfusion.training.methods.base import Method
 from sketchfusion.training.methods.finetuning import Finetuning
@@ -42,8 +42,6 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] 
     "universal": (light_recipes.UniversalRecipe(), universal.prepare),
 }
 
-# Settings that a resumed training may change: how long it goes on, and what it is validated on.
-FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches")
 RECOUNTED = 8  # batches whose statistics the centring takes over then
 METHODS: dict[str, type[Method[Any]]] = {"SketchFusion": Fused, "SD-PL": SdPl, "B-Finetuning": Finetuning}
 
@@ -155,7 +153,7 @@ def train(
 
 def _shaping(method: Method[Any], objective: nn.Module, recipe: LightRecipe) -> dict[str, str]:
     """What a checkpoint must have been made with to be gone on with: settings, the light parts' shape, the names."""
-    found = {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
+    found = shaping(recipe)
     if isinstance(method, Fused):
         found |= {FUSION + key: value for key, value in as_text(method.model.config.fusion).items()}
     for part in objective.modules():

@@ -18,6 +18,7 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import build_clip
 from sketchfusion.training.bank import Bank
+from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.mixture import Mixture, as_shares, fitting
 from sketchfusion.training.pretrain.neighbours import look_at_neighbours
@@ -77,7 +78,9 @@ def pretrain_clip(
         loss = contrast + recipe.follow * (followed + alike) + recipe.naming * named
         return {"loss": loss, "dense": followed, "whole": alike, "naming": named, "contrast": contrast}
 
-    average = fit(trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report)
+    average = fit(
+        trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report, settings=shaping(recipe)
+    )
     trained.load_state_dict({**trained.state_dict(), **average})
     clip.eval()
     save_clip(clip, tokenizer, out, mixture.drawn(), MEAN, STD)

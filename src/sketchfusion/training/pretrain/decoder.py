@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import SIDE
 from sketchfusion.training.bank import Bank
+from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half
@@ -39,7 +40,9 @@ def pretrain_decoder(
         # Every picture counts by its decibels; by its error alone, the busiest ones would be all that is learned.
         return {"loss": squared.clamp(min=1e-6).log().mean(), "squared": squared.mean()}
 
-    average = fit(decoder, loss_of, recipe.schedule, out / "training" / "vae-decoder", resume, report)
+    average = fit(
+        decoder, loss_of, recipe.schedule, out / "training" / "vae-decoder", resume, report, settings=shaping(recipe)
+    )
     decoder.load_state_dict({**decoder.state_dict(), **average})
     save_half(vae.eval(), out / "sd" / "vae")
     return {"vae/psnr before": before, "vae/psnr": psnr(vae, sources.held_out_photos())}

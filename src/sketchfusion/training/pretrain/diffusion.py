@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 from sketchfusion.backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
+from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
@@ -71,7 +72,9 @@ def pretrain_diffusion(
         aligned = inner.distance(teacher(F.interpolate(pictures, (recipe.teacher.full_side,) * 2, mode="area")))
         return {"loss": denoised + recipe.align * aligned, "denoising": denoised, "alignment": aligned}
 
-    average = fit(trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report)
+    average = fit(
+        trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report, settings=shaping(recipe)
+    )
     trained.load_state_dict({**trained.state_dict(), **average})
     trained.eval()
     save_half(unet, out / "sd" / "unet")

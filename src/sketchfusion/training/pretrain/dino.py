@@ -24,6 +24,7 @@ from sketchfusion.backbones.folders import load_dino
 from sketchfusion.backbones.mini import CLIP_SIDE, build_dino
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
+from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.neighbours import look_at_neighbours
 from sketchfusion.training.pretrain.sources import Sources
@@ -52,7 +53,7 @@ def pretrain_dino(
         losses: Losses = learner(step, wide, narrow)
         return losses
 
-    fit(learner.train(), loss_of, recipe.schedule, out / "training" / "dino", resume, report)
+    fit(learner.train(), loss_of, recipe.schedule, out / "training" / "dino", resume, report, settings=shaping(recipe))
     vit = learner.teacher.standardised()
     save_dino(vit, out)
     held_out = sources.held_out_photos()

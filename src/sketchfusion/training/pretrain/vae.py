@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import build_vae
 from sketchfusion.training.bank import Bank
+from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half
@@ -45,7 +46,7 @@ def pretrain_vae(
         kl = posterior.kl().mean()
         return {"loss": absolute + squared + recipe.kl * kl, "absolute": absolute, "kl": kl}
 
-    average = fit(vae, loss_of, recipe.schedule, out / "training" / "vae", resume, report)
+    average = fit(vae, loss_of, recipe.schedule, out / "training" / "vae", resume, report, settings=shaping(recipe))
     vae.load_state_dict({**vae.state_dict(), **average})
     vae.eval()
     check = torch.Generator().manual_seed(1)
