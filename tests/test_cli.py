@@ -326,7 +326,6 @@ def test_search_refuses_in_one_line_what_it_cannot_look_for(gallery: Path, photo
     assert "no photo in category 'cow'; there is cat" in refused(
         "search", "--text", "x", "--gallery", gallery, "--category", "cow"
     )
-    assert "bench" in refused("bench", "nothing")
 
 
 def test_train_leaves_a_model_that_recognize_uses_and_says_what_is_wrong_in_one_line(

@@ -12,6 +12,8 @@ from .idle import refuse_bench
 from .options import Json, app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..speed.cost import Cost
 
 
@@ -35,21 +37,22 @@ def bench(
 
     given = {"--model": model, "--rows": rows, "--folder": folder, "--pictures": pictures, "--steps": steps}
     refuse_bench(what, given)
-    model = model or "mini"
-    if what == "extract":
-        from ..speed.extract import bench_extract
+    name = "mini" if model is None else model
+    with terminal.bar(f"measuring {what}") as progress:
+        if what == "extract":
+            from ..speed.extract import bench_extract
 
-        costs = bench_extract(model, pictures or 32, seed)
-    elif what == "search":
-        costs = _search(model, rows or 100_000, folder, seed)
-    elif what == "train":
-        from ..speed.train import bench_train
+            costs = bench_extract(name, pictures or 32, seed, progress)
+        elif what == "search":
+            costs = _search(name, rows or 100_000, folder, seed, progress)
+        elif what == "train":
+            from ..speed.train import bench_train
 
-        costs = bench_train(model, steps or 10, seed)
-    else:
-        from ..speed.metrics import bench_metrics
+            costs = bench_train(name, steps or 10, seed, progress)
+        else:
+            from ..speed.metrics import bench_metrics
 
-        costs = bench_metrics(seed)
+            costs = bench_metrics(seed)
     if as_json:
         terminal.say([asdict(cost) for cost in costs])
         return
@@ -57,7 +60,7 @@ def bench(
     terminal.table(names, [_cells(cost) for cost in costs])
 
 
-def _search(model: str, rows: int, folder: Path | None, seed: int) -> list[Cost]:
+def _search(model: str, rows: int, folder: Path | None, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
@@ -65,7 +68,7 @@ def _search(model: str, rows: int, folder: Path | None, seed: int) -> list[Cost]
     from ..speed.search import bench_search
 
     place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
-    with place as used, terminal.bar("storing rows") as progress:
+    with place as used:
         return bench_search(load(model), rows, Path(used), seed, progress)
 
 

@@ -83,14 +83,14 @@ def train(
     chosen = dict(pair_of(setting) for setting in settings or [])
     with terminal.losses(f"training {task}") as report:
         if model == "scratch" and task == "retrieval":
-            from ..training.light_recipes import with_settings
             from ..training.scratch import ScratchRecipe, train_scratch
+            from ..training.settings import with_settings
 
             train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
         elif task == "distill":
             from ..models import load
             from ..training.distill import DistillRecipe, train_distilled
-            from ..training.light_recipes import with_settings
+            from ..training.settings import with_settings
 
             train_distilled(data, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
         else:

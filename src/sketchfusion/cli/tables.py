@@ -54,7 +54,8 @@ def table(
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
     masks = any(column.task == "segmentation" for column in chosen_table.columns)
     made = {
-        "data": data if data == "world" else str(Path(data).resolve()),
+        # what earlier versions kept under the name of Sketch World alone had sketches from other views
+        "data": "world, instances sketched of their photos" if data == "world" else str(Path(data).resolve()),
         "sketches": " ".join(str(Path(root).resolve()) for root in sketches or ()) or "the data's own sketches",
     }
     make_folder(out)

@@ -12,6 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -22,9 +25,9 @@ class Cost:
 
     name: str
     images_per_second: float  # pictures embedded, stored or trained on, or searches answered or scored, in a second
-    milliseconds: float  # of one of them, the median
-    peak_bytes: int  # resident memory of its process at the most
-    flop: float  # of one of them
+    milliseconds: float  # of one of them: the median, or the mean where all are done at once
+    peak_bytes: int  # resident memory of its process, not of a GPU, at the most
+    flop: float  # of one of them; 0 where nobody counted
     ratio: float  # how many times as fast as the reference of the same table
     more: dict[str, float] = field(default_factory=dict)  # what else is worth knowing of it
 
@@ -44,6 +47,16 @@ def alone(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function of a module in a new process, so that it is charged with its own memory only."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
         return fresh.submit(function, *args, **kwargs).result()
+
+
+def flop_of(call: Callable[[], object]) -> float:
+    """Count the floating-point operations of a call in torch, a multiplication and an addition as two.
+
+    Attention is computed step by step meanwhile: its fused form on a CPU would not be counted.
+    """
+    with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
+        call()
+    return float(counted.get_total_flops())
 
 
 def peak_bytes() -> int:

@@ -73,7 +73,8 @@ def bench_search(model: BatchExtractor, rows: int, folder: Path, seed: int, prog
         found, cost = alone(_search, way, uri, queries, category)
         truth = _truth(store, queries, Filter(category) if FILTERED in way else Filter())
         recall = float(np.mean([len(a & b) / max(len(b), 1) for a, b in zip(found, truth, strict=True)]))
-        ways.append(replace(cost, flop=2.0 * rows * model.dim, more={**cost.more, "recall@10": recall}))
+        flop = 2.0 * rows * model.dim if way in (SCAN, MEMORY) else 0.0
+        ways.append(replace(cost, flop=flop, more={**cost.more, "recall@10": recall}))
     return costs + beside_first(ways)
 
 

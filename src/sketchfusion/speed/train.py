@@ -6,6 +6,7 @@ here asks them once and keeps what they said.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,6 @@ from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..training.bank import Bank, world_banks
 from ..training.cache import Cache
@@ -27,7 +27,7 @@ from ..training.methods.fused import Fused
 from ..training.objective import Phases, Training
 from ..training.retrieval import Pairs, Retrieval
 from ..training.train import train
-from .cost import Cost, alone, beside_first, cost_of
+from .cost import Cost, alone, beside_first, cost_of, flop_of
 
 THINGS = 2  # of each category of Sketch World
 CLASSES = 8  # of a batch, each with a sketch and a photo
@@ -53,36 +53,54 @@ class Live:
             return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.asks().values())
 
 
-def bench_train(model: str, steps: int, seed: int) -> list[Cost]:
-    """Train retrieval's light weights on Sketch World for some steps in both ways, each in a process of its own.
+def bench_train(model: str, steps: int, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
+    """Train retrieval's light weights on Sketch World for some steps in both ways, in processes of their own.
 
-    A step sees pictures of the full side. `seconds before` is what it took to ask once about all pictures there are.
+    A step sees pictures of the full side. `seconds before` is what it took to ask once about all pictures there are,
+    which pays after so many steps.
     """
-    return beside_first([alone(_train, way, model, steps, seed) for way in (ASKED, KEPT)])
-
-
-def _train(way: str, model: str, steps: int, seed: int) -> Cost:
-    recipe = RetrievalRecipe(steps=steps, classes=CLASSES, seed=seed, warmup=0, full_size_after=1.0)
     with TemporaryDirectory() as folder:
-        torch.manual_seed(seed)
-        method = Fused.begin(model, "retrieval", {}, None)
-        banks = world_banks(THINGS, method.model.side, Path(folder), seed)
-        started = time.perf_counter()
-        if way == ASKED:
-            sides = [cast(Cache, Live(bank.on(method.model.device), method)) for bank in banks]
-        else:
-            sides = [Encoder(method, Path(folder))([bank], method.model.side) for bank in banks]
-        before = time.perf_counter() - started
-        pairs = Pairs(*sides)
-        training = Training(Retrieval(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
+        asked = alone(_train, ASKED, model, steps, seed, folder)
+        progress(1, 3)
+        before = alone(_ask, model, seed, folder)
+        progress(2, 3)
+        kept = alone(_train, KEPT, model, steps, seed, folder)
+        progress(3, 3)
+    saved = 2 * CLASSES * (asked.milliseconds - kept.milliseconds) / 1000  # of a step
+    more = {"seconds before": before, "steps until it pays": before / saved if saved > 0 else math.inf}
+    return beside_first([asked, replace(kept, more=more)])
 
-        def run(recipe: RetrievalRecipe, report: Callable[..., None] | None = None) -> None:
-            train(method, training, recipe, Path(folder) / f"{recipe.steps}", report=report)
 
-        with FlopCounterMode(display=False) as counted:
-            run(replace(recipe, steps=1))
-        ends: list[float] = []
-        run(replace(recipe, steps=steps + 1), lambda *_: ends.append(time.perf_counter()))
+def _begun(model: str, seed: int, folder: str) -> tuple[Fused, tuple[Bank, Bank]]:
+    torch.manual_seed(seed)
+    method = Fused.begin(model, "retrieval", {}, None)
+    return method, world_banks(THINGS, method.model.side, Path(folder), seed)
+
+
+def _ask(model: str, seed: int, folder: str) -> float:
+    method, banks = _begun(model, seed, folder)
+    started = time.perf_counter()
+    for bank in banks:
+        Encoder(method, Path(folder))([bank], method.model.side)
+    return time.perf_counter() - started
+
+
+def _train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
+    method, banks = _begun(model, seed, folder)
+    if way == ASKED:
+        sides = [cast(Cache, Live(bank.on(method.model.device), method)) for bank in banks]
+    else:
+        sides = [Encoder(method, Path(folder))([bank], method.model.side) for bank in banks]
+    pairs, recipe = Pairs(*sides), RetrievalRecipe(classes=CLASSES, seed=seed)
+    training = Training(Retrieval(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
+    ends: list[float] = []
+
+    def run(steps: int) -> None:
+        out = Path(folder) / way / f"{steps}"
+        train(method, training, replace(recipe, steps=steps), out, report=lambda *_: ends.append(time.perf_counter()))
+
+    flop = flop_of(lambda: run(1))
+    ends.clear()
+    run(steps + 1)  # the first is not timed
     seconds = [after - earlier for earlier, after in pairwise(ends)]
-    cost = cost_of(way, seconds, 2 * CLASSES, counted.get_total_flops() / (2 * CLASSES))
-    return replace(cost, more={"seconds a step": sum(seconds) / len(seconds), "seconds before": before})
+    return cost_of(way, seconds, 2 * CLASSES, flop / (2 * CLASSES))

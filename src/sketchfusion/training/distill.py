@@ -22,9 +22,9 @@ from sketchfusion.io.images import Kind
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, world_banks
 from sketchfusion.training.cache import cached
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, Schedule, fit
 from sketchfusion.training.roots import Roots
+from sketchfusion.training.settings import shaping
 
 WORLD_SIDE = 128  # pixels
 

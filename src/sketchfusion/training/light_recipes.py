@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from sketchfusion.training.loop import Schedule
 
@@ -132,71 +129,3 @@ class UniversalRecipe(LightRecipe):
     correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8)
     segmentation: SegmentationRecipe = SegmentationRecipe(batch=8)
     weights: Weights = Weights()
-
-
-Settable = TypeVar("Settable", bound=Any)
-
-
-def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
-    """A recipe with some settings replaced; ValueError for a key that it does not have or a value that cannot be.
-
-    `part.key` sets a key of a recipe within the recipe.
-    """
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    for key, value in settings.items():
-        name, _, inner = key.partition(".")
-        part = fields.get(name)
-        if part is None or dataclasses.is_dataclass(part) != bool(inner):
-            raise ValueError(f"{key!r} is not a setting; choose from {', '.join(_names(recipe))}")
-        if inner:
-            recipe = dataclasses.replace(recipe, **{name: with_settings(getattr(recipe, name), {inner: value})})
-            continue
-        try:
-            read = _READ.get(type(part), type(part))(value)
-        except (ValueError, KeyError):
-            raise ValueError(f"{key}={value!r} is not a {type(part).__name__}") from None
-        if name in _LEAST and not read >= _LEAST[name]:
-            raise ValueError(f"'{key}={value}' must be at least {_LEAST[name]}")
-        if name in _MOST and not read <= _MOST[name]:
-            raise ValueError(f"'{key}={value}' must be at most {_MOST[name]}")
-        recipe = dataclasses.replace(recipe, **{name: read})
-    return recipe
-
-
-# A name means the same in every recipe, and in the shape of the light parts.
-_LEAST: dict[str, int] = {
-    **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views", "per_class", "full_per_class"), 1),
-    **dict.fromkeys(("per_kind", "world_instances", "grid", "width", "ensemble"), 1),
-    **dict.fromkeys(("lr", "weight_decay", "warmup", "patience", "seconds", "validate_every", "validation_batches"), 0),
-    **dict.fromkeys(("warps", "drawn", "aligned", "timestep"), 0),
-}
-_MOST: dict[str, int] = {"timestep": 999}  # the last one that diffusion models are trained on
-
-_READ: dict[type, Callable[[str], Any]] = {
-    bool: lambda value: {"true": True, "false": False}[value.lower()],
-    tuple: lambda value: tuple(value.split("+")),
-}
-
-
-def as_text(recipe: Any) -> dict[str, str]:
-    """Every setting of a recipe by the key that `with_settings` takes, as text."""
-    found: dict[str, str] = {}
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
-        inner = as_text(value) if dataclasses.is_dataclass(value) else None
-        found |= {field.name: str(value)} if inner is None else {f"{field.name}.{key}": of for key, of in inner.items()}
-    return found
-
-
-# Settings that a resumed training may change: how long it goes on, what it is validated on, how often it is kept.
-FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches", "checkpoint_seconds", "bf16")
-
-
-def shaping(recipe: Any) -> dict[str, str]:
-    """Give, as text, the settings of a recipe that a checkpoint must have been made with to be gone on with."""
-    return {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
-
-
-def _names(recipe: Any) -> list[str]:
-    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return [f"{name}.*" if dataclasses.is_dataclass(value) else name for name, value in values.items()]

@@ -87,7 +87,7 @@ def processes() -> Processes:
     except ImportError:
         raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
     # A thread of gloo's lets go of the last tensors that were exchanged when it finds Python idle; where Python has
-    # left before, the thread aborts the process.
+    # left before, the thread aborts the process. To destroy the group at exit does not wait for it: it aborted still.
     atexit.register(time.sleep, 0.2)
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     return _Several(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))

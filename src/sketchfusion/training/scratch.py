@@ -19,9 +19,9 @@ from sketchfusion.extractor import pick_device
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank, decode, world_banks
 from sketchfusion.training.collect import collect_photos, collect_sketches
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, Schedule, fit
 from sketchfusion.training.losses import contrast
+from sketchfusion.training.settings import shaping
 
 STORED = 96  # pixels at which pictures are kept, so that crops stay sharp
 
@@ -76,10 +76,11 @@ def train_scratch(
         alike = contrast(embeddings, labels[:, None] == labels[None, :], recipe.temperature)
         return {"loss": entropy + recipe.contrast * alike, "entropy": entropy, "contrast": alike}
 
+    settings = shaping(recipe) | {f"class {place}": name for place, name in enumerate(names)}
     schedule = Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
     net.train()
     # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
-    fit(net, loss_of, schedule, out / "training", resume, report, settings=shaping(recipe))
+    fit(net, loss_of, schedule, out / "training", resume, report, settings=settings)
     ScratchBaseline(net["body"].cpu(), config).save(out)  # type: ignore[arg-type]
     parameters = sum(p.numel() for p in net["body"].parameters())
     figures = {"parameters": float(parameters), "categories": float(len(names))}

@@ -22,7 +22,7 @@ from sketchfusion.training import (
 )
 from sketchfusion.training.curves import draw_curves
 from sketchfusion.training.encode import Encoder
-from sketchfusion.training.light_recipes import LightRecipe, as_text, shaping, with_settings
+from sketchfusion.training.light_recipes import LightRecipe
 from sketchfusion.training.loop import CHECKPOINT, Losses, Report, fit
 from sketchfusion.training.methods.base import Method
 from sketchfusion.training.methods.finetuning import Finetuning
@@ -31,6 +31,7 @@ from sketchfusion.training.methods.sd_pl import SdPl
 from sketchfusion.training.objective import Training
 from sketchfusion.training.processes import processes
 from sketchfusion.training.roots import Roots
+from sketchfusion.training.settings import as_text, shaping, with_settings
 from sketchfusion.training.standardise import Standardise
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] = {

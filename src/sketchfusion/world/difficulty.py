@@ -8,7 +8,8 @@ class Difficulty:
     """Probabilities lie in [0, 1]; lengths are shares of the picture's side; angles are degrees.
 
     `spin`, `mirror` and `skew` set how far the viewpoints of photo and sketch differ; `occlusion`, `clutter`,
-    `camouflage`, `noise` and `blur` spoil the photo; `errors` scales what the hands get wrong.
+    `camouflage`, `noise` and `blur` spoil the photo; `errors` scales what the hands get wrong, and `astray` is
+    how far from a photo's viewpoint towards another one those of its sketches lie, 0 to 1.
     """
 
     photo_fill: tuple[float, float] = (0.5, 0.86)

@@ -30,7 +30,7 @@ def export(
 
     Under `out`: 256x256/photo/tx_000000000000/<class>/<id>.jpg and 256x256/sketch/tx_000000000000/<class>/<id>-K.png
     (the folder keeps Sketchy's name whatever the size; unlike there, sketch and photo are not aligned, but with
-    `of_photo` the sketches are of the photos' pose and viewpoint),
+    `of_photo` sketches have the photos' pose and, about, their viewpoint),
     mask/<class>/<id>.png, keypoints.json, strokes/<class>.ndjson and, written last, the card world.json, which is
     returned. `categories` overrides `split`; unknown names raise ValueError. `progress(done, total)` counts photos.
     """

@@ -78,19 +78,26 @@ class Landmark:
 class Figure:
     """Collects parts back to front while a recipe runs, and deals the recipe its random numbers.
 
-    `trait` numbers depend on the instance alone, so a photo and its sketches share them (a sloppy hand errs);
-    `pose` numbers differ between any two pictures.
+    `trait` numbers depend on the instance alone, so a photo and its sketches share them (a sloppy hand errs, by
+    `errors` or by the numbers of the pose); `pose` numbers belong to a picture, and to the sketches made of that one.
     """
 
-    def __init__(self, identity: np.random.Generator, pose: np.random.Generator, slop: float = 0.0) -> None:
-        self._identity, self._pose, self._slop = identity, pose, slop
+    def __init__(
+        self,
+        identity: np.random.Generator,
+        pose: np.random.Generator,
+        slop: float = 0.0,
+        errors: np.random.Generator | None = None,
+    ) -> None:
+        self._identity, self._pose, self._slop, self._errors = identity, pose, slop, errors
         self.parts: list[Part] = []
         self.landmarks: dict[str, Landmark] = {}
 
     def trait(self, low: float, high: float) -> float:
         """A proportion of this instance."""
         value = low + (high - low) * float(self._identity.random())
-        error = (float(self._pose.random()) - 0.5) * 2 * self._slop
+        drawn = float(self._pose.random())  # also where it is not used, so that poses stay what they are
+        error = ((drawn if self._errors is None else float(self._errors.random())) - 0.5) * 2 * self._slop
         return min(max(value + error * (high - low), low), high)
 
     def pose(self, low: float, high: float) -> float:

@@ -106,7 +106,7 @@ class World:
         kind, hard, style = self._kind(category), self.difficulty, HANDS[hand % len(HANDS)]
         rng = self._rng(category, instance, f"hand {hand} of the photo" if of_photo else f"hand {hand}")
         pose = self._rng(category, instance, "photo") if of_photo else rng
-        figure = self._figure(kind, instance, pose, style.slop * hard.errors)
+        figure = self._figure(kind, instance, pose, style.slop * hard.errors, rng if of_photo else None)
         camera = choose_camera(rng, kind.spin, hard.sketch_fill, hard, style.tilt)
         if of_photo:
             camera = choose_camera(pose, kind.spin, hard.sketch_fill, hard).astray(camera, hard.astray)
@@ -125,8 +125,15 @@ class World:
         number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
         return np.random.Generator(np.random.PCG64(number))
 
-    def _figure(self, kind: Category, instance: int, pose: np.random.Generator, slop: float) -> Figure:
-        figure = Figure(self._rng(kind.name, instance, "identity"), pose, slop)
+    def _figure(
+        self,
+        kind: Category,
+        instance: int,
+        pose: np.random.Generator,
+        slop: float,
+        errors: np.random.Generator | None = None,
+    ) -> Figure:
+        figure = Figure(self._rng(kind.name, instance, "identity"), pose, slop, errors)
         kind.recipe(figure)
         return figure
 

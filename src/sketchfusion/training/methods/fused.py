@@ -12,9 +12,9 @@ from torch import Tensor
 from sketchfusion.features import SketchFusion
 from sketchfusion.light import UNIVERSAL, read_light, seen_by
 from sketchfusion.training.cache import Encode
-from sketchfusion.training.light_recipes import with_settings
 from sketchfusion.training.methods.base import Method, Said, latents_of
 from sketchfusion.training.methods.pair import pair_of
+from sketchfusion.training.settings import with_settings
 
 FUSION = "fusion."
 # Of CLIP's own vector in the embeddings of these tasks; 0 is the paper's.

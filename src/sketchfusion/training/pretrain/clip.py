@@ -18,7 +18,6 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import build_clip
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.mixture import Mixture, as_shares, fitting
 from sketchfusion.training.pretrain.neighbours import look_at_neighbours
@@ -27,6 +26,7 @@ from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_clip
 from sketchfusion.training.pretrain.teacher import train_teacher
 from sketchfusion.training.recipes import ClipRecipe
+from sketchfusion.training.settings import shaping
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer

@@ -10,12 +10,12 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import SIDE
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half
 from sketchfusion.training.pretrain.vae import psnr
 from sketchfusion.training.recipes import DecoderRecipe
+from sketchfusion.training.settings import shaping
 
 
 def pretrain_decoder(

@@ -17,13 +17,13 @@ from torch import Generator, Tensor, nn
 from sketchfusion.backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half, save_pipeline
 from sketchfusion.training.pretrain.teacher import train_teacher
 from sketchfusion.training.recipes import DiffusionRecipe
+from sketchfusion.training.settings import shaping
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel

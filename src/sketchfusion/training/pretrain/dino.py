@@ -24,12 +24,12 @@ from sketchfusion.backbones.folders import load_dino
 from sketchfusion.backbones.mini import CLIP_SIDE, build_dino
 from sketchfusion.training import augment
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.neighbours import look_at_neighbours
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import save_half
 from sketchfusion.training.recipes import DinoRecipe
+from sketchfusion.training.settings import shaping
 
 if TYPE_CHECKING:
     from transformers import ViTModel

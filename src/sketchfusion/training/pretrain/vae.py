@@ -10,11 +10,11 @@ from torch import Generator, Tensor, nn
 
 from sketchfusion.backbones.mini import build_vae
 from sketchfusion.training.bank import Bank
-from sketchfusion.training.light_recipes import shaping
 from sketchfusion.training.loop import Losses, Report, fit
 from sketchfusion.training.pretrain.sources import Sources
 from sketchfusion.training.pretrain.store import load_part, save_half
 from sketchfusion.training.recipes import VaeRecipe
+from sketchfusion.training.settings import shaping
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
