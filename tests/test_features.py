@@ -404,3 +404,19 @@ def test_clips_own_vector_beside_the_pooled_map_gives_the_mean_of_both_cosines()
     assert pooled.shape == (2, model.dim) == (2, model.config.fusion.width)
     cosines = [float(of[0] @ of[1]) for of in (both, pooled, joint)]
     assert cosines[0] == pytest.approx((cosines[1] + cosines[2]) / 2, abs=1e-5)
+
+
+def test_the_maxima_of_the_quarters_stand_beside_the_pooled_map_with_their_weight() -> None:
+    model = SketchFusion.from_pretrained("mini").for_task("instance-retrieval")
+    pictures = [np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8) for seed in (0, 1)]
+    assert model.config.quarters == 4.0
+    both, unlike = model.embed(pictures), model.fingerprint
+    assert both.shape == (2, model.dim) == (2, 5 * model.config.fusion.width)
+    quarters = F.normalize(torch.stack([of.quartered() for of in model.extract(pictures)]), dim=1)
+    model.config = replace(model.config, quarters=0.0)
+    assert model.fingerprint != unlike
+    pooled = model.embed(pictures)
+    cosines = [float(of[0] @ of[1]) for of in (both, pooled, quarters)]
+    assert cosines[0] == pytest.approx((cosines[1] + 4 * cosines[2]) / 5, abs=1e-5)
+    model.config = replace(model.config, quarters=4.0, whole=1.0)
+    assert model.embed(pictures).shape == (2, model.dim)

@@ -37,6 +37,7 @@ from sketchfusion.training.correspondence import Correspondence
 from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import Losses
 from sketchfusion.training.methods.finetuning import Finetuning
+from sketchfusion.training.methods.fused import Fused
 from sketchfusion.training.methods.sd_pl import SdPl
 from sketchfusion.training.train import TASKS, train_task
 
@@ -223,6 +224,14 @@ def test_losses_fall(method: str, data: list[str], model_folder: Path, cache: Pa
     train_task("correspondence", data[:1], tmp_path, str(model_folder), False, settings, None, None, cache, method)
     losses = [float(row["loss"]) for row in log(tmp_path, "correspondence")]
     assert sum(losses[-8:]) < 0.97 * sum(losses[:8])
+
+
+def test_what_stands_beside_the_maximum_is_a_setting() -> None:
+    fused = Fused.begin("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"}, None).model
+    assert (fused.config.quarters, fused.config.whole) == (2.0, 0.5)
+    assert Fused.begin("mini", "instance-retrieval", {}, None).model.config.quarters == 0
+    with pytest.raises(ValueError, match="quarters=-1 is not a weight: it may not be negative"):
+        Fused.begin("mini", "instance-retrieval", {"quarters": "-1"}, None)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -211,6 +211,12 @@ def pooled(maps: Tensor, views: Sequence[View]) -> Tensor:
     return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in pairs])
 
 
+def quartered(maps: Tensor, views: Sequence[View]) -> Tensor:
+    """Give the maxima of maps (B, C, h, w) over each quarter of their pictures: (B, 4 C)."""
+    pairs = zip(maps.float(), views, strict=True)
+    return torch.stack([FeatureMap(data, view.frame).quartered() for data, view in pairs])
+
+
 def beside(vectors: Tensor, whole: Tensor, weight: float) -> Tensor:
     """Give vectors (B, d) with others (B, p) at their side: their cosine is the mean of both, the second so weighted.
 

@@ -125,6 +125,12 @@ class FeatureMap:
         """Global max pooling over the valid cells: (C,) (SketchFusion, section 4)."""
         return self.data[:, self.valid()].amax(dim=1)
 
+    def quartered(self) -> Tensor:
+        """Max pooling over each quarter of the picture, padding left out: (4 C,), a channel's four in reading order."""
+        rows, columns = (self.valid().any(dim=axis).nonzero() for axis in (1, 0))
+        picture = self.data[:, rows.amin() : rows.amax() + 1, columns.amin() : columns.amax() + 1]
+        return F.adaptive_max_pool2d(picture[None], 2).flatten()
+
     def cosine(self, other: FeatureMap | Tensor) -> Tensor:
         """Cosine of every cell with a vector (C,): (h, w); with every cell of a map: (h, w, h2, w2)."""
         mine = F.normalize(self.data, dim=0)

@@ -25,6 +25,7 @@ from sketchfusion.extractor import (
     pick_device,
     pick_dtype,
     pooled,
+    quartered,
     stack,
 )
 from sketchfusion.featuremap import Frame
@@ -176,13 +177,16 @@ class SketchFusion(Classifier, JointSpace):
     def fingerprint(self) -> str:
         """SHA-256 over what shapes the features: configuration, frozen weights, light weights; not device or type."""
         shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "clip", "task")}
+        if not shaping["quarters"]:
+            del shaping["quarters"]  # so that what was made before there were any stays valid
         shaping["light"] = weights_hash(self.model.light)
         return fingerprint_of(shaping)
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: d, and that of CLIP's own vector where that stands beside it."""
-        return self.config.fusion.width + (self.clip.dim if self.config.whole else 0)
+        """The length of an embedding: d, or 5 d with the quarters beside it, and CLIP's own where that stands there."""
+        config = self.config
+        return config.fusion.width * (5 if config.quarters else 1) + (self.clip.dim if config.whole else 0)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -213,12 +217,16 @@ class SketchFusion(Classifier, JointSpace):
     def look(self, views: Sequence[View]) -> Seen:
         """Give the fused maps, embeddings and CLIP's joint-space vectors of a batch of prepared pictures.
 
-        An embedding is the maps' maxima (paper section 6.1), with CLIP's own vector beside them as `config.whole` says.
+        An embedding is the maps' maxima (paper section 6.1); beside them are those of the picture's quarters, as
+        `config.quarters` says, and CLIP's own vector, as `config.whole` says.
         """
         encoded = self._encode(views)
         kinds = numbered([view.kind for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        vectors = beside(pooled(maps, views), encoded.whole, self.config.whole)
+        vectors = pooled(maps, views)
+        if self.config.quarters:
+            vectors = beside(vectors, quartered(maps, views), self.config.quarters)
+        vectors = beside(vectors, encoded.whole, self.config.whole)
         return Seen(maps, vectors, encoded.whole if self.joint_dim else None)
 
     @torch.no_grad()

@@ -33,6 +33,7 @@ class FeaturesConfig:
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
     clip_layer: int = -2
     whole: float = 0.0  # weight of CLIP's own vector of the picture in the embedding, beside the pooled map's 1
+    quarters: float = 0.0  # weight of the maxima of the picture's quarters in the embedding, beside the whole map's 1
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 

@@ -17,6 +17,7 @@ from sketchfusion.training.methods.pair import pair_of
 from sketchfusion.training.settings import with_settings
 
 FUSION = "fusion."
+BESIDE = ("whole", "quarters")  # weights of what stands beside the maps' maxima in embeddings
 # Of CLIP's own vector in the embeddings of these tasks; 0 is the paper's.
 WHOLE = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
 
@@ -24,10 +25,10 @@ WHOLE = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
 class Fused(Method[SketchFusion]):
     """Latents and CLIP tokens are kept.
 
-    Settings of its own: the light parts' shape, what is in CLIP's place, and its part in embeddings.
+    Settings of its own: the light parts' shape, what is in CLIP's place, and what embeddings have beside the maximum.
     """
 
-    own = (FUSION, "clip", "whole")
+    own = (FUSION, "clip", *BESIDE)
 
     def __init__(self, model: SketchFusion) -> None:
         """Train the light parts of a model."""
@@ -43,10 +44,9 @@ class Fused(Method[SketchFusion]):
         config = replace(config, fusion=with_settings(config.fusion, shape), whole=WHOLE.get(task, 0.0))
         if "clip" in own:
             config = seen_by(config, own["clip"])
-        if "whole" in own:
-            config = with_settings(config, {"whole": own["whole"]})
-            if config.whole < 0:
-                raise ValueError(f"whole={own['whole']} is not a weight: it may not be negative")
+        config = with_settings(config, {name: own[name] for name in BESIDE if name in own})
+        if negative := next((name for name in BESIDE if getattr(config, name) < 0), None):
+            raise ValueError(f"{negative}={own[negative]} is not a weight: it may not be negative")
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
             _begin_with(fused, start)
