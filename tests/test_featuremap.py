@@ -80,9 +80,6 @@ def test_one_cell_is_valid_even_for_a_hair_of_an_image() -> None:
     assert fmap.quartered().shape == (4 * len(fmap.data),)
 
 
-HALVES = (slice(0, 4), slice(4, 8))  # of eight columns
-
-
 def test_pooling_and_sampling_ignore_the_padding() -> None:
     fmap = feature_map(100, 50, 64, 8)
     spoilt = FeatureMap(torch.where(fmap.valid(), fmap.data, 1e6), fmap.frame)
