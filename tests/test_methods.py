@@ -230,7 +230,7 @@ def test_what_stands_beside_the_maximum_is_a_setting() -> None:
     fused = Fused.begin("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"}, None).model
     assert (fused.config.quarters, fused.config.whole) == (2.0, 0.5)
     assert Fused.begin("mini", "instance-retrieval", {}, None).model.config.quarters == 0
-    with pytest.raises(ValueError, match="quarters=-1 is not a weight: it may not be negative"):
+    with pytest.raises(ValueError, match="'quarters=-1' must be at least 0"):
         Fused.begin("mini", "instance-retrieval", {"quarters": "-1"}, None)
 
 

@@ -64,10 +64,10 @@ def _made_up(seed: int, queries: int, photos: int, width: int) -> tuple[Floats, 
 
 def _one_by_one(seed: int, queries: int, photos: int, width: int) -> tuple[list[dict[str, float]], Cost]:
     sketches, drawn, gallery, shown = _made_up(seed, queries, photos, width)
-    found, seconds = [], []
+    classes, found, seconds = np.array(shown), [], []
     for sketch, label in zip(sketches[:PLAIN], drawn, strict=False):
         started = time.perf_counter()
-        found.append(by_definition(gallery @ sketch, np.array(shown) == label))
+        found.append(by_definition(gallery @ sketch, classes == label))
         seconds.append(time.perf_counter() - started)
     return found, cost_of("one sketch after the other", seconds, 1, 2.0 * photos * width)
 

@@ -35,12 +35,12 @@ def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
     return recipe
 
 
-# A name means the same in every recipe, and in the shape of the light parts.
+# A name means the same in every recipe, in the shape of the light parts, and in how features are made of them.
 _LEAST: dict[str, int] = {
     **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views", "per_class", "full_per_class"), 1),
     **dict.fromkeys(("per_kind", "world_instances", "grid", "width", "ensemble"), 1),
     **dict.fromkeys(("lr", "weight_decay", "warmup", "patience", "seconds", "validate_every", "validation_batches"), 0),
-    **dict.fromkeys(("warps", "drawn", "aligned", "timestep"), 0),
+    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters"), 0),
 }
 _MOST: dict[str, int] = {"timestep": 999}  # the last one that diffusion models are trained on
 

@@ -45,8 +45,6 @@ class Fused(Method[SketchFusion]):
         if "clip" in own:
             config = seen_by(config, own["clip"])
         config = with_settings(config, {name: own[name] for name in BESIDE if name in own})
-        if negative := next((name for name in BESIDE if getattr(config, name) < 0), None):
-            raise ValueError(f"{negative}={own[negative]} is not a weight: it may not be negative")
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
             _begin_with(fused, start)
