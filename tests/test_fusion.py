@@ -159,8 +159,9 @@ def test_the_state_to_save_holds_no_frozen_weight(diffusion: FrozenDiffusion) ->
     assert sum(1 for name in names if name.startswith("injection")) == 2 * len(CONFIG.inject_at)
 
 
-def test_an_ensemble_averages_the_stages_of_its_draws(diffusion: FrozenDiffusion) -> None:
-    latents, tokens = batch()
+@pytest.mark.parametrize("count", [1, 4, 9], ids=["all in a pass", "two in a pass", "one in a pass"])
+def test_an_ensemble_averages_the_stages_of_its_draws(diffusion: FrozenDiffusion, count: int) -> None:
+    latents, tokens = batch(count)
     model = stir(model_of(diffusion, replace(CONFIG, ensemble=3)))
     single = stir(model_of(diffusion))
     with torch.no_grad():

@@ -12,6 +12,8 @@ from sketchfusion.fusion.aggregation import Aggregation
 from sketchfusion.fusion.centring import Centring
 from sketchfusion.fusion.injection import Injection
 
+PASS = 8  # pictures in a pass of the UNet, up to which draws of noise share one; a larger batch has one draw a pass
+
 
 @dataclass(frozen=True)
 class FusionConfig:
@@ -92,21 +94,26 @@ class FusionModel(nn.Module):
         `latents` are (B, c, h, w), or (B, draws, c, h, w) with one for each draw; `tokens` (B, C, h', w') are CLIP's;
         `noise` (draws, 1 or B, c, h, w) is the configured one unless given.
         """
-        config, size = self.config, (latents.shape[-2], latents.shape[-1])
+        config, size, count = self.config, (latents.shape[-2], latents.shape[-1]), len(latents)
         additions = self.light.injection(tokens.float(), self.diffusion.sizes(size))
         noise = self._noise(latents) if noise is None else noise
+        prompt = None if self.prompt is None else self.prompt.to(latents.device)
         total: dict[str, Tensor] = {}
-        for draw, drawn in enumerate(noise):
-            clean = latents if latents.dim() == 4 else latents[:, draw]
+        together = max(1, PASS // count)
+        for first in range(0, len(noise), together):
+            drawn = noise[first : first + together].expand(-1, count, -1, -1, -1)
+            clean = latents if latents.dim() == 4 else latents[:, first : first + together].transpose(0, 1)
+            noisy = self.diffusion.add_noise(clean.expand_as(drawn), drawn, config.timestep)
             maps = self.diffusion(
-                self.diffusion.add_noise(clean, drawn, config.timestep),
+                noisy.flatten(0, 1),
                 config.timestep,
                 config.aggregate,
-                add=additions,
+                add={name: value.expand(len(drawn), *value.shape).flatten(0, 1) for name, value in additions.items()},
                 add_to_skips=config.inject_skips,
-                prompt=None if self.prompt is None else self.prompt.to(clean.device),
+                prompt=prompt,
             )
-            total = {name: total[name] + value if total else value for name, value in maps.items()}
+            summed = {name: value.unflatten(0, (-1, count)).sum(dim=0) for name, value in maps.items()}
+            total = {name: total[name] + value if total else value for name, value in summed.items()}
         averaged = {name: value / len(noise) for name, value in total.items()}
         return {name: value.detach() for name, value in averaged.items()} if config.cut_gradient else averaged
 
