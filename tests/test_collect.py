@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sketchfusion.datasets.folder import PhotoFolder
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.training.bank import decode
 from sketchfusion.training.collect import clean, collect_held_out, collect_photos, collect_sketches
@@ -33,6 +34,8 @@ def sketchy_root(tmp_path: Path) -> Path:
 def test_class_names_are_written_as_people_write_them() -> None:
     assert clean("hot-air_balloon") == "hot air balloon"
     assert clean("car_(sedan)") == "car sedan"
+    assert clean("e\u0301le\u0301phant") == clean("\u00c9l\u00e9phant") == "\u00e9l\u00e9phant"
+    assert clean("\u0939\u093e\u0925\u0940") == "\u0939\u093e\u0925\u0940", "vowel signs are part of a word"
 
 
 def test_a_sketchy_root_gives_the_training_side_of_seen_classes_only(sketchy_root: Path) -> None:
@@ -82,6 +85,26 @@ def test_a_bank_keeps_pixels_and_names_and_leaves_broken_files_out(sketchy_root:
     assert torch.allclose(bank.take([0])[0].mean((1, 2)), torch.tensor(first, dtype=torch.float32), atol=0.02)
     again = decode(pictures, "photo", 16, tmp_path / "cache")
     assert again.names == bank.names
+
+
+def test_files_under_other_names_have_those(sketchy_root: Path, tmp_path: Path) -> None:
+    folder = sketchy_root / "256x256/photo/tx_000000000000/airplane"
+    for name in ("aeroplane", "jet"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).symlink_to(folder)
+        bank = decode(collect_photos([tmp_path / name]), "photo", 16, tmp_path / "cache")
+        assert set(bank.names) == {(name,)} and len(bank) == 20
+
+
+def test_the_first_folder_is_the_class_as_where_it_is_measured(sketchy_root: Path, tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    shutil.copytree(sketchy_root / "256x256/photo/tx_000000000000/airplane", root / "jet" / "2021" / "june")
+    shutil.copytree(sketchy_root / "256x256/photo/tx_000000000000/cow", root / "jet" / ".thumbnails")
+    (root / "ox").symlink_to(sketchy_root / "256x256/photo/tx_000000000000/cow")
+    named = {picture.path: picture.names[0] for picture in collect_photos([root])}
+    assert sorted(named.values()) == ["jet"] * 20 + ["ox"] * 20
+    assert named == {str(sample.path): sample.label for sample in PhotoFolder(root).photos()}
+    assert {picture.names for picture in collect_photos([root / "jet" / "2021" / "june"])} == {("june",)}
 
 
 def test_replaced_files_are_decoded_anew(sketchy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,17 @@ def test_photos_of_the_extension_that_nobody_sketched_are_no_instances(tmp_path:
     assert len(photos) and not any("ext_" in thing for _, thing in photos.names)
 
 
+def test_photos_named_like_sketches_are_told_apart(tmp_path: Path) -> None:
+    for number in range(20):
+        for photo in (f"IMG-{number}", f"IMG-{number}-1"):
+            picture(tmp_path / "256x256/photo/tx_000000000000/cat" / f"{photo}.png")
+            picture(tmp_path / "256x256/sketch/tx_000000000000/cat" / f"{photo}-1.png")
+    data = instances(Roots.of([str(tmp_path)], tmp_path / "cache"), 0)
+    [photos], [sketches] = data.photos, data.sketches
+    shown, drawn = ({thing for _, thing in bank.names} for bank in (photos, sketches))
+    assert len(shown) == len(photos) and shown == drawn
+
+
 def test_tu_berlin_without_its_extension_has_sketches_alone(tmp_path: Path) -> None:
     root = tuberlin_at(tmp_path / "data", photos=False)
     assert collect_photos([root]) == [] and len({p.names for p in collect_sketches([root])}) == 2

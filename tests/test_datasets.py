@@ -158,6 +158,25 @@ def test_masks_of_nought_and_one_are_read_and_those_that_mark_nothing_refused(tm
             pair.read_mask()
 
 
+def test_what_is_transparent_in_a_mask_is_not_marked(tmp_path: Path) -> None:
+    thing, photo = np.zeros((6, 9), np.uint8), Image.new("RGB", (9, 6))
+    thing[1:3, 2:5] = 255
+    white = Image.new("RGB", (9, 6), "white")
+    white.putalpha(Image.fromarray(thing))
+    assert np.array_equal(masked(tmp_path, white, photo).read_mask(), thing > 0)
+
+
+def test_a_broken_mask_is_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 500)).astype(np.uint8)
+    pair = masked(tmp_path, Image.fromarray(noise), Image.new("RGB", (500, 400)))
+    whole = pair.mask.read_bytes()
+    last = whole.rindex(b"IDAT")  # the decoder raises SyntaxError for a part that has no name
+    for broken in (whole[:last] + b"\xdcDAT" + whole[last + 4 :], whole[: len(whole) // 2], b"", b"no picture"):
+        pair.mask.write_bytes(broken)
+        with pytest.raises(DatasetError, match=r"1\.png: mask cannot be read .*; make it again"):
+            pair.read_mask()
+
+
 def test_a_mask_of_another_size_than_its_photo_is_named_with_it(tmp_path: Path) -> None:
     pair = masked(tmp_path, Image.new("L", (6, 9), 255), Image.new("RGB", (9, 6)))
     with pytest.raises(DatasetError, match=r"1\.png: 6 x 9 pixels, but its photo \S*1\.jpg has 9 x 6"):

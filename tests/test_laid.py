@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.laid import laid
+from sketchfusion.datasets.laid import FEWEST, laid
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation.correspondence import keypoint_pairs
 from sketchfusion.training.aligned import aligned_points
@@ -103,6 +104,18 @@ def test_a_root_of_sketchy_is_measured_roughly_on_unseen_classes(root: Path) -> 
     others = [*keypoint_pairs(str(root), measured=False)]
     assert {pair.category for pair in others} == {"cat"}
     assert len(others) == 3 * sum(held_out(f"cat{number}") for number in range(1, 12))
+
+
+def test_a_root_without_unseen_classes_is_measured_on_what_no_training_draws(root: Path) -> None:
+    for kind in ("photo", "sketch"):
+        shutil.rmtree(root / "256x256" / kind / "tx_000000000000" / "giraffe")
+    pairs, others = [*keypoint_pairs(str(root))], [*keypoint_pairs(str(root), measured=False)]
+    kept = sum(held_out(f"cat{number}") for number in range(1, 12))
+    assert (len(pairs), len(others)) == (3 * kept, 3 * (11 - kept))
+    for sketch in (root / "256x256/sketch/tx_000000000000/cat").glob("*-2.png"):
+        sketch.unlink()
+    with pytest.raises(DatasetError, match=f"none of the photos to measure on has {FEWEST} sketches"):
+        [*keypoint_pairs(str(root))]
 
 
 def test_an_exported_sketch_world_is_not_taken_for_aligned(tmp_path: Path) -> None:

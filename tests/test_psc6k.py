@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Path:
                 for name in (shown, drawn):
                     path = tmp_path / "256x256" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.exists() or Image.new("L", (2, 2)).save(path)
+                    path.exists() or Image.new("L", (512, 256)).save(path)
     table(tmp_path / "test_pairs_ps.csv", "photo,sketch,class,XA,YA,XB,YB", [[*pair, XA, YA, XB, YB] for pair in pairs])
     both = [row for a, b, c in pairs for row in ([a, b, c, XA, YA, XB, YB], [b, a, c, XB, YB, XA, YA])]
     table(tmp_path / "test_pairs_st.csv", "source_image,target_image,class,XA,YA,XB,YB", both)
@@ -126,7 +126,8 @@ def test_tables_that_are_missing_or_others_are_said(root: Path) -> None:
 def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path) -> None:
     pairs = [*keypoint_pairs(str(root))]
     assert len(pairs) == 2 * 4 * 5
-    assert pairs[0].photo_points[0].tolist() == [256, 0] and pairs[0].sketch_points[0].tolist() == [10, 81]
+    # the tables are of 256 x 256 pixels, these pictures are twice as wide
+    assert pairs[0].photo_points[0].tolist() == [512, 0] and pairs[0].sketch_points[0].tolist() == [20, 81]
     for path in {Path(str(of)) for pair in pairs[:2] for of in (pair.photo, pair.sketch)}:
         picture = Image.new("RGB", (256, 256), "white")
         picture.paste((0, 0, 0), (60, 60, 200, 100))
@@ -141,5 +142,9 @@ def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path)
     measured = benchmark_correspondence(Counting(), pairs[:2])
     assert measured.counts == {"pairs": 2, "points": 16} and 0 <= measured.metrics["PCK@0.10"].mean <= 1
     assert sorted(reads) == ["photo", "sketch", "sketch"], "a photo with several sketches is looked at once"
+    rows = (root / "test_pairs_ps.csv").read_text().splitlines()
+    (root / "test_pairs_ps.csv").write_text("\n".join(rows[:2]))
+    with pytest.raises(DatasetError, match="60 % of the photos are left out, which leaves none"):
+        [*keypoint_pairs(str(root))]
     with pytest.raises(DatasetError, match="where keypoints are known"):
         keypoint_pairs(str(root / "256x256" / "photo"))

@@ -231,6 +231,8 @@ def test_broken_files_of_every_form_are_said(root: Path) -> None:
 def test_names_as_downloaded_give_the_categories(tmp_path: Path) -> None:
     for name in ("full_simplified_sea turtle.ndjson", "bat.ndjson", "full_simplified_t-shirt.ndjson"):
         (tmp_path / name).write_text(json.dumps({"key_id": "1", "recognized": True, "drawing": CAT}) + "\n")
+    (tmp_path / "bat.ndjson").rename(tmp_path / "bat.NDJSON")
+    (tmp_path / "cat.ndjson").touch()  # no drawings, no category
     assert QuickDraw(tmp_path).categories == ("bat", "sea turtle", "t-shirt")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from sketchfusion.datasets.splits import held_out
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
 from sketchfusion.training.silhouettes import filled, silhouettes
 
@@ -61,6 +62,26 @@ def test_replaced_photos_are_read_anew(root: Path, tmp_path: Path) -> None:
         Image.new("RGB", (256, 256), (250, 250, 0)).save(photo)
     after = silhouettes([root], 64, tmp_path / "cache")
     assert (after.photos.pixels != before.photos.pixels).any() and after.photos.pixels[:, :2].min() > 240
+
+
+def test_what_cannot_be_read_is_left_out_and_a_damaged_cache_is_made_anew(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = silhouettes([root], 64, tmp_path / "cache")
+    [kept] = (tmp_path / "cache").glob("silhouettes-*.npz")
+    kept.write_bytes(kept.read_bytes()[:3000])
+    again = silhouettes([root], 64, tmp_path / "cache")
+    assert np.array_equal(whole.masks, again.masks) and whole.names == again.names
+    photo = next(path for n in range(1, 12) if not held_out((path := photo_at(root, n)).stem))
+    photo.write_bytes(photo.read_bytes()[:200])
+    (root / "256x256/sketch/tx_000000000000/cat" / f"{photo_at(root, 1).stem}-1.png").write_bytes(b"torn")
+    less = silhouettes([root], 64, tmp_path / "cache")
+    assert len(less.names) == len(less.masks) == len(less.photos) == len(whole.names) - 1
+    assert f"{photo}: not a picture that can be read" in caplog.text and "it is left out" in caplog.text
+
+
+def photo_at(root: Path, number: int) -> Path:
+    return root / f"256x256/photo/tx_000000000000/cat/n1_{number}.jpg"
 
 
 def test_photos_with_few_sketches_are_left_out_and_held_out_ones_kept_apart(root: Path, tmp_path: Path) -> None:

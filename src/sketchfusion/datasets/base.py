@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,15 @@ def within(root: Path, *names: str) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
+def words_of(name: str) -> list[str]:
+    """The words of a class name in small letters: letters, digits and the marks on them, composed (NFC)."""
+    composed = unicodedata.normalize("NFC", name.lower())
+    return "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in composed).split()
+
+
 def squeezed(name: str) -> str:
     """Letters and digits of a class name alone: "hot-air_balloon", "hot air balloon" and "hotairballoon" are one."""
-    return re.sub(r"[\W_]+", "", name.lower())
+    return "".join(words_of(name))
 
 
 def class_folders(folder: Path | None) -> dict[str, Path]:

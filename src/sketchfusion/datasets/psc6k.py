@@ -105,7 +105,8 @@ class PSC6K:
             raise ValueError(f"{name} is not under {self._bases[0]}; give the root of Sketchy")
         label = path.parent.name
         kind: Literal["sketch", "photo"] = "sketch" if "sketch" in Path(name).parts else "photo"
-        return Sample(path, label, f"{label}/{path.stem}", kind, photo_of(path.stem))
+        photo = path.stem if kind == "photo" else photo_of(path.stem)
+        return Sample(path, label, f"{label}/{path.stem}", kind, photo)
 
 
 def released_split(pairs: list[KeypointPair]) -> tuple[list[KeypointPair], list[KeypointPair]]:

@@ -114,7 +114,8 @@ def _files(root: Path) -> tuple[str, dict[str, Path]]:
 
 def _of_form(root: Path, form: str) -> list[Path]:
     folder = within(root, form, f"full/{form}") or root
-    return sorted(path for path in folder.glob(f"*{FORMS[form]}") if not path.name.startswith("."))
+    files = (path for path in folder.iterdir() if path.suffix.lower() == FORMS[form] and not path.name.startswith("."))
+    return sorted(path for path in files if path.is_file() and path.stat().st_size)
 
 
 def _category(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageOps
 
 from .base import DatasetError, Sample, chosen, folder_of
 
@@ -27,13 +27,16 @@ class MaskedPhoto:
     def read_mask(self) -> npt.NDArray[np.bool_]:
         """The mask as (H, W) booleans, in the pixels of the photo as it is seen.
 
-        Brighter than 127 is marked, or 1 in a mask of 0 and 1. A mask of a photo that is stored turned may lie as that
-        is stored or as it is seen. DatasetError for one that marks nothing or does not fit the photo.
+        Brighter than 127 is marked, or 1 in a mask of 0 and 1; what is transparent is not. A mask of a photo that is
+        stored turned may lie as that is stored or as it is seen. DatasetError for one that marks nothing or does not
+        fit the photo.
         """
         try:
             with Image.open(self.mask) as image:
                 grey = image.convert("L")
-        except OSError as error:
+                if image.has_transparency_data:
+                    grey = ImageChops.multiply(grey, image.convert("RGBA").getchannel("A"))
+        except Exception as error:  # decoders raise anything on hostile bytes
             raise DatasetError(f"{self.mask}: mask cannot be read ({error}); make it again") from None
         values = np.asarray(self._fitted(grey))
         brightest = int(values.max())

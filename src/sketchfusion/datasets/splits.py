@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-from .base import DatasetError
+from .base import DatasetError, words_of
 
 SPLITS = (
     "sketchy-21",
@@ -40,7 +40,7 @@ def unseen_of(categories: Iterable[str], split: str) -> list[str]:
 
 def plain_name(name: str) -> str:
     """Spell a category the one way that compares: "car_(sedan)" -> "car", "Palm-Tree" -> "palm tree"."""
-    return " ".join(re.sub(r"[_\W]+", " ", re.sub(r"\(.*?\)", " ", name.lower())).split())
+    return " ".join(words_of(re.sub(r"\(.*?\)", " ", name)))
 
 
 def clean(name: str) -> str:
@@ -48,8 +48,7 @@ def clean(name: str) -> str:
 
     What stands in brackets is kept: "car_(sedan)" -> "car sedan".
     """
-    words = "".join(c if c.isalnum() else " " for c in name).split()
-    return " ".join(words).lower()
+    return " ".join(words_of(name))
 
 
 def unseen_names() -> tuple[str, ...]:

@@ -14,10 +14,10 @@ import torch
 
 from ..datasets.base import DatasetError, Sample
 from ..datasets.laid import FEWEST, inked, laid, lies_over
-from ..datasets.psc6k import PSC6K, is_psc6k, released_split
+from ..datasets.psc6k import PSC6K, SIDE, is_psc6k, released_split
 from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
-from ..datasets.splits import is_unseen
+from ..datasets.splits import held_out, is_unseen
 from ..io.images import read_image
 from ..tasks.correspondence import TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
 from ..tasks.pose import STROKES
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
-    from ..io.images import ImageInput
+    from ..io.images import ImageInput, Kind
 
 Points = npt.NDArray[np.float64]
 
@@ -76,25 +76,46 @@ def world_pairs(instances: int = WORLD_PAIRS, first: int = 0, split: str = "unse
 
 
 def psc_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -> Iterator[KeypointPair]:
-    """Pairs of PSC6K, whose pictures lie in a root of Sketchy: of the 40 % of photos that are measured on, or not."""
-    for pair in released_split(PSC6K(data, sketchy).test_pairs())[measured]:
+    """Pairs of PSC6K, whose pictures lie in a root of Sketchy: of the 40 % of photos that are measured on, or not.
+
+    Its points are of 256 x 256 pixels, and are scaled to pictures of another size.
+    """
+    pairs = released_split(PSC6K(data, sketchy).test_pairs())[measured]
+    if not pairs:
+        raise DatasetError(
+            f"{data}: of each class 60 % of the photos are left out, which leaves none; give all of PSC6K"
+        )
+    for pair in pairs:
         drawn, shown = pair.target, pair.source
-        yield KeypointPair(drawn.label, drawn.path, shown.path, pair.target_points, pair.source_points)
+        there = (
+            _in_pixels(pair.target_points, drawn.path, "sketch"),
+            _in_pixels(pair.source_points, shown.path, "photo"),
+        )
+        yield KeypointPair(drawn.label, drawn.path, shown.path, *there)
+
+
+def _in_pixels(points: Points, path: Path, kind: Kind) -> Points:
+    height, width = read_image(path, kind).shape[1:]
+    return points * (np.array([width, height]) / SIDE)
 
 
 def laid_pairs(data: str, *, measured: bool = True) -> Iterator[KeypointPair]:
     """Sketches of a root of Sketchy with points of their strokes, and about where those belong in their photos.
 
     No one annotated them: each sketch is laid where those of its photo lie on average. Of the unseen classes, or, if
-    they are not measured on, of the photos of the others that no training draws.
+    they are not measured on, of the photos of the others that no training draws. Of a root without unseen classes, the
+    photos that no training draws are measured on, and not the others.
     """
     if not lies_over(Path(data)):
         raise DatasetError(f"{data}: Sketch World's sketches do not lie over their photos; measure on world itself")
     dataset = Sketchy(data)
+    some_unseen = any(map(is_unseen, dataset.categories))
     drawn: dict[tuple[str, str], list[Sample]] = {}
     for sketch in dataset.sketches():
-        if is_unseen(sketch.label) == measured and not_trained_on(sketch):
+        apart = is_unseen(sketch.label) == measured and not_trained_on(sketch)
+        if apart if some_unseen else held_out(sketch.origin) == measured:
             drawn.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
+    found = False
     for photo in dataset.photos():
         own = drawn.get((photo.label, photo.photo_id), [])
         read = [(sketch.path, read_image(sketch.path, "sketch")) for sketch in own]
@@ -108,7 +129,10 @@ def laid_pairs(data: str, *, measured: bool = True) -> Iterator[KeypointPair]:
             there = zoom * (2 * points / np.array(sheet.shape[:0:-1]) - 1) + shift
             inside = (np.abs(there) < 1).all(axis=1)
             if inside.any():
+                found = True
                 yield KeypointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)
+    if not found:
+        raise DatasetError(f"{data}: none of the photos to measure on has {FEWEST} sketches to lay over one another")
 
 
 def keypoint_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -> Iterator[KeypointPair]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets.base import DatasetError, Sample, folder_of
-from ..datasets.quickdraw import QuickDraw
+from ..datasets.base import DatasetError, Sample
+from ..datasets.quickdraw import QuickDraw, is_quickdraw
 from ..datasets.segmentation import Segmentation
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import held_out, is_unseen, plain_name
@@ -96,8 +97,7 @@ def _sketches(roots: Sequence[str]) -> dict[str, list[Sample]]:
     """Sketches by category that no training draws."""
     found: dict[str, list[Sample]] = {}
     for root in roots:
-        quickdraw = any(folder_of(root, "simplified", "raw").glob("*.ndjson"))
-        samples = QuickDraw(root).sketches() if quickdraw else Sketchy(root).sketches()
+        samples = QuickDraw(root).sketches() if is_quickdraw(Path(root)) else Sketchy(root).sketches()
         for sample in samples:
             if is_unseen(sample.label) or held_out(sample.origin):
                 found.setdefault(plain_name(sample.label), []).append(sample)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketchfusion.training.bank import Bank, world_banks
+from sketchfusion.training.bank import Bank, archived, world_banks
 from sketchfusion.training.drafts import drafted
 
 POINTS = 16  # of a pair at most; no category has more that are worth matching
@@ -56,7 +56,7 @@ def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> Masked:
 def _labels(things: int, side: int, cache: Path, seed: int) -> dict[str, np.ndarray]:
     """Masks (N, side, side), points (N, photo and sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
     path = cache / f"world-labels-{side}-{seed}-{things}.npz"
-    if not path.is_file():
+    if (kept := archived(path)) is None:
         from sketchfusion.world import World
 
         world = World(seed=seed, split="seen", size=side)
@@ -72,7 +72,7 @@ def _labels(things: int, side: int, cache: Path, seed: int) -> dict[str, np.ndar
                 there = of_sketch[name]
                 points[place, :, number] = np.array([[here.x, here.y], [there.x, there.y]]) / side
                 visible[place, number] = here.visible and there.visible
+        kept = {"masks": masks, "points": points, "visible": visible}
         with drafted(path) as draft:
-            np.savez_compressed(draft, masks=masks, points=points, visible=visible)
-    with np.load(path) as file:
-        return dict(file)
+            np.savez_compressed(draft, **kept)  # type: ignore[arg-type]
+    return kept

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -104,9 +106,10 @@ def decode(
 ) -> Bank:
     """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out.
 
-    The key is made of where the files are, their sizes and when they were changed: replaced ones are decoded anew.
+    The key is made of what they show, where the files are, their sizes and when they were changed: replaced or renamed
+    ones are decoded anew.
     """
-    key = hashlib.sha256("\n".join(file_state(p.path) for p in pictures).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join(f"{p.names} {file_state(p.path)}" for p in pictures).encode()).hexdigest()[:16]
     if not pictures:
         return Bank(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
     path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
@@ -143,6 +146,15 @@ def mapped(path: Path) -> np.memmap | None:
     except (OSError, ValueError, EOFError):
         return None
     return array
+
+
+def archived(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of an archive of the cache; None where there is none, or a damaged one, which is to be made anew."""
+    try:
+        with np.load(path) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error):
+        return None
 
 
 def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]]] | None:

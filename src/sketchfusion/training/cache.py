@@ -74,11 +74,8 @@ def cached(
     path = folder / f"{key}.npy"
     if (kept := mapped(path)) is not None:
         return kept
-    try:
-        with drafted(path) as draft:
-            _make(bank, encode, side, views, draft, report)
-    except OSError as error:
-        raise OSError(f"{path} cannot be written: {error.strerror or error}") from None
+    with drafted(path) as draft:
+        _make(bank, encode, side, views, draft, report)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 

@@ -21,7 +21,8 @@ from sketchfusion.datasets.splits import clean as clean
 from sketchfusion.datasets.splits import held_out, is_unseen
 from sketchfusion.datasets.tinyimagenet import TinyImageNet
 from sketchfusion.datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
-from sketchfusion.io.images import IMAGE_SUFFIXES, Kind
+from sketchfusion.io.files import find_images
+from sketchfusion.io.images import Kind
 
 PAIRED: dict[str, Callable[[Path], Paired]] = {
     "Sketchy": Sketchy,
@@ -80,11 +81,12 @@ def _photos(root: Path) -> Iterator[Picture]:
             names[wnid] = tuple(dict.fromkeys(synonyms + [name.split()[-1] for name in synonyms if " " in name]))
         yield from (Picture(str(path), names[wnid]) for path, wnid in tiny.train())
     elif layout == FOLDER.name:
-        for path in sorted(root.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES and "BACKGROUND" not in path.parent.name:
+        for path in find_images(root):
+            inner = path.relative_to(root).parts[:-1]
+            name = inner[0] if inner else root.resolve().name
+            if "BACKGROUND" not in name:
                 _refuse_sketches(root, path)
-                name = clean(path.parent.name.removesuffix("_easy"))
-                yield Picture(str(path), (name,))
+                yield Picture(str(path), (clean(name.removesuffix("_easy")),))
     else:
         yield from (_picture(s) for s in _samples(root, "photo") if _of_seen(s) and not held_out(s.origin))
 

@@ -43,12 +43,10 @@ def held_out_instances(roots: Roots, per_class: int) -> Instances:
 
 def _instances(roots: Roots, photos: list[Picture], sketches: list[Picture], per_class: int, seed: int) -> Instances:
     found = Instances([], [])
-    # The same files are banked elsewhere under their category alone, so these lie in a folder of their own.
-    cache = roots.cache / "instances"
     photos = [photo for photo in photos if not is_added(Path(photo.path))]
     if photos and sketches:
-        found.photos.append(_bank(photos, "photo", cache))
-        found.sketches.append(_bank(sketches, "sketch", cache))
+        found.photos.append(_bank(photos, "photo", roots.cache))
+        found.sketches.append(_bank(sketches, "sketch", roots.cache))
     if roots.world:
         photo, sketch = world_banks(per_class, side=128, cache=roots.cache, seed=seed, of_photo=True)
         found.photos.append(_individual(photo))
@@ -57,12 +55,12 @@ def _instances(roots: Roots, photos: list[Picture], sketches: list[Picture], per
 
 
 def _bank(pictures: list[Picture], kind: Kind, cache: Path) -> Bank:
-    return decoded([_identified(picture) for picture in pictures], kind, STORED, cache)
+    return decoded([_identified(picture, kind) for picture in pictures], kind, STORED, cache)
 
 
-def _identified(picture: Picture) -> Picture:
-    category = picture.names[0]
-    return Picture(picture.path, (category, f"{category}/{photo_of(Path(picture.path).stem)}"))
+def _identified(picture: Picture, kind: Kind) -> Picture:
+    category, stem = picture.names[0], Path(picture.path).stem
+    return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_of(stem)}"))
 
 
 def _individual(bank: Bank) -> Bank:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sketchfusion.io.strokes import Drawing, rasterize
 from sketchfusion.training.annotated import POINTS, PointPairs
-from sketchfusion.training.bank import Bank
+from sketchfusion.training.bank import Bank, archived
 from sketchfusion.training.contours import Contour, contours, simplified
 from sketchfusion.training.drafts import drafted
 from sketchfusion.world.hands import CANVAS, HANDS, Hand, stroked
@@ -127,10 +127,9 @@ def pseudo_points(photos: Bank, cache: Path, per_class: int, drawings: int = 1, 
     settings = (VERSION, INK, OFTEN, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
-    if not path.is_file():
-        _store(path, photos, chosen, drawings, seed)
-    with np.load(path) as file:
-        sketches, rows, points = file["sketches"], file["rows"], torch.from_numpy(file["points"])
+    if (kept := archived(path)) is None:
+        kept = _store(path, photos, chosen, drawings, seed)
+    sketches, rows, points = kept["sketches"], kept["rows"], torch.from_numpy(kept["points"])
     pairs = photos.at([chosen[row] for row in rows])
     return PointPairs(
         Bank("sketch", sketches, pairs.names, photos.device),
@@ -141,7 +140,7 @@ def pseudo_points(photos: Bank, cache: Path, per_class: int, drawings: int = 1, 
     )
 
 
-def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int) -> None:
+def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int) -> dict[str, np.ndarray]:
     side = photos.pixels.shape[-1]
     sketches, rows, points = [], [], []
     for row, place in enumerate(chosen):
@@ -154,10 +153,11 @@ def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int
                 sketches.append(sketch.raster(side)[None])
                 rows.append(row)
                 points.append(sketch.points(POINTS, rng))
+    drawn: dict[str, np.ndarray] = {
+        "sketches": np.array(sketches, np.uint8).reshape(-1, 1, side, side),
+        "rows": np.array(rows, np.int64),
+        "points": np.array(points, np.float32).reshape(-1, POINTS, 4),
+    }
     with drafted(path) as draft:
-        np.savez_compressed(
-            draft,
-            sketches=np.array(sketches, np.uint8).reshape(-1, 1, side, side),
-            rows=np.array(rows, np.int64),
-            points=np.array(points, np.float32).reshape(-1, POINTS, 4),
-        )
+        np.savez_compressed(draft, **drawn)  # type: ignore[arg-type]
+    return drawn

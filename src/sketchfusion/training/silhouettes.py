@@ -7,6 +7,7 @@ cover then is the thing, what hardly any covers is background, and what lies bet
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ from torch.nn import functional as F
 
 from sketchfusion.datasets.laid import FEWEST, inked, laid
 from sketchfusion.datasets.sketchy import photo_of
+from sketchfusion.io.errors import ImageError
 from sketchfusion.io.images import Kind, letterbox, read_image
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
-from sketchfusion.training.bank import Bank, file_state
+from sketchfusion.training.bank import Bank, archived, file_state
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
 from sketchfusion.training.drafts import drafted
 
@@ -47,19 +49,28 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid", 2, FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
-    if not path.is_file():
-        pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
-        for place, (photo, of) in enumerate(pairs):
-            pixels[place] = (_square(photo, "photo", side) * 255).round().to(torch.uint8).numpy()
-            masks[place] = _agreed([_square(sketch, "sketch", DRAWN) for sketch in of], side)
+    if (kept := archived(path)) is None:
+        kept = _filled(pairs, side)
         with drafted(path) as draft:
-            np.savez_compressed(draft, pixels=pixels, masks=masks)
-    names = [photo.names[0] for photo, _ in pairs]
-    with np.load(path) as kept:
-        return Masked(Bank("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
+            np.savez_compressed(draft, **kept)  # type: ignore[arg-type]
+    names = [pairs[place][0].names[0] for place in kept["places"]]
+    return Masked(Bank("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
+
+
+def _filled(pairs: list[tuple[Picture, list[Picture]]], side: int) -> dict[str, np.ndarray]:
+    """The photos that can be read, their masks, and their places among the pairs."""
+    pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
+    places: list[int] = []
+    for place, (photo, of) in enumerate(pairs):
+        shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", DRAWN) for sketch in of]
+        if shown is not None:
+            pixels[len(places)] = (shown * 255).round().to(torch.uint8).numpy()
+            masks[len(places)] = _agreed([sheet for sheet in sheets if sheet is not None], side)
+            places.append(place)
+    return {"pixels": pixels[: len(places)], "masks": masks[: len(places)], "places": np.array(places, np.int64)}
 
 
 def _agreed(sketches: list[Tensor], side: int) -> np.ndarray:
@@ -103,6 +114,11 @@ def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
     return (F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))[0] > 0).numpy()
 
 
-def _square(picture: Picture, kind: Kind, side: int) -> Tensor:
-    square, _ = letterbox(read_image(picture.path, kind), side, kind)
+def _square(picture: Picture, kind: Kind, side: int) -> Tensor | None:
+    """The picture in a square; None, and a line in the log, for one that cannot be read."""
+    try:
+        square, _ = letterbox(read_image(picture.path, kind), side, kind)
+    except ImageError as error:
+        logging.getLogger(__name__).warning("%s; it is left out", error)
+        return None
     return square
