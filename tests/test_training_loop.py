@@ -220,6 +220,17 @@ def test_curves_go_to_tensorboard_too(tmp_path: Path) -> None:
     assert [(event.step, event.value) for event in events.Scalars("validation/loss")] == [(6, 1.0), (12, 1.0)]
 
 
+def test_a_draft_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
+    wanted = tmp_path / "bank.npy"
+    with pytest.raises(
+        OSError, match=r"bank\.npy cannot be written: the disk may be full \(9 requested and 5 written\)"
+    ):
+        with drafted(wanted) as draft:
+            draft.touch()
+            raise OSError("9 requested and 5 written")  # as numpy says it
+    assert not any(tmp_path.iterdir())
+
+
 def test_two_runs_that_make_the_same_file_do_not_meet(tmp_path: Path) -> None:
     wanted = tmp_path / "cache" / "key.npy"
     with drafted(wanted) as one, drafted(wanted) as other:
