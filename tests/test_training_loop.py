@@ -222,12 +222,10 @@ def test_curves_go_to_tensorboard_too(tmp_path: Path) -> None:
 
 def test_a_draft_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
     wanted = tmp_path / "bank.npy"
-    with pytest.raises(
-        OSError, match=r"bank\.npy cannot be written: the disk may be full \(9 requested and 5 written\)"
-    ):
-        with drafted(wanted) as draft:
-            draft.touch()
-            raise OSError("9 requested and 5 written")  # as numpy says it
+    said = r"bank\.npy cannot be written: the disk may be full \(9 requested and 5 written\)"
+    with pytest.raises(OSError, match=said), drafted(wanted) as draft:
+        draft.touch()
+        raise OSError("9 requested and 5 written")  # as numpy says it
     assert not any(tmp_path.iterdir())
 
 
