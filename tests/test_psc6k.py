@@ -144,7 +144,7 @@ def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path)
     assert sorted(reads) == ["photo", "sketch", "sketch"], "a photo with several sketches is looked at once"
     rows = (root / "test_pairs_ps.csv").read_text().splitlines()
     (root / "test_pairs_ps.csv").write_text("\n".join(rows[:2]))
-    with pytest.raises(DatasetError, match="60 % of the photos are left out, which leaves none"):
+    with pytest.raises(DatasetError, match="60 % of each class's photos are left out, which leaves none"):
         [*keypoint_pairs(str(root))]
     with pytest.raises(DatasetError, match="where keypoints are known"):
         keypoint_pairs(str(root / "256x256" / "photo"))

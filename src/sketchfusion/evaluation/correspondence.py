@@ -82,16 +82,12 @@ def psc_pairs(data: str, sketchy: str | None = None, *, measured: bool = True) -
     """
     pairs = released_split(PSC6K(data, sketchy).test_pairs())[measured]
     if not pairs:
-        raise DatasetError(
-            f"{data}: of each class 60 % of the photos are left out, which leaves none; give all of PSC6K"
-        )
+        raise DatasetError(f"{data}: 60 % of each class's photos are left out, which leaves none; give all of PSC6K")
     for pair in pairs:
         drawn, shown = pair.target, pair.source
-        there = (
-            _in_pixels(pair.target_points, drawn.path, "sketch"),
-            _in_pixels(pair.source_points, shown.path, "photo"),
-        )
-        yield KeypointPair(drawn.label, drawn.path, shown.path, *there)
+        of_sketch = _in_pixels(pair.target_points, drawn.path, "sketch")
+        of_photo = _in_pixels(pair.source_points, shown.path, "photo")
+        yield KeypointPair(drawn.label, drawn.path, shown.path, of_sketch, of_photo)
 
 
 def _in_pixels(points: Points, path: Path, kind: Kind) -> Points:
@@ -112,8 +108,11 @@ def laid_pairs(data: str, *, measured: bool = True) -> Iterator[KeypointPair]:
     some_unseen = any(map(is_unseen, dataset.categories))
     drawn: dict[tuple[str, str], list[Sample]] = {}
     for sketch in dataset.sketches():
-        apart = is_unseen(sketch.label) == measured and not_trained_on(sketch)
-        if apart if some_unseen else held_out(sketch.origin) == measured:
+        if some_unseen:
+            wanted = is_unseen(sketch.label) == measured and not_trained_on(sketch)
+        else:
+            wanted = held_out(sketch.origin) == measured
+        if wanted:
             drawn.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
     found = False
     for photo in dataset.photos():

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketchfusion.training.bank import Bank, archived, world_banks
-from sketchfusion.training.drafts import drafted
+from sketchfusion.training.bank import Bank, world_banks
+from sketchfusion.training.drafts import Arrays, archived
 
 POINTS = 16  # of a pair at most; no category has more that are worth matching
 HANDS = 4  # of `world_banks`, one thing after the other
@@ -53,26 +53,26 @@ def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> Masked:
     return Masked(photos, _labels(things, side, cache, seed)["masks"], [names[0] for names in photos.names])
 
 
-def _labels(things: int, side: int, cache: Path, seed: int) -> dict[str, np.ndarray]:
+def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
     """Masks (N, side, side), points (N, photo and sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
     path = cache / f"world-labels-{side}-{seed}-{things}.npz"
-    if (kept := archived(path)) is None:
-        from sketchfusion.world import World
+    return archived(path, lambda: _labelled(things, side, seed))
 
-        world = World(seed=seed, split="seen", size=side)
-        count = len(world.categories) * things
-        masks = np.zeros((count, side, side), np.uint8)
-        points, visible = np.zeros((count, 2, POINTS, 2), np.float32), np.zeros((count, POINTS), bool)
-        for place in range(count):
-            category, thing = world.categories[place // things], place % things
-            shot = world.photo(category, thing)
-            _, _, of_sketch = world.sketch(category, thing, thing % HANDS)
-            masks[place] = np.where(shot.mask, THING, BACKGROUND)
-            for number, (name, here) in enumerate(list(shot.keypoints.items())[:POINTS]):
-                there = of_sketch[name]
-                points[place, :, number] = np.array([[here.x, here.y], [there.x, there.y]]) / side
-                visible[place, number] = here.visible and there.visible
-        kept = {"masks": masks, "points": points, "visible": visible}
-        with drafted(path) as draft:
-            np.savez_compressed(draft, **kept)  # type: ignore[arg-type]
-    return kept
+
+def _labelled(things: int, side: int, seed: int) -> Arrays:
+    from sketchfusion.world import World
+
+    world = World(seed=seed, split="seen", size=side)
+    count = len(world.categories) * things
+    masks = np.zeros((count, side, side), np.uint8)
+    points, visible = np.zeros((count, 2, POINTS, 2), np.float32), np.zeros((count, POINTS), bool)
+    for place in range(count):
+        category, thing = world.categories[place // things], place % things
+        shot = world.photo(category, thing)
+        _, _, of_sketch = world.sketch(category, thing, thing % HANDS)
+        masks[place] = np.where(shot.mask, THING, BACKGROUND)
+        for number, (name, here) in enumerate(list(shot.keypoints.items())[:POINTS]):
+            there = of_sketch[name]
+            points[place, :, number] = np.array([[here.x, here.y], [there.x, there.y]]) / side
+            visible[place, number] = here.visible and there.visible
+    return {"masks": masks, "points": points, "visible": visible}

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -146,15 +144,6 @@ def mapped(path: Path) -> np.memmap | None:
     except (OSError, ValueError, EOFError):
         return None
     return array
-
-
-def archived(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of an archive of the cache; None where there is none, or a damaged one, which is to be made anew."""
-    try:
-        with np.load(path) as archive:
-            return dict(archive)
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error):
-        return None
 
 
 def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]]] | None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+from zipfile import BadZipFile
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
 
 
 @contextmanager
@@ -25,3 +31,15 @@ def drafted(path: Path) -> Iterator[Path]:
         raise OSError(f"{path} cannot be written: {reason}") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def archived(path: Path, made: Callable[[], Arrays]) -> Arrays:
+    """Give the arrays of an archive; where there is none, or a damaged one, they are made and written to it."""
+    try:
+        with np.load(path) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error):
+        arrays = made()
+    with drafted(path) as draft:
+        np.savez_compressed(draft, **arrays)  # type: ignore[arg-type]
+    return arrays

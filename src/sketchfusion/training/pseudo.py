@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from sketchfusion.io.strokes import Drawing, rasterize
 from sketchfusion.training.annotated import POINTS, PointPairs
-from sketchfusion.training.bank import Bank, archived
+from sketchfusion.training.bank import Bank
 from sketchfusion.training.contours import Contour, contours, simplified
-from sketchfusion.training.drafts import drafted
+from sketchfusion.training.drafts import Arrays, archived
 from sketchfusion.world.hands import CANVAS, HANDS, Hand, stroked
 from sketchfusion.world.shapes import Points
 from sketchfusion.world.trace import Line
@@ -127,8 +127,7 @@ def pseudo_points(photos: Bank, cache: Path, per_class: int, drawings: int = 1, 
     settings = (VERSION, INK, OFTEN, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
-    if (kept := archived(path)) is None:
-        kept = _store(path, photos, chosen, drawings, seed)
+    kept = archived(path, lambda: _drawn(photos, chosen, drawings, seed))
     sketches, rows, points = kept["sketches"], kept["rows"], torch.from_numpy(kept["points"])
     pairs = photos.at([chosen[row] for row in rows])
     return PointPairs(
@@ -140,7 +139,7 @@ def pseudo_points(photos: Bank, cache: Path, per_class: int, drawings: int = 1, 
     )
 
 
-def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int) -> dict[str, np.ndarray]:
+def _drawn(photos: Bank, chosen: list[int], drawings: int, seed: int) -> Arrays:
     side = photos.pixels.shape[-1]
     sketches, rows, points = [], [], []
     for row, place in enumerate(chosen):
@@ -153,11 +152,8 @@ def _store(path: Path, photos: Bank, chosen: list[int], drawings: int, seed: int
                 sketches.append(sketch.raster(side)[None])
                 rows.append(row)
                 points.append(sketch.points(POINTS, rng))
-    drawn: dict[str, np.ndarray] = {
+    return {
         "sketches": np.array(sketches, np.uint8).reshape(-1, 1, side, side),
         "rows": np.array(rows, np.int64),
         "points": np.array(points, np.float32).reshape(-1, POINTS, 4),
     }
-    with drafted(path) as draft:
-        np.savez_compressed(draft, **drawn)  # type: ignore[arg-type]
-    return drawn

@@ -21,9 +21,9 @@ from sketchfusion.datasets.sketchy import photo_of
 from sketchfusion.io.errors import ImageError
 from sketchfusion.io.images import Kind, letterbox, read_image
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
-from sketchfusion.training.bank import Bank, archived, file_state
+from sketchfusion.training.bank import Bank, file_state
 from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
-from sketchfusion.training.drafts import drafted
+from sketchfusion.training.drafts import Arrays, archived
 
 INSIDE, BESIDE = 0.5, 0.15  # share of the sketches that cover the thing at least, the background at most
 DRAWN = 128  # pixels of the square in which sketches are laid over one another
@@ -49,18 +49,15 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid", 2, FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid, those that can be read", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
-    if (kept := archived(path)) is None:
-        kept = _filled(pairs, side)
-        with drafted(path) as draft:
-            np.savez_compressed(draft, **kept)  # type: ignore[arg-type]
+    kept = archived(path, lambda: _filled(pairs, side))
     names = [pairs[place][0].names[0] for place in kept["places"]]
     return Masked(Bank("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
 
 
-def _filled(pairs: list[tuple[Picture, list[Picture]]], side: int) -> dict[str, np.ndarray]:
+def _filled(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
     """The photos that can be read, their masks, and their places among the pairs."""
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
     places: list[int] = []
