@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -281,6 +282,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr("sketchfusion.models.load", shop.load)
     monkeypatch.setattr("sketchfusion.training.train.train_task", train)
     monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: ANYTHING)
+    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measured_on", lambda *a: "")
     monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])
 
     def made(number: str, *options: object) -> str:
@@ -314,6 +316,17 @@ def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., s
     assert f"made with {there / 'a' / 'tiny'}, not {there / 'b' / 'tiny'}; choose another --out" in table(
         "2", "--data", tmp_path / "b" / "tiny", "--as-it-is"
     )
+
+
+def test_what_was_made_of_files_that_have_changed_is_not_printed_again(
+    table: Callable[..., str], tmp_path: Path
+) -> None:
+    root = tmp_path / "tiny"
+    root.mkdir()
+    (root / "a.png").write_bytes(b"a")
+    assert table("2", "--data", root, "--as-it-is") == table("2", "--data", root, "--as-it-is") == ""
+    (root / "a.png").write_bytes(b"ab")
+    assert re.search(r"made with 1 files \(\w{12}\), not 1 files \(\w{12}\)", table("2", "--data", root, "--as-it-is"))
 
 
 def test_masks_with_and_without_the_crf_are_told_apart(

@@ -80,9 +80,11 @@ def train(
 
     distill teaches a small CNN to embed as --model does.
     """
-    chosen = dict(pair_of(setting) for setting in settings or [])
+    chosen, floor = dict(pair_of(setting) for setting in settings or []), model == "scratch" and task == "retrieval"
+    if (floor or task == "distill") and (start or method != "SketchFusion"):
+        raise ValueError(f"{'the floor' if floor else task} has no light weights: leave --start and --method out")
     with terminal.losses(f"training {task}") as report:
-        if model == "scratch" and task == "retrieval":
+        if floor:
             from ..training.scratch import ScratchRecipe, train_scratch
             from ..training.settings import with_settings
 

@@ -38,8 +38,8 @@ def table(
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
     from ..evaluation.report import make_folder
     from ..evaluation.tables.figures import draw_figures
-    from ..evaluation.tables.fill import fill, keep_to, models_of, write
-    from ..evaluation.tables.measures import measure_task
+    from ..evaluation.tables.fill import fill, keep_to, listing, models_of, write
+    from ..evaluation.tables.measures import measure_task, measured_on
     from ..evaluation.tables.rows import SEEDS, TABLES
     from ..models import load
     from ..tasks.segmentation import can_refine
@@ -52,18 +52,22 @@ def table(
         raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
     name = data if data == "world" else Path(data).resolve().name
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
-    masks = any(column.task == "segmentation" for column in chosen_table.columns)
+    about = {task: measured_on(task, data, sketches or ()) for task in chosen_table.tasks}
     made = {
         # what earlier versions kept under the name of Sketch World alone had sketches from other views
         "data": "world, instances sketched of their photos" if data == "world" else str(Path(data).resolve()),
         "sketches": " ".join(str(Path(root).resolve()) for root in sketches or ()) or "the data's own sketches",
     }
+    if roots := [root for root in (data, *(sketches or ())) if root != "world"]:
+        made["files"] = listing(roots, out)
     make_folder(out)
     if not as_it_is:
         frozen = str(Path(model).resolve()) if Path(model).is_dir() else model
         asked = " ".join(f"{key}={value}" for key, value in sorted(chosen.items())) or "the recipe's settings"
         keep_to(kept / "weights", {**made, "model": frozen, "settings": asked})
-    refined = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"} if masks else {}
+    refined = (
+        {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"} if "segmentation" in about else {}
+    )
     keep_to(kept / "queries", {**made, **refined})
 
     def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
@@ -85,11 +89,13 @@ def table(
         "weights": "the pair's own" if as_it_is else "trained for this table",
         "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
     }
-    if masks:
+    if data != "world" and any(about.values()):
+        notes["measured on"] = "; ".join(f"{said} ({task})" for task, said in about.items() if said)
+    if "segmentation" in about:
         notes["masks"] = "refined by a CRF" if can_refine() else 'without CRF: `pip install "sketchfusion[crf]"`'
     written = write("-".join([number, *(tasks or [])]), chosen_table, cells, notes, out, name)
     typer.echo(written.read_text())
-    for task in dict.fromkeys(column.task for column in chosen_table.columns):
+    for task in chosen_table.tasks:
         models = models_of(chosen_table, cells, task, model, kept, load, not as_it_is)
         for path in draw_figures(task, models, data, sketches or (), written.with_suffix("")):
             typer.echo(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from .quickdraw_extended import is_quickdraw_extended
 from .segmentation import is_segmentation
 from .sketchy import is_sketchy
 from .sketchy_extended import extended_folder
+from .splits import unseen_of
 from .tinyimagenet import is_tiny_imagenet
 from .tuberlin import is_tuberlin
 
@@ -25,6 +26,10 @@ class Layout:
     name: str
     present: Callable[[Path], bool]
     splits: tuple[str, ...] = ()
+
+    def kept_out(self, categories: Iterable[str]) -> list[str]:
+        """Those of a root's categories that its usual split keeps for testing, which training leaves out."""
+        return unseen_of(categories, self.splits[0]) if self.splits else []
 
 
 SKETCHY_SPLITS = ("sketchy-21", "sketchy-25-sake", "sketchy-25-sempcyc")

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..io.images import read_image
 from ..tasks.correspondence import locate
 from ..tasks.query import dense_maps, read_sketch
-from ..tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, segment_maps, strokes
+from ..tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, looked_at_closely, segment_maps, strokes
 from .correspondence import KeypointPair, world_pairs
 from .metrics import Values
 from .metrics_dense import Overlap, measure_points
@@ -41,13 +42,16 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
     found = list(chosen_from)
     drawings = [read_sketch(scene.sketch) for scene in found]
     rights = dense_maps(model, drawings, "sketch", "segmentation")
-    wrongs = dense_maps(model, (read_sketch(scene.other) for scene in found), "sketch", "segmentation")
+    others = [read_sketch(scene.other) for scene in found]
+    wrongs = dense_maps(model, others, "sketch", "segmentation")
     photos = dense_maps(model, (scene.photo for scene in found), "photo", "segmentation")
-    for scene, drawing, right, wrong, photo in zip(found, drawings, rights, wrongs, photos, strict=True):
+    for scene, drawing, other, right, wrong, photo in zip(found, drawings, others, rights, wrongs, photos, strict=True):
         truth = scene.mask()
         cosine = drawn_cosine(right, photo, strokes(drawing, right), truth.shape).numpy()
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
-        likenesses.append((likeness(right, photo), likeness(wrong, photo)))
+        picture, asked = read_image(scene.photo), ((right, drawing), (wrong, other))
+        close = [looked_at_closely(model, sketch, photo, drawn, picture) for sketch, drawn in asked]
+        likenesses.append((likeness(right, close[0]), likeness(wrong, close[1])))
     reached = np.mean(overlaps, axis=0)
     there, not_there = torch.tensor(likenesses, dtype=torch.float64).T
     return {

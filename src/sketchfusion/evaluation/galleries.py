@@ -40,23 +40,31 @@ class Retrieval:
 
 
 def retrieval_data(
-    data: str, split: str | None = None, sketches: Sequence[str] = (), duplicates: bool = False
+    data: str,
+    split: str | None = None,
+    sketches: Sequence[str] = (),
+    duplicates: bool = False,
+    untrained: bool = False,
 ) -> Retrieval:
     """The category-level benchmark of "world" or of a root.
 
     A root with sketches and photos is measured on the unseen classes of a published `split` (by default the usual one
     of its layout, or all classes where it has none of them). Photos alone need roots of `sketches`, whose classes are
     matched by name; of classes that are trained on, only held-out sketches count. `duplicates` ranks Sketchy's photos
-    twice, as SAKE and ZSE-SBIR do. DatasetError says what is wrong with a root, a split or a class.
+    twice, as SAKE and ZSE-SBIR do. `untrained` leaves out what training on the same root draws. DatasetError says what
+    is wrong with a root, a split or a class.
     """
     if data == WORLD:
         return Retrieval(WORLD, "unseen categories", *world_pictures("unseen"))
     name, layout = Path(data).resolve().name, recognise(data)
     if sketches:
-        return _cluttered(name, _shown(data, layout), [_drawings(root) for root in sketches])
+        return _cluttered(name, _shown(data, layout, untrained), [drawings(root) for root in sketches])
     dataset = paired(data, layout, duplicates)
     categories, about = unseen_categories(dataset, layout, split)
     drawn, shown = dataset.sketches(categories), dataset.photos(categories)
+    if untrained:
+        kept = untrained_only(dataset, layout)
+        drawn, shown = kept(drawn), kept(shown)
     _check(dataset, drawn, shown)
     return Retrieval(name, about, lambda: _labelled(drawn), lambda: _labelled(shown))
 
@@ -133,19 +141,24 @@ def _labelled(samples: Iterable[Sample]) -> Iterator[Labelled]:
     return ((sample.source, sample.label) for sample in samples)
 
 
-def _shown(data: str, layout: Layout) -> list[tuple[str, frozenset[str]]]:
-    """The photos of any root, with all that is known to be in them."""
+def _shown(data: str, layout: Layout, untrained: bool) -> list[tuple[str, frozenset[str]]]:
+    """The photos of any root, with all that is known to be in them; training draws all of a folder without sketches."""
     if layout.name == "segmentation folder":
         return [(photo.source, labels) for photo, labels in Segmentation(data).photos().items()]
     if layout.name == "tiny-imagenet":
         tiny = TinyImageNet(data)
         synonyms = {names[0]: frozenset(names) for names in tiny.synonyms.values()}
         return [(photo.source, synonyms[photo.label]) for photo in tiny.validation()]
-    photos = (PhotoFolder(data) if layout.name == "folder of photos" else paired(data, layout)).photos()
+    if layout.name == "folder of photos":
+        photos = PhotoFolder(data).photos()
+    else:
+        dataset = paired(data, layout)
+        photos = untrained_only(dataset, layout)(dataset.photos()) if untrained else dataset.photos()
     return [(photo.source, frozenset({photo.label} - {""})) for photo in photos]
 
 
-def _drawings(root: str) -> Sketches:
+def drawings(root: str) -> Sketches:
+    """Open a root that has sketches; DatasetError says what another lacks."""
     layout = recognise(root)
     if layout.name == "Quick, Draw!":
         return QuickDraw(root)
@@ -165,6 +178,12 @@ def _cluttered(name: str, shown: list[tuple[str, frozenset[str]]], roots: list[S
     kinds = len({plain_name(sketch.label) for sketch in drawn})
     about = f"{kinds} categories that both sides name, {len(there)} in the gallery"
     return Retrieval(name, about, lambda: ((s.source, plain_name(s.label)) for s in drawn), lambda: iter(gallery))
+
+
+def untrained_only(dataset: Paired, layout: Layout) -> Callable[[list[Sample]], list[Sample]]:
+    """Make what leaves out of a root's sketches or photos those that training on it draws."""
+    kept_out = set(layout.kept_out(dataset.categories))
+    return lambda samples: [s for s in samples if s.label in kept_out or not_trained_on(s)]
 
 
 def not_trained_on(sample: Sample) -> bool:

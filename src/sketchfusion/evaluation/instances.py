@@ -20,7 +20,7 @@ from ..datasets.base import DatasetError
 from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
 from .benchmarks import embed_labelled, with_trained_on
-from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories
+from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories, untrained_only
 from .measured import Measured, summarise
 from .metrics import Ranks, accuracy, own_ranks
 
@@ -52,10 +52,11 @@ class Instances:
     photos: Callable[[], Iterator[tuple[ImageInput, Own]]]
 
 
-def instance_data(data: str, split: str | None = None) -> Instances:
+def instance_data(data: str, split: str | None = None, untrained: bool = False) -> Instances:
     """The instance-level benchmark of "world" or of a root of Sketchy: its unseen classes, Sketchy's own photos.
 
-    DatasetError for a root whose sketches are of no particular photos.
+    `untrained` leaves out what training on the same root draws, where none of them is there. DatasetError for a root
+    whose sketches are of no particular photos.
     """
     if data == WORLD:
         return Instances(WORLD, "unseen categories", *_world())
@@ -64,8 +65,12 @@ def instance_data(data: str, split: str | None = None) -> Instances:
         raise DatasetError(f"{data}: a {layout.name} does not say which photo a sketch is of; give a root of Sketchy")
     sketchy = Sketchy(data)
     categories, about = unseen_categories(sketchy, layout, split)
-    sketches = [(s.source, Own(s.label, s.photo_id)) for s in sketchy.sketches(categories)]
-    photos = [(p.source, Own(p.label, p.photo_id)) for p in sketchy.photos(categories)]
+    drawn, shown = sketchy.sketches(categories), sketchy.photos(categories)
+    if untrained:
+        kept = untrained_only(sketchy, layout)
+        drawn, shown = kept(drawn), kept(shown)
+    sketches = [(s.source, Own(s.label, s.photo_id)) for s in drawn]
+    photos = [(p.source, Own(p.label, p.photo_id)) for p in shown]
     return Instances(Path(data).resolve().name, about, lambda: iter(sketches), lambda: iter(photos))
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..datasets.base import DatasetError, Sample
-from ..datasets.quickdraw import QuickDraw, is_quickdraw
 from ..datasets.segmentation import Segmentation
-from ..datasets.sketchy import Sketchy
-from ..datasets.splits import held_out, is_unseen, plain_name
+from ..datasets.splits import held_out, plain_name
+from .galleries import drawings, not_trained_on
 
 if TYPE_CHECKING:
     from ..io.images import ImageInput
@@ -97,9 +95,8 @@ def _sketches(roots: Sequence[str]) -> dict[str, list[Sample]]:
     """Sketches by category that no training draws."""
     found: dict[str, list[Sample]] = {}
     for root in roots:
-        samples = QuickDraw(root).sketches() if is_quickdraw(Path(root)) else Sketchy(root).sketches()
-        for sample in samples:
-            if is_unseen(sample.label) or held_out(sample.origin):
+        for sample in drawings(root).sketches():
+            if not_trained_on(sample):
                 found.setdefault(plain_name(sample.label), []).append(sample)
     return found
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..io.images import read_image
 from ..tasks.query import dense_maps, read_sketch
-from ..tasks.segmentation import THRESHOLD, UNTRAINED, cut, presence
+from ..tasks.segmentation import THRESHOLD, UNTRAINED, cut, looked_at_closely, presence
 from .measured import Measured
 from .metrics import Estimate, Values, bootstrap
 from .metrics_dense import MASK_METRICS, Overlap, measure_masks
@@ -48,18 +48,21 @@ def benchmark_segmentation(
     # Read once: the copies run at most a batch ahead of one another.
     seen, photos = tee(read_image(scene.photo) for scene in scenes)
     drawn, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
+    not_there, others = tee(read_sketch(scene.other) for scene in scenes)
     maps = zip(
         dense_maps(model, photos, "photo", "segmentation"),
         dense_maps(model, sketches, "sketch", "segmentation"),
-        dense_maps(model, (read_sketch(scene.other) for scene in scenes), "sketch", "segmentation"),
+        dense_maps(model, others, "sketch", "segmentation"),
         strict=True,
     )
-    for number, (scene, picture, drawing, (photo, right, wrong)) in enumerate(
-        zip(scenes, seen, drawn, maps, strict=True), start=1
+    for number, (scene, picture, drawing, absent, (photo, right, wrong)) in enumerate(
+        zip(scenes, seen, drawn, not_there, maps, strict=True), start=1
     ):
         truth = scene.mask()
-        found = cut(right, photo, drawing, picture, level, refine, head)
-        scores.append((found.score, presence(wrong, photo, head)))
+        asked = ((right, drawing), (wrong, absent))
+        close = [looked_at_closely(model, sketch, photo, of, picture) for sketch, of in asked]
+        found = cut(right, close[0], drawing, picture, level, refine, head)
+        scores.append((found.score, presence(wrong, close[1], head)))
         refined |= found.refined
         trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]
         for name, mask in zip(names, [found.mask, *trivial], strict=True):

@@ -70,4 +70,9 @@ def _samples(data: str, layout: Layout, kind: Kind, examples: bool) -> tuple[lis
         dataset = paired(data, layout)
         labels = [category for category in dataset.categories if not is_unseen(category)]
         samples = dataset.sketches(labels) if kind == "sketch" else dataset.photos(labels)
-    return [s for s in samples if not is_unseen(s.label) and not_trained_on(s) != examples], labels
+    chosen = [s for s in samples if not is_unseen(s.label) and not_trained_on(s) != examples]
+    if not chosen:
+        raise DatasetError(
+            f"{data}: no {kind} {'to learn from' if examples else 'is held out'}; one in five of seen classes is"
+        )
+    return chosen, labels

@@ -68,6 +68,8 @@ def match(
     The sketch is first laid over the photo as a whole, and no point's counterpart is far from there without a reason.
     Raises ImageError for an unreadable picture or a blank sketch, ValueError for points that are none of the picture.
     """
+    if source not in ("sketch", "photo"):
+        raise ValueError(f"source must be sketch or photo, not {source!r}")
     drawn = read_sketch(sketch)
     if points is None:
         if source == "photo":

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ..heads import Threshold
 from ..io.images import read_image
 from .query import dense, read_sketch
+from .recognition import JointSpace
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -27,6 +28,9 @@ Mask = npt.NDArray[np.bool_]
 
 # Chosen on masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
 REACH = 0.4  # how far below the best place's cosine a heat of one half lies: what cuts best
+CLOSE = 0.15  # how far below the best place's cosine that lies which is looked at once more
+MARGIN = 1.25  # and how many times as wide a square around it is,
+LEAST_PART = 0.15  # of the photo's shorter side at least
 UNTRAINED = Threshold(at=0.22, temperature=0.4, least=0.4)  # of weights that were not trained for segmentation
 
 KEPT = 0.8  # of what is there must be found to be there
@@ -57,8 +61,33 @@ def segment(
     is refined without it. Raises ImageError for an unreadable picture or a blank sketch.
     """
     drawn, seen = read_sketch(sketch), read_image(photo)
-    maps = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
-    return cut(*maps, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold or UNTRAINED)
+    asked, shown = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
+    shown = looked_at_closely(model, asked, shown, drawn, seen)
+    return cut(asked, shown, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold or UNTRAINED)
+
+
+def looked_at_closely(
+    model: Extractor, sketch: FeatureMap, photo: FeatureMap, drawn: Tensor, seen: Tensor
+) -> FeatureMap:
+    """Give the photo's map with what CLIP says of the part around the likeliest place, instead of the whole.
+
+    A small thing is little of a photo, and much of that part. A model without CLIP's vectors has nothing more to say.
+    """
+    if photo.joint is None or not isinstance(model, JointSpace):
+        return photo
+    part = closeup(drawn_cosine(sketch, photo, strokes(drawn, sketch)), seen)
+    return replace(photo, joint=model.encode_image([part], kind="photo")[0])
+
+
+def closeup(cosine: Tensor, photo: Tensor) -> Tensor:
+    """Give the part (3, h, w) of a photo (3, H, W) around its best places, by the cosine (H, W) of what is drawn."""
+    rows, columns = (cosine > cosine.max() - CLOSE).nonzero().T
+    spans = [(int(of.min()), int(of.max()) + 1) for of in (rows, columns)]
+    half = max(MARGIN * max(end - start for start, end in spans), LEAST_PART * min(cosine.shape)) / 2
+    middles = [(start + end) / 2 for start, end in spans]
+    top, left = (int(max(0, middle - half)) for middle in middles)
+    bottom, right = (int(min(side, middle + half)) for middle, side in zip(middles, cosine.shape, strict=True))
+    return photo[:, top:bottom, left:right]
 
 
 def cut(
@@ -72,7 +101,8 @@ def cut(
 ) -> Segmentation:
     """Do the same with maps that are there already; `drawn` and `seen` are the pictures (3, H, W) that they are of.
 
-    `head` is what training for segmentation has left beside the weights that made the maps.
+    `photo` is best `looked_at_closely`, unless a `threshold` is given. `head` is what training for segmentation has
+    left beside the weights that made the maps.
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
@@ -137,7 +167,7 @@ def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:
     """Give the cosine of the pooled sketch with the likeliest cell, and that of CLIP's vectors where there are any.
 
     The one asks whether something in the photo looks so; the other, which knows many more things than were ever masked,
-    whether such a photo is about that.
+    whether what is in that place is such a thing (or such a photo about it, if it was not `looked_at_closely`).
     """
     best = float(photo.cosine(sketch.pooled())[photo.valid()].amax())
     if sketch.joint is None or photo.joint is None:

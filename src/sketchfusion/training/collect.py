@@ -1,7 +1,8 @@
 """Labelled pictures for pretraining: finds them in the folders people have, and keeps the unseen rule.
 
 None of the 21 unseen classes of Sketchy is ever returned as a sketch of any kind; photos of them may be returned, but
-never those of a data set that has sketches too, which validation searches.
+never those of a data set that has sketches too, which validation searches. Of such a data set nothing is returned of
+the classes that its usual split keeps for testing either (30 of TU-Berlin's, 30 of QuickDraw-extended's).
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ def collect_photos(roots: list[Path]) -> list[Picture]:
 
 def collect_sketches(roots: list[Path]) -> list[Picture]:
     """Sketches under each root, those of the training side: Quick, Draw! files, or sketches beside photos."""
-    return [_picture(s) for root in roots for s in _samples(root, "sketch") if _of_seen(s) and not held_out(s.origin)]
+    return [_picture(s) for root in roots for s in _samples(root, "sketch") if not held_out(s.origin)]
 
 
 def collect_held_out(roots: list[Path], kind: Kind) -> list[Picture]:
     """Photos or sketches of seen classes that training never draws (one in five), where a root may have both."""
     paired = [root for root in roots if layout_of(root) in PAIRED]
-    return [_picture(s) for root in paired for s in _samples(root, kind) if _of_seen(s) and held_out(s.origin)]
+    return [_picture(s) for root in paired for s in _samples(root, kind) if held_out(s.origin)]
 
 
 def layout_of(root: Path) -> str:
@@ -88,15 +89,16 @@ def _photos(root: Path) -> Iterator[Picture]:
                 _refuse_sketches(root, path)
                 yield Picture(str(path), (clean(name.removesuffix("_easy")),))
     else:
-        yield from (_picture(s) for s in _samples(root, "photo") if _of_seen(s) and not held_out(s.origin))
+        yield from (_picture(s) for s in _samples(root, "photo") if not held_out(s.origin))
 
 
 def _samples(root: Path, kind: Kind) -> list[Sample]:
-    """All that a data set has of a kind, by path."""
+    """All that a data set has of a kind, by path, but what is kept for testing."""
     layout = layout_of(root)
-    found: list[Sample] = []
+    found, tested = list[Sample](), set[str]()
     if layout in PAIRED:
         data = PAIRED[layout](root)
+        tested.update(recognise(root).kept_out(data.categories))
         found = data.sketches() if kind == "sketch" else _shown(data)
     elif layout == "Quick, Draw!":
         drawings = QuickDraw(root)
@@ -105,7 +107,7 @@ def _samples(root: Path, kind: Kind) -> list[Sample]:
         found = drawings.sketches() if kind == "sketch" else []
     elif layout not in ("tiny-imagenet", FOLDER.name):
         raise DatasetError(f"{root}: a {layout} is no data set of named pictures to train on; leave it out")
-    return sorted(found, key=lambda sample: sample.path)
+    return sorted((s for s in found if s.label not in tested and not is_unseen(s.label)), key=lambda s: s.path)
 
 
 def _shown(data: Paired) -> list[Sample]:
@@ -117,10 +119,6 @@ def _shown(data: Paired) -> list[Sample]:
 
 def _picture(sample: Sample) -> Picture:
     return Picture(sample.source, (clean(sample.label),))
-
-
-def _of_seen(sample: Sample) -> bool:
-    return not is_unseen(sample.label)
 
 
 def _refuse_sketches(root: Path, picture: Path) -> None:

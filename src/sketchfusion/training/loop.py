@@ -86,8 +86,8 @@ def fit(
     `settings` what else shapes what is learned; a checkpoint made for others is refused. Where the schedule has a limit
     of time, what is left out depends on the machine, so neither a seed nor a resumed run gives the same again.
 
-    ValueError for a loss or a gradient that is not finite, and KeyboardInterrupt after the step in which Ctrl-C or a
-    termination came; the checkpoint in `out` is good in either case.
+    ValueError for a loss, a gradient or weights that are not finite, and KeyboardInterrupt after the step in which
+    Ctrl-C or a termination came; the checkpoint in `out` is good in either case.
     """
     team = processes()
     weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
@@ -102,6 +102,8 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
 
     def save(log: Log | None) -> None:
+        if not all(bool(weight.isfinite().all()) for weight in weights.values()):
+            raise ValueError(f"the weights after batch {step - 1} are not finite; {_kept(path)}")
         if log:
             log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
             state = gather(module, optimiser, average)
@@ -213,10 +215,13 @@ def _step(
     norm = nn.utils.clip_grad_norm_(moved, schedule.clip)
     for name, value in {"loss": total["loss"], "gradient": norm}.items():
         if not torch.isfinite(value):
-            kept = "the last good checkpoint is kept" if checkpoint.is_file() else "there is no checkpoint yet"
-            raise ValueError(f"the {name} of batch {step} is not finite; {kept}")
+            raise ValueError(f"the {name} of batch {step} is not finite; {_kept(checkpoint)}")
     optimiser.step()
     return {name: float(value) for name, value in total.items()}, bool(stop)
+
+
+def _kept(checkpoint: Path) -> str:
+    return "the last good checkpoint is kept" if checkpoint.is_file() else "there is no checkpoint yet"
 
 
 def _validated(module: nn.Module, validate: Validate, best: Best, step: int, out: Path, log: Log | None) -> Best:

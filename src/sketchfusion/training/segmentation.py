@@ -24,7 +24,15 @@ from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.heads import Heads, Threshold
 from sketchfusion.tasks.query import dense_maps
-from sketchfusion.tasks.segmentation import SOFTNESS, calibrated, drawn_cosine, heat_odds, likeness, strokes
+from sketchfusion.tasks.segmentation import (
+    SOFTNESS,
+    calibrated,
+    drawn_cosine,
+    heat_odds,
+    likeness,
+    looked_at_closely,
+    strokes,
+)
 from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
 from sketchfusion.training.bank import Bank, choose, world_banks
 from sketchfusion.training.cache import Cache
@@ -181,10 +189,16 @@ def _calibrated(model: Extractor, data: Scenes) -> Threshold:
     index = [choose(usable, generator) for _ in range(CHOSEN_FROM)]
     rights = [data.drawing(data.names[place], generator) for place in index]
     wrongs = [data.drawing(choose(data.others(place), generator), generator) for place in index]
-    asked = [dense_maps(model, drawings, "sketch", "segmentation") for drawings in (rights, wrongs)]
-    shown = dense_maps(model, map(data.picture, index), "photo", "segmentation")
-    pairs = [[likeness(sketch, photo) for sketch in two] for *two, photo in zip(*asked, shown, strict=True)]
-    return calibrated(*torch.tensor(pairs).T)
+    pictures = [data.picture(place) for place in index]
+    shown = [*dense_maps(model, pictures, "photo", "segmentation")]
+
+    def likenesses(drawings: list[Tensor]) -> Tensor:
+        sketches = dense_maps(model, drawings, "sketch", "segmentation")
+        rows = zip(sketches, shown, drawings, pictures, strict=True)
+        close = ((sketch, looked_at_closely(model, sketch, photo, of, seen)) for sketch, photo, of, seen in rows)
+        return torch.tensor([likeness(sketch, photo) for sketch, photo in close])
+
+    return calibrated(likenesses(rights), likenesses(wrongs))
 
 
 def _cross_entropy(odds: Tensor, truth: Tensor, where: Tensor) -> Tensor:
@@ -234,7 +248,7 @@ def prepare(recipe: SegmentationRecipe, roots: Roots, encode: Encoder) -> Traini
         drawings = [drawing for bank in drawn for drawing in bank.pixels]
         return Scenes(encode([of.photos for of in photos], at), encode(drawn, at), masks, names, pictures, drawings)
 
-    testable = {name for of in others for name in of.names} & named(other_sketches)
+    testable = {name for of in others for name in of.names} & named(other_sketches) & shown
     phases = Phases(
         scenes(masked, sketches, side // 2),
         scenes(masked, sketches, side),

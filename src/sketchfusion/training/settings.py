@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,11 +13,11 @@ Settable = TypeVar("Settable", bound=Any)
 def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
     """A recipe with some settings replaced; ValueError for a key that it does not have or a value that cannot be.
 
-    `part.key` sets a key of a recipe within the recipe.
+    `part.key` sets a key of a recipe within the recipe. A task's name may be spelt with a hyphen.
     """
     fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     for key, value in settings.items():
-        name, _, inner = key.partition(".")
+        name, _, inner = key.replace("-", "_").partition(".")
         part = fields.get(name)
         if part is None or dataclasses.is_dataclass(part) != bool(inner):
             raise ValueError(f"{key!r} is not a setting; choose from {', '.join(_names(recipe))}")
@@ -27,6 +28,8 @@ def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
             read = _READ.get(type(part), type(part))(value)
         except (ValueError, KeyError):
             raise ValueError(f"{key}={value!r} is not a {type(part).__name__}") from None
+        if isinstance(read, float) and not math.isfinite(read):
+            raise ValueError(f"'{key}={value}' must be a finite number")
         if name in _LEAST and not read >= _LEAST[name]:
             raise ValueError(f"'{key}={value}' must be at least {_LEAST[name]}")
         if name in _MOST and not read <= _MOST[name]:
@@ -36,13 +39,21 @@ def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
 
 
 # A name means the same in every recipe, in the shape of the light parts, and in how features are made of them.
-_LEAST: dict[str, int] = {
+_LEAST: dict[str, float] = {
     **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views", "per_class", "full_per_class"), 1),
-    **dict.fromkeys(("per_kind", "world_instances", "grid", "width", "ensemble"), 1),
+    **dict.fromkeys(("per_kind", "world_instances", "grid", "ensemble"), 1),
     **dict.fromkeys(("lr", "weight_decay", "warmup", "patience", "seconds", "validate_every", "validation_batches"), 0),
-    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters"), 0),
+    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters", "dropout", "seed"), 0),
+    **dict.fromkeys(("margin", "contrast", "naming", "smoothing", "flow", "absent", "full_size_after"), 0),
+    **dict.fromkeys(("retrieval", "instance_retrieval", "recognition", "correspondence", "segmentation"), 0),
+    "width": 4,
+    "temperature": 1e-3,
 }
-_MOST: dict[str, int] = {"timestep": 999}  # the last one that diffusion models are trained on
+_MOST: dict[str, float] = {
+    "timestep": 999,  # the last one that diffusion models are trained on
+    "seed": 10**9,
+    **dict.fromkeys(("smoothing", "absent", "full_size_after", "dropout"), 1),
+}
 
 _READ: dict[type, Callable[[str], Any]] = {
     bool: lambda value: {"true": True, "false": False}[value.lower()],

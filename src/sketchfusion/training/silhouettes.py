@@ -49,7 +49,7 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid, those that can be read", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid, those that show a thing", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
     kept = archived(path, lambda: _filled(pairs, side))
@@ -58,14 +58,15 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
 
 
 def _filled(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
-    """The photos that can be read, their masks, and their places among the pairs."""
+    """The photos in which sketches agree on a thing, their masks, and their places among the pairs."""
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
     places: list[int] = []
     for place, (photo, of) in enumerate(pairs):
         shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", DRAWN) for sketch in of]
-        if shown is not None:
+        agreed = _agreed([sheet for sheet in sheets if sheet is not None], side)
+        if shown is not None and (agreed == THING).any():
             pixels[len(places)] = (shown * 255).round().to(torch.uint8).numpy()
-            masks[len(places)] = _agreed([sheet for sheet in sheets if sheet is not None], side)
+            masks[len(places)] = agreed
             places.append(place)
     return {"pixels": pixels[: len(places)], "masks": masks[: len(places)], "places": np.array(places, np.int64)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,14 @@ def keep_to(folder: Path, made: Mapping[str, str]) -> None:
     draft.replace(note)
 
 
+def listing(roots: Sequence[str], out: Path) -> str:
+    """How many files lie in some folders, not counting `out`, and a digest of their names, sizes and times."""
+    found = (path for root in roots for path in Path(root).resolve().rglob("*") if path.is_file())
+    files = sorted(path for path in found if out.resolve() not in path.parents)
+    state = "".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
+    return f"{len(files)} files ({hashlib.sha256(state.encode()).hexdigest()[:12]})"
+
+
 def fill(
     number: str, table: Table, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
 ) -> list[Cell]:
@@ -73,7 +82,7 @@ def fill(
     absent: dict[str, str] = {}
     for row in table.rows:
         absent[row.name] = row.absent or ("needs training" if row.differs and not train else "")
-        tasks = () if absent[row.name] else dict.fromkeys(column.task for column in table.columns)
+        tasks = [] if absent[row.name] else table.tasks
         try:
             found[row.name] = {task: _measured(row, task, pair, out, load, train, measure) for task in tasks}
         except WeightsError as error:

@@ -11,7 +11,7 @@ from ..correspondence import ALONE, METRICS, benchmark_correspondence, keypoint_
 from ..galleries import retrieval_data
 from ..instances import benchmark_instances, instance_data
 from ..recognition import benchmark_examples
-from ..scenes import scenes
+from ..scenes import Part, scenes
 from ..segmentation import benchmark_segmentation
 from ..sources import naming_data
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..report import Reported
 
 MOST_CHOSEN_FROM = 200  # pairs
+PARTS: tuple[Part, ...] = ("chosen from", "measured")
 
 Progress = Callable[[int, int], None]
 
@@ -48,13 +49,37 @@ def measure_task(
     return measures[task]().metrics
 
 
+def measured_on(task: str, data: str, sketches: Sequence[str] = ()) -> str:
+    """Open all that `measure_task` does and say which categories it measures on, where there is a choice.
+
+    ValueError if the data cannot serve the task.
+    """
+    if task == "recognition":
+        for examples in (False, True):
+            naming_data(data, "sketch", examples=examples)
+    elif task == "correspondence":
+        for measured in (False, True):
+            next(keypoint_pairs(data, *sketches[:1], measured=measured), None)
+    elif task == "segmentation":
+        for part in PARTS:
+            if next(scenes(data, sketches, part), None) is None:
+                raise ValueError(
+                    f"{data}: too few photos with masks; one in five is measured on, the others chosen from"
+                )
+    elif task == "retrieval":
+        return retrieval_data(data, None, sketches, untrained=True).about
+    else:
+        return instance_data(data, untrained=True).about
+    return ""
+
+
 def _retrieval(model: Extractor, data: str, sketches: Sequence[str], progress: Progress | None) -> Reported:
-    source = retrieval_data(data, None, sketches)
+    source = retrieval_data(data, None, sketches, untrained=True)
     return benchmark_retrieval(model, [*source.sketches()], [*source.photos()], progress=progress)
 
 
 def _instances(model: Extractor, data: str, progress: Progress | None) -> Reported:
-    source = instance_data(data)
+    source = instance_data(data, untrained=True)
     return benchmark_instances(model, [*source.sketches()], [*source.photos()], progress)
 
 

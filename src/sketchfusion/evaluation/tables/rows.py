@@ -60,12 +60,16 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of its columns, each once."""
+        return list(dict.fromkeys(column.task for column in self.columns))
+
     def of(self, tasks: Sequence[str]) -> Table:
         """Give the part of it about some of its tasks; ValueError for a task that it is not about."""
         columns = tuple(column for column in self.columns if column.task in tasks)
-        about = dict.fromkeys(column.task for column in self.columns)
-        if strange := [task for task in tasks if task not in about]:
-            raise ValueError(f"{self.title!r} is not about {strange[0]}; choose from {', '.join(about)}")
+        if strange := [task for task in tasks if task not in self.tasks]:
+            raise ValueError(f"{self.title!r} is not about {strange[0]}; choose from {', '.join(self.tasks)}")
         return replace(self, columns=columns)
 
 
