@@ -16,7 +16,8 @@ from sketchfusion.datasets.quickdraw import QuickDraw
 from sketchfusion.datasets.quickdraw_extended import QuickDrawExtended
 from sketchfusion.datasets.splits import is_unseen
 from sketchfusion.datasets.tuberlin import TUBerlin
-from sketchfusion.evaluation.galleries import not_trained_on
+from sketchfusion.evaluation.galleries import not_trained_on, retrieval_data
+from sketchfusion.evaluation.instances import instance_data
 from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
 from sketchfusion.training.instances import instances
 from sketchfusion.training.pretrain.sources import Sources
@@ -147,6 +148,35 @@ def test_training_and_measuring_share_no_picture(tmp_path: Path, at, opened) -> 
         assert {p.path for p in collected} == {s.source for s in samples if not not_trained_on(s)}
     held = {p.path for p in collect_held_out([root], "sketch")}
     assert held == {s.source for s in opened(root).sketches() if not_trained_on(s) and not is_unseen(s.label)}
+
+
+@pytest.mark.parametrize(("at", "tested"), [(tuberlin_at, "banana"), (quickdraw_ext_at, "bat")])
+def test_what_the_usual_split_of_a_data_set_keeps_for_testing_is_not_trained_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at,  # type: ignore[no-untyped-def]
+    tested: str,
+) -> None:
+    monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat", tested))
+    root = at(tmp_path / "data")
+    collected = [*collect_photos([root]), *collect_sketches([root]), *collect_held_out([root], "sketch")]
+    assert {p.names for p in collected} == {("airplane",), ("cat",)}
+    measured = retrieval_data(str(root), untrained=True)
+    assert [label for _, label in measured.sketches()] == [tested] * EACH
+    assert [label for _, label in measured.photos()] == [tested] * EACH
+
+
+def test_a_table_of_a_root_without_unseen_classes_measures_what_training_on_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat"))
+    root = sketchy_at(tmp_path / "data")
+    sides = (collect_photos([root]), collect_sketches([root]))
+    for data in (retrieval_data(str(root), untrained=True), instance_data(str(root), untrained=True)):
+        for measured, trained in zip((data.photos(), data.sketches()), sides, strict=True):
+            shown = {str(source) for source, _ in measured}
+            assert shown and not shown & {picture.path for picture in trained}
+            assert len(shown) + len(trained) == 2 * EACH
 
 
 @pytest.mark.parametrize(

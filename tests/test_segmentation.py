@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,9 @@ from sketchfusion.tasks.segmentation import (
     body,
     calibrated,
     can_refine,
+    closeup,
     likeness,
+    looked_at_closely,
     presence,
     refine_mask,
     segment,
@@ -99,6 +102,42 @@ def test_presence_rises_with_the_likeliest_cell_and_with_what_clip_says() -> Non
     assert likenesses == pytest.approx([1, 0, -1])
     assert presence(asked, said[0]) > presence(asked, said[1]) == presence(maps[0], said[0])
     assert presence(maps[0], maps[2], Threshold(0.9, 1e-3)) < 1e-9
+
+
+class Labelled(PixelExtractor):
+    """Says of a picture's vector how much of it is dark, and how much is not."""
+
+    joint_dim, labels, logit_scale = 2, (), 1.0
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        raise NotImplementedError
+
+    def encode_image(self, images: Sequence[Tensor], kind: str = "photo") -> Tensor:
+        dark = torch.stack([(image.mean(dim=0) < 0.5).float().mean() for image in images])
+        return torch.stack([dark, 1 - dark], dim=1)
+
+
+def test_a_small_thing_is_looked_at_closely_before_it_is_said_to_be_missing() -> None:
+    drawn, seen = torch.ones(3, 60, 60), torch.ones(3, 90, 60)
+    drawn[:, 10:50, 10:50] = 0
+    seen[:, 60:72, 30:42] = 0
+    thing, ground, paper = torch.eye(3)
+    data = ground[:, None, None].repeat(1, 30, 30)
+    data[:, 20:24, 15:19] = thing[:, None, None]  # the photo lies in the middle 20 columns
+    photo = FeatureMap(data, Frame(60, 90, 30, 1 / 3, 1 / 3, 5, 0), joint=torch.tensor([0.02, 0.98]))
+    sketch = FeatureMap(scene(thing, paper), Frame(60, 60, 60, 1.0, 1.0, 0, 0), joint=torch.tensor([1.0, 0.0]))
+    close = looked_at_closely(Labelled(), sketch, photo, drawn, seen)
+    assert close.joint is not None and close.joint[0] > 0.4 and likeness(sketch, close) > likeness(sketch, photo) + 0.3
+    assert torch.equal(close.data, photo.data)
+    silent = replace(photo, joint=None)  # a model without CLIP
+    assert looked_at_closely(PixelExtractor(), sketch, silent, drawn, seen) is silent
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (7, 300)])
+def test_a_photo_of_any_shape_can_be_looked_at_closely(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    part = closeup(torch.rand(shape), torch.rand(3, *shape))
+    assert part.numel() and part.shape[1] <= shape[0] and part.shape[2] <= shape[1]
 
 
 def test_a_threshold_is_calibrated_on_two_bells() -> None:

@@ -91,6 +91,15 @@ def test_photos_with_few_sketches_are_left_out_and_held_out_ones_kept_apart(root
     assert not shades[0] & shades[1]
 
 
+def test_a_photo_whose_sketches_are_all_blank_is_left_out(root: Path, tmp_path: Path) -> None:
+    whole = silhouettes([root], 64, tmp_path / "cache")
+    photo = next(path for n in range(1, 12) if not held_out((path := photo_at(root, n)).stem))
+    for sketch in (root / "256x256/sketch/tx_000000000000/cat").glob(f"{photo.stem}-*.png"):
+        Image.new("RGB", (256, 256), "white").save(sketch)
+    less = silhouettes([root], 64, tmp_path / "cache")
+    assert len(less.names) == len(less.masks) == len(less.photos) == len(whole.names) - 1
+
+
 @pytest.mark.parametrize("gap", [0, 8, 24])
 def test_an_outline_with_a_gap_is_filled_all_the_same(gap: int) -> None:
     ink = np.asarray(outlined(64, 192, gap).convert("L").resize((64, 64))) < 230

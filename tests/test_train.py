@@ -92,8 +92,30 @@ def test_what_may_be_none_at_all_may_be_zero_and_no_less() -> None:
         assert getattr(with_settings(RetrievalRecipe(), {name: "0"}), name) == 0
         with pytest.raises(ValueError, match=f"'{name}=-1' must be at least 0"):
             with_settings(RetrievalRecipe(), {name: "-1"})
-    with pytest.raises(ValueError, match="'lr=nan' must be at least 0"):
-        with_settings(RetrievalRecipe(), {"lr": "nan"})
+    for value in ("nan", "inf"):
+        with pytest.raises(ValueError, match=f"'lr={value}' must be a finite number"):
+            with_settings(RetrievalRecipe(), {"lr": value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("recognition.smoothing=2", "'smoothing=2' must be at most 1"),
+        ("segmentation.temperature=0", "'temperature=0' must be at least 0.001"),
+        ("segmentation.absent=-1", "'absent=-1' must be at least 0"),
+        ("correspondence.flow=-1", "'flow=-1' must be at least 0"),
+        ("retrieval.margin=-1", "'margin=-1' must be at least 0"),
+        ("full_size_after=7", "'full_size_after=7' must be at most 1"),
+        ("seed=99999999999999999999", "must be at most 1000000000"),
+    ],
+)
+def test_settings_that_would_stop_or_spoil_a_training_are_refused_before_it(setting: str, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        with_settings(UniversalRecipe(), dict([setting.split("=")]))
+
+
+def test_a_task_is_spelt_in_settings_as_everywhere() -> None:
+    assert with_settings(UniversalRecipe(), {"weights.instance-retrieval": "3"}).weights.instance_retrieval == 3
 
 
 def test_a_timestep_is_one_that_diffusion_models_know(root: Path, tmp_path: Path) -> None:

@@ -105,6 +105,21 @@ def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(tmp_p
         fit(module, lambda step, generator: loss_of(step, generator, bad=0), SCHEDULE, tmp_path / "new")
 
 
+def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
+    module = fresh()
+
+    def loss_of(step: int, generator: torch.Generator) -> Losses:
+        losses = regression(module)(step, generator)
+        if step == 3:
+            module.bias.data.fill_(torch.inf)
+        return losses
+
+    with pytest.raises(ValueError, match="weights after batch 3 are not finite; the last good checkpoint is kept"):
+        fit(module, loss_of, SCHEDULE, tmp_path)
+    saved = Checkpoint.read(tmp_path / CHECKPOINT)
+    assert saved.step == 3 and bool(saved.tensors["model.weight"].isfinite().all())
+
+
 def test_a_checkpoint_made_with_other_settings_is_refused(tmp_path: Path) -> None:
     module = fresh()
     fit(module, regression(module), SCHEDULE, tmp_path, settings={"lr": "0.05", "class 0": "cat"})

@@ -31,7 +31,7 @@ REACH = 0.4  # how far below the best place's cosine a heat of one half lies: wh
 CLOSE = 0.15  # how far below the best place's cosine that lies which is looked at once more
 MARGIN = 1.25  # and how many times as wide a square around it is,
 LEAST_PART = 0.15  # of the photo's shorter side at least
-UNTRAINED = Threshold(at=0.22, temperature=0.4, least=0.4)  # of weights that were not trained for segmentation
+UNTRAINED = Threshold(at=0.22, temperature=0.27, least=0.4)  # of weights that were not trained for segmentation
 
 KEPT = 0.8  # of what is there must be found to be there
 SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73

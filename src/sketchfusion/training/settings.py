@@ -52,6 +52,7 @@ _LEAST: dict[str, float] = {
 _MOST: dict[str, float] = {
     "timestep": 999,  # the last one that diffusion models are trained on
     "seed": 10**9,
+    "lr": 1,
     **dict.fromkeys(("smoothing", "absent", "full_size_after", "dropout"), 1),
 }
 
