@@ -173,10 +173,29 @@ def test_a_table_of_a_root_without_unseen_classes_measures_what_training_on_it_l
     root = sketchy_at(tmp_path / "data")
     sides = (collect_photos([root]), collect_sketches([root]))
     for data in (retrieval_data(str(root), untrained=True), instance_data(str(root), untrained=True)):
+        assert data.about == "all 2 classes, as none of sketchy-21 is there, of 2 of them what training leaves out"
         for measured, trained in zip((data.photos(), data.sketches()), sides, strict=True):
             shown = {str(source) for source, _ in measured}
             assert shown and not shown & {picture.path for picture in trained}
             assert len(shown) + len(trained) == 2 * EACH
+
+
+def test_a_class_of_which_training_draws_all_photos_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat"))
+    root = tuberlin_at(tmp_path / "data")
+    trained = {picture.path for picture in collect_photos([root])}
+    for photo in (root / "ImageResized" / "cat").iterdir():
+        if str(photo) not in trained:
+            photo.unlink()
+    data = retrieval_data(str(root), untrained=True)
+    assert {label for _, label in data.sketches()} == {label for _, label in data.photos()} == {"airplane"}
+    for photo in (root / "ImageResized" / "airplane").iterdir():
+        if str(photo) not in trained:
+            photo.unlink()
+    with pytest.raises(DatasetError, match="training leaves sketches and photos out of no class"):
+        retrieval_data(str(root), untrained=True)
 
 
 @pytest.mark.parametrize(

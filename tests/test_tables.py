@@ -313,7 +313,8 @@ def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., s
         (tmp_path / whose / "tiny").mkdir(parents=True)
     assert table("2", "--data", tmp_path / "a" / "tiny", "--as-it-is") == ""
     there = tmp_path.resolve()
-    assert f"made with {there / 'a' / 'tiny'}, not {there / 'b' / 'tiny'}; choose another --out" in table(
+    left = "where training leaves it out"
+    assert f"made with {there / 'a' / 'tiny'}, {left}, not {there / 'b' / 'tiny'}, {left}; choose another" in table(
         "2", "--data", tmp_path / "b" / "tiny", "--as-it-is"
     )
 
@@ -321,12 +322,16 @@ def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., s
 def test_what_was_made_of_files_that_have_changed_is_not_printed_again(
     table: Callable[..., str], tmp_path: Path
 ) -> None:
-    root = tmp_path / "tiny"
+    linked, root = tmp_path / "elsewhere", tmp_path / "tb"  # which holds what tables keep as well
+    linked.mkdir()
     root.mkdir()
-    (root / "a.png").write_bytes(b"a")
+    (root / "sketch").symlink_to(linked)
+    (linked / "a.png").write_bytes(b"a")
     assert table("2", "--data", root, "--as-it-is") == table("2", "--data", root, "--as-it-is") == ""
-    (root / "a.png").write_bytes(b"ab")
-    assert re.search(r"made with 1 files \(\w{12}\), not 1 files \(\w{12}\)", table("2", "--data", root, "--as-it-is"))
+    (linked / "a.png").write_bytes(b"ab")
+    assert re.search(
+        r"made with 1 files \(\w{12} of .*\), not 1 files \(\w{12} of", table("2", "--data", root, "--as-it-is")
+    )
 
 
 def test_masks_with_and_without_the_crf_are_told_apart(

@@ -83,6 +83,8 @@ def train(
     chosen, floor = dict(pair_of(setting) for setting in settings or []), model == "scratch" and task == "retrieval"
     if (floor or task == "distill") and (start or method != "SketchFusion"):
         raise ValueError(f"{'the floor' if floor else task} has no light weights: leave --start and --method out")
+    if floor and cache:
+        raise ValueError("the floor keeps nothing in a cache: leave --cache out")
     with terminal.losses(f"training {task}") as report:
         if floor:
             from ..training.scratch import ScratchRecipe, train_scratch

@@ -54,12 +54,14 @@ def table(
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
     about = {task: measured_on(task, data, sketches or ()) for task in chosen_table.tasks}
     made = {
-        # what earlier versions kept under the name of Sketch World alone had sketches from other views
-        "data": "world, instances sketched of their photos" if data == "world" else str(Path(data).resolve()),
+        # earlier versions named the data alone, and showed World's things from other views, or what training had drawn
+        "data": "world, instances sketched of their photos"
+        if data == "world"
+        else f"{Path(data).resolve()}, where training leaves it out",
         "sketches": " ".join(str(Path(root).resolve()) for root in sketches or ()) or "the data's own sketches",
     }
     if roots := [root for root in (data, *(sketches or ())) if root != "world"]:
-        made["files"] = listing(roots, out)
+        made["files"] = listing(roots, (kept, out / "cache"), out)
     make_folder(out)
     if not as_it_is:
         frozen = str(Path(model).resolve()) if Path(model).is_dir() else model

@@ -63,8 +63,7 @@ def retrieval_data(
     categories, about = unseen_categories(dataset, layout, split)
     drawn, shown = dataset.sketches(categories), dataset.photos(categories)
     if untrained:
-        kept = untrained_only(dataset, layout)
-        drawn, shown = kept(drawn), kept(shown)
+        drawn, shown, about = untrained_sides(dataset, layout, drawn, shown, about)
     _check(dataset, drawn, shown)
     return Retrieval(name, about, lambda: _labelled(drawn), lambda: _labelled(shown))
 
@@ -153,7 +152,8 @@ def _shown(data: str, layout: Layout, untrained: bool) -> list[tuple[str, frozen
         photos = PhotoFolder(data).photos()
     else:
         dataset = paired(data, layout)
-        photos = untrained_only(dataset, layout)(dataset.photos()) if untrained else dataset.photos()
+        photos = dataset.photos()
+        photos = untrained_only(dataset, layout, photos) if untrained else photos
     return [(photo.source, frozenset({photo.label} - {""})) for photo in photos]
 
 
@@ -180,10 +180,29 @@ def _cluttered(name: str, shown: list[tuple[str, frozenset[str]]], roots: list[S
     return Retrieval(name, about, lambda: ((s.source, plain_name(s.label)) for s in drawn), lambda: iter(gallery))
 
 
-def untrained_only(dataset: Paired, layout: Layout) -> Callable[[list[Sample]], list[Sample]]:
-    """Make what leaves out of a root's sketches or photos those that training on it draws."""
+def untrained_sides(
+    dataset: Paired, layout: Layout, drawn: list[Sample], shown: list[Sample], about: str
+) -> tuple[list[Sample], list[Sample], str]:
+    """Leave out of sketches, photos and what is said of them what training on the root draws.
+
+    Classes of which one side is left are left out too; DatasetError if that is all.
+    """
+    sides = [untrained_only(dataset, layout, samples) for samples in (drawn, shown)]
+    if [*map(len, sides)] == [len(drawn), len(shown)]:
+        return drawn, shown, about
+    both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
+    if not both:
+        raise DatasetError(
+            f"{dataset.root}: training leaves sketches and photos out of no class; it does of one in five"
+        )
+    drawn, shown = ([sample for sample in side if sample.label in both] for side in sides)
+    return drawn, shown, f"{about}, of {len(both)} of them what training leaves out"
+
+
+def untrained_only(dataset: Paired, layout: Layout, samples: list[Sample]) -> list[Sample]:
+    """Those of a root's sketches or photos that training on it does not draw."""
     kept_out = set(layout.kept_out(dataset.categories))
-    return lambda samples: [s for s in samples if s.label in kept_out or not_trained_on(s)]
+    return [sample for sample in samples if sample.label in kept_out or not_trained_on(sample)]
 
 
 def not_trained_on(sample: Sample) -> bool:

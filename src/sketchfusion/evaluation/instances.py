@@ -20,7 +20,7 @@ from ..datasets.base import DatasetError
 from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
 from .benchmarks import embed_labelled, with_trained_on
-from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories, untrained_only
+from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories, untrained_sides
 from .measured import Measured, summarise
 from .metrics import Ranks, accuracy, own_ranks
 
@@ -67,8 +67,9 @@ def instance_data(data: str, split: str | None = None, untrained: bool = False) 
     categories, about = unseen_categories(sketchy, layout, split)
     drawn, shown = sketchy.sketches(categories), sketchy.photos(categories)
     if untrained:
-        kept = untrained_only(sketchy, layout)
-        drawn, shown = kept(drawn), kept(shown)
+        drawn, shown, about = untrained_sides(sketchy, layout, drawn, shown, about)
+    if not drawn or not shown:
+        raise DatasetError(f"{data}: no {'photos' if drawn else 'sketches'} of the classes to measure on")
     sketches = [(s.source, Own(s.label, s.photo_id)) for s in drawn]
     photos = [(p.source, Own(p.label, p.photo_id)) for p in shown]
     return Instances(Path(data).resolve().name, about, lambda: iter(sketches), lambda: iter(photos))

@@ -42,6 +42,11 @@ def other_files(roots: str | Path | Iterable[str | Path]) -> Counter[str]:
     return Counter(Path(name).suffix.lower() for name in names if not name.startswith("."))
 
 
+def every_file(root: str | Path) -> Iterator[Path]:
+    """List all files in a folder, links followed, hidden ones left out."""
+    return _walk(Path(root), lambda name: not name.startswith("."))
+
+
 def _is_picture_name(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...baselines.sd_clip import SdClipBaseline
+from ...io.files import every_file
 from ...io.weights import WeightsError
 from ...models import frozen_part
 from ..metrics import Values, bootstrap
@@ -62,12 +63,20 @@ def keep_to(folder: Path, made: Mapping[str, str]) -> None:
     draft.replace(note)
 
 
-def listing(roots: Sequence[str], out: Path) -> str:
-    """How many files lie in some folders, not counting `out`, and a digest of their names, sizes and times."""
-    found = (path for root in roots for path in Path(root).resolve().rglob("*") if path.is_file())
-    files = sorted(path for path in found if out.resolve() not in path.parents)
+def listing(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
+    """How many files lie in some folders, and a digest of their names, sizes and times.
+
+    What this table keeps is left out where it lies among them: the folders `own` and its files in `out`.
+    """
+    files = sorted(path for root in roots for path in every_file(Path(root).resolve()))
+    kept, beside = {folder.resolve() for folder in own}, out.resolve()
+    files = [
+        path
+        for path in files
+        if not kept & set(path.parents) and not (path.parent == beside and path.name.startswith("table-"))
+    ]
     state = "".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
-    return f"{len(files)} files ({hashlib.sha256(state.encode()).hexdigest()[:12]})"
+    return f"{len(files)} files ({hashlib.sha256(state.encode()).hexdigest()[:12]} of names, sizes and times)"
 
 
 def fill(
