@@ -100,11 +100,11 @@ def test_what_may_be_none_at_all_may_be_zero_and_no_less() -> None:
 @pytest.mark.parametrize(
     ("setting", "line"),
     [
-        ("recognition.smoothing=2", "'smoothing=2' must be at most 1"),
-        ("segmentation.temperature=0", "'temperature=0' must be at least 0.001"),
-        ("segmentation.absent=-1", "'absent=-1' must be at least 0"),
-        ("correspondence.flow=-1", "'flow=-1' must be at least 0"),
-        ("retrieval.margin=-1", "'margin=-1' must be at least 0"),
+        ("recognition.smoothing=2", "'recognition.smoothing=2' must be at most 1"),
+        ("segmentation.temperature=0", "'segmentation.temperature=0' must be at least 0.001"),
+        ("segmentation.absent=-1", "'segmentation.absent=-1' must be at least 0"),
+        ("correspondence.flow=-1", "'correspondence.flow=-1' must be at least 0"),
+        ("retrieval.margin=-1", "'retrieval.margin=-1' must be at least 0"),
         ("full_size_after=7", "'full_size_after=7' must be at most 1"),
         ("seed=99999999999999999999", "must be at most 1000000000"),
     ],

@@ -10,30 +10,33 @@ from typing import Any, TypeVar
 Settable = TypeVar("Settable", bound=Any)
 
 
-def with_settings(recipe: Settable, settings: dict[str, str]) -> Settable:
+def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") -> Settable:
     """A recipe with some settings replaced; ValueError for a key that it does not have or a value that cannot be.
 
-    `part.key` sets a key of a recipe within the recipe. A task's name may be spelt with a hyphen.
+    `part.key` sets a key of a recipe within the recipe, of which errors say what stood before it (`within`). A task's
+    name may be spelt with a hyphen.
     """
     fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     for key, value in settings.items():
-        name, _, inner = key.replace("-", "_").partition(".")
+        outer, _, inner = key.partition(".")
+        name, said = outer.replace("-", "_"), f"{within}{key}"
         part = fields.get(name)
         if part is None or dataclasses.is_dataclass(part) != bool(inner):
-            raise ValueError(f"{key!r} is not a setting; choose from {', '.join(_names(recipe))}")
+            raise ValueError(f"{said!r} is not a setting; choose from {', '.join(_names(recipe))}")
         if inner:
-            recipe = dataclasses.replace(recipe, **{name: with_settings(getattr(recipe, name), {inner: value})})
+            part = with_settings(getattr(recipe, name), {inner: value}, f"{within}{outer}.")
+            recipe = dataclasses.replace(recipe, **{name: part})
             continue
         try:
             read = _READ.get(type(part), type(part))(value)
         except (ValueError, KeyError):
-            raise ValueError(f"{key}={value!r} is not a {type(part).__name__}") from None
+            raise ValueError(f"{said}={value!r} is not a {type(part).__name__}") from None
         if isinstance(read, float) and not math.isfinite(read):
-            raise ValueError(f"'{key}={value}' must be a finite number")
+            raise ValueError(f"'{said}={value}' must be a finite number")
         if name in _LEAST and not read >= _LEAST[name]:
-            raise ValueError(f"'{key}={value}' must be at least {_LEAST[name]}")
+            raise ValueError(f"'{said}={value}' must be at least {_LEAST[name]}")
         if name in _MOST and not read <= _MOST[name]:
-            raise ValueError(f"'{key}={value}' must be at most {_MOST[name]}")
+            raise ValueError(f"'{said}={value}' must be at most {_MOST[name]}")
         recipe = dataclasses.replace(recipe, **{name: read})
     return recipe
 
