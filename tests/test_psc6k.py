@@ -12,6 +12,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.psc6k import PSC6K, released_split
 from sketchfusion.evaluation.correspondence import benchmark_correspondence, keypoint_pairs
+from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
 
 VIEW = "tx_000100000000"
 XA, YA = "256;0;12.5;1;2;3;4;5", "0;256;200;1;2;3;4;5"
@@ -62,6 +63,20 @@ def test_all_four_tables_are_read(root: Path) -> None:
     plain, mirrored = data.train_pairs()[:2]
     assert (plain.source, plain.flip, mirrored.source, mirrored.flip) == (mirrored.source, False, plain.source, True)
     assert (len(data.train_pairs()), len(data.train_directions())) == (200, 400)
+
+
+def test_training_leaves_out_the_photos_that_are_annotated_and_their_sketches(root: Path) -> None:
+    for number in range(30):  # of which ten are annotated
+        for name in (f"photo/tx_000000000000/zebra/n0_{number}.jpg", f"sketch/tx_000000000000/zebra/n0_{number}-1.png"):
+            (root / "256x256" / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8)).save(root / "256x256" / name)
+    collected = collect_photos([root]), collect_sketches([root]), collect_held_out([root], "sketch")
+    others = {f"n0_{number}" for number in range(10, 30)}
+    photos, *sketches = ({Path(picture.path).stem.partition("-")[0] for picture in found} for found in collected)
+    assert photos == sketches[0] and photos | sketches[1] == others
+    for path in root.glob("*.csv"):
+        path.unlink()
+    assert len(collect_photos([root])) > len(photos)
 
 
 def test_keypoints_may_lie_on_the_far_edge(root: Path) -> None:

@@ -334,6 +334,15 @@ def test_what_was_made_of_files_that_have_changed_is_not_printed_again(
     )
 
 
+def test_psc6k_apart_from_sketchy_is_refused_where_something_is_trained(
+    table: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "psc").mkdir()
+    (tmp_path / "psc" / "test_pairs_ps.csv").touch()
+    assert "put these files into the root of Sketchy" in table("4", "--data", tmp_path / "psc", "--sketches", tmp_path)
+    assert table("4", "--data", tmp_path / "psc", "--sketches", tmp_path, "--as-it-is") == ""
+
+
 def test_masks_with_and_without_the_crf_are_told_apart(
     table: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ def table(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
+    from ..datasets.recognise import recognise
     from ..evaluation.report import make_folder
     from ..evaluation.tables.figures import draw_figures
     from ..evaluation.tables.fill import fill, keep_to, listing, models_of, write
@@ -50,6 +51,10 @@ def table(
     chosen = dict(pair_of(setting) for setting in settings or [])
     if chosen and as_it_is:
         raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
+    if not as_it_is and data != "world" and recognise(data).name == "PSC6K":
+        raise ValueError(
+            f"{data}: put these files into the root of Sketchy and give that: training leaves their photos out"
+        )
     name = data if data == "world" else Path(data).resolve().name
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
     about = {task: measured_on(task, data, sketches or ()) for task in chosen_table.tasks}
