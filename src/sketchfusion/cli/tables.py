@@ -53,7 +53,7 @@ def table(
         raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
     if not as_it_is and data != "world" and recognise(data).name == "PSC6K":
         raise ValueError(
-            f"{data}: put these files into the root of Sketchy and give that: training leaves their photos out"
+            f"{data}: put these files into the root of Sketchy and give that: training leaves some photos out"
         )
     name = data if data == "world" else Path(data).resolve().name
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]

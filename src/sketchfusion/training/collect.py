@@ -3,7 +3,7 @@
 None of the 21 unseen classes of Sketchy is ever returned as a sketch of any kind; photos of them may be returned, but
 never those of a data set that has sketches too, which validation searches. Of such a data set nothing is returned of
 the classes that its usual split keeps for testing either (30 of TU-Berlin's, 30 of QuickDraw-extended's), nor of the
-photos that PSC6K annotates, where its files lie in the root of Sketchy.
+photos that are measured on of PSC6K, where its files lie in the root of Sketchy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sketchfusion.datasets.base import DatasetError, Paired, Sample
-from sketchfusion.datasets.psc6k import PSC6K, is_psc6k
+from sketchfusion.datasets.psc6k import PSC6K, is_psc6k, released_split
 from sketchfusion.datasets.quickdraw import QuickDraw
 from sketchfusion.datasets.quickdraw_extended import QuickDrawExtended
 from sketchfusion.datasets.recognise import FOLDER, recognise
@@ -97,12 +97,12 @@ def _photos(root: Path) -> Iterator[Picture]:
 def _samples(root: Path, kind: Kind) -> list[Sample]:
     """All that a data set has of a kind, by path, but what is kept for testing."""
     layout = layout_of(root)
-    found, tested, annotated = list[Sample](), set[str](), set[str]()
+    found, tested, measured = list[Sample](), set[str](), set[str]()
     if layout in PAIRED:
         data = PAIRED[layout](root)
         tested.update(recognise(root).kept_out(data.categories))
         if is_psc6k(root):
-            annotated.update(pair.source.photo_id for pair in PSC6K(root).test_pairs())
+            measured.update(pair.source.photo_id for pair in released_split(PSC6K(root).test_pairs())[1])
         found = data.sketches() if kind == "sketch" else _shown(data)
     elif layout == "Quick, Draw!":
         drawings = QuickDraw(root)
@@ -111,7 +111,7 @@ def _samples(root: Path, kind: Kind) -> list[Sample]:
         found = drawings.sketches() if kind == "sketch" else []
     elif layout not in ("tiny-imagenet", FOLDER.name):
         raise DatasetError(f"{root}: a {layout} is no data set of named pictures to train on; leave it out")
-    kept = (s for s in found if s.label not in tested and not is_unseen(s.label) and s.photo_id not in annotated)
+    kept = (s for s in found if s.label not in tested and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)
 
 
