@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +39,7 @@ def table(
     from ..datasets.recognise import recognise
     from ..evaluation.report import make_folder
     from ..evaluation.tables.figures import draw_figures
-    from ..evaluation.tables.fill import fill, keep_to, listing, models_of, write
+    from ..evaluation.tables.fill import fill, keep_to, models_of, write
     from ..evaluation.tables.measures import measure_task, measured_on
     from ..evaluation.tables.rows import SEEDS, TABLES
     from ..models import load
@@ -58,24 +58,14 @@ def table(
     name = data if data == "world" else Path(data).resolve().name
     kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
     about = {task: measured_on(task, data, sketches or ()) for task in chosen_table.tasks}
-    made = {
-        # earlier versions named the data alone, and showed World's things from other views, or what training had drawn
-        "data": "world, instances sketched of their photos"
-        if data == "world"
-        else f"{Path(data).resolve()}, where training leaves it out",
-        "sketches": " ".join(str(Path(root).resolve()) for root in sketches or ()) or "the data's own sketches",
-    }
-    if roots := [root for root in (data, *(sketches or ())) if root != "world"]:
-        made["files"] = listing(roots, (kept, out / "cache"), out)
+    made = _made_of(data, sketches or (), (kept, out / "cache"), out)
     make_folder(out)
     if not as_it_is:
         frozen = str(Path(model).resolve()) if Path(model).is_dir() else model
         asked = " ".join(f"{key}={value}" for key, value in sorted(chosen.items())) or "the recipe's settings"
         keep_to(kept / "weights", {**made, "model": frozen, "settings": asked})
-    refined = (
-        {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"} if "segmentation" in about else {}
-    )
-    keep_to(kept / "queries", {**made, **refined})
+    masks = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"}
+    keep_to(kept / "queries", made | masks if "segmentation" in about else made)
 
     def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
         from ..training.train import settings_for, train_task
@@ -106,3 +96,19 @@ def table(
         models = models_of(chosen_table, cells, task, model, kept, load, not as_it_is)
         for path in draw_figures(task, models, data, sketches or (), written.with_suffix("")):
             typer.echo(path)
+
+
+def _made_of(data: str, sketches: Sequence[str], own: Sequence[Path], out: Path) -> dict[str, str]:
+    """Say what a table is made of; `own` are the folders that it keeps."""
+    from ..evaluation.tables.fill import listing
+
+    made = {
+        # earlier versions named the data alone, and showed World's things from other views, or what training had drawn
+        "data": "world, instances sketched of their photos"
+        if data == "world"
+        else f"{Path(data).resolve()}, where training leaves it out",
+        "sketches": " ".join(str(Path(root).resolve()) for root in sketches) or "the data's own sketches",
+    }
+    if roots := [root for root in (data, *sketches) if root != "world"]:
+        made["files"] = listing(roots, own, out)
+    return made
