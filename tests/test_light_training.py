@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from fixtures.roots import training_roots
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.datasets.splits import held_out
 from sketchfusion.features import SketchFusion
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.light import read_light
@@ -233,6 +234,22 @@ def test_a_batch_of_one_leaves_a_model_that_answers(
     assert all(bool(tensor.isfinite().all()) for tensor in model.model.light.state_dict().values())
     photo = next(Path(data[0]).rglob("*.jpg"))
     assert bool(SketchFusion.from_pretrained(tmp_path).embed([photo]).isfinite().all())
+
+
+def test_held_out_masks_of_a_category_that_is_not_trained_validate_nothing(
+    data: list[str], model_folder: Path, tmp_path: Path
+) -> None:
+    masked, rows = tmp_path / "masked", ["photo,category,mask"]
+    masked.mkdir()
+    for category, kept_out in (("cat", False), ("car", True)):
+        for stem in [name for n in range(60) if held_out(name := f"{category}-{n}") == kept_out][:4]:
+            for end in (".png", "-mask.png"):
+                shutil.copy(Path(data[1]) / f"{category}0{end}", masked / f"{stem}{end}")
+            rows.append(f"{stem}.png,{category},{stem}-mask.png")
+    (masked / "index.csv").write_text("\n".join(rows) + "\n")
+    given = [data[0], str(masked)]
+    train_task("segmentation", given, tmp_path / "out", str(model_folder), settings=SHORT | {"batch": "2"})
+    assert len(log(tmp_path / "out", "segmentation")) == 4
 
 
 def test_damaged_files_of_the_cache_are_made_anew(data: list[str], model_folder: Path, tmp_path: Path) -> None:
