@@ -13,26 +13,55 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "sketchfusion"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def test_the_readme_tree_captions_every_module_and_no_other() -> None:
-    """Each line of the tree block is `path  caption`; `__init__.py` of folders is the folder's own line."""
-    block = re.search(r"```text\nsrc/sketchfusion/\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def _tree() -> dict[str, str]:
+    """Paths in README's folder tree, relative to the repository, with their captions."""
+    block = re.search(r"```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert block, "README.md has no tree"
     listed: dict[str, str] = {}
-    folders: list[str] = []
+    above: list[str] = []
     for line in block.group(1).splitlines():
         indent, name, caption = re.match(r"( *)(\S+) *(.*)", line).groups()  # type: ignore[union-attr]
-        del folders[len(indent) // 2 - 1 :]
-        path = "/".join([*folders, name.rstrip("/")])
-        if name.endswith("/"):
-            folders.append(name.rstrip("/"))
-        assert caption, f"{path} has no caption"
-        listed[path] = caption
-    modules = {str(m) for m in MODULES if m.name != "__init__.py"} | {"__init__.py"}
-    packages = {str(m.parent) for m in MODULES if m.name == "__init__.py" and m.parent != Path()}
-    assert {p for p in listed if p.endswith(".py")} == modules
-    assert packages <= set(listed)
+        del above[len(indent) // 2 :]
+        above.append(name.rstrip("/"))
+        listed["/".join(above)] = caption
+    return listed
+
+
+def test_readme_stays_short() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 250
+    assert len(text.encode()) <= 14_000
+
+
+def test_every_path_in_the_readme_tree_exists_and_has_a_caption() -> None:
+    tree = _tree()
+    assert not [path for path in tree if not (ROOT / path).exists()]
+    assert not [path for path, caption in tree.items() if not caption]
+
+
+def _prose(page: Path) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_of_a_page_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", _prose(page))
+    for link in (found or source for found, source in links):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in _anchors(target), f"{link}: no such heading"
 
 
 def test_no_junk_drawers() -> None:
