@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def test_info_says_what_is_loaded(studio: Server, mini: Any) -> None:
     gallery = info["gallery"]
     assert (gallery["name"], gallery["photos"], gallery["demo"]) == ("gallery", PHOTOS, False)
     assert gallery["categories"] == sorted(CATEGORIES)
-    assert info["limits"]["requests_per_second"] > 0 and info["limits"]["upload_bytes"] > 1e6
+    assert info["limits"]["upload_bytes"] > 1e6
 
 
 def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: str, mini: Any) -> None:
@@ -200,7 +199,6 @@ def test_nothing_that_is_answered_says_where_the_photos_lie(studio: Server, worl
         studio.search(drawn("cup")),
         studio.search(drawn("cup"), category="nothing like it"),
         studio.post("v1/export", {"ids": [first_photo(studio)["id"]]}),
-        studio.get("v1/metrics"),
     ]
     secret = str(world_photos.parent)
     assert not [answer.text for answer in answers if secret in answer.text]
@@ -386,17 +384,10 @@ def test_examples_can_be_searched(studio: Server) -> None:
     assert studio.search(drawing).status_code == 200
 
 
-def test_health_and_metrics(studio: Server) -> None:
+def test_health(studio: Server) -> None:
     studio.search(drawn("cup"))
     health = studio.get("v1/health").json()
     assert health["status"] == "ok" and health["waiting"] == 0
-    text = studio.get("v1/metrics").text
-    assert re.search(r'studio_requests_total\{route="/api/v1/search",status="200"\} [1-9]', text)
-    assert re.search(r'studio_request_seconds_count\{route="/api/v1/search"\} [1-9]', text)
-    assert re.search(r'studio_batch_size_bucket\{lane="search",le="1.0"\} [1-9]', text)
-    assert "studio_queue_length 0" in text and re.search(r"process_resident_memory_bytes \d", text)
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z_]+(\{.*\})? [0-9.e+-]+", line) for line in lines)
 
 
 def test_the_page_is_served_and_nothing_beside_it(studio: Server) -> None:
@@ -416,4 +407,4 @@ def test_the_page_is_served_and_nothing_beside_it(studio: Server) -> None:
 def test_the_interface_describes_itself(studio: Server) -> None:
     schema = studio.get("v1/openapi.json").json()
     assert {path for path in schema["paths"] if path.startswith("/api/v1/")} == set(schema["paths"])
-    assert len(schema["paths"]) >= 15 and studio.get("v1/docs").status_code == 404
+    assert len(schema["paths"]) >= 14 and studio.get("v1/docs").status_code == 404

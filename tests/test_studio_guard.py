@@ -218,13 +218,6 @@ def test_only_the_photo_that_was_indexed_is_ever_served(tmp_path: Path, mini: An
             assert server.get(photo["thumbnail"]).status_code == 200
 
 
-def test_an_address_that_asks_too_fast_has_to_wait(world_gallery: str, mini: Any) -> None:
-    with open_studio(world_gallery, mini, requests_per_second=0.5, burst=5) as server:
-        answers = [server.get("v1/health") for _ in range(7)]
-    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
-    assert int(answers[-1].headers["retry-after"]) >= 1 and one_line(answers[-1])
-
-
 def test_an_unknown_fault_is_logged_by_a_number_and_shows_nothing(
     studio: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -440,7 +440,7 @@ def test_refusals_are_one_quiet_line_and_later_means_later(open_page: OpenPage, 
     fake.refuse["/search"] = (409, {"error": "superseded", "superseded": True})
     draw(page, [LOOP])
     page.wait_for_timeout(400)
-    fake.refuse["/search"] = (429, {"error": "too many requests"})
+    fake.refuse["/search"] = (503, {"error": "too many people are drawing"})
     draw(page, [LINE])
     page.wait_for_timeout(500)
     fake.refuse.clear()

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from sketchfusion.studio.metrics import Metrics
 from sketchfusion.studio.queue import Busy, Lane, ModelQueue, Stopped, Superseded, single
 
 
@@ -25,7 +24,7 @@ class Model:
 
     def __init__(self, limit: int = 100) -> None:
         self.gate, self.batches = threading.Event(), list[list[Any]]()
-        self.queue = ModelQueue(lambda: None, limit, Metrics())
+        self.queue = ModelQueue(lambda: None, limit)
         self.lane: Lane[Any, str] = Lane("search", 16, self.run)
 
     def run(self, questions: Sequence[Any]) -> list[str | Exception]:
@@ -141,7 +140,7 @@ def test_a_model_that_does_not_load_answers_nobody_and_says_why() -> None:
     def broken() -> None:
         raise ValueError("no such weights")
 
-    queue, told = ModelQueue(broken, 10, Metrics()), threading.Event()
+    queue, told = ModelQueue(broken, 10), threading.Event()
     queue.on_failure(told.set)
     assert told.wait(5) and str(queue.failure) == "no such weights"
     with pytest.raises(Stopped):

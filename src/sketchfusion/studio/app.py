@@ -19,14 +19,13 @@ from .answers import MEANT, problem, refusal
 from .bodies import BodyLimit
 from .guard import Access, Guard
 from .outside import Outside
-from .rate import RateLimit
 from .replies import Problem
 from .routes import closeup, photos, search, service, uploads
 from .studio import Studio
 
 STATIC = Path(__file__).parent / "static"
 REVALIDATE = {"Cache-Control": "no-cache"}
-PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 421, 422, 429, 500, 503)
+PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 421, 422, 500, 503)
 
 for suffix, kind in ((".js", "text/javascript"), (".svg", "image/svg+xml"), (".css", "text/css")):
     mimetypes.add_type(kind, suffix)  # some systems say otherwise
@@ -67,8 +66,7 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
     _explain_errors(app, studio)
     app.add_middleware(BodyLimit, limits=studio.limits)
     app.add_middleware(Guard, access=access)
-    app.add_middleware(RateLimit, limits=studio.limits)
-    app.add_middleware(Outside, metrics=studio.metrics)
+    app.add_middleware(Outside)
     return app
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Every bound of the studio; sizes in bytes, rates for each client address."""
+    """Every bound of the studio; sizes in bytes."""
 
     upload_bytes: int = 100_000_000  # of one request, several files together
     upload_files: int = 500
@@ -19,9 +19,6 @@ class Limits:
     points: int = 50_000  # of all strokes together
     text: int = 200  # characters
     results: int = 200
-    requests_per_second: float = 400.0  # fifty people behind one address, each with thumbnails
-    burst: int = 2_000
-    addresses: int = 10_000  # whose rate is remembered
     waiting: int = 256  # questions in the queue
     batch: int = 16  # drawings in one run of the model
     background_batch: int = 4  # photos in one run, between which drawings have their turn

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-
-from .metrics import Metrics
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -64,11 +61,11 @@ class Ticket:
 class ModelQueue:
     """The only thread that may run the model, and what waits for it."""
 
-    def __init__(self, prepare: Callable[[], None], limit: int, metrics: Metrics) -> None:
+    def __init__(self, prepare: Callable[[], None], limit: int) -> None:
         """Start the thread; it calls `prepare` before the first question."""
         self.failure: Exception | None = None
         self.ready = threading.Event()
-        self._limit, self._metrics = limit, metrics
+        self._limit = limit
         self._change = threading.Condition()
         self._waiting: dict[tuple[str, str], Ticket] = {}
         self._running: dict[tuple[str, str], int] = {}
@@ -77,7 +74,6 @@ class ModelQueue:
         self._closed = False
         self._told: Callable[[], Any] = lambda: None
         self._thread = threading.Thread(target=self._work, args=(prepare,), name="model", daemon=True)
-        metrics.gauge("studio_queue_length", "Questions that wait for the model", lambda: self.waiting)
         self._thread.start()
 
     def on_failure(self, call: Callable[[], Any]) -> None:
@@ -129,14 +125,12 @@ class ModelQueue:
             older = self._waiting.get(ticket.key)
             newest = older.sequence if older else self._running.get(ticket.key, ticket.sequence)
             if ticket.sequence < newest:
-                self._metrics.count("studio_superseded_total")
                 raise Superseded
             if older is None and len(self._waiting) >= self._limit:
                 raise Busy
             self._waiting[ticket.key] = ticket  # keeps the place of the older one
             self._change.notify()
         if older is not None:
-            self._metrics.count("studio_superseded_total")
             _fail(older.future, Superseded())
 
     def _work(self, prepare: Callable[[], None]) -> None:
@@ -188,14 +182,11 @@ class ModelQueue:
         tickets = [ticket for ticket in tickets if ticket.future.set_running_or_notify_cancel()]
         if not tickets:
             return
-        lane, started = tickets[0].lane, time.monotonic()
         answers: Sequence[Any]
         try:
-            answers = lane.run([ticket.question for ticket in tickets])
+            answers = tickets[0].lane.run([ticket.question for ticket in tickets])
         except Exception as error:
             answers = [error] * len(tickets)
-        self._metrics.observe("studio_model_seconds", time.monotonic() - started, lane=lane.name)
-        self._metrics.observe("studio_batch_size", len(tickets), lane=lane.name)
         with self._change:
             self._running = {}
         for ticket, answer in zip(tickets, answers, strict=True):

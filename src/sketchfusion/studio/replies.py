@@ -186,7 +186,6 @@ class LimitsInfo(BaseModel):
     points: int
     text: int
     results: int
-    requests_per_second: float
 
 
 class Info(BaseModel):

@@ -20,7 +20,6 @@ from ..tasks.recognition import JointSpace, Namer
 from .drawing import Sketch, read_sketch
 from .jobs import Jobs
 from .limits import Limits
-from .metrics import Metrics
 from .photos import Shelf
 from .queue import Lane, ModelQueue, Stopped
 from .schemas import Drawing
@@ -70,13 +69,12 @@ class Studio:
         self.limits = limits or Limits()
         self.started = time.monotonic()
         self.stopping = False
-        self.metrics = Metrics()
         self.gallery = Gallery.open(uri, model)
         self.shelf = Shelf(self.gallery, self.limits)
         self._decoders = anyio.CapacityLimiter(self.limits.decoders)
         searcher = Searcher(self.gallery)
         self.searching: Lane[Question, Found] = Lane("search", self.limits.batch, searcher)
-        self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting, self.metrics)
+        self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
 
     @property

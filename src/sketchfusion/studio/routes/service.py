@@ -1,4 +1,4 @@
-"""What the studio is and how it does: facts, examples, health, metrics."""
+"""What the studio is and how it does: facts, examples, health."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Literal
 
 from fastapi import APIRouter
-from starlette.responses import PlainTextResponse
 
 from ... import __version__  # type: ignore[attr-defined]
 from ..examples import examples
@@ -43,12 +42,6 @@ async def health(studio: Served) -> Health:
         waiting=studio.queue.waiting,
         uptime_seconds=round(time.monotonic() - studio.started, 1),
     )
-
-
-@router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(studio: Served) -> PlainTextResponse:
-    """Give what was counted, as Prometheus text."""
-    return PlainTextResponse(studio.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 def _info(studio: Studio) -> Info:

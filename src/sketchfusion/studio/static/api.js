@@ -82,7 +82,7 @@ export class Api extends EventTarget {
     }
     const body = await answer.json().catch(() => null);
     const asked = Number(answer.headers.get("Retry-After"));
-    const retry = answer.status === 429 || answer.status === 503 ? Math.min(Math.max(asked || 1, 0.5), 30) : 0;
+    const retry = answer.status === 503 ? Math.min(Math.max(asked || 1, 0.5), 30) : 0;
     throw new Refused(answer.status, body, retry);
   }
 
