@@ -259,7 +259,6 @@ def test_cluttered_real_photos_have_sketches_to_search_with(shared_data: Path) -
         (("segmentation", "--kind", "nope"), "only recognition chooses between sketches and photos; leave --kind out"),
         (("instance-retrieval", "--sketches", "qd"), "take other folders of sketches; leave --sketches out"),
         (("instance-retrieval", "--duplicates"), "only retrieval ranks photos twice; leave --duplicates out"),
-        (("retrieval", "--each", "3"), "only samples are drawn for names; leave --each out"),
         (("recognition", "--examples", "--kind", "photo"), "leave --kind out"),
         (("retrieval", "--sketches", "qd", "--split", "sketchy-21"), "leave --split and --duplicates out"),
         (("retrieval", "--split", "sketchy-21"), "Sketch World has a split and sketches of its own; leave --split out"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ def draw(
     seed: int = 0,
     steps: int = 25,
     guidance: float = 4.0,
-    progress: Callable[[int, int], None] | None = None,
 ) -> list[Image.Image]:
     """Draw one picture a prompt with diffusers' own pipeline, the folder's sampler and classifier-free guidance.
 
@@ -38,6 +37,4 @@ def draw(
     for start in range(0, len(prompts), BATCH):
         some = list(prompts[start : start + BATCH])
         pictures += pipeline(some, num_inference_steps=steps, guidance_scale=guidance, generator=generator).images
-        if progress:
-            progress(len(pictures), len(prompts))
     return pictures

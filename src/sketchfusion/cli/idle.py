@@ -16,7 +16,6 @@ ONLY = {
     "--duplicates": (("retrieval",), "only retrieval ranks photos twice"),
     "--against": (("retrieval",), "only retrieval is compared query by query"),
     "--held-out": (("segmentation",), "only segmentation measures photos that training may have drawn"),
-    "--each": (("samples",), "only samples are drawn for names"),
 }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
-MEASURED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, search, probe or samples"
+MEASURED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, search or probe"
 
 
 @app.command()
@@ -59,9 +59,6 @@ def evaluate(
     kept_out: Annotated[
         bool, typer.Option("--held-out", help="Segmentation leaves out the photos of a folder that training draws.")
     ] = False,
-    each: Annotated[
-        int | None, typer.Option(min=1, help="Samples drawn of each of the ten names.", show_default="20")
-    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md.
@@ -79,7 +76,6 @@ def evaluate(
         "segmentation": partial(_segmentation, sketches or (), kept_out),
         "probe": _probe,
         "search": _searching,
-        "samples": partial(_samples, each or 20),
     }
     if task not in measures:
         raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
@@ -91,7 +87,6 @@ def evaluate(
         "--duplicates": duplicates,
         "--against": against,
         "--held-out": kept_out,
-        "--each": each,
     }
     refuse_idle(task, data, given)
     names = [Path(one).resolve().name for one in data]
@@ -217,10 +212,3 @@ def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
 
     with terminal.bar("looking inside") as progress:
         return Path(data).resolve().name, benchmark_probe(extractor, data, progress)
-
-
-def _samples(each: int, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.samples import benchmark_samples
-
-    with terminal.bar("training the judge, then drawing") as progress:
-        return Path(data).resolve().name, benchmark_samples(extractor, data, each, progress)
