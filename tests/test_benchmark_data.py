@@ -223,7 +223,7 @@ def evaluate(*arguments: object) -> tuple[int, str, str]:
 def test_the_command_measures_instances_and_clutter(model_folder: Path, tmp_path: Path) -> None:
     export(tmp_path / "world", 0, ["bat", "cow"], instances=3, size=64)
     common = ("--model", model_folder, "--out", tmp_path / "out", "--json")
-    code, answer, _ = evaluate("instance-retrieval", "--data", tmp_path / "world", *common)
+    code, answer, _ = evaluate("instances", "--data", tmp_path / "world", *common)
     figures = json.loads(answer)
     names = {f"Acc@{k}/{among}" for k in (1, 5, 10) for among in ("within-category", "across-categories")}
     assert code == 0 and names <= set(figures) and figures["queries"] == 12 and figures["gallery"] == 6
@@ -254,18 +254,21 @@ def test_cluttered_real_photos_have_sketches_to_search_with(shared_data: Path) -
 @pytest.mark.parametrize(
     ("asked", "line"),
     [
-        (("correspondence", "--split", "nonsense"), "only retrieval and instance-retrieval take a published split"),
-        (("correspondence", "--examples"), "only recognition learns from examples; leave --examples out"),
-        (("segmentation", "--kind", "nope"), "only recognition chooses between sketches and photos; leave --kind out"),
-        (("instance-retrieval", "--sketches", "qd"), "take other folders of sketches; leave --sketches out"),
-        (("instance-retrieval", "--duplicates"), "only retrieval ranks photos twice; leave --duplicates out"),
+        (("correspondence", "--split", "nonsense"), "No such option: --split"),
+        (("instances", "--sketches", "qd"), "No such option: --sketches"),
+        (("recognition", "--kind", "nope"), "'nope' is no kind of picture; choose sketch or photo"),
+        (("correspondence", "--sketches", "a", "b"), "lie in one root of Sketchy"),
+        (("instances", "--split", "sketchy-21"), "Sketch World has a split and sketches of its own; leave --split out"),
+        (("segmentation", "--held-out"), "Sketch World has a split and sketches of its own; leave --held-out out"),
         (("recognition", "--examples", "--kind", "photo"), "leave --kind out"),
         (("retrieval", "--sketches", "qd", "--split", "sketchy-21"), "leave --split and --duplicates out"),
         (("retrieval", "--split", "sketchy-21"), "Sketch World has a split and sketches of its own; leave --split out"),
         (("retrieval", "--data", "a/tiny", "b/tiny"), "two of --data are called tiny"),
     ],
 )
-def test_an_option_that_says_nothing_to_a_task_is_refused(asked: tuple[str, ...], line: str, tmp_path: Path) -> None:
+def test_options_that_contradict_the_task_or_one_another_are_refused(
+    asked: tuple[str, ...], line: str, tmp_path: Path
+) -> None:
     code, _, error = evaluate(*asked, "--data", "world", "--out", tmp_path / "out")
     assert (code, len(error.splitlines())) == (2, 1) and line in error, error
 
@@ -277,7 +280,7 @@ def test_reports_of_other_splits_and_sketches_lie_beside_one_another(model_folde
     for options in asked:
         code, _, error = evaluate("retrieval", *common, *options)
         assert code == 0, error
-    assert evaluate("instance-retrieval", *common, "--split", "sketchy-21")[0] == 0
+    assert evaluate("instances", *common, "--split", "sketchy-21")[0] == 0
     read = [json.loads(path.read_text()) for path in out.glob("retrieval-*.json")]
     reports = {report["data"]: report for report in read}
     assert set(reports) == {"tiny", "tiny-sketchy-21", "tiny-duplicates", "tiny-tiny"}
@@ -289,7 +292,7 @@ def test_reports_of_other_splits_and_sketches_lie_beside_one_another(model_folde
 def test_a_report_says_which_of_its_classes_training_may_draw(model_folder: Path, tmp_path: Path) -> None:
     root = sketchy_at(tmp_path / "tiny")
     common = ("--data", root, "--model", model_folder, "--out", tmp_path / "out")
-    for task in ("retrieval", "instance-retrieval"):
+    for task in ("retrieval", "instances"):
         said = evaluate(task, *common, "--split", "sketchy-25-sempcyc")[1]  # of jack-o-lanterns
         assert "classes of sketchy-25-sempcyc, 1 of which models of this project may have been trained on)" in said
         assert "may have been trained on" not in evaluate(task, *common)[1]  # of bats

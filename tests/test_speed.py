@@ -111,11 +111,11 @@ def test_search_compares_each_way_with_a_scan(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nothing",), "no bench for 'nothing'; choose from extract, search, train, metrics"),
-        (("train", "--rows", "2000"), "--rows is for bench search only"),
-        (("metrics", "--model", "mini"), "--model is for bench extract, search, train only"),
+        (("nothing",), "No such command 'nothing'"),
+        (("train", "--rows", "2000"), "No such option: --rows"),
+        (("metrics", "--model", "mini"), "No such option: --model"),
     ],
 )
 def test_what_is_not_measured_is_refused(arguments: tuple[str, ...], said: str) -> None:
     done = CliRunner().invoke(app, ["bench", *arguments])
-    assert said in str(done.exception)
+    assert done.exit_code == 2 and said in done.output

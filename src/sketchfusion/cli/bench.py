@@ -1,4 +1,4 @@
-"""The command of someone who wants to know what something costs: bench."""
+"""Measure what something costs, beside the plain way of doing it: the commands of `sketchfusion bench`."""
 
 from __future__ import annotations
 
@@ -8,68 +8,87 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .idle import refuse_bench
-from .options import Json, app
+from .options import Json, ModelOption, app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from ..speed.cost import Cost
 
+benching = typer.Typer(help="Measure what something costs, beside the plain way of doing it, in one run.")
+app.add_typer(benching, name="bench")
 
-@app.command()
-def bench(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="extract, search, train or metrics")],
-    model: Annotated[str | None, typer.Option(help="Name, hub id or folder of a model.", show_default="mini")] = None,
-    rows: Annotated[
-        int | None, typer.Option(min=1000, help="Photos in the gallery of search.", show_default="100000")
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where that gallery is made; kept. By default in a temporary folder.")
-    ] = None,
-    pictures: Annotated[int | None, typer.Option(min=1, help="Pictures of extract.", show_default="32")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of train.", show_default="10")] = None,
+
+@benching.command()
+def extract(
+    model: ModelOption = "mini",
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures to extract features of.")] = 32,
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure what something costs, beside the plain way of doing it, in one run."""
-    from dataclasses import asdict
+    """Measure what dense features cost."""
+    from ..speed.extract import bench_extract
 
-    given = {"--model": model, "--rows": rows, "--folder": folder, "--pictures": pictures, "--steps": steps}
-    refuse_bench(what, given)
-    name = "mini" if model is None else model
-    with terminal.bar(f"measuring {what}") as progress:
-        if what == "extract":
-            from ..speed.extract import bench_extract
-
-            costs = bench_extract(name, pictures or 32, seed, progress)
-        elif what == "search":
-            costs = _search(name, rows or 100_000, folder, seed, progress)
-        elif what == "train":
-            from ..speed.train import bench_train
-
-            costs = bench_train(name, steps or 10, seed, progress)
-        else:
-            from ..speed.metrics import bench_metrics
-
-            costs = bench_metrics(seed)
-    if as_json:
-        terminal.say([asdict(cost) for cost in costs])
-        return
-    names = ["", "images/s", "ms", "peak MB", "MFLOP", "ratio", "more"]
-    terminal.table(names, [_cells(cost) for cost in costs])
+    with terminal.bar("measuring extract") as progress:
+        costs = bench_extract(model, pictures, seed, progress)
+    _say(costs, as_json)
 
 
-def _search(model: str, rows: int, folder: Path | None, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
+@benching.command()
+def search(
+    model: ModelOption = "mini",
+    rows: Annotated[int, typer.Option(min=1000, help="Photos in the gallery.")] = 100_000,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the gallery is made; kept. By default in a temporary folder.")
+    ] = None,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure what searching a large gallery costs."""
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
     from ..models import load
     from ..speed.search import bench_search
 
-    place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
-    with place as used:
-        return bench_search(load(model), rows, Path(used), seed, progress)
+    with terminal.bar("measuring search") as progress:
+        place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
+        with place as used:
+            costs = bench_search(load(model), rows, Path(used), seed, progress)
+    _say(costs, as_json)
+
+
+@benching.command()
+def train(
+    model: ModelOption = "mini",
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 10,
+    seed: int = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure what a step of training costs."""
+    from ..speed.train import bench_train
+
+    with terminal.bar("measuring train") as progress:
+        costs = bench_train(model, steps, seed, progress)
+    _say(costs, as_json)
+
+
+@benching.command()
+def metrics(seed: int = 0, as_json: Json = False) -> None:
+    """Measure what scoring a benchmark of retrieval costs."""
+    from ..speed.metrics import bench_metrics
+
+    _say(bench_metrics(seed), as_json)
+
+
+def _say(costs: Sequence[Cost], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        terminal.say([asdict(cost) for cost in costs])
+        return
+    names = ["", "images/s", "ms", "peak MB", "MFLOP", "ratio", "more"]
+    terminal.table(names, [_cells(cost) for cost in costs])
 
 
 def _cells(cost: Cost) -> list[str]:

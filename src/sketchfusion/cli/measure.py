@@ -1,105 +1,245 @@
-"""The command of someone who measures: evaluate."""
+"""Measure models: the commands of `sketchfusion evaluate`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import terminal
-from .idle import refuse_idle
 from .options import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
-    from ..evaluation.benchmarks import Result
     from ..evaluation.measured import Measured
-    from ..evaluation.naming import NamingResult
     from ..evaluation.report import Reported
-    from ..evaluation.searching import SearchResult
     from ..extractor import BatchExtractor
 
+    Measure = Callable[[BatchExtractor, str], tuple[str, Reported]]  # (model, data) -> name of the data, figures
 
-MEASURED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, search or probe"
+evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
+app.add_typer(evaluating, name="evaluate")
+
+Out = Annotated[Path, typer.Option(help="Folder for the report.")]
+Baseline = Annotated[
+    str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
+]
+Split = Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")]
+SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Folders of sketches for photos without.")]
 
 
-@app.command()
-def evaluate(
-    task: Annotated[
-        str,
-        typer.Argument(
-            metavar="TASK",
-            help=MEASURED,
-        ),
-    ],
+@evaluating.command()
+def retrieval(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the report.")],
+    out: Out,
     model: ModelOption = "mini",
-    baseline: Annotated[
-        str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
-    ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="What recognition is shown: sketch or photo.", show_default="sketch")
-    ] = None,
-    examples: Annotated[
-        bool, typer.Option("--examples", help="Recognition learns from examples instead of reading names.")
-    ] = False,
-    split: Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")] = None,
-    sketches: Annotated[
-        list[str] | None, typer.Option(help="Folders of sketches for photos without; for PSC6K, the root of Sketchy.")
-    ] = None,
+    baseline: Baseline = None,
+    split: Split = None,
+    sketches: SketchFolders = None,
     duplicates: Annotated[
         bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
     ] = False,
-    against: Annotated[
-        list[str] | None, typer.Option(help="Models that retrieval is compared with, query by query.")
-    ] = None,
-    kept_out: Annotated[
-        bool, typer.Option("--held-out", help="Segmentation leaves out the photos of a folder that training draws.")
+    against: Annotated[list[str] | None, typer.Option(help="Models to compare with, query by query.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how well sketches of a class rank the photos of that class."""
+    from ..evaluation.benchmarks import benchmark_retrieval
+    from ..evaluation.galleries import retrieval_data
+    from ..models import load
+
+    if sketches and (split or duplicates):
+        raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
+    _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
+        others = {name: load(name) for name in against or ()}
+        source = retrieval_data(root, split, sketches or (), duplicates)
+        with terminal.bar(f"embedding {source.name}") as progress:
+            drawn, shown = [*source.sketches()], [*source.photos()]
+            result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
+            for name, other in others.items():
+                result = result.more_than(benchmark_retrieval(other, drawn, shown, progress=progress), name)
+        return _report_name(source.name, root, split, sketches or (), duplicates), result
+
+    _evaluate("retrieval", measure, data, out, model, baseline, as_json, sketches)
+
+
+@evaluating.command()
+def instances(
+    data: Data,
+    out: Out,
+    model: ModelOption = "mini",
+    baseline: Baseline = None,
+    split: Split = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how often a sketch finds the very photo that it was drawn of."""
+    from ..evaluation.instances import benchmark_instances, instance_data
+
+    _refuse_for_world(data, {"--split": split})
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+        source = instance_data(root, split)
+        with terminal.bar(f"embedding {source.name}") as progress:
+            drawn, shown = [*source.sketches()], [*source.photos()]
+            name = _report_name(source.name, root, split)
+            return name, benchmark_instances(extractor, drawn, shown, progress, source.about)
+
+    _evaluate("instance-retrieval", measure, data, out, model, baseline, as_json)
+
+
+@evaluating.command()
+def recognition(
+    data: Data,
+    out: Out,
+    model: ModelOption = "mini",
+    baseline: Baseline = None,
+    kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Learn from example sketches instead of reading names.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a model under every named metric; writes OUT/<task>-<data>-<model>.json and .md.
+    """Measure how often pictures are given their own name."""
+    if examples and kind:
+        raise ValueError("--examples are sketches, and so is what is asked; leave --kind out")
+    if kind not in (None, "sketch", "photo"):
+        raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
+    measure = _from_examples if examples else _naming(kind == "photo")
+    _evaluate("recognition", measure, data, out, model, baseline, as_json)
 
-    <data> says, too, which --split, --duplicates or --sketches in place of its own were asked for.
-    """
+
+def _naming(photos: bool) -> Measure:
+    from ..evaluation.naming import benchmark_naming
+    from ..evaluation.sources import naming_data
+    from ..tasks.recognition import joint_space
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
+        source = naming_data(root, "photo" if photos else "sketch")
+        with terminal.bar(f"naming {source.name}") as progress:
+            result = benchmark_naming(
+                joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
+            )
+        return f"{source.name}-{source.kind}", result
+
+    return measure
+
+
+def _from_examples(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+    from ..evaluation.recognition import benchmark_examples
+    from ..evaluation.sources import naming_data
+
+    asked, seen = naming_data(root, "sketch"), naming_data(root, "sketch", examples=True)
+    with terminal.bar(f"learning {asked.name}") as progress:
+        return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
+
+
+@evaluating.command()
+def correspondence(
+    data: Data,
+    out: Out,
+    model: ModelOption = "mini",
+    baseline: Baseline = None,
+    sketches: Annotated[list[str] | None, typer.Option(help="For PSC6K: the root of Sketchy.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how many keypoints of a sketch are found in its photo, and the other way round."""
+    from ..evaluation.correspondence import benchmark_correspondence, keypoint_pairs
+
+    if sketches and len(sketches) > 1:
+        raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
+    _refuse_for_world(data, {"--sketches": sketches})
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+        name = _name_of(root)
+        with terminal.bar(f"matching {name}") as progress:
+            return name, benchmark_correspondence(extractor, [*keypoint_pairs(root, *sketches or ())], progress)
+
+    _evaluate("correspondence", measure, data, out, model, baseline, as_json, sketches)
+
+
+@evaluating.command()
+def segmentation(
+    data: Data,
+    out: Out,
+    model: ModelOption = "mini",
+    baseline: Baseline = None,
+    sketches: SketchFolders = None,
+    kept_out: Annotated[
+        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training draws.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure how well the masks that sketches ask for fit."""
+    from ..evaluation.scenes import scenes
+    from ..evaluation.segmentation import TRAINED_ON, benchmark_segmentation
+
+    _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+        name = _name_of(root)
+        shown = [*scenes(root, sketches or (), "measured" if kept_out else "all")]
+        about = "" if kept_out or root == "world" else TRAINED_ON
+        with terminal.bar(f"cutting out of {name}") as progress:
+            return name + "-held-out" * kept_out, benchmark_segmentation(extractor, shown, progress, about=about)
+
+    _evaluate("segmentation", measure, data, out, model, baseline, as_json, sketches)
+
+
+@evaluating.command()
+def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
+    """Measure what a search says of its answers, and what words and diffusion add to it."""
+    from ..evaluation.galleries import retrieval_data
+    from ..evaluation.searching import benchmark_search
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
+        source = retrieval_data(root)
+        with terminal.bar(f"embedding {source.name}") as progress:
+            drawn = [*source.sketches()]
+            shown = [(image, label) for image, label in source.photos() if isinstance(label, str)]
+            return source.name, benchmark_search(extractor, drawn, shown, progress)
+
+    _evaluate("search", measure, data, out, model, baseline, as_json)
+
+
+@evaluating.command()
+def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
+    """Measure by linear probes how well each part of the frozen models tells classes apart."""
+    from ..evaluation.probe import benchmark_probe
+
+    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+        with terminal.bar("looking inside") as progress:
+            return Path(root).resolve().name, benchmark_probe(extractor, root, progress)
+
+    _evaluate("probe", measure, data, out, model, baseline, as_json)
+
+
+def _evaluate(
+    task: str,
+    measure: Measure,
+    data: Sequence[str],
+    out: Path,
+    model: str,
+    baseline: str | None,
+    as_json: bool,
+    sketches: Sequence[str] | None = None,
+) -> None:
+    """Measure a model on each of `data`, then write and print the reports."""
     from ..evaluation.report import make_folder, to_markdown, write_report
     from ..models import load
 
-    measures: dict[str, Callable[[BatchExtractor, str], tuple[str, Reported]]] = {
-        "retrieval": partial(_retrieval, split, sketches or (), duplicates, against or ()),
-        "instance-retrieval": partial(_instances, split),
-        "recognition": _examples if examples else partial(_recognition, kind or "sketch"),
-        "correspondence": partial(_correspondence, sketches or ()),
-        "segmentation": partial(_segmentation, sketches or (), kept_out),
-        "probe": _probe,
-        "search": _searching,
-    }
-    if task not in measures:
-        raise ValueError(f"no evaluation for {task!r}; choose one of {', '.join(measures)}")
-    given = {
-        "--kind": kind,
-        "--examples": examples,
-        "--split": split,
-        "--sketches": sketches,
-        "--duplicates": duplicates,
-        "--against": against,
-        "--held-out": kept_out,
-    }
-    refuse_idle(task, data, given)
-    names = [Path(one).resolve().name for one in data]
+    names = [Path(root).resolve().name for root in data]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two of --data are called {twice}, as their reports would be; measure them one by one")
     make_folder(out)
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
-    for one in data:
-        name, result = measures[task](extractor, one)
+    for root in data:
+        name, result = measure(extractor, root)
         # as they were given: reports are handed on, and full paths are nobody else's business
-        write_report(result, task, name, out, {"root": one, **({"sketches": sketches} if sketches else {})})
+        write_report(result, task, name, out, {"root": root, **({"sketches": sketches} if sketches else {})})
         answers.append(result.summary())
         if not as_json:
             typer.echo(to_markdown(result, task, name))
@@ -107,108 +247,22 @@ def evaluate(
         terminal.say(answers[0] if len(answers) == 1 else answers)
 
 
-def _retrieval(
-    split: str | None,
-    sketches: Sequence[str],
-    duplicates: bool,
-    against: Sequence[str],
-    extractor: BatchExtractor,
-    data: str,
-) -> tuple[str, Result]:
-    from ..evaluation.benchmarks import benchmark_retrieval
-    from ..evaluation.galleries import retrieval_data
-    from ..models import load
-
-    others = {name: load(name) for name in against}
-    source = retrieval_data(data, split, sketches, duplicates)
-    with terminal.bar(f"embedding {source.name}") as progress:
-        drawn, shown = [*source.sketches()], [*source.photos()]
-        result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
-        for name, other in others.items():
-            result = result.more_than(benchmark_retrieval(other, drawn, shown, progress=progress), name)
-        return _called(source.name, data, split, sketches, duplicates), result
+def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
+    if "world" in data and (option := next((name for name, value in given.items() if value), None)):
+        raise ValueError(f"Sketch World has a split and sketches of its own; leave {option} out")
 
 
-def _called(name: str, data: str, split: str | None, sketches: Sequence[str], duplicates: bool) -> str:
-    """The name of data in its report: with the split, the duplicates and the sketches in place of its own, if any."""
+def _name_of(root: str) -> str:
+    return root if root == "world" else Path(root).resolve().name
+
+
+def _report_name(
+    name: str, root: str, split: str | None, sketches: Sequence[str] = (), duplicates: bool = False
+) -> str:
+    """Add to the name of data the split, the duplicates and the sketches in place of its own, where asked for."""
     from ..datasets.recognise import recognise
     from ..evaluation.galleries import WORLD
 
-    other = sketches if data != WORLD and recognise(data).splits else ()
-    asked = [split, "duplicates" * duplicates, *(Path(root).resolve().name for root in other)]
+    other = sketches if root != WORLD and recognise(root).splits else ()
+    asked = [split, "duplicates" * duplicates, *(Path(folder).resolve().name for folder in other)]
     return "-".join([name, *filter(None, asked)])
-
-
-def _instances(split: str | None, extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.instances import benchmark_instances, instance_data
-
-    source = instance_data(data, split)
-    with terminal.bar(f"embedding {source.name}") as progress:
-        drawn, shown = [*source.sketches()], [*source.photos()]
-        name = _called(source.name, data, split, (), False)
-        return name, benchmark_instances(extractor, drawn, shown, progress, source.about)
-
-
-def _searching(extractor: BatchExtractor, data: str) -> tuple[str, SearchResult]:
-    from ..evaluation.galleries import retrieval_data
-    from ..evaluation.searching import benchmark_search
-
-    source = retrieval_data(data)
-    with terminal.bar(f"embedding {source.name}") as progress:
-        drawn = [*source.sketches()]
-        shown = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-        return source.name, benchmark_search(extractor, drawn, shown, progress)
-
-
-def _recognition(kind: str, extractor: BatchExtractor, data: str) -> tuple[str, NamingResult]:
-    from ..evaluation.naming import benchmark_naming
-    from ..evaluation.sources import naming_data
-    from ..tasks.recognition import joint_space
-
-    if kind not in ("sketch", "photo"):
-        raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
-    source = naming_data(data, "photo" if kind == "photo" else "sketch")
-    with terminal.bar(f"naming {source.name}") as progress:
-        result = benchmark_naming(
-            joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
-        )
-    return f"{source.name}-{source.kind}", result
-
-
-def _examples(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.recognition import benchmark_examples
-    from ..evaluation.sources import naming_data
-
-    asked, seen = naming_data(data, "sketch"), naming_data(data, "sketch", examples=True)
-    with terminal.bar(f"learning {asked.name}") as progress:
-        return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
-
-
-def _correspondence(sketches: Sequence[str], extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.correspondence import benchmark_correspondence, keypoint_pairs
-
-    if len(sketches) > 1:
-        raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
-    name = data if data == "world" else Path(data).resolve().name
-    with terminal.bar(f"matching {name}") as progress:
-        return name, benchmark_correspondence(extractor, [*keypoint_pairs(data, *sketches)], progress)
-
-
-def _segmentation(
-    sketches: Sequence[str], kept_out: bool, extractor: BatchExtractor, data: str
-) -> tuple[str, Measured]:
-    from ..evaluation.scenes import scenes
-    from ..evaluation.segmentation import TRAINED_ON, benchmark_segmentation
-
-    name = data if data == "world" else Path(data).resolve().name
-    shown = [*scenes(data, sketches, "measured" if kept_out else "all")]
-    about = "" if kept_out or data == "world" else TRAINED_ON
-    with terminal.bar(f"cutting out of {name}") as progress:
-        return name + "-held-out" * kept_out, benchmark_segmentation(extractor, shown, progress, about=about)
-
-
-def _probe(extractor: BatchExtractor, data: str) -> tuple[str, Measured]:
-    from ..evaluation.probe import benchmark_probe
-
-    with terminal.bar("looking inside") as progress:
-        return Path(data).resolve().name, benchmark_probe(extractor, data, progress)
