@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sketchfusion.io.strokes import rasterize, read_ndjson
-from sketchfusion.world import SEEN, UNSEEN, Difficulty, Keypoint, Pair, World, contact_sheet, export
+from sketchfusion.world import SEEN, UNSEEN, Difficulty, Keypoint, Pair, World, export
 from sketchfusion.world.hands import HANDS
 
 SKETCHY_UNSEEN = {
@@ -232,11 +232,3 @@ def test_export_has_the_sketchy_layout(tmp_path: Path) -> None:
     assert len(drawings[5].strokes) == len(pair.drawing.strokes)
     assert json.loads((out / "world.json").read_text()) == card
     assert card["photos"] == 4 and card["sketches"] == 12 and card["unseen"] == ["cow"] and card["seed"] == 5
-
-
-def test_contact_sheet_shows_all_pairs() -> None:
-    world = World(size=64)
-    sheet = contact_sheet([world.pair("cup", i) for i in range(5)], columns=2)
-    assert sheet.size == (2 * 136, 3 * 82)
-    with pytest.raises(ValueError, match="no pairs"):
-        contact_sheet([])

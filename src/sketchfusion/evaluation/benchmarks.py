@@ -91,7 +91,6 @@ def benchmark_retrieval(
     model: Extractor,
     sketches: Sequence[Labelled],
     photos: Sequence[Shown],
-    metrics: Sequence[str] = RETRIEVAL_METRICS,
     progress: Callable[[int, int], None] | None = None,
     about: str = "",
 ) -> Result:
@@ -102,7 +101,7 @@ def benchmark_retrieval(
     total = len(sketches) + len(photos)
     queries, query_labels = embed_labelled(model, sketches, "sketch", _counted(progress, 0, total))
     gallery, gallery_labels = embed_labelled(model, photos, "photo", _counted(progress, len(sketches), total))
-    result = score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, metrics)
+    result = score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint)
     return replace(result, about=with_trained_on(about, result.per_category))
 
 

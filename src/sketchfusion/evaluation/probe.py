@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from ..datasets.base import Sample
     from ..extractor import BatchExtractor
     from ..io.images import Kind
-
-Floats = npt.NDArray[np.float64]
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
 PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -91,8 +91,3 @@ def processes() -> Processes:
     atexit.register(time.sleep, 0.2)
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
     return _Several(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
-
-
-def quiet(report: Callable[..., None] | None) -> Callable[..., None] | None:
-    """A report that only the first process makes."""
-    return report if processes().first else None

@@ -2,7 +2,6 @@
 
 from .difficulty import Difficulty
 from .export import export
-from .sheet import contact_sheet
 from .world import SEEN, UNSEEN, Keypoint, Pair, Shot, World
 
-__all__ = ["SEEN", "UNSEEN", "Difficulty", "Keypoint", "Pair", "Shot", "World", "contact_sheet", "export"]
+__all__ = ["SEEN", "UNSEEN", "Difficulty", "Keypoint", "Pair", "Shot", "World", "export"]

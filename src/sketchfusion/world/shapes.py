@@ -84,11 +84,6 @@ def ring(cx: float, cy: float, outer: float, inner: float, squash: float = 1.0) 
     return np.concatenate([out, arc(cx, cy, inner, inner * squash, 360, 0, 33)])
 
 
-def frame(outer: Points, inner: Points) -> Points:
-    """Outer polygon with the inner polygon cut out, joined by a seam."""
-    return np.concatenate([outer, outer[:1], inner, inner[:1]])
-
-
 def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> Points:
     """Rectangle, its corners rounded with radius r."""
     if r <= 0:
