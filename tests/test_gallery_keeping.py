@@ -1,4 +1,4 @@
-"""Keeping photos: what is stored of them, dense maps, plans, following folders, moving to other weights, wiping."""
+"""Keeping photos: what is stored of them, plans, following folders, moving to other weights, wiping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 from fixtures.photos import camera, child, environment, on_disk, photo
@@ -126,20 +125,6 @@ def test_a_migration_that_was_cut_off_goes_on(gallery: Gallery, photos: Path) ->
     assert (old._found().format, old.verify()) == ("2", [])
 
 
-def test_dense_maps_are_kept_and_filled_in(gallery: Gallery, photos: Path) -> None:
-    path = photos / "cat" / "taken.jpg"
-    assert gallery.dense(path) is None
-    assert gallery.add(photos, dense=True).embedded == 11
-    kept, made = gallery.dense(path), PixelExtractor().extract(path)[0]
-    assert kept is not None and kept.frame == made.frame
-    assert torch.allclose(kept.data, made.data, atol=1e-3)
-    assert gallery.add(photos, dense=True) == Report(unchanged=11)
-    shutil.copy(path, photos / "dog" / "copy.jpg")
-    assert gallery.add(photos, dense=True).reused == 1
-    assert gallery.dense(photos / "dog" / "copy.jpg") is not None
-    assert gallery.dense("nowhere.jpg") is None
-
-
 def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> None:
     photo(photos / "cat" / "new.png", 50)
     photo(photos / "cat" / "01.jpg", 51)
@@ -196,20 +181,17 @@ def test_a_removed_photo_leaves_no_bytes_behind(tmp_path: Path, commit_rows: int
         photo(root / f"{number}.jpg", number)
     photo(secret, 77, exif=camera())
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
-    gallery.add(root, dense=True, commit_rows=commit_rows)
+    gallery.add(root, commit_rows=commit_rows)
     thumbnail = gallery.thumbnails([str(secret)])[str(secret)]
     digest = gallery.info(secret).digest
     assert digest and on_disk(tmp_path / "g", thumbnail)
-    assert len(list((tmp_path / "g").rglob(f"{digest}*"))) == 1
     assert gallery.remove([secret]) == 1
     traces = (thumbnail, thumbnail[-60:-20], b"secret-rendezvous", digest.encode())
     assert [on_disk(tmp_path / "g", trace) for trace in traces] == [[], [], [], []]
-    assert not list((tmp_path / "g").rglob(f"{digest}*"))
     assert len(gallery) == 40 and len(found(gallery)) == 40 and gallery.verify() == []
 
 
 def test_reindex_moves_to_other_weights(gallery: Gallery, photos: Path) -> None:
-    gallery.add(photos, dense=True)
     gone = photos / "cat" / "taken.jpg"
     gone.unlink()
     with pytest.raises(GalleryError, match=r"is made with pixels \(.*\) already"):
@@ -223,11 +205,9 @@ def test_reindex_moves_to_other_weights(gallery: Gallery, photos: Path) -> None:
         assert one.info(gone).taken == "2024-05-01T13:30:00"
     with pytest.raises(GalleryError, match="was made with other"):
         Gallery.open(gallery.uri, PixelExtractor()).search(Image.open(photos / "dog" / "00.jpg"))
-    kept = again.dense(gone)
-    assert kept is not None and (kept.frame.width, kept.frame.height) == (60, 40)
     assert {path.stem.split("-", 1)[1] for path in Path(gallery.uri).glob("photos-*")} == {other.fingerprint[:16]}
     photo(gone, 90, (60, 40), camera())
-    assert again.add(photos, dense=True).embedded == 1  # the file is back, so its own feature takes the place
+    assert again.add(photos).embedded == 1  # the file is back, so its own feature takes the place
     assert len(again) == 11
 
 

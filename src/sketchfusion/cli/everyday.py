@@ -38,7 +38,6 @@ def search(
     diffuse: Annotated[
         bool, typer.Option("--diffuse", help="Let photos that are like good answers rise: finds more.")
     ] = False,
-    rerank: Annotated[bool, typer.Option("--rerank", help="Look again at the best 50, place by place.")] = False,
     prompted: Annotated[
         bool, typer.Option("--prompted", help="Let --text guide how the sketch is seen, as SD-PL does.")
     ] = False,
@@ -53,7 +52,7 @@ def search(
 
     opened = Gallery.open(gallery, model)
     images = read_sketches(sketches) if sketches else None
-    ways = {"group": group, "diffuse": diffuse, "rerank": rerank, "prompted": prompted}
+    ways = {"group": group, "diffuse": diffuse, "prompted": prompted}
     hits = opened.search(images, k, category, where, text=text, like=like, min_score=min_score, **ways)
     if sheet:
         from ..gallery.sheet import contact_sheet, query_row

@@ -25,7 +25,6 @@ def index(
     gallery: GalleryOption,
     model: AskedModel = None,
     batch_size: BatchSize = 16,
-    dense: Annotated[bool, typer.Option("--dense", help="Keep dense maps too, for masks and matches.")] = False,
     no_location: Annotated[bool, typer.Option("--no-location", help="Leave out where photos were taken.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Forget photos gone from these folders.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
@@ -46,13 +45,12 @@ def index(
         plan = kept.plan(photos, prune, batch_size)
         return terminal.say(asdict(plan)) if as_json else typer.echo(_planned(plan))
     if watch:
-        return _follow(kept, photos, batch_size, dense, not no_location, as_json)
+        return _follow(kept, photos, batch_size, not no_location, as_json)
     with terminal.bar("indexing") as progress:
         report = kept.add(
             photos,
             progress,
             batch_size,
-            dense=dense,
             location=not no_location,
             workers=workers,
             engine=engine,
@@ -105,11 +103,11 @@ def check(gallery: str, repair: bool, as_json: bool) -> None:
         )
 
 
-def _follow(kept: Gallery, photos: Sequence[str], batch_size: int, dense: bool, location: bool, as_json: bool) -> None:
+def _follow(kept: Gallery, photos: Sequence[str], batch_size: int, location: bool, as_json: bool) -> None:
     """Say each batch of changes in a line, until Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        for report in kept.watch(photos, batch_size=batch_size, dense=dense, location=location):
+        for report in kept.watch(photos, batch_size=batch_size, location=location):
             if as_json:
                 terminal.say_line(_as_json(kept, report))
             else:

@@ -202,7 +202,7 @@ def _embedded(
     parts = []
     for start in range(0, len(pictures), BATCH):
         views = [model.view(image, kind) for image, _ in pictures[start : start + BATCH]]
-        parts.append(embed_views(model, views)[1:])
+        parts.append(embed_views(model, views))
         progress(len(views))
     columns = {"vector": np.concatenate([part[0] for part in parts])}
     joint = [part[1] for part in parts if part[1] is not None]

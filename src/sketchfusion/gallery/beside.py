@@ -44,28 +44,6 @@ class Beside:
             except FileNotFoundError:
                 return None
 
-    def names(self) -> list[str]:
-        """The names of all files."""
-        from pyarrow import fs
-
-        with explained(self.uri):
-            system, root = self._place()
-            found = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
-            return [one.path.removeprefix(f"{root}/") for one in found if one.is_file]
-
-    def delete(self, name: str) -> None:
-        """Wipe a file."""
-        with explained(self.uri):
-            system, root = self._place()
-            system.delete_file(f"{root}/{name}")
-
-    def delete_all(self) -> None:
-        """Wipe the folder, if there is one."""
-        if self.names():
-            with explained(self.uri):
-                system, root = self._place()
-                system.delete_dir(root)
-
     def _place(self) -> tuple[fs.FileSystem, str]:
         from pyarrow import fs
 

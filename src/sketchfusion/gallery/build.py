@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .dense import DenseMaps
 from .embed import Embedder, Failure, Item, Known
 from .migrate import migrate
 from .rows import FileState, Photo
@@ -50,7 +49,6 @@ class Settings:
     batch_size: int = 16
     commit_rows: int = COMMIT_ROWS
     commit_seconds: float = COMMIT_SECONDS
-    dense: bool = False
     location: bool = True
 
 
@@ -62,8 +60,7 @@ class Builder:
     ) -> None:
         """Embed in this process unless an `engine` does it elsewhere; only this process writes rows."""
         self._store, self._settings = store, settings
-        self._dense = DenseMaps(store.uri, store.made_with.fingerprint) if settings.dense else None
-        self._embedder = Embedder(model, self._dense, settings.location)
+        self._embedder = Embedder(model, settings.location)
         self._engine = engine or self._embedder
         self._report = Report()
         self._rows: list[Photo] = []  # for the next commit
@@ -78,8 +75,6 @@ class Builder:
         migrate(self._store, self._settings.location)
         files = self._store.files()
         known = {file.digest for file in files.values() if file.mtime_ns}
-        if self._dense:
-            known &= self._dense.digests()
         todo = [path for path in paths if not _done(path, files.get(str(path)), known)]
         self._report.unchanged = len(paths) - len(todo)
         if progress:

@@ -5,16 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .dense import DenseMaps
 from .faults import GalleryError
 from .rows import PhotoInfo
 from .store import GalleryStore
 from .table import absolute, parts, quoted
-
-if TYPE_CHECKING:
-    from ..featuremap import FeatureMap
 
 
 class Catalogue(ABC):
@@ -55,12 +50,6 @@ class Catalogue(ABC):
         if not found:
             raise GalleryError(f"{path} is not in gallery {self.uri}")
         return found[absolute(path)]
-
-    def dense(self, path: str | Path) -> FeatureMap | None:
-        """The dense map of a photo, or None if the photo is not here or was indexed without."""
-        store = self._found()
-        known = self.infos([absolute(path)])
-        return DenseMaps(self.uri, store.made_with.fingerprint).get(known[absolute(path)].digest) if known else None
 
     def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Small JPEG pictures of photos by path; they outlive the files."""

@@ -1,4 +1,4 @@
-"""Is a gallery still what was written? Every row, thumbnail and dense map against its seal."""
+"""Is a gallery still what was written? Every row and thumbnail against its seal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from .build import Builder, Report
-from .dense import DenseMaps
 from .embed import Failure
 from .faults import GalleryError
 from .rows import broken, seal
@@ -28,7 +27,6 @@ class Damage:
 
     rows: dict[int, str] = field(default_factory=dict)  # the seal that is stored to the path that is
     thumbnails: list[str] = field(default_factory=list)  # paths
-    maps: list[str] = field(default_factory=list)  # digests
     others: bool = False  # whether rows are missing, or deleted ones came back
 
     def lines(self) -> list[str]:
@@ -36,7 +34,6 @@ class Damage:
         return [
             *(f"{path!r}: its row is damaged" for path in self.rows.values()),
             *(f"{path!r}: its thumbnail is damaged" for path in self.thumbnails),
-            *(f"{digest[:12]}: this dense map is damaged" for digest in self.maps),
             *(["the photos are not those that it was left with: index them again with --prune"] if self.others else []),
         ]
 
@@ -55,12 +52,6 @@ def examine(store: GalleryStore) -> Damage:
                 row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]
             ]
         damage.others = not damage.rows and not store.all_there(version, np.concatenate(found))
-    maps = DenseMaps(store.uri, store.made_with.fingerprint)
-    for digest in sorted(maps.digests()):
-        try:
-            maps.get(digest)
-        except GalleryError:
-            damage.maps.append(digest)
     return damage
 
 
@@ -89,7 +80,6 @@ def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:
     """Drop what is damaged and embed the photos again; those whose file is gone are listed in the report."""
     paths = {*damage.rows.values(), *damage.thumbnails}
     there = {path for path in paths if Path(path).exists()}
-    DenseMaps(store.uri, store.made_with.fingerprint).drop(damage.maps)
     store.forget_sealed(list(damage.rows))
     store.forget(there)
     report = builder.run([Path(path) for path in sorted(there)])

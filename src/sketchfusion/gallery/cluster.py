@@ -1,6 +1,6 @@
 """Ray embeds, on this machine or on the cluster that RAY_ADDRESS names; the process that asked for it writes.
 
-Every machine of the cluster must see the photos, and a gallery with dense maps, under the same paths or URIs.
+Every machine of the cluster must see the photos under the same paths.
 """
 
 from __future__ import annotations

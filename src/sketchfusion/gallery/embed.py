@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..featuremap import FeatureMap
 from ..io.exif import Capture, read_capture
 from ..io.images import MAX_BYTES, ImageError, decode_image, thumbnail
 from .rows import FileState, Photo
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from ..extractor import BatchExtractor
     from ..squares import View
-    from .dense import DenseMaps
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,9 +59,9 @@ Item = Photo | Known | Failure
 class Embedder:
     """Turns files into rows with a model; what is kept of a photo is chosen here."""
 
-    def __init__(self, model: BatchExtractor, dense: DenseMaps | None = None, location: bool = True) -> None:
-        """Write dense maps to `dense` on the way; without `location` leave out where photos were taken."""
-        self._model, self._dense, self._location = model, dense, location
+    def __init__(self, model: BatchExtractor, location: bool = True) -> None:
+        """Embed with a model; without `location` leave out where photos were taken."""
+        self._model, self._location = model, location
 
     def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
         """Rows of files, in order, decoding overlapped with the model; `known` grows by what was read."""
@@ -120,12 +118,8 @@ class Embedder:
 
     def _rows(self, prepared: Sequence[Prepared]) -> list[Photo | Failure]:
         views = [item.view for item in prepared]
-        maps, vectors, joint = embed_views(self._model, views)
+        vectors, joint = embed_views(self._model, views)
         finite = [bool(np.isfinite(vector).all()) for vector in vectors]
-        if self._dense:
-            for item, features, good in zip(prepared, maps, finite, strict=True):
-                if good:
-                    self._dense.put(item.photo.file.digest, FeatureMap(features, item.view.frame))
         return [
             replace(item.photo, vector=vectors[place], joint=None if joint is None else joint[place])
             if finite[place]
@@ -134,15 +128,13 @@ class Embedder:
         ]
 
 
-def embed_views(model: BatchExtractor, views: Sequence[View]) -> tuple[Tensor, Floats, Floats | None]:
-    """Embed prepared pictures: maps (B, C, h, w), exactly what `embed` gives (B, d) and, of a model that reads text,
-    exactly what `encode_image` gives (B, P).
-    """
+def embed_views(model: BatchExtractor, views: Sequence[View]) -> tuple[Floats, Floats | None]:
+    """Embed prepared pictures as `embed` does, (B, d), and as `encode_image` does, (B, P), if the model reads text."""
     import torch
 
     with torch.no_grad():
         seen = model.look(views)
-    return seen.maps.float().cpu(), _unit(seen.vectors), None if seen.joint is None else _unit(seen.joint)
+    return _unit(seen.vectors), None if seen.joint is None else _unit(seen.joint)
 
 
 def _unit(vectors: Tensor) -> Floats:

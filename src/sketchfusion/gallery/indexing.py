@@ -13,7 +13,6 @@ from ..io.files import find_images, other_files
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Engine, Progress, Report, Settings
 from .checks import examine, repair
 from .cluster import RayWorkers
-from .dense import DenseMaps
 from .embed import Embedder
 from .faults import GalleryError
 from .nearest import Nearest, index_if_large
@@ -60,7 +59,6 @@ class Indexing(ABC):
         commit_rows: int = COMMIT_ROWS,
         commit_seconds: float = COMMIT_SECONDS,
         *,
-        dense: bool = False,
         location: bool = True,
         workers: int = 1,
         engine: str = "local",
@@ -69,9 +67,8 @@ class Indexing(ABC):
         """Index the photos in folders and files; what is indexed already is not embedded again.
 
         Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files are listed in
-        the report. `dense` also keeps each photo's dense map, `location=False` leaves out where it was taken. Several
-        `workers` are processes, each with a model of its own, which `load` gives them if the model's name does not;
-        with `engine="ray"` they are Ray's.
+        the report. `location=False` leaves out where photos were taken. Several `workers` are processes, each with a
+        model of its own, which `load` gives them if the model's name does not; with `engine="ray"` they are Ray's.
         Raises ImageError if there is no such folder, or no photo in it.
         """
         roots = _listed(paths)
@@ -83,7 +80,7 @@ class Indexing(ABC):
             self._store = GalleryStore.create(self.uri, tag_of(model))
             model = self.model
         drop_superseded(self._store)
-        settings = Settings(batch_size, commit_rows, commit_seconds, dense, location)
+        settings = Settings(batch_size, commit_rows, commit_seconds, location)
         chosen = self._engine(model, settings, engine, workers, load)
         report = Builder(self._store, model, settings, chosen).run(found, progress)
         index_if_large(self._store)
@@ -111,7 +108,7 @@ class Indexing(ABC):
         return remove(self._found(), map(absolute, paths))
 
     def watch(
-        self, roots: Paths, interval: float = 2.0, *, batch_size: int = 16, dense: bool = False, location: bool = True
+        self, roots: Paths, interval: float = 2.0, *, batch_size: int = 16, location: bool = True
     ) -> Iterator[Report]:
         """Follow folders for ever: what appears, changes or goes there does so here, with a report for each batch.
 
@@ -120,7 +117,7 @@ class Indexing(ABC):
         folders = _listed(roots)
         if absent := [str(root) for root in folders if not Path(root).exists()]:
             raise ImageError(f"{absent[0]}: no such file or folder; check the path")
-        add = partial(self.add, batch_size=batch_size, dense=dense, location=location)
+        add = partial(self.add, batch_size=batch_size, location=location)
         watcher = Watcher(
             [absolute(root) for root in folders],
             lambda: self._store.files() if self._store else {},
@@ -141,16 +138,13 @@ class Indexing(ABC):
         """Move the gallery to another model; until the last commit the old one answers.
 
         Interrupted at any moment, the same call goes on. Photos whose file is gone are embedded from their thumbnails.
-        Dense maps are made again where there were any.
         """
         if isinstance(model, str):
             from ..models import load
 
             model = load(model)
-        old = self._found()
-        dense = bool(DenseMaps(self.uri, old.made_with.fingerprint).digests())
-        settings = Settings(batch_size, commit_rows, commit_seconds, dense)
-        self._store, report = reindex(old, model, settings, progress)
+        settings = Settings(batch_size, commit_rows, commit_seconds)
+        self._store, report = reindex(self._found(), model, settings, progress)
         index_if_large(self._store)
         self._asked, self._checked, self._prepared, self._unrelated = model, False, None, None
         return report
@@ -165,8 +159,7 @@ class Indexing(ABC):
         damage = examine(store)
         if not damage.lines():
             return Report()
-        settings = Settings(batch_size, dense=bool(DenseMaps(self.uri, store.made_with.fingerprint).digests()))
-        return repair(store, damage, Builder(store, self.model, settings))
+        return repair(store, damage, Builder(store, self.model, Settings(batch_size)))
 
     def _engine(
         self,
@@ -186,8 +179,7 @@ class Indexing(ABC):
             from ..models import load as load_by_name
 
             load = partial(load_by_name, model.name)
-        dense = DenseMaps(self.uri, model.fingerprint) if settings.dense else None
-        duty = Duty(load, model.fingerprint, dense, settings.location)
+        duty = Duty(load, model.fingerprint, settings.location)
         return RayWorkers(duty, workers) if engine == "ray" else LocalWorkers(duty, workers)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..io.images import ImageError, decode_image
 from .build import Builder, Engine, Progress, Report, Settings
-from .dense import DenseMaps, in_original_pixels
 from .embed import Embedder, Failure, Prepared
 from .faults import GalleryError, explained
 from .rows import FileState, ModelTag, Photo, tag_of, to_photo
@@ -52,7 +51,7 @@ def drop_superseded(store: GalleryStore) -> None:
         hidden = {PREFIX + name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
         for name in names:
             if name.startswith(PREFIX) and name != store.name and name not in hidden:
-                _drop(store.uri, database, name)
+                _drop(database, name)
 
 
 def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
@@ -74,8 +73,7 @@ def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: BatchExtractor
     done = new.files()
     moved = {file.digest for file in done.values()}
     todo = [path for path, file in old.files().items() if path not in done and file.digest not in moved]
-    dense = DenseMaps(new.uri, new.made_with.fingerprint) if settings.dense else None
-    embedder, count = Embedder(model, dense, settings.location), 0
+    embedder, count = Embedder(model, settings.location), 0
     for start in range(0, len(todo), settings.batch_size):
         kept = old.rows_of(todo[start : start + settings.batch_size]).to_pylist()
         items = embedder.embed([_prepared(to_photo(row), model) for row in kept])
@@ -94,8 +92,7 @@ def _prepared(photo: Photo, model: BatchExtractor) -> Prepared | Failure:
     except ImageError as error:
         return Failure(photo.file.path, str(error))
     file: FileState = replace(photo.file, mtime_ns=0)  # so that the file, once it is back, is embedded itself
-    frame = in_original_pixels(view.frame, photo.width, photo.height)
-    return Prepared(replace(photo, file=file), replace(view, frame=frame))
+    return Prepared(replace(photo, file=file), view)
 
 
 def _finish(old: GalleryStore, new: GalleryStore) -> None:
@@ -106,14 +103,13 @@ def _finish(old: GalleryStore, new: GalleryStore) -> None:
             if name.startswith(UNFINISHED):
                 other = PREFIX + name.removeprefix(UNFINISHED)
                 if other != new.name and other in table_names(database):
-                    _drop(old.uri, database, other)  # begun for a third model, and given up
+                    _drop(database, other)  # begun for a third model, and given up
                 database.drop_table(name)
-        _drop(old.uri, database, old.name)
+        _drop(database, old.name)
 
 
-def _drop(uri: str, database: Any, name: str) -> None:
+def _drop(database: Any, name: str) -> None:
     mark = name.removeprefix(PREFIX)
     for other in table_names(database):
         if other.endswith(f"-{mark}") and not other.startswith(UNFINISHED):  # and what is kept beside it
             database.drop_table(other)
-    DenseMaps(uri, mark).drop_all()

@@ -1,4 +1,4 @@
-"""Photos leave a gallery: their rows, their dense maps and every older version of them."""
+"""Photos leave a gallery: their rows and every older version of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..io.files import holds_images
-from .dense import DenseMaps
 from .faults import GalleryError
 from .store import GalleryStore
 
@@ -17,7 +16,6 @@ def remove(store: GalleryStore, paths: Iterable[str]) -> int:
     removed = store.forget(paths)
     if removed:
         store.clean()
-        DenseMaps(store.uri, store.made_with.fingerprint).keep_only({file.digest for file in store.files().values()})
     return removed
 
 

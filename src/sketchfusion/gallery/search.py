@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..io.images import ImageError, decode_image
 from ..tasks.query import read_sketches
 from .catalogue import Catalogue
 from .diffusion import CANDIDATES, diffused
@@ -21,13 +20,11 @@ from .nearest import Filter, Held, Nearest, prepare
 from .question import Question, look_for, read_words
 from .reading import Contents
 from .reference import Reference
-from .rerank import TOP, reranked
 from .store import GalleryStore
 from .table import absolute
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
-    from ..featuremap import FeatureMap
     from ..io.images import ImageInput
 
 DEFAULT_MODEL = "mini"
@@ -89,7 +86,6 @@ class Gallery(Catalogue, Indexing):
         min_score: float | None = None,
         group: bool = False,
         diffuse: bool = False,
-        rerank: bool = False,
         prompted: bool = False,
     ) -> list[Hit]:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
@@ -99,8 +95,7 @@ class Gallery(Catalogue, Indexing):
         `category` and `where`, an SQL condition over the columns (path, size, width, height, category ..), narrow the
         choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into one hit.
         `diffuse` orders the best 1000 anew by what the photos that are like each of them score: it finds more, and
-        shows bursts and copies together. `rerank` orders the best 50 anew by how well the places of the sketch match
-        places of the photo, from the maps that indexing with `dense` kept, else from the files, which takes long.
+        shows bursts and copies together.
         `prompted` lets the text guide how the sketch is seen, as SD-PL does, in place of comparing it with the photos.
 
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
@@ -108,19 +103,13 @@ class Gallery(Catalogue, Indexing):
         """
         self._found()
         drawn = [] if sketch is None else read_sketches(sketch)
-        if rerank and diffuse:
-            raise GalleryError("rerank and diffuse order the same photos in two ways; choose one")
-        if rerank and not drawn:
-            raise GalleryError("only an answer to a sketch can be reranked; give one, or leave out rerank")
         if prompted and (text is None or not drawn):
             raise GalleryError("a prompt guides how a sketch is seen; give a sketch and a text, or leave out prompted")
         model, text = (_prompted(self.model, text), None) if prompted and text else (self.model, text)
         sketches = model.embed(drawn, kind="sketch").numpy() if drawn else None
-        count = max(k, TOP) if rerank else k
-        hits = self.find(
-            sketches, count, category, where, text=text, like=like, min_score=min_score, group=group, diffuse=diffuse
+        return self.find(
+            sketches, k, category, where, text=text, like=like, min_score=min_score, group=group, diffuse=diffuse
         )
-        return reranked(self.model, drawn, hits, self._map_of)[:k] if rerank else hits
 
     def find(
         self,
@@ -175,15 +164,6 @@ class Gallery(Catalogue, Indexing):
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
         return look_for([] if sketches is None else [*sketches], photos, words)
-
-    def _map_of(self, path: str) -> FeatureMap:
-        """The dense map of a photo: the one that was kept, or made from its file, or from its thumbnail."""
-        if kept := self.dense(path):
-            return kept
-        try:
-            return self.model.extract([path])[0]
-        except ImageError:
-            return self.model.extract([decode_image(self.thumbnails([path])[path], path)])[0]
 
     def _found(self) -> GalleryStore:
         self._store = self._store or GalleryStore.find(self.uri)

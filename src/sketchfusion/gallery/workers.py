@@ -13,7 +13,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .dense import DenseMaps
 from .embed import Embedder, Failure, Item
 from .faults import GalleryError
 from .rows import Photo
@@ -35,7 +34,6 @@ class Duty:
 
     load: Callable[[], BatchExtractor]
     fingerprint: str  # of the model that must come of it
-    dense: DenseMaps | None = None
     location: bool = True
 
     def embedder(self) -> Embedder:
@@ -43,7 +41,7 @@ class Duty:
         model = self.load()
         if model.fingerprint != self.fingerprint:
             raise GalleryError(f"a worker loaded other weights ({model.fingerprint[:12]}) than {self.fingerprint[:12]}")
-        return Embedder(model, self.dense, self.location)
+        return Embedder(model, self.location)
 
 
 class LocalWorkers:

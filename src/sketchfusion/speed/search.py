@@ -90,7 +90,7 @@ def embed_world(model: BatchExtractor, seed: int) -> Real:
         sketch = world.sketch(category, REAL)[0]
         sketches.append(sketch[:, :, None].repeat(3, axis=2))
     started = time.perf_counter()
-    parts = [embed_views(model, views[start : start + BATCH])[1:] for start in range(0, len(views), BATCH)]
+    parts = [embed_views(model, views[start : start + BATCH]) for start in range(0, len(views), BATCH)]
     seconds = time.perf_counter() - started
     vectors = np.concatenate([part[0] for part in parts])
     joint = [part[1] for part in parts if part[1] is not None]

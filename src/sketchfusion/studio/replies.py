@@ -171,7 +171,6 @@ class GalleryInfo(BaseModel):
     name: str
     photos: int
     categories: list[str]
-    dense: bool
     demo: bool
 
 

@@ -59,7 +59,6 @@ def _info(studio: Studio) -> Info:
             name=studio.name,
             photos=photos,
             categories=gallery.categories if photos else [],
-            dense=bool(photos) and gallery.dense(gallery.paths()[0]) is not None,
             demo=studio.demo,
         ),
         limits=LimitsInfo(**{name: value for name, value in asdict(studio.limits).items() if name in _SHOWN}),

@@ -43,7 +43,6 @@ export function showAbout(info) {
         ["Names it can guess", `${model.labels}`],
         ["Gallery", gallery.demo ? `${gallery.name} (demo: pictures of Sketch World)` : gallery.name],
         ["Photos", `${gallery.photos}`],
-        ["Dense features stored", gallery.dense ? "yes" : "no, computed when needed"],
       ]
     : [["Server", "away at the moment"]];
   byId("about").replaceChildren(
