@@ -18,7 +18,6 @@ from PIL import Image
 from fixtures.photos import camera, child, environment, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
-from sketchfusion.gallery.migrate import add_later_columns
 from sketchfusion.gallery.watch import Watcher
 from sketchfusion.io.images import ImageError
 
@@ -83,46 +82,17 @@ def test_location_can_be_left_out(tmp_path: Path, photos: Path) -> None:
     assert (info.taken, info.latitude, info.longitude) == ("2024-05-01T13:30:00", None, None)
 
 
-def first_format(gallery: Gallery) -> None:
-    """Make a gallery what version 0.1.0 wrote."""
+def test_a_gallery_of_another_format_is_refused(gallery: Gallery) -> None:
     import lancedb
-    import pyarrow as pa
-
-    from sketchfusion.gallery.rows import later_columns
 
     store = gallery._found()
     database = lancedb.connect(gallery.uri)
-    rows = store._table.to_arrow().drop_columns([field.name for field in later_columns()])
-    metadata = {"format": "1", "model": store.made_with.name, "fingerprint": store.made_with.fingerprint}
-    schema = pa.schema(rows.schema, metadata=metadata)
+    rows = store._table.to_arrow()
+    other = rows.replace_schema_metadata({**rows.schema.metadata, b"format": b"3"})
     database.drop_table(store.name)
-    database.create_table(store.name, rows.cast(schema))
-
-
-def test_a_gallery_of_the_first_format_is_searched_and_brought_up_to_date(gallery: Gallery, photos: Path) -> None:
-    before = found(gallery)
-    first_format(gallery)
-    old = Gallery.open(gallery.uri, PixelExtractor())
-    assert old._found().format == "1"
-    assert found(old) == before
-    assert old.info(photos / "cat" / "taken.jpg").taken is None
-    assert len(old.thumbnails(before)) == 11
-    assert old.add(photos) == Report(unchanged=11)
-    for again in (old, Gallery.open(gallery.uri, PixelExtractor())):
-        assert again._found().format == "2"
-        assert found(again) == before
-        assert again.info(photos / "cat" / "taken.jpg").taken == "2024-05-01T13:30:00"
-        assert again.verify() == []
-
-
-def test_a_migration_that_was_cut_off_goes_on(gallery: Gallery, photos: Path) -> None:
-    first_format(gallery)
-    cut = Gallery.open(gallery.uri, PixelExtractor())
-    add_later_columns(cut._found())
-    old = Gallery.open(gallery.uri, PixelExtractor())
-    assert len(found(old)) == 11
-    old.add(photos)
-    assert (old._found().format, old.verify()) == ("2", [])
+    database.create_table(store.name, other)
+    with pytest.raises(GalleryError, match="has format 3, and this version reads format 2; index the photos"):
+        Gallery.open(gallery.uri, PixelExtractor())
 
 
 def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .embed import Embedder, Failure, Item, Known
-from .migrate import migrate
 from .rows import FileState, Photo
 from .store import GalleryStore
 
@@ -72,7 +71,6 @@ class Builder:
 
         What was committed before an interruption stays and is not done again.
         """
-        migrate(self._store, self._settings.location)
         files = self._store.files()
         known = {file.digest for file in files.values() if file.mtime_ns}
         todo = [path for path in paths if not _done(path, files.get(str(path)), known)]

@@ -41,17 +41,14 @@ class Damage:
 def examine(store: GalleryStore) -> Damage:
     """Read everything once and compare it with its seals; GalleryError if the table cannot be read at all."""
     damage = Damage()
-    if store.format != "1":
-        version, found = store.version, [np.empty(0, np.int64)]
-        for rows in store.batches(ROWS):
-            found.append(np.asarray(rows["seal"].to_numpy(), np.int64))
-            places = broken(rows).tolist()
-            damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
-            pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()
-            damage.thumbnails += [
-                row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]
-            ]
-        damage.others = not damage.rows and not store.all_there(version, np.concatenate(found))
+    version, found = store.version, [np.empty(0, np.int64)]
+    for rows in store.batches(ROWS):
+        found.append(np.asarray(rows["seal"].to_numpy(), np.int64))
+        places = broken(rows).tolist()
+        damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
+        pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()
+        damage.thumbnails += [row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]]
+    damage.others = not damage.rows and not store.all_there(version, np.concatenate(found))
     return damage
 
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from .faults import GalleryError, explained
 from .ledger import agrees, note
 from .rows import (
-    CAPTURE,
     DETAILS,
     FILE,
     VECTORS,
@@ -87,19 +86,15 @@ class Reading(Table):
 
     def account(self) -> None:
         """Note which rows there are, so that a missing one is seen; nothing is noted while another writer commits."""
-        if self.format != "1":
-            version, rows = self.version, self.read(["seal"])
-            if self.version == version:
-                note(self.uri, self.name, version, _seals(rows))
+        version, rows = self.version, self.read(["seal"])
+        if self.version == version:
+            note(self.uri, self.name, version, _seals(rows))
 
     def _sealed_columns(self) -> list[str]:
-        vectors = vectors_in(self._table.schema)
-        if self.format == "1":
-            return [name for name in DETAILS if name not in CAPTURE] + vectors
-        return [*DETAILS, *vectors, "seal"]
+        return [*DETAILS, *vectors_in(self._table.schema), "seal"]
 
     def _check(self, rows: pa.Table) -> None:
-        if self.format != "1" and len(places := broken(rows)):
+        if len(places := broken(rows)):
             first = rows["path"][int(places[0])].as_py()
             raise GalleryError(
                 f"gallery {self.uri}: {len(places)} of {len(rows)} photos read are damaged on disk ({first!r}); "
@@ -107,7 +102,7 @@ class Reading(Table):
             )
 
     def _check_all_there(self, version: int, rows: pa.Table) -> None:
-        if not self.all_there(version, _seals(rows) if self.format != "1" else np.empty(0, np.int64)):
+        if not self.all_there(version, _seals(rows)):
             raise GalleryError(
                 f"gallery {self.uri} does not have the photos that it was left with, a file of it is damaged; index "
                 "them again with --prune, or bring back a copy"
@@ -115,14 +110,14 @@ class Reading(Table):
 
     def all_there(self, version: int, seals: npt.NDArray[np.int64]) -> bool:
         """Compare all rows of a version with what was noted of it, unless another came while they were read."""
-        return self.format == "1" or self.version != version or agrees(self.uri, self.name, version, seals)
+        return self.version != version or agrees(self.uri, self.name, version, seals)
 
     def infos(self, where: str) -> list[PhotoInfo]:
         """What is known of photos, ordered by path."""
         names = [field.name for field in fields(PhotoInfo)]
         rows = self.sealed(where)
         details = sorted(rows.drop_columns(vectors_in(rows.schema)).to_pylist(), key=lambda row: str(row["path"]))
-        return [PhotoInfo(**{name: row.get(name) for name in names}) for row in details]
+        return [PhotoInfo(**{name: row[name] for name in names}) for row in details]
 
     def paths(self, category: str | None) -> list[str]:
         """The paths of all photos, or of those in a category, sorted."""
@@ -159,12 +154,11 @@ class Reading(Table):
 
     def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
         """The small pictures (JPEG) of photos, by path; GalleryError if one is not what was written."""
-        sealed = self.format != "1"
-        columns = ["path", "thumbnail", *(["thumbnail_seal"] if sealed else [])]
+        columns = ["path", "thumbnail", "thumbnail_seal"]
         found = {}
         for part in parts(list(paths)):
             for row in self.read(columns, f"path IN ({quoted(part)})").to_pylist():
-                if sealed and seal(row["thumbnail"]) != row["thumbnail_seal"]:
+                if seal(row["thumbnail"]) != row["thumbnail_seal"]:
                     raise GalleryError(
                         f"gallery {self.uri}: the thumbnail of {row['path']} is damaged on disk; "
                         f"`sketchfusion doctor --gallery {self.uri} --repair` makes it again"

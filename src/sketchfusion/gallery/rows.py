@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMAT = "2"
 FILE = ("path", "digest", "size", "mtime_ns")
 PICTURE = ("width", "height", "category")
-CAPTURE = ("taken", "latitude", "longitude")  # new in format 2, as the seals are
+CAPTURE = ("taken", "latitude", "longitude")
 DETAILS = (*FILE, *PICTURE, *CAPTURE)
 VECTORS = ("vector", "joint")
 Floats = npt.NDArray[np.float32]
@@ -96,23 +96,14 @@ def schema(model: ModelTag) -> pa.Schema:
             ("thumbnail", pa.binary()),
             ("vector", pa.list_(pa.float32(), model.dim)),
             *([("joint", pa.list_(pa.float32(), model.joint_dim))] if model.joint_dim else []),
-            *later_columns(),
+            ("taken", pa.string()),
+            ("latitude", pa.float64()),
+            ("longitude", pa.float64()),
+            ("seal", pa.int64()),  # of all of the row but the thumbnail
+            ("thumbnail_seal", pa.int64()),
         ],
         metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
     )
-
-
-def later_columns() -> list[pa.Field]:
-    """The columns that galleries of format 1 lack."""
-    import pyarrow as pa
-
-    return [
-        pa.field("taken", pa.string()),
-        pa.field("latitude", pa.float64()),
-        pa.field("longitude", pa.float64()),
-        pa.field("seal", pa.int64()),  # of all of the row but the thumbnail
-        pa.field("thumbnail_seal", pa.int64()),
-    ]
 
 
 def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
@@ -134,7 +125,7 @@ def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
 def to_photo(row: dict[str, Any]) -> Photo:
     """A row as a photo."""
     file = FileState(*(row[name] for name in FILE))
-    rest = {name: row.get(name) for name in (*PICTURE, *CAPTURE, "thumbnail")}
+    rest = {name: row[name] for name in (*PICTURE, *CAPTURE, "thumbnail")}
     vectors = {name: np.asarray(row[name], np.float32) for name in VECTORS if row.get(name)}
     return Photo(file, **vectors, **rest)  # type: ignore[arg-type]
 

@@ -10,15 +10,12 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from .faults import GalleryError, explained, is_conflict, retried
 from .reading import METRIC, Reading
 from .rows import ModelTag, Photo, schema, to_photo, to_rows, vectors_in
 from .table import connect, parts, quoted, table_names
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PREFIX, UNFINISHED = "photos-", "unfinished-"
 # Readers of an older version keep its files for this long after a compaction.
@@ -62,13 +59,8 @@ class GalleryStore(Reading):
     def put(self, photos: Sequence[Photo]) -> None:
         """Add photos, or replace those with the same path, in one commit."""
         if photos:
-            self.merge(to_rows(photos, self._table.schema), insert=True)
-
-    def merge(self, rows: pa.Table, insert: bool = False) -> None:
-        """Write columns of the photos with these paths, in one commit; `insert` adds those that are not there."""
-        merge = self._table.merge_insert("path").when_matched_update_all()
-        merge = merge.when_not_matched_insert_all() if insert else merge
-        self.change(partial(merge.execute, rows))
+            merge = self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
+            self.change(partial(merge.execute, to_rows(photos, self._table.schema)))
 
     def forget(self, paths: Iterable[str]) -> int:
         """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""

@@ -13,7 +13,6 @@ from .rows import FORMAT, ModelTag
 if TYPE_CHECKING:
     import pyarrow as pa
 
-READABLE = ("1", FORMAT)
 Result = TypeVar("Result")
 
 
@@ -21,31 +20,22 @@ class Table:
     """The rows of one gallery, of one model."""
 
     def __init__(self, uri: str, table: Any) -> None:
-        """Wrap an open table; GalleryError for a format of the future."""
+        """Wrap an open table; GalleryError for another format."""
         self.uri, self._table = uri, table
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        self._first_format = metadata.get("format", "")
-        if self.format not in READABLE:
-            raise GalleryError(f"{uri} has a format that this version does not know; update sketchfusion")
+        if (found := metadata.get("format")) != FORMAT:
+            raise GalleryError(
+                f"gallery {uri} has format {found}, and this version reads format {FORMAT}; index the photos into a "
+                "new gallery"
+            )
         self.generation = int(metadata.get("generation", 0))  # of two finished tables the later counts
         dim, joint_dim = (_length(table.schema, column) for column in ("vector", "joint"))
         self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim, joint_dim)
 
     @property
-    def table(self) -> Any:
-        """The LanceDB table itself."""
-        return self._table
-
-    @property
     def name(self) -> str:
         """The name of the table."""
         return str(self._table.name)
-
-    @property
-    def format(self) -> str:
-        """The format of the rows; it is written beside the first column once older rows are brought up to date."""
-        marks = self._table.schema.field("path").metadata or {}
-        return str(marks.get(b"format", b"").decode() or self._first_format)
 
     @property
     def version(self) -> int:
