@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from .faults import GalleryError, explained
+from .faults import explained
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -47,8 +47,6 @@ class Beside:
     def _place(self) -> tuple[fs.FileSystem, str]:
         from pyarrow import fs
 
-        if self.uri.startswith("db://"):
-            raise GalleryError(f"{self.uri} keeps no files beside its table; use a folder or an object store")
         uri = self.uri if "://" in self.uri else str(Path(self.uri).resolve())
         if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
             scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both

@@ -23,9 +23,8 @@ def account(seals: npt.NDArray[np.int64]) -> Account:
 
 def note(uri: str, table: str, version: int, seals: npt.NDArray[np.int64]) -> None:
     """Write down which rows a version of a table has, in place of what was noted before."""
-    if not uri.startswith("db://"):
-        written = {"table": table, "version": version, **account(seals)}
-        Beside(uri, FOLDER).write(FILE, json.dumps(written).encode())
+    written = {"table": table, "version": version, **account(seals)}
+    Beside(uri, FOLDER).write(FILE, json.dumps(written).encode())
 
 
 def agrees(uri: str, table: str, version: int, seals: npt.NDArray[np.int64]) -> bool:
@@ -33,7 +32,7 @@ def agrees(uri: str, table: str, version: int, seals: npt.NDArray[np.int64]) -> 
 
     That is so while commits are made, and after a kill until the next one.
     """
-    data = None if uri.startswith("db://") else Beside(uri, FOLDER).read(FILE)
+    data = Beside(uri, FOLDER).read(FILE)
     try:
         noted = json.loads(data) if data else {}
     except ValueError:
