@@ -27,12 +27,12 @@ from sketchfusion.baselines.sd_clip import SdClipBaseline
 from sketchfusion.baselines.sd_pl import SdPlBaseline
 from sketchfusion.cli import app, terminal
 from sketchfusion.evaluation.metrics import Estimate, bootstrap
+from sketchfusion.evaluation.searching import benchmark_search
 from sketchfusion.evaluation.tables.fill import fill
 from sketchfusion.evaluation.tables.rows import TABLES, Column, Table
 from sketchfusion.fusion.centring import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
 from sketchfusion.models import load
-from sketchfusion.prompted import prompted
 from sketchfusion.training.correspondence import Correspondence
 from sketchfusion.training.light_recipes import CorrespondenceRecipe
 from sketchfusion.training.loop import Losses
@@ -346,12 +346,18 @@ def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Mapping[str, 
     model = load(left["SD-PL"])
     assert isinstance(model, SdPlBaseline)
     sketch = squares(1)[0]
-    plain, told = model.embed([sketch]), prompted(model, "a cat")
+    plain, told = model.embed([sketch]), model.guided("a cat")
     assert not torch.equal(told.embed([sketch]), plain)
     assert torch.equal(model.embed([sketch]), plain) and told.fingerprint == model.fingerprint
     with torch.no_grad():
         model.prompts.text.copy_(model.diffusion.null_prompt)
-    assert torch.equal(prompted(model, "").embed([sketch]), model.embed([sketch]))
+    assert torch.equal(model.guided("").embed([sketch]), model.embed([sketch]))
+
+
+def test_sketches_seen_under_words_are_measured_for_sd_pl(left: Mapping[str, Path]) -> None:
+    named = list(zip(squares(4), ("cat", "cat", "dog", "dog"), strict=True))
+    figures = benchmark_search(load(left["SD-PL"]), named, named).summary()
+    assert 0 < figures["mAP@all, words as the prompt"] <= 1
 
 
 def test_the_commands(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from sketchfusion.backbones.catalog import locate
 from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_diffusion
+from sketchfusion.backbones.folders import embed_prompt, load_diffusion
 from sketchfusion.baselines.sd import MOST_PIXELS, STAGES, paper_side, stages_on_grid
 from sketchfusion.baselines.trained import TrainedBaseline
 from sketchfusion.extractor import Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
@@ -131,6 +132,16 @@ class SdPlBaseline(TrainedBaseline):
         """Write the prompts, the heads, and a configuration that names the frozen parts by place and hash."""
         self.heads.write(Path(folder))
         write_trained(Path(folder), {"method": METHOD, **asdict(self.config)}, self.prompts.state_dict())
+
+    def guided(self, text: str) -> Self:
+        """Give the model that sees pictures under a caption in place of the learned text (sketch + text retrieval).
+
+        All weights are shared, and this model stays as it is. The features are meant to be compared with those under
+        the learned text, so the fingerprint is the same.
+        """
+        other = copy(self)
+        other.caption = embed_prompt(locate(self.config.diffusion), " ".join(text.split()))
+        return other
 
     @property
     def fingerprint(self) -> str:

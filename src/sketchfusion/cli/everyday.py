@@ -38,9 +38,6 @@ def search(
     diffuse: Annotated[
         bool, typer.Option("--diffuse", help="Let photos that are like good answers rise: finds more.")
     ] = False,
-    prompted: Annotated[
-        bool, typer.Option("--prompted", help="Let --text guide how the sketch is seen, as SD-PL does.")
-    ] = False,
     model: AskedModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     as_json: Json = False,
@@ -52,8 +49,9 @@ def search(
 
     opened = Gallery.open(gallery, model)
     images = read_sketches(sketches) if sketches else None
-    ways = {"group": group, "diffuse": diffuse, "prompted": prompted}
-    hits = opened.search(images, k, category, where, text=text, like=like, min_score=min_score, **ways)
+    hits = opened.search(
+        images, k, category, where, text=text, like=like, min_score=min_score, group=group, diffuse=diffuse
+    )
     if sheet:
         from ..gallery.sheet import contact_sheet, query_row
 

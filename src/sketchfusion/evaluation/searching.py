@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..baselines.sd_pl import SdPlBaseline
-from ..features import SketchFusion
 from ..gallery.background import Background
 from ..gallery.confidence import chance
 from ..gallery.diffusion import diffused
@@ -22,7 +21,6 @@ from ..gallery.embed import embed_views
 from ..gallery.nearest import Found, Rows
 from ..gallery.question import Question, look_for, read_words
 from ..gallery.reference import embed_reference
-from ..prompted import prompted
 from ..tasks.retrieval import best_first
 from .benchmarks import BATCH
 from .metrics import Estimate, Hits, average_precision, bootstrap
@@ -111,8 +109,8 @@ def benchmark_search(
     if "joint" in columns:
         words = {name: read_words(model, name.replace("_", " ")) for name in names}
         metrics |= _with_words(drawn[there], drawn_labels[there], columns, labels, words)
-    if isinstance(model, SketchFusion | SdPlBaseline):
-        metrics["mAP@all, words as the prompt"] = _prompted(model, sketches, vectors, labels)
+    if isinstance(model, SdPlBaseline):
+        metrics["mAP@all, words as the prompt"] = _guided_by_words(model, sketches, vectors, labels)
     rows = {name: {key: float(np.mean(v)) for key, v in values.items()} for name, values in by_gallery.items()}
     return SearchResult(model.name, model.fingerprint, len(drawn), len(labels), metrics, rows)
 
@@ -184,12 +182,12 @@ def _with_words(
     }
 
 
-def _prompted(model: BatchExtractor, sketches: Sequence[Labelled], vectors: Floats, labels: Labels) -> Estimate:
-    """The mAP@all of sketches seen with their category's name as the UNet's prompt."""
+def _guided_by_words(model: SdPlBaseline, sketches: Sequence[Labelled], vectors: Floats, labels: Labels) -> Estimate:
+    """The mAP@all of sketches seen with a caption that names their category as the UNet's prompt."""
     precision = []
     for name in sorted(set(labels.tolist())):
         if drawn := [image for image, label in sketches if label == name]:
-            told = prompted(model, f"a photo of {name.replace('_', ' ')}").embed(drawn, kind="sketch").numpy()
+            told = model.guided(f"a photo of {name.replace('_', ' ')}").embed(drawn, kind="sketch").numpy()
             order = best_first(told @ vectors.T, len(labels))
             precision.append(average_precision(Hits.of((labels == name)[order])))
     return bootstrap(np.concatenate(precision))

@@ -67,7 +67,6 @@ class FusionModel(nn.Module):
         super().__init__()
         self.config = config or FusionConfig()
         self.diffusion = diffusion
-        self.prompt: Tensor | None = None  # (1, L, D), what the UNet is told; the null prompt unless set
         self.light = LightParts(self.config, diffusion, clip_channels)
 
     def forward(
@@ -97,7 +96,6 @@ class FusionModel(nn.Module):
         config, size, count = self.config, (latents.shape[-2], latents.shape[-1]), len(latents)
         additions = self.light.injection(tokens.float(), self.diffusion.sizes(size))
         noise = self._noise(latents) if noise is None else noise
-        prompt = None if self.prompt is None else self.prompt.to(latents.device)
         total: dict[str, Tensor] = {}
         together = max(1, PASS // count)
         for first in range(0, len(noise), together):
@@ -110,7 +108,6 @@ class FusionModel(nn.Module):
                 config.aggregate,
                 add={name: value.expand(len(drawn), *value.shape).flatten(0, 1) for name, value in additions.items()},
                 add_to_skips=config.inject_skips,
-                prompt=prompt,
             )
             summed = {name: value.unflatten(0, (-1, count)).sum(dim=0) for name, value in maps.items()}
             total = {name: total[name] + value if total else value for name, value in summed.items()}

@@ -86,7 +86,6 @@ class Gallery(Catalogue, Indexing):
         min_score: float | None = None,
         group: bool = False,
         diffuse: bool = False,
-        prompted: bool = False,
     ) -> list[Hit]:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
 
@@ -96,17 +95,13 @@ class Gallery(Catalogue, Indexing):
         choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into one hit.
         `diffuse` orders the best 1000 anew by what the photos that are like each of them score: it finds more, and
         shows bursts and copies together.
-        `prompted` lets the text guide how the sketch is seen, as SD-PL does, in place of comparing it with the photos.
 
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
         gallery, an unknown category and a question that nothing is in.
         """
         self._found()
         drawn = [] if sketch is None else read_sketches(sketch)
-        if prompted and (text is None or not drawn):
-            raise GalleryError("a prompt guides how a sketch is seen; give a sketch and a text, or leave out prompted")
-        model, text = (_prompted(self.model, text), None) if prompted and text else (self.model, text)
-        sketches = model.embed(drawn, kind="sketch").numpy() if drawn else None
+        sketches = self.model.embed(drawn, kind="sketch").numpy() if drawn else None
         return self.find(
             sketches, k, category, where, text=text, like=like, min_score=min_score, group=group, diffuse=diffuse
         )
@@ -192,9 +187,3 @@ class Gallery(Catalogue, Indexing):
         if self._unrelated is None:
             self._unrelated = Reference(self._found(), self.model)
         return self._unrelated
-
-
-def _prompted(model: BatchExtractor, text: str) -> BatchExtractor:
-    from ..prompted import prompted
-
-    return prompted(model, text)
