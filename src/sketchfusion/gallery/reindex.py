@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..io.images import ImageError, decode_image
-from .build import Builder, Engine, Progress, Report, Settings
+from .build import Builder, Progress, Report, Settings
 from .embed import Embedder, Failure, Prepared
 from .faults import GalleryError, explained
 from .rows import FileState, ModelTag, Photo, tag_of, to_photo
@@ -24,7 +24,6 @@ def reindex(
     model: BatchExtractor,
     settings: Settings,
     progress: Progress | None = None,
-    engine: Engine | None = None,
 ) -> tuple[GalleryStore, Report]:
     """Embed every photo of a gallery with another model; killed at any moment, the same call goes on.
 
@@ -36,7 +35,7 @@ def reindex(
         raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
     drop_superseded(old)
     new = _begin(old, tag)
-    report = Builder(new, model, settings, engine).run(_there(old), progress)
+    report = Builder(new, model, settings).run(_there(old), progress)
     report.from_thumbnail = _from_thumbnails(old, new, model, settings)
     new.forget(new.files().keys() - old.files().keys())  # removed meanwhile
     _finish(old, new)
