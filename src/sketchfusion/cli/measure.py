@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..evaluation.report import Reported
     from ..extractor import BatchExtractor
 
-    Measure = Callable[[BatchExtractor, str], tuple[str, Reported]]  # (model, data) -> name of the data, figures
+Measure = Callable[["BatchExtractor", str], "tuple[str, Reported]"]
+
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
 app.add_typer(evaluating, name="evaluate")

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..io.images import ImageInput, Kind
 
-    Labelled = tuple[ImageInput, str]
-    Shown = tuple[ImageInput, str | Collection[str]]  # a photo and what it shows, one thing or several
 
 Label = TypeVar("Label")
+Labelled = tuple["ImageInput", str]
+Shown = tuple["ImageInput", "str | Collection[str]"]  # a photo and what it shows, one thing or several
 
 BATCH = 32  # pictures at a time
 RETRIEVAL_METRICS = (
