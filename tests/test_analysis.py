@@ -20,8 +20,8 @@ from sketchfusion.analysis.pca import pca_pictures
 from sketchfusion.analysis.spectra import averaged, spectrum
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.features import SketchFusion
+from sketchfusion.io.cleanup import is_drawing
 from sketchfusion.io.images import read_image
-from sketchfusion.io.normalise import is_drawing
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 WIDE = Frame(128, 64, 64, 0.5, 0.5, 0, 16)

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from sketchfusion.datasets.folder import PhotoFolder
-from sketchfusion.datasets.splits import held_out
+from sketchfusion.datasets.splits import clean, held_out
 from sketchfusion.training.bank import decode
-from sketchfusion.training.collect import clean, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.io.images import ImageError
+from sketchfusion.io.errors import ImageError
 from sketchfusion.squares import View
 from sketchfusion.tasks.correspondence import dense_match, locate, match, match_drawn, match_maps, spread
 

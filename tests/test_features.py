@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from sketchfusion.extractor import as_list, pick_device, pick_dtype
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.io.images import ImageError, letterbox
+from sketchfusion.io.errors import ImageError
+from sketchfusion.io.images import letterbox
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.light import FeaturesConfig, read_light
 from sketchfusion.models import load

@@ -17,7 +17,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.extractor import Seen
 from sketchfusion.gallery import Gallery, GalleryError, Report
 from sketchfusion.gallery.sheet import Row, contact_sheet
-from sketchfusion.io.images import ImageError
+from sketchfusion.io.errors import ImageError
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from fixtures.photos import camera, child, environment, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
 from sketchfusion.gallery.watch import Watcher
-from sketchfusion.io.images import ImageError
+from sketchfusion.io.errors import ImageError
 
 
 @pytest.fixture

@@ -18,14 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from sketchfusion.io.images import (
-    ImageError,
-    file_digest,
-    find_images,
-    is_blank,
-    read_image,
-    thumbnail,
-)
+from sketchfusion.io.cleanup import is_blank
+from sketchfusion.io.errors import ImageError
+from sketchfusion.io.files import file_digest, find_images
+from sketchfusion.io.images import read_image, thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

@@ -7,9 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sketchfusion.io.images import (
-    letterbox,
-)
+from sketchfusion.io.images import letterbox
 
 
 def test_a_square_of_the_right_size_is_returned_unchanged() -> None:

@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from sketchfusion.io.images import (
-    find_images,
-    is_blank,
-    normalise_sketch,
-    read_image,
-)
+from sketchfusion.io.cleanup import is_blank, normalise_sketch
+from sketchfusion.io.files import find_images
+from sketchfusion.io.images import read_image
 
 
 def clean_sketch(side: int = 256) -> Image.Image:

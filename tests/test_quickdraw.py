@@ -17,7 +17,7 @@ from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.quickdraw import QuickDraw
 from sketchfusion.io.errors import ImageError
 from sketchfusion.io.images import read_image
-from sketchfusion.io.sketchrnn import read_part, to_drawing
+from sketchfusion.io.strokes import read_part, to_drawing
 
 CAT = [[[10, 200, 200], [20, 20, 180]], [[10, 60], [180, 240]]]  # strokes as [x.., y..]
 DOT = [[[7, 30], [7, 60]]]

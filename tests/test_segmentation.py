@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from fixtures.pixels import PixelExtractor
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.heads import Heads, Threshold
-from sketchfusion.io.images import ImageError
+from sketchfusion.io.errors import ImageError
 from sketchfusion.tasks import segmentation
 from sketchfusion.tasks.segmentation import (
     body,

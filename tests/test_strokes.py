@@ -13,14 +13,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sketchfusion.io.errors import ImageError
-from sketchfusion.io.strokes import (
-    Drawing,
-    parse_ndjson,
-    rasterize,
-    rasterize_svg,
-    read_drawing,
-    read_ndjson,
-)
+from sketchfusion.io.strokes import Drawing, parse_ndjson, rasterize, read_drawing, read_ndjson
+from sketchfusion.io.svg import rasterize_svg
 
 
 def drawing(*strokes: list[tuple[float, float]], size: float = 64, **more: object) -> Drawing:

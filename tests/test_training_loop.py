@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from sketchfusion.io.files import drafted
 from sketchfusion.training.checkpoint import Checkpoint
 from sketchfusion.training.curves import draw_curves
-from sketchfusion.training.drafts import drafted
 from sketchfusion.training.loop import CHECKPOINT, Losses, Schedule, fit
 
 SCHEDULE = Schedule(steps=12, lr=0.05, warmup=3, average=0.9, checkpoint_seconds=0.0)

@@ -18,10 +18,17 @@ from safetensors.torch import load_file, save_file
 
 from sketchfusion.backbones.catalog import CATALOG, Card, FusedCard, card_of, locate
 from sketchfusion.backbones.folders import load_clip, load_diffusion
-from sketchfusion.io import hashes
-from sketchfusion.io.convert import convert
-from sketchfusion.io.hashes import folder_hash, weights_hash
-from sketchfusion.io.weights import UNWANTED, WANTED, WeightsError, resolve, weight_files
+from sketchfusion.io import weights
+from sketchfusion.io.weights import (
+    UNWANTED,
+    WANTED,
+    WeightsError,
+    convert,
+    folder_hash,
+    resolve,
+    weight_files,
+    weights_hash,
+)
 
 # Names
 
@@ -214,8 +221,8 @@ def test_an_unchanged_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.Mo
     save_file({"x": torch.zeros(4)}, path)
     first = folder_hash(tmp_path)
     headers: list[Path] = []
-    read = hashes._read_header
-    monkeypatch.setattr(hashes, "_read_header", lambda file: headers.append(file) or read(file))
+    read = weights._read_header
+    monkeypatch.setattr(weights, "_read_header", lambda file: headers.append(file) or read(file))
     assert folder_hash(tmp_path) == first and not headers
     save_file({"x": torch.ones(4)}, path)
     os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1))

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sketchfusion.extractor import BatchExtractor, Images, finite, pooled
-from sketchfusion.heads import Heads
-from sketchfusion.io.images import Kind
-from sketchfusion.io.weights import WeightsError
+from .extractor import BatchExtractor, Images, finite, pooled
+from .heads import Heads
+from .io.images import Kind
+from .io.weights import WeightsError
 
 
 class Classifier(BatchExtractor):

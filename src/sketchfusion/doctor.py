@@ -69,8 +69,7 @@ def _memory() -> float | None:
 
 def _weights() -> list[dict[str, Any]]:
     from .backbones.catalog import CATALOG, Card, locate
-    from .io.hashes import folder_hash
-    from .io.weights import WeightsError
+    from .io.weights import WeightsError, folder_hash
 
     rows = []
     for card in CATALOG.values():

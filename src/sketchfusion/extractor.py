@@ -15,12 +15,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from sketchfusion.backbones.clip import FrozenClip
-from sketchfusion.backbones.dino import FrozenDino
-from sketchfusion.featuremap import FeatureMap
-from sketchfusion.heads import Heads
-from sketchfusion.io.images import ImageInput, Kind
-from sketchfusion.squares import View, letterboxed
+from .backbones.clip import FrozenClip
+from .backbones.dino import FrozenDino
+from .featuremap import FeatureMap
+from .heads import Heads
+from .io.images import ImageInput, Kind
+from .squares import View, letterboxed
 
 Images = ImageInput | Sequence[ImageInput]
 

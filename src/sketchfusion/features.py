@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import Card, Preset, card_for, locate
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import FrozenEncoder, load_diffusion, load_encoder
-from sketchfusion.classifying import Classifier
-from sketchfusion.extractor import (
-    Extractor,
+from .backbones.catalog import Card, Preset, card_for, locate
+from .backbones.diffusion import FrozenDiffusion
+from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
+from .classifying import Classifier
+from .extractor import (
     Images,
     JointSpace,
     Seen,
@@ -28,28 +27,16 @@ from sketchfusion.extractor import (
     quartered,
     stack,
 )
-from sketchfusion.featuremap import Frame
-from sketchfusion.fusion.centring import numbered
-from sketchfusion.fusion.model import FusionModel
-from sketchfusion.heads import Heads
-from sketchfusion.io.hashes import folder_hash, weights_hash
-from sketchfusion.io.images import ImageInput, Kind
-from sketchfusion.io.weights import WeightsError, upload
-from sketchfusion.light import (
-    UNIVERSAL,
-    FeaturesConfig,
-    find_light,
-    has_task,
-    of_pair,
-    of_task,
-    read_light,
-    write_light,
-)
-from sketchfusion.squares import View, letterboxed
-from sketchfusion.squares import as_released as released_view
-from sketchfusion.trained import checked, load_into
-
-__all__ = ["Encoded", "Extractor", "SketchFusion"]
+from .featuremap import Frame
+from .fusion.centring import numbered
+from .fusion.model import FusionModel
+from .heads import Heads
+from .io.images import ImageInput, Kind
+from .io.weights import WeightsError, folder_hash, upload, weights_hash
+from .light import UNIVERSAL, FeaturesConfig, find_light, has_task, of_pair, of_task, read_light, write_light
+from .squares import View, letterboxed
+from .squares import as_released as released_view
+from .trained import checked, load_into
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from sketchfusion.io.weights import WeightsError
+from .io.weights import WeightsError
 
 FILE = "heads.safetensors"
 

@@ -9,11 +9,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard, Preset, is_dino, locate
-from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.io.weights import WeightsError, resolve
-from sketchfusion.trained import CONFIG, build, read_trained, write_trained
+from .backbones.catalog import CATALOG, FusedCard, Preset, is_dino, locate
+from .fusion.model import FusionConfig
+from .io.weights import WeightsError, folder_hash, resolve
+from .trained import CONFIG, build, read_trained, write_trained
 
 UNIVERSAL = "universal"  # the task name of light weights that serve every task
 

@@ -6,19 +6,10 @@ from pathlib import Path
 
 import torch
 
-from sketchfusion.backbones.catalog import (
-    CATALOG,
-    Card,
-    ClipCard,
-    DiffusionCard,
-    DinoCard,
-    FusedCard,
-    is_dino,
-    model_type,
-)
-from sketchfusion.extractor import BatchExtractor
-from sketchfusion.io.weights import WeightsError, resolve
-from sketchfusion.trained import method_of
+from .backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard, is_dino, model_type
+from .extractor import BatchExtractor
+from .io.weights import WeightsError, resolve
+from .trained import method_of
 
 
 def load(
@@ -41,11 +32,11 @@ def load(
     if baseline and isinstance(card, FusedCard):
         return load(frozen_part(pair, baseline), device, dtype)
     if "+" in name and not Path(name).exists():
-        from sketchfusion.baselines.sd_clip import SdClipBaseline
+        from .baselines.sd_clip import SdClipBaseline
 
         diffusion, _, clip = name.partition("+")
         return SdClipBaseline.load(diffusion, clip, device, dtype)
-    from sketchfusion.baselines.scratch import KIND, ScratchBaseline, is_scratch
+    from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 
     if name == KIND or is_scratch(name):
         return ScratchBaseline.load(None if name == KIND else name, device)
@@ -54,25 +45,25 @@ def load(
         return _trained(method, folder, device, dtype).for_task(task)
     kind = _kind_of(folder) if folder else type(card)
     if kind is ClipCard:
-        from sketchfusion.baselines.clip import ClipBaseline
+        from .baselines.clip import ClipBaseline
 
         return ClipBaseline.load(name, device, dtype)
     if kind is DiffusionCard:
-        from sketchfusion.baselines.sd import SdBaseline
+        from .baselines.sd import SdBaseline
 
         return SdBaseline.load(name, device, dtype)
     if kind is DinoCard:
-        from sketchfusion.baselines.dino import DinoBaseline
+        from .baselines.dino import DinoBaseline
 
         return DinoBaseline.load(name, device, dtype)
-    from sketchfusion.features import SketchFusion
+    from .features import SketchFusion
 
     return SketchFusion.from_pretrained(name, device, dtype, task)
 
 
 def _trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> BatchExtractor:
     """Load what another method than SketchFusion's has left."""
-    from sketchfusion.baselines import finetuned, sd_pl
+    from .baselines import finetuned, sd_pl
 
     if method == sd_pl.METHOD:
         return sd_pl.SdPlBaseline.load(folder, device, dtype)

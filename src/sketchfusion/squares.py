@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sketchfusion.featuremap import Frame
-from sketchfusion.io.images import ImageInput, Kind, letterbox, read_image
+from .featuremap import Frame
+from .io.images import ImageInput, Kind, letterbox, read_image
 
 
 @dataclass(frozen=True)

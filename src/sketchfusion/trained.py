@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sketchfusion.io.weights import WeightsError
+from .io.weights import WeightsError
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "model.safetensors"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor, Images
     from ..io.images import Kind
 
+
 CLIP, FUSED = "CLIP", "fused"
 
 

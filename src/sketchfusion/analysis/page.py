@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..featuremap import FeatureMap
     from ..io.images import Kind
 
+
 TILE = 176  # pixels of a picture's longer side on the page, drawn at twice that
 SHADES = {"CLIP": "#d9730d", "fused": "#178a4c"}
 BLUES = ("#7fb2e5", "#3b82c4", "#1b4f8a", "#0d2b52")

@@ -12,6 +12,7 @@ import torch
 if TYPE_CHECKING:
     from ..featuremap import FeatureMap
 
+
 Picture = npt.NDArray[np.uint8]
 
 COLOURS = 3

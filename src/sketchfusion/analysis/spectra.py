@@ -13,6 +13,7 @@ import torch
 if TYPE_CHECKING:
     from ..featuremap import FeatureMap
 
+
 Floats = npt.NDArray[np.float64]
 
 TINY = float(np.finfo(np.float64).tiny)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from sketchfusion.io.weights import WeightsError, resolve
+from ..io.weights import WeightsError, resolve
 
 Preset = Literal["default", "as-released"]
 

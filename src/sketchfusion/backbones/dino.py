@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Model, ViTModel
 
-from sketchfusion.backbones.base import Frozen, Tokens, normalise, resize_square
+from .base import Frozen, Tokens, normalise, resize_square
 
 
 class FrozenDino(Frozen):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sketchfusion.backbones.folders import explained
+from .folders import explained
 
 if TYPE_CHECKING:
     from PIL import Image
+
 
 BATCH = 20
 

@@ -17,20 +17,11 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
 from transformers.utils import logging as transformers_logging
 
-from sketchfusion.backbones.catalog import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    OPENAI_MEAN,
-    OPENAI_STD,
-    ClipCard,
-    DinoCard,
-    card_for,
-    is_dino,
-)
-from sketchfusion.backbones.clip import FrozenClip
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.dino import FrozenDino
-from sketchfusion.io.weights import WeightsError, weight_files
+from ..io.weights import WeightsError, weight_files
+from .catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD, ClipCard, DinoCard, card_for, is_dino
+from .clip import FrozenClip
+from .diffusion import FrozenDiffusion
+from .dino import FrozenDino
 
 FrozenEncoder = FrozenClip | FrozenDino  # what gives the tokens that are injected
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
     from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, ViTModel
 
+
 SIDE = 128  # pixels of the square that the VAE sees
 CLIP_SIDE = 64  # pixels of the same square as CLIP sees it
 PROMPT_TOKENS = 24  # longest prompt, begin and end included

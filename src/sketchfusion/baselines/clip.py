@@ -8,12 +8,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import ClipCard, card_for, locate
-from sketchfusion.backbones.clip import FrozenClip
-from sketchfusion.backbones.folders import load_clip
-from sketchfusion.extractor import JointSpace, Seen, fingerprint_of, pick_device, pick_dtype, stack
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.squares import View
+from ..backbones.catalog import ClipCard, card_for, locate
+from ..backbones.clip import FrozenClip
+from ..backbones.folders import load_clip
+from ..extractor import JointSpace, Seen, fingerprint_of, pick_device, pick_dtype, stack
+from ..io.weights import folder_hash
+from ..squares import View
 
 LAYER = -2  # of the dense map: the one that the method itself injects
 

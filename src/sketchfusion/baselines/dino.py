@@ -8,12 +8,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import DinoCard, card_for, locate
-from sketchfusion.backbones.dino import FrozenDino
-from sketchfusion.backbones.folders import load_dino
-from sketchfusion.extractor import BatchExtractor, Seen, fingerprint_of, pick_device, pick_dtype, stack
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.squares import View
+from ..backbones.catalog import DinoCard, card_for, locate
+from ..backbones.dino import FrozenDino
+from ..backbones.folders import load_dino
+from ..extractor import BatchExtractor, Seen, fingerprint_of, pick_device, pick_dtype, stack
+from ..io.weights import folder_hash
+from ..squares import View
 
 
 class DinoBaseline(BatchExtractor):

@@ -12,19 +12,18 @@ from typing import Any, Self
 
 import torch
 
-from sketchfusion.backbones.catalog import ClipCard, card_for, locate
-from sketchfusion.backbones.clip import FrozenClip
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_clip, load_diffusion, quiet
-from sketchfusion.baselines.sd_clip import WHOLE, SdClipBaseline
-from sketchfusion.baselines.trained import TrainedBaseline
-from sketchfusion.extractor import Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled
-from sketchfusion.fusion.centring import Centring
-from sketchfusion.heads import Heads
-from sketchfusion.io.hashes import folder_hash, weights_hash
-from sketchfusion.io.weights import PICKLES
-from sketchfusion.squares import View
-from sketchfusion.trained import CONFIG, build, checked, load_into, read_trained, write_trained
+from ..backbones.catalog import ClipCard, card_for, locate
+from ..backbones.clip import FrozenClip
+from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.folders import load_clip, load_diffusion, quiet
+from ..extractor import Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled
+from ..fusion.centring import Centring
+from ..heads import Heads
+from ..io.weights import PICKLES, folder_hash, weights_hash
+from ..squares import View
+from ..trained import CONFIG, build, checked, load_into, read_trained, write_trained
+from .sd_clip import WHOLE, SdClipBaseline
+from .trained import TrainedBaseline
 
 METHOD = "B-Finetuning"
 COPIED = ("vae", "text_encoder", "tokenizer", "scheduler", "feature_extractor")  # of a Stable Diffusion folder

@@ -14,10 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.extractor import BatchExtractor, Seen, pick_device, stack
-from sketchfusion.io.hashes import weights_hash
-from sketchfusion.io.weights import PACKAGED, WeightsError
-from sketchfusion.squares import View
+from ..extractor import BatchExtractor, Seen, pick_device, stack
+from ..io.weights import PACKAGED, WeightsError, weights_hash
+from ..squares import View
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 KIND = "scratch"

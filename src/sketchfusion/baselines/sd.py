@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sketchfusion.backbones.catalog import locate
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_diffusion
-from sketchfusion.extractor import BatchExtractor, fingerprint_of, pick_device, pick_dtype, stack
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.squares import View
+from ..backbones.catalog import locate
+from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.folders import load_diffusion
+from ..extractor import BatchExtractor, fingerprint_of, pick_device, pick_dtype, stack
+from ..io.weights import folder_hash
+from ..squares import View
 
 STAGES = ("up0", "up1", "up2")  # those that the method aggregates
 TIMESTEP = 195

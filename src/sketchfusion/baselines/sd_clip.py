@@ -9,15 +9,15 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.backbones.catalog import ClipCard, card_for, locate
-from sketchfusion.backbones.clip import FrozenClip
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import load_clip, load_diffusion
-from sketchfusion.baselines.clip import LAYER
-from sketchfusion.baselines.sd import STAGES, TIMESTEP, paper_side, stages_on_grid, unit_on_grid
-from sketchfusion.extractor import JointSpace, Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.squares import View
+from ..backbones.catalog import ClipCard, card_for, locate
+from ..backbones.clip import FrozenClip
+from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.folders import load_clip, load_diffusion
+from ..extractor import JointSpace, Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from ..io.weights import folder_hash
+from ..squares import View
+from .clip import LAYER
+from .sd import STAGES, TIMESTEP, paper_side, stages_on_grid, unit_on_grid
 
 WHOLE = 1.0  # weight of CLIP's own vector in the embedding
 

@@ -12,18 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.backbones.catalog import locate
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.backbones.folders import embed_prompt, load_diffusion
-from sketchfusion.baselines.sd import MOST_PIXELS, STAGES, paper_side, stages_on_grid
-from sketchfusion.baselines.trained import TrainedBaseline
-from sketchfusion.extractor import Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
-from sketchfusion.fusion.centring import Centring, numbered
-from sketchfusion.heads import Heads
-from sketchfusion.io.hashes import folder_hash, weights_hash
-from sketchfusion.io.weights import WeightsError
-from sketchfusion.squares import View
-from sketchfusion.trained import CONFIG, build, checked, load_into, read_trained, write_trained
+from ..backbones.catalog import locate
+from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.folders import embed_prompt, load_diffusion
+from ..extractor import Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from ..fusion.centring import Centring, numbered
+from ..heads import Heads
+from ..io.weights import WeightsError, folder_hash, weights_hash
+from ..squares import View
+from ..trained import CONFIG, build, checked, load_into, read_trained, write_trained
+from .sd import MOST_PIXELS, STAGES, paper_side, stages_on_grid
+from .trained import TrainedBaseline
 
 METHOD = "SD-PL"
 COARSE, FINE = ("up0", "up1"), ("up2", "up3")

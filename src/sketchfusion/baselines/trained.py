@@ -7,12 +7,12 @@ from typing import Self
 
 from torch import Tensor
 
-from sketchfusion.classifying import Classifier
-from sketchfusion.fusion.centring import Centring, numbered
-from sketchfusion.heads import Heads
-from sketchfusion.io.weights import WeightsError
-from sketchfusion.light import UNIVERSAL
-from sketchfusion.squares import View
+from ..classifying import Classifier
+from ..fusion.centring import Centring, numbered
+from ..heads import Heads
+from ..io.weights import WeightsError
+from ..light import UNIVERSAL
+from ..squares import View
 
 
 class TrainedBaseline(Classifier):

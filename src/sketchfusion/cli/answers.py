@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..tasks.correspondence import Side
 
+
 Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help="Picture, SVG, .ndjson[:line], or - .")]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..speed.cost import Cost
 
+
 benching = typer.Typer(help="Measure what something costs, beside the plain way of doing it, in one run.")
 app.add_typer(benching, name="bench")
 

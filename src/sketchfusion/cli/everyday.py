@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..gallery import Hit
     from ..io.images import Kind
 
+
 BATCH = 16  # pictures at a time
 
 
@@ -142,7 +143,7 @@ def features(
 
 def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Read one picture after another; in the end those that cannot be read get a line each. ImageError if none can."""
-    from ..io.images import ImageError
+    from ..io.errors import ImageError
 
     failed = []
     for source in sources:

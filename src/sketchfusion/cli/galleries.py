@@ -15,6 +15,7 @@ from .options import AskedModel, GalleryOption, Json, app
 if TYPE_CHECKING:
     from ..gallery import Gallery, Plan, Report
 
+
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
 

@@ -29,8 +29,8 @@ def inspect(
 
     from ..analysis.inside import branch_weights, inside
     from ..analysis.page import Inspected, page, spectra
+    from ..io.cleanup import is_drawing
     from ..io.images import read_image
-    from ..io.normalise import is_drawing
     from ..models import load
 
     if sketch and photo:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..evaluation.report import Reported
     from ..extractor import BatchExtractor
 
+
 Measure = Callable[["BatchExtractor", str], "tuple[str, Reported]"]
 
 

@@ -118,7 +118,7 @@ def convert(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
 ) -> None:
     """Copy a model folder with its pickled weights as safetensors; no code in them is run."""
-    from ..io.convert import convert as to_safetensors
+    from ..io.weights import convert as to_safetensors
 
     for path in to_safetensors(folder, out):
         typer.echo(path)

@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 INTERRUPTED, WRONG = 130, 2  # exit codes
 STOPPED = "interrupted; what was finished is kept"
 # Typer brings its own copy of click since 0.26, so the class is not to be had by a public name.

@@ -7,9 +7,16 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..io.binary import count_bitmaps, read_bin, scan_bin
-from ..io.sketchrnn import PARTS, count_sketchrnn, read_sketchrnn
-from ..io.strokes import Drawing, parse_ndjson
+from ..io.strokes import (
+    PARTS,
+    Drawing,
+    count_bitmaps,
+    count_sketchrnn,
+    parse_ndjson,
+    read_bin,
+    read_sketchrnn,
+    scan_bin,
+)
 from .base import DatasetError, Sample, chosen, folder_of, within
 
 # What each form is called where it is published, and how its files end; the first that is there is read.

@@ -30,6 +30,7 @@ from .scenes import CHOSEN_FROM, Scene, scenes, world_scenes
 if TYPE_CHECKING:
     from ..extractor import Extractor
 
+
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
 REACHES = np.arange(0.05, 1.01, 0.05)
 LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..featuremap import FeatureMap
     from ..io.images import ImageInput, Kind
 
+
 Points = npt.NDArray[np.float64]
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")

@@ -29,6 +29,7 @@ from .galleries import WORLD_PHOTOS, Retrieval, retrieval_data
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
+
 MODELS = {"mini": "SketchFusion (mini)", "mini:B-CLIP": "B-CLIP (mini)", "scratch": "CNN from scratch"}
 SHEET_ROWS, SHEET_COLUMNS = 8, 8
 

@@ -23,6 +23,7 @@ from ..datasets.tuberlin import TUBerlin
 if TYPE_CHECKING:
     from .benchmarks import Labelled, Shown
 
+
 WORLD = "world"
 WORLD_PHOTOS = 20  # of each unseen category of Sketch World
 WORLD_SKETCHES = 5  # one by each hand, of instances that no photo shows

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..io.images import ImageInput
 
+
 TASK = "instance-retrieval"
 DEPTHS = (1, 5, 10)
 AMONG = ("within-category", "across-categories")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
     from ..io.images import Kind
 
+
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
 PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
 KINDS: tuple[Kind, ...] = tuple(PLURAL)

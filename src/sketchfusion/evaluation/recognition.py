@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from .benchmarks import Labelled
 
+
 SHOTS = (1, 5, 10)
 DRAWS = 5  # of the examples of a few shots, averaged
 

@@ -18,6 +18,7 @@ from .galleries import drawings, not_trained_on
 if TYPE_CHECKING:
     from ..io.images import ImageInput
 
+
 WORLD = "world"
 WORLD_SCENES = 10  # photos of each unseen category of Sketch World
 FIRST_SKETCHED = 1000

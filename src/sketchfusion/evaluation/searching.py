@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..io.images import Kind
     from .benchmarks import Labelled
 
+
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.str_]
 

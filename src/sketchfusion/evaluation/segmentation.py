@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from .scenes import Scene
 
+
 Mask = npt.NDArray[np.bool_]
 BOXES = (0.5, 0.7)  # sides of the trivial boxes, as shares of the photo's
 SHOWN = ("mIoU", "pixel accuracy")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.fusion.stretch import Stretch
+from .stretch import Stretch
 
 GROUPS = 32
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.fusion.stretch import Stretch
+from .stretch import Stretch
 
 
 class Injection(nn.Module):

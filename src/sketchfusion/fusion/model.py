@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.fusion.aggregation import Aggregation
-from sketchfusion.fusion.centring import Centring
-from sketchfusion.fusion.injection import Injection
+from ..backbones.diffusion import FrozenDiffusion
+from .aggregation import Aggregation
+from .centring import Centring
+from .injection import Injection
 
 PASS = 8  # pictures in a pass of the UNet, up to which draws of noise share one; a larger batch has one draw a pass
 

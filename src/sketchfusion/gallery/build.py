@@ -15,6 +15,7 @@ from .store import GalleryStore
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
+
 Progress = Callable[[int, int], None]  # photos done, photos in all
 
 COMMIT_ROWS = 1000

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .nearest import Found
     from .rows import Floats
 
+
 CANDIDATES = 1000  # the best photos, among which scores spread
 # Chosen on Sketch World's unseen categories and Sketchy's validation classes (docs/results/mini.md, twelfth round).
 NEIGHBOURS = 10  # of each photo

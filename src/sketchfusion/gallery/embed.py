@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..io.errors import ImageError
 from ..io.exif import Capture, read_capture
-from ..io.images import MAX_BYTES, ImageError, decode_image, thumbnail
+from ..io.images import MAX_BYTES, decode_image, thumbnail
 from .rows import FileState, Photo
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..extractor import BatchExtractor
     from ..squares import View
+
 
 Floats = npt.NDArray[np.float32]
 

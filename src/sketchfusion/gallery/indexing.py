@@ -29,6 +29,7 @@ from .workers import Duty, LocalWorkers
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
+
 Paths = str | Path | Iterable[str | Path]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .question import Question
     from .store import GalleryStore
 
+
 # Searched exactly and held in memory up to here: 100,000 photos of 768 numbers take 300 MB and 15 ms a search.
 EXACT_ROWS = 100_000
 CANDIDATES = 500  # for each part of a question of several parts

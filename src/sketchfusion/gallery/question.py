@@ -15,6 +15,7 @@ from .background import Background, robust
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
+
 Floats = npt.NDArray[np.float32]
 
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")

@@ -31,6 +31,7 @@ from .table import Table, parts, quoted
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
 # The approximate index: this many partitions are looked into, `EF` neighbours are followed, and `REFINE` times as many
 # rows as were asked for are compared again with their unrounded vectors. Sketches lie far from all photos, where a
 # narrow walk goes astray: of the ten nearest of 100,000, EF 256 finds 0.85, 1024 0.98, 2048 all, in the same time.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .nearest import Nearest
     from .store import GalleryStore
 
+
 Floats = npt.NDArray[np.float32]
 
 COUNT = 48

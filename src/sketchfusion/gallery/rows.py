@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..extractor import BatchExtractor
 
+
 FORMAT = "2"
 FILE = ("path", "digest", "size", "mtime_ns")
 PICTURE = ("width", "height", "category")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..extractor import BatchExtractor
     from ..io.images import ImageInput
 
+
 DEFAULT_MODEL = "mini"
 
 

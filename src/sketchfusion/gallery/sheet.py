@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .hits import Hit
     from .search import Gallery
 
+
 CELL = 144
 FRAME = 4
 GAP = 12

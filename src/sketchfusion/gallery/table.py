@@ -13,6 +13,7 @@ from .rows import FORMAT, ModelTag
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
 Result = TypeVar("Result")
 
 

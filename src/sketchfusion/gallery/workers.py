@@ -20,6 +20,7 @@ from .rows import Photo
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
+
 Chunk = list[Path]
 
 FRUITLESS = 3  # pools that died in a row without an answer

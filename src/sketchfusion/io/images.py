@@ -7,37 +7,79 @@ import io
 import re
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .binary import read_bin, read_bitmap
+from ..featuremap import Frame
+from .cleanup import normalise_sketch
 from .errors import ImageError
-from .files import IMAGE_SUFFIXES, file_digest, find_images
-from .letterbox import Kind, letterbox
-from .normalise import is_blank, normalise_sketch
-from .sketchrnn import read_sketchrnn
-from .strokes import Drawing, parse_ndjson, rasterize, rasterize_svg, read_drawing
+from .strokes import Drawing, parse_ndjson, rasterize, read_bin, read_bitmap, read_drawing, read_sketchrnn
+from .svg import rasterize_svg
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "ImageError",
-    "ImageInput",
-    "Kind",
-    "decode_image",
-    "file_digest",
-    "find_images",
-    "is_blank",
-    "letterbox",
-    "normalise_sketch",
-    "read_image",
-    "thumbnail",
-]
+# Any picture into the square that the models see, with the exact way back.
+
+
+Kind = Literal["sketch", "photo"]
+
+# Thinner lines than this many pixels of the square turn to pale grey when a large drawing is reduced.
+THINNEST_LINE = 1.2
+
+
+def letterbox(image: Tensor, side: int, kind: Kind = "photo") -> tuple[Tensor, Frame]:
+    """Fit (3, H, W) in [0, 1] into the middle of a (3, side, side) square, and say where each pixel went.
+
+    Antialiased bicubic. Sketches are padded with white, photos with their replicated edge; a sketch's lines
+    are kept from becoming thinner than about a pixel. A square of the right size is returned unchanged.
+    """
+    if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
+        raise ValueError(f"letterbox needs an image of shape (3, H, W), not {tuple(image.shape)}")
+    if side < 1:
+        raise ValueError(f"side={side}: choose at least 1")
+    file_height, file_width = image.shape[1:]
+    scale = side / max(file_height, file_width)
+    height, width = (max(1, round(edge * scale)) for edge in (file_height, file_width))
+    left, top = (side - width) // 2, (side - height) // 2
+    frame = Frame(file_width, file_height, side, width / file_width, height / file_height, left, top)
+    if (height, width) != (file_height, file_width):
+        if kind == "sketch" and scale < 1:
+            image = _thickened(image, side)
+        image = _resized(image, height, width)
+    if height != side or width != side:
+        edges = [left, side - width - left, top, side - height - top]
+        image = F.pad(image, edges, value=1.0) if kind == "sketch" else F.pad(image, edges, mode="replicate")
+    return image, frame
+
+
+def _resized(image: Tensor, height: int, width: int) -> Tensor:
+    out = F.interpolate(image[None], size=(height, width), mode="bicubic", align_corners=False, antialias=True)
+    return out[0].clamp_(0, 1)
+
+
+def _thickened(image: Tensor, side: int) -> Tensor:
+    """Widen dark lines that reduction to `side` would wash out; reduces to 4 times `side` on the way."""
+    height, width = image.shape[1:]
+    reduction = max(height, width) / (4 * side)
+    if reduction > 1:
+        image = _resized(image, max(1, round(height / reduction)), max(1, round(width / reduction)))
+    ink = image.mean(dim=0) < 0.6
+    edges = int((ink[1:] != ink[:-1]).sum() + (ink[:, 1:] != ink[:, :-1]).sum())
+    # A line of length l and width d has l * d ink pixels and, over all directions, 2 * l * 4 / pi edges.
+    line = float(ink.sum()) * 2.55 / max(edges, 1)
+    missing = round(THINNEST_LINE * max(image.shape[1:]) / side - line)
+    if not edges or missing < 1:
+        return image
+    before, after = missing // 2, missing - missing // 2
+    padded = F.pad(1 - image, [before, after, before, after])
+    return 1 - F.max_pool2d(F.max_pool2d(padded, (missing + 1, 1), 1), (1, missing + 1), 1)
+
 
 ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8] | Tensor
 
@@ -243,3 +285,55 @@ def thumbnail(image: Tensor, side: int = 256, quality: int = 85) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=quality)
     return buffer.getvalue()
+
+
+# Pictures from bytes at the size that is needed: what came over a network, and large photos to be shown small.
+
+
+ORIENTATION = 0x0112  # the EXIF tag; from 5 on width and height are exchanged
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A picture no edge of which is longer than was asked for, and the upright size of the file in pixels."""
+
+    pixels: npt.NDArray[np.uint8]  # (H, W, 3)
+    width: int
+    height: int
+
+    def tensor(self, kind: Kind) -> Tensor:
+        """Give (3, H, W) float32 in [0, 1]; a sketch comes dark on white."""
+        image = torch.from_numpy(np.ascontiguousarray(self.pixels.transpose(2, 0, 1))).to(torch.float32).div_(255)
+        return normalise_sketch(image) if kind == "sketch" else image
+
+    def jpeg(self, quality: int = 85) -> bytes:
+        """Give the pixels alone as JPEG: nothing that the file said about place, time or camera is in it."""
+        buffer = io.BytesIO()
+        Image.fromarray(self.pixels).save(buffer, format="JPEG", quality=quality)
+        return buffer.getvalue()
+
+
+def read_reduced(
+    data: bytes, side: int, kind: Kind = "photo", name: str = "the picture", max_pixels: int = MAX_PIXELS
+) -> Reduced:
+    """Read the bytes of a raster picture or an SVG; a large JPEG is never decoded at its full size.
+
+    Raises ImageError, which begins with `name`, for anything else and for more than `max_pixels`.
+    """
+    if is_svg(data):
+        drawn = rasterize_svg(data, min(side, VECTOR_SIDE), name)
+        return Reduced(drawn, drawn.shape[1], drawn.shape[0])
+    with open_image(data, name, max_pixels) as image:
+        width, height = _upright_size(image)
+        image.draft(None, (side, side))
+        picture = Image.fromarray(to_rgb(image, kind, name))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return Reduced(np.asarray(picture, dtype=np.uint8), width, height)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    try:
+        turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+    except Exception:  # broken EXIF says nothing about the pixels
+        turned = False
+    return (image.height, image.width) if turned else image.size

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
+import re
+import struct
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +19,6 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from .errors import ImageError
-from .svg import rasterize_svg
-
-__all__ = ["Drawing", "parse_ndjson", "rasterize", "rasterize_svg", "read_drawing", "read_ndjson"]
 
 MAX_LINE_BYTES = 16_000_000
 MAX_POINTS = 1_000_000
@@ -145,3 +148,241 @@ def _draw(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], radius: int) 
     pen.line(points, fill=0, width=2 * radius + 1)
     for x, y in points:
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
+
+
+# Quick, Draw! in its binary forms: strokes packed into a `.bin` file, and 28 x 28 bitmaps in a `.npy` file.
+
+
+# Little-endian, unpadded: key_id, country code, recognized, timestamp, number of strokes; then for each stroke the
+# number of points, all x, all y (https://github.com/googlecreativelab/quickdraw-dataset).
+_HEAD = struct.Struct("<Q2sbIH")
+_COUNT = struct.Struct("<H")
+BITMAP_SIDE = 28
+
+
+@dataclass(frozen=True)
+class Record:
+    """One drawing of a `.bin` file: where it starts, its key and whether the game recognised it."""
+
+    offset: int
+    key: str
+    recognised: bool
+
+
+def scan_bin(path: str | Path) -> list[Record]:
+    """List the drawings of a `.bin` file without reading their points; ImageError if it is cut short."""
+    file = Path(path)
+    try:
+        stat = file.stat()
+        return list(_scan(file, stat.st_mtime_ns, stat.st_size))
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
+
+
+@lru_cache(maxsize=4)
+def _scan(path: Path, changed: int, size: int) -> tuple[Record, ...]:
+    """`changed` and `size` let a file that was replaced be scanned again."""
+    data, records, offset = path.read_bytes(), list[Record](), 0
+    try:
+        while offset < len(data):
+            key, _, recognised, _, strokes = _HEAD.unpack_from(data, offset)
+            records.append(Record(offset, str(key), recognised != 0))
+            offset += _HEAD.size
+            for _ in range(strokes):
+                offset += _COUNT.size + 2 * _COUNT.unpack_from(data, offset)[0]
+    except struct.error:
+        offset = len(data) + 1
+    if offset != len(data):
+        raise ImageError(f"{path}: cut short, or not binary Quick, Draw! drawings; get it again")
+    return tuple(records)
+
+
+def read_bin(path: str | Path, number: int = 1) -> Drawing:
+    """Read one drawing (counted from 1) of a `.bin` file. Raises ImageError."""
+    records = scan_bin(path)
+    if not 0 < number <= len(records):
+        raise ImageError(f"{path}: no drawing {number}; there are {len(records)}")
+    with Path(path).open("rb") as file:
+        file.seek(records[number - 1].offset)
+        end = records[number].offset if number < len(records) else None
+        data = file.read() if end is None else file.read(end - records[number - 1].offset)
+    strokes = [stroke for stroke in _strokes(data) if len(stroke)]
+    if not strokes:
+        raise ImageError(f"{path}:{number}: no strokes; choose another drawing")
+    return _framed(strokes, Path(path).stem)
+
+
+def _strokes(data: bytes) -> Iterator[npt.NDArray[np.float32]]:
+    offset = _HEAD.size
+    for _ in range(_HEAD.unpack_from(data)[-1]):
+        (count,) = _COUNT.unpack_from(data, offset)
+        offset += _COUNT.size
+        points = np.frombuffer(data, np.uint8, 2 * count, offset).reshape(2, count)
+        offset += 2 * count
+        yield points.T.astype(np.float32)
+
+
+def _framed(strokes: list[npt.NDArray[np.float32]], label: str) -> Drawing:
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    width, height = (float(extent) for extent in high - low)
+    return Drawing(tuple(stroke - low for stroke in strokes), width, height, label)
+
+
+def count_bitmaps(path: str | Path) -> int:
+    """Number of bitmaps in a `.npy` file; ImageError if it holds anything else."""
+    return len(_bitmaps(Path(path)))
+
+
+def read_bitmap(path: str | Path, number: int = 1) -> npt.NDArray[np.uint8]:
+    """Read one bitmap (counted from 1) of a `.npy` file as (28, 28), dark on white. Raises ImageError."""
+    bitmaps = _bitmaps(Path(path))
+    if not 0 < number <= len(bitmaps):
+        raise ImageError(f"{path}: no bitmap {number}; there are {len(bitmaps)}")
+    return 255 - np.asarray(bitmaps[number - 1]).reshape(BITMAP_SIDE, BITMAP_SIDE)  # kept light on dark in the file
+
+
+def _bitmaps(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        bitmaps: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise ImageError(f"{path}: not an array of bitmaps ({reason}); get it again") from None
+    if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8 or bitmaps.shape[1:] != (BITMAP_SIDE**2,):
+        raise ImageError(f"{path}: not bitmaps; expected (N, {BITMAP_SIDE**2}) bytes")
+    return bitmaps
+
+
+# Sketch-RNN's `.npz` of Quick, Draw!: pickled arrays of pen offsets, read without running what a pickle may hold.
+#
+# The files were pickled by Python 2. Of all that a pickle can ask for, the four names that an array of arrays needs
+# are
+# answered here, by stand-ins that only keep what they are given; every other name is refused.
+
+
+PARTS = ("train", "valid", "test")
+MAX_BYTES = 2_000_000_000  # of one unpacked part
+
+Offsets = npt.NDArray[np.int16]
+
+
+class _Dtype:
+    def __init__(self, kind: Any = "", *_: Any) -> None:
+        self.kind, self.order = str(kind), "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = str(state[1])
+
+
+class _Array:
+    state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    return text.encode("latin1")
+
+
+def _new_array(*_: Any) -> _Array:
+    return _Array()
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): _encode,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _new_array for core in ("core", "_core")},
+}
+
+
+class _Restricted(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"asks for {module}.{name}") from None
+
+
+def count_sketchrnn(path: str | Path) -> dict[str, int]:
+    """Number of drawings in each part of a file, read off the headers alone: {"train": 70000, ..}."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {part: _header(archive, part)[0] for part in PARTS if f"{part}.npy" in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise _broken(path, error) from None
+
+
+def read_sketchrnn(path: str | Path, number: int = 1) -> Drawing:
+    """Read one drawing of a `.npz` file, counted from 1 through train, valid and test. Raises ImageError."""
+    rest = number
+    for part, count in count_sketchrnn(path).items():
+        if 0 < rest <= count:
+            return to_drawing(read_part(path, part)[rest - 1], Path(path).name.split(".")[0])
+        rest -= count
+    raise ImageError(f"{path}: no drawing {number}; there are {number - rest}")
+
+
+def read_part(path: str | Path, part: str) -> tuple[Offsets, ...]:
+    """Read all drawings of a part as (L, 3) offsets: dx, dy, and 1 where the pen is lifted after. Raises ImageError."""
+    try:
+        return _part(Path(path), part, Path(path).stat().st_mtime_ns)
+    except ImageError:
+        raise
+    except Exception as error:  # unpickling raises anything on hostile bytes
+        raise _broken(path, error) from None
+
+
+@lru_cache(maxsize=2)
+def _part(path: Path, part: str, changed: int) -> tuple[Offsets, ...]:
+    """`changed` lets a file that was replaced be read again."""
+    with zipfile.ZipFile(path) as archive:
+        count, start = _header(archive, part)
+        if archive.getinfo(f"{part}.npy").file_size > MAX_BYTES:
+            raise ValueError(f"{part} is larger than {MAX_BYTES // 10**9} GB")
+        outer = _Restricted(io.BytesIO(archive.read(f"{part}.npy")[start:]), encoding="latin1").load()
+    items = outer.state[4] if isinstance(outer, _Array) else None
+    if not isinstance(items, list) or len(items) != count:
+        raise ValueError(f"{part} does not hold the {count} drawings that it promises")
+    return tuple(_offsets(item) for item in items)
+
+
+def _header(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
+    """Number of drawings, and where the pickle starts."""
+    with archive.open(f"{part}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if len(shape) != 1 or not dtype.hasobject:
+            raise ValueError(f"{part} is no list of drawings")
+        return shape[0], file.tell()
+
+
+def _offsets(item: Any) -> Offsets:
+    _, shape, dtype, fortran, data = item.state
+    if not (isinstance(dtype, _Dtype) and re.fullmatch(r"[<>|=]?[iuf][1248]", dtype.kind)):
+        raise ValueError("a drawing is not made of numbers")
+    raw = data.encode("latin1") if isinstance(data, str) else data
+    order = ">" if dtype.order == ">" else "<"
+    values = np.frombuffer(raw, np.dtype(order + dtype.kind[-2:])).reshape(shape, order="F" if fortran else "C")
+    if values.ndim != 2 or values.shape[1] != 3 or not len(values):
+        raise ValueError(f"a drawing has the shape {values.shape}; expected (L, 3)")
+    return values.astype(np.int16)
+
+
+def to_drawing(offsets: Offsets, label: str = "") -> Drawing:
+    """Strokes of (L, 3) offsets; the frame is their bounding box."""
+    points = np.cumsum(offsets[:, :2].astype(np.float32), axis=0)
+    low, high = points.min(axis=0), points.max(axis=0)
+    lifted = np.flatnonzero(offsets[:, 2] > 0) + 1
+    strokes = tuple(stroke for stroke in np.split(points - low, lifted) if len(stroke))
+    width, height = (float(extent) for extent in high - low)
+    return Drawing(strokes, width, height, label)
+
+
+def _broken(path: str | Path, error: Exception) -> ImageError:
+    if isinstance(error, FileNotFoundError):
+        return ImageError(f"{path}: no such file; check the path")
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return ImageError(f"{path}: not Sketch-RNN's drawings ({reason}); get it again")

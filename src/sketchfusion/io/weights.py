@@ -5,9 +5,20 @@ Nothing else in the project touches the network, and nothing but safetensors is 
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 
 PACKAGE = "package:"  # before the name of a folder that came with this package
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
@@ -116,3 +127,159 @@ def weight_files(folder: Path) -> list[Path]:
             f"`sketchfusion convert {folder} OUT` makes safetensors of them"
         )
     raise WeightsError(f"{folder} holds no model.safetensors")
+
+
+# A fingerprint of weights: SHA-256 over sorted tensor names, shapes and bytes.
+
+
+PARTS = ("unet", "vae", "text_encoder")  # the subfolders of a Stable Diffusion whose weights are used
+BLOCK = 1 << 24
+
+
+def weights_hash(weights: nn.Module | Mapping[str, Tensor]) -> str:
+    """Give the SHA-256 over sorted tensor names, shapes and bytes of a module or a state dict."""
+    import torch
+
+    tensors = weights if isinstance(weights, Mapping) else weights.state_dict()
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(_label(name, list(tensor.shape)))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def folder_hash(folder: Path) -> str:
+    """Give the same hash over the weights stored in a model folder, names prefixed by their subfolder.
+
+    It is kept beside the files' sizes and times of change, so that an unchanged folder is read only once.
+    """
+    parts = [part for part in PARTS if (folder / part).is_dir()] or [""]
+    files = [(part, path) for part in parts for path in weight_files(folder / part)]
+    stamp = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for _, path in files]
+    cache, key = _read_cache(), str(folder.resolve())
+    known = cache.get(key)
+    if known and known["files"] == stamp:
+        return str(known["sha256"])
+    tensors = {
+        f"{part}/{name}" if part else name: (path, *entry)
+        for part, path in files
+        for name, entry in _read_header(path).items()
+    }
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        path, shape, start, end = tensors[name]
+        digest.update(_label(name, shape))
+        with path.open("rb") as file:
+            file.seek(start)
+            while start < end and (block := file.read(min(BLOCK, end - start))):
+                digest.update(block)
+                start += len(block)
+    _write_cache(cache | {key: {"files": stamp, "sha256": digest.hexdigest()}})
+    return digest.hexdigest()
+
+
+def _read_header(path: Path) -> dict[str, tuple[list[int], int, int]]:
+    """Give shape, begin and end in the file of every tensor of a safetensors file."""
+    complaint = f"{path} is not a whole safetensors file: cut short, or something else under that name"
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length)) if 0 < length < size else {}
+        entries = {
+            name: (entry["shape"], 8 + length + entry["data_offsets"][0], 8 + length + entry["data_offsets"][1])
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(complaint) from error
+    if not entries or max(end for _, _, end in entries.values()) != size:
+        raise WeightsError(complaint)
+    return entries
+
+
+def _label(name: str, shape: Sequence[int]) -> bytes:
+    return f"{name}\0{list(shape)}\0".encode()
+
+
+def cache_folder() -> Path:
+    """The folder of this machine's user for what can be made again."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "sketchfusion"
+
+
+def _cache_file() -> Path:
+    return cache_folder() / "hashes.json"
+
+
+def _read_cache() -> dict[str, Any]:
+    try:
+        return dict(json.loads(_cache_file().read_text()))
+    except (OSError, ValueError, TypeError, RuntimeError):
+        return {}
+
+
+def _write_cache(cache: Mapping[str, Any]) -> None:
+    """Replace the cache in one step; where nothing can be written, the next run reads the weights again."""
+    path = _cache_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".json", delete=False) as file:
+            json.dump(cache, file)
+        Path(file.name).replace(path)
+    except OSError:
+        return
+
+
+# Pickled checkpoints to safetensors, for the few models that were published as `.bin` only.
+
+
+def convert(folder: Path, out: Path) -> list[Path]:
+    """Write a copy of a model folder with its pickled weights as safetensors; give the files written.
+
+    Pickles are opened with `weights_only=True`, which runs no code from them. Raises WeightsError for anything
+    that is not a plain dictionary of tensors, and when `out` exists; nothing is left behind then.
+    """
+    from safetensors.torch import save_file
+
+    pickles = sorted(path for path in folder.rglob("*") if path.suffix in PICKLES)
+    if not pickles:
+        raise WeightsError(f"{folder} holds no pickled weights to convert")
+    if out.exists():
+        raise WeightsError(f"{out} exists already; name a new folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        draft = Path(scratch) / out.name
+        written = []
+        for path in pickles:
+            target = path.relative_to(folder).with_name(_new_name(path))
+            (draft / target).parent.mkdir(parents=True, exist_ok=True)
+            save_file(_read_pickle(path), draft / target, {"format": "pt"})
+            written.append(out / target)
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".json", ".txt") and not path.name.endswith(".bin.index.json"):
+                copy = draft / path.relative_to(folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+        draft.rename(out)
+    return written
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a hostile or broken pickle provokes
+        raise WeightsError(f"{path} is not a plain file of weights; it was not opened further") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(f"{path} is not a dictionary of tensors; only checkpoints in the hub layout convert")
+    # Tied weights share memory, which safetensors refuses: each name gets its own copy.
+    return {name: value.contiguous().clone() for name, value in state.items()}
+
+
+def _new_name(path: Path) -> str:
+    """Name the copy as the library will look for it: transformers drops the "pytorch_", diffusers keeps its stem."""
+    stem = path.stem.removeprefix("pytorch_") if path.stem.startswith("pytorch_model") else path.stem
+    return f"{stem}.safetensors"

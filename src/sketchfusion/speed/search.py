@@ -28,6 +28,7 @@ from .cost import Cost, alone, beside_first, peak_bytes
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
+
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 

@@ -14,13 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from .. import __version__  # type: ignore[attr-defined]
+from .. import __version__
 from .answers import MEANT, problem, refusal
 from .bodies import BodyLimit
 from .guard import Access, Guard
 from .outside import Outside
 from .replies import Problem
-from .routes import closeup, photos, search, service, uploads
 from .studio import Studio
 
 STATIC = Path(__file__).parent / "static"

@@ -23,7 +23,8 @@ from .replies import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
     from ..featuremap import FeatureMap
-    from ..io.reduced import Reduced
+    from ..io.images import Reduced
+
 
 TASK = "correspondence"
 SHEET = 480  # longer side of the coloured drawing

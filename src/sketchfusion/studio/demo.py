@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..extractor import BatchExtractor
 from ..gallery import Gallery
-from ..io.hashes import cache_folder
+from ..io.weights import cache_folder
 from ..world import SEEN, UNSEEN, World
 from ..world.world import VERSION
 

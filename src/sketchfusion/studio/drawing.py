@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..io.errors import ImageError
-from ..io.reduced import Reduced, read_reduced
+from ..io.images import Reduced, read_reduced
 from ..tasks.query import read_sketches
 from .limits import Limits
 from .schemas import Drawing, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing

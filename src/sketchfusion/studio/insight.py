@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..io.images import Kind
     from .closeup import Photo
 
+
 SIDE = 256  # longer side of a picture of features
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..gallery import Gallery
-from ..io.reduced import Reduced, read_reduced
+from ..io.images import Reduced, read_reduced
 from .limits import Limits
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ..io.hashes import cache_folder
+from ..io.weights import cache_folder
 
 CHUNK = 1 << 20
 LONGEST = 60  # characters of a name that are kept

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..featuremap import FeatureMap
     from ..io.images import ImageInput
 
+
 Side = Literal["sketch", "photo"]
 Places = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to where they lie in what two pictures share
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .correspondence import PointMatch
 
+
 HEIGHT, GAP, MARGIN = 440, 72, 20
 FINE = 2  # drawn this much larger, then reduced: smooth lines without a drawing library
 RADIUS = 9

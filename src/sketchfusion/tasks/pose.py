@@ -15,6 +15,7 @@ from torch.nn import functional as F
 if TYPE_CHECKING:
     from ..featuremap import FeatureMap, Frame
 
+
 STROKES = 32  # points of a sketch that it is laid by
 # Chosen on Sketch World's seen categories and Sketchy's seen classes, at a plateau; lengths are in half sides.
 WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # how far from the pose so far counterparts are looked for, one after another

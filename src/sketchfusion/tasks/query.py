@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..io.images import ImageError, is_blank, read_image
+from ..io.cleanup import is_blank
+from ..io.errors import ImageError
+from ..io.images import read_image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
     from ..io.images import ImageInput, Kind
+
 
 BATCH = 16  # pictures at a time
 

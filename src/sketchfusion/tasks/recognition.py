@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..io.images import ImageInput, Kind
 
+
 TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
 LABELS = 32  # read at a time

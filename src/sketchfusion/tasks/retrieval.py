@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..io.images import ImageInput
 
+
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 

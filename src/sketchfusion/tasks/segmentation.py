@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
     from ..io.images import ImageInput
+
 
 Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from sketchfusion.datasets.laid import FEWEST, inked, laid
-from sketchfusion.training.annotated import PointPairs
-from sketchfusion.training.instances import held_out_instances, instances
-from sketchfusion.training.roots import Roots
-from sketchfusion.training.warps import warped
+from ..datasets.laid import FEWEST, inked, laid
+from .annotated import PointPairs
+from .instances import held_out_instances, instances
+from .roots import Roots
+from .warps import warped
 
 MIRRORED = 0.5  # share
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sketchfusion.training.bank import Bank, world_banks
-from sketchfusion.training.drafts import Arrays, archived
+from ..io.files import Arrays, archived
+from .bank import Bank, world_banks
 
 POINTS = 16  # of a pair at most; no category has more that are worth matching
 HANDS = 4  # of `world_banks`, one thing after the other
@@ -60,7 +60,7 @@ def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
 
 
 def _labelled(things: int, side: int, seed: int) -> Arrays:
-    from sketchfusion.world import World
+    from ..world import World
 
     world = World(seed=seed, split="seen", size=side)
     count = len(world.categories) * things

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sketchfusion.datasets.splits import is_unseen
-from sketchfusion.io.images import ImageError, Kind, letterbox, read_image
-from sketchfusion.training.collect import Picture, clean
-from sketchfusion.training.drafts import drafted
+from ..datasets.splits import clean, is_unseen
+from ..io.errors import ImageError
+from ..io.files import drafted
+from ..io.images import Kind, letterbox, read_image
+from .collect import Picture
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
@@ -183,7 +184,7 @@ def world_banks(instances: int, side: int, cache: Path, seed: int = 0, *, of_pho
 
     With `of_photo` the hands have seen the photos.
     """
-    from sketchfusion.world import World
+    from ..world import World
 
     world = World(seed=seed, split="seen", size=side)
     things = [(category, instance) for category in world.categories for instance in range(instances)]

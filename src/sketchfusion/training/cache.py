@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from sketchfusion.training import augment
-from sketchfusion.training.bank import Bank, choose, index_by_name, mapped
-from sketchfusion.training.drafts import drafted
+from ..io.files import drafted
+from . import augment
+from .bank import Bank, choose, index_by_name, mapped
 
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what one frozen model says, (B, C, h, w)
 

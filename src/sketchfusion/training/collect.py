@@ -13,19 +13,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sketchfusion.datasets.base import DatasetError, Paired, Sample
-from sketchfusion.datasets.psc6k import PSC6K, is_psc6k, released_split
-from sketchfusion.datasets.quickdraw import QuickDraw
-from sketchfusion.datasets.quickdraw_extended import QuickDrawExtended
-from sketchfusion.datasets.recognise import FOLDER, recognise
-from sketchfusion.datasets.sketchy import Sketchy
-from sketchfusion.datasets.sketchy_extended import SketchyExtended
-from sketchfusion.datasets.splits import clean as clean
-from sketchfusion.datasets.splits import held_out, is_unseen
-from sketchfusion.datasets.tinyimagenet import TinyImageNet
-from sketchfusion.datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
-from sketchfusion.io.files import find_images
-from sketchfusion.io.images import Kind
+from ..datasets.base import DatasetError, Paired, Sample
+from ..datasets.psc6k import PSC6K, is_psc6k, released_split
+from ..datasets.quickdraw import QuickDraw
+from ..datasets.quickdraw_extended import QuickDrawExtended
+from ..datasets.recognise import FOLDER, recognise
+from ..datasets.sketchy import Sketchy
+from ..datasets.sketchy_extended import SketchyExtended
+from ..datasets.splits import clean, held_out, is_unseen
+from ..datasets.tinyimagenet import TinyImageNet
+from ..datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
+from ..io.files import find_images
+from ..io.images import Kind
 
 PAIRED: dict[str, Callable[[Path], Paired]] = {
     "Sketchy": Sketchy,

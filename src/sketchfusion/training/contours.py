@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sketchfusion.training.salience import SIDE, Map, blurred, opponent, salience
-from sketchfusion.world.shapes import Points
+from ..world.shapes import Points
+from .salience import SIDE, Map, blurred, opponent, salience
 
 # Lengths are in pixels of the grid that edges are looked for on.
 REACH = 2  # how far apart two linked edge points may be, in either direction

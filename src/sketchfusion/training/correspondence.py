@@ -12,20 +12,20 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from sketchfusion.fusion.centring import PHOTO, SKETCH
-from sketchfusion.training.aligned import aligned_points
-from sketchfusion.training.annotated import PointPairs, world_points
-from sketchfusion.training.bank import choose
-from sketchfusion.training.cache import Cache
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED, fewer
-from sketchfusion.training.light_recipes import CorrespondenceRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.losses import end_point_error, point_contrast, sample, soft_argmax
-from sketchfusion.training.objective import Objective, Phases, See, Training
-from sketchfusion.training.pseudo import pseudo_points
-from sketchfusion.training.roots import Roots
-from sketchfusion.training.warps import warped_outlines
+from ..fusion.centring import PHOTO, SKETCH
+from .aligned import aligned_points
+from .annotated import PointPairs, world_points
+from .bank import choose
+from .cache import Cache
+from .encode import Encoder
+from .instances import HELD_OUT_SEED, fewer
+from .light_recipes import CorrespondenceRecipe
+from .loop import Losses
+from .losses import end_point_error, point_contrast, sample, soft_argmax
+from .objective import Objective, Phases, See, Training
+from .pseudo import pseudo_points
+from .roots import Roots
+from .warps import warped_outlines
 
 NEAR = 0.1  # of the picture's side, within which a point counts as found in the log
 

@@ -16,15 +16,15 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
-from sketchfusion.extractor import BatchExtractor, pick_device
-from sketchfusion.io.images import Kind
-from sketchfusion.training import augment
-from sketchfusion.training.bank import Bank, world_banks
-from sketchfusion.training.cache import cached
-from sketchfusion.training.loop import Losses, Report, Schedule, fit
-from sketchfusion.training.roots import Roots
-from sketchfusion.training.settings import shaping
+from ..baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
+from ..extractor import BatchExtractor, pick_device
+from ..io.images import Kind
+from . import augment
+from .bank import Bank, world_banks
+from .cache import cached
+from .loop import Losses, Report, Schedule, fit
+from .roots import Roots
+from .settings import shaping
 
 WORLD_SIDE = 128  # pixels
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.cache import Cache, cached, joined
-from sketchfusion.training.loop import Report
-from sketchfusion.training.methods.base import Method
+from .bank import Bank
+from .cache import Cache, cached, joined
+from .loop import Report
+from .methods.base import Method
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ import torch
 from torch import Generator
 from torch.nn import functional as F
 
-from sketchfusion.fusion.centring import PHOTO, SKETCH
-from sketchfusion.training.cache import Cache
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import Instances, fewer, held_out_instances, instances
-from sketchfusion.training.light_recipes import InstanceRetrievalRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.losses import hard_triplet
-from sketchfusion.training.objective import Objective, Phases, See, Training
-from sketchfusion.training.roots import Roots
+from ..fusion.centring import PHOTO, SKETCH
+from .cache import Cache
+from .encode import Encoder
+from .instances import Instances, fewer, held_out_instances, instances
+from .light_recipes import InstanceRetrievalRecipe
+from .loop import Losses
+from .losses import hard_triplet
+from .objective import Objective, Phases, See, Training
+from .roots import Roots
 
 
 @dataclass(frozen=True)

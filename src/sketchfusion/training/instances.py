@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sketchfusion.datasets.sketchy import photo_of
-from sketchfusion.datasets.sketchy_extended import is_added
-from sketchfusion.io.images import Kind
-from sketchfusion.training.bank import Bank, world_banks
-from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
-from sketchfusion.training.pretrain.sources import STORED, decoded
-from sketchfusion.training.roots import Roots
+from ..datasets.sketchy import photo_of
+from ..datasets.sketchy_extended import is_added
+from ..io.images import Kind
+from .bank import Bank, world_banks
+from .collect import Picture, collect_held_out, collect_photos, collect_sketches
+from .pretrain.sources import STORED, decoded
+from .roots import Roots
 
 HELD_OUT_SEED = 1  # of the Sketch World that no training draws
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sketchfusion.training.loop import Schedule
+from .loop import Schedule
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sketchfusion.training.checkpoint import Checkpoint, gather, restore, restore_model
-from sketchfusion.training.interrupts import stop_asked
-from sketchfusion.training.log import Log
-from sketchfusion.training.processes import processes
+from .checkpoint import Checkpoint, gather, restore, restore_model
+from .interrupts import stop_asked
+from .log import Log
+from .processes import processes
 
 Losses = dict[str, Tensor]  # "loss" is what is minimised; the others are only written down
 Report = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, losses)

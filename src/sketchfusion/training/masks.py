@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from sketchfusion.datasets.segmentation import MaskedPhoto, Segmentation
-from sketchfusion.datasets.splits import held_out
-from sketchfusion.io.images import letterbox, read_image
-from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.collect import clean
+from ..datasets.segmentation import MaskedPhoto, Segmentation
+from ..datasets.splits import clean, held_out
+from ..io.images import letterbox, read_image
+from .annotated import BACKGROUND, OUTSIDE, THING, Masked
+from .bank import Bank
 
 
 def folder_masks(root: Path, side: int, kept_out: bool = False) -> Masked:

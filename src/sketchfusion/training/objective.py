@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 
 from torch import Generator, Tensor, nn
 
-from sketchfusion.extractor import Extractor
-from sketchfusion.heads import Heads
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.standardise import Over
+from ..extractor import Extractor
+from ..heads import Heads
+from .loop import Losses
+from .standardise import Over
 
 # What is kept of B pictures, and their kind, to their standardised maps (B, d, h, w).
 See = Callable[[tuple[Tensor, ...], int], Tensor]

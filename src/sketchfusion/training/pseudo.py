@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sketchfusion.io.strokes import Drawing, rasterize
-from sketchfusion.training.annotated import POINTS, PointPairs
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.contours import Contour, contours, simplified
-from sketchfusion.training.drafts import Arrays, archived
-from sketchfusion.world.hands import CANVAS, HANDS, Hand, stroked
-from sketchfusion.world.shapes import Points
-from sketchfusion.world.trace import Line
+from ..io.files import Arrays, archived
+from ..io.strokes import Drawing, rasterize
+from ..world.hands import CANVAS, HANDS, Hand, stroked
+from ..world.shapes import Points
+from ..world.trace import Line
+from .annotated import POINTS, PointPairs
+from .bank import Bank
+from .contours import Contour, contours, simplified
 
 VERSION = 1  # of how pseudo-sketches are drawn; part of the key of the cache
 INK = (2.0, 9.0)  # of a drawing, in sides of the picture

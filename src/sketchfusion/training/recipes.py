@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sketchfusion.training.loop import Schedule
+from .loop import Schedule
 
 Budget = Literal["cpu", "gpu"]
 

@@ -9,17 +9,17 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from sketchfusion.fusion.centring import SKETCH
-from sketchfusion.heads import Classifier, Heads
-from sketchfusion.training.bank import world_banks
-from sketchfusion.training.cache import Cache
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED, fewer
-from sketchfusion.training.light_recipes import RecognitionRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.objective import Objective, Phases, See, Training
-from sketchfusion.training.retrieval import named
-from sketchfusion.training.roots import Roots
+from ..fusion.centring import SKETCH
+from ..heads import Classifier, Heads
+from .bank import world_banks
+from .cache import Cache
+from .encode import Encoder
+from .instances import HELD_OUT_SEED, fewer
+from .light_recipes import RecognitionRecipe
+from .loop import Losses
+from .objective import Objective, Phases, See, Training
+from .retrieval import named
+from .roots import Roots
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from sketchfusion.fusion.centring import PHOTO, SKETCH
-from sketchfusion.training.bank import Bank, world_banks
-from sketchfusion.training.cache import Cache
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED
-from sketchfusion.training.light_recipes import RetrievalRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.losses import contrast, triplet
-from sketchfusion.training.objective import Objective, Phases, See, Training
-from sketchfusion.training.roots import Roots
+from ..fusion.centring import PHOTO, SKETCH
+from .bank import Bank, world_banks
+from .cache import Cache
+from .encode import Encoder
+from .instances import HELD_OUT_SEED
+from .light_recipes import RetrievalRecipe
+from .loop import Losses
+from .losses import contrast, triplet
+from .objective import Objective, Phases, See, Training
+from .roots import Roots
 
 WORLD_THINGS = 16  # of each category
 

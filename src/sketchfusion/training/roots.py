@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sketchfusion.datasets.laid import lies_over
-from sketchfusion.training.collect import layout_of
-from sketchfusion.training.pretrain.sources import Sources
+from ..datasets.laid import lies_over
+from .collect import layout_of
+from .pretrain.sources import Sources
 
 WORLD = "world"
 

@@ -14,14 +14,14 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
-from sketchfusion.extractor import pick_device
-from sketchfusion.training import augment
-from sketchfusion.training.bank import Bank, decode, world_banks
-from sketchfusion.training.collect import collect_photos, collect_sketches
-from sketchfusion.training.loop import Losses, Report, Schedule, fit
-from sketchfusion.training.losses import contrast
-from sketchfusion.training.settings import shaping
+from ..baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
+from ..extractor import pick_device
+from . import augment
+from .bank import Bank, decode, world_banks
+from .collect import collect_photos, collect_sketches
+from .loop import Losses, Report, Schedule, fit
+from .losses import contrast
+from .settings import shaping
 
 STORED = 96  # pixels at which pictures are kept, so that crops stay sharp
 

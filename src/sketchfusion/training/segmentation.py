@@ -19,32 +19,24 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.extractor import Extractor
-from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.fusion.centring import PHOTO, SKETCH
-from sketchfusion.heads import Heads, Threshold
-from sketchfusion.tasks.query import dense_maps
-from sketchfusion.tasks.segmentation import (
-    SOFTNESS,
-    calibrated,
-    drawn_cosine,
-    heat_odds,
-    likeness,
-    looked_at_closely,
-    strokes,
-)
-from sketchfusion.training.annotated import OUTSIDE, THING, Masked, world_masks
-from sketchfusion.training.bank import Bank, choose, world_banks
-from sketchfusion.training.cache import Cache
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.instances import HELD_OUT_SEED, fewer
-from sketchfusion.training.light_recipes import SegmentationRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.masks import folder_masks
-from sketchfusion.training.objective import Objective, Phases, See, Training
-from sketchfusion.training.retrieval import named
-from sketchfusion.training.roots import Roots
-from sketchfusion.training.silhouettes import silhouettes
+from ..extractor import Extractor
+from ..featuremap import FeatureMap, Frame
+from ..fusion.centring import PHOTO, SKETCH
+from ..heads import Heads, Threshold
+from ..tasks.query import dense_maps
+from ..tasks.segmentation import SOFTNESS, calibrated, drawn_cosine, heat_odds, likeness, looked_at_closely, strokes
+from .annotated import OUTSIDE, THING, Masked, world_masks
+from .bank import Bank, choose, world_banks
+from .cache import Cache
+from .encode import Encoder
+from .instances import HELD_OUT_SEED, fewer
+from .light_recipes import SegmentationRecipe
+from .loop import Losses
+from .masks import folder_masks
+from .objective import Objective, Phases, See, Training
+from .retrieval import named
+from .roots import Roots
+from .silhouettes import silhouettes
 
 CHOSEN_FROM = 96  # photos
 

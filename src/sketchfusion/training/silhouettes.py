@@ -16,14 +16,14 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from sketchfusion.datasets.laid import FEWEST, inked, laid
-from sketchfusion.datasets.sketchy import photo_of
-from sketchfusion.io.errors import ImageError
-from sketchfusion.io.images import Kind, letterbox, read_image
-from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, Masked
-from sketchfusion.training.bank import Bank, file_state
-from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
-from sketchfusion.training.drafts import Arrays, archived
+from ..datasets.laid import FEWEST, inked, laid
+from ..datasets.sketchy import photo_of
+from ..io.errors import ImageError
+from ..io.files import Arrays, archived
+from ..io.images import Kind, letterbox, read_image
+from .annotated import BACKGROUND, OUTSIDE, THING, Masked
+from .bank import Bank, file_state
+from .collect import Picture, collect_held_out, collect_photos, collect_sketches
 
 INSIDE, BESIDE = 0.5, 0.15  # share of the sketches that cover the thing at least, the background at most
 DRAWN = 128  # pixels of the square in which sketches are laid over one another

@@ -10,29 +10,21 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from sketchfusion.classifying import Classifier
-from sketchfusion.training import (
-    correspondence,
-    instance_retrieval,
-    light_recipes,
-    recognition,
-    retrieval,
-    segmentation,
-    universal,
-)
-from sketchfusion.training.curves import draw_curves
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.light_recipes import LightRecipe
-from sketchfusion.training.loop import CHECKPOINT, Losses, Report, fit
-from sketchfusion.training.methods.base import Method
-from sketchfusion.training.methods.finetuning import Finetuning
-from sketchfusion.training.methods.fused import FUSION, Fused
-from sketchfusion.training.methods.sd_pl import SdPl
-from sketchfusion.training.objective import Training
-from sketchfusion.training.processes import processes
-from sketchfusion.training.roots import Roots
-from sketchfusion.training.settings import as_text, shaping, with_settings
-from sketchfusion.training.standardise import Standardise
+from ..classifying import Classifier
+from . import correspondence, instance_retrieval, light_recipes, recognition, retrieval, segmentation, universal
+from .curves import draw_curves
+from .encode import Encoder
+from .light_recipes import LightRecipe
+from .loop import CHECKPOINT, Losses, Report, fit
+from .methods.base import Method
+from .methods.finetuning import Finetuning
+from .methods.fused import FUSION, Fused
+from .methods.sd_pl import SdPl
+from .objective import Training
+from .processes import processes
+from .roots import Roots
+from .settings import as_text, shaping, with_settings
+from .standardise import Standardise
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, Encoder], Training]]] = {
     "retrieval": (light_recipes.RetrievalRecipe(), retrieval.prepare),

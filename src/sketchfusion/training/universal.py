@@ -8,14 +8,14 @@ from typing import Any, cast
 import torch
 from torch import Generator, nn
 
-from sketchfusion.extractor import Extractor
-from sketchfusion.heads import Heads
-from sketchfusion.training import correspondence, instance_retrieval, recognition, retrieval, segmentation
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.light_recipes import UniversalRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.objective import Objective, Phases, See, Training
-from sketchfusion.training.roots import Roots
+from ..extractor import Extractor
+from ..heads import Heads
+from . import correspondence, instance_retrieval, recognition, retrieval, segmentation
+from .encode import Encoder
+from .light_recipes import UniversalRecipe
+from .loop import Losses
+from .objective import Objective, Phases, See, Training
+from .roots import Roots
 
 Several = Mapping[str, Any]  # each task's data by its name
 

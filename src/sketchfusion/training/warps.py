@@ -13,9 +13,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from sketchfusion.training import augment
-from sketchfusion.training.annotated import POINTS, PointPairs
-from sketchfusion.training.bank import Bank
+from . import augment
+from .annotated import POINTS, PointPairs
+from .bank import Bank
 
 BATCH = 64
 DEGREES, ZOOM, SHIFT, BEND = 20.0, 0.25, 0.12, 0.035  # how far a warp goes, lengths in half sides of the square

@@ -1,5 +1,7 @@
 """From object coordinates to picture coordinates: viewpoint, placement, and what hides what."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,7 +29,7 @@ class Camera:
     x: float
     y: float
 
-    def astray(self, other: "Camera", share: float) -> "Camera":
+    def astray(self, other: Camera, share: float) -> Camera:
         """This viewpoint, a share of the way to another one, mirrored as this one is."""
         own, theirs = (
             np.array([c.angle, c.stretch, c.shear, *c.bend, *c.vanish, c.fill, c.x, c.y]) for c in (self, other)

@@ -1,5 +1,7 @@
 """Things that stand about behind objects: each a few coloured polygons of a size s around (x, y)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

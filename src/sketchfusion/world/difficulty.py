@@ -1,5 +1,7 @@
 """The constants that make Sketch World harder or easier."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 

@@ -1,5 +1,7 @@
 """Sketch World on disk, in the layout of the Sketchy Database plus masks, keypoints and strokes."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict

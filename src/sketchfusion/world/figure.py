@@ -1,5 +1,7 @@
 """A figure: the named parts, colours and keypoints of one object, as a category's recipe draws them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,7 +33,7 @@ class Paint:
     texture: str = "plain"
     roundness: float = 0.7
 
-    def shaded(self, factor: float) -> "Paint":
+    def shaded(self, factor: float) -> Paint:
         """The same material, darker (factor < 1) or lighter."""
         r, g, b = (min(255.0, channel * factor) for channel in self.rgb)
         return replace(self, rgb=(r, g, b))

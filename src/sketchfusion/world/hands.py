@@ -1,5 +1,7 @@
 """The hands that sketch: from faithful to three strokes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

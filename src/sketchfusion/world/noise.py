@@ -1,5 +1,7 @@
 """Tiles of noise, made once and cut from everywhere: the textures of Sketch World."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 
 import numpy as np

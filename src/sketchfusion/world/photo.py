@@ -1,5 +1,7 @@
 """The photographer: parts in picture coordinates become a shaded, textured picture with its surroundings."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter

@@ -1,5 +1,7 @@
 """The table of categories: a recipe, the split it belongs to, where it is found and how far it may be turned."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 

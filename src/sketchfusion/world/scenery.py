@@ -1,5 +1,7 @@
 """Where objects are photographed: backdrops, clutter behind them and things in front of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

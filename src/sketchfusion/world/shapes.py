@@ -3,6 +3,8 @@
 Only sums, products and square roots touch the points (sine and cosine are rounded): the same numbers on any machine.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import lru_cache
 

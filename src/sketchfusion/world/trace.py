@@ -1,5 +1,7 @@
 """What a careful eye would draw of a scene: visible contours, joined into long strokes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

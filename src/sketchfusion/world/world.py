@@ -1,5 +1,7 @@
 """Sketch World: from a seed, unlimited pairs of a photo and its sketches with every label the tasks need."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 
@@ -21,8 +23,6 @@ VERSION = 1
 SEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if not c.unseen))
 UNSEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if c.unseen))
 SPLITS: dict[str, tuple[str, ...]] = {"all": tuple(sorted(CATEGORIES)), "seen": SEEN, "unseen": UNSEEN}
-
-__all__ = ["SEEN", "SPLITS", "UNSEEN", "VERSION", "Keypoint", "Pair", "Shot", "World"]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ...extractor import Extractor
     from ...io.images import ImageInput, Kind
 
+
 Models = Mapping[str, "Extractor"]  # by the names of their rows
 Item = TypeVar("Item")
 Asked = TypeVar("Asked", bound=Hashable)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...extractor import BatchExtractor
     from ..metrics import Estimate
 
+
 NOTE = "made-with.json"
 
 Load = Callable[[str], "BatchExtractor"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..metrics import Estimate
     from ..report import Reported
 
+
 MOST_CHOSEN_FROM = 200  # pairs
 PARTS: tuple[Part, ...] = ("chosen from", "measured")
 

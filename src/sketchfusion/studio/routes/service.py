@@ -8,7 +8,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from ... import __version__  # type: ignore[attr-defined]
+from ... import __version__
 from ..examples import examples
 from ..replies import Example, GalleryInfo, Health, Info, LimitsInfo, ModelInfo
 from ..studio import Studio

@@ -10,10 +10,10 @@ from typing import ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from sketchfusion.backbones.diffusion import FrozenDiffusion
-from sketchfusion.classifying import Classifier
-from sketchfusion.fusion.centring import Centring
-from sketchfusion.training.cache import Encode
+from ...backbones.diffusion import FrozenDiffusion
+from ...classifying import Classifier
+from ...fusion.centring import Centring
+from ..cache import Encode
 
 Trained = TypeVar("Trained", bound=Classifier)
 Said = tuple[Tensor, ...]  # what is kept of B pictures, part by part

@@ -8,14 +8,14 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
-from sketchfusion.backbones.base import resize_square
-from sketchfusion.backbones.catalog import locate
-from sketchfusion.baselines.finetuned import METHOD, FinetunedBaseline
-from sketchfusion.baselines.sd_clip import side_by_side
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.training.cache import Encode
-from sketchfusion.training.methods.base import Method, Said, latents_of, refuse
-from sketchfusion.training.methods.pair import pair_of
+from ...backbones.base import resize_square
+from ...backbones.catalog import locate
+from ...baselines.finetuned import METHOD, FinetunedBaseline
+from ...baselines.sd_clip import side_by_side
+from ...io.weights import folder_hash
+from ..cache import Encode
+from .base import Method, Said, latents_of, refuse
+from .pair import pair_of
 
 
 class Finetuning(Method[FinetunedBaseline]):

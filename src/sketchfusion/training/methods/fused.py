@@ -9,12 +9,12 @@ from typing import Self
 
 from torch import Tensor
 
-from sketchfusion.features import SketchFusion
-from sketchfusion.light import UNIVERSAL, read_light, seen_by
-from sketchfusion.training.cache import Encode
-from sketchfusion.training.methods.base import Method, Said, latents_of
-from sketchfusion.training.methods.pair import pair_of
-from sketchfusion.training.settings import with_settings
+from ...features import SketchFusion
+from ...light import UNIVERSAL, read_light, seen_by
+from ..cache import Encode
+from ..settings import with_settings
+from .base import Method, Said, latents_of
+from .pair import pair_of
 
 FUSION = "fusion."
 BESIDE = ("whole", "quarters")  # weights of what stands beside the maps' maxima in embeddings

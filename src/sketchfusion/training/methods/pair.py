@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sketchfusion.backbones.catalog import CATALOG, FusedCard, locate
-from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.io.hashes import folder_hash
-from sketchfusion.io.weights import WeightsError
-from sketchfusion.light import FeaturesConfig, find_light, of_pair, of_task, read_light
-from sketchfusion.trained import checked, method_of
+from ...backbones.catalog import CATALOG, FusedCard, locate
+from ...fusion.model import FusionConfig
+from ...io.weights import WeightsError, folder_hash
+from ...light import FeaturesConfig, find_light, of_pair, of_task, read_light
+from ...trained import checked, method_of
 
 
 def pair_of(model: str, task: str) -> FeaturesConfig:

@@ -9,10 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sketchfusion.baselines.sd_pl import METHOD, SdPlBaseline
-from sketchfusion.training.cache import Encode
-from sketchfusion.training.methods.base import Method, Said, refuse
-from sketchfusion.training.methods.pair import pair_of
+from ...baselines.sd_pl import METHOD, SdPlBaseline
+from ..cache import Encode
+from .base import Method, Said, refuse
+from .pair import pair_of
 
 
 class SdPl(Method[SdPlBaseline]):

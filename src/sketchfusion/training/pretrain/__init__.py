@@ -1,5 +1,5 @@
 """Pretraining of the mini foundation models: `sketchfusion pretrain STAGE --budget cpu|gpu`."""
 
-from sketchfusion.training.pretrain.run import STAGES, run
+from .run import STAGES, run
 
 __all__ = ["STAGES", "run"]

@@ -16,21 +16,22 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import build_clip
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.mixture import Mixture, as_shares, fitting
-from sketchfusion.training.pretrain.neighbours import look_at_neighbours
-from sketchfusion.training.pretrain.prompts import TEMPLATES, pick, prompt, tokenizer_for
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part, save_clip
-from sketchfusion.training.pretrain.teacher import train_teacher
-from sketchfusion.training.recipes import ClipRecipe
-from sketchfusion.training.settings import shaping
+from ...backbones.mini import build_clip
+from ..bank import Bank
+from ..loop import Losses, Report, fit
+from ..recipes import ClipRecipe
+from ..settings import shaping
+from .mixture import Mixture, as_shares, fitting
+from .neighbours import look_at_neighbours
+from .prompts import TEMPLATES, pick, prompt, tokenizer_for
+from .sources import Sources
+from .store import load_part, save_clip
+from .teacher import train_teacher
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
     from transformers.modeling_outputs import BaseModelOutputWithPooling
+
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's own normalisation
 STD = (0.26862954, 0.26130258, 0.27577711)

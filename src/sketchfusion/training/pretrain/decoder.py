@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import SIDE
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part, save_half
-from sketchfusion.training.pretrain.vae import psnr
-from sketchfusion.training.recipes import DecoderRecipe
-from sketchfusion.training.settings import shaping
+from ...backbones.mini import SIDE
+from ..bank import Bank
+from ..loop import Losses, Report, fit
+from ..recipes import DecoderRecipe
+from ..settings import shaping
+from .sources import Sources
+from .store import load_part, save_half
+from .vae import psnr
 
 
 def pretrain_decoder(

@@ -14,20 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
-from sketchfusion.training import augment
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.prompts import Names, pick, tokenizer_for
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part, save_half, save_pipeline
-from sketchfusion.training.pretrain.teacher import train_teacher
-from sketchfusion.training.recipes import DiffusionRecipe
-from sketchfusion.training.settings import shaping
+from ...backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
+from .. import augment
+from ..bank import Bank
+from ..loop import Losses, Report, fit
+from ..recipes import DiffusionRecipe
+from ..settings import shaping
+from .prompts import Names, pick, tokenizer_for
+from .sources import Sources
+from .store import load_part, save_half, save_pipeline
+from .teacher import train_teacher
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
+
 
 PHOTO_PROMPT, SKETCH_PROMPT = "a photo of a {}", "a sketch of a {}"
 

@@ -19,17 +19,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
-from sketchfusion.backbones.folders import load_dino
-from sketchfusion.backbones.mini import CLIP_SIDE, build_dino
-from sketchfusion.training import augment
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.neighbours import look_at_neighbours
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import save_half
-from sketchfusion.training.recipes import DinoRecipe
-from sketchfusion.training.settings import shaping
+from ...backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
+from ...backbones.folders import load_dino
+from ...backbones.mini import CLIP_SIDE, build_dino
+from .. import augment
+from ..bank import Bank
+from ..loop import Losses, Report, fit
+from ..recipes import DinoRecipe
+from ..settings import shaping
+from .neighbours import look_at_neighbours
+from .sources import Sources
+from .store import save_half
 
 if TYPE_CHECKING:
     from transformers import ViTModel

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
-from sketchfusion.training import augment
-from sketchfusion.training.bank import choose
-from sketchfusion.training.pretrain.prompts import Names
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.recipes import MixtureRecipe
+from .. import augment
+from ..bank import choose
+from ..recipes import MixtureRecipe
+from .prompts import Names
+from .sources import Sources
 
 EACH = 2  # photos, and as many sketches, of a class that both kinds share
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator
 
-from sketchfusion.backbones.mini import build_tokenizer
+from ...backbones.mini import build_tokenizer
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
+
 
 Names = list[tuple[str, ...]]  # of each picture of a batch
 

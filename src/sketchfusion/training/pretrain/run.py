@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
-from sketchfusion.extractor import pick_device
-from sketchfusion.training import recipes
-from sketchfusion.training.curves import draw_curves
-from sketchfusion.training.loop import Report
-from sketchfusion.training.pretrain.sources import Sources
+from ...extractor import pick_device
+from .. import recipes
+from ..curves import draw_curves
+from ..loop import Report
+from .sources import Sources
 
 Stage = Literal["vae", "vae-decoder", "clip", "diffusion", "dino"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -40,24 +40,24 @@ def run(
         raise ValueError(f"{stage} learns from sketches too: give folders of them")
     sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
     if stage == "vae":
-        from sketchfusion.training.pretrain.vae import pretrain_vae
+        from .vae import pretrain_vae
 
         vae = _with_steps(recipes.VAE[budget], steps)
         return _noted(out, stage, vae, pretrain_vae(sources, vae, out, start, resume, report))
     if stage == "vae-decoder":
-        from sketchfusion.training.pretrain.decoder import pretrain_decoder
+        from .decoder import pretrain_decoder
 
         _needs((start or out) / "sd" / "vae", "vae")
         decoder = _with_steps(recipes.DECODER[budget], steps)
         return _noted(out, stage, decoder, pretrain_decoder(sources, decoder, out, start, resume, report))
     if stage == "clip":
-        from sketchfusion.training.pretrain.clip import pretrain_clip
+        from .clip import pretrain_clip
 
         clip = _with_teacher(_with_steps(recipes.CLIP[budget], steps), teacher_steps)
         return _noted(out, stage, clip, pretrain_clip(sources, clip, out, start, resume, report))
     if stage == "diffusion":
-        from sketchfusion.training.pretrain.diffusion import pretrain_diffusion
-        from sketchfusion.training.pretrain.samples import draw_samples
+        from .diffusion import pretrain_diffusion
+        from .samples import draw_samples
 
         _needs(out / "sd" / "vae", "vae")
         diffusion = _with_teacher(_with_steps(recipes.DIFFUSION[budget], steps), teacher_steps)
@@ -65,7 +65,7 @@ def run(
         draw_samples(out / "sd", out / "training" / stage / "samples.png")
         return _noted(out, stage, diffusion, figures)
     if stage == "dino":
-        from sketchfusion.training.pretrain.dino import pretrain_dino
+        from .dino import pretrain_dino
 
         dino = _with_steps(recipes.DINO[budget], steps)
         return _noted(out, stage, dino, pretrain_dino(sources, dino, out, start, resume, report))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from sketchfusion.backbones.drawing import draw
+from ...backbones.drawing import draw
 
 PROMPTS = tuple(
     f"a photo of a {name}"

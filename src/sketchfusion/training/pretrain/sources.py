@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from sketchfusion.datasets.tinyimagenet import is_tiny_imagenet
-from sketchfusion.io.images import Kind
-from sketchfusion.training.annotated import PointPairs
-from sketchfusion.training.bank import Bank, decode, world_banks
-from sketchfusion.training.collect import Picture, collect_held_out, collect_photos, collect_sketches
-from sketchfusion.training.pseudo import pseudo_points
+from ...datasets.tinyimagenet import is_tiny_imagenet
+from ...io.images import Kind
+from ..annotated import PointPairs
+from ..bank import Bank, decode, world_banks
+from ..collect import Picture, collect_held_out, collect_photos, collect_sketches
+from ..pseudo import pseudo_points
 
 SMALL = 64  # pixels of a tiny-imagenet photo
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp

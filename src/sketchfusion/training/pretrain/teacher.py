@@ -14,12 +14,12 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from sketchfusion.baselines.scratch import Block
-from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.losses import contrast
-from sketchfusion.training.pretrain.mixture import Mixture, Naming, as_shares, fitting
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.recipes import TeacherRecipe
+from ...baselines.scratch import Block
+from ..loop import Losses, Report, fit
+from ..losses import contrast
+from ..recipes import TeacherRecipe
+from .mixture import Mixture, Naming, as_shares, fitting
+from .sources import Sources
 
 STRIDES = (1, 2, 2, 1)  # of its stages, after a stem that halves the picture
 

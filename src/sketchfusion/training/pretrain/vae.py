@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor, nn
 
-from sketchfusion.backbones.mini import build_vae
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.loop import Losses, Report, fit
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part, save_half
-from sketchfusion.training.recipes import VaeRecipe
-from sketchfusion.training.settings import shaping
+from ...backbones.mini import build_vae
+from ..bank import Bank
+from ..loop import Losses, Report, fit
+from ..recipes import VaeRecipe
+from ..settings import shaping
+from .sources import Sources
+from .store import load_part, save_half
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL

@@ -3,6 +3,8 @@
 # Recipes are tables of points, laid out by hand.
 # fmt: off
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

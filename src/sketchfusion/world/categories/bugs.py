@@ -3,6 +3,8 @@
 # Recipes are tables of points, laid out by hand.
 # fmt: off
 
+from __future__ import annotations
+
 import numpy as np
 
 from ..figure import Figure, Mark

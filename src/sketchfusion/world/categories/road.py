@@ -3,6 +3,8 @@
 # Recipes are tables of points, laid out by hand.
 # fmt: off
 
+from __future__ import annotations
+
 from ..figure import Figure
 from ..registry import category
 from ..shapes import arc, box, ellipse, limb, path, ring, smooth
