@@ -21,9 +21,8 @@ from transformers import CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjec
 
 from fixtures.oracles import aggregate_by_hand
 from sketchfusion.backbones.catalog import CATALOG, OPENAI_STD, FusedCard
-from sketchfusion.features import SketchFusion
-from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.light import FeaturesConfig, as_released
+from sketchfusion.features import FeaturesConfig, SketchFusion, as_released
+from sketchfusion.fusion import FusionConfig
 
 SIDE, CLIP_SIDE, GRID, WIDTH = 336, 32, 12, 32
 DRAWS = 3  # instead of 32, for time

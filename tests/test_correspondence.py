@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
+from sketchfusion.errors import ImageError
+from sketchfusion.extractor import View
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.io.errors import ImageError
-from sketchfusion.squares import View
 from sketchfusion.tasks.correspondence import dense_match, locate, match, match_drawn, match_maps, spread
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)

@@ -25,7 +25,7 @@ from sketchfusion.datasets.splits import (
     unseen_class,
     unseen_names,
 )
-from sketchfusion.io.errors import ImageError
+from sketchfusion.errors import ImageError
 from sketchfusion.io.images import read_image
 
 

@@ -17,11 +17,10 @@ from sketchfusion.backbones.mini import build_dino
 from sketchfusion.baselines.dino import DinoBaseline
 from sketchfusion.cli import app, terminal
 from sketchfusion.evaluation.tables.rows import TABLES
-from sketchfusion.features import SketchFusion
-from sketchfusion.fusion.model import FusionConfig
+from sketchfusion.features import FeaturesConfig, SketchFusion
+from sketchfusion.fusion import FusionConfig
 from sketchfusion.gallery import Gallery
 from sketchfusion.io.weights import WeightsError
-from sketchfusion.light import FeaturesConfig
 from sketchfusion.models import frozen_part, load
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.training import recipes

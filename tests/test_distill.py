@@ -14,9 +14,8 @@ from torch.nn import functional as F
 
 from fixtures.roots import training_roots
 from sketchfusion.cli import app, terminal
-from sketchfusion.extractor import BatchExtractor, Seen
+from sketchfusion.extractor import BatchExtractor, Seen, View
 from sketchfusion.models import load
-from sketchfusion.squares import View
 from sketchfusion.training.distill import DistillRecipe, train_distilled
 
 

@@ -15,13 +15,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from sketchfusion.errors import ImageError
 from sketchfusion.extractor import as_list, pick_device, pick_dtype
-from sketchfusion.features import SketchFusion
-from sketchfusion.fusion.model import FusionConfig
-from sketchfusion.io.errors import ImageError
+from sketchfusion.features import FeaturesConfig, SketchFusion, read_light
+from sketchfusion.fusion import FusionConfig
 from sketchfusion.io.images import letterbox
 from sketchfusion.io.weights import WeightsError
-from sketchfusion.light import FeaturesConfig, read_light
 from sketchfusion.models import load
 
 BATCH_TOLERANCE = 1e-5  # of unit vectors, between one picture alone and in a batch

@@ -22,8 +22,7 @@ from transformers import CLIPVisionModelWithProjection
 from fixtures.full_size import save_clip_l14, save_sd21
 from sketchfusion.backbones.base import Stage
 from sketchfusion.backbones.folders import load_clip, load_diffusion
-from sketchfusion.features import SketchFusion
-from sketchfusion.light import FeaturesConfig
+from sketchfusion.features import FeaturesConfig, SketchFusion
 from sketchfusion.models import load
 
 pytestmark = pytest.mark.slow

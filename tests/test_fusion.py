@@ -13,11 +13,7 @@ from torch.nn import functional as F
 from fixtures.oracles import aggregate_by_hand
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.folders import load_diffusion
-from sketchfusion.fusion.aggregation import Aggregation
-from sketchfusion.fusion.centring import PHOTO, SKETCH, Centring
-from sketchfusion.fusion.injection import Injection
-from sketchfusion.fusion.model import FusionConfig, FusionModel
-from sketchfusion.fusion.stretch import Stretch
+from sketchfusion.fusion import PHOTO, SKETCH, Aggregation, Centring, FusionConfig, FusionModel, Injection, Stretch
 
 CONFIG = FusionConfig(grid=8, width=32)
 CLIP_CHANNELS = 12

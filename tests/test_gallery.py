@@ -14,10 +14,10 @@ from PIL import Image
 
 from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
+from sketchfusion.errors import ImageError
 from sketchfusion.extractor import Seen
 from sketchfusion.gallery import Gallery, GalleryError, Report
 from sketchfusion.gallery.sheet import Row, contact_sheet
-from sketchfusion.io.errors import ImageError
 
 
 @pytest.fixture

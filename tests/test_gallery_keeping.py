@@ -17,9 +17,9 @@ from PIL import Image
 
 from fixtures.photos import camera, child, environment, on_disk, photo
 from fixtures.pixels import PixelExtractor
+from sketchfusion.errors import ImageError
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
 from sketchfusion.gallery.watch import Watcher
-from sketchfusion.io.errors import ImageError
 
 
 @pytest.fixture

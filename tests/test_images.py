@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from sketchfusion.errors import ImageError
 from sketchfusion.io.cleanup import is_blank
-from sketchfusion.io.errors import ImageError
 from sketchfusion.io.files import file_digest, find_images
 from sketchfusion.io.images import read_image, thumbnail
 

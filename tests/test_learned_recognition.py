@@ -16,7 +16,7 @@ from sketchfusion.datasets.base import DatasetError
 from sketchfusion.evaluation.recognition import SHOTS, benchmark_examples
 from sketchfusion.evaluation.sources import Naming, naming_data
 from sketchfusion.evaluation.tables.measures import measure_task
-from sketchfusion.heads import Classifier, Heads
+from sketchfusion.saved import Heads, LinearHead
 from sketchfusion.world import SEEN
 
 PLACES = {"left": 0, "middle": 1, "right": 2}
@@ -31,7 +31,7 @@ class Thirds(PixelExtractor):
         super().__init__()
         names = (*sorted(PLACES), "nowhere")
         weight, bias = torch.zeros(4, 3), torch.tensor([5.0, 1.0, 0.0, 9.0])
-        self.trained = Classifier(names, weight, bias) if trained else None
+        self.trained = LinearHead(names, weight, bias) if trained else None
 
     def maps(self, views):  # type: ignore[no-untyped-def]
         dark = torch.stack([1 - view.square.mean(dim=0) for view in views])
@@ -79,7 +79,7 @@ def test_a_classifier_is_asked_for_the_names_that_training_gave_it() -> None:
     for others in ((), ("car",)):
         model = Thirds()
         names = ("car sedan", "hot air balloon", "door", *others)
-        model.trained = Classifier(names, torch.zeros(len(names), 3), torch.tensor([5.0, 1.0, 0.0, 9.0][: len(names)]))
+        model.trained = LinearHead(names, torch.zeros(len(names), 3), torch.tensor([5.0, 1.0, 0.0, 9.0][: len(names)]))
         spelt = dict(zip(PLACES, ("car_(sedan)", "hot-air_balloon", "door"), strict=True))
         named = [[(picture, spelt[name]) for picture, name in pictures(3, seed)] for seed in (0, 1)]
         assert benchmark_examples(model, *named).per_category["car_(sedan)"]["Acc@1"] == 1.0

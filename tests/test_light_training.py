@@ -16,9 +16,8 @@ from fixtures.roots import training_roots
 from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.datasets.splits import held_out
-from sketchfusion.features import SketchFusion
+from sketchfusion.features import SketchFusion, read_light
 from sketchfusion.io.weights import WeightsError
-from sketchfusion.light import read_light
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.training.checkpoint import Checkpoint
 from sketchfusion.training.correspondence import Correspondence

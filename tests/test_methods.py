@@ -30,7 +30,7 @@ from sketchfusion.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.evaluation.searching import benchmark_search
 from sketchfusion.evaluation.tables.fill import fill
 from sketchfusion.evaluation.tables.rows import TABLES, Column, Table
-from sketchfusion.fusion.centring import PHOTO, SKETCH
+from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
 from sketchfusion.models import load
 from sketchfusion.training.correspondence import Correspondence

@@ -15,7 +15,7 @@ import pytest
 
 from sketchfusion.datasets.base import DatasetError
 from sketchfusion.datasets.quickdraw import QuickDraw
-from sketchfusion.io.errors import ImageError
+from sketchfusion.errors import ImageError
 from sketchfusion.io.images import read_image
 from sketchfusion.io.strokes import read_part, to_drawing
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.io.errors import ImageError
+from sketchfusion.errors import ImageError
 from sketchfusion.tasks.recognition import (
     EXAMPLES_SCALE,
     PHOTO_PROMPTS,

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.io.errors import ImageError
+from sketchfusion.errors import ImageError
 from sketchfusion.tasks import retrieval
 from sketchfusion.tasks.retrieval import rank, retrieve
 

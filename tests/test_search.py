@@ -14,11 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.extractor import Seen
+from sketchfusion.errors import ImageError
+from sketchfusion.extractor import Seen, View
 from sketchfusion.gallery import Gallery, GalleryError, nearest
 from sketchfusion.gallery.store import GalleryStore
-from sketchfusion.io.errors import ImageError
-from sketchfusion.squares import View
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 210)}
 

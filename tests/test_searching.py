@@ -11,8 +11,7 @@ import torch
 from fixtures.pixels import PixelExtractor
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.searching import benchmark_search
-from sketchfusion.extractor import Seen
-from sketchfusion.squares import View
+from sketchfusion.extractor import Seen, View
 
 NAMES = ["ant", "bee", "cow", "dog", "elk", "fox"]
 

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fixtures.pixels import PixelExtractor
+from sketchfusion.errors import ImageError
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.heads import Heads, Threshold
-from sketchfusion.io.errors import ImageError
+from sketchfusion.saved import Heads, Threshold
 from sketchfusion.tasks import segmentation
 from sketchfusion.tasks.segmentation import (
     body,

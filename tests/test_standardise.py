@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sketchfusion.fusion.centring import PHOTO, SKETCH, Centring
+from sketchfusion.fusion import PHOTO, SKETCH, Centring
 from sketchfusion.training.standardise import Standardise
 
 MAPS = torch.rand(6, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from sketchfusion.io.errors import ImageError
+from sketchfusion.errors import ImageError
 from sketchfusion.io.strokes import Drawing, parse_ndjson, rasterize, read_drawing, read_ndjson
 from sketchfusion.io.svg import rasterize_svg
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 from pydantic import TypeAdapter
 
-from sketchfusion.io.errors import ImageError
+from sketchfusion.errors import ImageError
 from sketchfusion.studio.drawing import Sketch, TooMuch, read_sketch
 from sketchfusion.studio.limits import Limits
 from sketchfusion.studio.schemas import Drawing

@@ -9,7 +9,7 @@ import torch
 
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
-from sketchfusion.fusion.model import FusionConfig
+from sketchfusion.fusion import FusionConfig
 from sketchfusion.training.light_recipes import RetrievalRecipe, UniversalRecipe
 from sketchfusion.training.settings import as_text, with_settings
 from sketchfusion.training.train import train_task

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -17,10 +18,65 @@ from torch.nn import functional as F
 
 from .backbones.clip import FrozenClip
 from .backbones.dino import FrozenDino
-from .featuremap import FeatureMap
-from .heads import Heads
-from .io.images import ImageInput, Kind
-from .squares import View, letterboxed
+from .featuremap import FeatureMap, Frame
+from .io.images import ImageInput, Kind, letterbox, read_image
+from .io.weights import WeightsError
+from .saved import Heads
+
+# What the backbones see of a picture: one letterboxed square for both, or the two crops of the released code.
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture as the VAE and CLIP get it, both (3, S, S) in [0, 1], and where its pixels lie in the former."""
+
+    square: Tensor
+    clip: Tensor
+    frame: Frame
+    kind: Kind = "photo"
+
+
+def letterboxed(source: ImageInput, kind: Kind, side: int) -> View:
+    """Fit the whole picture into a square that both backbones share; ImageError when it cannot be read."""
+    square, frame = letterbox(read_image(source, kind), side, kind)
+    return View(square, square, frame, kind)
+
+
+def as_released(source: ImageInput, side: int, clip_side: int) -> View:
+    """Prepare a picture as the authors' code does, sketch and photo alike.
+
+    The VAE's square is resized by Lanczos and padded with black; CLIP's has its short side resized bicubically and
+    its middle cut out, so the two do not show the same part of a picture that is not square.
+    """
+    image = _to_pil(read_image(source, "photo"))
+    square, frame = _pad_black(image, side)
+    return View(_to_tensor(square), _to_tensor(_crop_middle(image, clip_side)), frame)
+
+
+def _pad_black(image: Image.Image, side: int) -> tuple[Image.Image, Frame]:
+    width, height = (max(1, round(side * length / max(image.size))) for length in image.size)
+    left, top = (side - width) // 2, (side - height) // 2
+    square = Image.new("RGB", (side, side))
+    square.paste(image.resize((width, height), Image.Resampling.LANCZOS), (left, top))
+    return square, Frame(*image.size, side, width / image.width, height / image.height, left, top)
+
+
+def _crop_middle(image: Image.Image, side: int) -> Image.Image:
+    """Resize the short side to `side` and cut out the middle square, as CLIP's own preprocessing does."""
+    short = min(image.size)
+    width, height = (int(side * length / short) for length in image.size)
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return resized.crop((left, top, left + side, top + side))
+
+
+def _to_pil(image: Tensor) -> Image.Image:
+    return Image.fromarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+
+
+def _to_tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
+
 
 Images = ImageInput | Sequence[ImageInput]
 
@@ -253,3 +309,45 @@ def pick_dtype(device: torch.device, dtype: torch.dtype | None = None) -> torch.
     if dtype is not None:
         return dtype
     return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+# Recognition by a trained classifier, of a model that may have one, and what else training leaves beside weights.
+
+
+class Classifier(BatchExtractor):
+    """Names pictures of the classes that training for recognition has taught it, if it was trained so."""
+
+    heads: Heads
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write all that is needed to load it from a folder."""
+
+    def heads_for(self, task: str) -> Heads:
+        """Give what training for a task has left beside its light weights; nothing where there are none for it."""
+        other = self.for_task(task) if self.serves(task) else None
+        return other.heads if isinstance(other, Classifier) else Heads()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names that training for recognition has taught it to tell apart; empty without such a training."""
+        classifier = self._recogniser().heads.classifier
+        return classifier.labels if classifier else ()
+
+    def classify(self, images: Images, kind: Kind = "sketch", batch_size: int = 8) -> Tensor:
+        """Give the logits (N, len(classes)) of pictures, float32 on the CPU; ValueError if there are no classes."""
+        model = self._recogniser()
+        if model.heads.classifier is None:
+            raise ValueError(f"{self.name} has no classifier; `sketchfusion train recognition` makes one")
+        rows = [torch.empty(0, len(model.heads.classifier.labels))]
+        for views in model._batches(images, kind, batch_size):
+            with torch.no_grad():
+                rows.append(model.heads.classifier(pooled(model.maps(views), views)).cpu())
+        return finite(torch.cat(rows), model.name)
+
+    def _recogniser(self) -> Classifier:
+        try:
+            other = self.for_task("recognition")
+        except WeightsError:  # it was trained for something else
+            return self
+        return other if isinstance(other, Classifier) else self

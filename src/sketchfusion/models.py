@@ -9,7 +9,7 @@ import torch
 from .backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard, is_dino, model_type
 from .extractor import BatchExtractor
 from .io.weights import WeightsError, resolve
-from .trained import method_of
+from .saved import method_of
 
 
 def load(

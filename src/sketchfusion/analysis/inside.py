@@ -10,7 +10,7 @@ import torch
 from ..extractor import as_list
 from ..featuremap import FeatureMap
 from ..features import SketchFusion
-from ..fusion.centring import PHOTO, SKETCH
+from ..fusion import PHOTO, SKETCH
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor, Images

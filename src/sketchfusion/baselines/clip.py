@@ -11,9 +11,8 @@ from torch import Tensor
 from ..backbones.catalog import ClipCard, card_for, locate
 from ..backbones.clip import FrozenClip
 from ..backbones.folders import load_clip
-from ..extractor import JointSpace, Seen, fingerprint_of, pick_device, pick_dtype, stack
+from ..extractor import JointSpace, Seen, View, fingerprint_of, pick_device, pick_dtype, stack
 from ..io.weights import folder_hash
-from ..squares import View
 
 LAYER = -2  # of the dense map: the one that the method itself injects
 

@@ -11,9 +11,8 @@ from torch import Tensor
 from ..backbones.catalog import DinoCard, card_for, locate
 from ..backbones.dino import FrozenDino
 from ..backbones.folders import load_dino
-from ..extractor import BatchExtractor, Seen, fingerprint_of, pick_device, pick_dtype, stack
+from ..extractor import BatchExtractor, Seen, View, fingerprint_of, pick_device, pick_dtype, stack
 from ..io.weights import folder_hash
-from ..squares import View
 
 
 class DinoBaseline(BatchExtractor):

@@ -16,12 +16,10 @@ from ..backbones.catalog import ClipCard, card_for, locate
 from ..backbones.clip import FrozenClip
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.folders import load_clip, load_diffusion, quiet
-from ..extractor import Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled
-from ..fusion.centring import Centring
-from ..heads import Heads
+from ..extractor import Seen, View, beside, fingerprint_of, pick_device, pick_dtype, pooled
+from ..fusion import Centring
 from ..io.weights import PICKLES, folder_hash, weights_hash
-from ..squares import View
-from ..trained import CONFIG, build, checked, load_into, read_trained, write_trained
+from ..saved import CONFIG, Heads, build, checked, load_into, read_trained, write_trained
 from .sd_clip import WHOLE, SdClipBaseline
 from .trained import TrainedBaseline
 

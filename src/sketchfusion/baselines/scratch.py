@@ -14,9 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..extractor import BatchExtractor, Seen, pick_device, stack
+from ..extractor import BatchExtractor, Seen, View, pick_device, stack
 from ..io.weights import PACKAGED, WeightsError, weights_hash
-from ..squares import View
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 KIND = "scratch"

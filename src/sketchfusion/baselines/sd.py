@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from ..backbones.catalog import locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.folders import load_diffusion
-from ..extractor import BatchExtractor, fingerprint_of, pick_device, pick_dtype, stack
+from ..extractor import BatchExtractor, View, fingerprint_of, pick_device, pick_dtype, stack
 from ..io.weights import folder_hash
-from ..squares import View
 
 STAGES = ("up0", "up1", "up2")  # those that the method aggregates
 TIMESTEP = 195

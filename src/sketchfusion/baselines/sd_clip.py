@@ -13,9 +13,8 @@ from ..backbones.catalog import ClipCard, card_for, locate
 from ..backbones.clip import FrozenClip
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.folders import load_clip, load_diffusion
-from ..extractor import JointSpace, Seen, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from ..extractor import JointSpace, Seen, View, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
 from ..io.weights import folder_hash
-from ..squares import View
 from .clip import LAYER
 from .sd import STAGES, TIMESTEP, paper_side, stages_on_grid, unit_on_grid
 

@@ -15,12 +15,10 @@ from torch.nn import functional as F
 from ..backbones.catalog import locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.folders import embed_prompt, load_diffusion
-from ..extractor import Seen, fingerprint_of, pick_device, pick_dtype, pooled, stack
-from ..fusion.centring import Centring, numbered
-from ..heads import Heads
+from ..extractor import Seen, View, fingerprint_of, pick_device, pick_dtype, pooled, stack
+from ..fusion import Centring, numbered
 from ..io.weights import WeightsError, folder_hash, weights_hash
-from ..squares import View
-from ..trained import CONFIG, build, checked, load_into, read_trained, write_trained
+from ..saved import CONFIG, Heads, build, checked, load_into, read_trained, write_trained
 from .sd import MOST_PIXELS, STAGES, paper_side, stages_on_grid
 from .trained import TrainedBaseline
 

@@ -7,12 +7,10 @@ from typing import Self
 
 from torch import Tensor
 
-from ..classifying import Classifier
-from ..fusion.centring import Centring, numbered
-from ..heads import Heads
+from ..extractor import Classifier, View
+from ..fusion import Centring, numbered
 from ..io.weights import WeightsError
-from ..light import UNIVERSAL
-from ..squares import View
+from ..saved import UNIVERSAL, Heads
 
 
 class TrainedBaseline(Classifier):

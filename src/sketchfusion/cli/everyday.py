@@ -143,7 +143,7 @@ def features(
 
 def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Read one picture after another; in the end those that cannot be read get a line each. ImageError if none can."""
-    from ..io.errors import ImageError
+    from ..errors import ImageError
 
     failed = []
     for source in sources:

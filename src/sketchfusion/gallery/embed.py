@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..io.exif import Capture, read_capture
 from ..io.images import MAX_BYTES, decode_image, thumbnail
 from .rows import FileState, Photo
@@ -21,8 +21,7 @@ from .rows import FileState, Photo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..extractor import BatchExtractor
-    from ..squares import View
+    from ..extractor import BatchExtractor, View
 
 
 Floats = npt.NDArray[np.float32]

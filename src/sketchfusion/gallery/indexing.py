@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..io.files import find_images, other_files
 from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Engine, Progress, Report, Settings
 from .checks import examine, repair

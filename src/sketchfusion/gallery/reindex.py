@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..io.images import decode_image
 from .build import Builder, Progress, Report, Settings
 from .embed import Embedder, Failure, Prepared

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from .errors import ImageError
+from ..errors import ImageError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif"})
 IMAGE_SUFFIXES |= {".gif", ".bmp", ".tif", ".tiff", ".svg"}

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from ..errors import ImageError
 from ..featuremap import Frame
 from .cleanup import normalise_sketch
-from .errors import ImageError
 from .strokes import Drawing, parse_ndjson, rasterize, read_bin, read_bitmap, read_drawing, read_sketchrnn
 from .svg import rasterize_svg
 

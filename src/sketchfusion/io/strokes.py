@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from .errors import ImageError
+from ..errors import ImageError
 
 MAX_LINE_BYTES = 16_000_000
 MAX_POINTS = 1_000_000

@@ -13,7 +13,7 @@ from defusedxml import ElementTree as SafeET
 from defusedxml.common import DefusedXmlException
 from PIL import Image
 
-from .errors import ImageError
+from ..errors import ImageError
 
 MAX_BYTES = 4_000_000
 MAX_COST = 20_000

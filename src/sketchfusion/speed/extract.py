@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..extractor import stack
 from ..features import SketchFusion
-from ..fusion.centring import numbered
+from ..fusion import numbered
 from ..models import load
 from ..world import World
 from .cost import Cost, alone, beside_first, cost_of, flop_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse
 
+from ..errors import ImageError
 from ..gallery import GalleryError
-from ..io.errors import ImageError
 from .drawing import TooMuch
 from .jobs import TooManyJobs
 from .photos import Missing

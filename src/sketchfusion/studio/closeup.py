@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..tasks.correspondence import dense_match, match, spread
 from ..tasks.pose import STROKES
 from ..tasks.query import dense

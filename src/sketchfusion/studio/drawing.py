@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..io.images import Reduced, read_reduced
 from ..tasks.query import read_sketches
 from .limits import Limits

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ImageError
 from ..io.cleanup import is_blank
-from ..io.errors import ImageError
 from ..io.images import read_image
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..heads import Threshold
 from ..io.images import read_image
+from ..saved import Threshold
 from .query import dense, read_sketch
 from .recognition import JointSpace
 

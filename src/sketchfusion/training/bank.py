@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..datasets.splits import clean, is_unseen
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..io.files import drafted
 from ..io.images import Kind, letterbox, read_image
 from .collect import Picture

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from ..fusion.centring import PHOTO, SKETCH
+from ..fusion import PHOTO, SKETCH
 from .aligned import aligned_points
 from .annotated import PointPairs, world_points
 from .bank import choose

@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 from torch.nn import functional as F
 
-from ..fusion.centring import PHOTO, SKETCH
+from ..fusion import PHOTO, SKETCH
 from .cache import Cache
 from .encode import Encoder
 from .instances import Instances, fewer, held_out_instances, instances

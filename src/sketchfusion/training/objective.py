@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from torch import Generator, Tensor, nn
 
 from ..extractor import Extractor
-from ..heads import Heads
+from ..saved import Heads
 from .loop import Losses
 from .standardise import Over
 

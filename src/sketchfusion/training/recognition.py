@@ -9,8 +9,8 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from ..fusion.centring import SKETCH
-from ..heads import Classifier, Heads
+from ..fusion import SKETCH
+from ..saved import Heads, LinearHead
 from .bank import world_banks
 from .cache import Cache
 from .encode import Encoder
@@ -56,7 +56,7 @@ class Recognition(Objective[Named]):
 
     def heads(self) -> Heads:
         """Give the classifier with its names."""
-        return Heads(Classifier(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
+        return Heads(LinearHead(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
 
 
 def prepare(recipe: RecognitionRecipe, roots: Roots, encode: Encoder) -> Training:

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
-from ..fusion.centring import PHOTO, SKETCH
+from ..fusion import PHOTO, SKETCH
 from .bank import Bank, world_banks
 from .cache import Cache
 from .encode import Encoder

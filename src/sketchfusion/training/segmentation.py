@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from ..extractor import Extractor
 from ..featuremap import FeatureMap, Frame
-from ..fusion.centring import PHOTO, SKETCH
-from ..heads import Heads, Threshold
+from ..fusion import PHOTO, SKETCH
+from ..saved import Heads, Threshold
 from ..tasks.query import dense_maps
 from ..tasks.segmentation import SOFTNESS, calibrated, drawn_cosine, heat_odds, likeness, looked_at_closely, strokes
 from .annotated import OUTSIDE, THING, Masked, world_masks

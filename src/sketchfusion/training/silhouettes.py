@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from ..datasets.laid import FEWEST, inked, laid
 from ..datasets.sketchy import photo_of
-from ..io.errors import ImageError
+from ..errors import ImageError
 from ..io.files import Arrays, archived
 from ..io.images import Kind, letterbox, read_image
 from .annotated import BACKGROUND, OUTSIDE, THING, Masked

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..fusion.centring import PHOTO, SKETCH, Centring
+from ..fusion import PHOTO, SKETCH, Centring
 
 Over = Literal["pooled", "cells"]
 MOMENTUM, EPSILON = 0.1, 1e-5  # of the running statistics, and beside the variance, as in batch norm

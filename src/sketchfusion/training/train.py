@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from ..classifying import Classifier
+from ..extractor import Classifier
 from . import correspondence, instance_retrieval, light_recipes, recognition, retrieval, segmentation, universal
 from .curves import draw_curves
 from .encode import Encoder

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, nn
 
 from ..extractor import Extractor
-from ..heads import Heads
+from ..saved import Heads
 from . import correspondence, instance_retrieval, recognition, retrieval, segmentation
 from .encode import Encoder
 from .light_recipes import UniversalRecipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...fusion.model import FusionConfig
-from ...light import UNIVERSAL
+from ...fusion import FusionConfig
+from ...saved import UNIVERSAL
 
 FUSED = "Proposed"
 SEEDS = 3  # of the fused row and of B-SD+CLIP's; one of the others

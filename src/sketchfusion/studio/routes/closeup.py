@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fastapi import APIRouter
 
-from ...io.errors import ImageError
+from ...errors import ImageError
 from .. import closeup
 from ..closeup import Photo
 from ..drawing import Sketch

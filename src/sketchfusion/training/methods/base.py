@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ...backbones.diffusion import FrozenDiffusion
-from ...classifying import Classifier
-from ...fusion.centring import Centring
+from ...extractor import Classifier
+from ...fusion import Centring
 from ..cache import Encode
 
 Trained = TypeVar("Trained", bound=Classifier)

@@ -9,8 +9,8 @@ from typing import Self
 
 from torch import Tensor
 
-from ...features import SketchFusion
-from ...light import UNIVERSAL, read_light, seen_by
+from ...features import SketchFusion, read_light, seen_by
+from ...saved import UNIVERSAL
 from ..cache import Encode
 from ..settings import with_settings
 from .base import Method, Said, latents_of

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...backbones.catalog import CATALOG, FusedCard, locate
-from ...fusion.model import FusionConfig
+from ...features import FeaturesConfig, find_light, of_pair, of_task, read_light
+from ...fusion import FusionConfig
 from ...io.weights import WeightsError, folder_hash
-from ...light import FeaturesConfig, find_light, of_pair, of_task, read_light
-from ...trained import checked, method_of
+from ...saved import checked, method_of
 
 
 def pair_of(model: str, task: str) -> FeaturesConfig:

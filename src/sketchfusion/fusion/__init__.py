@@ -1,1 +1,0 @@
-"""The method, on tensors only."""
