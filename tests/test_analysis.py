@@ -13,11 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.analysis.chart import line_chart
-from sketchfusion.analysis.inside import branch_weights, inside
-from sketchfusion.analysis.page import Inspected, page
-from sketchfusion.analysis.pca import pca_pictures
-from sketchfusion.analysis.spectra import averaged, spectrum
+from sketchfusion.analysis.inside import averaged, branch_weights, inside, pca_pictures, spectrum
+from sketchfusion.analysis.page import Inspected, line_chart, page
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.features import SketchFusion
 from sketchfusion.io.cleanup import is_drawing

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..analysis.inside import inside
-from ..analysis.spectra import averaged, spectrum
+from ..analysis.inside import averaged, inside, spectrum
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import held_out, is_unseen
 from .linear import chosen_ridge
@@ -22,7 +21,7 @@ from .measured import Measured
 from .metrics import Estimate, bootstrap
 
 if TYPE_CHECKING:
-    from ..analysis.spectra import Spectrum
+    from ..analysis.inside import Spectrum
     from ..datasets.base import Sample
     from ..extractor import BatchExtractor
     from ..io.images import Kind

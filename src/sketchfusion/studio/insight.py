@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..analysis.inside import branch_weights, inside
-from ..analysis.pca import pca_pictures
-from ..analysis.spectra import spectrum
+from ..analysis.inside import branch_weights, inside, pca_pictures, spectrum
 from .closeup import within
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, png_url
