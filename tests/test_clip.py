@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from sketchfusion.backbones.catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_STD
-from sketchfusion.backbones.clip import FrozenClip
+from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.backbones.folders import load_clip, load_dino
 from sketchfusion.io.weights import WeightsError
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from fixtures.tiny import END, TEXT_LENGTH, VAE
-from sketchfusion.backbones.base import Stage
 from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.encoders import Stage
 from sketchfusion.backbones.folders import embed_prompt, load_diffusion
 
 ALL = ("down0", "down1", "down2", "down3", "mid", "up0", "up1", "up2", "up3")

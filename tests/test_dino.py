@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fixtures.full_size import save_dinov2_s14
-from sketchfusion.backbones.dino import FrozenDino
+from sketchfusion.backbones.encoders import FrozenDino
 from sketchfusion.backbones.folders import load_dino
 from sketchfusion.backbones.mini import build_dino
 from sketchfusion.baselines.dino import DinoBaseline

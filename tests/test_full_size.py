@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
 from fixtures.full_size import save_clip_l14, save_sd21
-from sketchfusion.backbones.base import Stage
+from sketchfusion.backbones.encoders import Stage
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.features import FeaturesConfig, SketchFusion
 from sketchfusion.models import load

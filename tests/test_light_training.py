@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fixtures.roots import training_roots
-from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.datasets.splits import held_out
 from sketchfusion.features import SketchFusion, read_light
 from sketchfusion.io.weights import WeightsError

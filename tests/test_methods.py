@@ -19,8 +19,8 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from fixtures.roots import CATEGORIES, training_roots
 from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
-from sketchfusion.backbones.clip import FrozenClip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
+from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.baselines.finetuned import FinetunedBaseline
 from sketchfusion.baselines.sd import STAGES, SdBaseline
 from sketchfusion.baselines.sd_clip import SdClipBaseline

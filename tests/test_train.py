@@ -45,7 +45,7 @@ def test_a_warm_cache_runs_neither_vae_nor_clip(root: Path, tmp_path: Path, monk
         raise AssertionError("a frozen encoder ran although the cache is warm")
 
     monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
-    monkeypatch.setattr("sketchfusion.backbones.clip.FrozenClip.forward", refuse)
+    monkeypatch.setattr("sketchfusion.backbones.encoders.FrozenClip.forward", refuse)
     train_task("retrieval", [str(root)], out, settings=SHORT)
 
 

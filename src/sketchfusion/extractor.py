@@ -16,8 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from .backbones.clip import FrozenClip
-from .backbones.dino import FrozenDino
+from .backbones.encoders import FrozenClip, FrozenDino
 from .featuremap import FeatureMap, Frame
 from .io.images import ImageInput, Kind, letterbox, read_image
 from .io.weights import WeightsError

@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from .base import Frozen, Stage
+from .encoders import Frozen, Stage
 
 
 class FrozenDiffusion(Frozen):

@@ -19,9 +19,8 @@ from transformers.utils import logging as transformers_logging
 
 from ..io.weights import WeightsError, weight_files
 from .catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD, ClipCard, DinoCard, card_for, is_dino
-from .clip import FrozenClip
 from .diffusion import FrozenDiffusion
-from .dino import FrozenDino
+from .encoders import FrozenClip, FrozenDino
 
 FrozenEncoder = FrozenClip | FrozenDino  # what gives the tokens that are injected
 

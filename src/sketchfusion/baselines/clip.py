@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..backbones.catalog import ClipCard, card_for, locate
-from ..backbones.clip import FrozenClip
+from ..backbones.encoders import FrozenClip
 from ..backbones.folders import load_clip
 from ..extractor import JointSpace, Seen, View, fingerprint_of, pick_device, pick_dtype, stack
 from ..io.weights import folder_hash

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..backbones.catalog import DinoCard, card_for, locate
-from ..backbones.dino import FrozenDino
+from ..backbones.encoders import FrozenDino
 from ..backbones.folders import load_dino
 from ..extractor import BatchExtractor, Seen, View, fingerprint_of, pick_device, pick_dtype, stack
 from ..io.weights import folder_hash

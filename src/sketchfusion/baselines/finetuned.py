@@ -13,8 +13,8 @@ from typing import Any, Self
 import torch
 
 from ..backbones.catalog import ClipCard, card_for, locate
-from ..backbones.clip import FrozenClip
 from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.encoders import FrozenClip
 from ..backbones.folders import load_clip, load_diffusion, quiet
 from ..extractor import Seen, View, beside, fingerprint_of, pick_device, pick_dtype, pooled
 from ..fusion import Centring

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..backbones.catalog import ClipCard, card_for, locate
-from ..backbones.clip import FrozenClip
 from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.encoders import FrozenClip
 from ..backbones.folders import load_clip, load_diffusion
 from ..extractor import JointSpace, Seen, View, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
 from ..io.weights import folder_hash

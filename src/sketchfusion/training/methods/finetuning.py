@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 from torch import Tensor, nn
 
-from ...backbones.base import resize_square
 from ...backbones.catalog import locate
+from ...backbones.encoders import resize_square
 from ...baselines.finetuned import METHOD, FinetunedBaseline
 from ...baselines.sd_clip import side_by_side
 from ...io.weights import folder_hash
