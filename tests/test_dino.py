@@ -14,7 +14,7 @@ from fixtures.full_size import save_dinov2_s14
 from sketchfusion.backbones.encoders import FrozenDino
 from sketchfusion.backbones.folders import load_dino
 from sketchfusion.backbones.mini import build_dino
-from sketchfusion.baselines.dino import DinoBaseline
+from sketchfusion.baselines.frozen import DinoBaseline
 from sketchfusion.cli import app, terminal
 from sketchfusion.evaluation.tables.rows import TABLES
 from sketchfusion.features import FeaturesConfig, SketchFusion

@@ -21,10 +21,8 @@ from fixtures.roots import CATEGORIES, training_roots
 from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
-from sketchfusion.baselines.finetuned import FinetunedBaseline
-from sketchfusion.baselines.sd import STAGES, SdBaseline
-from sketchfusion.baselines.sd_clip import SdClipBaseline
-from sketchfusion.baselines.sd_pl import SdPlBaseline
+from sketchfusion.baselines.frozen import STAGES, SdBaseline, SdClipBaseline
+from sketchfusion.baselines.trained import FinetunedBaseline, SdPlBaseline
 from sketchfusion.cli import app, terminal
 from sketchfusion.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.evaluation.searching import benchmark_search

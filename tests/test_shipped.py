@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import sketchfusion
-from sketchfusion.baselines.dino import DinoBaseline
+from sketchfusion.baselines.frozen import DinoBaseline
 from sketchfusion.datasets.splits import is_unseen
 from sketchfusion.evaluation.benchmarks import benchmark_retrieval
 from sketchfusion.features import SketchFusion

@@ -32,7 +32,7 @@ def load(
     if baseline and isinstance(card, FusedCard):
         return load(frozen_part(pair, baseline), device, dtype)
     if "+" in name and not Path(name).exists():
-        from .baselines.sd_clip import SdClipBaseline
+        from .baselines.frozen import SdClipBaseline
 
         diffusion, _, clip = name.partition("+")
         return SdClipBaseline.load(diffusion, clip, device, dtype)
@@ -45,15 +45,15 @@ def load(
         return _trained(method, folder, device, dtype).for_task(task)
     kind = _kind_of(folder) if folder else type(card)
     if kind is ClipCard:
-        from .baselines.clip import ClipBaseline
+        from .baselines.frozen import ClipBaseline
 
         return ClipBaseline.load(name, device, dtype)
     if kind is DiffusionCard:
-        from .baselines.sd import SdBaseline
+        from .baselines.frozen import SdBaseline
 
         return SdBaseline.load(name, device, dtype)
     if kind is DinoCard:
-        from .baselines.dino import DinoBaseline
+        from .baselines.frozen import DinoBaseline
 
         return DinoBaseline.load(name, device, dtype)
     from .features import SketchFusion
@@ -63,11 +63,12 @@ def load(
 
 def _trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> BatchExtractor:
     """Load what another method than SketchFusion's has left."""
-    from .baselines import finetuned, sd_pl
+    from .baselines import trained as finetuned
+    from .baselines import trained as sd_pl
 
-    if method == sd_pl.METHOD:
+    if method == sd_pl.SD_PL:
         return sd_pl.SdPlBaseline.load(folder, device, dtype)
-    if method == finetuned.METHOD:
+    if method == finetuned.B_FINETUNING:
         return finetuned.FinetunedBaseline.load_trained(folder, device, dtype)
     raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
 

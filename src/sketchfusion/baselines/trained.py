@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
-from typing import Self
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..extractor import Classifier, View
+from ..backbones.catalog import ClipCard, card_for, locate
+from ..backbones.diffusion import FrozenDiffusion
+from ..backbones.encoders import FrozenClip
+from ..backbones.folders import embed_prompt, load_clip, load_diffusion, quiet
+from ..extractor import Classifier, Seen, View, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
 from ..fusion import Centring, numbered
-from ..io.weights import WeightsError
-from ..saved import UNIVERSAL, Heads
+from ..io.weights import PICKLES, WeightsError, folder_hash, weights_hash
+from ..saved import CONFIG, UNIVERSAL, Heads, build, checked, load_into, read_trained, write_trained
+from .frozen import MOST_PIXELS, STAGES, WHOLE, SdClipBaseline, paper_side, stages_on_grid
 
 
 class TrainedBaseline(Classifier):
@@ -42,3 +55,276 @@ class TrainedBaseline(Classifier):
         kinds = numbered([view.kind for view in views])
         centred: Tensor = self.centring(maps, kinds.to(maps.device))
         return centred
+
+
+# B-Finetuning: B-SD+CLIP whose UNet and CLIP vision encoder were trained for a task, every weight of them.
+
+
+B_FINETUNING = "B-Finetuning"
+COPIED = ("vae", "text_encoder", "tokenizer", "scheduler", "feature_extractor")  # of a Stable Diffusion folder
+
+
+@dataclass(frozen=True)
+class FinetunedConfig:
+    """Where the weights came from, and which they are now."""
+
+    task: str
+    diffusion: str  # that training started from: catalog name, hub id or folder
+    clip: str
+    diffusion_hash: str = ""  # of the folders `sd` and `clip` beside
+    clip_hash: str = ""
+
+
+class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
+    """Read as B-SD+CLIP is, centred as everything trained here is.
+
+    "Fine-tuning of SD+CLIP" is all that the paper says. Neither injection nor aggregation is there, so a map is the
+    concatenation that B-SD+CLIP has; the VAE and CLIP's text encoder stay as they were.
+    """
+
+    def __init__(
+        self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FinetunedConfig, name: str, device: torch.device
+    ) -> None:
+        """Join loaded parts."""
+        TrainedBaseline.__init__(self, config.task)
+        SdClipBaseline.__init__(self, diffusion, clip, "", name, device)
+        self.config = config
+        self.centring = Centring(self.channels).to(device)
+
+    @classmethod
+    def untrained(
+        cls, diffusion: str, clip: str, task: str = "retrieval", device: str | torch.device | None = None
+    ) -> Self:
+        """Make what training starts from, in float32: its steps are too small for less."""
+        device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
+        card = card_for(clip, ClipCard)
+        parts = load_diffusion(locate(diffusion)), load_clip(locate(clip), mean=card.mean, std=card.std)
+        return cls(*parts, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
+
+    @classmethod
+    def load_trained(
+        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Load what `save_pretrained` wrote; WeightsError when it is damaged."""
+        device, folder = pick_device(device), Path(folder)
+        dtype = pick_dtype(device, dtype)
+        written, state = read_trained(folder, "fine-tuned weights")
+        written.pop("method", None)
+        config: FinetunedConfig = build(FinetunedConfig, written, folder / CONFIG)
+        checked(folder_hash(folder / "sd"), config.diffusion_hash, folder / "sd")
+        checked(folder_hash(folder / "clip"), config.clip_hash, folder / "clip")
+        card = card_for(config.clip, ClipCard)
+        clip = load_clip(folder / "clip", dtype, card.mean, card.std)
+        model = cls(load_diffusion(folder / "sd", dtype), clip, config, str(folder), device)
+        load_into(model.centring, state, folder)
+        model.heads = Heads.read(folder)
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `sd` and `clip` whole, as a hub has them, beside heads, centring and configuration.
+
+        What was not trained is copied: any tool reads the two folders then, here or on another machine. They are in
+        float32, as they were trained. The configuration goes first and comes last, so a folder that has one is whole.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG).unlink(missing_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".writing-") as name:
+            draft = Path(name)
+            self._write_diffusion(locate(self.config.diffusion), draft / "sd")
+            self._write_clip(locate(self.config.clip), draft / "clip")
+            for part in ("sd", "clip"):
+                shutil.rmtree(folder / part, ignore_errors=True)
+                (draft / part).replace(folder / part)
+        hashes = {"diffusion_hash": folder_hash(folder / "sd"), "clip_hash": folder_hash(folder / "clip")}
+        self.config = replace(self.config, **hashes)
+        self.heads.write(folder)
+        write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict())
+
+    def _write_diffusion(self, source: Path, folder: Path) -> None:
+        _save(self.diffusion.unet, folder / "unet")
+        for part in COPIED:
+            if (source / part).is_dir():
+                ignored = shutil.ignore_patterns(*(f"*{suffix}" for suffix in PICKLES))
+                shutil.copytree(source / part, folder / part, ignore=ignored)
+        shutil.copy(source / "model_index.json", folder)
+
+    def _write_clip(self, source: Path, folder: Path) -> None:
+        _save(self.clip.model, folder)
+        for path in (*source.glob("*.json"), *source.glob("*.txt")):
+            if path.name != CONFIG and not path.name.endswith(".index.json"):
+                shutil.copy(path, folder)
+
+    @property
+    def fingerprint(self) -> str:
+        """What shapes the features, with the hashes of the weights; ValueError before they have been written."""
+        if not self.config.diffusion_hash:
+            raise ValueError(f"{self.name} has no fingerprint until it is saved")
+        weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
+        return fingerprint_of({"baseline": B_FINETUNING, **self.shaping, "weights": weights})
+
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors of a batch of pictures."""
+        seen = super().look(views)
+        centred = self.centred(seen.maps, views)
+        assert seen.joint is not None
+        return Seen(centred, beside(pooled(centred, views), seen.joint, WHOLE), seen.joint)
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Save a diffusers or transformers model, without the name of the place that it was loaded from."""
+    with quiet():
+        model.save_pretrained(folder)
+    config = json.loads((folder / CONFIG).read_text())
+    config.pop("_name_or_path", None)
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+
+
+# SD-PL (Koley et al., CVPR 2024): a frozen Stable Diffusion, guided by a learned text and by a learned border.
+
+
+SD_PL = "SD-PL"
+COARSE, FINE = ("up0", "up1"), ("up2", "up3")
+STAGES_OF = {"retrieval": COARSE, "recognition": COARSE, "instance-retrieval": FINE}  # B-SD's for all others
+BORDER = 16 / MOST_PIXELS  # of the side
+
+
+@dataclass(frozen=True)
+class SdPlConfig:
+    """How pictures become features."""
+
+    diffusion: str  # catalog name, hub id or folder
+    diffusion_hash: str
+    task: str
+    side: int  # pixels of the square
+    border: int  # pixels
+    stages: tuple[str, ...]
+    timestep: int = 273
+    ensemble: int = 6  # noise draws that are averaged; training sees one of them at a time
+
+
+class Prompts(nn.Module):
+    """All that is trained, and the centring it ends in: a text matrix (1, L, D) and a border for either kind.
+
+    They start as the null prompt and as a border that is not there.
+    """
+
+    rim: Tensor
+
+    def __init__(self, null_prompt: Tensor, side: int, border: int, width: int) -> None:
+        """Make prompts for squares of `side` pixels and features of `width` channels."""
+        super().__init__()
+        rim = torch.ones(side, side, dtype=torch.bool)
+        rim[border : side - border, border : side - border] = False
+        self.register_buffer("rim", rim, persistent=False)
+        self.text = nn.Parameter(null_prompt.detach().float().clone())
+        self.border = nn.Parameter(torch.zeros(2, 3, int(rim.sum())))
+        self.centring = Centring(width)
+
+    def framed(self, squares: Tensor, kinds: Tensor) -> Tensor:
+        """Add the border of its kind (B,) to each square (B, 3, S, S), on a smaller square a smaller border."""
+        frames = self.border.new_zeros(2, 3, *self.rim.shape)
+        frames[..., self.rim] = self.border
+        if squares.shape[-2:] != self.rim.shape:
+            frames = F.interpolate(frames, squares.shape[-2:], mode="area")
+        return squares + frames[kinds]
+
+
+class SdPlBaseline(TrainedBaseline):
+    """Dense features are up stages at t = 273 under the learned prompts, unit length in every cell, concatenated.
+
+    How the layers are joined and pooled is not published: it is as in B-SD, so that the two differ in prompts, stages,
+    timestep and draws alone. The stages are the poster's: n = 1, 2 for categories, recognition included, and n = 3, 4
+    for instances. It has no dense tasks; there the stages are B-SD's, n = 1, 2, 3, so that the prompts are what is
+    compared. The border is 16 px of a square of 480, the same share of others, and lies on the square's rim, padding or
+    not; what it makes of the pixels is not clamped.
+    """
+
+    def __init__(self, diffusion: FrozenDiffusion, config: SdPlConfig, name: str, device: torch.device) -> None:
+        """Put new prompts before a loaded diffusion model; ValueError for stages that it does not have."""
+        super().__init__(config.task)
+        self.config, self.name, self.side, self.device = config, name, config.side, device
+        self._dim = sum(diffusion.channels(config.stages).values())
+        self.diffusion = diffusion.to(device)
+        self.prompts = Prompts(diffusion.null_prompt, config.side, config.border, self._dim).eval().to(device)
+        self.centring = self.prompts.centring
+        self.caption: Tensor | None = None  # (1, L, D), in place of the learned text
+
+    @classmethod
+    def untrained(
+        cls,
+        diffusion: str,
+        task: str = "retrieval",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Self:
+        """Make what training starts from, on a catalog name, hub id or folder."""
+        device, folder = pick_device(device), locate(diffusion)
+        frozen = load_diffusion(folder, pick_dtype(device, dtype))
+        side = paper_side(frozen)
+        stages, border = STAGES_OF.get(task, STAGES), max(1, round(side * BORDER))
+        config = SdPlConfig(diffusion, folder_hash(folder), task, side, border, stages)
+        return cls(frozen, config, f"{diffusion}:{SD_PL}", device)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Self:
+        """Load what `save_pretrained` wrote; WeightsError when it is damaged or its frozen parts cannot be had."""
+        device, folder = pick_device(device), Path(folder)
+        written, state = read_trained(folder, "learned prompts")
+        written.pop("method", None)
+        config: SdPlConfig = build(SdPlConfig, written, folder / CONFIG)
+        sd = locate(config.diffusion)
+        checked(folder_hash(sd), config.diffusion_hash, sd)
+        frozen = load_diffusion(sd, pick_dtype(device, dtype))
+        try:
+            model = cls(frozen, config, str(folder), device)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise WeightsError(f"the settings in {folder / CONFIG} do not fit: {error}") from error
+        load_into(model.prompts, state, folder)
+        model.heads = Heads.read(folder)
+        return model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the prompts, the heads, and a configuration that names the frozen parts by place and hash."""
+        self.heads.write(Path(folder))
+        write_trained(Path(folder), {"method": SD_PL, **asdict(self.config)}, self.prompts.state_dict())
+
+    def guided(self, text: str) -> Self:
+        """Give the model that sees pictures under a caption in place of the learned text (sketch + text retrieval).
+
+        All weights are shared, and this model stays as it is. The features are meant to be compared with those under
+        the learned text, so the fingerprint is the same.
+        """
+        other = copy(self)
+        other.caption = embed_prompt(locate(self.config.diffusion), " ".join(text.split()))
+        return other
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what shapes the features, learned text included even where a caption stands in for it."""
+        shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
+        return fingerprint_of({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **shaping})
+
+    @property
+    def dim(self) -> int:
+        """The length of an embedding: the stages' channels together."""
+        return self._dim
+
+    def maps(self, views: Sequence[View]) -> Tensor:
+        """Give the centred features (B, C, g, g) of a batch of prepared pictures."""
+        return self.look(views).maps
+
+    def look(self, views: Sequence[View]) -> Seen:
+        """Give these and their maxima of a batch of prepared pictures."""
+        squares = stack([view.square for view in views], self.device)
+        maps = self.stages(squares, numbered([view.kind for view in views]), range(self.config.ensemble))
+        centred = self.centred(maps, views)
+        return Seen(centred, pooled(centred, views))
+
+    def stages(self, squares: Tensor, kinds: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Give the features (B, C, g, g), not centred, of squares (B, 3, S, S) of kinds (B,) under draws of noise."""
+        latents = self.diffusion.encode(self.prompts.framed(squares, kinds.to(squares.device)) * 2 - 1)
+        prompt = self.prompts.text if self.caption is None else self.caption.to(squares.device)
+        return stages_on_grid(self.diffusion, latents, self.config.stages, self.config.timestep, seeds, prompt)

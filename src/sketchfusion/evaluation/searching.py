@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..baselines.sd_pl import SdPlBaseline
+from ..baselines.trained import SdPlBaseline
 from ..gallery.background import Background
 from ..gallery.confidence import chance
 from ..gallery.diffusion import diffused

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...baselines.sd_clip import SdClipBaseline
+from ...baselines.frozen import SdClipBaseline
 from ...io.files import every_file
 from ...io.weights import WeightsError
 from ...models import frozen_part

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ...backbones.catalog import locate
 from ...backbones.encoders import resize_square
-from ...baselines.finetuned import METHOD, FinetunedBaseline
-from ...baselines.sd_clip import side_by_side
+from ...baselines.frozen import side_by_side
+from ...baselines.trained import B_FINETUNING, FinetunedBaseline
 from ...io.weights import folder_hash
 from ..cache import Encode
 from .base import Method, Said, latents_of, refuse
@@ -38,7 +38,7 @@ class Finetuning(Method[FinetunedBaseline]):
     @classmethod
     def begin(cls, model: str, task: str, own: Mapping[str, str], start: Path | None) -> Self:
         """Begin with the weights of both."""
-        refuse(start, METHOD)
+        refuse(start, B_FINETUNING)
         pair = pair_of(model, task)
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ...baselines.sd_pl import METHOD, SdPlBaseline
+from ...baselines.trained import SD_PL, SdPlBaseline
 from ..cache import Encode
 from .base import Method, Said, refuse
 from .pair import pair_of
@@ -28,7 +28,7 @@ class SdPl(Method[SdPlBaseline]):
     @classmethod
     def begin(cls, model: str, task: str, own: Mapping[str, str], start: Path | None) -> Self:
         """Begin with the null prompt and no border."""
-        refuse(start, METHOD)
+        refuse(start, SD_PL)
         return cls(SdPlBaseline.untrained(pair_of(model, task).diffusion, task))
 
     def asks(self) -> dict[str, Encode]:
