@@ -23,10 +23,9 @@ from sketchfusion.evaluation.linear import fit_ridge
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.scenes import Part, Scene, scenes, world_scenes
 from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
-from sketchfusion.tasks import query
-from sketchfusion.tasks.correspondence import match_drawn, match_maps, spread
-from sketchfusion.tasks.pose import STROKES
-from sketchfusion.tasks.query import read_sketch
+from sketchfusion.tasks import inputs
+from sketchfusion.tasks.correspondence import STROKES, match_drawn, match_maps, spread
+from sketchfusion.tasks.inputs import read_sketch
 from sketchfusion.world import World, export
 
 PARTS: tuple[Part, ...] = ("all", "chosen from", "measured")
@@ -75,13 +74,13 @@ def test_pck_is_counted_over_both_directions() -> None:
 
 def test_maps_come_in_batches_in_order_and_a_repeated_picture_is_seen_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen, real = PixelExtractor(), list[int](), PixelExtractor.extract
-    monkeypatch.setattr(query, "BATCH", 3)
+    monkeypatch.setattr(inputs, "BATCH", 3)
     monkeypatch.setattr(
         model, "extract", lambda of, *more, **named: seen.append(len(of)) or real(model, of, *more, **named)
     )
     pictures = [square(x, x) for x in (0, 8, 16, 24)]
     asked = [pictures[n] for n in (0, 0, 1, 1, 2, 2, 3)]
-    found = [*query.dense_maps(model, asked, "photo", "segmentation")]
+    found = [*inputs.dense_maps(model, asked, "photo", "segmentation")]
     assert seen == [2, 2, 1]
     for picture, one in zip(asked, found, strict=True):
         assert torch.equal(one.data, model.extract([picture], "photo")[0].data)

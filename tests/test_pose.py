@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.tasks.correspondence import match_drawn, match_maps
-from sketchfusion.tasks.pose import pose, strangeness
+from sketchfusion.tasks.correspondence import match_drawn, match_maps, pose, strangeness
 
 SHEET = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 WIDE = Frame(128, 64, 64, 0.5, 0.5, 0, 16)  # padding above and below

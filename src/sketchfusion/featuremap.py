@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -168,3 +170,9 @@ def _floating(points: Tensor) -> Tensor:
 def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
     resized = F.interpolate(data.float()[None], size=size, mode="bilinear", align_corners=False, antialias=True)
     return resized[0].to(data.dtype)
+
+
+# Retrieval: photos ranked by the cosine of their pooled feature with a sketch's.
+
+
+Floats = npt.NDArray[np.float32]

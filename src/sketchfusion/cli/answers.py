@@ -74,7 +74,7 @@ def match(
     from ..io.images import read_image
     from ..models import load
     from ..tasks.correspondence import match as find
-    from ..tasks.query import read_sketch
+    from ..tasks.inputs import read_sketch
 
     drawn, seen = read_sketch(sketch), read_image(photo)
     side: Side = _side(source)

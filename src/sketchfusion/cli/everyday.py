@@ -46,7 +46,7 @@ def search(
     """Find the photos that show what a sketch, a text or another photo shows; several sketches are one question."""
     from ..gallery import Gallery
     from ..io.images import read_image
-    from ..tasks.query import read_sketches
+    from ..tasks.inputs import read_sketches
 
     opened = Gallery.open(gallery, model)
     images = read_sketches(sketches) if sketches else None
@@ -90,7 +90,7 @@ def recognize(
     from ..datasets.folder import by_category
     from ..io.images import read_image
     from ..models import load
-    from ..tasks.query import read_sketch
+    from ..tasks.inputs import read_sketch
     from ..tasks.recognition import recognize as guess
 
     offered = None if labels is None else [name for name in labels.split(",") if name.strip()]

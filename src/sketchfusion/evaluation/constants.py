@@ -20,7 +20,7 @@ import torch
 
 from ..io.images import read_image
 from ..tasks.correspondence import locate
-from ..tasks.query import dense_maps, read_sketch
+from ..tasks.inputs import dense_maps, read_sketch
 from ..tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, looked_at_closely, segment_maps, strokes
 from .correspondence import KeypointPair, world_pairs
 from .metrics import Values

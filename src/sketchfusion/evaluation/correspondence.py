@@ -19,9 +19,8 @@ from ..datasets.recognise import recognise
 from ..datasets.sketchy import Sketchy
 from ..datasets.splits import held_out, is_unseen
 from ..io.images import read_image
-from ..tasks.correspondence import TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
-from ..tasks.pose import STROKES
-from ..tasks.query import dense_maps, read_sketch
+from ..tasks.correspondence import STROKES, TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
+from ..tasks.inputs import dense_maps, read_sketch
 from .galleries import WORLD, not_trained_on
 from .measured import Measured, summarise
 from .metrics_dense import measure_points

@@ -15,7 +15,7 @@ from .metrics import Estimate, accuracy, bootstrap, own_ranks
 
 if TYPE_CHECKING:
     from ..io.images import Kind
-    from ..tasks.recognition import JointSpace
+    from ..tasks.recognition import TextImageSpace
     from .benchmarks import Labelled
 
 
@@ -52,7 +52,7 @@ class NamingResult:
 
 
 def benchmark_naming(
-    model: JointSpace,
+    model: TextImageSpace,
     fingerprint: str,
     pictures: Sequence[Labelled],
     labels: Sequence[str],

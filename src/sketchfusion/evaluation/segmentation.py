@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..io.images import read_image
-from ..tasks.query import dense_maps, read_sketch
+from ..tasks.inputs import dense_maps, read_sketch
 from ..tasks.segmentation import THRESHOLD, UNTRAINED, cut, looked_at_closely, presence
 from .measured import Measured
 from .metrics import Estimate, Values, bootstrap

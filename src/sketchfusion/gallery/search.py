@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from ..tasks.query import read_sketches
+from ..tasks.inputs import read_sketches
 from .catalogue import Catalogue
 from .diffusion import CANDIDATES, diffused
 from .duplicates import fold

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import ImageError
-from ..tasks.correspondence import dense_match, match, spread
-from ..tasks.pose import STROKES
-from ..tasks.query import dense
+from ..tasks.correspondence import STROKES, dense_match, match, spread
+from ..tasks.inputs import dense
 from ..tasks.segmentation import segment
 from .drawing import Sketch
 from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity

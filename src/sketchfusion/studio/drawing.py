@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import ImageError
 from ..io.images import Reduced, read_reduced
-from ..tasks.query import read_sketches
+from ..tasks.inputs import read_sketches
 from .limits import Limits
 from .schemas import Drawing, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing
 

@@ -15,8 +15,8 @@ import torch
 
 from ..extractor import BatchExtractor
 from ..gallery import Gallery, Report
-from ..tasks.query import read_sketches
-from ..tasks.recognition import JointSpace, Namer
+from ..tasks.inputs import read_sketches
+from ..tasks.recognition import Namer, TextImageSpace
 from .drawing import Sketch, read_sketch
 from .jobs import Jobs
 from .limits import Limits
@@ -118,7 +118,7 @@ class Studio:
         """Load and run the model once; names are read when nobody waits."""
         model = self.gallery.model
         self._warm()
-        if isinstance(model, JointSpace) and model.labels:
+        if isinstance(model, TextImageSpace) and model.labels:
             model.encode_image([WARMING], kind="sketch")
             threading.Thread(target=self._read_names, args=(searcher, model), name="names", daemon=True).start()
 
@@ -132,7 +132,7 @@ class Studio:
         """Let the names of things be read piece by piece, while nobody waits."""
         with contextlib.suppress(Stopped):
             # every stroke asks, and a classifier would be a second pass of the whole model
-            searcher.namer = Namer(cast(JointSpace, QueuedModel(model, self.queue)), classify=False)
+            searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=False)
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         self.queue.ready.wait()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from .query import read_sketches
+from .inputs import read_sketches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples: as sure a
 
 
 @runtime_checkable
-class JointSpace(Protocol):
+class TextImageSpace(Protocol):
     """A model that places pictures and prompts in one space."""
 
     @property
@@ -113,7 +113,7 @@ class Namer:
     ) -> None:
         """See the examples, or read the labels' descriptions; without `classify`, CLIP is all that is run."""
         classes = model.classes if classify and kind == "sketch" and isinstance(model, Classifying) else ()
-        reads = isinstance(model, JointSpace) and model.joint_dim > 0
+        reads = isinstance(model, TextImageSpace) and model.joint_dim > 0
         if labels is None:
             labels = tuple(examples) if examples is not None else classes or joint_space(model).labels
         self.labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
@@ -151,7 +151,7 @@ def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
     return lambda pictures: model.classify(pictures, kind=kind).numpy()[:, columns]
 
 
-def _by_text(model: JointSpace, labels: Sequence[str], kind: Kind) -> Logits:
+def _by_text(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Logits:
     texts = prototypes(model, labels, kind)
     return lambda pictures: model.logit_scale * (model.encode_image(pictures, kind=kind).numpy() @ texts.T)
 
@@ -204,22 +204,22 @@ def _read(images: ImageInput | Sequence[ImageInput], kind: Kind) -> Any:
     return read_sketches(images) if kind == "sketch" else images
 
 
-def joint_space(model: object) -> JointSpace:
+def joint_space(model: object) -> TextImageSpace:
     """Give the model if it can read text, or name pictures without; ValueError if not."""
     named = isinstance(model, Classifying) and model.classes
-    if not isinstance(model, JointSpace) or not (model.joint_dim or named):
+    if not isinstance(model, TextImageSpace) or not (model.joint_dim or named):
         raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
     return model
 
 
-def prototypes(model: JointSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
+def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
     """One unit vector for each label, the mean over its prompts: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
     read = [_texts(model, labels[start : start + LABELS], prompts) for start in range(0, len(labels), LABELS)]
     return unit_means([texts for some in read for texts in some])
 
 
-def _texts(model: JointSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+def _texts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
     texts: npt.NDArray[np.float32] = model.encode_text(
         [prompt.format(label) for label in labels for prompt in prompts]
     ).numpy()

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .query import read_sketches
+from ..featuremap import Floats
+from .inputs import read_sketches
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..io.images import ImageInput
 
 
-Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 CHUNK = 256  # queries at a time: with 10,000 photos the scores and keys of a chunk take 30 MB

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from ..io.images import read_image
 from ..saved import Threshold
-from .query import dense, read_sketch
-from .recognition import JointSpace
+from .inputs import dense, read_sketch
+from .recognition import TextImageSpace
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -73,7 +73,7 @@ def looked_at_closely(
 
     A small thing is little of a photo, and much of that part. A model without CLIP's vectors has nothing more to say.
     """
-    if photo.joint is None or not isinstance(model, JointSpace):
+    if photo.joint is None or not isinstance(model, TextImageSpace):
         return photo
     part = closeup(drawn_cosine(sketch, photo, strokes(drawn, sketch)), seen)
     return replace(photo, joint=model.encode_image([part], kind="photo")[0])

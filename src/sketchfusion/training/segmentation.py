@@ -23,7 +23,7 @@ from ..extractor import Extractor
 from ..featuremap import FeatureMap, Frame
 from ..fusion import PHOTO, SKETCH
 from ..saved import Heads, Threshold
-from ..tasks.query import dense_maps
+from ..tasks.inputs import dense_maps
 from ..tasks.segmentation import SOFTNESS, calibrated, drawn_cosine, heat_odds, likeness, looked_at_closely, strokes
 from .annotated import OUTSIDE, THING, Masked, world_masks
 from .bank import Bank, choose, world_banks

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ...analysis.page import Inspected, comparison
 from ...io.images import read_image
 from ...tasks.correspondence import PointMatch, match_maps
+from ...tasks.inputs import dense, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
-from ...tasks.query import dense, read_sketch
 from ...tasks.segmentation import cut
 from ..benchmarks import embed_labelled
 from ..correspondence import keypoint_pairs
