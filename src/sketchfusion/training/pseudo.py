@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ..io.files import Arrays, archived
 from ..io.strokes import Drawing, rasterize
+from ..world.camera import Line
 from ..world.hands import CANVAS, HANDS, Hand, stroked
 from ..world.shapes import Points
-from ..world.trace import Line
 from .annotated import POINTS, PointPairs
 from .bank import Bank
 from .contours import Contour, contours, simplified

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..io.strokes import Drawing
+from .camera import Line, resample
 from .shapes import Points, smooth
-from .trace import Line, resample
 
 CANVAS = 256.0
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..io.strokes import Drawing, rasterize
-from .camera import Scene, choose_camera, landmark_hidden, place
+from .camera import Scene, choose_camera, landmark_hidden, place, trace
 from .categories import CATEGORIES, Category
 from .difficulty import DEFAULT, Difficulty
 from .figure import Figure, Part
@@ -17,7 +17,6 @@ from .hands import CANVAS, HANDS, draw
 from .photo import photograph
 from .scenery import choose_setting
 from .shapes import inside
-from .trace import trace
 
 VERSION = 1
 SEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if not c.unseen))

@@ -1,6 +1,6 @@
 """The recipes, one family a file; importing this package fills the table of categories."""
 
-from ..registry import CATEGORIES, Category
+from ..figure import CATEGORIES, Category
 from . import (
     beasts,
     birds,

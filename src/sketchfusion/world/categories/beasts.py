@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from ..figure import COLOURS, Figure, Mark, Paint
-from ..registry import category
+from ..figure import COLOURS, Figure, Mark, Paint, category
 from ..shapes import arc, cloud, ellipse, limb, path, shift, smooth, turn
 from .anatomy import Frame, eye, horn, leaf, tail, trunk
 

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from ..figure import Figure
-from ..registry import category
+from ..figure import Figure, category
 from ..shapes import arc, ellipse, limb, path, shift, smooth, turn
 from .anatomy import eye, leaf
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..figure import Figure, Mark
-from ..registry import category
+from ..figure import Figure, Mark, category
 from ..shapes import arc, ellipse, limb, smooth
 
 

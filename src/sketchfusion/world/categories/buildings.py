@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, Mark, Paint
-from ..registry import category
+from ..figure import Figure, Mark, Paint, category
 from ..shapes import Points, arc, box, ellipse, path, shift, smooth, turn
 
 

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, Mark
-from ..registry import category
+from ..figure import Figure, Mark, category
 from ..shapes import Points, arc, ellipse, inside, limb, path, smooth
 from .anatomy import leaf
 

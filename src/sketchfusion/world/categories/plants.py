@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, Mark
-from ..registry import category
+from ..figure import Figure, Mark, category
 from ..shapes import arc, cloud, ellipse, limb, path, shift, smooth, turn
 from .anatomy import leaf
 
