@@ -1,28 +1,8 @@
 """The recipes, one family a file; importing this package fills the table of categories."""
 
 from ..figure import CATEGORIES, Category
-from . import (
-    beasts,
-    birds,
-    bugs,
-    buildings,
-    craft,
-    food,
-    furniture,
-    music,
-    openings,
-    pets,
-    plants,
-    road,
-    sea,
-    things,
-    tools,
-    wear,
-)
+from . import animals, buildings, food_and_plants, small_animals, things, vehicles
 
-FAMILIES = (
-    beasts, birds, bugs, buildings, craft, food, furniture, music,
-    openings, pets, plants, road, sea, things, tools, wear,
-)  # fmt: skip
+FAMILIES = (animals, buildings, food_and_plants, small_animals, things, vehicles)
 
 __all__ = ["CATEGORIES", "FAMILIES", "Category"]

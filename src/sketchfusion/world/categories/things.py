@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, category
-from ..shapes import arc, box, ellipse, limb, path, shift, smooth, turn
+from ..figure import Figure, Mark, Paint, category
+from ..shapes import arc, box, ellipse, limb, path, ring, shift, smooth, turn
 
 
 @category("teapot", scene="table", spin=6)
@@ -189,3 +189,408 @@ def light_bulb(f: Figure) -> None:
             metal.shaded(0.9 + 0.1 * (i % 2)), detail=0)
     f.add("contact", ellipse(0, 0.98, 0.11, 0.07), metal.shaded(0.6), detail=0)
     f.at("contact", 0, 0.99)
+
+
+# Hand tools and cutlery: they share handles and blades.
+
+
+def handle(f: Figure, x0: float, x1: float, half: float, paint: Paint, y: float = 0.0) -> None:
+    """A straight grip along x, slightly swollen in the middle."""
+    f.add("handle", limb([(x0, y), ((x0 + x1) / 2, y), (x1, y)], [half * 0.9, half * 1.1, half * 0.9]),
+        paint, detail=0)
+    f.at("handle end", x0, y)
+
+
+@category("hammer", spin=50)
+def hammer(f: Figure) -> None:
+    handle(f, -1.0, 0.5, f.trait(0.075, 0.1), f.paint("wood", "wood", "tan", "red", "dark wood"))
+    steel, big = f.paint("metal", "steel", "grey", "night"), f.trait(0.3, 0.36)
+    if f.chance(0.6):
+        claw = [(0.44, -0.1), (0.44, -0.26), (0.5, -0.44), (0.32, -0.64), (0.56, -0.56), (0.7, -0.36),
+            (0.74, -0.1)]
+        f.add("claw", smooth(claw), steel, group="head", detail=0)
+        f.at("claw tip", 0.36, -0.6)
+    else:
+        f.add("peen", path((0.46, -0.1), (0.5, -big - 0.14), (0.7, -big - 0.14), (0.74, -0.1)), steel,
+            group="head", detail=0)
+        f.at("claw tip", 0.6, -big - 0.1)
+    f.add("head", box(0.44, -0.2, 0.76, 0.2, 0.03), steel, group="head")
+    f.add("face", box(0.4, 0.18, 0.8, big + 0.12, 0.04), steel.shaded(0.88), detail=0)
+    f.at("face", 0.6, big + 0.06)
+
+
+@category("axe", spin=45)
+def axe(f: Figure) -> None:
+    wood, steel = f.paint("wood", "wood", "tan", "dark wood"), f.paint("metal", "steel", "silver", "grey")
+    grip = [(-1.0, 0.06), (-0.5, 0.0), (0.2, 0.03), (0.82, 0.0)]
+    f.add("handle", limb(grip, [0.085, 0.06, 0.06, 0.065]), wood, detail=0)
+    f.at("handle end", -1.0, 0.06)
+    drop, wide = f.trait(0.5, 0.66), f.trait(0.26, 0.36)
+    two = f.chance(0.3)
+    for sign in (1, -1) if two else (1,):
+        edge = [(0.66 - wide, sign * drop * 0.92), (0.62, sign * (drop + 0.12)),
+            (0.66 + wide * 0.75, sign * drop * 0.92)]
+        rim = smooth(edge, closed=False)
+        blade = [(0.76, sign * 0.02), (0.52, sign * 0.02), (0.5, sign * 0.16), (0.46, sign * 0.3),
+            *((float(a), float(b)) for a, b in rim), (0.78, sign * 0.3), (0.76, sign * 0.14)]
+        f.add("blade", path(*blade), steel, group="head", detail=0,
+            lines=(shift(rim, 0.062, -sign * 0.05, 0.9, 0.96),))
+        if sign == 1:
+            f.at("edge left", 0.66 - wide + 0.02, drop * 0.9)
+            f.at("edge right", 0.66 + wide * 0.7, drop * 0.9)
+    f.add("eye", box(0.5, -0.11, 0.78, 0.11), steel.shaded(0.85), group="head")
+    f.at("head", 0.64, 0.0)
+
+
+@category("saw", spin=30, unseen=True)
+def saw(f: Figure) -> None:
+    steel, wood = f.paint("metal", "steel", "silver"), f.paint("wood", "wood", "red", "dark wood", "orange")
+    deep, teeth = f.trait(0.2, 0.28), f.count(12, 16)
+    xs = [1.05 - 1.5 * i / (2 * teeth) for i in range(2 * teeth + 1)]
+    rim = [(x, 0.18 + (0.1 if i % 2 else 0.0)) for i, x in enumerate(xs)]
+    f.add("blade", path((-0.5, -deep), (1.0, -0.02), (1.07, 0.02), *rim, (-0.5, 0.18)), steel, detail=0)
+    f.at("blade tip", 1.02, 0.05)
+    f.at("blade heel", -0.4, 0.16)
+    grip = smooth([(-0.42, -deep - 0.06), (-0.62, -deep - 0.1), (-1.0, -0.22), (-1.02, 0.1), (-0.86, 0.42),
+        (-0.62, 0.4), (-0.56, 0.24), (-0.36, 0.16), (-0.38, 0.0)])
+    hole = smooth([(-0.62, -0.1), (-0.82, -0.08), (-0.84, 0.12), (-0.74, 0.24), (-0.66, 0.14)])
+    outline = path(*((float(a), float(b)) for a, b in grip), (float(grip[0, 0]), float(grip[0, 1])),
+        *((float(a), float(b)) for a, b in hole), (float(hole[0, 0]), float(hole[0, 1])))
+    loop, gap = path(*outline[: len(grip) + 1].tolist()), path(*outline[len(grip) + 1 :].tolist())
+    f.add("handle", outline, wood, detail=0, strokes=(loop, gap))
+    f.at("handle top", -0.62, -deep - 0.05)
+    f.at("handle bottom", -0.78, 0.37)
+
+
+@category("scissors", spin=60, unseen=True)
+def scissors(f: Figure) -> None:
+    steel, grip = f.paint("metal", "steel", "silver", "grey"), f.paint("plain", "red", "blue", "orange",
+        "green", "black", "purple")
+    spread, long, big = f.pose(8, 20), f.trait(0.9, 1.05), f.trait(0.2, 0.25)
+    for side, tag in ((-1, "left"), (1, "right")):
+        angle = side * spread
+        blade = path((-0.075, 0.02), (0.02 * side - 0.02, -long), (0.02 * side + 0.02, -long), (0.075, 0.02),
+            (0.05, 0.3), (-0.05, 0.3))
+        f.add(f"{tag} blade", turn(blade, angle), steel.shaded(0.85 if side < 0 else 1.0), detail=0)
+        tip = turn(path((0.02 * side, -long + 0.04)), angle)[0]
+        f.at(f"{tag} blade tip", tip[0], tip[1])
+    for side, tag in ((-1, "left"), (1, "right")):
+        angle = side * spread
+        cx, cy = turn(path((-side * 0.1, 0.54)), angle)[0]
+        circles = (arc(cx, cy, big, big * 1.22, 0, 360, 29), arc(cx, cy, big * 0.62, big * 0.82, 0, 360, 29))
+        f.add(f"{tag} handle", path(*circles[0].tolist(), *circles[1][::-1].tolist()), grip, detail=0,
+            strokes=circles)
+        f.at(f"{tag} handle", cx, cy + big * 1.02)
+    f.dot("screw", 0, 0.02, 0.045, "grey", detail=1)
+    f.at("screw", 0, 0.02)
+
+
+@category("sword", spin=45, unseen=True)
+def sword(f: Figure) -> None:
+    steel, gold = f.paint("metal", "steel", "silver"), f.paint("metal", "gold", "brown", "grey")
+    leather, half = f.paint("grain", "brown", "black", "maroon", "navy"), f.trait(0.07, 0.1)
+    f.add("blade", path((-0.5, -half), (0.9, -half * 0.8), (1.15, 0.0), (0.9, half * 0.8), (-0.5, half)),
+        steel, detail=0, lines=(path((-0.48, 0), (0.86, 0)),))
+    f.at("blade tip", 1.12, 0.0)
+    f.add("grip", box(-0.94, -0.05, -0.5, 0.05), leather, detail=0,
+        lines=[path((x, -0.05), (x + 0.04, 0.05)) for x in (-0.84, -0.74, -0.64)])
+    f.at("grip", -0.72, 0.0)
+    f.add("pommel", ellipse(-1.0, 0, 0.09), gold, detail=0)
+    f.at("pommel", -1.0, 0.0)
+    reach, bend = f.trait(0.26, 0.36), f.trait(-0.08, 0.12)
+    f.add("guard", limb([(-0.5 + bend, -reach), (-0.52, 0.0), (-0.5 + bend, reach)], [0.045, 0.05, 0.045]),
+        gold, detail=0)
+    f.at("guard top", -0.5 + bend, -reach)
+    f.at("guard bottom", -0.5 + bend, reach)
+
+
+@category("knife", spin=45)
+def knife(f: Figure) -> None:
+    steel, long, deep = f.paint("metal", "steel", "silver"), f.trait(0.8, 1.0), f.trait(0.16, 0.24)
+    edge = smooth([(long, -0.1), (long * 0.75, deep * 0.6), (0.3, deep), (-0.14, deep)], closed=False)
+    f.add("blade", path((-0.14, -0.1), (long * 0.9, -0.11), *edge.tolist()), steel, detail=0)
+    f.at("blade tip", long - 0.03, -0.08)
+    f.at("blade heel", -0.1, deep - 0.04)
+    grip = [(-0.16, -0.11), (-0.6, -0.1), (-0.98, -0.12), (-1.02, 0.04), (-0.94, 0.1), (-0.55, 0.06),
+        (-0.16, 0.1)]
+    f.add("handle", smooth(grip), f.paint("wood", "dark wood", "black", "red", "wood"), detail=0)
+    f.at("handle end", -0.97, -0.02)
+    for x in (-0.76, -0.54, -0.32):
+        f.dot("rivet", x, -0.02, 0.026, "silver", detail=1)
+
+
+@category("fork", spin=45)
+def fork(f: Figure) -> None:
+    steel, tines = f.paint("metal", "steel", "silver", "gold"), f.count(3, 4)
+    f.add("handle", limb([(-1.05, 0), (-0.7, 0), (0.0, 0), (0.35, 0)], [0.08, 0.085, 0.045, 0.05]), steel,
+        group="fork")
+    f.at("handle end", -1.05, 0)
+    half = f.trait(0.18, 0.24)
+    for i in range(tines):
+        y = -half + 2 * half * i / (tines - 1)
+        f.add("tine", limb([(0.5, y), (1.05, y)], [0.042, 0.028]), steel, group="fork", detail=0)
+        if i in (0, tines - 1):
+            f.at("first tine" if i == 0 else "last tine", 1.03, y)
+    palm = [(0.62, -half - 0.03), (0.62, half + 0.03), (0.46, half + 0.02), (0.3, 0.04), (0.3, -0.04),
+        (0.46, -half - 0.02)]
+    f.add("palm", smooth(palm), steel, group="fork")
+    f.at("palm", 0.5, 0)
+
+
+@category("key", spin=50)
+def key(f: Figure) -> None:
+    metal, big = f.paint("metal", "gold", "silver", "grey", "brown"), f.trait(0.28, 0.36)
+    style = f.pick("round", "clover")
+    teeth = f.count(2, 3)
+    for i in range(teeth):
+        x = 0.92 - 0.2 * i
+        f.add("tooth", box(x - 0.12, 0.0, x, f.trait(0.22, 0.36)), metal, group="key", detail=0)
+        if i == 0:
+            f.at("tooth", x - 0.06, 0.18)
+    f.add("shaft", box(-0.5, -0.065, 1.0, 0.065, 0.03), metal, group="key")
+    f.at("tip", 0.97, 0)
+    f.add("collar", box(-0.38, -0.12, -0.3, 0.12), metal.shaded(0.85), detail=1)
+    cx = -0.5 - big
+    if style == "round":
+        circles = (arc(cx, 0, big + 0.06, big + 0.06, 0, 360, 33),
+            arc(cx, 0, big * 0.55, big * 0.55, 0, 360, 33))
+        f.add("bow", ring(cx, 0, big + 0.06, big * 0.55), metal, group="key", strokes=circles)
+        f.at("bow end", cx - big * 0.9, 0)
+    else:
+        for dx, dy in ((0.1, -0.22), (0.1, 0.22), (-0.2, 0)):
+            circles = (arc(cx + dx, dy, 0.21, 0.21, 0, 360, 25), arc(cx + dx, dy, 0.1, 0.1, 0, 360, 25))
+            f.add("bow", ring(cx + dx, dy, 0.21, 0.1), metal, group="key", strokes=circles)
+        f.at("bow end", cx - 0.36, 0)
+
+
+# What one wears or carries: shoe, hat, t-shirt, eyeglasses, umbrella.
+
+
+@category("shoe", scene="floor", spin=8)
+def shoe(f: Figure) -> None:
+    leather = f.paint("grain", "red", "blue", "white", "black", "brown", "green", "orange")
+    sole, lace = f.paint("plain", "white", "black", "tan"), f.paint("plain", "white", "cream", "yellow")
+    high, boot = f.trait(-0.5, -0.36), f.chance(0.3)
+    top = high - 0.3 if boot else high
+    upper = [(-0.94, 0.26), (-0.96, -0.1), (-0.9, top + 0.04), (-0.7, top + 0.05), (-0.36, top - 0.01),
+        (-0.24, top + 0.02), (-0.16, -0.22), (0.2, -0.06), (0.66, 0.02), (0.94, 0.14), (1.0, 0.28)]
+    toe = arc(0.98, 0.3, 0.36, 0.26, 190, 275, 8)
+    f.add("upper", path(*smooth(upper, closed=False).tolist()), leather, lines=(toe,), detail=0)
+    f.at("heel", -0.92, 0.0)
+    f.at("ankle", -0.6, top + 0.08)
+    f.at("toe", 0.92, 0.2)
+    if f.chance(0.6):
+        band = [Mark(limb([(x - 0.06, 0.3), (x + 0.12, -0.16)], [0.04, 0.03]), sole.rgb) for x in (-0.5,
+            -0.32)]
+        f.add("side panel", path((-0.66, 0.24), (-0.6, -0.16), (-0.2, -0.12), (-0.02, 0.24)),
+            leather.shaded(1.12), marks=band, detail=2)
+    f.add("sole", smooth([(-0.98, 0.24), (-0.2, 0.26), (0.4, 0.26), (1.02, 0.26), (1.06, 0.36), (0.9, 0.43),
+        (0.2, 0.42), (-0.5, 0.43), (-0.96, 0.43)]), sole, detail=0)
+    f.at("sole", 0.0, 0.35)
+    for i in range(4):
+        x, y = -0.14 + 0.11 * i, -0.26 + 0.055 * i
+        f.thin("lace", [(x - 0.05, y + 0.13), (x + 0.09, y - 0.04)], 0.022, lace, detail=1)
+
+
+@category("hat", scene="table", spin=8)
+def hat(f: Figure) -> None:
+    felt, band = f.paint("grain", "black", "brown", "grey", "tan", "navy", "cream"), f.paint("plain", "red",
+        "blue", "gold", "black", "white")
+    kind, wide = f.pick("top", "bowler", "fedora"), f.trait(0.86, 1.0)
+    if kind == "top":
+        crown = [(-0.46, 0.3), (-0.5, -0.75), (0.5, -0.75), (0.46, 0.3)]
+        f.add("crown", path(*crown), felt, group="hat")
+        f.add("crown top", ellipse(0, -0.75, 0.5, 0.1), felt.shaded(1.15), detail=1)
+        high = -0.75
+    elif kind == "bowler":
+        f.add("crown", path(*arc(0, 0.3, 0.55, 0.82, 180, 360, 22).tolist()), felt, group="hat")
+        high = -0.5
+    else:
+        f.add("crown", smooth([(-0.52, 0.34), (-0.48, -0.1), (-0.34, -0.5), (0.0, -0.4), (0.34, -0.5),
+            (0.48, -0.1), (0.52, 0.34)]), felt, group="hat")
+        high = -0.36
+    f.at("top", 0, high + 0.05)
+    f.add("band", path((-0.5, 0.06), (0.0, 0.12), (0.5, 0.06), (0.52, 0.26), (0.0, 0.33), (-0.52, 0.26)),
+        band, detail=0)
+    f.at("band", 0, 0.2)
+    droop = f.trait(0.0, 0.14)
+    brim = [(-wide, 0.24 - droop * 0.5), (-0.5, 0.24), (0.0, 0.3), (0.5, 0.24), (wide, 0.24 - droop * 0.5),
+        (0.62, 0.42), (0.0, 0.48), (-0.62, 0.42)]
+    f.add("brim", smooth(brim), felt.shaded(0.9), detail=0)
+    f.at("brim left", -wide + 0.04, 0.25 - droop * 0.4)
+    f.at("brim right", wide - 0.04, 0.25 - droop * 0.4)
+
+
+@category("t_shirt", scene="wall", spin=8)
+def t_shirt(f: Figure) -> None:
+    cloth = f.paint("grain", "red", "blue", "white", "green", "yellow", "black", "purple", roundness=0.3)
+    print_, kind = f.paint("plain", "white", "yellow", "navy", "orange"), f.pick("plain", "stripes", "disc",
+        "pocket")
+    wide, sleeve, long = f.trait(0.46, 0.56), f.trait(0.34, 0.46), f.trait(0.76, 0.92)
+    marks: tuple[Mark, ...] = ()
+    if kind == "stripes":
+        marks = tuple(Mark(box(-1.2, y, 1.2, y + 0.11), print_.rgb) for y in (-0.2, 0.06, 0.32))
+    elif kind == "disc":
+        marks = (Mark(ellipse(0, -0.08, 0.22), print_.rgb),)
+    elif kind == "pocket":
+        marks = (Mark(box(0.1, -0.24, 0.34, 0.02), cloth.shaded(0.75).rgb),)
+    lift = f.pose(-0.08, 0.1)
+    neck = arc(0, -0.72, 0.2, 0.2, 180, 0, 10).tolist()
+    right = [(0.36, -0.7), (0.56, -0.6), (wide + sleeve, -0.12 - lift), (wide + sleeve - 0.3, 0.04 - lift),
+        (wide, -0.2), (wide, long)]
+    outline = [*[(-x, y) for x, y in right[::-1]], *neck, *right]
+    seams = [path((s * wide, -0.2), (s * 0.5, -0.62)) for s in (-1, 1)]
+    f.add("shirt", path(*outline), cloth, marks=marks, lines=seams)
+    f.at("left sleeve", -wide - sleeve + 0.1, -0.08 - lift)
+    f.at("right sleeve", wide + sleeve - 0.1, -0.08 - lift)
+    f.at("left hem", -wide + 0.04, long - 0.04)
+    f.at("right hem", wide - 0.04, long - 0.04)
+    collar = arc(0, -0.72, 0.27, 0.28, 180, 0, 12)
+    f.add("collar", path(*collar.tolist(), *neck[::-1]), cloth.shaded(0.8), detail=1)
+    f.at("collar", 0, -0.48)
+
+
+@category("eyeglasses", scene="table", spin=15)
+def eyeglasses(f: Figure) -> None:
+    rim, glass = f.paint("plain", "black", "brown", "red", "gold", "blue"), f.paint("plain", "glass", "sky",
+        "silver", "night", roundness=0.3)
+    wide, high, square = f.trait(0.34, 0.42), f.trait(0.27, 0.36), f.chance(0.45)
+    skew = f.pose(0.05, 0.2)
+    for side, tag in ((-1, "left"), (1, "right")):
+        f.thin(f"{tag} temple", [(side * 0.86, -0.08), (side * 0.98 + skew, -0.42),
+            (side * 0.84 + skew, -0.62)], 0.036, rim, detail=0)
+        f.at(f"{tag} temple tip", side * 0.84 + skew, -0.6)
+    for side, tag in ((-1, "left"), (1, "right")):
+        cx = side * 0.48
+        outer = box(cx - wide, -high, cx + wide, high, 0.12) if square else ellipse(cx, 0, wide, high)
+        inner = box(cx - wide + 0.07, -high + 0.07, cx + wide - 0.07, high - 0.07,
+            0.08) if square else ellipse(cx, 0, wide - 0.07, high - 0.07)
+        f.add(f"{tag} rim", outer, rim, detail=0)
+        glint = path((cx - 0.12, 0.08), (cx + 0.06, -0.12))
+        f.add(f"{tag} lens", inner, glass, detail=1, lines=(glint,))
+        f.at(f"{tag} lens", cx, 0)
+    f.thin("bridge", [(-0.12, -0.06), (0, -0.14), (0.12, -0.06)], 0.045, rim, detail=0)
+    f.at("bridge", 0, -0.13)
+
+
+@category("umbrella", scene="rain", spin=18)
+def umbrella(f: Figure) -> None:
+    one, two = f.paint("plain", "red", "blue", "purple", "green", "black", "yellow"), f.paint("plain",
+        "white", "yellow", "pink", "sky")
+    wide, high, panels = f.trait(0.86, 1.0), f.trait(0.62, 0.78), f.count(4, 5)
+    grip = [(0, -0.3), (0, 0.7), (0.03, 0.86), (0.16, 0.92), (0.28, 0.84), (0.29, 0.7)]
+    f.thin("handle", grip, 0.034, f.paint("wood", "dark wood", "wood", "black"), detail=0)
+    f.at("handle end", 0.29, 0.72)
+    f.at("shaft", 0, 0.4)
+    f.thin("ferrule", [(0, -high), (0, -high - 0.2)], 0.024, f.paint("metal", "silver", "night"), detail=0)
+    f.at("tip", 0, -high - 0.17)
+    scallops: list[tuple[float, float]] = []
+    step = 2 * wide / panels
+    for i in range(panels):
+        edge = arc(wide - step * (i + 0.5), 0.02, step / 2, 0.1, 0, -180, 8)
+        scallops += [(float(x), float(y)) for x, y in edge]
+    ribs, marks = [], []
+    joints = [-wide + step * i for i in range(panels + 1)]
+    lines = [smooth([(0, -high), (x * 0.66, -high * 0.62), (x, 0.02)], closed=False) for x in joints]
+    ribs = lines[1:-1]
+    if f.chance(0.55):
+        marks = [Mark(path(*lines[i].tolist(), *lines[i + 1][::-1].tolist()), two.rgb,
+            drawn=False) for i in range(0, panels, 2)]
+    dome = arc(0, 0.02, wide, high, 180, 360, 24).tolist()
+    f.add("canopy", path(*dome, *scallops), one, marks=marks, lines=ribs)
+    f.at("left edge", -wide + 0.05, -0.06)
+    f.at("right edge", wide - 0.05, -0.06)
+
+
+# Instruments: guitar, drum, trumpet.
+
+
+@category("guitar", scene="wall", spin=45)
+def guitar(f: Figure) -> None:
+    wood, neck = f.paint("wood", "wood", "orange", "tan", "maroon", "red", "navy"), f.paint("wood",
+        "dark wood", "brown")
+    wide, waist, long = f.trait(0.4, 0.48), f.trait(0.22, 0.27), f.trait(-1.1, -0.95)
+    right = [(0.07, -0.22), (wide * 0.66, -0.2), (wide * 0.76, 0.04), (waist, 0.24), (wide, 0.52),
+        (wide * 0.84, 0.84), (0.2, 1.0)]
+    outline = [*right, *[(-x, y) for x, y in right[::-1]]]
+    f.add("body", smooth(outline), wood)
+    f.at("body bottom", 0, 0.96)
+    f.at("waist left", -waist + 0.03, 0.24)
+    f.at("waist right", waist - 0.03, 0.24)
+    f.add("sound hole", ellipse(0, 0.2, 0.135), f.paint("plain", "black", roundness=0.1), detail=0)
+    f.add("bridge", box(-0.2, 0.62, 0.2, 0.69, 0.02), neck, detail=1)
+    f.at("bridge", 0, 0.65)
+    frets = [path((-0.085, long + t), (0.085, long + t)) for t in (0.18, 0.34, 0.48, 0.6)]
+    f.add("neck", box(-0.085, long, 0.085, 0.06), neck, detail=0, lines=frets)
+    f.add("head", path((-0.07, long), (-0.13, long - 0.08), (-0.11, long - 0.34), (0.11, long - 0.34),
+        (0.13, long - 0.08), (0.07, long)), neck.shaded(0.8), detail=0)
+    f.at("head", 0, long - 0.3)
+    for side in (-1, 1):
+        for i in range(3):
+            f.add("peg", ellipse(side * 0.16, long - 0.1 - 0.1 * i, 0.04, 0.03),
+                f.paint("metal", "silver", "gold"), detail=1)
+    for x in (-0.035, 0.035):
+        f.thin("string", [(x, long - 0.1), (x, 0.65)], 0.007, f.paint("metal", "silver"), detail=1)
+
+
+@category("drum", scene="room", spin=6)
+def drum(f: Figure) -> None:
+    shell, rim = f.paint("plain", "red", "blue", "green", "orange", "purple", "teal"), f.paint("metal",
+        "gold", "silver", "white")
+    skin, wood = f.paint("grain", "cream", "white"), f.paint("wood", "tan", "wood", "dark wood")
+    wide, low = f.trait(0.66, 0.78), f.trait(0.4, 0.62)
+    zig, count = [], f.count(4, 6)
+    for i in range(count):
+        x0, x1 = -wide + 2 * wide * i / count, -wide + 2 * wide * (i + 1) / count
+
+        def sag(x: float) -> float:
+            return 0.15 * (1 - (x / wide) * (x / wide)) ** 0.5 if abs(x) < wide else 0.0
+
+        zig.append(path((x0, -0.22 + sag(x0)), ((x0 + x1) / 2, low - 0.08 + sag((x0 + x1) / 2)),
+            (x1, -0.22 + sag(x1))))
+    bottom = arc(0, low, wide, 0.17, 0, 180, 18).tolist()
+    f.add("shell", path((-wide, -0.3), (wide, -0.3), *bottom), shell, lines=zig, group="shell")
+    f.at("foot left", -wide + 0.04, low)
+    f.at("foot right", wide - 0.04, low)
+    top, base = arc(0, -0.24, wide, 0.17, 180, 0, 18), arc(0, low - 0.08, wide, 0.17, 180, 0, 18)
+    for edge in (top, base):
+        band = path(*edge.tolist(), *shift(edge[::-1], 0, 0.09).tolist())
+        f.add("hoop", band, rim, detail=1)
+    f.add("skin", ellipse(0, -0.3, wide, 0.19), skin, detail=0)
+    f.at("rim left", -wide + 0.05, -0.3)
+    f.at("rim right", wide - 0.05, -0.3)
+    for side in (-1, 1):
+        tip, end = (side * 0.08 + f.pose(-0.1, 0.1), -0.34), (side * 0.72 + f.pose(-0.14, 0.14), -0.92)
+        f.add("stick", limb([tip, end], [0.034, 0.034]), wood, detail=0)
+        f.add("bead", ellipse(*tip, 0.065, 0.05), wood.shaded(0.85), detail=1)
+        f.at("left stick" if side < 0 else "right stick", *end)
+
+
+@category("trumpet", scene="wall", spin=20)
+def trumpet(f: Figure) -> None:
+    brass = f.paint("metal", "gold", "orange", "silver", "yellow", roundness=0.9)
+    flare, low = f.trait(0.32, 0.4), f.trait(0.26, 0.34)
+    loop = [*arc(-0.3, low / 2 - 0.08, 0.3, low / 2 + 0.08, 90, 270, 12).tolist(),
+        *arc(0.2, low / 2 - 0.08, 0.3, low / 2 + 0.08, -90, 90, 12).tolist()]
+    hole = [*arc(-0.3, low / 2 - 0.08, 0.21, low / 2 - 0.01, 90, 270, 12).tolist(),
+        *arc(0.2, low / 2 - 0.08, 0.21, low / 2 - 0.01, -90, 90, 12).tolist()]
+    rim = [path(*loop, loop[0]), path(*hole, hole[0])]
+    f.add("tubing", path(*loop, loop[0], hole[0], *hole[::-1]), brass.shaded(0.86), detail=0, strokes=rim)
+    f.at("tubing", -0.56, low / 2 - 0.08)
+    top = [(-1.0, -0.2), (0.3, -0.2), (0.62, -0.26), (0.86, -0.38), (1.0, -0.16 - flare)]
+    upper, lower = smooth(top[1:], closed=False).tolist(), smooth([(1.0, -0.12 + flare), (0.86, 0.1),
+        (0.62, -0.03), (0.3, -0.1)], closed=False).tolist()
+    f.add("bell", path(top[0], *upper, *lower, (-1.0, -0.1)), brass, detail=0)
+    f.at("bell top", 0.98, -0.12 - flare)
+    f.at("bell bottom", 0.98, -0.16 + flare)
+    f.add("mouth of the bell", ellipse(1.0, -0.14, 0.07, flare + 0.02), brass.shaded(0.75), detail=1)
+    f.add("mouthpiece", path((-1.0, -0.19), (-1.1, -0.24), (-1.16, -0.24), (-1.16, -0.06), (-1.1, -0.06),
+        (-1.0, -0.11)), brass.shaded(0.9), detail=0)
+    f.at("mouthpiece", -1.12, -0.15)
+    for i, x in enumerate((-0.22, -0.02, 0.18)):
+        press = f.pose(-0.04, 0.1)
+        f.thin("piston", [(x, -0.3), (x, -0.46 + press)], 0.022, brass.shaded(0.7), detail=1)
+        f.add("valve", box(x - 0.07, -0.32, x + 0.07, low + 0.12, 0.03), brass.shaded(1.05), detail=0)
+        f.add("button", box(x - 0.07, -0.53 + press, x + 0.07, -0.46 + press, 0.02), brass.shaded(0.8),
+            detail=0)
+        f.at(f"valve {i + 1}", x, 0.0)

@@ -1,4 +1,4 @@
-"""What flies or sails: airplane, helicopter, hot-air balloon, rocket, sailboat."""
+"""What rolls: car, truck, bus, bicycle, wheelchair; they share wheels and panes."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -6,7 +6,159 @@
 from __future__ import annotations
 
 from ..figure import Figure, Mark, category
-from ..shapes import Points, arc, box, ellipse, limb, path, smooth
+from ..shapes import Points, arc, box, ellipse, limb, path, ring, smooth
+
+
+def tyre(f: Figure, x: float, y: float, r: float, name: str) -> None:
+    """A solid wheel with a hub."""
+    f.add(name, ellipse(x, y, r), f.paint("plain", "black", roundness=0.3), detail=0)
+    f.at(name, x, y)
+    f.add("hub", ellipse(x, y, r * 0.5), f.paint("metal", "silver", "grey"), detail=1)
+
+
+def spoked(f: Figure, x: float, y: float, r: float, name: str, spokes: int = 8) -> None:
+    """A thin wheel with spokes that one can look through."""
+    rubber, steel = f.paint("plain", "black", roundness=0.2), f.paint("metal", "silver", "grey")
+    turn_ = f.pose(0, 360 / spokes)
+    for tip in arc(x, y, r * 0.9, r * 0.9, turn_, 360 + turn_, spokes + 1)[:-1]:
+        f.thin("spoke", [(x, y), (float(tip[0]), float(tip[1]))], 0.009, steel, detail=2)
+    circles = (arc(x, y, r, r, 0, 360, 33), arc(x, y, r * 0.88, r * 0.88, 0, 360, 33))
+    f.add(name, ring(x, y, r, r * 0.88), rubber, detail=0, strokes=circles[:1], lines=circles[1:],
+        solid=False)
+    f.dot("axle", x, y, r * 0.09, "grey", detail=2)
+    f.at(name, x, y)
+
+
+@category("car", scene="street")
+def car(f: Figure) -> None:
+    body = f.paint("plain", "red", "blue", "green", "yellow", "white", "silver", "orange", roundness=0.5)
+    glass = f.paint("plain", "glass", roundness=0.3)
+    roof, nose, back = f.trait(-0.62, -0.5), f.trait(0.34, 0.5), f.trait(-0.78, -0.56)
+    cabin = [(back - 0.06, -0.16), (back + 0.14, roof + 0.02), (back + 0.24, roof), (nose - 0.22, roof),
+        (nose - 0.1, roof + 0.05), (nose + 0.12, -0.16)]
+    f.add("cabin", path(*cabin), body, group="coat")
+    f.at("roof", (back + nose) / 2, roof + 0.03)
+    hull = [(-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24),
+        (0.94, 0.28), (-0.96, 0.28), (-1.0, 0.2)]
+    door = path((-0.16, -0.14), (-0.16, 0.22), (0.28, 0.22), (0.3, -0.14))
+    f.add("hull", path(*hull), body, group="coat", lines=(door, path((-0.06, -0.04), (0.04, -0.04))))
+    f.at("bonnet", 0.72, -0.08)
+    f.at("boot", -0.93, -0.08)
+    middle = (back + nose) / 2 + 0.05
+    f.add("rear window", path((back + 0.06, -0.18), (back + 0.2, roof + 0.07), (middle - 0.05, roof + 0.07),
+        (middle - 0.05, -0.18)), glass, detail=0)
+    f.add("front window", path((middle + 0.04, -0.18), (middle + 0.04, roof + 0.07),
+        (nose - 0.18, roof + 0.07), (nose + 0.01, -0.18)), glass, detail=0)
+    f.add("headlight", ellipse(0.92, 0.02, 0.06, 0.07), f.paint("plain", "yellow", "white"), detail=1)
+    f.add("tail light", box(-1.0, -0.06, -0.93, 0.06), f.paint("plain", "red"), detail=2)
+    r = f.trait(0.19, 0.23)
+    tyre(f, -0.58, 0.28, r, "rear wheel")
+    tyre(f, 0.6, 0.28, r, "front wheel")
+
+
+@category("truck", scene="street")
+def truck(f: Figure) -> None:
+    cab, glass = (f.paint("plain", "red", "blue", "green", "orange", "white", roundness=0.4),
+        f.paint("plain", "glass", roundness=0.3))
+    cargo = f.paint("plain", "white", "silver", "yellow", "cream", "teal", roundness=0.3)
+    top, front = f.trait(-0.78, -0.6), f.trait(0.28, 0.4)
+    f.add("chassis", box(-1.0, 0.2, 0.96, 0.3), f.paint("metal", "night", "black"), detail=1)
+    planks = [path((-1.02 + a, top + 0.03), (-1.02 + a, 0.17)) for a in (0.32, 0.64, 0.96)]
+    f.add("cargo", box(-1.04, top, front - 0.02, 0.2), cargo, lines=planks if f.chance(0.5) else (),
+        detail=0)
+    f.at("cargo top left", -1.0, top + 0.04)
+    f.at("cargo top right", front - 0.06, top + 0.04)
+    f.add("cab", path((front + 0.04, -0.46), (front + 0.4, -0.46), (front + 0.56, -0.1),
+        (front + 0.68, -0.04), (front + 0.7, 0.26), (front + 0.04, 0.26)), cab, detail=0)
+    f.at("cab", front + 0.3, 0.06)
+    f.add("window", path((front + 0.16, -0.38), (front + 0.36, -0.38), (front + 0.47, -0.1),
+        (front + 0.16, -0.1)), glass, detail=0)
+    f.add("headlight", ellipse(front + 0.65, 0.1, 0.05), f.paint("plain", "yellow"), detail=1)
+    r = f.trait(0.17, 0.21)
+    for x, name in ((-0.82, "rear wheel"), (-0.4, "middle wheel"), (front + 0.4, "front wheel")):
+        tyre(f, x, 0.3, r, name)
+
+
+@category("bus", scene="street")
+def bus(f: Figure) -> None:
+    body, glass = (f.paint("plain", "yellow", "red", "blue", "green", "orange", roundness=0.4),
+        f.paint("plain", "glass", roundness=0.3))
+    top, count = f.trait(-0.66, -0.52), f.count(4, 6)
+    f.add("body", box(-1.05, top, 1.05, 0.36, 0.12), body, lines=(path((-1.02, 0.1), (1.02, 0.1)),))
+    f.at("roof front", 0.94, top + 0.06)
+    f.at("roof rear", -0.94, top + 0.06)
+    pitch = 1.56 / count
+    for i in range(count):
+        x = -0.95 + i * pitch
+        f.add("window", box(x, top + 0.12, x + pitch * 0.82, -0.06, 0.03), glass,
+            detail=0 if i % 2 == 0 else 1)
+    f.add("door", box(0.66, top + 0.14, 0.9, 0.34, 0.02), glass.shaded(0.85), detail=0,
+        lines=(path((0.78, top + 0.16), (0.78, 0.32)),))
+    f.at("door", 0.78, 0.0)
+    f.add("headlight", ellipse(1.0, 0.22, 0.045), f.paint("plain", "white"), detail=2)
+    r = f.trait(0.17, 0.2)
+    tyre(f, -0.62, 0.38, r, "rear wheel")
+    tyre(f, 0.46, 0.38, r, "front wheel")
+
+
+@category("bicycle", scene="street")
+def bicycle(f: Figure) -> None:
+    paint, black = (f.paint("metal", "red", "blue", "green", "black", "orange", "teal"),
+        f.paint("plain", "black", "brown"))
+    r = f.trait(0.42, 0.48)
+    back, front = (-0.62, 0.3), (0.64, 0.3)
+    spoked(f, *back, r, "rear wheel")
+    spoked(f, *front, r, "front wheel")
+    seat, crank, head = (-0.3, -0.32 - f.trait(0, 0.1)), (-0.08, 0.32), (0.46, -0.3)
+    low = f.chance(0.3)
+    tubes = [(seat, crank), (crank, head), (back, crank), (back, (-0.26, -0.18)),
+        ((-0.2, 0.04) if low else (-0.26, -0.2), head)]
+    for a, b in tubes:
+        f.thin("frame", [a, b], 0.03, paint, detail=0, group="frame")
+    f.thin("fork", [head, front], 0.03, paint, detail=0, group="frame")
+    grip = f.pick("drop", "flat")
+    stem = (0.42, -0.46)
+    f.thin("stem", [head, stem], 0.026, paint, detail=0, group="frame")
+    bar = [stem, (0.6, -0.5), (0.68, -0.4), (0.58, -0.32)] if grip == "drop" else [stem, (0.34, -0.56),
+        (0.2, -0.52)]
+    f.thin("handlebar", bar, 0.028, black, detail=0, group="frame")
+    f.at("handlebar", *stem)
+    f.add("saddle", smooth([(seat[0] - 0.18, seat[1] - 0.06), (seat[0] + 0.16, seat[1] - 0.03),
+        (seat[0] + 0.02, seat[1] + 0.03), (seat[0] - 0.14, seat[1] + 0.04)]), black, detail=0)
+    f.at("saddle", seat[0], seat[1] - 0.02)
+    f.add("chainring", ring(*crank, 0.11, 0.06), f.paint("metal", "silver"), detail=1,
+        strokes=(arc(*crank, 0.11, 0.11, 0, 360, 20),))
+    f.at("crank", *crank)
+    a = arc(*crank, 0.2, 0.2, f.pose(0, 180), 200, 2)[0]
+    ax, ay = float(a[0]), float(a[1])
+    f.thin("pedal arm", [(ax, ay), (2 * crank[0] - ax, 2 * crank[1] - ay)], 0.02, black, detail=1)
+
+
+@category("wheelchair", scene="street", unseen=True)
+def wheelchair(f: Figure) -> None:
+    steel, cloth = (f.paint("metal", "silver", "grey", "night"), f.paint("grain", "blue", "black", "red",
+        "teal"))
+    r = f.trait(0.42, 0.48)
+    f.thin("push handle", [(-0.36, -0.72), (-0.44, -0.84), (-0.62, -0.84)], 0.034, steel, detail=0)
+    f.at("push handle", -0.6, -0.84)
+    f.add("backrest", limb([(-0.36, -0.74), (-0.26, 0.02)], [0.065, 0.065]), cloth, detail=0)
+    f.at("backrest top", -0.36, -0.74)
+    f.add("seat", limb([(-0.24, 0.05), (0.4, 0.05)], [0.075, 0.075]), cloth, detail=0)
+    f.at("seat front", 0.4, 0.05)
+    f.thin("armrest", [(-0.3, -0.3), (0.28, -0.3), (0.3, 0.0)], 0.036, steel, detail=0)
+    f.at("armrest", 0.25, -0.3)
+    reach = f.trait(0.66, 0.78)
+    f.thin("leg rest", [(0.4, 0.06), (0.48, 0.2), (reach - 0.1, 0.72)], 0.034, steel, detail=0)
+    f.thin("footrest", [(reach - 0.12, 0.72), (reach + 0.16, 0.7)], 0.04, cloth, detail=0)
+    f.at("footrest", reach + 0.14, 0.7)
+    f.thin("caster fork", [(0.34, 0.1), (0.4, 0.64)], 0.028, steel, detail=1)
+    tyre(f, 0.4, 0.74, 0.13, "small wheel")
+    spoked(f, -0.14, 0.42, r, "big wheel", 10)
+    rim = arc(-0.14, 0.42, r * 0.72, r * 0.72, 0, 360, 25)
+    f.add("push rim", ring(-0.14, 0.42, r * 0.74, r * 0.69), steel, detail=1, strokes=(rim,), solid=False)
+
+
+# What flies or sails: airplane, helicopter, hot-air balloon, rocket, sailboat.
 
 
 @category("airplane", scene="sky", spin=18)
