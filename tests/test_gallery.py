@@ -17,7 +17,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import Seen
 from sketchfusion.gallery import Gallery, GalleryError, Report
-from sketchfusion.gallery.sheet import Row, contact_sheet
+from sketchfusion.gallery.sheet import SheetRow, contact_sheet
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_commits_leave_few_files_behind(tmp_path: Path, photos: Path) -> None:
 def test_contact_sheet_frames_the_right_photos(gallery: Gallery, photos: Path) -> None:
     query = sketch_of(photos / "cat" / "01.png")
     hits = gallery.search(query, k=4)
-    sheet = contact_sheet(gallery, [Row(query, "cat", hits, "cat"), Row(query, "?", hits[:2])])
+    sheet = contact_sheet(gallery, [SheetRow(query, "cat", hits, "cat"), SheetRow(query, "?", hits[:2])])
     green = (np.asarray(sheet) == (0x1A, 0x7F, 0x37)).all(axis=2)
     upper, lower = green[: len(green) // 2], green[len(green) // 2 :]
     frames = sum(hit.category == "cat" for hit in hits)

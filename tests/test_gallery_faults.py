@@ -21,8 +21,8 @@ from PIL import Image
 from fixtures.photos import camera, child, environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Failure, Gallery, GalleryError, Report
-from sketchfusion.gallery.checks import survived
 from sketchfusion.gallery.embed import Embedder
+from sketchfusion.gallery.maintain import survived
 
 SLOW = """
 import sys, time

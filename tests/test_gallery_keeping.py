@@ -19,7 +19,7 @@ from fixtures.photos import camera, child, environment, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
-from sketchfusion.gallery.watch import Watcher
+from sketchfusion.gallery.indexing import Watcher
 
 
 @pytest.fixture

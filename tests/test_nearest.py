@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from sketchfusion.gallery import GalleryError
-from sketchfusion.gallery.background import Background
 from sketchfusion.gallery.confidence import chance, highest
 from sketchfusion.gallery.nearest import Filter, Held, Indexed
-from sketchfusion.gallery.question import Question, look_for
+from sketchfusion.gallery.query import Background, Query, look_for
 from sketchfusion.gallery.rows import FileState, ModelTag, Photo
 from sketchfusion.gallery.store import GalleryStore
 
@@ -44,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> GalleryStore:
     return store
 
 
-def questions(count: int, words: bool) -> list[Question]:
+def questions(count: int, words: bool) -> list[Query]:
     generator = np.random.default_rng(5)
     sketches, texts = (unit(generator.standard_normal((count, dim))) for dim in (DIM, JOINT))
     return [look_for([s], [], t if words else None) for s, t in zip(sketches, texts, strict=True)]

@@ -10,18 +10,18 @@ import pytest
 from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.evaluation import searching
-from sketchfusion.gallery import Gallery, diffusion
-from sketchfusion.gallery.diffusion import NEIGHBOURS, SHARPNESS, SPREAD, diffused
-from sketchfusion.gallery.nearest import Found, Rows
+from sketchfusion.gallery import Gallery, reorder
+from sketchfusion.gallery.nearest import Ranked, Rows
+from sketchfusion.gallery.reorder import NEIGHBOURS, SHARPNESS, SPREAD, diffused
 
 DRAWING = np.full((64, 64, 3), 255, np.uint8)
 DRAWING[10:50, 20:24] = (200, 40, 40)
 
 
-def found(vectors: np.ndarray, scores: list[float]) -> Found:
+def found(vectors: np.ndarray, scores: list[float]) -> Ranked:
     names = np.array([f"{n:02}" for n in range(len(scores))], object)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Found(Rows(names, names, {"vector": unit.astype(np.float32)}), np.array(scores, np.float32))
+    return Ranked(Rows(names, names, {"vector": unit.astype(np.float32)}), np.array(scores, np.float32))
 
 
 def test_a_photo_among_good_answers_rises_above_a_lonely_one() -> None:
@@ -37,7 +37,7 @@ def test_a_photo_among_good_answers_rises_above_a_lonely_one() -> None:
 
 
 def test_beyond_the_candidates_photos_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diffusion, "CANDIDATES", 12)
+    monkeypatch.setattr(reorder, "CANDIDATES", 12)
     generator = np.random.default_rng(0)
     one = found(np.abs(generator.normal(size=(30, 6))), np.sort(generator.random(30))[::-1].tolist())
     again, alone = diffused(one, 0.2), diffused(one.take(np.arange(12)), 0.2)

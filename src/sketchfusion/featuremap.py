@@ -176,3 +176,36 @@ def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 Floats = npt.NDArray[np.float32]
+
+
+# What scores a gallery gives to a question by chance: the bulk of its photos does not show what is looked for.
+
+
+# What is looked for: sketches, a photo, words, or several of these, as unit vectors in the spaces to be searched.
+
+
+# How surely a photo shows what was looked for, from 0 to 1, with one meaning in every gallery and for every model.
+#
+# A gallery answers any question with some best photo. So questions that have nothing to do with it are put to it
+# first,
+# and the highest score that each of them gets is noted. The confidence of a photo is the share of them that it beats:
+# with a cut at 0.9, one unrelated question in ten still gets an answer. No labels are needed.
+
+
+# What a gallery keeps of a photo: one row, sealed with a digest of its own so that damage is seen.
+
+
+# From files to rows: read, seen by the model, ready to be written.
+
+
+# Questions that have nothing to do with a gallery, put to it to learn how high its photos score by chance.
+#
+# They are sketches of Sketch World and the names of what they show; for a question that is a photo, the gallery's own
+# photos. The features of the former are kept beside the gallery, so that they are computed once.
+
+
+# Near-duplicates: copies of one photo, resized, recompressed, brightened or slightly cropped, become one hit.
+#
+# Two photos are held to be copies when their features agree and their thumbnails, reduced to 8x8, do: the first keeps
+# apart what only has the same colours in the same places (sky above sea), the second what only shows the same thing.
+# The slow tests make such copies and count which are found.

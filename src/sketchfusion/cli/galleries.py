@@ -82,7 +82,7 @@ def reindex(
 def check(gallery: str, repair: bool, as_json: bool) -> None:
     """Say what is damaged in a gallery; ValueError, and so exit code 2, if something is and stays so."""
     from ..gallery import Gallery
-    from ..gallery.checks import survived
+    from ..gallery.maintain import survived
 
     survived(gallery)
     kept = Gallery.open(gallery)

@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ..gallery import Gallery
-from ..gallery.sheet import Row, contact_sheet
+from ..gallery.sheet import SheetRow, contact_sheet
 from ..models import load
 from ..world import UNSEEN, World
 from .benchmarks import Result, benchmark_retrieval, embed_labelled, score_retrieval
@@ -97,7 +97,7 @@ def _sheet(gallery: Gallery, data: Retrieval) -> Image.Image:
     rows = []
     for picture, category in sketches[::step][:SHEET_ROWS]:
         query = Image.fromarray(picture)  # type: ignore[arg-type]
-        rows.append(Row(query, category, gallery.search(picture, k=SHEET_COLUMNS), category))
+        rows.append(SheetRow(query, category, gallery.search(picture, k=SHEET_COLUMNS), category))
     return contact_sheet(gallery, rows)
 
 

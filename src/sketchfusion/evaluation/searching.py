@@ -14,13 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..baselines.trained import SdPlBaseline
-from ..gallery.background import Background
-from ..gallery.confidence import chance
-from ..gallery.diffusion import diffused
+from ..gallery.confidence import chance, embed_reference
 from ..gallery.embed import embed_views
-from ..gallery.nearest import Found, Rows
-from ..gallery.question import Question, look_for, read_words
-from ..gallery.reference import embed_reference
+from ..gallery.nearest import Ranked, Rows
+from ..gallery.query import Background, Query, look_for, read_words
+from ..gallery.reorder import diffused
 from ..tasks.retrieval import best_first
 from .benchmarks import BATCH
 from .metrics import Estimate, Hits, average_precision, bootstrap
@@ -117,7 +115,7 @@ def benchmark_search(
 
 
 def _trusted(
-    drawn: Floats, drawn_labels: Labels, vectors: Floats, labels: Labels, reference: Sequence[Question]
+    drawn: Floats, drawn_labels: Labels, vectors: Floats, labels: Labels, reference: Sequence[Query]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """AUC, false alarms and precision of one gallery, one value for each sketch or photo that counts."""
     learned = chance(reference, Background(len(labels), {"vector": vectors}))
@@ -144,7 +142,7 @@ def _with_diffusion(drawn: Floats, drawn_labels: Labels, vectors: Floats, labels
     for sketch, name in zip(drawn, drawn_labels.tolist(), strict=True):
         scores = vectors @ sketch
         order = best_first(scores[None], len(labels))[0]
-        again = diffused(Found(photos.take(order), scores[order]), float(scores.std()))
+        again = diffused(Ranked(photos.take(order), scores[order]), float(scores.std()))
         plain.append(labels[order] == name)
         spread.append(again.rows.categories == name)
     figures = {
@@ -169,7 +167,7 @@ def _with_words(
     background = Background(len(labels), columns)
     right = drawn_labels[:, None] == labels[None]
 
-    def precision(questions: Sequence[Question]) -> Estimate:
+    def precision(questions: Sequence[Query]) -> Estimate:
         scores = np.stack([question.against(background).scores(columns) for question in questions])
         order = best_first(scores, len(labels))
         return bootstrap(average_precision(Hits.of(np.take_along_axis(right, order, axis=1))))

@@ -1,11 +1,10 @@
 """A gallery of photos on disk or in an object store, searched by sketch."""
 
-from .build import Report
 from .embed import Failure
-from .faults import GalleryError
-from .hits import Hit
-from .plan import Plan
+from .errors import GalleryError
+from .gallery import Gallery
+from .indexing import Plan, Report
+from .nearest import Hit
 from .rows import PhotoInfo
-from .search import Gallery
 
 __all__ = ["Failure", "Gallery", "GalleryError", "Hit", "PhotoInfo", "Plan", "Report"]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ImageError
+from ..featuremap import Floats
 from ..io.exif import Capture, read_capture
 from ..io.images import MAX_BYTES, decode_image, thumbnail
 from .rows import FileState, Photo
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ..extractor import BatchExtractor, View
 
-
-Floats = npt.NDArray[np.float32]
 
 DECODERS = 2
 AHEAD = 48  # files read before their turn

@@ -1,192 +1,331 @@
-"""The side of a gallery that keeps photos: adding, following folders, forgetting, moving to other weights, checking."""
+"""Indexing: one run that brings the rows of files up to date, incremental and resumable."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ..errors import ImageError
-from ..io.files import find_images, other_files
-from .build import COMMIT_ROWS, COMMIT_SECONDS, Builder, Engine, Progress, Report, Settings
-from .checks import examine, repair
-from .cluster import RayWorkers
-from .embed import Embedder
-from .faults import GalleryError
-from .nearest import Nearest, index_if_large
-from .plan import Plan, compare, seconds_for
-from .reference import Reference
-from .reindex import drop_superseded, reindex
-from .removal import missing, remove
-from .rows import tag_of
+from ..io.files import file_digest, find_images, holds_images
+from .embed import Embedder, Failure, Item, Known
+from .errors import GalleryError
+from .rows import FileState, Photo
 from .store import GalleryStore
-from .table import absolute
-from .watch import Watcher
-from .workers import Duty, LocalWorkers
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
-Paths = str | Path | Iterable[str | Path]
+Progress = Callable[[int, int], None]  # photos done, photos in all
+
+COMMIT_ROWS = 1000
+COMMIT_SECONDS = 30.0
 
 
-class Indexing(ABC):
-    """What a gallery does besides being searched."""
+@dataclass
+class Report:
+    """What one run of indexing did."""
 
-    uri: str
-    _asked: BatchExtractor | str | None
-    _checked: bool
-    _store: GalleryStore | None
-    _prepared: Nearest | None
-    _unrelated: Reference | None
+    embedded: int = 0
+    reused: int = 0  # content that was known already: moved, copied or only touched files
+    unchanged: int = 0
+    moved: int = 0  # entries dropped because their file is gone and its content lives on elsewhere
+    removed: int = 0  # entries dropped because their file is gone
+    from_thumbnail: int = 0  # entries whose file is gone, embedded from the thumbnail that was kept
+    failed: list[Failure] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """Who embeds: this process, or several."""
+
+    def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
+        """Give the rows of files; in any order, each file once."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run reads and writes."""
+
+    batch_size: int = 16
+    commit_rows: int = COMMIT_ROWS
+    commit_seconds: float = COMMIT_SECONDS
+    location: bool = True
+
+
+class Builder:
+    """One run of indexing into a store."""
+
+    def __init__(
+        self, store: GalleryStore, model: BatchExtractor, settings: Settings, engine: Engine | None = None
+    ) -> None:
+        """Embed in this process unless an `engine` does it elsewhere; only this process writes rows."""
+        self._store, self._settings = store, settings
+        self._embedder = Embedder(model, settings.location)
+        self._engine = engine or self._embedder
+        self._report = Report()
+        self._rows: list[Photo] = []  # for the next commit
+        self._known: list[FileState] = []  # for the next commit, rows to be copied from others of the same content
+        self._committed = time.monotonic()
+
+    def run(self, paths: Sequence[Path], progress: Progress | None = None) -> Report:
+        """Bring the rows of `paths` up to date; unreadable files are listed in the report, the rest goes on.
+
+        What was committed before an interruption stays and is not done again.
+        """
+        files = self._store.files()
+        known = {file.digest for file in files.values() if file.mtime_ns}
+        todo = [path for path in paths if not _done(path, files.get(str(path)), known)]
+        self._report.unchanged = len(paths) - len(todo)
+        if progress:
+            progress(0, len(todo))
+        try:
+            for done, item in enumerate(self._engine.stream(todo, known, self._settings.batch_size), start=1):
+                self._take(item)
+                if progress:
+                    progress(done, len(todo))
+            self._commit()
+        except KeyboardInterrupt:
+            self._commit()
+            raise
+        self._settle_moves()
+        if todo or self._report.moved:
+            self._store.compact()
+        return self._report
+
+    def _take(self, item: Item) -> None:
+        if isinstance(item, Failure):
+            self._report.failed.append(item)
+        elif isinstance(item, Known):
+            self._known.append(item.file)
+        else:
+            self._rows.append(item)
+            self._report.embedded += 1
+        due = time.monotonic() - self._committed > self._settings.commit_seconds
+        if due or len(self._rows) + len(self._known) >= self._settings.commit_rows:
+            self._commit()
+
+    def _commit(self) -> None:
+        copies = self._copies()
+        self._store.put([*self._rows, *copies])
+        self._rows, self._known = [], []
+        self._committed = time.monotonic()
+
+    def _copies(self) -> list[Photo]:
+        """Rows for the files whose content is known, from the rows of this commit or from the store."""
+        sources = {row.file.digest: row for row in self._rows}
+        sources |= self._store.with_digests({file.digest for file in self._known} - sources.keys())
+        copies, lost = [], []
+        for file in self._known:
+            if source := sources.get(file.digest):
+                copy = replace(source, file=file, category=Path(file.path).parent.name)
+                copies.append(copy if self._settings.location else replace(copy, latitude=None, longitude=None))
+                self._report.reused += 1
+            else:  # the row that held it was replaced meanwhile, as when files swap names
+                lost.append(Path(file.path))
+        for item in self._embedder.embed([self._embedder.read(path, set()) for path in lost]):
+            if isinstance(item, Failure):
+                self._report.failed.append(item)
+            elif isinstance(item, Photo):
+                self._rows.append(item)
+                self._report.embedded += 1
+        return copies
+
+    def _settle_moves(self) -> None:
+        """Drop rows whose file is gone while the same content has a row whose file is there."""
+        by_digest: dict[str, list[str]] = {}
+        for file in self._store.files().values():
+            by_digest.setdefault(file.digest, []).append(file.path)
+        gone = []
+        for paths in by_digest.values():
+            if len(paths) > 1:
+                there = [path for path in paths if Path(path).exists()]
+                gone += [path for path in paths if path not in there] if there else []
+        self._report.moved = self._store.forget(gone) if gone else 0
+
+
+def unchanged(path: Path, file: FileState | None) -> bool:
+    """Whether a file is as it was when it was indexed, by its size and time."""
+    if file is None:
+        return False
+    try:
+        state = path.stat()
+    except OSError:
+        return False
+    return (state.st_size, state.st_mtime_ns) == (file.size, file.mtime_ns)
+
+
+def _done(path: Path, file: FileState | None, known: set[str]) -> bool:
+    return file is not None and file.digest in known and unchanged(path, file)
+
+
+# Photos leave a gallery: their rows and every older version of them.
+
+
+def remove(store: GalleryStore, paths: Iterable[str]) -> int:
+    """Forget photos and wipe their bytes from the store; gives how many there were."""
+    removed = store.forget(paths)
+    if removed:
+        store.clean()
+    return removed
+
+
+def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
+    """The photos under some folders whose file is gone.
+
+    GalleryError if a folder itself is missing, or is empty while the gallery has photos of it: its disk may be away.
+    """
+    paths = sorted(store.files())
+    for root in roots:
+        here = [path for path in paths if under(path, [root])]
+        if not Path(root).exists():
+            raise GalleryError(f"{root} is missing; is its disk plugged in? nothing was removed")
+        if here and not holds_images(root):
+            raise GalleryError(
+                f"{root} holds no photo at all, and the gallery {len(here)} of it; is its disk plugged in? "
+                "nothing was removed"
+            )
+    return [path for path in paths if under(path, roots) and not Path(path).exists()]
+
+
+def under(path: str, roots: Iterable[str]) -> bool:
+    """Whether a file is one of some files, or lies in one of some folders (absolute)."""
+    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+# What indexing would do, without doing it.
+
+
+SAMPLE = 16  # photos that the model is timed on
+
+
+@dataclass
+class Plan:
+    """What a run of indexing would find to do."""
+
+    to_add: list[str] = field(default_factory=list)  # never seen
+    changed: list[str] = field(default_factory=list)  # the file has other bytes now
+    moved: list[str] = field(default_factory=list)  # known by content, and the file it was known from is gone
+    copied: list[str] = field(default_factory=list)  # known by content: a copy, or only touched
+    unchanged: int = 0
+    to_remove: list[str] = field(default_factory=list)  # only with prune
+    unreadable: list[str] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)  # files that are no pictures, by suffix
+    seconds: float = 0.0  # an estimate, from a small sample
 
     @property
-    @abstractmethod
-    def model(self) -> BatchExtractor:
-        """The model, loaded on first use; GalleryError if it is not the one that made the gallery."""
+    def to_embed(self) -> list[str]:
+        """The files that the model has to see."""
+        return [*self.to_add, *self.changed]
 
-    @abstractmethod
-    def _found(self) -> GalleryStore:
-        """The store; GalleryError if there is none yet."""
 
-    def add(
+def compare(store: GalleryStore | None, found: Sequence[Path], roots: Sequence[str], prune: bool) -> Plan:
+    """Compare files with a gallery's rows; the estimate of the time is left at zero."""
+    files = store.files() if store else {}
+    by_digest = {file.digest: path for path, file in files.items() if file.mtime_ns}
+    plan = Plan()
+    for path in found:
+        known = files.get(str(path))
+        if unchanged(path, known):
+            plan.unchanged += 1
+            continue
+        try:
+            digest = file_digest(path)
+        except OSError:
+            plan.unreadable.append(str(path))
+            continue
+        source = by_digest.get(digest)
+        if source is None:
+            (plan.to_add if known is None else plan.changed).append(str(path))
+            by_digest[digest] = str(path)
+        else:
+            (plan.copied if Path(source).exists() else plan.moved).append(str(path))
+    if prune and store:
+        here = {str(path) for path in plan.moved}
+        plan.to_remove = [path for path in missing(store, roots) if path not in here]
+    return plan
+
+
+def seconds_for(embedder: Embedder, paths: Sequence[str], batch_size: int) -> float:
+    """Estimate how long the model takes for files, from a few of them spread over all."""
+    step = max(1, len(paths) // SAMPLE)
+    sample = [Path(path) for path in paths[::step][:SAMPLE]]
+    list(embedder.stream(sample[:1], set(), batch_size))  # the first picture also pays for waking the model
+    started = time.perf_counter()
+    list(embedder.stream(sample, set(), batch_size))
+    return (time.perf_counter() - started) / max(len(sample), 1) * len(paths)
+
+
+# A gallery that follows its folders: what appears, changes or disappears there does so in the gallery.
+
+
+State = tuple[int, int]  # bytes, time of the last change in ns
+
+
+class Watcher:
+    """Compares folders with a gallery again and again; plain polling, so that it works on any file system.
+
+    A file is taken up, or given up, when two looks in a row say the same of it: one that is still being written waits.
+    A folder that is away or empty gives nothing up: its disk may be unplugged.
+    """
+
+    def __init__(
         self,
-        paths: Paths,
-        progress: Progress | None = None,
-        batch_size: int = 16,
-        commit_rows: int = COMMIT_ROWS,
-        commit_seconds: float = COMMIT_SECONDS,
-        *,
-        location: bool = True,
-        workers: int = 1,
-        engine: str = "local",
-        load: Callable[[], BatchExtractor] | None = None,
-    ) -> Report:
-        """Index the photos in folders and files; what is indexed already is not embedded again.
+        roots: Sequence[str],
+        files: Callable[[], dict[str, FileState]],
+        add: Callable[[Sequence[Path]], Report],
+        remove: Callable[[Sequence[str]], int],
+        interval: float,
+    ) -> None:
+        """Watch absolute `roots`; the functions are the gallery's."""
+        self._roots, self._files, self._add, self._remove = roots, files, add, remove
+        self._interval = interval
+        self._before: dict[str, State] | None = None
+        self._refused: dict[str, State] = {}  # unreadable files, until they change
 
-        Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files are listed in
-        the report. `location=False` leaves out where photos were taken. Several `workers` are processes, each with a
-        model of its own, which `load` gives them if the model's name does not; with `engine="ray"` they are Ray's.
-        Raises ImageError if there is no such folder, or no photo in it.
-        """
-        roots = _listed(paths)
-        found = _pictures(roots)
-        if not found:
-            raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
-        model = self.model
-        if self._store is None:
-            self._store = GalleryStore.create(self.uri, tag_of(model))
-            model = self.model
-        drop_superseded(self._store)
-        settings = Settings(batch_size, commit_rows, commit_seconds, location)
-        chosen = self._engine(model, settings, engine, workers, load)
-        report = Builder(self._store, model, settings, chosen).run(found, progress)
-        index_if_large(self._store)
-        return report
+    def changes(self) -> Iterator[Report]:
+        """Give a report for each batch of changes, for ever."""
+        while True:
+            report = self.look()
+            if report:
+                yield report
+            time.sleep(self._interval)
 
-    def plan(self, paths: Paths, prune: bool = False, batch_size: int = 16) -> Plan:
-        """Say what `add` would do, and `prune` after it, and about how long it would take; nothing is written."""
-        roots = _listed(paths)
-        plan = compare(self._store, _pictures(roots), [absolute(root) for root in roots], prune)
-        plan.ignored = dict(sorted(other_files(roots).items()))
-        if plan.to_embed:
-            plan.seconds = seconds_for(Embedder(self.model), plan.to_embed, batch_size)
-        return plan
-
-    def prune(self, roots: Paths) -> int:
-        """Forget the photos under some folders whose file is gone; gives how many.
-
-        GalleryError, and nothing is forgotten, if a folder is missing or holds no photo any more: its disk may be away.
-        """
-        store = self._found()
-        return remove(store, missing(store, [absolute(root) for root in _listed(roots)]))
-
-    def remove(self, paths: Iterable[str | Path]) -> int:
-        """Forget photos by their paths and wipe them from the store's files; gives how many there were."""
-        return remove(self._found(), map(absolute, paths))
-
-    def watch(
-        self, roots: Paths, interval: float = 2.0, *, batch_size: int = 16, location: bool = True
-    ) -> Iterator[Report]:
-        """Follow folders for ever: what appears, changes or goes there does so here, with a report for each batch.
-
-        A file is taken up when two looks, `interval` seconds apart, find it the same.
-        """
-        folders = _listed(roots)
-        if absent := [str(root) for root in folders if not Path(root).exists()]:
-            raise ImageError(f"{absent[0]}: no such file or folder; check the path")
-        add = partial(self.add, batch_size=batch_size, location=location)
-        watcher = Watcher(
-            [absolute(root) for root in folders],
-            lambda: self._store.files() if self._store else {},
-            add,
-            lambda gone: remove(self._found(), gone),
-            interval,
-        )
-        return watcher.changes()
-
-    def reindex(
-        self,
-        model: BatchExtractor | str,
-        progress: Progress | None = None,
-        batch_size: int = 16,
-        commit_rows: int = COMMIT_ROWS,
-        commit_seconds: float = COMMIT_SECONDS,
-    ) -> Report:
-        """Move the gallery to another model; until the last commit the old one answers.
-
-        Interrupted at any moment, the same call goes on. Photos whose file is gone are embedded from their thumbnails.
-        """
-        if isinstance(model, str):
-            from ..models import load
-
-            model = load(model)
-        settings = Settings(batch_size, commit_rows, commit_seconds)
-        self._store, report = reindex(self._found(), model, settings, progress)
-        index_if_large(self._store)
-        self._asked, self._checked, self._prepared, self._unrelated = model, False, None, None
-        return report
-
-    def verify(self) -> list[str]:
-        """Read everything once and say what is damaged, a line each."""
-        return examine(self._found()).lines()
-
-    def repair(self, batch_size: int = 16) -> Report:
-        """Embed the damaged photos again; those whose file is gone are dropped and listed as failed."""
-        store = self._found()
-        damage = examine(store)
-        if not damage.lines():
-            return Report()
-        return repair(store, damage, Builder(store, self.model, Settings(batch_size)))
-
-    def _engine(
-        self,
-        model: BatchExtractor,
-        settings: Settings,
-        engine: str,
-        workers: int,
-        load: Callable[[], BatchExtractor] | None,
-    ) -> Engine | None:
-        if workers < 1:
-            raise GalleryError(f"workers must be at least 1, not {workers}")
-        if engine not in ("local", "ray"):
-            raise GalleryError(f"no engine is called {engine!r}; choose local or ray")
-        if engine == "local" and workers == 1:
+    def look(self) -> Report | None:
+        """Look once; do what has settled since the last look."""
+        now, files = self._states(), self._files()
+        settled = {path for path, state in now.items() if self._before and self._before.get(path) == state}
+        new = sorted(path for path in settled if self._is_new(path, now[path], files.get(path)))
+        gone = [] if self._before is None else sorted(self._gone(files, {*now, *self._before}))
+        self._before = now
+        if not new and not gone:
             return None
-        if load is None:
-            from ..models import load as load_by_name
+        report = self._add([Path(path) for path in new]) if new else Report()
+        self._refused |= {failure.path: now[failure.path] for failure in report.failed if failure.path in now}
+        report.removed = self._remove(gone) if gone else 0
+        return report
 
-            load = partial(load_by_name, model.name)
-        duty = Duty(load, model.fingerprint, settings.location)
-        return RayWorkers(duty, workers) if engine == "ray" else LocalWorkers(duty, workers)
+    def _is_new(self, path: str, state: State, file: FileState | None) -> bool:
+        if file is not None and (file.size, file.mtime_ns) == state:
+            return False
+        return self._refused.get(path) != state
 
+    def _gone(self, files: dict[str, FileState], seen: set[str]) -> list[str]:
+        """The photos that neither this look nor the last one saw, in folders that are there."""
+        unseen = [path for path in files if path not in seen and under(path, self._roots)]
+        if not unseen:
+            return []
+        there = [root for root in self._roots if Path(root).is_dir() and holds_images(root)]
+        return [path for path in unseen if under(path, there) and not Path(path).exists()]
 
-def _listed(paths: Paths) -> list[str | Path]:
-    return [paths] if isinstance(paths, str | Path) else list(paths)
-
-
-def _pictures(roots: Sequence[str | Path]) -> list[Path]:
-    return [Path(absolute(path)) for path in find_images(roots)]
+    def _states(self) -> dict[str, State]:
+        states = {}
+        for path in find_images([root for root in self._roots if Path(root).exists()]):
+            try:
+                state = path.stat()
+            except OSError:
+                continue  # it went away meanwhile
+            states[str(path)] = (state.st_size, state.st_mtime_ns)
+        return states

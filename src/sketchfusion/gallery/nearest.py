@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..featuremap import Floats
 from ..tasks.retrieval import best_first
-from .background import SAMPLE, Background
-from .faults import GalleryError
-from .rows import Floats, matrix
+from .errors import GalleryError
+from .query import SAMPLE, Background
+from .rows import matrix
 
 if TYPE_CHECKING:
-    from .question import Question
+    from .query import Query
     from .store import GalleryStore
 
 
@@ -55,17 +57,17 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Ranked:
     """The best photos, best first, and their scores (n,)."""
 
     rows: Rows
     scores: Floats
 
-    def take(self, places: npt.NDArray[np.int64]) -> Found:
+    def take(self, places: npt.NDArray[np.int64]) -> Ranked:
         """Some of them, in the order given."""
-        return Found(self.rows.take(places), self.scores[places])
+        return Ranked(self.rows.take(places), self.scores[places])
 
-    def without(self, path: str | None) -> Found:
+    def without(self, path: str | None) -> Ranked:
         """All but one photo."""
         return self.take(np.flatnonzero(self.rows.paths != path))
 
@@ -75,10 +77,10 @@ class Nearest(Protocol):
 
     version: int
 
-    def background(self, question: Question) -> Background:
+    def background(self, question: Query) -> Background:
         """A sample of the photos, with the vectors that a question needs."""
 
-    def best(self, question: Question, k: int, wanted: Filter) -> Found:
+    def best(self, question: Query, k: int, wanted: Filter) -> Ranked:
         """The min(k, photos wanted) best; equal scores in the order of their paths."""
 
 
@@ -107,10 +109,10 @@ class Held:
         sample = rows.take(np.arange(0, len(rows.paths), max(1, -(-len(rows.paths) // SAMPLE))))
         self._background = Background(len(rows.paths), sample.columns)
 
-    def background(self, question: Question) -> Background:
+    def background(self, question: Query) -> Background:
         return self._background
 
-    def best(self, question: Question, k: int, wanted: Filter) -> Found:
+    def best(self, question: Query, k: int, wanted: Filter) -> Ranked:
         rows, chosen = self._rows(), self._chosen(wanted)
         return _best(rows if chosen is None else rows.take(chosen), question, k)
 
@@ -138,10 +140,10 @@ class Indexed:
         self.version = store.version
         self._background = Background(*store.sample(SAMPLE))
 
-    def background(self, question: Question) -> Background:
+    def background(self, question: Query) -> Background:
         return self._background
 
-    def best(self, question: Question, k: int, wanted: Filter) -> Found:
+    def best(self, question: Query, k: int, wanted: Filter) -> Ranked:
         condition, there = wanted.condition, self._background.count
         if condition is not None:
             there = self._store.count(condition)
@@ -155,7 +157,7 @@ class Indexed:
             found = self._candidates(question, enough, wanted, True)
         return _best(found, question, k)
 
-    def _candidates(self, question: Question, count: int, wanted: Filter, exactly: bool) -> Rows:
+    def _candidates(self, question: Query, count: int, wanted: Filter, exactly: bool) -> Rows:
         """The photos that come first in any part of the question."""
         parts = [
             self._store.nearest(part.column, part.vector, count, wanted.condition, exactly) for part in question.parts
@@ -167,13 +169,37 @@ class Indexed:
         return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
 
 
-def _best(rows: Rows, question: Question, k: int) -> Found:
+def _best(rows: Rows, question: Query, k: int) -> Ranked:
     scores = question.scores(rows.columns)
     places = best_first(scores[None], min(k, len(scores)))[0]
-    return Found(rows.take(places), scores[places])
+    return Ranked(rows.take(places), scores[places])
 
 
 def _no_such(category: str, known: list[str]) -> GalleryError:
     near = difflib.get_close_matches(category, known, n=3, cutoff=0.5) or known[:8]
     more = ".." if len(known) > len(near) else ""
     return GalleryError(f"no photo in category {category!r}; there is {', '.join(near)}{more}")
+
+
+# One photo of an answer.
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A photo that was found."""
+
+    path: str
+    score: float  # cosine of the features asked for; with words beside a sketch, their weighted standard scores
+    rank: int  # from 1
+    category: str  # the name of its folder
+    confidence: float = 0.0  # 0 to 1: how surely it shows what was looked for, the same in every gallery
+    similar: tuple[str, ...] = ()  # paths of near-duplicates that were folded into this hit
+
+
+def to_hits(found: Ranked, confidences: Sequence[float]) -> list[Hit]:
+    """Number what was found, best first."""
+    each = zip(found.rows.paths, found.scores, found.rows.categories, confidences, strict=True)
+    return [
+        Hit(str(path), float(score), rank, str(category), confidence)
+        for rank, (path, score, category, confidence) in enumerate(each, start=1)
+    ]

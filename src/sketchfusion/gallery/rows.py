@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..featuremap import Floats
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -22,7 +24,6 @@ PICTURE = ("width", "height", "category")
 CAPTURE = ("taken", "latitude", "longitude")
 DETAILS = (*FILE, *PICTURE, *CAPTURE)
 VECTORS = ("vector", "joint")
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

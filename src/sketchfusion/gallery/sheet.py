@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .hits import Hit
-    from .search import Gallery
+    from .gallery import Gallery
+    from .nearest import Hit
 
 
 CELL = 144
@@ -27,7 +27,7 @@ RIGHT, WRONG, LINE = "#1a7f37", "#d0d7de", "#d0d7de"
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class SheetRow:
     """A query with its answer."""
 
     query: Image.Image
@@ -36,21 +36,21 @@ class Row:
     category: str | None = None  # what the sketch shows, if known
 
 
-def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequence[Hit]) -> Row:
+def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequence[Hit]) -> SheetRow:
     """The row of a picture (3, H, W) in [0, 1] read from `source`, or of the words that `source` is.
 
     The folder that a picture lies in may tell what it shows.
     """
     if shown is None:
-        return Row(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
+        return SheetRow(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
     pixels = (shown * 255).round().byte().permute(1, 2, 0).cpu().numpy()
     folder = Path(source).absolute().parent.name
     category = folder if folder in gallery.categories else None
     caption = Path(source).name if len(source) < 200 else ""
-    return Row(Image.fromarray(pixels), category or caption, hits, category)
+    return SheetRow(Image.fromarray(pixels), category or caption, hits, category)
 
 
-def contact_sheet(gallery: Gallery, rows: Sequence[Row]) -> Image.Image:
+def contact_sheet(gallery: Gallery, rows: Sequence[SheetRow]) -> Image.Image:
     """Draw one line for each query: the sketch at the left, then its photos with rank, score and category."""
     longest = max(1, *(len(row.hits) for row in rows))
     width = GAP * 3 + CELL + longest * (CELL + GAP)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..gallery.embed import embed_views
 from ..gallery.nearest import Filter, Held, Indexed
-from ..gallery.question import look_for
+from ..gallery.query import look_for
 from ..gallery.rows import FileState, Photo, tag_of
 from ..gallery.store import GalleryStore
 from ..io.images import read_image, thumbnail

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..gallery import Gallery, Hit
-from ..gallery.sheet import Row, contact_sheet
+from ..gallery.sheet import SheetRow, contact_sheet
 from .drawing import Sketch
 
 ROW = 8  # photos in a row
@@ -25,7 +25,7 @@ def contact_sheet_png(
         for rank, path in enumerate(paths, start=1)
         if path in known
     ]
-    rows = [Row(_picture(sketch), "", hits[start : start + ROW]) for start in range(0, len(hits), ROW)]
+    rows = [SheetRow(_picture(sketch), "", hits[start : start + ROW]) for start in range(0, len(hits), ROW)]
     buffer = io.BytesIO()
     contact_sheet(gallery, rows).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -7,16 +7,42 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from ..featuremap import Floats
 from ..tasks.recognition import joint_space
-from .background import Background, robust
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
 
 
-Floats = npt.NDArray[np.float32]
+# What scores a gallery gives to a question by chance: the bulk of its photos does not show what is looked for.
+
+
+SAMPLE = 4096  # photos that stand for a larger gallery
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """The vectors of a sample of a gallery's photos, the same sample as long as the photos stay."""
+
+    count: int  # photos of the whole gallery
+    columns: dict[str, Floats]  # (S, d) each
+
+    def split(self, size: int) -> tuple[Background, Background]:
+        """Take `size` photos out, at most every second one; gives them and the rest."""
+        total = len(next(iter(self.columns.values())))
+        own = np.arange(0, total, max(2, -(-total // size)))
+        rest = np.setdiff1d(np.arange(total), own)
+        parts = [{name: vectors[places] for name, vectors in self.columns.items()} for places in (own, rest)]
+        return Background(self.count, parts[0]), Background(self.count, parts[1])
+
+
+def robust(values: Floats) -> tuple[float, float]:
+    """Median, and standard deviation as the median absolute deviation tells it, which few outliers do not move."""
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - np.float32(middle))))
+    return middle, max(spread, 1e-6)
+
 
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 # Of the words' standard score beside the sketch's, by `sketchfusion evaluate search`.
@@ -24,7 +50,7 @@ TEXT_WEIGHT = 0.25
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class QueryTerm:
     """One vector to be compared with one column of the gallery: gain * (cosine - shift)."""
 
     column: str
@@ -34,7 +60,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Modalities:
     """In which ways something is looked for."""
 
     sketch: bool
@@ -43,11 +69,11 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class Query:
     """All that a photo is compared with; its score is the sum over the parts."""
 
-    asked: Asked
-    parts: tuple[Part, ...]
+    asked: Modalities
+    parts: tuple[QueryTerm, ...]
 
     @property
     def columns(self) -> set[str]:
@@ -62,7 +88,7 @@ class Question:
         ]
         return np.asarray(sum(each[1:], each[0]), np.float32)
 
-    def against(self, background: Background) -> Question:
+    def against(self, background: Background) -> Query:
         """Make the parts comparable: each cosine becomes its distance from the gallery's bulk in standard deviations.
 
         A question of one part keeps its cosines.
@@ -78,17 +104,17 @@ class Question:
 
 def look_for(
     sketches: Sequence[Floats], photos: Sequence[Floats], words: Floats | None, weight: float = TEXT_WEIGHT
-) -> Question:
+) -> Query:
     """Make one question of the vectors of sketches and photos, whose mean counts, and of the words' vector.
 
     `weight` is that of the words where there is a picture too.
     """
     parts = []
     if pictures := [*sketches, *photos]:
-        parts.append(Part("vector", _unit(np.mean(pictures, axis=0))))
+        parts.append(QueryTerm("vector", _unit(np.mean(pictures, axis=0))))
     if words is not None:
-        parts.append(Part("joint", words, weight if pictures else 1.0))
-    return Question(Asked(bool(sketches), bool(photos), words is not None), tuple(parts))
+        parts.append(QueryTerm("joint", words, weight if pictures else 1.0))
+    return Query(Modalities(bool(sketches), bool(photos), words is not None), tuple(parts))
 
 
 def read_words(model: BatchExtractor, text: str) -> Floats:

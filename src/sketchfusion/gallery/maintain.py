@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ImageError
 from ..io.images import decode_image
-from .build import Builder, Progress, Report, Settings
 from .embed import Embedder, Failure, Prepared
-from .faults import GalleryError, explained
-from .rows import FileState, ModelTag, Photo, tag_of, to_photo
-from .store import PREFIX, UNFINISHED, GalleryStore
-from .table import connect, table_names
+from .errors import GalleryError, explained
+from .indexing import Builder, Progress, Report, Settings
+from .rows import FileState, ModelTag, Photo, broken, seal, tag_of, to_photo
+from .store import PREFIX, UNFINISHED, GalleryStore, connect, table_names
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
@@ -113,3 +118,72 @@ def _drop(database: Any, name: str) -> None:
     for other in table_names(database):
         if other.endswith(f"-{mark}") and not other.startswith(UNFINISHED):  # and what is kept beside it
             database.drop_table(other)
+
+
+# Is a gallery still what was written? Every row and thumbnail against its seal.
+
+
+ROWS = 1000  # at a time
+
+
+@dataclass
+class Damage:
+    """What is broken in a gallery."""
+
+    rows: dict[int, str] = field(default_factory=dict)  # the seal that is stored to the path that is
+    thumbnails: list[str] = field(default_factory=list)  # paths
+    others: bool = False  # whether rows are missing, or deleted ones came back
+
+    def lines(self) -> list[str]:
+        """One line for each thing that is broken."""
+        return [
+            *(f"{path!r}: its row is damaged" for path in self.rows.values()),
+            *(f"{path!r}: its thumbnail is damaged" for path in self.thumbnails),
+            *(["the photos are not those that it was left with: index them again with --prune"] if self.others else []),
+        ]
+
+
+def examine(store: GalleryStore) -> Damage:
+    """Read everything once and compare it with its seals; GalleryError if the table cannot be read at all."""
+    damage = Damage()
+    version, found = store.version, [np.empty(0, np.int64)]
+    for rows in store.batches(ROWS):
+        found.append(np.asarray(rows["seal"].to_numpy(), np.int64))
+        places = broken(rows).tolist()
+        damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
+        pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()
+        damage.thumbnails += [row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]]
+    damage.others = not damage.rows and not store.all_there(version, np.concatenate(found))
+    return damage
+
+
+def survived(uri: str, read: Callable[[str], None] | None = None) -> None:
+    """Read a gallery in a process of its own first, because a damaged file can make the store's library stop it.
+
+    GalleryError if that happens; whatever else is wrong is left to `examine`.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+        try:
+            apart.submit(read or _read, uri).result()
+        except BrokenProcessPool:
+            raise GalleryError(
+                f"gallery {uri}: a file of it is so damaged that reading it stops the process; bring back a copy of "
+                "it, or index the photos into a new one"
+            ) from None
+
+
+def _read(uri: str) -> None:
+    with suppress(GalleryError):
+        if store := GalleryStore.find(uri):
+            examine(store)
+
+
+def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:
+    """Drop what is damaged and embed the photos again; those whose file is gone are listed in the report."""
+    paths = {*damage.rows.values(), *damage.thumbnails}
+    there = {path for path in paths if Path(path).exists()}
+    store.forget_sealed(list(damage.rows))
+    store.forget(there)
+    report = builder.run([Path(path) for path in sorted(there)])
+    report.failed += [Failure(path, "damaged in the gallery, and no such file") for path in sorted(paths - there)]
+    return report
