@@ -133,8 +133,8 @@ def walk(camera: Camera) -> None:
 @contextmanager
 def serving(root: Path) -> Iterator[str]:
     """The studio on a gallery of the photos."""
-    from sketchfusion.studio.app import make_app
-    from sketchfusion.studio.guard import Access
+    from sketchfusion.studio.protection import Access
+    from sketchfusion.studio.server import make_app
     from sketchfusion.studio.studio import Studio
     from sketchfusion.studio.uploads import folder_for
 

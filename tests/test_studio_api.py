@@ -81,7 +81,7 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
     from sketchfusion import Gallery
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
-    from sketchfusion.studio.schemas import StrokesDrawing
+    from sketchfusion.studio.messages import StrokesDrawing
 
     drawing = drawn("sailboat")
     answer = studio.search(drawing, sequence=7, k=5).json()
@@ -99,7 +99,7 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
 def test_labels_are_guessed_by_text_alone(studio: Server, mini: Any) -> None:
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
-    from sketchfusion.studio.schemas import StrokesDrawing
+    from sketchfusion.studio.messages import StrokesDrawing
     from sketchfusion.tasks.recognition import Namer
 
     drawing = drawn("bicycle")
@@ -256,7 +256,7 @@ def test_too_many_waiting_jobs_are_turned_away() -> None:
     import threading
 
     from sketchfusion.gallery import Report
-    from sketchfusion.studio.jobs import Jobs, TooManyJobs
+    from sketchfusion.studio.uploads import Jobs, TooManyJobs
 
     gate, begun = threading.Event(), threading.Event()
 
@@ -283,7 +283,7 @@ def test_a_cut_out_is_what_segment_gives(studio: Server, world_photos: Path, min
     from sketchfusion import segment
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
-    from sketchfusion.studio.schemas import StrokesDrawing
+    from sketchfusion.studio.messages import StrokesDrawing
 
     answer = closeup(studio, "segment")
     sketch = read_sketch(StrokesDrawing.model_validate(drawn("cup")), Limits()).picture

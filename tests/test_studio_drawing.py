@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from sketchfusion.errors import ImageError
 from sketchfusion.studio.drawing import Sketch, TooMuch, read_sketch
 from sketchfusion.studio.limits import Limits
-from sketchfusion.studio.schemas import Drawing
+from sketchfusion.studio.messages import Drawing
 
 LIMITS = Limits()
 

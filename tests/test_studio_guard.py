@@ -113,7 +113,7 @@ def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(locked: Serve
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
 def test_no_one_listens_to_other_machines_without_a_token(host: str) -> None:
-    from sketchfusion.studio.guard import Access
+    from sketchfusion.studio.protection import Access
 
     with pytest.raises(ValueError, match="token"):
         Access(host)

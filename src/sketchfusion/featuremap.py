@@ -177,7 +177,6 @@ def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
 
 Floats = npt.NDArray[np.float32]
 
-
 # What scores a gallery gives to a question by chance: the bulk of its photos does not show what is looked for.
 
 

@@ -29,7 +29,7 @@ def studio(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Draw in a browser and see the photos that show it."""
-    from ..studio.guard import Access
+    from ..studio.protection import Access
     from ..studio.server import listen, serve
     from ..studio.studio import Studio
     from ..studio.uploads import folder_for

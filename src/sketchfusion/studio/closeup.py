@@ -2,27 +2,82 @@
 
 from __future__ import annotations
 
+import base64
+import colorsys
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..analysis.inside import branch_weights, inside, pca_pictures, spectrum
 from ..errors import ImageError
 from ..tasks.correspondence import STROKES, dense_match, match, spread
 from ..tasks.inputs import dense
 from ..tasks.segmentation import segment
 from .drawing import Sketch
-from .pictures import Bytes, enlarged, place_colours, png_url, with_opacity
-from .replies import DenseAnswer, MatchAnswer, MatchedPoint, SegmentAnswer
+from .messages import (
+    DenseAnswer,
+    FeaturePictures,
+    InspectAnswer,
+    MatchAnswer,
+    MatchedPoint,
+    SegmentAnswer,
+    SpectrumReply,
+)
 
 if TYPE_CHECKING:
     from ..extractor import BatchExtractor
     from ..featuremap import FeatureMap
-    from ..io.images import Reduced
+    from ..io.images import Kind, Reduced
+
+
+# Numbers as pictures: PNGs in data URLs, and the colours that say where a point of the drawing went.
+
+
+STEPS = 360  # of the colour circle
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
+
+def png_url(pixels: Bytes) -> str:
+    """Give grey (H, W), RGB or RGBA (H, W, 3 or 4) pixels as a PNG in a data URL."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def place_colours(places: Floats) -> Bytes:
+    """Colour places (..., 2) in a square from (0, 0) to (1, 1): the hue is the direction from its middle.
+
+    The further out the more colour there is; the middle is grey.
+    """
+    x, y = np.moveaxis(np.clip(places, 0, 1) * 2 - 1, -1, 0)
+    hue = ((np.arctan2(y, x) / (2 * np.pi)) % 1 * (STEPS - 1)).round().astype(int)
+    share = np.minimum(np.hypot(x, y) * 1.1, 1)[..., None]
+    colours: Bytes = np.rint(share * _CIRCLE[hue] + (1 - share) * 128).astype(np.uint8)
+    return colours
+
+
+_CIRCLE = np.array([colorsys.hls_to_rgb(step / STEPS, 0.52, 0.9) for step in range(STEPS)]) * 255
+
+
+def with_opacity(colours: Bytes, opacity: Floats) -> Bytes:
+    """Join RGB (H, W, 3) and opacity (H, W) in [0, 1] to RGBA."""
+    alpha = np.rint(np.clip(opacity, 0, 1) * 255).astype(np.uint8)
+    return np.concatenate([colours, alpha[..., None]], axis=-1)
+
+
+def enlarged(pixels: Bytes, width: int, height: int) -> Bytes:
+    """Interpolate pixels to a size; colours under no opacity do not bleed."""
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
 
 
 TASK = "correspondence"
@@ -30,7 +85,7 @@ SHEET = 480  # longer side of the coloured drawing
 
 
 @dataclass(frozen=True, eq=False)
-class Photo:
+class CloseupPhoto:
     """A photo (3, H, W) as far as it was reduced, and the size of the original in pixels."""
 
     picture: Tensor
@@ -48,7 +103,7 @@ class Photo:
         return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
 
 
-def cut_out(model: BatchExtractor, sketch: Sketch, photo: Photo) -> SegmentAnswer:
+def cut_out(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
     """Say how strongly each place of the photo shows what was drawn; the page draws the line.
 
     Where the photo probably does not show it, the line is above all that there is.
@@ -63,7 +118,7 @@ def cut_out(model: BatchExtractor, sketch: Sketch, photo: Photo) -> SegmentAnswe
 def match_points(
     model: BatchExtractor,
     sketch: Sketch,
-    photo: Photo,
+    photo: CloseupPhoto,
     points: Sequence[Sequence[float]] | None,
     source: Literal["sketch", "photo"],
 ) -> MatchAnswer:
@@ -87,7 +142,7 @@ def match_points(
     )
 
 
-def match_densely(model: BatchExtractor, sketch: Sketch, photo: Photo) -> DenseAnswer:
+def match_densely(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
     """Colour the drawing by place, and each part of the photo that shows it as the place of the drawing it matches."""
     sketch_map = dense(model, sketch.picture, "sketch", TASK)
     photo_map = dense(model, photo.picture, "photo", TASK)
@@ -126,3 +181,39 @@ def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Bytes:
     ink = F.grid_sample(F.max_pool2d(dark, 7, 1, 3), grid, padding_mode="zeros", align_corners=False)[0, 0]
     colours = place_colours(((places - low) / (high - low).clamp(min=1)).reshape(height, width, 2).numpy())
     return with_opacity(colours, ink.double().numpy())
+
+
+# What the models see of a drawing and of a photo, side by side. Only the model's thread asks.
+
+
+SIDE = 256  # longer side of a picture of features
+
+
+def look_inside(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto | None) -> InspectAnswer:
+    """Colour each feature by its principal components, and say how coarse or fine it is."""
+    kinds: list[Kind] = ["sketch", "photo"] if photo else ["sketch"]
+    pictures = [sketch.picture, photo.picture] if photo else [sketch.picture]
+    seen = inside(model, pictures, kinds)
+    maps, spectra = [], []
+    for feature in seen[0]:
+        each = [features[feature] for features in seen]
+        coloured = [_shown(pixels, map_) for pixels, map_ in zip(pca_pictures(each), each, strict=True)]
+        maps.append(FeaturePictures(feature=feature, sketch=coloured[0], photo=coloured[1] if photo else None))
+        for kind, map_ in zip(kinds, each, strict=True):
+            curve = spectrum(map_)
+            spectra.append(
+                SpectrumReply(
+                    feature=feature,
+                    kind=kind,
+                    frequency=[round(value, 4) for value in curve.frequency.tolist()],
+                    amplitude=[round(value, 4) for value in curve.amplitude.tolist()],
+                )
+            )
+    return InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
+
+
+def _shown(pixels: Bytes, map_: FeatureMap) -> str:
+    inner = within(pixels, map_)
+    height, width = inner.shape[:2]
+    factor = SIDE / max(height, width)
+    return png_url(enlarged(inner, round(width * factor), round(height * factor)))

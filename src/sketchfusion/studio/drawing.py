@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,9 @@ from torch import Tensor
 from ..errors import ImageError
 from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
+from ..world import World
 from .limits import Limits
-from .schemas import Drawing, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing
+from .messages import Drawing, Example, ExampleStroke, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing
 
 SIDE = 512  # of the picture that strokes become
 SMOOTHING = 2  # it is painted this much larger
@@ -127,3 +129,31 @@ def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats
             pen.line((*before, x, y), fill=fill, width=round(wide))
         pen.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=fill)
         before = (x, y)
+
+
+# Drawings to start from, by the hands of Sketch World.
+
+
+# Nothing that a hand draws of these instances is a photo of the demo.
+INSTANCE = 1_000
+NAMES = (
+    *("cup", "umbrella", "sailboat", "giraffe", "windmill", "bicycle"),
+    *("tree", "fish", "helicopter", "key", "butterfly", "wheelchair"),
+)
+
+
+@functools.cache
+def examples() -> list[Example]:
+    """Draw the examples; the same ones always."""
+    world = World(size=64)
+    return [_example(world, name) for name in NAMES]
+
+
+def _example(world: World, name: str) -> Example:
+    _, drawing, _ = world.sketch(name, INSTANCE, hand=0)
+    widths = drawing.widths or (3.0,) * len(drawing.strokes)
+    strokes = [
+        ExampleStroke(points=[[round(float(x), 1), round(float(y), 1)] for x, y in stroke], width=width)
+        for stroke, width in zip(drawing.strokes, widths, strict=True)
+    ]
+    return Example(name=name.replace("_", " "), width=drawing.width, height=drawing.height, strokes=strokes)

@@ -1,10 +1,114 @@
-"""The words of the HTTP interface, version 1: what is answered."""
+"""The words of the HTTP interface, version 1: what is asked."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
+Size = Annotated[float, Field(allow_inf_nan=False, gt=0, le=1e6)]
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
+Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Client = Annotated[str, Field(min_length=1, max_length=64)]
+Sequence = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class RequestBody(BaseModel):
+    """What a client sends; a field that does not exist is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Stroke(RequestBody):
+    """One line of the pen: points [x, y] or [x, y, pressure from 0 to 1] in drawing units."""
+
+    points: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=3)]], Field(min_length=1)]
+    width: Size = 4.0
+    erase: bool = False
+
+
+class StrokesDrawing(RequestBody):
+    """Strokes in drawing order on a sheet from (0, 0) to (width, height)."""
+
+    kind: Literal["strokes"]
+    width: Size
+    height: Size
+    strokes: list[Stroke]
+
+
+class SvgDrawing(RequestBody):
+    """An SVG document; `width` and `height` say in which units its points are counted."""
+
+    kind: Literal["svg"]
+    svg: str
+    width: Size | None = None
+    height: Size | None = None
+
+
+class ImageDrawing(RequestBody):
+    """The bytes of a picture of a drawing in base64, a data URL or not."""
+
+    kind: Literal["image"]
+    data: str
+    width: Size | None = None
+    height: Size | None = None
+
+
+Drawing = Annotated[StrokesDrawing | SvgDrawing | ImageDrawing, Field(discriminator="kind")]
+
+
+class Turn(RequestBody):
+    """Who asks, and which of the client's questions this is: newer ones have larger numbers."""
+
+    client: Client
+    sequence: Sequence
+
+
+class SearchRequest(Turn):
+    """Photos that show what was drawn, that look like a photo, or that fit a text; what is given is combined."""
+
+    drawing: Drawing | None = None
+    like: Name | None = None
+    text: str | None = None
+    k: Annotated[int, Field(ge=1)] = 24
+    category: str | None = None
+    min_score: Share | None = None
+    group: bool = False
+
+
+class PhotoRequest(Turn):
+    """A drawing and a photo of the gallery."""
+
+    drawing: Drawing
+    photo: Name
+
+
+class MatchRequest(PhotoRequest):
+    """Points on the one picture whose counterparts on the other are asked for; none: spread over the strokes."""
+
+    points: Annotated[list[Point], Field(min_length=1, max_length=256)] | None = None
+    source: Literal["sketch", "photo"] = "sketch"
+
+
+class InspectRequest(Turn):
+    """What the models see of a drawing and, where given, of a photo."""
+
+    drawing: Drawing
+    photo: Name | None = None
+
+
+class ExportRequest(RequestBody):
+    """A found list to be kept: a contact sheet or a list."""
+
+    drawing: Drawing | None = None
+    ids: Annotated[list[Name], Field(min_length=1)]
+    format: Literal["sheet", "json"] = "json"
+
+
+# The words of the HTTP interface, version 1: what is answered.
+
 
 Pair = tuple[float, float]
 
@@ -139,7 +243,7 @@ class FeaturePictures(BaseModel):
     photo: str | None
 
 
-class Spectrum(BaseModel):
+class SpectrumReply(BaseModel):
     """Log amplitude of a feature map over spatial frequency, relative to that at zero."""
 
     feature: str
@@ -152,7 +256,7 @@ class InspectAnswer(BaseModel):
     """CLIP, Stable Diffusion and what is made of both, side by side."""
 
     maps: list[FeaturePictures]
-    spectra: list[Spectrum]
+    spectra: list[SpectrumReply]
     branch_weights: dict[str, float]
 
 
