@@ -13,13 +13,12 @@ from sklearn.metrics import top_k_accuracy_score
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import run, spread
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation.benchmarks import score_retrieval
 from sketchfusion.evaluation.galleries import retrieval_data
 from sketchfusion.evaluation.instances import Own, instance_data, score_instances
 from sketchfusion.evaluation.metrics import own_ranks
 from sketchfusion.evaluation.sources import naming_data
+from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.world import export
 from test_layouts import drawings_at, picture, quickdraw_ext_at, segmentation_at, sketchy_at, tuberlin_at
 

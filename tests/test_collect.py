@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sketchfusion.datasets.folder import PhotoFolder
-from sketchfusion.datasets.splits import clean, held_out
+from sketchfusion.lab.datasets.base import clean, held_out
+from sketchfusion.lab.datasets.folders import PhotoFolder
 from sketchfusion.training.bank import decode
 from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
 

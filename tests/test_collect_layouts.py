@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.quickdraw import QuickDraw
-from sketchfusion.datasets.quickdraw_extended import QuickDrawExtended
-from sketchfusion.datasets.splits import is_unseen
-from sketchfusion.datasets.tuberlin import TUBerlin
 from sketchfusion.evaluation.galleries import not_trained_on, retrieval_data
 from sketchfusion.evaluation.instances import instance_data
+from sketchfusion.lab.datasets.base import DatasetError, is_unseen
+from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
+from sketchfusion.lab.datasets.tuberlin import TUBerlin
 from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
 from sketchfusion.training.instances import instances
 from sketchfusion.training.pretrain.sources import Sources

@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.folder import PhotoFolder
-from sketchfusion.datasets.quickdraw import QuickDraw
-from sketchfusion.datasets.segmentation import MaskedPhoto, Segmentation
-from sketchfusion.datasets.sketchy import Sketchy, photo_of
-from sketchfusion.datasets.splits import (
+from sketchfusion.errors import ImageError
+from sketchfusion.io.images import read_image
+from sketchfusion.lab.datasets.base import (
     SPLITS,
+    DatasetError,
     held_out,
     is_unseen,
     plain_name,
@@ -25,8 +23,10 @@ from sketchfusion.datasets.splits import (
     unseen_class,
     unseen_names,
 )
-from sketchfusion.errors import ImageError
-from sketchfusion.io.images import read_image
+from sketchfusion.lab.datasets.folders import PhotoFolder
+from sketchfusion.lab.datasets.quickdraw import QuickDraw
+from sketchfusion.lab.datasets.segmentation import MaskedPhoto, MaskFolder
+from sketchfusion.lab.datasets.sketchy import Sketchy, photo_of
 
 
 def picture(path: Path) -> None:
@@ -121,7 +121,7 @@ def test_segmentation_reads_the_index_and_checks_it(tmp_path: Path) -> None:
     Image.fromarray(mask).save(tmp_path / "mask" / "1.png")
     index = tmp_path / "index.csv"
     index.write_text("photo,category,mask\nphoto/1.png,fire hydrant,mask/1.png\n")
-    (pair,) = Segmentation(tmp_path).pairs(["fire hydrant"])
+    (pair,) = MaskFolder(tmp_path).pairs(["fire hydrant"])
     assert pair.photo.id == "fire hydrant/1" and np.array_equal(pair.read_mask(), mask > 0)
     for text, why in [
         ("photo,mask\n", "no column 'category'"),
@@ -131,10 +131,10 @@ def test_segmentation_reads_the_index_and_checks_it(tmp_path: Path) -> None:
     ]:
         index.write_text(text)
         with pytest.raises(DatasetError, match=why):
-            Segmentation(tmp_path)
+            MaskFolder(tmp_path)
     index.unlink()
     with pytest.raises(DatasetError, match=r"no index\.csv; expected a folder with index\.csv, photo/ and mask/"):
-        Segmentation(tmp_path)
+        MaskFolder(tmp_path)
 
 
 def masked(root: Path, mask: Image.Image, photo: Image.Image, orientation: int = 1) -> MaskedPhoto:
@@ -144,7 +144,7 @@ def masked(root: Path, mask: Image.Image, photo: Image.Image, orientation: int =
     photo.save(root / "1.jpg", exif=exif, quality=95)
     mask.save(root / "1.png")
     (root / "index.csv").write_text("photo,category,mask\n1.jpg,cat,1.png\n")
-    return Segmentation(root).pairs()[0]
+    return MaskFolder(root).pairs()[0]
 
 
 def test_masks_of_nought_and_one_are_read_and_those_that_mark_nothing_refused(tmp_path: Path) -> None:
@@ -267,8 +267,8 @@ def test_held_out_is_one_in_five_and_the_same_everywhere() -> None:
 
 def test_data_sets_load_no_torch() -> None:
     code = (
-        "import sys, sketchfusion.datasets.recognise, sketchfusion.datasets.sketchy_extended, "
-        "sketchfusion.datasets.folder, sketchfusion.datasets.splits; sys.exit('torch' in sys.modules)"
+        "import sys, sketchfusion.lab.datasets.layouts, sketchfusion.lab.datasets.sketchy, "
+        "sketchfusion.lab.datasets.folders, sketchfusion.lab.datasets.base; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -280,7 +280,7 @@ def test_real_data_has_the_counts_of_its_card(shared_data: Path) -> None:
     assert {s.photo_id for s in sketchy.sketches()} <= photos
     quickdraw = QuickDraw(shared_data / "quickdraw-mini")
     assert (len(quickdraw.categories), len(quickdraw.sketches())) == (336, 5471)
-    pairs = Segmentation(shared_data / "segmentation-mini").pairs()
+    pairs = MaskFolder(shared_data / "segmentation-mini").pairs()
     assert len(pairs) == 225
     for pair in pairs[::25]:
         assert pair.read_mask().shape == np.asarray(Image.open(pair.photo.path)).shape[:2]

@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation import constants
 from sketchfusion.evaluation.constants import LEVELS
 from sketchfusion.evaluation.correspondence import KeypointPair, benchmark_correspondence, world_pairs
@@ -23,6 +21,7 @@ from sketchfusion.evaluation.linear import fit_ridge
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.scenes import Part, Scene, scenes, world_scenes
 from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
+from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.tasks import inputs
 from sketchfusion.tasks.correspondence import STROKES, match_drawn, match_maps, spread
 from sketchfusion.tasks.inputs import read_sketch

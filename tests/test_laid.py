@@ -10,10 +10,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.laid import FEWEST, laid
-from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation.correspondence import keypoint_pairs
+from sketchfusion.lab.datasets.base import DatasetError, held_out
+from sketchfusion.lab.datasets.sketchy import FEWEST, laid
 from sketchfusion.training.aligned import aligned_points
 from sketchfusion.training.roots import Roots
 from sketchfusion.world import export

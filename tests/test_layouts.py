@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.quickdraw_extended import QuickDrawExtended
-from sketchfusion.datasets.recognise import recognise
-from sketchfusion.datasets.sketchy import Sketchy
-from sketchfusion.datasets.sketchy_extended import SketchyExtended
-from sketchfusion.datasets.splits import unseen_of
-from sketchfusion.datasets.tuberlin import TUBerlin
+from sketchfusion.lab.datasets.base import DatasetError, unseen_of
+from sketchfusion.lab.datasets.layouts import recognise
+from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
+from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
+from sketchfusion.lab.datasets.tuberlin import TUBerlin
 
 
 def picture(path: Path) -> None:

@@ -12,10 +12,10 @@ from PIL import Image
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
-from sketchfusion.datasets.base import DatasetError
 from sketchfusion.evaluation.recognition import SHOTS, benchmark_examples
 from sketchfusion.evaluation.sources import Naming, naming_data
 from sketchfusion.evaluation.tables.measures import measure_task
+from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.saved import Heads, LinearHead
 from sketchfusion.world import SEEN
 

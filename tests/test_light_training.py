@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from fixtures.roots import training_roots
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
-from sketchfusion.datasets.splits import held_out
 from sketchfusion.features import SketchFusion, read_light
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.training.checkpoint import Checkpoint
 from sketchfusion.training.correspondence import Correspondence

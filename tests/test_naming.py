@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sketchfusion.datasets.splits import held_out
 from sketchfusion.evaluation.naming import benchmark_naming
 from sketchfusion.evaluation.report import to_markdown
 from sketchfusion.evaluation.sources import naming_data
+from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.world import SEEN, export
 
 

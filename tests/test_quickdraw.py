@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sketchfusion.datasets.base import DatasetError
-from sketchfusion.datasets.quickdraw import QuickDraw
 from sketchfusion.errors import ImageError
 from sketchfusion.io.images import read_image
 from sketchfusion.io.strokes import read_part, to_drawing
+from sketchfusion.lab.datasets.base import DatasetError
+from sketchfusion.lab.datasets.quickdraw import QuickDraw
 
 CAT = [[[10, 200, 200], [20, 20, 180]], [[10, 60], [180, 240]]]  # strokes as [x.., y..]
 DOT = [[[7, 30], [7, 60]]]

@@ -10,9 +10,9 @@ import torch
 
 import sketchfusion
 from sketchfusion.baselines.frozen import DinoBaseline
-from sketchfusion.datasets.splits import is_unseen
 from sketchfusion.evaluation.benchmarks import benchmark_retrieval
 from sketchfusion.features import SketchFusion
+from sketchfusion.lab.datasets.base import is_unseen
 from sketchfusion.speed.cost import flop_of
 from sketchfusion.world import UNSEEN, World
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from sketchfusion.datasets.splits import held_out
+from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
 from sketchfusion.training.silhouettes import filled, silhouettes
 

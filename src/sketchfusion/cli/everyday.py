@@ -87,8 +87,8 @@ def recognize(
     as_json: Json = False,
 ) -> None:
     """Say what a sketch shows, without training; any labels will do, and with examples any names."""
-    from ..datasets.folder import by_category
     from ..io.images import read_image
+    from ..lab.datasets.folders import by_category
     from ..models import load
     from ..tasks.inputs import read_sketch
     from ..tasks.recognition import recognize as guess

@@ -262,8 +262,8 @@ def _report_name(
     name: str, root: str, split: str | None, sketches: Sequence[str] = (), duplicates: bool = False
 ) -> str:
     """Add to the name of data the split, the duplicates and the sketches in place of its own, where asked for."""
-    from ..datasets.recognise import recognise
     from ..evaluation.galleries import WORLD
+    from ..lab.datasets.layouts import recognise
 
     other = sketches if root != WORLD and recognise(root).splits else ()
     asked = [split, "duplicates" * duplicates, *(Path(folder).resolve().name for folder in other)]

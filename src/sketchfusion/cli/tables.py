@@ -36,12 +36,12 @@ def table(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
-    from ..datasets.recognise import recognise
     from ..evaluation.report import make_folder
     from ..evaluation.tables.figures import draw_figures
     from ..evaluation.tables.fill import fill, keep_to, models_of, write
     from ..evaluation.tables.measures import measure_task, measured_on
     from ..evaluation.tables.rows import SEEDS, TABLES
+    from ..lab.datasets.layouts import recognise
     from ..models import load
     from ..tasks.segmentation import can_refine
     from .research import pair_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets.splits import is_unseen
+from ..lab.datasets.base import is_unseen
 from ..tasks.retrieval import ranked
 from .metrics import Estimate, Hits, Values, bootstrap, chance, measure
 

@@ -12,13 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..datasets.base import DatasetError, Sample
-from ..datasets.laid import FEWEST, inked, laid, lies_over
-from ..datasets.psc6k import PSC6K, SIDE, is_psc6k, released_split
-from ..datasets.recognise import recognise
-from ..datasets.sketchy import Sketchy
-from ..datasets.splits import held_out, is_unseen
 from ..io.images import read_image
+from ..lab.datasets.base import DatasetError, Sample, held_out, is_unseen
+from ..lab.datasets.layouts import recognise
+from ..lab.datasets.psc6k import PSC6K, SIDE, is_psc6k, released_split
+from ..lab.datasets.sketchy import FEWEST, Sketchy, inked, laid, lies_over
 from ..tasks.correspondence import STROKES, TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
 from ..tasks.inputs import dense_maps, read_sketch
 from .galleries import WORLD, not_trained_on

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..datasets.base import DatasetError, Paired, Sample, Sketches
-from ..datasets.folder import PhotoFolder
-from ..datasets.quickdraw import QuickDraw
-from ..datasets.quickdraw_extended import QuickDrawExtended
-from ..datasets.recognise import Layout, recognise
-from ..datasets.segmentation import Segmentation
-from ..datasets.sketchy import Sketchy
-from ..datasets.sketchy_extended import SketchyExtended
-from ..datasets.splits import held_out, is_unseen, plain_name, unseen_of
-from ..datasets.tinyimagenet import TinyImageNet
-from ..datasets.tuberlin import TUBerlin
+from ..lab.datasets.base import DatasetError, Paired, Sample, Sketches, held_out, is_unseen, plain_name, unseen_of
+from ..lab.datasets.folders import PhotoFolder, TinyImageNet
+from ..lab.datasets.layouts import Layout, recognise
+from ..lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
+from ..lab.datasets.segmentation import MaskFolder
+from ..lab.datasets.sketchy import Sketchy, SketchyExtended
+from ..lab.datasets.tuberlin import TUBerlin
 
 if TYPE_CHECKING:
     from .benchmarks import Labelled, Shown
@@ -144,7 +140,7 @@ def _labelled(samples: Iterable[Sample]) -> Iterator[Labelled]:
 def _shown(data: str, layout: Layout, untrained: bool) -> list[tuple[str, frozenset[str]]]:
     """The photos of any root, with all that is known to be in them; training draws all of a folder without sketches."""
     if layout.name == "segmentation folder":
-        return [(photo.source, labels) for photo, labels in Segmentation(data).photos().items()]
+        return [(photo.source, labels) for photo, labels in MaskFolder(data).photos().items()]
     if layout.name == "tiny-imagenet":
         tiny = TinyImageNet(data)
         synonyms = {names[0]: frozenset(names) for names in tiny.synonyms.values()}

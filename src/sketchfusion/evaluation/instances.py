@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets.base import DatasetError
-from ..datasets.recognise import recognise
-from ..datasets.sketchy import Sketchy
+from ..lab.datasets.base import DatasetError
+from ..lab.datasets.layouts import recognise
+from ..lab.datasets.sketchy import Sketchy
 from .benchmarks import embed_labelled, with_trained_on
 from .galleries import WORLD, WORLD_PHOTOS, WORLD_SKETCHES, unseen_categories, untrained_sides
 from .measured import Measured, summarise

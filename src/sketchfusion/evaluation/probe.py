@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 
 from ..analysis.inside import averaged, inside, spectrum
-from ..datasets.sketchy import Sketchy
-from ..datasets.splits import held_out, is_unseen
+from ..lab.datasets.base import held_out, is_unseen
+from ..lab.datasets.sketchy import Sketchy
 from .linear import chosen_ridge
 from .measured import Measured
 from .metrics import Estimate, bootstrap
 
 if TYPE_CHECKING:
     from ..analysis.inside import Spectrum
-    from ..datasets.base import Sample
     from ..extractor import BatchExtractor
     from ..io.images import Kind
+    from ..lab.datasets.base import Sample
 
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind

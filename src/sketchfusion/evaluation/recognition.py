@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.splits import clean, plain_name
+from ..lab.datasets.base import clean, plain_name
 from ..tasks.recognition import unit_means
 from .benchmarks import BATCH, embed_labelled
 from .linear import chosen_ridge

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets.base import DatasetError, Sample
-from ..datasets.segmentation import Segmentation
-from ..datasets.splits import held_out, plain_name
+from ..lab.datasets.base import DatasetError, Sample, held_out, plain_name
+from ..lab.datasets.segmentation import MaskFolder
 from .galleries import drawings, not_trained_on
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def world_scenes(split: str = "unseen", count: int = WORLD_SCENES, first: int = 
 
 
 def _folder_scenes(data: str, roots: Sequence[str], part: Part) -> Iterator[Scene]:
-    folder = Segmentation(data)
+    folder = MaskFolder(data)
     drawn = _sketches(roots)
     there: dict[str, set[str]] = {}
     for pair in folder.pairs():

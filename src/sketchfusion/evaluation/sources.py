@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..datasets.base import DatasetError, Sample
-from ..datasets.folder import PhotoFolder
-from ..datasets.quickdraw import QuickDraw
-from ..datasets.recognise import Layout, recognise
-from ..datasets.splits import is_unseen
-from ..datasets.tinyimagenet import TinyImageNet
+from ..lab.datasets.base import DatasetError, Sample, is_unseen
+from ..lab.datasets.folders import PhotoFolder, TinyImageNet
+from ..lab.datasets.layouts import Layout, recognise
+from ..lab.datasets.quickdraw import QuickDraw
 from .galleries import WORLD, not_trained_on, paired, world_pictures
 
 if TYPE_CHECKING:

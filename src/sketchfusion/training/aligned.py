@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..datasets.laid import FEWEST, inked, laid
+from ..lab.datasets.sketchy import FEWEST, inked, laid
 from .annotated import PointPairs
 from .instances import held_out_instances, instances
 from .roots import Roots

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from ..datasets.splits import clean, is_unseen
 from ..errors import ImageError
 from ..io.files import drafted
 from ..io.images import Kind, letterbox, read_image
+from ..lab.datasets.base import clean, is_unseen
 from .collect import Picture
 
 Pixels = np.ndarray

@@ -13,18 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..datasets.base import DatasetError, Paired, Sample
-from ..datasets.psc6k import PSC6K, is_psc6k, released_split
-from ..datasets.quickdraw import QuickDraw
-from ..datasets.quickdraw_extended import QuickDrawExtended
-from ..datasets.recognise import FOLDER, recognise
-from ..datasets.sketchy import Sketchy
-from ..datasets.sketchy_extended import SketchyExtended
-from ..datasets.splits import clean, held_out, is_unseen
-from ..datasets.tinyimagenet import TinyImageNet
-from ..datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
 from ..io.files import find_images
 from ..io.images import Kind
+from ..lab.datasets.base import DatasetError, Paired, Sample, clean, held_out, is_unseen
+from ..lab.datasets.folders import TinyImageNet
+from ..lab.datasets.layouts import FOLDER, recognise
+from ..lab.datasets.psc6k import PSC6K, is_psc6k, released_split
+from ..lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
+from ..lab.datasets.sketchy import Sketchy, SketchyExtended
+from ..lab.datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
 
 PAIRED: dict[str, Callable[[Path], Paired]] = {
     "Sketchy": Sketchy,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..datasets.sketchy import photo_of
-from ..datasets.sketchy_extended import is_added
 from ..io.images import Kind
+from ..lab.datasets.sketchy import is_added, photo_of
 from .bank import Bank, world_banks
 from .collect import Picture, collect_held_out, collect_photos, collect_sketches
 from .pretrain.sources import STORED, decoded

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..datasets.segmentation import MaskedPhoto, Segmentation
-from ..datasets.splits import clean, held_out
 from ..io.images import letterbox, read_image
+from ..lab.datasets.base import clean, held_out
+from ..lab.datasets.segmentation import MaskedPhoto, MaskFolder
 from .annotated import BACKGROUND, OUTSIDE, THING, Masked
 from .bank import Bank
 
@@ -20,7 +20,7 @@ def folder_masks(root: Path, side: int, kept_out: bool = False) -> Masked:
 
     DatasetError and ImageError for a folder or a file that cannot be read.
     """
-    pairs = [pair for pair in Segmentation(root).pairs() if held_out(pair.photo.photo_id) == kept_out]
+    pairs = [pair for pair in MaskFolder(root).pairs() if held_out(pair.photo.photo_id) == kept_out]
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
     for place, pair in enumerate(pairs):
         pixels[place], masks[place] = _squares(pair, side)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..datasets.laid import lies_over
+from ..lab.datasets.sketchy import lies_over
 from .collect import layout_of
 from .pretrain.sources import Sources
 

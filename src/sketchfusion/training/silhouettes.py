@@ -16,11 +16,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..datasets.laid import FEWEST, inked, laid
-from ..datasets.sketchy import photo_of
 from ..errors import ImageError
 from ..io.files import Arrays, archived
 from ..io.images import Kind, letterbox, read_image
+from ..lab.datasets.sketchy import FEWEST, inked, laid, photo_of
 from .annotated import BACKGROUND, OUTSIDE, THING, Masked
 from .bank import Bank, file_state
 from .collect import Picture, collect_held_out, collect_photos, collect_sketches

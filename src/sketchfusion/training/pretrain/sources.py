@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from ...datasets.tinyimagenet import is_tiny_imagenet
 from ...io.images import Kind
+from ...lab.datasets.folders import is_tiny_imagenet
 from ..annotated import PointPairs
 from ..bank import Bank, decode, world_banks
 from ..collect import Picture, collect_held_out, collect_photos, collect_sketches

@@ -46,7 +46,7 @@ class MaskedPhoto:
 
     def _fitted(self, mask: Image.Image) -> Image.Image:
         """The mask turned as the photo is, if it lies as that is stored."""
-        from ..io.images import open_image  # brings torch, which lists of files do without
+        from ...io.images import open_image  # brings torch, which lists of files do without
 
         path = self.photo.path
         with open_image(path.read_bytes(), str(path)) as photo:
@@ -61,7 +61,7 @@ class MaskedPhoto:
         raise DatasetError(f"{self.mask}: {size} pixels, but its photo {path} has {wanted}; make both the same size")
 
 
-class Segmentation:
+class MaskFolder:
     """`root/index.csv` with columns photo, category, mask; both paths are relative to `root`."""
 
     def __init__(self, root: str | Path) -> None:

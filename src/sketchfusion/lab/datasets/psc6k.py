@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Pair:
+class AnnotatedPair:
     """Two pictures of one thing, one of them a sketch; `flip` asks for both to be mirrored."""
 
     source: Sample
@@ -60,11 +60,11 @@ class PSC6K:
         """The same both ways, as PSC evaluates: 12,500."""
         return self._read("test_pairs_st.csv", ("source_image", "target_image", "XA", "YA", "XB", "YB"), _keypoints)
 
-    def train_pairs(self) -> list[Pair]:
+    def train_pairs(self) -> list[AnnotatedPair]:
         """Photo to sketch without keypoints, each pair once as it is and once to be mirrored."""
         return self._read("train_pairs_ps.csv", ("photo", "sketch", "flip"), _flipped)
 
-    def train_directions(self) -> list[Pair]:
+    def train_directions(self) -> list[AnnotatedPair]:
         """The same both ways."""
         return self._read("train_pairs_st.csv", ("source_image", "target_image", "flip"), _flipped)
 
@@ -134,10 +134,10 @@ def is_psc6k(root: Path) -> bool:
     return any((folder / name).is_file() for name in FILES)
 
 
-def _flipped(source: Sample, target: Sample, row: dict[str, str]) -> Pair:
+def _flipped(source: Sample, target: Sample, row: dict[str, str]) -> AnnotatedPair:
     if row["flip"] not in ("0", "1"):
         raise ValueError(f"flip is {row['flip']!r}; expected 0 or 1")
-    return Pair(source, target, row["flip"] == "1")
+    return AnnotatedPair(source, target, row["flip"] == "1")
 
 
 def _keypoints(source: Sample, target: Sample, row: dict[str, str]) -> KeypointPair:

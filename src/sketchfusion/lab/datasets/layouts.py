@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..io.files import find_images
-from .base import DatasetError, folder_of
+from ...io.files import find_images
+from .base import DatasetError, folder_of, unseen_of
+from .folders import is_tiny_imagenet
 from .psc6k import is_psc6k
-from .quickdraw import is_quickdraw
-from .quickdraw_extended import is_quickdraw_extended
+from .quickdraw import is_quickdraw, is_quickdraw_extended
 from .segmentation import is_segmentation
-from .sketchy import is_sketchy
-from .sketchy_extended import extended_folder
-from .splits import unseen_of
-from .tinyimagenet import is_tiny_imagenet
+from .sketchy import extended_folder, is_sketchy
 from .tuberlin import is_tuberlin
 
 

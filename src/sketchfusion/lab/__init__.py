@@ -1,0 +1,1 @@
+"""Research: data sets, evaluation and training. Only the command line imports it."""

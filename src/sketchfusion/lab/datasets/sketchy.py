@@ -1,0 +1,180 @@
+"""The Sketchy Database in its own layout, which Sketch World is exported in too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import DatasetError, Sample, chosen, class_folders, class_names, folder_of, pictures, within
+
+# Whole image stretched to 256 x 256, the sketch scaled alike: pixel-aligned.
+ALIGNED = "tx_000000000000"
+INNER = ("256x256", "rendered_256x256/256x256")
+
+
+class Sketchy:
+    """`root` holds `256x256/{photo,sketch}/tx_*/<class>/`, or is that `256x256` folder itself.
+
+    Sketch `n02139199_11487-4.png` shows photo `n02139199_11487`. `invalid` names lists of sketches to leave out
+    (the `invalid-*.txt` of the database's info archive; one sketch a line). The views may end in "_ready", as in the
+    archives of SAKE and ZSE-SBIR, and a class may be spelt with other separators on the other side.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        photo_view: str = ALIGNED,
+        sketch_view: str = ALIGNED,
+        invalid: Iterable[str | Path] = (),
+    ) -> None:
+        self.root = folder_of(root, *INNER)
+        self._photos = class_folders(self._view("photo", photo_view))
+        self._sketches = class_folders(self._view("sketch", sketch_view))
+        self._invalid = {stem for listing in invalid for stem in _stems(Path(listing))}
+        self.categories: tuple[str, ...] = class_names(self._sketches, self._photos)
+
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The photos of the categories (all by default), sorted by category and name."""
+        wanted = chosen(self.categories, categories, self.root)
+        return [replace(photo, photo_id=photo.path.stem) for photo in pictures(self._photos, wanted, "photo")]
+
+    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The sketches of the categories (all by default), sorted by category and name, invalid ones left out."""
+        wanted = chosen(self.categories, categories, self.root)
+        return [
+            replace(sketch, photo_id=photo_of(sketch.path.stem))
+            for sketch in pictures(self._sketches, wanted, "sketch")
+            if sketch.path.stem not in self._invalid
+        ]
+
+    def _view(self, kind: str, view: str) -> Path:
+        folder = within(self.root / kind, view, f"{view}_ready")
+        if folder is None:
+            where = self.root / kind / view
+            raise DatasetError(f"{where}: no such folder; give the folder that holds 256x256/photo and sketch")
+        return folder
+
+
+def is_sketchy(root: Path) -> bool:
+    """Whether a folder looks like one."""
+    return any(
+        within(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
+        for inner in ("", *INNER)
+        for kind in ("photo", "sketch")
+    )
+
+
+def photo_of(sketch: str) -> str:
+    """The photo that a sketch shows: `n02139199_11487-4` -> `n02139199_11487`."""
+    photo, _, number = sketch.rpartition("-")
+    return photo if photo and number.isdecimal() else sketch
+
+
+def _stems(listing: Path) -> list[str]:
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{listing}: cannot be read ({error}); expected one sketch a line") from None
+    return [Path(line.strip()).name.removesuffix(".png").removesuffix(".svg") for line in lines if line.strip()]
+
+
+# Sketchy-extended: Sketchy with 60,502 more photos of its classes (Liu et al., CVPR 2017).
+
+
+EXTENDED = ("EXTEND_image_sketchy", "EXTEND_image_sketchy_ready", "extended_photo")
+
+
+class SketchyExtended(Sketchy):
+    """A Sketchy root with `EXTEND_image_sketchy/<class>/` in it or beside its `256x256`.
+
+    That folder holds the 12,500 photos of Sketchy once more (`n02139199_11487.jpg`) and the new ones (`ext_7.jpg`), so
+    it is the whole gallery, each photo once: 10,453 photos for the 21 unseen classes, as SEM-PCYC and Doodle2Search
+    rank them. `twice` adds Sketchy's own copies, as SAKE and ZSE-SBIR do: 12,553.
+    """
+
+    def __init__(
+        self, root: str | Path, sketch_view: str = ALIGNED, invalid: Iterable[str | Path] = (), twice: bool = False
+    ) -> None:
+        super().__init__(root, ALIGNED, sketch_view, invalid)
+        folder = extended_folder(Path(root))
+        if folder is None:
+            raise DatasetError(f"{root}: no {EXTENDED[0]} folder; give the folder that holds it and 256x256")
+        self._extended = class_folders(folder)
+        self._twice = twice
+        self.categories = class_names(self._sketches, self._photos, self._extended)
+
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The gallery of the categories (all by default), sorted by category and name; copies, if any, come last."""
+        wanted = chosen(self.categories, categories, self.root)
+        extended = [
+            replace(photo, photo_id="" if is_added(photo.path) else photo.path.stem)
+            for photo in pictures(self._extended, wanted, "photo")
+        ]
+        copies = self.originals(wanted) if self._twice else []
+        return extended + [replace(photo, id=f"{photo.id} (stretched)") for photo in copies]
+
+    def originals(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The photos of Sketchy itself, of which the sketches are: the gallery of instance-level retrieval."""
+        return super().photos(categories)
+
+
+def is_added(photo: Path) -> bool:
+    """Whether it is a photo of the extension alone, which nobody sketched."""
+    return photo.stem.startswith("ext_")
+
+
+def extended_folder(root: Path) -> Path | None:
+    """Where the extended photos of a Sketchy root lie: in it, in its 256x256, or beside that."""
+    places = (root, *(root / inner for inner in INNER), *([root.parent] if root.name == "256x256" else []))
+    return next((folder for place in places if (folder := within(place, *EXTENDED))), None)
+
+
+# Where in its photo a stroke of a Sketchy sketch belongs, roughly: what no one annotated, the other sketches tell.
+#
+# The sketches lie over their photos, each roughly: where one lies and how large it is differs by about a twentieth of
+# the
+# picture. The mean of all sketches of a photo does not, so each is laid where they all lie on average; then a stroke
+# lies
+# about where what it shows does. What is out of proportion within a sketch stays so.
+
+
+FEWEST = 3  # sketches of a photo
+FAINT = 0.85  # brightness of a pixel that a stroke runs through
+STRAY = 0.01  # share of the ink at either end that is no part of the box around it
+
+Points = npt.NDArray[np.float64]
+
+
+def lies_over(root: Path) -> bool:
+    """Whether the sketches of a root in Sketchy's layout lie over their photos: an exported Sketch World's do not."""
+    return not any((folder / "world.json").is_file() for folder in (root, root.parent))
+
+
+def inked(sheet: npt.NDArray[np.floating]) -> bool:
+    """Whether a sheet (H, W) in [0, 1] has ink enough to be laid anywhere."""
+    return bool((sheet < FAINT).any())
+
+
+def laid(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
+    """How each sketch of one photo moves to where they all lie on average: (N, 2, 2), what x and y are times and plus.
+
+    Sheets are (H, W) in [0, 1], dark on white, and `inked`; x and y are in [-1, 1]. Boxes around the ink are averaged,
+    sizes by their logarithms. ValueError for a blank sheet.
+    """
+    middle, half = np.stack([_box(sheet) for sheet in sheets]).swapaxes(0, 1)
+    zoom = np.exp(np.log(half).mean(axis=0)) / half
+    moved: Points = np.stack([zoom, middle.mean(axis=0) - zoom * middle], axis=1)
+    return moved
+
+
+def _box(sheet: npt.NDArray[np.floating]) -> Points:
+    """Middle and half size (2, 2) of what is drawn."""
+    if not inked(sheet):
+        raise ValueError("a blank sheet lies nowhere; leave it out")
+    size = np.array(sheet.shape[::-1])
+    low, high = np.quantile(2 * (np.argwhere(sheet < FAINT)[:, ::-1] + 0.5) / size - 1, [STRAY, 1 - STRAY], axis=0)
+    return np.stack([(low + high) / 2, (high - low) / 2 + 1 / size])
