@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sketchfusion.training import augment
+from sketchfusion.lab.training import augment
 
 
 def seeded(seed: int = 0) -> torch.Generator:

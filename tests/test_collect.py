@@ -13,8 +13,8 @@ from PIL import Image
 
 from sketchfusion.lab.datasets.base import clean, held_out
 from sketchfusion.lab.datasets.folders import PhotoFolder
-from sketchfusion.training.bank import decode
-from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.bank import decode
+from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
 
 
 @pytest.fixture

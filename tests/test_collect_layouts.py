@@ -16,10 +16,9 @@ from sketchfusion.evaluation.instances import instance_data
 from sketchfusion.lab.datasets.base import DatasetError, is_unseen
 from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
-from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
-from sketchfusion.training.instances import instances
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.roots import Roots
+from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.retrieval import instances
+from sketchfusion.lab.training.sources import Roots, Sources
 
 CLASSES = ("airplane", "cat", "door")  # the last is unseen
 EACH = 20

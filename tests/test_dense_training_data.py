@@ -9,16 +9,23 @@ import pytest
 import torch
 from PIL import Image
 
-from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING, world_masks, world_points
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.masks import folder_masks
-from sketchfusion.training.warps import known_warp, warped_outlines
+from sketchfusion.lab.training.bank import PictureArray
+from sketchfusion.lab.training.labelled import (
+    BACKGROUND,
+    OUTSIDE,
+    THING,
+    folder_masks,
+    known_warp,
+    warped_outlines,
+    world_masks,
+    world_points,
+)
 from sketchfusion.world import World
 
 
-def noise(count: int, name: str = "cat", side: int = 64) -> Bank:
+def noise(count: int, name: str = "cat", side: int = 64) -> PictureArray:
     pixels = np.random.default_rng(1).integers(0, 256, (count, 3, side, side), dtype=np.uint8)
-    return Bank("photo", pixels, [(name,)] * count)
+    return PictureArray("photo", pixels, [(name,)] * count)
 
 
 def test_a_bank_on_another_device_gives_its_pictures_there() -> None:
@@ -34,7 +41,7 @@ def test_a_point_of_a_warped_outline_is_where_the_warp_took_it_from(axis: int, m
     ramp = ((torch.arange(64) + 0.5) / 64).expand(64, -1)
     ink = ramp if axis == 0 else ramp.T
     monkeypatch.setattr(
-        "sketchfusion.training.augment.outline", lambda images, _: 1 - ink.expand(len(images), 1, -1, -1)
+        "sketchfusion.lab.training.augment.outline", lambda images, _: 1 - ink.expand(len(images), 1, -1, -1)
     )
     pairs = warped_outlines(noise(24), 24, 64)
     at = (pairs.sketch_points * 64).long()
@@ -49,7 +56,7 @@ def test_a_point_of_a_warped_outline_is_where_the_warp_took_it_from(axis: int, m
 def test_points_lie_on_the_strokes() -> None:
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     disc = torch.where((x - 32) ** 2 + (y - 32) ** 2 < 200, 40, 220).to(torch.uint8)
-    pairs = warped_outlines(Bank("photo", disc.expand(8, 3, -1, -1).numpy(), [("cat",)] * 8), 8, 64)
+    pairs = warped_outlines(PictureArray("photo", disc.expand(8, 3, -1, -1).numpy(), [("cat",)] * 8), 8, 64)
     drawn = torch.from_numpy(pairs.sketches.pixels).float()[:, 0]
     at = (pairs.sketch_points * 64).long()
     read = torch.stack([drawn[n, at[n, :, 1], at[n, :, 0]] for n in range(8)])

@@ -21,16 +21,16 @@ from sketchfusion.features import FeaturesConfig, SketchFusion
 from sketchfusion.fusion import FusionConfig
 from sketchfusion.gallery import Gallery
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab.training import recipes
+from sketchfusion.lab.training.loop import Schedule
+from sketchfusion.lab.training.methods import Fused
+from sketchfusion.lab.training.pretrain.dino import Learner, centred, look, pretrain_dino
+from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, look_at_neighbours
+from sketchfusion.lab.training.pretrain.run import run
+from sketchfusion.lab.training.sources import Sources
+from sketchfusion.lab.training.train import train_task
 from sketchfusion.models import frozen_part, load
 from sketchfusion.tasks.recognition import recognize
-from sketchfusion.training import recipes
-from sketchfusion.training.loop import Schedule
-from sketchfusion.training.methods.fused import Fused
-from sketchfusion.training.pretrain.dino import Learner, centred, look, pretrain_dino
-from sketchfusion.training.pretrain.neighbours import OFFSETS, look_at_neighbours
-from sketchfusion.training.pretrain.run import run
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.train import train_task
 from sketchfusion.world import export
 
 RECIPE = replace(

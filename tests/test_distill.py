@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from fixtures.roots import training_roots
 from sketchfusion.cli import app, terminal
 from sketchfusion.extractor import BatchExtractor, Seen, View
+from sketchfusion.lab.training.cnn import DistillRecipe, train_distilled
 from sketchfusion.models import load
-from sketchfusion.training.distill import DistillRecipe, train_distilled
 
 
 class Colours(BatchExtractor):

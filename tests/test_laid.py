@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 from sketchfusion.evaluation.correspondence import keypoint_pairs
 from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.lab.datasets.sketchy import FEWEST, laid
-from sketchfusion.training.aligned import aligned_points
-from sketchfusion.training.roots import Roots
+from sketchfusion.lab.training.correspondence import aligned_points
+from sketchfusion.lab.training.sources import Roots
 from sketchfusion.world import export
 
 THING = (80, 100, 176, 148)  # of a photo of 256 pixels: left, top, right, bottom

@@ -18,13 +18,13 @@ from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.features import SketchFusion, read_light
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.lab.datasets.base import held_out
+from sketchfusion.lab.training.checkpoint import Checkpoint
+from sketchfusion.lab.training.correspondence import CorrespondenceObjective
+from sketchfusion.lab.training.loop import CHECKPOINT, Losses
+from sketchfusion.lab.training.recipes import CorrespondenceRecipe
+from sketchfusion.lab.training.segmentation import SegmentationObjective
+from sketchfusion.lab.training.train import TASKS, train_task
 from sketchfusion.tasks.recognition import recognize
-from sketchfusion.training.checkpoint import Checkpoint
-from sketchfusion.training.correspondence import Correspondence
-from sketchfusion.training.light_recipes import CorrespondenceRecipe
-from sketchfusion.training.loop import CHECKPOINT, Losses
-from sketchfusion.training.segmentation import Segmentation
-from sketchfusion.training.train import TASKS, train_task
 from sketchfusion.world import export
 
 SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
@@ -66,7 +66,9 @@ def test_on_a_warm_cache_a_step_runs_neither_vae_nor_clip_whatever_the_task(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a frozen encoder ran although the cache is warm")
 
-    monkeypatch.setattr(Segmentation, "choose", lambda *_: None)  # asks the model as it is served, when all is done
+    monkeypatch.setattr(
+        SegmentationObjective, "choose", lambda *_: None
+    )  # asks the model as it is served, when all is done
     monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
     monkeypatch.setattr(FrozenClip, "forward", refuse)
     train_task("universal", data, tmp_path, str(model_folder), settings=settings)
@@ -144,7 +146,7 @@ def test_a_task_resumes_bit_for_bit(
     schedule = replace(CorrespondenceRecipe(), steps=4, warmup=1, validate_every=2).schedule
     monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
     whole = train_task("correspondence", data, tmp_path / "whole", str(model_folder), settings=SHORT)
-    original = Correspondence.losses
+    original = CorrespondenceObjective.losses
     calls = 0
 
     def dies(*arguments: object) -> Losses:
@@ -154,11 +156,11 @@ def test_a_task_resumes_bit_for_bit(
             raise RuntimeError("dies")
         return original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Correspondence, "losses", dies)
+    monkeypatch.setattr(CorrespondenceObjective, "losses", dies)
     with pytest.raises(RuntimeError, match="dies"):
         train_task("correspondence", data, tmp_path / "broken", str(model_folder), settings=SHORT)
     assert Checkpoint.read(tmp_path / "broken" / "training" / "correspondence" / CHECKPOINT).step == 3
-    monkeypatch.setattr(Correspondence, "losses", original)
+    monkeypatch.setattr(CorrespondenceObjective, "losses", original)
     again = train_task("correspondence", data, tmp_path / "broken", str(model_folder), resume=True, settings=SHORT)
     assert again.fingerprint == whole.fingerprint
     for name in ("log", "validation"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sketchfusion.training.losses import (
+from sketchfusion.lab.training.losses import (
     contrast,
     end_point_error,
     hard_triplet,
@@ -14,7 +14,7 @@ from sketchfusion.training.losses import (
     soft_argmax,
     triplet,
 )
-from sketchfusion.training.pretrain.clip import two_way
+from sketchfusion.lab.training.pretrain.clip import two_way
 
 
 def unit(count: int, seed: int) -> torch.Tensor:

@@ -30,14 +30,12 @@ from sketchfusion.evaluation.tables.fill import fill
 from sketchfusion.evaluation.tables.rows import TABLES, Column, Table
 from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
+from sketchfusion.lab.training.correspondence import CorrespondenceObjective
+from sketchfusion.lab.training.loop import Losses
+from sketchfusion.lab.training.methods import Finetuning, Fused, SdPl
+from sketchfusion.lab.training.recipes import CorrespondenceRecipe
+from sketchfusion.lab.training.train import TASKS, train_task
 from sketchfusion.models import load
-from sketchfusion.training.correspondence import Correspondence
-from sketchfusion.training.light_recipes import CorrespondenceRecipe
-from sketchfusion.training.loop import Losses
-from sketchfusion.training.methods.finetuning import Finetuning
-from sketchfusion.training.methods.fused import Fused
-from sketchfusion.training.methods.sd_pl import SdPl
-from sketchfusion.training.train import TASKS, train_task
 
 SHORT = {"steps": "2", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
 METHODS = ["SD-PL", "B-Finetuning"]
@@ -241,7 +239,7 @@ def test_a_killed_training_resumes_bit_for_bit(
     settings = SHORT | {"steps": "3", "batch": "4", "warps": "8"}
     arguments: dict[str, Any] = {"model": str(model_folder), "settings": settings, "cache": cache, "method": method}
     whole = train_task("correspondence", data[:1], tmp_path / "whole", **arguments)
-    original, calls = Correspondence.losses, 0
+    original, calls = CorrespondenceObjective.losses, 0
 
     def dies(*given: object) -> Losses:
         nonlocal calls
@@ -250,11 +248,11 @@ def test_a_killed_training_resumes_bit_for_bit(
             raise RuntimeError("dies")
         return original(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Correspondence, "losses", dies)
+    monkeypatch.setattr(CorrespondenceObjective, "losses", dies)
     with pytest.raises(RuntimeError, match="dies"):
         train_task("correspondence", data[:1], tmp_path / "broken", **arguments)
     assert not (tmp_path / "broken" / "config.json").exists()
-    monkeypatch.setattr(Correspondence, "losses", original)
+    monkeypatch.setattr(CorrespondenceObjective, "losses", original)
     again = train_task("correspondence", data[:1], tmp_path / "broken", resume=True, **arguments)
     assert again.fingerprint == whole.fingerprint
 

@@ -12,19 +12,19 @@ import torch
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.backbones.mini import build_clip, build_tokenizer, build_unet
 from sketchfusion.features import SketchFusion
-from sketchfusion.training import recipes
-from sketchfusion.training.curves import draw_curves
-from sketchfusion.training.loop import Schedule
-from sketchfusion.training.methods.fused import Fused
-from sketchfusion.training.pretrain.clip import pretrain_clip, two_way
-from sketchfusion.training.pretrain.decoder import pretrain_decoder
-from sketchfusion.training.pretrain.diffusion import Inner, pretrain_diffusion
-from sketchfusion.training.pretrain.neighbours import OFFSETS, look_at_neighbours
-from sketchfusion.training.pretrain.run import run
-from sketchfusion.training.pretrain.samples import draw_samples
-from sketchfusion.training.pretrain.sources import Sources
-from sketchfusion.training.pretrain.store import load_part, save_half
-from sketchfusion.training.pretrain.vae import pretrain_vae
+from sketchfusion.lab.training import recipes
+from sketchfusion.lab.training.log import draw_curves
+from sketchfusion.lab.training.loop import Schedule
+from sketchfusion.lab.training.methods import Fused
+from sketchfusion.lab.training.pretrain.clip import pretrain_clip, two_way
+from sketchfusion.lab.training.pretrain.decoder import pretrain_decoder
+from sketchfusion.lab.training.pretrain.diffusion import Inner, pretrain_diffusion
+from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, look_at_neighbours
+from sketchfusion.lab.training.pretrain.run import run
+from sketchfusion.lab.training.pretrain.samples import draw_samples
+from sketchfusion.lab.training.pretrain.store import load_part, save_half
+from sketchfusion.lab.training.pretrain.vae import pretrain_vae
+from sketchfusion.lab.training.sources import Sources
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-4, warmup=1)

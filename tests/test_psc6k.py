@@ -12,7 +12,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.evaluation.correspondence import benchmark_correspondence, keypoint_pairs
 from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.lab.datasets.psc6k import PSC6K, released_split
-from sketchfusion.training.collect import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
 
 VIEW = "tx_000100000000"
 XA, YA = "256;0;12.5;1;2;3;4;5", "0;256;200;1;2;3;4;5"

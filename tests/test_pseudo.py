@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sketchfusion.training.bank import Bank
-from sketchfusion.training.contours import contours, simplified
-from sketchfusion.training.pseudo import drawn, pseudo_points, pseudo_sketch
+from sketchfusion.lab.training.bank import PictureArray
+from sketchfusion.lab.training.contours import contours, simplified
+from sketchfusion.lab.training.pseudo import drawn, pseudo_points, pseudo_sketch
 from sketchfusion.world.hands import HANDS
 
 
@@ -124,8 +124,8 @@ def test_hands_keep_near_the_photo_and_know_what_they_meant() -> None:
     assert np.mean(strayed) > 0.01
 
 
-def photos(*names: tuple[str, ...], side: int = 64) -> Bank:
-    return Bank("photo", np.stack([busy(side, seed) for seed in range(len(names))]), list(names))
+def photos(*names: tuple[str, ...], side: int = 64) -> PictureArray:
+    return PictureArray("photo", np.stack([busy(side, seed) for seed in range(len(names))]), list(names))
 
 
 def test_photos_of_unseen_classes_are_never_drawn(tmp_path: Path) -> None:

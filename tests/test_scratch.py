@@ -10,8 +10,8 @@ import torch
 
 from sketchfusion.baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab.training.cnn import ScratchRecipe, train_scratch
 from sketchfusion.models import load
-from sketchfusion.training.scratch import ScratchRecipe, train_scratch
 
 
 def test_the_network_has_the_size_it_says() -> None:

@@ -20,6 +20,12 @@ from torch.nn import functional as F
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.featuremap import FeatureMap, Frame
+from sketchfusion.lab.training.bank import FeatureCache
+from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING
+from sketchfusion.lab.training.objective import Phases
+from sketchfusion.lab.training.recipes import SegmentationRecipe
+from sketchfusion.lab.training.segmentation import Scenes
+from sketchfusion.lab.training.segmentation import SegmentationObjective as Learned
 from sketchfusion.saved import Heads, Threshold
 from sketchfusion.tasks import segmentation
 from sketchfusion.tasks.segmentation import (
@@ -35,12 +41,6 @@ from sketchfusion.tasks.segmentation import (
     segment_maps,
     strokes,
 )
-from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
-from sketchfusion.training.cache import Cache
-from sketchfusion.training.light_recipes import SegmentationRecipe
-from sketchfusion.training.objective import Phases
-from sketchfusion.training.segmentation import Scenes
-from sketchfusion.training.segmentation import Segmentation as Learned
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 TALL = Frame(30, 60, 64, 64 / 60, 64 / 60, 16, 0)  # 32 of 64 columns of the square
@@ -221,7 +221,7 @@ def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> N
     tones = np.array([0, 128, 255], np.uint8)
     photos = tones[:, None, None, None].repeat(3, 1).repeat(16, 2).repeat(16, 3).copy()
     photos[:, :, :, :4] = 0  # beside the photo, like the first
-    said = Cache((np.zeros((3, 1, 1, 1, 1), np.float16),), [("cat",), ("car",), ("cup",)])
+    said = FeatureCache((np.zeros((3, 1, 1, 1, 1), np.float16),), [("cat",), ("car",), ("cup",)])
     data = Scenes(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
     objective = Learned(SegmentationRecipe(batch=4))
     assert objective.heads().threshold is None
@@ -230,8 +230,8 @@ def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> N
     assert chosen and 0.7 < chosen.at < 1
     photo = data.picture(2)
     assert photo.shape == (3, 16, 12) and photo.min() == 1
-    alone = replace(data, photos=Cache(said.said, [("cat",)] * 3), names=["cat"] * 3)
-    crowded = replace(data, photos=Cache(said.said, [("cat", "car"), ("car", "cat"), ("cup",)]))
+    alone = replace(data, photos=FeatureCache(said.said, [("cat",)] * 3), names=["cat"] * 3)
+    crowded = replace(data, photos=FeatureCache(said.said, [("cat", "car"), ("car", "cat"), ("cup",)]))
     assert [crowded.others(place) for place in range(3)] == [["cup"], ["cup"], ["car", "cat"]]
     objective.choose(Photographed(), Phases(data, data, alone))
     assert objective.heads().threshold is None  # nothing is not there
@@ -257,8 +257,8 @@ def test_training_sees_the_masks_that_are_served(
     mask[:, :beside] = OUTSIDE
     scale = drawing_side // 8
     data = Scenes(
-        Cache((photo[None, None].astype(np.float16),), [("cat",)]),
-        Cache((sketch[None, None].astype(np.float16),), [("cat",)]),
+        FeatureCache((photo[None, None].astype(np.float16),), [("cat",)]),
+        FeatureCache((sketch[None, None].astype(np.float16),), [("cat",)]),
         mask[None],
         ["cat"],
         [np.zeros((3, 8, 8), np.uint8)],

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sketchfusion.lab.datasets.base import held_out
-from sketchfusion.training.annotated import BACKGROUND, OUTSIDE, THING
-from sketchfusion.training.silhouettes import filled, silhouettes
+from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING, filled, silhouettes
 
 
 def outlined(low: int, high: int, gap: int = 0) -> Image.Image:

@@ -14,14 +14,13 @@ from typer.testing import CliRunner
 
 from sketchfusion.cli import app
 from sketchfusion.features import SketchFusion
+from sketchfusion.lab.training.bank import world_banks
+from sketchfusion.lab.training.methods import Encoder, Fused
 from sketchfusion.models import load
 from sketchfusion.speed.cost import Cost, alone, beside_first, flop_of, peak_bytes
 from sketchfusion.speed.extract import bench_extract, plainly, with_draws
 from sketchfusion.speed.metrics import by_definition
 from sketchfusion.speed.train import Live
-from sketchfusion.training.bank import world_banks
-from sketchfusion.training.encode import Encoder
-from sketchfusion.training.methods.fused import Fused
 from sketchfusion.world import World
 
 COLUMNS = {"name", "images_per_second", "milliseconds", "peak_bytes", "flop", "ratio", "more"}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sketchfusion.fusion import PHOTO, SKETCH, Centring
-from sketchfusion.training.standardise import Standardise
+from sketchfusion.lab.training.objective import Standardise
 
 MAPS = torch.rand(6, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1
 

@@ -21,7 +21,7 @@ from sketchfusion.evaluation.tables.measures import measure_task
 from sketchfusion.evaluation.tables.paper import in_paper
 from sketchfusion.evaluation.tables.rows import TABLES, Column, Row, Table
 from sketchfusion.io.weights import WeightsError
-from sketchfusion.training.train import settings_for
+from sketchfusion.lab.training.train import settings_for
 from sketchfusion.world import export
 
 ANYTHING = {c.metric: bootstrap([0.4, 0.6]) for table in TABLES.values() for c in table.columns}
@@ -280,7 +280,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         shop.train(task, folder, settings, "")
 
     monkeypatch.setattr("sketchfusion.models.load", shop.load)
-    monkeypatch.setattr("sketchfusion.training.train.train_task", train)
+    monkeypatch.setattr("sketchfusion.lab.training.train.train_task", train)
     monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: ANYTHING)
     monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measured_on", lambda *a: "")
     monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])

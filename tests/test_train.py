@@ -10,9 +10,8 @@ import torch
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion import FusionConfig
-from sketchfusion.training.light_recipes import RetrievalRecipe, UniversalRecipe
-from sketchfusion.training.settings import as_text, with_settings
-from sketchfusion.training.train import train_task
+from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, as_text, with_settings
+from sketchfusion.lab.training.train import train_task
 from sketchfusion.world import export
 
 SHORT = {"steps": "3", "classes": "3", "views": "2", "warmup": "1"}

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sketchfusion.io.files import drafted
-from sketchfusion.training.checkpoint import Checkpoint
-from sketchfusion.training.curves import draw_curves
-from sketchfusion.training.loop import CHECKPOINT, Losses, Schedule, fit
+from sketchfusion.lab.training.checkpoint import Checkpoint
+from sketchfusion.lab.training.log import draw_curves
+from sketchfusion.lab.training.loop import CHECKPOINT, Losses, Schedule, fit
 
 SCHEDULE = Schedule(steps=12, lr=0.05, warmup=3, average=0.9, checkpoint_seconds=0.0)
 
@@ -163,7 +163,7 @@ def test_the_rate_warms_up_and_decays() -> None:
 
 def test_a_limit_of_time_leaves_steps_out_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, seen, module = [0.0], [], fresh()
-    monkeypatch.setattr("sketchfusion.training.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sketchfusion.lab.training.loop.time.monotonic", lambda: now[0])
     learn = regression(module)
 
     def slow(step: int, generator: torch.Generator) -> Losses:

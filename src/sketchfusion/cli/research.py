@@ -52,8 +52,8 @@ def pretrain(
     """Pretrain one part of the mini model."""
     from typing import cast
 
-    from ..training.pretrain.run import STAGES, run
-    from ..training.recipes import Budget
+    from ..lab.training.pretrain.run import STAGES, run
+    from ..lab.training.recipes import Budget
 
     if stage not in STAGES or budget not in ("cpu", "gpu"):
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
@@ -87,18 +87,18 @@ def train(
         raise ValueError("the floor keeps nothing in a cache: leave --cache out")
     with terminal.losses(f"training {task}") as report:
         if floor:
-            from ..training.scratch import ScratchRecipe, train_scratch
-            from ..training.settings import with_settings
+            from ..lab.training.cnn import ScratchRecipe, train_scratch
+            from ..lab.training.recipes import with_settings
 
             train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
         elif task == "distill":
+            from ..lab.training.cnn import DistillRecipe, train_distilled
+            from ..lab.training.recipes import with_settings
             from ..models import load
-            from ..training.distill import DistillRecipe, train_distilled
-            from ..training.settings import with_settings
 
             train_distilled(data, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
         else:
-            from ..training.train import train_task
+            from ..lab.training.train import train_task
 
             train_task(task, data, out, model, resume, chosen, report, start, cache, method)
     typer.echo(f"{out}: trained; use it with --model {out}")

@@ -68,7 +68,7 @@ def table(
     keep_to(kept / "queries", made | masks if "segmentation" in about else made)
 
     def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
-        from ..training.train import settings_for, train_task
+        from ..lab.training.train import settings_for, train_task
 
         with terminal.losses(f"training {folder.relative_to(out)}") as report:
             roots = [data, *(sketches or [])]

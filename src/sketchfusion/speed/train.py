@@ -18,15 +18,12 @@ from typing import Any, cast
 import torch
 from torch import Generator, Tensor
 
-from ..training.bank import Bank, world_banks
-from ..training.cache import Cache
-from ..training.encode import Encoder
-from ..training.light_recipes import RetrievalRecipe
-from ..training.methods.base import Method
-from ..training.methods.fused import Fused
-from ..training.objective import Phases, Training
-from ..training.retrieval import Pairs, Retrieval
-from ..training.train import train
+from ..lab.training.bank import FeatureCache, PictureArray, world_banks
+from ..lab.training.methods import Encoder, Fused, Method
+from ..lab.training.objective import Phases, Training
+from ..lab.training.recipes import RetrievalRecipe
+from ..lab.training.retrieval import Pairs, RetrievalObjective
+from ..lab.training.train import train
 from .cost import Cost, alone, beside_first, cost_of, flop_of
 
 THINGS = 2  # of each category of Sketch World
@@ -38,7 +35,7 @@ ASKED, KEPT = "frozen models asked in every step", "what they said kept"
 class Live:
     """Answers about the pictures of a bank, given as often as they are asked for; it stands in for a `Cache`."""
 
-    bank: Bank
+    bank: PictureArray
     method: Method[Any]
 
     @property
@@ -71,7 +68,7 @@ def bench_train(model: str, steps: int, seed: int, progress: Callable[[int, int]
     return beside_first([asked, replace(kept, more=more)])
 
 
-def _begun(model: str, seed: int, folder: str) -> tuple[Fused, tuple[Bank, Bank]]:
+def _begun(model: str, seed: int, folder: str) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
     torch.manual_seed(seed)
     method = Fused.begin(model, "retrieval", {}, None)
     return method, world_banks(THINGS, method.model.side, Path(folder), seed)
@@ -88,11 +85,11 @@ def _ask(model: str, seed: int, folder: str) -> float:
 def _train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
     method, banks = _begun(model, seed, folder)
     if way == ASKED:
-        sides = [cast(Cache, Live(bank.on(method.model.device), method)) for bank in banks]
+        sides = [cast(FeatureCache, Live(bank.on(method.model.device), method)) for bank in banks]
     else:
         sides = [Encoder(method, Path(folder))([bank], method.model.side) for bank in banks]
     pairs, recipe = Pairs(*sides), RetrievalRecipe(classes=CLASSES, seed=seed)
-    training = Training(Retrieval(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
+    training = Training(RetrievalObjective(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
     ends: list[float] = []
 
     def run(steps: int) -> None:

@@ -1,0 +1,305 @@
+"""Banks: training pictures decoded once into one array of bytes, kept on disk and mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from ...errors import ImageError
+from ...io.files import drafted
+from ...io.images import Kind, letterbox, read_image
+from ..datasets.base import clean, is_unseen
+from . import augment
+from .collect import Picture
+
+Pixels = np.ndarray
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class PictureArray:
+    """Pictures of one kind and one size with their names."""
+
+    kind: Kind
+    pixels: Pixels  # (N, C, S, S) uint8; C = 3 for photos, 1 for sketches
+    names: list[tuple[str, ...]]  # N
+    device: str | torch.device = "cpu"  # where the pictures that are taken go
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def by_name(self) -> dict[str, list[int]]:
+        """Where the pictures of each name are."""
+        return index_by_name(self.names)
+
+    @cached_property
+    def seen(self) -> list[int]:
+        """Where the pictures are that may be turned into sketches: those of none of the unseen classes."""
+        return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
+
+    def on(self, device: str | torch.device) -> PictureArray:
+        """The same pictures, taken to a device."""
+        return replace(self, device=device)
+
+    def named(self, names: set[str], most: int) -> PictureArray:
+        """The first `most` pictures of each of `names`."""
+        return self.at(sorted({n for name in names for n in self.by_name.get(name, [])[:most]}))
+
+    def at(self, index: list[int]) -> PictureArray:
+        """The pictures at `index`."""
+        return replace(self, pixels=self.pixels[index], names=[self.names[n] for n in index])
+
+    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
+        """One random picture for each wanted name."""
+        index = [choose(self.by_name[name], generator) for name in wanted]
+        return self.take(index), [self.names[i] for i in index]
+
+    def draw(self, count: int, generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
+        """`count` random pictures (count, C, S, S) in [0, 1] with their names."""
+        index = torch.randint(len(self), (count,), generator=generator).tolist()
+        return self.take(index), [self.names[i] for i in index]
+
+    def take(self, index: list[int]) -> Tensor:
+        """The pictures at `index`, (len(index), C, S, S) in [0, 1]."""
+        if torch.device(self.device).type == "cpu":
+            return torch.from_numpy(self.pixels[index]).float() / 255
+        return self._held[torch.tensor(index).to(self.device)].float() / 255
+
+    @cached_property
+    def _held(self) -> Tensor:
+        """All pictures on the device, which has room for them: taken from memory, every batch would have to wait."""
+        return torch.from_numpy(np.asarray(self.pixels)).to(self.device)
+
+
+def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
+    """Where each name occurs."""
+    index: dict[str, list[int]] = {}
+    for number, of in enumerate(names):
+        for name in of:
+            index.setdefault(name, []).append(number)
+    return index
+
+
+def choose(pool: Sequence[Item], generator: Generator) -> Item:
+    """A random one of `pool`."""
+    return pool[int(torch.randint(len(pool), (1,), generator=generator))]
+
+
+def decode(
+    pictures: list[Picture],
+    kind: Kind,
+    side: int,
+    cache: Path,
+    report: Callable[[int, int], None] | None = None,
+) -> PictureArray:
+    """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out.
+
+    The key is made of what they show, where the files are, their sizes and when they were changed: replaced or renamed
+    ones are decoded anew.
+    """
+    key = hashlib.sha256("\n".join(f"{p.names} {file_state(p.path)}" for p in pictures).encode()).hexdigest()[:16]
+    if not pictures:
+        return PictureArray(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
+    path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
+    if (kept := _kept(path)) is None:
+
+        def load(picture: Picture) -> Pixels | None:
+            try:
+                square, _ = letterbox(read_image(picture.path, kind), side, kind)
+            except ImageError:
+                return None
+            channels = square if kind == "photo" else square.mean(0, keepdim=True)
+            return (channels * 255).round().to(torch.uint8).numpy()
+
+        with ThreadPoolExecutor(2) as pool:
+            kept = _store(path, pool.map(load, pictures), [p.names for p in pictures], report)
+    return PictureArray(kind, *kept)
+
+
+def file_state(path: str) -> str:
+    """Where a picture really lies, and the size and the time of its file, which may hold many drawings."""
+    real = os.path.realpath(path)
+    before, _, number = real.rpartition(":")
+    try:
+        found = Path(before if number.isdigit() and not Path(real).exists() else real).stat()
+    except OSError:
+        return real
+    return f"{real} {found.st_size} {found.st_mtime_ns}"
+
+
+def mapped(path: Path) -> np.memmap | None:
+    """An array of the cache; None where there is none, or a damaged one, which is to be made anew."""
+    try:
+        array: np.memmap = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return array
+
+
+def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]]] | None:
+    """Pixels and names as they were stored; None where either is missing or damaged."""
+    try:
+        names = [tuple(names) for names in json.loads(path.with_suffix(".json").read_text())]
+    except (OSError, ValueError):
+        return None
+    pixels = mapped(path)
+    return None if pixels is None or len(pixels) != len(names) else (pixels, names)
+
+
+def _store(
+    path: Path,
+    arrays: Iterable[Pixels | None],
+    names: Sequence[tuple[str, ...]],
+    report: Callable[[int, int], None] | None,
+) -> tuple[Pixels, list[tuple[str, ...]]]:
+    kept: list[Pixels] = []
+    kept_names: list[tuple[str, ...]] = []
+    for number, (array, name) in enumerate(zip(arrays, names, strict=True), start=1):
+        if array is not None:
+            kept.append(array)
+            kept_names.append(name)
+        if report:
+            report(number, len(names))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with drafted(path.with_suffix(".json")) as draft:
+        draft.write_text(json.dumps(kept_names))
+    with drafted(path) as draft:
+        np.save(draft, np.stack(kept))
+    return np.load(path, mmap_mode="r"), kept_names
+
+
+def world_banks(
+    instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False
+) -> tuple[PictureArray, PictureArray]:
+    """Photos and sketches of the seen categories of Sketch World, `instances` of each, one hand after the other.
+
+    With `of_photo` the hands have seen the photos.
+    """
+    from ...world import World
+
+    world = World(seed=seed, split="seen", size=side)
+    things = [(category, instance) for category in world.categories for instance in range(instances)]
+    names: list[tuple[str, ...]] = [(clean(category),) for category, _ in things]
+
+    def made(kind: str, pictures: Iterable[Pixels]) -> Pixels:
+        path = cache / f"world-{kind}-{side}-{seed}-{instances}.npy"
+        kept = mapped(path)
+        return _store(path, pictures, names, None)[0] if kept is None else kept
+
+    photo = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
+    drawn = (world.sketch(*thing, hand=thing[1] % 4, of_photo=of_photo)[0][None] for thing in things)
+    return PictureArray("photo", photo, names), PictureArray(
+        "sketch", made("sketch-of-photo" if of_photo else "sketch", drawn), names
+    )
+
+
+# What the frozen models say of every training picture, kept on disk.
+#
+# A training step on a warm cache runs neither VAE nor CLIP.
+
+
+Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what one frozen model says, (B, C, h, w)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureCache:
+    """What is kept of `views` augmented views of each picture of a bank, in half precision."""
+
+    said: tuple[np.ndarray, ...]  # part by part, (N, views, C, h, w) float16
+    names: list[tuple[str, ...]]  # N
+
+    @cached_property
+    def by_name(self) -> dict[str, list[int]]:
+        """Where the pictures of each name are."""
+        return index_by_name(self.names)
+
+    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
+        """A random view of a random picture of each wanted name: its parts, float32."""
+        index = [choose(self.by_name[name], generator) for name in wanted]
+        views = torch.randint(self.said[0].shape[1], (len(index),), generator=generator).tolist()
+        return self.take(index, views)
+
+    def take(self, index: list[int], views: list[int] | None = None) -> tuple[Tensor, ...]:
+        """The given views, the plain ones by default, of the pictures at `index`: their parts, float32."""
+        views = views or [0] * len(index)
+        return tuple(torch.from_numpy(part[index, views]).float() for part in self.said)
+
+
+def joined(caches: list[FeatureCache]) -> FeatureCache:
+    """Several caches of one kind as one, in memory."""
+    return FeatureCache(
+        tuple(np.concatenate(parts) for parts in zip(*(cache.said for cache in caches), strict=True)),
+        [names for cache in caches for names in cache.names],
+    )
+
+
+def cached(
+    bank: PictureArray,
+    encode: Encode,
+    fingerprint: str,
+    side: int,
+    views: int,
+    folder: Path,
+    report: Callable[[int, int], None] | None = None,
+) -> np.memmap:
+    """What one frozen model says of a bank, (N, views, C, h, w) float16, read from `folder` or made there.
+
+    The key is made of the pictures' bytes, the `fingerprint` of the weights and of how they are asked, and the views:
+    a change of any of them makes a new file. View 0 is the plain picture, the others are augmented, the same for all
+    models.
+    """
+    content = hashlib.sha256(bank.pixels.tobytes()).hexdigest()
+    key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
+    path = folder / f"{key}.npy"
+    if (kept := mapped(path)) is not None:
+        return kept
+    with drafted(path) as draft:
+        _make(bank, encode, side, views, draft, report)
+    array: np.memmap = np.load(path, mmap_mode="r")
+    return array
+
+
+@torch.no_grad()
+def _make(
+    bank: PictureArray,
+    encode: Encode,
+    side: int,
+    views: int,
+    path: Path,
+    report: Callable[[int, int], None] | None,
+    batch: int = 32,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    with path.open("wb") as file:  # written in order, never mapped: a full disk would kill a process that maps
+        for start in range(0, len(bank), batch):
+            index = list(range(start, min(start + batch, len(bank))))
+            pictures = bank.take(index)
+            said = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
+            array = torch.stack(said, 1).cpu().to(torch.float16).numpy()
+            if start == 0:
+                header = {"descr": "<f2", "fortran_order": False, "shape": (len(bank), *array.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(array.tobytes())
+            if report:
+                report(index[-1] + 1, len(bank))
+
+
+def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:
+    if view == 0:
+        plain = torch.nn.functional.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
+        return plain.expand(-1, 3, -1, -1)
+    if kind == "sketch":
+        return augment.sketches(pictures, side, generator)
+    return augment.photos(pictures, side, generator, zoom=(0.7, 1.0))

@@ -1,0 +1,134 @@
+"""What a training writes down: `log.csv` and `validation.csv`, and TensorBoard's files where it is installed."""
+
+from __future__ import annotations
+
+import csv
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+class Log:
+    """One row a step and one a validation; a resumed run drops the rows after its checkpoint."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self._losses = _Table(folder / "log.csv", keep)
+        self._validation = _Table(folder / "validation.csv", keep + 1)  # its steps count what is done
+        self._board = _board(folder / "tensorboard", keep)
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def write(self, step: int, rate: float, losses: dict[str, float]) -> None:
+        """Write the losses of a step."""
+        seconds = f"{time.monotonic() - self._started:.1f}"
+        self._losses.write(step, {"seconds": seconds, "rate": f"{rate:.3g}", **_short(losses)})
+        if step % 20 == 0:
+            self.flush()
+        self._show("training", {"rate": rate, **losses}, step)
+
+    def validated(self, done: int, metrics: dict[str, float]) -> None:
+        """Write what was measured after `done` steps."""
+        self._validation.write(done, _short(metrics))
+        self._show("validation", metrics, done)
+
+    def flush(self) -> None:
+        """Put on disk what has been written so far."""
+        self._losses.flush()
+        self._validation.flush()
+
+    def _show(self, group: str, figures: dict[str, float], step: int) -> None:
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(f"{group}/{name}", value, step)
+
+    def __exit__(self, *_: object) -> None:
+        self._losses.close()
+        self._validation.close()
+        if self._board is not None:
+            self._board.close()
+
+
+class _Table:
+    """A CSV whose first column is the step; begins with the whole rows of steps below `keep` that are there already."""
+
+    def __init__(self, path: Path, keep: int) -> None:
+        rows = list(csv.reader(path.open())) if keep and path.is_file() else []
+        self._path = path
+        self._file: Any = None
+        self._writer: Any = None
+        path.unlink(missing_ok=True)
+        if len(rows) > 1:
+            whole = [row for row in rows if len(row) == len(rows[0])]  # a full disk cuts the last one short
+            self._open([row for row in whole if row[0] == "step" or int(row[0]) < keep])
+
+    def _open(self, rows: list[list[str]]) -> None:
+        self._file = self._path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerows(rows)
+
+    def write(self, step: int, cells: dict[str, str]) -> None:
+        if self._file is None:
+            self._open([["step", *cells]])
+        self._writer.writerow([step, *cells.values()])
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _short(figures: dict[str, float]) -> dict[str, str]:
+    return {name: f"{value:.5g}" for name, value in figures.items()}
+
+
+def _board(folder: Path, keep: int) -> Any:
+    if find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=keep)  # type: ignore[no-untyped-call]
+
+
+# Training curves as a small SVG picture, from the CSV that the loop writes.
+
+
+WIDTH, HEIGHT, EDGE = 480, 240, 40
+COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8338ec", "#b8860b")
+POINTS = 240  # of a line at most, more than the picture can show
+
+
+def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
+    """Draw every loss of `log` (columns after `rate`) against the step, each a running mean, into `out`."""
+    rows = list(csv.DictReader(log.open()))
+    losses = [name for name in rows[0] if name not in ("step", "seconds", "rate")] if rows else []
+    smooth = {name: _running_mean([float(row[name]) for row in rows], smoothing) for name in losses}
+    drawn = {name: values for name, values in smooth.items() if max(values) < 50}
+    top = max((max(values) for values in drawn.values()), default=1.0)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="11">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<path d="M{EDGE} {EDGE / 2}V{HEIGHT - EDGE}H{WIDTH - EDGE / 2}" fill="none" stroke="#888"/>',
+        f'<text x="{EDGE - 4}" y="{EDGE / 2 + 4}" text-anchor="end">{top:.2g}</text>',
+        f'<text x="{EDGE - 4}" y="{HEIGHT - EDGE}" text-anchor="end">0</text>',
+        f'<text x="{WIDTH - EDGE / 2}" y="{HEIGHT - EDGE + 16}" text-anchor="end">{len(rows)} steps</text>',
+    ]
+    for number, (name, values) in enumerate(drawn.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        points = " ".join(
+            f"{EDGE + (WIDTH - 1.5 * EDGE) * i / max(1, len(values) - 1):.1f},"
+            f"{HEIGHT - EDGE - (HEIGHT - 1.5 * EDGE) * value / top:.1f}"
+            for i, value in list(enumerate(values))[:: -(-len(values) // POINTS)]
+        )
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        parts.append(f'<text x="{EDGE + 84 * number}" y="{HEIGHT - 8}" fill="{colour}">{name} {values[-1]:.3g}</text>')
+    out.write_text("\n".join([*parts, "</svg>"]) + "\n")
+
+
+def _running_mean(values: list[float], reach: int) -> list[float]:
+    return [sum(values[max(0, i - reach + 1) : i + 1]) / min(reach, i + 1) for i in range(len(values))]

@@ -1,0 +1,108 @@
+"""The stages of pretraining: VAE, its decoder once more, the diffusion model that stands on it; CLIP and DINO alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+from ....extractor import pick_device
+from .. import recipes
+from ..log import draw_curves
+from ..loop import Report
+from ..sources import Sources
+
+Stage = Literal["vae", "vae-decoder", "clip", "diffusion", "dino"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def run(
+    stage: Stage,
+    budget: recipes.Budget,
+    photos: list[Path],
+    sketches: list[Path],
+    out: Path,
+    start: Path | None = None,
+    resume: bool = False,
+    steps: int | None = None,
+    teacher_steps: int | None = None,
+    report: Report | None = None,
+) -> dict[str, float]:
+    """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
+
+    Training starts from the weights of the model folder `start`, or from random ones.
+    `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher; the limit of time that the
+    recipes for a GPU have is then none. Figures and settings are added to `out/card.json`.
+    ValueError if a part that the stage stands on is missing, or a folder of sketches; DINO alone learns without.
+    """
+    if not sketches and stage in STAGES and stage != "dino":
+        raise ValueError(f"{stage} learns from sketches too: give folders of them")
+    sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
+    if stage == "vae":
+        from .vae import pretrain_vae
+
+        vae = _with_steps(recipes.VAE[budget], steps)
+        return _noted(out, stage, vae, pretrain_vae(sources, vae, out, start, resume, report))
+    if stage == "vae-decoder":
+        from .decoder import pretrain_decoder
+
+        _needs((start or out) / "sd" / "vae", "vae")
+        decoder = _with_steps(recipes.DECODER[budget], steps)
+        return _noted(out, stage, decoder, pretrain_decoder(sources, decoder, out, start, resume, report))
+    if stage == "clip":
+        from .clip import pretrain_clip
+
+        clip = _with_teacher(_with_steps(recipes.CLIP[budget], steps), teacher_steps)
+        return _noted(out, stage, clip, pretrain_clip(sources, clip, out, start, resume, report))
+    if stage == "diffusion":
+        from .diffusion import pretrain_diffusion
+        from .samples import draw_samples
+
+        _needs(out / "sd" / "vae", "vae")
+        diffusion = _with_teacher(_with_steps(recipes.DIFFUSION[budget], steps), teacher_steps)
+        figures = pretrain_diffusion(sources, diffusion, out, start, resume, report)
+        draw_samples(out / "sd", out / "training" / stage / "samples.png")
+        return _noted(out, stage, diffusion, figures)
+    if stage == "dino":
+        from .dino import pretrain_dino
+
+        dino = _with_steps(recipes.DINO[budget], steps)
+        return _noted(out, stage, dino, pretrain_dino(sources, dino, out, start, resume, report))
+    raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")
+
+
+Recipe = TypeVar(
+    "Recipe",
+    recipes.VaeRecipe,
+    recipes.DecoderRecipe,
+    recipes.TeacherRecipe,
+    recipes.ClipRecipe,
+    recipes.DiffusionRecipe,
+    recipes.DinoRecipe,
+)
+Taught = TypeVar("Taught", recipes.ClipRecipe, recipes.DiffusionRecipe)
+
+
+def _with_steps(recipe: Recipe, steps: int | None) -> Recipe:
+    if steps is None:
+        return recipe
+    return dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, steps=steps, seconds=0.0))
+
+
+def _with_teacher(recipe: Taught, steps: int | None) -> Taught:
+    return dataclasses.replace(recipe, teacher=_with_steps(recipe.teacher, steps))
+
+
+def _needs(folder: Path, stage: str) -> None:
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} is missing: run `sketchfusion pretrain {stage}` with the same --out first")
+
+
+def _noted(out: Path, stage: str, recipe: object, figures: dict[str, float]) -> dict[str, float]:
+    draw_curves(out / "training" / stage / "log.csv", out / "training" / stage / "curve.svg")
+    path = out / "card.json"
+    card = json.loads(path.read_text()) if path.is_file() else {}
+    card[stage] = {"recipe": dataclasses.asdict(recipe), "figures": figures}  # type: ignore[call-overload]
+    path.write_text(json.dumps(card, indent=2) + "\n")
+    return figures

@@ -1,0 +1,380 @@
+"""Recipes of the light parts: every setting of a task's training, as frozen data for two cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from .loop import Schedule
+
+
+@dataclass(frozen=True)
+class LightRecipe:
+    """What all tasks have in common."""
+
+    steps: int = 1000
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 60
+    seed: int = 0
+    accumulate: int = 1  # batches of a step
+    validate_every: int = 100  # steps
+    validation_batches: int = 4
+    patience: int = 0  # validations without a better one before training stops; 0 is no limit
+    seconds: float = 0.0  # steps are left out, evenly, where they would take longer in all; 0 is no limit
+    full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule of the loop."""
+        return Schedule(
+            self.steps,
+            self.lr,
+            self.weight_decay,
+            self.warmup,
+            seed=self.seed,
+            betas=(0.9, 0.99),
+            accumulate=self.accumulate,
+            validate_every=self.validate_every,
+            patience=self.patience,
+            seconds=self.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class RetrievalRecipe(LightRecipe):
+    """Triplets across photo and sketch, classes drawn evenly."""
+
+    classes: int = 32  # of a batch, each with one sketch and one photo
+    margin: float = 0.3
+    contrast: float = 1.0  # weight of the contrast of the batch
+    temperature: float = 0.2
+    naming: float = 1.0  # weight of the names
+    views: int = 4  # cached views of every picture at half the side; there is one at the full side
+    per_class: int = 60  # photos, and sketches, of a class and a source at most
+    full_per_class: int = 25  # the same at the full side
+
+
+@dataclass(frozen=True)
+class InstanceRetrievalRecipe(LightRecipe):
+    """Hard triplets: the wrong photo is another one of the same class."""
+
+    steps: int = 800
+    classes: int = 8  # of a batch
+    things: int = 4  # of each class, each with one sketch and one photo
+    margin: float = 0.2
+    contrast: float = 1.0  # weight of telling a thing from all others of the batch
+    temperature: float = 0.1
+    views: int = 3  # as above
+    per_class: int = 30  # things of a class from Sketch World
+
+
+@dataclass(frozen=True)
+class RecognitionRecipe(LightRecipe):
+    """Cross-entropy over the names."""
+
+    steps: int = 800
+    batch: int = 64  # sketches, names drawn evenly
+    smoothing: float = 0.1  # of the labels
+    views: int = 3  # as above
+    per_class: int = 60  # sketches of a class and a source at most
+
+
+@dataclass(frozen=True)
+class CorrespondenceRecipe(LightRecipe):
+    """Contrast of paired points, and the end-point error of the flow between the maps."""
+
+    steps: int = 700
+    batch: int = 24  # pairs of a sketch and a photo
+    temperature: float = 0.05  # of the contrast, and of the soft-argmax
+    flow: float = 5.0  # weight of the end-point error, which is counted in sides of the picture
+    things: int = 60  # of each category of Sketch World
+    warps: int = 3000  # photos of the folders that are paired with their own warped outlines
+    drawn: int = 12  # photos of a name in the folders that a hand of Sketch World draws
+    aligned: int = 3000  # sketches of the folders that lie over their photos
+
+
+@dataclass(frozen=True)
+class SegmentationRecipe(LightRecipe):
+    """Cross-entropy of every pixel through a learned threshold on the cosine."""
+
+    steps: int = 700
+    batch: int = 24  # photos, each with a sketch
+    absent: float = 0.25  # share of photos whose sketch shows something else, so that nothing is to be found
+    threshold: float = 0.2  # at the start, as is
+    temperature: float = 0.1
+    things: int = 60  # of each category of Sketch World
+    per_class: int = 60  # sketches of a class and a source at most
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each task's loss counts in the sum."""
+
+    retrieval: float = 1.0
+    instance_retrieval: float = 0.2
+    recognition: float = 1.0
+    correspondence: float = 2.0
+    segmentation: float = 2.0
+
+
+@dataclass(frozen=True)
+class UniversalRecipe(LightRecipe):
+    """All five at once: a step takes a small batch of each; `retrieval.classes` and so on set their own."""
+
+    steps: int = 600
+    full_size_after: float = 0.9
+    retrieval: RetrievalRecipe = RetrievalRecipe(classes=16)
+    instance_retrieval: InstanceRetrievalRecipe = InstanceRetrievalRecipe(classes=4)
+    recognition: RecognitionRecipe = RecognitionRecipe(batch=16)
+    correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8)
+    segmentation: SegmentationRecipe = SegmentationRecipe(batch=8)
+    weights: Weights = Weights()
+
+
+# Recipes of pretraining: every setting, as frozen data. `cpu` is for two cores, `gpu` for one H200.
+
+
+Budget = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class VaeRecipe:
+    """Reconstruction on crops; the VAE is convolutional, so crops teach it all that full pictures do."""
+
+    schedule: Schedule
+    batch: int = 32
+    crop: int = 64  # pixels
+    sketch_share: float = 0.15
+    kl: float = 1e-6
+
+
+@dataclass(frozen=True)
+class DecoderRecipe:
+    """Reconstruction of whole pictures by the VAE's decoder alone."""
+
+    schedule: Schedule
+    batch: int = 8
+    sketch_share: float = 0.125
+
+
+@dataclass(frozen=True)
+class MixtureRecipe:
+    """How many pictures of each source make a batch for CLIP and its teacher."""
+
+    shared_classes: int = 16  # classes that photos and sketches share, two photos and two sketches of each
+    world_classes: int = 3  # the same of Sketch World
+    photos: int = 2  # of each bank of photos
+    outlines: int = 8  # photos of each bank, each beside its own outline
+    drawn: int = 6  # photos of each bank, each beside its own pseudo-sketch
+    sketches: int = 6
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """A CNN that learns names, and that pictures of one name are alike; on small pictures first."""
+
+    schedule: Schedule
+    widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of its stages
+    depth: int = 1  # blocks of a stage
+    side: int = 32  # pixels in the first part
+    full_side: int = 64  # pixels in the second
+    full_size_after: float = 0.5  # share of the steps
+    mixture: MixtureRecipe = MixtureRecipe()
+    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=2)  # what photos and sketches share
+    contrast: float = 1.0  # weight of the supervised contrast
+    temperature: float = 0.2
+
+
+@dataclass(frozen=True)
+class ClipRecipe:
+    """The vision tower follows its teacher and learns names; the text tower learns to meet it."""
+
+    schedule: Schedule
+    teacher: TeacherRecipe
+    mixture: MixtureRecipe = MixtureRecipe()
+    side: int = 48  # pixels in the first part
+    full_size_after: float = 0.56  # share of the steps
+    follow: float = 1.0  # weight of following the teacher
+    naming: float = 1.0  # weight of the classifier's loss
+
+
+@dataclass(frozen=True)
+class DiffusionRecipe:
+    """Denoising of VAE latents under text: small latents first, full-size ones after; few sketches, as in SD's data."""
+
+    schedule: Schedule
+    teacher: TeacherRecipe
+    batch: int = 32
+    side: int = 64  # pixels in the first part
+    full_size_after: float = 0.85  # share of the steps
+    full_size_batch: int = 16
+    sketch_share: float = 0.06
+    world_share: float = 0.14
+    no_text: float = 0.12  # share of pictures trained with the null prompt
+    align: float = 0.5  # weight of seeing what the teacher sees
+
+
+@dataclass(frozen=True)
+class DinoRecipe:
+    """Self-distillation on photos: the student matches, from any crop, what its moving average sees in a wide one."""
+
+    schedule: Schedule
+    batch: int = 64  # photos a step, each in two wide crops and several narrow ones
+    sharp_share: float = 0.4  # of the batch from the larger photos; the rest from those of 64 px
+    side: int = 32  # pixels of a wide crop in the first part; a narrow one has half
+    full_size_after: float = 0.82  # share of the steps
+    narrow: int = 2  # narrow crops of a photo
+    wide_zoom: tuple[float, float] = (0.6, 1.0)  # share of the photo's side that a crop sees
+    narrow_zoom: tuple[float, float] = (0.35, 0.65)
+    prototypes: int = 512
+    hidden: int = 512  # width of the projection head, which is left behind
+    bottleneck: int = 128
+    fixed: float = 0.02  # share of the steps before the prototypes move
+    momentum: float = 0.9  # of the teacher at the start; 1 at the end
+    student_temperature: float = 0.1
+    teacher_temperature: float = 0.012
+
+
+VAE: dict[Budget, VaeRecipe] = {
+    "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
+    "gpu": VaeRecipe(Schedule(steps=8000, lr=6e-4, weight_decay=0.0, seconds=100), batch=64, crop=96),
+}
+DECODER: dict[Budget, DecoderRecipe] = {
+    "cpu": DecoderRecipe(Schedule(steps=1200, lr=3e-4, warmup=30, weight_decay=0.0, average=0.99)),
+    "gpu": DecoderRecipe(Schedule(steps=4000, lr=3e-4, weight_decay=0.0, average=0.995, seconds=80), batch=48),
+}
+TEACHER: dict[Budget, TeacherRecipe] = {
+    "cpu": TeacherRecipe(Schedule(steps=10_000, lr=3e-3, warmup=60, weight_decay=0.03, bf16=True)),
+    "gpu": TeacherRecipe(
+        Schedule(steps=6000, lr=3e-3, warmup=100, weight_decay=0.05, seconds=170),
+        widths=(64, 128, 256, 384),
+        depth=2,
+        side=48,
+        full_side=96,
+        mixture=MixtureRecipe(shared_classes=80, world_classes=12, photos=16, outlines=24, drawn=24, sketches=32),
+        full_size_mixture=MixtureRecipe(
+            shared_classes=128, world_classes=12, photos=8, outlines=8, drawn=24, sketches=24
+        ),
+    ),
+}
+CLIP: dict[Budget, ClipRecipe] = {
+    "cpu": ClipRecipe(Schedule(steps=5000, lr=1e-3, warmup=60, average=0.995, bf16=True), TEACHER["cpu"]),
+    "gpu": ClipRecipe(
+        Schedule(steps=8000, lr=1.5e-3, warmup=200, average=0.998, seconds=250),
+        TEACHER["gpu"],
+        MixtureRecipe(shared_classes=112, world_classes=12, photos=16, outlines=12, drawn=24, sketches=32),
+        full_size_after=0.4,
+    ),
+}
+DIFFUSION: dict[Budget, DiffusionRecipe] = {
+    "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
+    "gpu": DiffusionRecipe(
+        Schedule(steps=12_000, lr=8e-4, weight_decay=0.01, seconds=255),
+        TEACHER["gpu"],
+        batch=512,
+        full_size_batch=256,
+        full_size_after=0.5,
+    ),
+}
+DINO: dict[Budget, DinoRecipe] = {
+    "cpu": DinoRecipe(Schedule(steps=1200, lr=1e-3, warmup=60)),
+    "gpu": DinoRecipe(
+        Schedule(steps=4000, lr=1e-3, warmup=100, seconds=80),
+        batch=384,
+        side=48,
+        full_size_after=0.6,
+        narrow=4,
+        prototypes=1024,
+        momentum=0.95,
+        teacher_temperature=0.015,
+    ),
+}
+
+
+# Settings of a recipe as text: set by key, written down, and compared when a training is gone on with.
+
+
+Settable = TypeVar("Settable", bound=Any)
+
+
+def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") -> Settable:
+    """A recipe with some settings replaced; ValueError for a key that it does not have or a value that cannot be.
+
+    `part.key` sets a key of a recipe within the recipe, of which errors say what stood before it (`within`). A task's
+    name may be spelt with a hyphen.
+    """
+    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    for key, value in settings.items():
+        outer, _, inner = key.partition(".")
+        name, said = outer.replace("-", "_"), f"{within}{key}"
+        part = fields.get(name)
+        if part is None or dataclasses.is_dataclass(part) != bool(inner):
+            raise ValueError(f"{said!r} is not a setting; choose from {', '.join(_names(recipe))}")
+        if inner:
+            part = with_settings(getattr(recipe, name), {inner: value}, f"{within}{outer}.")
+            recipe = dataclasses.replace(recipe, **{name: part})
+            continue
+        try:
+            read = _READ.get(type(part), type(part))(value)
+        except (ValueError, KeyError):
+            raise ValueError(f"{said}={value!r} is not a {type(part).__name__}") from None
+        if isinstance(read, float) and not math.isfinite(read):
+            raise ValueError(f"'{said}={value}' must be a finite number")
+        if name in _LEAST and not read >= _LEAST[name]:
+            raise ValueError(f"'{said}={value}' must be at least {_LEAST[name]}")
+        if name in _MOST and not read <= _MOST[name]:
+            raise ValueError(f"'{said}={value}' must be at most {_MOST[name]}")
+        recipe = dataclasses.replace(recipe, **{name: read})
+    return recipe
+
+
+# A name means the same in every recipe, in the shape of the light parts, and in how features are made of them.
+_LEAST: dict[str, float] = {
+    **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views", "per_class", "full_per_class"), 1),
+    **dict.fromkeys(("per_kind", "world_instances", "grid", "ensemble"), 1),
+    **dict.fromkeys(("lr", "weight_decay", "warmup", "patience", "seconds", "validate_every", "validation_batches"), 0),
+    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters", "dropout", "seed"), 0),
+    **dict.fromkeys(("margin", "contrast", "naming", "smoothing", "flow", "absent", "full_size_after"), 0),
+    **dict.fromkeys(("retrieval", "instance_retrieval", "recognition", "correspondence", "segmentation"), 0),
+    "width": 4,
+    "temperature": 1e-3,
+}
+_MOST: dict[str, float] = {
+    "timestep": 999,  # the last one that diffusion models are trained on
+    "seed": 10**9,
+    "lr": 1,
+    **dict.fromkeys(("smoothing", "absent", "full_size_after", "dropout"), 1),
+}
+
+_READ: dict[type, Callable[[str], Any]] = {
+    bool: lambda value: {"true": True, "false": False}[value.lower()],
+    tuple: lambda value: tuple(value.split("+")),
+}
+
+
+def as_text(recipe: Any) -> dict[str, str]:
+    """Every setting of a recipe by the key that `with_settings` takes, as text."""
+    found: dict[str, str] = {}
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        inner = as_text(value) if dataclasses.is_dataclass(value) else None
+        found |= {field.name: str(value)} if inner is None else {f"{field.name}.{key}": of for key, of in inner.items()}
+    return found
+
+
+# Settings that a resumed training may change: how long it goes on, what it is validated on, how often it is kept.
+FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches", "checkpoint_seconds")
+
+
+def shaping(recipe: Any) -> dict[str, str]:
+    """Give, as text, the settings of a recipe that a checkpoint must have been made with to be gone on with."""
+    return {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
+
+
+def _names(recipe: Any) -> list[str]:
+    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    return [f"{name}.*" if dataclasses.is_dataclass(value) else name for name, value in values.items()]
