@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test test-slow check browser clean
 
 demo: $(READY)
-	$(BIN)/python -m sketchfusion.evaluation.demo demo
+	$(BIN)/python -m sketchfusion.lab.evaluation.demo demo
 
 test: check browser
 	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90

@@ -13,12 +13,10 @@ from sklearn.metrics import top_k_accuracy_score
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import run, spread
-from sketchfusion.evaluation.benchmarks import score_retrieval
-from sketchfusion.evaluation.galleries import retrieval_data
-from sketchfusion.evaluation.instances import Own, instance_data, score_instances
-from sketchfusion.evaluation.metrics import own_ranks
-from sketchfusion.evaluation.sources import naming_data
 from sketchfusion.lab.datasets.base import DatasetError, held_out
+from sketchfusion.lab.evaluation.data import Own, instance_data, naming_data, retrieval_data
+from sketchfusion.lab.evaluation.metrics import own_ranks
+from sketchfusion.lab.evaluation.retrieval import score_instances, score_retrieval
 from sketchfusion.world import export
 from test_layouts import drawings_at, picture, quickdraw_ext_at, segmentation_at, sketchy_at, tuberlin_at
 
@@ -159,7 +157,7 @@ def test_ranks_of_own_photos_equal_a_sort_with_ties() -> None:
 
 
 def test_accuracy_is_scikit_learns_top_k_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sketchfusion.evaluation.instances.CHUNK", 7)
+    monkeypatch.setattr("sketchfusion.lab.evaluation.retrieval.CHUNK", 7)
     rng = np.random.default_rng(1)
     queries, gallery = (rng.normal(size=(n, 8)).astype(np.float32) for n in (50, 30))
     own, shown = rng.integers(30, size=50), [Own("a", f"{n}") for n in range(30)]

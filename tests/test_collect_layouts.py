@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sketchfusion.evaluation.galleries import not_trained_on, retrieval_data
-from sketchfusion.evaluation.instances import instance_data
 from sketchfusion.lab.datasets.base import DatasetError, is_unseen
 from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
+from sketchfusion.lab.evaluation.data import instance_data, not_trained_on, retrieval_data
 from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
 from sketchfusion.lab.training.retrieval import instances
 from sketchfusion.lab.training.sources import Roots, Sources

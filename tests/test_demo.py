@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from sketchfusion.evaluation import demo, galleries
+from sketchfusion.lab.evaluation import data, demo
 from sketchfusion.world import UNSEEN
 
 
@@ -18,7 +18,7 @@ def test_the_demo_ranks_models_beside_chance(
     model_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "WORLD_PHOTOS", 2)
-    monkeypatch.setattr(galleries, "WORLD_PHOTOS", 2)
+    monkeypatch.setattr(data, "WORLD_PHOTOS", 2)
     said = io.StringIO()
     models = {str(model_folder): "fused", str(clip_folder): "B-CLIP"}
     rows = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))

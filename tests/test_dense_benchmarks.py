@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.evaluation import constants
-from sketchfusion.evaluation.constants import LEVELS
-from sketchfusion.evaluation.correspondence import KeypointPair, benchmark_correspondence, world_pairs
-from sketchfusion.evaluation.linear import fit_ridge
-from sketchfusion.evaluation.report import to_markdown
-from sketchfusion.evaluation.scenes import Part, Scene, scenes, world_scenes
-from sketchfusion.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
 from sketchfusion.lab.datasets.base import DatasetError, held_out
+from sketchfusion.lab.evaluation import calibrate
+from sketchfusion.lab.evaluation.calibrate import LEVELS
+from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence
+from sketchfusion.lab.evaluation.data import EvaluationPair, MaskedScene, Part, scenes, world_pairs, world_scenes
+from sketchfusion.lab.evaluation.recognition import fit_ridge
+from sketchfusion.lab.evaluation.result import to_markdown
+from sketchfusion.lab.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
 from sketchfusion.tasks import inputs
 from sketchfusion.tasks.correspondence import STROKES, match_drawn, match_maps, spread
 from sketchfusion.tasks.inputs import read_sketch
@@ -94,7 +94,7 @@ def square(x: int, y: int, side: int = 64) -> np.ndarray:
 def test_masks_are_scored_beside_trivial_ones() -> None:
     mask = np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True
-    scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
+    scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
     result = benchmark_segmentation(PixelExtractor(), [scene, scene], refine=False)
     summary = result.summary()
     assert summary["trivial"]["everything"]["mIoU"] == pytest.approx(400 / 4096)
@@ -184,16 +184,16 @@ def test_a_threshold_is_chosen_from_other_scenes_than_are_measured_on(tmp_path: 
 def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True
-    scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
+    scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
     heat = np.where(mask, 0.14, 0.05).astype(np.float32)  # a model that is never sure of anything
-    monkeypatch.setattr(constants, "segment_maps", lambda *maps: heat)
-    level = constants.choose_level(PixelExtractor(), [scene, scene])
+    monkeypatch.setattr(calibrate, "segment_maps", lambda *maps: heat)
+    level = calibrate.choose_level(PixelExtractor(), [scene, scene])
     assert 0.05 <= level < 0.14
     with pytest.raises(ValueError, match="no photos with masks to choose a threshold from"):
-        constants.choose_level(PixelExtractor(), [])
+        calibrate.choose_level(PixelExtractor(), [])
     monkeypatch.undo()
     cut = [benchmark_segmentation(PixelExtractor(), [scene], None, False, at).metrics["mIoU"].mean for at in LEVELS]
-    best = constants.choose_level(PixelExtractor(), [scene])
+    best = calibrate.choose_level(PixelExtractor(), [scene])
     assert benchmark_segmentation(PixelExtractor(), [scene], None, False, best).metrics["mIoU"].mean == max(cut)
 
 
@@ -228,14 +228,14 @@ def test_the_command_measures_a_folder(folder: Path) -> None:
 def test_constants_are_chosen_where_the_figures_are_best() -> None:
     mask = np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True
-    scene = Scene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
-    chosen = constants.choose_segmentation(PixelExtractor(), [scene])
+    scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
+    chosen = calibrate.choose_segmentation(PixelExtractor(), [scene])
     by_reach = {float(at): value for at, value in chosen["mIoU by reach"].items()}
     assert by_reach[chosen["REACH"]] == max(by_reach.values())
     assert set(chosen["threshold"]) == {"at", "temperature", "least"}
     points = np.array([[20.0, 20.0], [40.0, 40.0]])
-    pair = KeypointPair("square", square(20, 20), square(24, 24), points, points + 4)
-    matched = constants.choose_correspondence(PixelExtractor(), [pair])
+    pair = EvaluationPair("square", square(20, 20), square(24, 24), points, points + 4)
+    matched = calibrate.choose_correspondence(PixelExtractor(), [pair])
     reached = matched["PCK@0.10 by temperature, window"]
     assert reached[f"{matched['TEMPERATURE']}, {matched['WINDOW']}"] == max(reached.values())
 

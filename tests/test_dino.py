@@ -16,11 +16,11 @@ from sketchfusion.backbones.folders import load_dino
 from sketchfusion.backbones.mini import build_dino
 from sketchfusion.baselines.frozen import DinoBaseline
 from sketchfusion.cli import app, terminal
-from sketchfusion.evaluation.tables.rows import TABLES
 from sketchfusion.features import FeaturesConfig, SketchFusion
 from sketchfusion.fusion import FusionConfig
 from sketchfusion.gallery import Gallery
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab.evaluation.table import TABLES
 from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.methods import Fused

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from sketchfusion.evaluation.correspondence import keypoint_pairs
 from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.lab.datasets.sketchy import FEWEST, laid
+from sketchfusion.lab.evaluation.data import keypoint_pairs
 from sketchfusion.lab.training.correspondence import aligned_points
 from sketchfusion.lab.training.sources import Roots
 from sketchfusion.world import export

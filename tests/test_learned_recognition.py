@@ -12,10 +12,10 @@ from PIL import Image
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
-from sketchfusion.evaluation.recognition import SHOTS, benchmark_examples
-from sketchfusion.evaluation.sources import Naming, naming_data
-from sketchfusion.evaluation.tables.measures import measure_task
 from sketchfusion.lab.datasets.base import DatasetError
+from sketchfusion.lab.evaluation.data import NamingData, naming_data
+from sketchfusion.lab.evaluation.recognition import SHOTS, benchmark_examples
+from sketchfusion.lab.evaluation.table import measure_task
 from sketchfusion.saved import Heads, LinearHead
 from sketchfusion.world import SEEN
 
@@ -87,8 +87,8 @@ def test_a_classifier_is_asked_for_the_names_that_training_gave_it() -> None:
 
 def test_a_table_compares_features_by_one_head_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "sketchfusion.evaluation.tables.measures.naming_data",
-        lambda data, kind, examples=False: Naming(data, kind, pictures(12, 0) if examples else pictures(5, 1), []),
+        "sketchfusion.lab.evaluation.table.naming_data",
+        lambda data, kind, examples=False: NamingData(data, kind, pictures(12, 0) if examples else pictures(5, 1), []),
     )
     found = measure_task("recognition", Thirds(trained=True), "world")
     assert found["Acc@1"] == found["Acc@1/linear head"] != found["Acc@1/classifier"]
@@ -105,7 +105,7 @@ def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_said() -> N
 
 
 def test_examples_are_what_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sketchfusion.evaluation.sources.EXAMPLES", 2)
+    monkeypatch.setattr("sketchfusion.lab.evaluation.data.EXAMPLES", 2)
     asked, seen = naming_data("world", "sketch"), naming_data("world", "sketch", examples=True)
     assert {label for _, label in asked.pictures} == {label for _, label in seen.pictures}
     known = {np.asarray(picture).tobytes() for picture, _ in asked.pictures[:50]}
@@ -118,7 +118,7 @@ def test_examples_are_what_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_command_reports_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sketchfusion.models.load", lambda *a, **k: Thirds())
-    monkeypatch.setattr("sketchfusion.evaluation.sources.EXAMPLES", 2)
+    monkeypatch.setattr("sketchfusion.lab.evaluation.data.EXAMPLES", 2)
     asked = ["evaluate", "recognition", "--examples", "--data", "world", "--out", str(tmp_path)]
     assert terminal.run(app, asked) == 0
     [report] = tmp_path.glob("recognition-world-examples-*.json")

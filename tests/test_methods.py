@@ -24,12 +24,12 @@ from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.baselines.frozen import STAGES, SdBaseline, SdClipBaseline
 from sketchfusion.baselines.trained import FinetunedBaseline, SdPlBaseline
 from sketchfusion.cli import app, terminal
-from sketchfusion.evaluation.metrics import Estimate, bootstrap
-from sketchfusion.evaluation.searching import benchmark_search
-from sketchfusion.evaluation.tables.fill import fill
-from sketchfusion.evaluation.tables.rows import TABLES, Column, Table
 from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
+from sketchfusion.lab.evaluation.fill import fill
+from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
+from sketchfusion.lab.evaluation.search import benchmark_search
+from sketchfusion.lab.evaluation.table import TABLES, TableColumn, TableLayout
 from sketchfusion.lab.training.correspondence import CorrespondenceObjective
 from sketchfusion.lab.training.loop import Losses
 from sketchfusion.lab.training.methods import Finetuning, Fused, SdPl
@@ -400,7 +400,7 @@ def test_their_rows_of_a_table_are_trained_loaded_and_measured(
         share = float(model.classify([squares(1)[0]]).softmax(1).max())
         return {"Acc@1": bootstrap([share])}
 
-    table = Table("Recognition", (Column("recognition", "Acc@1"),), rows)
+    table = TableLayout("Recognition", (TableColumn("recognition", "Acc@1"),), rows)
     cells = fill("3", table, str(model_folder), tmp_path, load, train, measure)
     assert [len(cell.values) for cell in cells] == [1, 1]
     assert cells[0].paper == pytest.approx(0.1237) and cells[1].paper is None

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_precision
 
-from sketchfusion.evaluation.benchmarks import score_retrieval
-from sketchfusion.evaluation.metrics import Hits, accuracy, average_precision, bootstrap, chance, measure
+from sketchfusion.lab.evaluation.metrics import Hits, accuracy, average_precision, bootstrap, chance, measure
+from sketchfusion.lab.evaluation.retrieval import score_retrieval
 
 
 def naive_ap(flags: list[int], relevant: int, k: int, over: str) -> float:

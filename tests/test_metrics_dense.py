@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex
 from torchmetrics.segmentation import MeanIoU
 
-from sketchfusion.evaluation.metrics_dense import MASK_METRICS, Overlap, measure_masks, measure_points
+from sketchfusion.lab.evaluation.metrics import MASK_METRICS, Overlap, measure_masks, measure_points
 
 
 def naive_pck(pairs: list[tuple[list, list]], size: tuple[int, int], alpha: float, released: bool) -> float:

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sketchfusion.evaluation.naming import benchmark_naming
-from sketchfusion.evaluation.report import to_markdown
-from sketchfusion.evaluation.sources import naming_data
 from sketchfusion.lab.datasets.base import held_out
+from sketchfusion.lab.evaluation.data import naming_data
+from sketchfusion.lab.evaluation.recognition import benchmark_naming
+from sketchfusion.lab.evaluation.result import to_markdown
 from sketchfusion.world import SEEN, export
 
 

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.evaluation.correspondence import benchmark_correspondence, keypoint_pairs
 from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.lab.datasets.psc6k import PSC6K, released_split
+from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence
+from sketchfusion.lab.evaluation.data import keypoint_pairs
 from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
 
 VIEW = "tx_000100000000"

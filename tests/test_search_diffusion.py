@@ -9,10 +9,10 @@ import pytest
 
 from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
-from sketchfusion.evaluation import searching
 from sketchfusion.gallery import Gallery, reorder
 from sketchfusion.gallery.nearest import Ranked, Rows
 from sketchfusion.gallery.reorder import NEIGHBOURS, SHARPNESS, SPREAD, diffused
+from sketchfusion.lab.evaluation import search
 
 DRAWING = np.full((64, 64, 3), 255, np.uint8)
 DRAWING[10:50, 20:24] = (200, 40, 40)
@@ -87,7 +87,7 @@ def test_its_gain_is_measured_query_by_query() -> None:
     vectors = np.stack([middles[name] + 0.2 * generator.normal(size=8) for name in labels])
     drawn = np.stack([middles[name] + 0.8 * generator.normal(size=8) for name in "aabb" * 3])
     unit = [(of / np.linalg.norm(of, axis=1, keepdims=True)).astype(np.float32) for of in (drawn, vectors)]
-    figures = searching._with_diffusion(unit[0], np.array(list("aabb" * 3)), unit[1], labels)
+    figures = search._with_diffusion(unit[0], np.array(list("aabb" * 3)), unit[1], labels)
     assert figures["mAP@all, diffused"].mean > figures["mAP@all"].mean
     gain = figures["mAP@all, diffused"].mean - figures["mAP@all"].mean
     assert figures["mAP@all, more by diffusion"].mean == pytest.approx(gain)

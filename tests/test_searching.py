@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.evaluation.report import to_markdown
-from sketchfusion.evaluation.searching import benchmark_search
 from sketchfusion.extractor import Seen, View
+from sketchfusion.lab.evaluation.result import to_markdown
+from sketchfusion.lab.evaluation.search import benchmark_search
 
 NAMES = ["ant", "bee", "cow", "dog", "elk", "fox"]
 

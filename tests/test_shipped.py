@@ -10,10 +10,10 @@ import torch
 
 import sketchfusion
 from sketchfusion.baselines.frozen import DinoBaseline
-from sketchfusion.evaluation.benchmarks import benchmark_retrieval
 from sketchfusion.features import SketchFusion
 from sketchfusion.lab.datasets.base import is_unseen
-from sketchfusion.speed.cost import flop_of
+from sketchfusion.lab.evaluation.retrieval import benchmark_retrieval
+from sketchfusion.lab.evaluation.speed import flop_of
 from sketchfusion.world import UNSEEN, World
 
 WEIGHTS = Path(sketchfusion.__file__).parent / "weights"

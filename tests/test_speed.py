@@ -14,13 +14,21 @@ from typer.testing import CliRunner
 
 from sketchfusion.cli import app
 from sketchfusion.features import SketchFusion
+from sketchfusion.lab.evaluation.speed import (
+    Cost,
+    Live,
+    alone,
+    bench_extract,
+    beside_first,
+    by_definition,
+    flop_of,
+    peak_bytes,
+    plainly,
+    with_draws,
+)
 from sketchfusion.lab.training.bank import world_banks
 from sketchfusion.lab.training.methods import Encoder, Fused
 from sketchfusion.models import load
-from sketchfusion.speed.cost import Cost, alone, beside_first, flop_of, peak_bytes
-from sketchfusion.speed.extract import bench_extract, plainly, with_draws
-from sketchfusion.speed.metrics import by_definition
-from sketchfusion.speed.train import Live
 from sketchfusion.world import World
 
 COLUMNS = {"name", "images_per_second", "milliseconds", "peak_bytes", "flop", "ratio", "more"}
@@ -57,7 +65,7 @@ def test_one_ranking_is_scored_as_worked_out_by_hand() -> None:
 
 
 def test_metrics_in_chunks_are_those_of_the_definition() -> None:
-    from sketchfusion.speed.metrics import bench_metrics
+    from sketchfusion.lab.evaluation.speed import bench_metrics
 
     plain, together = bench_metrics(seed=0, queries=120, photos=300, width=32)
     assert together.more["largest difference"] < 1e-5

@@ -13,26 +13,24 @@ from PIL import Image, ImageFont
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
-from sketchfusion.evaluation.metrics import Estimate, bootstrap
-from sketchfusion.evaluation.scenes import world_scenes
-from sketchfusion.evaluation.tables import figures
-from sketchfusion.evaluation.tables.fill import fill, write
-from sketchfusion.evaluation.tables.measures import measure_task
-from sketchfusion.evaluation.tables.paper import in_paper
-from sketchfusion.evaluation.tables.rows import TABLES, Column, Row, Table
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab.evaluation import figures
+from sketchfusion.lab.evaluation.data import world_scenes
+from sketchfusion.lab.evaluation.fill import fill, write
+from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
+from sketchfusion.lab.evaluation.table import TABLES, TableColumn, TableLayout, TableRow, in_paper, measure_task
 from sketchfusion.lab.training.train import settings_for
 from sketchfusion.world import export
 
 ANYTHING = {c.metric: bootstrap([0.4, 0.6]) for table in TABLES.values() for c in table.columns}
-TABLE = Table(
+TABLE = TableLayout(
     "Trial",
-    (Column("retrieval", "mAP@all"), Column("segmentation", "mIoU")),
+    (TableColumn("retrieval", "mAP@all"), TableColumn("segmentation", "mIoU")),
     (
-        Row("B-SD", "B-SD"),
-        Row("Ours", settings={"lr": "1"}, seeds=2),
-        Row("Theirs", method="SD-PL"),
-        Row("SD v9", absent="only full"),
+        TableRow("B-SD", "B-SD"),
+        TableRow("Ours", settings={"lr": "1"}, seeds=2),
+        TableRow("Theirs", method="SD-PL"),
+        TableRow("SD v9", absent="only full"),
     ),
 )
 
@@ -75,12 +73,12 @@ def test_every_row_is_trained_for_every_task_and_seed_and_gone_on_with(tmp_path:
 
 
 def test_every_row_says_how_much_more_the_fused_one_has_query_by_query(tmp_path: Path) -> None:
-    shop, row = Workshop(), Row("Ours-full", seeds=2)
+    shop, row = Workshop(), TableRow("Ours-full", seeds=2)
     each = {"mini:B-SD": [0.1, 0.5, 0.9], "0retrieval": [0.3, 0.5, 1.0], "1retrieval": [0.5, 0.7, 1.0]}
     shop.measure = lambda task, model: {
         "mAP@all": bootstrap(each[model.fingerprint.removeprefix("pixels-").rstrip("0")])
     }  # type: ignore[method-assign]
-    table = Table("Trial", TABLE.columns[:1], (Row("SD v9", absent="only full"), TABLE.rows[0], row))
+    table = TableLayout("Trial", TABLE.columns[:1], (TableRow("SD v9", absent="only full"), TABLE.rows[0], row))
     absent, frozen, fused = fill("6", table, "mini", tmp_path, shop.load, shop.train, shop.measure)
     assert absent.lead is None and fused.lead is None
     more = bootstrap([0.3, 0.1, 0.1])
@@ -90,22 +88,32 @@ def test_every_row_says_how_much_more_the_fused_one_has_query_by_query(tmp_path:
 
 
 def test_the_fused_row_is_trained_once_for_all_tables(tmp_path: Path) -> None:
-    shop, column = Workshop(), (Column("retrieval", "mAP@all"),)
+    shop, column = Workshop(), (TableColumn("retrieval", "mAP@all"),)
     for number, name in (("1", "Proposed"), ("6", "Ours-full")):
-        fill(number, Table("Trial", column, (Row(name),)), "mini", tmp_path, shop.load, shop.train, shop.measure)
+        fill(
+            number,
+            TableLayout("Trial", column, (TableRow(name),)),
+            "mini",
+            tmp_path,
+            shop.load,
+            shop.train,
+            shop.measure,
+        )
     assert len(shop.trained) == len(shop.measured) == 1
 
 
 def test_a_universal_row_is_trained_once_for_all_columns(tmp_path: Path) -> None:
-    shop, row = Workshop(), Row("Universal", task="universal")
-    cells = fill("0", Table("Trial", TABLE.columns, (row,)), "mini", tmp_path, shop.load, shop.train, shop.measure)
+    shop, row = Workshop(), TableRow("Universal", task="universal")
+    cells = fill(
+        "0", TableLayout("Trial", TABLE.columns, (row,)), "mini", tmp_path, shop.load, shop.train, shop.measure
+    )
     assert [task for task, *_ in shop.trained] == ["universal"] and len(shop.measured) == 2
     assert all(cell.values for cell in cells)
     assert fill("0", TABLES["universal"], "mini", tmp_path, shop.load, None, lambda *a: ANYTHING)[-1].absent
 
 
 def test_a_row_on_another_encoder_is_trained_on_the_pairs_own_one(tmp_path: Path) -> None:
-    shop, table = Workshop(), Table("Trial", TABLE.columns[:1], (Row("CLIP -> DINOv2", encoder="B-DINOv2"),))
+    shop, table = Workshop(), TableLayout("Trial", TABLE.columns[:1], (TableRow("CLIP -> DINOv2", encoder="B-DINOv2"),))
     fill("0", table, "mini", tmp_path / "mini", shop.load, shop.train, shop.measure)
     fill("0", table, "full", tmp_path / "full", shop.load, shop.train, shop.measure)
     assert [settings["clip"] for _, settings, *_ in shop.trained] == ["mini-dino", "dinov2-s14"]
@@ -115,9 +123,14 @@ def test_a_row_on_another_encoder_is_trained_on_the_pairs_own_one(tmp_path: Path
 
 def test_a_row_measured_with_the_model_of_another_says_so(tmp_path: Path) -> None:
     shop = Workshop()
-    rows = (Row("B-DINO", "B-DINO"), Row("B-SD", "B-SD"), Row("B-DINOv2", "B-DINOv2"), Row("Ours", seeds=2))
+    rows = (
+        TableRow("B-DINO", "B-DINO"),
+        TableRow("B-SD", "B-SD"),
+        TableRow("B-DINOv2", "B-DINOv2"),
+        TableRow("Ours", seeds=2),
+    )
     alias = {"mini:B-DINO": "mini-dino", "mini:B-DINOv2": "mini-dino"}  # as mini has it
-    table = Table("Trial", TABLE.columns, rows)
+    table = TableLayout("Trial", TABLE.columns, rows)
     load = lambda name: shop.load(alias.get(name, name))  # noqa: E731
     cells = fill("0", table, "mini", tmp_path, load, shop.train, shop.measure)
     assert {cell.name: cell.same_as for cell in cells} == {"B-DINO": "", "B-SD": "", "B-DINOv2": "B-DINO", "Ours": ""}
@@ -153,7 +166,7 @@ def test_without_training_ablations_are_left_out(tmp_path: Path) -> None:
 
 def test_a_table_is_written_with_the_papers_figures_beside(tmp_path: Path) -> None:
     shop = Workshop()
-    trial = Table("Trial", (Column("retrieval", "mAP@200/min(k,R)"),), TABLE.rows[:2])
+    trial = TableLayout("Trial", (TableColumn("retrieval", "mAP@200/min(k,R)"),), TABLE.rows[:2])
     shop.measure = lambda task, model: {"mAP@200/min(k,R)": bootstrap([0.2, 0.3])}  # type: ignore[method-assign]
     cells = fill("1", trial, "mini", tmp_path, shop.load, shop.train, shop.measure)
     text = write("1", trial, cells, {"command": "`sketchfusion table 1`"}, tmp_path, "a b").read_text()
@@ -176,13 +189,12 @@ def test_the_papers_figures_have_rows_and_columns_here() -> None:
 
 @pytest.mark.parametrize(("task", "metric"), [(c.task, c.metric) for t in "12345" for c in TABLES[t].columns[:1]])
 def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = "galleries.WORLD_PHOTOS", "galleries.WORLD_SKETCHES", "sources.EXAMPLES", "instances.WORLD_PHOTOS"
+    places = "data.WORLD_PHOTOS", "data.WORLD_SKETCHES", "data.EXAMPLES", "data.WORLD_PHOTOS"
     for place in places:
-        monkeypatch.setattr(f"sketchfusion.evaluation.{place}", 1)
-    module = "sketchfusion.evaluation.tables.measures."
+        monkeypatch.setattr(f"sketchfusion.lab.evaluation.{place}", 1)
+    module = "sketchfusion.lab.evaluation.table."
     if task in ("correspondence", "segmentation"):
-        from sketchfusion.evaluation.correspondence import world_pairs
-        from sketchfusion.evaluation.scenes import world_scenes
+        from sketchfusion.lab.evaluation.data import world_pairs, world_scenes
 
         monkeypatch.setattr(f"{module}keypoint_pairs", lambda data, measured=True: [*world_pairs(1, 0)][:3])
         monkeypatch.setattr(f"{module}scenes", lambda data, sketches, part: [*world_scenes(count=1)][:3])
@@ -194,8 +206,8 @@ def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypat
 
 @pytest.mark.parametrize("task", ["retrieval", "instance-retrieval", "segmentation"])
 def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place, few in (("galleries.WORLD_PHOTOS", 2), ("galleries.WORLD_SKETCHES", 1), ("instances.WORLD_PHOTOS", 3)):
-        monkeypatch.setattr(f"sketchfusion.evaluation.{place}", few)
+    for place, few in (("data.WORLD_PHOTOS", 2), ("data.WORLD_SKETCHES", 1), ("data.WORLD_PHOTOS", 3)):
+        monkeypatch.setattr(f"sketchfusion.lab.evaluation.{place}", few)
     monkeypatch.setattr(figures, "scenes", lambda data, sketches, part: [*world_scenes(count=1)][:4])
     monkeypatch.setattr(figures, "fitting_level", lambda model, data, sketches: 0.5)
     models = {name: PixelExtractor() for name in (["One", "Two"] if task != "segmentation" else "abcdefghijkl")}
@@ -227,7 +239,7 @@ def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
     measured = {c.metric: bootstrap([0.4, 0.6]) for c in TABLES["4"].columns}
-    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: measured)
+    monkeypatch.setattr("sketchfusion.lab.evaluation.table.measure_task", lambda *a: measured)
     assert terminal.run(app, ["table", "4", "--out", str(tmp_path), "--as-it-is"]) == 0
     assert "| Proposed | 0.500 (0.400 to 0.600) *0.703* |" in capsys.readouterr().out
     assert (tmp_path / "table-4-world.json").is_file()
@@ -252,8 +264,8 @@ def test_a_part_of_a_table_is_what_the_whole_goes_on_with(
         return ANYTHING
 
     monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
-    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", measure)
-    monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])
+    monkeypatch.setattr("sketchfusion.lab.evaluation.table.measure_task", measure)
+    monkeypatch.setattr("sketchfusion.lab.evaluation.figures.draw_figures", lambda *a: [])
     monkeypatch.setattr("sketchfusion.tasks.segmentation.can_refine", lambda: False)
     whole = ["table", "universal", "--out", str(tmp_path), "--as-it-is"]
     assert terminal.run(app, [*whole, "--task", "segmentation"]) == 0 and asked == ["segmentation"]
@@ -281,9 +293,9 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     monkeypatch.setattr("sketchfusion.models.load", shop.load)
     monkeypatch.setattr("sketchfusion.lab.training.train.train_task", train)
-    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measure_task", lambda *a: ANYTHING)
-    monkeypatch.setattr("sketchfusion.evaluation.tables.measures.measured_on", lambda *a: "")
-    monkeypatch.setattr("sketchfusion.evaluation.tables.figures.draw_figures", lambda *a: [])
+    monkeypatch.setattr("sketchfusion.lab.evaluation.table.measure_task", lambda *a: ANYTHING)
+    monkeypatch.setattr("sketchfusion.lab.evaluation.table.measured_on", lambda *a: "")
+    monkeypatch.setattr("sketchfusion.lab.evaluation.figures.draw_figures", lambda *a: [])
 
     def made(number: str, *options: object) -> str:
         code = terminal.run(app, ["table", number, "--out", str(tmp_path / "tb"), *map(str, options)])

@@ -177,6 +177,26 @@ def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
 
 Floats = npt.NDArray[np.float32]
 
+
+# What a search says of its own answers, measured: is the thing there at all, do words or diffusion help?
+#
+# Each sketch is put to a gallery twice, with the photos of its category and without them. A false alarm is a photo of
+# some confidence in the second. Galleries of several sizes and kinds are made of the same photos.
+
+
+# What scoring a benchmark of retrieval costs: `sketchfusion bench metrics`.
+#
+# As many sketches and photos as the 21 unseen classes of Sketchy-extended have, the vectors made up. The reference
+# takes
+# one sketch after the other and reads each metric off the ranking as its definition says.
+
+
+# What searching a large gallery costs: `sketchfusion bench search --rows 100000`.
+#
+# The vectors are made like real ones: photos and sketches of Sketch World are embedded by the model, and each further
+# photo lies between two real ones of a category, moved aside by half of its way from the nearer one.
+
+
 # What scores a gallery gives to a question by chance: the bulk of its photos does not show what is looked for.
 
 

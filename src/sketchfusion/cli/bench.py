@@ -13,7 +13,7 @@ from .options import Json, ModelOption, app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..speed.cost import Cost
+    from ..lab.evaluation.speed import Cost
 
 
 benching = typer.Typer(help="Measure what something costs, beside the plain way of doing it, in one run.")
@@ -28,7 +28,7 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Measure what dense features cost."""
-    from ..speed.extract import bench_extract
+    from ..lab.evaluation.speed import bench_extract
 
     with terminal.bar("measuring extract") as progress:
         costs = bench_extract(model, pictures, seed, progress)
@@ -49,8 +49,8 @@ def search(
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
+    from ..lab.evaluation.speed import bench_search
     from ..models import load
-    from ..speed.search import bench_search
 
     with terminal.bar("measuring search") as progress:
         place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
@@ -67,7 +67,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Measure what a step of training costs."""
-    from ..speed.train import bench_train
+    from ..lab.evaluation.speed import bench_train
 
     with terminal.bar("measuring train") as progress:
         costs = bench_train(model, steps, seed, progress)
@@ -77,7 +77,7 @@ def train(
 @benching.command()
 def metrics(seed: int = 0, as_json: Json = False) -> None:
     """Measure what scoring a benchmark of retrieval costs."""
-    from ..speed.metrics import bench_metrics
+    from ..lab.evaluation.speed import bench_metrics
 
     _say(bench_metrics(seed), as_json)
 

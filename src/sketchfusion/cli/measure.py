@@ -12,9 +12,8 @@ from . import terminal
 from .options import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
-    from ..evaluation.measured import Measured
-    from ..evaluation.report import Reported
     from ..extractor import BatchExtractor
+    from ..lab.evaluation.result import Measured, Reported
 
 
 Measure = Callable[["BatchExtractor", str], "tuple[str, Reported]"]
@@ -46,8 +45,8 @@ def retrieval(
     as_json: Json = False,
 ) -> None:
     """Measure how well sketches of a class rank the photos of that class."""
-    from ..evaluation.benchmarks import benchmark_retrieval
-    from ..evaluation.galleries import retrieval_data
+    from ..lab.evaluation.data import retrieval_data
+    from ..lab.evaluation.retrieval import benchmark_retrieval
     from ..models import load
 
     if sketches and (split or duplicates):
@@ -77,7 +76,8 @@ def instances(
     as_json: Json = False,
 ) -> None:
     """Measure how often a sketch finds the very photo that it was drawn of."""
-    from ..evaluation.instances import benchmark_instances, instance_data
+    from ..lab.evaluation.data import instance_data
+    from ..lab.evaluation.retrieval import benchmark_instances
 
     _refuse_for_world(data, {"--split": split})
 
@@ -113,8 +113,8 @@ def recognition(
 
 
 def _naming(photos: bool) -> Measure:
-    from ..evaluation.naming import benchmark_naming
-    from ..evaluation.sources import naming_data
+    from ..lab.evaluation.data import naming_data
+    from ..lab.evaluation.recognition import benchmark_naming
     from ..tasks.recognition import joint_space
 
     def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
@@ -129,8 +129,8 @@ def _naming(photos: bool) -> Measure:
 
 
 def _from_examples(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
-    from ..evaluation.recognition import benchmark_examples
-    from ..evaluation.sources import naming_data
+    from ..lab.evaluation.data import naming_data
+    from ..lab.evaluation.recognition import benchmark_examples
 
     asked, seen = naming_data(root, "sketch"), naming_data(root, "sketch", examples=True)
     with terminal.bar(f"learning {asked.name}") as progress:
@@ -147,7 +147,8 @@ def correspondence(
     as_json: Json = False,
 ) -> None:
     """Measure how many keypoints of a sketch are found in its photo, and the other way round."""
-    from ..evaluation.correspondence import benchmark_correspondence, keypoint_pairs
+    from ..lab.evaluation.correspondence import benchmark_correspondence
+    from ..lab.evaluation.data import keypoint_pairs
 
     if sketches and len(sketches) > 1:
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
@@ -174,8 +175,8 @@ def segmentation(
     as_json: Json = False,
 ) -> None:
     """Measure how well the masks that sketches ask for fit."""
-    from ..evaluation.scenes import scenes
-    from ..evaluation.segmentation import TRAINED_ON, benchmark_segmentation
+    from ..lab.evaluation.data import scenes
+    from ..lab.evaluation.segmentation import TRAINED_ON, benchmark_segmentation
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
@@ -192,8 +193,8 @@ def segmentation(
 @evaluating.command()
 def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure what a search says of its answers, and what words and diffusion add to it."""
-    from ..evaluation.galleries import retrieval_data
-    from ..evaluation.searching import benchmark_search
+    from ..lab.evaluation.data import retrieval_data
+    from ..lab.evaluation.search import benchmark_search
 
     def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
         source = retrieval_data(root)
@@ -208,7 +209,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
 @evaluating.command()
 def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure by linear probes how well each part of the frozen models tells classes apart."""
-    from ..evaluation.probe import benchmark_probe
+    from ..lab.evaluation.probe import benchmark_probe
 
     def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
         with terminal.bar("looking inside") as progress:
@@ -228,7 +229,7 @@ def _evaluate(
     sketches: Sequence[str] | None = None,
 ) -> None:
     """Measure a model on each of `data`, then write and print the reports."""
-    from ..evaluation.report import make_folder, to_markdown, write_report
+    from ..lab.evaluation.result import make_folder, to_markdown, write_report
     from ..models import load
 
     names = [Path(root).resolve().name for root in data]
@@ -262,8 +263,8 @@ def _report_name(
     name: str, root: str, split: str | None, sketches: Sequence[str] = (), duplicates: bool = False
 ) -> str:
     """Add to the name of data the split, the duplicates and the sketches in place of its own, where asked for."""
-    from ..evaluation.galleries import WORLD
     from ..lab.datasets.layouts import recognise
+    from ..lab.evaluation.data import WORLD
 
     other = sketches if root != WORLD and recognise(root).splits else ()
     asked = [split, "duplicates" * duplicates, *(Path(folder).resolve().name for folder in other)]

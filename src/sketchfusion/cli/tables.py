@@ -14,8 +14,8 @@ from . import terminal
 from .options import app
 
 if TYPE_CHECKING:
-    from ..evaluation.metrics import Estimate
     from ..extractor import Extractor
+    from ..lab.evaluation.metrics import Estimate
 
 
 @app.command()
@@ -36,12 +36,11 @@ def table(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
-    from ..evaluation.report import make_folder
-    from ..evaluation.tables.figures import draw_figures
-    from ..evaluation.tables.fill import fill, keep_to, models_of, write
-    from ..evaluation.tables.measures import measure_task, measured_on
-    from ..evaluation.tables.rows import SEEDS, TABLES
     from ..lab.datasets.layouts import recognise
+    from ..lab.evaluation.figures import draw_figures
+    from ..lab.evaluation.fill import fill, keep_to, models_of, write
+    from ..lab.evaluation.result import make_folder
+    from ..lab.evaluation.table import SEEDS, TABLES, measure_task, measured_on
     from ..models import load
     from ..tasks.segmentation import can_refine
     from .research import pair_of
@@ -100,7 +99,7 @@ def table(
 
 def _made_of(data: str, sketches: Sequence[str], own: Sequence[Path], out: Path) -> dict[str, str]:
     """Say what a table is made of; `own` are the folders that it keeps."""
-    from ..evaluation.tables.fill import listing
+    from ..lab.evaluation.fill import listing
 
     made = {
         # earlier versions named the data alone, and showed World's things from other views, or what training had drawn

@@ -18,17 +18,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..io.images import read_image
-from ..tasks.correspondence import locate
-from ..tasks.inputs import dense_maps, read_sketch
-from ..tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, looked_at_closely, segment_maps, strokes
-from .correspondence import KeypointPair, world_pairs
-from .metrics import Values
-from .metrics_dense import Overlap, measure_points
-from .scenes import CHOSEN_FROM, Scene, scenes, world_scenes
+from ...io.images import read_image
+from ...tasks.correspondence import locate
+from ...tasks.inputs import dense_maps, read_sketch
+from ...tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, looked_at_closely, segment_maps, strokes
+from .data import CHOSEN_FROM, EvaluationPair, MaskedScene, scenes, world_pairs, world_scenes
+from .metrics import Overlap, Values, measure_points
 
 if TYPE_CHECKING:
-    from ..extractor import Extractor
+    from ...extractor import Extractor
 
 
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
@@ -36,7 +34,7 @@ REACHES = np.arange(0.05, 1.01, 0.05)
 LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat
 
 
-def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[str, Any]:
+def choose_segmentation(model: Extractor, chosen_from: Iterable[MaskedScene]) -> dict[str, Any]:
     """How far below the best place a mask reaches, and how alike a photo that shows what was drawn is."""
     overlaps: list[Values] = []
     likenesses: list[tuple[float, float]] = []
@@ -64,7 +62,7 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[Scene]) -> dict[
     }
 
 
-def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
+def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
     """The heat, in (0, 1), above which masks fit best: each model of a table is cut at its own.
 
     ValueError if there are no scenes.
@@ -83,7 +81,7 @@ def choose_level(model: Extractor, chosen_from: Iterable[Scene]) -> float:
     return float(LEVELS[np.mean(overlaps, axis=0).argmax()])
 
 
-def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> dict[str, Any]:
+def choose_correspondence(model: Extractor, pairs: Sequence[EvaluationPair]) -> dict[str, Any]:
     """The temperature and the window with the best PCK@0.10, both ways."""
     sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
     photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
@@ -112,7 +110,7 @@ def choose_correspondence(model: Extractor, pairs: Sequence[KeypointPair]) -> di
 
 def main() -> None:
     """Choose from Sketch World, and from a folder if one is given; print what was chosen."""
-    from ..models import load
+    from ...models import load
 
     parser = argparse.ArgumentParser(description="Choose the constants of segmentation and correspondence anew.")
     parser.add_argument("--model", default="mini")

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..io.images import read_image
-from ..tasks.inputs import dense_maps, read_sketch
-from ..tasks.segmentation import THRESHOLD, UNTRAINED, cut, looked_at_closely, presence
-from .measured import Measured
-from .metrics import Estimate, Values, bootstrap
-from .metrics_dense import MASK_METRICS, Overlap, measure_masks
+from ...io.images import read_image
+from ...tasks.inputs import dense_maps, read_sketch
+from ...tasks.segmentation import THRESHOLD, UNTRAINED, cut, looked_at_closely, presence
+from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
+from .result import Measured
 
 if TYPE_CHECKING:
-    from ..extractor import Extractor
-    from .scenes import Scene
+    from ...extractor import Extractor
+    from .data import MaskedScene
 
 
 Mask = npt.NDArray[np.bool_]
@@ -29,7 +28,7 @@ TRAINED_ON = " Training draws four in five of these photos; --held-out measures 
 
 def benchmark_segmentation(
     model: Extractor,
-    scenes: Sequence[Scene],
+    scenes: Sequence[MaskedScene],
     progress: Callable[[int, int], None] | None = None,
     refine: bool = True,
     level: float = THRESHOLD,

@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..baselines.trained import SdPlBaseline
-from ..gallery.confidence import chance, embed_reference
-from ..gallery.embed import embed_views
-from ..gallery.nearest import Ranked, Rows
-from ..gallery.query import Background, Query, look_for, read_words
-from ..gallery.reorder import diffused
-from ..tasks.retrieval import best_first
-from .benchmarks import BATCH
+from ...baselines.trained import SdPlBaseline
+from ...featuremap import Floats
+from ...gallery.confidence import chance, embed_reference
+from ...gallery.embed import embed_views
+from ...gallery.nearest import Ranked, Rows
+from ...gallery.query import Background, Query, look_for, read_words
+from ...gallery.reorder import diffused
+from ...tasks.retrieval import best_first
 from .metrics import Estimate, Hits, average_precision, bootstrap
+from .retrieval import BATCH
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
-    from ..io.images import Kind
-    from .benchmarks import Labelled
+    from ...extractor import BatchExtractor
+    from ...io.images import Kind
+    from .data import Labelled
 
 
-Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.str_]
 
 CUTS = (0.5, 0.8, 0.9)

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..analysis.inside import averaged, inside, spectrum
-from ..lab.datasets.base import held_out, is_unseen
-from ..lab.datasets.sketchy import Sketchy
-from .linear import chosen_ridge
-from .measured import Measured
+from ...analysis.inside import averaged, inside, spectrum
+from ..datasets.base import held_out, is_unseen
+from ..datasets.sketchy import Sketchy
 from .metrics import Estimate, bootstrap
+from .recognition import chosen_ridge
+from .result import Measured
 
 if TYPE_CHECKING:
-    from ..analysis.inside import Spectrum
-    from ..extractor import BatchExtractor
-    from ..io.images import Kind
-    from ..lab.datasets.base import Sample
+    from ...analysis.inside import Spectrum
+    from ...extractor import BatchExtractor
+    from ...io.images import Kind
+    from ..datasets.base import Sample
 
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
@@ -33,7 +33,7 @@ KINDS: tuple[Kind, ...] = tuple(PLURAL)
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ProbedFeatures:
     """What each part made of one picture, averaged over its cells, and how fine it is."""
 
     label: str
@@ -55,13 +55,15 @@ def benchmark_probe(model: BatchExtractor, data: str, progress: Callable[[int, i
         for test in (False, True)
     }
     total, done = sum(map(len, chosen.values())), 0
-    looked: dict[tuple[Kind, bool], list[Seen]] = {}
+    looked: dict[tuple[Kind, bool], list[ProbedFeatures]] = {}
     for (kind, test), samples in chosen.items():
         looked[kind, test] = []
         for sample in samples:
             maps = inside(model, [sample.source], [kind])[0]
             pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
-            looked[kind, test].append(Seen(sample.label, pooled, {name: spectrum(one) for name, one in maps.items()}))
+            looked[kind, test].append(
+                ProbedFeatures(sample.label, pooled, {name: spectrum(one) for name, one in maps.items()})
+            )
             done += 1
             if progress:
                 progress(done, total)
@@ -90,7 +92,7 @@ def benchmark_probe(model: BatchExtractor, data: str, progress: Callable[[int, i
     )
 
 
-def _accuracy(trained: Sequence[Seen], tested: Sequence[Seen], name: str) -> Estimate:
+def _accuracy(trained: Sequence[ProbedFeatures], tested: Sequence[ProbedFeatures], name: str) -> Estimate:
     labels = sorted({one.label for one in trained})
     place = {label: n for n, label in enumerate(labels)}
     tested = [one for one in tested if one.label in place]

@@ -16,12 +16,9 @@ from ...tasks.correspondence import PointMatch, match_maps
 from ...tasks.inputs import dense, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
 from ...tasks.segmentation import cut
-from ..benchmarks import embed_labelled
-from ..correspondence import keypoint_pairs
-from ..galleries import retrieval_data
-from ..instances import instance_data
-from ..scenes import scenes
-from .measures import fitting_level
+from .data import instance_data, keypoint_pairs, retrieval_data, scenes
+from .retrieval import embed_labelled
+from .table import fitting_level
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +49,7 @@ class Tile:
 
 
 @dataclass(frozen=True, eq=False)
-class Figure:
+class TableFigure:
     """Rows of tiles, and the pairs of a sketch and a photo that they show."""
 
     rows: list[list[Tile]]
@@ -65,7 +62,7 @@ def draw_figures(task: str, models: Models, data: str, sketches: Sequence[str], 
 
     `data` and `sketches` are those of the table. Recognition's answers are names, so it has no figure.
     """
-    drawers: dict[str, Callable[[Models, str, Sequence[str]], Figure]] = {
+    drawers: dict[str, Callable[[Models, str, Sequence[str]], TableFigure]] = {
         "retrieval": _categories,
         "instance-retrieval": _instances,
         "correspondence": _matches,
@@ -86,7 +83,7 @@ def draw_figures(task: str, models: Models, data: str, sketches: Sequence[str], 
     return [sheet, page]
 
 
-def _categories(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+def _categories(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
     source = retrieval_data(data, None, sketches)
 
     def right(asked: str, shown: str | Collection[str]) -> bool:
@@ -96,7 +93,7 @@ def _categories(models: Models, data: str, sketches: Sequence[str]) -> Figure:
     return _found(models, "retrieval", drawn, _spread([*source.photos()], GALLERY), right)
 
 
-def _instances(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+def _instances(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
     source = instance_data(data)
     drawn = _distinct(source.sketches(), lambda own: own.category)
     photos = [photo for photo in source.photos() if photo[1].category in {own.category for _, own in drawn}]
@@ -109,7 +106,7 @@ def _found(
     asked: Sequence[tuple[ImageInput, Asked]],
     photos: Sequence[tuple[ImageInput, Answer]],
     right: Callable[[Asked, Answer], bool],
-) -> Figure:
+) -> TableFigure:
     """One block a sketch, one line a model: the photos that it finds first."""
     orders = {}
     for name, model in models.items():
@@ -124,10 +121,10 @@ def _found(
             rows.append([Tile(_shown(sketch), name), *tiles])
         first = next((photo for photo, shown in photos if right(label, shown)), photos[0][0])
         pairs.append((sketch, read_image(first)))
-    return Figure(rows, pairs)
+    return TableFigure(rows, pairs)
 
 
-def _matches(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+def _matches(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
     """One line a pair, one column a model: the photo's points for some of the sketch's."""
     rows, pairs = [], []
     for pair in _spread([*keypoint_pairs(data, *sketches[:1])], EXAMPLES):
@@ -141,10 +138,10 @@ def _matches(models: Models, data: str, sketches: Sequence[str]) -> Figure:
             tiles.append(Tile(match_picture(sketch, photo, matches), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
-    return Figure(rows, pairs, 2 * CELL)
+    return TableFigure(rows, pairs, 2 * CELL)
 
 
-def _masks(models: Models, data: str, sketches: Sequence[str]) -> Figure:
+def _masks(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
     """One line a photo: the sketch, what is there, and what each model cuts out at the level that suits it best."""
     levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
     rows, pairs = [], []
@@ -156,7 +153,7 @@ def _masks(models: Models, data: str, sketches: Sequence[str]) -> Figure:
             tiles.append(Tile(mask_picture(photo, cut(*seen, sketch, photo, levels[name]).mask), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
-    return Figure(rows, pairs)
+    return TableFigure(rows, pairs)
 
 
 def _distinct(
@@ -178,7 +175,7 @@ def _shown(picture: Tensor) -> Image.Image:
     return Image.fromarray((picture * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
 
 
-def _sheet(figure: Figure) -> Image.Image:
+def _sheet(figure: TableFigure) -> Image.Image:
     wide, high = figure.width + GAP, CELL + CAPTION + GAP
     columns = max(len(row) for row in figure.rows)
     sheet = Image.new("RGB", (GAP + columns * wide, GAP + len(figure.rows) * high), PAPER)

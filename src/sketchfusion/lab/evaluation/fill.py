@@ -16,13 +16,12 @@ from ...baselines.frozen import SdClipBaseline
 from ...io.files import every_file
 from ...io.weights import WeightsError
 from ...models import frozen_part
-from ..metrics import Values, bootstrap
-from .paper import in_paper
-from .rows import Column, Row, Table
+from .metrics import Values, bootstrap
+from .table import TableColumn, TableLayout, TableRow, in_paper
 
 if TYPE_CHECKING:
     from ...extractor import BatchExtractor
-    from ..metrics import Estimate
+    from .metrics import Estimate
 
 
 NOTE = "made-with.json"
@@ -81,7 +80,7 @@ def listing(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
 
 
 def fill(
-    number: str, table: Table, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
+    number: str, table: TableLayout, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
 ) -> list[Cell]:
     """Fill a table on the frozen parts of `pair`; without `train`, with the weights that the pair comes with.
 
@@ -129,7 +128,7 @@ def fill(
 Run = tuple[str, dict[str, Values]]  # fingerprint; metric -> of each query
 
 
-def _lead(column: Column, ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[float, float, float]:
+def _lead(column: TableColumn, ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[float, float, float]:
     """How much more `ours` have on the same queries, each the mean over the seeds."""
     mine, other = (np.mean([values[column.metric] for _, values in runs], axis=0) for runs in (ours, theirs))
     more = bootstrap(mine - other)
@@ -137,7 +136,7 @@ def _lead(column: Column, ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[f
 
 
 def _measured(
-    row: Row, task: str, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
+    row: TableRow, task: str, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
 ) -> list[Run]:
     if row.baseline or not train:
         model = load(_frozen(row, pair))
@@ -155,7 +154,7 @@ def _measured(
 
 
 def models_of(
-    table: Table, cells: Sequence[Cell], task: str, pair: str, out: Path, load: Load, trained: bool
+    table: TableLayout, cells: Sequence[Cell], task: str, pair: str, out: Path, load: Load, trained: bool
 ) -> dict[str, BatchExtractor]:
     """Load the models of the rows that were filled for a task, by name: the first seed's, and each model once."""
     filled = {cell.name for cell in cells if cell.task == task and cell.values and not cell.same_as}
@@ -166,15 +165,15 @@ def models_of(
     }
 
 
-def _frozen(row: Row, pair: str) -> str:
+def _frozen(row: TableRow, pair: str) -> str:
     return f"{pair}:{row.baseline}" if row.baseline else pair
 
 
-def _trained(row: Row, task: str, out: Path, seed: int = 0) -> Path:
+def _trained(row: TableRow, task: str, out: Path, seed: int = 0) -> Path:
     return out / "weights" / _slug(row.kept_as) / (row.task or task) / f"seed-{seed}"
 
 
-def _once(row: Row, task: str, model: BatchExtractor, out: Path, measure: Measure) -> Run:
+def _once(row: TableRow, task: str, model: BatchExtractor, out: Path, measure: Measure) -> Run:
     model = model.for_task(task) if model.serves(task) else model
     kept = out / "queries" / f"{_slug(row.kept_as)}-{task}-{model.fingerprint[:16]}.json"
     if not kept.is_file():
@@ -190,7 +189,9 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", name).strip("-")
 
 
-def write(number: str, table: Table, cells: Sequence[Cell], notes: Mapping[str, object], out: Path, data: str) -> Path:
+def write(
+    number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], out: Path, data: str
+) -> Path:
     """Write `out/table-N-<data>.json` and `.md`; give the path of the latter."""
     out.mkdir(parents=True, exist_ok=True)
     stem = out / f"table-{number}-{_slug(data)}"
@@ -201,7 +202,7 @@ def write(number: str, table: Table, cells: Sequence[Cell], notes: Mapping[str, 
     return text
 
 
-def to_markdown(number: str, table: Table, cells: Sequence[Cell], notes: Mapping[str, object], data: str) -> str:
+def to_markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], data: str) -> str:
     """The table with the paper's figures beside; intervals over queries, spread over seeds where there are several."""
     heads = [f"{column.metric} ({column.task})" for column in table.columns]
     by_row: dict[str, list[Cell]] = {}

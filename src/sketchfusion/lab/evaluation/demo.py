@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from ..gallery import Gallery
-from ..gallery.sheet import SheetRow, contact_sheet
-from ..models import load
-from ..world import UNSEEN, World
-from .benchmarks import Result, benchmark_retrieval, embed_labelled, score_retrieval
-from .galleries import WORLD_PHOTOS, Retrieval, retrieval_data
+from ...gallery import Gallery
+from ...gallery.sheet import SheetRow, contact_sheet
+from ...models import load
+from ...world import UNSEEN, World
+from .data import WORLD_PHOTOS, RetrievalData, retrieval_data
+from .retrieval import Result, benchmark_retrieval, embed_labelled, score_retrieval
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ...extractor import BatchExtractor
 
 
 MODELS = {"mini": "SketchFusion (mini)", "mini:B-CLIP": "B-CLIP (mini)", "scratch": "CNN from scratch"}
@@ -81,7 +81,7 @@ def _write_photos(root: Path, console: Console) -> None:
                 Image.fromarray(world.photo(category, instance).photo).save(path)
 
 
-def _searched(gallery: Gallery, model: BatchExtractor, data: Retrieval, label: str) -> Timed:
+def _searched(gallery: Gallery, model: BatchExtractor, data: RetrievalData, label: str) -> Timed:
     before = time.monotonic()
     queries, labels = embed_labelled(model, [*data.sketches()], "sketch")
     contents = gallery.contents()
@@ -90,7 +90,7 @@ def _searched(gallery: Gallery, model: BatchExtractor, data: Retrieval, label: s
     return Timed(label, result, time.monotonic() - before)
 
 
-def _sheet(gallery: Gallery, data: Retrieval) -> Image.Image:
+def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:
     """Queries of several categories, by different hands."""
     sketches = list(data.sketches())
     step = max(1, len(sketches) // SHEET_ROWS)

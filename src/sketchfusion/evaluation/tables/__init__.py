@@ -1,1 +1,0 @@
-"""The paper's tables: their rows, what the paper has in them, and what is measured here."""

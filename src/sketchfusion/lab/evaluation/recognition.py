@@ -1,0 +1,220 @@
+"""Recognition from examples: a trained classifier, the same linear head for any model, and prototypes of a few shots.
+
+The paper trains a classifier and says nothing of the head that its frozen baselines get. So that features are compared,
+not heads, all models get the same one here, those with a classifier of their own too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...tasks.recognition import Namer, unit_means
+from ..datasets.base import clean, plain_name
+from .metrics import Estimate, Values, accuracy, bootstrap, own_ranks
+from .result import Measured
+from .retrieval import BATCH, embed_labelled
+
+if TYPE_CHECKING:
+    from ...extractor import Extractor
+    from ...io.images import Kind
+    from ...tasks.recognition import TextImageSpace
+    from .data import Labelled
+
+
+# A linear classifier in closed form: what probes and baselines are given, each the same.
+
+
+PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # of the ridge
+
+
+def fit_ridge(features: Tensor, labels: Tensor, classes: int, penalty: float) -> Callable[[Tensor], Tensor]:
+    """Fit a linear classifier of features (N, C) by ridge regression on the labels (N,) as indicators.
+
+    Each channel is standardised first. Gives a function from features to scores (N, classes).
+    """
+    mean, spread = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+
+    def ready(x: Tensor) -> Tensor:
+        return torch.cat([(x - mean) / spread, x.new_ones(len(x), 1)], dim=1)
+
+    x = ready(features)
+    targets = torch.nn.functional.one_hot(labels, classes).to(x.dtype)
+    weights = torch.linalg.solve(x.T @ x + penalty * len(x) * torch.eye(x.shape[1], dtype=x.dtype), x.T @ targets)
+    return lambda unseen: ready(unseen) @ weights
+
+
+def chosen_ridge(features: Tensor, labels: Tensor, classes: int) -> Callable[[Tensor], Tensor]:
+    """Do so with the penalty that names every fourth picture best when it is left out, then on all of them."""
+    fourth = torch.arange(len(features)) % 4 == 0
+
+    def validated(penalty: float) -> float:
+        scores = fit_ridge(features[~fourth], labels[~fourth], classes, penalty)(features[fourth])
+        return float((scores.argmax(dim=1) == labels[fourth]).double().mean())
+
+    return fit_ridge(features, labels, classes, max(PENALTIES, key=validated))
+
+
+SHOTS = (1, 5, 10)
+DRAWS = 5  # of the examples of a few shots, averaged
+
+
+def benchmark_examples(
+    model: Extractor,
+    examples: Sequence[Labelled],
+    pictures: Sequence[Labelled],
+    progress: Callable[[int, int], None] | None = None,
+    seed: int = 0,
+) -> Measured:
+    """Name sketches after having seen `examples`: Acc@1 and Acc@5 of each way to learn from them.
+
+    linear head    ridge regression on the pooled features of all examples, its penalty chosen on a quarter of them
+    k-shot         the nearest mean of k examples of each class (Snell et al., 2017); classes with fewer give all
+    classifier     what training for recognition has left, if it has; it may have seen other examples than these
+
+    ValueError if a picture's label has no example.
+    """
+    total = len(examples) + len(pictures)
+
+    def counted(before: int) -> Callable[[int], None] | None:
+        return None if progress is None else lambda done: progress(before + done, total)
+
+    learned, of = embed_labelled(model, examples, "sketch", counted(0), "recognition")
+    asked, true = embed_labelled(model, pictures, "sketch", counted(len(examples)), "recognition")
+    labels = sorted(set(of))
+    place = {label: n for n, label in enumerate(labels)}
+    if unknown := sorted(set(true) - set(labels)):
+        raise ValueError(f"{unknown[0]!r} has no example to learn from")
+    x, y = torch.from_numpy(learned).double(), torch.tensor([place[label] for label in of])
+    queries, own = torch.from_numpy(asked).double(), np.array([place[label] for label in true])
+    scores = {"linear head": [chosen_ridge(x, y, len(labels))(queries)]}
+    generator = torch.Generator().manual_seed(seed)
+    for shots in SHOTS:
+        scores[f"{shots}-shot"] = [queries @ _means(x, y, shots, generator).T for _ in range(DRAWS)]
+    trained = model.heads_for("recognition").classifier
+    columns = [_column(trained.labels, label) for label in labels] if trained else []
+    if columns and None not in columns:
+        scores["classifier"] = [_classified(model, pictures)[:, columns]]
+    values: dict[str, Values] = {}
+    for name, draws in scores.items():
+        ranks = [own_ranks(one.numpy(), own, np.zeros(len(labels), np.int64))[1] for one in draws]
+        values |= {f"Acc@{k}/{name}": np.mean([accuracy(one, k) for one in ranks], axis=0) for k in (1, 5)}
+    foremost = "classifier" if "classifier" in scores else "linear head"
+    return Measured(
+        model=model.name,
+        fingerprint=model.fingerprint,
+        what=f"{len(pictures)} sketches of {len(labels)} classes, named after {len(examples)} examples.",
+        counts={"pictures": len(pictures), "examples": len(examples), "labels": len(labels)},
+        metrics={name: bootstrap(value) for name, value in values.items()},
+        trivial={"guessing": {"Acc@1": 1 / len(labels)}},
+        per_category={
+            labels[n]: {f"Acc@{k}": float(values[f"Acc@{k}/{foremost}"][own == n].mean()) for k in (1, 5)}
+            for n in np.unique(own)
+        },
+    )
+
+
+def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tensor:
+    """The unit mean of so many examples (N, d) of each class (N,), drawn anew at every call: (classes, d)."""
+    order = torch.randperm(len(x), generator=generator)
+    chosen = [order[y[order] == n][:shots] for n in range(int(y.max()) + 1)]
+    return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
+
+
+def _column(trained: Sequence[str], label: str) -> int | None:
+    """Where a label is among those of a classifier: spelt as training spells it, or without what is in brackets."""
+    return next((trained.index(name) for name in (clean(label), plain_name(label)) if name in trained), None)
+
+
+def _classified(model: Extractor, pictures: Sequence[Labelled]) -> Tensor:
+    rows = [
+        model.classify([image for image, _ in pictures[start : start + BATCH]])  # type: ignore[attr-defined]
+        for start in range(0, len(pictures), BATCH)
+    ]
+    return torch.cat(rows).double()
+
+
+# Naming measured: how often `recognize` gives a picture its own name, first or among five.
+
+
+@dataclass(frozen=True)
+class NamingResult:
+    """What one model makes of the pictures of one benchmark when it may choose from all their names."""
+
+    model: str
+    fingerprint: str
+    pictures: int
+    labels: int
+    metrics: dict[str, Estimate]
+    per_category: dict[str, dict[str, float]]
+
+    def summary(self) -> dict[str, Any]:
+        """One flat object: every metric under its name, then what it was measured on."""
+        return {
+            **{name: estimate.mean for name, estimate in self.metrics.items()},
+            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
+            "chance": {"Acc@1": 1 / self.labels},
+            "per category": self.per_category,
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            "pictures": self.pictures,
+            "labels": self.labels,
+        }
+
+    def described(self) -> str:
+        """What was measured, in a sentence or two."""
+        return (
+            f"{self.pictures} pictures, to be named from {self.labels} names. "
+            f"Weights {self.fingerprint[:16]}. Chance: Acc@1 {1 / self.labels:.4f}."
+        )
+
+
+def benchmark_naming(
+    model: TextImageSpace,
+    fingerprint: str,
+    pictures: Sequence[Labelled],
+    labels: Sequence[str],
+    kind: Kind,
+    progress: Callable[[int, int], None] | None = None,
+) -> NamingResult:
+    """Acc@1 and Acc@5 over `labels` of what `recognize` says.
+
+    That is zero-shot (CLIP, 2021, section 3.1) unless a classifier has its say; then Acc@k/text are, beside.
+    ValueError if there are no pictures, or one whose label is not among `labels`.
+    """
+    if not pictures:
+        raise ValueError(f"no {kind} to name")
+    names = {label: " ".join(re.sub(r"\W|_", " ", label).lower().split()) for label in labels}
+    if unknown := sorted({label for _, label in pictures} - set(names)):
+        raise ValueError(f"{unknown[0]!r} is not among the {len(names)} names to choose from")
+    namers = {"": Namer(model, list(names.values()), kind)}
+    if namers[""].classifies:
+        namers["/text"] = Namer(model, list(names.values()), kind, classify=False)
+    ranks: dict[str, list[int]] = {way: [] for way in namers}
+    for start in range(0, len(pictures), BATCH):
+        batch = pictures[start : start + BATCH]
+        for way, namer in namers.items():
+            likely = namer.log_shares([image for image, _ in batch])
+            own = np.array([namer.labels.index(names[label]) for _, label in batch])
+            ranks[way] += own_ranks(likely, own, np.zeros(len(namer.labels), np.int64))[1].tolist()
+        if progress:
+            progress(start + len(batch), len(pictures))
+    values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}
+    of = np.array([label for _, label in pictures])
+    return NamingResult(
+        model=model.name,
+        fingerprint=fingerprint,
+        pictures=len(pictures),
+        labels=len(names),
+        metrics={name: bootstrap(value) for name, value in values.items()},
+        per_category={
+            label: {f"Acc@{k}": float(values[f"Acc@{k}"][of == label].mean()) for k in (1, 5)}
+            for label in np.unique(of)
+        },
+    )

@@ -1,0 +1,503 @@
+"""One line of a table of costs, and how each way of doing something is measured."""
+
+from __future__ import annotations
+
+import math
+import resource
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Generator, Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ...extractor import stack
+from ...featuremap import Floats
+from ...features import SketchFusion
+from ...fusion import numbered
+from ...gallery.embed import embed_views
+from ...gallery.nearest import Filter, Held, Indexed
+from ...gallery.query import look_for
+from ...gallery.rows import FileState, Photo, tag_of
+from ...gallery.store import GalleryStore
+from ...io.images import read_image, thumbnail
+from ...models import load
+from ...world import World
+from ..training.bank import FeatureCache, PictureArray, world_banks
+from ..training.methods import Encoder, Fused, Method
+from ..training.objective import Phases, Training
+from ..training.recipes import RetrievalRecipe
+from ..training.retrieval import Pairs, RetrievalObjective
+from ..training.train import train
+from .retrieval import score_retrieval
+
+if TYPE_CHECKING:
+    from ...extractor import BatchExtractor
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one way of doing something costs."""
+
+    name: str
+    images_per_second: float  # pictures embedded, stored or trained on, or searches answered or scored, in a second
+    milliseconds: float  # of one of them: the median, or the mean where all are done at once
+    peak_bytes: int  # resident memory of its process, not of a GPU, at the most
+    flop: float  # of one of them; 0 where nobody counted
+    ratio: float  # how many times as fast as the reference of the same table
+    more: dict[str, float] = field(default_factory=dict)  # what else is worth knowing of it
+
+
+def cost_of(name: str, seconds: Sequence[float], each: float, flop: float = 0.0) -> Cost:
+    """Give the cost by the `seconds` that repetitions took, of `each` pictures; the first in a table has ratio 1."""
+    middle = statistics.median(seconds) / each
+    return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
+
+
+def beside_first(costs: Sequence[Cost]) -> list[Cost]:
+    """Say how many times as fast as the first each is."""
+    return [replace(cost, ratio=costs[0].milliseconds / cost.milliseconds) for cost in costs]
+
+
+def alone(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function of a module in a new process, so that it is charged with its own memory only."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        return fresh.submit(function, *args, **kwargs).result()
+
+
+def flop_of(call: Callable[[], object]) -> float:
+    """Count the floating-point operations of a call in torch, a multiplication and an addition as two.
+
+    Attention is computed step by step meanwhile: its fused form on a CPU would not be counted.
+    """
+    with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
+        call()
+    return float(counted.get_total_flops())
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had resident so far."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux getrusage counts the parent of a new process too, as it was at the fork
+        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+# What dense features cost: `sketchfusion bench extract`.
+#
+# The reference does as the published code: one picture at a time, which the VAE sees anew for each draw of noise.
+
+
+DRAWS = 4  # of noise, whose features are averaged
+BATCH = 8
+COMPARED = 8  # pictures whose maps are compared with the reference's
+PLAIN = "the VAE anew for each draw"
+# The way, the pictures of a batch, the draws of noise.
+WAYS = (
+    (PLAIN, 1, DRAWS),
+    ("nothing twice", 1, DRAWS),
+    ("in batches", BATCH, DRAWS),
+    ("in batches, one draw", BATCH, 1),
+)
+
+
+def bench_extract(model: str, pictures: int, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
+    """Make dense maps of photos of Sketch World in each of several ways, in processes of their own.
+
+    `cosine` is the mean one between cells of a way's maps and the reference's: 1 where it computes the same. ValueError
+    for a model that is not fused, or whose noise is fresh at every call.
+    """
+    costs: list[Cost] = []
+    reference: npt.NDArray[np.float32] = np.empty(0, np.float32)
+    for number, way in enumerate(WAYS, start=1):
+        maps, cost = alone(_extract, way, model, pictures, seed)
+        reference = maps if way[0] == PLAIN else reference
+        lengths = np.linalg.norm(maps, axis=1) * np.linalg.norm(reference, axis=1)
+        alike = (maps * reference).sum(axis=1) / np.maximum(lengths, 1e-12)
+        costs.append(replace(cost, more={"cosine": float(alike.mean())}))
+        progress(number, len(WAYS))
+    return beside_first(costs)
+
+
+@torch.no_grad()
+def plainly(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tensor:
+    """Give the maps (1, d, grid, grid) of one photo as the published code makes them."""
+    fusion, diffusion, config = model.model, model.model.diffusion, model.config
+    view, (low, high) = model.view(picture, "photo"), config.vae_range
+    square = stack([view.square], model.device) * (high - low) + low
+    draws = range(config.fusion.ensemble)
+    latents = torch.cat([diffusion.encode(square) for _ in draws])
+    tokens = model.clip(stack([view.clip], model.device), config.clip_layer).dense
+    size, seed = (latents.shape[-2], latents.shape[-1]), config.fusion.noise_seed or 0
+    noise = torch.cat([diffusion.noise(size, seed + draw) for draw in draws])
+    stages = fusion.stages(latents, tokens.expand(len(draws), -1, -1, -1), noise[None])
+    mean = {name: maps.mean(0, keepdim=True) for name, maps in stages.items()}
+    light, kinds = fusion.light, numbered([view.kind]).to(model.device)
+    maps: Tensor = light.centring(light.aggregation(mean, None), kinds)
+    return maps
+
+
+def with_draws(model: SketchFusion, draws: int) -> SketchFusion:
+    """Set how many draws of noise a model averages over, in place."""
+    fusion = replace(model.config.fusion, ensemble=draws)
+    model.config, model.model.config = replace(model.config, fusion=fusion), fusion
+    return model
+
+
+def _extract(way: tuple[str, int, int], name: str, pictures: int, seed: int) -> tuple[npt.NDArray[np.float32], Cost]:
+    how, batch, draws = way
+    loaded = load(name)
+    if not isinstance(loaded, SketchFusion) or loaded.config.sample_latents:
+        raise ValueError(f"{name} fuses nothing, or sees fresh noise at every call; choose a fused model that repeats")
+    model, world = with_draws(loaded, draws), World(seed)
+    photos = [world.photo(world.categories[n % len(world.categories)], n).photo for n in range(pictures)]
+
+    def maps(of: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
+        if how == PLAIN:
+            return [plainly(model, photo)[0].float().cpu().numpy() for photo in of]
+        return [found.data.numpy() for found in model.extract(of, batch_size=batch)]
+
+    batches = [photos[start : start + batch] for start in range(0, pictures, batch)]
+    flop = flop_of(lambda: maps(batches[0])) / len(batches[0])
+    found, seconds = list[npt.NDArray[np.float32]](), []
+    for of in batches:
+        started = time.perf_counter()
+        made = maps(of)
+        seconds.append((time.perf_counter() - started) / len(of))
+        found += made[: COMPARED - len(found)]
+    return np.stack(found), cost_of(f"{how}, {draws} draws" if draws > 1 else how, seconds, 1, flop)
+
+
+# What scoring a benchmark of retrieval costs: `sketchfusion bench metrics`.
+#
+# As many sketches and photos as the 21 unseen classes of Sketchy-extended have, the vectors made up. The reference
+# takes
+# one sketch after the other and reads each metric off the ranking as its definition says.
+
+
+QUERIES, PHOTOS, CLASSES, WIDTH = 12_694, 10_453, 21, 1280
+METRICS_PLAIN = 50  # sketches that the reference scores
+CUTS = (100, 200)
+METRICS = ("mAP@all", "mAP@200/min(k,R)", "P@100", "P@200")
+
+
+def bench_metrics(seed: int, queries: int = QUERIES, photos: int = PHOTOS, width: int = WIDTH) -> list[Cost]:
+    """Score `queries` sketches against `photos` in both ways, each in a process of its own.
+
+    `largest difference` is between what both say of a sketch, under any of the metrics. Scoring all together finds
+    intervals, chance and each class's figures too, which the reference does not.
+    """
+    by_definition, reference = alone(_one_by_one, seed, queries, photos, width)
+    scored, cost = alone(_together, seed, queries, photos, width)
+    apart = max(abs(scored[name][place] - of[name]) for place, of in enumerate(by_definition) for name in METRICS)
+    return beside_first([reference, replace(cost, more={**cost.more, "largest difference": apart})])
+
+
+def by_definition(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> dict[str, float]:
+    """Score one sketch by its similarity to N photos, some of them relevant (N,); equal ones keep their order."""
+    hits = relevant[np.argsort(-similarity, kind="stable")]
+    precision = hits.cumsum() / np.arange(1, len(hits) + 1)
+    found = {"mAP@all": float(precision[hits].sum() / max(hits.sum(), 1))}
+    for cut in CUTS:
+        found[f"P@{cut}"] = float(hits[:cut].mean())
+        limit = max(min(cut, int(hits.sum())), 1)
+        found[f"mAP@{cut}/min(k,R)"] = float(precision[:cut][hits[:cut]].sum() / limit)
+    return found
+
+
+def _made_up(seed: int, queries: int, photos: int, width: int) -> tuple[Floats, list[str], Floats, list[str]]:
+    """Unit vectors of sketches and of photos about the centres of their classes, and the classes."""
+    generator = np.random.default_rng(seed)
+    centres = generator.standard_normal((CLASSES, width), np.float32)
+
+    def around(count: int) -> tuple[Floats, list[str]]:
+        classes = generator.integers(CLASSES, size=count)
+        vectors = centres[classes] + 4 * generator.standard_normal((count, width), np.float32)
+        unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit, [str(number) for number in classes]
+
+    return *around(queries), *around(photos)
+
+
+def _one_by_one(seed: int, queries: int, photos: int, width: int) -> tuple[list[dict[str, float]], Cost]:
+    sketches, drawn, gallery, shown = _made_up(seed, queries, photos, width)
+    classes, found, seconds = np.array(shown), [], []
+    for sketch, label in zip(sketches[:METRICS_PLAIN], drawn, strict=False):
+        started = time.perf_counter()
+        found.append(by_definition(gallery @ sketch, classes == label))
+        seconds.append(time.perf_counter() - started)
+    return found, cost_of("one sketch after the other", seconds, 1, 2.0 * photos * width)
+
+
+def _together(seed: int, queries: int, photos: int, width: int) -> tuple[Mapping[str, Sequence[float]], Cost]:
+    sketches, drawn, gallery, shown = _made_up(seed, queries, photos, width)
+    started = time.perf_counter()
+    result = score_retrieval(sketches, drawn, gallery, shown, metrics=METRICS)
+    seconds = time.perf_counter() - started
+    cost = cost_of(f"all {queries}, in chunks", [seconds], queries, 2.0 * photos * width)
+    each = {name: estimate.each[:METRICS_PLAIN].tolist() for name, estimate in result.metrics.items()}
+    return each, replace(cost, more={"seconds": seconds})
+
+
+# What a step of training costs: `sketchfusion bench train`.
+#
+# The reference asks the frozen VAE and CLIP about the pictures of every batch, as the published code does; a training
+# here asks them once and keeps what they said.
+
+
+THINGS = 2  # of each category of Sketch World
+TRAIN_CLASSES = 8  # of a batch, each with a sketch and a photo
+ASKED, KEPT = "frozen models asked in every step", "what they said kept"
+
+
+@dataclass(frozen=True)
+class Live:
+    """Answers about the pictures of a bank, given as often as they are asked for; it stands in for a `Cache`."""
+
+    bank: PictureArray
+    method: Method[Any]
+
+    @property
+    def by_name(self) -> dict[str, list[int]]:
+        """Where the pictures of each name are."""
+        return self.bank.by_name
+
+    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
+        """What the frozen models say of a random picture of each wanted name."""
+        pictures, _ = self.bank.draw_named(wanted, generator)
+        with torch.no_grad():
+            return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.asks().values())
+
+
+def bench_train(model: str, steps: int, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
+    """Train retrieval's light weights on Sketch World for some steps in both ways, in processes of their own.
+
+    A step sees pictures of the full side. `seconds before` is what it took to ask once about all pictures there are,
+    which pays after so many steps.
+    """
+    with TemporaryDirectory() as folder:
+        asked = alone(_train, ASKED, model, steps, seed, folder)
+        progress(1, 3)
+        before = alone(_ask, model, seed, folder)
+        progress(2, 3)
+        kept = alone(_train, KEPT, model, steps, seed, folder)
+        progress(3, 3)
+    saved = 2 * TRAIN_CLASSES * (asked.milliseconds - kept.milliseconds) / 1000  # of a step
+    more = {"seconds before": before, "steps until it pays": before / saved if saved > 0 else math.inf}
+    return beside_first([asked, replace(kept, more=more)])
+
+
+def _begun(model: str, seed: int, folder: str) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
+    torch.manual_seed(seed)
+    method = Fused.begin(model, "retrieval", {}, None)
+    return method, world_banks(THINGS, method.model.side, Path(folder), seed)
+
+
+def _ask(model: str, seed: int, folder: str) -> float:
+    method, banks = _begun(model, seed, folder)
+    started = time.perf_counter()
+    for bank in banks:
+        Encoder(method, Path(folder))([bank], method.model.side)
+    return time.perf_counter() - started
+
+
+def _train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
+    method, banks = _begun(model, seed, folder)
+    if way == ASKED:
+        sides = [cast(FeatureCache, Live(bank.on(method.model.device), method)) for bank in banks]
+    else:
+        sides = [Encoder(method, Path(folder))([bank], method.model.side) for bank in banks]
+    pairs, recipe = Pairs(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
+    training = Training(RetrievalObjective(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
+    ends: list[float] = []
+
+    def run(steps: int) -> None:
+        out = Path(folder) / way / f"{steps}"
+        train(method, training, replace(recipe, steps=steps), out, report=lambda *_: ends.append(time.perf_counter()))
+
+    flop = flop_of(lambda: run(1))
+    ends.clear()
+    run(steps + 1)  # the first is not timed
+    seconds = [after - earlier for earlier, after in pairwise(ends)]
+    return cost_of(way, seconds, 2 * TRAIN_CLASSES, flop / (2 * TRAIN_CLASSES))
+
+
+# What searching a large gallery costs: `sketchfusion bench search --rows 100000`.
+#
+# The vectors are made like real ones: photos and sketches of Sketch World are embedded by the model, and each further
+# photo lies between two real ones of a category, moved aside by half of its way from the nearer one.
+
+
+Progress = Callable[[int, int], None]
+
+REAL = 3  # photos of each category of Sketch World
+SEARCH_BATCH, COMMIT = 16, 1000
+SEARCH_QUERIES = 200
+K = 10
+WARM = 5  # searches before the clock counts
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """What the model says of real pictures: photos with labels, joint vectors and thumbnails, and sketches."""
+
+    vectors: Floats  # (N, d)
+    joint: Floats | None  # (N, P)
+    labels: npt.NDArray[np.str_]  # (N,)
+    thumbnails: list[bytes]
+    sketches: Floats  # (Q, d)
+    seconds: float  # to embed one photo
+
+
+def bench_search(model: BatchExtractor, rows: int, folder: Path, seed: int, progress: Progress) -> list[Cost]:
+    """Build a gallery of `rows` photos in `folder` and search it in several ways, each in a process of its own.
+
+    The reference is the store's own scan of all rows. `recall` is the share of the ten truly nearest that are found.
+    """
+    real = embed_world(model, seed)
+    uri = str(folder / "gallery")
+    shutil.rmtree(uri, ignore_errors=True)
+    store = GalleryStore.create(uri, tag_of(model))
+    stored, compacted, indexed = _build(store, real, rows, seed, progress)
+    size = sum(path.stat().st_size for path in Path(uri).rglob("*") if path.is_file())
+    costs = [
+        _once("embed photos", real.seconds, len(real.labels)),
+        _once("store rows", stored, rows),
+        _once("compact", compacted, rows),
+        replace(_once("build index", indexed, rows), more={"seconds": indexed, "bytes on disk": size}),
+    ]
+    queries, category = _sketched(real, seed), str(real.labels[0])
+    ways = []
+    for way in SEARCH_WAYS:
+        found, cost = alone(_search, way, uri, queries, category)
+        truth = _truth(store, queries, Filter(category) if FILTERED in way else Filter())
+        recall = float(np.mean([len(a & b) / max(len(b), 1) for a, b in zip(found, truth, strict=True)]))
+        flop = 2.0 * rows * model.dim if way in (SCAN, MEMORY) else 0.0
+        ways.append(replace(cost, flop=flop, more={**cost.more, "recall@10": recall}))
+    return costs + beside_first(ways)
+
+
+def embed_world(model: BatchExtractor, seed: int) -> Real:
+    """Embed photos and sketches of Sketch World; time the photos."""
+    world, views, labels, thumbnails, sketches = World(seed), [], [], [], []
+    for category in world.categories:
+        for instance in range(REAL):
+            image = read_image(world.photo(category, instance).photo, "photo")
+            views.append(model.view(image, "photo"))
+            thumbnails.append(thumbnail(image))
+            labels.append(category)
+        sketch = world.sketch(category, REAL)[0]
+        sketches.append(sketch[:, :, None].repeat(3, axis=2))
+    started = time.perf_counter()
+    parts = [embed_views(model, views[start : start + SEARCH_BATCH]) for start in range(0, len(views), SEARCH_BATCH)]
+    seconds = time.perf_counter() - started
+    vectors = np.concatenate([part[0] for part in parts])
+    joint = [part[1] for part in parts if part[1] is not None]
+    drawn = model.embed(sketches, kind="sketch").numpy()
+    return Real(vectors, np.concatenate(joint) if joint else None, np.array(labels), thumbnails, drawn, seconds)
+
+
+def between(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
+    """Unit vectors (N, d) on the way from `real` to `others`, moved aside by half of the way that was gone."""
+    way = share * (others - real)
+    aside = generator.standard_normal(real.shape, np.float32)
+    aside *= 0.5 * np.linalg.norm(way, axis=1, keepdims=True) / np.linalg.norm(aside, axis=1, keepdims=True)
+    points = real + way + aside
+    unit: Floats = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Progress) -> tuple[float, float, float]:
+    """Store made-up photos in commits as indexing does; gives the seconds of storing, compacting and indexing."""
+    generator, stored = np.random.default_rng(seed), 0.0
+    for start in range(0, rows, COMMIT):
+        photos = _photos(real, range(start, min(start + COMMIT, rows)), generator)
+        started = time.perf_counter()
+        store.put(photos)
+        stored += time.perf_counter() - started
+        progress(start + len(photos), rows)
+    started = time.perf_counter()
+    store.compact()
+    compacted = time.perf_counter()
+    store.index()
+    return stored, compacted - started, time.perf_counter() - compacted
+
+
+def _photos(real: Real, numbers: range, generator: np.random.Generator) -> list[Photo]:
+    count = len(numbers)
+    first = generator.integers(len(real.labels), size=count)
+    second = first // REAL * REAL + (first + generator.integers(1, REAL, size=count)) % REAL  # of the same category
+    share = generator.uniform(0.1, 0.5, (count, 1)).astype(np.float32)
+    vectors = between(real.vectors[first], real.vectors[second], share, generator)
+    joint = None if real.joint is None else between(real.joint[first], real.joint[second], share, generator)
+    return [
+        Photo(
+            FileState(f"/photos/{number:09}.jpg", generator.bytes(32).hex(), 100_000 + number, number + 1),
+            *(640, 480, str(real.labels[source]), real.thumbnails[source], vectors[place]),
+            joint=None if joint is None else joint[place],
+        )
+        for place, (number, source) in enumerate(zip(numbers, first, strict=True))
+    ]
+
+
+def _sketched(real: Real, seed: int) -> Floats:
+    """Queries as far from the photos as real sketches are: between two sketches."""
+    generator = np.random.default_rng(seed + 1)
+    first, second = generator.integers(len(real.sketches), size=(2, SEARCH_QUERIES))
+    share = generator.uniform(0.1, 0.5, (SEARCH_QUERIES, 1)).astype(np.float32)
+    return between(real.sketches[first], real.sketches[second], share, generator)
+
+
+SCAN, MEMORY, INDEX, FILTERED = "scan of the store", "exact, in memory", "approximate index", "one category"
+SEARCH_WAYS = (SCAN, MEMORY, INDEX, f"{MEMORY}, {FILTERED}", f"{INDEX}, {FILTERED}")
+
+
+def _search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[set[str]], Cost]:
+    """Search in one way; gives the answers and the cost."""
+    before, started = peak_bytes(), time.perf_counter()
+    store = GalleryStore.find(uri)
+    assert store is not None
+    nearest = Held(store) if way.startswith(MEMORY) else Indexed(store)
+    opened = time.perf_counter() - started
+    wanted = Filter(category) if FILTERED in way else Filter()
+    answers, seconds = [], []
+    for query in np.concatenate([queries[:WARM], queries]):
+        started = time.perf_counter()
+        if way == SCAN:
+            paths = store.nearest("vector", query, K, exactly=True)["path"].to_pylist()
+        else:
+            question = look_for([query], [], None)
+            nearest.background(question)
+            paths = nearest.best(question, K, wanted).rows.paths
+        seconds.append(time.perf_counter() - started)
+        answers.append(set(paths))
+    middle, slow = np.quantile(seconds[WARM:], [0.5, 0.95]).tolist()
+    more = {"p95 milliseconds": 1000 * slow, "seconds to open": opened, "bytes before opening": float(before)}
+    return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, 1, more)
+
+
+def _truth(store: GalleryStore, queries: Floats, wanted: Filter) -> list[set[str]]:
+    held = Held(store)
+    return [set(held.best(look_for([query], [], None), K, wanted).rows.paths) for query in queries]
+
+
+def _once(name: str, seconds: float, count: int) -> Cost:
+    return Cost(name, count / seconds, 1000 * seconds / count, peak_bytes(), 0, 1)
