@@ -177,7 +177,6 @@ def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
 
 Floats = npt.NDArray[np.float32]
 
-
 # What a search says of its own answers, measured: is the thing there at all, do words or diffusion help?
 #
 # Each sketch is put to a gallery twice, with the photos of its category and without them. A false alarm is a photo of

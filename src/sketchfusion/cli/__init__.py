@@ -7,26 +7,12 @@ import gc
 import os
 import sys
 
-from . import answers, bench, everyday, galleries, look, measure, research, studio, tables, terminal
-from .memory import keep_memory
-from .options import app
+from . import evaluate, gallery, photo, search, table, terminal, train
+from .terminal import app, keep_memory
 
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
 
-__all__ = [
-    "SEVERAL",
-    "answers",
-    "app",
-    "bench",
-    "everyday",
-    "galleries",
-    "look",
-    "main",
-    "measure",
-    "research",
-    "studio",
-    "tables",
-]
+__all__ = ["SEVERAL", "app", "evaluate", "gallery", "main", "photo", "search", "table", "train"]
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from . import terminal
-from .options import Data, app
+from .terminal import Data, app
 
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, universal or distill"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .options import app
+from .terminal import app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -43,7 +43,7 @@ def table(
     from ..lab.evaluation.table import SEEDS, TABLES, measure_task, measured_on
     from ..models import load
     from ..tasks.segmentation import can_refine
-    from .research import pair_of
+    from .train import pair_of
 
     if number not in TABLES:
         raise ValueError(f"no table {number!r}; choose one of {', '.join(TABLES)}")

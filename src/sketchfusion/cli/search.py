@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .options import AskedModel, GalleryOption, Json, MaybeSketches, ModelOption, Sketches, app
+from .terminal import AskedModel, GalleryOption, Json, MaybeSketches, ModelOption, Sketches, app
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,7 +167,7 @@ def doctor(
 ) -> None:
     """Say what is installed, which weights are here, and whether the embedded model, or a gallery, is whole."""
     if gallery is not None:
-        from .galleries import check
+        from .gallery import check
 
         return check(gallery, repair, as_json)
     from ..doctor import describe, examine
