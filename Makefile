@@ -20,6 +20,7 @@ check: $(READY)
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/house.py
 
 # the studio's page is tested in Chromium; root on Debian gets it here, anyone else is told, and those tests are skipped
 browser:

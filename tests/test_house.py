@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from house import LONGEST_FILE, LONGEST_FUNCTION, MOST_ARROWS, MOST_FILES, MOST_LINES, count
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "sketchfusion"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
@@ -68,9 +70,14 @@ def test_no_junk_drawers() -> None:
     assert not [m for m in MODULES if m.stem in {"utils", "util", "helpers", "helper", "common", "misc"}]
 
 
-def test_files_stay_small() -> None:
-    long = {str(m): n for m in MODULES if (n := len((PACKAGE / m).read_text().splitlines())) > 270}
-    assert not long
+def test_the_house_keeps_its_size() -> None:
+    house = count()
+    assert len(house.files) <= MOST_FILES
+    assert sum(house.files.values()) <= MOST_LINES
+    assert not {path: lines for path, lines in house.files.items() if lines > LONGEST_FILE}
+    assert not {name: lines for name, lines in house.functions.items() if lines > LONGEST_FUNCTION}
+    assert len(house.arrows) <= MOST_ARROWS
+    assert not house.circles
 
 
 @pytest.mark.parametrize("command", ["import sketchfusion", "import sketchfusion.cli"])
