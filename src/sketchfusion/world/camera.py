@@ -144,7 +144,7 @@ def landmark_hidden(scene: Scene) -> NDArray[np.bool_]:
     return found
 
 
-# What a careful eye would draw of a scene: visible contours, joined into long strokes.
+# Contours of a scene: what is visible, joined into long strokes.
 
 
 STEP = 4.0

@@ -166,7 +166,7 @@ class Figure:
         self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
 
 
-# The table of categories: a recipe, the split it belongs to, where it is found and how far it may be turned.
+# The table of categories, filled by the recipes of `categories`.
 
 
 Recipe = Callable[[Figure], None]

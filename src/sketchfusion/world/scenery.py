@@ -14,7 +14,7 @@ from .figure import COLOURS, RGB, Figure, Paint, Part
 from .noise import grounds, window
 from .shapes import Points, box, cloud, ellipse, limb, path, shift, smooth, turn
 
-# Things that stand about behind objects: each a few coloured polygons of a size s around (x, y).
+# Clutter: each thing is a few coloured polygons of size s around (x, y).
 
 
 Pieces = list[tuple[Points, NDArray[np.float32]]]

@@ -1,4 +1,4 @@
-"""Large four-legged animals: one frame, told apart by neck, head, back and coat."""
+"""Four-legged animals and reptiles, large and small: they share the frame of trunk, legs, ears and tail."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -310,9 +310,6 @@ def pig(f: Figure) -> None:
     smile = arc(x + 0.2, y + 0.12, 0.12, 0.08, 40, 130, 7)
     f.add("cheek", ellipse(x + 0.05, y + 0.1, 0.06), skin.shaded(1.06), detail=3, lines=(smile,))
     eye(f, x + 0.1, y - 0.06, 0.026)
-
-
-# Small four-legged animals and reptiles: dog, cat, rabbit, mouse, turtle.
 
 
 @category("dog", scene="field")

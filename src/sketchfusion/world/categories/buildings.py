@@ -1,4 +1,4 @@
-"""Buildings: castle, church, lighthouse, tent, cabin, skyscraper, windmill."""
+"""Buildings, doors and windows, and furniture."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -208,9 +208,6 @@ def windmill(f: Figure) -> None:
     f.dot("hub", 0, -0.32, 0.06, "dark wood", detail=1)
 
 
-# What opens in a wall: door, window.
-
-
 @category("door", scene="wall", spin=2, unseen=True)
 def door(f: Figure) -> None:
     wood = f.paint("wood", "wood", "dark wood", "red", "blue", "green", "white", roundness=0.1)
@@ -270,9 +267,6 @@ def window(f: Figure) -> None:
     f.add("sill", box(-wide - 0.12, high - 0.02, wide + 0.12, high + 0.1), case.shaded(0.9), detail=0)
     f.at("sill left", -wide - 0.08, high + 0.04)
     f.at("sill right", wide + 0.08, high + 0.04)
-
-
-# Furniture: chair, table, bed, couch, lamp.
 
 
 @category("chair", spin=5)

@@ -1,4 +1,4 @@
-"""Food: apple, pear, banana, strawberry, pineapple, ice cream, hamburger, carrot."""
+"""Food and plants."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -193,9 +193,6 @@ def carrot(f: Figure) -> None:
     f.at("tip", bend, 0.96)
     f.at("shoulder left", -wide + 0.04, -0.24)
     f.at("shoulder right", wide - 0.04, -0.24)
-
-
-# Plants and fruit on their stalks: flower, mushroom, cactus, tree.
 
 
 @category("flower", scene="meadow", spin=10)

@@ -1,4 +1,4 @@
-"""Birds, and the bat that flies like one."""
+"""Birds and bats, insects, spiders and snails, and sea animals."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -164,9 +164,6 @@ def bat(f: Figure) -> None:
         lines=(arc(0, -0.16, 0.09, 0.06, 20, 160, 6),))
 
 
-# Small crawling and flying things: butterfly, spider, snail.
-
-
 @category("butterfly", scene="meadow", spin=25)
 def butterfly(f: Figure) -> None:
     wing = f.paint("grain", "orange", "blue", "yellow", "purple", "red", "pink")
@@ -244,9 +241,6 @@ def snail(f: Figure) -> None:
     f.add("shell", ellipse(-0.16, -0.06, big), shell, lines=(spiral,))
     f.at("shell centre", -0.16, -0.06)
     f.at("shell top", -0.16, 0.02 - big)
-
-
-# What swims: fish, shark, whale, dolphin, octopus, crab.
 
 
 @category("fish", scene="underwater", spin=14)

@@ -1,4 +1,4 @@
-"""What rolls: car, truck, bus, bicycle, wheelchair; they share wheels and panes."""
+"""Vehicles on the road, in the air and on water; those on the road share wheels and panes."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -156,9 +156,6 @@ def wheelchair(f: Figure) -> None:
     spoked(f, -0.14, 0.42, r, "big wheel", 10)
     rim = arc(-0.14, 0.42, r * 0.72, r * 0.72, 0, 360, 25)
     f.add("push rim", ring(-0.14, 0.42, r * 0.74, r * 0.69), steel, detail=1, strokes=(rim,), solid=False)
-
-
-# What flies or sails: airplane, helicopter, hot-air balloon, rocket, sailboat.
 
 
 @category("airplane", scene="sky", spin=18)
