@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 
 from ..io.weights import WeightsError, weight_files
-from .base import Frozen, Tokens, normalise, resize_square
 from .catalog import IMAGENET_MEAN, IMAGENET_STD
 from .efficientnet import EfficientNet, EfficientNetConfig
+from .encoders import Frozen, Tokens, normalise, resize_square
 
 MODEL_TYPE = "convolutional-clip"  # in config.json
 
