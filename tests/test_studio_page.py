@@ -452,6 +452,62 @@ def test_refusals_are_one_quiet_line_and_later_means_later(open_page: OpenPage, 
     assert ink(page) > 0
 
 
+def test_what_was_refused_shows_no_photos_and_no_guesses(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url, away=True)
+    draw(page, [LINE])
+    page.wait_for_selector("#guesses button")
+    fake.refuse["/search"] = (400, {"error": "the sketch is blank; draw something first"})
+    draw(page, [LOOP])
+    page.wait_for_selector("#empty >> text=the sketch is blank")
+    assert page.locator("#results li").count() == page.locator("#guesses button").count() == 0
+    expect(page.locator("#export")).to_be_disabled()
+    fake.refuse.clear()
+    draw(page, [LINE])
+    page.wait_for_selector("#guesses button")
+    assert page.locator("#results li").count() > 0
+
+
+def test_the_header_counts_anew_after_a_removal(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    opened_photo(page, fake)
+    before = sum(path == "/info" for _, path, _ in fake.requests)
+    page.click("#forget")
+    page.wait_for_timeout(200)
+    assert sum(path == "/info" for _, path, _ in fake.requests) == before
+    page.keyboard.press("?")  # another line, or seven seconds, settles the removal
+    page.keyboard.press("Escape")
+    with page.expect_response(lambda answer: answer.url.endswith("/info"), timeout=15000):
+        pass
+    assert sum(path == "/info" for _, path, _ in fake.requests) > before
+
+
+def test_help_begins_at_its_beginning_and_speaks_of_touch_on_a_phone(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url, phone=True)
+    page.click("#help-button")
+    assert page.locator("#help").evaluate("box => box.scrollTop") == 0
+    assert "By touch" in page.locator("#help").inner_text()
+
+
+def test_the_export_menu_opens_at_its_button(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    page.set_viewport_size({"width": 1024, "height": 720})
+    draw(page, [LINE])
+    searched(page, fake, 1)
+    page.click("#export")
+    button, menu = page.locator("#export").bounding_box(), page.locator("#export-menu").bounding_box()
+    assert abs(menu["y"] - button["y"] - button["height"]) < 12
+    assert abs(menu["x"] + menu["width"] - button["x"] - button["width"]) < 12
+
+
+def test_an_upload_without_photos_is_a_line_that_goes(open_page: OpenPage, fake: FakeStudio, tmp_path: Path) -> None:
+    page = open_page(fake.url)
+    note = tmp_path / "note.txt"
+    note.write_text("no photo")
+    page.set_input_files("#photo-files", str(note))
+    page.wait_for_selector("#notice.shown >> text=There are no photos among these files.")
+    expect(page.locator("#job")).to_be_hidden()
+
+
 def test_a_file_that_is_gone_is_said(open_page: OpenPage, fake: FakeStudio) -> None:
     page = open_page(fake.url, away=True)
     fake.refuse["/photos/p0"] = (404, {"error": "the file is gone"})

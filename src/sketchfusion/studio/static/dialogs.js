@@ -17,15 +17,24 @@ const KEYS = [
   ["?", "this help"],
 ];
 
-const closing = () => make("form", { method: "dialog" }, make("button", { autofocus: true }, "Close"));
+const TOUCHES = [
+  ["Draw", "with a finger or a pen; pressure makes the line wider"],
+  ["Tap a photo", "to open it; Back leads to all photos"],
+  ["Tap a guess", "to look for that word too"],
+  ["Tap the filter", "for the category, how sure a photo must be, and the export"],
+];
+
+const closing = () => make("form", { method: "dialog" }, make("button", {}, "Close"));
 
 export function showHelp() {
-  const rows = KEYS.map(([keys, what]) => make("div", {}, make("dt", {}, ...keys.split(", ").flatMap((key, i) => [i ? " " : "", make("kbd", {}, key)])), make("dd", {}, what)));
+  const touch = matchMedia("(pointer: coarse)").matches;
+  const names = (keys) => keys.split(", ").flatMap((key, i) => [i ? " " : "", make("kbd", {}, key)]);
+  const rows = (touch ? TOUCHES : KEYS).map(([how, what]) => make("div", {}, make("dt", {}, ...(touch ? [how] : names(how))), make("dd", {}, what)));
   byId("help").replaceChildren(
-    make("h2", { id: "help-title" }, "Draw, and the photos come"),
+    make("h2", { id: "help-title", tabIndex: -1, autofocus: true }, "Draw, and the photos come"),
     make("p", {}, "Draw what you are looking for: the photos change while you draw. What you draw is ink; all that the model adds (its guesses, how sure it is, masks, matching points) is blue pencil."),
     make("p", {}, "Choose a photo to cut the drawn thing out of it, to see which point is which, or to look inside the models. A drawing on paper works too: photograph it and load it."),
-    make("h3", {}, "Keys"),
+    make("h3", {}, touch ? "By touch" : "Keys"),
     make("dl", { className: "keys" }, ...rows),
     closing(),
   );
@@ -46,7 +55,7 @@ export function showAbout(info) {
       ]
     : [["Server", "away at the moment"]];
   byId("about").replaceChildren(
-    make("h2", { id: "about-title" }, "About this studio"),
+    make("h2", { id: "about-title", tabIndex: -1, autofocus: true }, "About this studio"),
     make("dl", { className: "facts" }, ...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
     make("p", {}, "Everything happens on this server. The page loads nothing from anywhere else."),
     closing(),

@@ -81,7 +81,15 @@ export class Finds {
     this.list.start(category);
   }
 
+  /** Show why there is no answer; the photos of the answer before it go. */
   refused(error) {
+    this.#answer = { hits: [], asked: {} };
+    this.list.stop();
+    this.#mode = "refused";
+    this.results.show([]);
+    byId("export").disabled = true;
+    byId("rest").hidden = true;
+    byId("more").hidden = true;
     byId("count").textContent = "";
     this.#empty(make("p", {}, error.message));
   }

@@ -53,8 +53,8 @@ export class GalleryList extends EventTarget {
   }
 }
 
-/** Forget a photo after a while in which that can be undone; `hidden(true)` takes it off the page, `hidden(false)` brings it back. */
-export function forget(api, photo, hidden) {
+/** Forget a photo after a while in which that can be undone; `hidden(true)` takes it off the page, `hidden(false)` brings it back, `done()` is called when it is gone. */
+export function forget(api, photo, hidden, done) {
   let settled = false;
   const send = async (options) => {
     if (settled) return;
@@ -62,6 +62,7 @@ export function forget(api, photo, hidden) {
     removeEventListener("pagehide", leave);
     try {
       await api.delete(`/photos/${encodeURIComponent(photo.id)}`, options);
+      done();
     } catch (error) {
       if (!(error instanceof Away || error instanceof Refused)) throw error;
       hidden(false);

@@ -85,6 +85,7 @@ search.addEventListener("idle", () => {
 });
 search.addEventListener("refused", ({ detail }) => {
   finds.busy(false);
+  showGuesses(byId("guesses"), [], null);
   finds.refused(detail);
 });
 
@@ -114,7 +115,7 @@ photos.addEventListener("like", ({ detail }) => {
 photos.addEventListener("forget", ({ detail }) => {
   const before = results.photos;
   photos.close();
-  forget(api, detail, (hidden) => results.show(hidden ? before.filter(({ id }) => id !== detail.id) : before));
+  forget(api, detail, (hidden) => results.show(hidden ? before.filter(({ id }) => id !== detail.id) : before), learn);
 });
 uploads.addEventListener("added", () => {
   search.again();

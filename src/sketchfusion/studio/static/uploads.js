@@ -2,6 +2,7 @@
 
 import { Away, Refused } from "./api.js";
 import { make } from "./dom.js";
+import { notice } from "./notice.js";
 
 const POLL = 400;
 const PHOTO = /\.(jpe?g|png|webp|hei[cf]|gif|bmp|tiff?|avif)$/i;
@@ -43,8 +44,8 @@ export class Uploads extends EventTarget {
 
   async add(files) {
     const photos = files.filter(({ file, path }) => PHOTO.test(path) || file.type.startsWith("image/"));
-    if (!photos.length) return this.#end(0, [], files.length ? "There are no photos among these files." : "Nothing was dropped.");
-    if (this.#running) return this.#end(0, [], "Wait until the photos before these are in, or cancel.");
+    if (!photos.length) return notice(files.length ? "There are no photos among these files." : "Nothing was dropped.");
+    if (this.#running) return notice("Wait until the photos before these are in, or cancel.");
     this.#running = true;
     this.#cancelled = false;
     const failed = [];
