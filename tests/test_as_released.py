@@ -133,7 +133,7 @@ def image(request: pytest.FixtureRequest) -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["photo", "sketch"])
 def test_both_encoders_see_the_same_pixels(ours: SketchFusion, theirs: Released, image: Image.Image, kind: Any) -> None:
-    view = ours.view(image, kind)
+    view = ours.prepare(image, kind)
     assert np.array_equal((view.square * 255).round().byte().permute(1, 2, 0), theirs.sd_square(image))
     low, high = ours.config.vae_range
     assert (low, high) == (0, 255)

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
-from sketchfusion.extractor import View
+from sketchfusion.extractor import ModelInput
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.tasks.correspondence import dense_match, locate, match, match_drawn, match_maps, spread
 
@@ -112,7 +112,7 @@ def test_points_spread_over_the_strokes() -> None:
 class Places(PixelExtractor):
     """A feature says where in the square its cell lies, and nothing of what is there."""
 
-    def maps(self, views: Sequence[View]) -> torch.Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> torch.Tensor:
         at = torch.linspace(0, 3, 16)
         waves = torch.stack([f(k * at) for k in (1, 2) for f in (torch.sin, torch.cos)])
         rows, columns = waves[:, :, None].expand(-1, 16, 16), waves[:, None].expand(-1, 16, 16)

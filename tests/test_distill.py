@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from fixtures.roots import training_roots
 from sketchfusion.cli import app, terminal
-from sketchfusion.extractor import BatchExtractor, Seen, View
+from sketchfusion.extractor import BatchExtractor, ModelInput, ModelOutput
 from sketchfusion.lab.training.cnn import DistillRecipe, train_distilled
 from sketchfusion.models import load
 
@@ -24,12 +24,12 @@ class Colours(BatchExtractor):
 
     name, side, device, dim, fingerprint = "colours", 32, torch.device("cpu"), 12, "c" * 64
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         return F.adaptive_avg_pool2d(torch.stack([view.square for view in views]), 2) - 0.5
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         maps = self.maps(views)
-        return Seen(maps, maps.flatten(1) + 1e-3)
+        return ModelOutput(maps, maps.flatten(1) + 1e-3)
 
 
 def test_a_student_comes_to_embed_as_its_teacher(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_student_comes_to_embed_as_its_teacher(tmp_path: Path) -> None:
 def test_what_the_teacher_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roots, recipe = training_roots(tmp_path)[:1], DistillRecipe(steps=2, batch=8)
     train_distilled(roots, tmp_path / "one", Colours(), recipe, cache=tmp_path / "cache")
-    monkeypatch.setattr(Colours, "look", lambda self, views: pytest.fail("the teacher was asked again"))
+    monkeypatch.setattr(Colours, "forward", lambda self, views: pytest.fail("the teacher was asked again"))
     train_distilled(roots, tmp_path / "two", Colours(), recipe, cache=tmp_path / "cache")
     assert load(tmp_path / "one").fingerprint == load(tmp_path / "two").fingerprint
     with pytest.raises(ValueError, match="was trained with batch=8, not 4"):

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import as_list, pick_device, pick_dtype
-from sketchfusion.features import FeaturesConfig, SketchFusion, read_light
+from sketchfusion.features import FeaturesConfig, SketchFusion, read_light_weights
 from sketchfusion.fusion import FusionConfig
 from sketchfusion.io.images import letterbox
 from sketchfusion.io.weights import WeightsError
@@ -275,7 +275,7 @@ def test_a_damaged_folder_is_refused(model: SketchFusion, tmp_path: Path, name: 
     else:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=str(tmp_path)):
-        read_light(tmp_path)
+        read_light_weights(tmp_path)
 
 
 def test_pushing_uploads_the_light_parts_only(model: SketchFusion, monkeypatch: pytest.MonkeyPatch) -> None:

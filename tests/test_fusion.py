@@ -82,7 +82,7 @@ def test_photos_and_sketches_are_centred_each_by_their_own() -> None:
     kinds = torch.tensor([SKETCH, PHOTO])
     assert torch.equal(centring(maps, kinds), maps)  # as published until it is settled
     centre, spread = torch.randn(6), torch.rand(6) + 0.1
-    centring.settle(SKETCH, centre, spread)
+    centring.set_statistics(SKETCH, centre, spread)
     found = centring(maps, kinds)
     assert torch.allclose(found[0], (maps[0] - centre.view(6, 1, 1)) / spread.view(6, 1, 1))
     assert torch.equal(found[1], maps[1])

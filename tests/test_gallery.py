@@ -15,7 +15,7 @@ from PIL import Image
 from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
-from sketchfusion.extractor import Seen
+from sketchfusion.extractor import ModelOutput
 from sketchfusion.gallery import Gallery, GalleryError, Report
 from sketchfusion.gallery.sheet import SheetRow, contact_sheet
 
@@ -143,9 +143,9 @@ def test_bad_files_are_listed_and_the_rest_goes_on(tmp_path: Path, photos: Path)
 
 def test_a_photo_without_a_finite_feature_is_refused(tmp_path: Path, photos: Path) -> None:
     class Broken(PixelExtractor):
-        def look(self, views):  # type: ignore[no-untyped-def]
-            seen = super().look(views)
-            return Seen(seen.maps, seen.vectors * float("nan"))
+        def forward(self, views):  # type: ignore[no-untyped-def]
+            seen = super().forward(views)
+            return ModelOutput(seen.maps, seen.vectors * float("nan"))
 
     report = Gallery.open(tmp_path / "g", Broken()).add(photos)
     assert (report.embedded, len(report.failed)) == (0, 12)

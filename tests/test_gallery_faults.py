@@ -30,9 +30,9 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery
 
 class Slow(PixelExtractor):
-    def look(self, views):
+    def forward(self, views):
         time.sleep(0.02)
-        return super().look(views)
+        return super().forward(views)
 """
 
 # Imports once, then forks a process for each line, which the test kills.

@@ -187,9 +187,9 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery
 
 class Slow(PixelExtractor):
-    def look(self, views):
+    def forward(self, views):
         time.sleep(0.05)
-        return super().look(views)
+        return super().forward(views)
 
 print("ready", flush=True)
 Gallery.open(sys.argv[1]).reindex(Slow("other", "2"), batch_size=2, commit_rows=4)

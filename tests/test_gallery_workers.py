@@ -19,16 +19,16 @@ from sketchfusion.gallery import Failure, Gallery, GalleryError
 class Deadly(PixelExtractor):
     """Kills whoever shows it a picture 60 pixels wide."""
 
-    def view(self, image, kind):  # type: ignore[no-untyped-def]
+    def prepare(self, image, kind):  # type: ignore[no-untyped-def]
         if image.shape[2] == 60:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().view(image, kind)
+        return super().prepare(image, kind)
 
 
 class Slow(PixelExtractor):
-    def look(self, views):  # type: ignore[no-untyped-def]
+    def forward(self, views):  # type: ignore[no-untyped-def]
         time.sleep(0.2)
-        return super().look(views)
+        return super().forward(views)
 
 
 def rows(gallery: Gallery) -> list[tuple[object, ...]]:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from fixtures.roots import training_roots
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
-from sketchfusion.features import SketchFusion, read_light
+from sketchfusion.features import SketchFusion, read_light_weights
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.lab.training.checkpoint import Checkpoint
@@ -104,7 +104,7 @@ def test_a_trained_classifier_has_its_say_of_its_classes_and_leaves_other_names_
     sketches = sorted(Path(data[0]).rglob("*-1.png"))[:4]
     assert loaded.classes == ("car", "cat", "chair")
     logits = loaded.classify(sketches)
-    views = [model.view(sketch, "sketch") for sketch in sketches]
+    views = [model.prepare(sketch, "sketch") for sketch in sketches]
     head = model.heads.classifier
     assert head is not None
     with torch.no_grad():
@@ -178,7 +178,7 @@ def test_training_goes_on_from_light_weights(data: list[str], model_folder: Path
 
 
 def test_other_weights_are_refused(data: list[str], model_folder: Path, tmp_path: Path) -> None:
-    config, _ = read_light(model_folder)
+    config, _ = read_light_weights(model_folder)
     clip = tmp_path / "clip"
     shutil.copytree(config.clip, clip)
     weights = load_file(clip / "model.safetensors")

@@ -66,7 +66,7 @@ def test_without_border_under_the_null_prompt_it_is_b_sd(sd_folder: Path) -> Non
     same = replace(fresh.config, timestep=195, ensemble=1)
     assert (same.stages, same.side) == (STAGES, b_sd.side)
     model = SdPlBaseline(fresh.diffusion, same, "SD-PL", torch.device("cpu"))
-    views = [b_sd.view(square, kind) for square in squares() for kind in ("photo", "sketch")]
+    views = [b_sd.prepare(square, kind) for square in squares() for kind in ("photo", "sketch")]
     with torch.no_grad():
         assert torch.equal(model.maps(views), b_sd.maps(views))
         assert torch.equal(model.vectors(views), b_sd.vectors(views))
@@ -84,7 +84,7 @@ def test_six_draws_at_273_are_averaged_before_cells_get_unit_length(sd_folder: P
     ]
     means = [torch.stack([draw[name] for draw in draws]).mean(0) for name in ("up2", "up3")]
     expected = torch.cat([F.normalize(mean, dim=1) for mean in means], dim=1)
-    assert torch.allclose(model.maps([model.view(picture[0], "photo")]), expected, atol=1e-6)
+    assert torch.allclose(model.maps([model.prepare(picture[0], "photo")]), expected, atol=1e-6)
 
 
 def test_stages_by_task_and_a_border_of_a_thirtieth(sd_folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_gradient_reaches_prompts_and_nothing_else(sd_folder: Path) -> None:
 def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Path, clip_folder: Path) -> None:
     method = Finetuning(FinetunedBaseline.untrained(str(sd_folder), str(clip_folder)))
     plain = SdClipBaseline.load(str(sd_folder), str(clip_folder))
-    views = [plain.view(square, "photo") for square in squares()]
+    views = [plain.prepare(square, "photo") for square in squares()]
     with torch.no_grad():
         # Before a step it is B-SD+CLIP; on some processors weights that want gradients take another kernel.
         assert torch.allclose(method.model.maps(views), plain.maps(views), atol=1e-6)
@@ -197,7 +197,7 @@ def test_what_six_draws_average_to_is_centred(data: list[str], model_folder: Pat
     arguments: dict[str, Any] = {"settings": SHORT, "cache": cache, "method": "SD-PL"}
     model = train_task("instance-retrieval", data[:1], tmp_path, str(model_folder), **arguments)
     assert isinstance(model, SdPlBaseline)
-    views = [model.view(path, "photo") for path in sorted(Path(data[0]).rglob("*.jpg"))]
+    views = [model.prepare(path, "photo") for path in sorted(Path(data[0]).rglob("*.jpg"))]
 
     def offset(of: SdPlBaseline) -> float:
         with torch.no_grad():
@@ -290,7 +290,7 @@ def test_what_finetuning_leaves_are_two_models_of_the_hub(left: Mapping[str, Pat
     tuned = load(folder)
     assert isinstance(tuned, FinetunedBaseline) and isinstance(read, SdClipBaseline)
     assert tuned.under_noise(0).fingerprint == tuned.fingerprint != tuned.under_noise(1).fingerprint
-    views = [read.view(square, "photo") for square in squares()]
+    views = [read.prepare(square, "photo") for square in squares()]
     with torch.no_grad():
         centred = tuned.centring(read.maps(views), torch.full((2,), PHOTO))
         assert torch.equal(tuned.maps(views), centred)
@@ -411,7 +411,7 @@ def test_their_rows_of_a_table_are_trained_loaded_and_measured(
 @torch.no_grad()
 def test_another_draw_of_the_noise_is_another_model(sd_folder: Path, clip_folder: Path) -> None:
     plain = SdClipBaseline.load(str(sd_folder), str(clip_folder))
-    views = [plain.view(square, "photo") for square in squares()]
+    views = [plain.prepare(square, "photo") for square in squares()]
     again, other = plain.under_noise(0), plain.under_noise(1)
     assert again.fingerprint == plain.fingerprint != other.fingerprint
     before = plain.maps(views)

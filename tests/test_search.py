@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
-from sketchfusion.extractor import Seen, View
+from sketchfusion.extractor import ModelInput, ModelOutput
 from sketchfusion.gallery import Gallery, GalleryError, nearest
 from sketchfusion.gallery.store import GalleryStore
 
@@ -32,9 +32,9 @@ class ColourReader(PixelExtractor):
     def joint_dim(self) -> int:
         return 3
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         squares = torch.stack([view.square for view in views])
-        return replace(super().look(views), joint=1 - squares.mean((2, 3)) @ (1 - torch.eye(3)) / 2)
+        return replace(super().forward(views), joint=1 - squares.mean((2, 3)) @ (1 - torch.eye(3)) / 2)
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         rows = [[float(colour in prompt.split()) + 0.01 for colour in COLOURS] for prompt in prompts]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.extractor import Seen, View
+from sketchfusion.extractor import ModelInput, ModelOutput
 from sketchfusion.lab.evaluation.result import to_markdown
 from sketchfusion.lab.evaluation.search import benchmark_search
 
@@ -23,7 +23,7 @@ class Knowing(PixelExtractor):
         super().__init__()
         self.share = share
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         rows = []
         for view in views:
             pixels = (view.square * 255).round().long().flatten()
@@ -34,7 +34,7 @@ class Knowing(PixelExtractor):
                 name[int(blocks.argmin())] = 1.0
             noise = torch.nn.functional.normalize(torch.randn(self.dim, generator=generator), dim=0)
             rows.append(self.share * name + (1 - self.share) * noise)
-        return Seen(self.maps(views), torch.stack(rows))
+        return ModelOutput(self.maps(views), torch.stack(rows))
 
 
 def pictures(count: int, seed: int) -> list[tuple[np.ndarray, str]]:

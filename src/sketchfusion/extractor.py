@@ -26,7 +26,7 @@ from .saved import Heads
 
 
 @dataclass(frozen=True)
-class View:
+class ModelInput:
     """One picture as the VAE and CLIP get it, both (3, S, S) in [0, 1], and where its pixels lie in the former."""
 
     square: Tensor
@@ -35,13 +35,13 @@ class View:
     kind: Kind = "photo"
 
 
-def letterboxed(source: ImageInput, kind: Kind, side: int) -> View:
+def prepare_letterboxed(source: ImageInput, kind: Kind, side: int) -> ModelInput:
     """Fit the whole picture into a square that both backbones share; ImageError when it cannot be read."""
     square, frame = letterbox(read_image(source, kind), side, kind)
-    return View(square, square, frame, kind)
+    return ModelInput(square, square, frame, kind)
 
 
-def as_released(source: ImageInput, side: int, clip_side: int) -> View:
+def prepare_as_released(source: ImageInput, side: int, clip_side: int) -> ModelInput:
     """Prepare a picture as the authors' code does, sketch and photo alike.
 
     The VAE's square is resized by Lanczos and padded with black; CLIP's has its short side resized bicubically and
@@ -49,7 +49,7 @@ def as_released(source: ImageInput, side: int, clip_side: int) -> View:
     """
     image = _to_pil(read_image(source, "photo"))
     square, frame = _pad_black(image, side)
-    return View(_to_tensor(square), _to_tensor(_crop_middle(image, clip_side)), frame)
+    return ModelInput(_to_tensor(square), _to_tensor(_crop_middle(image, clip_side)), frame)
 
 
 def _pad_black(image: Image.Image, side: int) -> tuple[Image.Image, Frame]:
@@ -111,7 +111,7 @@ class Extractor(Protocol):
 
 
 @dataclass(frozen=True)
-class Seen:
+class ModelOutput:
     """What a model makes of a batch of B prepared pictures."""
 
     maps: Tensor  # (B, C, h, w)
@@ -142,7 +142,7 @@ class BatchExtractor(ABC):
         return 0
 
     @abstractmethod
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the dense features (B, C, h, w) of a batch of prepared pictures."""
 
     def serves(self, task: str) -> bool:
@@ -157,18 +157,18 @@ class BatchExtractor(ABC):
         """Give what training for a task has left beside its weights; a frozen baseline has nothing."""
         return Heads()
 
-    def view(self, image: ImageInput, kind: Kind) -> View:
+    def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         """Prepare one picture."""
-        return letterboxed(image, kind, self.side)
+        return prepare_letterboxed(image, kind, self.side)
 
-    def vectors(self, views: Sequence[View]) -> Tensor:
+    def vectors(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the vectors (B, dim) of a batch of prepared pictures: the maps' maximum over all but padding."""
-        return self.look(views).vectors
+        return self.forward(views).vectors
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give everything that the model makes of a batch of prepared pictures, in one pass."""
         maps = self.maps(views)
-        return Seen(maps, pooled(maps, views))
+        return ModelOutput(maps, max_pool(maps, views))
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -180,9 +180,9 @@ class BatchExtractor(ABC):
         model, features = self.for_task(task), list[FeatureMap]()
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
-                seen = model.look(views)
+                seen = model.forward(views)
             joints = [None] * len(views) if seen.joint is None else seen.joint.float().cpu()
-            rows = zip(finite(seen.maps.float().cpu(), model.name), views, joints, strict=True)
+            rows = zip(check_finite(seen.maps.float().cpu(), model.name), views, joints, strict=True)
             features += [FeatureMap(data, view.frame, joint) for data, view, joint in rows]
         return features
 
@@ -196,12 +196,12 @@ class BatchExtractor(ABC):
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
                 rows.append(F.normalize(model.vectors(views).float(), dim=1).cpu())
-        return finite(torch.cat(rows), model.name)
+        return check_finite(torch.cat(rows), model.name)
 
-    def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[View]]:
+    def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[ModelInput]]:
         sources = as_list(images)
         for start in range(0, len(sources), batch_size):
-            yield [self.view(source, kind) for source in sources[start : start + batch_size]]
+            yield [self.prepare(source, kind) for source in sources[start : start + batch_size]]
 
 
 class JointSpace(BatchExtractor):
@@ -245,10 +245,10 @@ class JointSpace(BatchExtractor):
             with torch.no_grad():
                 pooled = clip(stack([view.clip for view in views], self.device)).pooled
             rows.append(F.normalize(pooled.float(), dim=1).cpu())
-        return finite(torch.cat(rows), self.name)
+        return check_finite(torch.cat(rows), self.name)
 
 
-def finite(features: Tensor, model: str) -> Tensor:
+def check_finite(features: Tensor, model: str) -> Tensor:
     """Give features back; ValueError if some are not finite, for NaN is nearer to everything than anything is."""
     if not features.isfinite().all():
         raise ValueError(f"{model} gives features that are not finite; its weights, or their precision, are no good")
@@ -260,19 +260,19 @@ def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
     return torch.stack(list(squares)).to(device)
 
 
-def pooled(maps: Tensor, views: Sequence[View]) -> Tensor:
+def max_pool(maps: Tensor, views: Sequence[ModelInput]) -> Tensor:
     """Give the maximum of maps (B, C, h, w) over all but padding: (B, C)."""
     pairs = zip(maps.float(), views, strict=True)
     return torch.stack([FeatureMap(data, view.frame).pooled() for data, view in pairs])
 
 
-def quartered(maps: Tensor, views: Sequence[View]) -> Tensor:
+def max_pool_quarters(maps: Tensor, views: Sequence[ModelInput]) -> Tensor:
     """Give the maxima of maps (B, C, h, w) over each quarter of their pictures: (B, 4 C)."""
     pairs = zip(maps.float(), views, strict=True)
     return torch.stack([FeatureMap(data, view.frame).quartered() for data, view in pairs])
 
 
-def beside(vectors: Tensor, whole: Tensor, weight: float) -> Tensor:
+def concatenate_weighted(vectors: Tensor, whole: Tensor, weight: float) -> Tensor:
     """Give vectors (B, d) with others (B, p) at their side: their cosine is the mean of both, the second so weighted.
 
     With a weight of 0 they stay as they are.
@@ -282,7 +282,7 @@ def beside(vectors: Tensor, whole: Tensor, weight: float) -> Tensor:
     return torch.cat([F.normalize(vectors.float(), dim=1), weight**0.5 * F.normalize(whole.float(), dim=1)], dim=1)
 
 
-def fingerprint_of(shaping: Mapping[str, object]) -> str:
+def hash_settings(shaping: Mapping[str, object]) -> str:
     """Give the SHA-256 of everything that shapes features, by name."""
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
@@ -313,7 +313,7 @@ def pick_dtype(device: torch.device, dtype: torch.dtype | None = None) -> torch.
 # Recognition by a trained classifier, of a model that may have one, and what else training leaves beside weights.
 
 
-class Classifier(BatchExtractor):
+class TrainedExtractor(BatchExtractor):
     """Names pictures of the classes that training for recognition has taught it, if it was trained so."""
 
     heads: Heads
@@ -325,7 +325,7 @@ class Classifier(BatchExtractor):
     def heads_for(self, task: str) -> Heads:
         """Give what training for a task has left beside its light weights; nothing where there are none for it."""
         other = self.for_task(task) if self.serves(task) else None
-        return other.heads if isinstance(other, Classifier) else Heads()
+        return other.heads if isinstance(other, TrainedExtractor) else Heads()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -341,12 +341,12 @@ class Classifier(BatchExtractor):
         rows = [torch.empty(0, len(model.heads.classifier.labels))]
         for views in model._batches(images, kind, batch_size):
             with torch.no_grad():
-                rows.append(model.heads.classifier(pooled(model.maps(views), views)).cpu())
-        return finite(torch.cat(rows), model.name)
+                rows.append(model.heads.classifier(max_pool(model.maps(views), views)).cpu())
+        return check_finite(torch.cat(rows), model.name)
 
-    def _recogniser(self) -> Classifier:
+    def _recogniser(self) -> TrainedExtractor:
         try:
             other = self.for_task("recognition")
         except WeightsError:  # it was trained for something else
             return self
-        return other if isinstance(other, Classifier) else self
+        return other if isinstance(other, TrainedExtractor) else self

@@ -15,26 +15,26 @@ from .backbones.catalog import CATALOG, Card, FusedCard, Preset, card_for, is_di
 from .backbones.diffusion import FrozenDiffusion
 from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from .extractor import (
-    Classifier,
     Images,
     JointSpace,
-    Seen,
-    View,
-    beside,
-    fingerprint_of,
-    letterboxed,
+    ModelInput,
+    ModelOutput,
+    TrainedExtractor,
+    concatenate_weighted,
+    hash_settings,
+    max_pool,
+    max_pool_quarters,
     pick_device,
     pick_dtype,
-    pooled,
-    quartered,
+    prepare_as_released,
+    prepare_letterboxed,
     stack,
 )
-from .extractor import as_released as released_view
 from .featuremap import Frame
-from .fusion import FusionConfig, FusionModel, numbered
+from .fusion import FusionConfig, FusionModel, kind_indices
 from .io.images import ImageInput, Kind
 from .io.weights import WeightsError, folder_hash, resolve, upload, weights_hash
-from .saved import CONFIG, UNIVERSAL, Heads, build, checked, load_into, read_trained, write_trained
+from .saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
 
 # The folder that training leaves behind: light weights, and a configuration that names the frozen parts by hash.
 
@@ -78,7 +78,7 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
     )
 
 
-def of_pair(name: str, preset: Preset | None = None) -> FeaturesConfig:
+def pair_config(name: str, preset: Preset | None = None) -> FeaturesConfig:
     """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none."""
     card = CATALOG.get(name)
     if not isinstance(card, FusedCard):
@@ -89,7 +89,7 @@ def of_pair(name: str, preset: Preset | None = None) -> FeaturesConfig:
     return as_released(config) if (preset or card.preset) == "as-released" else config
 
 
-def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
+def with_encoder(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
     """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
     folder = locate(encoder)
     own = FeaturesConfig.clip_layer if is_dino(locate(config.clip)) else config.clip_layer
@@ -97,7 +97,7 @@ def seen_by(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
     return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
 
 
-def find_light(name: str) -> Path:
+def find_light_weights(name: str) -> Path:
     """Find the folder of light weights of a catalog name, hub id or folder; WeightsError when there is none."""
     card = CATALOG.get(name)
     if isinstance(card, FusedCard) and card.heads:
@@ -112,7 +112,7 @@ def find_light(name: str) -> Path:
     return resolve(name)
 
 
-def of_task(heads: Path, task: str) -> Path:
+def find_task_folder(heads: Path, task: str) -> Path:
     """Pick a task's own set of light weights, or the universal one."""
     for candidate in (task, UNIVERSAL):
         if (heads / candidate / "config.json").is_file():
@@ -122,17 +122,17 @@ def of_task(heads: Path, task: str) -> Path:
 
 
 def has_task(heads: Path, task: str) -> bool:
-    """Tell whether `of_task` finds a set for a task."""
+    """Tell whether `find_task_folder` finds a set for a task."""
     return any((heads / name / "config.json").is_file() for name in (task, UNIVERSAL))
 
 
-def write_light(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
+def write_light_weights(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
     """Write light weights and their configuration as `folder`/model.safetensors and config.json."""
     write_trained(folder, asdict(config), state)
 
 
-def read_light(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:
-    """Read what `write_light` wrote; WeightsError when the folder holds something else."""
+def read_light_weights(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:
+    """Read what `write_light_weights` wrote; WeightsError when the folder holds something else."""
     written, state = read_trained(folder)
     fusion = build(FusionConfig, written.pop("fusion", {}), folder / CONFIG)
     return build(FeaturesConfig, {**written, "fusion": fusion}, folder / CONFIG), state
@@ -148,7 +148,7 @@ class Encoded:
     frames: list[Frame]
 
 
-class SketchFusion(Classifier, JointSpace):
+class SketchFusion(TrainedExtractor, JointSpace):
     """A frozen diffusion model and a frozen CLIP, or a DINO in its place, fused by light weights for one task."""
 
     def __init__(
@@ -180,10 +180,10 @@ class SketchFusion(Classifier, JointSpace):
         where the frozen parts are when that is not where the configuration says; their hashes must be those that
         the light weights were trained on. Raises WeightsError, in one line, when anything is missing or does not fit.
         """
-        heads = find_light(str(name_or_path))
+        heads = find_light_weights(str(name_or_path))
         single = (heads / "config.json").is_file()
-        folder = heads if single else of_task(heads, task or "retrieval")
-        config, state = read_light(folder)
+        folder = heads if single else find_task_folder(heads, task or "retrieval")
+        config, state = read_light_weights(folder)
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
         model._load(state, folder)
@@ -206,7 +206,7 @@ class SketchFusion(Classifier, JointSpace):
         `name` is a pair of the catalog; `preset="as-released"` takes the choices of the authors' code instead of the
         paper's intent. `config` sets everything by hand; the hashes in it are filled in.
         """
-        config = config or of_pair(name, preset)
+        config = config or pair_config(name, preset)
         return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
     @classmethod
@@ -219,8 +219,8 @@ class SketchFusion(Classifier, JointSpace):
         sd, vit = locate(config.diffusion), locate(config.clip)
         config = replace(
             config,
-            diffusion_hash=checked(folder_hash(sd), config.diffusion_hash, sd),
-            clip_hash=checked(folder_hash(vit), config.clip_hash, vit),
+            diffusion_hash=check_hash(folder_hash(sd), config.diffusion_hash, sd),
+            clip_hash=check_hash(folder_hash(vit), config.clip_hash, vit),
         )
         return cls(load_diffusion(sd, dtype), load_encoder(config.clip, vit, dtype), config, name).to(device)
 
@@ -248,9 +248,9 @@ class SketchFusion(Classifier, JointSpace):
             if self.config.task == UNIVERSAL:
                 return self
             raise WeightsError(f"{self.name} has light weights for {self.config.task!r} only, not for {task!r}")
-        folder = of_task(self._tasks, task)
+        folder = find_task_folder(self._tasks, task)
         if folder.name not in self._by_task:
-            config, state = read_light(folder)
+            config, state = read_light_weights(folder)
             if (config.diffusion_hash, config.clip_hash) != (self.config.diffusion_hash, self.config.clip_hash):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
             other = SketchFusion(self.model.diffusion, self.clip, config, self.name).to(self.device)
@@ -266,7 +266,7 @@ class SketchFusion(Classifier, JointSpace):
         if not shaping["quarters"]:
             del shaping["quarters"]  # so that what was made before there were any stays valid
         shaping["light"] = weights_hash(self.model.light)
-        return fingerprint_of(shaping)
+        return hash_settings(shaping)
 
     @property
     def dim(self) -> int:
@@ -286,37 +286,37 @@ class SketchFusion(Classifier, JointSpace):
             **asdict(self.config),
         }
 
-    def view(self, image: ImageInput, kind: Kind) -> View:
+    def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         """Prepare one picture for both encoders."""
         if self.config.view == "as-released":
-            return released_view(image, self.side, self.clip.side)
-        return letterboxed(image, kind, self.side)
+            return prepare_as_released(image, self.side, self.clip.side)
+        return prepare_letterboxed(image, kind, self.side)
 
     def encode(self, images: Images, kind: Kind = "photo") -> Encoded:
         """Run the frozen encoders, VAE and CLIP once for each picture; the result is what `model` takes."""
         return self._encode([view for views in self._batches(images, kind, batch_size=8) for view in views])
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
-        return self.look(views).maps
+        return self.forward(views).maps
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give the fused maps, embeddings and CLIP's joint-space vectors of a batch of prepared pictures.
 
         An embedding is the maps' maxima (paper section 6.1); beside them are those of the picture's quarters, as
         `config.quarters` says, and CLIP's own vector, as `config.whole` says.
         """
         encoded = self._encode(views)
-        kinds = numbered([view.kind for view in views])
+        kinds = kind_indices([view.kind for view in views])
         maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        vectors = pooled(maps, views)
+        vectors = max_pool(maps, views)
         if self.config.quarters:
-            vectors = beside(vectors, quartered(maps, views), self.config.quarters)
-        vectors = beside(vectors, encoded.whole, self.config.whole)
-        return Seen(maps, vectors, encoded.whole if self.joint_dim else None)
+            vectors = concatenate_weighted(vectors, max_pool_quarters(maps, views), self.config.quarters)
+        vectors = concatenate_weighted(vectors, encoded.whole, self.config.whole)
+        return ModelOutput(maps, vectors, encoded.whole if self.joint_dim else None)
 
     @torch.no_grad()
-    def _encode(self, views: Sequence[View]) -> Encoded:
+    def _encode(self, views: Sequence[ModelInput]) -> Encoded:
         config = self.config
         low, high = config.vae_range
         squares = stack([view.square for view in views], self.device)
@@ -329,7 +329,7 @@ class SketchFusion(Classifier, JointSpace):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""
-        write_light(Path(folder), self.config, self.model.light.state_dict())
+        write_light_weights(Path(folder), self.config, self.model.light.state_dict())
         self.heads.write(Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
@@ -339,5 +339,5 @@ class SketchFusion(Classifier, JointSpace):
             return upload(Path(folder), repository, private)
 
     def _load(self, state: dict[str, Tensor], folder: Path) -> None:
-        load_into(self.model.light, state, folder)
+        load_weights(self.model.light, state, folder)
         self.heads = Heads.read(folder)

@@ -145,7 +145,7 @@ class _ConvNorm(nn.Sequential):
 PHOTO, SKETCH = 0, 1
 
 
-def numbered(kinds: Sequence[Literal["photo", "sketch"]]) -> Tensor:
+def kind_indices(kinds: Sequence[Literal["photo", "sketch"]]) -> Tensor:
     """Give the numbers (B,) that the kinds of pictures have here."""
     return torch.tensor([SKETCH if kind == "sketch" else PHOTO for kind in kinds])
 
@@ -177,7 +177,7 @@ class Centring(nn.Module):
         self.spread.fill_(1.0)
 
     @torch.no_grad()
-    def settle(self, kind: int, centre: Tensor, spread: Tensor) -> None:
+    def set_statistics(self, kind: int, centre: Tensor, spread: Tensor) -> None:
         """Take over what training found for a kind, (width,) each."""
         self.centre[kind] = centre
         self.spread[kind] = spread

@@ -9,7 +9,7 @@ import torch
 from .backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard, is_dino, model_type
 from .extractor import BatchExtractor
 from .io.weights import WeightsError, resolve
-from .saved import method_of
+from .saved import read_method
 
 
 def load(
@@ -41,7 +41,7 @@ def load(
     if name == KIND or is_scratch(name):
         return ScratchBaseline.load(None if name == KIND else name, device)
     folder = None if card else resolve(name)
-    if folder and (method := method_of(folder)):
+    if folder and (method := read_method(folder)):
         return _trained(method, folder, device, dtype).for_task(task)
     kind = _kind_of(folder) if folder else type(card)
     if kind is ClipCard:

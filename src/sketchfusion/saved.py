@@ -48,7 +48,7 @@ def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, A
         raise WeightsError(f"{folder} cannot be read: {error}") from error
 
 
-def load_into(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
     """Give a module the weights that were read from a folder; WeightsError in one line if they do not fit it."""
     try:
         module.load_state_dict(state)
@@ -70,7 +70,7 @@ def build(kind: type[Settings], written: Mapping[str, Any], path: Path) -> Setti
         raise WeightsError(f"{path} cannot be read: {error}") from error
 
 
-def method_of(folder: Path) -> str:
+def read_method(folder: Path) -> str:
     """Give the method that left a folder, as its configuration names it; empty for any other folder."""
     try:
         return str(json.loads((folder / CONFIG).read_text()).get("method", ""))
@@ -78,7 +78,7 @@ def method_of(folder: Path) -> str:
         return ""
 
 
-def checked(found: str, expected: str, folder: Path) -> str:
+def check_hash(found: str, expected: str, folder: Path) -> str:
     """Give the hash found, if it is the one expected or none was; WeightsError if not."""
     if expected not in ("", found):
         raise WeightsError(

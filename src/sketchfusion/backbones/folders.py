@@ -30,7 +30,7 @@ def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDi
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
-    with explained(folder):
+    with loading_errors(folder):
         unet = _part(UNet2DConditionModel, folder, "unet", dtype)
         # The encoder is all convolutions: a third faster with the channels last, on a CPU too.
         vae = _part(AutoencoderKL, folder, "vae", dtype).to(memory_format=torch.channels_last)
@@ -43,7 +43,7 @@ def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
 
     The checkpoint's own tokenizer pads it: SD 2.x with token 0, SD 1.x with the end-of-text token.
     """
-    with explained(folder):
+    with loading_errors(folder):
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
         encoder = _part(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
         length = encoder.config.max_position_embeddings
@@ -63,7 +63,7 @@ def load_clip(
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
-    with explained(folder):
+    with loading_errors(folder):
         model = _part(CLIPModel, folder, "", dtype)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         preprocessing = _read_json(folder / "preprocessor_config.json")
@@ -83,7 +83,7 @@ def load_dino(
 
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
-    with explained(folder):
+    with loading_errors(folder):
         model_type = _read_json(folder / "config.json").get("model_type")
         if model_type == "vit":
             model = _part(ViTModel, folder, "", dtype, add_pooling_layer=False)
@@ -133,10 +133,10 @@ def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options
 
 
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
+def loading_errors(folder: Path) -> Iterator[None]:
     """Keep the libraries quiet while they load a folder, and turn their errors into one line."""
     try:
-        with quiet():
+        with quiet_libraries():
             yield
     except WeightsError:
         raise
@@ -146,7 +146,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep the libraries' progress bars and reports to themselves."""
     transformers_level, diffusers_level = (
         transformers_logging.get_verbosity(),

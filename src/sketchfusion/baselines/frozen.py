@@ -17,13 +17,13 @@ from ..backbones.folders import load_clip, load_diffusion, load_dino
 from ..extractor import (
     BatchExtractor,
     JointSpace,
-    Seen,
-    View,
-    beside,
-    fingerprint_of,
+    ModelInput,
+    ModelOutput,
+    concatenate_weighted,
+    hash_settings,
+    max_pool,
     pick_device,
     pick_dtype,
-    pooled,
     stack,
 )
 from ..io.weights import folder_hash
@@ -42,7 +42,7 @@ class ClipBaseline(JointSpace):
     def __init__(self, clip: FrozenClip, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded CLIP whose weights have the hash `weights`."""
         self.clip, self.name, self.side, self.device = clip.to(device), name, clip.side, device
-        self._fingerprint = fingerprint_of({"baseline": "B-CLIP", "layer": LAYER, "weights": weights})
+        self._fingerprint = hash_settings({"baseline": "B-CLIP", "layer": LAYER, "weights": weights})
 
     @classmethod
     def load(cls, name: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
@@ -61,14 +61,14 @@ class ClipBaseline(JointSpace):
         """The length of an embedding: that of CLIP's joint space."""
         return self.clip.dim
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the patch tokens (B, C, h, w) of a batch of prepared pictures."""
-        return self.look(views).maps
+        return self.forward(views).maps
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give tokens and joint-space vectors, which are the embedding here, of a batch of prepared pictures."""
         seen = self.clip(stack([view.clip for view in views], self.device), LAYER)
-        return Seen(seen.dense, seen.pooled, seen.pooled)
+        return ModelOutput(seen.dense, seen.pooled, seen.pooled)
 
 
 # B-DINO and B-DINOv2: a frozen self-supervised vision transformer alone.
@@ -80,7 +80,7 @@ class DinoBaseline(BatchExtractor):
     def __init__(self, dino: FrozenDino, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded model whose weights have the hash `weights`."""
         self.dino, self.name, self.side, self.device = dino.to(device), name, dino.side, device
-        self._fingerprint = fingerprint_of({"baseline": "B-DINO", "side": dino.side, "weights": weights})
+        self._fingerprint = hash_settings({"baseline": "B-DINO", "side": dino.side, "weights": weights})
 
     @classmethod
     def load(cls, name: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
@@ -99,14 +99,14 @@ class DinoBaseline(BatchExtractor):
         """The length of an embedding."""
         return self.dino.channels
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the patch tokens (B, C, h, w) of a batch of prepared pictures."""
-        return self.look(views).maps
+        return self.forward(views).maps
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give the patch tokens and the class tokens of a batch of prepared pictures."""
         seen = self.dino(stack([view.square for view in views], self.device))
-        return Seen(seen.dense, seen.pooled)
+        return ModelOutput(seen.dense, seen.pooled)
 
 
 # B-SD: a frozen Stable Diffusion alone.
@@ -127,8 +127,8 @@ class SdBaseline(BatchExtractor):
     def __init__(self, diffusion: FrozenDiffusion, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded diffusion model whose weights have the hash `weights`."""
         self.diffusion, self.name, self.device = diffusion.to(device), name, device
-        self.side = paper_side(diffusion)
-        self._fingerprint = fingerprint_of(
+        self.side = input_side(diffusion)
+        self._fingerprint = hash_settings(
             {"baseline": "B-SD", "stages": STAGES, "t": TIMESTEP, "side": self.side, "weights": weights}
         )
 
@@ -148,13 +148,13 @@ class SdBaseline(BatchExtractor):
         """The length of an embedding: the stages' channels together."""
         return sum(self.diffusion.stages[name].channels for name in STAGES)
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the stages (B, C, g, g) of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
         return stages_on_grid(self.diffusion, self.diffusion.encode(squares * 2 - 1))
 
 
-def paper_side(diffusion: FrozenDiffusion) -> int:
+def input_side(diffusion: FrozenDiffusion) -> int:
     """Give the side in pixels at which a checkpoint is run: its own, at most the paper's."""
     own: int = diffusion.unet.config.sample_size * diffusion.latent_stride
     return min(own, MOST_PIXELS)
@@ -207,7 +207,7 @@ class SdClipBaseline(JointSpace):
     ) -> None:
         """Join loaded parts whose weights have the hashes `weights`."""
         self.diffusion, self.clip = diffusion.to(device), clip.to(device)
-        self.name, self.side, self.device = name, paper_side(diffusion), device
+        self.name, self.side, self.device = name, input_side(diffusion), device
         self._weights, self._noise = weights, 0
 
     @classmethod
@@ -236,7 +236,7 @@ class SdClipBaseline(JointSpace):
     @property
     def fingerprint(self) -> str:
         """What shapes the features, with the hashes of the weights."""
-        return fingerprint_of({"baseline": "B-SD+CLIP", **self.shaping, "weights": self._weights})
+        return hash_settings({"baseline": "B-SD+CLIP", **self.shaping, "weights": self._weights})
 
     @property
     def shaping(self) -> dict[str, object]:
@@ -254,20 +254,20 @@ class SdClipBaseline(JointSpace):
         """Channels of the maps."""
         return sum(self.diffusion.stages[name].channels for name in STAGES) + self.clip.channels
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the concatenated features (B, C, g, g) of a batch of prepared pictures."""
-        return self.look(views).maps
+        return self.forward(views).maps
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give these, embeddings and CLIP's joint-space vectors of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
-        maps, joint = side_by_side(
+        maps, joint = stages_and_tokens(
             self.diffusion, self.clip, self.diffusion.encode(squares * 2 - 1), squares, self._noise
         )
-        return Seen(maps, beside(pooled(maps, views), joint, WHOLE), joint)
+        return ModelOutput(maps, concatenate_weighted(max_pool(maps, views), joint, WHOLE), joint)
 
 
-def side_by_side(
+def stages_and_tokens(
     diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor, noise: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Give the stages of latents (B, c, g, g) and CLIP's tokens of the pictures (B, 3, S, S) as one map (B, C, g, g).

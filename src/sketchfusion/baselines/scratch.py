@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..extractor import BatchExtractor, Seen, View, pick_device, stack
+from ..extractor import BatchExtractor, ModelInput, ModelOutput, pick_device, stack
 from ..io.weights import PACKAGED, WeightsError, weights_hash
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -119,14 +119,14 @@ class ScratchBaseline(BatchExtractor):
         """The length of an embedding."""
         return self.config.dim
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the last block's features (B, C, h, w) of a batch of prepared pictures."""
-        return self.look(views).maps
+        return self.forward(views).maps
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give these and the embeddings (B, dim) of a batch of prepared pictures."""
         maps = self.net.maps(stack([view.square for view in views], self.device))
-        return Seen(maps, self.net.embed(maps))
+        return ModelOutput(maps, self.net.embed(maps))
 
 
 def is_scratch(folder: str | Path) -> bool:

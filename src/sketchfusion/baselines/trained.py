@@ -18,15 +18,25 @@ from torch.nn import functional as F
 from ..backbones.catalog import ClipCard, card_for, locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
-from ..backbones.folders import embed_prompt, load_clip, load_diffusion, quiet
-from ..extractor import Classifier, Seen, View, beside, fingerprint_of, pick_device, pick_dtype, pooled, stack
-from ..fusion import Centring, numbered
+from ..backbones.folders import embed_prompt, load_clip, load_diffusion, quiet_libraries
+from ..extractor import (
+    ModelInput,
+    ModelOutput,
+    TrainedExtractor,
+    concatenate_weighted,
+    hash_settings,
+    max_pool,
+    pick_device,
+    pick_dtype,
+    stack,
+)
+from ..fusion import Centring, kind_indices
 from ..io.weights import PICKLES, WeightsError, folder_hash, weights_hash
-from ..saved import CONFIG, UNIVERSAL, Heads, build, checked, load_into, read_trained, write_trained
-from .frozen import MOST_PIXELS, STAGES, WHOLE, SdClipBaseline, paper_side, stages_on_grid
+from ..saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
+from .frozen import MOST_PIXELS, STAGES, WHOLE, SdClipBaseline, input_side, stages_on_grid
 
 
-class TrainedBaseline(Classifier):
+class TrainedBaseline(TrainedExtractor):
     """A baseline trained for one task, or for all. Its maps end in the centring that the fused ones end in too.
 
     The papers know of none. But without it all cosines of these features are near 1 as well, and only one of the
@@ -50,9 +60,9 @@ class TrainedBaseline(Classifier):
             raise WeightsError(f"{self.name} has weights for {self.task!r} only, not for {task!r}")
         return self
 
-    def centred(self, maps: Tensor, views: Sequence[View]) -> Tensor:
+    def centred(self, maps: Tensor, views: Sequence[ModelInput]) -> Tensor:
         """Centre maps (B, C, h, w) by the kind of each picture."""
-        kinds = numbered([view.kind for view in views])
+        kinds = kind_indices([view.kind for view in views])
         centred: Tensor = self.centring(maps, kinds.to(maps.device))
         return centred
 
@@ -111,12 +121,12 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         written, state = read_trained(folder, "fine-tuned weights")
         written.pop("method", None)
         config: FinetunedConfig = build(FinetunedConfig, written, folder / CONFIG)
-        checked(folder_hash(folder / "sd"), config.diffusion_hash, folder / "sd")
-        checked(folder_hash(folder / "clip"), config.clip_hash, folder / "clip")
+        check_hash(folder_hash(folder / "sd"), config.diffusion_hash, folder / "sd")
+        check_hash(folder_hash(folder / "clip"), config.clip_hash, folder / "clip")
         card = card_for(config.clip, ClipCard)
         clip = load_clip(folder / "clip", dtype, card.mean, card.std)
         model = cls(load_diffusion(folder / "sd", dtype), clip, config, str(folder), device)
-        load_into(model.centring, state, folder)
+        load_weights(model.centring, state, folder)
         model.heads = Heads.read(folder)
         return model
 
@@ -161,19 +171,19 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         if not self.config.diffusion_hash:
             raise ValueError(f"{self.name} has no fingerprint until it is saved")
         weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
-        return fingerprint_of({"baseline": B_FINETUNING, **self.shaping, "weights": weights})
+        return hash_settings({"baseline": B_FINETUNING, **self.shaping, "weights": weights})
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors of a batch of pictures."""
-        seen = super().look(views)
+        seen = super().forward(views)
         centred = self.centred(seen.maps, views)
         assert seen.joint is not None
-        return Seen(centred, beside(pooled(centred, views), seen.joint, WHOLE), seen.joint)
+        return ModelOutput(centred, concatenate_weighted(max_pool(centred, views), seen.joint, WHOLE), seen.joint)
 
 
 def _save(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model, without the name of the place that it was loaded from."""
-    with quiet():
+    with quiet_libraries():
         model.save_pretrained(folder)
     config = json.loads((folder / CONFIG).read_text())
     config.pop("_name_or_path", None)
@@ -261,7 +271,7 @@ class SdPlBaseline(TrainedBaseline):
         """Make what training starts from, on a catalog name, hub id or folder."""
         device, folder = pick_device(device), locate(diffusion)
         frozen = load_diffusion(folder, pick_dtype(device, dtype))
-        side = paper_side(frozen)
+        side = input_side(frozen)
         stages, border = STAGES_OF.get(task, STAGES), max(1, round(side * BORDER))
         config = SdPlConfig(diffusion, folder_hash(folder), task, side, border, stages)
         return cls(frozen, config, f"{diffusion}:{SD_PL}", device)
@@ -276,13 +286,13 @@ class SdPlBaseline(TrainedBaseline):
         written.pop("method", None)
         config: SdPlConfig = build(SdPlConfig, written, folder / CONFIG)
         sd = locate(config.diffusion)
-        checked(folder_hash(sd), config.diffusion_hash, sd)
+        check_hash(folder_hash(sd), config.diffusion_hash, sd)
         frozen = load_diffusion(sd, pick_dtype(device, dtype))
         try:
             model = cls(frozen, config, str(folder), device)
         except (ValueError, TypeError, RuntimeError) as error:
             raise WeightsError(f"the settings in {folder / CONFIG} do not fit: {error}") from error
-        load_into(model.prompts, state, folder)
+        load_weights(model.prompts, state, folder)
         model.heads = Heads.read(folder)
         return model
 
@@ -305,23 +315,23 @@ class SdPlBaseline(TrainedBaseline):
     def fingerprint(self) -> str:
         """SHA-256 over what shapes the features, learned text included even where a caption stands in for it."""
         shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
-        return fingerprint_of({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **shaping})
+        return hash_settings({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **shaping})
 
     @property
     def dim(self) -> int:
         """The length of an embedding: the stages' channels together."""
         return self._dim
 
-    def maps(self, views: Sequence[View]) -> Tensor:
+    def maps(self, views: Sequence[ModelInput]) -> Tensor:
         """Give the centred features (B, C, g, g) of a batch of prepared pictures."""
-        return self.look(views).maps
+        return self.forward(views).maps
 
-    def look(self, views: Sequence[View]) -> Seen:
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
         """Give these and their maxima of a batch of prepared pictures."""
         squares = stack([view.square for view in views], self.device)
-        maps = self.stages(squares, numbered([view.kind for view in views]), range(self.config.ensemble))
+        maps = self.stages(squares, kind_indices([view.kind for view in views]), range(self.config.ensemble))
         centred = self.centred(maps, views)
-        return Seen(centred, pooled(centred, views))
+        return ModelOutput(centred, max_pool(centred, views))
 
     def stages(self, squares: Tensor, kinds: Tensor, seeds: Sequence[int]) -> Tensor:
         """Give the features (B, C, g, g), not centred, of squares (B, 3, S, S) of kinds (B,) under draws of noise."""

@@ -21,7 +21,7 @@ from .rows import FileState, Photo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..extractor import BatchExtractor, View
+    from ..extractor import BatchExtractor, ModelInput
 
 
 DECODERS = 2
@@ -48,7 +48,7 @@ class Prepared:
     """A file that was read: all of its row but the feature."""
 
     photo: Photo
-    view: View
+    view: ModelInput
 
 
 Read = Prepared | Known | Failure
@@ -107,7 +107,7 @@ class Embedder:
         unknown = np.empty(0, dtype=np.float32)
         category = Path(file.path).parent.name
         photo = Photo(file, width, height, category, thumbnail(image), unknown, **vars(capture))
-        return Prepared(photo, self._model.view(image, "photo"))
+        return Prepared(photo, self._model.prepare(image, "photo"))
 
     def embed(self, items: Sequence[Read]) -> list[Item]:
         """Run the model over all that was read, and keep the order."""
@@ -127,12 +127,12 @@ class Embedder:
         ]
 
 
-def embed_views(model: BatchExtractor, views: Sequence[View]) -> tuple[Floats, Floats | None]:
+def embed_views(model: BatchExtractor, views: Sequence[ModelInput]) -> tuple[Floats, Floats | None]:
     """Embed prepared pictures as `embed` does, (B, d), and as `encode_image` does, (B, P), if the model reads text."""
     import torch
 
     with torch.no_grad():
-        seen = model.look(views)
+        seen = model.forward(views)
     return _unit(seen.vectors), None if seen.joint is None else _unit(seen.joint)
 
 

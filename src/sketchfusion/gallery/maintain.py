@@ -93,7 +93,7 @@ def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: BatchExtractor
 
 def _prepared(photo: Photo, model: BatchExtractor) -> Prepared | Failure:
     try:
-        view = model.view(decode_image(photo.thumbnail, photo.file.path), "photo")
+        view = model.prepare(decode_image(photo.thumbnail, photo.file.path), "photo")
     except ImageError as error:
         return Failure(photo.file.path, str(error))
     file: FileState = replace(photo.file, mtime_ns=0)  # so that the file, once it is back, is embedded itself

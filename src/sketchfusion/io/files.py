@@ -80,7 +80,7 @@ Arrays = dict[str, np.ndarray]
 
 
 @contextmanager
-def drafted(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a name of its own, in the same folder, to write to; when all went well, the file takes the place of `path`.
 
     The folder is made. Nothing is left behind otherwise, unless the process is killed. OSError says which file cannot
@@ -98,13 +98,13 @@ def drafted(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-def archived(path: Path, made: Callable[[], Arrays]) -> Arrays:
+def cached_arrays(path: Path, made: Callable[[], Arrays]) -> Arrays:
     """Give the arrays of an archive; where there is none, or a damaged one, they are made and written to it."""
     try:
         with np.load(path) as archive:
             return dict(archive)
     except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error):
         arrays = made()
-    with drafted(path) as draft:
+    with atomic_write(path) as draft:
         np.savez_compressed(draft, **arrays)  # type: ignore[arg-type]
     return arrays

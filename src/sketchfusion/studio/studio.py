@@ -194,7 +194,7 @@ WARMING[40:88, 40:88] = 0
 class QueuedModel:
     """The model as indexing sees it: every run waits until no question does, and is done on the model's thread."""
 
-    FREE = ("view", "for_task")  # no run of the model
+    FREE = ("prepare", "for_task")  # no run of the model
 
     def __init__(self, model: BatchExtractor, queue: ModelQueue) -> None:
         """Stand before a model."""

@@ -198,7 +198,7 @@ def _embedded(
     """The vectors of labelled pictures by column, as a gallery keeps them, and the labels."""
     parts = []
     for start in range(0, len(pictures), BATCH):
-        views = [model.view(image, kind) for image, _ in pictures[start : start + BATCH]]
+        views = [model.prepare(image, kind) for image, _ in pictures[start : start + BATCH]]
         parts.append(embed_views(model, views))
         progress(len(views))
     columns = {"vector": np.concatenate([part[0] for part in parts])}

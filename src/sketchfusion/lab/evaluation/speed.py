@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...extractor import stack
 from ...featuremap import Floats
 from ...features import SketchFusion
-from ...fusion import numbered
+from ...fusion import kind_indices
 from ...gallery.embed import embed_views
 from ...gallery.nearest import Filter, Held, Indexed
 from ...gallery.query import look_for
@@ -141,7 +141,7 @@ def bench_extract(model: str, pictures: int, seed: int, progress: Callable[[int,
 def plainly(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tensor:
     """Give the maps (1, d, grid, grid) of one photo as the published code makes them."""
     fusion, diffusion, config = model.model, model.model.diffusion, model.config
-    view, (low, high) = model.view(picture, "photo"), config.vae_range
+    view, (low, high) = model.prepare(picture, "photo"), config.vae_range
     square = stack([view.square], model.device) * (high - low) + low
     draws = range(config.fusion.ensemble)
     latents = torch.cat([diffusion.encode(square) for _ in draws])
@@ -150,7 +150,7 @@ def plainly(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tensor:
     noise = torch.cat([diffusion.noise(size, seed + draw) for draw in draws])
     stages = fusion.stages(latents, tokens.expand(len(draws), -1, -1, -1), noise[None])
     mean = {name: maps.mean(0, keepdim=True) for name, maps in stages.items()}
-    light, kinds = fusion.light, numbered([view.kind]).to(model.device)
+    light, kinds = fusion.light, kind_indices([view.kind]).to(model.device)
     maps: Tensor = light.centring(light.aggregation(mean, None), kinds)
     return maps
 
@@ -401,7 +401,7 @@ def embed_world(model: BatchExtractor, seed: int) -> Real:
     for category in world.categories:
         for instance in range(REAL):
             image = read_image(world.photo(category, instance).photo, "photo")
-            views.append(model.view(image, "photo"))
+            views.append(model.prepare(image, "photo"))
             thumbnails.append(thumbnail(image))
             labels.append(category)
         sketch = world.sketch(category, REAL)[0]

@@ -17,7 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...errors import ImageError
-from ...io.files import drafted
+from ...io.files import atomic_write
 from ...io.images import Kind, letterbox, read_image
 from ..datasets.base import clean, is_unseen
 from . import augment
@@ -173,9 +173,9 @@ def _store(
         if report:
             report(number, len(names))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with drafted(path.with_suffix(".json")) as draft:
+    with atomic_write(path.with_suffix(".json")) as draft:
         draft.write_text(json.dumps(kept_names))
-    with drafted(path) as draft:
+    with atomic_write(path) as draft:
         np.save(draft, np.stack(kept))
     return np.load(path, mmap_mode="r"), kept_names
 
@@ -265,7 +265,7 @@ def cached(
     path = folder / f"{key}.npy"
     if (kept := mapped(path)) is not None:
         return kept
-    with drafted(path) as draft:
+    with atomic_write(path) as draft:
         _make(bank, encode, side, views, draft, report)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...errors import ImageError
-from ...io.files import Arrays, archived
+from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, read_image
 from ..datasets.base import clean, held_out
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
@@ -68,7 +68,7 @@ def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> Masked:
 def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
     """Masks (N, side, side), points (N, photo and sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
     path = cache / f"world-labels-{side}-{seed}-{things}.npz"
-    return archived(path, lambda: _labelled(things, side, seed))
+    return cached_arrays(path, lambda: _labelled(things, side, seed))
 
 
 def _labelled(things: int, side: int, seed: int) -> Arrays:
@@ -232,7 +232,7 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     settings = ("laid, those that show a thing", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
-    kept = archived(path, lambda: _filled(pairs, side))
+    kept = cached_arrays(path, lambda: _filled(pairs, side))
     names = [pairs[place][0].names[0] for place in kept["places"]]
     return Masked(PictureArray("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
 

@@ -14,18 +14,26 @@ from torch import Tensor, nn
 from ...backbones.catalog import CATALOG, FusedCard, locate
 from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
-from ...baselines.frozen import side_by_side
+from ...baselines.frozen import stages_and_tokens
 from ...baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-from ...extractor import Classifier
-from ...features import FeaturesConfig, SketchFusion, find_light, of_pair, of_task, read_light, seen_by
+from ...extractor import TrainedExtractor
+from ...features import (
+    FeaturesConfig,
+    SketchFusion,
+    find_light_weights,
+    find_task_folder,
+    pair_config,
+    read_light_weights,
+    with_encoder,
+)
 from ...fusion import Centring, FusionConfig
 from ...io.weights import WeightsError, folder_hash
-from ...saved import UNIVERSAL, checked, method_of
+from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import Encode, FeatureCache, PictureArray, cached, joined
 from .loop import Report
 from .recipes import with_settings
 
-Trained = TypeVar("Trained", bound=Classifier)
+Trained = TypeVar("Trained", bound=TrainedExtractor)
 Said = tuple[Tensor, ...]  # what is kept of B pictures, part by part
 
 
@@ -96,18 +104,18 @@ def pair_of(model: str, task: str) -> FeaturesConfig:
     WeightsError for anything else, or for parts that are no longer those that light weights were trained on.
     """
     if model in CATALOG:
-        return replace(of_pair(model), task=task)
-    if method := method_of(Path(model)):
+        return replace(pair_config(model), task=task)
+    if method := read_method(Path(model)):
         raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
     if all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
         card, folder = CATALOG["mini"], Path(model).resolve()
         assert isinstance(card, FusedCard)
         sizes = FusionConfig(grid=card.grid, width=card.width)
         return FeaturesConfig(str(folder / "sd"), str(folder / "clip"), task=task, side=card.side, fusion=sizes)
-    folder = find_light(model)
-    config, _ = read_light(folder if (folder / "config.json").is_file() else of_task(folder, task))
+    folder = find_light_weights(model)
+    config, _ = read_light_weights(folder if (folder / "config.json").is_file() else find_task_folder(folder, task))
     for part, expected in ((config.diffusion, config.diffusion_hash), (config.clip, config.clip_hash)):
-        checked(folder_hash(locate(part)), expected, locate(part))
+        check_hash(folder_hash(locate(part)), expected, locate(part))
     return replace(config, task=task)
 
 
@@ -141,7 +149,7 @@ class Fused(Method[SketchFusion]):
         config = pair_of(model, task)
         config = replace(config, fusion=with_settings(config.fusion, shape), whole=WHOLE.get(task, 0.0))
         if "clip" in own:
-            config = seen_by(config, own["clip"])
+            config = with_encoder(config, own["clip"])
         config = with_settings(config, {name: own[name] for name in BESIDE if name in own})
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
@@ -169,7 +177,7 @@ class Fused(Method[SketchFusion]):
 
 
 def _begin_with(fused: SketchFusion, start: Path) -> None:
-    config, state = read_light(start)
+    config, state = read_light_weights(start)
     own = (fused.config.diffusion_hash, fused.config.clip_hash)
     if (config.diffusion_hash, config.clip_hash) != own:
         raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
@@ -250,7 +258,7 @@ class Finetuning(Method[FinetunedBaseline]):
     def maps(self, said: Said, kind: int) -> Tensor:
         """Give the stages and tokens side by side."""
         latents, pictures = said
-        return side_by_side(self.model.diffusion, self.model.clip, latents, pictures)[0]
+        return stages_and_tokens(self.model.diffusion, self.model.clip, latents, pictures)[0]
 
 
 # The frozen models asked once: banks of pictures in, caches of what a method keeps of them out.

@@ -58,7 +58,7 @@ class Standardise(nn.Module):
     def settle(self, centring: Centring) -> None:
         """Hand the running statistics over to the light parts' centring."""
         for kind in (PHOTO, SKETCH):
-            centring.settle(kind, self.mean[kind], (self.variance[kind] + EPSILON).sqrt())
+            centring.set_statistics(kind, self.mean[kind], (self.variance[kind] + EPSILON).sqrt())
 
 
 # What is kept of B pictures, and their kind, to their standardised maps (B, d, h, w).

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...io.files import Arrays, archived
+from ...io.files import Arrays, cached_arrays
 from ...io.strokes import Drawing, rasterize
 from ...world.camera import Line
 from ...world.hands import CANVAS, HANDS, Hand, stroked
@@ -127,7 +127,7 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
     settings = (VERSION, INK, OFTEN, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
-    kept = archived(path, lambda: _drawn(photos, chosen, drawings, seed))
+    kept = cached_arrays(path, lambda: _drawn(photos, chosen, drawings, seed))
     sketches, rows, points = kept["sketches"], kept["rows"], torch.from_numpy(kept["points"])
     pairs = photos.at([chosen[row] for row in rows])
     return PointPairs(

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from ...extractor import Classifier
+from ...extractor import TrainedExtractor
 from . import correspondence, recipes, recognition, retrieval, segmentation, universal
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, Report, fit
@@ -44,7 +44,7 @@ def train_task(
     start: Path | None = None,
     cache: Path | None = None,
     method: str = "SketchFusion",
-) -> Classifier:
+) -> TrainedExtractor:
     """Train for `task` what `method` trains on the frozen parts of `model`, write it to `out` and give the model.
 
     `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
@@ -76,7 +76,7 @@ def train_task(
         begun.model.heads = training.objective.heads()
         begun.model.save_pretrained(out)
         draw_curves(kept / "log.csv", kept / "curve.svg")
-    trained: Classifier = begun.model
+    trained: TrainedExtractor = begun.model
     return trained
 
 

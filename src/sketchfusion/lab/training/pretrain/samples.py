@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 
-from ....backbones.folders import explained
+from ....backbones.folders import loading_errors
 
 # Drawing pictures from texts with a Stable Diffusion folder.
 
@@ -30,7 +30,7 @@ def draw(
     """
     from diffusers import StableDiffusionPipeline
 
-    with explained(sd):
+    with loading_errors(sd):
         pipeline = StableDiffusionPipeline.from_pretrained(sd, torch_dtype=torch.float32, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     generator = torch.Generator().manual_seed(seed)
