@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .io.files import atomic_write
 from .io.weights import WeightsError
 
 FORMAT = 1
@@ -23,15 +23,9 @@ Settings = TypeVar("Settings", bound=Any)
 
 def write_trained(folder: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write `folder`/model.safetensors and config.json, the latter last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps({"format": FORMAT, **settings}, indent=2)
-    # Each file appears whole or not at all, whenever the process is killed.
-    with TemporaryDirectory(dir=folder, prefix=".writing-") as draft:
-        save_file(kept, Path(draft) / WEIGHTS)
-        (Path(draft) / CONFIG).write_text(text + "\n")
-        for name in (WEIGHTS, CONFIG):
-            (Path(draft) / name).replace(folder / name)
+    with atomic_write(folder / CONFIG) as config, atomic_write(folder / WEIGHTS) as weights:
+        save_file(_on_cpu(tensors), weights)
+        config.write_text(json.dumps({"format": FORMAT, **settings}, indent=2) + "\n")
 
 
 def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -136,11 +130,8 @@ class Heads:
         if not tensors:
             (folder / FILE).unlink(missing_ok=True)
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".writing-") as draft:
-            kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(kept, Path(draft) / FILE, metadata=notes)
-            (Path(draft) / FILE).replace(folder / FILE)
+        with atomic_write(folder / FILE) as draft:
+            save_file(_on_cpu(tensors), draft, metadata=notes)
 
     @classmethod
     def read(cls, folder: Path) -> Heads:
@@ -168,3 +159,8 @@ class Heads:
 
 
 UNIVERSAL = "universal"  # the task name of light weights that serve every task
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give tensors as safetensors takes them."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..extractor import BatchExtractor, ModelInput, ModelOutput, pick_device, stack
+from ..io.files import atomic_write
 from ..io.weights import PACKAGED, WeightsError, weights_hash
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -102,12 +103,11 @@ class ScratchBaseline(BatchExtractor):
 
     def save(self, folder: Path) -> None:
         """Write configuration and half-precision weights into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = {"kind": KIND, **asdict(self.config)}
-        (folder / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
         state = self.net.state_dict()
-        halves = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
-        save_file({n: t.cpu().contiguous() for n, t in halves.items()}, folder / WEIGHTS, {"format": "pt"})
+        halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        with atomic_write(folder / CONFIG) as config, atomic_write(folder / WEIGHTS) as weights:
+            save_file({name: half.cpu().contiguous() for name, half in halves.items()}, weights, {"format": "pt"})
+            config.write_text(json.dumps({"kind": KIND, **asdict(self.config)}, indent=2) + "\n")
 
     @property
     def fingerprint(self) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import torch
@@ -31,6 +30,7 @@ from ..extractor import (
     stack,
 )
 from ..fusion import Centring, kind_indices
+from ..io.files import atomic_write
 from ..io.weights import PICKLES, WeightsError, folder_hash, weights_hash
 from ..saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
 from .frozen import MOST_PIXELS, STAGES, WHOLE, SdClipBaseline, input_side, stages_on_grid
@@ -139,13 +139,9 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".writing-") as name:
-            draft = Path(name)
-            self._write_diffusion(locate(self.config.diffusion), draft / "sd")
-            self._write_clip(locate(self.config.clip), draft / "clip")
-            for part in ("sd", "clip"):
-                shutil.rmtree(folder / part, ignore_errors=True)
-                (draft / part).replace(folder / part)
+        with atomic_write(folder / "sd") as sd, atomic_write(folder / "clip") as clip:
+            self._write_diffusion(locate(self.config.diffusion), sd)
+            self._write_clip(locate(self.config.clip), clip)
         hashes = {"diffusion_hash": folder_hash(folder / "sd"), "clip_hash": folder_hash(folder / "clip")}
         self.config = replace(self.config, **hashes)
         self.heads.write(folder)

@@ -10,11 +10,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+from .files import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -222,14 +223,8 @@ def _read_cache() -> dict[str, Any]:
 
 def _write_cache(cache: Mapping[str, Any]) -> None:
     """Replace the cache in one step; where nothing can be written, the next run reads the weights again."""
-    path = _cache_file()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".json", delete=False) as file:
-            json.dump(cache, file)
-        Path(file.name).replace(path)
-    except OSError:
-        return
+    with suppress(OSError), atomic_write(_cache_file()) as draft:
+        draft.write_text(json.dumps(cache))
 
 
 # Pickled checkpoints to safetensors, for the few models that were published as `.bin` only.
@@ -248,10 +243,8 @@ def convert(folder: Path, out: Path) -> list[Path]:
         raise WeightsError(f"{folder} holds no pickled weights to convert")
     if out.exists():
         raise WeightsError(f"{out} exists already; name a new folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        draft = Path(scratch) / out.name
-        written = []
+    written = []
+    with atomic_write(out) as draft:
         for path in pickles:
             target = path.relative_to(folder).with_name(_new_name(path))
             (draft / target).parent.mkdir(parents=True, exist_ok=True)
@@ -262,7 +255,6 @@ def convert(folder: Path, out: Path) -> list[Path]:
                 copy = draft / path.relative_to(folder)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
-        draft.rename(out)
     return written
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..extractor import BatchExtractor
 from ..gallery import Gallery
+from ..io.files import atomic_write
 from ..io.weights import cache_folder
 from ..world import SEEN, UNSEEN, World
 from ..world.world import VERSION
@@ -38,10 +39,8 @@ def make_photos(folder: Path, progress: Progress) -> None:
     for done, (category, instance) in enumerate(names, start=1):
         path = folder / "photos" / category.replace("_", " ") / f"{instance + 1}.jpg"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".part")
-            Image.fromarray(np.asarray(world.photo(category, instance).photo)).save(draft, "JPEG", quality=90)
-            draft.replace(path)
+            with atomic_write(path) as draft:
+                Image.fromarray(np.asarray(world.photo(category, instance).photo)).save(draft, "JPEG", quality=90)
         progress(done, len(names))
 
 

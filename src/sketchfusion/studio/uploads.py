@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import secrets
-import tempfile
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
 from ..gallery import Failure, Report
+from ..io.files import atomic_write
 from ..io.weights import cache_folder
 
 CHUNK = 1 << 20
@@ -44,19 +45,13 @@ def _keep(folder: Path, name: str, stream: BinaryIO) -> Path:
     parts = PurePosixPath(name.replace("\\", "/"))
     category = _plain(parts.parent.name) or FOLDER
     suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
-    place = folder / category
-    place.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with tempfile.NamedTemporaryFile(dir=place, prefix=".", delete=False) as file:
-        try:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-            path = place / f"{_plain(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    stream.seek(0)
+    path = folder / category / f"{_plain(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        shutil.copyfileobj(stream, file, CHUNK)
     return path
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...baselines.frozen import SdClipBaseline
-from ...io.files import every_file
+from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
 from ...models import frozen_part
 from .metrics import Values, bootstrap
@@ -57,10 +57,8 @@ def keep_to(folder: Path, made: Mapping[str, str]) -> None:
     before: dict[str, str] = json.loads(note.read_text()) if kept and note.is_file() else {}
     if other := next((key for key, value in made.items() if before.get(key, value) != value), None):
         raise ValueError(f"{folder.parent} was made with {before[other]}, not {made[other]}; choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = note.with_suffix(".draft")
-    draft.write_text(json.dumps({**before, **made}, indent=2) + "\n")
-    draft.replace(note)
+    with atomic_write(note) as draft:
+        draft.write_text(json.dumps({**before, **made}, indent=2) + "\n")
 
 
 def listing(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
@@ -178,10 +176,8 @@ def _once(row: TableRow, task: str, model: BatchExtractor, out: Path, measure: M
     kept = out / "queries" / f"{_slug(row.kept_as)}-{task}-{model.fingerprint[:16]}.json"
     if not kept.is_file():
         values = {name: estimate.each.tolist() for name, estimate in measure(task, model).items()}
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(".draft")
-        draft.write_text(json.dumps(values))
-        draft.replace(kept)
+        with atomic_write(kept) as draft:
+            draft.write_text(json.dumps(values))
     return model.fingerprint, {name: np.array(values) for name, values in json.loads(kept.read_text()).items()}
 
 

@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ...io.files import atomic_write
+
 
 @dataclass
 class Checkpoint:
@@ -22,22 +24,10 @@ class Checkpoint:
     notes: dict[str, str] = field(default_factory=dict)  # what the run was started with, and its best validation
 
     def write(self, path: Path) -> None:
-        """Write beside `path`, then rename over it: a kill leaves the old file or the new one, never half of one.
-
-        OSError with one line if there is no room; the old file stays then.
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        try:
-            save_file(
-                {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()},
-                draft,
-                metadata={"step": str(self.step), **self.notes},
-            )
-            draft.replace(path)
-        except (SafetensorError, OSError) as error:
-            draft.unlink(missing_ok=True)
-            raise OSError(f"{path} cannot be written, an older one is kept if there was one: {error}") from None
+        """Replace the file at `path`; OSError with one line if there is no room, and an older file stays as it was."""
+        with atomic_write(path) as draft:
+            tensors = {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()}
+            save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:

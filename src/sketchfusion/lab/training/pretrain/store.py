@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ....io.files import atomic_write
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
@@ -20,18 +21,15 @@ def save_half(model: Any, folder: Path) -> None:
     The model itself goes on in fp32. What was in `folder` stays until all is written: whole and sharded weights side
     by side would be two models.
     """
-    draft = folder.with_name(f"{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    model.half()
-    try:
-        model.save_pretrained(draft, max_shard_size=SHARD)
-    finally:
-        model.float()
-    config = json.loads((draft / "config.json").read_text())
-    config.pop("_name_or_path", None)  # of the machine that trained it
-    (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with atomic_write(folder) as draft:
+        model.half()
+        try:
+            model.save_pretrained(draft, max_shard_size=SHARD)
+        finally:
+            model.float()
+        config = json.loads((draft / "config.json").read_text())
+        config.pop("_name_or_path", None)  # of the machine that trained it
+        (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def load_part(folder: Path) -> Any:
