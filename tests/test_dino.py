@@ -226,7 +226,7 @@ def test_the_last_blocks_tokens_of_a_dino_are_injected(on_dino: SketchFusion) ->
     with torch.no_grad():
         assert torch.equal(encoded.tokens, on_dino.clip(picture[None]).dense)
         assert not torch.allclose(encoded.tokens, on_dino.clip(picture[None], -2).dense, atol=1e-3)
-    assert encoded.whole.shape == (1, on_dino.clip.dim) and on_dino.joint_dim == 0 and on_dino.labels == ()
+    assert encoded.vectors.shape == (1, on_dino.clip.dim) and on_dino.joint_dim == 0 and on_dino.labels == ()
     with pytest.raises(ValueError, match="layer 9 does not exist"):
         on_dino.clip(picture[None], 9)
 

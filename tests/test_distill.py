@@ -14,12 +14,12 @@ from torch.nn import functional as F
 
 from fixtures.roots import training_roots
 from sketchfusion.cli import app, terminal
-from sketchfusion.extractor import BatchExtractor, ModelInput, ModelOutput
+from sketchfusion.extractor import Extractor, ModelInput, ModelOutput
 from sketchfusion.lab.training.cnn import DistillRecipe, train_distilled
 from sketchfusion.models import load
 
 
-class Colours(BatchExtractor):
+class Colours(Extractor):
     """Embeds a picture as the mean colour of its quarters: something that a small CNN can learn in little time."""
 
     name, side, device, dim, fingerprint = "colours", 32, torch.device("cpu"), 12, "c" * 64

@@ -128,7 +128,7 @@ def test_a_trained_classifier_has_its_say_of_its_classes_and_leaves_other_names_
 
 
 def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor:
-    pooled = model.maps([view])[0].amax((1, 2))  # type: ignore[list-item]
+    pooled = model.forward([view]).maps[0].amax((1, 2))  # type: ignore[list-item]
     return head.weight @ pooled + head.bias  # type: ignore[attr-defined, no-any-return]
 
 

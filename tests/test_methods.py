@@ -68,8 +68,8 @@ def test_without_border_under_the_null_prompt_it_is_b_sd(sd_folder: Path) -> Non
     model = SdPlBaseline(fresh.diffusion, same, "SD-PL", torch.device("cpu"))
     views = [b_sd.prepare(square, kind) for square in squares() for kind in ("photo", "sketch")]
     with torch.no_grad():
-        assert torch.equal(model.maps(views), b_sd.maps(views))
-        assert torch.equal(model.vectors(views), b_sd.vectors(views))
+        assert torch.equal(model.forward(views).maps, b_sd.forward(views).maps)
+        assert torch.equal(model.forward(views).vectors, b_sd.forward(views).vectors)
     assert model.fingerprint != fresh.fingerprint
 
 
@@ -84,7 +84,7 @@ def test_six_draws_at_273_are_averaged_before_cells_get_unit_length(sd_folder: P
     ]
     means = [torch.stack([draw[name] for draw in draws]).mean(0) for name in ("up2", "up3")]
     expected = torch.cat([F.normalize(mean, dim=1) for mean in means], dim=1)
-    assert torch.allclose(model.maps([model.prepare(picture[0], "photo")]), expected, atol=1e-6)
+    assert torch.allclose(model.forward([model.prepare(picture[0], "photo")]).maps, expected, atol=1e-6)
 
 
 def test_stages_by_task_and_a_border_of_a_thirtieth(sd_folder: Path) -> None:
@@ -96,10 +96,10 @@ def test_stages_by_task_and_a_border_of_a_thirtieth(sd_folder: Path) -> None:
     assert (model.side, model.config.border, model.prompts.text.shape) == (128, 4, (1, 24, 128))
     with torch.no_grad():
         model.prompts.border[PHOTO], model.prompts.border[SKETCH] = 0.25, 0.5
-        framed = model.prompts.framed(torch.zeros(2, 3, 128, 128), torch.tensor([SKETCH, PHOTO]))
+        framed = model.prompts.add_border(torch.zeros(2, 3, 128, 128), torch.tensor([SKETCH, PHOTO]))
         assert float(framed[1, :, :, :4].min()) == float(framed[1, :, -4:].max()) == 0.25
         assert float(framed[0, :, 0].min()) == 0.5 and not framed[:, :, 4:-4, 4:-4].any()
-        half = model.prompts.framed(torch.zeros(1, 3, 64, 64), torch.tensor([PHOTO]))
+        half = model.prompts.add_border(torch.zeros(1, 3, 64, 64), torch.tensor([PHOTO]))
         assert float(half[:, :, :2].min()) == 0.25 and not half[:, :, 2:-2, 2:-2].any()
 
 
@@ -141,9 +141,9 @@ def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Pa
     views = [plain.prepare(square, "photo") for square in squares()]
     with torch.no_grad():
         # Before a step it is B-SD+CLIP; on some processors weights that want gradients take another kernel.
-        assert torch.allclose(method.model.maps(views), plain.maps(views), atol=1e-6)
+        assert torch.allclose(method.model.forward(views).maps, plain.forward(views).maps, atol=1e-6)
         kept = tuple(torch.stack([ask(square[None])[0] for square in squares()]) for ask in method.asks().values())
-        assert torch.allclose(method.maps(kept, PHOTO), plain.maps(views), atol=1e-5)
+        assert torch.allclose(method.maps(kept, PHOTO), plain.forward(views).maps, atol=1e-5)
     maps = method.maps(kept, PHOTO)
     (maps * torch.randn(maps.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
     reached = {name for name, p in method.trained.named_parameters() if p.grad is not None and bool(p.grad.any())}
@@ -201,7 +201,7 @@ def test_what_six_draws_average_to_is_centred(data: list[str], model_folder: Pat
 
     def offset(of: SdPlBaseline) -> float:
         with torch.no_grad():
-            return float(of.vectors(views).mean(0).abs().mean())
+            return float(of.forward(views).vectors.mean(0).abs().mean())
 
     single = SdPlBaseline(model.diffusion, replace(model.config, ensemble=1), "single", model.device)
     single.prompts.load_state_dict(model.prompts.state_dict())
@@ -289,12 +289,14 @@ def test_what_finetuning_leaves_are_two_models_of_the_hub(left: Mapping[str, Pat
     read = load(f"{folder / 'sd'}+{folder / 'clip'}")  # any tool may, without the centring and the heads
     tuned = load(folder)
     assert isinstance(tuned, FinetunedBaseline) and isinstance(read, SdClipBaseline)
-    assert tuned.under_noise(0).fingerprint == tuned.fingerprint != tuned.under_noise(1).fingerprint
+    assert tuned.with_noise(0).fingerprint == tuned.fingerprint != tuned.with_noise(1).fingerprint
     views = [read.prepare(square, "photo") for square in squares()]
     with torch.no_grad():
-        centred = tuned.centring(read.maps(views), torch.full((2,), PHOTO))
-        assert torch.equal(tuned.maps(views), centred)
-        assert not torch.equal(read.maps(views), SdClipBaseline.load(str(sd_folder), str(folder / "clip")).maps(views))
+        centred = tuned.centring(read.forward(views).maps, torch.full((2,), PHOTO))
+        assert torch.equal(tuned.forward(views).maps, centred)
+        assert not torch.equal(
+            read.forward(views).maps, SdClipBaseline.load(str(sd_folder), str(folder / "clip")).forward(views).maps
+        )
     assert "_name_or_path" not in (folder / "sd" / "unet" / "config.json").read_text()
 
 
@@ -342,12 +344,12 @@ def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Mapping[str, 
     model = load(left["SD-PL"])
     assert isinstance(model, SdPlBaseline)
     sketch = squares(1)[0]
-    plain, told = model.embed([sketch]), model.guided("a cat")
+    plain, told = model.embed([sketch]), model.with_caption("a cat")
     assert not torch.equal(told.embed([sketch]), plain)
     assert torch.equal(model.embed([sketch]), plain) and told.fingerprint == model.fingerprint
     with torch.no_grad():
         model.prompts.text.copy_(model.diffusion.null_prompt)
-    assert torch.equal(model.guided("").embed([sketch]), model.embed([sketch]))
+    assert torch.equal(model.with_caption("").embed([sketch]), model.embed([sketch]))
 
 
 def test_sketches_seen_under_words_are_measured_for_sd_pl(left: Mapping[str, Path]) -> None:
@@ -412,9 +414,9 @@ def test_their_rows_of_a_table_are_trained_loaded_and_measured(
 def test_another_draw_of_the_noise_is_another_model(sd_folder: Path, clip_folder: Path) -> None:
     plain = SdClipBaseline.load(str(sd_folder), str(clip_folder))
     views = [plain.prepare(square, "photo") for square in squares()]
-    again, other = plain.under_noise(0), plain.under_noise(1)
+    again, other = plain.with_noise(0), plain.with_noise(1)
     assert again.fingerprint == plain.fingerprint != other.fingerprint
-    before = plain.maps(views)
-    assert torch.equal(again.maps(views), before) and not torch.equal(other.maps(views), before)
+    before = plain.forward(views).maps
+    assert torch.equal(again.forward(views).maps, before) and not torch.equal(other.forward(views).maps, before)
     tokens = plain.clip.channels
-    assert torch.equal(other.maps(views)[:, -tokens:], before[:, -tokens:])  # CLIP sees no noise
+    assert torch.equal(other.forward(views).maps[:, -tokens:], before[:, -tokens:])  # CLIP sees no noise

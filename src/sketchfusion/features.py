@@ -1,8 +1,8 @@
-"""SketchFusion: pictures in, fused feature maps and embeddings out."""
+"""SketchFusion: pictures in, fused feature maps and embeddings out; and the folders that hold its light weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,8 +36,6 @@ from .io.images import ImageInput, Kind
 from .io.weights import WeightsError, folder_hash, resolve, upload, weights_hash
 from .saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
 
-# The folder that training leaves behind: light weights, and a configuration that names the frozen parts by hash.
-
 
 @dataclass(frozen=True)
 class FeaturesConfig:
@@ -53,98 +51,18 @@ class FeaturesConfig:
     vae_range: tuple[float, float] = (-1.0, 1.0)  # what black and white become on the way into the VAE
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
     clip_layer: int = -2
-    whole: float = 0.0  # weight of CLIP's own vector of the picture in the embedding, beside the pooled map's 1
-    quarters: float = 0.0  # weight of the maxima of the picture's quarters in the embedding, beside the whole map's 1
+    whole: float = 0.0  # weight of CLIP's own vector in the embedding, beside the pooled map's 1
+    quarters: float = 0.0  # weight of the maxima of the picture's quarters, likewise
     fusion: FusionConfig = field(default_factory=FusionConfig)
-
-
-def as_released(config: FeaturesConfig) -> FeaturesConfig:
-    """Give the configuration with the choices of the authors' published code in place of the paper's."""
-    return replace(
-        config,
-        view="as-released",
-        vae_range=(0.0, 255.0),
-        sample_latents=True,
-        clip_layer=-1,
-        fusion=replace(
-            config.fusion,
-            inject_skips=True,
-            zero_init=False,
-            cut_gradient=True,
-            dropout=0.5,
-            ensemble=32,
-            noise_seed=None,
-        ),
-    )
-
-
-def pair_config(name: str, preset: Preset | None = None) -> FeaturesConfig:
-    """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none."""
-    card = CATALOG.get(name)
-    if not isinstance(card, FusedCard):
-        pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
-        raise WeightsError(f"{name!r} is not a pair to be fused; the catalog has {pairs}")
-    fusion = FusionConfig(grid=card.grid, width=card.width)
-    config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
-    return as_released(config) if (preset or card.preset) == "as-released" else config
-
-
-def with_encoder(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
-    """Give the configuration with another CLIP, or a DINO in its place; of a DINO the last block's normed tokens."""
-    folder = locate(encoder)
-    own = FeaturesConfig.clip_layer if is_dino(locate(config.clip)) else config.clip_layer
-    layer = -1 if is_dino(folder) else own
-    return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
-
-
-def find_light_weights(name: str) -> Path:
-    """Find the folder of light weights of a catalog name, hub id or folder; WeightsError when there is none."""
-    card = CATALOG.get(name)
-    if isinstance(card, FusedCard) and card.heads:
-        return resolve(card.heads)
-    if isinstance(card, FusedCard):
-        raise WeightsError(
-            f"nobody has published light weights for {name!r}: make them with `sketchfusion train`, or use the "
-            f"untrained {card.diffusion}+{card.clip} (B-SD+CLIP) on the same commands"
-        )
-    if card is not None or "+" in name:
-        raise WeightsError(f"{name!r} has no light weights, it is a baseline: sketchfusion.load({name!r}) serves it")
-    return resolve(name)
-
-
-def find_task_folder(heads: Path, task: str) -> Path:
-    """Pick a task's own set of light weights, or the universal one."""
-    for candidate in (task, UNIVERSAL):
-        if (heads / candidate / "config.json").is_file():
-            return heads / candidate
-    tasks = sorted(path.parent.name for path in heads.glob("*/config.json"))
-    raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")
-
-
-def has_task(heads: Path, task: str) -> bool:
-    """Tell whether `find_task_folder` finds a set for a task."""
-    return any((heads / name / "config.json").is_file() for name in (task, UNIVERSAL))
-
-
-def write_light_weights(folder: Path, config: FeaturesConfig, state: Mapping[str, Tensor]) -> None:
-    """Write light weights and their configuration as `folder`/model.safetensors and config.json."""
-    write_trained(folder, asdict(config), state)
-
-
-def read_light_weights(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:
-    """Read what `write_light_weights` wrote; WeightsError when the folder holds something else."""
-    written, state = read_trained(folder)
-    fusion = build(FusionConfig, written.pop("fusion", {}), folder / CONFIG)
-    return build(FeaturesConfig, {**written, "fusion": fusion}, folder / CONFIG), state
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the frozen encoders make of a batch of pictures; all that training needs of them, so it can be cached."""
+    """The output of the frozen encoders for B pictures: all that training needs of them, so it can be cached."""
 
     latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
     tokens: Tensor  # (B, C, h', w') of CLIP, or of the DINO in its place
-    whole: Tensor  # (B, P) of the picture as a whole, not normalised: CLIP's joint space, or a DINO's class token
+    vectors: Tensor  # (B, P) one a picture, not normalised: in CLIP's joint space, or a DINO's class token
     frames: list[Frame]
 
 
@@ -159,7 +77,7 @@ class SketchFusion(TrainedExtractor, JointSpace):
         self.clip = clip
         self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
         self.device = torch.device("cpu")
-        self.heads = Heads()  # what its task needs beside the features
+        self.heads = Heads()  # classifier and threshold of its task
         self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
 
@@ -176,18 +94,17 @@ class SketchFusion(TrainedExtractor, JointSpace):
     ) -> SketchFusion:
         """Load a fused model with its light weights by catalog name, hub id or folder.
 
-        `task` picks a set where there are several, retrieval's unless said otherwise. `diffusion` and `clip` say
-        where the frozen parts are when that is not where the configuration says; their hashes must be those that
-        the light weights were trained on. Raises WeightsError, in one line, when anything is missing or does not fit.
+        `task` chooses a set where there are several, by default retrieval's. `diffusion` and `clip` say where the
+        frozen parts are when that is not where the configuration says; their hashes must be those that the light
+        weights were trained on. Raises WeightsError, in one line, when anything is missing or does not fit.
         """
         heads = find_light_weights(str(name_or_path))
-        single = (heads / "config.json").is_file()
-        folder = heads if single else find_task_folder(heads, task or "retrieval")
+        folder = find_task_folder(heads, task or "retrieval")
         config, state = read_light_weights(folder)
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
         model._load(state, folder)
-        model._tasks = None if single else heads
+        model._tasks = None if folder == heads else heads
         return model.for_task(task)
 
     @classmethod
@@ -213,7 +130,7 @@ class SketchFusion(TrainedExtractor, JointSpace):
     def _assemble(
         cls, config: FeaturesConfig, name: str, device: str | torch.device | None, dtype: torch.dtype | None
     ) -> SketchFusion:
-        """Load the frozen parts that a configuration names, after comparing or noting their hashes."""
+        """Load the frozen parts that a configuration names; check their hashes, or fill them in."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
         sd, vit = locate(config.diffusion), locate(config.clip)
@@ -235,12 +152,12 @@ class SketchFusion(TrainedExtractor, JointSpace):
         """Tell whether there are light weights for a task, its own or universal ones."""
         if task == self.config.task or self._tasks is None:
             return self.config.task in (task, UNIVERSAL)
-        return has_task(self._tasks, task)
+        return any((self._tasks / name / CONFIG).is_file() for name in (task, UNIVERSAL))
 
     def for_task(self, task: str | None) -> SketchFusion:
         """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.
 
-        A folder of universal weights serves every task.
+        Universal light weights serve every task.
         """
         if task in (None, self.config.task):
             return self
@@ -261,22 +178,24 @@ class SketchFusion(TrainedExtractor, JointSpace):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over what shapes the features: configuration, frozen weights, light weights; not device or type."""
-        shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "clip", "task")}
-        if not shaping["quarters"]:
-            del shaping["quarters"]  # so that what was made before there were any stays valid
-        shaping["light"] = weights_hash(self.model.light)
-        return hash_settings(shaping)
+        """A hash of configuration, frozen and light weights; where the parts lie, device and type do not count."""
+        settings = {
+            key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "clip", "task")
+        }
+        if not settings["quarters"]:
+            del settings["quarters"]  # so that galleries made before this setting existed stay valid
+        settings["light"] = weights_hash(self.model.light)
+        return hash_settings(settings)
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: d, or 5 d with the quarters beside it, and CLIP's own where that stands there."""
+        """The length of an embedding: d, or 5 d with the quarters, plus CLIP's own vector where it is appended."""
         config = self.config
         return config.fusion.width * (5 if config.quarters else 1) + (self.clip.dim if config.whole else 0)
 
     @property
     def card(self) -> dict[str, Any]:
-        """What to write down beside anything made with this model."""
+        """What to record with anything made by this model: name, fingerprint, licences and configuration."""
         licences = {part: card_for(getattr(self.config, part), Card).licence for part in ("diffusion", "clip")}
         return {
             "name": self.name,
@@ -287,49 +206,44 @@ class SketchFusion(TrainedExtractor, JointSpace):
         }
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
-        """Prepare one picture for both encoders."""
+        """Read one picture and prepare it for both encoders; ImageError when it cannot be read."""
         if self.config.view == "as-released":
             return prepare_as_released(image, self.side, self.clip.side)
         return prepare_letterboxed(image, kind, self.side)
 
     def encode(self, images: Images, kind: Kind = "photo") -> Encoded:
-        """Run the frozen encoders, VAE and CLIP once for each picture; the result is what `model` takes."""
-        return self._encode([view for views in self._batches(images, kind, batch_size=8) for view in views])
+        """Run the frozen VAE and CLIP once for each picture; latents and tokens are what `model` takes."""
+        return self._encode([one for batch in self._batches(images, kind, batch_size=8) for one in batch])
 
-    def maps(self, views: Sequence[ModelInput]) -> Tensor:
-        """Give the fused maps (B, d, grid, grid) of a batch of prepared pictures."""
-        return self.forward(views).maps
+    def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
+        """Compute fused maps (B, d, grid, grid), embeddings and CLIP's joint-space vectors in one pass.
 
-    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
-        """Give the fused maps, embeddings and CLIP's joint-space vectors of a batch of prepared pictures.
-
-        An embedding is the maps' maxima (paper section 6.1); beside them are those of the picture's quarters, as
-        `config.quarters` says, and CLIP's own vector, as `config.whole` says.
+        An embedding is the maximum of the map (paper, section 6.1), with the maxima of the picture's quarters and
+        CLIP's own vector appended as the configuration's `quarters` and `whole` weight them.
         """
-        encoded = self._encode(views)
-        kinds = kind_indices([view.kind for view in views])
-        maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kinds)
-        vectors = max_pool(maps, views)
-        if self.config.quarters:
-            vectors = concatenate_weighted(vectors, max_pool_quarters(maps, views), self.config.quarters)
-        vectors = concatenate_weighted(vectors, encoded.whole, self.config.whole)
-        return ModelOutput(maps, vectors, encoded.whole if self.joint_dim else None)
+        encoded, config = self._encode(inputs), self.config
+        maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kind_indices([one.kind for one in inputs]))
+        vectors = max_pool(maps, inputs)
+        if config.quarters:
+            vectors = concatenate_weighted(vectors, max_pool_quarters(maps, inputs), config.quarters)
+        vectors = concatenate_weighted(vectors, encoded.vectors, config.whole)
+        return ModelOutput(maps, vectors, encoded.vectors if self.joint_dim else None)
 
     @torch.no_grad()
-    def _encode(self, views: Sequence[ModelInput]) -> Encoded:
+    def _encode(self, inputs: Sequence[ModelInput]) -> Encoded:
         config = self.config
         low, high = config.vae_range
-        squares = stack([view.square for view in views], self.device)
-        shared = all(view.clip is view.square for view in views)
-        crops = squares if shared else stack([view.clip for view in views], self.device)
+        squares = stack([one.square for one in inputs], self.device)
+        shared = all(one.clip is one.square for one in inputs)
+        crops = squares if shared else stack([one.clip for one in inputs], self.device)
         draws = config.fusion.ensemble if config.sample_latents else None
         latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
-        seen = self.clip(crops, config.clip_layer)
-        return Encoded(latents, seen.dense, seen.pooled, [view.frame for view in views])
+        tokens = self.clip(crops, config.clip_layer)
+        return Encoded(latents, tokens.dense, tokens.pooled, [one.frame for one in inputs])
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""
-        write_light_weights(Path(folder), self.config, self.model.light.state_dict())
+        write_trained(Path(folder), asdict(self.config), self.model.light.state_dict())
         self.heads.write(Path(folder))
 
     def push_to_hub(self, repository: str, private: bool = False) -> str:
@@ -341,3 +255,73 @@ class SketchFusion(TrainedExtractor, JointSpace):
     def _load(self, state: dict[str, Tensor], folder: Path) -> None:
         load_weights(self.model.light, state, folder)
         self.heads = Heads.read(folder)
+
+
+def pair_config(name: str, preset: Preset | None = None) -> FeaturesConfig:
+    """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none."""
+    card = CATALOG.get(name)
+    if not isinstance(card, FusedCard):
+        pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
+        raise WeightsError(f"{name!r} is not a pair of models to fuse; the catalog has {pairs}")
+    fusion = FusionConfig(grid=card.grid, width=card.width)
+    config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
+    return as_released(config) if (preset or card.preset) == "as-released" else config
+
+
+def as_released(config: FeaturesConfig) -> FeaturesConfig:
+    """Give the configuration with the choices of the authors' published code in place of the paper's."""
+    return replace(
+        config,
+        view="as-released",
+        vae_range=(0.0, 255.0),
+        sample_latents=True,
+        clip_layer=-1,
+        fusion=replace(
+            config.fusion,
+            inject_skips=True,
+            zero_init=False,
+            cut_gradient=True,
+            dropout=0.5,
+            ensemble=32,
+            noise_seed=None,
+        ),
+    )
+
+
+def with_encoder(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
+    """Give the configuration with another CLIP, or a DINO in its place, read after its last block."""
+    folder = locate(encoder)
+    clip_layer = FeaturesConfig.clip_layer if is_dino(locate(config.clip)) else config.clip_layer
+    layer = -1 if is_dino(folder) else clip_layer
+    return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
+
+
+def find_light_weights(name: str) -> Path:
+    """Find the folder of light weights of a catalog name, hub id or folder; WeightsError when there is none."""
+    card = CATALOG.get(name)
+    if isinstance(card, FusedCard) and card.heads:
+        return resolve(card.heads)
+    if isinstance(card, FusedCard):
+        raise WeightsError(
+            f"nobody has published light weights for {name!r}: make them with `sketchfusion train`, or use the "
+            f"untrained {card.diffusion}+{card.clip} (B-SD+CLIP) on the same commands"
+        )
+    if card is not None or "+" in name:
+        raise WeightsError(f"{name!r} has no light weights, it is a baseline: load it with sketchfusion.load({name!r})")
+    return resolve(name)
+
+
+def find_task_folder(heads: Path, task: str) -> Path:
+    """Choose a task's light weights or the universal ones; a folder that is itself one set is returned as it is."""
+    for candidate in (heads, heads / task, heads / UNIVERSAL):
+        if (candidate / CONFIG).is_file():
+            return candidate
+    tasks = sorted(path.parent.name for path in heads.glob(f"*/{CONFIG}"))
+    raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")
+
+
+def read_light_weights(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:
+    """Read configuration and light weights that `save_pretrained` wrote; WeightsError for any other folder."""
+    settings, state = read_trained(folder)
+    fusion = build(FusionConfig, settings.pop("fusion", {}), folder / CONFIG)
+    return build(FeaturesConfig, {**settings, "fusion": fusion}, folder / CONFIG), state

@@ -1,4 +1,4 @@
-"""Any name that `--model` takes to the model that serves it."""
+"""Load the model that a name stands for: what `--model` takes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from pathlib import Path
 
 import torch
 
-from .backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, DinoCard, FusedCard, is_dino, model_type
-from .extractor import BatchExtractor
+from .backbones.catalog import (
+    CATALOG,
+    Card,
+    ClipCard,
+    DiffusionCard,
+    DinoCard,
+    FusedCard,
+    is_diffusion,
+    is_dino,
+    model_type,
+)
+from .extractor import Extractor
 from .io.weights import WeightsError, resolve
 from .saved import read_method
 
@@ -17,15 +27,20 @@ def load(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     task: str | None = None,
-) -> BatchExtractor:
-    """Load whatever a name stands for: a fused model, or a frozen baseline with the same face.
+) -> Extractor:
+    """Load the model that a name stands for: a fused model, a frozen baseline or a trained one.
 
-    `mini`, or a folder or hub id of light weights: SketchFusion. `clip-l14`, or a folder or hub id of a CLIP: B-CLIP;
-    likewise `sd21`: B-SD; `dino-s8`: B-DINO; `dinov2-s14`: B-DINOv2. `sd21+clip-l14`, or any two so joined: B-SD+CLIP.
-    `scratch`, or a folder that training it left: the small CNN that is the floor. A folder that training left for
-    SD-PL or B-Finetuning: that. `mini:B-CLIP`: that baseline on the frozen parts of a pair. Raises WeightsError for
-    anything else.
+    - `mini`, or a folder or hub id of light weights: SketchFusion, with the light weights of `task`
+    - `clip-l14`, `dino-s8`, `dinov2-s14`, `sd21`, or a folder or hub id of such a model: B-CLIP, B-DINO, B-DINOv2, B-SD
+    - `sd21+clip-l14`, or any Stable Diffusion and CLIP joined by a plus: B-SD+CLIP
+    - `mini:B-CLIP`: that baseline on the frozen parts of a pair of the catalog
+    - `scratch`, or a folder that training it left: the small CNN trained from scratch
+    - a folder that training left for SD-PL or B-Finetuning: that baseline
+
+    Raises WeightsError for anything else.
     """
+    from .baselines.scratch import KIND, ScratchBaseline, is_scratch
+
     name = str(name)
     pair, _, baseline = name.partition(":")
     card = CATALOG.get(pair)
@@ -35,42 +50,21 @@ def load(
         from .baselines.frozen import SdClipBaseline
 
         diffusion, _, clip = name.partition("+")
-        return SdClipBaseline.load(diffusion, clip, device, dtype)
-    from .baselines.scratch import KIND, ScratchBaseline, is_scratch
-
+        return SdClipBaseline.load(diffusion, clip, device=device, dtype=dtype)
     if name == KIND or is_scratch(name):
         return ScratchBaseline.load(None if name == KIND else name, device)
     folder = None if card else resolve(name)
     if folder and (method := read_method(folder)):
-        return _trained(method, folder, device, dtype).for_task(task)
+        return _load_trained(method, folder, device, dtype).for_task(task)
     kind = _kind_of(folder) if folder else type(card)
-    if kind is ClipCard:
-        from .baselines.frozen import ClipBaseline
+    if kind is FusedCard:
+        from .features import SketchFusion
 
-        return ClipBaseline.load(name, device, dtype)
-    if kind is DiffusionCard:
-        from .baselines.frozen import SdBaseline
+        return SketchFusion.from_pretrained(name, device, dtype, task)
+    from .baselines.frozen import ClipBaseline, DinoBaseline, SdBaseline
 
-        return SdBaseline.load(name, device, dtype)
-    if kind is DinoCard:
-        from .baselines.frozen import DinoBaseline
-
-        return DinoBaseline.load(name, device, dtype)
-    from .features import SketchFusion
-
-    return SketchFusion.from_pretrained(name, device, dtype, task)
-
-
-def _trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> BatchExtractor:
-    """Load what another method than SketchFusion's has left."""
-    from .baselines import trained as finetuned
-    from .baselines import trained as sd_pl
-
-    if method == sd_pl.SD_PL:
-        return sd_pl.SdPlBaseline.load(folder, device, dtype)
-    if method == finetuned.B_FINETUNING:
-        return finetuned.FinetunedBaseline.load_trained(folder, device, dtype)
-    raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
+    of_kind = {ClipCard: ClipBaseline, DiffusionCard: SdBaseline, DinoCard: DinoBaseline}
+    return of_kind[kind].load(name, device=device, dtype=dtype)
 
 
 def frozen_part(pair: str, baseline: str) -> str:
@@ -90,9 +84,20 @@ def frozen_part(pair: str, baseline: str) -> str:
     return names[baseline]
 
 
+def _load_trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> Extractor:
+    """Load a baseline that was trained by the method named in its folder's configuration."""
+    from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
+
+    if method == SD_PL:
+        return SdPlBaseline.load(folder, device, dtype)
+    if method == B_FINETUNING:
+        return FinetunedBaseline.load_trained(folder, device, dtype)
+    raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
+
+
 def _kind_of(folder: Path) -> type[Card | FusedCard]:
     """Tell from a folder in the hub layout which kind of model it holds."""
-    if (folder / "model_index.json").is_file():
+    if is_diffusion(folder):
         return DiffusionCard
     if is_dino(folder):
         return DinoCard

@@ -16,7 +16,7 @@ from ..features import SketchFusion
 from ..fusion import PHOTO, SKETCH
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor, Images
+    from ..extractor import Extractor, Images
     from ..io.images import Kind
 
 
@@ -24,7 +24,7 @@ CLIP, FUSED = "CLIP", "fused"
 
 
 def inside(
-    model: BatchExtractor, pictures: Images, kinds: Sequence[Kind], task: str | None = None
+    model: Extractor, pictures: Images, kinds: Sequence[Kind], task: str | None = None
 ) -> list[dict[str, FeatureMap]]:
     """Give for each picture its maps by name: "CLIP", "SD up0" and so on without CLIP's injection, and "fused".
 
@@ -50,14 +50,14 @@ def inside(
     return answers
 
 
-def branch_weights(model: BatchExtractor, task: str | None = None) -> dict[str, float]:
+def branch_weights(model: Extractor, task: str | None = None) -> dict[str, float]:
     """Give the share that each stage has in the fused map; they add up to 1."""
     aggregation = _fused(model, task).model.light.aggregation
     shares = aggregation.branch_weights.detach().softmax(dim=0)
     return dict(zip(aggregation.branches, shares.tolist(), strict=True))
 
 
-def _fused(model: BatchExtractor, task: str | None) -> SketchFusion:
+def _fused(model: Extractor, task: str | None) -> SketchFusion:
     found = model.for_task(task)
     if not isinstance(found, SketchFusion):
         raise ValueError(f"{model.name} is not a fused model, so there is nothing to look into; choose mini or another")

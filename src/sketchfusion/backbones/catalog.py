@@ -127,6 +127,11 @@ def card_for(name: str, kind: type[C]) -> C:
     return card if isinstance(card, kind) else kind(name, (name,), "unknown")
 
 
+def is_diffusion(folder: Path) -> bool:
+    """Tell whether a folder in the hub's layout holds a Stable Diffusion."""
+    return (folder / "model_index.json").is_file()
+
+
 def is_dino(folder: Path) -> bool:
     """Tell whether a folder in the hub's layout holds a DINO rather than a CLIP."""
     return model_type(folder) in ("vit", "dinov2")

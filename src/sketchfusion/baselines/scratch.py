@@ -1,4 +1,4 @@
-"""The floor: a small residual CNN trained from scratch on sketches and photos, with no foundation model in it."""
+"""The baseline CNN: a small residual network trained from scratch on sketches and photos, no foundation model in it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..extractor import BatchExtractor, ModelInput, ModelOutput, pick_device, stack
+from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, stack
 from ..io.files import atomic_write
 from ..io.weights import PACKAGED, WeightsError, weights_hash
+from ..saved import CONFIG, WEIGHTS
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 KIND = "scratch"
 
 
@@ -31,53 +31,8 @@ class ScratchConfig:
     dim: int = 128  # length of an embedding
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al., 2016)."""
-
-    def __init__(self, inward: int, outward: int, stride: int) -> None:
-        super().__init__()
-        self.path = nn.Sequential(
-            nn.Conv2d(inward, outward, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outward),
-            nn.ReLU(),
-            nn.Conv2d(outward, outward, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outward),
-        )
-        self.shortcut = nn.Sequential(nn.Conv2d(inward, outward, 1, stride, bias=False), nn.BatchNorm2d(outward))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(B, inward, h, w) -> (B, outward, h / stride, w / stride)."""
-        return F.relu(self.path(maps) + self.shortcut(maps))
-
-
-class ScratchNet(nn.Module):
-    """Squares (B, 3, S, S) in [0, 1] to maps (B, C, S / 16, S / 16) and embeddings (B, dim)."""
-
-    def __init__(self, config: ScratchConfig) -> None:
-        super().__init__()
-        first = config.widths[0]
-        self.stem = nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
-        pairs = zip((first, *config.widths), config.widths, strict=False)
-        self.blocks = nn.Sequential(*(Block(a, b, 2 if i else 1) for i, (a, b) in enumerate(pairs)))
-        self.project = nn.Linear(config.widths[-1], config.dim)
-
-    def maps(self, squares: Tensor) -> Tensor:
-        """The last block's features."""
-        maps: Tensor = self.blocks(self.stem((squares - 0.5) / 0.25))
-        return maps
-
-    def embed(self, maps: Tensor) -> Tensor:
-        """The embeddings of maps, not normalised."""
-        projected: Tensor = self.project(maps.mean((2, 3)))
-        return projected
-
-    def forward(self, squares: Tensor) -> Tensor:
-        """The embeddings, not normalised."""
-        return self.embed(self.maps(squares))
-
-
-class ScratchBaseline(BatchExtractor):
-    """The same face as SketchFusion over the small CNN; sketches and photos go through the same weights."""
+class ScratchBaseline(Extractor):
+    """The small CNN as an extractor; sketches and photos go through the same weights."""
 
     def __init__(self, net: ScratchNet, config: ScratchConfig, name: str = KIND) -> None:
         """Wrap a trained network."""
@@ -86,13 +41,13 @@ class ScratchBaseline(BatchExtractor):
 
     @classmethod
     def load(cls, folder: str | Path | None = None, device: str | torch.device | None = None) -> Self:
-        """Load the weights that are shipped, or those that `train retrieval --model scratch` left in a folder."""
+        """Load the shipped weights, or those that `train retrieval --model scratch` left in a folder."""
         path = PACKAGED / KIND if folder is None else Path(folder)
         try:
             settings = json.loads((path / CONFIG).read_text())
             config = ScratchConfig(settings["side"], tuple(settings["widths"]), settings["dim"])
             net = ScratchNet(config)
-            net.load_state_dict({name: t.float() for name, t in load_file(path / WEIGHTS).items()})
+            net.load_state_dict({name: tensor.float() for name, tensor in load_file(path / WEIGHTS).items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise WeightsError(f"{path} holds no trained CNN: {reason}") from error
@@ -119,19 +74,60 @@ class ScratchBaseline(BatchExtractor):
         """The length of an embedding."""
         return self.config.dim
 
-    def maps(self, views: Sequence[ModelInput]) -> Tensor:
-        """Give the last block's features (B, C, h, w) of a batch of prepared pictures."""
-        return self.forward(views).maps
-
-    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
-        """Give these and the embeddings (B, dim) of a batch of prepared pictures."""
-        maps = self.net.maps(stack([view.square for view in views], self.device))
+    def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
+        """Compute the last block's features and the embeddings."""
+        maps = self.net.maps(stack([one.square for one in inputs], self.device))
         return ModelOutput(maps, self.net.embed(maps))
 
 
 def is_scratch(folder: str | Path) -> bool:
-    """Whether a folder holds a network of this kind."""
+    """Tell whether a folder holds a network of this kind."""
     try:
         return bool(json.loads((Path(folder) / CONFIG).read_text()).get("kind") == KIND)
     except (OSError, ValueError, AttributeError):
         return False
+
+
+class ScratchNet(nn.Module):
+    """Squares (B, 3, S, S) in [0, 1] to maps (B, C, S / 16, S / 16) and embeddings (B, dim)."""
+
+    def __init__(self, config: ScratchConfig) -> None:
+        super().__init__()
+        first = config.widths[0]
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        pairs = zip((first, *config.widths), config.widths, strict=False)
+        self.blocks = nn.Sequential(*(ResidualBlock(a, b, 2 if i else 1) for i, (a, b) in enumerate(pairs)))
+        self.project = nn.Linear(config.widths[-1], config.dim)
+
+    def maps(self, squares: Tensor) -> Tensor:
+        """Compute the last block's features."""
+        maps: Tensor = self.blocks(self.stem((squares - 0.5) / 0.25))
+        return maps
+
+    def embed(self, maps: Tensor) -> Tensor:
+        """Compute the embeddings of maps, not normalised."""
+        projected: Tensor = self.project(maps.mean((2, 3)))
+        return projected
+
+    def forward(self, squares: Tensor) -> Tensor:
+        """Compute the embeddings of squares, not normalised."""
+        return self.embed(self.maps(squares))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut past them (He et al., 2016)."""
+
+    def __init__(self, inward: int, outward: int, stride: int) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.Conv2d(inward, outward, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outward),
+            nn.ReLU(),
+            nn.Conv2d(outward, outward, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outward),
+        )
+        self.shortcut = nn.Sequential(nn.Conv2d(inward, outward, 1, stride, bias=False), nn.BatchNorm2d(outward))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Compute (B, outward, h / stride, w / stride) from (B, inward, h, w)."""
+        return F.relu(self.path(maps) + self.shortcut(maps))

@@ -1,4 +1,4 @@
-"""What the trained competitors share: a task, what training leaves for it, and maps centred by their kind."""
+"""The trained baselines: B-Finetuning (all weights of SD+CLIP) and SD-PL (learned prompts before a frozen SD)."""
 
 from __future__ import annotations
 
@@ -33,21 +33,29 @@ from ..fusion import Centring, kind_indices
 from ..io.files import atomic_write
 from ..io.weights import PICKLES, WeightsError, folder_hash, weights_hash
 from ..saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
-from .frozen import MOST_PIXELS, STAGES, WHOLE, SdClipBaseline, input_side, stages_on_grid
+from .frozen import CLIP_WEIGHT, MAX_SIDE, STAGES, SdClipBaseline, input_side, stages_on_grid
+
+B_FINETUNING, SD_PL = "B-Finetuning", "SD-PL"  # the names of the methods in configurations
+
+COPIED = ("vae", "text_encoder", "tokenizer", "scheduler", "feature_extractor")  # of a Stable Diffusion folder
+
+COARSE, FINE = ("up0", "up1"), ("up2", "up3")
+SD_PL_STAGES = {"retrieval": COARSE, "recognition": COARSE, "instance-retrieval": FINE}  # B-SD's for other tasks
+BORDER = 16 / MAX_SIDE  # of the side
 
 
 class TrainedBaseline(TrainedExtractor):
-    """A baseline trained for one task, or for all. Its maps end in the centring that the fused ones end in too.
+    """A baseline trained for one task, or for all; its maps are centred by kind as the fused ones are.
 
-    The papers know of none. But without it all cosines of these features are near 1 as well, and only one of the
-    methods compared would have it.
+    The papers do not centre. But without it all cosines of these features are near 1 too, and only one of the methods
+    compared would have the advantage.
     """
 
     task: str
     centring: Centring
 
     def __init__(self, task: str) -> None:
-        """Be of one task, without heads yet."""
+        """Begin without heads."""
         self.task, self.heads = task, Heads()
 
     def serves(self, task: str) -> bool:
@@ -55,47 +63,40 @@ class TrainedBaseline(TrainedExtractor):
         return self.task in (task, UNIVERSAL)
 
     def for_task(self, task: str | None) -> Self:
-        """Give itself; WeightsError if it was trained for another task."""
+        """Return the model itself; WeightsError if it was trained for another task."""
         if task is not None and not self.serves(task):
             raise WeightsError(f"{self.name} has weights for {self.task!r} only, not for {task!r}")
         return self
 
-    def centred(self, maps: Tensor, views: Sequence[ModelInput]) -> Tensor:
+    def centred(self, maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
         """Centre maps (B, C, h, w) by the kind of each picture."""
-        kinds = kind_indices([view.kind for view in views])
+        kinds = kind_indices([one.kind for one in inputs])
         centred: Tensor = self.centring(maps, kinds.to(maps.device))
         return centred
 
 
-# B-Finetuning: B-SD+CLIP whose UNet and CLIP vision encoder were trained for a task, every weight of them.
-
-
-B_FINETUNING = "B-Finetuning"
-COPIED = ("vae", "text_encoder", "tokenizer", "scheduler", "feature_extractor")  # of a Stable Diffusion folder
-
-
 @dataclass(frozen=True)
 class FinetunedConfig:
-    """Where the weights came from, and which they are now."""
+    """Where the weights came from, and the hashes of the trained ones."""
 
     task: str
     diffusion: str  # that training started from: catalog name, hub id or folder
     clip: str
-    diffusion_hash: str = ""  # of the folders `sd` and `clip` beside
-    clip_hash: str = ""
+    diffusion_hash: str = ""  # of the folder `sd` beside the configuration
+    clip_hash: str = ""  # of the folder `clip`
 
 
 class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
-    """Read as B-SD+CLIP is, centred as everything trained here is.
+    """B-Finetuning: B-SD+CLIP whose UNet and CLIP image encoder were trained for a task, every weight of them.
 
-    "Fine-tuning of SD+CLIP" is all that the paper says. Neither injection nor aggregation is there, so a map is the
-    concatenation that B-SD+CLIP has; the VAE and CLIP's text encoder stay as they were.
+    "Fine-tuning of SD+CLIP" is all that the paper says. There is neither injection nor aggregation, so a map is the
+    concatenation that B-SD+CLIP has, centred; the VAE and CLIP's text encoder stay as they were.
     """
 
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FinetunedConfig, name: str, device: torch.device
     ) -> None:
-        """Join loaded parts."""
+        """Join loaded models."""
         TrainedBaseline.__init__(self, config.task)
         SdClipBaseline.__init__(self, diffusion, clip, "", name, device)
         self.config = config
@@ -105,11 +106,11 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
     def untrained(
         cls, diffusion: str, clip: str, task: str = "retrieval", device: str | torch.device | None = None
     ) -> Self:
-        """Make what training starts from, in float32: its steps are too small for less."""
+        """Load what training starts from, in float32: the steps of training are too small for less."""
         device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
         card = card_for(clip, ClipCard)
-        parts = load_diffusion(locate(diffusion)), load_clip(locate(clip), mean=card.mean, std=card.std)
-        return cls(*parts, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
+        models = load_diffusion(locate(diffusion)), load_clip(locate(clip), mean=card.mean, std=card.std)
+        return cls(*models, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
 
     @classmethod
     def load_trained(
@@ -118,9 +119,9 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         """Load what `save_pretrained` wrote; WeightsError when it is damaged."""
         device, folder = pick_device(device), Path(folder)
         dtype = pick_dtype(device, dtype)
-        written, state = read_trained(folder, "fine-tuned weights")
-        written.pop("method", None)
-        config: FinetunedConfig = build(FinetunedConfig, written, folder / CONFIG)
+        settings, state = read_trained(folder, "fine-tuned weights")
+        settings.pop("method", None)
+        config: FinetunedConfig = build(FinetunedConfig, settings, folder / CONFIG)
         check_hash(folder_hash(folder / "sd"), config.diffusion_hash, folder / "sd")
         check_hash(folder_hash(folder / "clip"), config.clip_hash, folder / "clip")
         card = card_for(config.clip, ClipCard)
@@ -131,13 +132,13 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `sd` and `clip` whole, as a hub has them, beside heads, centring and configuration.
+        """Write the folders `sd` and `clip` in the hub's layout, heads, centring and configuration.
 
-        What was not trained is copied: any tool reads the two folders then, here or on another machine. They are in
-        float32, as they were trained. The configuration goes first and comes last, so a folder that has one is whole.
+        What was not trained is copied, so that any tool can read the two folders, here or on another machine. They
+        are in float32, as they were trained. The configuration is removed first and written last, so a folder that
+        has one is complete.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / CONFIG).unlink(missing_ok=True)
         with atomic_write(folder / "sd") as sd, atomic_write(folder / "clip") as clip:
             self._write_diffusion(locate(self.config.diffusion), sd)
@@ -148,7 +149,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict())
 
     def _write_diffusion(self, source: Path, folder: Path) -> None:
-        _save(self.diffusion.unet, folder / "unet")
+        _save_model(self.diffusion.unet, folder / "unet")
         for part in COPIED:
             if (source / part).is_dir():
                 ignored = shutil.ignore_patterns(*(f"*{suffix}" for suffix in PICKLES))
@@ -156,43 +157,34 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         shutil.copy(source / "model_index.json", folder)
 
     def _write_clip(self, source: Path, folder: Path) -> None:
-        _save(self.clip.model, folder)
+        _save_model(self.clip.model, folder)
         for path in (*source.glob("*.json"), *source.glob("*.txt")):
             if path.name != CONFIG and not path.name.endswith(".index.json"):
                 shutil.copy(path, folder)
 
     @property
     def fingerprint(self) -> str:
-        """What shapes the features, with the hashes of the weights; ValueError before they have been written."""
+        """A hash of settings and weights; ValueError before they have been written."""
         if not self.config.diffusion_hash:
             raise ValueError(f"{self.name} has no fingerprint until it is saved")
         weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
-        return hash_settings({"baseline": B_FINETUNING, **self.shaping, "weights": weights})
+        return hash_settings({"baseline": B_FINETUNING, **self.settings, "weights": weights})
 
-    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
-        """Give B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors of a batch of pictures."""
-        seen = super().forward(views)
-        centred = self.centred(seen.maps, views)
-        assert seen.joint is not None
-        return ModelOutput(centred, concatenate_weighted(max_pool(centred, views), seen.joint, WHOLE), seen.joint)
+    def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
+        """Compute B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors."""
+        output = super().forward(inputs)
+        maps = self.centred(output.maps, inputs)
+        assert output.joint is not None
+        return ModelOutput(maps, concatenate_weighted(max_pool(maps, inputs), output.joint, CLIP_WEIGHT), output.joint)
 
 
-def _save(model: Any, folder: Path) -> None:
-    """Save a diffusers or transformers model, without the name of the place that it was loaded from."""
+def _save_model(model: Any, folder: Path) -> None:
+    """Save a diffusers or transformers model without the path that it was loaded from."""
     with quiet_libraries():
         model.save_pretrained(folder)
     config = json.loads((folder / CONFIG).read_text())
     config.pop("_name_or_path", None)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-
-
-# SD-PL (Koley et al., CVPR 2024): a frozen Stable Diffusion, guided by a learned text and by a learned border.
-
-
-SD_PL = "SD-PL"
-COARSE, FINE = ("up0", "up1"), ("up2", "up3")
-STAGES_OF = {"retrieval": COARSE, "recognition": COARSE, "instance-retrieval": FINE}  # B-SD's for all others
-BORDER = 16 / MOST_PIXELS  # of the side
 
 
 @dataclass(frozen=True)
@@ -206,13 +198,13 @@ class SdPlConfig:
     border: int  # pixels
     stages: tuple[str, ...]
     timestep: int = 273
-    ensemble: int = 6  # noise draws that are averaged; training sees one of them at a time
+    ensemble: int = 6  # noise draws that are averaged; a step of training uses one of them
 
 
 class Prompts(nn.Module):
-    """All that is trained, and the centring it ends in: a text matrix (1, L, D) and a border for either kind.
+    """The trained parts and the centring: a text matrix (1, L, D), and a border for sketches and one for photos.
 
-    They start as the null prompt and as a border that is not there.
+    They start as the null prompt and as an invisible border.
     """
 
     rim: Tensor
@@ -227,8 +219,8 @@ class Prompts(nn.Module):
         self.border = nn.Parameter(torch.zeros(2, 3, int(rim.sum())))
         self.centring = Centring(width)
 
-    def framed(self, squares: Tensor, kinds: Tensor) -> Tensor:
-        """Add the border of its kind (B,) to each square (B, 3, S, S), on a smaller square a smaller border."""
+    def add_border(self, squares: Tensor, kinds: Tensor) -> Tensor:
+        """Add the border of its kind (B,) to each square (B, 3, S, S); a smaller square gets a smaller border."""
         frames = self.border.new_zeros(2, 3, *self.rim.shape)
         frames[..., self.rim] = self.border
         if squares.shape[-2:] != self.rim.shape:
@@ -237,13 +229,14 @@ class Prompts(nn.Module):
 
 
 class SdPlBaseline(TrainedBaseline):
-    """Dense features are up stages at t = 273 under the learned prompts, unit length in every cell, concatenated.
+    """SD-PL (Koley et al., CVPR 2024): a frozen Stable Diffusion under a learned text and a learned border.
 
-    How the layers are joined and pooled is not published: it is as in B-SD, so that the two differ in prompts, stages,
-    timestep and draws alone. The stages are the poster's: n = 1, 2 for categories, recognition included, and n = 3, 4
-    for instances. It has no dense tasks; there the stages are B-SD's, n = 1, 2, 3, so that the prompts are what is
-    compared. The border is 16 px of a square of 480, the same share of others, and lies on the square's rim, padding or
-    not; what it makes of the pixels is not clamped.
+    Dense features are up stages at t = 273, of unit length in every cell, concatenated. How the layers are joined and
+    pooled is not published: it is as in B-SD, so that the two differ in prompts, stages, timestep and draws alone. The
+    stages are the poster's: n = 1, 2 for categories, recognition included, and n = 3, 4 for instances. SD-PL has no
+    dense tasks; there the stages are B-SD's, n = 1, 2, 3, so that only the prompts differ. The border is 16 px of a
+    square of 480, the same share of others, and lies on the square's edge, padding or not; pixels are not clamped
+    after it is added.
     """
 
     def __init__(self, diffusion: FrozenDiffusion, config: SdPlConfig, name: str, device: torch.device) -> None:
@@ -264,11 +257,11 @@ class SdPlBaseline(TrainedBaseline):
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> Self:
-        """Make what training starts from, on a catalog name, hub id or folder."""
+        """Load what training starts from, by catalog name, hub id or folder."""
         device, folder = pick_device(device), locate(diffusion)
         frozen = load_diffusion(folder, pick_dtype(device, dtype))
         side = input_side(frozen)
-        stages, border = STAGES_OF.get(task, STAGES), max(1, round(side * BORDER))
+        stages, border = SD_PL_STAGES.get(task, STAGES), max(1, round(side * BORDER))
         config = SdPlConfig(diffusion, folder_hash(folder), task, side, border, stages)
         return cls(frozen, config, f"{diffusion}:{SD_PL}", device)
 
@@ -278,9 +271,9 @@ class SdPlBaseline(TrainedBaseline):
     ) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged or its frozen parts cannot be had."""
         device, folder = pick_device(device), Path(folder)
-        written, state = read_trained(folder, "learned prompts")
-        written.pop("method", None)
-        config: SdPlConfig = build(SdPlConfig, written, folder / CONFIG)
+        settings, state = read_trained(folder, "learned prompts")
+        settings.pop("method", None)
+        config: SdPlConfig = build(SdPlConfig, settings, folder / CONFIG)
         sd = locate(config.diffusion)
         check_hash(folder_hash(sd), config.diffusion_hash, sd)
         frozen = load_diffusion(sd, pick_dtype(device, dtype))
@@ -293,12 +286,12 @@ class SdPlBaseline(TrainedBaseline):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the prompts, the heads, and a configuration that names the frozen parts by place and hash."""
+        """Write prompts, heads, and a configuration that names the frozen parts by place and hash."""
         self.heads.write(Path(folder))
         write_trained(Path(folder), {"method": SD_PL, **asdict(self.config)}, self.prompts.state_dict())
 
-    def guided(self, text: str) -> Self:
-        """Give the model that sees pictures under a caption in place of the learned text (sketch + text retrieval).
+    def with_caption(self, text: str) -> Self:
+        """Give a model with a caption in place of the learned text, for retrieval by sketch and text.
 
         All weights are shared, and this model stays as it is. The features are meant to be compared with those under
         the learned text, so the fingerprint is the same.
@@ -309,28 +302,24 @@ class SdPlBaseline(TrainedBaseline):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over what shapes the features, learned text included even where a caption stands in for it."""
-        shaping = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
-        return hash_settings({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **shaping})
+        """A hash of settings and prompts; a caption in place of the learned text does not change it."""
+        settings = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
+        return hash_settings({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **settings})
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: the stages' channels together."""
+        """The length of an embedding: the channels of all stages."""
         return self._dim
 
-    def maps(self, views: Sequence[ModelInput]) -> Tensor:
-        """Give the centred features (B, C, g, g) of a batch of prepared pictures."""
-        return self.forward(views).maps
-
-    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
-        """Give these and their maxima of a batch of prepared pictures."""
-        squares = stack([view.square for view in views], self.device)
-        maps = self.stages(squares, kind_indices([view.kind for view in views]), range(self.config.ensemble))
-        centred = self.centred(maps, views)
-        return ModelOutput(centred, max_pool(centred, views))
+    def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
+        """Compute the centred features and their maxima."""
+        squares = stack([one.square for one in inputs], self.device)
+        kinds = kind_indices([one.kind for one in inputs])
+        maps = self.centred(self.stages(squares, kinds, range(self.config.ensemble)), inputs)
+        return ModelOutput(maps, max_pool(maps, inputs))
 
     def stages(self, squares: Tensor, kinds: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Give the features (B, C, g, g), not centred, of squares (B, 3, S, S) of kinds (B,) under draws of noise."""
-        latents = self.diffusion.encode(self.prompts.framed(squares, kinds.to(squares.device)) * 2 - 1)
+        """Compute features (B, C, g, g) of squares (B, 3, S, S) of kinds (B,), averaged over noise and not centred."""
+        latents = self.diffusion.encode(self.prompts.add_border(squares, kinds.to(squares.device)) * 2 - 1)
         prompt = self.prompts.text if self.caption is None else self.caption.to(squares.device)
         return stages_on_grid(self.diffusion, latents, self.config.stages, self.config.timestep, seeds, prompt)

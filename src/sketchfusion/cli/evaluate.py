@@ -12,12 +12,12 @@ from . import terminal
 from .terminal import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
     from ..lab.evaluation.result import Measured, Reported
     from ..lab.evaluation.speed import Cost
 
 
-Measure = Callable[["BatchExtractor", str], "tuple[str, Reported]"]
+Measure = Callable[["Extractor", str], "tuple[str, Reported]"]
 
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
@@ -54,7 +54,7 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
         others = {name: load(name) for name in against or ()}
         source = retrieval_data(root, split, sketches or (), duplicates)
         with terminal.bar(f"embedding {source.name}") as progress:
@@ -82,7 +82,7 @@ def instances(
 
     _refuse_for_world(data, {"--split": split})
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
         source = instance_data(root, split)
         with terminal.bar(f"embedding {source.name}") as progress:
             drawn, shown = [*source.sketches()], [*source.photos()]
@@ -118,7 +118,7 @@ def _naming(photos: bool) -> Measure:
     from ..lab.evaluation.recognition import benchmark_naming
     from ..tasks.recognition import joint_space
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
         source = naming_data(root, "photo" if photos else "sketch")
         with terminal.bar(f"naming {source.name}") as progress:
             result = benchmark_naming(
@@ -129,7 +129,7 @@ def _naming(photos: bool) -> Measure:
     return measure
 
 
-def _from_examples(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+def _from_examples(extractor: Extractor, root: str) -> tuple[str, Measured]:
     from ..lab.evaluation.data import naming_data
     from ..lab.evaluation.recognition import benchmark_examples
 
@@ -155,7 +155,7 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
         name = _name_of(root)
         with terminal.bar(f"matching {name}") as progress:
             return name, benchmark_correspondence(extractor, [*keypoint_pairs(root, *sketches or ())], progress)
@@ -181,7 +181,7 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
         name = _name_of(root)
         shown = [*scenes(root, sketches or (), "measured" if kept_out else "all")]
         about = "" if kept_out or root == "world" else TRAINED_ON
@@ -197,7 +197,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
     from ..lab.evaluation.data import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Reported]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
         source = retrieval_data(root)
         with terminal.bar(f"embedding {source.name}") as progress:
             drawn = [*source.sketches()]
@@ -212,7 +212,7 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well each part of the frozen models tells classes apart."""
     from ..lab.evaluation.probe import benchmark_probe
 
-    def measure(extractor: BatchExtractor, root: str) -> tuple[str, Measured]:
+    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
         with terminal.bar("looking inside") as progress:
             return Path(root).resolve().name, benchmark_probe(extractor, root, progress)
 

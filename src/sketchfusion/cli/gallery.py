@@ -15,7 +15,7 @@ from . import terminal
 from .terminal import AskedModel, GalleryOption, Json, app
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
     from ..gallery import Gallery, Plan, Report
 
 
@@ -192,7 +192,7 @@ def studio(
 
     access = Access(host, token)
     taken = listen(host, port)
-    made: BatchExtractor | str | None = model
+    made: Extractor | str | None = model
     uri = gallery
     if uri is None:
         uri, made = _demo(model or "mini")
@@ -208,7 +208,7 @@ def studio(
     typer.echo("stopped", err=True)
 
 
-def _demo(model: str) -> tuple[str, BatchExtractor]:
+def _demo(model: str) -> tuple[str, Extractor]:
     from ..models import load
     from ..studio import demo
 

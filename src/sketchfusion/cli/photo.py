@@ -142,7 +142,7 @@ def inspect(
     from ..analysis.inside import branch_weights, inside
     from ..analysis.page import Inspected, page, spectra
     from ..io.cleanup import is_drawing
-    from ..io.images import read_image
+    from ..io.images import read_image, to_uint8
     from ..models import load
 
     if sketch and photo:
@@ -158,8 +158,7 @@ def inspect(
             kind: Kind = "sketch" if sketch or (not photo and is_drawing(picture)) else "photo"
             picture = read_image(picture, kind)
             maps = inside(extractor, [picture], [kind], task)[0]
-            pixels = (picture * 255).round().byte().permute(1, 2, 0).numpy()
-            inspected.append(Inspected(Path(source).name, kind, Image.fromarray(pixels), maps))
+            inspected.append(Inspected(Path(source).name, kind, Image.fromarray(to_uint8(picture)), maps))
             progress(number, len(images))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page(inspected, weights, extractor.name, extractor.fingerprint), encoding="utf-8")

@@ -25,7 +25,7 @@ from .rows import listed, matrix
 from .store import connect, table_names
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
     from .nearest import Nearest
     from .store import GalleryStore
 
@@ -86,7 +86,7 @@ SKETCHES, WORDS = "sketches", "words"
 class Calibration:
     """What a gallery says to unrelated questions; read or computed when it is first needed."""
 
-    def __init__(self, store: GalleryStore, model: BatchExtractor) -> None:
+    def __init__(self, store: GalleryStore, model: Extractor) -> None:
         self._store, self._model = store, model
         self._known: dict[str, Floats] = {}
         self._chances: dict[tuple[int, Modalities], Chance] = {}
@@ -122,7 +122,7 @@ class Calibration:
         return self._known[kind]
 
 
-def embed_reference(model: BatchExtractor, kind: str = SKETCHES) -> Floats:
+def embed_reference(model: Extractor, kind: str = SKETCHES) -> Floats:
     """Embed the drawings (COUNT, d), or their names (COUNT, P), to unit vectors."""
     if kind == WORDS:
         return np.stack([read_words(model, name) for _, name in drawings()])

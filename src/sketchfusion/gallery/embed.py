@@ -21,7 +21,7 @@ from .rows import FileState, Photo
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..extractor import BatchExtractor, ModelInput
+    from ..extractor import Extractor, ModelInput
 
 
 DECODERS = 2
@@ -58,7 +58,7 @@ Item = Photo | Known | Failure
 class Embedder:
     """Turns files into rows with a model; what is kept of a photo is chosen here."""
 
-    def __init__(self, model: BatchExtractor, location: bool = True) -> None:
+    def __init__(self, model: Extractor, location: bool = True) -> None:
         """Embed with a model; without `location` leave out where photos were taken."""
         self._model, self._location = model, location
 
@@ -127,7 +127,7 @@ class Embedder:
         ]
 
 
-def embed_views(model: BatchExtractor, views: Sequence[ModelInput]) -> tuple[Floats, Floats | None]:
+def embed_views(model: Extractor, views: Sequence[ModelInput]) -> tuple[Floats, Floats | None]:
     """Embed prepared pictures as `embed` does, (B, d), and as `encode_image` does, (B, P), if the model reads text."""
     import torch
 

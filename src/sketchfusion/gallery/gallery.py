@@ -41,7 +41,7 @@ from .store import Contents, GalleryStore, absolute, parts, quoted
 from .workers import Duty, LocalWorkers, RayWorkers
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
     from ..io.images import ImageInput
 
 
@@ -55,7 +55,7 @@ class Indexing(ABC):
     """What a gallery does besides being searched."""
 
     uri: str
-    _asked: BatchExtractor | str | None
+    _asked: Extractor | str | None
     _checked: bool
     _store: GalleryStore | None
     _prepared: Nearest | None
@@ -63,7 +63,7 @@ class Indexing(ABC):
 
     @property
     @abstractmethod
-    def model(self) -> BatchExtractor:
+    def model(self) -> Extractor:
         """The model, loaded on first use; GalleryError if it is not the one that made the gallery."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class Indexing(ABC):
         location: bool = True,
         workers: int = 1,
         engine: str = "local",
-        load: Callable[[], BatchExtractor] | None = None,
+        load: Callable[[], Extractor] | None = None,
     ) -> Report:
         """Index the photos in folders and files; what is indexed already is not embedded again.
 
@@ -148,7 +148,7 @@ class Indexing(ABC):
 
     def reindex(
         self,
-        model: BatchExtractor | str,
+        model: Extractor | str,
         progress: Progress | None = None,
         batch_size: int = 16,
         commit_rows: int = COMMIT_ROWS,
@@ -182,11 +182,11 @@ class Indexing(ABC):
 
     def _engine(
         self,
-        model: BatchExtractor,
+        model: Extractor,
         settings: Settings,
         engine: str,
         workers: int,
-        load: Callable[[], BatchExtractor] | None,
+        load: Callable[[], Extractor] | None,
     ) -> Engine | None:
         if workers < 1:
             raise GalleryError(f"workers must be at least 1, not {workers}")
@@ -263,7 +263,7 @@ DEFAULT_MODEL = "mini"
 class Gallery(Catalogue, Indexing):
     """Photos, kept with their features, that can be searched by sketch."""
 
-    def __init__(self, uri: str, model: BatchExtractor | str | None = None) -> None:
+    def __init__(self, uri: str, model: Extractor | str | None = None) -> None:
         """Use `Gallery.open`."""
         self.uri = uri
         self._asked = model
@@ -273,7 +273,7 @@ class Gallery(Catalogue, Indexing):
         self._unrelated: Calibration | None = None
 
     @classmethod
-    def open(cls, uri: str | Path, model: BatchExtractor | str | None = None) -> Self:
+    def open(cls, uri: str | Path, model: Extractor | str | None = None) -> Self:
         """Open the gallery in a folder or at a URI such as s3://bucket/name; it is made when photos are first added.
 
         `model` is an extractor or the name of one; by default the one that made the gallery, or "mini" for a new one.
@@ -286,7 +286,7 @@ class Gallery(Catalogue, Indexing):
         return len(self._store) if self._store else 0
 
     @property
-    def model(self) -> BatchExtractor:
+    def model(self) -> Extractor:
         """The model, loaded on first use; GalleryError if it is not the one that made the gallery."""
         model = self._asked
         if model is None or isinstance(model, str):

@@ -16,7 +16,7 @@ from .rows import FileState, Photo
 from .store import GalleryStore
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
 
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
@@ -58,9 +58,7 @@ class Settings:
 class Builder:
     """One run of indexing into a store."""
 
-    def __init__(
-        self, store: GalleryStore, model: BatchExtractor, settings: Settings, engine: Engine | None = None
-    ) -> None:
+    def __init__(self, store: GalleryStore, model: Extractor, settings: Settings, engine: Engine | None = None) -> None:
         """Embed in this process unless an `engine` does it elsewhere; only this process writes rows."""
         self._store, self._settings = store, settings
         self._embedder = Embedder(model, settings.location)

@@ -22,12 +22,12 @@ from .rows import FileState, ModelTag, Photo, broken, seal, tag_of, to_photo
 from .store import PREFIX, UNFINISHED, GalleryStore, connect, table_names
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
 
 
 def reindex(
     old: GalleryStore,
-    model: BatchExtractor,
+    model: Extractor,
     settings: Settings,
     progress: Progress | None = None,
 ) -> tuple[GalleryStore, Report]:
@@ -73,7 +73,7 @@ def _there(old: GalleryStore) -> Sequence[Path]:
     return [path for path in map(Path, sorted(old.files())) if path.exists()]
 
 
-def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: BatchExtractor, settings: Settings) -> int:
+def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, settings: Settings) -> int:
     """Embed what has no row yet from its thumbnail; gives how many."""
     done = new.files()
     moved = {file.digest for file in done.values()}
@@ -91,7 +91,7 @@ def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: BatchExtractor
     return count
 
 
-def _prepared(photo: Photo, model: BatchExtractor) -> Prepared | Failure:
+def _prepared(photo: Photo, model: Extractor) -> Prepared | Failure:
     try:
         view = model.prepare(decode_image(photo.thumbnail, photo.file.path), "photo")
     except ImageError as error:

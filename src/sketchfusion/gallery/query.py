@@ -12,7 +12,7 @@ from ..featuremap import Floats
 from ..tasks.recognition import joint_space
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
 
 
 # What scores a gallery gives to a question by chance: the bulk of its photos does not show what is looked for.
@@ -117,7 +117,7 @@ def look_for(
     return Query(Modalities(bool(sketches), bool(photos), words is not None), tuple(parts))
 
 
-def read_words(model: BatchExtractor, text: str) -> Floats:
+def read_words(model: Extractor, text: str) -> Floats:
     """Give words as one vector (P,) of the space that they share with pictures; ValueError if there are none."""
     words = " ".join(text.split())
     if not words:

@@ -15,7 +15,7 @@ from ..featuremap import Floats
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
 
 
 FORMAT = "2"
@@ -36,7 +36,7 @@ class ModelTag:
     joint_dim: int = 0  # of the space shared with text; 0 if the model has none
 
 
-def tag_of(model: BatchExtractor) -> ModelTag:
+def tag_of(model: Extractor) -> ModelTag:
     """What a gallery writes down of a model."""
     return ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
 

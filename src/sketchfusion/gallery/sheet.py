@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ..io.images import to_uint8
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -43,7 +45,7 @@ def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequenc
     """
     if shown is None:
         return SheetRow(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
-    pixels = (shown * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    pixels = to_uint8(shown)
     folder = Path(source).absolute().parent.name
     category = folder if folder in gallery.categories else None
     caption = Path(source).name if len(source) < 200 else ""

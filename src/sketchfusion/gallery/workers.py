@@ -19,7 +19,7 @@ from .errors import GalleryError
 from .rows import Photo
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
 
 
 Chunk = list[Path]
@@ -34,7 +34,7 @@ _known: frozenset[str] = frozenset()
 class Duty:
     """What a worker is to do, in a form that can be sent to it."""
 
-    load: Callable[[], BatchExtractor]
+    load: Callable[[], Extractor]
     fingerprint: str  # of the model that must come of it
     location: bool = True
 

@@ -277,10 +277,15 @@ def _over_paper(image: Image.Image, kind: Kind) -> npt.NDArray[np.uint8]:
     return layers[0]
 
 
+def to_uint8(image: Tensor) -> npt.NDArray[np.uint8]:
+    """Give (3, H, W) in [0, 1] as an array (H, W, 3) uint8."""
+    pixels: npt.NDArray[np.uint8] = (image.detach().cpu() * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(pixels)
+
+
 def thumbnail(image: Tensor, side: int = 256, quality: int = 85) -> bytes:
-    """JPEG bytes of (3, H, W) in [0, 1], reduced so that no edge is longer than `side`."""
-    pixels = image.detach().cpu().mul(255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    picture = Image.fromarray(pixels)
+    """Give (3, H, W) in [0, 1] as JPEG bytes, reduced so that no edge is longer than `side`."""
+    picture = Image.fromarray(to_uint8(image))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=quality)

@@ -33,7 +33,7 @@ from .messages import (
 )
 
 if TYPE_CHECKING:
-    from ..extractor import BatchExtractor
+    from ..extractor import Extractor
     from ..featuremap import FeatureMap
     from ..io.images import Kind, Reduced
 
@@ -103,7 +103,7 @@ class CloseupPhoto:
         return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
 
 
-def cut_out(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
+def cut_out(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
     """Say how strongly each place of the photo shows what was drawn; the page draws the line.
 
     Where the photo probably does not show it, the line is above all that there is.
@@ -116,7 +116,7 @@ def cut_out(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto) -> Segme
 
 
 def match_points(
-    model: BatchExtractor,
+    model: Extractor,
     sketch: Sketch,
     photo: CloseupPhoto,
     points: Sequence[Sequence[float]] | None,
@@ -142,7 +142,7 @@ def match_points(
     )
 
 
-def match_densely(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
+def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
     """Colour the drawing by place, and each part of the photo that shows it as the place of the drawing it matches."""
     sketch_map = dense(model, sketch.picture, "sketch", TASK)
     photo_map = dense(model, photo.picture, "photo", TASK)
@@ -189,7 +189,7 @@ def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Bytes:
 SIDE = 256  # longer side of a picture of features
 
 
-def look_inside(model: BatchExtractor, sketch: Sketch, photo: CloseupPhoto | None) -> InspectAnswer:
+def look_inside(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) -> InspectAnswer:
     """Colour each feature by its principal components, and say how coarse or fine it is."""
     kinds: list[Kind] = ["sketch", "photo"] if photo else ["sketch"]
     pictures = [sketch.picture, photo.picture] if photo else [sketch.picture]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..extractor import BatchExtractor
+from ..extractor import Extractor
 from ..gallery import Gallery
 from ..io.files import atomic_write
 from ..io.weights import cache_folder
@@ -44,7 +44,7 @@ def make_photos(folder: Path, progress: Progress) -> None:
         progress(done, len(names))
 
 
-def make_gallery(folder: Path, model: BatchExtractor, progress: Progress) -> str:
+def make_gallery(folder: Path, model: Extractor, progress: Progress) -> str:
     """Index the photos with a model; gives the gallery's URI. What is there already is not done again."""
     home = _home(folder, model.fingerprint)
     if not is_ready(folder, model.fingerprint):

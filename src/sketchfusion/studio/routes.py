@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import numpy as np
 from fastapi import APIRouter, Depends, File, Header, Query, Request, UploadFile
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +20,7 @@ from .. import __version__
 from ..errors import ImageError
 from ..gallery import Gallery, GalleryError, Hit, PhotoInfo
 from ..gallery.sheet import SheetRow, contact_sheet
+from ..io.images import to_uint8
 from . import closeup
 from .closeup import CloseupPhoto, look_inside
 from .drawing import Sketch, TooMuch, examples
@@ -116,8 +116,7 @@ def contact_sheet_png(
 def _picture(sketch: Sketch | None) -> Image.Image:
     if sketch is None:
         return Image.new("RGB", (64, 64), "white")
-    pixels = (sketch.picture * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(np.asarray(pixels))
+    return Image.fromarray(to_uint8(sketch.picture))
 
 
 # Finding photos by drawing, by a photo, by words; and keeping what was found.

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..extractor import BatchExtractor
+from ..extractor import Extractor
 from ..gallery import Gallery, GalleryError, Hit, Report
 from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
@@ -196,7 +196,7 @@ class QueuedModel:
 
     FREE = ("prepare", "for_task")  # no run of the model
 
-    def __init__(self, model: BatchExtractor, queue: ModelQueue) -> None:
+    def __init__(self, model: Extractor, queue: ModelQueue) -> None:
         """Stand before a model."""
         self._model, self._queue = model, queue
 
@@ -219,7 +219,7 @@ class Studio:
         self,
         uri: str,
         uploads: Path,
-        model: BatchExtractor | str | None = None,
+        model: Extractor | str | None = None,
         limits: Limits | None = None,
         demo: bool = False,
     ) -> None:
@@ -287,7 +287,7 @@ class Studio:
             if isinstance(answer, Exception):
                 raise answer
 
-    def _read_names(self, searcher: Searcher, model: BatchExtractor) -> None:
+    def _read_names(self, searcher: Searcher, model: Extractor) -> None:
         """Let the names of things be read piece by piece, while nobody waits."""
         with contextlib.suppress(Stopped):
             # every stroke asks, and a classifier would be a second pass of the whole model
@@ -295,7 +295,7 @@ class Studio:
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         self.queue.ready.wait()
-        model = cast(BatchExtractor, QueuedModel(self.gallery.model, self.queue))
+        model = cast(Extractor, QueuedModel(self.gallery.model, self.queue))
         report = Gallery.open(self.uri, model).add(paths, progress, self.limits.background_batch)
         for failure in report.failed:
             Path(failure.path).unlink(missing_ok=True)

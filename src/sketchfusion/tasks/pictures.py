@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from ..io.images import to_uint8
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +62,7 @@ def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) 
 
 def mask_picture(photo: Tensor, mask: npt.NDArray[np.bool_]) -> Image.Image:
     """Draw a photo (3, H, W) in [0, 1] with a mask (H, W): dimmed and grey around it, outlined where it ends."""
-    pixels = _pixels(photo).astype(np.float32)
+    pixels = to_uint8(photo).astype(np.float32)
     grey = pixels.mean(axis=2, keepdims=True) * DIM + 40
     picture = Image.fromarray(np.where(mask[:, :, None], pixels, grey).astype(np.uint8))
     edge = Image.fromarray(mask.astype(np.uint8) * 255)
@@ -78,14 +79,10 @@ def mask_image(mask: npt.NDArray[np.bool_]) -> Image.Image:
 
 def _fitted(image: Tensor) -> Image.Image:
     """A picture of the common height, or a width of twice that if it is very wide."""
-    picture = Image.fromarray(_pixels(image))
+    picture = Image.fromarray(to_uint8(image))
     scale = FINE * HEIGHT / max(picture.height, picture.width / 2)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _pixels(image: Tensor) -> npt.NDArray[np.uint8]:
-    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def _colours(count: int) -> list[tuple[int, int, int]]:

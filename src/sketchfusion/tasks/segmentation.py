@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..io.images import read_image
+from ..io.images import read_image, to_uint8
 from ..saved import Threshold
 from .inputs import dense, read_sketch
 from .recognition import TextImageSpace
@@ -226,7 +226,7 @@ def refine_mask(photo: Tensor, heat: Heat, threshold: float = THRESHOLD) -> Mask
     field = crf.DenseCRF2D(width, height, 2)
     # The energy of an answer is the less, the likelier it is: of "not it" first, then of "it".
     field.setUnaryEnergy(np.stack([odds.ravel(), np.zeros(odds.size)]).astype(np.float32))
-    pixels = np.ascontiguousarray((small * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+    pixels = to_uint8(small)
     unit = max(height, width) / 320
     field.addPairwiseGaussian(sxy=3 * unit, compat=3)
     field.addPairwiseBilateral(sxy=60 * unit, srgb=13, rgbim=pixels, compat=5)

@@ -27,7 +27,7 @@ from .data import WORLD_PHOTOS, RetrievalData, retrieval_data
 from .retrieval import Result, benchmark_retrieval, embed_labelled, score_retrieval
 
 if TYPE_CHECKING:
-    from ...extractor import BatchExtractor
+    from ...extractor import Extractor
 
 
 MODELS = {"mini": "SketchFusion (mini)", "mini:B-CLIP": "B-CLIP (mini)", "scratch": "CNN from scratch"}
@@ -81,7 +81,7 @@ def _write_photos(root: Path, console: Console) -> None:
                 Image.fromarray(world.photo(category, instance).photo).save(path)
 
 
-def _searched(gallery: Gallery, model: BatchExtractor, data: RetrievalData, label: str) -> Timed:
+def _searched(gallery: Gallery, model: Extractor, data: RetrievalData, label: str) -> Timed:
     before = time.monotonic()
     queries, labels = embed_labelled(model, [*data.sketches()], "sketch")
     contents = gallery.contents()

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ...analysis.page import Inspected, comparison
-from ...io.images import read_image
+from ...io.images import read_image, to_uint8
 from ...tasks.correspondence import PointMatch, match_maps
 from ...tasks.inputs import dense, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
@@ -172,7 +172,7 @@ def _spread(items: Sequence[Item], most: int) -> list[Item]:
 
 
 def _shown(picture: Tensor) -> Image.Image:
-    return Image.fromarray((picture * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+    return Image.fromarray(to_uint8(picture))
 
 
 def _sheet(figure: TableFigure) -> Image.Image:

@@ -20,15 +20,15 @@ from .metrics import Values, bootstrap
 from .table import TableColumn, TableLayout, TableRow, in_paper
 
 if TYPE_CHECKING:
-    from ...extractor import BatchExtractor
+    from ...extractor import Extractor
     from .metrics import Estimate
 
 
 NOTE = "made-with.json"
 
-Load = Callable[[str], "BatchExtractor"]
+Load = Callable[[str], "Extractor"]
 Train = Callable[[str, Path, Mapping[str, str], str], None]  # for a task, into a folder, with settings, by a method
-Measure = Callable[[str, "BatchExtractor"], "Mapping[str, Estimate]"]
+Measure = Callable[[str, "Extractor"], "Mapping[str, Estimate]"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _measured(
     if row.baseline or not train:
         model = load(_frozen(row, pair))
         # Nothing of a frozen model is left to chance but the noise that Stable Diffusion sees.
-        drawn = [model.under_noise(n) for n in range(row.seeds)] if isinstance(model, SdClipBaseline) else [model]
+        drawn = [model.with_noise(n) for n in range(row.seeds)] if isinstance(model, SdClipBaseline) else [model]
         return [_once(row, task, one, out, measure) for one in drawn]
     runs = []
     for seed in range(row.seeds):
@@ -153,7 +153,7 @@ def _measured(
 
 def models_of(
     table: TableLayout, cells: Sequence[Cell], task: str, pair: str, out: Path, load: Load, trained: bool
-) -> dict[str, BatchExtractor]:
+) -> dict[str, Extractor]:
     """Load the models of the rows that were filled for a task, by name: the first seed's, and each model once."""
     filled = {cell.name for cell in cells if cell.task == task and cell.values and not cell.same_as}
     return {
@@ -171,7 +171,7 @@ def _trained(row: TableRow, task: str, out: Path, seed: int = 0) -> Path:
     return out / "weights" / _slug(row.kept_as) / (row.task or task) / f"seed-{seed}"
 
 
-def _once(row: TableRow, task: str, model: BatchExtractor, out: Path, measure: Measure) -> Run:
+def _once(row: TableRow, task: str, model: Extractor, out: Path, measure: Measure) -> Run:
     model = model.for_task(task) if model.serves(task) else model
     kept = out / "queries" / f"{_slug(row.kept_as)}-{task}-{model.fingerprint[:16]}.json"
     if not kept.is_file():

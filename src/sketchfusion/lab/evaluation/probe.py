@@ -22,7 +22,7 @@ from .result import Measured
 
 if TYPE_CHECKING:
     from ...analysis.inside import Spectrum
-    from ...extractor import BatchExtractor
+    from ...extractor import Extractor
     from ...io.images import Kind
     from ..datasets.base import Sample
 
@@ -41,7 +41,7 @@ class ProbedFeatures:
     spectra: dict[str, Spectrum]
 
 
-def benchmark_probe(model: BatchExtractor, data: str, progress: Callable[[int, int], None] | None = None) -> Measured:
+def benchmark_probe(model: Extractor, data: str, progress: Callable[[int, int], None] | None = None) -> Measured:
     """Fit a linear classifier to each feature, separately for photos and sketches, and test it on held-out pictures.
 
     On the seen classes of a Sketchy root, as many of the pictures as `TRAINED` and `TESTED` say. The spectra of the

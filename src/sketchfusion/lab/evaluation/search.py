@@ -25,7 +25,7 @@ from .metrics import Estimate, Hits, average_precision, bootstrap
 from .retrieval import BATCH
 
 if TYPE_CHECKING:
-    from ...extractor import BatchExtractor
+    from ...extractor import Extractor
     from ...io.images import Kind
     from .data import Labelled
 
@@ -73,7 +73,7 @@ class SearchResult:
 
 
 def benchmark_search(
-    model: BatchExtractor,
+    model: Extractor,
     sketches: Sequence[Labelled],
     photos: Sequence[Labelled],
     progress: Callable[[int, int], None] | None = None,
@@ -186,14 +186,14 @@ def _guided_by_words(model: SdPlBaseline, sketches: Sequence[Labelled], vectors:
     precision = []
     for name in sorted(set(labels.tolist())):
         if drawn := [image for image, label in sketches if label == name]:
-            told = model.guided(f"a photo of {name.replace('_', ' ')}").embed(drawn, kind="sketch").numpy()
+            told = model.with_caption(f"a photo of {name.replace('_', ' ')}").embed(drawn, kind="sketch").numpy()
             order = best_first(told @ vectors.T, len(labels))
             precision.append(average_precision(Hits.of((labels == name)[order])))
     return bootstrap(np.concatenate(precision))
 
 
 def _embedded(
-    model: BatchExtractor, pictures: Sequence[Labelled], kind: Kind, progress: Callable[[int], None]
+    model: Extractor, pictures: Sequence[Labelled], kind: Kind, progress: Callable[[int], None]
 ) -> tuple[dict[str, Floats], Labels]:
     """The vectors of labelled pictures by column, as a gallery keeps them, and the labels."""
     parts = []

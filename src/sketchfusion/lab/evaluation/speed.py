@@ -45,7 +45,7 @@ from ..training.train import train
 from .retrieval import score_retrieval
 
 if TYPE_CHECKING:
-    from ...extractor import BatchExtractor
+    from ...extractor import Extractor
 
 
 P = ParamSpec("P")
@@ -367,7 +367,7 @@ class Real:
     seconds: float  # to embed one photo
 
 
-def bench_search(model: BatchExtractor, rows: int, folder: Path, seed: int, progress: Progress) -> list[Cost]:
+def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress: Progress) -> list[Cost]:
     """Build a gallery of `rows` photos in `folder` and search it in several ways, each in a process of its own.
 
     The reference is the store's own scan of all rows. `recall` is the share of the ten truly nearest that are found.
@@ -395,7 +395,7 @@ def bench_search(model: BatchExtractor, rows: int, folder: Path, seed: int, prog
     return costs + beside_first(ways)
 
 
-def embed_world(model: BatchExtractor, seed: int) -> Real:
+def embed_world(model: Extractor, seed: int) -> Real:
     """Embed photos and sketches of Sketch World; time the photos."""
     world, views, labels, thumbnails, sketches = World(seed), [], [], [], []
     for category in world.categories:

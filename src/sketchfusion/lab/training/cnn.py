@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from ...baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
-from ...extractor import BatchExtractor, pick_device
+from ...extractor import Extractor, pick_device
 from ...io.images import Kind
 from . import augment
 from .bank import PictureArray, cached, decode, world_banks
@@ -145,7 +145,7 @@ class Lesson:
 def train_distilled(
     data: list[str],
     out: Path,
-    teacher: BatchExtractor,
+    teacher: Extractor,
     recipe: DistillRecipe | None = None,
     resume: bool = False,
     report: Report | None = None,
@@ -210,7 +210,7 @@ def _distill_banks(roots: Roots, per_class: int) -> tuple[list[PictureArray], li
     return few[0], few[1]
 
 
-def _vectors(teacher: BatchExtractor, bank: PictureArray, folder: Path, report: Report | None) -> Tensor:
+def _vectors(teacher: Extractor, bank: PictureArray, folder: Path, report: Report | None) -> Tensor:
     kind: Kind = bank.kind
     ask: Callable[[Tensor], Tensor] = lambda seen: teacher.embed([*seen.clamp(0, 1)], kind)[:, :, None, None]  # noqa: E731
     progress = (lambda done, total: report(done, total, {})) if report else None

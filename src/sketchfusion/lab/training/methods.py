@@ -112,8 +112,7 @@ def pair_of(model: str, task: str) -> FeaturesConfig:
         assert isinstance(card, FusedCard)
         sizes = FusionConfig(grid=card.grid, width=card.width)
         return FeaturesConfig(str(folder / "sd"), str(folder / "clip"), task=task, side=card.side, fusion=sizes)
-    folder = find_light_weights(model)
-    config, _ = read_light_weights(folder if (folder / "config.json").is_file() else find_task_folder(folder, task))
+    config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
     for part, expected in ((config.diffusion, config.diffusion_hash), (config.clip, config.clip_hash)):
         check_hash(folder_hash(locate(part)), expected, locate(part))
     return replace(config, task=task)

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from ....baselines.scratch import Block
+from ....baselines.scratch import ResidualBlock
 from ..loop import Losses, Report, fit
 from ..losses import contrast
 from ..recipes import TeacherRecipe
@@ -37,7 +37,10 @@ class Teacher(nn.Module):
             *(
                 block
                 for before, width, stride in zip((first, *widths), widths, STRIDES, strict=False)
-                for block in (Block(before, width, stride), *(Block(width, width, 1) for _ in range(depth - 1)))
+                for block in (
+                    ResidualBlock(before, width, stride),
+                    *(ResidualBlock(width, width, 1) for _ in range(depth - 1)),
+                )
             )
         )
         # Without it every cosine is near 1 at the start, because no feature is negative, and a contrast sees nothing.
