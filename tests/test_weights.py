@@ -16,7 +16,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 
-from sketchfusion.backbones.catalog import CATALOG, Card, FusedCard, card_of, locate
+from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, FusedCard, card_for, locate
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.io import weights
 from sketchfusion.io.weights import (
@@ -156,9 +156,8 @@ def test_the_catalog_is_consistent() -> None:
         assert isinstance(CATALOG[name], Card)
     repositories = [repo for card in CATALOG.values() if isinstance(card, Card) for repo in card.repositories]
     assert len(repositories) == len(set(repositories))
-    known = card_of("stabilityai/stable-diffusion-2-1")
-    assert known is CATALOG["sd21"]
-    assert card_of("me/mine") is None
+    assert card_for("stabilityai/stable-diffusion-2-1", DiffusionCard) is CATALOG["sd21"]
+    assert card_for("sd21", ClipCard).licence == card_for("me/mine", DiffusionCard).licence == "unknown"
 
 
 def test_withdrawn_weights_come_from_their_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Floats = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -124,7 +126,7 @@ class FeatureMap:
         return replace(self, data=self.data - self.data[:, self.valid()].mean(dim=1)[:, None, None])
 
     def pooled(self) -> Tensor:
-        """Global max pooling over the valid cells: (C,) (SketchFusion, section 4)."""
+        """Global max pooling over the valid cells: (C,) (paper, section 6.1)."""
         return self.data[:, self.valid()].amax(dim=1)
 
     def quartered(self) -> Tensor:
@@ -170,60 +172,3 @@ def _floating(points: Tensor) -> Tensor:
 def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
     resized = F.interpolate(data.float()[None], size=size, mode="bilinear", align_corners=False, antialias=True)
     return resized[0].to(data.dtype)
-
-
-# Retrieval: photos ranked by the cosine of their pooled feature with a sketch's.
-
-
-Floats = npt.NDArray[np.float32]
-
-# What a search says of its own answers, measured: is the thing there at all, do words or diffusion help?
-#
-# Each sketch is put to a gallery twice, with the photos of its category and without them. A false alarm is a photo of
-# some confidence in the second. Galleries of several sizes and kinds are made of the same photos.
-
-
-# What scoring a benchmark of retrieval costs: `sketchfusion bench metrics`.
-#
-# As many sketches and photos as the 21 unseen classes of Sketchy-extended have, the vectors made up. The reference
-# takes
-# one sketch after the other and reads each metric off the ranking as its definition says.
-
-
-# What searching a large gallery costs: `sketchfusion bench search --rows 100000`.
-#
-# The vectors are made like real ones: photos and sketches of Sketch World are embedded by the model, and each further
-# photo lies between two real ones of a category, moved aside by half of its way from the nearer one.
-
-
-# What scores a gallery gives to a question by chance: the bulk of its photos does not show what is looked for.
-
-
-# What is looked for: sketches, a photo, words, or several of these, as unit vectors in the spaces to be searched.
-
-
-# How surely a photo shows what was looked for, from 0 to 1, with one meaning in every gallery and for every model.
-#
-# A gallery answers any question with some best photo. So questions that have nothing to do with it are put to it
-# first,
-# and the highest score that each of them gets is noted. The confidence of a photo is the share of them that it beats:
-# with a cut at 0.9, one unrelated question in ten still gets an answer. No labels are needed.
-
-
-# What a gallery keeps of a photo: one row, sealed with a digest of its own so that damage is seen.
-
-
-# From files to rows: read, seen by the model, ready to be written.
-
-
-# Questions that have nothing to do with a gallery, put to it to learn how high its photos score by chance.
-#
-# They are sketches of Sketch World and the names of what they show; for a question that is a photo, the gallery's own
-# photos. The features of the former are kept beside the gallery, so that they are computed once.
-
-
-# Near-duplicates: copies of one photo, resized, recompressed, brightened or slightly cropped, become one hit.
-#
-# Two photos are held to be copies when their features agree and their thumbnails, reduced to 8x8, do: the first keeps
-# apart what only has the same colours in the same places (sky above sea), the second what only shows the same thing.
-# The slow tests make such copies and count which are found.

@@ -1,4 +1,12 @@
-"""The method as one module on tensors: latents and CLIP tokens in, a fused dense map out."""
+"""The paper's method on one page: latents and CLIP tokens in, a fused dense map out.
+
+1. Injection: CLIP's patch tokens are added to the stages of the UNet while it denoises (paper section 5.1).
+2. Aggregation: the corrected stages become one dense map (section 5.1).
+3. Centring: what sketches, or photos, have in common is removed from the map (not in the paper).
+4. The model joins the three around a frozen diffusion model, at a fixed timestep and noise (sections 3.2 and 5.1).
+
+Only injection and aggregation hold weights that gradients train; the diffusion model stays frozen.
+"""
 
 from __future__ import annotations
 
@@ -13,177 +21,9 @@ from torch.nn import functional as F
 
 from .backbones.diffusion import FrozenDiffusion
 
-# The ablations' way to match channels: interpolation, with nothing to learn (paper Sec. 7).
-
-
-class Stretch(nn.Module):
-    """Linear interpolation along the channels."""
-
-    def __init__(self, channels: int) -> None:
-        """Give every map `channels` channels."""
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, channels, h, w)."""
-        rows = maps.flatten(2).mT
-        stretched = F.interpolate(rows, self.channels, mode="linear", align_corners=False)
-        return stretched.mT.reshape(len(maps), self.channels, *maps.shape[2:])
-
-
-# CLIP enters the UNet: one 1x1 convolution per stage (paper Sec. 5.1, "CLIP Feature Injection").
-
-
-class Injection(nn.Module):
-    """What is added to each stage: CLIP's patch tokens through that stage's 1x1 convolution, resized to fit.
-
-    Zero-initialised, so that an untrained injection leaves Stable Diffusion exactly as it is; with
-    `zero_init=False` it starts from PyTorch's default instead. Without convolutions CLIP's channels are interpolated to
-    those of the stage ("w/o Convolutions" of the paper's table 6), and nothing is learnt.
-    """
-
-    def __init__(
-        self, clip_channels: int, stages: Mapping[str, int], zero_init: bool = True, convolutions: bool = True
-    ) -> None:
-        """Make one convolution for each stage name, from CLIP's width to that stage's channels."""
-        super().__init__()
-        self.convs = nn.ModuleDict(
-            {
-                name: nn.Conv2d(clip_channels, channels, kernel_size=1) if convolutions else Stretch(channels)
-                for name, channels in stages.items()
-            }
-        )
-        if zero_init:
-            for parameter in self.parameters():
-                nn.init.zeros_(parameter)
-
-    def forward(self, tokens: Tensor, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tensor]:
-        """Give the maps (B, C_stage, h, w) to add, for tokens (B, C, h', w') and the (h, w) of each stage.
-
-        The convolution runs at CLIP's resolution, where there is less to do; being 1x1 it commutes with the resize.
-        """
-        return {
-            name: F.interpolate(conv(tokens), sizes[name], mode="bilinear", align_corners=False)
-            for name, conv in self.convs.items()
-        }
-
-
-# Stages of several scales become one dense map (paper Sec. 5.1, "SD Feature Aggregation").
-
-
-GROUPS = 32
-
-
-class Aggregation(nn.Module):
-    """One bottleneck per stage on a common grid, then a sum weighted by a softmax over learnt branch weights.
-
-    Two of the paper's ablations (table 6) are here: without bottlenecks channels are interpolated to the width, without
-    weights every branch counts alike.
-    """
-
-    def __init__(
-        self,
-        stages: Mapping[str, int],
-        width: int,
-        grid: int,
-        dropout: float = 0.0,
-        bottlenecks: bool = True,
-        weights: bool = True,
-    ) -> None:
-        """Take stages of the given channels to maps of `width` channels on a `grid` x `grid` of cells."""
-        super().__init__()
-        self.grid = grid
-        self.branches = nn.ModuleDict(
-            {name: Bottleneck(channels, width) if bottlenecks else Stretch(width) for name, channels in stages.items()}
-        )
-        self.branch_weights = nn.Parameter(torch.ones(len(stages)), requires_grad=weights)
-        self.dropout = dropout
-
-    def forward(self, maps: Mapping[str, Tensor], grid: int | None = None) -> Tensor:
-        """Give the aggregated map (B, width, grid, grid) of stages' maps (B, C_stage, h, w); `grid` is the own one."""
-        grid = grid or self.grid
-        shares = self.branch_weights.softmax(dim=0)
-        fused = shares.new_zeros(())
-        for share, (name, branch) in zip(shares, self.branches.items(), strict=True):
-            # To the grid first: every branch then mixes the same neighbourhood, whatever its stage's scale.
-            on_grid = F.interpolate(maps[name].float(), (grid, grid), mode="bilinear", align_corners=False)
-            fused = fused + share * branch(F.dropout(on_grid, self.dropout, self.training))
-        return fused
-
-
-class Bottleneck(nn.Module):
-    """ResNet bottleneck: 1x1, 3x3, 1x1 convolutions with group norm, and a shortcut projected only where it must be."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        """Take `channels` to `width` through `width / 4`."""
-        super().__init__()
-        middle = width // 4
-        self.reduce = _ConvNorm(channels, middle, 1)
-        self.mix = _ConvNorm(middle, middle, 3)
-        self.expand = _ConvNorm(middle, width, 1)
-        self.shortcut = nn.Identity() if channels == width else _ConvNorm(channels, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the (B, width, h, w) of a map (B, channels, h, w); the last ReLU makes it non-negative."""
-        residual = self.expand(F.relu(self.mix(F.relu(self.reduce(x)))))
-        return F.relu(residual + self.shortcut(x))
-
-
-class _ConvNorm(nn.Sequential):
-    """A convolution that keeps the size, He-initialised and without bias, and its group norm."""
-
-    def __init__(self, channels: int, width: int, kernel: int) -> None:
-        conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
-        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-        # 32 groups as everywhere in Stable Diffusion; narrow models take the most that divides their width.
-        super().__init__(conv, nn.GroupNorm(gcd(GROUPS, width), width))
-
-
-# What photos, and what sketches, have in common is taken off their maps, so that the two kinds can be compared.
-
-
-PHOTO, SKETCH = 0, 1
-
-
-def kind_indices(kinds: Sequence[Literal["photo", "sketch"]]) -> Tensor:
-    """Give the numbers (B,) that the kinds of pictures have here."""
-    return torch.tensor([SKETCH if kind == "sketch" else PHOTO for kind in kinds])
-
-
-class Centring(nn.Module):
-    """Each channel less its centre and divided by its spread, which training finds for photos and for sketches.
-
-    A sum of ReLUs is nowhere negative, so that all cosines are near 1, and photos are nearer to photos than to sketches
-    of the same thing (the modality gap: Liang et al., 2022). New parts have 0 and 1, which leave the map as the paper
-    has it.
-    """
-
-    centre: Tensor
-    spread: Tensor
-
-    def __init__(self, width: int) -> None:
-        """Make the two for maps of `width` channels."""
-        super().__init__()
-        self.register_buffer("centre", torch.zeros(2, width))
-        self.register_buffer("spread", torch.ones(2, width))
-
-    def forward(self, maps: Tensor, kinds: Tensor) -> Tensor:
-        """Give the maps (B, width, h, w), centred by the kind (B,) of each: 0 for a photo, 1 for a sketch."""
-        return (maps - self.centre[kinds, :, None, None]) / self.spread[kinds, :, None, None]
-
-    def reset(self) -> None:
-        """Leave maps as the paper has them again."""
-        self.centre.zero_()
-        self.spread.fill_(1.0)
-
-    @torch.no_grad()
-    def set_statistics(self, kind: int, centre: Tensor, spread: Tensor) -> None:
-        """Take over what training found for a kind, (width,) each."""
-        self.centre[kind] = centre
-        self.spread[kind] = spread
-
-
-PASS = 8  # pictures in a pass of the UNet, up to which draws of noise share one; a larger batch has one draw a pass
+PHOTO, SKETCH = 0, 1  # indices of the kinds of pictures
+MAX_GROUPS = 32  # of group norm, as everywhere in Stable Diffusion
+PASS = 8  # pictures in one pass of the UNet, up to which noise draws share it; larger batches have one draw a pass
 
 
 @dataclass(frozen=True)
@@ -206,8 +46,160 @@ class FusionConfig:
     branch_weights: bool = True  # False: every branch counts alike
 
 
+class Injection(nn.Module):
+    """CLIP feature injection (section 5.1): one 1x1 convolution per stage turns CLIP's tokens into what is added to it.
+
+    Zero-initialised, so that an untrained injection leaves Stable Diffusion exactly as it is; with
+    `zero_init=False` it starts from PyTorch's default instead. Without convolutions CLIP's channels are interpolated to
+    those of the stage, and nothing is learnt ("w/o Convolutions" in table 6).
+    """
+
+    def __init__(
+        self, clip_channels: int, stages: Mapping[str, int], zero_init: bool = True, convolutions: bool = True
+    ) -> None:
+        """Make one convolution for each stage name, from CLIP's width to that stage's channels."""
+        super().__init__()
+        self.convs = nn.ModuleDict(
+            {
+                name: nn.Conv2d(clip_channels, channels, kernel_size=1) if convolutions else Stretch(channels)
+                for name, channels in stages.items()
+            }
+        )
+        if zero_init:
+            for parameter in self.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, tokens: Tensor, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tensor]:
+        """Compute the maps (B, C_stage, h, w) to add, from tokens (B, C, h', w') and the (h, w) of each stage.
+
+        The convolution runs at CLIP's resolution, which is cheaper; being 1x1 it commutes with the resize.
+        """
+        return {
+            name: F.interpolate(conv(tokens), sizes[name], mode="bilinear", align_corners=False)
+            for name, conv in self.convs.items()
+        }
+
+
+class Aggregation(nn.Module):
+    """SD feature aggregation (section 5.1): one bottleneck per stage on a common grid, then a weighted sum.
+
+    The weights are a softmax over one learnt number per branch. Two ablations of table 6 are here: without bottlenecks
+    channels are interpolated to the width, without weights every branch counts alike.
+    """
+
+    def __init__(
+        self,
+        stages: Mapping[str, int],
+        width: int,
+        grid: int,
+        dropout: float = 0.0,
+        bottlenecks: bool = True,
+        weights: bool = True,
+    ) -> None:
+        """Take stages of the given channels to maps of `width` channels on a grid of `grid` x `grid` cells."""
+        super().__init__()
+        self.grid = grid
+        self.branches = nn.ModuleDict(
+            {name: Bottleneck(channels, width) if bottlenecks else Stretch(width) for name, channels in stages.items()}
+        )
+        self.branch_weights = nn.Parameter(torch.ones(len(stages)), requires_grad=weights)
+        self.dropout = dropout
+
+    def forward(self, maps: Mapping[str, Tensor], grid: int | None = None) -> Tensor:
+        """Compute the map (B, width, grid, grid) from the stages' maps (B, C_stage, h, w)."""
+        grid = grid or self.grid
+        shares = self.branch_weights.softmax(dim=0)
+        fused = shares.new_zeros(())
+        for share, (name, branch) in zip(shares, self.branches.items(), strict=True):
+            # Resized first, so that every branch mixes the same neighbourhood, whatever its stage's scale.
+            on_grid = F.interpolate(maps[name].float(), (grid, grid), mode="bilinear", align_corners=False)
+            fused = fused + share * branch(F.dropout(on_grid, self.dropout, self.training))
+        return fused
+
+
+class Bottleneck(nn.Module):
+    """ResNet bottleneck: 1x1, 3x3, 1x1 convolutions with group norm, and a shortcut projected only where it must be."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        """Take `channels` to `width` through `width / 4`."""
+        super().__init__()
+        middle = width // 4
+        self.reduce = _ConvNorm(channels, middle, 1)
+        self.mix = _ConvNorm(middle, middle, 3)
+        self.expand = _ConvNorm(middle, width, 1)
+        self.shortcut = nn.Identity() if channels == width else _ConvNorm(channels, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute (B, width, h, w) from (B, channels, h, w); the last ReLU makes it non-negative."""
+        residual = self.expand(F.relu(self.mix(F.relu(self.reduce(x)))))
+        return F.relu(residual + self.shortcut(x))
+
+
+class _ConvNorm(nn.Sequential):
+    """A convolution that keeps the size, He-initialised and without bias, and its group norm."""
+
+    def __init__(self, channels: int, width: int, kernel: int) -> None:
+        conv = nn.Conv2d(channels, width, kernel, padding=kernel // 2, bias=False)
+        nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+        # Narrow models take the largest number of groups that divides their width.
+        super().__init__(conv, nn.GroupNorm(gcd(MAX_GROUPS, width), width))
+
+
+class Stretch(nn.Module):
+    """Linear interpolation along the channels: the ablations' way to match them, with nothing to learn (table 6)."""
+
+    def __init__(self, channels: int) -> None:
+        """Give every map `channels` channels."""
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Compute (B, channels, h, w) from (B, C, h, w)."""
+        rows = maps.flatten(2).mT
+        stretched = F.interpolate(rows, self.channels, mode="linear", align_corners=False)
+        return stretched.mT.reshape(len(maps), self.channels, *maps.shape[2:])
+
+
+class Centring(nn.Module):
+    """Subtract each channel's mean and divide by its spread, measured in training for photos and sketches apart.
+
+    A sum of ReLUs is nowhere negative, so without this all cosines are near 1, and photos are nearer to photos than to
+    sketches of the same thing (the modality gap: Liang et al., 2022). New parts have mean 0 and spread 1, which leave
+    the map as in the paper.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(self, width: int) -> None:
+        """Make the statistics of maps of `width` channels."""
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(2, width))
+        self.register_buffer("spread", torch.ones(2, width))
+
+    def forward(self, maps: Tensor, kinds: Tensor) -> Tensor:
+        """Centre maps (B, width, h, w) by the kind (B,) of each: PHOTO or SKETCH."""
+        return (maps - self.centre[kinds, :, None, None]) / self.spread[kinds, :, None, None]
+
+    def reset(self) -> None:
+        """Set mean 0 and spread 1."""
+        self.centre.zero_()
+        self.spread.fill_(1.0)
+
+    @torch.no_grad()
+    def set_statistics(self, kind: int, centre: Tensor, spread: Tensor) -> None:
+        """Set the mean and the spread of a kind, (width,) each."""
+        self.centre[kind] = centre
+        self.spread[kind] = spread
+
+
+def kind_indices(kinds: Sequence[Literal["photo", "sketch"]]) -> Tensor:
+    """Give the indices (B,) of kinds of pictures, as `Centring` takes them."""
+    return torch.tensor([SKETCH if kind == "sketch" else PHOTO for kind in kinds])
+
+
 class LightParts(nn.Module):
-    """All that is trained: injection convolutions, aggregation with its branch weights, and the centring it ends in."""
+    """All that is trained: injection convolutions, aggregation with its branch weights, and the centring."""
 
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
         """Make the parts that fit a given UNet and CLIP width."""
@@ -227,7 +219,7 @@ class LightParts(nn.Module):
 
 
 class FusionModel(nn.Module):
-    """CLIP's tokens correct the UNet's stages while it denoises; the corrected stages become one map.
+    """The method as one module: CLIP's tokens correct the UNet's stages, and the corrected stages become one map.
 
     `light` holds everything trainable, and its state dict is all there is to save. The diffusion model is frozen,
     but gradient passes through it on its way to the injection.
@@ -248,10 +240,9 @@ class FusionModel(nn.Module):
         grid: int | None = None,
         kinds: Tensor | None = None,
     ) -> Tensor:
-        """Give the fused maps (B, d, grid, grid), float32, on the configured grid unless told otherwise.
+        """Compute the fused maps (B, d, grid, grid), float32, on the configured grid by default.
 
-        `kinds` (B,) says what each picture is, 0 for a photo and 1 for a sketch; all are photos unless it is given. The
-        other arguments are those of `stages`.
+        `kinds` (B,) are PHOTO or SKETCH, by default all photos. The other arguments are those of `stages`.
         """
         aggregated = self.light.aggregation(self.stages(latents, tokens, noise), grid)
         kinds = torch.zeros(len(aggregated), dtype=torch.long) if kinds is None else kinds
@@ -259,10 +250,10 @@ class FusionModel(nn.Module):
         return centred
 
     def stages(self, latents: Tensor, tokens: Tensor, noise: Tensor | None = None) -> dict[str, Tensor]:
-        """Give the corrected stages (B, C, h, w) that are aggregated, averaged over the noise draws.
+        """Compute the corrected stages (B, C, h, w) that are aggregated, averaged over the noise draws.
 
         `latents` are (B, c, h, w), or (B, draws, c, h, w) with one for each draw; `tokens` (B, C, h', w') are CLIP's;
-        `noise` (draws, 1 or B, c, h, w) is the configured one unless given.
+        `noise` (draws, 1 or B, c, h, w) is the configured one by default.
         """
         config, size, count = self.config, (latents.shape[-2], latents.shape[-1]), len(latents)
         additions = self.light.injection(tokens.float(), self.diffusion.sizes(size))
@@ -286,7 +277,7 @@ class FusionModel(nn.Module):
         return {name: value.detach() for name, value in averaged.items()} if config.cut_gradient else averaged
 
     def _noise(self, latents: Tensor) -> Tensor:
-        """The noise of every draw (draws, 1 or B, c, h, w): by the seeds, or fresh for every image."""
+        """Draw the noise (draws, 1 or B, c, h, w): by the seeds, or fresh for every image."""
         count, seed = self.config.ensemble, self.config.noise_seed
         shape = (len(latents), *latents.shape[-3:])
         if seed is None:

@@ -1,4 +1,4 @@
-"""A folder that training leaves behind: settings as JSON beside tensors, each file whole or not there at all."""
+"""Folders that training leaves: settings in config.json, weights and heads in safetensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .io.files import atomic_write
 from .io.weights import WeightsError
 
 FORMAT = 1
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, HEADS = "config.json", "model.safetensors", "heads.safetensors"
+UNIVERSAL = "universal"  # the task name of weights that serve every task
 Settings = TypeVar("Settings", bound=Any)
 
 
@@ -29,7 +30,7 @@ def write_trained(folder: Path, settings: Mapping[str, Any], tensors: Mapping[st
 
 
 def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `write_trained` wrote; WeightsError, which says `what` was expected, for anything else."""
+    """Read settings and tensors that `write_trained` wrote; WeightsError, which names `what`, for any other folder."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder} has no {name}, so it is not a folder of {what}")
@@ -42,50 +43,45 @@ def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, A
         raise WeightsError(f"{folder} cannot be read: {error}") from error
 
 
-def load_weights(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
-    """Give a module the weights that were read from a folder; WeightsError in one line if they do not fit it."""
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise WeightsError(f"the weights in {folder} do not fit its configuration: {reason}") from error
-
-
-def build(kind: type[Settings], written: Mapping[str, Any], path: Path) -> Settings:
-    """Make settings of what was read from JSON; WeightsError for an unknown key, a missing one is its default."""
-    known = {entry.name for entry in fields(kind)}
-    try:
-        if unknown := [name for name in written if name not in known]:
-            raise WeightsError(f"{path} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
-        made: Settings = kind(**values)
-        return made
-    except (TypeError, AttributeError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}") from error
-
-
 def read_method(folder: Path) -> str:
-    """Give the method that left a folder, as its configuration names it; empty for any other folder."""
+    """Give the training method that a folder's configuration names; empty where it names none."""
     try:
         return str(json.loads((folder / CONFIG).read_text()).get("method", ""))
     except (OSError, ValueError, AttributeError):
         return ""
 
 
-def check_hash(found: str, expected: str, folder: Path) -> str:
-    """Give the hash found, if it is the one expected or none was; WeightsError if not."""
-    if expected not in ("", found):
+def build(kind: type[Settings], values: Mapping[str, Any], path: Path) -> Settings:
+    """Make a dataclass of values read from the JSON at `path`; WeightsError for an unknown key."""
+    known = {entry.name for entry in fields(kind)}
+    try:
+        if unknown := [name for name in values if name not in known]:
+            raise WeightsError(f"{path} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+        settings: Settings = kind(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+        return settings
+    except (TypeError, AttributeError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}") from error
+
+
+def check_hash(actual: str, expected: str, folder: Path) -> str:
+    """Return the hash of a folder's weights if it is the expected one or none is expected; WeightsError if not."""
+    if expected not in ("", actual):
         raise WeightsError(
-            f"{folder} holds weights {found[:12]}, but the light weights were trained on {expected[:12]}; "
+            f"{folder} holds weights {actual[:12]}, but the light weights were trained on {expected[:12]}; "
             "name the folder that has those"
         )
-    return found
+    return actual
 
 
-# What training leaves beside light weights for the tasks that end in more than a cosine: a classifier, a threshold.
-
-
-FILE = "heads.safetensors"
+def load_weights(module: nn.Module, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Load weights read from a folder into a module; WeightsError in one line if they do not fit it."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"the weights in {folder} do not fit its configuration: {reason}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,46 +93,46 @@ class LinearHead:
     bias: Tensor  # (n,)
 
     def __call__(self, pooled: Tensor) -> Tensor:
-        """Give the logits (B, n)."""
+        """Compute the logits (B, n)."""
         weight, bias = (part.to(pooled.device, torch.float32) for part in (self.weight, self.bias))
         return pooled.float() @ weight.T + bias
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """How likely a photo shows what was drawn, sigmoid((likeness - at) / temperature)."""
+    """Calibration of segmentation: how likely a photo shows the sketch is sigmoid((similarity - at) / temperature)."""
 
     at: float
     temperature: float
-    least: float = 0.5  # below, nothing is said to be there
+    least: float = 0.5  # probability below which the mask is empty
 
 
 @dataclass(frozen=True)
 class Heads:
-    """The heads of one set of light weights; most sets have none."""
+    """What a task needs beside features: a classifier, a threshold. Most sets of light weights have neither."""
 
     classifier: LinearHead | None = None
     threshold: Threshold | None = None
 
     def write(self, folder: Path) -> None:
-        """Write them beside the light weights; a set without heads loses the file that an earlier one had."""
+        """Write `folder`/heads.safetensors, or remove it if there are no heads."""
         tensors: dict[str, Tensor] = {}
-        notes: dict[str, str] = {}
+        metadata: dict[str, str] = {}
         if self.classifier:
             tensors |= {"classifier.weight": self.classifier.weight, "classifier.bias": self.classifier.bias}
-            notes["labels"] = json.dumps(self.classifier.labels)
+            metadata["labels"] = json.dumps(self.classifier.labels)
         if self.threshold:
             tensors["threshold"] = torch.tensor(astuple(self.threshold))
         if not tensors:
-            (folder / FILE).unlink(missing_ok=True)
+            (folder / HEADS).unlink(missing_ok=True)
             return
-        with atomic_write(folder / FILE) as draft:
-            save_file(_on_cpu(tensors), draft, metadata=notes)
+        with atomic_write(folder / HEADS) as draft:
+            save_file(_on_cpu(tensors), draft, metadata=metadata)
 
     @classmethod
     def read(cls, folder: Path) -> Heads:
-        """Read what `write` wrote, if it wrote anything; WeightsError if the file holds something else."""
-        path = folder / FILE
+        """Read what `write` wrote, empty without the file; WeightsError if the file holds something else."""
+        path = folder / HEADS
         if not path.is_file():
             return cls()
         try:
@@ -155,12 +151,6 @@ class Heads:
         return cls(classifier, threshold)
 
 
-# The folder that training leaves behind: light weights, and a configuration that names the frozen parts by hash.
-
-
-UNIVERSAL = "universal"  # the task name of light weights that serve every task
-
-
 def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give tensors as safetensors takes them."""
+    """Copy tensors to where safetensors can write them from."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

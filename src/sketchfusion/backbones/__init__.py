@@ -1,1 +1,1 @@
-"""Frozen foundation models, adapted by hooks and never forked."""
+"""Frozen foundation models: the libraries' own classes, read and corrected by hooks."""

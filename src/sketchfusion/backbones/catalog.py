@@ -1,4 +1,4 @@
-"""The one table of models: names, where the weights are, licences, and how the input is made."""
+"""The table of models: names, where the weights are, licences, and how the input is prepared."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Card:
     """One set of frozen weights: where to find it and what may be done with it."""
 
     name: str
-    repositories: tuple[str, ...]  # tried in this order; the first is where the weights live today
+    repositories: tuple[str, ...]  # tried in this order; the first is where the weights are today
     licence: str
-    revision: str | None = None  # None: not known, so whatever the repository holds now
+    revision: str | None = None  # None: the newest one of the repository
     pickled: bool = False  # published as .bin only; `convert` makes safetensors of a download
 
 
 @dataclass(frozen=True)
 class DiffusionCard(Card):
-    """A Stable Diffusion checkpoint; images go in as [-1, 1]."""
+    """A Stable Diffusion checkpoint, whose VAE takes images in [-1, 1]."""
 
 
 @dataclass(frozen=True)
 class ClipCard(Card):
-    """A CLIP with both towers; side and patch are in its own configuration."""
+    """A CLIP with both towers; its own configuration has side and patch."""
 
     mean: tuple[float, float, float] = OPENAI_MEAN
     std: tuple[float, float, float] = OPENAI_STD
@@ -46,25 +46,25 @@ class ClipCard(Card):
 class DinoCard(Card):
     """A self-supervised vision transformer, for the baselines and the CLIP -> DINOv2 ablation."""
 
-    side: int = 224  # the published configuration may name a size that is only that of the position table
+    side: int = 224  # the published configuration may only name the size of the position table
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
 
 @dataclass(frozen=True)
 class FusedCard:
-    """A pair to be fused and the sizes at which that is done."""
+    """A diffusion model and a CLIP to fuse, the sizes for that, and the frozen models for the baselines."""
 
     name: str
     diffusion: str
     clip: str
-    side: int = 480  # pixels of the square that both see
+    side: int = 480  # pixels of the square for both
     grid: int = 60  # cells a side of the fused map
     width: int = 1280  # channels of the fused map, d
     preset: Preset = "default"
     heads: str | None = None  # where light weights are, one folder for each task; None: nobody has published any
-    dino: str = "dino-s8"  # B-DINO beside this pair
-    dinov2: str = "dinov2-s14"  # B-DINOv2, and what takes CLIP's place in that ablation
+    dino: str = "dino-s8"  # for the baseline B-DINO
+    dinov2: str = "dinov2-s14"  # for B-DINOv2, and in CLIP's place in an ablation
 
 
 AnyCard = Card | FusedCard
@@ -106,7 +106,7 @@ _CARDS: tuple[AnyCard, ...] = (
         width=256,
         heads="package:mini/heads",
         dino="mini-dino",
-        dinov2="mini-dino",  # one small ViT stands for both
+        dinov2="mini-dino",  # one small ViT for both
     ),
     FusedCard("full", "sd21", "clip-l14"),
     FusedCard("released", "sd21-base", "clip-l14-336", side=336, preset="as-released"),
@@ -114,17 +114,11 @@ _CARDS: tuple[AnyCard, ...] = (
 CATALOG: dict[str, AnyCard] = {card.name: card for card in _CARDS}
 
 
-def card_of(name: str) -> AnyCard | None:
-    """Give the card of a catalog name, or of a repository that the table knows; None for a folder or another hub id."""
-    if name in CATALOG:
-        return CATALOG[name]
-    return next((card for card in _CARDS if isinstance(card, Card) and name in card.repositories), None)
-
-
 def card_for(name: str, kind: type[C]) -> C:
-    """Give the card of a model, or for a folder or hub id not in the table one with what is usual for its kind."""
-    card = card_of(name)
-    return card if isinstance(card, kind) else kind(name, (name,), "unknown")
+    """Give the card of a catalog name or of a repository in the table; for any other name a card of usual values."""
+    cards = (CATALOG[name],) if name in CATALOG else _CARDS
+    known = (card for card in cards if isinstance(card, kind) and name in (card.name, *card.repositories))
+    return next(known, kind(name, (name,), "unknown"))
 
 
 def is_diffusion(folder: Path) -> bool:
@@ -138,7 +132,7 @@ def is_dino(folder: Path) -> bool:
 
 
 def model_type(folder: Path) -> str | None:
-    """Give what a folder's config.json calls its model; None where there is none to read."""
+    """Give the `model_type` of a folder's config.json; None where there is none."""
     try:
         found = json.loads((folder / "config.json").read_text()).get("model_type")
     except (OSError, ValueError, AttributeError):

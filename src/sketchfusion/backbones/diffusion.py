@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from .encoders import Frozen, Stage
 
@@ -23,9 +22,9 @@ from .encoders import Frozen, Stage
 class FrozenDiffusion(Frozen):
     """An unmodified VAE and UNet whose blocks can be read from, and added to, by name.
 
-    Stages are `down0..`, `mid`, `up0..`; each is the output of that block of the UNet. While injected (the state
-    after construction) the blocks carry hooks that do nothing outside `forward`; `eject` takes them off.
-    Epsilon- and v-prediction checkpoints are served alike: they differ only in what the last layer means.
+    Stages are `down0..`, `mid`, `up0..`; each is the output of that block of the UNet. The blocks carry hooks that do
+    nothing outside `forward`. Epsilon- and v-prediction checkpoints work alike: they differ only in what the last
+    layer means, which never runs.
     """
 
     def __init__(
@@ -40,9 +39,9 @@ class FrozenDiffusion(Frozen):
         self.null_prompt: Tensor
         self.latent_stride = 2 ** (len(vae.config.block_out_channels) - 1)
         self.stages: dict[str, Stage] = {stage.name: stage for stage in _stages(unet, self.latent_stride)}
-        self._handles: list[RemovableHandle] = []
         self.freeze()
-        self.inject()
+        for name, block in _blocks(unet):
+            block.register_forward_hook(partial(self._visit, name))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -51,9 +50,9 @@ class FrozenDiffusion(Frozen):
         return dtype
 
     def encode(self, images: Tensor, draws: int | None = None) -> Tensor:
-        """Give the scaled latents (B, c, H/s, W/s) of images (B, 3, H, W) in the VAE's range, [-1, 1].
+        """Compute the scaled latents (B, c, H/s, W/s) of images (B, 3, H, W) in the VAE's range, [-1, 1].
 
-        They are the posterior's mean, which is deterministic; `draws` samples from it instead, (B, draws, c, h, w).
+        They are the posterior's mean, which is deterministic; `draws` samples from it instead: (B, draws, c, h, w).
         """
         posterior = self.vae.encode(images.to(self.vae.dtype)).latent_dist
         if draws is None:
@@ -64,9 +63,9 @@ class FrozenDiffusion(Frozen):
         return latents * scale
 
     def noise(self, size: tuple[int, int], seed: int = 0) -> Tensor:
-        """Give standard noise (1, c, h, w), one and the same for every image of a latent size.
+        """Draw standard noise (1, c, h, w), the same for every image of a latent size.
 
-        It is drawn on the CPU, so that every device sees the same numbers.
+        It is drawn on the CPU, so that every device gets the same numbers.
         """
         generator = torch.Generator("cpu").manual_seed(seed)
         return torch.randn((1, self.unet.config.in_channels, *size), generator=generator)
@@ -79,7 +78,7 @@ class FrozenDiffusion(Frozen):
         return noisy
 
     def channels(self, names: Sequence[str]) -> dict[str, int]:
-        """Give the channels of the stages named; ValueError for a name that is none."""
+        """Give the channels of the named stages; ValueError for an unknown name."""
         for name in names:
             if name not in self.stages:
                 raise ValueError(f"no stage {name!r} in this UNet; it has {', '.join(self.stages)}")
@@ -87,13 +86,8 @@ class FrozenDiffusion(Frozen):
 
     def sizes(self, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
         """Give the (h, w) of every stage for latents of `size`; odd sizes round up, as the UNet's convolutions do."""
-        return {
-            name: (
-                _shrink(size[0], stage.stride // self.latent_stride),
-                _shrink(size[1], stage.stride // self.latent_stride),
-            )
-            for name, stage in self.stages.items()
-        }
+        factors = {name: stage.stride // self.latent_stride for name, stage in self.stages.items()}
+        return {name: (-(-size[0] // factor), -(-size[1] // factor)) for name, factor in factors.items()}
 
     def forward(
         self,
@@ -107,41 +101,26 @@ class FrozenDiffusion(Frozen):
     ) -> dict[str, Tensor]:
         """Run the UNet on noisy latents (B, c, h, w) up to the last wanted stage; blocks after it never run.
 
-        `add` maps stage names to tensors (B, C, h, w) added, out of place, to what those stages give, before
-        anything reads it. A down block hands its last map also to the skip connection: that copy is left alone
-        unless `add_to_skips`. `prompt` is (1 or B, L, D), the null prompt by default.
-        Returns the wanted stages' maps (B, C, h, w) after any addition. Raises ValueError for an unknown stage.
+        `add` maps stage names to tensors (B, C, h, w) that are added, out of place, to the output of those stages
+        before anything reads it. A down block also passes its last map to the skip connection: that copy stays as it
+        is unless `add_to_skips`. `prompt` is (1 or B, L, D), the null prompt by default. Returns the wanted stages'
+        maps (B, C, h, w) after any addition. Raises ValueError for an unknown stage.
         """
         add = add or {}
         self.channels((*wanted, *add))  # raises for a name that is no stage
-        if not self._handles:
-            raise RuntimeError("this diffusion model was ejected; call inject() before asking for its stages")
         run = _Run(owner=self, remaining=set(wanted), add=add, add_to_skips=add_to_skips)
         prompt = self.null_prompt if prompt is None else prompt
         token = _RUN.set(run)
         try:
             self.unet(noisy.to(self.dtype), timestep, prompt.to(self.dtype).expand(len(noisy), -1, -1))
-        except _Enough:
+        except _AllReadError:
             pass
         finally:
             _RUN.reset(token)
         return {name: run.maps[name] for name in wanted}
 
-    def inject(self) -> None:
-        """Put the reading and adding hooks on the UNet's blocks (again); nothing happens if they are on."""
-        if not self._handles:
-            self._handles = [
-                block.register_forward_hook(partial(self._visit, name)) for name, block in _blocks(self.unet)
-            ]
-
-    def eject(self) -> UNet2DConditionModel:
-        """Take every hook off and give back the UNet as it was before it came here, gradients off."""
-        while self._handles:
-            self._handles.pop().remove()
-        return self.unet
-
     def _visit(self, name: str, block: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        """Forward hook of one block: add, read, stop."""
+        """Add to, read and stop at one block: its forward hook."""
         run = _RUN.get()
         if run is None or run.owner is not self:
             return None
@@ -153,7 +132,7 @@ class FrozenDiffusion(Frozen):
             run.maps[name] = hidden
             run.remaining.discard(name)
             if not run.remaining:
-                raise _Enough
+                raise _AllReadError
         if addition is None:
             return None
         if not isinstance(output, tuple):
@@ -165,7 +144,7 @@ class FrozenDiffusion(Frozen):
 
 @dataclass
 class _Run:
-    """One pass through the UNet: what is still to be read, what is to be added, what has been read."""
+    """One pass through the UNet: stages still to read, tensors to add, maps read so far."""
 
     owner: FrozenDiffusion
     remaining: set[str]
@@ -174,7 +153,7 @@ class _Run:
     maps: dict[str, Tensor] = field(default_factory=dict)
 
 
-class _Enough(Exception):
+class _AllReadError(Exception):
     """Raised inside the UNet once the last wanted stage is read."""
 
 
@@ -183,7 +162,7 @@ _RUN: ContextVar[_Run | None] = ContextVar("sketchfusion_unet_run", default=None
 
 
 def _blocks(unet: UNet2DConditionModel) -> list[tuple[str, nn.Module]]:
-    """The UNet's blocks in the order they run."""
+    """List the UNet's blocks by stage name."""
     down = [(f"down{index}", block) for index, block in enumerate(unet.down_blocks)]
     up = [(f"up{index}", block) for index, block in enumerate(unet.up_blocks)]
     return [*down, ("mid", unet.mid_block), *up]
@@ -200,7 +179,3 @@ def _stages(unet: UNet2DConditionModel, stride: int) -> list[Stage]:
         stride //= 2 if block.upsamplers is not None else 1
         up.append(Stage(f"up{index}", widths[-1 - index], stride))
     return [*down, mid, *up]
-
-
-def _shrink(length: int, factor: int) -> int:
-    return -(-length // factor)

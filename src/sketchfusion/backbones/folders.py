@@ -1,4 +1,4 @@
-"""From a folder in the usual diffusers or transformers layout to a frozen backbone."""
+"""Load frozen backbones from folders in the usual diffusers or transformers layout."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
 from transformers.utils import logging as transformers_logging
 
+from ..errors import first_line
 from ..io.weights import WeightsError, weight_files
 from .catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD, ClipCard, DinoCard, card_for, is_dino
 from .diffusion import FrozenDiffusion
 from .encoders import FrozenClip, FrozenDino
 
-FrozenEncoder = FrozenClip | FrozenDino  # what gives the tokens that are injected
+FrozenEncoder = FrozenClip | FrozenDino  # whose tokens are injected
 
 
 def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
@@ -31,21 +32,21 @@ def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDi
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
     with loading_errors(folder):
-        unet = _part(UNet2DConditionModel, folder, "unet", dtype)
+        unet = _load(UNet2DConditionModel, folder, "unet", dtype)
         # The encoder is all convolutions: a third faster with the channels last, on a CPU too.
-        vae = _part(AutoencoderKL, folder, "vae", dtype).to(memory_format=torch.channels_last)
+        vae = _load(AutoencoderKL, folder, "vae", dtype).to(memory_format=torch.channels_last)
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
         return FrozenDiffusion(unet, vae, scheduler, embed_prompt(folder).to(dtype))
 
 
 def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
-    """Give what a Stable Diffusion folder's text encoder makes of a prompt, (1, L, D), float32.
+    """Encode a prompt with a Stable Diffusion folder's text encoder: (1, L, D), float32.
 
     The checkpoint's own tokenizer pads it: SD 2.x with token 0, SD 1.x with the end-of-text token.
     """
     with loading_errors(folder):
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        encoder = _part(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
+        encoder = _load(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
         length = encoder.config.max_position_embeddings
         ids = tokenizer(prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
         with torch.no_grad():
@@ -59,12 +60,12 @@ def load_clip(
     mean: Sequence[float] = OPENAI_MEAN,
     std: Sequence[float] = OPENAI_STD,
 ) -> FrozenClip:
-    """Load a CLIP folder (both towers, tokenizer); the folder's own preprocessing goes before `mean` and `std`.
+    """Load a CLIP folder (both towers, tokenizer); `mean` and `std` count where the folder names no preprocessing.
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
     with loading_errors(folder):
-        model = _part(CLIPModel, folder, "", dtype)
+        model = _load(CLIPModel, folder, "", dtype)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         preprocessing = _read_json(folder / "preprocessor_config.json")
         mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
@@ -79,29 +80,29 @@ def load_dino(
     mean: Sequence[float] = IMAGENET_MEAN,
     std: Sequence[float] = IMAGENET_STD,
 ) -> FrozenDino:
-    """Load a DINO (ViT) or DINOv2 folder to see images of `side` pixels; its own preprocessing goes before all three.
+    """Load a DINO (ViT) or DINOv2 folder; `side`, `mean` and `std` count where the folder names no preprocessing.
 
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
     with loading_errors(folder):
         model_type = _read_json(folder / "config.json").get("model_type")
         if model_type == "vit":
-            model = _part(ViTModel, folder, "", dtype, add_pooling_layer=False)
+            model = _load(ViTModel, folder, "", dtype, add_pooling_layer=False)
         elif model_type == "dinov2":
-            model = _part(Dinov2Model, folder, "", dtype)
+            model = _load(Dinov2Model, folder, "", dtype)
         else:
             raise WeightsError(f"{folder} holds a {model_type or 'model without config.json'}, not DINO or DINOv2")
         preprocessing = _read_json(folder / "preprocessor_config.json")
         mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
         size = preprocessing.get("size")
-        # A size of both sides is what the model sees; one of the shortest edge is cropped from afterwards.
+        # A size with a height is the model's input; one of the shortest edge is cropped from afterwards.
         return FrozenDino(model, size.get("height", side) if isinstance(size, dict) else side, mean, std)
 
 
 def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> FrozenEncoder:
-    """Load what gives the tokens that are injected: a CLIP, or a DINO in its place, as the folder's config.json says.
+    """Load a CLIP, or a DINO, as the folder's config.json says; WeightsError as for `load_clip`.
 
-    `name` is how it was asked for, which tells its card. Raises WeightsError as `load_clip` does.
+    `name` is its catalog name, hub id or path, whose card has the usual preprocessing.
     """
     if is_dino(folder):
         dino = card_for(name, DinoCard)
@@ -110,23 +111,23 @@ def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) ->
     return load_clip(folder, dtype, clip.mean, clip.std)
 
 
-def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options: Any) -> Any:
+def _load(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options: Any) -> Any:
     """Load one model of a folder with its own library."""
     weights = weight_files(folder / subfolder)
     options |= {"local_files_only": True, "use_safetensors": True}
     if all(".fp16." in path.name for path in weights):
         options["variant"] = "fp16"
     if kind.__module__.startswith("diffusers"):
-        # Without accelerate diffusers can only take the memory-hungry way, and says so at length unless asked for it.
+        # Without accelerate diffusers can only load in the memory-hungry way, and warns unless that is asked for.
         options |= {"torch_dtype": dtype, "low_cpu_mem_usage": find_spec("accelerate") is not None}
     else:
         options |= {"dtype": dtype}
     model, report = kind.from_pretrained(folder / subfolder, output_loading_info=True, **options)
     # Both libraries fill what a file lacks with random numbers and go on.
-    lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
-    if lacking:
+    missing = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if missing:
         raise WeightsError(
-            f"{folder / subfolder} does not hold a whole {kind.__name__}: {len(lacking)} tensors such as {lacking[0]} "
+            f"{folder / subfolder} does not hold a whole {kind.__name__}: {len(missing)} tensors such as {missing[0]} "
             "are missing or of another shape"
         )
     return model
@@ -134,37 +135,32 @@ def _part(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options
 
 @contextmanager
 def loading_errors(folder: Path) -> Iterator[None]:
-    """Keep the libraries quiet while they load a folder, and turn their errors into one line."""
+    """Silence the libraries while they load a folder, and turn their errors into a WeightsError of one line."""
     try:
         with quiet_libraries():
             yield
     except WeightsError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"cannot load {folder}: {reason}") from error
+        raise WeightsError(f"cannot load {folder}: {first_line(error)}") from error
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' progress bars and reports to themselves."""
-    transformers_level, diffusers_level = (
-        transformers_logging.get_verbosity(),
-        diffusers_logging.get_verbosity(),
-    )
+    """Turn off the progress bars and reports of transformers and diffusers."""
+    libraries = (transformers_logging, diffusers_logging)
+    levels = [library.get_verbosity() for library in libraries]
     bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    diffusers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    diffusers_logging.disable_progress_bar()
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
     try:
         yield
     finally:
-        transformers_logging.set_verbosity(transformers_level)
-        diffusers_logging.set_verbosity(diffusers_level)
-        if bars:
-            transformers_logging.enable_progress_bar()
-            diffusers_logging.enable_progress_bar()
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+            if bars:
+                library.enable_progress_bar()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

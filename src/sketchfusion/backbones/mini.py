@@ -1,7 +1,6 @@
-"""The mini foundation models: the libraries' own classes at a size that a laptop CPU runs.
+"""The architectures of the mini models: the libraries' own classes at sizes that a laptop CPU runs.
 
-Only sizes live here. Weights come from `sketchfusion pretrain`; loading them needs nothing of this file, because they
-are stored in the hub layout like the full models.
+Only `sketchfusion pretrain` needs them: the weights are stored in the hub layout and load as the full models do.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, ViTModel
 
 
-SIDE = 128  # pixels of the square that the VAE sees
-CLIP_SIDE = 64  # pixels of the same square as CLIP sees it
-PROMPT_TOKENS = 24  # longest prompt, begin and end included
+SIDE = 128  # pixels of the square for the VAE
+CLIP_SIDE = 64  # pixels of the same square for CLIP
+PROMPT_TOKENS = 24  # of the longest prompt, begin and end included
 TEXT_WIDTH = 128  # width of the text towers and of the UNet's cross-attention
 JOINT_WIDTH = 256  # of the space that CLIP's pictures and texts share
 
 
 def build_vae() -> AutoencoderKL:
-    """A variational autoencoder: (B, 3, 128, 128) in [-1, 1] <-> (B, 4, 32, 32)."""
+    """Build a variational autoencoder: (B, 3, 128, 128) in [-1, 1] <-> (B, 4, 32, 32)."""
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
@@ -37,7 +36,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """A denoiser with Stable Diffusion's topology: four down blocks, a middle, four up blocks, text cross-attention."""
+    """Build a UNet as Stable Diffusion's: four down blocks, a middle, four up blocks, cross-attention to text."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -51,7 +50,7 @@ def build_unet() -> UNet2DConditionModel:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """The noise schedule of Stable Diffusion, epsilon-prediction."""
+    """Build the noise schedule of Stable Diffusion, for epsilon-prediction."""
     from diffusers import DDIMScheduler
 
     return DDIMScheduler(
@@ -65,16 +64,16 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """The diffusion model's own text encoder: a transformer of 4 blocks, trained together with the UNet."""
+    """Build the diffusion model's text encoder: a transformer of 4 blocks, trained together with the UNet."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
     return CLIPTextModel(CLIPTextConfig(**_text_sizes(tokenizer)))
 
 
 def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Both CLIP towers: a ViT of 4 blocks over 8x8 patches and a text transformer of 4 blocks.
+    """Build both CLIP towers: a ViT of 4 blocks over 8x8 patches and a text transformer of 4 blocks.
 
-    Patches are 8 px of a 64 px picture: one linear map of a 16 px patch cannot tell where in it a thin stroke runs.
+    Patches are 8 px of a 64 px picture: a linear map of a 16 px patch cannot tell where in it a thin stroke runs.
     """
     from transformers import CLIPConfig, CLIPModel
 
@@ -91,7 +90,7 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 def build_dino() -> ViTModel:
-    """A ViT as DINO trains it, of the sizes of CLIP's vision tower: 4 blocks over 8x8 patches of 64 px."""
+    """Build a ViT for DINO, of the sizes of CLIP's image tower: 4 blocks over 8x8 patches of 64 px."""
     from transformers import ViTConfig, ViTModel
 
     sizes = ViTConfig(
@@ -121,7 +120,7 @@ def _text_sizes(tokenizer: CLIPTokenizer) -> dict[str, Any]:
 
 
 def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:
-    """Byte-pair encoding in CLIP's own format, learned from `texts`; at most `vocabulary` tokens."""
+    """Learn a byte-pair encoding in CLIP's format from `texts`, of at most `vocabulary` tokens."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
     from transformers import CLIPTokenizer
 
@@ -152,7 +151,7 @@ def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:
 
 
 def _complete(bpe: object) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges, with every single byte present also as an end of word, so that no text is unknown."""
+    """Give vocabulary and merges, with every byte added as an end of word, so that no text is unknown."""
     import json
 
     model = json.loads(bpe.to_str())["model"]  # type: ignore[attr-defined]

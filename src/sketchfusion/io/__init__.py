@@ -1,1 +1,1 @@
-"""Files in, files out: pictures, drawings, weights."""
+"""Read and write files: pictures, drawings, weights, feature maps."""

@@ -1,4 +1,4 @@
-"""Photographed, coloured or inverted drawings become dark strokes on white; clean renderings stay."""
+"""Clean up sketches: photographed, coloured or inverted drawings become dark strokes on white."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ DEEPEST_SHADOW = 0.35
 
 
 def is_blank(image: Tensor) -> bool:
-    """Tell whether (3, H, W) holds no strokes: fewer than 1 in 20,000 pixels stand out from the rest."""
+    """Tell whether (3, H, W) has no strokes: fewer than 1 in 20,000 pixels differ clearly from the rest."""
     grey = image.mean(dim=0)
     outstanding = (grey - grey.median()).abs() > 0.25
     return bool(outstanding.sum() * 20_000 < grey.numel())
 
 
 def is_drawing(image: Tensor) -> bool:
-    """Tell whether (3, H, W) looks drawn: a clean rendering of mostly paper and no colour to speak of.
+    """Tell whether (3, H, W) is a clean rendering of a drawing: mostly white, few dark pixels, hardly any colour.
 
-    A photographed drawing is a photo as far as this can tell.
+    A photographed drawing counts as a photo.
     """
     dark = image.amin(dim=0) < 0.5
     grey = (image.amax(dim=0) - image.amin(dim=0)).mean() < 0.02
@@ -56,7 +56,7 @@ def normalise_sketch(image: Tensor) -> Tensor:
 
 
 def _is_light_on_dark(image: Tensor) -> bool:
-    """Lines are rare and far from their surroundings: the skew of local differences tells their side."""
+    """Tell by the skew of local differences, because lines are rare and differ much from their surroundings."""
     small = _shrunk(image, SHADING_SIDE)
     if _is_clean(small) or small.amax(dim=0).median() > 0.6:
         return False
@@ -66,7 +66,7 @@ def _is_light_on_dark(image: Tensor) -> bool:
 
 
 def _is_clean(image: Tensor) -> bool:
-    """Most of a rendering is pure white and few of its pixels are between paper and ink."""
+    """Tell whether most of a picture is pure white, and few pixels are between paper and ink."""
     low = image.amin(dim=0)
     white = (low >= 254 / 255).float().mean()
     between = ((low > 0.5) & (low < 0.97)).float().mean()
@@ -86,13 +86,13 @@ def _darken_colours(image: Tensor) -> Tensor:
 
 
 def _ink_level(values: Tensor) -> float:
-    """The typical value of strokes among values whose paper is 1."""
+    """Estimate the value of strokes among values whose paper is 1."""
     darkest = values.kthvalue(max(1, len(values) // 1000)).values
     return float(values[values <= (1 + darkest) / 2].median())
 
 
 def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Estimate the light on the paper (3, H, W), and mark (H, W) what lies beside the paper."""
+    """Estimate the light on the paper (3, H, W), and mark (H, W) what is outside the paper."""
     size = image.shape[1:]
     small = _closing(_shrunk(image, SHADING_SIDE))
     grey = small.amin(dim=0)
@@ -119,7 +119,7 @@ def _reach_from_border(mask: Tensor) -> Tensor:
 
 
 def _closing(image: Tensor) -> Tensor:
-    """Grey closing of (C, h, w): removes dark strokes thinner than the window, keeps edges of larger areas."""
+    """Remove dark strokes thinner than the window from (C, h, w) and keep larger areas: a grey closing."""
     dilated = F.max_pool2d(image, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
     return -F.max_pool2d(-dilated, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
 

@@ -1,4 +1,4 @@
-"""When and where a photo was taken, from its EXIF; whatever is broken there counts as unknown."""
+"""Read when and where a photo was taken from its EXIF; broken entries count as unknown."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
 @dataclass(frozen=True)
 class Capture:
-    """What a camera wrote down; None for what it did not."""
+    """Time and place of a photo; None where unknown."""
 
-    taken: str | None = None  # ISO 8601 without a zone, by the camera's own clock: 2024-05-01T13:30:00
+    taken: str | None = None  # ISO 8601 by the camera's clock, without a time zone: 2024-05-01T13:30:00
     latitude: float | None = None  # degrees, north is positive
     longitude: float | None = None  # degrees, east is positive
 
@@ -45,7 +45,7 @@ def read_capture(data: bytes) -> Capture:
 def _part(exif: Image.Exif, ifd: int) -> dict[int, Any]:
     try:
         return dict(exif.get_ifd(ifd))
-    except Exception:  # an offset that points nowhere; the other parts may be whole
+    except Exception:  # an offset that points nowhere; the other parts may be intact
         return {}
 
 
@@ -58,14 +58,14 @@ def _time(value: object) -> str | None:
 
 
 def _place(gps: dict[int, Any]) -> tuple[float, float] | tuple[None, None]:
-    """Latitude and longitude, or neither: half a place is none."""
+    """Give latitude and longitude, or neither if one is missing."""
     latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
     longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
     return (None, None) if latitude is None or longitude is None else (latitude, longitude)
 
 
 def _degrees(values: Sequence[Any] | None, side: object, sides: str, limit: int) -> float | None:
-    """Degrees, minutes and seconds as one signed number."""
+    """Combine degrees, minutes and seconds into one signed number."""
     letter = (side.decode("ascii", "replace") if isinstance(side, bytes) else str(side or "")).strip("\0 ").upper()
     try:
         degrees, minutes, seconds = (float(value) for value in values or ())

@@ -1,4 +1,8 @@
-"""Vector drawings: Quick, Draw! ndjson lines as strokes, and their fast antialiased raster."""
+"""Vector drawings: read the formats of Quick, Draw! as strokes, and rasterise them.
+
+The formats are ndjson lines, packed `.bin` files, `.npy` files of 28 x 28 bitmaps, and Sketch-RNN's `.npz` of pen
+offsets (https://github.com/googlecreativelab/quickdraw-dataset).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,22 +22,30 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from ..errors import ImageError
+from ..errors import ImageError, first_line
 
 MAX_LINE_BYTES = 16_000_000
 MAX_POINTS = 1_000_000
 MAX_SIDE = 4096
-# Sketchy's renderings have lines of 3 px on 256 px.
-SIDES_PER_LINE_WIDTH = 85.0
+SIDES_PER_LINE_WIDTH = 85.0  # the Sketchy Database draws lines of 3 px on 256 px
+BITMAP_SIDE = 28
+PARTS = ("train", "valid", "test")  # of a Sketch-RNN file
+MAX_PART_BYTES = 2_000_000_000  # of one unpacked part
 
 Stroke = npt.NDArray[np.float32]
+Offsets = npt.NDArray[np.int16]
+
+# A drawing of a .bin file, little-endian and unpadded: key_id, country code, recognized, timestamp, number of strokes;
+# then for each stroke the number of points, all x, all y.
+_HEAD = struct.Struct("<Q2sbIH")
+_COUNT = struct.Struct("<H")
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """Strokes in drawing order, inside a frame that reaches from (0, 0) to (width, height).
+    """Strokes in drawing order, in a frame from (0, 0) to (width, height).
 
-    `strokes` are (N, 2) arrays of x, y in drawing units; `widths`, one a stroke, are in the same units.
+    `strokes` are (N, 2) arrays of x, y in drawing units; `widths`, one per stroke, are in the same units.
     """
 
     strokes: tuple[Stroke, ...]
@@ -43,86 +55,14 @@ class Drawing:
     widths: tuple[float, ...] | None = None
 
 
-def parse_ndjson(line: str, source: str = "ndjson line") -> Drawing:
-    """Read one Quick, Draw! line, raw (x, y, t) or simplified (x, y); the frame is the strokes' bounding box.
-
-    Raises ImageError, which begins with `source`, for anything but a drawing.
-    """
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ImageError(f"{source}: not JSON ({_first_line(error)}); expected one Quick, Draw! record") from None
-    raw = record.get("drawing") if isinstance(record, dict) else None
-    if not isinstance(raw, list) or not raw:
-        raise ImageError(f'{source}: no strokes; expected {{"drawing": [[[x, ...], [y, ...]], ...]}}')
-    strokes = [_stroke(item, f"{source}: stroke {number}") for number, item in enumerate(raw, 1)]
-    if sum(map(len, strokes)) > MAX_POINTS:
-        raise ImageError(f"{source}: more than {MAX_POINTS} points; simplify the drawing first")
-    points = np.concatenate(strokes)
-    low, high = points.min(axis=0), points.max(axis=0)
-    width, height = (float(extent) for extent in high - low)
-    label = record.get("word", "")
-    return Drawing(
-        tuple((stroke - low).astype(np.float32) for stroke in strokes),
-        width,
-        height,
-        label if isinstance(label, str) else "",
-    )
-
-
-def _stroke(item: Any, where: str) -> npt.NDArray[np.float64]:
-    try:
-        x, y = (np.asarray(axis, dtype=np.float64) for axis in item[:2])
-    except (TypeError, ValueError, KeyError, OverflowError):
-        raise ImageError(f"{where} is not a pair of number lists [x, ...], [y, ...]") from None
-    if x.ndim != 1 or x.shape != y.shape or not len(x):
-        raise ImageError(f"{where} needs as many x as y, and at least one; it has {x.shape} and {y.shape}")
-    points = np.stack([x, y], axis=1)
-    if not (np.abs(points) < 1e7).all():
-        raise ImageError(f"{where} has coordinates that are not finite numbers below 10,000,000")
-    return points
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while raw := file.readline(MAX_LINE_BYTES):
-                number += 1
-                if len(raw) == MAX_LINE_BYTES:
-                    raise ImageError(f"{path}:{number}: line longer than {MAX_LINE_BYTES} bytes; not a drawing")
-                if raw.strip():
-                    yield number, raw.decode("utf-8", errors="replace")
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
-
-
-def read_ndjson(path: str | Path) -> Iterator[Drawing]:
-    """Yield the drawings of a file, one a line; ImageError names the file and line of a malformed one."""
-    for number, line in _lines(Path(path)):
-        yield parse_ndjson(line, f"{path}:{number}")
-
-
-def read_drawing(path: str | Path, line: int = 1) -> Drawing:
-    """Read the drawing on one line (counted from 1) of an ndjson file."""
-    for number, text in _lines(Path(path)):
-        if number == line:
-            return parse_ndjson(text, f"{path}:{number}")
-    raise ImageError(f"{path}: no drawing on line {line}; choose another line")
-
-
 def rasterize(
     drawing: Drawing, side: int, line_width: float | None = None, margin: float = 0.06
 ) -> npt.NDArray[np.uint8]:
     """Draw black strokes with round joints on white, aspect kept and centred: (side, side) uint8.
 
-    The drawing's frame fills the square but for `margin` (a share of `side`) on every edge, so `margin=0`
-    keeps coordinates of a square frame in proportion. `line_width` is in output pixels; without it the
-    drawing's own widths are scaled along, else lines are as thick as in the Sketchy Database.
+    The drawing's frame fills the square except for `margin` (a share of `side`) on every edge, so `margin=0` keeps
+    coordinates of a square frame in proportion. `line_width` is in output pixels; by default the drawing's own widths
+    are scaled along, or lines are as thick as in the Sketchy Database.
     """
     if not 0 < side <= MAX_SIDE:
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
@@ -144,25 +84,36 @@ def rasterize(
     return np.asarray(canvas.reduce(factor), dtype=np.uint8)
 
 
-def _draw(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], radius: int) -> None:
-    pen.line(points, fill=0, width=2 * radius + 1)
-    for x, y in points:
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
+def parse_ndjson(line: str, source: str = "ndjson line") -> Drawing:
+    """Read one Quick, Draw! line, raw (x, y, t) or simplified (x, y); the frame is the strokes' bounding box.
+
+    Raises ImageError, which begins with `source`, for anything but a drawing.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ImageError(f"{source}: not JSON ({first_line(error)}); expected one Quick, Draw! record") from None
+    raw = record.get("drawing") if isinstance(record, dict) else None
+    if not isinstance(raw, list) or not raw:
+        raise ImageError(f'{source}: no strokes; expected {{"drawing": [[[x, ...], [y, ...]], ...]}}')
+    strokes = [_stroke(item, f"{source}: stroke {number}") for number, item in enumerate(raw, 1)]
+    if sum(map(len, strokes)) > MAX_POINTS:
+        raise ImageError(f"{source}: more than {MAX_POINTS} points; simplify the drawing first")
+    label = record.get("word", "")
+    return _framed(strokes, label if isinstance(label, str) else "")
 
 
-# Quick, Draw! in its binary forms: strokes packed into a `.bin` file, and 28 x 28 bitmaps in a `.npy` file.
-
-
-# Little-endian, unpadded: key_id, country code, recognized, timestamp, number of strokes; then for each stroke the
-# number of points, all x, all y (https://github.com/googlecreativelab/quickdraw-dataset).
-_HEAD = struct.Struct("<Q2sbIH")
-_COUNT = struct.Struct("<H")
-BITMAP_SIDE = 28
+def read_drawing(path: str | Path, line: int = 1) -> Drawing:
+    """Read the drawing on one line (counted from 1) of an ndjson file."""
+    for number, text in _lines(Path(path)):
+        if number == line:
+            return parse_ndjson(text, f"{path}:{number}")
+    raise ImageError(f"{path}: no drawing on line {line}; choose another line")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One drawing of a `.bin` file: where it starts, its key and whether the game recognised it."""
+    """One drawing of a `.bin` file: its first byte, its key and whether the game recognised it."""
 
     offset: int
     key: str
@@ -177,24 +128,6 @@ def scan_bin(path: str | Path) -> list[Record]:
         return list(_scan(file, stat.st_mtime_ns, stat.st_size))
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
-
-
-@lru_cache(maxsize=4)
-def _scan(path: Path, changed: int, size: int) -> tuple[Record, ...]:
-    """`changed` and `size` let a file that was replaced be scanned again."""
-    data, records, offset = path.read_bytes(), list[Record](), 0
-    try:
-        while offset < len(data):
-            key, _, recognised, _, strokes = _HEAD.unpack_from(data, offset)
-            records.append(Record(offset, str(key), recognised != 0))
-            offset += _HEAD.size
-            for _ in range(strokes):
-                offset += _COUNT.size + 2 * _COUNT.unpack_from(data, offset)[0]
-    except struct.error:
-        offset = len(data) + 1
-    if offset != len(data):
-        raise ImageError(f"{path}: cut short, or not binary Quick, Draw! drawings; get it again")
-    return tuple(records)
 
 
 def read_bin(path: str | Path, number: int = 1) -> Drawing:
@@ -212,6 +145,106 @@ def read_bin(path: str | Path, number: int = 1) -> Drawing:
     return _framed(strokes, Path(path).stem)
 
 
+def count_bitmaps(path: str | Path) -> int:
+    """Count the bitmaps in a `.npy` file; ImageError if it holds anything else."""
+    return len(_bitmaps(Path(path)))
+
+
+def read_bitmap(path: str | Path, number: int = 1) -> npt.NDArray[np.uint8]:
+    """Read one bitmap (counted from 1) of a `.npy` file as (28, 28), dark on white. Raises ImageError."""
+    bitmaps = _bitmaps(Path(path))
+    if not 0 < number <= len(bitmaps):
+        raise ImageError(f"{path}: no bitmap {number}; there are {len(bitmaps)}")
+    return 255 - np.asarray(bitmaps[number - 1]).reshape(BITMAP_SIDE, BITMAP_SIDE)  # the file has them light on dark
+
+
+def count_sketchrnn(path: str | Path) -> dict[str, int]:
+    """Count the drawings in each part of a `.npz` file from its headers: {"train": 70000, ...}."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {part: _header(archive, part)[0] for part in PARTS if f"{part}.npy" in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise _broken(path, error) from None
+
+
+def read_sketchrnn(path: str | Path, number: int = 1) -> Drawing:
+    """Read one drawing of a `.npz` file, counted from 1 through train, valid and test. Raises ImageError."""
+    rest = number
+    for part, count in count_sketchrnn(path).items():
+        if 0 < rest <= count:
+            return to_drawing(read_part(path, part)[rest - 1], Path(path).name.split(".")[0])
+        rest -= count
+    raise ImageError(f"{path}: no drawing {number}; there are {number - rest}")
+
+
+def read_part(path: str | Path, part: str) -> tuple[Offsets, ...]:
+    """Read all drawings of a part as (L, 3) offsets: dx, dy, and 1 where the pen is lifted after. Raises ImageError."""
+    try:
+        return _part(Path(path), part, Path(path).stat().st_mtime_ns)
+    except ImageError:
+        raise
+    except Exception as error:  # unpickling raises anything on hostile bytes
+        raise _broken(path, error) from None
+
+
+def to_drawing(offsets: Offsets, label: str = "") -> Drawing:
+    """Turn pen offsets (L, 3) into strokes; the frame is their bounding box."""
+    points = np.cumsum(offsets[:, :2].astype(np.float32), axis=0)
+    lifted = np.flatnonzero(offsets[:, 2] > 0) + 1
+    return _framed([stroke for stroke in np.split(points, lifted) if len(stroke)], label)
+
+
+def _draw(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], radius: int) -> None:
+    pen.line(points, fill=0, width=2 * radius + 1)
+    for x, y in points:
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open("rb") as file:
+            number = 0
+            while raw := file.readline(MAX_LINE_BYTES):
+                number += 1
+                if len(raw) == MAX_LINE_BYTES:
+                    raise ImageError(f"{path}:{number}: line longer than {MAX_LINE_BYTES} bytes; not a drawing")
+                if raw.strip():
+                    yield number, raw.decode("utf-8", errors="replace")
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
+
+
+def _stroke(item: Any, where: str) -> npt.NDArray[np.float64]:
+    try:
+        x, y = (np.asarray(axis, dtype=np.float64) for axis in item[:2])
+    except (TypeError, ValueError, KeyError, OverflowError):
+        raise ImageError(f"{where} is not a pair of number lists [x, ...], [y, ...]") from None
+    if x.ndim != 1 or x.shape != y.shape or not len(x):
+        raise ImageError(f"{where} needs as many x as y, and at least one; it has {x.shape} and {y.shape}")
+    points = np.stack([x, y], axis=1)
+    if not (np.abs(points) < 1e7).all():
+        raise ImageError(f"{where} has coordinates that are not finite numbers below 10,000,000")
+    return points
+
+
+@lru_cache(maxsize=4)
+def _scan(path: Path, changed: int, size: int) -> tuple[Record, ...]:
+    """Find the drawings of a `.bin` file; `changed` and `size` make the cache miss when the file was replaced."""
+    data, records, offset = path.read_bytes(), list[Record](), 0
+    try:
+        while offset < len(data):
+            key, _, recognised, _, strokes = _HEAD.unpack_from(data, offset)
+            records.append(Record(offset, str(key), recognised != 0))
+            offset += _HEAD.size
+            for _ in range(strokes):
+                offset += _COUNT.size + 2 * _COUNT.unpack_from(data, offset)[0]
+    except struct.error:
+        offset = len(data) + 1
+    if offset != len(data):
+        raise ImageError(f"{path}: cut short, or not binary Quick, Draw! drawings; get it again")
+    return tuple(records)
+
+
 def _strokes(data: bytes) -> Iterator[npt.NDArray[np.float32]]:
     offset = _HEAD.size
     for _ in range(_HEAD.unpack_from(data)[-1]):
@@ -222,24 +255,12 @@ def _strokes(data: bytes) -> Iterator[npt.NDArray[np.float32]]:
         yield points.T.astype(np.float32)
 
 
-def _framed(strokes: list[npt.NDArray[np.float32]], label: str) -> Drawing:
+def _framed(strokes: Sequence[npt.NDArray[np.floating]], label: str) -> Drawing:
+    """Move strokes so that their bounding box, which becomes the frame, begins at (0, 0)."""
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (float(extent) for extent in high - low)
-    return Drawing(tuple(stroke - low for stroke in strokes), width, height, label)
-
-
-def count_bitmaps(path: str | Path) -> int:
-    """Number of bitmaps in a `.npy` file; ImageError if it holds anything else."""
-    return len(_bitmaps(Path(path)))
-
-
-def read_bitmap(path: str | Path, number: int = 1) -> npt.NDArray[np.uint8]:
-    """Read one bitmap (counted from 1) of a `.npy` file as (28, 28), dark on white. Raises ImageError."""
-    bitmaps = _bitmaps(Path(path))
-    if not 0 < number <= len(bitmaps):
-        raise ImageError(f"{path}: no bitmap {number}; there are {len(bitmaps)}")
-    return 255 - np.asarray(bitmaps[number - 1]).reshape(BITMAP_SIDE, BITMAP_SIDE)  # kept light on dark in the file
+    return Drawing(tuple((stroke - low).astype(np.float32) for stroke in strokes), width, height, label)
 
 
 def _bitmaps(path: Path) -> npt.NDArray[np.uint8]:
@@ -253,17 +274,45 @@ def _bitmaps(path: Path) -> npt.NDArray[np.uint8]:
     return bitmaps
 
 
-# Sketch-RNN's `.npz` of Quick, Draw!: pickled arrays of pen offsets, read without running what a pickle may hold.
-#
-# The files were pickled by Python 2. Of all that a pickle can ask for, the four names that an array of arrays needs
-# are
-# answered here, by stand-ins that only keep what they are given; every other name is refused.
+@lru_cache(maxsize=2)
+def _part(path: Path, part: str, changed: int) -> tuple[Offsets, ...]:
+    """Read a part of a `.npz` file; `changed` makes the cache miss when the file was replaced."""
+    with zipfile.ZipFile(path) as archive:
+        count, start = _header(archive, part)
+        if archive.getinfo(f"{part}.npy").file_size > MAX_PART_BYTES:
+            raise ValueError(f"{part} is larger than {MAX_PART_BYTES // 10**9} GB")
+        outer = _Restricted(io.BytesIO(archive.read(f"{part}.npy")[start:]), encoding="latin1").load()
+    items = outer.state[4] if isinstance(outer, _Array) else None
+    if not isinstance(items, list) or len(items) != count:
+        raise ValueError(f"{part} does not hold the {count} drawings that it promises")
+    return tuple(_offsets(item) for item in items)
 
 
-PARTS = ("train", "valid", "test")
-MAX_BYTES = 2_000_000_000  # of one unpacked part
+def _header(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
+    """Give the number of drawings in a part, and the byte where its pickle starts."""
+    with archive.open(f"{part}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if len(shape) != 1 or not dtype.hasobject:
+            raise ValueError(f"{part} is no list of drawings")
+        return shape[0], file.tell()
 
-Offsets = npt.NDArray[np.int16]
+
+def _offsets(item: Any) -> Offsets:
+    _, shape, dtype, fortran, data = item.state
+    if not (isinstance(dtype, _Dtype) and re.fullmatch(r"[<>|=]?[iuf][1248]", dtype.kind)):
+        raise ValueError("a drawing is not made of numbers")
+    raw = data.encode("latin1") if isinstance(data, str) else data
+    order = ">" if dtype.order == ">" else "<"
+    values = np.frombuffer(raw, np.dtype(order + dtype.kind[-2:])).reshape(shape, order="F" if fortran else "C")
+    if values.ndim != 2 or values.shape[1] != 3 or not len(values):
+        raise ValueError(f"a drawing has the shape {values.shape}; expected (L, 3)")
+    return values.astype(np.int16)
+
+
+# Sketch-RNN's files were pickled by Python 2. Of all that a pickle can ask for, only the four names that an array of
+# arrays needs are answered, by stand-ins that keep what they are given; every other name is refused.
 
 
 class _Dtype:
@@ -303,82 +352,6 @@ class _Restricted(pickle.Unpickler):
             return _ALLOWED[module, name]
         except KeyError:
             raise pickle.UnpicklingError(f"asks for {module}.{name}") from None
-
-
-def count_sketchrnn(path: str | Path) -> dict[str, int]:
-    """Number of drawings in each part of a file, read off the headers alone: {"train": 70000, ..}."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {part: _header(archive, part)[0] for part in PARTS if f"{part}.npy" in archive.namelist()}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise _broken(path, error) from None
-
-
-def read_sketchrnn(path: str | Path, number: int = 1) -> Drawing:
-    """Read one drawing of a `.npz` file, counted from 1 through train, valid and test. Raises ImageError."""
-    rest = number
-    for part, count in count_sketchrnn(path).items():
-        if 0 < rest <= count:
-            return to_drawing(read_part(path, part)[rest - 1], Path(path).name.split(".")[0])
-        rest -= count
-    raise ImageError(f"{path}: no drawing {number}; there are {number - rest}")
-
-
-def read_part(path: str | Path, part: str) -> tuple[Offsets, ...]:
-    """Read all drawings of a part as (L, 3) offsets: dx, dy, and 1 where the pen is lifted after. Raises ImageError."""
-    try:
-        return _part(Path(path), part, Path(path).stat().st_mtime_ns)
-    except ImageError:
-        raise
-    except Exception as error:  # unpickling raises anything on hostile bytes
-        raise _broken(path, error) from None
-
-
-@lru_cache(maxsize=2)
-def _part(path: Path, part: str, changed: int) -> tuple[Offsets, ...]:
-    """`changed` lets a file that was replaced be read again."""
-    with zipfile.ZipFile(path) as archive:
-        count, start = _header(archive, part)
-        if archive.getinfo(f"{part}.npy").file_size > MAX_BYTES:
-            raise ValueError(f"{part} is larger than {MAX_BYTES // 10**9} GB")
-        outer = _Restricted(io.BytesIO(archive.read(f"{part}.npy")[start:]), encoding="latin1").load()
-    items = outer.state[4] if isinstance(outer, _Array) else None
-    if not isinstance(items, list) or len(items) != count:
-        raise ValueError(f"{part} does not hold the {count} drawings that it promises")
-    return tuple(_offsets(item) for item in items)
-
-
-def _header(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
-    """Number of drawings, and where the pickle starts."""
-    with archive.open(f"{part}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if len(shape) != 1 or not dtype.hasobject:
-            raise ValueError(f"{part} is no list of drawings")
-        return shape[0], file.tell()
-
-
-def _offsets(item: Any) -> Offsets:
-    _, shape, dtype, fortran, data = item.state
-    if not (isinstance(dtype, _Dtype) and re.fullmatch(r"[<>|=]?[iuf][1248]", dtype.kind)):
-        raise ValueError("a drawing is not made of numbers")
-    raw = data.encode("latin1") if isinstance(data, str) else data
-    order = ">" if dtype.order == ">" else "<"
-    values = np.frombuffer(raw, np.dtype(order + dtype.kind[-2:])).reshape(shape, order="F" if fortran else "C")
-    if values.ndim != 2 or values.shape[1] != 3 or not len(values):
-        raise ValueError(f"a drawing has the shape {values.shape}; expected (L, 3)")
-    return values.astype(np.int16)
-
-
-def to_drawing(offsets: Offsets, label: str = "") -> Drawing:
-    """Strokes of (L, 3) offsets; the frame is their bounding box."""
-    points = np.cumsum(offsets[:, :2].astype(np.float32), axis=0)
-    low, high = points.min(axis=0), points.max(axis=0)
-    lifted = np.flatnonzero(offsets[:, 2] > 0) + 1
-    strokes = tuple(stroke for stroke in np.split(points - low, lifted) if len(stroke))
-    width, height = (float(extent) for extent in high - low)
-    return Drawing(strokes, width, height, label)
 
 
 def _broken(path: str | Path, error: Exception) -> ImageError:

