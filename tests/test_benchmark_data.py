@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import top_k_accuracy_score
 
 from sketchfusion.cli import SEVERAL, app
-from sketchfusion.cli.terminal import run, spread
+from sketchfusion.cli.terminal import repeat_options, run
 from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.lab.evaluation.data import Own, instance_data, naming_data, retrieval_data
 from sketchfusion.lab.evaluation.metrics import own_ranks
@@ -213,7 +213,7 @@ def test_folders_of_photos_and_paired_roots_can_be_named(tmp_path: Path) -> None
 def evaluate(*arguments: object) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(app, spread(["evaluate", *map(str, arguments)], SEVERAL))
+        code = run(app, repeat_options(["evaluate", *map(str, arguments)], SEVERAL))
     return code, out.getvalue(), err.getvalue()
 
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from safetensors import safe_open
 
 from sketchfusion.cli import SEVERAL, app
-from sketchfusion.cli.terminal import run, spread
+from sketchfusion.cli.terminal import repeat_options, run
 from sketchfusion.world import export
 
 DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
@@ -28,7 +28,7 @@ def sketchfusion(*arguments: object, given: bytes = b"") -> subprocess.Completed
     words, out, err = [str(argument) for argument in arguments], io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
-        code = run(app, spread(words, SEVERAL))
+        code = run(app, repeat_options(words, SEVERAL))
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
@@ -287,7 +287,7 @@ def test_interrupt_ends_with_one_line(photos: Path, model_folder: Path, tmp_path
 def test_options_may_take_several_values() -> None:
     arguments = ["train", "retrieval", "--data", "a", "b", "--out", "o", "--data", "-"]
     expected = ["train", "retrieval", "--data", "a", "--data", "b", "--out", "o", "--data", "-"]
-    assert spread(arguments, ("--data",)) == expected
+    assert repeat_options(arguments, ("--data",)) == expected
 
 
 def test_search_by_words_or_a_photo_needs_no_sketch(gallery: Path, photos: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is installed here, which weights are cached, and whether the embedded model works."""
+"""Report what is installed, which weights are cached, and whether the embedded model works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("sketchfusion", "torch", "diffusers", "transformers", "safetensors",
 
 
 def examine() -> dict[str, Any]:
-    """Versions, device, memory, weights with hash and licence, and a self-test of the embedded model."""
+    """Collect versions, device, memory, weights with hash and licence, and a self-test of the embedded model."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "device": _device(),
@@ -22,22 +22,22 @@ def examine() -> dict[str, Any]:
     }
 
 
-def describe(found: dict[str, Any]) -> str:
-    """The same as lines to read."""
-    test = found["self_test"]
+def describe(report: dict[str, Any]) -> str:
+    """Format the report of `examine` as lines of text."""
+    test = report["self_test"]
     weights = [
         f"  {row['name']:<12} {row['sha256'][:16] if row['sha256'] else 'not here: ' + row['get']}  ({row['licence']})"
-        for row in found["weights"]
+        for row in report["weights"]
     ]
-    worked = f"passed; loaded in {test.get('load_seconds')} s, {test.get('embed_seconds')} s a picture"
+    passed = f"passed; loaded in {test.get('load_seconds')} s, {test.get('embed_seconds')} s a picture"
     return "\n".join(
         [
-            "versions   " + ", ".join(f"{name} {number}" for name, number in found["versions"].items()),
-            f"device     {found['device']}",
-            f"memory     {found['memory_gib'] or 'unknown'} GiB",
+            "versions   " + ", ".join(f"{name} {number}" for name, number in report["versions"].items()),
+            f"device     {report['device']}",
+            f"memory     {report['memory_gib'] or 'unknown'} GiB",
             "weights",
             *weights,
-            f"self-test  {worked if test['passed'] else test['reason']}",
+            f"self-test  {passed if test['passed'] else test['reason']}",
         ]
     )
 
@@ -63,7 +63,7 @@ def _device() -> str:
 def _memory() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, OSError, ValueError):  # not on this platform
+    except (AttributeError, OSError, ValueError):  # unknown on this platform
         return None
 
 
@@ -84,7 +84,7 @@ def _weights() -> list[dict[str, Any]]:
 
 
 def _self_test() -> dict[str, Any]:
-    """Embed two pictures twice with the embedded model: the same bits each time, unit length, unlike each other."""
+    """Embed two pictures twice with mini: expect the same bits, unit length, and two different vectors."""
     import numpy as np
 
     from .models import load
@@ -99,14 +99,14 @@ def _self_test() -> dict[str, Any]:
     pictures = [np.broadcast_to(ramp[:, None, None], (96, 96, 3)), np.zeros((96, 64, 3), np.uint8)]
     first, second = (model.embed([picture.copy() for picture in pictures]) for _ in range(2))
     checks = {
-        "gives the same bits twice": bool((first == second).all()),
-        "gives unit vectors": bool(((first.norm(dim=1) - 1).abs() < 1e-4).all()),
-        "tells two pictures apart": float(first[0] @ first[1]) < 0.9999,
+        "gives other bits the second time": bool((first == second).all()),
+        "gives vectors that are not of unit length": bool(((first.norm(dim=1) - 1).abs() < 1e-4).all()),
+        "gives two different pictures the same vector": float(first[0] @ first[1]) < 0.9999,
     }
     failed = [name for name, passed in checks.items() if not passed]
     return {
         "passed": not failed,
-        "reason": f"no longer {failed[0]}" if failed else "",
+        "reason": f"mini {failed[0]}" if failed else "",
         "load_seconds": round(loaded - started, 2),
         "embed_seconds": round((time.monotonic() - loaded) / 4, 3),
     }

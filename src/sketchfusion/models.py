@@ -61,9 +61,13 @@ def load(
         from .features import SketchFusion
 
         return SketchFusion.from_pretrained(name, device, dtype, task)
-    from .baselines.frozen import ClipBaseline, DinoBaseline, SdBaseline
+    from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline
 
-    of_kind = {ClipCard: ClipBaseline, DiffusionCard: SdBaseline, DinoCard: DinoBaseline}
+    of_kind: dict[type[Card | FusedCard], type[FrozenBaseline]] = {
+        ClipCard: ClipBaseline,
+        DiffusionCard: SdBaseline,
+        DinoCard: DinoBaseline,
+    }
     return of_kind[kind].load(name, device=device, dtype=dtype)
 
 

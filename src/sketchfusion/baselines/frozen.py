@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ..backbones.catalog import is_diffusion, locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip, FrozenDino
-from ..backbones.folders import load_diffusion, load_encoder
+from ..backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from ..extractor import (
     Extractor,
     JointSpace,
@@ -49,12 +49,15 @@ class FrozenBaseline(Extractor):
     def load(cls, *parts: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
         """Load each part by catalog name, hub id or folder; WeightsError when one cannot be had."""
         device = pick_device(device)
+        dtype = pick_dtype(device, dtype)
         folders = [locate(part) for part in parts]
-        models: list[Any] = []
-        for part, folder in zip(parts, folders, strict=True):
-            kind = pick_dtype(device, dtype)
-            models.append(load_diffusion(folder, kind) if is_diffusion(folder) else load_encoder(part, folder, kind))
-        return cls(*models, "+".join(map(folder_hash, folders)), "+".join(parts), device)
+        models: list[FrozenDiffusion | FrozenEncoder] = [
+            load_diffusion(folder, dtype) if is_diffusion(folder) else load_encoder(part, folder, dtype)
+            for part, folder in zip(parts, folders, strict=True)
+        ]
+        make: Any = cls  # each subclass takes its own models
+        baseline: Self = make(*models, "+".join(map(folder_hash, folders)), "+".join(parts), device)
+        return baseline
 
     @property
     @abstractmethod

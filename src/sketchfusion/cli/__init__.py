@@ -7,23 +7,21 @@ import gc
 import os
 import sys
 
-from . import evaluate, gallery, photo, search, table, terminal, train
+from . import evaluate, gallery, photo, search, table, terminal, train  # noqa: F401  (importing them adds their commands)
 from .terminal import app, keep_memory
 
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
-
-__all__ = ["SEVERAL", "app", "evaluate", "gallery", "main", "photo", "search", "table", "train"]
 
 
 def main() -> None:
     """Run the command line and exit.
 
-    Garbage is collected rarely and nothing is torn down at the end: otherwise a cold search spends much of its time on
-    both, while the libraries are imported and when it is done.
+    Garbage is collected rarely and the process ends without cleaning up: otherwise a cold search spends much of its
+    time on both, while the libraries are imported and at the end.
     """
     gc.set_threshold(100_000, 50, 100)
     keep_memory()
-    code = terminal.run(app, terminal.spread(sys.argv[1:] or ["--help"], SEVERAL))
+    code = terminal.run(app, terminal.repeat_options(sys.argv[1:] or ["--help"], SEVERAL))
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -57,7 +57,7 @@ def retrieval(
     def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
         others = {name: load(name) for name in against or ()}
         source = retrieval_data(root, split, sketches or (), duplicates)
-        with terminal.bar(f"embedding {source.name}") as progress:
+        with terminal.progress_bar(f"embedding {source.name}") as progress:
             drawn, shown = [*source.sketches()], [*source.photos()]
             result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
             for name, other in others.items():
@@ -84,7 +84,7 @@ def instances(
 
     def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
         source = instance_data(root, split)
-        with terminal.bar(f"embedding {source.name}") as progress:
+        with terminal.progress_bar(f"embedding {source.name}") as progress:
             drawn, shown = [*source.sketches()], [*source.photos()]
             name = _report_name(source.name, root, split)
             return name, benchmark_instances(extractor, drawn, shown, progress, source.about)
@@ -120,7 +120,7 @@ def _naming(photos: bool) -> Measure:
 
     def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
         source = naming_data(root, "photo" if photos else "sketch")
-        with terminal.bar(f"naming {source.name}") as progress:
+        with terminal.progress_bar(f"naming {source.name}") as progress:
             result = benchmark_naming(
                 joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
             )
@@ -134,7 +134,7 @@ def _from_examples(extractor: Extractor, root: str) -> tuple[str, Measured]:
     from ..lab.evaluation.recognition import benchmark_examples
 
     asked, seen = naming_data(root, "sketch"), naming_data(root, "sketch", examples=True)
-    with terminal.bar(f"learning {asked.name}") as progress:
+    with terminal.progress_bar(f"learning {asked.name}") as progress:
         return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
 
 
@@ -157,7 +157,7 @@ def correspondence(
 
     def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
         name = _name_of(root)
-        with terminal.bar(f"matching {name}") as progress:
+        with terminal.progress_bar(f"matching {name}") as progress:
             return name, benchmark_correspondence(extractor, [*keypoint_pairs(root, *sketches or ())], progress)
 
     _evaluate("correspondence", measure, data, out, model, baseline, as_json, sketches)
@@ -185,7 +185,7 @@ def segmentation(
         name = _name_of(root)
         shown = [*scenes(root, sketches or (), "measured" if kept_out else "all")]
         about = "" if kept_out or root == "world" else TRAINED_ON
-        with terminal.bar(f"cutting out of {name}") as progress:
+        with terminal.progress_bar(f"cutting out of {name}") as progress:
             return name + "-held-out" * kept_out, benchmark_segmentation(extractor, shown, progress, about=about)
 
     _evaluate("segmentation", measure, data, out, model, baseline, as_json, sketches)
@@ -199,7 +199,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
 
     def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
         source = retrieval_data(root)
-        with terminal.bar(f"embedding {source.name}") as progress:
+        with terminal.progress_bar(f"embedding {source.name}") as progress:
             drawn = [*source.sketches()]
             shown = [(image, label) for image, label in source.photos() if isinstance(label, str)]
             return source.name, benchmark_search(extractor, drawn, shown, progress)
@@ -213,7 +213,7 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     from ..lab.evaluation.probe import benchmark_probe
 
     def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
-        with terminal.bar("looking inside") as progress:
+        with terminal.progress_bar("looking inside") as progress:
             return Path(root).resolve().name, benchmark_probe(extractor, root, progress)
 
     _evaluate("probe", measure, data, out, model, baseline, as_json)
@@ -248,7 +248,7 @@ def _evaluate(
         if not as_json:
             typer.echo(to_markdown(result, task, name))
     if as_json:
-        terminal.say(answers[0] if len(answers) == 1 else answers)
+        terminal.print_json(answers[0] if len(answers) == 1 else answers)
 
 
 def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
@@ -289,7 +289,7 @@ def extract(
     """Measure what dense features cost."""
     from ..lab.evaluation.speed import bench_extract
 
-    with terminal.bar("measuring extract") as progress:
+    with terminal.progress_bar("measuring extract") as progress:
         costs = bench_extract(model, pictures, seed, progress)
     _say(costs, as_json)
 
@@ -311,7 +311,7 @@ def bench_search(
     from ..lab.evaluation.speed import bench_search
     from ..models import load
 
-    with terminal.bar("measuring search") as progress:
+    with terminal.progress_bar("measuring search") as progress:
         place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
         with place as used:
             costs = bench_search(load(model), rows, Path(used), seed, progress)
@@ -328,7 +328,7 @@ def train(
     """Measure what a step of training costs."""
     from ..lab.evaluation.speed import bench_train
 
-    with terminal.bar("measuring train") as progress:
+    with terminal.progress_bar("measuring train") as progress:
         costs = bench_train(model, steps, seed, progress)
     _say(costs, as_json)
 
@@ -345,10 +345,10 @@ def _say(costs: Sequence[Cost], as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        terminal.say([asdict(cost) for cost in costs])
+        terminal.print_json([asdict(cost) for cost in costs])
         return
     names = ["", "images/s", "ms", "peak MB", "MFLOP", "ratio", "more"]
-    terminal.table(names, [_cells(cost) for cost in costs])
+    terminal.print_table(names, [_cells(cost) for cost in costs])
 
 
 def _cells(cost: Cost) -> list[str]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import typer
 
 from . import terminal
-from .terminal import AskedModel, GalleryOption, Json, app
+from .terminal import GalleryOption, Json, OptionalModel, app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -27,7 +27,7 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
 def index(
     photos: Photos,
     gallery: GalleryOption,
-    model: AskedModel = None,
+    model: OptionalModel = None,
     batch_size: BatchSize = 16,
     no_location: Annotated[bool, typer.Option("--no-location", help="Leave out where photos were taken.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Forget photos gone from these folders.")] = False,
@@ -47,10 +47,10 @@ def index(
     kept = Gallery.open(gallery, model)
     if dry_run:
         plan = kept.plan(photos, prune, batch_size)
-        return terminal.say(asdict(plan)) if as_json else typer.echo(_planned(plan))
+        return terminal.print_json(asdict(plan)) if as_json else typer.echo(_planned(plan))
     if watch:
         return _follow(kept, photos, batch_size, not no_location, as_json)
-    with terminal.bar("indexing") as progress:
+    with terminal.progress_bar("indexing") as progress:
         report = kept.add(
             photos,
             progress,
@@ -77,7 +77,7 @@ def reindex(
     from ..gallery import Gallery
 
     kept = Gallery.open(gallery)
-    with terminal.bar("reindexing") as progress:
+    with terminal.progress_bar("reindexing") as progress:
         report = kept.reindex(model, progress, batch_size)
     _say(kept, report, as_json)
 
@@ -92,7 +92,7 @@ def check(gallery: str, repair: bool, as_json: bool) -> None:
     mended = kept.repair() if repair else None
     damage = kept.verify()
     if as_json:
-        terminal.say({"photos": len(kept), "damage": damage, "repaired": asdict(mended) if mended else None})
+        terminal.print_json({"photos": len(kept), "damage": damage, "repaired": asdict(mended) if mended else None})
     else:
         for line in damage:
             typer.echo(line)
@@ -113,7 +113,7 @@ def _follow(kept: Gallery, photos: Sequence[str], batch_size: int, location: boo
     try:
         for report in kept.watch(photos, batch_size=batch_size, location=location):
             if as_json:
-                terminal.say_line(_as_json(kept, report))
+                terminal.print_json_line(_as_json(kept, report))
             else:
                 typer.echo(_summary(kept, report))
                 _list_failures(report)
@@ -123,7 +123,7 @@ def _follow(kept: Gallery, photos: Sequence[str], batch_size: int, location: boo
 
 def _say(kept: Gallery, report: Report, as_json: bool) -> None:
     if as_json:
-        terminal.say(_as_json(kept, report))
+        terminal.print_json(_as_json(kept, report))
     else:
         typer.echo(_summary(kept, report))
         _list_failures(report)
@@ -181,7 +181,7 @@ def studio(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token: Annotated[str | None, typer.Option(envvar="SKETCHFUSION_TOKEN", help="Ask everyone for this token.")] = None,
-    model: AskedModel = None,
+    model: OptionalModel = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
     """Draw in a browser and see the photos that show it."""
@@ -215,7 +215,7 @@ def _demo(model: str) -> tuple[str, Extractor]:
     folder: Path = demo.demo_folder()
     loaded = load(model)
     if not demo.is_ready(folder, loaded.fingerprint):
-        with terminal.bar("drawing the demo's photos") as progress:
+        with terminal.progress_bar("drawing the demo's photos") as progress:
             demo.make_photos(folder, progress)
-    with terminal.bar("indexing the demo") as progress:
+    with terminal.progress_bar("indexing the demo") as progress:
         return demo.make_gallery(folder, loaded, progress), loaded

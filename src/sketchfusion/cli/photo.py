@@ -1,4 +1,4 @@
-"""Commands that answer about one sketch and one photo: segment, match."""
+"""Commands about single pictures: segment and match compare a sketch with a photo, inspect shows features."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def segment(
     from ..tasks.segmentation import can_refine
     from ..tasks.segmentation import segment as cut
 
-    seen = read_image(photo)
-    found = cut(load(model), sketch, seen, threshold, not no_refine)
+    pixels = read_image(photo)
+    found = cut(load(model), sketch, pixels, threshold, not no_refine)
     if out:
         _save(mask_image(found.mask), out)
     if overlay:
-        _save(mask_picture(seen, found.mask), overlay)
+        _save(mask_picture(pixels, found.mask), overlay)
     share = float(found.mask.mean())
     if as_json:
-        kept = {"score": found.score, "threshold": found.threshold, "refined": found.refined, "share": share}
+        answer = {"score": found.score, "threshold": found.threshold, "refined": found.refined, "share": share}
         height, width = found.mask.shape
-        terminal.say({**kept, "width": width, "height": height})
+        terminal.print_json({**answer, "width": width, "height": height})
         return
     without = "" if no_refine or can_refine() else '; ran without CRF: pip install "sketchfusion[crf]"'
     verdict = f"{share:.1%} of the photo" if share else "it does not seem to be there"
@@ -71,26 +71,25 @@ def match(
     model: ModelOption = "mini",
     as_json: Json = False,
 ) -> None:
-    """Say which point of a photo is meant by which point of a sketch, or the other way round."""
+    """Find the points of a photo that match points of a sketch, or the other way round."""
     from ..io.images import read_image
     from ..models import load
     from ..tasks.correspondence import match as find
     from ..tasks.inputs import read_sketch
 
-    drawn, seen = read_sketch(sketch), read_image(photo)
-    side: Side = _side(source)
-    found = find(load(model), drawn, seen, _points(points) if points is not None else None, side)
+    drawing, pixels = read_sketch(sketch), read_image(photo)
+    found = find(load(model), drawing, pixels, _points(points) if points is not None else None, _side(source))
     if picture:
         from ..tasks.pictures import match_picture
 
-        _save(match_picture(drawn, seen, found), picture)
+        _save(match_picture(drawing, pixels, found), picture)
     if as_json:
-        terminal.say([asdict(one) for one in found])
+        terminal.print_json([asdict(one) for one in found])
     else:
         rows = [
-            [_spot(one.sketch), _spot(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found
+            [_point(one.sketch), _point(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found
         ]
-        terminal.table(["sketch", "photo", "score", "mutual"], rows)
+        terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
 
 
 def _save(picture: Image.Image, path: Path) -> None:
@@ -112,25 +111,22 @@ def _points(text: str) -> list[tuple[float, float]]:
         try:
             x, y = map(float, pair.split(","))
         except ValueError:
-            raise ValueError(f'--points "{text}": {pair!r} is no point; write "x,y x,y"') from None
+            raise ValueError(f'--points "{text}": {pair!r} is not a point; write "x,y x,y"') from None
         found.append((x, y))
     if not found:
         raise ValueError('--points is empty; write "x,y x,y"')
     return found
 
 
-def _spot(point: tuple[float, float]) -> str:
+def _point(point: tuple[float, float]) -> str:
     return f"{point[0]:.1f},{point[1]:.1f}"
-
-
-# Commands that look inside the models: inspect.
 
 
 @app.command()
 def inspect(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Photos and sketches.")],
     out: Annotated[Path, typer.Option(help="The page (.html) to write.")],
-    sketch: Annotated[bool, typer.Option("--sketch", help="All are sketches; else each is looked at to tell.")] = False,
+    sketch: Annotated[bool, typer.Option("--sketch", help="All are sketches; by default told from pixels.")] = False,
     photo: Annotated[bool, typer.Option("--photo", help="All are photos.")] = False,
     task: Annotated[str | None, typer.Option(help="Which light weights.")] = None,
     model: ModelOption = "mini",
@@ -146,13 +142,11 @@ def inspect(
     from ..models import load
 
     if sketch and photo:
-        raise ValueError(
-            "the pictures are sketches or photos, not both; leave both options out to let each be looked at"
-        )
+        raise ValueError("--sketch and --photo exclude each other; without both, each picture is told from its pixels")
     extractor = load(model)
     weights = branch_weights(extractor, task)
     inspected = []
-    with terminal.bar("looking") as progress:
+    with terminal.progress_bar("extracting") as progress:
         for number, source in enumerate(images, start=1):
             picture = read_image(source)
             kind: Kind = "sketch" if sketch or (not photo and is_drawing(picture)) else "photo"
@@ -170,6 +164,6 @@ def inspect(
             for kind, by_name in found.items()
         }
         pictures = [{"name": one.name, "kind": one.kind} for one in inspected]
-        terminal.say({"pictures": pictures, "spectra": figures, "branch weights": weights})
+        terminal.print_json({"pictures": pictures, "spectra": figures, "branch weights": weights})
         return
     typer.echo(f"{out}: {', '.join(f'{one.name} ({one.kind})' for one in inspected)}")

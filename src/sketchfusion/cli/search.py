@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import terminal
-from .terminal import AskedModel, GalleryOption, Json, MaybeSketches, ModelOption, Sketches, app
+from .terminal import GalleryOption, Json, MaybeSketches, ModelOption, OptionalModel, Sketches, app
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def search(
     diffuse: Annotated[
         bool, typer.Option("--diffuse", help="Let photos that are like good answers rise: finds more.")
     ] = False,
-    model: AskedModel = None,
+    model: OptionalModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -60,9 +60,9 @@ def search(
         name = sketches[0] if sketches else str(like or text)
         contact_sheet(opened, [query_row(name, shown, opened, hits)]).save(sheet, format="PNG")
     if as_json:
-        terminal.say([vars(hit) for hit in hits])
+        terminal.print_json([vars(hit) for hit in hits])
     else:
-        terminal.table(
+        terminal.print_table(
             ["", "score", "confidence", "category", "photo"],
             [[str(hit.rank), f"{hit.score:.4f}", f"{hit.confidence:.2f}", hit.category, _path_of(hit)] for hit in hits],
         )
@@ -105,9 +105,9 @@ def recognize(
         for rank, guess in enumerate(guesses, start=1)
     ]
     if as_json:
-        terminal.say(rows)
+        terminal.print_json(rows)
     else:
-        terminal.table(
+        terminal.print_table(
             ["", "score", "label", "sketch"],
             [[f"{row['rank']}", f"{row['score']:.3f}", f"{row['label']}", f"{row['sketch']}"] for row in rows],
         )
@@ -173,6 +173,6 @@ def doctor(
     from ..doctor import describe, examine
 
     found = examine()
-    terminal.say(found) if as_json else typer.echo(describe(found))
+    terminal.print_json(found) if as_json else typer.echo(describe(found))
     if not found["self_test"]["passed"]:
         raise ValueError(f"the self-test failed: {found['self_test']['reason']}")

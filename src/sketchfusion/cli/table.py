@@ -69,13 +69,13 @@ def table(
     def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
         from ..lab.training.train import settings_for, train_task
 
-        with terminal.losses(f"training {folder.relative_to(out)}") as report:
+        with terminal.loss_bar(f"training {folder.relative_to(out)}") as report:
             roots = [data, *(sketches or [])]
             fitting = {**settings_for(method, chosen), **own}
             train_task(task, roots, folder, model, True, fitting, report, None, out / "cache", method)
 
     def measure(task: str, of: Extractor) -> Mapping[str, Estimate]:
-        with terminal.bar(f"{task} of {of.name}") as progress:
+        with terminal.progress_bar(f"{task} of {of.name}") as progress:
             return measure_task(task, of, data, sketches or (), progress)
 
     cells = fill(number, chosen_table, model, kept, load, None if as_it_is else train, measure)

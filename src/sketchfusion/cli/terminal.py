@@ -1,4 +1,4 @@
-"""What the commands say: answers on standard output, progress and one-line errors on standard error."""
+"""What all commands share: the application, its options, output, progress bars and one-line errors."""
 
 from __future__ import annotations
 
@@ -14,31 +14,48 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
+app = typer.Typer(
+    help="Find photos by drawing.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+
+# Options that mean the same in several commands.
+GalleryOption = Annotated[str, typer.Option("--gallery", "-g", help="Folder or URI (s3://..) of the gallery.")]
+ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
+OptionalModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help="Picture, SVG, .ndjson[:line], or - .")]
+MaybeSketches = Annotated[
+    list[str] | None, typer.Argument(metavar="[SKETCH...]", help="Picture, SVG, .ndjson[:line], or - .")
+]
+Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]
 
 INTERRUPTED, WRONG = 130, 2  # exit codes
 STOPPED = "interrupted; what was finished is kept"
-# Typer brings its own copy of click since 0.26, so the class is not to be had by a public name.
+# Typer brings its own copy of click since 0.26, so the class has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # options of mallopt(3)
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Run a command line; give its exit code. What a user can put right is one line, never a stack trace."""
+    """Run a command line and give its exit code; an error of the user's is printed as one line, without a traceback."""
     try:
         code = int(app(list(arguments), standalone_mode=False, prog_name="sketchfusion") or 0)
-        # Newer versions of typer make this code of Ctrl-C, older ones raise Abort.
-        return complain(STOPPED, code) if code == INTERRUPTED else code
+        # Newer versions of typer turn Ctrl-C into this code, older ones raise Abort.
+        return print_error(STOPPED, code) if code == INTERRUPTED else code
     except UsageError as error:
         context: Any = getattr(error, "ctx", None)
         command = context.command_path if context else "sketchfusion"
-        return complain(f"{error.format_message()} ({command} --help says how)")  # type: ignore[attr-defined]
+        return print_error(f"{error.format_message()} ({command} --help says how)")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
-        return complain(STOPPED, INTERRUPTED)
-    except BrokenPipeError:  # whoever read the answer has had enough
+        return print_error(STOPPED, INTERRUPTED)
+    except BrokenPipeError:  # the reader of the output has stopped, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
-        return complain(_reason(error))
+        return print_error(_reason(error))
 
 
 def _reason(error: Exception) -> str:
@@ -47,13 +64,13 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def complain(message: str, code: int = WRONG) -> int:
-    """Say one line on standard error; give the exit code back."""
+def print_error(message: str, code: int = WRONG) -> int:
+    """Print one line on standard error; return the exit code."""
     typer.echo(f"sketchfusion: {' '.join(message.split())}", err=True)
     return code
 
 
-def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+def repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
     """Let an option take several values: `--data A B` becomes `--data A --data B`."""
     out: list[str] = []
     current = ""
@@ -66,45 +83,37 @@ def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
     return out
 
 
-def say(answer: Any) -> None:
+def print_json(answer: Any) -> None:
     """Print an answer as JSON."""
     typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
-def say_line(answer: Any) -> None:
-    """Print one of many answers as JSON on a line of its own, at once."""
+def print_json_line(answer: Any) -> None:
+    """Print one of many answers as one line of JSON, without waiting for the others."""
     typer.echo(json.dumps(answer, ensure_ascii=False))
     sys.stdout.flush()
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows as a table; into a file or a pipe as plain lines with tabs."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as a table; into a file or a pipe as lines with tabs."""
     if not sys.stdout.isatty():
         typer.echo("\n".join("\t".join(row) for row in rows))
         return
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(*columns, box=None, pad_edge=False)
+    grid = Table(*columns, box=None, pad_edge=False)
     for row in rows:
-        drawn.add_row(*map(escape, row))
-    _console().print(drawn)
-
-
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False)
+        grid.add_row(*map(escape, row))
+    _console().print(grid)
 
 
 @contextmanager
-def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with rate and time left; gives what is to be called with (done, total)."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar with rate and time left; yield what to call with (done, total)."""
+    from rich.progress import TextColumn
 
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+    with _progress(TextColumn("{task.fields[rate]}"), transient=True) as progress:
         task = progress.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:
@@ -115,56 +124,41 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def losses(what: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
-    """A progress bar for training, which also shows the newest losses."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_console(stderr=True)) as progress:
+def loss_bar(what: str) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """Show a progress bar for training with the newest losses; yield what to call with (done, total, losses)."""
+    with _progress() as progress:
         task = progress.add_task(what, total=None)
 
-        def update(done: int, total: int, newest: dict[str, float]) -> None:
-            figures = " ".join(f"{name} {value:.3f}" for name, value in newest.items())
+        def update(done: int, total: int, losses: dict[str, float]) -> None:
+            figures = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
             progress.update(task, completed=done, total=total, description=f"{what} {figures}".strip())
 
         yield update
 
 
-# Memory of a command: what one batch gives back, the next takes again.
+def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    first = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*first, *columns, TimeRemainingColumn(), console=_console(stderr=True), transient=transient)
 
 
-TRIM, TOP_PAD, MMAP_MAX = -1, -2, -4  # options of mallopt(3)
-NEVER, PAD = -1, 64 << 20  # bytes
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
 
 
 def keep_memory() -> None:
-    """Keep freed memory in the process, where the C library is glibc; nothing happens elsewhere.
+    """Let the process keep freed memory where the C library is glibc: the next batch uses it again.
 
-    By default every map of some MiB is got from the system and given back each time, and the system clears each of its
-    pages: a third of the time of a batch of 32 photos, and of a step of training at full size.
+    By default glibc returns every block of some MiB to the system, which clears each page before it gives it again:
+    a third of the time of a batch of 32 photos, and of a step of training at full size.
     """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:  # not so in musl
+    if mallopt:  # missing in musl
         mallopt(MMAP_MAX, 0)
-        mallopt(TRIM, NEVER)
-        mallopt(TOP_PAD, PAD)
-
-
-# What several commands share: the application and the options that mean the same everywhere.
-
-
-app = typer.Typer(
-    help="Find photos by drawing.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
-)
-
-GalleryOption = Annotated[str, typer.Option("--gallery", "-g", help="Folder or URI (s3://..) of the gallery.")]
-ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
-AskedModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help="Picture, SVG, .ndjson[:line], or - .")]
-MaybeSketches = Annotated[
-    list[str] | None, typer.Argument(metavar="[SKETCH...]", help="Picture, SVG, .ndjson[:line], or - .")
-]
-Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]
+        mallopt(TRIM_THRESHOLD, -1)  # never
+        mallopt(TOP_PAD, 64 << 20)  # bytes

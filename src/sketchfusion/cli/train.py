@@ -30,7 +30,7 @@ def world(
     from ..world import export
 
     named = [name for item in categories for name in item.split(",")] if categories else None
-    with terminal.bar("drawing") as progress:
+    with terminal.progress_bar("drawing") as progress:
         card = export(out, seed, named, split, instances, size, of_photo=of_photo, progress=progress)
     typer.echo(
         f"{out}: {card['photos']} photos and {card['sketches']} sketches of {len(card['categories'])} categories"
@@ -57,11 +57,11 @@ def pretrain(
 
     if stage not in STAGES or budget not in ("cpu", "gpu"):
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
-    with terminal.losses(f"pretraining {stage}") as report:
+    with terminal.loss_bar(f"pretraining {stage}") as report:
         figures = run(
             stage, cast(Budget, budget), photos, sketches or [], out, start, resume, steps, teacher_steps, report
         )
-    terminal.say(figures)
+    terminal.print_json(figures)
 
 
 @app.command()
@@ -85,7 +85,7 @@ def train(
         raise ValueError(f"{'the floor' if floor else task} has no light weights: leave --start and --method out")
     if floor and cache:
         raise ValueError("the floor keeps nothing in a cache: leave --cache out")
-    with terminal.losses(f"training {task}") as report:
+    with terminal.loss_bar(f"training {task}") as report:
         if floor:
             from ..lab.training.cnn import ScratchRecipe, train_scratch
             from ..lab.training.recipes import with_settings
