@@ -160,4 +160,4 @@ def test_the_command_answers_in_json_and_draws(tmp_path: Path) -> None:
     with Image.open(out) as picture:
         assert picture.width > picture.height > 300
     wrong = subprocess.run([*command, *files, "--points", "3;4"], capture_output=True, text=True)
-    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "'3' is no point" in wrong.stderr
+    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "'3' is not a point" in wrong.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -73,6 +74,32 @@ def test_every_relative_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 def test_no_junk_drawers() -> None:
     assert not [m for m in MODULES if m.stem in {"utils", "util", "helpers", "helper", "common", "misc"}]
+
+
+def test_imports_inside_the_package_are_relative() -> None:
+    absolute = re.compile(r"^\s*(from|import) sketchfusion\b", re.MULTILINE)
+    assert not [m for m in MODULES if absolute.search((PACKAGE / m).read_text())]
+
+
+def test_no_room_imports_a_private_name_of_another() -> None:
+    """A name that begins with an underscore is for its own file, or for files of its own folder."""
+    assert private_imports("from ..io.images import _decode, read_image", "tasks/x.py") == ["_decode"]
+    assert private_imports("from ...io import images as i\ni._decode(b'')", "lab/data/x.py") == ["i._decode"]
+    assert not private_imports("from .store import _rows\nfrom .. import __version__", "gallery/x.py")
+    assert not {str(m): found for m in MODULES if (found := private_imports((PACKAGE / m).read_text(), str(m)))}
+
+
+def private_imports(text: str, path: str) -> list[str]:
+    """Private names that a module imports from outside its folder, or reads off modules that it imported from there."""
+    tree, modules, found = ast.parse(text), set[str](), []
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)):
+        if node.level > 1 or (node.level == 1 and "/" not in path):
+            found += [one.name for one in node.names if one.name.startswith("_") and not one.name.startswith("__")]
+            modules |= {one.asname or one.name for one in node.names if (one.asname or one.name)[0].islower()}
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.Attribute)):
+        if isinstance(node.value, ast.Name) and node.value.id in modules and re.match(r"_[^_]", node.attr):
+            found.append(f"{node.value.id}.{node.attr}")
+    return found
 
 
 def test_the_house_keeps_its_size() -> None:

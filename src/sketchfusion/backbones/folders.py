@@ -17,7 +17,6 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
 from transformers.utils import logging as transformers_logging
 
-from ..errors import first_line
 from ..io.weights import WeightsError, weight_files
 from .catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD, ClipCard, DinoCard, card_for, is_dino
 from .diffusion import FrozenDiffusion
@@ -142,7 +141,8 @@ def loading_errors(folder: Path) -> Iterator[None]:
     except WeightsError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        raise WeightsError(f"cannot load {folder}: {first_line(error)}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"cannot load {folder}: {reason}") from error
 
 
 @contextmanager

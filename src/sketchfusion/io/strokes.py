@@ -295,7 +295,7 @@ def _header(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
         if len(shape) != 1 or not dtype.hasobject:
-            raise ValueError(f"{part} is no list of drawings")
+            raise ValueError(f"{part} is not a list of drawings")
         return shape[0], file.tell()
 
 

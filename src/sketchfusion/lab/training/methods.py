@@ -101,7 +101,7 @@ def refuse(start: Path | None, name: str) -> None:
 def pair_of(model: str, task: str) -> FeaturesConfig:
     """Give the pair of the catalog, of a folder that `pretrain` left, or that a folder of light weights stands on.
 
-    WeightsError for anything else, or for parts that are no longer those that light weights were trained on.
+    WeightsError for anything else, or for parts other than those that the light weights were trained on.
     """
     if model in CATALOG:
         return replace(pair_config(model), task=task)
