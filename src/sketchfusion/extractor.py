@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -219,7 +218,7 @@ def prepare_as_released(source: ImageInput, side: int, clip_side: int) -> ModelI
     """
     image = Image.fromarray(to_uint8(read_image(source, "photo")))
     square, frame = _pad_black(image, side)
-    return ModelInput(_to_tensor(square), _to_tensor(_crop_middle(image, clip_side)), frame)
+    return ModelInput(read_image(square), read_image(_crop_middle(image, clip_side)), frame)
 
 
 def _pad_black(image: Image.Image, side: int) -> tuple[Image.Image, Frame]:
@@ -237,10 +236,6 @@ def _crop_middle(image: Image.Image, side: int) -> Image.Image:
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = round((width - side) / 2), round((height - side) / 2)
     return resized.crop((left, top, left + side, top + side))
-
-
-def _to_tensor(image: Image.Image) -> Tensor:
-    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
 
 
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:

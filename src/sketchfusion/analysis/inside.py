@@ -13,7 +13,7 @@ import torch
 from ..extractor import as_list
 from ..featuremap import FeatureMap
 from ..features import SketchFusion
-from ..fusion import PHOTO, SKETCH
+from ..fusion import kind_indices
 
 if TYPE_CHECKING:
     from ..extractor import Extractor, Images
@@ -40,11 +40,10 @@ def inside(
         with torch.no_grad():
             noisy = diffusion.add_noise(clean, noise, fusion.timestep)
             stages = diffusion(noisy, fusion.timestep, fusion.aggregate)
-            number = torch.tensor([SKETCH if kind == "sketch" else PHOTO])
             maps = {
                 CLIP: encoded.tokens,
                 **{f"SD {name}": value for name, value in stages.items()},
-                FUSED: fused.model(encoded.latents, encoded.tokens, kinds=number),
+                FUSED: fused.model(encoded.latents, encoded.tokens, kinds=kind_indices([kind])),
             }
         answers.append({name: FeatureMap(value[0].float().cpu(), encoded.frames[0]) for name, value in maps.items()})
     return answers
