@@ -369,7 +369,7 @@ def test_names_that_cannot_be_served_say_what_to_do(name: str, message: str) -> 
 
 
 def test_a_baseline_is_not_a_fused_model() -> None:
-    with pytest.raises(WeightsError, match=r"baseline: sketchfusion\.load"):
+    with pytest.raises(WeightsError, match=r"baseline: load it with sketchfusion\.load"):
         SketchFusion.from_pretrained("sd21+clip-l14")
     with pytest.raises(WeightsError, match="mini, full, released"):
         SketchFusion.untrained("clip-l14")
