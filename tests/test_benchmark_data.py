@@ -13,10 +13,17 @@ from sklearn.metrics import top_k_accuracy_score
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import repeat_options, run
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, held_out
-from sketchfusion.lab.evaluation.data import Own, instance_data, naming_data, retrieval_data
-from sketchfusion.lab.evaluation.metrics import own_ranks
-from sketchfusion.lab.evaluation.retrieval import score_instances, score_retrieval
+from sketchfusion.lab.evaluation.metrics import target_ranks
+from sketchfusion.lab.evaluation.recognition import naming_data
+from sketchfusion.lab.evaluation.retrieval import (
+    InstanceId,
+    instance_data,
+    retrieval_data,
+    score_instances,
+    score_retrieval,
+)
 from sketchfusion.world import export
 from test_layouts import drawings_at, picture, quickdraw_ext_at, segmentation_at, sketchy_at, tuberlin_at
 
@@ -27,25 +34,25 @@ def stems(pictures: object) -> list[tuple[str, object]]:
 
 def test_the_usual_split_of_a_layout_is_measured_unless_another_is_asked_for(tmp_path: Path) -> None:
     root = str(sketchy_at(tmp_path))
-    source = retrieval_data(root)
+    source = retrieval_data(datasets.open(root))
     assert stems(source.sketches()) == [("n02139199_1-1.png", "bat"), ("n02139199_2-1.png", "bat")]
     assert [name for name, _ in stems(source.photos())] == ["ext_1.jpg", "n02139199_1.jpg", "n02139199_2.jpg"]
     assert source.about == "1 of the 21 unseen classes of sketchy-21"
-    assert len([*retrieval_data(root, duplicates=True).photos()]) == 5
-    other = retrieval_data(root, "sketchy-25-sempcyc")
+    assert len([*retrieval_data(datasets.open(root), duplicates=True).photos()]) == 5
+    other = retrieval_data(datasets.open(root), "sketchy-25-sempcyc")
     assert {label for _, label in other.sketches()} == {"jack-o-lantern"}
     with pytest.raises(DatasetError, match="no split 'tuberlin-30-sake'; choose sketchy-21, sketchy-25-sake"):
-        retrieval_data(root, "tuberlin-30-sake")
+        retrieval_data(datasets.open(root), "tuberlin-30-sake")
     with pytest.raises(DatasetError, match="none of the classes of sketchy-25-sake is here"):
-        retrieval_data(root, "sketchy-25-sake")
-    tuberlin = retrieval_data(str(tuberlin_at(tmp_path / "t")), "tuberlin-30-sake")
+        retrieval_data(datasets.open(root), "sketchy-25-sake")
+    tuberlin = retrieval_data(datasets.open(tuberlin_at(tmp_path / "t")), "tuberlin-30-sake")
     assert tuberlin.about == "3 of the 30 unseen classes of tuberlin-30-sake"
 
 
 def test_a_root_without_unseen_classes_is_measured_whole(tmp_path: Path) -> None:
     for kind, name in (("photo", "n1_1.jpg"), ("sketch", "n1_1-1.png")):
         picture(tmp_path / "256x256" / kind / "tx_000000000000" / "ant" / name)
-    source = retrieval_data(str(tmp_path))
+    source = retrieval_data(datasets.open(tmp_path))
     assert source.about == "all 1 classes, as none of sketchy-21 is there" and len([*source.photos()]) == 1
 
 
@@ -53,13 +60,13 @@ def test_the_unseen_categories_of_an_exported_world_are_its_own(tmp_path: Path) 
     from sketchfusion.world import SEEN, UNSEEN
 
     export(tmp_path, 0, [UNSEEN[0], SEEN[0]], instances=2, size=64)
-    source = retrieval_data(str(tmp_path))
+    source = retrieval_data(datasets.open(tmp_path))
     assert {label for _, label in source.photos()} == {UNSEEN[0]} and "1 unseen categories" in source.about
 
 
 def test_every_layout_with_both_sides_is_measured(tmp_path: Path) -> None:
     for make, count in ((sketchy_at, 2), (tuberlin_at, 3), (quickdraw_ext_at, 2)):
-        source = retrieval_data(str(make(tmp_path / make.__name__)))
+        source = retrieval_data(datasets.open(make(tmp_path / make.__name__)))
         assert len([*source.sketches()]) == count and {label for _, label in source.sketches()} == {
             label for _, label in source.photos()
         }
@@ -68,23 +75,23 @@ def test_every_layout_with_both_sides_is_measured(tmp_path: Path) -> None:
 def test_data_that_cannot_be_measured_is_said(tmp_path: Path) -> None:
     drawings = str(drawings_at(tmp_path / "drawings"))
     photos = str(segmentation_at(tmp_path / "photos"))
-    with pytest.raises(DatasetError, match="Quick, Draw! has no photos, and retrieval needs both"):
-        retrieval_data(drawings)
-    with pytest.raises(DatasetError, match=r"has no sketches, .* name a root of them with --sketches"):
-        retrieval_data(photos)
+    with pytest.raises(DatasetError, match="a Quick, Draw! has no photos"):
+        retrieval_data(datasets.open(drawings))
+    with pytest.raises(DatasetError, match=r"has no sketches; name a root of them with --sketches"):
+        retrieval_data(datasets.open(photos))
     with pytest.raises(DatasetError, match="no photo twice"):
-        retrieval_data(str(tuberlin_at(tmp_path / "t")), duplicates=True)
+        retrieval_data(datasets.open(tuberlin_at(tmp_path / "t")), duplicates=True)
     root = sketchy_at(tmp_path / "s", extended="other/more")
     for photo in (root / "256x256" / "photo" / "tx_000000000000" / "bat").iterdir():
         photo.unlink()
     with pytest.raises(DatasetError, match="no photos of the classes to measure on"):
-        retrieval_data(str(root))
+        retrieval_data(datasets.open(root))
     picture(root / "256x256" / "sketch" / "tx_000000000000" / "cow" / "n1_1-1.png")
     picture(root / "256x256" / "photo" / "tx_000000000000" / "cow" / "n1_1.jpg")
     with pytest.raises(DatasetError, match="'bat' has sketches but no photos; add them or drop the class"):
-        retrieval_data(str(root))
+        retrieval_data(datasets.open(root))
     with pytest.raises(DatasetError, match="does not say which photo a sketch is of"):
-        instance_data(str(tmp_path / "t"))
+        instance_data(datasets.open(tmp_path / "t"))
 
 
 def test_cluttered_photos_are_searched_with_sketches_from_elsewhere(tmp_path: Path) -> None:
@@ -98,7 +105,7 @@ def test_cluttered_photos_are_searched_with_sketches_from_elsewhere(tmp_path: Pa
     line = '{"recognized": true, "drawing": [[[0, 9], [0, 9]]]}\n'
     for category in ("hot-air_balloon", "bat", "rainbow"):
         (drawings / f"{category}.ndjson").write_text(line * 30)
-    source = retrieval_data(str(root), sketches=[str(drawings)])
+    source = retrieval_data(datasets.open(root), sketches=[datasets.open(drawings)])
     assert [labels for _, labels in source.photos()] == [{"hot air balloon", "dog"}, {"bat", "spoon"}]
     labels = [label for _, label in source.sketches()]
     assert labels.count("bat") == 30  # an unseen class: nothing trains on it
@@ -107,15 +114,15 @@ def test_cluttered_photos_are_searched_with_sketches_from_elsewhere(tmp_path: Pa
     assert source.about == "2 categories that both sides name, 4 in the gallery"
     (root / "index.csv").write_text("photo,category,mask\nphoto/1.jpg,spoon,mask/1.png\n")
     with pytest.raises(DatasetError, match="no sketches of anything that the photos of photos are known to show"):
-        retrieval_data(str(root), sketches=[str(drawings)])
+        retrieval_data(datasets.open(root), sketches=[datasets.open(drawings)])
 
 
 def test_a_photo_of_several_things_is_right_for_each() -> None:
     queries, gallery = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)
     result = score_retrieval(queries, ["a", "b", "c"], gallery, [{"a", "b"}, {"b"}, frozenset()])
     # a: its photo first. b: the second is nearest, then the first by order. c: nowhere.
-    assert (result.queries, result.unanswerable) == (2, 1)
-    assert result.per_category["a"]["mAP@all"] == 1.0 and result.per_category["b"]["mAP@all"] == 1.0
+    assert (result.counts["queries"], result.counts["queries left out"]) == (2, 1)
+    assert result.rows["a"]["mAP@all"] == 1.0 and result.rows["b"]["mAP@all"] == 1.0
     swapped = score_retrieval(queries[[2]], ["b"], gallery, [{"a", "b"}, {"b"}, frozenset()])
     assert swapped.metrics["mAP@all"].mean == pytest.approx((1 / 2 + 2 / 3) / 2)
 
@@ -152,7 +159,7 @@ def test_ranks_of_own_photos_equal_a_sort_with_ties() -> None:
     rng = np.random.default_rng(0)
     similarity = rng.integers(0, 4, (30, 25)).astype(np.float32)  # few values, so that many are equal
     own, labels = rng.integers(25, size=30), [f"{n}" for n in rng.integers(3, size=25)]
-    found = own_ranks(similarity, own, np.unique(labels, return_inverse=True)[1])
+    found = target_ranks(similarity, own, np.unique(labels, return_inverse=True)[1])
     assert [ranks.tolist() for ranks in found] == list(naive_ranks(similarity, own.tolist(), labels))
 
 
@@ -160,7 +167,7 @@ def test_accuracy_is_scikit_learns_top_k_accuracy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sketchfusion.lab.evaluation.retrieval.CHUNK", 7)
     rng = np.random.default_rng(1)
     queries, gallery = (rng.normal(size=(n, 8)).astype(np.float32) for n in (50, 30))
-    own, shown = rng.integers(30, size=50), [Own("a", f"{n}") for n in range(30)]
+    own, shown = rng.integers(30, size=50), [InstanceId("a", f"{n}") for n in range(30)]
     result = score_instances(queries, [shown[n] for n in own], gallery, shown)
     for k in (1, 5, 10):
         expected = top_k_accuracy_score(own, queries @ gallery.T, k=k, labels=np.arange(30))
@@ -168,7 +175,7 @@ def test_accuracy_is_scikit_learns_top_k_accuracy(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_feature_that_is_the_same_for_all_is_no_better_than_chance() -> None:
-    shown = [Own(category, f"{n}") for category in "ab" for n in range(10)]
+    shown = [InstanceId(category, f"{n}") for category in "ab" for n in range(10)]
     ones = np.ones((20, 4), np.float32)
     result = score_instances(ones, shown, ones, shown)
     chance = result.trivial["chance"]
@@ -177,26 +184,26 @@ def test_a_feature_that_is_the_same_for_all_is_no_better_than_chance() -> None:
 
 
 def test_instances_within_and_across_categories_differ_by_the_gallery() -> None:
-    shown = [Own("a", "1"), Own("a", "2"), Own("b", "1")]
+    shown = [InstanceId("a", "1"), InstanceId("a", "2"), InstanceId("b", "1")]
     gallery = np.eye(3, dtype=np.float32)
     sketch = np.array([[0.5, 0.1, 0.8], [0.9, 0.4, 0.0]], np.float32)  # of a/1 and of a/2
     result = score_instances(sketch, [shown[0], shown[1]], gallery, shown, about="two")
     figures = {name: e.mean for name, e in result.metrics.items()}
     assert (figures["Acc@1/within-category"], figures["Acc@1/across-categories"]) == (0.5, 0.0)
     assert figures["Acc@5/across-categories"] == 1.0
-    left = score_instances(sketch, [shown[0], Own("c", "1")], gallery, shown)
+    left = score_instances(sketch, [shown[0], InstanceId("c", "1")], gallery, shown)
     assert left.counts == {"queries": 1, "queries left out": 1, "gallery": 3}
     with pytest.raises(ValueError, match="in the gallery twice"):
         score_instances(sketch, [shown[0]] * 2, gallery, [shown[0], *shown[:2]])
     with pytest.raises(ValueError, match="no sketch has its own photo"):
-        score_instances(sketch, [Own("z", "1")] * 2, gallery, shown)
+        score_instances(sketch, [InstanceId("z", "1")] * 2, gallery, shown)
 
 
 def test_instances_are_of_sketchys_own_photos(tmp_path: Path) -> None:
-    source = instance_data(str(sketchy_at(tmp_path)))
+    source = instance_data(datasets.open(sketchy_at(tmp_path)))
     assert [own for _, own in source.sketches()] == [own for _, own in source.photos()]
-    assert [own for _, own in source.photos()] == [Own("bat", "n02139199_1"), Own("bat", "n02139199_2")]
-    world = instance_data("world")
+    assert [own for _, own in source.photos()] == [InstanceId("bat", "n02139199_1"), InstanceId("bat", "n02139199_2")]
+    world = instance_data(datasets.open("world"))
     (_, first), (_, second) = [own for _, own in zip(range(2), world.sketches(), strict=False)]
     assert (first.photo, second.photo, first.category == second.category) == ("0", "1", True)
 
@@ -204,9 +211,9 @@ def test_instances_are_of_sketchys_own_photos(tmp_path: Path) -> None:
 def test_folders_of_photos_and_paired_roots_can_be_named(tmp_path: Path) -> None:
     for name in ("cats/1.jpg", "dogs/2.jpg", "3.jpg"):
         picture(tmp_path / "photos" / name)
-    naming = naming_data(str(tmp_path / "photos"), "photo")
+    naming = naming_data(datasets.open(tmp_path / "photos"), "photo")
     assert naming.labels == ["cats", "dogs"] and {label for _, label in naming.pictures} == {"cats", "dogs"}
-    drawn = naming_data(str(tuberlin_at(tmp_path / "t")), "sketch")
+    drawn = naming_data(datasets.open(tuberlin_at(tmp_path / "t")), "sketch")
     assert "banana" in drawn.labels and "giraffe" not in drawn.labels  # giraffes are an unseen class
 
 
@@ -238,12 +245,12 @@ def test_the_command_measures_instances_and_clutter(model_folder: Path, tmp_path
 
 
 def test_cluttered_real_photos_have_sketches_to_search_with(shared_data: Path) -> None:
-    roots = [str(shared_data / name) for name in ("sketchy-mini", "quickdraw-mini")]
-    source = retrieval_data(str(shared_data / "segmentation-mini"), sketches=roots)
+    roots = [datasets.open(shared_data / name) for name in ("sketchy-mini", "quickdraw-mini")]
+    source = retrieval_data(datasets.open(shared_data / "segmentation-mini"), sketches=roots)
     gallery = [labels for _, labels in source.photos()]
     assert len(gallery) == 166 and sum(map(len, gallery)) == 225
     assert source.about == "49 categories that both sides name, 50 in the gallery"
-    usual = retrieval_data(str(shared_data / "sketchy-mini"))
+    usual = retrieval_data(datasets.open(shared_data / "sketchy-mini"))
     assert usual.about == "10 of the 21 unseen classes of sketchy-21"
     assert (len([*usual.sketches()]), len([*usual.photos()])) == (250, 250)
 

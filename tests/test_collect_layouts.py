@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sketchfusion.lab.datasets.base import DatasetError, is_unseen
+from sketchfusion.lab import datasets
+from sketchfusion.lab.datasets.base import DatasetError, is_unseen, not_trained_on
 from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
-from sketchfusion.lab.evaluation.data import instance_data, not_trained_on, retrieval_data
+from sketchfusion.lab.evaluation.retrieval import instance_data, retrieval_data
 from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
 from sketchfusion.lab.training.retrieval import instances
 from sketchfusion.lab.training.sources import Roots, Sources
@@ -157,7 +158,7 @@ def test_what_the_usual_split_of_a_data_set_keeps_for_testing_is_not_trained_on(
     root = at(tmp_path / "data")
     collected = [*collect_photos([root]), *collect_sketches([root]), *collect_held_out([root], "sketch")]
     assert {p.names for p in collected} == {("airplane",), ("cat",)}
-    measured = retrieval_data(str(root), untrained=True)
+    measured = retrieval_data(datasets.open(root), untrained=True)
     assert [label for _, label in measured.sketches()] == [tested] * EACH
     assert [label for _, label in measured.photos()] == [tested] * EACH
 
@@ -168,7 +169,10 @@ def test_a_table_of_a_root_without_unseen_classes_measures_what_training_on_it_l
     monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat"))
     root = sketchy_at(tmp_path / "data")
     sides = (collect_photos([root]), collect_sketches([root]))
-    for data in (retrieval_data(str(root), untrained=True), instance_data(str(root), untrained=True)):
+    for data in (
+        retrieval_data(datasets.open(root), untrained=True),
+        instance_data(datasets.open(root), untrained=True),
+    ):
         assert data.about == "all 2 classes, as none of sketchy-21 is there, of 2 of them what training leaves out"
         for measured, trained in zip((data.photos(), data.sketches()), sides, strict=True):
             shown = {str(source) for source, _ in measured}
@@ -185,13 +189,13 @@ def test_a_class_of_which_training_draws_all_photos_is_not_measured(
     for photo in (root / "ImageResized" / "cat").iterdir():
         if str(photo) not in trained:
             photo.unlink()
-    data = retrieval_data(str(root), untrained=True)
+    data = retrieval_data(datasets.open(root), untrained=True)
     assert {label for _, label in data.sketches()} == {label for _, label in data.photos()} == {"airplane"}
     for photo in (root / "ImageResized" / "airplane").iterdir():
         if str(photo) not in trained:
             photo.unlink()
     with pytest.raises(DatasetError, match="training leaves sketches and photos out of no class"):
-        retrieval_data(str(root), untrained=True)
+        retrieval_data(datasets.open(root), untrained=True)
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,22 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from sketchfusion.lab.evaluation import data, demo
+from sketchfusion.lab.datasets import world
+from sketchfusion.lab.evaluation import demo
 from sketchfusion.world import UNSEEN
 
 
 def test_the_demo_ranks_models_beside_chance(
     model_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "WORLD_PHOTOS", 2)
-    monkeypatch.setattr(data, "WORLD_PHOTOS", 2)
+    monkeypatch.setattr(world, "PHOTOS", 2)
     said = io.StringIO()
     models = {str(model_folder): "fused", str(clip_folder): "B-CLIP"}
     rows = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))
     count = len(UNSEEN)
     assert [row.label for row in rows] == ["fused", "B-CLIP"]
-    assert all(row.result.queries == 5 * count and row.result.gallery == 2 * count for row in rows)
+    counts = {"queries": 5 * count, "queries left out": 0, "gallery": 2 * count}
+    assert all(row.result.counts == counts for row in rows)
     assert "chance" in said.getvalue() and "mAP@all" in said.getvalue() and "P@10" in said.getvalue()
     assert Image.open(tmp_path / "demo" / "sheet.png").size > (1000, 1000)
     figures = json.loads((tmp_path / "demo" / "results.json").read_text())

@@ -14,24 +14,24 @@ import torch
 from PIL import Image
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.lab.datasets.base import DatasetError, held_out
+from sketchfusion.lab import datasets
+from sketchfusion.lab.datasets.base import DatasetError, MaskedScene, Part, PointPair, held_out
+from sketchfusion.lab.datasets.world import SketchWorld
 from sketchfusion.lab.evaluation import calibrate
 from sketchfusion.lab.evaluation.calibrate import LEVELS
 from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence
-from sketchfusion.lab.evaluation.data import EvaluationPair, MaskedScene, Part, scenes, world_pairs, world_scenes
 from sketchfusion.lab.evaluation.recognition import fit_ridge
-from sketchfusion.lab.evaluation.result import to_markdown
 from sketchfusion.lab.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
 from sketchfusion.tasks import inputs
 from sketchfusion.tasks.correspondence import STROKES, match_drawn, match_maps, spread
 from sketchfusion.tasks.inputs import read_sketch
 from sketchfusion.world import World, export
 
-PARTS: tuple[Part, ...] = ("all", "chosen from", "measured")
+PARTS: tuple[Part, ...] = ("all", "tuning", "measured")
 
 
 def test_pairs_of_the_world_have_the_keypoints_that_both_show() -> None:
-    found = [*world_pairs(2)]
+    found = [*SketchWorld().draw_pairs(count=2)]
     assert {pair.category for pair in found} <= set(World(split="unseen").categories) and len(found) > 30
     pair = World().pair(found[0].category, 0, 0)
     both = [n for n, p in pair.sketch_keypoints.items() if p.visible and pair.photo_keypoints[n].visible]
@@ -40,7 +40,7 @@ def test_pairs_of_the_world_have_the_keypoints_that_both_show() -> None:
 
 
 def test_pck_is_counted_over_both_directions() -> None:
-    model, pairs = PixelExtractor(), [*world_pairs(1)][:4]
+    model, pairs = PixelExtractor(), [*SketchWorld().draw_pairs(count=1)][:4]
     result = benchmark_correspondence(model, pairs)
     totals: dict[str, list[float]] = {f"{share}{way}": [] for share in ("0.05", "0.10") for way in ("", "/pointwise")}
     still: list[float] = []
@@ -66,7 +66,7 @@ def test_pck_is_counted_over_both_directions() -> None:
         assert result.metrics[f"PCK@{name}"].mean == pytest.approx(np.mean(values))
     assert result.metrics["PCK@0.10 photo to sketch"].mean == pytest.approx(np.mean(totals["0.10"][1::2]))
     assert result.trivial["the same place"]["PCK@0.10"] == pytest.approx(np.mean(still))
-    assert "the same place: PCK@0.05" in to_markdown(result, "correspondence", "world")
+    assert "the same place: PCK@0.05" in result.to_markdown("correspondence", "world")
     with pytest.raises(ValueError, match="no pairs"):
         benchmark_correspondence(model, [])
 
@@ -96,14 +96,14 @@ def test_masks_are_scored_beside_trivial_ones() -> None:
     mask[20:40, 20:40] = True
     scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
     result = benchmark_segmentation(PixelExtractor(), [scene, scene], refine=False)
-    summary = result.summary()
+    summary = result.to_json()
     assert summary["trivial"]["everything"]["mIoU"] == pytest.approx(400 / 4096)
     box = np.zeros((64, 64), bool)
     box[16:48, 16:48] = True
     assert (centred_box((64, 64), 0.5) == box).all()
     assert summary["trivial"]["a centred box of 0.5 of the sides"]["mIoU"] == pytest.approx(400 / 1024)
     assert summary["mIoU"] > 0.3 and summary["photos"] == 2
-    assert set(result.per_category) == {"square"}
+    assert set(result.rows) == {"square"}
     with pytest.raises(ValueError, match="no photos with masks"):
         benchmark_segmentation(PixelExtractor(), [])
 
@@ -117,7 +117,7 @@ def test_presence_is_counted() -> None:
 
 
 def test_scenes_of_the_world_ask_for_what_is_there_and_for_what_is_not() -> None:
-    world, found = World(split="unseen"), [*world_scenes(count=2)]
+    world, found = World(split="unseen"), [*SketchWorld().draw_scenes(count=2)]
     assert len(found) == 2 * len(world.categories)
     first = found[1]
     assert (first.mask() == world.photo(first.category, 1).mask).all()
@@ -146,16 +146,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_scenes_of_a_folder_take_sketches_that_no_training_draws(folder: Path) -> None:
-    found = [*scenes(str(folder / "masked"), [str(folder / "drawn")])]
+    found = [*datasets.open(folder / "masked").scenes([datasets.open(folder / "drawn")])]
     assert [scene.category for scene in found] == ["cat", "tree", "car"]  # nobody drew a ghost
     cat = Path(str(found[0].sketch))
     assert cat.parent.name == "cat" and held_out(cat.stem.rpartition("-")[0])
     assert Path(str(found[0].other)).parent.name == "car"  # the tree is there
-    assert [(s.sketch, s.other) for s in scenes(str(folder / "masked"), [str(folder / "drawn")])] == [
-        (s.sketch, s.other) for s in found
-    ]
+    assert [
+        (s.sketch, s.other) for s in datasets.open(folder / "masked").scenes([datasets.open(folder / "drawn")])
+    ] == [(s.sketch, s.other) for s in found]
     with pytest.raises(DatasetError, match="--sketches"):
-        next(iter(scenes(str(folder / "masked"))))
+        next(iter(datasets.open(folder / "masked").scenes()))
 
 
 def test_a_threshold_is_chosen_from_other_scenes_than_are_measured_on(tmp_path: Path) -> None:
@@ -170,15 +170,15 @@ def test_a_threshold_is_chosen_from_other_scenes_than_are_measured_on(tmp_path: 
         table.writerow((f"photo/{names[0]}", "car", f"mask/cat/{names[0]}"))
     export(tmp_path / "drawn", 0, ["cat", "car"], "all", 12, 64)
     with pytest.raises(DatasetError, match=r"0\.png: no sketches of anything that it does not show"):
-        [*scenes(str(tmp_path / "masked"), [str(tmp_path / "drawn")])]
+        [*datasets.open(tmp_path / "masked").scenes([datasets.open(tmp_path / "drawn")])]
     export(tmp_path / "drawn", 0, ["cat", "car", "tree"], "all", 12, 64)  # what no mask shows will do
-    asked = str(tmp_path / "masked"), [str(tmp_path / "drawn")]
-    everything, chosen, measured = ([(s.photo, s.category) for s in scenes(*asked, part)] for part in PARTS)
+    masked, drawn = datasets.open(tmp_path / "masked"), [datasets.open(tmp_path / "drawn")]
+    everything, chosen, measured = ([(s.photo, s.category) for s in masked.scenes(drawn, part)] for part in PARTS)
     assert sorted(chosen + measured) == sorted(everything) and not set(chosen) & set(measured)
     assert {held_out(Path(str(photo)).stem) for photo, _ in measured} == {True} and len(chosen) > len(measured)
-    world = {part: {scene.category for scene in scenes("world", (), part)} for part in PARTS}
+    world = {part: {scene.category for scene in SketchWorld().scenes((), part)} for part in PARTS}
     assert world["all"] == world["measured"] == set(World(split="unseen").categories)
-    assert world["chosen from"] == set(World(split="seen").categories)
+    assert world["tuning"] == set(World(split="seen").categories)
 
 
 def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def test_constants_are_chosen_where_the_figures_are_best() -> None:
     assert by_reach[chosen["REACH"]] == max(by_reach.values())
     assert set(chosen["threshold"]) == {"at", "temperature", "least"}
     points = np.array([[20.0, 20.0], [40.0, 40.0]])
-    pair = EvaluationPair("square", square(20, 20), square(24, 24), points, points + 4)
+    pair = PointPair("square", square(20, 20), square(24, 24), points, points + 4)
     matched = calibrate.choose_correspondence(PixelExtractor(), [pair])
     reached = matched["PCK@0.10 by temperature, window"]
     assert reached[f"{matched['TEMPERATURE']}, {matched['WINDOW']}"] == max(reached.values())

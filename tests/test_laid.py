@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.lab.datasets.sketchy import FEWEST, laid
-from sketchfusion.lab.evaluation.data import keypoint_pairs
+from sketchfusion.lab.evaluation.correspondence import point_pairs
 from sketchfusion.lab.training.correspondence import aligned_points
 from sketchfusion.lab.training.sources import Roots
 from sketchfusion.world import export
@@ -94,13 +95,13 @@ def test_half_of_them_are_mirrored(root: Path) -> None:
 
 
 def test_a_root_of_sketchy_is_measured_roughly_on_unseen_classes(root: Path) -> None:
-    pairs = [*keypoint_pairs(str(root))]
+    pairs = [*point_pairs(datasets.open(root))]
     assert {pair.category for pair in pairs} == {"giraffe"} and len(pairs) == 33
     assert all(pair.rough and len(pair.sketch_points) == len(pair.photo_points) == 8 for pair in pairs)
     assert max(beside(pair.photo_points).max() for pair in pairs) < 5
     off = [pair.photo_points.mean(0) - pair.sketch_points.mean(0) for pair in pairs[:3]]
     assert np.allclose(off, -np.array(OFF), atol=2)
-    others = [*keypoint_pairs(str(root), measured=False)]
+    others = [*point_pairs(datasets.open(root), measured=False)]
     assert {pair.category for pair in others} == {"cat"}
     assert len(others) == 3 * sum(held_out(f"cat{number}") for number in range(1, 12))
 
@@ -108,13 +109,13 @@ def test_a_root_of_sketchy_is_measured_roughly_on_unseen_classes(root: Path) -> 
 def test_a_root_without_unseen_classes_is_measured_on_what_no_training_draws(root: Path) -> None:
     for kind in ("photo", "sketch"):
         shutil.rmtree(root / "256x256" / kind / "tx_000000000000" / "giraffe")
-    pairs, others = [*keypoint_pairs(str(root))], [*keypoint_pairs(str(root), measured=False)]
+    pairs, others = [*point_pairs(datasets.open(root))], [*point_pairs(datasets.open(root), measured=False)]
     kept = sum(held_out(f"cat{number}") for number in range(1, 12))
     assert (len(pairs), len(others)) == (3 * kept, 3 * (11 - kept))
     for sketch in (root / "256x256/sketch/tx_000000000000/cat").glob("*-2.png"):
         sketch.unlink()
     with pytest.raises(DatasetError, match=f"none of the photos to measure on has {FEWEST} sketches"):
-        [*keypoint_pairs(str(root))]
+        [*point_pairs(datasets.open(root))]
 
 
 def test_an_exported_sketch_world_is_not_taken_for_aligned(tmp_path: Path) -> None:
@@ -124,4 +125,4 @@ def test_an_exported_sketch_world_is_not_taken_for_aligned(tmp_path: Path) -> No
     assert aligned_points(roots, 100, 64) is None
     for given in (tmp_path, tmp_path / "256x256"):
         with pytest.raises(DatasetError, match="do not lie over their photos"):
-            [*keypoint_pairs(str(given))]
+            [*point_pairs(datasets.open(given))]

@@ -185,21 +185,21 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_each_layout_is_recognised(tmp_path: Path, name: str) -> None:
-    assert recognise(MAKERS[name](tmp_path)).name == name
+    assert recognise(MAKERS[name](tmp_path)).layout == name
 
 
 def test_archives_that_share_folder_names_are_told_apart(tmp_path: Path) -> None:
     quickdraw_ext_at(tmp_path / "q", "sketches", "images")
-    assert recognise(tmp_path / "q").name == "QuickDraw-extended"
+    assert recognise(tmp_path / "q").layout == "QuickDraw-extended"
     tuberlin_at(tmp_path / "t")
     (tmp_path / "t" / "png").rename(tmp_path / "t" / "sketches")
     (tmp_path / "t" / "ImageResized").rename(tmp_path / "t" / "images")
-    assert recognise(tmp_path / "t").name == "TU-Berlin"
+    assert recognise(tmp_path / "t").layout == "TU-Berlin"
     assert TUBerlin(tmp_path / "t").photos(["giraffe"])[0].label == "giraffe"
 
 
 def test_keypoints_in_a_root_of_sketchy_leave_it_sketchy(tmp_path: Path) -> None:
-    assert recognise(psc6k_at(sketchy_at(tmp_path, extended="other/more"))).name == "Sketchy"
+    assert recognise(psc6k_at(sketchy_at(tmp_path, extended="other/more"))).layout == "Sketchy"
 
 
 def test_roots_that_cannot_be_used_are_said_in_one_line(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_roots_that_cannot_be_used_are_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_real_roots_are_recognised(shared_data: Path) -> None:
-    names = {path.name: recognise(path).name for path in sorted(shared_data.iterdir()) if path.is_dir()}
+    names = {path.name: recognise(path).layout for path in sorted(shared_data.iterdir()) if path.is_dir()}
     assert names == {
         "quickdraw-mini": "Quick, Draw!",
         "segmentation-mini": "segmentation folder",

@@ -12,9 +12,9 @@ from PIL import Image
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError
-from sketchfusion.lab.evaluation.data import NamingData, naming_data
-from sketchfusion.lab.evaluation.recognition import SHOTS, benchmark_examples
+from sketchfusion.lab.evaluation.recognition import SHOTS, NamingData, benchmark_examples, naming_data
 from sketchfusion.lab.evaluation.table import measure_task
 from sketchfusion.saved import Heads, LinearHead
 from sketchfusion.world import SEEN
@@ -69,9 +69,9 @@ def test_what_is_easy_to_tell_apart_is_learned_each_way() -> None:
 def test_a_trained_classifier_is_asked_for_the_names_at_hand_alone() -> None:
     found = benchmark_examples(Thirds(trained=True), pictures(4, 0), pictures(2, 1))
     assert found.metrics["Acc@1/classifier"].mean == pytest.approx(1 / 3)  # always left, never nowhere
-    assert found.per_category["left"]["Acc@1"] == 1.0 and found.per_category["right"]["Acc@1"] == 0.0
+    assert found.rows["left"]["Acc@1"] == 1.0 and found.rows["right"]["Acc@1"] == 0.0
     spelt = [[(picture, f"{name}_(side)") for picture, name in pictures(4, seed)] for seed in (0, 1)]  # as data sets do
-    assert benchmark_examples(Thirds(trained=True), *spelt).per_category["left_(side)"]["Acc@1"] == 1.0
+    assert benchmark_examples(Thirds(trained=True), *spelt).rows["left_(side)"]["Acc@1"] == 1.0
 
 
 def test_a_classifier_is_asked_for_the_names_that_training_gave_it() -> None:
@@ -82,15 +82,17 @@ def test_a_classifier_is_asked_for_the_names_that_training_gave_it() -> None:
         model.trained = LinearHead(names, torch.zeros(len(names), 3), torch.tensor([5.0, 1.0, 0.0, 9.0][: len(names)]))
         spelt = dict(zip(PLACES, ("car_(sedan)", "hot-air_balloon", "door"), strict=True))
         named = [[(picture, spelt[name]) for picture, name in pictures(3, seed)] for seed in (0, 1)]
-        assert benchmark_examples(model, *named).per_category["car_(sedan)"]["Acc@1"] == 1.0
+        assert benchmark_examples(model, *named).rows["car_(sedan)"]["Acc@1"] == 1.0
 
 
 def test_a_table_compares_features_by_one_head_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "sketchfusion.lab.evaluation.table.naming_data",
-        lambda data, kind, examples=False: NamingData(data, kind, pictures(12, 0) if examples else pictures(5, 1), []),
+        lambda data, kind, examples=False: NamingData(
+            data.name, kind, pictures(12, 0) if examples else pictures(5, 1), []
+        ),
     )
-    found = measure_task("recognition", Thirds(trained=True), "world")
+    found = measure_task("recognition", Thirds(trained=True), datasets.open("world"))
     assert found["Acc@1"] == found["Acc@1/linear head"] != found["Acc@1/classifier"]
 
 
@@ -105,20 +107,23 @@ def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_said() -> N
 
 
 def test_examples_are_what_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sketchfusion.lab.evaluation.data.EXAMPLES", 2)
-    asked, seen = naming_data("world", "sketch"), naming_data("world", "sketch", examples=True)
+    monkeypatch.setattr("sketchfusion.lab.datasets.world.EXAMPLES", 2)
+    asked, seen = (
+        naming_data(datasets.open("world"), "sketch"),
+        naming_data(datasets.open("world"), "sketch", examples=True),
+    )
     assert {label for _, label in asked.pictures} == {label for _, label in seen.pictures}
     known = {np.asarray(picture).tobytes() for picture, _ in asked.pictures[:50]}
     assert not known & {np.asarray(picture).tobytes() for picture, _ in seen.pictures}
     (tmp_path / "cat").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
     with pytest.raises(DatasetError, match="no held-out part"):
-        naming_data(str(tmp_path), "photo", examples=True)
+        naming_data(datasets.open(tmp_path), "photo", examples=True)
 
 
 def test_the_command_reports_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sketchfusion.models.load", lambda *a, **k: Thirds())
-    monkeypatch.setattr("sketchfusion.lab.evaluation.data.EXAMPLES", 2)
+    monkeypatch.setattr("sketchfusion.lab.datasets.world.EXAMPLES", 2)
     asked = ["evaluate", "recognition", "--examples", "--data", "world", "--out", str(tmp_path)]
     assert terminal.run(app, asked) == 0
     [report] = tmp_path.glob("recognition-world-examples-*.json")

@@ -354,7 +354,7 @@ def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Mapping[str, 
 
 def test_sketches_seen_under_words_are_measured_for_sd_pl(left: Mapping[str, Path]) -> None:
     named = list(zip(squares(4), ("cat", "cat", "dog", "dog"), strict=True))
-    figures = benchmark_search(load(left["SD-PL"]), named, named).summary()
+    figures = benchmark_search(load(left["SD-PL"]), named, named).to_json()
     assert 0 < figures["mAP@all, words as the prompt"] <= 1
 
 

@@ -91,13 +91,13 @@ def test_per_category_figures_average_to_the_whole() -> None:
     labels = ["a", "b", "c", "c"] * 5
     result = score_retrieval(rng.normal(size=(20, 4)), labels, rng.normal(size=(20, 4)), labels)
     weights = {"a": 5, "b": 5, "c": 10}
-    mean = sum(weights[c] * figures["mAP@all"] for c, figures in result.per_category.items()) / 20
+    mean = sum(weights[c] * figures["mAP@all"] for c, figures in result.rows.items()) / 20
     assert mean == pytest.approx(result.metrics["mAP@all"].mean)
 
 
 def test_queries_that_nothing_can_answer_are_left_out_and_counted() -> None:
     result = score_retrieval(np.eye(3), ["a", "nothing", "b"], np.eye(3), ["a", "x", "b"])
-    assert (result.queries, result.unanswerable) == (2, 1)
+    assert (result.counts["queries"], result.counts["queries left out"]) == (2, 1)
     assert result.metrics["mAP@all"].mean == 1.0
     with pytest.raises(ValueError, match="common labels"):
         score_retrieval(np.eye(2), ["a", "b"], np.eye(2), ["c", "d"])

@@ -10,10 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import held_out
-from sketchfusion.lab.evaluation.data import naming_data
-from sketchfusion.lab.evaluation.recognition import benchmark_naming
-from sketchfusion.lab.evaluation.result import to_markdown
+from sketchfusion.lab.evaluation.recognition import benchmark_naming, naming_data
 from sketchfusion.world import SEEN, export
 
 
@@ -34,11 +33,11 @@ def test_ranks_are_counted_over_all_names() -> None:
     pointing = {"north": (3, 2, 1, 0), "east": (3, 2, 1, 0), "west": (3, 2, 1, 0)}
     pictures = [(np.array([[direction]]), name) for name, direction in pointing.items()]
     result = benchmark_naming(Compass(), "0" * 64, pictures, Compass.directions, "photo")  # type: ignore[arg-type]
-    assert result.summary()["Acc@1"] == pytest.approx(1 / 3)
-    assert result.summary()["Acc@5"] == 1.0
-    assert result.summary()["chance"] == {"Acc@1": 0.25}
-    assert result.per_category["north"]["Acc@1"] == 1.0 and result.per_category["west"]["Acc@1"] == 0.0
-    assert "| north | 1.000 | 1.000 |" in to_markdown(result, "recognition", "winds")
+    assert result.to_json()["Acc@1"] == pytest.approx(1 / 3)
+    assert result.to_json()["Acc@5"] == 1.0
+    assert result.to_json()["chance"] == {"Acc@1": 0.25}
+    assert result.rows["north"]["Acc@1"] == 1.0 and result.rows["west"]["Acc@1"] == 0.0
+    assert "| north | 1.000 | 1.000 |" in result.to_markdown("recognition", "winds")
     with pytest.raises(ValueError, match="'up' is not among the 4 names"):
         benchmark_naming(Compass(), "", [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
 
@@ -56,9 +55,7 @@ def test_a_classifier_has_its_say_and_the_text_alone_stands_beside() -> None:
     pictures = [(np.array([[torch.eye(4)[n].tolist()]]), name) for n, name in enumerate(Compass.directions)]
     result = benchmark_naming(Trained(), "", pictures, Compass.directions, "sketch")  # type: ignore[arg-type]
     assert result.metrics["Acc@1/text"].mean == 1.0
-    assert result.per_category == {
-        name: {"Acc@1": float(name != "west"), "Acc@5": 1.0} for name in sorted(Compass.directions)
-    }
+    assert result.rows == {name: {"Acc@1": float(name != "west"), "Acc@5": 1.0} for name in sorted(Compass.directions)}
     photos = benchmark_naming(Trained(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
     assert set(photos.metrics) == {"Acc@1", "Acc@5"} and photos.metrics["Acc@1"].mean == 1.0
 
@@ -70,12 +67,12 @@ def test_a_space_that_tells_no_names_apart_gets_chance() -> None:
 
     pictures = [(np.array([[(1, 2, 3, 4)]]), name) for name in Compass.directions]
     result = benchmark_naming(Blank(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
-    assert result.summary()["Acc@1"] == 0.25
+    assert result.to_json()["Acc@1"] == 0.25
 
 
 def test_only_what_training_never_draws_is_measured(tmp_path: Path) -> None:
     export(tmp_path / "root", 0, ["cat", "car", "windmill"], "all", 30, 128)
-    naming = naming_data(str(tmp_path / "root"), "photo")
+    naming = naming_data(datasets.open(tmp_path / "root"), "photo")
     assert naming.labels == ["car", "cat"]  # windmills are an unseen class
     stems = [Path(str(source)).stem for source, _ in naming.pictures]
     assert 2 <= len(stems) < 30 and all(held_out(stem) for stem in stems)
@@ -88,12 +85,12 @@ def test_drawings_of_unseen_classes_are_left_out_but_their_names_stay(tmp_path: 
             for n in range(40)
         ]
         (tmp_path / f"{category}.ndjson").write_text("\n".join(lines))
-    naming = naming_data(str(tmp_path), "sketch")
+    naming = naming_data(datasets.open(tmp_path), "sketch")
     assert naming.labels == ["bus", "scissors"]
     assert {label for _, label in naming.pictures} == {"bus"}
     assert len(naming.pictures) == sum(held_out(f"bus:{n}") for n in range(1, 41))
-    with pytest.raises(ValueError, match="holds drawings only"):
-        naming_data(str(tmp_path), "photo")
+    with pytest.raises(ValueError, match="has no photos"):
+        naming_data(datasets.open(tmp_path), "photo")
 
 
 def test_tiny_imagenet_is_named_by_its_validation_photos(tmp_path: Path) -> None:
@@ -101,19 +98,19 @@ def test_tiny_imagenet_is_named_by_its_validation_photos(tmp_path: Path) -> None
     (tmp_path / "wnids.txt").write_text("n1\nn2\n")
     (tmp_path / "words.txt").write_text("n1\ttabby cat, tabby\nn2\tgoldfish\nn3\tbat\n")
     with pytest.raises(ValueError, match=r"val_annotations.txt is missing"):
-        naming_data(str(tmp_path), "photo")
+        naming_data(datasets.open(tmp_path), "photo")
     (tmp_path / "val" / "val_annotations.txt").write_text("a.JPEG\tn2\t0\t0\t9\t9\nb.JPEG\tn1\t0\t0\t9\t9\n")
-    naming = naming_data(str(tmp_path), "photo")
+    naming = naming_data(datasets.open(tmp_path), "photo")
     assert naming.labels == ["tabby cat", "goldfish"]
     assert [(Path(str(source)).name, label) for source, label in naming.pictures] == [
         ("a.JPEG", "goldfish"),
         ("b.JPEG", "tabby cat"),
     ]
     with pytest.raises(ValueError, match="holds photos only"):
-        naming_data(str(tmp_path), "sketch")
+        naming_data(datasets.open(tmp_path), "sketch")
 
 
 def test_sketch_world_is_named_from_new_objects_of_what_was_trained_on() -> None:
-    naming = naming_data("world", "sketch")
+    naming = naming_data(datasets.open("world"), "sketch")
     assert naming.labels == list(SEEN)
     assert {label for _, label in naming.pictures} == set(SEEN)

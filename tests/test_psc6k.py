@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from fixtures.pixels import PixelExtractor
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.lab.datasets.psc6k import PSC6K, released_split
-from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence
-from sketchfusion.lab.evaluation.data import keypoint_pairs
+from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence, point_pairs
 from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
 
 VIEW = "tx_000100000000"
@@ -140,7 +140,7 @@ def test_tables_that_are_missing_or_others_are_said(root: Path) -> None:
 
 
 def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path) -> None:
-    pairs = [*keypoint_pairs(str(root))]
+    pairs = [*point_pairs(datasets.open(root))]
     assert len(pairs) == 2 * 4 * 5
     # the tables are of 256 x 256 pixels, these pictures are twice as wide
     assert pairs[0].photo_points[0].tolist() == [512, 0] and pairs[0].sketch_points[0].tolist() == [20, 81]
@@ -161,6 +161,6 @@ def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path)
     rows = (root / "test_pairs_ps.csv").read_text().splitlines()
     (root / "test_pairs_ps.csv").write_text("\n".join(rows[:2]))
     with pytest.raises(DatasetError, match="60 % of each class's photos are left out, which leaves none"):
-        [*keypoint_pairs(str(root))]
+        [*point_pairs(datasets.open(root))]
     with pytest.raises(DatasetError, match="where keypoints are known"):
-        keypoint_pairs(str(root / "256x256" / "photo"))
+        point_pairs(datasets.open(root / "256x256" / "photo"))

@@ -10,7 +10,6 @@ import torch
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.extractor import ModelInput, ModelOutput
-from sketchfusion.lab.evaluation.result import to_markdown
 from sketchfusion.lab.evaluation.search import benchmark_search
 
 NAMES = ["ant", "bee", "cow", "dog", "elk", "fox"]
@@ -51,16 +50,16 @@ def pictures(count: int, seed: int) -> list[tuple[np.ndarray, str]]:
 
 def test_a_model_that_knows_is_sure_and_right() -> None:
     result = benchmark_search(Knowing(0.8), pictures(3, 0), pictures(8, 1))
-    figures = result.summary()
+    figures = result.to_json()
     assert figures["AUC, all photos"] == 1
     assert figures["precision at 0.9, all photos"] > 0.9
-    assert set(result.per_category) == {"all photos", "5 of each", "half of the categories"}
-    assert (result.queries, result.gallery) == (18, 48)
-    assert "| AUC, all photos | 1.0000 |" in to_markdown(result, "search", "made up")
+    assert set(result.rows) == {"all photos", "5 of each", "half of the categories"}
+    assert result.counts == {"queries": 18, "gallery": 48}
+    assert "| AUC, all photos | 1.0000 |" in result.to_markdown("search", "made up")
 
 
 def test_a_model_that_guesses_gives_as_many_false_alarms_as_its_confidence_says() -> None:
-    figures = benchmark_search(Knowing(0.0), pictures(30, 0), pictures(8, 1)).summary()
+    figures = benchmark_search(Knowing(0.0), pictures(30, 0), pictures(8, 1)).to_json()
     assert figures["AUC, all photos"] == pytest.approx(0.5, abs=0.12)
     assert figures["false alarms at 0.5, all photos"] == pytest.approx(0.5, abs=0.2)
     assert figures["false alarms at 0.9, all photos"] == pytest.approx(0.1, abs=0.1)

@@ -14,13 +14,15 @@ from PIL import Image, ImageFont
 from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab import datasets
+from sketchfusion.lab.datasets.world import SketchWorld
 from sketchfusion.lab.evaluation import figures
-from sketchfusion.lab.evaluation.data import world_scenes
 from sketchfusion.lab.evaluation.fill import fill, write
 from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.lab.evaluation.table import TABLES, TableColumn, TableLayout, TableRow, in_paper, measure_task
 from sketchfusion.lab.training.train import settings_for
 from sketchfusion.world import export
+from test_layouts import drawings_at, picture, psc6k_at, sketchy_at
 
 ANYTHING = {c.metric: bootstrap([0.4, 0.6]) for table in TABLES.values() for c in table.columns}
 TABLE = TableLayout(
@@ -189,16 +191,12 @@ def test_the_papers_figures_have_rows_and_columns_here() -> None:
 
 @pytest.mark.parametrize(("task", "metric"), [(c.task, c.metric) for t in "12345" for c in TABLES[t].columns[:1]])
 def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = "data.WORLD_PHOTOS", "data.WORLD_SKETCHES", "data.EXAMPLES", "data.WORLD_PHOTOS"
-    for place in places:
-        monkeypatch.setattr(f"sketchfusion.lab.evaluation.{place}", 1)
-    module = "sketchfusion.lab.evaluation.table."
-    if task in ("correspondence", "segmentation"):
-        from sketchfusion.lab.evaluation.data import world_pairs, world_scenes
-
-        monkeypatch.setattr(f"{module}keypoint_pairs", lambda data, measured=True: [*world_pairs(1, 0)][:3])
-        monkeypatch.setattr(f"{module}scenes", lambda data, sketches, part: [*world_scenes(count=1)][:3])
-    measured = measure_task(task, PixelExtractor(), "world")
+    for count in ("PHOTOS", "SKETCHES", "EXAMPLES"):
+        monkeypatch.setattr(f"sketchfusion.lab.datasets.world.{count}", 1)
+    few_pairs, few_scenes = [*SketchWorld().draw_pairs(count=1)][:3], [*SketchWorld().draw_scenes(count=1)][:3]
+    monkeypatch.setattr(SketchWorld, "point_pairs", lambda *_, measured=True: few_pairs)
+    monkeypatch.setattr(SketchWorld, "scenes", lambda *_: few_scenes)
+    measured = measure_task(task, PixelExtractor(), SketchWorld())
     assert 0 <= measured[metric].mean <= 1
     if task == "correspondence":
         assert measured[metric] == measured[f"{metric}/pointwise"]
@@ -206,17 +204,18 @@ def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypat
 
 @pytest.mark.parametrize("task", ["retrieval", "instance-retrieval", "segmentation"])
 def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place, few in (("data.WORLD_PHOTOS", 2), ("data.WORLD_SKETCHES", 1), ("data.WORLD_PHOTOS", 3)):
-        monkeypatch.setattr(f"sketchfusion.lab.evaluation.{place}", few)
-    monkeypatch.setattr(figures, "scenes", lambda data, sketches, part: [*world_scenes(count=1)][:4])
+    monkeypatch.setattr("sketchfusion.lab.datasets.world.PHOTOS", 3)
+    monkeypatch.setattr("sketchfusion.lab.datasets.world.SKETCHES", 1)
+    few = [*SketchWorld().draw_scenes(count=1)][:4]
+    monkeypatch.setattr(SketchWorld, "scenes", lambda *_: few)
     monkeypatch.setattr(figures, "fitting_level", lambda model, data, sketches: 0.5)
     models = {name: PixelExtractor() for name in (["One", "Two"] if task != "segmentation" else "abcdefghijkl")}
-    sheet, page = figures.draw_figures(task, models, "world", (), tmp_path / "table")
+    sheet, page = figures.draw_figures(task, models, SketchWorld(), (), tmp_path / "table")
     lines = 3 * (1 if task == "segmentation" else len(models))  # of three sketches
     width, height = (1 + 8, lines) if task == "retrieval" else (14, 3) if task == "segmentation" else (1 + 8, lines)
     assert Image.open(sheet).size == (8 + width * 136, 8 + height * 168)
     assert page.read_text().count('<figure class="map">') == len(models) * 2 * 3
-    assert figures.draw_figures("recognition", models, "world", (), tmp_path / "table") == []
+    assert figures.draw_figures("recognition", models, SketchWorld(), (), tmp_path / "table") == []
 
 
 def test_a_caption_that_is_too_wide_goes_on_in_a_second_line() -> None:
@@ -229,7 +228,7 @@ def test_a_caption_that_is_too_wide_goes_on_in_a_second_line() -> None:
 
 def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
     export(tmp_path / "root", 0, ["pear", "tree"], "all", 4, 64)
-    root = str(tmp_path / "root")
+    root = datasets.open(tmp_path / "root")
     sheet, _ = figures.draw_figures("retrieval", {"One": PixelExtractor()}, root, (), tmp_path / "table")
     pixels = np.asarray(Image.open(sheet))
     corners = [pixels[9, 9 + 136 * column].tolist() for column in range(1, 9)]
@@ -313,7 +312,8 @@ def test_what_was_made_with_other_settings_is_not_printed_again(table: Callable[
         f"sketchfusion: {kept} was made with steps=1, not steps=4; choose another --out"
     )
     assert "made with steps=1, not the recipe's settings" in table("2")
-    assert f"made with the data's own sketches, not {tmp_path / 'qd'}" in table("2", "--sketches", tmp_path / "qd")
+    other = drawings_at(tmp_path / "qd")
+    assert f"made with the data's own sketches, not {other}" in table("2", "--sketches", other)
     for note in kept.rglob("made-with.json"):
         note.unlink()
     assert table("2", "--set", "steps=1") == ""  # a folder from before there were notes
@@ -322,7 +322,7 @@ def test_what_was_made_with_other_settings_is_not_printed_again(table: Callable[
 
 def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., str], tmp_path: Path) -> None:
     for whose in "ab":
-        (tmp_path / whose / "tiny").mkdir(parents=True)
+        picture(tmp_path / whose / "tiny" / "1.png")
     assert table("2", "--data", tmp_path / "a" / "tiny", "--as-it-is") == ""
     there = tmp_path.resolve()
     left = "where training leaves it out"
@@ -336,23 +336,22 @@ def test_what_was_made_of_files_that_have_changed_is_not_printed_again(
 ) -> None:
     linked, root = tmp_path / "elsewhere", tmp_path / "tb"  # which holds what tables keep as well
     linked.mkdir()
-    root.mkdir()
+    picture(root / "photo.png")
     (root / "sketch").symlink_to(linked)
     (linked / "a.png").write_bytes(b"a")
     assert table("2", "--data", root, "--as-it-is") == table("2", "--data", root, "--as-it-is") == ""
     (linked / "a.png").write_bytes(b"ab")
     assert re.search(
-        r"made with 1 files \(\w{12} of .*\), not 1 files \(\w{12} of", table("2", "--data", root, "--as-it-is")
+        r"made with 2 files \(\w{12} of .*\), not 2 files \(\w{12} of", table("2", "--data", root, "--as-it-is")
     )
 
 
 def test_psc6k_apart_from_sketchy_is_refused_where_something_is_trained(
     table: Callable[..., str], tmp_path: Path
 ) -> None:
-    (tmp_path / "psc").mkdir()
-    (tmp_path / "psc" / "test_pairs_ps.csv").touch()
-    assert "put these files into the root of Sketchy" in table("4", "--data", tmp_path / "psc", "--sketches", tmp_path)
-    assert table("4", "--data", tmp_path / "psc", "--sketches", tmp_path, "--as-it-is") == ""
+    asked = "4", "--data", psc6k_at(tmp_path / "psc"), "--sketches", sketchy_at(tmp_path / "sketchy")
+    assert "put these files into the root of Sketchy" in table(*asked)
+    assert table(*asked, "--as-it-is") == ""
 
 
 def test_masks_with_and_without_the_crf_are_told_apart(

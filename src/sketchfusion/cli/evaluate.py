@@ -13,11 +13,12 @@ from .terminal import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..lab.evaluation.result import Measured, Reported
+    from ..lab.datasets import Dataset
+    from ..lab.evaluation.result import Result
     from ..lab.evaluation.speed import Cost
 
 
-Measure = Callable[["Extractor", str], "tuple[str, Reported]"]
+Measure = Callable[["Extractor", "Dataset", Sequence["Dataset"]], "tuple[str, Result]"]
 
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
@@ -46,23 +47,22 @@ def retrieval(
     as_json: Json = False,
 ) -> None:
     """Measure how well sketches of a class rank the photos of that class."""
-    from ..lab.evaluation.data import retrieval_data
-    from ..lab.evaluation.retrieval import benchmark_retrieval
+    from ..lab.evaluation.retrieval import benchmark_retrieval, retrieval_data
     from ..models import load
 
     if sketches and (split or duplicates):
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
-        others = {name: load(name) for name in against or ()}
-        source = retrieval_data(root, split, sketches or (), duplicates)
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+        rivals = {name: load(name) for name in against or ()}
+        source = retrieval_data(dataset, split, others, duplicates)
         with terminal.progress_bar(f"embedding {source.name}") as progress:
             drawn, shown = [*source.sketches()], [*source.photos()]
             result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
-            for name, other in others.items():
-                result = result.more_than(benchmark_retrieval(other, drawn, shown, progress=progress), name)
-        return _report_name(source.name, root, split, sketches or (), duplicates), result
+            for name, rival in rivals.items():
+                result = result.more_than(benchmark_retrieval(rival, drawn, shown, progress), name)
+        return _report_name(dataset, split, others, duplicates), result
 
     _evaluate("retrieval", measure, data, out, model, baseline, as_json, sketches)
 
@@ -77,16 +77,15 @@ def instances(
     as_json: Json = False,
 ) -> None:
     """Measure how often a sketch finds the very photo that it was drawn of."""
-    from ..lab.evaluation.data import instance_data
-    from ..lab.evaluation.retrieval import benchmark_instances
+    from ..lab.evaluation.retrieval import benchmark_instances, instance_data
 
     _refuse_for_world(data, {"--split": split})
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
-        source = instance_data(root, split)
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+        source = instance_data(dataset, split)
         with terminal.progress_bar(f"embedding {source.name}") as progress:
             drawn, shown = [*source.sketches()], [*source.photos()]
-            name = _report_name(source.name, root, split)
+            name = _report_name(dataset, split)
             return name, benchmark_instances(extractor, drawn, shown, progress, source.about)
 
     _evaluate("instance-retrieval", measure, data, out, model, baseline, as_json)
@@ -114,12 +113,11 @@ def recognition(
 
 
 def _naming(photos: bool) -> Measure:
-    from ..lab.evaluation.data import naming_data
-    from ..lab.evaluation.recognition import benchmark_naming
+    from ..lab.evaluation.recognition import benchmark_naming, naming_data
     from ..tasks.recognition import joint_space
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
-        source = naming_data(root, "photo" if photos else "sketch")
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+        source = naming_data(dataset, "photo" if photos else "sketch")
         with terminal.progress_bar(f"naming {source.name}") as progress:
             result = benchmark_naming(
                 joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
@@ -129,11 +127,10 @@ def _naming(photos: bool) -> Measure:
     return measure
 
 
-def _from_examples(extractor: Extractor, root: str) -> tuple[str, Measured]:
-    from ..lab.evaluation.data import naming_data
-    from ..lab.evaluation.recognition import benchmark_examples
+def _from_examples(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+    from ..lab.evaluation.recognition import benchmark_examples, naming_data
 
-    asked, seen = naming_data(root, "sketch"), naming_data(root, "sketch", examples=True)
+    asked, seen = naming_data(dataset, "sketch"), naming_data(dataset, "sketch", examples=True)
     with terminal.progress_bar(f"learning {asked.name}") as progress:
         return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
 
@@ -148,17 +145,15 @@ def correspondence(
     as_json: Json = False,
 ) -> None:
     """Measure how many keypoints of a sketch are found in its photo, and the other way round."""
-    from ..lab.evaluation.correspondence import benchmark_correspondence
-    from ..lab.evaluation.data import keypoint_pairs
+    from ..lab.evaluation.correspondence import benchmark_correspondence, point_pairs
 
     if sketches and len(sketches) > 1:
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
-        name = _name_of(root)
-        with terminal.progress_bar(f"matching {name}") as progress:
-            return name, benchmark_correspondence(extractor, [*keypoint_pairs(root, *sketches or ())], progress)
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+        with terminal.progress_bar(f"matching {dataset.name}") as progress:
+            return dataset.name, benchmark_correspondence(extractor, [*point_pairs(dataset, *others)], progress)
 
     _evaluate("correspondence", measure, data, out, model, baseline, as_json, sketches)
 
@@ -176,17 +171,16 @@ def segmentation(
     as_json: Json = False,
 ) -> None:
     """Measure how well the masks that sketches ask for fit."""
-    from ..lab.evaluation.data import scenes
     from ..lab.evaluation.segmentation import TRAINED_ON, benchmark_segmentation
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
-        name = _name_of(root)
-        shown = [*scenes(root, sketches or (), "measured" if kept_out else "all")]
-        about = "" if kept_out or root == "world" else TRAINED_ON
-        with terminal.progress_bar(f"cutting out of {name}") as progress:
-            return name + "-held-out" * kept_out, benchmark_segmentation(extractor, shown, progress, about=about)
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+        scenes = [*dataset.scenes(others, "measured" if kept_out else "all")]
+        about = "" if kept_out or dataset.layout != "segmentation folder" else TRAINED_ON
+        with terminal.progress_bar(f"cutting out of {dataset.name}") as progress:
+            result = benchmark_segmentation(extractor, scenes, progress, about=about)
+        return dataset.name + "-held-out" * kept_out, result
 
     _evaluate("segmentation", measure, data, out, model, baseline, as_json, sketches)
 
@@ -194,11 +188,11 @@ def segmentation(
 @evaluating.command()
 def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure what a search says of its answers, and what words and diffusion add to it."""
-    from ..lab.evaluation.data import retrieval_data
+    from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Reported]:
-        source = retrieval_data(root)
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+        source = retrieval_data(dataset)
         with terminal.progress_bar(f"embedding {source.name}") as progress:
             drawn = [*source.sketches()]
             shown = [(image, label) for image, label in source.photos() if isinstance(label, str)]
@@ -212,9 +206,9 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well each part of the frozen models tells classes apart."""
     from ..lab.evaluation.probe import benchmark_probe
 
-    def measure(extractor: Extractor, root: str) -> tuple[str, Measured]:
+    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
         with terminal.progress_bar("looking inside") as progress:
-            return Path(root).resolve().name, benchmark_probe(extractor, root, progress)
+            return dataset.name, benchmark_probe(extractor, dataset, progress)
 
     _evaluate("probe", measure, data, out, model, baseline, as_json)
 
@@ -230,23 +224,25 @@ def _evaluate(
     sketches: Sequence[str] | None = None,
 ) -> None:
     """Measure a model on each of `data`, then write and print the reports."""
-    from ..lab.evaluation.result import make_folder, to_markdown, write_report
+    from ..lab.datasets import open
+    from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
 
     names = [Path(root).resolve().name for root in data]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two of --data are called {twice}, as their reports would be; measure them one by one")
+    datasets, others = [open(root) for root in data], [open(root) for root in sketches or ()]
     make_folder(out)
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
-    for root in data:
-        name, result = measure(extractor, root)
+    for root, dataset in zip(data, datasets, strict=True):
+        name, result = measure(extractor, dataset, others)
         # as they were given: reports are handed on, and full paths are nobody else's business
         write_report(result, task, name, out, {"root": root, **({"sketches": sketches} if sketches else {})})
-        answers.append(result.summary())
+        answers.append(result.to_json())
         if not as_json:
-            typer.echo(to_markdown(result, task, name))
+            typer.echo(result.to_markdown(task, name))
     if as_json:
         terminal.print_json(answers[0] if len(answers) == 1 else answers)
 
@@ -256,20 +252,12 @@ def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
         raise ValueError(f"Sketch World has a split and sketches of its own; leave {option} out")
 
 
-def _name_of(root: str) -> str:
-    return root if root == "world" else Path(root).resolve().name
-
-
 def _report_name(
-    name: str, root: str, split: str | None, sketches: Sequence[str] = (), duplicates: bool = False
+    dataset: Dataset, split: str | None, sketches: Sequence[Dataset] = (), duplicates: bool = False
 ) -> str:
-    """Add to the name of data the split, the duplicates and the sketches in place of its own, where asked for."""
-    from ..lab.datasets.layouts import recognise
-    from ..lab.evaluation.data import WORLD
-
-    other = sketches if root != WORLD and recognise(root).splits else ()
-    asked = [split, "duplicates" * duplicates, *(Path(folder).resolve().name for folder in other)]
-    return "-".join([name, *filter(None, asked)])
+    """Add to the name of a data set the split, the duplicates and the sketches in place of its own, where given."""
+    other = sketches if dataset.splits else ()
+    return "-".join(filter(None, [dataset.name, split, "duplicates" * duplicates, *(folder.name for folder in other)]))
 
 
 # Measure what something costs, beside the plain way of doing it: the commands of `sketchfusion bench`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from .terminal import app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
+    from ..lab.datasets import Dataset
     from ..lab.evaluation.metrics import Estimate
 
 
@@ -36,13 +38,12 @@ def table(
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
 ) -> None:
     """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
-    from ..lab.datasets.layouts import recognise
+    from ..lab import datasets
     from ..lab.evaluation.figures import draw_figures
-    from ..lab.evaluation.fill import fill, keep_to, models_of, write
+    from ..lab.evaluation.fill import fill, models_of, write
     from ..lab.evaluation.result import make_folder
-    from ..lab.evaluation.table import SEEDS, TABLES, measure_task, measured_on
+    from ..lab.evaluation.table import TABLES
     from ..models import load
-    from ..tasks.segmentation import can_refine
     from .train import pair_of
 
     if number not in TABLES:
@@ -50,64 +51,104 @@ def table(
     chosen = dict(pair_of(setting) for setting in settings or [])
     if chosen and as_it_is:
         raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
-    if not as_it_is and data != "world" and recognise(data).name == "PSC6K":
+    dataset, others = datasets.open(data), [datasets.open(root) for root in sketches or ()]
+    if not as_it_is and dataset.layout == "PSC6K":
         raise ValueError(
             f"{data}: put these files into the root of Sketchy and give that: training leaves some photos out"
         )
-    name = data if data == "world" else Path(data).resolve().name
-    kept, chosen_table = out / f"{name}-{Path(model).name}", TABLES[number].of(tasks) if tasks else TABLES[number]
-    about = {task: measured_on(task, data, sketches or ()) for task in chosen_table.tasks}
-    made = _made_of(data, sketches or (), (kept, out / "cache"), out)
+    layout = TABLES[number].of(tasks) if tasks else TABLES[number]
+    run = TableRun(dataset, others, model, out, None if as_it_is else chosen)
+    categories = run.check_tasks(layout.tasks)
     make_folder(out)
-    if not as_it_is:
-        frozen = str(Path(model).resolve()) if Path(model).is_dir() else model
-        asked = " ".join(f"{key}={value}" for key, value in sorted(chosen.items())) or "the recipe's settings"
-        keep_to(kept / "weights", {**made, "model": frozen, "settings": asked})
-    masks = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"}
-    keep_to(kept / "queries", made | masks if "segmentation" in about else made)
-
-    def train(task: str, folder: Path, own: Mapping[str, str], method: str) -> None:
-        from ..lab.training.train import settings_for, train_task
-
-        with terminal.loss_bar(f"training {folder.relative_to(out)}") as report:
-            roots = [data, *(sketches or [])]
-            fitting = {**settings_for(method, chosen), **own}
-            train_task(task, roots, folder, model, True, fitting, report, None, out / "cache", method)
-
-    def measure(task: str, of: Extractor) -> Mapping[str, Estimate]:
-        with terminal.progress_bar(f"{task} of {of.name}") as progress:
-            return measure_task(task, of, data, sketches or (), progress)
-
-    cells = fill(number, chosen_table, model, kept, load, None if as_it_is else train, measure)
-    command = shlex.join(["sketchfusion", *sys.argv[1:]])
-    notes = {
-        "command": f"`{command}`",
-        "weights": "the pair's own" if as_it_is else "trained for this table",
-        "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
-    }
-    if data != "world" and any(about.values()):
-        notes["measured on"] = "; ".join(f"{said} ({task})" for task, said in about.items() if said)
-    if "segmentation" in about:
-        notes["masks"] = "refined by a CRF" if can_refine() else 'without CRF: `pip install "sketchfusion[crf]"`'
-    written = write("-".join([number, *(tasks or [])]), chosen_table, cells, notes, out, name)
+    run.check_folders(layout.tasks)
+    cells = fill(number, layout, model, run.folder, load, None if as_it_is else run.train, run.measure)
+    notes = run.notes(categories)
+    written = write("-".join([number, *(tasks or [])]), layout, cells, notes, out, dataset.name)
     typer.echo(written.read_text())
-    for task in chosen_table.tasks:
-        models = models_of(chosen_table, cells, task, model, kept, load, not as_it_is)
-        for path in draw_figures(task, models, data, sketches or (), written.with_suffix("")):
+    for task in layout.tasks:
+        models = models_of(layout, cells, task, model, run.folder, load, not as_it_is)
+        for path in draw_figures(task, models, dataset, others, written.with_suffix("")):
             typer.echo(path)
 
 
-def _made_of(data: str, sketches: Sequence[str], own: Sequence[Path], out: Path) -> dict[str, str]:
-    """Say what a table is made of; `own` are the folders that it keeps."""
-    from ..lab.evaluation.fill import listing
+@dataclass(frozen=True)
+class TableRun:
+    """What a table is made of: data, sketches for photos without, a pair of frozen models, settings of training."""
 
-    made = {
-        # earlier versions named the data alone, and showed World's things from other views, or what training had drawn
-        "data": "world, instances sketched of their photos"
-        if data == "world"
-        else f"{Path(data).resolve()}, where training leaves it out",
-        "sketches": " ".join(str(Path(root).resolve()) for root in sketches) or "the data's own sketches",
-    }
-    if roots := [root for root in (data, *sketches) if root != "world"]:
-        made["files"] = listing(roots, own, out)
-    return made
+    dataset: Dataset
+    sketches: Sequence[Dataset]
+    model: str
+    out: Path
+    settings: Mapping[str, str] | None  # None where nothing is trained
+
+    @property
+    def folder(self) -> Path:
+        """Where weights and measured values of this data set and pair are stored."""
+        return self.out / f"{self.dataset.name}-{Path(self.model).name}"
+
+    @property
+    def sketch_world(self) -> bool:
+        """Whether the data are Sketch World."""
+        return self.dataset.layout == "Sketch World"
+
+    def check_tasks(self, tasks: Sequence[str]) -> dict[str, str]:
+        """Which categories each task is measured on, where there is a choice; ValueError for one that cannot be."""
+        from ..lab.evaluation.table import measured_on
+
+        return {task: measured_on(task, self.dataset, self.sketches) for task in tasks}
+
+    def check_folders(self, tasks: Sequence[str]) -> None:
+        """Note what the stored weights and values are made with; ValueError if that was something else."""
+        from ..lab.evaluation.fill import check_made_with, describe_files
+        from ..tasks.segmentation import can_refine
+
+        made_with = {
+            # earlier versions named the data alone, and showed World's things from other views, or what training had
+            # drawn
+            "data": "world, instances sketched of their photos"
+            if self.sketch_world
+            else f"{self.dataset.root.resolve()}, where training leaves it out",
+            "sketches": " ".join(str(other.root.resolve()) for other in self.sketches) or "the data's own sketches",
+        }
+        data = () if self.sketch_world else (self.dataset,)
+        if folders := [str(dataset.root) for dataset in (*data, *self.sketches)]:
+            made_with["files"] = describe_files(folders, (self.folder, self.out / "cache"), self.out)
+        if self.settings is not None:
+            frozen = str(Path(self.model).resolve()) if Path(self.model).is_dir() else self.model
+            settings = " ".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+            trained_with = {"model": frozen, "settings": settings or "the recipe's settings"}
+            check_made_with(self.folder / "weights", {**made_with, **trained_with})
+        masks = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"}
+        check_made_with(self.folder / "queries", made_with | masks if "segmentation" in tasks else made_with)
+
+    def train(self, task: str, folder: Path, row_settings: Mapping[str, str], method: str) -> None:
+        """Train a row's model for a task into a folder."""
+        from ..lab.training.train import settings_for, train_task
+
+        settings = {**settings_for(method, self.settings or {}), **row_settings}
+        roots = [str(dataset.root) for dataset in (self.dataset, *self.sketches)]
+        with terminal.loss_bar(f"training {folder.relative_to(self.out)}") as report:
+            train_task(task, roots, folder, self.model, True, settings, report, None, self.out / "cache", method)
+
+    def measure(self, task: str, model: Extractor) -> Mapping[str, Estimate]:
+        """Measure a row's model for a task."""
+        from ..lab.evaluation.table import measure_task
+
+        with terminal.progress_bar(f"{task} of {model.name}") as progress:
+            return measure_task(task, model, self.dataset, self.sketches, progress)
+
+    def notes(self, categories: Mapping[str, str]) -> dict[str, str]:
+        """What stands above the table: the command, the weights, the seeds, what was measured on."""
+        from ..lab.evaluation.table import SEEDS
+        from ..tasks.segmentation import can_refine
+
+        notes = {
+            "command": f"`{shlex.join(['sketchfusion', *sys.argv[1:]])}`",
+            "weights": "the pair's own" if self.settings is None else "trained for this table",
+            "seeds": f"0 to {SEEDS - 1} where there is a spread, 0 elsewhere",
+        }
+        if not self.sketch_world and any(categories.values()):
+            notes["measured on"] = "; ".join(f"{about} ({task})" for task, about in categories.items() if about)
+        if "segmentation" in categories:
+            notes["masks"] = "refined by a CRF" if can_refine() else 'without CRF: `pip install "sketchfusion[crf]"`'
+        return notes

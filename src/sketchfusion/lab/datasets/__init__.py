@@ -1,1 +1,6 @@
-"""Loaders for the layouts that people have on disk, and the published splits."""
+"""Data sets of sketches and photos: `open` gives one from any folder whose layout is known, or Sketch World."""
+
+from .base import Dataset, DatasetError
+from .layouts import open
+
+__all__ = ["Dataset", "DatasetError", "open"]

@@ -1,4 +1,4 @@
-"""What every data set yields: samples that say where they lie, what they show and what belongs together."""
+"""The face that all data sets share: samples, what a data set has of them, and which of them training leaves out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from ...io.files import find_images
+
+if TYPE_CHECKING:
+    from ...io.images import ImageInput, Kind
+
+
+Part = Literal["all", "tuning", "measured"]
 
 
 class DatasetError(ValueError):
@@ -21,7 +30,7 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture or drawing; `photo_id` is shared by a photo and the sketches of it, empty where nobody knows."""
+    """One photo or sketch; `photo_id` is shared by a photo and the sketches of it, empty where nobody knows."""
 
     path: Path
     label: str
@@ -32,37 +41,151 @@ class Sample:
 
     @property
     def source(self) -> str:
-        """What `read_image` takes: the path, with the number of the drawing in a file of many."""
+        """The path, with the number of the drawing in a file of many."""
         return f"{self.path}:{self.line}" if self.line else str(self.path)
 
     @property
+    def picture(self) -> ImageInput:
+        """What `read_image` takes."""
+        return self.source
+
+    @property
     def origin(self) -> str:
-        """What `held_out` is asked about: the photo that it is or shows, or else itself."""
+        """What `held_out` takes: the id of the photo that it is or shows, or else its own."""
         return self.photo_id or (f"{self.label}:{self.line}" if self.line else self.id)
 
 
-class Photos(Protocol):
-    """A data set that has photos."""
+@dataclass(frozen=True, eq=False)
+class MaskedScene:
+    """A photo, the mask (H, W) of the objects of one category in it, and two sketches."""
 
-    root: Path
+    category: str
+    photo: ImageInput
+    mask: Callable[[], npt.NDArray[np.bool_]]
+    sketch: ImageInput  # of the category
+    other: ImageInput  # of a category that the photo is not known to show
+
+
+@dataclass(frozen=True, eq=False)
+class PointPair:
+    """A sketch and a photo with corresponding points (N, 2) x, y that are visible in both, in pixels of each."""
+
+    category: str
+    sketch: ImageInput
+    photo: ImageInput
+    sketch_points: npt.NDArray[np.float64]
+    photo_points: npt.NDArray[np.float64]
+    rough: bool = False  # the photo's points were estimated, not annotated
+
+
+class Dataset:
+    """A data set, opened once and then passed on.
+
+    A layout is a subclass that overrides what it has; what it lacks is refused with a DatasetError of one line.
+    """
+
+    layout: ClassVar[str]
+    splits: ClassVar[tuple[str, ...]] = ()  # published splits of its classes, the usual one first
     categories: tuple[str, ...]
+    aligned: bool = False  # whether its sketches lie over their photos
+    keypoints: Dataset | None = None  # PSC6K, if its files lie in the same folder
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = folder_of(root)
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, by which reports are called."""
+        return self.root.resolve().name
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default); DatasetError for an unknown one."""
-
-
-class Sketches(Protocol):
-    """A data set that has sketches."""
-
-    root: Path
-    categories: tuple[str, ...]
+        raise self._lacks("photos", "give a data set that has")
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default); DatasetError for an unknown one."""
+        raise self._lacks("sketches", "name a root of them with --sketches")
 
+    def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
+        """Every photo with all categories that it is known to show, or those that training does not draw."""
+        photos = self.untrained(self.photos()) if untrained else self.photos()
+        return [(photo, frozenset({photo.label} - {""})) for photo in photos]
 
-class Paired(Photos, Sketches, Protocol):
-    """A data set that has both, under the same categories."""
+    def with_duplicates(self) -> Dataset:
+        """The same data set with every photo that was published twice twice."""
+        raise DatasetError(f"{self.root}: {self.layout} has no photo twice; leave the duplicates out")
+
+    def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
+        """Sketches of particular photos, and the photos, paired by `photo_id`."""
+        raise DatasetError(
+            f"{self.root}: a {self.layout} does not say which photo a sketch is of; give a root of Sketchy"
+        )
+
+    def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
+        """Pairs of a sketch and a photo with corresponding points, to measure on or, if not `measured`, to tune on.
+
+        `sketchy` is where the pictures lie, if not here.
+        """
+        raise DatasetError(
+            f"{self.root}: correspondence is measured where keypoints are known; give PSC6K, Sketchy or world"
+        )
+
+    def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
+        """Photos with masks, each with a sketch of what is masked and one of something else.
+
+        The sketches are from `sketches`, if the data set has none. "tuning" are the scenes that a threshold may be
+        chosen on and training may draw, "measured" the others.
+        """
+        raise self._lacks("masks", "give a folder with index.csv, photo/ and mask/")
+
+    @property
+    def names(self) -> list[str]:
+        """The names to choose from when its pictures are named."""
+        return [category for category in self.categories if not is_unseen(category)]
+
+    def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
+        """Pictures of seen categories: those that training leaves out, or `examples` that it draws."""
+        pictures = self.sketches(self.names) if kind == "sketch" else self.photos(self.names)
+        found = [s for s in pictures if not is_unseen(s.label) and not_trained_on(s) != examples]
+        if not found:
+            what = "to learn from" if examples else "is held out"
+            raise DatasetError(f"{self.root}: no {kind} {what}; one in five of seen classes is held out")
+        return found
+
+    def unseen(self, split: str | None = None) -> tuple[list[str], str]:
+        """The categories to measure on, and a phrase that says which those are.
+
+        Those of a published split (by default the usual one); all, where it has no classes of the usual split.
+        DatasetError for another split, and for a named one of which it has no classes.
+        """
+        if split is not None and split not in self.splits:
+            raise DatasetError(f"{self.root}: {self.layout} has no split {split!r}; choose {', '.join(self.splits)}")
+        if not self.splits:
+            return list(self.categories), f"all {len(self.categories)} categories"
+        named = split or self.splits[0]
+        if found := unseen_of(self.categories, named):
+            return found, f"{len(found)} of the {named.split('-')[1]} unseen classes of {named}"
+        if split is not None:
+            raise DatasetError(f"{self.root}: none of the classes of {split} is here; leave the split out to take all")
+        return list(self.categories), f"all {len(self.categories)} classes, as none of {named} is there"
+
+    @property
+    def kept_out(self) -> frozenset[str]:
+        """The categories that the usual split keeps for testing, which training leaves out."""
+        return frozenset(unseen_of(self.categories, self.splits[0]) if self.splits else ())
+
+    def untrained(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Those of its samples that training on it does not draw."""
+        kept_out = self.kept_out
+        return [sample for sample in samples if sample.label in kept_out or not_trained_on(sample)]
+
+    def _lacks(self, what: str, advice: str) -> DatasetError:
+        return DatasetError(f"{self.root}: a {self.layout} has no {what}; {advice}")
 
 
 def folder_of(root: str | Path, *inner: str) -> Path:
@@ -211,3 +334,8 @@ def is_unseen(name: str) -> bool:
 def held_out(photo_id: str) -> bool:
     """Keep about one photo in five, with all sketches of it, out of training: by a hash, the same everywhere."""
     return hashlib.sha256(photo_id.encode()).digest()[0] < 51
+
+
+def not_trained_on(sample: Sample) -> bool:
+    """Tell whether no training of this project draws a sketch: it is of an unseen class, or one in five of another."""
+    return is_unseen(sample.label) or held_out(sample.origin)

@@ -4,20 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...io.files import find_images
-from .base import DatasetError, Sample, chosen, folder_of
+from .base import Dataset, DatasetError, Sample, chosen
+
+if TYPE_CHECKING:
+    from ...io.images import Kind
 
 
-class PhotoFolder:
+class PhotosOnly(Dataset):
+    """A data set of photos, all of which are measured on: training has no held-out part of it."""
+
+    def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
+        """Every photo with the categories that it shows."""
+        return super().contents()
+
+    @property
+    def names(self) -> list[str]:
+        """The names to choose from when its photos are named: all categories."""
+        return [category for category in self.categories if category]
+
+    def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
+        """All photos that have a name."""
+        if examples:
+            raise DatasetError(f"{self.root} has no held-out part beside its examples; give sketches")
+        if kind == "sketch":
+            raise DatasetError(f"{self.root} holds photos only; name those")
+        return self.photos(self.names)
+
+
+class PhotoFolder(PhotosOnly):
     """`root/<category>/**/photo.jpg`; photos that lie in `root` itself have the category ""."""
 
+    layout = "folder of photos"
+
     def __init__(self, root: str | Path) -> None:
-        self.root = folder_of(root)
+        super().__init__(root)
         self._samples = [self._sample(path) for path in find_images(self.root)]
         if not self._samples:
             raise DatasetError(f"{self.root}: no pictures in this folder; give one that holds photos")
         self.categories: tuple[str, ...] = tuple(sorted({sample.label for sample in self._samples}))
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has pictures anywhere."""
+        return bool(find_images(root))
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by path."""
@@ -44,11 +76,13 @@ def by_category(root: str | Path) -> dict[str, list[Path]]:
 # Tiny-imagenet: 200 classes of photos of 64 px, named by WordNet ids.
 
 
-class TinyImageNet:
+class TinyImageNet(PhotosOnly):
     """`root` holds `wnids.txt`, `words.txt`, `train/<wnid>/images/` and `val/` with its annotations."""
 
+    layout = "tiny-imagenet"
+
     def __init__(self, root: str | Path) -> None:
-        self.root = folder_of(root)
+        super().__init__(root)
         try:
             words = dict(line.split("\t") for line in (self.root / "words.txt").read_text().splitlines())
             wnids = (self.root / "wnids.txt").read_text().split()
@@ -57,25 +91,31 @@ class TinyImageNet:
             raise DatasetError(f"{self.root}: wnids.txt and words.txt do not name the classes ({error})") from error
         self.categories: tuple[str, ...] = tuple(dict.fromkeys(names[0] for names in self.synonyms.values()))
 
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout."""
+        return (root / "wnids.txt").is_file()
+
     def train(self) -> list[tuple[Path, str]]:
         """The training photos and their WordNet ids."""
         folders = {wnid: self.root / "train" / wnid / "images" for wnid in self.synonyms}
         return [(path, wnid) for wnid, folder in folders.items() for path in sorted(folder.iterdir())]
 
-    def validation(self) -> list[Sample]:
-        """The validation photos, each labelled with the first name of its class."""
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The validation photos of the categories (all by default), labelled with the first name of their class."""
         folder = self.root / "val"
         annotations = folder / "val_annotations.txt"
         if not annotations.is_file():
             raise DatasetError(f"{annotations} is missing; it names the validation photos")
         rows = [line.split("\t")[:2] for line in annotations.read_text().splitlines()]
+        wanted = set(chosen(self.categories, categories, self.root))
         return [
             Sample(folder / "images" / name, self.synonyms[wnid][0], f"val/{name}")
             for name, wnid in rows
-            if wnid in self.synonyms
+            if wnid in self.synonyms and self.synonyms[wnid][0] in wanted
         ]
 
-
-def is_tiny_imagenet(root: Path) -> bool:
-    """Whether a folder looks like one."""
-    return (root / "wnids.txt").is_file()
+    def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
+        """The validation photos with all names of their classes."""
+        synonyms = {names[0]: frozenset(names) for names in self.synonyms.values()}
+        return [(photo, synonyms[photo.label]) for photo in self.photos()]

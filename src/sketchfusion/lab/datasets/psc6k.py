@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .base import DatasetError, Sample, folder_of, within
+from .base import Dataset, DatasetError, PointPair, Sample, folder_of, within
 from .sketchy import INNER, photo_of
 
 SIDE = 256  # pixels of a picture of Sketchy; coordinates reach from 0 to 256, both included
@@ -41,16 +41,42 @@ class KeypointPair:
     target_points: Points
 
 
-class PSC6K:
+class PSC6K(Dataset):
     """`root` holds the four csv files (or a folder `PSC6K` of them); their paths start at the root of Sketchy.
 
     `sketchy` is that root, where it is not `root` itself. The keypoints are of the test photos only, ten of a class.
     """
 
+    layout = "PSC6K"
+    categories = ()
+
     def __init__(self, root: str | Path, sketchy: str | Path | None = None) -> None:
-        self.root = folder_of(root, "PSC6K")
+        super().__init__(root)
+        self.tables = folder_of(root, "PSC6K")
         base = folder_of(root if sketchy is None else sketchy)
         self._bases = [base, *(base / inner for inner in INNER), base.parent]
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout."""
+        folder = within(root, "PSC6K") or root
+        return any((folder / name).is_file() for name in FILES)
+
+    def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
+        """Pairs of the 40 % of photos that are measured on, or of the others; `sketchy` may have the pictures.
+
+        The tables' points are of 256 x 256 pixels, and are scaled to pictures of another size.
+        """
+        annotated = PSC6K(self.root, sketchy.root) if sketchy else self
+        pairs = released_split(annotated.test_pairs())[measured]
+        if not pairs:
+            raise DatasetError(
+                f"{self.root}: 60 % of each class's photos are left out, which leaves none; give all of PSC6K"
+            )
+        for pair in pairs:
+            sketch, photo = pair.target, pair.source
+            points = _in_pixels(pair.target_points, sketch), _in_pixels(pair.source_points, photo)
+            yield PointPair(sketch.label, sketch.path, photo.path, *points)
 
     def test_pairs(self) -> list[KeypointPair]:
         """Photo to sketch, with keypoints: 6,250."""
@@ -71,7 +97,7 @@ class PSC6K:
     def _read(
         self, name: str, columns: tuple[str, ...], made: Callable[[Sample, Sample, dict[str, str]], T]
     ) -> list[T]:
-        path = self.root / name
+        path = self.tables / name
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 rows = csv.DictReader(file)
@@ -128,10 +154,11 @@ def released_split(pairs: list[KeypointPair]) -> tuple[list[KeypointPair], list[
     return train, evaluation
 
 
-def is_psc6k(root: Path) -> bool:
-    """Whether a folder looks like one."""
-    folder = within(root, "PSC6K") or root
-    return any((folder / name).is_file() for name in FILES)
+def _in_pixels(points: Points, sample: Sample) -> Points:
+    from ...io.images import read_image  # brings torch, which lists of files do without
+
+    height, width = read_image(sample.path, sample.kind).shape[1:]
+    return points * (np.array([width, height]) / SIDE)
 
 
 def _flipped(source: Sample, target: Sample, row: dict[str, str]) -> AnnotatedPair:

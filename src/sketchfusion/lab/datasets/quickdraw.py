@@ -17,7 +17,7 @@ from ...io.strokes import (
     read_sketchrnn,
     scan_bin,
 )
-from .base import DatasetError, Sample, chosen, class_folders, class_names, folder_of, pictures, within
+from .base import Dataset, DatasetError, Sample, chosen, class_folders, class_names, pictures, within
 
 # What each form is called where it is published, and how its files end; the first that is there is read.
 FORMS = {
@@ -32,7 +32,7 @@ _KEY = re.compile(r'"key_id"\s*:\s*"(\w+)"')
 _UNRECOGNISED = re.compile(r'"recognized"\s*:\s*false')
 
 
-class QuickDraw:
+class QuickDraw(Dataset):
     """`root` holds the files of one form, or a folder of them that is called as where it is published (see FORMS).
 
     The forms are ndjson (simplified or raw), `.bin`, Sketch-RNN's `.npz` and `.npy` bitmaps. Drawings that the game did
@@ -40,13 +40,31 @@ class QuickDraw:
     files, `part` takes "train" (70,000 of each class), "valid" or "test" (2,500 each) alone.
     """
 
+    layout = "Quick, Draw!"
+
     def __init__(self, root: str | Path, unrecognised: bool = False, part: str | None = None) -> None:
-        self.root = folder_of(root)
+        super().__init__(root)
         self.form, self._files = _files(self.root)
         self.unrecognised, self.part = unrecognised, part
         if part is not None and (self.form != "sketchrnn" or part not in PARTS):
             raise DatasetError(f"{self.root}: no part {part!r}; .npz files of Sketch-RNN have {', '.join(PARTS)}")
         self.categories: tuple[str, ...] = tuple(sorted(self._files))
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout; one with an array or an archive of something else has not."""
+        try:
+            _, files = _files(root)
+            first = next(iter(files.values()))
+            counted = {".bin": scan_bin, ".npz": count_sketchrnn, ".npy": count_bitmaps}.get(first.suffix)
+            return bool(counted is None or counted(first))
+        except ValueError:
+            return False
+
+    @property
+    def names(self) -> list[str]:
+        """The names to choose from when its drawings are named: all categories."""
+        return list(self.categories)
 
     def sketches(self, categories: Collection[str] | None = None, limit: int | None = None) -> list[Sample]:
         """The drawings of the categories, in file order, at most `limit` of each."""
@@ -98,17 +116,6 @@ class QuickDraw:
                 yield number, key.group(1) if key else str(number), line
 
 
-def is_quickdraw(root: Path) -> bool:
-    """Whether a folder looks like one; an array or an archive of something else does not."""
-    try:
-        _, files = _files(root)
-        first = next(iter(files.values()))
-        counted = {".bin": scan_bin, ".npz": count_sketchrnn, ".npy": count_bitmaps}.get(first.suffix)
-        return bool(counted is None or counted(first))
-    except ValueError:
-        return False
-
-
 def _files(root: Path) -> tuple[str, dict[str, Path]]:
     """The form and the file of each category."""
     for form in FORMS:
@@ -136,21 +143,32 @@ SKETCHES = ("QuickDraw_sketches_final", "sketches")
 PHOTOS = ("QuickDraw_images_final", "images")
 
 
-class QuickDrawExtended:
+class QuickDrawExtended(Dataset):
     """`root` holds `QuickDraw_sketches_final/<class>/<key>.png` and `QuickDraw_images_final/<class>/image_00001.jpg`.
 
     ZSE-SBIR calls the two `sketches` and `images`. A sketch's stem is the key of its drawing in Quick, Draw!, so its
     strokes can be found again.
     """
 
+    layout = "QuickDraw-extended"
+    splits = ("quickdraw-30",)
+
     def __init__(self, root: str | Path) -> None:
-        self.root = folder_of(root)
+        super().__init__(root)
         sketches, photos = within(self.root, *SKETCHES), within(self.root, *PHOTOS)
         for folder, names in ((sketches, SKETCHES), (photos, PHOTOS)):
             if folder is None:
                 raise DatasetError(f"{self.root}: no folder {names[0]}; give the folder of QuickDraw-extended")
         self._sketches, self._photos = class_folders(sketches), class_folders(photos)
         self.categories: tuple[str, ...] = class_names(self._sketches, self._photos)
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout: its photos are called image_NNNNN."""
+        if within(root, SKETCHES[0]) or within(root, PHOTOS[0]):
+            return True
+        folder = within(root, *PHOTOS)
+        return folder is not None and next(folder.glob("*/image_*.jpg"), None) is not None
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default), sorted by category and key."""
@@ -159,11 +177,3 @@ class QuickDrawExtended:
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by category and name."""
         return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
-
-
-def is_quickdraw_extended(root: Path) -> bool:
-    """Whether a folder looks like one: its photos are called image_NNNNN."""
-    if within(root, SKETCHES[0]) or within(root, PHOTOS[0]):
-        return True
-    folder = within(root, *PHOTOS)
-    return folder is not None and next(folder.glob("*/image_*.jpg"), None) is not None

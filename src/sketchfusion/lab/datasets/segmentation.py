@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, ImageOps
 
-from .base import DatasetError, Sample, chosen, folder_of
+from .base import Dataset, DatasetError, MaskedScene, Part, Sample, chosen, held_out, not_trained_on, plain_name
 
 COLUMNS = ("photo", "category", "mask")
+Choice = TypeVar("Choice")
 LYING = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
 
 
@@ -61,11 +64,13 @@ class MaskedPhoto:
         raise DatasetError(f"{self.mask}: {size} pixels, but its photo {path} has {wanted}; make both the same size")
 
 
-class MaskFolder:
+class MaskFolder(Dataset):
     """`root/index.csv` with columns photo, category, mask; both paths are relative to `root`."""
 
+    layout = "segmentation folder"
+
     def __init__(self, root: str | Path) -> None:
-        self.root = folder_of(root)
+        super().__init__(root)
         self._index = self.root / "index.csv"
         if not self._index.is_file():
             raise DatasetError(f"{self.root}: no index.csv; expected a folder with index.csv, photo/ and mask/")
@@ -79,18 +84,54 @@ class MaskFolder:
             raise DatasetError(f"{self._index}: cannot be read ({error}); expected a table of photos") from None
         self.categories: tuple[str, ...] = tuple(sorted({pair.photo.label for pair in self._pairs}))
 
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout."""
+        return (root / "index.csv").is_file()
+
     def pairs(self, categories: Collection[str] | None = None) -> list[MaskedPhoto]:
         """The photos with their masks of the categories (all by default), in the order of the index."""
         wanted = set(chosen(self.categories, categories, self.root))
         return [pair for pair in self._pairs if pair.photo.label in wanted]
 
-    def photos(self) -> dict[Sample, frozenset[str]]:
-        """Each photo once, with all the categories that are masked in it; its sample has the first of them."""
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The photos with masks of the categories (all by default), each once, labelled with the first of them."""
+        first: dict[Path, Sample] = {}
+        for pair in self.pairs(categories):
+            first.setdefault(pair.photo.path, pair.photo)
+        return list(first.values())
+
+    def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
+        """Every photo with all categories that are masked in it; training draws of all."""
         shown: dict[Path, set[str]] = {}
         for pair in self._pairs:
             shown.setdefault(pair.photo.path, set()).add(pair.photo.label)
-        first = {pair.photo.path: pair.photo for pair in reversed(self._pairs)}
-        return {first[path]: frozenset(labels) for path, labels in shown.items()}
+        return [(photo, frozenset(shown[photo.path])) for photo in self.photos()]
+
+    def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
+        """Every masked category of a photo with sketches of `sketches` that no training draws.
+
+        "tuning" are the photos that training draws, "measured" the others. Masked categories that nobody drew are left
+        out; DatasetError if that is all.
+        """
+        drawn = _untrained_by_category(sketches)
+        shown: dict[str, set[str]] = {}
+        for pair in self._pairs:
+            shown.setdefault(pair.photo.source, set()).add(plain_name(pair.photo.label))
+        masked = {plain_name(category) for category in self.categories}
+        if not masked & set(drawn):
+            raise DatasetError(f"{self.root}: no sketches of what its masks show; name roots of them with --sketches")
+        for pair in self._pairs:
+            category = plain_name(pair.photo.label)
+            if category not in drawn or (part != "all" and held_out(pair.photo.photo_id) != (part == "measured")):
+                continue
+            absent = set(drawn) - shown[pair.photo.source]
+            others = sorted(absent & masked) or sorted(absent)
+            if not others:
+                raise DatasetError(f"{pair.photo.source}: no sketches of anything that it does not show; add some")
+            other = _pick(others, f"{pair.photo.id} other")
+            right, wrong = (_pick(drawn[name], f"{pair.photo.id} {name}") for name in (category, other))
+            yield MaskedScene(category, pair.photo.source, pair.read_mask, right.picture, wrong.picture)
 
     def _pair(self, row: dict[str, str | None], number: int) -> MaskedPhoto:
         photo, mask = (self._file(row.get(name), number) for name in ("photo", "mask"))
@@ -115,6 +156,16 @@ def _turn(photo: Image.Image) -> int:
         return 1
 
 
-def is_segmentation(root: Path) -> bool:
-    """Whether a folder looks like one."""
-    return (root / "index.csv").is_file()
+def _untrained_by_category(datasets: Sequence[Dataset]) -> dict[str, list[Sample]]:
+    """Sketches that no training draws, by category."""
+    found: dict[str, list[Sample]] = {}
+    for dataset in datasets:
+        for sample in dataset.sketches():
+            if not_trained_on(sample):
+                found.setdefault(plain_name(sample.label), []).append(sample)
+    return found
+
+
+def _pick(choices: Sequence[Choice], key: str) -> Choice:
+    """Choose by a hash of `key`, the same everywhere."""
+    return choices[int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little") % len(choices)]

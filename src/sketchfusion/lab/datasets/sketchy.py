@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from .base import DatasetError, Sample, chosen, class_folders, class_names, folder_of, pictures, within
+from .base import (
+    Dataset,
+    DatasetError,
+    PointPair,
+    Sample,
+    chosen,
+    class_folders,
+    class_names,
+    folder_of,
+    pictures,
+    within,
+)
 
 # Whole image stretched to 256 x 256, the sketch scaled alike: pixel-aligned.
 ALIGNED = "tx_000000000000"
 INNER = ("256x256", "rendered_256x256/256x256")
 
 
-class Sketchy:
+class Sketchy(Dataset):
     """`root` holds `256x256/{photo,sketch}/tx_*/<class>/`, or is that `256x256` folder itself.
 
     Sketch `n02139199_11487-4.png` shows photo `n02139199_11487`. `invalid` names lists of sketches to leave out
     (the `invalid-*.txt` of the database's info archive; one sketch a line). The views may end in "_ready", as in the
     archives of SAKE and ZSE-SBIR, and a class may be spelt with other separators on the other side.
     """
+
+    layout = "Sketchy"
+    splits = ("sketchy-21", "sketchy-25-sake", "sketchy-25-sempcyc")
 
     def __init__(
         self,
@@ -31,14 +46,29 @@ class Sketchy:
         sketch_view: str = ALIGNED,
         invalid: Iterable[str | Path] = (),
     ) -> None:
-        self.root = folder_of(root, *INNER)
+        super().__init__(root)
+        self.pictures = folder_of(root, *INNER)
         self._photos = class_folders(self._view("photo", photo_view))
         self._sketches = class_folders(self._view("sketch", sketch_view))
         self._invalid = {stem for listing in invalid for stem in _stems(Path(listing))}
         self.categories: tuple[str, ...] = class_names(self._sketches, self._photos)
 
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout."""
+        return is_sketchy(root) and extended_folder(root) is None
+
+    @property
+    def aligned(self) -> bool:  # type: ignore[override]
+        """Whether its sketches lie over their photos: those of an exported Sketch World do not."""
+        return self._world_card is None
+
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by category and name."""
+        return self.originals(categories)
+
+    def originals(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """Sketchy's own photos, of which the sketches are: the gallery of instance-level retrieval."""
         wanted = chosen(self.categories, categories, self.root)
         return [replace(photo, photo_id=photo.path.stem) for photo in pictures(self._photos, wanted, "photo")]
 
@@ -51,10 +81,35 @@ class Sketchy:
             if sketch.path.stem not in self._invalid
         ]
 
+    def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
+        """The sketches of the categories (all by default) and Sketchy's own photos."""
+        return self.sketches(categories), self.originals(categories)
+
+    def unseen(self, split: str | None = None) -> tuple[list[str], str]:
+        """The categories to measure on; of an exported Sketch World its own unseen ones, unless a split is named."""
+        if split or not self._world_card:
+            return super().unseen(split)
+        unseen = set(json.loads(self._world_card.read_text(encoding="utf-8")).get("unseen", ()))
+        if found := sorted(unseen & set(self.categories)):
+            return found, f"{len(found)} unseen categories of Sketch World"
+        return list(self.categories), f"all {len(self.categories)} categories"
+
+    def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
+        """Refuse: nobody annotated Sketchy itself."""
+        raise DatasetError(
+            f"{self.root}: Sketch World's sketches do not lie over their photos; measure on world itself"
+        )
+
+    @property
+    def _world_card(self) -> Path | None:
+        """The card of a Sketch World that was exported here."""
+        card = self.pictures.parent / "world.json"
+        return card if card.is_file() else None
+
     def _view(self, kind: str, view: str) -> Path:
-        folder = within(self.root / kind, view, f"{view}_ready")
+        folder = within(self.pictures / kind, view, f"{view}_ready")
         if folder is None:
-            where = self.root / kind / view
+            where = self.pictures / kind / view
             raise DatasetError(f"{where}: no such folder; give the folder that holds 256x256/photo and sketch")
         return folder
 
@@ -96,6 +151,8 @@ class SketchyExtended(Sketchy):
     rank them. `twice` adds Sketchy's own copies, as SAKE and ZSE-SBIR do: 12,553.
     """
 
+    layout = "Sketchy-extended"
+
     def __init__(
         self, root: str | Path, sketch_view: str = ALIGNED, invalid: Iterable[str | Path] = (), twice: bool = False
     ) -> None:
@@ -107,6 +164,15 @@ class SketchyExtended(Sketchy):
         self._twice = twice
         self.categories = class_names(self._sketches, self._photos, self._extended)
 
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout."""
+        return is_sketchy(root) and extended_folder(root) is not None
+
+    def with_duplicates(self) -> Dataset:
+        """The same data set with Sketchy's own photos twice, as SAKE and ZSE-SBIR rank them."""
+        return SketchyExtended(self.root, twice=True)
+
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The gallery of the categories (all by default), sorted by category and name; copies, if any, come last."""
         wanted = chosen(self.categories, categories, self.root)
@@ -116,10 +182,6 @@ class SketchyExtended(Sketchy):
         ]
         copies = self.originals(wanted) if self._twice else []
         return extended + [replace(photo, id=f"{photo.id} (stretched)") for photo in copies]
-
-    def originals(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """The photos of Sketchy itself, of which the sketches are: the gallery of instance-level retrieval."""
-        return super().photos(categories)
 
 
 def is_added(photo: Path) -> bool:
@@ -147,11 +209,6 @@ FAINT = 0.85  # brightness of a pixel that a stroke runs through
 STRAY = 0.01  # share of the ink at either end that is no part of the box around it
 
 Points = npt.NDArray[np.float64]
-
-
-def lies_over(root: Path) -> bool:
-    """Whether the sketches of a root in Sketchy's layout lie over their photos: an exported Sketch World's do not."""
-    return not any((folder / "world.json").is_file() for folder in (root, root.parent))
 
 
 def inked(sheet: npt.NDArray[np.floating]) -> bool:

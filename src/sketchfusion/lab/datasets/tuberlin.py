@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from .base import DatasetError, Sample, chosen, class_folders, class_names, folder_of, pictures, squeezed, within
+from .base import Dataset, DatasetError, Sample, chosen, class_folders, class_names, pictures, squeezed, within
 
 SKETCHES = ("png", "png_ready", "sketches")
 PHOTOS = ("ImageResized", "ImageResized_ready", "images")
@@ -24,20 +24,30 @@ RENAMED = {
 }
 
 
-class TUBerlin:
+class TUBerlin(Dataset):
     """`root` holds `png/<class>/<1..20000>.png`, and with the extension `ImageResized/<class>/`.
 
     Photo folders are matched with the sketches' whatever their separators, and the nine misspelt ones by name.
     """
 
+    layout = "TU-Berlin"
+    splits = ("tuberlin-30-sake", "tuberlin-30-sempcyc")
+
     def __init__(self, root: str | Path) -> None:
-        self.root = folder_of(root)
+        super().__init__(root)
         sketches = within(self.root, *SKETCHES)
         if sketches is None:
             raise DatasetError(f"{self.root}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
         self._sketches, self._photos = class_folders(sketches), _renamed(within(self.root, *PHOTOS))
         names = class_names(self._sketches, self._photos)
         self.categories: tuple[str, ...] = tuple(sorted(RENAMED.get(squeezed(name), name) for name in names))
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        """Whether a folder has this layout: sketches are numbered up to 20000, where Quick, Draw! has longer keys."""
+        folder = within(root, *SKETCHES)
+        first = folder and next(folder.glob("*/*.png"), None)
+        return bool(first and first.stem.isdecimal() and len(first.stem) <= 5)
 
     @property
     def extended(self) -> bool:
@@ -53,15 +63,6 @@ class TUBerlin:
         if not self._photos:
             raise DatasetError(f"{self.root}: no folder {PHOTOS[0]}; TU-Berlin has sketches only, its extension photos")
         return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
-
-
-def is_tuberlin(root: Path) -> bool:
-    """Whether a folder looks like one: sketches are numbered up to 20000, where Quick, Draw! has longer keys."""
-    folder = within(root, *SKETCHES)
-    if folder is None:
-        return False
-    first = next(folder.glob("*/*.png"), None)
-    return first is not None and first.stem.isdecimal() and len(first.stem) <= 5
 
 
 def _renamed(folder: Path | None) -> dict[str, Path]:

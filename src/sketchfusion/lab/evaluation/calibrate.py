@@ -22,7 +22,9 @@ from ...io.images import read_image
 from ...tasks.correspondence import locate
 from ...tasks.inputs import dense_maps, read_sketch
 from ...tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, looked_at_closely, segment_maps, strokes
-from .data import CHOSEN_FROM, EvaluationPair, MaskedScene, scenes, world_pairs, world_scenes
+from ..datasets.base import MaskedScene, PointPair
+from ..datasets.layouts import open
+from ..datasets.world import FIRST_TUNING, SketchWorld
 from .metrics import Overlap, Values, measure_points
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
     return float(LEVELS[np.mean(overlaps, axis=0).argmax()])
 
 
-def choose_correspondence(model: Extractor, pairs: Sequence[EvaluationPair]) -> dict[str, Any]:
+def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[str, Any]:
     """The temperature and the window with the best PCK@0.10, both ways."""
     sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
     photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
@@ -119,12 +121,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=6, help="scenes and pairs of each category of Sketch World")
     asked = parser.parse_args()
     model = load(asked.model)
-    found = [*world_scenes("unseen", asked.count, CHOSEN_FROM)]
+    world = SketchWorld()
+    found = [*world.draw_scenes("unseen", asked.count, FIRST_TUNING)]
     if asked.data:
-        found += scenes(asked.data, asked.sketches, "chosen from")
+        found += open(asked.data).scenes([open(root) for root in asked.sketches], "tuning")
     answer = {
         "segmentation": choose_segmentation(model, found),
-        "correspondence": choose_correspondence(model, [*world_pairs(asked.count, CHOSEN_FROM)]),
+        "correspondence": choose_correspondence(model, [*world.draw_pairs("unseen", asked.count, FIRST_TUNING)]),
     }
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
 

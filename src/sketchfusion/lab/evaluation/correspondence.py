@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ...io.images import read_image
 from ...tasks.correspondence import STROKES, TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
 from ...tasks.inputs import dense_maps, read_sketch
-from .data import ROUGH, EvaluationPair, Points
-from .metrics import measure_points
-from .result import Measured, summarise
+from ..datasets.base import Dataset, DatasetError, PointPair, Sample, held_out, is_unseen, not_trained_on
+from ..datasets.sketchy import FEWEST, inked, laid
+from .metrics import Values, bootstrap, measure_points
+from .result import Result, by_category
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,16 +25,70 @@ if TYPE_CHECKING:
 
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
+ROUGH = " No one annotated them: each sketch was moved to where those of its photo lie on average, so they are rough."
 ALONE = "pointwise"  # every point matched by itself, as the paper does
+
+
+ALIGNED_POINTS = 8  # of a sketch whose keypoints no one annotated; PSC6K has as many
+
+
+def point_pairs(dataset: Dataset, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
+    """Pairs of a data set with keypoints, or with rough ones of a root of Sketchy; DatasetError for other data.
+
+    Those that are not `measured` are for tuning.
+    """
+    source = dataset.keypoints or dataset
+    if source.aligned:
+        return aligned_pairs(source, measured=measured)
+    return source.point_pairs(sketchy, measured=measured)
+
+
+def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointPair]:
+    """Sketches that lie over their photos, with points of their strokes and about where those belong in the photos.
+
+    No one annotated them: each sketch is moved to where those of its photo lie on average. Of the unseen classes, or,
+    if they are not measured on, of the photos of the others that no training draws. Of a data set without unseen
+    classes, the photos that no training draws are measured on, and the others are not.
+    """
+    some_unseen = any(map(is_unseen, dataset.categories))
+    sketches, photos = dataset.instances()
+    drawn: dict[tuple[str, str], list[Sample]] = {}
+    for sketch in sketches:
+        if some_unseen:
+            wanted = is_unseen(sketch.label) == measured and not_trained_on(sketch)
+        else:
+            wanted = held_out(sketch.origin) == measured
+        if wanted:
+            drawn.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
+    found = False
+    for photo in photos:
+        own = drawn.get((photo.label, photo.photo_id), [])
+        read = [(sketch.path, read_image(sketch.path, "sketch")) for sketch in own]
+        drawings = [(path, sheet) for path, sheet in read if inked(sheet.mean(0).numpy())]
+        if len(drawings) < FEWEST:
+            continue
+        size = np.array(read_image(photo.path).shape[:0:-1])  # width, height
+        frames = laid(sheet.mean(0).numpy() for _, sheet in drawings)
+        for (path, sheet), (zoom, shift) in zip(drawings, frames, strict=True):
+            points = spread(sheet, ALIGNED_POINTS).double().numpy()
+            there = zoom * (2 * points / np.array(sheet.shape[:0:-1]) - 1) + shift
+            inside = (np.abs(there) < 1).all(axis=1)
+            if inside.any():
+                found = True
+                yield PointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)
+    if not found:
+        raise DatasetError(
+            f"{dataset.root}: none of the photos to measure on has {FEWEST} sketches to lay over one another"
+        )
 
 
 def benchmark_correspondence(
     model: Extractor,
-    pairs: Sequence[EvaluationPair],
+    pairs: Sequence[PointPair],
     progress: Callable[[int, int], None] | None = None,
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
-) -> Measured:
+) -> Result:
     """Match the keypoints of every pair in both directions; ValueError if there are no pairs.
 
     As `match` does, the sketch laid as a whole; PCK/pointwise is of the paper's way, which matches every point by
@@ -58,25 +114,26 @@ def benchmark_correspondence(
             rows.setdefault(f"PCK@0.10 {direction}", []).append(posed["PCK@0.10"])
         if progress:
             progress(number, len(pairs))
-    metrics, per_category = summarise(rows, [pair.category for pair in pairs], METRICS[:2])
+    values = {name: np.asarray(row, np.float64) for name, row in rows.items()}
+    categories = by_category(values, [pair.category for pair in pairs], METRICS[:2])
     points = sum(len(pair.sketch_points) for pair in pairs)
-    return Measured(
-        model=model.name,
-        fingerprint=model.fingerprint,
-        what=f"{points} keypoints of {len(pairs)} pairs in {len(per_category)} categories, matched in both directions."
+    return Result(
+        model.name,
+        model.fingerprint,
+        about=f"{points} keypoints of {len(pairs)} pairs in {len(categories)} categories, matched in both directions."
         + (ROUGH if any(pair.rough for pair in pairs) else ""),
         counts={"pairs": len(pairs), "points": points},
-        metrics=metrics,
-        trivial={"the same place": {name: float(np.mean(values)) for name, values in still.items()}},
-        per_category=per_category,
+        metrics={name: bootstrap(of) for name, of in values.items()},
+        rows=categories,
+        trivial={"the same place": {name: float(np.mean(of)) for name, of in still.items()}},
     )
 
 
 def _both_ways(
-    pair: EvaluationPair, sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float, window: float
+    pair: PointPair, sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float, window: float
 ) -> Iterator[list[dict[str, float]]]:
     """From the sketch to the photo, then back: PCK under each rule of the pose, of each point alone, of no move."""
-    sides: list[tuple[Side, FeatureMap, Points]]
+    sides: list[tuple[Side, FeatureMap, Values]]
     sides = [("sketch", sketch, pair.sketch_points), ("photo", photo, pair.photo_points)]
     for (source, start, points), (_, end, true) in (sides, sides[::-1]):
         asked = torch.from_numpy(points)

@@ -23,8 +23,9 @@ from ...gallery import Gallery
 from ...gallery.sheet import SheetRow, contact_sheet
 from ...models import load
 from ...world import UNSEEN, World
-from .data import WORLD_PHOTOS, RetrievalData, retrieval_data
-from .retrieval import Result, benchmark_retrieval, embed_labelled, score_retrieval
+from ..datasets import world
+from .result import Result
+from .retrieval import RetrievalData, benchmark_retrieval, embed_labelled, retrieval_data, score_retrieval
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
@@ -46,7 +47,7 @@ class Timed:
 def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]:
     """Make a gallery, search it with the first model, compare the others; write sheet.png and results.json."""
     started = time.monotonic()
-    data = retrieval_data("world")
+    data = retrieval_data(world.SketchWorld())
     photos = out / "photos"
     _write_photos(photos, console)
     first, *others = models
@@ -63,7 +64,7 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
         result = benchmark_retrieval(load(name), [*data.sketches()], [*data.photos()])
         rows.append(Timed(models[name], result, time.monotonic() - before))
     _sheet(gallery, data).save(out / "sheet.png")
-    figures = {timed.label: timed.result.summary() for timed in rows}
+    figures = {timed.label: timed.result.to_json() for timed in rows}
     (out / "results.json").write_text(json.dumps(figures, indent=2) + "\n")
     console.print(_table(rows))
     console.print(f"{out / 'sheet.png'} shows what was found; {time.monotonic() - started:.0f} s in all.")
@@ -71,14 +72,14 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
 
 
 def _write_photos(root: Path, console: Console) -> None:
-    world = World(split="unseen")
+    drawn = World()
     for category in track(UNSEEN, "Making photos of unseen categories", console=console):
         folder = root / category
         folder.mkdir(parents=True, exist_ok=True)
-        for instance in range(WORLD_PHOTOS):
+        for instance in range(world.PHOTOS):
             path = folder / f"{instance:03}.png"
             if not path.exists():
-                Image.fromarray(world.photo(category, instance).photo).save(path)
+                Image.fromarray(drawn.photo(category, instance).photo).save(path)
 
 
 def _searched(gallery: Gallery, model: Extractor, data: RetrievalData, label: str) -> Timed:
@@ -103,9 +104,8 @@ def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:
 
 def _table(rows: Sequence[Timed]) -> Table:
     result = rows[0].result
-    table = Table(
-        title=f"{result.queries} sketches of {len(result.per_category)} unseen categories, {result.gallery} photos"
-    )
+    queries, photos = result.counts["queries"], result.counts["gallery"]
+    table = Table(title=f"{queries} sketches of {len(result.rows)} unseen categories, {photos} photos")
     for column in ("", "mAP@all", "95 %", "P@10"):
         table.add_column(column, justify="left" if not column else "right")
     for timed in sorted(rows, key=lambda timed: -timed.result.metrics["mAP@all"].mean):

@@ -16,8 +16,8 @@ from ...tasks.correspondence import PointMatch, match_maps
 from ...tasks.inputs import dense, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
 from ...tasks.segmentation import cut
-from .data import instance_data, keypoint_pairs, retrieval_data, scenes
-from .retrieval import embed_labelled
+from .correspondence import point_pairs
+from .retrieval import embed_labelled, instance_data, retrieval_data
 from .table import fitting_level
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ...extractor import Extractor
     from ...io.images import ImageInput, Kind
+    from ..datasets.base import Dataset
 
 
 Models = Mapping[str, "Extractor"]  # by the names of their rows
@@ -57,12 +58,12 @@ class TableFigure:
     width: int = CELL  # of a tile
 
 
-def draw_figures(task: str, models: Models, data: str, sketches: Sequence[str], stem: Path) -> list[Path]:
+def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Dataset], stem: Path) -> list[Path]:
     """Write `stem`-TASK.png, where the task has answers to be seen, and `stem`-TASK.html with PCA maps and spectra.
 
     `data` and `sketches` are those of the table. Recognition's answers are names, so it has no figure.
     """
-    drawers: dict[str, Callable[[Models, str, Sequence[str]], TableFigure]] = {
+    drawers: dict[str, Callable[[Models, Dataset, Sequence[Dataset]], TableFigure]] = {
         "retrieval": _categories,
         "instance-retrieval": _instances,
         "correspondence": _matches,
@@ -83,7 +84,7 @@ def draw_figures(task: str, models: Models, data: str, sketches: Sequence[str], 
     return [sheet, page]
 
 
-def _categories(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
+def _categories(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     source = retrieval_data(data, None, sketches)
 
     def right(asked: str, shown: str | Collection[str]) -> bool:
@@ -93,7 +94,7 @@ def _categories(models: Models, data: str, sketches: Sequence[str]) -> TableFigu
     return _found(models, "retrieval", drawn, _spread([*source.photos()], GALLERY), right)
 
 
-def _instances(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
+def _instances(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     source = instance_data(data)
     drawn = _distinct(source.sketches(), lambda own: own.category)
     photos = [photo for photo in source.photos() if photo[1].category in {own.category for _, own in drawn}]
@@ -124,10 +125,10 @@ def _found(
     return TableFigure(rows, pairs)
 
 
-def _matches(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
+def _matches(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     """One line a pair, one column a model: the photo's points for some of the sketch's."""
     rows, pairs = [], []
-    for pair in _spread([*keypoint_pairs(data, *sketches[:1])], EXAMPLES):
+    for pair in _spread([*point_pairs(data, *sketches[:1])], EXAMPLES):
         sketch, photo = read_sketch(pair.sketch), read_image(pair.photo)
         points, tiles = torch.from_numpy(pair.sketch_points[:POINTS]), []
         for name, model in models.items():
@@ -141,11 +142,11 @@ def _matches(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
     return TableFigure(rows, pairs, 2 * CELL)
 
 
-def _masks(models: Models, data: str, sketches: Sequence[str]) -> TableFigure:
+def _masks(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     """One line a photo: the sketch, what is there, and what each model cuts out at the level that suits it best."""
     levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
     rows, pairs = [], []
-    for scene in _spread([*scenes(data, sketches, "measured")], EXAMPLES):
+    for scene in _spread([*data.scenes(sketches, "measured")], EXAMPLES):
         sketch, photo = read_sketch(scene.sketch), read_image(scene.photo)
         tiles = [Tile(_shown(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
         for name, model in models.items():

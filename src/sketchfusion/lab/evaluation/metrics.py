@@ -1,7 +1,7 @@
-"""Retrieval metrics, each under the full name of its definition.
+"""Metrics of retrieval, points and masks, each under the full name of its definition.
 
-Public code means five different things by "mAP@200" (docs: which repository uses which). With h the hits of a ranking
-cut at k, R the relevant photos of the whole gallery and prec(i) the precision of the first i ranks:
+Public code means five different things by "mAP@200". With R relevant photos in the gallery, hits the relevant ones
+among the first k, and prec(i) the precision of the first i ranks:
 
     mAP@k/min(k,R)  sum of prec at the hits / min(k, R)                        the default
     mAP@k/VOC       the same with prec(i) replaced by its largest later value  SAKE, ZSE-SBIR
@@ -11,7 +11,7 @@ cut at k, R the relevant photos of the whole gallery and prec(i) the precision o
     mAP@all/VOC     its interpolated form                                      SAKE, ZSE-SBIR
     P@k             hits / min(k, gallery)                                     SAKE, SEM-PCYC
     P@k/min(k,R)    hits in the first min(k, R) / min(k, R)                    ZSE-SBIR
-    Acc@k           share of queries whose own photo is among the first k      instance level
+    Acc@k           share of queries whose target is among the first k         instance level
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NEVER = np.iinfo(np.int32).max  # the rank that fills up the rows of Hits
 
 @dataclass(frozen=True)
 class Hits:
-    """Where the relevant photos of each query were found: all that any metric here needs."""
+    """The ranks of the relevant photos of each query: all that any retrieval metric needs."""
 
     ranks: npt.NDArray[np.int32]  # (Q, most relevant of any query), from 1, rising, filled up with NEVER
     relevant: npt.NDArray[np.int64]  # (Q,), R
@@ -42,7 +42,7 @@ class Hits:
 
     @classmethod
     def of(cls, relevance: npt.ArrayLike, relevant: npt.ArrayLike | None = None) -> Hits:
-        """Read them off flags (Q, N) in ranked order; `relevant` (Q,) if the ranking was cut short."""
+        """Read the ranks off flags (Q, N) in ranked order; give `relevant` (Q,) if the ranking was cut short."""
         flags = np.asarray(relevance, bool)
         count = flags.sum(axis=1)
         query, position = np.nonzero(flags)
@@ -80,23 +80,23 @@ def _over(total: npt.NDArray[np.generic], count: npt.NDArray[np.int64]) -> Value
 
 
 def accuracy(ranks: npt.ArrayLike, k: int) -> Values:
-    """Whether each query's own photo, found at `ranks` (Q,) from 1, is among the first k: (Q,) of 0 and 1."""
+    """Whether each query's target, found at `ranks` (Q,) from 1, is among the first k: (Q,) of 0 and 1."""
     return (np.asarray(ranks) <= k).astype(np.float64)
 
 
-def own_ranks(similarity: npt.NDArray[np.float32], own: Ranks, group: Ranks) -> tuple[Ranks, Ranks]:
-    """Rank from 1 of candidate `own` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
+def target_ranks(similarity: npt.NDArray[np.float32], target: Ranks, group: Ranks) -> tuple[Ranks, Ranks]:
+    """Rank from 1 of candidate `target` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
 
-    Equal scores keep the order of the candidates, as everywhere in a search, so that a constant feature gains nothing.
+    Equal scores keep the order of the candidates, as in a search, so that a constant feature gains nothing.
     """
-    mine = own[:, None]
-    score = np.take_along_axis(similarity, mine, axis=1)
-    ahead = (similarity > score) | ((similarity == score) & (np.arange(similarity.shape[1]) < mine))
-    return 1 + (ahead & (group == group[mine])).sum(axis=1), 1 + ahead.sum(axis=1)
+    column = target[:, None]
+    score = np.take_along_axis(similarity, column, axis=1)
+    ahead = (similarity > score) | ((similarity == score) & (np.arange(similarity.shape[1]) < column))
+    return 1 + (ahead & (group == group[column])).sum(axis=1), 1 + ahead.sum(axis=1)
 
 
 def measure(name: str, hits: Hits) -> Values:
-    """Compute a metric by its full name for each query (Q,); ValueError for a name that is not in the table above."""
+    """Compute a metric by its full name for each query (Q,); ValueError for a name that is not in the list above."""
     if name == "mAP@all":
         return average_precision(hits)
     if name == "mAP@all/VOC":
@@ -121,16 +121,16 @@ def chance(hits: Hits) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over queries and the interval in which it lies with 95 % confidence."""
+    """A mean over queries with its 95 % confidence interval."""
 
     mean: float
     low: float
     high: float
-    each: Values = field(repr=False, compare=False)  # (Q,), of the queries
+    each: Values = field(repr=False, compare=False)  # (Q,), one for each query
 
 
 def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0) -> Estimate:
-    """Mean of (Q,) values with the percentile bootstrap's 95 % interval over queries; the same for a seed."""
+    """Average values (Q,), with the percentile bootstrap's 95 % interval over queries; the same for the same seed."""
     data = np.asarray(values, np.float64)
     if not len(data):
         raise ValueError("no queries to average over")
@@ -148,15 +148,12 @@ def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0
 
 # Metrics of points and masks, each under the full name of its definition.
 #
-# Points. The error of a point is how far from its place it was put, as a share of the size of the picture it lies in:
+# Points. The error of a point is its distance from the right place, as a share of the size of the picture:
 #
-#     PCK@a           error <= a of the picture stretched to a square                 PSC (Lu et al., ICML 2023), 256
-# px
-#     PCK@a/released  error < a of the picture's longer side, its shape kept          SketchFusion's released code,
-# 336 px
+#     PCK@a           error <= a of the picture stretched to a square          PSC (Lu et al., ICML 2023), 256 px
+#     PCK@a/released  error < a of the longer side, the aspect ratio kept      SketchFusion's released code, 336 px
 #
-# Either is the share of a pair's points, averaged over the pairs; on square pictures the two differ on the limit
-# alone.
+# Both are the share of a pair's points, averaged over the pairs; on square pictures they differ at the limit alone.
 #
 # Masks. With TP, FP, FN, TN the pixels of one photo, at the photo's own size:
 #
@@ -187,9 +184,9 @@ def measure_points(
 ) -> Values:
     """Compute PCK by its full name for each pair (P,).
 
-    A pair has the points (K, 2) that were found, those that are right, both x, y in pixels of the picture in which they
-    lie, and its (width, height). Points that cannot be seen are for the caller to leave out; one that is not a number
-    counts as a miss. ValueError for an unknown name and for a pair without points.
+    A pair has found and true points (K, 2), x, y in pixels of the picture that they are in, and its (width, height).
+    The caller leaves invisible points out; a found point that is NaN counts as a miss. ValueError for an unknown name
+    and for a pair without points.
     """
     parsed = re.fullmatch(r"PCK@(0?\.\d+|1(?:\.0+)?)(/released)?", name)
     if not parsed:

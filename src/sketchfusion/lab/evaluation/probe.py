@@ -15,16 +15,15 @@ from torch import Tensor
 
 from ...analysis.inside import averaged, inside, spectrum
 from ..datasets.base import held_out, is_unseen
-from ..datasets.sketchy import Sketchy
 from .metrics import Estimate, bootstrap
 from .recognition import chosen_ridge
-from .result import Measured
+from .result import Result
 
 if TYPE_CHECKING:
     from ...analysis.inside import Spectrum
     from ...extractor import Extractor
     from ...io.images import Kind
-    from ..datasets.base import Sample
+    from ..datasets.base import Dataset, Sample
 
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
@@ -41,17 +40,17 @@ class ProbedFeatures:
     spectra: dict[str, Spectrum]
 
 
-def benchmark_probe(model: Extractor, data: str, progress: Callable[[int, int], None] | None = None) -> Measured:
+def benchmark_probe(model: Extractor, dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Result:
     """Fit a linear classifier to each feature, separately for photos and sketches, and test it on held-out pictures.
 
     On the seen classes of a Sketchy root, as many of the pictures as `TRAINED` and `TESTED` say. The spectra of the
     tested pictures stand beside, averaged.
     """
-    dataset = Sketchy(data)
     classes = [name for name in dataset.categories if not is_unseen(name)]
-    chosen = {
-        (kind, test): list(_some(dataset.photos(classes) if kind == "photo" else dataset.sketches(classes), test))
-        for kind in KINDS
+    sketches, photos = dataset.instances(classes)
+    chosen: dict[tuple[Kind, bool], list[Sample]] = {
+        (kind, test): list(_some(side, test))
+        for kind, side in (("photo", photos), ("sketch", sketches))
         for test in (False, True)
     }
     total, done = sum(map(len, chosen.values())), 0
@@ -74,14 +73,14 @@ def benchmark_probe(model: Extractor, data: str, progress: Callable[[int, int], 
     spectra = {
         kind: {name: averaged([one.spectra[name] for one in looked[kind, True]]) for name in names} for kind in KINDS
     }
-    return Measured(
-        model=model.name,
-        fingerprint=model.fingerprint,
-        what=f"Accuracy of a linear classifier of {len(classes)} classes on features averaged over the picture.",
+    return Result(
+        model.name,
+        model.fingerprint,
+        about=f"Accuracy of a linear classifier of {len(classes)} classes on features averaged over the picture.",
         counts={f"{PLURAL[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in looked.items()},
         metrics=metrics,
         trivial={"guessing": {"accuracy": 1 / len(classes)}},
-        per_category={
+        rows={
             name: {
                 **{f"{kind} accuracy": metrics[f"{name}, {kind}"].mean for kind in KINDS},
                 **{f"{kind} mean frequency": spectra[kind][name].cycles for kind in KINDS},

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,15 +17,35 @@ from torch import Tensor
 
 from ...tasks.recognition import Namer, unit_means
 from ..datasets.base import clean, plain_name
-from .metrics import Estimate, Values, accuracy, bootstrap, own_ranks
-from .result import Measured
-from .retrieval import BATCH, embed_labelled
+from .metrics import Values, accuracy, bootstrap, target_ranks
+from .result import Result, by_category
+from .retrieval import BATCH, Progress, counted, embed_labelled
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
     from ...io.images import Kind
     from ...tasks.recognition import TextImageSpace
-    from .data import Labelled
+    from ..datasets.base import Dataset
+    from .retrieval import LabelledImage
+
+
+@dataclass(frozen=True)
+class NamingData:
+    """Pictures of one kind and the names to choose from."""
+
+    name: str
+    kind: Kind
+    pictures: list[LabelledImage]
+    labels: list[str]
+
+
+def naming_data(dataset: Dataset, kind: Kind, examples: bool = False) -> NamingData:
+    """Pictures that no training of this project draws, with the names of all categories of their source.
+
+    With `examples`, those that the others may be learned from instead.
+    """
+    pictures = [(sample.picture, sample.label) for sample in dataset.named(kind, examples)]
+    return NamingData(dataset.name, kind, pictures, dataset.names)
 
 
 # A linear classifier in closed form: what probes and baselines are given, each the same.
@@ -67,11 +87,11 @@ DRAWS = 5  # of the examples of a few shots, averaged
 
 def benchmark_examples(
     model: Extractor,
-    examples: Sequence[Labelled],
-    pictures: Sequence[Labelled],
-    progress: Callable[[int, int], None] | None = None,
+    examples: Sequence[LabelledImage],
+    pictures: Sequence[LabelledImage],
+    progress: Progress | None = None,
     seed: int = 0,
-) -> Measured:
+) -> Result:
     """Name sketches after having seen `examples`: Acc@1 and Acc@5 of each way to learn from them.
 
     linear head    ridge regression on the pooled features of all examples, its penalty chosen on a quarter of them
@@ -81,12 +101,8 @@ def benchmark_examples(
     ValueError if a picture's label has no example.
     """
     total = len(examples) + len(pictures)
-
-    def counted(before: int) -> Callable[[int], None] | None:
-        return None if progress is None else lambda done: progress(before + done, total)
-
-    learned, of = embed_labelled(model, examples, "sketch", counted(0), "recognition")
-    asked, true = embed_labelled(model, pictures, "sketch", counted(len(examples)), "recognition")
+    learned, of = embed_labelled(model, examples, "sketch", counted(progress, 0, total), "recognition")
+    asked, true = embed_labelled(model, pictures, "sketch", counted(progress, len(examples), total), "recognition")
     labels = sorted(set(of))
     place = {label: n for n, label in enumerate(labels)}
     if unknown := sorted(set(true) - set(labels)):
@@ -103,20 +119,17 @@ def benchmark_examples(
         scores["classifier"] = [_classified(model, pictures)[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():
-        ranks = [own_ranks(one.numpy(), own, np.zeros(len(labels), np.int64))[1] for one in draws]
+        ranks = [target_ranks(one.numpy(), own, np.zeros(len(labels), np.int64))[1] for one in draws]
         values |= {f"Acc@{k}/{name}": np.mean([accuracy(one, k) for one in ranks], axis=0) for k in (1, 5)}
     foremost = "classifier" if "classifier" in scores else "linear head"
-    return Measured(
-        model=model.name,
-        fingerprint=model.fingerprint,
-        what=f"{len(pictures)} sketches of {len(labels)} classes, named after {len(examples)} examples.",
+    return Result(
+        model.name,
+        model.fingerprint,
+        about=f"{len(pictures)} sketches of {len(labels)} classes, named after {len(examples)} examples.",
         counts={"pictures": len(pictures), "examples": len(examples), "labels": len(labels)},
         metrics={name: bootstrap(value) for name, value in values.items()},
+        rows=by_category(values, true, {f"Acc@{k}": f"Acc@{k}/{foremost}" for k in (1, 5)}),
         trivial={"guessing": {"Acc@1": 1 / len(labels)}},
-        per_category={
-            labels[n]: {f"Acc@{k}": float(values[f"Acc@{k}/{foremost}"][own == n].mean()) for k in (1, 5)}
-            for n in np.unique(own)
-        },
     )
 
 
@@ -132,7 +145,7 @@ def _column(trained: Sequence[str], label: str) -> int | None:
     return next((trained.index(name) for name in (clean(label), plain_name(label)) if name in trained), None)
 
 
-def _classified(model: Extractor, pictures: Sequence[Labelled]) -> Tensor:
+def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:
     rows = [
         model.classify([image for image, _ in pictures[start : start + BATCH]])  # type: ignore[attr-defined]
         for start in range(0, len(pictures), BATCH)
@@ -143,46 +156,14 @@ def _classified(model: Extractor, pictures: Sequence[Labelled]) -> Tensor:
 # Naming measured: how often `recognize` gives a picture its own name, first or among five.
 
 
-@dataclass(frozen=True)
-class NamingResult:
-    """What one model makes of the pictures of one benchmark when it may choose from all their names."""
-
-    model: str
-    fingerprint: str
-    pictures: int
-    labels: int
-    metrics: dict[str, Estimate]
-    per_category: dict[str, dict[str, float]]
-
-    def summary(self) -> dict[str, Any]:
-        """One flat object: every metric under its name, then what it was measured on."""
-        return {
-            **{name: estimate.mean for name, estimate in self.metrics.items()},
-            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
-            "chance": {"Acc@1": 1 / self.labels},
-            "per category": self.per_category,
-            "model": self.model,
-            "fingerprint": self.fingerprint,
-            "pictures": self.pictures,
-            "labels": self.labels,
-        }
-
-    def described(self) -> str:
-        """What was measured, in a sentence or two."""
-        return (
-            f"{self.pictures} pictures, to be named from {self.labels} names. "
-            f"Weights {self.fingerprint[:16]}. Chance: Acc@1 {1 / self.labels:.4f}."
-        )
-
-
 def benchmark_naming(
     model: TextImageSpace,
     fingerprint: str,
-    pictures: Sequence[Labelled],
+    pictures: Sequence[LabelledImage],
     labels: Sequence[str],
     kind: Kind,
-    progress: Callable[[int, int], None] | None = None,
-) -> NamingResult:
+    progress: Progress | None = None,
+) -> Result:
     """Acc@1 and Acc@5 over `labels` of what `recognize` says.
 
     That is zero-shot (CLIP, 2021, section 3.1) unless a classifier has its say; then Acc@k/text are, beside.
@@ -202,19 +183,16 @@ def benchmark_naming(
         for way, namer in namers.items():
             likely = namer.log_shares([image for image, _ in batch])
             own = np.array([namer.labels.index(names[label]) for _, label in batch])
-            ranks[way] += own_ranks(likely, own, np.zeros(len(namer.labels), np.int64))[1].tolist()
+            ranks[way] += target_ranks(likely, own, np.zeros(len(namer.labels), np.int64))[1].tolist()
         if progress:
             progress(start + len(batch), len(pictures))
     values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}
-    of = np.array([label for _, label in pictures])
-    return NamingResult(
-        model=model.name,
-        fingerprint=fingerprint,
-        pictures=len(pictures),
-        labels=len(names),
+    return Result(
+        model.name,
+        fingerprint,
+        about=f"{len(pictures)} pictures, to be named from {len(names)} names.",
+        counts={"pictures": len(pictures), "labels": len(names)},
         metrics={name: bootstrap(value) for name, value in values.items()},
-        per_category={
-            label: {f"Acc@{k}": float(values[f"Acc@{k}"][of == label].mean()) for k in (1, 5)}
-            for label in np.unique(of)
-        },
+        rows=by_category(values, [label for _, label in pictures], ("Acc@1", "Acc@5")),
+        chance={"Acc@1": 1 / len(names)},
     )

@@ -1,4 +1,4 @@
-"""Results on disk: one JSON file to compute with and one Markdown file to read."""
+"""What every benchmark gives, as one JSON file to compute with and one Markdown file to read."""
 
 from __future__ import annotations
 
@@ -7,35 +7,101 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from .metrics import Estimate, Values, bootstrap
 
 
-class Reported(Protocol):
-    """What any benchmark gives."""
+@dataclass(frozen=True)
+class Result:
+    """The figures of one model on one benchmark."""
 
-    @property
-    def model(self) -> str:
-        """What was measured."""
+    model: str
+    fingerprint: str  # of the model's weights
+    about: str  # what was measured, in a sentence or two
+    counts: dict[str, int]  # of queries, photos, points or pairs
+    metrics: dict[str, Estimate]  # by full name
+    rows: dict[str, dict[str, float]]  # the foremost figures of each category
+    row_kind: str = "category"  # what the rows are
+    chance: dict[str, float] = field(default_factory=dict)  # metric -> what a random answer is expected to reach
+    trivial: dict[str, dict[str, float]] = field(default_factory=dict)  # name of a trivial answer -> metric -> value
+    notes: dict[str, str] = field(default_factory=dict)  # more for the JSON file
 
-    @property
-    def metrics(self) -> dict[str, Estimate]:
-        """Every figure under its full name."""
+    def more_than(self, other: Result, name: str) -> Result:
+        """Add how much more it reaches than a model called `name`, query by query, of the metrics in the rows."""
+        more = {
+            f"{metric}, more than {name}": bootstrap(self.metrics[metric].each - other.metrics[metric].each)
+            for metric in next(iter(self.rows.values()))
+        }
+        return replace(self, metrics={**self.metrics, **more})
 
-    @property
-    def per_category(self) -> dict[str, dict[str, float]]:
-        """The foremost figures of each category."""
+    def to_json(self) -> dict[str, Any]:
+        """One flat object: every metric under its name, then what it was measured on."""
+        return {
+            **{name: estimate.mean for name, estimate in self.metrics.items()},
+            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
+            **({"chance": self.chance} if self.chance else {}),
+            **({"trivial": self.trivial} if self.trivial else {}),
+            f"per {self.row_kind}": self.rows,
+            "model": self.model,
+            "fingerprint": self.fingerprint,
+            **self.counts,
+            **self.notes,
+        }
 
-    def summary(self) -> dict[str, Any]:
-        """Everything in one flat object."""
+    def to_markdown(self, task: str, data: str) -> str:
+        """What was measured, every metric with its interval, then the categories from easy to hard."""
+        metrics = [f"| {name} | {e.mean:.4f} | {e.low:.4f} to {e.high:.4f} |" for name, e in self.metrics.items()]
+        names = list(next(iter(self.rows.values())))
+        rows = sorted(self.rows.items(), key=lambda row: -row[1][names[0]])
+        return "\n".join(
+            [
+                f"# {task} on {data}: {self.model}",
+                "",
+                self.described(),
+                "",
+                "| metric | mean | 95 % bootstrap interval |",
+                "|---|---|---|",
+                *metrics,
+                "",
+                f"| {self.row_kind} | {' | '.join(names)} |",
+                "|---" * (1 + len(names)) + "|",
+                *(f"| {row} | {' | '.join(f'{values[name]:.3f}' for name in names)} |" for row, values in rows),
+                "",
+            ]
+        )
 
     def described(self) -> str:
-        """What it was measured on, in a few sentences."""
+        """What was measured with which weights, and what chance and trivial answers reach."""
+        trivial = "; ".join(f"{answer}: {_listed(figures)}" for answer, figures in self.trivial.items())
+        return (
+            f"{self.about} Weights {self.fingerprint[:16]}."
+            + (f" Chance: {_listed(self.chance)}." if self.chance else "")
+            + (f" Trivial answers: {trivial}." if trivial else "")
+        )
+
+
+def _listed(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+
+
+def by_category(
+    values: Mapping[str, Values], categories: Sequence[str], metrics: Mapping[str, str] | Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Average the values (N,) of some metrics over the items of each of the N categories.
+
+    `metrics` may map the names in the rows to those of the values.
+    """
+    named = metrics if isinstance(metrics, Mapping) else {name: name for name in metrics}
+    of = np.asarray(categories)
+    return {
+        category: {name: float(values[metric][of == category].mean()) for name, metric in named.items()}
+        for category in sorted(set(categories))
+    }
 
 
 def make_folder(out: Path) -> None:
@@ -46,87 +112,12 @@ def make_folder(out: Path) -> None:
 
 
 def write_report(
-    result: Reported, task: str, data: str, out: Path, notes: Mapping[str, object] | None = None
+    result: Result, task: str, data: str, out: Path, notes: Mapping[str, object] | None = None
 ) -> tuple[Path, Path]:
     """Write `out/<task>-<data>-<model>.json`, with `notes`, and `.md`; give both paths."""
     out.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.+-]+", "-", f"{task}-{data}-{result.model}").strip("-")
     table, text = out / f"{stem}.json", out / f"{stem}.md"
-    table.write_text(json.dumps({"task": task, "data": data, **(notes or {}), **result.summary()}, indent=2) + "\n")
-    text.write_text(to_markdown(result, task, data))
+    table.write_text(json.dumps({"task": task, "data": data, **(notes or {}), **result.to_json()}, indent=2) + "\n")
+    text.write_text(result.to_markdown(task, data))
     return table, text
-
-
-def to_markdown(result: Reported, task: str, data: str) -> str:
-    """Every metric with its interval, then the categories from easy to hard."""
-    rows = [f"| {name} | {e.mean:.4f} | {e.low:.4f} to {e.high:.4f} |" for name, e in result.metrics.items()]
-    names = list(next(iter(result.per_category.values())))
-    figures = sorted(result.per_category.items(), key=lambda item: -item[1][names[0]])
-    return "\n".join(
-        [
-            f"# {task} on {data}: {result.model}",
-            "",
-            result.described(),
-            "",
-            "| metric | mean | 95 % bootstrap interval |",
-            "|---|---|---|",
-            *rows,
-            "",
-            f"| category | {' | '.join(names)} |",
-            "|---" * (1 + len(names)) + "|",
-            *(f"| {category} | {' | '.join(f'{f[name]:.3f}' for name in names)} |" for category, f in figures),
-            "",
-        ]
-    )
-
-
-# What the benchmarks of dense tasks give: figures under their full names beside those of doing nothing clever.
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one model does on one benchmark, with what trivial answers reach on the same pictures."""
-
-    model: str
-    fingerprint: str
-    what: str  # what was measured, in a sentence
-    counts: dict[str, int]  # of pairs, points or pictures
-    metrics: dict[str, Estimate]
-    trivial: dict[str, dict[str, float]]  # name of the answer -> metric -> value
-    per_category: dict[str, dict[str, float]]
-
-    def summary(self) -> dict[str, Any]:
-        """One flat object: every metric under its name, then what it was measured on."""
-        return {
-            **{name: estimate.mean for name, estimate in self.metrics.items()},
-            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
-            "trivial": self.trivial,
-            "per category": self.per_category,
-            "model": self.model,
-            "fingerprint": self.fingerprint,
-            **self.counts,
-        }
-
-    def described(self) -> str:
-        """What was measured, in a few sentences, and what trivial answers reach."""
-        answers = "; ".join(
-            f"{answer}: " + ", ".join(f"{name} {value:.4f}" for name, value in reached.items())
-            for answer, reached in self.trivial.items()
-        )
-        return f"{self.what} Weights {self.fingerprint[:16]}. Trivial answers: {answers}."
-
-
-def summarise(
-    rows: Mapping[str, Sequence[float]], categories: Sequence[str], shown: Sequence[str]
-) -> tuple[dict[str, Estimate], dict[str, dict[str, float]]]:
-    """Average the values of N pairs, metric by metric; over all of them with an interval, and by category.
-
-    `shown` are the metrics of the table of categories.
-    """
-    values: dict[str, Values] = {name: np.asarray(row, np.float64) for name, row in rows.items()}
-    of = np.asarray(categories)
-    table = {
-        category: {name: float(values[name][of == category].mean()) for name in shown}
-        for category in sorted(set(categories))
-    }
-    return {name: bootstrap(row) for name, row in values.items()}, table

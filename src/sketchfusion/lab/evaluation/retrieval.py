@@ -1,26 +1,31 @@
-"""Benchmarks: an extractor and labelled pictures in, figures under their full names out."""
+"""Retrieval measured: by category, and of the very photo that a sketch was drawn of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ...tasks.retrieval import ranked
-from ..datasets.base import is_unseen
-from .data import Labelled, Own, Shown
-from .metrics import Estimate, Hits, Ranks, Values, accuracy, bootstrap, chance, measure, own_ranks
-from .result import Measured, summarise
+from ..datasets.base import DatasetError, is_unseen, not_trained_on, plain_name
+from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, target_ranks
+from .result import Result, by_category
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
     from ...io.images import ImageInput, Kind
+    from ..datasets.base import Dataset, Sample
 
 
 Label = TypeVar("Label")
+Query = TypeVar("Query")
+Answer = TypeVar("Answer")
+LabelledImage = tuple["ImageInput", str]
+GalleryImage = tuple["ImageInput", "str | Collection[str]"]  # a photo and the category or categories that it shows
+Progress = Callable[[int, int], None]  # called with how many are done, of how many
 
 BATCH = 32  # pictures at a time
 RETRIEVAL_METRICS = (
@@ -36,77 +41,120 @@ RETRIEVAL_METRICS = (
     "P@100/min(k,R)",
     "P@200/min(k,R)",
 )
-FOREMOST = ("mAP@all", "P@10")  # what categories are told by, and models compared by
+FOREMOST = ("mAP@all", "P@10")  # of each category, and what models are compared by
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one model does on one benchmark."""
+class BenchmarkData(Generic[Query, Answer]):
+    """Labelled queries and gallery of one benchmark; pictures are made or read when they are asked for."""
 
-    model: str
-    fingerprint: str
-    queries: int  # that have something to be found
-    unanswerable: int  # queries left out because the gallery has nothing of their category
-    gallery: int
-    metrics: dict[str, Estimate]
-    chance: dict[str, float]
-    per_category: dict[str, dict[str, float]]  # mAP@all and P@10
-    about: str = ""  # which categories these are
+    name: str
+    about: str  # which categories they are of
+    queries: Sequence[tuple[Sample, Query]]
+    gallery: Sequence[tuple[Sample, Answer]]
 
-    def more_than(self, other: Result, name: str) -> Result:
-        """Add how much more it reaches than a model called `name` on the same queries, with intervals."""
-        more = {
-            f"{metric}, more than {name}": bootstrap(self.metrics[metric].each - other.metrics[metric].each)
-            for metric in FOREMOST
-        }
-        return replace(self, metrics={**self.metrics, **more})
+    def sketches(self) -> Iterator[tuple[ImageInput, Query]]:
+        """The queries as pictures."""
+        return ((sample.picture, label) for sample, label in self.queries)
 
-    def summary(self) -> dict[str, Any]:
-        """One flat object: every metric under its name, then what it was measured on."""
-        return {
-            **{name: estimate.mean for name, estimate in self.metrics.items()},
-            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
-            "chance": self.chance,
-            "per category": self.per_category,
-            "model": self.model,
-            "fingerprint": self.fingerprint,
-            "queries": self.queries,
-            "queries left out": self.unanswerable,
-            "gallery": self.gallery,
-            **({"categories": self.about} if self.about else {}),
-        }
+    def photos(self) -> Iterator[tuple[ImageInput, Answer]]:
+        """The gallery as pictures."""
+        return ((sample.picture, label) for sample, label in self.gallery)
 
-    def described(self) -> str:
-        """What was measured, in a few sentences."""
-        about = f" ({self.about})" if self.about else ""
-        return (
-            f"{self.queries} sketches, {self.gallery} photos, {len(self.per_category)} categories{about}; "
-            f"{self.unanswerable} sketches left out because no photo has their category. "
-            f"Weights {self.fingerprint[:16]}. Chance: mAP@all {self.chance['mAP@all']:.4f}, "
-            f"P@k {self.chance['P@k']:.4f}."
+
+RetrievalData = BenchmarkData[str, "str | Collection[str]"]
+
+
+def retrieval_data(
+    dataset: Dataset,
+    split: str | None = None,
+    sketches: Sequence[Dataset] = (),
+    duplicates: bool = False,
+    untrained: bool = False,
+) -> RetrievalData:
+    """The category-level benchmark of a data set.
+
+    Sketches and photos are of the unseen classes of a published `split` (by default the usual one of the layout, or all
+    classes where it has none of them). With `sketches`, queries are the sketches of other data sets, of the categories
+    of the same name; of classes that are trained on, held-out ones alone. `duplicates` ranks Sketchy's photos twice, as
+    SAKE and ZSE-SBIR do. `untrained` leaves out what training on the data set draws. DatasetError says what is wrong
+    with the data, the split or a class.
+    """
+    if sketches:
+        return _matched_by_name(dataset, sketches, untrained)
+    dataset = dataset.with_duplicates() if duplicates else dataset
+    categories, about = dataset.unseen(split)
+    photos = dataset.photos(categories)
+    drawn = dataset.sketches(categories)
+    if untrained:
+        drawn, photos, about = untrained_sides(dataset, drawn, photos, about)
+    _check_sides(dataset, drawn, photos)
+    return BenchmarkData(dataset.name, about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
+
+
+def _check_sides(dataset: Dataset, sketches: list[Sample], photos: list[Sample]) -> None:
+    for found, what in ((photos, "photos"), (sketches, "sketches")):
+        if not found:
+            raise DatasetError(f"{dataset.root}: no {what} of the classes to measure on")
+    if lacking := sorted({s.label for s in sketches} - {p.label for p in photos}):
+        raise DatasetError(f"{dataset.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
+
+
+def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: bool) -> RetrievalData:
+    gallery = [(photo, frozenset(map(plain_name, labels))) for photo, labels in dataset.contents(untrained)]
+    shown = frozenset[str]().union(*(labels for _, labels in gallery))
+    drawn: list[Sample] = []
+    for other in sketches:
+        common = [category for category in other.categories if plain_name(category) in shown]
+        drawn += [s for s in other.sketches(common) if not_trained_on(s)] if common else []
+    if not drawn:
+        where = ", ".join(str(other.root) for other in sketches)
+        raise DatasetError(f"{where}: no sketches of anything that the photos of {dataset.name} are known to show")
+    queries = [(sketch, plain_name(sketch.label)) for sketch in drawn]
+    kinds = len({label for _, label in queries})
+    about = f"{kinds} categories that both sides name, {len(shown)} in the gallery"
+    return BenchmarkData(dataset.name, about, queries, gallery)
+
+
+def untrained_sides(
+    dataset: Dataset, sketches: list[Sample], photos: list[Sample], about: str
+) -> tuple[list[Sample], list[Sample], str]:
+    """Leave out of sketches and photos what training on the data set draws, and say so in `about`.
+
+    Classes of which one side is left are left out too; DatasetError if that is all.
+    """
+    sides = [dataset.untrained(samples) for samples in (sketches, photos)]
+    if [*map(len, sides)] == [len(sketches), len(photos)]:
+        return sketches, photos, about
+    both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
+    if not both:
+        raise DatasetError(
+            f"{dataset.root}: training leaves sketches and photos out of no class; it does of one in five"
         )
+    sketches, photos = ([sample for sample in side if sample.label in both] for side in sides)
+    return sketches, photos, f"{about}, of {len(both)} of them what training leaves out"
 
 
 def benchmark_retrieval(
     model: Extractor,
-    sketches: Sequence[Labelled],
-    photos: Sequence[Shown],
-    progress: Callable[[int, int], None] | None = None,
+    sketches: Sequence[LabelledImage],
+    photos: Sequence[GalleryImage],
+    progress: Progress | None = None,
     about: str = "",
 ) -> Result:
-    """Rank all photos for every sketch; a photo is relevant if it has the sketch's label, be it among others.
+    """Rank all photos for every sketch; a photo is relevant if one of its labels is the sketch's.
 
-    `progress` is told how many pictures of how many are embedded.
+    `progress` is called with the number of pictures embedded and the number of all. `about` says which categories they
+    are of.
     """
     total = len(sketches) + len(photos)
-    queries, query_labels = embed_labelled(model, sketches, "sketch", _counted(progress, 0, total))
-    gallery, gallery_labels = embed_labelled(model, photos, "photo", _counted(progress, len(sketches), total))
-    result = score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint)
-    return replace(result, about=with_trained_on(about, result.per_category))
+    queries, query_labels = embed_labelled(model, sketches, "sketch", counted(progress, 0, total))
+    gallery, gallery_labels = embed_labelled(model, photos, "photo", counted(progress, len(sketches), total))
+    return score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, about)
 
 
-def with_trained_on(about: str, categories: Iterable[str]) -> str:
-    """Add to what is said of categories how many of them training may draw: splits differ in what they call unseen."""
+def _with_trained(about: str, categories: Iterable[str]) -> str:
+    """Add to `about` how many of the categories training may draw: splits differ in what they call unseen."""
     trained = sum(not is_unseen(category) for category in categories)
     if not about or not trained:
         return about
@@ -120,61 +168,62 @@ def score_retrieval(
     gallery_labels: Sequence[str | Collection[str]],
     name: str = "",
     fingerprint: str = "",
+    about: str = "",
     metrics: Sequence[str] = RETRIEVAL_METRICS,
 ) -> Result:
     """Score unit vectors (Q, d) against (N, d) with their labels, a chunk of queries at a time.
 
     A photo with several labels is relevant to the queries of each. ValueError if no query has a photo of its category.
     """
-    shown = [{labels} if isinstance(labels, str) else set(labels) for labels in gallery_labels]
-    queries, categories = np.asarray(queries, np.float32), sorted(set[str]().union(*shown))
+    photo_labels = [{labels} if isinstance(labels, str) else set(labels) for labels in gallery_labels]
+    queries, categories = np.asarray(queries, np.float32), sorted(set[str]().union(*photo_labels))
     number = {category: place for place, category in enumerate(categories)}
-    shows = np.zeros((len(categories), len(shown)), bool)
-    for photo, labels in enumerate(shown):
-        shows[[number[label] for label in labels], photo] = True
-    sketch_class = np.array([number.get(label, -1) for label in query_labels], np.int64)
-    kept = sketch_class >= 0
+    relevance = np.zeros((len(categories), len(photo_labels)), bool)
+    for photo, labels in enumerate(photo_labels):
+        relevance[[number[label] for label in labels], photo] = True
+    query_classes = np.array([number.get(label, -1) for label in query_labels], np.int64)
+    kept = query_classes >= 0
     if not kept.any():
         raise ValueError("no sketch has a photo of its category; sketches and photos need common labels")
     values: dict[str, list[Values]] = {metric: [] for metric in metrics}
     extra = [metric for metric in FOREMOST if metric not in values]
     values |= {metric: [] for metric in extra}
     expected = []
-    for hits in _hits(queries[kept], shows, sketch_class[kept], gallery):
+    for hits in _hits(queries[kept], relevance, query_classes[kept], gallery):
         for metric in values:
             values[metric].append(measure(metric, hits))
         expected.append((len(hits.relevant), chance(hits)))
     scores = {metric: np.concatenate(parts) for metric, parts in values.items()}
+    answered, left_out = int(kept.sum()), int((~kept).sum())
+    rows = by_category(scores, [categories[place] for place in query_classes[kept]], FOREMOST)
+    about = _with_trained(about, rows)
     return Result(
-        model=name,
-        fingerprint=fingerprint,
-        queries=int(kept.sum()),
-        unanswerable=int((~kept).sum()),
-        gallery=len(shown),
+        name,
+        fingerprint,
+        about=f"{answered} sketches, {len(photo_labels)} photos, {len(rows)} categories"
+        f"{f' ({about})' if about else ''}; {left_out} sketches left out because no photo has their category.",
+        counts={"queries": answered, "queries left out": left_out, "gallery": len(photo_labels)},
         metrics={metric: bootstrap(scores[metric]) for metric in metrics},
+        rows=rows,
         chance={
-            metric: sum(count * by_name[metric] for count, by_name in expected) / int(kept.sum())
+            metric: sum(count * by_name[metric] for count, by_name in expected) / answered
             for metric in ("mAP@all", "P@k")
         },
-        per_category={
-            categories[place]: {
-                metric: float(scores[metric][sketch_class[kept] == place].mean()) for metric in FOREMOST
-            }
-            for place in np.unique(sketch_class[kept])
-        },
+        notes={"categories": about} if about else {},
     )
 
 
 def _hits(
     queries: npt.NDArray[np.float32],
-    shows: npt.NDArray[np.bool_],
-    sketch_class: npt.NDArray[np.int64],
+    relevance: npt.NDArray[np.bool_],
+    query_classes: npt.NDArray[np.int64],
     gallery: npt.ArrayLike,
 ) -> Iterator[Hits]:
+    """Rank the gallery for the queries (Q, d) of classes (Q,); `relevance` (classes, N) flags the photos of each."""
     start = 0
     for _, order in ranked(queries, gallery):
-        classes = sketch_class[start : start + len(order)]
-        yield Hits.of(np.stack([shows[number].take(row) for number, row in zip(classes, order, strict=True)]))
+        classes = query_classes[start : start + len(order)]
+        yield Hits.of(np.stack([relevance[number].take(row) for number, row in zip(classes, order, strict=True)]))
         start += len(order)
 
 
@@ -185,9 +234,10 @@ def embed_labelled(
     progress: Callable[[int], None] | None = None,
     task: str | None = None,
 ) -> tuple[npt.NDArray[np.float32], list[Label]]:
-    """Embed labelled pictures: unit vectors (N, d) and their N labels; `progress` is told how many are done.
+    """Embed labelled pictures in batches: unit vectors (N, d) and their N labels.
 
-    The model's weights for `task` are used where it has any.
+    The model's weights for `task` are used where it has any. `progress` is called with the number of pictures done.
+    ValueError if there are none.
     """
     task = task if task and model.serves(task) else None
     if not pictures:
@@ -201,63 +251,89 @@ def embed_labelled(
     return np.concatenate(vectors), [label for _, label in pictures]
 
 
-def _counted(progress: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int], None] | None:
+def counted(progress: Progress | None, before: int, total: int) -> Callable[[int], None] | None:
+    """Report on a part of `total` pictures, which begins after `before` of them."""
     return None if progress is None else lambda done: progress(before + done, total)
 
 
 # Instance-level retrieval: is the very photo that a sketch was drawn of among the first k?
 #
-#     Acc@k/within-category    ranked among the photos of the sketch's own category (100 of each in Sketchy)
-#     Acc@k/across-categories  ranked among the photos of all categories measured (2,100 for Sketchy's 21 unseen
-# classes)
+#     Acc@k/within-category    among the photos of the sketch's own category (100 of each in Sketchy)
+#     Acc@k/across-categories  among the photos of all categories measured (2,100 of Sketchy's 21 unseen classes)
 #
 # No paper of the field says which of the two its table has, so both are reported.
 
 
-TASK = "instance-retrieval"
+INSTANCES = "instance-retrieval"
 DEPTHS = (1, 5, 10)
 AMONG = ("within-category", "across-categories")
 CHUNK = 512  # queries at a time
 
 
+@dataclass(frozen=True)
+class InstanceId:
+    """What a picture is of: its category, and the photo that it is or was drawn of."""
+
+    category: str
+    photo: str
+
+
+InstanceData = BenchmarkData[InstanceId, InstanceId]
+
+
+def instance_data(dataset: Dataset, split: str | None = None, untrained: bool = False) -> InstanceData:
+    """The instance-level benchmark of a data set: photos of its unseen classes, and the sketches drawn of them.
+
+    `untrained` leaves out what training on the data set draws. DatasetError if its sketches are of no particular
+    photos.
+    """
+    categories, about = dataset.unseen(split)
+    sketches, photos = dataset.instances(categories)
+    if untrained:
+        sketches, photos, about = untrained_sides(dataset, sketches, photos, about)
+    if not sketches or not photos:
+        raise DatasetError(f"{dataset.root}: no {'photos' if sketches else 'sketches'} of the classes to measure on")
+    queries, gallery = ([(s, InstanceId(s.label, s.photo_id)) for s in side] for side in (sketches, photos))
+    return BenchmarkData(dataset.name, about, queries, gallery)
+
+
 def benchmark_instances(
     model: Extractor,
-    sketches: Sequence[tuple[ImageInput, Own]],
-    photos: Sequence[tuple[ImageInput, Own]],
-    progress: Callable[[int, int], None] | None = None,
+    sketches: Sequence[tuple[ImageInput, InstanceId]],
+    photos: Sequence[tuple[ImageInput, InstanceId]],
+    progress: Progress | None = None,
     about: str = "",
-) -> Measured:
-    """Rank the photos for every sketch and find its own; `progress` is told how many of how many are embedded."""
+) -> Result:
+    """Rank the photos for every sketch and find the one that it was drawn of.
+
+    `progress` is called with the number of pictures embedded and the number of all.
+    """
     total = len(sketches) + len(photos)
-
-    def counted(before: int) -> Callable[[int], None] | None:
-        return None if progress is None else lambda done: progress(before + done, total)
-
-    queries, drawn = embed_labelled(model, sketches, "sketch", counted(0), TASK)
-    gallery, shown = embed_labelled(model, photos, "photo", counted(len(sketches)), TASK)
-    about = with_trained_on(about, {own.category for own in drawn})
+    queries, drawn = embed_labelled(model, sketches, "sketch", counted(progress, 0, total), INSTANCES)
+    gallery, shown = embed_labelled(model, photos, "photo", counted(progress, len(sketches), total), INSTANCES)
+    about = _with_trained(about, {target.category for target in drawn})
     return score_instances(queries, drawn, gallery, shown, model.name, model.fingerprint, about)
 
 
 def score_instances(
     queries: npt.ArrayLike,
-    drawn: Sequence[Own],
+    drawn: Sequence[InstanceId],
     gallery: npt.ArrayLike,
-    shown: Sequence[Own],
+    shown: Sequence[InstanceId],
     name: str = "",
     fingerprint: str = "",
     about: str = "",
-) -> Measured:
-    """Score unit vectors (Q, d) of sketches against (N, d) of photos, by what each is of.
+) -> Result:
+    """Score unit vectors (Q, d) of sketches against (N, d) of photos; a sketch's target is the photo of the same id.
 
-    Sketches whose photo is missing are left out and counted. ValueError for a photo that is there twice, and if no
-    sketch has its own.
+    Sketches without their photo are left out and counted. ValueError for a photo that is there twice, and if no sketch
+    has its photo.
     """
-    place = {own: number for number, own in enumerate(shown)}
+    place = {photo: number for number, photo in enumerate(shown)}
     if len(place) < len(shown):
-        twice = next(own for number, own in enumerate(shown) if place[own] != number)
+        twice = next(photo for number, photo in enumerate(shown) if place[photo] != number)
         raise ValueError(f"the photo {twice.photo} of {twice.category!r} is in the gallery twice")
-    kept = [number for number, own in enumerate(drawn) if own in place]
+    kept = [number for number, target in enumerate(drawn) if target in place]
     if not kept:
         raise ValueError("no sketch has its own photo in the gallery; sketches are named after their photo")
     categories = [drawn[number].category for number in kept]
@@ -265,38 +341,34 @@ def score_instances(
         np.asarray(queries, np.float32)[kept],
         np.asarray(gallery, np.float32),
         np.array([place[drawn[number]] for number in kept]),
-        np.unique([own.category for own in shown], return_inverse=True)[1],
+        np.unique([photo.category for photo in shown], return_inverse=True)[1],
     )
-    rows = {
-        f"Acc@{k}/{among}": accuracy(found, k).tolist()
-        for among, found in zip(AMONG, ranks, strict=True)
-        for k in DEPTHS
-    }
-    metrics, per_category = summarise(rows, categories, [f"Acc@1/{among}" for among in AMONG])
-    sizes = {category: sum(own.category == category for own in shown) for category in set(categories)}
+    values = {f"Acc@{k}/{among}": accuracy(found, k) for among, found in zip(AMONG, ranks, strict=True) for k in DEPTHS}
+    rows = by_category(values, categories, [f"Acc@1/{among}" for among in AMONG])
+    sizes = {category: sum(photo.category == category for photo in shown) for category in set(categories)}
     chance = {
         **{f"Acc@{k}/{AMONG[0]}": float(np.mean([min(k / sizes[c], 1) for c in categories])) for k in DEPTHS},
         **{f"Acc@{k}/{AMONG[1]}": min(k / len(shown), 1) for k in DEPTHS},
     }
     lost = len(drawn) - len(kept)
-    return Measured(
-        model=name,
-        fingerprint=fingerprint,
-        what=f"{len(kept)} sketches of particular ones of {len(shown)} photos, {len(per_category)} categories"
+    return Result(
+        name,
+        fingerprint,
+        about=f"{len(kept)} sketches of particular ones of {len(shown)} photos, {len(rows)} categories"
         f"{f' ({about})' if about else ''}; {lost} sketches left out because their photo is missing.",
         counts={"queries": len(kept), "queries left out": lost, "gallery": len(shown)},
-        metrics=metrics,
+        metrics={metric: bootstrap(row) for metric, row in values.items()},
+        rows=rows,
         trivial={"chance": chance},
-        per_category=per_category,
     )
 
 
 def _ranks(
-    queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], own: Ranks, category: Ranks
+    queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], target: Ranks, category: Ranks
 ) -> tuple[Ranks, Ranks]:
-    """Rank from 1 of photo `own` (Q,) for each query: among those of its category, and among all."""
+    """Rank from 1 of each query's photo `target` (Q,): among those of its category, and among all."""
     parts = [
-        own_ranks(queries[start : start + CHUNK] @ gallery.T, own[start : start + CHUNK], category)
+        target_ranks(queries[start : start + CHUNK] @ gallery.T, target[start : start + CHUNK], category)
         for start in range(0, len(queries), CHUNK)
     ]
     within, across = zip(*parts, strict=True)

@@ -7,8 +7,7 @@ some confidence in the second. Galleries of several sizes and kinds are made of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +21,12 @@ from ...gallery.query import Background, Query, look_for, read_words
 from ...gallery.reorder import diffused
 from ...tasks.retrieval import best_first
 from .metrics import Estimate, Hits, average_precision, bootstrap
-from .retrieval import BATCH
+from .result import Result
+from .retrieval import BATCH, LabelledImage
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
     from ...io.images import Kind
-    from .data import Labelled
 
 
 Labels = npt.NDArray[np.str_]
@@ -35,49 +34,20 @@ Labels = npt.NDArray[np.str_]
 CUTS = (0.5, 0.8, 0.9)
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0)
 FEW = 5  # photos of each category in a small gallery
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """How far the confidence of one model's answers can be trusted, and what words add."""
-
-    model: str
-    fingerprint: str
-    queries: int
-    gallery: int
-    metrics: dict[str, Estimate]
-    per_category: dict[str, dict[str, float]]  # by gallery, in fact
-
-    def summary(self) -> dict[str, Any]:
-        """One flat object: every metric under its name, then what it was measured on."""
-        return {
-            **{name: estimate.mean for name, estimate in self.metrics.items()},
-            "intervals": {name: [e.low, e.high] for name, e in self.metrics.items()},
-            "per gallery": self.per_category,
-            "model": self.model,
-            "fingerprint": self.fingerprint,
-            "queries": self.queries,
-            "gallery": self.gallery,
-        }
-
-    def described(self) -> str:
-        """What was measured, in a few sentences."""
-        return (
-            f"{self.queries} sketches, {self.gallery} photos. AUC: how well the best score tells a gallery that has "
-            "the category from one that has not (0.5 is chance). False alarms at c: sketches of what is not there that "
-            "get a photo of confidence c, nominally 1 - c. Precision at c: photos of confidence c that show it. "
-            "Diffused: photos that are like good answers rise (`search --diffuse`). "
-            "mAP@all with words of weight w: the category's name beside the sketch, as the sum of standard scores. "
-            f"Weights {self.fingerprint[:16]}."
-        )
+EXPLAINED = (
+    "AUC: how well the best score tells a gallery that has the category from one that has not (0.5 is chance). False "
+    "alarms at c: sketches of what is not there that get a photo of confidence c, nominally 1 - c. Precision at c: "
+    "photos of confidence c that show it. Diffused: photos that are like good answers rise (`search --diffuse`). "
+    "mAP@all with words of weight w: the category's name beside the sketch, as the sum of standard scores."
+)
 
 
 def benchmark_search(
     model: Extractor,
-    sketches: Sequence[Labelled],
-    photos: Sequence[Labelled],
+    sketches: Sequence[LabelledImage],
+    photos: Sequence[LabelledImage],
     progress: Callable[[int, int], None] | None = None,
-) -> SearchResult:
+) -> Result:
     """Measure confidence in several galleries and, of a model that reads, the weight of words."""
     done, total = 0, len(sketches) + len(photos)
 
@@ -111,7 +81,15 @@ def benchmark_search(
     if isinstance(model, SdPlBaseline):
         metrics["mAP@all, words as the prompt"] = _guided_by_words(model, sketches, vectors, labels)
     rows = {name: {key: float(np.mean(v)) for key, v in values.items()} for name, values in by_gallery.items()}
-    return SearchResult(model.name, model.fingerprint, len(drawn), len(labels), metrics, rows)
+    return Result(
+        model.name,
+        model.fingerprint,
+        about=f"{len(drawn)} sketches, {len(labels)} photos. {EXPLAINED}",
+        counts={"queries": len(drawn), "gallery": len(labels)},
+        metrics=metrics,
+        rows=rows,
+        row_kind="gallery",
+    )
 
 
 def _trusted(
@@ -181,7 +159,9 @@ def _with_words(
     }
 
 
-def _guided_by_words(model: SdPlBaseline, sketches: Sequence[Labelled], vectors: Floats, labels: Labels) -> Estimate:
+def _guided_by_words(
+    model: SdPlBaseline, sketches: Sequence[LabelledImage], vectors: Floats, labels: Labels
+) -> Estimate:
     """The mAP@all of sketches seen with a caption that names their category as the UNet's prompt."""
     precision = []
     for name in sorted(set(labels.tolist())):
@@ -193,7 +173,7 @@ def _guided_by_words(model: SdPlBaseline, sketches: Sequence[Labelled], vectors:
 
 
 def _embedded(
-    model: Extractor, pictures: Sequence[Labelled], kind: Kind, progress: Callable[[int], None]
+    model: Extractor, pictures: Sequence[LabelledImage], kind: Kind, progress: Callable[[int], None]
 ) -> tuple[dict[str, Floats], Labels]:
     """The vectors of labelled pictures by column, as a gallery keeps them, and the labels."""
     parts = []

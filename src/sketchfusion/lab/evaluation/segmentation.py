@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import tee
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,16 @@ from ...io.images import read_image
 from ...tasks.inputs import dense_maps, read_sketch
 from ...tasks.segmentation import THRESHOLD, UNTRAINED, cut, looked_at_closely, presence
 from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
-from .result import Measured
+from .result import Result, by_category
+from .retrieval import Progress
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
-    from .data import MaskedScene
+    from ..datasets.base import MaskedScene
 
 
 Mask = npt.NDArray[np.bool_]
+MODEL = "model"
 BOXES = (0.5, 0.7)  # sides of the trivial boxes, as shares of the photo's
 SHOWN = ("mIoU", "pixel accuracy")
 TRAINED_ON = " Training draws four in five of these photos; --held-out measures the others."
@@ -29,69 +31,75 @@ TRAINED_ON = " Training draws four in five of these photos; --held-out measures 
 def benchmark_segmentation(
     model: Extractor,
     scenes: Sequence[MaskedScene],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     refine: bool = True,
     level: float = THRESHOLD,
     about: str = "",
-) -> Measured:
-    """Cut what is sketched out of every photo at a fixed `level` of the heat (SketchFusion, section 6.4).
+) -> Result:
+    """Segment what is sketched in every photo, at a fixed `level` of the heat map (SketchFusion, section 6.4).
 
-    Masks are scored as the paper's are, told that the sketched thing is there. Whether it is there is asked as well, of
-    the right sketch and of one of something else. `about` says more of the photos. ValueError if there are no scenes.
+    Masks are scored as the paper's are, where the sketched thing is known to be there. Whether it is there is measured
+    as well, for the right sketch and for one of something else. `about` says more of the photos. ValueError if there
+    are no scenes.
     """
     if not scenes:
         raise ValueError("no photos with masks to measure with")
-    names = ["model", "everything", *(f"a centred box of {side} of the sides" for side in BOXES)]
-    pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in names}
+    overlaps, scores, refined = _segmented(model, scenes, progress, refine, level)
+    categories = [scene.category for scene in scenes]
+    figures = {name: measure_masks(name, overlaps[MODEL], categories) for name in MASK_METRICS}
+    return Result(
+        model.name,
+        model.fingerprint,
+        about=f"{len(scenes)} photos, each for one of {len(set(categories))} categories that it shows, "
+        f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.{about}",
+        counts={"photos": len(scenes)},
+        metrics={
+            **{name: bootstrap(values) for name, values in figures.items()},
+            **presence_figures(scores, (model.heads_for("segmentation").threshold or UNTRAINED).least),
+        },
+        rows=by_category(figures, categories, SHOWN),
+        trivial={
+            name: {metric: float(measure_masks(metric, overlap).mean()) for metric in SHOWN}
+            for name, overlap in overlaps.items()
+            if name != MODEL
+        },
+    )
+
+
+def _segmented(
+    model: Extractor, scenes: Sequence[MaskedScene], progress: Progress | None, refine: bool, level: float
+) -> tuple[dict[str, Overlap], list[tuple[float, float]], bool]:
+    """Overlaps of the model's masks and of trivial ones, presence scores of the two sketches, whether a CRF refined."""
+    trivial = {"everything": 1.0, **{f"a centred box of {side} of the sides": side for side in BOXES}}
+    pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in (MODEL, *trivial)}
     scores: list[tuple[float, float]] = []
-    refined, head = False, model.heads_for("segmentation").threshold or UNTRAINED
-    # Read once: the copies run at most a batch ahead of one another.
-    seen, photos = tee(read_image(scene.photo) for scene in scenes)
-    drawn, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
-    not_there, others = tee(read_sketch(scene.other) for scene in scenes)
+    refined, threshold = False, model.heads_for("segmentation").threshold or UNTRAINED
+    # Each picture is read once: the copies of an iterator run at most a batch ahead of one another.
+    pictures, photos = tee(read_image(scene.photo) for scene in scenes)
+    drawings, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
+    other_drawings, others = tee(read_sketch(scene.other) for scene in scenes)
     maps = zip(
         dense_maps(model, photos, "photo", "segmentation"),
         dense_maps(model, sketches, "sketch", "segmentation"),
         dense_maps(model, others, "sketch", "segmentation"),
         strict=True,
     )
-    for number, (scene, picture, drawing, absent, (photo, right, wrong)) in enumerate(
-        zip(scenes, seen, drawn, not_there, maps, strict=True), start=1
-    ):
+    read = zip(scenes, pictures, drawings, other_drawings, maps, strict=True)
+    for number, (scene, picture, drawing, other, (photo, right, wrong)) in enumerate(read, start=1):
         truth = scene.mask()
-        asked = ((right, drawing), (wrong, absent))
-        close = [looked_at_closely(model, sketch, photo, of, picture) for sketch, of in asked]
-        found = cut(right, close[0], drawing, picture, level, refine, head)
-        scores.append((found.score, presence(wrong, close[1], head)))
+        close, other_close = (
+            looked_at_closely(model, sketch, photo, drawn, picture)
+            for sketch, drawn in ((right, drawing), (wrong, other))
+        )
+        found = cut(right, close, drawing, picture, level, refine, threshold)
+        scores.append((found.score, presence(wrong, other_close, threshold)))
         refined |= found.refined
-        trivial = [np.ones_like(truth), *(centred_box(truth.shape, side) for side in BOXES)]
-        for name, mask in zip(names, [found.mask, *trivial], strict=True):
-            pairs[name].append((mask, truth))
+        pairs[MODEL].append((found.mask, truth))
+        for name, side in trivial.items():
+            pairs[name].append((centred_box(truth.shape, side), truth))
         if progress:
             progress(number, len(scenes))
-    categories = [scene.category for scene in scenes]
-    overlaps = {name: Overlap.of(masks) for name, masks in pairs.items()}
-    figures = {name: measure_masks(name, overlaps["model"], categories) for name in MASK_METRICS}
-    of = np.asarray(categories)
-    return Measured(
-        model=model.name,
-        fingerprint=model.fingerprint,
-        what=f"{len(scenes)} photos, each for one of {len(set(categories))} categories that it shows, "
-        f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.{about}",
-        counts={"photos": len(scenes)},
-        metrics={
-            **{name: bootstrap(values) for name, values in figures.items()},
-            **presence_figures(scores, head.least),
-        },
-        trivial={
-            name: {metric: float(measure_masks(metric, overlaps[name]).mean()) for metric in SHOWN}
-            for name in names[1:]
-        },
-        per_category={
-            category: {metric: float(figures[metric][of == category].mean()) for metric in SHOWN}
-            for category in sorted(set(categories))
-        },
-    )
+    return {name: Overlap.of(masks) for name, masks in pairs.items()}, scores, refined
 
 
 def centred_box(shape: tuple[int, ...], side: float) -> Mask:

@@ -9,21 +9,21 @@ photos that are measured on of PSC6K, where its files lie in the root of Sketchy
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...io.files import find_images
 from ...io.images import Kind
-from ..datasets.base import DatasetError, Paired, Sample, clean, held_out, is_unseen
-from ..datasets.folders import TinyImageNet
-from ..datasets.layouts import FOLDER, recognise
-from ..datasets.psc6k import PSC6K, is_psc6k, released_split
+from ..datasets.base import Dataset, DatasetError, Sample, clean, held_out, is_unseen
+from ..datasets.folders import PhotoFolder, TinyImageNet
+from ..datasets.layouts import recognise
+from ..datasets.psc6k import PSC6K, released_split
 from ..datasets.quickdraw import QuickDraw, QuickDrawExtended
 from ..datasets.sketchy import Sketchy, SketchyExtended
-from ..datasets.tuberlin import SKETCHES, TUBerlin, is_tuberlin
+from ..datasets.tuberlin import SKETCHES, TUBerlin
 
-PAIRED: dict[str, Callable[[Path], Paired]] = {
+PAIRED: dict[str, type[Dataset]] = {
     "Sketchy": Sketchy,
     "Sketchy-extended": SketchyExtended,
     "TU-Berlin": TUBerlin,
@@ -67,7 +67,7 @@ def layout_of(root: Path) -> str:
     """
     if not root.is_dir():
         raise ValueError(f"{root} is not a folder of training pictures")
-    return recognise(root).name if any(root.iterdir()) else FOLDER.name
+    return recognise(root).layout if any(root.iterdir()) else PhotoFolder.layout
 
 
 def _photos(root: Path) -> Iterator[Picture]:
@@ -79,7 +79,7 @@ def _photos(root: Path) -> Iterator[Picture]:
             # "tabby cat" is also a "cat": what photos of breeds and drawings of kinds have in common
             names[wnid] = tuple(dict.fromkeys(synonyms + [name.split()[-1] for name in synonyms if " " in name]))
         yield from (Picture(str(path), names[wnid]) for path, wnid in tiny.train())
-    elif layout == FOLDER.name:
+    elif layout == PhotoFolder.layout:
         for path in find_images(root):
             inner = path.relative_to(root).parts[:-1]
             name = inner[0] if inner else root.resolve().name
@@ -96,8 +96,8 @@ def _samples(root: Path, kind: Kind) -> list[Sample]:
     found, tested, measured = list[Sample](), set[str](), set[str]()
     if layout in PAIRED:
         data = PAIRED[layout](root)
-        tested.update(recognise(root).kept_out(data.categories))
-        if is_psc6k(root):
+        tested.update(data.kept_out)
+        if PSC6K.present(root):
             measured.update(pair.source.photo_id for pair in released_split(PSC6K(root).test_pairs())[1])
         found = data.sketches() if kind == "sketch" else _shown(data)
     elif layout == "Quick, Draw!":
@@ -105,13 +105,13 @@ def _samples(root: Path, kind: Kind) -> list[Sample]:
         if drawings.form not in ("simplified", "raw"):
             raise DatasetError(f"{root}: training takes Quick, Draw! as .ndjson files; give those")
         found = drawings.sketches() if kind == "sketch" else []
-    elif layout not in ("tiny-imagenet", FOLDER.name):
+    elif layout not in ("tiny-imagenet", PhotoFolder.layout):
         raise DatasetError(f"{root}: a {layout} is no data set of named pictures to train on; leave it out")
     kept = (s for s in found if s.label not in tested and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)
 
 
-def _shown(data: Paired) -> list[Sample]:
+def _shown(data: Dataset) -> list[Sample]:
     """The photos of a data set, Sketchy's own rather than the extension's copies of them."""
     if isinstance(data, SketchyExtended):
         return data.originals() + [photo for photo in data.photos() if not photo.photo_id]
@@ -126,7 +126,7 @@ def _refuse_sketches(root: Path, picture: Path) -> None:
     """DatasetError if a picture of what looks like a folder of photos lies where data sets have their sketches."""
     whole = root.resolve()
     drawn = next((name for name in (whole.name, *picture.relative_to(root).parts[:-1]) if DRAWN.fullmatch(name)), None)
-    if whole.name in SKETCHES and is_tuberlin(whole.parent):
+    if whole.name in SKETCHES and TUBerlin.present(whole.parent):
         drawn = whole.name
     if drawn:
         raise DatasetError(f"{root}: {drawn} is a part of a data set and may hold sketches; give the root of all of it")

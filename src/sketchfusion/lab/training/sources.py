@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from ...io.images import Kind
-from ..datasets.folders import is_tiny_imagenet
-from ..datasets.sketchy import lies_over
+from ..datasets.folders import TinyImageNet
+from ..datasets.sketchy import Sketchy
 from .bank import PictureArray, decode, world_banks
 from .collect import Picture, collect_held_out, collect_photos, collect_sketches, layout_of
 from .labelled import PointPairs
@@ -37,11 +37,11 @@ class Sources:
 
     def small_photos(self) -> PictureArray:
         """Labelled photos of 64 px (the tiny-imagenet roots)."""
-        return self._bank(collect_photos([r for r in self.photo_roots if is_tiny_imagenet(r)]), "photo", SMALL)
+        return self._bank(collect_photos([r for r in self.photo_roots if TinyImageNet.present(r)]), "photo", SMALL)
 
     def sharp_photos(self) -> PictureArray:
         """Labelled photos of the other roots."""
-        return self._bank(collect_photos([r for r in self.photo_roots if not is_tiny_imagenet(r)]), "photo", STORED)
+        return self._bank(collect_photos([r for r in self.photo_roots if not TinyImageNet.present(r)]), "photo", STORED)
 
     def sketches(self) -> PictureArray:
         """Labelled freehand sketches of seen classes."""
@@ -105,7 +105,7 @@ class Roots:
     @property
     def aligned(self) -> list[Path]:
         """The paired ones whose sketches lie over their photos."""
-        return [root for root in self.paired if lies_over(root)]
+        return [root for root in self.paired if Sketchy(root).aligned]
 
     @classmethod
     def of(cls, data: list[str], cache: Path) -> Roots:
