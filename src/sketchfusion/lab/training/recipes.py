@@ -203,6 +203,38 @@ class ClipRecipe:
 
 
 @dataclass(frozen=True)
+class TowerRecipe:
+    """EfficientNet-Lite's ImageNet weights learn sketches; photos stay near to where ImageNet put them."""
+
+    schedule: Schedule
+    side: int = 128  # pixels
+    frozen: int = 4  # blocks from the first on that are not trained, the first convolution with them
+    classes: int = 20  # of a batch, each with one photo and two sketches
+    sketches: int = 16  # more of a batch, of any name
+    photo_zoom: tuple[float, float] = (0.65, 1.0)  # share of the photo's side that is seen
+    sketch_zoom: tuple[float, float] = (0.85, 1.4)  # the same of a sketch; above 1 it shrinks
+    temperature: float = 0.07  # of the contrast of sketches with photos
+    keep: float = 2.0  # weight of how far photos move
+    smoothing: float = 0.1  # of the names
+    words: float = 0.5  # weight of meeting the sentence encoder's vectors of the names
+    words_temperature: float = 0.06
+    head_rate: float = 10.0  # how much faster the heads learn than the network
+
+
+@dataclass(frozen=True)
+class WordsRecipe:
+    """A small transformer learns to give texts the vectors that a sentence encoder gives them."""
+
+    schedule: Schedule
+    batch: int = 256  # texts
+    vocabulary: int = 8192  # tokens
+    width: int = 192
+    layers: int = 2
+    length: int = 24  # tokens of the longest text
+    temperature: float = 0.05  # of the contrast between texts
+
+
+@dataclass(frozen=True)
 class DiffusionRecipe:
     """Denoising of VAE latents under text: small latents first, full-size ones after; few sketches, as in SD's data."""
 
@@ -269,6 +301,16 @@ CLIP: dict[Budget, ClipRecipe] = {
         MixtureRecipe(shared_classes=112, world_classes=12, photos=16, outlines=12, drawn=24, sketches=32),
         full_size_after=0.4,
     ),
+}
+TOWER: dict[Budget, TowerRecipe] = {
+    "cpu": TowerRecipe(Schedule(steps=600, lr=3e-4, warmup=30, betas=(0.9, 0.98), average=0.99)),
+    "gpu": TowerRecipe(
+        Schedule(steps=6000, lr=6e-4, warmup=200, average=0.998, seconds=600), side=160, classes=80, sketches=96
+    ),
+}
+WORDS: dict[Budget, WordsRecipe] = {
+    "cpu": WordsRecipe(Schedule(steps=1200, lr=1e-3, warmup=60, average=0.99)),
+    "gpu": WordsRecipe(Schedule(steps=12_000, lr=1e-3, warmup=200, average=0.998, seconds=300), batch=1024, layers=4),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
     "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),

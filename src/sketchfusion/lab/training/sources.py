@@ -34,6 +34,7 @@ class Sources:
     cache: Path
     world_instances: int = 100  # of each seen category
     device: str | torch.device = "cpu"  # where the pictures go
+    stored: int = STORED  # pixels of the photos and sketches that are not small
 
     def small_photos(self) -> PictureArray:
         """Labelled photos of 64 px (the tiny-imagenet roots)."""
@@ -41,11 +42,13 @@ class Sources:
 
     def sharp_photos(self) -> PictureArray:
         """Labelled photos of the other roots."""
-        return self._bank(collect_photos([r for r in self.photo_roots if not TinyImageNet.present(r)]), "photo", STORED)
+        return self._bank(
+            collect_photos([r for r in self.photo_roots if not TinyImageNet.present(r)]), "photo", self.stored
+        )
 
     def sketches(self) -> PictureArray:
         """Labelled freehand sketches of seen classes."""
-        return self._bank(collect_sketches(self.sketch_roots), "sketch", STORED)
+        return self._bank(collect_sketches(self.sketch_roots), "sketch", self.stored)
 
     def held_out_photos(self) -> PictureArray:
         """Photos of seen classes that no training draws, at the size the models see."""

@@ -13,7 +13,7 @@ from ..log import draw_curves
 from ..loop import Report
 from ..sources import Sources
 
-Stage = Literal["vae", "vae-decoder", "clip", "diffusion", "dino"]
+Stage = Literal["vae", "vae-decoder", "clip", "convolutional-clip", "diffusion", "dino"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
@@ -28,12 +28,16 @@ def run(
     steps: int | None = None,
     teacher_steps: int | None = None,
     report: Report | None = None,
+    sentences: str = "all-minilm-l6-v2",
+    texts: list[Path] | None = None,
 ) -> dict[str, float]:
     """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
 
     Training starts from the weights of the model folder `start`, or from random ones.
     `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher; the limit of time that the
     recipes for a GPU have is then none. Figures and settings are added to `out/card.json`.
+    The convolutional CLIP starts from an EfficientNet-Lite, by name or as a .pth file, and is taught words by the
+    sentence encoder `sentences`: the names of the pictures and the lines of the files `texts`.
     ValueError if a part that the stage stands on is missing, or a folder of sketches; DINO alone learns without.
     """
     if not sketches and stage in STAGES and stage != "dino":
@@ -55,6 +59,24 @@ def run(
 
         clip = _with_teacher(_with_steps(recipes.CLIP[budget], steps), teacher_steps)
         return _noted(out, stage, clip, pretrain_clip(sources, clip, out, start, resume, report))
+    if stage == "convolutional-clip":
+        from .tower import START, STORED, pretrain_convolutional_clip
+
+        tower = _with_steps(recipes.TOWER[budget], steps)
+        words = _with_steps(recipes.WORDS[budget], teacher_steps)
+        lines = [line.strip() for file in texts or [] for line in file.read_text(encoding="utf-8").splitlines()]
+        convolutional = pretrain_convolutional_clip(
+            dataclasses.replace(sources, stored=STORED),
+            tower,
+            words,
+            out,
+            str(start or START),
+            sentences,
+            [line for line in lines if line],
+            resume,
+            report,
+        )
+        return _noted(out, stage, tower, convolutional)
     if stage == "diffusion":
         from .diffusion import pretrain_diffusion
         from .samples import draw_samples
@@ -78,6 +100,8 @@ Recipe = TypeVar(
     recipes.DecoderRecipe,
     recipes.TeacherRecipe,
     recipes.ClipRecipe,
+    recipes.TowerRecipe,
+    recipes.WordsRecipe,
     recipes.DiffusionRecipe,
     recipes.DinoRecipe,
 )
