@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -21,7 +22,7 @@ from torch import Tensor
 from sketchfusion.errors import ImageError
 from sketchfusion.io.cleanup import is_blank
 from sketchfusion.io.files import file_digest, find_images
-from sketchfusion.io.images import read_image, thumbnail
+from sketchfusion.io.images import data_url, read_image, thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -133,6 +134,14 @@ def test_pil_arrays_and_tensors_are_taken_as_they_are() -> None:
     image = read_image(pixels)
     assert torch.equal(image, read_image(Image.fromarray(pixels))) and torch.equal(image, read_image(image))
     assert torch.equal((image * 255).round().to(torch.uint8).permute(1, 2, 0), torch.from_numpy(pixels))
+
+
+def test_a_picture_in_a_data_url_reads_back_pixel_for_pixel() -> None:
+    for shape in ((5, 7), (5, 7, 3), (5, 7, 4)):
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        start, _, data = data_url(pixels).partition(",")
+        assert start == "data:image/png;base64"
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), pixels)
 
 
 def test_drawings_by_file_line_text_and_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ..io.images import data_url
 from .inside import Spectrum, averaged, pca_pictures, spectrum
 
 if TYPE_CHECKING:
@@ -217,11 +216,8 @@ def _trimmed(pixels: np.ndarray, map_: FeatureMap) -> np.ndarray:  # type: ignor
 def _figure(picture: Image.Image, name: str, note: str, kind: str = "") -> str:
     small = picture.copy()
     small.thumbnail((2 * TILE, 2 * TILE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    small.save(buffer, format="PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
     return (
-        f'<figure class="{kind}"><img src="data:image/png;base64,{data}" alt="{escape(name)}">'
+        f'<figure class="{kind}"><img src="{data_url(small)}" alt="{escape(name)}">'
         f"<figcaption>{escape(name)}<br><small>{escape(note)}</small></figcaption></figure>"
     )
 

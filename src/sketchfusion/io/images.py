@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
 import re
@@ -156,10 +157,22 @@ def letterbox(image: Tensor, side: int, kind: Kind = "photo") -> tuple[Tensor, F
     return image, frame
 
 
+def quantise(values: Tensor) -> npt.NDArray[np.uint8]:
+    """Round values in [0, 1], of any shape, to 0..255: uint8 of the same shape."""
+    return (values.detach().cpu() * 255).round().to(torch.uint8).numpy()
+
+
 def to_uint8(image: Tensor) -> npt.NDArray[np.uint8]:
     """Give (3, H, W) in [0, 1] as an array (H, W, 3) uint8."""
-    pixels: npt.NDArray[np.uint8] = (image.detach().cpu() * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(quantise(image).transpose(1, 2, 0))
+
+
+def data_url(picture: Image.Image | npt.NDArray[np.uint8]) -> str:
+    """Give a picture, or pixels (H, W), (H, W, 3) or (H, W, 4), as a PNG in a data URL."""
+    buffer = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(buffer, format="PNG", compress_level=4)  # a third faster than the default and hardly larger
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def thumbnail(image: Tensor, side: int = 256, quality: int = 85) -> bytes:

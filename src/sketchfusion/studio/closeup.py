@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import colorsys
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
@@ -18,6 +16,7 @@ from torch.nn import functional as F
 
 from ..analysis.inside import branch_weights, inside, pca_pictures, spectrum
 from ..errors import ImageError
+from ..io.images import data_url
 from ..tasks.correspondence import STROKES, dense_match, match, spread
 from ..tasks.inputs import dense
 from ..tasks.segmentation import segment
@@ -45,13 +44,6 @@ STEPS = 360  # of the colour circle
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
-
-
-def png_url(pixels: Bytes) -> str:
-    """Give grey (H, W), RGB or RGBA (H, W, 3 or 4) pixels as a PNG in a data URL."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def place_colours(places: Floats) -> Bytes:
@@ -112,7 +104,7 @@ def cut_out(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAns
     grey = np.rint(found.heat * 255).astype(np.uint8)
     height, width = grey.shape
     threshold = found.threshold if found.mask.any() else 1.0
-    return SegmentAnswer(score=found.score, threshold=threshold, heat=png_url(grey), width=width, height=height)
+    return SegmentAnswer(score=found.score, threshold=threshold, heat=data_url(grey), width=width, height=height)
 
 
 def match_points(
@@ -152,7 +144,7 @@ def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> Dens
     height, width = photo.picture.shape[1:]
     heat = segment(model, sketch.picture, photo.picture, refine=False).heat  # as the mask has it
     shown = with_opacity(enlarged(within(colours, photo_map), width, height), heat.astype(np.float64))
-    return DenseAnswer(sketch=png_url(_coloured_sheet(sketch, low, high)), photo=png_url(shown))
+    return DenseAnswer(sketch=data_url(_coloured_sheet(sketch, low, high)), photo=data_url(shown))
 
 
 def within(pixels: Bytes, map_: FeatureMap) -> Bytes:
@@ -216,4 +208,4 @@ def _shown(pixels: Bytes, map_: FeatureMap) -> str:
     inner = within(pixels, map_)
     height, width = inner.shape[:2]
     factor = SIDE / max(height, width)
-    return png_url(enlarged(inner, round(width * factor), round(height * factor)))
+    return data_url(enlarged(inner, round(width * factor), round(height * factor)))

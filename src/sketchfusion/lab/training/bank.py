@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from ...errors import ImageError
 from ...io.files import atomic_write
-from ...io.images import Kind, letterbox, read_image
+from ...io.images import Kind, letterbox, quantise, read_image
 from ..datasets.base import clean, is_unseen
 from . import augment
 from .collect import Picture
@@ -121,7 +121,7 @@ def decode(
             except ImageError:
                 return None
             channels = square if kind == "photo" else square.mean(0, keepdim=True)
-            return (channels * 255).round().to(torch.uint8).numpy()
+            return quantise(channels)
 
         with ThreadPoolExecutor(2) as pool:
             kept = _store(path, pool.map(load, pictures), [p.names for p in pictures], report)

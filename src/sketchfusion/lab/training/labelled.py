@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ...errors import ImageError
 from ...io.files import Arrays, cached_arrays
-from ...io.images import Kind, letterbox, read_image
+from ...io.images import Kind, letterbox, quantise, read_image
 from ..datasets.base import clean, held_out
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST, inked, laid, photo_of
@@ -121,7 +121,7 @@ def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray]:
     small = F.interpolate(thing, size, mode="area")[0, 0] >= 0.5
     mask = np.full((side, side), OUTSIDE, np.uint8)
     mask[top : top + size[0], left : left + size[1]] = np.where(small.numpy(), THING, BACKGROUND)
-    return (square * 255).round().to(torch.uint8).numpy(), mask
+    return quantise(square), mask
 
 
 # Known warps: the outline of a real photo, bent and turned, is a sketch whose every point is known in the photo.
@@ -245,7 +245,7 @@ def _filled(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
         shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", DRAWN) for sketch in of]
         agreed = _agreed([sheet for sheet in sheets if sheet is not None], side)
         if shown is not None and (agreed == THING).any():
-            pixels[len(places)] = (shown * 255).round().to(torch.uint8).numpy()
+            pixels[len(places)] = quantise(shown)
             masks[len(places)] = agreed
             places.append(place)
     return {"pixels": pixels[: len(places)], "masks": masks[: len(places)], "places": np.array(places, np.int64)}
