@@ -19,7 +19,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelInput
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.tasks.correspondence import dense_match, locate, match, match_drawn, match_maps, spread
+from sketchfusion.tasks.correspondence import dense_match, locate, match, match_aligned, match_maps, sample_strokes
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 WIDE = Frame(128, 64, 64, 0.5, 0.5, 0, 16)  # 128 x 64 pixels in the middle half of the square
@@ -88,7 +88,7 @@ def test_dense_answers_are_those_of_the_points_at_the_cells() -> None:
     assert places.shape == (16, 16, 2) and scores.shape == (16, 16)
     assert (scores[:4] == -1).all() and (scores[5:11] > -1).all()
     centre = photo.to_pixels(torch.tensor([[9.5, 7.5]]))
-    alone = match_drawn(sketch, photo, strokes, centre, "photo").positions[0]
+    alone = match_aligned(sketch, photo, strokes, centre, "photo").positions[0]
     assert places[7, 9].tolist() == pytest.approx(alone.tolist(), abs=1e-3)
 
 
@@ -100,13 +100,13 @@ def drawing(width: int = 90, height: int = 60) -> Image.Image:
 
 def test_points_spread_over_the_strokes() -> None:
     picture = torch.from_numpy(np.asarray(drawing()).copy()).permute(2, 0, 1) / 255
-    points = spread(picture, 6)
+    points = sample_strokes(picture, 6)
     assert points.shape == (6, 2)
     for x, y in points.tolist():
         assert picture[0, int(y), int(x)] < 0.5
     gaps = (points[:, None] - points[None]).norm(dim=2) + 1e3 * torch.eye(6)
     assert gaps.min() > 15  # 110 px of line for 6 points
-    assert len(spread(picture, 10**6)) == int((picture[0] < 0.5).sum())
+    assert len(sample_strokes(picture, 10**6)) == int((picture[0] < 0.5).sum())
 
 
 class Places(PixelExtractor):

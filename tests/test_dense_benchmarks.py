@@ -23,7 +23,7 @@ from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence
 from sketchfusion.lab.evaluation.recognition import fit_ridge
 from sketchfusion.lab.evaluation.segmentation import benchmark_segmentation, centred_box, presence_figures
 from sketchfusion.tasks import inputs
-from sketchfusion.tasks.correspondence import STROKES, match_drawn, match_maps, spread
+from sketchfusion.tasks.correspondence import POSE_POINTS, match_aligned, match_maps, sample_strokes
 from sketchfusion.tasks.inputs import read_sketch
 from sketchfusion.world import World, export
 
@@ -47,14 +47,14 @@ def test_pck_is_counted_over_both_directions() -> None:
     for pair in pairs:
         sketch = model.extract([read_sketch(pair.sketch)], "sketch")[0]
         photo = model.extract([pair.photo], "photo")[0]
-        strokes = spread(read_sketch(pair.sketch), STROKES)
+        strokes = sample_strokes(read_sketch(pair.sketch), POSE_POINTS)
         for source, a, b, start, end in (
             ("sketch", sketch, photo, pair.sketch_points, pair.photo_points),
             ("photo", photo, sketch, pair.photo_points, pair.sketch_points),
         ):
             asked = torch.from_numpy(start)
             for way, found in (
-                ("", match_drawn(sketch, photo, strokes, asked, source).positions.numpy()),
+                ("", match_aligned(sketch, photo, strokes, asked, source).positions.numpy()),
                 ("/pointwise", match_maps(a, b, asked).positions.numpy()),
             ):
                 errors = np.linalg.norm(found - end, axis=1) / 128
@@ -79,7 +79,7 @@ def test_maps_come_in_batches_in_order_and_a_repeated_picture_is_seen_once(monke
     )
     pictures = [square(x, x) for x in (0, 8, 16, 24)]
     asked = [pictures[n] for n in (0, 0, 1, 1, 2, 2, 3)]
-    found = [*inputs.dense_maps(model, asked, "photo", "segmentation")]
+    found = [*inputs.extract_maps(model, asked, "photo", "segmentation")]
     assert seen == [2, 2, 1]
     for picture, one in zip(asked, found, strict=True):
         assert torch.equal(one.data, model.extract([picture], "photo")[0].data)
@@ -186,7 +186,7 @@ def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> 
     mask[20:40, 20:40] = True
     scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
     heat = np.where(mask, 0.14, 0.05).astype(np.float32)  # a model that is never sure of anything
-    monkeypatch.setattr(calibrate, "segment_maps", lambda *maps: heat)
+    monkeypatch.setattr(calibrate, "heat_map", lambda *maps: heat)
     level = calibrate.choose_level(PixelExtractor(), [scene, scene])
     assert 0.05 <= level < 0.14
     with pytest.raises(ValueError, match="no photos with masks to choose a threshold from"):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.tasks.correspondence import match_drawn, match_maps, pose, strangeness
+from sketchfusion.tasks.correspondence import distance_penalty, match_aligned, match_maps, pose
 
 SHEET = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 WIDE = Frame(128, 64, 64, 0.5, 0.5, 0, 16)  # padding above and below
@@ -69,24 +69,24 @@ def test_what_is_there_twice_is_found_where_the_rest_of_the_sketch_is() -> None:
         return int(((found - right).norm(dim=1) > 6).sum())
 
     alone = match_maps(sketch, photo, STROKES, 0.02).positions
-    posed = match_drawn(sketch, photo, STROKES, STROKES, temperature=0.02)
+    posed = match_aligned(sketch, photo, STROKES, STROKES, temperature=0.02)
     assert missed(posed.positions) == 0 < missed(alone)
     assert posed.mutual.all()
-    back = match_drawn(sketch, photo, STROKES, right, "photo", 0.02)
+    back = match_aligned(sketch, photo, STROKES, right, "photo", 0.02)
     assert (back.positions - STROKES).norm(dim=1).max() < 6
 
 
 def test_a_point_may_have_its_own_way() -> None:
     """Strangeness grows with the logarithm, so what is certain is found far from the pose too."""
     expected, places = torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [0.15, 0.0], [2.0, 0.0]])
-    assert strangeness(expected, places)[0].tolist() == pytest.approx(
+    assert distance_penalty(expected, places)[0].tolist() == pytest.approx(
         [0, 2 * math.log(2), 2 * math.log(1 + 178)], rel=0.01
     )
     data = texture(2)
     shown = F.avg_pool2d(data, 2)
     moved = shown.clone()
     moved[:, 26:32, 26:32], moved[:, 10:16, 10:16] = shown[:, 10:16, 10:16], shown[:, 26:32, 26:32]
-    found = match_drawn(
+    found = match_aligned(
         FeatureMap(shown, SHEET), FeatureMap(moved, SHEET), STROKES, torch.tensor([[26.0, 26.0]]), temperature=0.01
     )
     assert (found.positions - 58).abs().max() < 4

@@ -29,17 +29,17 @@ from sketchfusion.lab.training.segmentation import SegmentationObjective as Lear
 from sketchfusion.saved import Heads, Threshold
 from sketchfusion.tasks import segmentation
 from sketchfusion.tasks.segmentation import (
-    body,
-    calibrated,
     can_refine,
-    closeup,
-    likeness,
-    looked_at_closely,
+    crop_around,
+    fill_enclosed,
+    fit_threshold,
+    heat_map,
     presence,
     refine_mask,
     segment,
-    segment_maps,
-    strokes,
+    similarity,
+    stroke_cells,
+    with_closeup,
 )
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
@@ -61,7 +61,7 @@ def test_the_thing_is_hot_and_the_ground_is_cold_whatever_both_kinds_have_in_com
     sketch = FeatureMap(scene(thing, paper) + 5 * torch.eye(8)[7][:, None, None], SQUARE)
     ink = torch.zeros(16, 16, dtype=torch.bool)
     ink[4, 8:14] = ink[11, 8:14] = ink[4:12, 8] = ink[4:12, 13] = True
-    heat = segment_maps(sketch, photo, ink)
+    heat = heat_map(sketch, photo, ink)
     assert heat.shape == (64, 64) and heat.dtype == np.float32
     assert heat[20:44, 36:52].min() > 0.8 and heat[:, :28].max() < 0.1
 
@@ -69,8 +69,8 @@ def test_the_thing_is_hot_and_the_ground_is_cold_whatever_both_kinds_have_in_com
 def test_heat_lies_on_the_photo_alone_in_its_own_pixels_or_coarser() -> None:
     thing, ground = torch.eye(8)[:2]
     photo, sketch = FeatureMap(scene(thing, ground), TALL), FeatureMap(scene(thing, ground), SQUARE)
-    assert segment_maps(sketch, photo).shape == (60, 30)
-    assert segment_maps(sketch, photo, size=(10, 5)).shape == (10, 5)
+    assert heat_map(sketch, photo).shape == (60, 30)
+    assert heat_map(sketch, photo, size=(10, 5)).shape == (10, 5)
 
 
 def test_a_body_is_its_outline_and_what_that_encloses() -> None:
@@ -78,15 +78,15 @@ def test_a_body_is_its_outline_and_what_that_encloses() -> None:
     ring[1, 1:6] = ring[5, 1:6] = ring[1:6, 1] = ring[1:6, 5] = True
     filled = torch.zeros(7, 7, dtype=torch.bool)
     filled[1:6, 1:6] = True
-    assert torch.equal(body(ring), filled)
+    assert torch.equal(fill_enclosed(ring), filled)
     line = torch.eye(7, dtype=torch.bool)
-    assert torch.equal(body(line), line)
+    assert torch.equal(fill_enclosed(line), line)
 
 
 def test_strokes_lie_in_the_cells_they_go_through() -> None:
     picture = torch.ones(3, 32, 64)
     picture[:, 16, 32:48] = 0
-    marked = strokes(picture, FeatureMap(torch.zeros(1, 8, 8), Frame(64, 32, 64, 1.0, 1.0, 0, 16)))
+    marked = stroke_cells(picture, FeatureMap(torch.zeros(1, 8, 8), Frame(64, 32, 64, 1.0, 1.0, 0, 16)))
     assert marked.nonzero().tolist() == [[4, 4], [4, 5]]
 
 
@@ -98,7 +98,7 @@ def test_presence_rises_with_the_likeliest_cell_and_with_what_clip_says() -> Non
     half = replace(maps[2], data=torch.cat([maps[2].data[:, :, :1], maps[0].data[:, :, :1]], dim=2))
     assert presence(maps[0], half) == scores[0]
     asked, said = replace(maps[0], joint=a), [replace(maps[1], joint=joint) for joint in (3 * a, b, -a)]
-    likenesses = [likeness(asked, photo) - likeness(maps[0], maps[1]) for photo in said]
+    likenesses = [similarity(asked, photo) - similarity(maps[0], maps[1]) for photo in said]
     assert likenesses == pytest.approx([1, 0, -1])
     assert presence(asked, said[0]) > presence(asked, said[1]) == presence(maps[0], said[0])
     assert presence(maps[0], maps[2], Threshold(0.9, 1e-3)) < 1e-9
@@ -126,24 +126,26 @@ def test_a_small_thing_is_looked_at_closely_before_it_is_said_to_be_missing() ->
     data[:, 20:24, 15:19] = thing[:, None, None]  # the photo lies in the middle 20 columns
     photo = FeatureMap(data, Frame(60, 90, 30, 1 / 3, 1 / 3, 5, 0), joint=torch.tensor([0.02, 0.98]))
     sketch = FeatureMap(scene(thing, paper), Frame(60, 60, 60, 1.0, 1.0, 0, 0), joint=torch.tensor([1.0, 0.0]))
-    close = looked_at_closely(Labelled(), sketch, photo, drawn, seen)
-    assert close.joint is not None and close.joint[0] > 0.4 and likeness(sketch, close) > likeness(sketch, photo) + 0.3
+    close = with_closeup(Labelled(), sketch, photo, drawn, seen)
+    assert (
+        close.joint is not None and close.joint[0] > 0.4 and similarity(sketch, close) > similarity(sketch, photo) + 0.3
+    )
     assert torch.equal(close.data, photo.data)
     silent = replace(photo, joint=None)  # a model without CLIP
-    assert looked_at_closely(PixelExtractor(), sketch, silent, drawn, seen) is silent
+    assert with_closeup(PixelExtractor(), sketch, silent, drawn, seen) is silent
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (7, 300)])
 def test_a_photo_of_any_shape_can_be_looked_at_closely(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    part = closeup(torch.rand(shape), torch.rand(3, *shape))
+    part = crop_around(torch.rand(shape), torch.rand(3, *shape))
     assert part.numel() and part.shape[1] <= shape[0] and part.shape[2] <= shape[1]
 
 
 def test_a_threshold_is_calibrated_on_two_bells() -> None:
     torch.manual_seed(0)
     there, not_there = 0.5 + 0.1 * torch.randn(20000), 0.2 + 0.1 * torch.randn(20000)
-    found = calibrated(there, not_there)
+    found = fit_threshold(there, not_there)
     assert found.at == pytest.approx(0.35, abs=0.01)
     assert found.temperature == pytest.approx(0.1**2 / 0.3, rel=0.05)
     scores = torch.sigmoid((torch.cat([there, not_there]) - found.at) / found.temperature)
@@ -268,7 +270,7 @@ def test_training_sees_the_masks_that_are_served(
     assert losses["overlap"] == pytest.approx(overlap)
     square, part = Frame(8, 8, 8, 1.0, 1.0, 0.0, 0.0), Frame(8 - beside, 8, 8, 1.0, 1.0, beside, 0.0)
     maps = (FeatureMap(torch.from_numpy(of).float(), frame) for of, frame in ((sketch, square), (photo, part)))
-    served = segment_maps(*maps, torch.from_numpy(outline))
+    served = heat_map(*maps, torch.from_numpy(outline))
     odds = torch.from_numpy(served).logit()
     truth = torch.from_numpy(where[:, beside:]).float()
     assert losses["mask"] == pytest.approx(F.binary_cross_entropy_with_logits(odds, truth).item(), rel=1e-3)

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from ..analysis.inside import branch_weights, inside, pca_pictures, spectrum
 from ..errors import ImageError
 from ..io.images import data_url
-from ..tasks.correspondence import STROKES, dense_match, match, spread
-from ..tasks.inputs import dense
+from ..tasks.correspondence import POSE_POINTS, dense_match, match, sample_strokes
+from ..tasks.inputs import extract_map
 from ..tasks.segmentation import segment
 from .drawing import Sketch
 from .messages import (
@@ -136,9 +136,9 @@ def match_points(
 
 def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
     """Colour the drawing by place, and each part of the photo that shows it as the place of the drawing it matches."""
-    sketch_map = dense(model, sketch.picture, "sketch", TASK)
-    photo_map = dense(model, photo.picture, "photo", TASK)
-    places, _ = dense_match(sketch_map, photo_map, spread(sketch.picture, STROKES))
+    sketch_map = extract_map(model, sketch.picture, "sketch", TASK)
+    photo_map = extract_map(model, photo.picture, "photo", TASK)
+    places, _ = dense_match(sketch_map, photo_map, sample_strokes(sketch.picture, POSE_POINTS))
     low, high = _ink_box(sketch.picture)
     colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
     height, width = photo.picture.shape[1:]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..io.images import read_image
-from .inputs import dense, read_sketch
+from .inputs import extract_map, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A step past the paper, which matches every point by itself.
 
 
-STROKES = 32  # points of a sketch that it is laid by
+POSE_POINTS = 32  # points of a sketch that it is laid by
 # Chosen on Sketch World's seen categories and Sketchy's seen classes, at a plateau; lengths are in half sides.
 WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # how far from the pose so far counterparts are looked for, one after another
 FAR = 0.15  # from here on a point is thought to have its own way
@@ -76,7 +76,7 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     return Pose(matrix, sketch.frame, photo.frame)
 
 
-def strangeness(expected: Tensor, places: Tensor) -> Tensor:
+def distance_penalty(expected: Tensor, places: Tensor) -> Tensor:
     """What is taken off log-likelihoods of places (M, 2) where (N, 2) are expected: (N, M), little added far away."""
     return 2 * torch.log1p((torch.cdist(expected, places) / FAR) ** 2)
 
@@ -97,7 +97,7 @@ Places = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to where they 
 TEMPERATURE = 0.05  # of the softmax over cosines
 WINDOW = 0.15  # how far around the best cell the answer is averaged, as a share of the grid's side
 RETURN = 0.1  # a match is mutual if the way back ends this near its start, as a share of the picture's longer side
-POINTS = 12  # when nobody says which
+DEFAULT_POINTS = 12  # when nobody says which
 CHUNK = 1024  # points at a time: with 60 x 60 cells they take about 100 MB
 
 
@@ -135,7 +135,8 @@ def match(
 ) -> list[PointMatch]:
     """Find for points of one picture the points of the other that mean the same (SketchFusion, section 6.3).
 
-    `points` are (N, 2) x, y in pixels of the `source` picture; without them `POINTS` points spread over the strokes.
+    `points` are (N, 2) x, y in pixels of the `source` picture; without them `DEFAULT_POINTS`
+    points spread over the strokes.
     The sketch is first laid over the photo as a whole, and no point's counterpart is far from there without a reason.
     Raises ImageError for an unreadable picture or a blank sketch, ValueError for points that are none of the picture.
     """
@@ -145,15 +146,15 @@ def match(
     if points is None:
         if source == "photo":
             raise ValueError("say which points of the photo to match; only the strokes of a sketch choose themselves")
-        asked = spread(drawn, POINTS)
+        asked = sample_strokes(drawn, DEFAULT_POINTS)
     else:
         asked = torch.as_tensor(points, dtype=torch.float32)
     maps = {
-        "sketch": dense(model, drawn, "sketch", "correspondence"),
-        "photo": dense(model, read_image(photo), "photo", "correspondence"),
+        "sketch": extract_map(model, drawn, "sketch", "correspondence"),
+        "photo": extract_map(model, read_image(photo), "photo", "correspondence"),
     }
     asked = _checked(asked, maps[source], source)
-    found = match_drawn(maps["sketch"], maps["photo"], spread(drawn, STROKES), asked, source)
+    found = match_aligned(maps["sketch"], maps["photo"], sample_strokes(drawn, POSE_POINTS), asked, source)
     pairs = zip(asked.tolist(), *(values.tolist() for values in found), strict=True)
     return [
         PointMatch(
@@ -166,7 +167,7 @@ def match(
     ]
 
 
-def match_drawn(
+def match_aligned(
     sketch: FeatureMap,
     photo: FeatureMap,
     strokes: Tensor,
@@ -252,7 +253,7 @@ def locate(
         some = slice(start, start + CHUNK)
         logits = features[some] @ cells / temperature
         if near is not None:
-            logits -= strangeness(near.expected[some], near.cells).to(logits.device)
+            logits -= distance_penalty(near.expected[some], near.cells).to(logits.device)
         logits = logits.masked_fill(padding, -torch.inf)
         best = centres[logits.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach
@@ -262,7 +263,7 @@ def locate(
     return places.clamp(places.new_zeros(2), places.new_tensor(target.frame.size))
 
 
-def spread(sketch: Tensor, count: int) -> Tensor:
+def sample_strokes(sketch: Tensor, count: int) -> Tensor:
     """Spread points evenly over the strokes of a sketch (3, H, W): (at most `count`, 2) x, y of inked pixels.
 
     Farthest point sampling, which begins with the ink nearest to the middle of all ink.

@@ -43,12 +43,12 @@ def read_sketch(sketch: ImageInput) -> Tensor:
     return read_sketches(sketch)[0]
 
 
-def dense(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
+def extract_map(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
     """Give the map of a picture made for a task, or the model's usual one where no weights are for that task."""
     return model.extract([image], kind, task=task if model.serves(task) else None)[0]
 
 
-def dense_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
+def extract_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
     """Give the same of any number of pictures, in batches; one that follows itself is seen once."""
     pictures = iter(images)
     while some := list(islice(pictures, BATCH)):

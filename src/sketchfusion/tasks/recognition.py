@@ -134,14 +134,14 @@ class Namer:
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        shares = np.exp(self.log_shares(_read(images, self._kind)))
+        shares = np.exp(self.log_probabilities(_read(images, self._kind)))
         best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
         return [
             [Guess(self.labels[place], float(row[place])) for place in top]
             for row, top in zip(shares, best, strict=True)
         ]
 
-    def log_shares(self, pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
+    def log_probabilities(self, pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
         """Give the logarithm of how likely each label is (N, labels); nothing is refused for being blank."""
         return _log_shares(self._logits(pictures))
 

@@ -37,13 +37,13 @@ def rank(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -
     """
     parts = [
         (np.take_along_axis(similarity, indices, axis=1), indices)
-        for similarity, indices in ranked(queries, gallery, k)
+        for similarity, indices in rank_chunks(queries, gallery, k)
     ]
     scores, indices = zip(*parts, strict=True)
     return np.concatenate(scores), np.concatenate(indices)
 
 
-def ranked(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> Iterator[tuple[Floats, Ints]]:
+def rank_chunks(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> Iterator[tuple[Floats, Ints]]:
     """Yield, a chunk of queries at a time, all similarities (q, N) and the best first indices (q, min(k, N))."""
     queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..io.images import read_image, to_uint8
 from ..saved import Threshold
-from .inputs import dense, read_sketch
+from .inputs import extract_map, read_sketch
 from .recognition import TextImageSpace
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 # Chosen on masks by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-REACH = 0.4  # how far below the best place's cosine a heat of one half lies: what cuts best
-CLOSE = 0.15  # how far below the best place's cosine that lies which is looked at once more
-MARGIN = 1.25  # and how many times as wide a square around it is,
-LEAST_PART = 0.15  # of the photo's shorter side at least
+HALF_HEAT_GAP = 0.4  # how far below the best place's cosine a heat of one half lies: what cuts best
+CROP_COSINE_GAP = 0.15  # how far below the best place's cosine that lies which is looked at once more
+CROP_MARGIN = 1.25  # and how many times as wide a square around it is,
+CROP_MIN_SIDE = 0.15  # of the photo's shorter side at least
 UNTRAINED = Threshold(at=0.22, temperature=0.27, least=0.4)  # of weights that were not trained for segmentation
 
-KEPT = 0.8  # of what is there must be found to be there
-SOFTNESS = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
+MIN_RECALL = 0.8  # of what is there must be found to be there
+HEAT_TEMPERATURE = 0.1  # the cosines' distance over which heat rises from 0.5 to 0.73
 THRESHOLD = 0.5  # of the heat
 
 REFINED_SIDE = 640
@@ -61,36 +61,39 @@ def segment(
     is refined without it. Raises ImageError for an unreadable picture or a blank sketch.
     """
     drawn, seen = read_sketch(sketch), read_image(photo)
-    asked, shown = dense(model, drawn, "sketch", "segmentation"), dense(model, seen, "photo", "segmentation")
-    shown = looked_at_closely(model, asked, shown, drawn, seen)
-    return cut(asked, shown, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold or UNTRAINED)
+    asked, shown = (
+        extract_map(model, drawn, "sketch", "segmentation"),
+        extract_map(model, seen, "photo", "segmentation"),
+    )
+    shown = with_closeup(model, asked, shown, drawn, seen)
+    return segment_from_maps(
+        asked, shown, drawn, seen, threshold, refine, model.heads_for("segmentation").threshold or UNTRAINED
+    )
 
 
-def looked_at_closely(
-    model: Extractor, sketch: FeatureMap, photo: FeatureMap, drawn: Tensor, seen: Tensor
-) -> FeatureMap:
+def with_closeup(model: Extractor, sketch: FeatureMap, photo: FeatureMap, drawn: Tensor, seen: Tensor) -> FeatureMap:
     """Give the photo's map with what CLIP says of the part around the likeliest place, instead of the whole.
 
     A small thing is little of a photo, and much of that part. A model without CLIP's vectors has nothing more to say.
     """
     if photo.joint is None or not isinstance(model, TextImageSpace):
         return photo
-    part = closeup(drawn_cosine(sketch, photo, strokes(drawn, sketch)), seen)
+    part = crop_around(sketch_cosine(sketch, photo, stroke_cells(drawn, sketch)), seen)
     return replace(photo, joint=model.encode_image([part], kind="photo")[0])
 
 
-def closeup(cosine: Tensor, photo: Tensor) -> Tensor:
+def crop_around(cosine: Tensor, photo: Tensor) -> Tensor:
     """Give the part (3, h, w) of a photo (3, H, W) around its best places, by the cosine (H, W) of what is drawn."""
-    rows, columns = (cosine > cosine.max() - CLOSE).nonzero().T
+    rows, columns = (cosine > cosine.max() - CROP_COSINE_GAP).nonzero().T
     spans = [(int(of.min()), int(of.max()) + 1) for of in (rows, columns)]
-    half = max(MARGIN * max(end - start for start, end in spans), LEAST_PART * min(cosine.shape)) / 2
+    half = max(CROP_MARGIN * max(end - start for start, end in spans), CROP_MIN_SIDE * min(cosine.shape)) / 2
     middles = [(start + end) / 2 for start, end in spans]
     top, left = (int(max(0, middle - half)) for middle in middles)
     bottom, right = (int(min(side, middle + half)) for middle, side in zip(middles, cosine.shape, strict=True))
     return photo[:, top:bottom, left:right]
 
 
-def cut(
+def segment_from_maps(
     sketch: FeatureMap,
     photo: FeatureMap,
     drawn: Tensor,
@@ -101,12 +104,12 @@ def cut(
 ) -> Segmentation:
     """Do the same with maps that are there already; `drawn` and `seen` are the pictures (3, H, W) that they are of.
 
-    `photo` is best `looked_at_closely`, unless a `threshold` is given. `head` is what training for segmentation has
+    `photo` is best `with_closeup`, unless a `threshold` is given. `head` is what training for segmentation has
     left beside the weights that made the maps.
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold {threshold:g} is not in [0, 1]")
-    heat, score = segment_maps(sketch, photo, strokes(drawn, sketch)), presence(sketch, photo, head)
+    heat, score = heat_map(sketch, photo, stroke_cells(drawn, sketch)), presence(sketch, photo, head)
     level = THRESHOLD if threshold is None else threshold
     if threshold is None and score < head.least:
         return Segmentation(heat, np.zeros(heat.shape, np.bool_), score, level, refined=False)
@@ -117,7 +120,7 @@ def cut(
     return Segmentation(heat, mask, score, level, refined)
 
 
-def segment_maps(
+def heat_map(
     sketch: FeatureMap,
     photo: FeatureMap,
     ink: Tensor | None = None,
@@ -129,23 +132,23 @@ def segment_maps(
     down, for how high cosines are differs more between photos than within one; whether the best place is good enough
     is for `presence` to say. Weights trained on the cosine of the pooled sketch, the paper's, do better so as well.
     """
-    cosine = drawn_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
-    heat: Heat = torch.sigmoid(heat_odds(cosine)).cpu().numpy()
+    cosine = sketch_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
+    heat: Heat = torch.sigmoid(heat_logits(cosine)).cpu().numpy()
     return heat
 
 
-def heat_odds(cosine: Tensor) -> Tensor:
+def heat_logits(cosine: Tensor) -> Tensor:
     """Give the log odds of the heat of each pixel (..., H, W) from the cosines of what is drawn."""
-    return (cosine - cosine.amax((-2, -1), keepdim=True) + REACH) / SOFTNESS
+    return (cosine - cosine.amax((-2, -1), keepdim=True) + HALF_HEAT_GAP) / HEAT_TEMPERATURE
 
 
-def drawn_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
+def sketch_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
     """Give the cosine (H, W) of what is drawn with the photo, interpolated to its pixels or to a raster of `size`.
 
     What is drawn is the mean feature of the strokes' cells and of those that they enclose. The means of the whole sheet
     and of the whole photo are taken off before: they tell a drawing from a photo, not a thing from its surroundings.
     """
-    drawn = body(ink) & sketch.valid()
+    drawn = fill_enclosed(ink) & sketch.valid()
     drawn = drawn if drawn.any() else sketch.valid()
     query = sketch.centred().data[:, drawn].mean(dim=1)
     return _to_pixels(photo.centred().cosine(query), photo, size)
@@ -159,15 +162,15 @@ def _to_pixels(cells: Tensor, photo: FeatureMap, size: tuple[int, ...] | None) -
 
 def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold = UNTRAINED) -> float:
     """Say how likely the photo shows it, in [0, 1]."""
-    odds = (likeness(sketch, photo) - head.at) / head.temperature
+    odds = (similarity(sketch, photo) - head.at) / head.temperature
     return float(torch.tensor(odds, dtype=torch.float64).sigmoid())
 
 
-def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:
+def similarity(sketch: FeatureMap, photo: FeatureMap) -> float:
     """Give the cosine of the pooled sketch with the likeliest cell, and that of CLIP's vectors where there are any.
 
     The one asks whether something in the photo looks so; the other, which knows many more things than were ever masked,
-    whether what is in that place is such a thing (or such a photo about it, if it was not `looked_at_closely`).
+    whether what is in that place is such a thing (or such a photo about it, if it was not `with_closeup`).
     """
     best = float(photo.cosine(sketch.pooled())[photo.valid()].amax())
     if sketch.joint is None or photo.joint is None:
@@ -175,19 +178,19 @@ def likeness(sketch: FeatureMap, photo: FeatureMap) -> float:
     return best + float(F.cosine_similarity(sketch.joint, photo.joint, dim=0))
 
 
-def calibrated(there: Tensor, not_there: Tensor) -> Threshold:
+def fit_threshold(there: Tensor, not_there: Tensor) -> Threshold:
     """Fit a threshold to the likenesses (N,) of what photos show and (M,) of what they do not show.
 
-    The log odds of two bells of one width are a straight line. `least` keeps `KEPT` of what is there.
+    The log odds of two bells of one width are a straight line. `least` keeps `MIN_RECALL` of what is there.
     """
     gap = (there.mean() - not_there.mean()).clamp(min=1e-3)
     variance = (there.var(correction=0) + not_there.var(correction=0)) / 2
     at, temperature = (there.mean() + not_there.mean()) / 2, (variance / gap).clamp(min=1e-3)
-    least = torch.sigmoid((there.quantile(1 - KEPT) - at) / temperature)
+    least = torch.sigmoid((there.quantile(1 - MIN_RECALL) - at) / temperature)
     return Threshold(at.item(), temperature.item(), least.item())
 
 
-def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:
+def stroke_cells(sketch: Tensor, grid: FeatureMap) -> Tensor:
     """Mark the cells (h, w) of a sketch's map that strokes of the picture (3, H, W) go through."""
     grey = sketch.mean(dim=0)
     points = (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
@@ -198,7 +201,7 @@ def strokes(sketch: Tensor, grid: FeatureMap) -> Tensor:
     return marked
 
 
-def body(ink: Tensor) -> Tensor:
+def fill_enclosed(ink: Tensor) -> Tensor:
     """Add to marked cells (h, w) those with marked ones on all four sides of them, as the inside of a shape has."""
     enclosed = torch.ones_like(ink)
     for axis in (0, 1):

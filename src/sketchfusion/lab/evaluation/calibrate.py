@@ -20,8 +20,16 @@ import torch
 
 from ...io.images import read_image
 from ...tasks.correspondence import locate
-from ...tasks.inputs import dense_maps, read_sketch
-from ...tasks.segmentation import KEPT, calibrated, drawn_cosine, likeness, looked_at_closely, segment_maps, strokes
+from ...tasks.inputs import extract_maps, read_sketch
+from ...tasks.segmentation import (
+    MIN_RECALL,
+    fit_threshold,
+    heat_map,
+    similarity,
+    sketch_cosine,
+    stroke_cells,
+    with_closeup,
+)
 from ..datasets.base import MaskedScene, PointPair
 from ..datasets.layouts import open
 from ..datasets.world import FIRST_TUNING, SketchWorld
@@ -42,25 +50,25 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[MaskedScene]) ->
     likenesses: list[tuple[float, float]] = []
     found = list(chosen_from)
     drawings = [read_sketch(scene.sketch) for scene in found]
-    rights = dense_maps(model, drawings, "sketch", "segmentation")
+    rights = extract_maps(model, drawings, "sketch", "segmentation")
     others = [read_sketch(scene.other) for scene in found]
-    wrongs = dense_maps(model, others, "sketch", "segmentation")
-    photos = dense_maps(model, (scene.photo for scene in found), "photo", "segmentation")
+    wrongs = extract_maps(model, others, "sketch", "segmentation")
+    photos = extract_maps(model, (scene.photo for scene in found), "photo", "segmentation")
     for scene, drawing, other, right, wrong, photo in zip(found, drawings, others, rights, wrongs, photos, strict=True):
         truth = scene.mask()
-        cosine = drawn_cosine(right, photo, strokes(drawing, right), truth.shape).numpy()
+        cosine = sketch_cosine(right, photo, stroke_cells(drawing, right), truth.shape).numpy()
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
         picture, asked = read_image(scene.photo), ((right, drawing), (wrong, other))
-        close = [looked_at_closely(model, sketch, photo, drawn, picture) for sketch, drawn in asked]
-        likenesses.append((likeness(right, close[0]), likeness(wrong, close[1])))
+        close = [with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in asked]
+        likenesses.append((similarity(right, close[0]), similarity(wrong, close[1])))
     reached = np.mean(overlaps, axis=0)
     there, not_there = torch.tensor(likenesses, dtype=torch.float64).T
     return {
         "REACH": round(float(REACHES[reached.argmax()]), 3),
-        "threshold": {name: round(value, 3) for name, value in asdict(calibrated(there, not_there)).items()},
+        "threshold": {name: round(value, 3) for name, value in asdict(fit_threshold(there, not_there)).items()},
         "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, reached, strict=True)},
         "right above wrong": round(float((there > not_there).double().mean()), 4),
-        "empty when not there": round(float((not_there < there.quantile(1 - KEPT)).double().mean()), 4),
+        "empty when not there": round(float((not_there < there.quantile(1 - MIN_RECALL)).double().mean()), 4),
     }
 
 
@@ -72,11 +80,11 @@ def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
     overlaps: list[Values] = []
     found = list(chosen_from)
     drawings = [read_sketch(scene.sketch) for scene in found]
-    sketches = dense_maps(model, drawings, "sketch", "segmentation")
-    photos = dense_maps(model, (scene.photo for scene in found), "photo", "segmentation")
+    sketches = extract_maps(model, drawings, "sketch", "segmentation")
+    photos = extract_maps(model, (scene.photo for scene in found), "photo", "segmentation")
     for scene, drawing, sketch, photo in zip(found, drawings, sketches, photos, strict=True):
         truth = scene.mask()
-        heat = segment_maps(sketch, photo, strokes(drawing, sketch))
+        heat = heat_map(sketch, photo, stroke_cells(drawing, sketch))
         overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
     if not overlaps:
         raise ValueError("no photos with masks to choose a threshold from; about four in five of a folder's are")
@@ -85,8 +93,8 @@ def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
 
 def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[str, Any]:
     """The temperature and the window with the best PCK@0.10, both ways."""
-    sketches = dense_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
-    photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
+    sketches = extract_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
+    photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
     ways = []  # features at the points, where they are looked for, and where they are
     for pair, sketch, photo in zip(pairs, sketches, photos, strict=True):
         sketch, photo = sketch.centred(), photo.centred()

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ...io.images import read_image
-from ...tasks.correspondence import STROKES, TEMPERATURE, WINDOW, Side, match_drawn, match_maps, spread
-from ...tasks.inputs import dense_maps, read_sketch
+from ...tasks.correspondence import POSE_POINTS, TEMPERATURE, WINDOW, Side, match_aligned, match_maps, sample_strokes
+from ...tasks.inputs import extract_maps, read_sketch
 from ..datasets.base import Dataset, DatasetError, PointPair, Sample, held_out, is_unseen, not_trained_on
 from ..datasets.sketchy import FEWEST, inked, laid
 from .metrics import Values, bootstrap, measure_points
@@ -70,7 +70,7 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
         size = np.array(read_image(photo.path).shape[:0:-1])  # width, height
         frames = laid(sheet.mean(0).numpy() for _, sheet in drawings)
         for (path, sheet), (zoom, shift) in zip(drawings, frames, strict=True):
-            points = spread(sheet, ALIGNED_POINTS).double().numpy()
+            points = sample_strokes(sheet, ALIGNED_POINTS).double().numpy()
             there = zoom * (2 * points / np.array(sheet.shape[:0:-1]) - 1) + shift
             inside = (np.abs(there) < 1).all(axis=1)
             if inside.any():
@@ -101,10 +101,10 @@ def benchmark_correspondence(
     rows: dict[str, list[float]] = {}
     still: dict[str, list[float]] = {}
     drawings, seen = tee(read_sketch(pair.sketch) for pair in pairs)  # a batch is kept at a time, not all of them
-    sketches = dense_maps(model, seen, "sketch", "correspondence")
-    photos = dense_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
+    sketches = extract_maps(model, seen, "sketch", "correspondence")
+    photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
     for number, (pair, drawn, sketch, photo) in enumerate(zip(pairs, drawings, sketches, photos, strict=True), start=1):
-        ways = [*_both_ways(pair, sketch, photo, spread(drawn, STROKES), temperature, window)]
+        ways = [*_both_ways(pair, sketch, photo, sample_strokes(drawn, POSE_POINTS), temperature, window)]
         for name in METRICS:
             posed, alone, left = np.mean([[of[name] for of in way] for way in ways], axis=0).tolist()
             rows.setdefault(name, []).append(posed)
@@ -137,7 +137,7 @@ def _both_ways(
     sides = [("sketch", sketch, pair.sketch_points), ("photo", photo, pair.photo_points)]
     for (source, start, points), (_, end, true) in (sides, sides[::-1]):
         asked = torch.from_numpy(points)
-        posed = match_drawn(sketch, photo, strokes, asked, source, temperature, window).positions
+        posed = match_aligned(sketch, photo, strokes, asked, source, temperature, window).positions
         alone = match_maps(start, end, asked, temperature, window).positions
         left = asked / asked.new_tensor(start.frame.size) * asked.new_tensor(end.frame.size)
         yield [

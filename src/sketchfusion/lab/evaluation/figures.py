@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from ...analysis.page import Inspected, comparison
 from ...io.images import read_image, to_uint8
 from ...tasks.correspondence import PointMatch, match_maps
-from ...tasks.inputs import dense, read_sketch
+from ...tasks.inputs import extract_map, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
-from ...tasks.segmentation import cut
+from ...tasks.segmentation import segment_from_maps
 from .correspondence import point_pairs
 from .retrieval import embed_labelled, instance_data, retrieval_data
 from .table import fitting_level
@@ -76,7 +76,9 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     _sheet(figure).save(sheet, optimize=True)
     kinds: tuple[Kind, Kind] = ("sketch", "photo")
     inspected = [
-        Inspected(f"{number}", kind, _shown(picture), {n: dense(m, picture, kind, task) for n, m in models.items()})
+        Inspected(
+            f"{number}", kind, _shown(picture), {n: extract_map(m, picture, kind, task) for n, m in models.items()}
+        )
         for number, pair in enumerate(figure.pairs, start=1)
         for kind, picture in zip(kinds, pair, strict=True)
     ]
@@ -132,7 +134,10 @@ def _matches(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Tabl
         sketch, photo = read_sketch(pair.sketch), read_image(pair.photo)
         points, tiles = torch.from_numpy(pair.sketch_points[:POINTS]), []
         for name, model in models.items():
-            seen = dense(model, sketch, "sketch", "correspondence"), dense(model, photo, "photo", "correspondence")
+            seen = (
+                extract_map(model, sketch, "sketch", "correspondence"),
+                extract_map(model, photo, "photo", "correspondence"),
+            )
             there = match_maps(*seen, points)
             found = zip(points.tolist(), *(part.tolist() for part in there), strict=True)
             matches = [PointMatch((a[0], a[1]), (b[0], b[1]), score, mutual) for a, b, score, mutual in found]
@@ -150,8 +155,11 @@ def _masks(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableF
         sketch, photo = read_sketch(scene.sketch), read_image(scene.photo)
         tiles = [Tile(_shown(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
         for name, model in models.items():
-            seen = dense(model, sketch, "sketch", "segmentation"), dense(model, photo, "photo", "segmentation")
-            tiles.append(Tile(mask_picture(photo, cut(*seen, sketch, photo, levels[name]).mask), name))
+            seen = (
+                extract_map(model, sketch, "sketch", "segmentation"),
+                extract_map(model, photo, "photo", "segmentation"),
+            )
+            tiles.append(Tile(mask_picture(photo, segment_from_maps(*seen, sketch, photo, levels[name]).mask), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
     return TableFigure(rows, pairs)

@@ -181,7 +181,7 @@ def benchmark_naming(
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
         for way, namer in namers.items():
-            likely = namer.log_shares([image for image, _ in batch])
+            likely = namer.log_probabilities([image for image, _ in batch])
             own = np.array([namer.labels.index(names[label]) for _, label in batch])
             ranks[way] += target_ranks(likely, own, np.zeros(len(namer.labels), np.int64))[1].tolist()
         if progress:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ...tasks.retrieval import ranked
+from ...tasks.retrieval import rank_chunks
 from ..datasets.base import DatasetError, is_unseen, not_trained_on, plain_name
 from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, target_ranks
 from .result import Result, by_category
@@ -221,7 +221,7 @@ def _hits(
 ) -> Iterator[Hits]:
     """Rank the gallery for the queries (Q, d) of classes (Q,); `relevance` (classes, N) flags the photos of each."""
     start = 0
-    for _, order in ranked(queries, gallery):
+    for _, order in rank_chunks(queries, gallery):
         classes = query_classes[start : start + len(order)]
         yield Hits.of(np.stack([relevance[number].take(row) for number, row in zip(classes, order, strict=True)]))
         start += len(order)

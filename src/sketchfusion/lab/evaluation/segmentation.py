@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...io.images import read_image
-from ...tasks.inputs import dense_maps, read_sketch
-from ...tasks.segmentation import THRESHOLD, UNTRAINED, cut, looked_at_closely, presence
+from ...tasks.inputs import extract_maps, read_sketch
+from ...tasks.segmentation import THRESHOLD, UNTRAINED, presence, segment_from_maps, with_closeup
 from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
 from .result import Result, by_category
 from .retrieval import Progress
@@ -79,19 +79,18 @@ def _segmented(
     drawings, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
     other_drawings, others = tee(read_sketch(scene.other) for scene in scenes)
     maps = zip(
-        dense_maps(model, photos, "photo", "segmentation"),
-        dense_maps(model, sketches, "sketch", "segmentation"),
-        dense_maps(model, others, "sketch", "segmentation"),
+        extract_maps(model, photos, "photo", "segmentation"),
+        extract_maps(model, sketches, "sketch", "segmentation"),
+        extract_maps(model, others, "sketch", "segmentation"),
         strict=True,
     )
     read = zip(scenes, pictures, drawings, other_drawings, maps, strict=True)
     for number, (scene, picture, drawing, other, (photo, right, wrong)) in enumerate(read, start=1):
         truth = scene.mask()
         close, other_close = (
-            looked_at_closely(model, sketch, photo, drawn, picture)
-            for sketch, drawn in ((right, drawing), (wrong, other))
+            with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in ((right, drawing), (wrong, other))
         )
-        found = cut(right, close, drawing, picture, level, refine, threshold)
+        found = segment_from_maps(right, close, drawing, picture, level, refine, threshold)
         scores.append((found.score, presence(wrong, other_close, threshold)))
         refined |= found.refined
         pairs[MODEL].append((found.mask, truth))

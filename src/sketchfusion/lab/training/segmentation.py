@@ -23,8 +23,16 @@ from ...extractor import Extractor
 from ...featuremap import FeatureMap, Frame
 from ...fusion import PHOTO, SKETCH
 from ...saved import Heads, Threshold
-from ...tasks.inputs import dense_maps
-from ...tasks.segmentation import SOFTNESS, calibrated, drawn_cosine, heat_odds, likeness, looked_at_closely, strokes
+from ...tasks.inputs import extract_maps
+from ...tasks.segmentation import (
+    HEAT_TEMPERATURE,
+    fit_threshold,
+    heat_logits,
+    similarity,
+    sketch_cosine,
+    stroke_cells,
+    with_closeup,
+)
 from .bank import FeatureCache, PictureArray, choose, world_banks
 from .labelled import OUTSIDE, THING, Masked, folder_masks, silhouettes, world_masks
 from .loop import Losses
@@ -164,10 +172,10 @@ def _heat(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tenso
     """Give the odds (S, S) of the heat of a photo as it is served; what lies around it in the square has none."""
     side = drawing.shape[-1]
     drawn = FeatureMap(sketch, Frame(side, side, side, 1.0, 1.0, 0.0, 0.0))
-    heat = heat_odds(drawn_cosine(drawn, FeatureMap(photo, frame), strokes(drawing, drawn)))
+    heat = heat_logits(sketch_cosine(drawn, FeatureMap(photo, frame), stroke_cells(drawing, drawn)))
     left, top = int(frame.offset_x), int(frame.offset_y)
     right, bottom = frame.side - left - frame.width, frame.side - top - frame.height
-    return F.pad(heat, (left, right, top, bottom), value=-1 / SOFTNESS)
+    return F.pad(heat, (left, right, top, bottom), value=-1 / HEAT_TEMPERATURE)
 
 
 def _calibrated(model: Extractor, data: Scenes) -> Threshold:
@@ -178,15 +186,15 @@ def _calibrated(model: Extractor, data: Scenes) -> Threshold:
     rights = [data.drawing(data.names[place], generator) for place in index]
     wrongs = [data.drawing(choose(data.others(place), generator), generator) for place in index]
     pictures = [data.picture(place) for place in index]
-    shown = [*dense_maps(model, pictures, "photo", "segmentation")]
+    shown = [*extract_maps(model, pictures, "photo", "segmentation")]
 
     def likenesses(drawings: list[Tensor]) -> Tensor:
-        sketches = dense_maps(model, drawings, "sketch", "segmentation")
+        sketches = extract_maps(model, drawings, "sketch", "segmentation")
         rows = zip(sketches, shown, drawings, pictures, strict=True)
-        close = ((sketch, looked_at_closely(model, sketch, photo, of, seen)) for sketch, photo, of, seen in rows)
-        return torch.tensor([likeness(sketch, photo) for sketch, photo in close])
+        close = ((sketch, with_closeup(model, sketch, photo, of, seen)) for sketch, photo, of, seen in rows)
+        return torch.tensor([similarity(sketch, photo) for sketch, photo in close])
 
-    return calibrated(likenesses(rights), likenesses(wrongs))
+    return fit_threshold(likenesses(rights), likenesses(wrongs))
 
 
 def _cross_entropy(odds: Tensor, truth: Tensor, where: Tensor) -> Tensor:
