@@ -1,4 +1,4 @@
-"""Where a sketch lies in a photo as a whole, and matches that keep to it."""
+"""The affine pose of a sketch in a photo, and matches that use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def texture(seed: int) -> Tensor:
 
 
 def warped(data: Tensor, matrix: Tensor, side: int = 32) -> Tensor:
-    """What `matrix` (3, 2), places of `data` to places of the answer, makes of features: (C, side, side)."""
+    """Warp features by `matrix` (3, 2), which maps their coordinates to those of the answer (C, side, side)."""
     inverse = torch.linalg.inv(torch.cat([matrix, torch.tensor([[0.0], [0.0], [1.0]])], dim=1))[:, :2]
     grid = F.affine_grid(inverse.T[None], [1, len(data), side, side], align_corners=False)
     return F.grid_sample(data[None], grid, padding_mode="border", align_corners=False)[0]
@@ -40,23 +40,23 @@ STROKES = torch.cartesian_prod(torch.linspace(14, 50, 6), torch.linspace(14, 50,
 
 
 @pytest.mark.parametrize("true", [turned(0, 1, 0, 0), turned(20, 0.7, 0.2, -0.15), turned(-15, 0.6, -0.3, 0.25)])
-def test_a_turned_sketch_is_laid_where_it_is(true: Tensor) -> None:
+def test_the_pose_of_a_turned_sketch_is_recovered(true: Tensor) -> None:
     data = texture(0)
     sketch, photo = FeatureMap(F.avg_pool2d(data, 2), SHEET), FeatureMap(warped(data, true), SHEET)
-    found = pose(sketch, photo, STROKES, 0.02).of_sketch(STROKES)
+    found = pose(sketch, photo, STROKES, 0.02).from_sketch(STROKES)
     right = torch.cat([2 * STROKES / 64 - 1, torch.ones(len(STROKES), 1)], dim=1) @ true
     assert (found - right).norm(dim=1).max() < 0.12  # two cells of 32
 
 
-def test_without_anything_to_go_by_the_sheet_lies_over_the_photo() -> None:
+def test_without_any_texture_the_sheet_covers_the_photo() -> None:
     flat = torch.ones(4, 16, 16)
-    whole = pose(FeatureMap(flat, SHEET), FeatureMap(flat, WIDE), STROKES, 0.05)
-    assert (whole.of_sketch(STROKES) - (2 * STROKES / 64 - 1)).abs().max() < 1e-3
+    aligned = pose(FeatureMap(flat, SHEET), FeatureMap(flat, WIDE), STROKES, 0.05)
+    assert (aligned.from_sketch(STROKES) - (2 * STROKES / 64 - 1)).abs().max() < 1e-3
     corner = torch.tensor([[128.0, 64.0]])
-    assert whole.of_photo(corner).tolist() == [[1.0, 1.0]]
+    assert aligned.from_photo(corner).tolist() == [[1.0, 1.0]]
 
 
-def test_what_is_there_twice_is_found_where_the_rest_of_the_sketch_is() -> None:
+def test_of_two_equal_places_the_one_near_the_pose_is_found() -> None:
     """One place of the photo shows exactly what another does; alone, a point cannot tell which is meant."""
     true = turned(0, 0.6, 0.35, 0.0)
     data = texture(1)
@@ -76,8 +76,8 @@ def test_what_is_there_twice_is_found_where_the_rest_of_the_sketch_is() -> None:
     assert (back.positions - STROKES).norm(dim=1).max() < 6
 
 
-def test_a_point_may_have_its_own_way() -> None:
-    """Strangeness grows with the logarithm, so what is certain is found far from the pose too."""
+def test_a_clear_match_far_from_the_pose_is_still_found() -> None:
+    """The penalty grows with the logarithm of the distance only."""
     expected, places = torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [0.15, 0.0], [2.0, 0.0]])
     assert distance_penalty(expected, places)[0].tolist() == pytest.approx(
         [0, 2 * math.log(2), 2 * math.log(1 + 178)], rel=0.01

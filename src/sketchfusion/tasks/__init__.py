@@ -1,1 +1,1 @@
-"""Feature maps in, answers out; no backbone inside."""
+"""The tasks: retrieval, recognition, correspondence and segmentation, from feature maps of any model."""

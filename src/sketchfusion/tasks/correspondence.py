@@ -1,4 +1,8 @@
-"""Correspondence: the point of a photo that a point of a sketch means, and the other way round."""
+"""Correspondence: find the point of a photo that means the same as a point of a sketch, and the other way round.
+
+The paper matches every point by itself. Here the sketch as a whole is aligned with the photo first, by an affine pose,
+and cells far from where the pose expects a point lose some of their score.
+"""
 
 from __future__ import annotations
 
@@ -19,96 +23,35 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput
 
 
-# Where in a photo a sketch lies as a whole: what is near in the one is near in the other, whatever each point says.
-#
-# A step past the paper, which matches every point by itself.
-
-
-POSE_POINTS = 32  # points of a sketch that it is laid by
-# Chosen on Sketch World's seen categories and Sketchy's seen classes, at a plateau; lengths are in half sides.
-WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # how far from the pose so far counterparts are looked for, one after another
-FAR = 0.15  # from here on a point is thought to have its own way
-LITTLE = 0.1  # nats that all points together have to know before the pose is theirs
-BARRED = -1e4  # log-likelihood of padding, finite so that differences are
-PULL = 0.01  # towards the sheet laid over the whole photo
-
-
-@dataclass(frozen=True)
-class Pose:
-    """An affine map of the places of a sketch to those of a photo, both from -1 to 1 over their files."""
-
-    matrix: Tensor  # (3, 2)
-    sketch: Frame
-    photo: Frame
-
-    def of_sketch(self, points: Tensor) -> Tensor:
-        """Give the places in the photo of (N, 2) x, y, pixels of the sketch's file."""
-        return _with_one(_places(self.sketch, points)) @ self.matrix
-
-    def of_photo(self, points: Tensor) -> Tensor:
-        """Give the places in the photo of (N, 2) x, y, pixels of its own file."""
-        return _places(self.photo, points)
-
-
-def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> Pose:
-    """Lay a sketch over a photo by points (N, 2) of its strokes, pixels of its file.
-
-    Expectation and maximisation: every point looks for its counterpart near to where the pose has it, by a softmax over
-    the cosines at that `temperature`; then the pose is the affine map that fits the counterparts best. A point counts
-    by how much its cosines say beyond being near (Kullback-Leibler), and less if its counterpart is far off (Cauchy).
-    Nearer and nearer, from the sheet laid over the whole photo on.
-    """
-    features = F.normalize(sketch.sample(strokes).float(), dim=1)
-    cells = F.normalize(photo.data.float().flatten(1), dim=0)
-    logits = (features @ cells / temperature).cpu()
-    padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), BARRED)
-    places, there = _with_one(_places(sketch.frame, strokes)), _places(photo.frame, photo.centres())
-    start = matrix = torch.eye(3, 2)
-    pull = PULL * torch.diag(torch.tensor([1.0, 1.0, 0.5]))
-    for width in WIDTHS:
-        near = padding - torch.cdist(places @ matrix, there) ** 2 / (2 * width**2)
-        shares, guessed = (logits + near).log_softmax(dim=1), near.log_softmax(dim=1)
-        found = shares.exp() @ there
-        gain = (shares.exp() * (shares - guessed)).sum(dim=1)
-        weights = gain / (1 + ((found - places @ matrix).norm(dim=1) / FAR) ** 2)
-        weighted = places.T * (weights / (weights.sum() + LITTLE))
-        matrix = torch.linalg.solve(weighted @ places + pull, weighted @ found + pull @ start)
-    return Pose(matrix, sketch.frame, photo.frame)
-
-
-def distance_penalty(expected: Tensor, places: Tensor) -> Tensor:
-    """What is taken off log-likelihoods of places (M, 2) where (N, 2) are expected: (N, M), little added far away."""
-    return 2 * torch.log1p((torch.cdist(expected, places) / FAR) ** 2)
-
-
-def _places(frame: Frame, points: Tensor) -> Tensor:
-    points = points.float().cpu()
-    return 2 * points / points.new_tensor(frame.size) - 1
-
-
-def _with_one(places: Tensor) -> Tensor:
-    return torch.cat([places, torch.ones(len(places), 1)], dim=1)
-
-
 Side = Literal["sketch", "photo"]
-Places = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to where they lie in what two pictures share
+ToShared = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to coordinates that both pictures share
 
-# Chosen on Sketch World by `python -m sketchfusion.evaluation.constants`, which prints what they are chosen from.
-TEMPERATURE = 0.05  # of the softmax over cosines
-WINDOW = 0.15  # how far around the best cell the answer is averaged, as a share of the grid's side
-RETURN = 0.1  # a match is mutual if the way back ends this near its start, as a share of the picture's longer side
-DEFAULT_POINTS = 12  # when nobody says which
+TASK = "correspondence"
+DEFAULT_POINTS = 12  # matched when the caller names none
+POSE_POINTS = 32  # points of a sketch that its pose is fitted to
 CHUNK = 1024  # points at a time: with 60 x 60 cells they take about 100 MB
+
+# Chosen on Sketch World by `python -m sketchfusion.lab.evaluation.calibrate`, which prints what they are chosen from.
+TEMPERATURE = 0.05  # of the softmax over cosines
+WINDOW = 0.15  # radius around the best cell over which positions are averaged, as a share of the grid's longer side
+RETURN = 0.1  # a match is mutual if matching back ends this near the start, as a share of the picture's longer side
+
+# Chosen on Sketch World's seen categories and Sketchy's seen classes, at a plateau; lengths are in half sides.
+WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # standard deviations around the pose in which each iteration looks
+OUTLIER_DISTANCE = 0.15  # scale of the Cauchy weights: points further off than this hardly count
+MIN_GAIN = 0.1  # nats that all points together have to tell before they move the pose
+REGULARISATION = 0.01  # towards the sketch's sheet covering the whole photo
+PADDING_LOGIT = -1e4  # finite, so that differences of logits are
 
 
 @dataclass(frozen=True)
 class PointMatch:
-    """A point of the sketch and the point of the photo that goes with it, x and y in pixels of the files."""
+    """A point of the sketch and its counterpart in the photo, x and y in pixels of the files."""
 
     sketch: tuple[float, float]
     photo: tuple[float, float]
     score: float  # cosine of the features at the two points
-    mutual: bool  # matched back, the answer leads to about where it came from
+    mutual: bool  # matching the answer back ends near the start
 
 
 class Matched(NamedTuple):
@@ -116,14 +59,31 @@ class Matched(NamedTuple):
 
     positions: Tensor  # (N, 2) x, y in pixels of the target's file
     scores: Tensor  # (N,) cosines of the features at both ends
-    mutual: Tensor  # (N,) whether the way back ends near the start
+    mutual: Tensor  # (N,) whether matching back ends near the start
 
 
-class Near(NamedTuple):
-    """Where points are expected, and where the cells they are looked for in lie, in what both pictures share."""
+class Prior(NamedTuple):
+    """Where points are expected and where the target's cells lie, in coordinates that both pictures share."""
 
     expected: Tensor  # (N, 2)
     cells: Tensor  # (h * w, 2)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """An affine map from a sketch to a photo, whose coordinates both run from -1 to 1 over their files."""
+
+    matrix: Tensor  # (3, 2)
+    sketch: Frame
+    photo: Frame
+
+    def from_sketch(self, points: Tensor) -> Tensor:
+        """Map (N, 2) x, y in pixels of the sketch's file to photo coordinates."""
+        return _homogeneous(_normalised(self.sketch, points)) @ self.matrix
+
+    def from_photo(self, points: Tensor) -> Tensor:
+        """Map (N, 2) x, y in pixels of the photo's file to photo coordinates."""
+        return _normalised(self.photo, points)
 
 
 def match(
@@ -133,38 +93,30 @@ def match(
     points: Sequence[Sequence[float]] | Tensor | None = None,
     source: Side = "sketch",
 ) -> list[PointMatch]:
-    """Find for points of one picture the points of the other that mean the same (SketchFusion, section 6.3).
+    """Find the counterparts of points of one picture in the other (SketchFusion, section 6.3).
 
-    `points` are (N, 2) x, y in pixels of the `source` picture; without them `DEFAULT_POINTS`
-    points spread over the strokes.
-    The sketch is first laid over the photo as a whole, and no point's counterpart is far from there without a reason.
-    Raises ImageError for an unreadable picture or a blank sketch, ValueError for points that are none of the picture.
+    `points` are (N, 2) x, y in pixels of the `source` picture; by default `DEFAULT_POINTS` points spread over the
+    strokes. Raises ImageError for an unreadable picture or a blank sketch, ValueError for points outside the picture.
     """
     if source not in ("sketch", "photo"):
         raise ValueError(f"source must be sketch or photo, not {source!r}")
-    drawn = read_sketch(sketch)
+    sketch_image = read_sketch(sketch)
     if points is None:
         if source == "photo":
-            raise ValueError("say which points of the photo to match; only the strokes of a sketch choose themselves")
-        asked = sample_strokes(drawn, DEFAULT_POINTS)
+            raise ValueError("say which points of the photo to match; only a sketch has strokes to choose points from")
+        queries = sample_strokes(sketch_image, DEFAULT_POINTS)
     else:
-        asked = torch.as_tensor(points, dtype=torch.float32)
+        queries = torch.as_tensor(points, dtype=torch.float32)
     maps = {
-        "sketch": extract_map(model, drawn, "sketch", "correspondence"),
-        "photo": extract_map(model, read_image(photo), "photo", "correspondence"),
+        "sketch": extract_map(model, sketch_image, "sketch", TASK),
+        "photo": extract_map(model, read_image(photo), "photo", TASK),
     }
-    asked = _checked(asked, maps[source], source)
-    found = match_aligned(maps["sketch"], maps["photo"], sample_strokes(drawn, POSE_POINTS), asked, source)
-    pairs = zip(asked.tolist(), *(values.tolist() for values in found), strict=True)
-    return [
-        PointMatch(
-            sketch=_point(here if source == "sketch" else there),
-            photo=_point(there if source == "sketch" else here),
-            score=score,
-            mutual=mutual,
-        )
-        for here, there, score, mutual in pairs
-    ]
+    _check_points(queries, maps[source].frame, source)
+    pose_points = sample_strokes(sketch_image, POSE_POINTS)
+    matched = match_aligned(maps["sketch"], maps["photo"], pose_points, queries, source)
+    columns = [queries, matched.positions] if source == "sketch" else [matched.positions, queries]
+    pairs = zip(*(values.tolist() for values in (*columns, matched.scores, matched.mutual)), strict=True)
+    return [PointMatch((x, y), (u, v), score, mutual) for (x, y), (u, v), score, mutual in pairs]
 
 
 def match_aligned(
@@ -176,15 +128,15 @@ def match_aligned(
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
 ) -> Matched:
-    """Find where `points` (N, 2), pixels of the `source` picture, lie in the other one.
+    """Match `points` (N, 2), pixels of the `source` picture, after aligning the sketch with the photo.
 
-    As `match_maps` does, but what speaks for a cell is its cosine, over the temperature, less how strange it would be
-    for the pose of the sketch, which points (M, 2) of its `strokes` find.
+    As `match_maps`, but a cell's score is its cosine / temperature minus a penalty for its distance from where the pose
+    expects it. The pose is fitted to `strokes` (M, 2), points of the sketch in pixels of its file.
     """
-    whole = pose(sketch.centred(), photo.centred(), strokes, temperature)
+    aligned = pose(sketch.centred(), photo.centred(), strokes, temperature)
     if source == "sketch":
-        return match_maps(sketch, photo, points, temperature, window, (whole.of_sketch, whole.of_photo))
-    return match_maps(photo, sketch, points, temperature, window, (whole.of_photo, whole.of_sketch))
+        return match_maps(sketch, photo, points, temperature, window, (aligned.from_sketch, aligned.from_photo))
+    return match_maps(photo, sketch, points, temperature, window, (aligned.from_photo, aligned.from_sketch))
 
 
 def match_maps(
@@ -193,42 +145,42 @@ def match_maps(
     points: Tensor,
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
-    places: tuple[Places, Places] | None = None,
+    to_shared: tuple[ToShared, ToShared] | None = None,
 ) -> Matched:
-    """Find where `points` (N, 2), pixels of the source's file, lie in the target's file, each point by itself.
+    """Match `points` (N, 2), pixels of the source's file, to the target's file, each point by itself.
 
-    Each picture's mean feature is taken off both maps. Then the cosine of the feature at a point with every cell of the
-    target but its padding, and the mean of the cells in a square window around the best one, weighted by a softmax over
-    their cosines (SketchFusion, section 6.3). `places` say where points of the source and of the target lie in what
-    both share, if they are known to: then they are looked for nearby.
+    Each map's mean feature is subtracted first. A point's counterpart is the mean of the cells in a square window
+    around the most similar one, weighted by a softmax over their cosines (SketchFusion, section 6.3). `to_shared` maps
+    pixels of the source and of the target to coordinates that both share; counterparts are then expected nearby.
     """
     points, source, target = points.float(), source.centred(), target.centred()
-    if places is None:
+    if to_shared is None:
         found = locate(source.sample(points), target, temperature, window)
         back = locate(target.sample(found), source, temperature, window)
     else:
-        here, there = places
-        ahead = Near(here(points), there(target.centres()))
-        found = locate(source.sample(points), target, temperature, window, ahead)
-        behind = Near(there(found), here(source.centres()))
-        back = locate(target.sample(found), source, temperature, window, behind)
+        from_source, from_target = to_shared
+        forward = Prior(from_source(points), from_target(target.centres()))
+        found = locate(source.sample(points), target, temperature, window, forward)
+        backward = Prior(from_target(found), from_source(source.centres()))
+        back = locate(target.sample(found), source, temperature, window, backward)
     reach = RETURN * max(source.frame.size)
     scores = F.cosine_similarity(source.sample(points).float(), target.sample(found).float(), dim=1)
     return Matched(found, scores, (back - points.to(back.device)).norm(dim=1) <= reach)
 
 
 def dense_match(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor) -> tuple[Tensor, Tensor]:
-    """Find for every cell of the photo its place in the sketch: (h, w, 2) pixels of the sketch's file.
+    """Match every cell of the photo to the sketch, after aligning the two.
 
-    Also gives the cosines (h, w), -1 on padding. `strokes` are points of them, by which the sketch is laid.
+    Returns positions (h, w, 2) in pixels of the sketch's file and cosines (h, w), -1 on padding. The pose is fitted to
+    `strokes` (M, 2), points of the sketch in pixels of its file.
     """
     sketch, photo = sketch.centred(), photo.centred()
-    whole, features = pose(sketch, photo, strokes, TEMPERATURE), photo.data.flatten(1).T
-    near = Near(whole.of_photo(photo.centres()), whole.of_sketch(sketch.centres()))
-    places = locate(features, sketch, near=near)
-    scores = F.cosine_similarity(features.float(), sketch.sample(places).float(), dim=1)
+    aligned, features = pose(sketch, photo, strokes, TEMPERATURE), photo.data.flatten(1).T
+    prior = Prior(aligned.from_photo(photo.centres()), aligned.from_sketch(sketch.centres()))
+    positions = locate(features, sketch, prior=prior)
+    scores = F.cosine_similarity(features.float(), sketch.sample(positions).float(), dim=1)
     scores = scores.masked_fill(~photo.valid().flatten(), -1.0)
-    return places.reshape(*photo.grid, 2), scores.reshape(photo.grid)
+    return positions.reshape(*photo.grid, 2), scores.reshape(photo.grid)
 
 
 def locate(
@@ -236,11 +188,11 @@ def locate(
     target: FeatureMap,
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
-    near: Near | None = None,
+    prior: Prior | None = None,
 ) -> Tensor:
     """Find features (N, C) in a map by a windowed soft-argmax: (N, 2) x, y in pixels of its file.
 
-    With `near`, what speaks for a cell is its cosine over the temperature, less how strange it would be there.
+    A cell's score is its cosine / temperature, minus the distance penalty of a `prior`. Padding is never chosen.
     """
     h, w = target.grid
     cells = F.normalize(target.data.float().flatten(1), dim=0)
@@ -250,23 +202,55 @@ def locate(
     reach = max(1, round(window * max(h, w)))
     features, found = F.normalize(features.float(), dim=1), [torch.empty(0, 2, device=cells.device)]
     for start in range(0, len(features), CHUNK):
-        some = slice(start, start + CHUNK)
-        logits = features[some] @ cells / temperature
-        if near is not None:
-            logits -= distance_penalty(near.expected[some], near.cells).to(logits.device)
+        chunk = slice(start, start + CHUNK)
+        logits = features[chunk] @ cells / temperature
+        if prior is not None:
+            logits -= distance_penalty(prior.expected[chunk], prior.cells).to(logits.device)
         logits = logits.masked_fill(padding, -torch.inf)
         best = centres[logits.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach
         found.append(logits.masked_fill(outside, -torch.inf).softmax(dim=1) @ (centres + 0.5))
-    places = target.to_pixels(torch.cat(found))
-    # Of a photo narrower than a cell, the cell's own centre lies beside it.
-    return places.clamp(places.new_zeros(2), places.new_tensor(target.frame.size))
+    positions = target.to_pixels(torch.cat(found))
+    # In a photo narrower than a cell, the centre of the cell lies outside the photo.
+    return positions.clamp(positions.new_zeros(2), positions.new_tensor(target.frame.size))
+
+
+def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> Pose:
+    """Align a sketch with a photo by points (N, 2) of its strokes, in pixels of its file.
+
+    Expectation maximisation. In turn, each point's expected counterpart is found by a softmax over cosine /
+    `temperature` within a Gaussian around the current pose, and the affine map is fitted to the counterparts by
+    weighted least squares. A point weighs as much as its cosines tell beyond the Gaussian alone (Kullback-Leibler
+    divergence), less if its counterpart is far from the pose (Cauchy). The pose starts from the sheet covering the
+    whole photo, and the Gaussian narrows.
+    """
+    features = F.normalize(sketch.sample(strokes).float(), dim=1)
+    cells = F.normalize(photo.data.float().flatten(1), dim=0)
+    logits = (features @ cells / temperature).cpu()
+    padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), PADDING_LOGIT)
+    points, centres = _homogeneous(_normalised(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
+    start = matrix = torch.eye(3, 2)
+    ridge = REGULARISATION * torch.diag(torch.tensor([1.0, 1.0, 0.5]))
+    for width in WIDTHS:
+        nearness = padding - torch.cdist(points @ matrix, centres) ** 2 / (2 * width**2)
+        posterior, prior = (logits + nearness).log_softmax(dim=1), nearness.log_softmax(dim=1)
+        found = posterior.exp() @ centres
+        gain = (posterior.exp() * (posterior - prior)).sum(dim=1)
+        weights = gain / (1 + ((found - points @ matrix).norm(dim=1) / OUTLIER_DISTANCE) ** 2)
+        weighted = points.T * (weights / (weights.sum() + MIN_GAIN))
+        matrix = torch.linalg.solve(weighted @ points + ridge, weighted @ found + ridge @ start)
+    return Pose(matrix, sketch.frame, photo.frame)
+
+
+def distance_penalty(expected: Tensor, positions: Tensor) -> Tensor:
+    """Penalise positions (M, 2) for their distance from the expected ones (N, 2): (N, M), flat far away (Cauchy)."""
+    return 2 * torch.log1p((torch.cdist(expected, positions) / OUTLIER_DISTANCE) ** 2)
 
 
 def sample_strokes(sketch: Tensor, count: int) -> Tensor:
-    """Spread points evenly over the strokes of a sketch (3, H, W): (at most `count`, 2) x, y of inked pixels.
+    """Choose points spread evenly over the strokes of a sketch (3, H, W): (at most `count`, 2) x, y of inked pixels.
 
-    Farthest point sampling, which begins with the ink nearest to the middle of all ink.
+    Farthest point sampling, starting with the ink nearest to the middle of all ink.
     """
     grey = sketch.mean(dim=0)
     ink = (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
@@ -278,16 +262,20 @@ def sample_strokes(sketch: Tensor, count: int) -> Tensor:
     return ink[chosen]
 
 
-def _checked(points: Tensor, picture: FeatureMap, source: Side) -> Tensor:
-    frame = picture.frame
+def _normalised(frame: Frame, points: Tensor) -> Tensor:
+    """Map (N, 2) pixels of a file to -1 to 1 over it."""
+    points = points.float().cpu()
+    return 2 * points / points.new_tensor(frame.size) - 1
+
+
+def _homogeneous(points: Tensor) -> Tensor:
+    return torch.cat([points, torch.ones(len(points), 1)], dim=1)
+
+
+def _check_points(points: Tensor, frame: Frame, source: Side) -> None:
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"points must be (N, 2) x, y, not of shape {tuple(points.shape)}")
     inside = ((points >= 0) & (points <= points.new_tensor(frame.size))).all(dim=1)
     if not inside.all():
         x, y = points[~inside][0].tolist()
         raise ValueError(f"point {x:g},{y:g} is outside the {source}, which is {frame.width} x {frame.height} pixels")
-    return points
-
-
-def _point(pair: Sequence[float]) -> tuple[float, float]:
-    return float(pair[0]), float(pair[1])

@@ -1,4 +1,4 @@
-"""Pictures as questions: sketches are read, cleaned and refused when blank, and the maps that serve a task are made."""
+"""Inputs of the tasks: read sketches, refuse blank ones, and extract the feature maps made for a task."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ def read_sketches(sketches: ImageInput | Sequence[ImageInput]) -> list[Tensor]:
     for number, sketch in enumerate(listed, start=1):
         image = read_image(sketch, "sketch")
         if is_blank(image):
-            raise ImageError(
-                f"{_name(sketch, number)}: the sketch is blank; draw something first (a photo has no strokes)"
-            )
+            name = _name(sketch, number)
+            raise ImageError(f"{name}: the sketch is blank; draw something first (a photo has no strokes)")
         images.append(image)
     return images
 
@@ -44,17 +43,17 @@ def read_sketch(sketch: ImageInput) -> Tensor:
 
 
 def extract_map(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
-    """Give the map of a picture made for a task, or the model's usual one where no weights are for that task."""
+    """Extract the map of a picture with the weights for a task, or with the default ones if the task has none."""
     return model.extract([image], kind, task=task if model.serves(task) else None)[0]
 
 
 def extract_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
-    """Give the same of any number of pictures, in batches; one that follows itself is seen once."""
+    """Yield `extract_map` of any number of pictures, in batches; a picture repeated in a row is run once."""
     pictures = iter(images)
-    while some := list(islice(pictures, BATCH)):
-        new = [n for n, image in enumerate(some) if n == 0 or not _same(image, some[n - 1])]
-        seen = model.extract([some[n] for n in new], kind, task=task if model.serves(task) else None)
-        yield from (seen[bisect_right(new, n) - 1] for n in range(len(some)))
+    while batch := list(islice(pictures, BATCH)):
+        new = [n for n, image in enumerate(batch) if n == 0 or not _same(image, batch[n - 1])]
+        maps = model.extract([batch[n] for n in new], kind, task=task if model.serves(task) else None)
+        yield from (maps[bisect_right(new, n) - 1] for n in range(len(batch)))
 
 
 def _same(image: ImageInput, other: ImageInput) -> bool:

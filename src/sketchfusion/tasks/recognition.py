@@ -1,4 +1,4 @@
-"""Recognition: by examples of each name, or by text in CLIP's space and a classifier of the names that it knows."""
+"""Recognition: name pictures by examples of each label, or by CLIP's text and a classifier trained on sketches."""
 
 from __future__ import annotations
 
@@ -17,55 +17,57 @@ if TYPE_CHECKING:
     from ..io.images import ImageInput, Kind
 
 
+Logits = Callable[[Sequence["ImageInput"]], npt.NDArray[np.float32]]  # N pictures to (N, labels)
+
 TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
-LABELS = 32  # read at a time
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
-EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples: as sure as mini is right, one to ten of a name
+CHUNK = 32  # labels encoded at a time
+EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples; calibrates mini with one to ten per label
 
 
 @runtime_checkable
 class TextImageSpace(Protocol):
-    """A model that places pictures and prompts in one space."""
+    """A model that embeds pictures and text in one space."""
 
     @property
     def name(self) -> str:
-        """What the model is called."""
+        """Name of the model, for messages."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names that it is known to have learned; may be empty."""
+        """Labels that the model is known to have learned; may be empty."""
 
     @property
     def joint_dim(self) -> int:
-        """The length of a vector of that space; 0 if it reads no words after all."""
+        """Dimension of the space; 0 if the model has no text encoder after all."""
 
     @property
     def logit_scale(self) -> float:
-        """The inverse temperature that its similarities were trained with."""
+        """Inverse temperature of the cosines in training."""
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts to unit vectors (N, p)."""
+        """Embed prompts as unit vectors (N, p)."""
 
     def encode_image(self, images: Sequence[ImageInput], kind: Kind = "photo") -> Tensor:
-        """Pictures to unit vectors (N, p)."""
+        """Embed pictures as unit vectors (N, p)."""
 
 
 @runtime_checkable
 class Classifying(Protocol):
-    """A model that was trained to tell some classes of sketches apart."""
+    """A model with a classifier of sketches."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Their names; empty if it was not."""
+        """Names of the classes; empty if the classifier was never trained."""
 
     def classify(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Tensor:
-        """Pictures to logits (N, len(classes))."""
+        """Compute logits (N, len(classes))."""
 
 
 @dataclass(frozen=True)
 class Guess:
-    """One label and the probability that it is the right one of those that were offered."""
+    """A label and its probability among the labels offered."""
 
     label: str
     score: float
@@ -81,27 +83,22 @@ def recognize(
 ) -> list[list[Guess]]:
     """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
-    Any labels will do, for sketches and photos: descriptions are compared (CLIP, Radford et al., 2021, section 3.1).
-    Between names of sketches that the model was trained to tell apart, its classifier (SketchFusion, section 6.2) has
-    its say as well: how likely each of them is among them is the geometric mean of both. By default the labels are
-    those classes, or else the names that the model knows.
+    Labels are free text, compared with sketches or photos in CLIP's space (Radford et al., 2021, section 3.1). Among
+    labels that are classes of the model's sketch classifier (SketchFusion, section 6.2), probabilities are the
+    geometric mean of CLIP's and the classifier's. The labels default to those classes, or else to `model.labels`.
 
-    With `examples`, a few pictures of the same kind for each name, the names mean what those show: the nearest mean of
-    a name's examples is wanted (Snell et al., 2017, section 2.2), and no name needs to be known.
-
+    With `examples`, a few pictures of the same kind for each label, a picture gets the label with the nearest mean of
+    its examples (Snell et al., 2017, section 2.2), and the model needs to know none of the labels.
     Raises ImageError for an unreadable or blank picture and ValueError if there are no labels, if one of them lacks an
-    example, or if the model has neither classes nor words.
+    example, or if the model has neither a classifier nor a text encoder.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     return Namer(model, labels, kind, examples).name(images, k)
 
 
-Logits = Callable[[Sequence["ImageInput"]], npt.NDArray[np.float32]]  # N pictures to (N, labels)
-
-
 class Namer:
-    """Labels placed in a space once, to name any number of pictures."""
+    """Labels encoded once, to name any number of pictures."""
 
     def __init__(
         self,
@@ -111,9 +108,9 @@ class Namer:
         examples: Mapping[str, Sequence[ImageInput]] | None = None,
         classify: bool = True,
     ) -> None:
-        """See the examples, or read the labels' descriptions; without `classify`, CLIP is all that is run."""
+        """Encode the examples, or the labels' prompts; with `classify=False` the classifier is never run."""
         classes = model.classes if classify and kind == "sketch" and isinstance(model, Classifying) else ()
-        reads = isinstance(model, TextImageSpace) and model.joint_dim > 0
+        has_text = isinstance(model, TextImageSpace) and model.joint_dim > 0
         if labels is None:
             labels = tuple(examples) if examples is not None else classes or joint_space(model).labels
         self.labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
@@ -125,7 +122,7 @@ class Namer:
         self.classifies = examples is None and len(set(self.labels) & set(classes)) > 1
         if examples is not None:
             self._logits = _by_examples(model, self.labels, kind, examples)
-        elif set(self.labels) <= set(classes) and not reads:
+        elif set(self.labels) <= set(classes) and not has_text:
             self._logits = _by_classifier(model, self.labels, kind)
         elif self.classifies:
             self._logits = _by_both(model, self.labels, kind)
@@ -134,16 +131,16 @@ class Namer:
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        shares = np.exp(self.log_probabilities(_read(images, self._kind)))
-        best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        probabilities = np.exp(self.log_probabilities(_read(images, self._kind)))
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
         return [
-            [Guess(self.labels[place], float(row[place])) for place in top]
-            for row, top in zip(shares, best, strict=True)
+            [Guess(self.labels[index], float(row[index])) for index in top]
+            for row, top in zip(probabilities, best, strict=True)
         ]
 
     def log_probabilities(self, pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
-        """Give the logarithm of how likely each label is (N, labels); nothing is refused for being blank."""
-        return _log_shares(self._logits(pictures))
+        """Compute log probabilities of the labels (N, labels); blank pictures are not refused."""
+        return _log_softmax(self._logits(pictures))
 
 
 def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
@@ -157,32 +154,34 @@ def _by_text(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Logits
 
 
 def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
-    """By text, but names that the classifier knows share what the text gives them all together anew, by both.
+    """Combine text and classifier: labels that are classes divide the sum of their text probabilities among themselves.
 
-    By the geometric mean of what both say: they see the same picture, so their product would be too sure.
+    They divide it by the geometric mean of both. Text and classifier see the same picture, so their product would be
+    overconfident.
     """
-    known = [place for place, label in enumerate(labels) if label in model.classes]
-    text = _by_text(model, labels, kind)
-    classified = _by_classifier(model, [labels[place] for place in known], kind)
+    known = [index for index, label in enumerate(labels) if label in model.classes]
+    by_text = _by_text(model, labels, kind)
+    by_classifier = _by_classifier(model, [labels[index] for index in known], kind)
 
     def logits(pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
-        said = _log_shares(text(pictures))
-        among = said[:, known]
-        together = np.logaddexp.reduce(among, axis=1, keepdims=True)
-        said[:, known] = together + _log_shares(np.float32(0.5) * (among + classified(pictures)))
-        return said
+        log_probabilities = _log_softmax(by_text(pictures))
+        among_known = log_probabilities[:, known]
+        total = np.logaddexp.reduce(among_known, axis=1, keepdims=True)
+        mean = np.float32(0.5) * (among_known + by_classifier(pictures))
+        log_probabilities[:, known] = total + _log_softmax(mean)
+        return log_probabilities
 
     return logits
 
 
-def _log_shares(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    shares: npt.NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    return shares
+def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    normalised: npt.NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return normalised
 
 
 def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]) -> Logits:
     if lacking := [label for label in labels if not examples.get(label)]:
-        raise ValueError(f"{lacking[0]!r} has no example; give one picture of it at least")
+        raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
     task = TASK if model.serves(TASK) else None
 
     def embedded(pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
@@ -194,7 +193,7 @@ def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mappin
 
 
 def unit_means(groups: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
-    """The mean of each group of vectors (n, d), of length 1: (groups, d)."""
+    """Average each group of vectors (n, d) and scale the means to length 1: (groups, d)."""
     means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
     unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
     return unit
@@ -205,7 +204,7 @@ def _read(images: ImageInput | Sequence[ImageInput], kind: Kind) -> Any:
 
 
 def joint_space(model: object) -> TextImageSpace:
-    """Give the model if it can read text, or name pictures without; ValueError if not."""
+    """Return the model if it has a text encoder or a classifier; ValueError if it has neither."""
     named = isinstance(model, Classifying) and model.classes
     if not isinstance(model, TextImageSpace) or not (model.joint_dim or named):
         raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
@@ -213,14 +212,14 @@ def joint_space(model: object) -> TextImageSpace:
 
 
 def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
-    """One unit vector for each label, the mean over its prompts: (N, p)."""
+    """Encode each label as the mean over its prompts, a unit vector: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
-    read = [_texts(model, labels[start : start + LABELS], prompts) for start in range(0, len(labels), LABELS)]
-    return unit_means([texts for some in read for texts in some])
+    chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
+    return unit_means([vectors for chunk in chunks for vectors in _encode_prompts(model, chunk, prompts)])
 
 
-def _texts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
-    texts: npt.NDArray[np.float32] = model.encode_text(
-        [prompt.format(label) for label in labels for prompt in prompts]
-    ).numpy()
-    return texts.reshape(len(labels), len(prompts), -1)
+def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Encode every label in every prompt: (labels, prompts, p)."""
+    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts])
+    vectors: npt.NDArray[np.float32] = texts.numpy().reshape(len(labels), len(prompts), -1)
+    return vectors

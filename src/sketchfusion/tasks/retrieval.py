@@ -1,4 +1,4 @@
-"""Retrieval: photos ranked by the cosine of their pooled feature with a sketch's."""
+"""Retrieval: rank photos by the cosine of their pooled feature with that of a sketch."""
 
 from __future__ import annotations
 
@@ -24,16 +24,35 @@ CHUNK = 256  # queries at a time: with 10,000 photos the scores and keys of a ch
 
 @dataclass(frozen=True)
 class Match:
-    """One photo of an answer: its place in the list of photos and its cosine with the query."""
+    """A ranked photo: its index in the list of photos and its cosine with the query."""
 
     index: int
     score: float
 
 
+def retrieve(
+    model: Extractor,
+    sketches: ImageInput | Sequence[ImageInput],
+    photos: ImageInput | Sequence[ImageInput],
+    k: int = 10,
+) -> list[list[Match]]:
+    """Rank the `k` most similar photos for each sketch (SketchFusion, section 4.1).
+
+    Raises ImageError for an unreadable file or a blank sketch. For more than a handful of photos use a Gallery,
+    which embeds each only once.
+    """
+    queries = model.embed(read_sketches(sketches), kind="sketch")
+    scores, indices = rank(queries.numpy(), model.embed(photos, kind="photo").numpy(), k)
+    return [
+        [Match(int(index), float(score)) for score, index in zip(*row, strict=True)]
+        for row in zip(scores, indices, strict=True)
+    ]
+
+
 def rank(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> tuple[Floats, Ints]:
     """Rank unit vectors exactly: (Q, d) and (N, d) -> scores and indices (Q, min(k, N)), best first.
 
-    Equal scores keep the order of the gallery, so an answer never depends on chance. `k=None` ranks everything.
+    Equal scores keep the order of the gallery. `k=None` ranks everything.
     """
     parts = [
         (np.take_along_axis(similarity, indices, axis=1), indices)
@@ -44,7 +63,7 @@ def rank(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -
 
 
 def rank_chunks(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> Iterator[tuple[Floats, Ints]]:
-    """Yield, a chunk of queries at a time, all similarities (q, N) and the best first indices (q, min(k, N))."""
+    """Yield, for each chunk of queries, all similarities (q, N) and indices (q, min(k, N)), best first."""
     queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"cannot compare features of shapes {queries.shape} and {gallery.shape}")
@@ -57,7 +76,7 @@ def rank_chunks(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = 
 
 
 def best_first(similarity: Floats, count: int) -> Ints:
-    """The places of the `count` largest values of each row (Q, N), largest first, equal ones in order: (Q, count)."""
+    """Find the indices (Q, count) of each row's largest values (Q, N), largest first, equal ones in their order."""
     keys = _sortable(similarity)
     if count < similarity.shape[1]:
         keys = np.partition(keys, count, axis=1)[:, :count]
@@ -66,29 +85,10 @@ def best_first(similarity: Floats, count: int) -> Ints:
 
 
 def _sortable(similarity: Floats) -> npt.NDArray[np.uint64]:
-    """Pack falling score, then rising index into one integer each: (Q, N). Sorting these is fast, and stable."""
+    """Pack descending score, then ascending index into one integer each (Q, N): sorting them is fast and stable."""
     bits = (np.float32(0) - similarity).view(np.int32)  # 0 - x, not -x, whose minus zero would not tie with zero
     bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)
     keys = (bits.view(np.uint32) ^ np.uint32(0x80000000)).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= np.arange(similarity.shape[1], dtype=np.uint64)
     return keys
-
-
-def retrieve(
-    model: Extractor,
-    sketches: ImageInput | Sequence[ImageInput],
-    photos: ImageInput | Sequence[ImageInput],
-    k: int = 10,
-) -> list[list[Match]]:
-    """Find for each sketch the `k` photos that show it best (SketchFusion, section 4.1).
-
-    Raises ImageError for an unreadable file or a blank sketch. For more than a handful of photos use a Gallery,
-    which embeds each only once.
-    """
-    queries = model.embed(read_sketches(sketches), kind="sketch")
-    scores, indices = rank(queries.numpy(), model.embed(photos, kind="photo").numpy(), k)
-    return [
-        [Match(int(index), float(score)) for score, index in zip(*row, strict=True)]
-        for row in zip(scores, indices, strict=True)
-    ]
