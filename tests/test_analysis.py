@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
-from sketchfusion.analysis.inside import averaged, branch_weights, inside, pca_pictures, spectrum
+from sketchfusion.analysis.inside import branch_weights, component_maps, mean_spectrum, pca_pictures, spectrum
 from sketchfusion.analysis.page import Inspected, line_chart, page
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.features import SketchFusion
@@ -56,7 +56,7 @@ def test_padding_has_no_part_in_a_spectrum() -> None:
     padded = wave(3, 32, WIDE)
     padded.data[:, :8] = padded.data[:, 24:] = 1e3 * torch.randn(3, 8, 32)
     assert spectrum(padded).cycles == pytest.approx(3)
-    mean = averaged([spectrum(padded), spectrum(wave(5))])
+    mean = mean_spectrum([spectrum(padded), spectrum(wave(5))])
     assert mean.cycles == pytest.approx(4)
 
 
@@ -108,7 +108,7 @@ def test_drawings_are_told_from_photos() -> None:
 def test_the_maps_inside_are_those_that_the_parts_make(model_folder: Path) -> None:
     model = SketchFusion.from_pretrained(model_folder)
     pictures = [drawing(), drawing("gray")]
-    found = inside(model, pictures, ["sketch", "photo"])
+    found = component_maps(model, pictures, ["sketch", "photo"])
     assert list(found[0]) == ["CLIP", "SD up0", "SD up1", "SD up2", "fused"]
     for maps, picture, kind in zip(found, pictures, ("sketch", "photo"), strict=True):
         assert torch.allclose(maps["fused"].data, model.extract([picture], kind)[0].data, atol=1e-5)  # type: ignore[arg-type]
@@ -123,7 +123,7 @@ def test_the_maps_inside_are_those_that_the_parts_make(model_folder: Path) -> No
     weights = branch_weights(model)
     assert list(weights) == ["up0", "up1", "up2"] and sum(weights.values()) == pytest.approx(1)
     with pytest.raises(ValueError, match="pixels is not a fused model"):
-        inside(PixelExtractor(), [drawing()], ["sketch"])
+        component_maps(PixelExtractor(), [drawing()], ["sketch"])
 
 
 class Balanced(HTMLParser):

@@ -1,1 +1,1 @@
-"""Looking inside: what the frozen models and the fused one see in a picture (the paper's pilot study)."""
+"""Analysis: PCA pictures and Fourier spectra of the frozen models' and the fused features (the paper's pilot study)."""

@@ -1,4 +1,5 @@
-"""What each part of a fused model sees in a picture: CLIP, the stages of Stable Diffusion by themselves, and both."""
+"""The features of a fused model's parts, CLIP, each Stable Diffusion stage and their fusion, and two ways to view them:
+PCA pictures and Fourier spectra."""
 
 from __future__ import annotations
 
@@ -14,25 +15,33 @@ from ..extractor import as_list
 from ..featuremap import FeatureMap
 from ..features import SketchFusion
 from ..fusion import kind_indices
+from ..io.images import quantise
 
 if TYPE_CHECKING:
     from ..extractor import Extractor, Images
     from ..io.images import Kind
 
 
+Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
 CLIP, FUSED = "CLIP", "fused"
+COLOURS = 3
+OUTLIERS = 0.01  # share of the cells at either end of a component that get the extreme colour
+HIGH = 0.5  # share of the grid's highest frequency above which energy counts as fine
+TINY = float(np.finfo(np.float64).tiny)
 
 
-def inside(
+def component_maps(
     model: Extractor, pictures: Images, kinds: Sequence[Kind], task: str | None = None
 ) -> list[dict[str, FeatureMap]]:
-    """Give for each picture its maps by name: "CLIP", "SD up0" and so on without CLIP's injection, and "fused".
+    """Compute for each picture the maps "CLIP", "SD up0", "SD up1" .. (stages without CLIP's injection) and "fused".
 
-    ValueError for a model that is not fused.
+    Raises ValueError for a model that is not fused.
     """
     fused = _fused(model, task)
     fusion, diffusion = fused.config.fusion, fused.model.diffusion
-    answers: list[dict[str, FeatureMap]] = []
+    components: list[dict[str, FeatureMap]] = []
     for picture, kind in zip(as_list(pictures), kinds, strict=True):
         encoded = fused.encode([picture], kind)
         clean = encoded.latents if encoded.latents.dim() == 4 else encoded.latents[:, 0]
@@ -45,38 +54,23 @@ def inside(
                 **{f"SD {name}": value for name, value in stages.items()},
                 FUSED: fused.model(encoded.latents, encoded.tokens, kinds=kind_indices([kind])),
             }
-        answers.append({name: FeatureMap(value[0].float().cpu(), encoded.frames[0]) for name, value in maps.items()})
-    return answers
+        frame = encoded.frames[0]
+        components.append({name: FeatureMap(value[0].float().cpu(), frame) for name, value in maps.items()})
+    return components
 
 
 def branch_weights(model: Extractor, task: str | None = None) -> dict[str, float]:
-    """Give the share that each stage has in the fused map; they add up to 1."""
+    """Return the share of each stage in the fused map; the shares add up to 1."""
     aggregation = _fused(model, task).model.light.aggregation
     shares = aggregation.branch_weights.detach().softmax(dim=0)
     return dict(zip(aggregation.branches, shares.tolist(), strict=True))
 
 
-def _fused(model: Extractor, task: str | None) -> SketchFusion:
-    found = model.for_task(task)
-    if not isinstance(found, SketchFusion):
-        raise ValueError(f"{model.name} is not a fused model, so there is nothing to look into; choose mini or another")
-    return found
-
-
-# Feature maps as pictures: their three principal components as red, green and blue (the paper's pilot study).
-
-
-Picture = npt.NDArray[np.uint8]
-
-COLOURS = 3
-OUTLIERS = 0.01  # of the cells at either end take the colour of the limit
-
-
 def pca_pictures(maps: Sequence[FeatureMap]) -> list[Picture]:
-    """Colour maps of one kind of feature, one basis over all of them: (h, w, 3) each, white where there is padding.
+    """Show the three principal components of maps as red, green and blue: (h, w, 3) each, white on padding.
 
-    The first component points the way in which its values are skewed to the positive, so that the same maps always
-    give the same colours. ValueError if the maps have different numbers of channels.
+    One basis is fitted to all maps. Components are oriented so that their values are positively skewed: the same maps
+    always get the same colours. Raises ValueError if the maps have different numbers of channels.
     """
     if len({len(one.data) for one in maps}) > 1:
         raise ValueError("maps of one basis need the same number of channels")
@@ -91,13 +85,19 @@ def pca_pictures(maps: Sequence[FeatureMap]) -> list[Picture]:
     for one, features in zip(maps, cells, strict=True):
         share = ((features - mean) @ basis - spread[0]) / (spread[1] - spread[0]).clamp(min=1e-6)
         picture = np.full((*one.grid, COLOURS), 255, np.uint8)
-        picture[one.valid().numpy()] = (share.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        picture[one.valid().numpy()] = quantise(share.clamp(0, 1))
         pictures.append(picture)
     return pictures
 
 
+def crop_padding(pixels: Picture, map_: FeatureMap) -> Picture:
+    """Cut a picture (h, w, 3), one pixel for each cell of a map, to the cells that are not padding."""
+    valid = map_.valid().cpu().numpy()
+    return np.ascontiguousarray(pixels[valid.any(axis=1)][:, valid.any(axis=0)])
+
+
 def _principal(centred: torch.Tensor) -> torch.Tensor:
-    """The three directions (C, 3) in which (N, C) varies most; zero where there are fewer."""
+    """Find the three directions (C, 3) in which features (N, C) vary most; zero where there are fewer."""
     values, vectors = torch.linalg.eigh(centred.T.double() @ centred.double())
     basis = vectors.flip(1)[:, :COLOURS].float()
     skew = ((centred @ basis) ** 3).sum(dim=0)
@@ -107,33 +107,23 @@ def _principal(centred: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(basis, (0, COLOURS - basis.shape[1]))
 
 
-# How much of a feature map is coarse and how much is fine: its Fourier amplitude by frequency (Park and Kim, 2022).
-
-
-Floats = npt.NDArray[np.float64]
-
-TINY = float(np.finfo(np.float64).tiny)
-HIGH = 0.5  # of the highest frequency that a grid can hold: what lies above it is called fine
-
-
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Amplitude by frequency, both (n,), from the coarsest to the finest, and two summaries of the energy.
+    """Fourier amplitude of a map by frequency, both (n,), coarsest first, and two summaries of the energy.
 
-    Frequency 0, which is what all cells have in common, counts in neither summary.
+    The summaries leave out frequency 0, the mean over all cells.
     """
 
     frequency: Floats  # as a share of the highest that the grid can hold along an axis: 0 to 1
     amplitude: Floats  # natural logarithm, relative to frequency 0
     fine: float  # share of the energy above `HIGH`
-    cycles: float  # mean frequency of the energy, in cycles across the picture's longer side: grids can be compared
+    cycles: float  # mean frequency of the energy, in cycles across the picture's longer side, whatever the grid
 
 
 def spectrum(map_: FeatureMap) -> Spectrum:
-    """Give the radial log amplitude of a map: over rings of frequencies, averaged over the channels' amplitudes.
+    """Compute the radial log amplitude of a map: averaged over channels and rings of frequencies (Park and Kim, 2022).
 
-    Only the picture counts, the rectangle of valid cells. The curve leaves out frequencies beyond the highest of an
-    axis, which only diagonals have.
+    Padding is left out. So are frequencies above the highest along an axis, which only diagonals have.
     """
     valid = map_.valid()
     cells = map_.data[:, valid.any(dim=1)][:, :, valid.any(dim=0)].double()
@@ -158,9 +148,16 @@ def spectrum(map_: FeatureMap) -> Spectrum:
     )
 
 
-def averaged(spectra: Sequence[Spectrum]) -> Spectrum:
-    """Give the mean of several spectra, on the frequencies of the first; pictures of other shapes have others."""
+def mean_spectrum(spectra: Sequence[Spectrum]) -> Spectrum:
+    """Average spectra at the frequencies of the first; those of pictures of other shapes are interpolated."""
     frequency = spectra[0].frequency
     amplitudes = [np.interp(frequency, one.frequency, one.amplitude) for one in spectra]
     fine, cycles = (float(np.mean([getattr(one, name) for one in spectra])) for name in ("fine", "cycles"))
     return Spectrum(frequency, np.mean(amplitudes, axis=0), fine, cycles)
+
+
+def _fused(model: Extractor, task: str | None) -> SketchFusion:
+    served = model.for_task(task)
+    if not isinstance(served, SketchFusion):
+        raise ValueError(f"{model.name} is not a fused model, so it has no parts to show; choose mini or another")
+    return served

@@ -1,4 +1,4 @@
-"""The report of `inspect`: one self-contained page of PCA pictures, spectra and branch weights."""
+"""Write the report of `inspect`: one self-contained HTML page of PCA pictures, spectra and branch weights."""
 
 from __future__ import annotations
 
@@ -8,28 +8,182 @@ from html import escape
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
 from ..io.images import data_url
-from .inside import Spectrum, averaged, pca_pictures, spectrum
+from .inside import Spectrum, crop_padding, mean_spectrum, pca_pictures, spectrum
 
 if TYPE_CHECKING:
     from ..featuremap import FeatureMap
     from ..io.images import Kind
 
 
-# Curves and bars as inline SVG, in colours that the page around them sets.
-
-
-WIDTH, HEIGHT = 460, 270
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
-
 Curve = tuple[Sequence[float], Sequence[float]]
+
+WIDTH, HEIGHT = 460, 270  # of a chart
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40  # its margins
+TILE = 176  # pixels of a picture's longer side on the page; stored at twice that
+PLURALS: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
+SHADES = {"CLIP": "#d9730d", "fused": "#178a4c"}
+BLUES = ("#7fb2e5", "#3b82c4", "#1b4f8a", "#0d2b52")
+SEVERAL = ("#d9730d", "#8a6d3b", "#b4548f", "#3b82c4", "#7a5cc7", "#2a9d9d", "#6b7280", "#178a4c", "#c0392b", "#1b4f8a")
+
+PCA_NOTE = """The three principal components of each feature as red, green and blue, with one basis for each column:
+similar colours in a column are similar features."""
+PARTS_NOTE = """CLIP and the stages of Stable Diffusion are shown by themselves, the fused map after injection of CLIP's
+features into the stages."""
+SPECTRUM_NOTE = """Fourier amplitude of the features by frequency, as a share of the highest that each grid can hold,
+relative to frequency 0. A curve that falls steeply belongs to a feature of large smooth regions, a flat one to a
+feature of edges and texture."""
+SUMMARY_NOTE = """Of the energy above frequency 0: its mean frequency in cycles across the picture, and the share of it
+in the upper half of the frequencies that the grid can hold."""
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1f2328;--faint:#59636e;--paper:#fff;--card:#f6f8fa;--line:#d0d7de}
+@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--faint:#9198a1;--paper:#0d1117;--card:#161b22;--line:#30363d}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1240px;padding:28px 20px 60px;background:var(--paper);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 6px}p{margin:4px 0 14px;max-width:76ch}
+.faint,figcaption small{color:var(--faint)}
+.rows{overflow-x:auto}.row{display:flex;gap:12px;padding:12px 0;border-top:1px solid var(--line)}
+figure{margin:0;width:176px;flex:none}
+figure img{display:block;width:176px;height:176px;object-fit:contain;background:var(--card);border-radius:6px}
+.map img{image-rendering:pixelated}
+figcaption{font-size:13px;line-height:1.35;padding-top:5px;overflow-wrap:anywhere}
+.charts{display:flex;flex-wrap:wrap;gap:20px}.chart{flex:1 1 380px;max-width:560px;background:var(--card);
+border-radius:8px;padding:12px 14px}
+.chart h3{font-size:14px;margin:0 0 4px}svg{width:100%;height:auto;display:block}
+svg text{font-size:12px;fill:var(--faint)}svg .grid{stroke:var(--line)}
+svg polyline{fill:none;stroke-width:2.2;stroke-linejoin:round}
+.legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px;margin:10px 0 12px}
+.legend i{display:inline-block;width:18px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
+table{border-collapse:collapse;font-size:14px;margin-top:14px}th,td{padding:4px 16px 4px 0;text-align:left}
+th{font-weight:600;border-bottom:1px solid var(--line)}td+td{font-variant-numeric:tabular-nums}
+.bars{max-width:520px}.bar{display:grid;grid-template-columns:60px 1fr 44px;gap:10px;align-items:center;margin:5px 0}
+.bar i{height:14px;border-radius:3px}.bar b{font-weight:500;font-variant-numeric:tabular-nums}
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """A picture and its feature maps by the name of the feature."""
+
+    name: str
+    kind: Kind
+    picture: Image.Image
+    maps: Mapping[str, FeatureMap]
+
+
+def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: str, fingerprint: str) -> str:
+    """Write the report on one model: PCA pictures of each picture, spectra of photos and sketches, branch weights."""
+    colours = _colours(list(inspected[0].maps))
+    branches = [
+        "<h2>Branch weights</h2>",
+        "<p>The share of each stage in the fused map.</p>",
+        bars(weights, {name: colours[f"SD {name}"] for name in weights}),
+    ]
+    return _page(inspected, f"Inside {model}", f"weights {fingerprint[:12]}", PARTS_NOTE, colours, branches)
+
+
+def comparison(inspected: Sequence[Inspected], title: str) -> str:
+    """Write the report that compares several models: `Inspected.maps` are keyed by the models' names."""
+    colours = dict(zip(inspected[0].maps, cycle(SEVERAL), strict=False))
+    return _page(inspected, title, ", ".join(colours), "", colours, [])
+
+
+def spectra(inspected: Sequence[Inspected], kind: Kind) -> dict[str, Spectrum]:
+    """Average the spectrum of each feature over the pictures of a kind; empty if there are none."""
+    chosen = [one for one in inspected if one.kind == kind]
+    names = list(chosen[0].maps) if chosen else []
+    return {name: mean_spectrum([spectrum(one.maps[name]) for one in chosen]) for name in names}
+
+
+def _page(
+    inspected: Sequence[Inspected],
+    title: str,
+    subtitle: str,
+    note: str,
+    colours: Mapping[str, str],
+    sections: Sequence[str],
+) -> str:
+    names = list(inspected[0].maps)
+    numbers = {kind: sum(one.kind == kind for one in inspected) for kind in PLURALS}
+    counts = [f"{n} {kind if n == 1 else PLURALS[kind]}" for kind, n in numbers.items() if n]
+    legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width,initial-scale=1">',
+            f"<title>{escape(title)}</title><style>{STYLE}</style>",
+            f"<h1>{escape(title)}</h1>",
+            f'<p class="faint">{" and ".join(counts)} · {escape(subtitle)}</p>',
+            "<h2>Principal components</h2>",
+            f"<p>{PCA_NOTE} {note}</p>",
+            f'<div class="rows">{_rows(inspected, names)}</div>',
+            "<h2>Spectra</h2>",
+            f"<p>{SPECTRUM_NOTE}</p>",
+            f'<div class="legend">{legend}</div><div class="charts">{_charts(inspected, names, colours)}</div>',
+            _table(inspected, names),
+            *sections,
+            "</html>\n",
+        ]
+    )
+
+
+def _rows(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
+    columns = {name: pca_pictures([one.maps[name] for one in inspected]) for name in names}
+    rows = []
+    for place, one in enumerate(inspected):
+        tiles = [_figure(one.picture, one.name, one.kind)]
+        for name in names:
+            height, width = one.maps[name].grid
+            cells = Image.fromarray(crop_padding(columns[name][place], one.maps[name]))
+            cells = cells.resize((cells.width * max(1, 128 // width), cells.height * max(1, 128 // height)), 0)
+            tiles.append(_figure(cells, name, f"{height} x {width} cells", "map"))
+        rows.append(f'<div class="row">{"".join(tiles)}</div>')
+    return "\n".join(rows)
+
+
+def _figure(picture: Image.Image, name: str, note: str, kind: str = "") -> str:
+    small = picture.copy()
+    small.thumbnail((2 * TILE, 2 * TILE), Image.Resampling.LANCZOS)
+    return (
+        f'<figure class="{kind}"><img src="{data_url(small)}" alt="{escape(name)}">'
+        f"<figcaption>{escape(name)}<br><small>{escape(note)}</small></figcaption></figure>"
+    )
+
+
+def _charts(inspected: Sequence[Inspected], names: Sequence[str], colours: Mapping[str, str]) -> str:
+    charts = []
+    for kind, title in PLURALS.items():
+        averaged = spectra(inspected, kind)
+        if averaged:
+            curves = {name: (averaged[name].frequency.tolist(), averaged[name].amplitude.tolist()) for name in names}
+            chart = line_chart(curves, colours, "frequency", "log amplitude", f"Spectra of {title}")
+            charts.append(f'<div class="chart"><h3>{title.capitalize()}</h3>{chart}</div>')
+    return "".join(charts)
+
+
+def _table(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
+    averaged = {kind: found for kind in PLURALS if (found := spectra(inspected, kind))}
+    head = "".join(f"<th>{kind}: mean frequency</th><th>fine share</th>" for kind in averaged)
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f"<td>{of[name].cycles:.1f}</td><td>{of[name].fine:.1%}</td>" for of in averaged.values())
+        + "</tr>"
+        for name in names
+    )
+    return f"<table><tr><th>feature</th>{head}</tr>{rows}</table><p class=faint>{SUMMARY_NOTE}</p>"
+
+
+def _colours(names: Sequence[str]) -> dict[str, str]:
+    stages = [name for name in names if name not in SHADES]
+    return SHADES | {name: BLUES[min(place, len(BLUES) - 1)] for place, name in enumerate(stages)}
 
 
 def line_chart(curves: Mapping[str, Curve], colours: Mapping[str, str], x: str, y: str, label: str) -> str:
-    """Draw curves (xs from 0 to 1, ys) by name, with axes named `x` and `y`; `label` says what it shows."""
+    """Draw curves (xs from 0 to 1, ys) as an SVG, with axes named `x` and `y` and a `label` for screen readers."""
     values = [value for _, ys in curves.values() for value in ys]
     low, high = min(values), max(values)
     step = _step(high - low)
@@ -67,7 +221,7 @@ def line_chart(curves: Mapping[str, Curve], colours: Mapping[str, str], x: str, 
 
 
 def bars(shares: Mapping[str, float], colours: Mapping[str, str]) -> str:
-    """Draw shares between 0 and 1 as bars with their names and values."""
+    """Draw shares between 0 and 1 as horizontal bars with their names and values."""
     rows = [
         f'<div class="bar"><span>{escape(name)}</span><i style="width:{100 * share:.1f}%;'
         f'background:{colours[name]}"></i><b>{share:.2f}</b></div>'
@@ -77,180 +231,8 @@ def bars(shares: Mapping[str, float], colours: Mapping[str, str]) -> str:
 
 
 def _step(extent: float) -> float:
-    """A round distance of grid lines that leaves about four of them."""
+    """Choose a round distance between grid lines that gives about four of them."""
     size = 10.0
     while size > max(extent, 1e-6):
         size /= 10
     return next(size * factor for factor in (0.2, 0.5, 1, 2, 5, 10) if extent <= 5 * size * factor)
-
-
-TILE = 176  # pixels of a picture's longer side on the page, drawn at twice that
-SHADES = {"CLIP": "#d9730d", "fused": "#178a4c"}
-BLUES = ("#7fb2e5", "#3b82c4", "#1b4f8a", "#0d2b52")
-
-SEVERAL = ("#d9730d", "#8a6d3b", "#b4548f", "#3b82c4", "#7a5cc7", "#2a9d9d", "#6b7280", "#178a4c", "#c0392b", "#1b4f8a")
-
-COLOURED = """The three principal components of each feature as red, green and blue, one basis a column: alike
-colours in a column are alike features."""
-PARTS = """CLIP and the stages of Stable Diffusion are seen by themselves, the fused map after CLIP has corrected the
-stages."""
-FINENESS = """Fourier amplitude of the features by frequency, as a share of the highest that each grid can hold,
-relative to frequency 0. A curve that falls steeply belongs to a feature of large smooth regions; a flat one to a
-feature of edges and texture."""
-SUMMARIES = """Of the energy without frequency 0: its mean frequency in cycles across the picture, and how much of it
-lies in the upper half of what the grid can hold."""
-
-STYLE = """
-:root{color-scheme:light dark;--ink:#1f2328;--faint:#59636e;--paper:#fff;--card:#f6f8fa;--line:#d0d7de}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--faint:#9198a1;--paper:#0d1117;--card:#161b22;--line:#30363d}}
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1240px;padding:28px 20px 60px;background:var(--paper);color:var(--ink);
-font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 6px}p{margin:4px 0 14px;max-width:76ch}
-.faint,figcaption small{color:var(--faint)}
-.rows{overflow-x:auto}.row{display:flex;gap:12px;padding:12px 0;border-top:1px solid var(--line)}
-figure{margin:0;width:176px;flex:none}
-figure img{display:block;width:176px;height:176px;object-fit:contain;background:var(--card);border-radius:6px}
-.map img{image-rendering:pixelated}
-figcaption{font-size:13px;line-height:1.35;padding-top:5px;overflow-wrap:anywhere}
-.charts{display:flex;flex-wrap:wrap;gap:20px}.chart{flex:1 1 380px;max-width:560px;background:var(--card);
-border-radius:8px;padding:12px 14px}
-.chart h3{font-size:14px;margin:0 0 4px}svg{width:100%;height:auto;display:block}
-svg text{font-size:12px;fill:var(--faint)}svg .grid{stroke:var(--line)}
-svg polyline{fill:none;stroke-width:2.2;stroke-linejoin:round}
-.legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px;margin:10px 0 12px}
-.legend i{display:inline-block;width:18px;height:4px;border-radius:2px;margin-right:6px;vertical-align:middle}
-table{border-collapse:collapse;font-size:14px;margin-top:14px}th,td{padding:4px 16px 4px 0;text-align:left}
-th{font-weight:600;border-bottom:1px solid var(--line)}td+td{font-variant-numeric:tabular-nums}
-.bars{max-width:520px}.bar{display:grid;grid-template-columns:60px 1fr 44px;gap:10px;align-items:center;margin:5px 0}
-.bar i{height:14px;border-radius:3px}.bar b{font-weight:500;font-variant-numeric:tabular-nums}
-"""
-
-
-@dataclass(frozen=True, eq=False)
-class Inspected:
-    """One picture, (H, W, 3), and its maps by the name of the feature."""
-
-    name: str
-    kind: Kind
-    picture: Image.Image
-    maps: Mapping[str, FeatureMap]
-
-
-def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: str, fingerprint: str) -> str:
-    """Write the report: a row of PCA pictures for each picture, spectra of photos and of sketches, branch weights."""
-    colours = _colours(list(inspected[0].maps))
-    last = [
-        "<h2>Branch weights</h2>",
-        "<p>The share that each stage has in the fused map.</p>",
-        bars(weights, {name: colours[f"SD {name}"] for name in weights}),
-    ]
-    return _page(inspected, f"Inside {model}", f"weights {fingerprint[:12]}", PARTS, colours, last)
-
-
-def comparison(inspected: Sequence[Inspected], title: str) -> str:
-    """Write the same of several models: `Inspected.maps` are by the models' names."""
-    colours = dict(zip(inspected[0].maps, cycle(SEVERAL), strict=False))
-    return _page(inspected, title, ", ".join(colours), "", colours, [])
-
-
-def _page(
-    inspected: Sequence[Inspected],
-    title: str,
-    note: str,
-    about: str,
-    colours: Mapping[str, str],
-    last: Sequence[str],
-) -> str:
-    names = list(inspected[0].maps)
-    counts = [f"{n} {kind}{'s' * (n > 1)}" for kind in ("photo", "sketch") if (n := _count(inspected, kind))]
-    counts[-1:] = [counts[-1].replace("sketchs", "sketches")]
-    legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{STYLE}</style>",
-            f"<h1>{escape(title)}</h1>",
-            f'<p class="faint">{" and ".join(counts)} · {escape(note)}</p>',
-            "<h2>What the features see</h2>",
-            f"<p>{COLOURED} {about}</p>",
-            f'<div class="rows">{_rows(inspected, names)}</div>',
-            "<h2>Coarse and fine</h2>",
-            f"<p>{FINENESS}</p>",
-            f'<div class="legend">{legend}</div><div class="charts">{_charts(inspected, names, colours)}</div>',
-            _table(inspected, names),
-            *last,
-            "</html>\n",
-        ]
-    )
-
-
-def spectra(inspected: Sequence[Inspected], kind: Kind) -> dict[str, Spectrum]:
-    """The spectrum of each feature, averaged over the pictures of a kind; empty if there are none."""
-    chosen = [one for one in inspected if one.kind == kind]
-    names = list(chosen[0].maps) if chosen else []
-    return {name: averaged([spectrum(one.maps[name]) for one in chosen]) for name in names}
-
-
-def _rows(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
-    columns = {name: pca_pictures([one.maps[name] for one in inspected]) for name in names}
-    rows = []
-    for place, one in enumerate(inspected):
-        tiles = [_figure(one.picture, one.name, one.kind)]
-        for name in names:
-            height, width = one.maps[name].grid
-            cells = Image.fromarray(_trimmed(columns[name][place], one.maps[name]))
-            cells = cells.resize((cells.width * max(1, 128 // width), cells.height * max(1, 128 // height)), 0)
-            tiles.append(_figure(cells, name, f"{height} x {width} cells", "map"))
-        rows.append(f'<div class="row">{"".join(tiles)}</div>')
-    return "\n".join(rows)
-
-
-def _trimmed(pixels: np.ndarray, map_: FeatureMap) -> np.ndarray:  # type: ignore[type-arg]
-    """Leave out the rows and columns that lie on padding."""
-    valid = map_.valid().numpy()
-    return np.ascontiguousarray(pixels[valid.any(axis=1)][:, valid.any(axis=0)])
-
-
-def _figure(picture: Image.Image, name: str, note: str, kind: str = "") -> str:
-    small = picture.copy()
-    small.thumbnail((2 * TILE, 2 * TILE), Image.Resampling.LANCZOS)
-    return (
-        f'<figure class="{kind}"><img src="{data_url(small)}" alt="{escape(name)}">'
-        f"<figcaption>{escape(name)}<br><small>{escape(note)}</small></figcaption></figure>"
-    )
-
-
-def _charts(inspected: Sequence[Inspected], names: Sequence[str], colours: Mapping[str, str]) -> str:
-    charts = []
-    for kind, title in (("photo", "Photos"), ("sketch", "Sketches")):
-        found = spectra(inspected, "photo" if kind == "photo" else "sketch")
-        if not found:
-            continue
-        curves = {name: (found[name].frequency.tolist(), found[name].amplitude.tolist()) for name in names}
-        drawn = line_chart(curves, colours, "frequency", "log amplitude", f"Spectra of {title.lower()}")
-        charts.append(f'<div class="chart"><h3>{title}</h3>{drawn}</div>')
-    return "".join(charts)
-
-
-def _table(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
-    kinds = [kind for kind in ("photo", "sketch") if _count(inspected, kind)]
-    found = {kind: spectra(inspected, "photo" if kind == "photo" else "sketch") for kind in kinds}
-    head = "".join(f"<th>{kind}: mean frequency</th><th>fine share</th>" for kind in kinds)
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td>"
-        + "".join(f"<td>{found[kind][name].cycles:.1f}</td><td>{found[kind][name].fine:.1%}</td>" for kind in kinds)
-        + "</tr>"
-        for name in names
-    )
-    return f"<table><tr><th>feature</th>{head}</tr>{rows}</table><p class=faint>{SUMMARIES}</p>"
-
-
-def _count(inspected: Sequence[Inspected], kind: str) -> int:
-    return sum(one.kind == kind for one in inspected)
-
-
-def _colours(names: Sequence[str]) -> dict[str, str]:
-    stages = [name for name in names if name not in SHADES]
-    return SHADES | {name: BLUES[min(place, len(BLUES) - 1)] for place, name in enumerate(stages)}

@@ -135,7 +135,7 @@ def inspect(
     """Show PCA maps and Fourier spectra of CLIP, SD and fused features side by side."""
     from PIL import Image
 
-    from ..analysis.inside import branch_weights, inside
+    from ..analysis.inside import branch_weights, component_maps
     from ..analysis.page import Inspected, page, spectra
     from ..io.cleanup import is_drawing
     from ..io.images import read_image, to_uint8
@@ -151,7 +151,7 @@ def inspect(
             picture = read_image(source)
             kind: Kind = "sketch" if sketch or (not photo and is_drawing(picture)) else "photo"
             picture = read_image(picture, kind)
-            maps = inside(extractor, [picture], [kind], task)[0]
+            maps = component_maps(extractor, [picture], [kind], task)[0]
             inspected.append(Inspected(Path(source).name, kind, Image.fromarray(to_uint8(picture)), maps))
             progress(number, len(images))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..analysis.inside import branch_weights, inside, pca_pictures, spectrum
+from ..analysis.inside import branch_weights, component_maps, pca_pictures, spectrum
 from ..errors import ImageError
 from ..io.images import data_url
 from ..tasks.correspondence import POSE_POINTS, dense_match, match, sample_strokes
@@ -185,7 +185,7 @@ def look_inside(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) ->
     """Colour each feature by its principal components, and say how coarse or fine it is."""
     kinds: list[Kind] = ["sketch", "photo"] if photo else ["sketch"]
     pictures = [sketch.picture, photo.picture] if photo else [sketch.picture]
-    seen = inside(model, pictures, kinds)
+    seen = component_maps(model, pictures, kinds)
     maps, spectra = [], []
     for feature in seen[0]:
         each = [features[feature] for features in seen]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ...analysis.inside import averaged, inside, spectrum
+from ...analysis.inside import component_maps, mean_spectrum, spectrum
 from ..datasets.base import held_out, is_unseen
 from .metrics import Estimate, bootstrap
 from .recognition import chosen_ridge
@@ -58,7 +58,7 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Callable[[int,
     for (kind, test), samples in chosen.items():
         looked[kind, test] = []
         for sample in samples:
-            maps = inside(model, [sample.source], [kind])[0]
+            maps = component_maps(model, [sample.source], [kind])[0]
             pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
             looked[kind, test].append(
                 ProbedFeatures(sample.label, pooled, {name: spectrum(one) for name, one in maps.items()})
@@ -71,7 +71,8 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Callable[[int,
         f"{name}, {kind}": _accuracy(looked[kind, False], looked[kind, True], name) for name in names for kind in KINDS
     }
     spectra = {
-        kind: {name: averaged([one.spectra[name] for one in looked[kind, True]]) for name in names} for kind in KINDS
+        kind: {name: mean_spectrum([one.spectra[name] for one in looked[kind, True]]) for name in names}
+        for kind in KINDS
     }
     return Result(
         model.name,
