@@ -1,4 +1,4 @@
-"""Augmentations: what they may and may not change."""
+"""Augmentations: their effects and limits."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         collect_photos([tmp_path / "nowhere"])
 
 
-def test_a_bank_keeps_pixels_and_names_and_leaves_broken_files_out(sketchy_root: Path, tmp_path: Path) -> None:
+def test_decoded_pictures_are_cached_and_broken_files_left_out(sketchy_root: Path, tmp_path: Path) -> None:
     pictures = collect_photos([sketchy_root])
     Path(pictures[3].path).write_bytes(b"not a jpeg")
     bank = decode(pictures, "photo", 16, tmp_path / "cache")
@@ -138,7 +138,7 @@ def test_a_replaced_file_of_drawings_is_decoded_anew(tmp_path: Path) -> None:
     assert not torch.equal(decoded(255), decoded(10))
 
 
-def test_what_may_be_outlined_holds_no_unseen_class(tmp_path: Path) -> None:
+def test_photos_of_unseen_classes_are_never_outlined(tmp_path: Path) -> None:
     for category in ("cellphone", "rhino", "wheelchair", "dolphin", "lamp"):
         (tmp_path / category).mkdir()
         Image.new("RGB", (20, 20)).save(tmp_path / category / "image_0001.jpg")

@@ -233,7 +233,7 @@ def test_layouts_that_training_cannot_use_are_refused(tmp_path: Path) -> None:
         collect_sketches([tmp_path / "bitmaps"])
 
 
-def test_pictures_that_cannot_be_read_are_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_pictures_are_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = tmp_path / "photos"
     for name in ("cat/1.jpg", "cat/2.jpg", "dog/1.jpg"):
         picture(root / name)

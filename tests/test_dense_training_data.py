@@ -28,7 +28,7 @@ def noise(count: int, name: str = "cat", side: int = 64) -> PictureArray:
     return PictureArray("photo", pixels, [(name,)] * count)
 
 
-def test_a_bank_on_another_device_gives_its_pictures_there() -> None:
+def test_an_array_gives_its_batches_on_its_device() -> None:
     bank = noise(3)
     there = bank.on("meta").take([2, 0])
     assert there.device.type == "meta" and there.shape == bank.take([2, 0]).shape == (2, 3, 64, 64)
@@ -36,7 +36,7 @@ def test_a_bank_on_another_device_gives_its_pictures_there() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_a_point_of_a_warped_outline_is_where_the_warp_took_it_from(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_of_a_warped_outline_match_through_the_warp(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ink that grows with x, or with y, tells in every pixel of the sketch which column, or row, it came from."""
     ramp = ((torch.arange(64) + 0.5) / 64).expand(64, -1)
     ink = ramp if axis == 0 else ramp.T
@@ -73,7 +73,7 @@ def test_photos_of_unseen_classes_are_never_turned_into_sketches() -> None:
     assert len(warped_outlines(noise(5, "giraffe"), 5, 64).visible) == 0
 
 
-def test_the_worlds_points_and_masks_are_those_of_the_world(tmp_path: Path) -> None:
+def test_points_and_masks_are_those_of_sketch_world(tmp_path: Path) -> None:
     pairs, masked = world_points(1, 32, tmp_path), world_masks(1, 32, tmp_path)
     world = World(seed=0, split="seen", size=32)
     place = masked.names.index("cat")
@@ -94,7 +94,7 @@ def test_the_worlds_points_and_masks_are_those_of_the_world(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 40), (30, 90)])
-def test_masks_lie_in_the_square_as_the_photos_do(width: int, height: int, tmp_path: Path) -> None:
+def test_masks_are_letterboxed_as_their_photos(width: int, height: int, tmp_path: Path) -> None:
     thing = np.zeros((height, width), bool)
     thing[height // 4 : height // 2, width // 4 : width // 2] = True
     for number in range(12):

@@ -24,8 +24,8 @@ from sketchfusion.lab.evaluation.table import TABLES
 from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.methods import Fused
-from sketchfusion.lab.training.pretrain.dino import Learner, centred, look, pretrain_dino
-from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, look_at_neighbours
+from sketchfusion.lab.training.pretrain.dino import SelfDistillation, centred, class_tokens, pretrain_dino
+from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, attend_to_neighbours
 from sketchfusion.lab.training.pretrain.run import run
 from sketchfusion.lab.training.sources import Sources
 from sketchfusion.lab.training.train import train_task
@@ -79,7 +79,7 @@ def log(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "training" / "dino" / "log.csv").open()))
 
 
-def test_what_is_left_loads_as_b_dino_at_its_own_size(pretrained: Path) -> None:
+def test_the_saved_model_loads_as_b_dino_at_its_own_size(pretrained: Path) -> None:
     model = load(pretrained / "dino")
     assert isinstance(model, DinoBaseline) and (model.side, model.dim, model.joint_dim) == (64, 192, 0)
     picture = torch.rand(3, 100, 80)
@@ -89,7 +89,7 @@ def test_what_is_left_loads_as_b_dino_at_its_own_size(pretrained: Path) -> None:
     assert all(p.stat().st_size < 4e6 for p in (pretrained / "dino").iterdir())  # in half precision
 
 
-def test_every_step_says_what_a_collapse_would_show_in(pretrained: Path) -> None:
+def test_every_step_logs_the_figures_that_reveal_a_collapse(pretrained: Path) -> None:
     rows = log(pretrained)
     assert len(rows) == 4
     for row in rows:
@@ -97,15 +97,15 @@ def test_every_step_says_what_a_collapse_would_show_in(pretrained: Path) -> None
         assert 0.01 < float(row["spread"]) <= 1
 
 
-def test_the_figures_of_a_collapse_are_those_that_are_reported() -> None:
-    learner = Learner(build_dino(), RECIPE)
+def test_a_collapse_shows_in_its_figures() -> None:
+    learner = SelfDistillation(build_dino(), RECIPE)
     same = torch.rand(1, 1, 3, 32, 32).expand(2, 6, -1, -1, -1)
     said = learner(0, same, same[:0])
     assert float(said["spread"]) < 1e-3  # every photo is one and the same to it
     assert float(said["used"]) == pytest.approx(float(said["entropy"]), abs=1e-4)
 
 
-def test_centred_answers_use_all_prototypes_alike() -> None:
+def test_centred_assignments_use_all_prototypes_equally() -> None:
     scores = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)) + torch.arange(8.0)  # the last takes all
     shares = centred(scores, rounds=20)
     assert torch.allclose(shares.sum(1), torch.ones(40), atol=1e-5)
@@ -113,14 +113,14 @@ def test_centred_answers_use_all_prototypes_alike() -> None:
     assert torch.equal(shares.argmax(1), centred(scores + 3 * torch.arange(8.0), rounds=20).argmax(1))
 
 
-def test_the_last_norm_takes_over_what_the_heads_were_given() -> None:
-    learner = Learner(build_dino(), RECIPE).train()
+def test_the_last_norm_includes_the_batch_norm_of_the_heads() -> None:
+    learner = SelfDistillation(build_dino(), RECIPE).train()
     seen = torch.rand(16, 3, 32, 32)
     for _ in range(100):  # until the running statistics have settled
         learner.teacher(seen)
     teacher = learner.teacher.eval()
-    given = teacher.neck(look(teacher.vit, seen))
-    kept = look(teacher.standardised(), seen)
+    given = teacher.neck(class_tokens(teacher.vit, seen))
+    kept = class_tokens(teacher.standardised(), seen)
     assert torch.allclose(kept, given, atol=1e-4)
     assert torch.allclose(kept.mean(0), torch.zeros(192), atol=0.01)
 
@@ -128,8 +128,8 @@ def test_the_last_norm_takes_over_what_the_heads_were_given() -> None:
 def test_the_loss_falls_on_photos_seen_again_and_again() -> None:
     torch.manual_seed(0)
     vit = build_dino()
-    look_at_neighbours(vit)
-    learner = Learner(vit, replace(RECIPE, fixed=0.0, momentum=0.9))
+    attend_to_neighbours(vit)
+    learner = SelfDistillation(vit, replace(RECIPE, fixed=0.0, momentum=0.9))
     photos = torch.rand(8, 3, 4, 4)
     wide = torch.nn.functional.interpolate(photos, (32, 32)).expand(2, -1, -1, -1, -1)
     optimiser = torch.optim.AdamW([p for p in learner.parameters() if p.requires_grad], lr=1e-3)
@@ -145,7 +145,7 @@ def test_the_loss_falls_on_photos_seen_again_and_again() -> None:
 
 def test_the_teacher_follows_the_student_and_gets_no_gradient() -> None:
     torch.manual_seed(0)
-    learner = Learner(build_dino(), RECIPE)
+    learner = SelfDistillation(build_dino(), RECIPE)
     before = [p.clone() for p in learner.teacher.parameters()]
     with torch.no_grad():
         for p in learner.student.parameters():
@@ -174,7 +174,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(sources: Sources, pretr
     assert [row["loss"] for row in log(tmp_path)] == [row["loss"] for row in log(pretrained)]
 
 
-def test_training_goes_on_from_a_folder_without_sketches(root: Path, pretrained: Path, tmp_path: Path) -> None:
+def test_pretraining_can_start_from_a_folder_without_sketches(root: Path, pretrained: Path, tmp_path: Path) -> None:
     still = replace(RECIPE, schedule=replace(RECIPE.schedule, steps=1, lr=0.0))
     pretrain_dino(PhotosOnly([root], [], root / "cache"), still, tmp_path, pretrained, False, None)
     before, after = (load_dino(folder / "dino").model.state_dict() for folder in (pretrained, tmp_path))
@@ -199,15 +199,15 @@ def test_the_command_needs_photos_and_no_sketches(
         run("dino", "cpu", [tmp_path / "empty"], [], out)
 
 
-def test_heads_of_a_fresh_vit_look_where_they_are_told() -> None:
+def test_initial_attention_heads_of_a_vit_attend_to_their_neighbour() -> None:
     vit = build_dino()
-    look_at_neighbours(vit)
+    attend_to_neighbours(vit)
     vit.set_attn_implementation("eager")
     seen = vit(torch.rand(1, 3, 64, 64), output_attentions=True).attentions[0][0]
     middle = 1 + 3 * 8 + 4
     for head, (x, y) in enumerate(OFFSETS[0]):
         assert int(seen[head, middle].argmax()) == middle + x + 8 * y
-    assert look(vit, torch.rand(2, 3, 24, 24)).shape == (2, 192)  # a narrow crop
+    assert class_tokens(vit, torch.rand(2, 3, 24, 24)).shape == (2, 192)  # a narrow crop
 
 
 # A DINO in place of CLIP
@@ -216,7 +216,7 @@ def test_heads_of_a_fresh_vit_look_where_they_are_told() -> None:
 @pytest.fixture(scope="module", params=["dino", "dinov2"])
 def on_dino(request: pytest.FixtureRequest, model_folder: Path, dino_folder: Path, dinov2_folder: Path) -> SketchFusion:
     folder = {"dino": dino_folder, "dinov2": dinov2_folder}[request.param]
-    return Fused.begin(str(model_folder), "retrieval", {"clip": str(folder)}, None).model
+    return Fused.create(str(model_folder), "retrieval", {"clip": str(folder)}, None).model
 
 
 def test_the_last_blocks_tokens_of_a_dino_are_injected(on_dino: SketchFusion) -> None:
@@ -231,7 +231,7 @@ def test_the_last_blocks_tokens_of_a_dino_are_injected(on_dino: SketchFusion) ->
         on_dino.clip(picture[None], 9)
 
 
-def test_words_are_refused_in_one_line(on_dino: SketchFusion, tmp_path: Path, root: Path) -> None:
+def test_text_is_refused_in_one_line(on_dino: SketchFusion, tmp_path: Path, root: Path) -> None:
     gallery = Gallery.open(str(tmp_path / "g"), on_dino)
     photo, another, *_ = sorted(root.rglob("*.jpg"))
     assert not gallery.add([photo, another]).failed

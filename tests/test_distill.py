@@ -1,4 +1,4 @@
-"""The student: it comes to embed as its teacher does, and says so on pictures that it was not taught."""
+"""The student: it learns its teacher's embeddings, also of held-out pictures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Colours(Extractor):
         return ModelOutput(maps, maps.flatten(1) + 1e-3)
 
 
-def test_a_student_comes_to_embed_as_its_teacher(tmp_path: Path) -> None:
+def test_a_student_learns_its_teachers_embeddings(tmp_path: Path) -> None:
     roots, losses = training_roots(tmp_path)[:1], list[float]()
 
     def report(done: int, total: int, newest: dict[str, float]) -> None:
@@ -52,7 +52,7 @@ def test_a_student_comes_to_embed_as_its_teacher(tmp_path: Path) -> None:
     assert student.embed(torch.rand(3, 40, 60)).shape == (1, 12)
 
 
-def test_what_the_teacher_said_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_teachers_embeddings_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roots, recipe = training_roots(tmp_path)[:1], DistillRecipe(steps=2, batch=8)
     train_distilled(roots, tmp_path / "one", Colours(), recipe, cache=tmp_path / "cache")
     monkeypatch.setattr(Colours, "forward", lambda self, views: pytest.fail("the teacher was asked again"))

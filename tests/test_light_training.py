@@ -57,7 +57,7 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     assert (loaded.heads.threshold is not None) == (task in ("segmentation", "universal"))
 
 
-def test_on_a_warm_cache_a_step_runs_neither_vae_nor_clip_whatever_the_task(
+def test_with_a_warm_cache_no_task_runs_a_frozen_encoder(
     data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SHORT | {"steps": "2"}
@@ -67,7 +67,7 @@ def test_on_a_warm_cache_a_step_runs_neither_vae_nor_clip_whatever_the_task(
         raise AssertionError("a frozen encoder ran although the cache is warm")
 
     monkeypatch.setattr(
-        SegmentationObjective, "choose", lambda *_: None
+        SegmentationObjective, "calibrate", lambda *_: None
     )  # asks the model as it is served, when all is done
     monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
     monkeypatch.setattr(FrozenClip, "forward", refuse)
@@ -96,7 +96,7 @@ def test_losses_fall(task: str, figure: str, data: list[str], model_folder: Path
     assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
 
 
-def test_a_trained_classifier_has_its_say_of_its_classes_and_leaves_other_names_to_the_text(
+def test_a_trained_classifier_decides_among_its_classes_and_text_among_other_names(
     data: list[str], model_folder: Path, tmp_path: Path
 ) -> None:
     model = train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
@@ -168,7 +168,7 @@ def test_a_task_resumes_bit_for_bit(
         assert [row["loss"] for row in one] == [row["loss"] for row in other]
 
 
-def test_training_goes_on_from_light_weights(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+def test_training_can_start_from_light_weights(data: list[str], model_folder: Path, tmp_path: Path) -> None:
     first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT)
     still = SHORT | {"steps": "1", "lr": "0"}
     second = train_task("correspondence", data, tmp_path / "b", str(model_folder), settings=still, start=tmp_path / "a")
@@ -198,7 +198,7 @@ def test_other_weights_are_refused(data: list[str], model_folder: Path, tmp_path
         train_task("correspondence", data, tmp_path / "out", str(model_folder), resume=True, settings=SHORT)
 
 
-def test_a_resumed_training_is_the_one_that_was_begun(
+def test_resuming_with_other_settings_or_classes_is_refused(
     data: list[str], model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def resumed(*roots: str, **settings: str) -> None:
@@ -228,7 +228,7 @@ def test_a_resumed_training_is_the_one_that_was_begun(
 @pytest.mark.parametrize(
     ("task", "setting"), [("retrieval", "classes"), ("recognition", "batch"), ("segmentation", "batch")]
 )
-def test_a_batch_of_one_leaves_a_model_that_answers(
+def test_training_with_a_batch_of_one_gives_finite_weights(
     task: str, setting: str, data: list[str], model_folder: Path, tmp_path: Path
 ) -> None:
     model = train_task(task, data, tmp_path, str(model_folder), settings=SHORT | {setting: "1"})
@@ -265,7 +265,7 @@ def test_damaged_files_of_the_cache_are_made_anew(data: list[str], model_folder:
     assert SketchFusion.from_pretrained(tmp_path / "b").fingerprint == first.fingerprint
 
 
-def test_data_that_a_task_cannot_use_are_named(model_folder: Path, tmp_path: Path) -> None:
+def test_data_that_lack_what_a_task_needs_are_refused(model_folder: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     said = {

@@ -10,7 +10,7 @@ import pytest
 KEPT = """
 import ctypes
 from pathlib import Path
-from sketchfusion.cli.memory import keep_memory
+from sketchfusion.cli.terminal import keep_memory
 if {asked}:
     keep_memory()
 libc = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""SD-PL and B-Finetuning: what they are before training, what training moves, and what it leaves behind."""
+"""SD-PL and B-Finetuning: untrained, in training, saved and loaded."""
 
 from __future__ import annotations
 
@@ -142,9 +142,10 @@ def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Pa
     with torch.no_grad():
         # Before a step it is B-SD+CLIP; on some processors weights that want gradients take another kernel.
         assert torch.allclose(method.model.forward(views).maps, plain.forward(views).maps, atol=1e-6)
-        kept = tuple(torch.stack([ask(square[None])[0] for square in squares()]) for ask in method.asks().values())
-        assert torch.allclose(method.maps(kept, PHOTO), plain.forward(views).maps, atol=1e-5)
-    maps = method.maps(kept, PHOTO)
+        encoders = method.cached_inputs().values()
+        inputs = tuple(torch.stack([encode(square[None])[0] for square in squares()]) for encode in encoders)
+        assert torch.allclose(method.maps(inputs, PHOTO), plain.forward(views).maps, atol=1e-5)
+    maps = method.maps(inputs, PHOTO)
     (maps * torch.randn(maps.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
     reached = {name for name, p in method.trained.named_parameters() if p.grad is not None and bool(p.grad.any())}
     rest = {name for name, _ in method.trained.named_parameters()} - reached
@@ -192,7 +193,9 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     assert "shards" not in capsys.readouterr().err
 
 
-def test_what_six_draws_average_to_is_centred(data: list[str], model_folder: Path, cache: Path, tmp_path: Path) -> None:
+def test_the_centring_is_that_of_the_mean_of_six_draws(
+    data: list[str], model_folder: Path, cache: Path, tmp_path: Path
+) -> None:
     """Single draws, which training sees, have far higher maxima in the fine stages."""
     arguments: dict[str, Any] = {"settings": SHORT, "cache": cache, "method": "SD-PL"}
     model = train_task("instance-retrieval", data[:1], tmp_path, str(model_folder), **arguments)
@@ -222,12 +225,12 @@ def test_losses_fall(method: str, data: list[str], model_folder: Path, cache: Pa
     assert sum(losses[-8:]) < 0.97 * sum(losses[:8])
 
 
-def test_what_stands_beside_the_maximum_is_a_setting() -> None:
-    fused = Fused.begin("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"}, None).model
+def test_weights_of_the_parts_of_an_embedding_are_settings() -> None:
+    fused = Fused.create("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"}, None).model
     assert (fused.config.quarters, fused.config.whole) == (2.0, 0.5)
-    assert Fused.begin("mini", "instance-retrieval", {}, None).model.config.quarters == 0
+    assert Fused.create("mini", "instance-retrieval", {}, None).model.config.quarters == 0
     with pytest.raises(ValueError, match="'quarters=-1' must be at least 0"):
-        Fused.begin("mini", "instance-retrieval", {"quarters": "-1"}, None)
+        Fused.create("mini", "instance-retrieval", {"quarters": "-1"}, None)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -257,7 +260,7 @@ def test_a_killed_training_resumes_bit_for_bit(
     assert again.fingerprint == whole.fingerprint
 
 
-def test_a_warm_cache_runs_no_frozen_encoder_that_it_stands_for(
+def test_a_warm_cache_runs_no_cached_encoder(
     data: list[str], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments: dict[str, Any] = {"model": str(model_folder), "settings": SHORT, "cache": cache}
@@ -284,7 +287,7 @@ def left(
     return {method: base / method for method in METHODS}
 
 
-def test_what_finetuning_leaves_are_two_models_of_the_hub(left: Mapping[str, Path], sd_folder: Path) -> None:
+def test_finetuning_saves_two_models_in_the_hub_layout(left: Mapping[str, Path], sd_folder: Path) -> None:
     folder = left["B-Finetuning"]
     read = load(f"{folder / 'sd'}+{folder / 'clip'}")  # any tool may, without the centring and the heads
     tuned = load(folder)

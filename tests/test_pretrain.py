@@ -17,13 +17,11 @@ from sketchfusion.lab.training.log import draw_curves
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.methods import Fused
 from sketchfusion.lab.training.pretrain.clip import pretrain_clip, two_way
-from sketchfusion.lab.training.pretrain.decoder import pretrain_decoder
-from sketchfusion.lab.training.pretrain.diffusion import Inner, pretrain_diffusion
-from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, look_at_neighbours
+from sketchfusion.lab.training.pretrain.diffusion import FeatureAlignment, draw_samples, pretrain_diffusion
+from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, attend_to_neighbours
 from sketchfusion.lab.training.pretrain.run import run
-from sketchfusion.lab.training.pretrain.samples import draw_samples
 from sketchfusion.lab.training.pretrain.store import load_part, save_half
-from sketchfusion.lab.training.pretrain.vae import pretrain_vae
+from sketchfusion.lab.training.pretrain.vae import pretrain_decoder, pretrain_vae
 from sketchfusion.lab.training.sources import Sources
 from sketchfusion.world import export
 
@@ -77,7 +75,7 @@ def test_weights_are_stored_in_half_precision(pretrained: Path) -> None:
 
 
 def test_light_weights_are_trained_on_what_it_leaves(pretrained: Path, tmp_path: Path) -> None:
-    Fused.begin(str(pretrained), "retrieval", {}, None).model.save_pretrained(tmp_path)
+    Fused.create(str(pretrained), "retrieval", {}, None).model.save_pretrained(tmp_path)
     model = SketchFusion.from_pretrained(tmp_path)
     assert (model.config.diffusion, model.side) == (str(pretrained / "sd"), 128)
     assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 512)
@@ -100,7 +98,7 @@ def test_the_curve_of_a_stage_is_drawn(pretrained: Path, tmp_path: Path) -> None
     assert "contrast" in (tmp_path / "clip.svg").read_text()
 
 
-def test_a_stage_that_stands_on_another_says_so(sources: Sources, tmp_path: Path) -> None:
+def test_a_stage_names_the_missing_stage_it_builds_on(sources: Sources, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="run `sketchfusion pretrain vae`"):
         run("diffusion", "cpu", sources.photo_roots, sources.sketch_roots, tmp_path)
     with pytest.raises(ValueError, match="'gan' is not a stage"):
@@ -117,7 +115,7 @@ def test_run_writes_the_card(sources: Sources, tmp_path: Path) -> None:
     assert (tmp_path / "training" / "vae" / "curve.svg").is_file()
 
 
-def test_training_goes_on_from_the_weights_of_a_folder(sources: Sources, pretrained: Path, tmp_path: Path) -> None:
+def test_pretraining_can_start_from_a_folder(sources: Sources, pretrained: Path, tmp_path: Path) -> None:
     still = replace(recipes.VAE["cpu"], schedule=replace(SHORT, steps=1, lr=0.0), batch=4)
     pretrain_vae(sources, still, tmp_path, pretrained, False, None)
     before, after = load_part(pretrained / "sd" / "vae").state_dict(), load_part(tmp_path / "sd" / "vae").state_dict()
@@ -126,9 +124,7 @@ def test_training_goes_on_from_the_weights_of_a_folder(sources: Sources, pretrai
         pretrain_vae(sources, still, tmp_path, tmp_path / "nowhere", False, None)
 
 
-def test_the_decoder_learns_alone_and_latents_stay_as_they_were(
-    sources: Sources, pretrained: Path, tmp_path: Path
-) -> None:
+def test_training_the_decoder_leaves_latents_unchanged(sources: Sources, pretrained: Path, tmp_path: Path) -> None:
     recipe = replace(recipes.DECODER["cpu"], schedule=replace(SHORT, lr=1e-2))
     figures = pretrain_decoder(sources, recipe, tmp_path, pretrained, False, None)
     before, after = load_part(pretrained / "sd" / "vae"), load_part(tmp_path / "sd" / "vae")
@@ -144,9 +140,9 @@ def test_the_decoder_learns_alone_and_latents_stay_as_they_were(
         pretrain_decoder(sources, faster, tmp_path, tmp_path, True, None)
 
 
-def test_heads_of_a_fresh_vision_tower_look_where_they_are_told() -> None:
+def test_initial_attention_heads_attend_to_their_neighbour() -> None:
     vision = build_clip(build_tokenizer(["a cat"])).vision_model
-    look_at_neighbours(vision)
+    attend_to_neighbours(vision)
     vision.set_attn_implementation("eager")
     seen = vision(torch.rand(1, 3, 64, 64), output_attentions=True).attentions[0][0]  # (heads, 65, 65)
     middle = 1 + 3 * 8 + 4  # column 4 of row 3, after the class token
@@ -155,10 +151,10 @@ def test_heads_of_a_fresh_vision_tower_look_where_they_are_told() -> None:
     assert torch.allclose(seen[0, 0, 1:], torch.tensor(1 / 65), atol=0.01)  # the class token looks everywhere alike
 
 
-def test_the_denoiser_is_asked_for_what_the_teacher_sees() -> None:
+def test_the_denoisers_maps_are_aligned_with_the_teachers_features() -> None:
     torch.manual_seed(0)
     unet, taught = build_unet(), torch.rand(2, 5, 8, 8)
-    inner = Inner(unet, 5)
+    inner = FeatureAlignment(unet, 5)
     unet(torch.randn(2, 4, 16, 16), 10, torch.randn(2, 3, 128))
     far = inner.distance(taught)
     far.backward()  # type: ignore[no-untyped-call]
@@ -175,7 +171,7 @@ def test_a_tokenizer_reads_whatever_it_is_given() -> None:
     assert tokenizer.decode(tokenizer("Cat Dog").input_ids, skip_special_tokens=True).split() == ["cat", "dog"]
 
 
-def test_two_way_rewards_every_fitting_pair() -> None:
+def test_two_way_takes_several_positives() -> None:
     fits = torch.tensor([[True, True, False], [False, False, True]])
     right = torch.where(fits, 10.0, -10.0)
     assert two_way(right, fits) < two_way(-right, fits) - 10

@@ -58,14 +58,14 @@ def test_a_change_of_colour_alone_is_a_contour() -> None:
     assert from_border(contours(photo)[0].points, 0.25, 0.75).mean() < 0.006
 
 
-def test_the_thing_in_the_middle_is_worth_more_than_the_one_at_the_border() -> None:
+def test_a_central_object_weighs_more_than_one_at_the_border() -> None:
     photo = np.maximum(square(144, 0.35, 0.65), square(144, 0.02, 0.32))
     first, second = contours(photo)
     assert from_border(first.points, 0.35, 0.65).mean() < 0.01
-    assert second.worth < first.worth / 2
+    assert second.weight < first.weight / 2
 
 
-def test_texture_is_worth_less_than_a_shape() -> None:
+def test_texture_weighs_less_than_a_shape() -> None:
     """Checks of the same contrast all over the left half, a square on the right one."""
     photo = np.full((3, 144, 144), 100, np.uint8)
     y, x = np.mgrid[:144, :144]
@@ -110,7 +110,7 @@ def test_more_ink_is_drawn_where_more_is_allowed() -> None:
     assert 0 < dark(0.5) < dark(2.0) < dark(8.0) < 0.3
 
 
-def test_hands_keep_near_the_photo_and_know_what_they_meant() -> None:
+def test_strokes_stay_near_the_photo_points_they_match() -> None:
     """A stroke strays from its contour; what it says that it meant does not."""
     photo, strayed = square(), []
     for seed in range(8):
@@ -135,7 +135,7 @@ def test_photos_of_unseen_classes_are_never_drawn(tmp_path: Path) -> None:
     assert len(pseudo_points(photos(("giraffe",)), tmp_path, per_class=9).sketches) == 0
 
 
-def test_sketches_lie_beside_their_own_photos(tmp_path: Path) -> None:
+def test_each_sketch_is_paired_with_its_own_photo(tmp_path: Path) -> None:
     bank = photos(("cat",), ("cat",), ("cat",), ("dog",))
     pairs = pseudo_points(bank, tmp_path, per_class=2, drawings=3)
     of_photos, of_sketches = pairs.photos, pairs.sketches
@@ -148,7 +148,7 @@ def test_sketches_lie_beside_their_own_photos(tmp_path: Path) -> None:
     assert np.array_equal(alone.pixels, of_sketches.pixels[6:])
 
 
-def test_what_was_drawn_is_kept(tmp_path: Path) -> None:
+def test_pseudo_sketches_are_cached(tmp_path: Path) -> None:
     bank = photos(("cat",), ("dog",))
     first = pseudo_points(bank, tmp_path, per_class=1)
     (file,) = tmp_path.iterdir()

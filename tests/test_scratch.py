@@ -1,4 +1,4 @@
-"""The floor: a small CNN that learns, is saved, and has the same face as the others."""
+"""The baseline CNN: it learns, is saved, and has the same interface as the other models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_training_lowers_the_loss_and_leaves_a_model_that_loads(tmp_path: Path) 
     assert model.extract(picture)[0].data.shape == (192, 4, 4)
 
 
-def test_a_training_goes_on_by_its_own_recipe_only(tmp_path: Path) -> None:
+def test_resuming_with_another_recipe_is_refused(tmp_path: Path) -> None:
     recipe = ScratchRecipe(steps=1, classes=4, world_instances=1)
     train_scratch(["world"], tmp_path, recipe)
     with pytest.raises(ValueError, match=r"was trained with lr=.*, not 0\.5; leave --resume out or ask for the same"):

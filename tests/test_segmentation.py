@@ -24,7 +24,7 @@ from sketchfusion.lab.training.bank import FeatureCache
 from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING
 from sketchfusion.lab.training.objective import Phases
 from sketchfusion.lab.training.recipes import SegmentationRecipe
-from sketchfusion.lab.training.segmentation import Scenes
+from sketchfusion.lab.training.segmentation import MaskedFeatures
 from sketchfusion.lab.training.segmentation import SegmentationObjective as Learned
 from sketchfusion.saved import Heads, Threshold
 from sketchfusion.tasks import segmentation
@@ -224,18 +224,18 @@ def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> N
     photos = tones[:, None, None, None].repeat(3, 1).repeat(16, 2).repeat(16, 3).copy()
     photos[:, :, :, :4] = 0  # beside the photo, like the first
     said = FeatureCache((np.zeros((3, 1, 1, 1, 1), np.float16),), [("cat",), ("car",), ("cup",)])
-    data = Scenes(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
+    data = MaskedFeatures(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
     objective = Learned(SegmentationRecipe(batch=4))
     assert objective.heads().threshold is None
-    objective.choose(Photographed(), Phases(data, data, None))
+    objective.calibrate(Photographed(), Phases(data, data, None))
     chosen = objective.heads().threshold
     assert chosen and 0.7 < chosen.at < 1
     photo = data.picture(2)
     assert photo.shape == (3, 16, 12) and photo.min() == 1
-    alone = replace(data, photos=FeatureCache(said.said, [("cat",)] * 3), names=["cat"] * 3)
-    crowded = replace(data, photos=FeatureCache(said.said, [("cat", "car"), ("car", "cat"), ("cup",)]))
+    alone = replace(data, photos=FeatureCache(said.features, [("cat",)] * 3), names=["cat"] * 3)
+    crowded = replace(data, photos=FeatureCache(said.features, [("cat", "car"), ("car", "cat"), ("cup",)]))
     assert [crowded.others(place) for place in range(3)] == [["cup"], ["cup"], ["car", "cat"]]
-    objective.choose(Photographed(), Phases(data, data, alone))
+    objective.calibrate(Photographed(), Phases(data, data, alone))
     assert objective.heads().threshold is None  # nothing is not there
 
 
@@ -258,7 +258,7 @@ def test_training_sees_the_masks_that_are_served(
     mask = np.where(where, THING, BACKGROUND).astype(np.uint8)
     mask[:, :beside] = OUTSIDE
     scale = drawing_side // 8
-    data = Scenes(
+    data = MaskedFeatures(
         FeatureCache((photo[None, None].astype(np.float16),), [("cat",)]),
         FeatureCache((sketch[None, None].astype(np.float16),), [("cat",)]),
         mask[None],

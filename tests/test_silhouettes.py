@@ -1,4 +1,4 @@
-"""Masks from sketches that lie on their photo: laid over one another and filled, most of them must agree."""
+"""Masks from aligned, filled sketches of one photo, where most of them agree."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_most_sketches_decide_and_the_rest_is_left_open(root: Path, tmp_path: Path) -> None:
+def test_most_sketches_decide_and_the_rest_is_unknown(root: Path, tmp_path: Path) -> None:
     masked = silhouettes([root], 128, tmp_path / "cache")
     assert set(masked.names) == {"cat"}
     for mask in masked.masks:

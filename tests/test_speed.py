@@ -27,7 +27,7 @@ from sketchfusion.lab.evaluation.speed import (
     with_draws,
 )
 from sketchfusion.lab.training.bank import world_banks
-from sketchfusion.lab.training.methods import Encoder, Fused
+from sketchfusion.lab.training.methods import CachedEncoder, Fused
 from sketchfusion.models import load
 from sketchfusion.world import World
 
@@ -93,9 +93,9 @@ def test_extract_says_what_is_saved_and_that_nothing_changed() -> None:
 
 
 def test_what_is_kept_of_pictures_is_what_the_frozen_models_say(tmp_path: Path) -> None:
-    method = Fused.begin("mini", "retrieval", {}, None)
+    method = Fused.create("mini", "retrieval", {}, None)
     bank = world_banks(1, method.model.side, tmp_path)[1].at([0, 1])
-    live, kept = Live(bank, method), Encoder(method, tmp_path)([bank], method.model.side)
+    live, kept = Live(bank, method), CachedEncoder(method, tmp_path)([bank], method.model.side)
     names = [of[0] for of in bank.names]
     assert live.by_name == kept.by_name
     said = zip(live.draw_named(names, torch.Generator()), kept.draw_named(names, torch.Generator()), strict=True)

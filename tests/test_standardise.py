@@ -1,4 +1,4 @@
-"""Standardising maps by the batch: batch norm of what is compared, and a centring that does the same afterwards."""
+"""Standardising maps by the batch: batch norm of the compared features, which the centring takes over."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_one_picture_alone_is_standardised_by_the_running_statistics() -> None:
     found = standardise(MAPS[:1], PHOTO)
     assert torch.equal(found, standardise.eval()(MAPS[:1], PHOTO))
     assert torch.equal(standardise.variance[PHOTO], spread) and bool(found.isfinite().all())
-    standardise.settle(centring)
+    standardise.transfer(centring)
     assert bool(centring.spread.isfinite().all())
 
 
@@ -43,7 +43,7 @@ def test_the_centring_takes_over_what_it_does_outside_training() -> None:
     standardise(MAPS, PHOTO)
     standardise(MAPS + 2, SKETCH)
     standardise.eval()
-    standardise.settle(centring)
+    standardise.transfer(centring)
     for kind in (PHOTO, SKETCH):
         assert torch.allclose(centring(MAPS, torch.full((6,), kind)), standardise(MAPS, kind), atol=1e-5)
     centring.reset()

@@ -1,17 +1,21 @@
-"""Training light weights on the shipped mini model: what moves, what is left behind, what runs only once."""
+"""Training on the shipped mini model: the trained folder, the cache, settings and their limits."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
-from sketchfusion.fusion import FusionConfig
+from sketchfusion.fusion import PHOTO, Centring, FusionConfig
+from sketchfusion.lab.training.loop import Losses
+from sketchfusion.lab.training.objective import Forward, Objective, Phases, Training
 from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, as_text, with_settings
-from sketchfusion.lab.training.train import train_task
+from sketchfusion.lab.training.train import train, train_task
 from sketchfusion.world import export
 
 SHORT = {"steps": "3", "classes": "3", "views": "2", "warmup": "1"}
@@ -48,7 +52,46 @@ def test_a_warm_cache_runs_neither_vae_nor_clip(root: Path, tmp_path: Path, monk
     train_task("retrieval", [str(root)], out, settings=SHORT)
 
 
-def test_what_cannot_be_trained_is_said(root: Path, tmp_path: Path) -> None:
+class Convolution:
+    """A method whose model is a 1x1 convolution; notes in which type it computes."""
+
+    def __init__(self) -> None:
+        self.trained, self.centring, self.width, self.origin = nn.Conv2d(3, 8, 1), Centring(8), 8, "none"
+        self.model, self.types = SimpleNamespace(device=torch.device("cpu")), set[torch.dtype]()
+
+    def maps(self, inputs: tuple[torch.Tensor, ...], kind: int) -> torch.Tensor:
+        maps: torch.Tensor = self.trained(inputs[0])
+        self.types.add(maps.dtype)
+        return maps
+
+    def prepare_serving(self) -> bool:
+        return False
+
+
+class Cosines(Objective[torch.Tensor]):
+    """Brings the cosines of a batch to 0; notes in which type they are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types = set[torch.dtype]()
+
+    def losses(self, forward: Forward, data: torch.Tensor, generator: torch.Generator) -> Losses:
+        pooled = forward((data,), PHOTO).amax((2, 3))
+        cosines = pooled @ pooled.T
+        self.types.add(cosines.dtype)
+        return {"loss": cosines.square().mean()}
+
+
+def test_where_the_model_computes_in_bf16_losses_are_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("loop", "train"):
+        monkeypatch.setattr(f"sketchfusion.lab.training.{module}.computes_in_bf16", lambda *_: True)
+    method, objective, pictures = Convolution(), Cosines(), torch.rand(4, 3, 2, 2)
+    training = Training(objective, Phases(pictures, pictures, None))
+    train(method, training, RetrievalRecipe(steps=2, warmup=1), tmp_path)  # type: ignore[arg-type]
+    assert method.types == {torch.bfloat16} and objective.types == {torch.float32}
+
+
+def test_unknown_tasks_and_settings_and_too_little_data_are_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'cooking' is not available"):
         train_task("cooking", [str(root)], tmp_path)
     with pytest.raises(ValueError, match="'rate' is not a setting; choose from steps"):
@@ -86,7 +129,7 @@ def test_settings_that_cannot_be_are_refused(name: str) -> None:
     assert with_settings(recipe, {name: "1"}) != recipe or name == "accumulate"
 
 
-def test_what_may_be_none_at_all_may_be_zero_and_no_less() -> None:
+def test_settings_that_may_be_zero_may_not_be_negative() -> None:
     for name in ("lr", "warmup", "patience", "seconds", "validate_every", "validation_batches"):
         assert getattr(with_settings(RetrievalRecipe(), {name: "0"}), name) == 0
         with pytest.raises(ValueError, match=f"'{name}=-1' must be at least 0"):
@@ -108,23 +151,23 @@ def test_what_may_be_none_at_all_may_be_zero_and_no_less() -> None:
         ("seed=99999999999999999999", "must be at most 1000000000"),
     ],
 )
-def test_settings_that_would_stop_or_spoil_a_training_are_refused_before_it(setting: str, line: str) -> None:
+def test_settings_out_of_range_are_refused(setting: str, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         with_settings(UniversalRecipe(), dict([setting.split("=")]))
 
 
-def test_a_task_is_spelt_in_settings_as_everywhere() -> None:
+def test_settings_take_task_names_with_a_hyphen() -> None:
     assert with_settings(UniversalRecipe(), {"weights.instance-retrieval": "3"}).weights.instance_retrieval == 3
 
 
-def test_a_timestep_is_one_that_diffusion_models_know(root: Path, tmp_path: Path) -> None:
+def test_a_timestep_is_between_0_and_999(root: Path, tmp_path: Path) -> None:
     for value, line in (("5000", "at most 999"), ("-1", "at least 0")):
         with pytest.raises(ValueError, match=f"'timestep={value}' must be {line}"):
             train_task("retrieval", [str(root)], tmp_path, settings={"fusion.timestep": value})
     assert [with_settings(FusionConfig(), {"timestep": of}).timestep for of in ("0", "999")] == [0, 999]
 
 
-def test_settings_as_text_are_what_settings_take() -> None:
+def test_settings_as_text_can_be_set_again() -> None:
     recipe = UniversalRecipe(retrieval=RetrievalRecipe(classes=3, lr=1e-4))
     assert as_text(recipe)["retrieval.classes"] == "3"
     assert with_settings(UniversalRecipe(), as_text(recipe)) == recipe

@@ -67,7 +67,7 @@ def test_without_resume_a_run_starts_again(tmp_path: Path) -> None:
     assert len(list(csv.DictReader((tmp_path / "log.csv").open()))) == 1
 
 
-def test_training_learns_and_only_what_may_move_moves(tmp_path: Path) -> None:
+def test_training_changes_only_trainable_weights(tmp_path: Path) -> None:
     module = fresh()
     module.bias.requires_grad_(False)
     before = module.bias.clone()
@@ -161,7 +161,7 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert rates[-1] < 0.02
 
 
-def test_a_limit_of_time_leaves_steps_out_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_skips_steps_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now, seen, module = [0.0], [], fresh()
     monkeypatch.setattr("sketchfusion.lab.training.loop.time.monotonic", lambda: now[0])
     learn = regression(module)
@@ -179,7 +179,26 @@ def test_a_limit_of_time_leaves_steps_out_evenly(tmp_path: Path, monkeypatch: py
     assert seen[10:] == list(range(100))
 
 
-def test_steps_left_out_do_not_take_a_validation_with_them() -> None:
+def test_every_batch_of_a_step_is_drawn_from_a_seed_of_its_own() -> None:
+    schedule = replace(SCHEDULE, seed=7)
+    drawn = [torch.rand(4, generator=schedule.generator(step, batch)) for step in range(20) for batch in range(8)]
+    assert len({tuple(numbers.tolist()) for numbers in drawn}) == len(drawn)
+    again = torch.rand(4, generator=schedule.generator(3, 2))
+    assert torch.equal(again, drawn[3 * 8 + 2])
+
+
+def test_accumulated_batches_differ(tmp_path: Path) -> None:
+    module, seen = fresh(), []
+
+    def loss_of(step: int, generator: torch.Generator) -> Losses:
+        seen.append(torch.rand(1, generator=generator).item() + torch.rand(1).item())
+        return {"loss": module(torch.ones(1, 4)).square().mean()}
+
+    fit(module, loss_of, replace(SCHEDULE, steps=2, accumulate=3), tmp_path)
+    assert len(seen) == len(set(seen)) == 6
+
+
+def test_a_validation_on_a_skipped_step_is_made_up_for() -> None:
     timed = replace(SCHEDULE, steps=100, seconds=10.0, validate_every=25)
     taken = [0, 7, 14, 21, 28, 51, 74, 97, 100]  # where it goes on after the step before
     assert [b for a, b in pairwise(taken) if timed.validates_between(a, b)] == [28, 51, 97, 100]
@@ -209,7 +228,7 @@ def test_the_best_weights_by_validation_are_kept_and_training_stops_early(tmp_pa
     assert len(weights) == 4
 
 
-def test_a_checkpoint_of_the_first_version_is_read(tmp_path: Path) -> None:
+def test_a_checkpoint_without_notes_is_read(tmp_path: Path) -> None:
     """Tensors of model, average and optimiser, and nothing but the step beside them."""
     whole, module = fresh(), fresh()
     fit(whole, regression(whole), SCHEDULE, tmp_path / "whole")
@@ -244,7 +263,7 @@ def test_a_draft_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_two_runs_that_make_the_same_file_do_not_meet(tmp_path: Path) -> None:
+def test_two_runs_that_write_the_same_file_do_not_disturb_each_other(tmp_path: Path) -> None:
     wanted = tmp_path / "cache" / "key.npy"
     with atomic_write(wanted) as one, atomic_write(wanted) as other:
         one.write_text("whole")

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from torch import nn
-from sketchfusion.training.loop import Schedule, fit
+from sketchfusion.lab.training.loop import Schedule, fit
 
 out, resume, pause, halves, accumulate, dropout, room = Path(sys.argv[1]), *map(float, sys.argv[2:])
 if room:
@@ -49,16 +49,16 @@ except OSError as error:
 FIRST = """
 import sys, time
 from pathlib import Path
-from sketchfusion.training.processes import processes
+from sketchfusion.lab.training.processes import processes
 
 team, found = processes(), Path(sys.argv[1])
-with team.first_before_others():
+with team.rank0_first():
     if team.first:
         time.sleep(1)
         found.write_text("filled")
     said = found.read_text()
 try:
-    with team.first_before_others():
+    with team.rank0_first():
         if not team.first:
             raise AssertionError("began although the first one had failed")
         raise OSError("no room")
@@ -127,7 +127,7 @@ def test_a_process_that_was_stopped_resumes_bit_for_bit(how: signal.Signals, who
     assert losses(whole) == losses(tmp_path)
 
 
-def test_a_full_disk_is_said_in_one_line_and_the_older_checkpoint_stays(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_the_older_checkpoint_stays(tmp_path: Path) -> None:
     process = started(tmp_path)
     process.kill()
     process.wait()
@@ -147,8 +147,10 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
     run(*TWO, str(script), *arguments(tmp_path / "shared", 0, 0, 1, 1, 0, 0))
     run(str(script), *arguments(tmp_path / "twice", 0, 0, 2, 1, 0, 0))
     run(str(script), *arguments(tmp_path / "accumulated", 0, 0, 1, 2, 0, 0))
+    run(str(script), *arguments(tmp_path / "single", 0, 0, 1, 1, 0, 0))
     assert losses(tmp_path / "shared") == pytest.approx(losses(tmp_path / "twice"), rel=1e-4)
     assert losses(tmp_path / "accumulated") == pytest.approx(losses(tmp_path / "twice"), rel=1e-4)
+    assert losses(tmp_path / "shared")[0] != pytest.approx(losses(tmp_path / "single")[0], rel=1e-3)
     assert losses(tmp_path / "shared")[-1] < losses(tmp_path / "shared")[0] / 3
 
 

@@ -44,11 +44,11 @@ def table(
     from ..lab.evaluation.result import make_folder
     from ..lab.evaluation.table import TABLES
     from ..models import load
-    from .train import pair_of
+    from .train import parse_setting
 
     if number not in TABLES:
         raise ValueError(f"no table {number!r}; choose one of {', '.join(TABLES)}")
-    chosen = dict(pair_of(setting) for setting in settings or [])
+    chosen = dict(parse_setting(setting) for setting in settings or [])
     if chosen and as_it_is:
         raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
     dataset, others = datasets.open(data), [datasets.open(root) for root in sketches or ()]

@@ -1,4 +1,4 @@
-"""Commands for someone who trains: world, pretrain, train, convert."""
+"""Commands for training: world, pretrain, train, convert."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def world(
     seed: int = 0,
     categories: Annotated[list[str] | None, typer.Option(help="Only these.")] = None,
     split: Annotated[str, typer.Option(help="seen, unseen or all.")] = "all",
-    instances: Annotated[int, typer.Option(min=1, help="Objects of each category.")] = 10,
+    instances: Annotated[int, typer.Option(min=1, help="Instances of each category.")] = 10,
     size: Annotated[int, typer.Option(help="Pixels of a side.")] = 128,
     of_photo: Annotated[
         bool,
-        typer.Option("--of-photo", help="Sketches show the pose and, about, the view of the photos, as Sketchy's do."),
+        typer.Option("--of-photo", help="Sketches have the photo's pose and roughly its view, as Sketchy's do."),
     ] = False,
 ) -> None:
     """Write Sketch World in Sketchy's layout, with masks, keypoints and strokes."""
@@ -44,23 +44,21 @@ def pretrain(
     ],
     photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
-    sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; dino takes none.")] = None,
+    sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; not for dino.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     start: Annotated[
         Path | None,
-        typer.Option(
-            help="A model folder whose weights to start from; for convolutional-clip efficientnet-lite0, 1, 2."
-        ),
+        typer.Option(help="Model folder with the initial weights; for convolutional-clip efficientnet-lite0, 1 or 2."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's number.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")] = None,
     teacher_steps: Annotated[
-        int | None, typer.Option(min=1, help="The same for the teacher, or for the text tower of convolutional-clip.")
+        int | None, typer.Option(min=1, help="Number of steps of the teacher, or of convolutional-clip's text tower.")
     ] = None,
     sentences: Annotated[
-        str, typer.Option(help="The sentence encoder that teaches convolutional-clip words: installed, or a folder.")
+        str, typer.Option(help="Sentence encoder that teaches convolutional-clip words: a package, or a folder.")
     ] = "all-minilm-l6-v2",
-    texts: Annotated[list[Path] | None, typer.Option(help="Files of more texts that it learns, one a line.")] = None,
+    texts: Annotated[list[Path] | None, typer.Option(help="Files of more texts for it, one per line.")] = None,
 ) -> None:
     """Pretrain one part of the mini model."""
     from typing import cast
@@ -93,31 +91,39 @@ def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help=TRAINED)],
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
-    model: Annotated[str, typer.Option(help="Frozen parts, also a folder that pretrain left, or scratch.")] = "mini",
+    model: Annotated[
+        str, typer.Option(help="Frozen models: a name, a folder that pretrain wrote, or scratch.")
+    ] = "mini",
     method: Annotated[str, typer.Option(help="SketchFusion, SD-PL or B-Finetuning.")] = "SketchFusion",
-    start: Annotated[Path | None, typer.Option(help="A folder of light weights to begin with.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="What the frozen models said; tasks may share it.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Folder with initial light weights.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for the frozen models' features; tasks may share it.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")
+    ] = None,
 ) -> None:
-    """Train for a task: light weights, or what another method trains; --model scratch trains the floor, a small CNN.
+    """Train a method for a task; with --model scratch, the baseline CNN from random weights.
 
-    distill teaches a small CNN to embed as --model does.
+    distill trains a small CNN to embed as --model does.
     """
-    chosen, floor = dict(pair_of(setting) for setting in settings or []), model == "scratch" and task == "retrieval"
-    if (floor or task == "distill") and (start or method != "SketchFusion"):
-        raise ValueError(f"{'the floor' if floor else task} has no light weights: leave --start and --method out")
-    if floor and cache:
-        raise ValueError("the floor keeps nothing in a cache: leave --cache out")
+    from ..lab.training.recipes import with_settings
+
+    chosen = dict(parse_setting(setting) for setting in settings or [])
+    baseline = model == "scratch" and task == "retrieval"
+    if (baseline or task == "distill") and (start or method != "SketchFusion"):
+        name = "the baseline CNN" if baseline else task
+        raise ValueError(f"{name} has no light weights: leave --start and --method out")
+    if baseline and cache:
+        raise ValueError("the baseline CNN has no use for a cache: leave --cache out")
     with terminal.loss_bar(f"training {task}") as report:
-        if floor:
+        if baseline:
             from ..lab.training.cnn import ScratchRecipe, train_scratch
-            from ..lab.training.recipes import with_settings
 
             train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
         elif task == "distill":
             from ..lab.training.cnn import DistillRecipe, train_distilled
-            from ..lab.training.recipes import with_settings
             from ..models import load
 
             train_distilled(data, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
@@ -128,8 +134,8 @@ def train(
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 
-def pair_of(setting: str) -> tuple[str, str]:
-    """Part `key=value`; ValueError for anything else."""
+def parse_setting(setting: str) -> tuple[str, str]:
+    """Split `key=value`; ValueError for anything else."""
     key, equals, value = setting.partition("=")
     if not equals:
         raise ValueError(f"--set {setting}: expected key=value")
@@ -141,7 +147,7 @@ def convert(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model folder with .bin files.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
 ) -> None:
-    """Copy a model folder with its pickled weights as safetensors; no code in them is run."""
+    """Copy a model folder, converting pickled weights to safetensors without running code in them."""
     from ..io.weights import convert as to_safetensors
 
     for path in to_safetensors(folder, out):

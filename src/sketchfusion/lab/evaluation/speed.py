@@ -37,10 +37,10 @@ from ...io.images import read_image, thumbnail
 from ...models import load
 from ...world import World
 from ..training.bank import FeatureCache, PictureArray, world_banks
-from ..training.methods import Encoder, Fused, Method
+from ..training.methods import CachedEncoder, Fused, Method
 from ..training.objective import Phases, Training
 from ..training.recipes import RetrievalRecipe
-from ..training.retrieval import Pairs, RetrievalObjective
+from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import train
 from .retrieval import score_retrieval
 
@@ -284,7 +284,7 @@ class Live:
         """What the frozen models say of a random picture of each wanted name."""
         pictures, _ = self.bank.draw_named(wanted, generator)
         with torch.no_grad():
-            return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.asks().values())
+            return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values())
 
 
 def bench_train(model: str, steps: int, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
@@ -307,7 +307,7 @@ def bench_train(model: str, steps: int, seed: int, progress: Callable[[int, int]
 
 def _begun(model: str, seed: int, folder: str) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
     torch.manual_seed(seed)
-    method = Fused.begin(model, "retrieval", {}, None)
+    method = Fused.create(model, "retrieval", {}, None)
     return method, world_banks(THINGS, method.model.side, Path(folder), seed)
 
 
@@ -315,7 +315,7 @@ def _ask(model: str, seed: int, folder: str) -> float:
     method, banks = _begun(model, seed, folder)
     started = time.perf_counter()
     for bank in banks:
-        Encoder(method, Path(folder))([bank], method.model.side)
+        CachedEncoder(method, Path(folder))([bank], method.model.side)
     return time.perf_counter() - started
 
 
@@ -324,8 +324,8 @@ def _train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
     if way == ASKED:
         sides = [cast(FeatureCache, Live(bank.on(method.model.device), method)) for bank in banks]
     else:
-        sides = [Encoder(method, Path(folder))([bank], method.model.side) for bank in banks]
-    pairs, recipe = Pairs(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
+        sides = [CachedEncoder(method, Path(folder))([bank], method.model.side) for bank in banks]
+    pairs, recipe = SketchesAndPhotos(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
     training = Training(RetrievalObjective(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
     ends: list[float] = []
 

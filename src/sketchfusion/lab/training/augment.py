@@ -1,4 +1,4 @@
-"""Augmentations on whole batches of tensors, on their device: geometry, colour, and what freehand strokes do."""
+"""Augmentations of batches of images, on their device: geometry, colour, and the variation of freehand strokes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 
 def _uniform(low: float, high: float, images: Tensor, generator: Generator) -> Tensor:
-    """A number (B,) for each image, on its device; drawn on the CPU, so that a seed gives the same on any."""
+    """Draw a number (B,) for each image; on the CPU, so that a seed gives the same on any device."""
     return low + (high - low) * torch.rand(len(images), generator=generator).to(images.device)
 
 
@@ -23,20 +23,20 @@ def warp(
     stretch: float = 0.1,
     flip: bool = True,
 ) -> Tensor:
-    """Random zoom, shift, rotation, stretch and mirror. (B, C, H, W) in [0, 1] -> (B, C, side, side).
+    """Zoom, shift, rotate, stretch and mirror at random. (B, C, H, W) in [0, 1] -> (B, C, side, side).
 
-    `zoom` is the share of the picture's side that is seen; above 1 the picture shrinks and its border is repeated.
+    `zoom` is the range of the visible share of the side; above 1 the picture shrinks and its border is repeated.
     """
     while images.shape[-1] >= 2 * side:  # bilinear sampling alone would alias
         images = F.avg_pool2d(images, 2)
     count = len(images)
-    seen = torch.exp(_uniform(math.log(zoom[0]), math.log(zoom[1]), images, generator))
+    visible = torch.exp(_uniform(math.log(zoom[0]), math.log(zoom[1]), images, generator))
     ratio = torch.exp(_uniform(-stretch, stretch, images, generator))
     angle = _uniform(-degrees, degrees, images, generator) * math.pi / 180
     mirror = torch.where(_uniform(0, 1, images, generator) < 0.5, -1.0, 1.0) if flip else torch.ones_like(angle)
-    room = (1 - seen).abs()
+    room = (1 - visible).abs()
     shift_x, shift_y = (_uniform(-1, 1, images, generator) * room for _ in range(2))
-    cos, sin = torch.cos(angle) * seen, torch.sin(angle) * seen
+    cos, sin = torch.cos(angle) * visible, torch.sin(angle) * visible
     theta = torch.stack(
         [
             torch.stack([cos * ratio * mirror, -sin / ratio, shift_x], -1),
@@ -49,7 +49,7 @@ def warp(
 
 
 def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
-    """Crops, mirrors and colour changes of photos. (B, 3, H, W) -> (B, 3, side, side)."""
+    """Crop, mirror and recolour photos. (B, 3, H, W) -> (B, 3, side, side)."""
     images = warp(images, side, generator, zoom, degrees=8)
     brightness = _uniform(0.75, 1.25, images, generator).view(-1, 1, 1, 1)
     contrast = _uniform(0.75, 1.25, images, generator).view(-1, 1, 1, 1)
@@ -62,9 +62,9 @@ def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, f
 
 
 def disguise(images: Tensor, generator: Generator) -> Tensor:
-    """What changes a photo and not what it shows: tint, grey, blur, solarisation. (B, 3, H, W) in [0, 1] -> the same.
+    """Tint, grey, blur or solarise photos at random. (B, 3, H, W) in [0, 1] -> the same shape.
 
-    Without it two crops of a photo are told by their colours alone.
+    Without it, two crops of one photo could be matched by their colours alone.
     """
     tint = torch.stack([_uniform(0.5, 1.5, images, generator) for _ in range(3)], 1).view(-1, 3, 1, 1)
     images = (images * tint).clamp(0, 1)
@@ -78,7 +78,7 @@ def disguise(images: Tensor, generator: Generator) -> Tensor:
 
 
 def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
-    """Freehand variation of sketches: bends, thicker or thinner strokes, pose. (B, 1, H, W) -> (B, 3, side, side)."""
+    """Bend, turn, thicken and erase strokes of sketches. (B, 1, H, W) -> (B, 3, side, side)."""
     ink = bend(1 - images, generator)
     ink = warp(ink, side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
     chosen = _uniform(0, 1, ink, generator).view(-1, 1, 1, 1)
@@ -90,7 +90,7 @@ def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
 
 
 def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:
-    """A smooth random displacement field, `strength` of the picture's side at one standard deviation / 2."""
+    """Displace ink (B, 1, H, W) smoothly; the standard deviation is `strength` half sides."""
     count, _, height, width = ink.shape
     coarse = torch.randn(count, 2, 5, 5, generator=generator).to(ink.device) * strength
     field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
@@ -101,7 +101,7 @@ def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:
 
 
 def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
-    """Missing strokes: one soft round hole in a `share` of the pictures."""
+    """Erase one round hole in a `share` of the pictures (B, 1, H, W)."""
     count, _, height, width = ink.shape
     lines = (torch.linspace(-1, 1, size).to(ink.device) for size in (height, width))
     y, x = torch.meshgrid(*lines, indexing="ij")
@@ -113,10 +113,10 @@ def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
 
 
 def outline(images: Tensor, generator: Generator) -> Tensor:
-    """Outlines: the edges of photos as dark lines on white. (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
+    """Draw the edges of photos as dark lines on white. (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
 
-    Difference of two blurs of the brightness, of random width, then a soft threshold at a random share of the strongest
-    responses: few lines, as a hand would draw, or many.
+    A difference of Gaussians of random width, with a soft threshold at a random quantile: few lines, as in a sketch, or
+    many.
     """
     grey = images.mean(1, keepdim=True)
     sigma = float(_uniform(0.8, 1.8, grey[:1], generator))

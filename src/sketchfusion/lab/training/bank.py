@@ -1,4 +1,4 @@
-"""Banks: training pictures decoded once into one array of bytes, kept on disk and mapped into memory."""
+"""Training pictures, decoded once into one array, and the frozen models' features of them; both memory-mapped."""
 
 from __future__ import annotations
 
@@ -25,66 +25,67 @@ from .collect import Picture
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
+Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> a frozen model's features (B, C, h, w)
 
 
 @dataclass(frozen=True, eq=False)
 class PictureArray:
-    """Pictures of one kind and one size with their names."""
+    """Pictures of one kind and size with their names."""
 
     kind: Kind
     pixels: Pixels  # (N, C, S, S) uint8; C = 3 for photos, 1 for sketches
     names: list[tuple[str, ...]]  # N
-    device: str | torch.device = "cpu"  # where the pictures that are taken go
+    device: str | torch.device = "cpu"  # of the batches
 
     def __len__(self) -> int:
         return len(self.names)
 
     @cached_property
     def by_name(self) -> dict[str, list[int]]:
-        """Where the pictures of each name are."""
+        """The indices of each name's pictures."""
         return index_by_name(self.names)
 
     @cached_property
     def seen(self) -> list[int]:
-        """Where the pictures are that may be turned into sketches: those of none of the unseen classes."""
+        """The indices of pictures of seen classes, the only ones that may be turned into sketches."""
         return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
 
     def on(self, device: str | torch.device) -> PictureArray:
-        """The same pictures, taken to a device."""
+        """Return the same pictures with batches on another device."""
         return replace(self, device=device)
 
     def named(self, names: set[str], most: int) -> PictureArray:
-        """The first `most` pictures of each of `names`."""
+        """Return the first `most` pictures of each of `names`."""
         return self.at(sorted({n for name in names for n in self.by_name.get(name, [])[:most]}))
 
     def at(self, index: list[int]) -> PictureArray:
-        """The pictures at `index`."""
+        """Return the pictures at `index`."""
         return replace(self, pixels=self.pixels[index], names=[self.names[n] for n in index])
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
-        """One random picture for each wanted name."""
+        """Draw a random picture for each name of `wanted`."""
         index = [choose(self.by_name[name], generator) for name in wanted]
         return self.take(index), [self.names[i] for i in index]
 
     def draw(self, count: int, generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
-        """`count` random pictures (count, C, S, S) in [0, 1] with their names."""
+        """Draw `count` pictures (count, C, S, S) in [0, 1] with their names."""
         index = torch.randint(len(self), (count,), generator=generator).tolist()
         return self.take(index), [self.names[i] for i in index]
 
     def take(self, index: list[int]) -> Tensor:
-        """The pictures at `index`, (len(index), C, S, S) in [0, 1]."""
+        """Return the pictures at `index` as a batch (len(index), C, S, S) in [0, 1]."""
         if torch.device(self.device).type == "cpu":
             return torch.from_numpy(self.pixels[index]).float() / 255
-        return self._held[torch.tensor(index).to(self.device)].float() / 255
+        return self._on_device[torch.tensor(index).to(self.device)].float() / 255
 
     @cached_property
-    def _held(self) -> Tensor:
-        """All pictures on the device, which has room for them: taken from memory, every batch would have to wait."""
+    def _on_device(self) -> Tensor:
+        """All pictures, copied to the device once; copying every batch would be slow."""
         return torch.from_numpy(np.asarray(self.pixels)).to(self.device)
 
 
 def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
-    """Where each name occurs."""
+    """Return the indices of each name."""
     index: dict[str, list[int]] = {}
     for number, of in enumerate(names):
         for name in of:
@@ -93,7 +94,7 @@ def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
 
 
 def choose(pool: Sequence[Item], generator: Generator) -> Item:
-    """A random one of `pool`."""
+    """Return a random item of `pool`."""
     return pool[int(torch.randint(len(pool), (1,), generator=generator))]
 
 
@@ -104,10 +105,9 @@ def decode(
     cache: Path,
     report: Callable[[int, int], None] | None = None,
 ) -> PictureArray:
-    """A bank of `pictures` letterboxed to `side` pixels; unreadable files are left out.
+    """Letterbox pictures to `side` pixels, or read the result from `cache`; unreadable files are left out.
 
-    The key is made of what they show, where the files are, their sizes and when they were changed: replaced or renamed
-    ones are decoded anew.
+    The cache's key depends on names, paths, sizes and modification times: changed files are decoded anew.
     """
     key = hashlib.sha256("\n".join(f"{p.names} {file_state(p.path)}" for p in pictures).encode()).hexdigest()[:16]
     if not pictures:
@@ -129,7 +129,7 @@ def decode(
 
 
 def file_state(path: str) -> str:
-    """Where a picture really lies, and the size and the time of its file, which may hold many drawings."""
+    """Return the real path of a picture with its file's size and modification time; the file may hold many drawings."""
     real = os.path.realpath(path)
     before, _, number = real.rpartition(":")
     try:
@@ -140,7 +140,7 @@ def file_state(path: str) -> str:
 
 
 def mapped(path: Path) -> np.memmap | None:
-    """An array of the cache; None where there is none, or a damaged one, which is to be made anew."""
+    """Memory-map an array of the cache; None if it is missing or damaged."""
     try:
         array: np.memmap = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
@@ -149,7 +149,7 @@ def mapped(path: Path) -> np.memmap | None:
 
 
 def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]]] | None:
-    """Pixels and names as they were stored; None where either is missing or damaged."""
+    """Read stored pixels and names; None if either is missing or damaged."""
     try:
         names = [tuple(names) for names in json.loads(path.with_suffix(".json").read_text())]
     except (OSError, ValueError):
@@ -183,9 +183,9 @@ def _store(
 def world_banks(
     instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False
 ) -> tuple[PictureArray, PictureArray]:
-    """Photos and sketches of the seen categories of Sketch World, `instances` of each, one hand after the other.
+    """Return photos and sketches of Sketch World's seen categories, `instances` of each, with hands in turn.
 
-    With `of_photo` the hands have seen the photos.
+    With `of_photo` sketches have the photos' pose.
     """
     from ...world import World
 
@@ -205,42 +205,34 @@ def world_banks(
     )
 
 
-# What the frozen models say of every training picture, kept on disk.
-#
-# A training step on a warm cache runs neither VAE nor CLIP.
-
-
-Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> what one frozen model says, (B, C, h, w)
-
-
 @dataclass(frozen=True, eq=False)
 class FeatureCache:
-    """What is kept of `views` augmented views of each picture of a bank, in half precision."""
+    """Features of N pictures in several augmented views, in half precision: training steps run no frozen encoder."""
 
-    said: tuple[np.ndarray, ...]  # part by part, (N, views, C, h, w) float16
+    features: tuple[np.ndarray, ...]  # of each encoder, (N, views, C, h, w) float16
     names: list[tuple[str, ...]]  # N
 
     @cached_property
     def by_name(self) -> dict[str, list[int]]:
-        """Where the pictures of each name are."""
+        """The indices of each name's pictures."""
         return index_by_name(self.names)
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
-        """A random view of a random picture of each wanted name: its parts, float32."""
+        """Draw a random view of a random picture for each name of `wanted`: one float32 batch per encoder."""
         index = [choose(self.by_name[name], generator) for name in wanted]
-        views = torch.randint(self.said[0].shape[1], (len(index),), generator=generator).tolist()
+        views = torch.randint(self.features[0].shape[1], (len(index),), generator=generator).tolist()
         return self.take(index, views)
 
     def take(self, index: list[int], views: list[int] | None = None) -> tuple[Tensor, ...]:
-        """The given views, the plain ones by default, of the pictures at `index`: their parts, float32."""
+        """Return views (the plain ones by default) of the pictures at `index`: one float32 batch per encoder."""
         views = views or [0] * len(index)
-        return tuple(torch.from_numpy(part[index, views]).float() for part in self.said)
+        return tuple(torch.from_numpy(part[index, views]).float() for part in self.features)
 
 
 def joined(caches: list[FeatureCache]) -> FeatureCache:
-    """Several caches of one kind as one, in memory."""
+    """Concatenate several caches in memory."""
     return FeatureCache(
-        tuple(np.concatenate(parts) for parts in zip(*(cache.said for cache in caches), strict=True)),
+        tuple(np.concatenate(parts) for parts in zip(*(cache.features for cache in caches), strict=True)),
         [names for cache in caches for names in cache.names],
     )
 
@@ -254,11 +246,10 @@ def cached(
     folder: Path,
     report: Callable[[int, int], None] | None = None,
 ) -> np.memmap:
-    """What one frozen model says of a bank, (N, views, C, h, w) float16, read from `folder` or made there.
+    """Return one encoder's features (N, views, C, h, w) float16 of all pictures, from `folder` or computed now.
 
-    The key is made of the pictures' bytes, the `fingerprint` of the weights and of how they are asked, and the views:
-    a change of any of them makes a new file. View 0 is the plain picture, the others are augmented, the same for all
-    models.
+    The file's key depends on the pictures' bytes, the encoder's `fingerprint` and the views. View 0 is the plain
+    picture, the others are augmented, the same for all encoders.
     """
     content = hashlib.sha256(bank.pixels.tobytes()).hexdigest()
     key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
@@ -282,12 +273,12 @@ def _make(
     batch: int = 32,
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    with path.open("wb") as file:  # written in order, never mapped: a full disk would kill a process that maps
+    with path.open("wb") as file:  # not memory-mapped: a full disk would kill the process
         for start in range(0, len(bank), batch):
             index = list(range(start, min(start + batch, len(bank))))
             pictures = bank.take(index)
-            said = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
-            array = torch.stack(said, 1).cpu().to(torch.float16).numpy()
+            features = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
+            array = torch.stack(features, 1).cpu().to(torch.float16).numpy()
             if start == 0:
                 header = {"descr": "<f2", "fortran_order": False, "shape": (len(bank), *array.shape[1:])}
                 np.lib.format.write_array_header_1_0(file, header)

@@ -17,21 +17,21 @@ from ...io.files import atomic_write
 
 @dataclass
 class Checkpoint:
-    """Everything that a run needs to go on as if it had never stopped; batches depend on (seed, step) alone."""
+    """Everything that a run needs to resume exactly; batches depend on seed and step alone."""
 
     step: int = 0
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)  # what the run was started with, and its best validation
+    notes: dict[str, str] = field(default_factory=dict)  # settings of the run, and its best validation
 
     def write(self, path: Path) -> None:
-        """Replace the file at `path`; OSError with one line if there is no room, and an older file stays as it was."""
+        """Replace the file at `path`; OSError in one line if there is no room, and an older file stays as it was."""
         with atomic_write(path) as draft:
             tensors = {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()}
             save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Read a checkpoint; ValueError with one line if the file is not one."""
+        """Read a checkpoint; ValueError in one line if the file is not one."""
         try:
             with safe_open(path, framework="pt") as file:
                 notes = dict(file.metadata() or {})
@@ -41,9 +41,9 @@ class Checkpoint:
         return cls(int(notes.pop("step", "0")), tensors, notes)
 
     def expect(self, frozen: str, settings: Mapping[str, str], path: Path) -> None:
-        """Refuse, with a ValueError, to go on with other frozen weights or settings than those it was made for.
+        """Raise ValueError if the checkpoint was made with other frozen weights or settings.
 
-        Checkpoints of older versions name none, or not all.
+        What a checkpoint does not name is not compared.
         """
         made_for = self.notes.get("frozen", "") or frozen
         if made_for != frozen:
@@ -61,7 +61,7 @@ class Checkpoint:
 
 
 def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of a run as one flat dict of tensors."""
+    """Return the state of a run as one flat dict of tensors."""
     tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -76,7 +76,7 @@ def restore(
     average: dict[str, Tensor],
     path: Path,
 ) -> None:
-    """Put a gathered state back in place; ValueError if it is that of another model."""
+    """Load a gathered state; ValueError if it is another model's."""
     restore_model(saved, module, path)
     kept = _part(saved.tensors, "average.")
     average.update({name: kept[name].to(value.device) for name, value in average.items()})
@@ -88,7 +88,7 @@ def restore(
 
 
 def restore_model(saved: Checkpoint, module: nn.Module, path: Path) -> None:
-    """Put the weights of a checkpoint into `module`; ValueError if they are those of another model."""
+    """Load the weights of a checkpoint into `module`; ValueError if they are another model's."""
     try:
         module.load_state_dict(_part(saved.tensors, "model."))
     except RuntimeError as error:

@@ -1,15 +1,16 @@
-"""Training the floor: a small CNN on sketches and photos of named things, from random weights.
+"""Training of small CNNs: the baseline from random weights, and the student that a large model teaches.
 
-Cross-entropy over the names and supervised contrast (Khosla et al., 2020) between all pictures of a batch, sketches
-and photos alike, so that both kinds of the same thing come together.
+The baseline learns the names, and by a supervised contrastive loss (Khosla et al., 2020) that pictures of one name,
+sketches and photos alike, lie close together. The student learns a teacher's embeddings and the similarities between
+them (relational distillation, Park et al., 2019), without names, so any photos and sketches will do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,6 @@ from torch.nn import functional as F
 
 from ...baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
 from ...extractor import Extractor, pick_device
-from ...io.images import Kind
 from . import augment
 from .bank import PictureArray, cached, decode, world_banks
 from .collect import collect_photos, collect_sketches
@@ -27,20 +27,34 @@ from .losses import contrast
 from .recipes import shaping
 from .sources import Roots
 
-STORED = 96  # pixels at which pictures are kept, so that crops stay sharp
+STORED = 96  # pixels at which the baseline's pictures are kept, so that crops stay sharp
+WORLD_SIDE = 128  # pixels of Sketch World's pictures for the student
 
 
 @dataclass(frozen=True)
 class ScratchRecipe:
-    """How the floor is trained."""
+    """Settings of the baseline's training."""
 
     steps: int = 2500
     lr: float = 2e-3
     classes: int = 32  # of a batch
     per_kind: int = 2  # sketches, and as many photos, of each
-    contrast: float = 1.0  # weight of the supervised contrast
+    contrast: float = 1.0  # weight of the contrastive loss
     temperature: float = 0.1
     world_instances: int = 100  # of each seen category
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DistillRecipe:
+    """Settings of the student's training."""
+
+    steps: int = 2500
+    lr: float = 2e-3
+    batch: int = 64  # sketches, and as many photos
+    relations: float = 1.0  # weight of the similarities between pictures
+    temperature: float = 0.05  # of these similarities
+    per_class: int = 60  # pictures of a class and a source at most
     seed: int = 0
 
 
@@ -51,95 +65,41 @@ def train_scratch(
     resume: bool = False,
     report: Report | None = None,
 ) -> dict[str, float]:
-    """Train on Sketch World (["world"]) or roots of sketches and photos; `ScratchBaseline.load` reads what it leaves.
+    """Train the baseline on Sketch World (["world"]) or on roots of sketches and photos, seen categories only.
 
-    Only seen categories are drawn. ValueError if the data have fewer than two names common to both kinds.
+    Writes what `ScratchBaseline.load` reads to `out` and returns the card's figures. ValueError if fewer than two names
+    have both sketches and photos.
     """
     recipe = recipe or ScratchRecipe()
     torch.manual_seed(recipe.seed)
-    photos, sketches = _banks(data, recipe, out / "training" / "cache")
+    photos, sketches = _photos_and_sketches(data, recipe, out / "training" / "cache")
     names = sorted(set(photos.by_name) & set(sketches.by_name))
     if len(names) < 2:
         raise ValueError(f"{', '.join(data)} has too few names that both sketches and photos carry")
-    config = ScratchConfig()
-    device = pick_device()
+    config, device = ScratchConfig(), pick_device()
     net = nn.ModuleDict({"body": ScratchNet(config), "classify": nn.Linear(config.dim, len(names))}).to(device)
     photos, sketches = photos.on(device), sketches.on(device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        picked = torch.randperm(len(names), generator=generator)[: recipe.classes].repeat_interleave(recipe.per_kind)
-        wanted = [names[place] for place in picked.tolist()]
+        chosen = torch.randperm(len(names), generator=generator)[: recipe.classes].repeat_interleave(recipe.per_kind)
+        wanted = [names[place] for place in chosen.tolist()]
         squares = torch.cat(
             [
                 augment.photos(photos.draw_named(wanted, generator)[0], config.side, generator),
                 augment.sketches(sketches.draw_named(wanted, generator)[0], config.side, generator),
             ]
         )
-        embeddings, labels = net["body"](squares), picked.repeat(2).to(device)
+        embeddings, labels = net["body"](squares), chosen.repeat(2).to(device)
         entropy = F.cross_entropy(net["classify"](F.relu(embeddings)), labels)
-        alike = contrast(embeddings, labels[:, None] == labels[None, :], recipe.temperature)
-        return {"loss": entropy + recipe.contrast * alike, "entropy": entropy, "contrast": alike}
+        contrastive = contrast(embeddings, labels[:, None] == labels[None, :], recipe.temperature)
+        return {"loss": entropy + recipe.contrast * contrastive, "entropy": entropy, "contrast": contrastive}
 
     settings = shaping(recipe) | {f"class {place}": name for place, name in enumerate(names)}
-    schedule = Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
-    net.train()
-    # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
-    fit(net, loss_of, schedule, out / "training", resume, report, settings=settings)
+    fit(net.train(), loss_of, _schedule(recipe), out / "training", resume, report, settings=settings)
     ScratchBaseline(net["body"].cpu(), config).save(out)  # type: ignore[arg-type]
     parameters = sum(p.numel() for p in net["body"].parameters())
     figures = {"parameters": float(parameters), "categories": float(len(names))}
-    card = {"data": data, "recipe": asdict(recipe), "figures": figures}
-    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-    return figures
-
-
-def _banks(data: list[str], recipe: ScratchRecipe, cache: Path) -> tuple[PictureArray, PictureArray]:
-    if data == ["world"]:
-        return world_banks(recipe.world_instances, STORED, cache)
-    if "world" in data:
-        raise ValueError("the CNN trains on Sketch World or on folders, not on both at once")
-    roots = [Path(root) for root in data]
-    photos, sketches = collect_photos(roots), collect_sketches(roots)
-    if not photos or not sketches:
-        raise ValueError(f"{', '.join(data)} needs sketches and photos of seen classes, in Sketchy's layout")
-    return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
-
-
-# A small CNN taught to embed as a large model does: for galleries where speed counts more than the last point of mAP.
-#
-# It follows the vector of every picture, and which pictures of a batch are alike (relational distillation, Park et
-# al.,
-# 2019). No name is looked at, so any photos and sketches will do.
-
-
-WORLD_SIDE = 128  # pixels
-
-
-@dataclass(frozen=True)
-class DistillRecipe:
-    """How the student is taught."""
-
-    steps: int = 2500
-    lr: float = 2e-3
-    batch: int = 64  # sketches, and as many photos
-    relations: float = 1.0  # weight of which pictures are alike
-    temperature: float = 0.05  # of being alike
-    per_class: int = 60  # pictures of a class and a source at most
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Pictures of one kind and what the teacher makes of them, (N, d)."""
-
-    bank: PictureArray
-    vectors: Tensor
-
-    def draw(self, count: int, side: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Augmented pictures (count, 3, side, side), and the teacher's vectors of them as they are."""
-        index = torch.randint(len(self.bank), (count,), generator=generator).tolist()
-        change = augment.sketches if self.bank.kind == "sketch" else augment.photos
-        return change(self.bank.take(index), side, generator), self.vectors[index]
+    return _write_card(out, figures, data=data, recipe=asdict(recipe))
 
 
 def train_distilled(
@@ -151,56 +111,85 @@ def train_distilled(
     report: Report | None = None,
     cache: Path | None = None,
 ) -> dict[str, float]:
-    """Teach a student the embeddings of `teacher` on "world" or on roots as `train_task` takes them.
+    """Train a student to embed as `teacher` does, on "world" or on roots as `train_task` takes them.
 
-    `load` reads what it leaves in `out`. Returns the mean cosine with the teacher on pictures that were not drawn in
-    training, where the data have any. ValueError if there are no photos, or no sketches.
+    Writes what `load` reads to `out`. Returns the mean cosine with the teacher on held-out pictures, where the data
+    have any. ValueError if there are no photos, or no sketches.
     """
     recipe = recipe or DistillRecipe()
     torch.manual_seed(recipe.seed)
     folder = cache or out / "training" / "cache"
     roots = Roots.of(data, folder)
-    photos, sketches = _distill_banks(roots, recipe.per_class)
+    photos, sketches = _few_of_each_class(roots, recipe.per_class)
     if not photos or not sketches:
         raise ValueError(f"{roots}: a student needs photos and sketches to look at")
 
-    def taught(banks: list[PictureArray]) -> list[Lesson]:
-        return [Lesson(bank, _vectors(teacher, bank, folder, report)) for bank in banks]
+    def embedded(banks: list[PictureArray]) -> list[EmbeddedPictures]:
+        return [EmbeddedPictures(bank, _vectors(teacher, bank, folder, report)) for bank in banks]
 
-    lessons = [taught(photos), taught(sketches)]
+    sides = [embedded(photos), embedded(sketches)]
     config, device = ScratchConfig(dim=teacher.dim), pick_device()
     net = ScratchNet(config).to(device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         drawn = [
-            lesson.draw(part, config.side, generator)
-            for side in lessons
-            for lesson, part in zip(side, _shares(side, recipe.batch), strict=True)
+            source.draw(part, config.side, generator)
+            for side in sides
+            for source, part in zip(side, _shares(side, recipe.batch), strict=True)
         ]
-        pictures, wanted = (torch.cat(parts).to(device) for parts in zip(*drawn, strict=True))
-        answers = F.normalize(net(pictures).float(), dim=1)
-        followed = 1 - (answers * wanted).sum(1).mean()
-        alike = _relations(answers, wanted, recipe.temperature)
+        pictures, targets = (torch.cat(parts).to(device) for parts in zip(*drawn, strict=True))
+        vectors = F.normalize(net(pictures).float(), dim=1)
+        followed = 1 - (vectors * targets).sum(1).mean()
+        alike = _relations(vectors, targets, recipe.temperature)
         return {"loss": followed + recipe.relations * alike, "followed": followed, "alike": alike}
 
-    schedule = Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
-    net.train()
-    # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
-    fit(net, loss_of, schedule, out / "training", resume, report, frozen=teacher.fingerprint, settings=shaping(recipe))
+    frozen, settings = teacher.fingerprint, shaping(recipe)
+    fit(net.train(), loss_of, _schedule(recipe), out / "training", resume, report, frozen=frozen, settings=settings)
     student = ScratchBaseline(net.cpu(), config)
     student.save(out)
+    held_out = [bank for bank in (roots.sources.held_out_photos(), roots.sources.held_out_sketches()) if len(bank)]
     figures = {
-        f"cosine with the teacher, held-out {bank.kind}": _likeness(student, lesson)
-        for bank in (roots.sources.held_out_photos(), roots.sources.held_out_sketches())
-        if len(bank)
-        for lesson in taught([bank])
+        f"cosine with the teacher, held-out {of.bank.kind}": _mean_cosine(student, of) for of in embedded(held_out)
     }
-    card = {"data": data, "teacher": teacher.fingerprint, "recipe": asdict(recipe), "figures": figures}
-    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    return _write_card(out, figures, data=data, teacher=teacher.fingerprint, recipe=asdict(recipe))
+
+
+def _schedule(recipe: ScratchRecipe | DistillRecipe) -> Schedule:
+    return Schedule(recipe.steps, recipe.lr, warmup=min(100, recipe.steps // 10), seed=recipe.seed)
+
+
+def _write_card(out: Path, figures: dict[str, float], **card: Any) -> dict[str, float]:
+    (out / "card.json").write_text(json.dumps({**card, "figures": figures}, indent=2) + "\n")
     return figures
 
 
-def _distill_banks(roots: Roots, per_class: int) -> tuple[list[PictureArray], list[PictureArray]]:
+def _photos_and_sketches(data: list[str], recipe: ScratchRecipe, cache: Path) -> tuple[PictureArray, PictureArray]:
+    if data == ["world"]:
+        return world_banks(recipe.world_instances, STORED, cache)
+    if "world" in data:
+        raise ValueError("the CNN trains on Sketch World or on folders, not on both at once")
+    roots = [Path(root) for root in data]
+    photos, sketches = collect_photos(roots), collect_sketches(roots)
+    if not photos or not sketches:
+        raise ValueError(f"{', '.join(data)} needs sketches and photos of seen classes, in Sketchy's layout")
+    return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
+
+
+@dataclass(frozen=True)
+class EmbeddedPictures:
+    """Pictures of one kind with the teacher's embeddings (N, d)."""
+
+    bank: PictureArray
+    vectors: Tensor
+
+    def draw(self, count: int, side: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Draw augmented pictures (count, 3, side, side), and the embeddings (count, d) of the plain ones."""
+        index = torch.randint(len(self.bank), (count,), generator=generator).tolist()
+        change = augment.sketches if self.bank.kind == "sketch" else augment.photos
+        return change(self.bank.take(index), side, generator), self.vectors[index]
+
+
+def _few_of_each_class(roots: Roots, per_class: int) -> tuple[list[PictureArray], list[PictureArray]]:
     photos = [roots.sources.sharp_photos(), roots.sources.small_photos()]
     sketches = [roots.sources.sketches()]
     few = [[bank.named(set(bank.by_name), per_class) for bank in of if len(bank)] for of in (photos, sketches)]
@@ -211,29 +200,33 @@ def _distill_banks(roots: Roots, per_class: int) -> tuple[list[PictureArray], li
 
 
 def _vectors(teacher: Extractor, bank: PictureArray, folder: Path, report: Report | None) -> Tensor:
-    kind: Kind = bank.kind
-    ask: Callable[[Tensor], Tensor] = lambda seen: teacher.embed([*seen.clamp(0, 1)], kind)[:, :, None, None]  # noqa: E731
+    """Return the teacher's embeddings (N, d) of all pictures, from the cache in `folder` if they are there."""
+
+    def encode(pictures: Tensor) -> Tensor:
+        return teacher.embed([*pictures.clamp(0, 1)], bank.kind)[:, :, None, None]
+
+    name = f"embedding {teacher.fingerprint} {bank.kind}"
     progress = (lambda done, total: report(done, total, {})) if report else None
-    said = cached(bank, ask, f"embedding {teacher.fingerprint} {kind}", teacher.side, 1, folder, progress)
-    return torch.from_numpy(np.array(said[:, 0, :, 0, 0], np.float32))
+    vectors = cached(bank, encode, name, teacher.side, 1, folder, progress)
+    return torch.from_numpy(np.array(vectors[:, 0, :, 0, 0], np.float32))
 
 
-def _shares(lessons: list[Lesson], batch: int) -> list[int]:
-    """How many of a batch come of each, in proportion to the root of how many there are."""
-    sizes = torch.tensor([len(lesson.bank) for lesson in lessons]).double().sqrt()
+def _shares(sources: list[EmbeddedPictures], batch: int) -> list[int]:
+    """Divide a batch among sources in proportion to the square root of their sizes."""
+    sizes = torch.tensor([len(source.bank) for source in sources]).double().sqrt()
     ends = (batch * sizes.cumsum(0) / sizes.sum()).round().int()
     return torch.diff(ends, prepend=ends.new_zeros(1)).tolist()
 
 
-def _relations(answers: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """How far the student's likenesses in a batch, as shares of each row, are from the teacher's."""
-    itself = torch.eye(len(answers), dtype=torch.bool, device=answers.device)
-    mine, theirs = (
-        F.log_softmax((of @ of.T / temperature).masked_fill(itself, -1e4), dim=1) for of in (answers, wanted)
+def _relations(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """KL divergence between the softmax similarities of the student's vectors (B, d) and of the teacher's (B, d)."""
+    diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    student, teacher = (
+        F.log_softmax((of @ of.T / temperature).masked_fill(diagonal, -1e4), dim=1) for of in (vectors, targets)
     )
-    return F.kl_div(mine, theirs, reduction="batchmean", log_target=True)
+    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
-def _likeness(student: ScratchBaseline, lesson: Lesson) -> float:
-    mine = student.embed([*lesson.bank.take(list(range(len(lesson.bank)))).expand(-1, 3, -1, -1)], lesson.bank.kind)
-    return float((mine * lesson.vectors).sum(1).mean())
+def _mean_cosine(student: ScratchBaseline, of: EmbeddedPictures) -> float:
+    vectors = student.embed([*of.bank.take(list(range(len(of.bank)))).expand(-1, 3, -1, -1)], of.bank.kind)
+    return float((vectors * of.vectors).sum(1).mean())

@@ -1,4 +1,4 @@
-"""The contours of a photo that a person would draw: smooth chains of edge points, the most telling first."""
+"""The contours of a photo that a person would draw: smooth chains of edge points, the most salient first."""
 
 from __future__ import annotations
 
@@ -12,74 +12,106 @@ from numpy.typing import NDArray
 
 from ...world.shapes import Points
 
-# What an edge in each place of a photo tells of the thing that the photo shows.
-
-
-SIDE = 128  # of the grid of all maps; lengths are in its pixels, but for those in half sides
-COARSE = 16  # side of the grid on which colours are compared with those of the picture's border
-SURROUND = 7.0
-MIDDLE = 0.6  # standard deviation, in half sides, of where things are in a photo
-NARROWEST, WIDEST = 0.4, 0.7  # of where the thing of this photo is
+SIDE = 128  # of the grid of all maps
+# Of salience; lengths in half sides of the picture, but for the first
+SURROUND = 7.0  # standard deviation, in cells, of the surround that suppresses texture
+MIDDLE = 0.6  # standard deviation of where things are in a photo
+NARROWEST, WIDEST = 0.4, 0.7  # limits of the same for the thing of one photo
+COARSE = 16  # side of the grid on which colours are compared with those of the border
+# Of contours; lengths in cells
+REACH = 2  # largest distance of two linked edge points in either direction
+GAP = 7.0  # longest gap across which two chains are joined
+SHORTEST = 7.0
+FLOOR = 0.003  # gradient of brightness per cell below which an edge may be a compression artefact
+LONG = 0.7  # exponent of a contour's length in its weight; below 1, so that small salient ones, as eyes, are drawn too
+WEAK = 0.1  # share of the most salient points' weight below which a point belongs to no contour
 
 Map = NDArray[np.float64]
 
 
-def salience(colours: Map, strength: Map) -> Map:
-    """Weigh the edges of a photo, (SIDE, SIDE), from its opponent `colours` (3, S, S) and their gradient's strength.
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """A chain of points (N, 2), x and y as shares of the photo's side; `weight` grows with its salience and length."""
 
-    An edge weighs more where the surround has few, so that texture counts little (Grigorescu et al., 2003), where the
-    colour is not one of the border's, and near the middle of what has such colours. Along the border it weighs nothing.
+    points: Points
+    weight: float
+
+
+def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
+    """Find the contours of a photo (3, S, S), the heaviest first; none in a blank one.
+
+    `scale` is the standard deviation of the blur before edge detection, in 1/128 of the side. The gradient of
+    brightness and colour together (Di Zenzo, 1986) is thinned to ridges at sub-pixel precision, and points that are
+    each other's best continuation are linked (Devernay, 1995). A contour's weight comes from the `salience` along it.
+    """
+    colours = opponent(photo)
+    strength, normal = _gradient(blurred(colours, scale))
+    at, along = _ridges(strength, normal)
+    if not len(at):
+        return []
+    weight = salience(colours, strength)[tuple(at.round().astype(int).T)]
+    salient = weight > WEAK * float(np.quantile(weight, 0.95))
+    at, along, weight = at[salient], along[salient], weight[salient]
+    found = [_contour(chain, at, weight) for chain in _joined([c for c in _chains(at, along) if len(c) > 2], at)]
+    return sorted((c for c in found if c is not None), key=lambda c: -c.weight)
+
+
+def salience(colours: Map, strength: Map) -> Map:
+    """Weigh the edges of a photo, (SIDE, SIDE), by its opponent `colours` (3, S, S) and their gradient's strength.
+
+    An edge weighs more where the surround has few edges, which suppresses texture (Grigorescu et al., 2003), where the
+    colour differs from the border's, and near the centre of such colours; along the border it weighs nothing.
     """
     alone = np.maximum(strength - 1.2 * blurred(strength, SURROUND), 0.05 * strength)
     alone = alone / (alone + float(np.sqrt((alone**2).mean())) + 1e-9)
-    thing = _foreign(colours) ** 2
-    weighed: Map = alone * (0.1 + thing) * _near(thing)
+    thing = _colour_difference(colours) ** 2
+    weighed: Map = alone * (0.1 + thing) * _centrality(thing)
     return weighed
 
 
 def opponent(photo: NDArray[np.uint8]) -> Map:
-    """Brightness, red against green and blue against yellow of a photo (3, S, S), (3, S, S)."""
+    """Return brightness, red-green and blue-yellow of a photo (3, S, S), (3, S, S)."""
     red, green, blue = np.sqrt(photo / 255.0)
     return np.stack([(red + green + blue) / 3, (red - green) * 0.7, ((red + green) / 2 - blue) * 0.5])
 
 
 def blurred(maps: Map, sigma: float) -> Map:
-    """Maps (..., S, S) on the grid, blurred."""
+    """Resize maps (..., S, S) to the grid and blur them."""
     kernel = _blur(maps.shape[-1], sigma)
     return kernel @ maps @ kernel.T
 
 
 @lru_cache(maxsize=16)
 def _blur(side: int, sigma: float, out: int = SIDE) -> Map:
-    """The matrix (out, side) that resizes a line of `side` pixels to `out` and blurs it."""
+    """Return the matrix (out, side) that resizes a line of `side` pixels to `out` and blurs it."""
     centre, reach = (np.arange(out) + 0.5) * side / out, side // 2
     cells = np.arange(-reach, side + reach) + 0.5
     line = np.exp(-((cells - centre[:, None]) ** 2) / (2 * (sigma * side / out) ** 2))
     weights = line[:, reach:-reach].copy()
-    weights[:, 0] += line[:, :reach].sum(1)  # beyond its end a line goes on as it ends
+    weights[:, 0] += line[:, :reach].sum(1)  # beyond its ends a line keeps its last value
     weights[:, -1] += line[:, -reach:].sum(1)
     normalised: Map = weights / weights.sum(1, keepdims=True)
     return normalised
 
 
-def _foreign(colours: Map) -> Map:
-    """How unlike the colours of the picture's border each place is, 0 to 1."""
+def _colour_difference(colours: Map) -> Map:
+    """Return how much each cell's colour differs from those of the picture's border, 0 to 1."""
     kernel = _blur(colours.shape[-1], 0.6, COARSE)
     small = kernel @ colours @ kernel.T * np.array([1.0, 2.0, 2.0])[:, None, None]
-    place = 0.25 / COARSE * np.mgrid[:COARSE, :COARSE]  # colours of the border nearby count more
-    of = np.concatenate([small, place])
+    place = 0.25 / COARSE * np.mgrid[:COARSE, :COARSE]  # nearby colours of the border count more
+    described = np.concatenate([small, place])
     rim = np.ones((COARSE, COARSE), bool)
     rim[1:-1, 1:-1] = False
-    apart = np.sqrt(((of[:, :, :, None] - of[:, rim][:, None, None]) ** 2).sum(0))
-    nearest = np.pad(np.sort(apart, axis=-1)[..., :4].mean(-1), 1, mode="edge")
-    beside = sliding_window_view(nearest, (3, 3)).max((2, 3))  # a thing's edge lies beside it
-    wide = blurred(beside, 4.0)
+    distance = np.sqrt(((described[:, :, :, None] - described[:, rim][:, None, None]) ** 2).sum(0))
+    nearest = np.pad(np.sort(distance, axis=-1)[..., :4].mean(-1), 1, mode="edge")
+    grown = sliding_window_view(nearest, (3, 3)).max((2, 3))  # to include a thing's edge
+    wide = blurred(grown, 4.0)
     scaled: Map = np.minimum(1.5 * wide / (wide.max() + 1e-9), 1)
     return scaled
 
 
-def _near(thing: Map) -> Map:
-    """How near to the middle of the thing each place is: 1 there, and 0 along the border of the picture."""
+def _centrality(thing: Map) -> Map:
+    """Return how close each cell is to the thing's centre: 1 there, 0 along the border of the picture."""
     line = (np.arange(SIDE) + 0.5) * 2 / SIDE - 1
     usual = np.exp(-(line**2) / (2 * MIDDLE**2))
     mass = thing * usual[:, None] * usual + 1e-9
@@ -93,44 +125,8 @@ def _near(thing: Map) -> Map:
     return np.outer(*bells)
 
 
-# Lengths are in pixels of the grid that edges are looked for on.
-REACH = 2  # how far apart two linked edge points may be, in either direction
-GAP = 7.0  # that two chains are joined across
-SHORTEST = 7.0
-FLOOR = 0.003  # brightness a pixel: weaker than what compression leaves
-LONG = 0.7  # the power of a contour's length that it is worth: small ones that stand out, as eyes do, are drawn too
-WEAK = 0.1  # of the weight of the most telling points: what weighs less belongs to no contour
-
-
-@dataclass(frozen=True, eq=False)
-class Contour:
-    """A chain of points (N, 2), x and y in sides of the photo; `worth` is how much it tells of the thing shown."""
-
-    points: Points
-    worth: float
-
-
-def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
-    """Find the contours of a photo (3, S, S), the worthiest first; none in a blank one.
-
-    `scale` is the standard deviation of the blur before edges are looked for, in 1/128 of the side. The gradient is
-    that of brightness and colour together (Di Zenzo, 1986), thinned to ridges found between the pixels and linked where
-    two points take each other for the next one (Devernay, 1995). A contour is worth the `salience` along it.
-    """
-    colours = opponent(photo)
-    strength, normal = _gradient(blurred(colours, scale))
-    at, along = _ridges(strength, normal)
-    if not len(at):
-        return []
-    weight = salience(colours, strength)[tuple(at.round().astype(int).T)]
-    telling = weight > WEAK * float(np.quantile(weight, 0.95))
-    at, along, weight = at[telling], along[telling], weight[telling]
-    found = [_contour(chain, at, weight) for chain in _joined([c for c in _chains(at, along) if len(c) > 2], at)]
-    return sorted((c for c in found if c is not None), key=lambda c: -c.worth)
-
-
 def _gradient(maps: Map) -> tuple[Map, Map]:
-    """Strength (S, S) and unit normal (2, S, S; down and right) of the joint gradient of all maps."""
+    """Return strength (S, S) and unit normal (2, S, S; down and right) of the joint gradient of all maps."""
     down, right = np.gradient(maps, axis=1), np.gradient(maps, axis=2)
     a, b, c = (down * down).sum(0), (right * right).sum(0), (down * right).sum(0)
     spread = np.sqrt((a - b) ** 2 / 4 + c * c)
@@ -139,7 +135,7 @@ def _gradient(maps: Map) -> tuple[Map, Map]:
 
 
 def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
-    """Edge points (N, 2) as row and column between the pixels' centres, and the unit direction along the edge."""
+    """Return edge points (N, 2), row and column at sub-pixel precision, and the unit direction along the edge."""
     inner = strength[1:-1, 1:-1]
     rows, columns = np.nonzero(inner > max(FLOOR, 0.35 * float(np.sqrt((strength**2).mean()))))
     rows, columns = rows + 1, columns + 1
@@ -164,7 +160,7 @@ def _sampled(picture: Map, row: Map, column: Map) -> Map:
 
 
 def _chains(at: Points, along: Points) -> Iterator[list[int]]:
-    """Edge points in order: each linked to the next one ahead and behind, where that one says the same."""
+    """Link edge points into chains: each to its best continuation ahead and behind, where that is mutual."""
     number = np.full((SIDE + 2 * REACH, SIDE + 2 * REACH), -1)
     cell = at.round().astype(int) + REACH
     number[tuple(cell.T)] = np.arange(len(at))
@@ -189,7 +185,7 @@ def _chains(at: Points, along: Points) -> Iterator[list[int]]:
 
 
 def _followed(links: list[list[int]]) -> Iterator[list[int]]:
-    """The paths of a graph in which every point has two neighbours at most (-1 for none); a loop ends as it began."""
+    """Yield the paths of a graph whose points have at most two neighbours (-1 for none); a loop repeats its start."""
     taken = [False] * len(links)
     ends = [n for n, (a, b) in enumerate(links) if (a < 0) != (b < 0)]
     for start in [*ends, *range(len(links))]:
@@ -207,7 +203,7 @@ def _followed(links: list[list[int]]) -> Iterator[list[int]]:
 
 
 def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
-    """Chains joined end to end, the smoothest continuations first, where the gap is short and the turn is slight."""
+    """Join chains end to end across short gaps and slight turns, the smoothest continuations first."""
     open_ones = [n for n, chain in enumerate(chains) if chain[0] != chain[-1]]
     yield from (chain for chain in chains if chain[0] == chain[-1])
     if not open_ones:
@@ -229,25 +225,25 @@ def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
     for i, j in zip(first[order].tolist(), second[order].tolist(), strict=True):
         if i not in partner and j not in partner:
             partner[i], partner[j] = j, i
-    yield from _strung([chains[n] for n in open_ones], partner)
+    yield from _concatenated([chains[n] for n in open_ones], partner)
 
 
-def _strung(chains: list[list[int]], partner: dict[int, int]) -> Iterator[list[int]]:
-    """Chains strung together; end 2n is the start of chain n, end 2n + 1 its end, and partners meet."""
+def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[list[int]]:
+    """Concatenate chains whose ends are partners; end 2n is the start of chain n, 2n + 1 its end."""
     taken = [False] * len(chains)
     free = [end for end in range(2 * len(chains)) if end not in partner]
     for start in [*free, *range(0, 2 * len(chains), 2)]:
         if taken[start // 2]:
             continue
-        whole: list[int] = []
+        path: list[int] = []
         end = start
         while end >= 0 and not taken[end // 2]:
             taken[end // 2] = True
-            whole += chains[end // 2] if end % 2 == 0 else chains[end // 2][::-1]
+            path += chains[end // 2] if end % 2 == 0 else chains[end // 2][::-1]
             end = partner.get(end ^ 1, -1)
         if end == start:
-            whole.append(whole[0])
-        yield whole
+            path.append(path[0])
+        yield path
 
 
 def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
@@ -260,7 +256,7 @@ def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
 
 
 def simplified(points: Points, tolerance: float) -> Points:
-    """The fewest of the points (N, 2) whose line is within `tolerance` of all (Ramer; Douglas and Peucker)."""
+    """Simplify a line (N, 2) so that all its points are within `tolerance` (Ramer; Douglas and Peucker)."""
     kept = np.zeros(len(points), bool)
     kept[[0, -1]] = True
     spans = [(0, len(points) - 1)]

@@ -1,7 +1,7 @@
-"""Light parts for sketch-photo correspondence (paper section 6.3): contrast of paired points, and end-point error.
+"""Light parts for sketch-photo correspondence (paper section 6.3): contrast of matched points, and end-point error.
 
-Pairs come from Sketch World, whose keypoints are known in photo and sketch, from freehand sketches laid over their
-photos, from the outlines of real photos under known warps, and from real photos that a hand of Sketch World has drawn.
+Pairs come from Sketch World, whose keypoints are known in photo and sketch; from freehand sketches aligned with their
+photos; from outlines of real photos under known warps; and from pseudo-sketches of real photos.
 """
 
 from __future__ import annotations
@@ -19,56 +19,20 @@ from .bank import FeatureCache, choose
 from .labelled import PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
-from .methods import Encoder
-from .objective import Objective, Phases, See, Training
+from .methods import CachedEncoder
+from .objective import Forward, Objective, Phases, Training
 from .pseudo import pseudo_points
 from .recipes import CorrespondenceRecipe
-from .retrieval import HELD_OUT_SEED, fewer, held_out_instances, instances
+from .retrieval import HELD_OUT_SEED, held_out_count, instances
 from .sources import Roots
 
-# Freehand sketches beside their photos, with points that no one annotated: Sketchy's, laid over their photos.
-#
-# Each is bent by a known warp, and half of the time mirrored, so that where a point lies does not tell where it
-# belongs.
-
-
-MIRRORED = 0.5  # share
-
-
-def aligned_points(roots: Roots, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
-    """Draw `most` sketches of Sketchy roots at `side` pixels, with points of their strokes, beside their photos.
-
-    Only seen classes; those that training never draws if `kept_out`, else the others. None if there are none.
-    """
-    found = (held_out_instances if kept_out else instances)(replace(roots, paired=roots.aligned, world=False), 0)
-    if not found.sketches:
-        return None
-    [photos], [sketches] = found.photos, found.sketches
-    place = {thing: number for number, (_, thing) in enumerate(photos.names)}
-    things = sorted(set(place) & set(sketches.by_name))
-    generator = torch.Generator().manual_seed(seed)
-    frames: dict[int, torch.Tensor] = {}
-    for number in torch.randperm(len(things), generator=generator).tolist():
-        if len(frames) >= most:
-            break
-        sheets = {of: sketches.pixels[of][0] / np.float32(255) for of in sketches.by_name[things[number]]}
-        sheets = {of: sheet for of, sheet in sheets.items() if inked(sheet)}
-        if len(sheets) >= FEWEST:
-            frames |= dict(zip(sheets, torch.from_numpy(laid(sheets.values())), strict=True))
-    chosen = sorted(frames)[:most]
-    if not chosen:
-        return None
-    own = photos.at([place[sketches.names[number][1]] for number in chosen])
-    moved = torch.stack([frames[number] for number in chosen]).float()
-    return warped(sketches, chosen, own, side, generator, lambda drawings: 1 - drawings, moved, MIRRORED)
-
-
-NEAR = 0.1  # of the picture's side, within which a point counts as found in the log
+MIRRORED = 0.5  # share of aligned sketches that are mirrored
+NEAR = 0.1  # share of the picture's side within which a point counts as found in the log
 
 
 @dataclass(frozen=True)
-class CorrespondencePairs:
-    """What the frozen models say of both pictures of each pair, and its points as in `PointPairs`."""
+class MatchedFeatures:
+    """Cached inputs of both pictures of each pair, and its points as in `PointPairs`."""
 
     photos: FeatureCache
     sketches: FeatureCache
@@ -78,66 +42,94 @@ class CorrespondencePairs:
 
     @cached_property
     def usable(self) -> list[int]:
-        """The pairs with two points or more to be told apart."""
+        """The pairs with at least two visible points."""
         return (self.visible.sum(1) > 1).nonzero().flatten().tolist()
 
 
-class CorrespondenceObjective(Objective[CorrespondencePairs]):
-    """Cells are compared, so it is they that are standardised."""
+class CorrespondenceObjective(Objective[MatchedFeatures]):
+    """Cells are compared, so the standardisation is over cells."""
 
-    photos, sketches = "cells", "cells"
+    photo_statistics, sketch_statistics = "cells", "cells"
 
     def __init__(self, recipe: CorrespondenceRecipe) -> None:
-        """Nothing is trained beside the light parts."""
+        """Nothing is trained besides the light parts."""
         super().__init__()
         self._recipe = recipe
 
-    def losses(self, see: See, data: CorrespondencePairs, generator: Generator) -> Losses:
-        """Draw pairs; both directions count alike."""
+    def losses(self, forward: Forward, data: MatchedFeatures, generator: Generator) -> Losses:
+        """Draw pairs; matching from sketch to photo and back count equally."""
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
-        sketches, photos = see(data.sketches.take(index), SKETCH), see(data.photos.take(index), PHOTO)
-        at_sketch, at_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
+        sketches, photos = forward(data.sketches.take(index), SKETCH), forward(data.photos.take(index), PHOTO)
+        in_sketch, in_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
         visible = data.visible[index].to(photos.device)
-        drawn, shown = sample(sketches, at_sketch), sample(photos, at_photo)
-        alike = point_contrast(drawn, shown, visible, recipe.temperature)
-        found = soft_argmax(drawn, photos, recipe.temperature)
-        back = soft_argmax(shown, sketches, recipe.temperature)
-        error = (end_point_error(found, at_photo, visible) + end_point_error(back, at_sketch, visible)) / 2
-        near = ((found - at_photo).norm(dim=-1) <= NEAR)[visible].float().mean()
-        return {"loss": alike + recipe.flow * error, "contrast": alike, "end point": error, "near": near}
+        sketch_features, photo_features = sample(sketches, in_sketch), sample(photos, in_photo)
+        contrastive = point_contrast(sketch_features, photo_features, visible, recipe.temperature)
+        to_photo = soft_argmax(sketch_features, photos, recipe.temperature)
+        to_sketch = soft_argmax(photo_features, sketches, recipe.temperature)
+        error = (end_point_error(to_photo, in_photo, visible) + end_point_error(to_sketch, in_sketch, visible)) / 2
+        near = ((to_photo - in_photo).norm(dim=-1) <= NEAR)[visible].float().mean()
+        return {"loss": contrastive + recipe.flow * error, "contrast": contrastive, "end point": error, "near": near}
 
 
-def prepare(recipe: CorrespondenceRecipe, roots: Roots, encode: Encoder) -> Training:
-    """Make the pairs, and ask the frozen models about them."""
-    side, trained, others = encode.side, list[PointPairs](), list[PointPairs]()
+def prepare_correspondence(recipe: CorrespondenceRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+    """Make pairs with matching points and encode them; ValueError if the data have nothing to make them of."""
+    side, trained, held_out = encode.side, list[PointPairs](), list[PointPairs]()
     if roots.world:
         trained.append(world_points(recipe.things, min(side, 256), roots.cache))
-        others.append(world_points(fewer(recipe.things), min(side, 256), roots.cache, HELD_OUT_SEED))
+        held_out.append(world_points(held_out_count(recipe.things), min(side, 256), roots.cache, HELD_OUT_SEED))
     for pairs, photos, count, drawn in (
         (trained, roots.sources.sharp_photos(), recipe.warps, recipe.drawn),
-        (others, roots.sources.held_out_photos(), recipe.warps // 10, 1),
+        (held_out, roots.sources.held_out_photos(), recipe.warps // 10, 1),
     ):
         if photos.seen and count:
             pairs.append(warped_outlines(photos, count, side))
         if photos.seen and recipe.drawn:
             pairs.append(pseudo_points(photos, roots.cache, drawn))
-    for pairs, most, kept_out in ((trained, recipe.aligned, False), (others, recipe.aligned // 10, True)):
+    for pairs, most, kept_out in ((trained, recipe.aligned, False), (held_out, recipe.aligned // 10, True)):
         if most and (freehand := aligned_points(roots, most, side, kept_out)):
             pairs.append(freehand)
     if not trained:
         raise ValueError(f"{roots}: no photos of seen classes, whose outlines could be matched with them")
-    half, full = (_matched(trained, encode, at) for at in (side // 2, side))
-    return Training(
-        CorrespondenceObjective(recipe), Phases(half, full, _matched(others, encode, side) if others else None)
-    )
+    half, full = (_encoded(trained, encode, at) for at in (side // 2, side))
+    validation = _encoded(held_out, encode, side) if held_out else None
+    return Training(CorrespondenceObjective(recipe), Phases(half, full, validation))
 
 
-def _matched(pairs: list[PointPairs], encode: Encoder, side: int) -> CorrespondencePairs:
-    return CorrespondencePairs(
+def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> MatchedFeatures:
+    return MatchedFeatures(
         encode([of.photos for of in pairs], side),
         encode([of.sketches for of in pairs], side),
         torch.cat([of.photo_points for of in pairs]),
         torch.cat([of.sketch_points for of in pairs]),
         torch.cat([of.visible for of in pairs]),
     )
+
+
+def aligned_points(roots: Roots, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
+    """Align up to `most` sketches of Sketchy roots with their photos, at `side` pixels, and sample points on strokes.
+
+    Each sketch is bent by a known warp, and half of them are mirrored, so that a point's position alone does not give
+    its match away. Only seen classes; held-out photos if `kept_out`, else the others. None if there are none.
+    """
+    found = instances(replace(roots, paired=roots.aligned, world=False), 0, kept_out)
+    if not found.sketches:
+        return None
+    [photos], [sketches] = found.photos, found.sketches
+    photo_index = {instance: number for number, (_, instance) in enumerate(photos.names)}
+    in_both = sorted(set(photo_index) & set(sketches.by_name))
+    generator = torch.Generator().manual_seed(seed)
+    frames: dict[int, Tensor] = {}
+    for number in torch.randperm(len(in_both), generator=generator).tolist():
+        if len(frames) >= most:
+            break
+        sheets = {of: sketches.pixels[of][0] / np.float32(255) for of in sketches.by_name[in_both[number]]}
+        sheets = {of: sheet for of, sheet in sheets.items() if inked(sheet)}
+        if len(sheets) >= FEWEST:
+            frames |= dict(zip(sheets, torch.from_numpy(laid(sheets.values())), strict=True))
+    chosen = sorted(frames)[:most]
+    if not chosen:
+        return None
+    sketched = photos.at([photo_index[sketches.names[number][1]] for number in chosen])
+    alignment = torch.stack([frames[number] for number in chosen]).float()
+    return warped(sketches, chosen, sketched, side, generator, lambda drawings: 1 - drawings, alignment, MIRRORED)

@@ -1,4 +1,8 @@
-"""Sketch World with what dense tasks need: masks of the photos, and the keypoints of photo and sketch."""
+"""Labelled pictures for the dense tasks: photos with masks, and sketches and photos with matching points.
+
+Masks and points come from Sketch World, which knows them; masks also from segmentation folders and from the filled
+outlines of Sketchy's sketches; points also from outlines of real photos under known warps.
+"""
 
 from __future__ import annotations
 
@@ -24,54 +28,64 @@ from . import augment
 from .bank import PictureArray, file_state, world_banks
 from .collect import Picture, collect_held_out, collect_photos, collect_sketches
 
-POINTS = 16  # of a pair at most; no category has more that are worth matching
-HANDS = 4  # of `world_banks`, one thing after the other
+POINTS = 16  # of a pair; no category has more that are worth matching
+HANDS = 4  # that `world_banks` draws with in turn
+BACKGROUND, THING, OUTSIDE = 0, 1, 2  # OUTSIDE: padding or unknown; no loss is taken there
+
+# Of warps
+BATCH = 64
+DEGREES, ZOOM, SHIFT, BEND = 20.0, 0.25, 0.12, 0.035  # largest changes; lengths in half sides of the square
+
+# Of silhouettes
+INSIDE, BACKDROP = 0.5, 0.15  # share of the sketches that cover a pixel: at least for the thing, at most for background
+SKETCH_SIDE = 128  # pixels at which sketches are aligned
+GRID = 64  # pixels at which they are filled; hand-drawn outlines are no more exact
+FAINT = 0.9  # brightness of a pixel with a thin stroke
+GAPS = (1, 2, 3, 4, 6)  # half the widths of the gaps to close before filling an outline, in pixels of the grid
+GAIN = 1.3  # factor by which a wider closing must enlarge the filled area
 
 
 @dataclass(frozen=True, eq=False)
 class PointPairs:
-    """Sketches and photos, place by place, with points that mean the same, x and y in sides of the square."""
+    """N pairs of a sketch and a photo with matching points; x and y as shares of the square's side."""
 
     sketches: PictureArray
     photos: PictureArray
     sketch_points: Tensor  # (N, POINTS, 2)
     photo_points: Tensor  # (N, POINTS, 2)
-    visible: Tensor  # (N, POINTS) bool, in both
+    visible: Tensor  # (N, POINTS) bool, visible in both
 
 
 @dataclass(frozen=True, eq=False)
-class Masked:
-    """Photos and where in them the thing is that they are named after."""
+class MaskedPhotos:
+    """N photos with the mask of the named thing."""
 
-    photos: PictureArray  # whose names are all that is known to be there
+    photos: PictureArray  # its names are everything that is known to be visible
     masks: np.ndarray  # (N, S, S) uint8: BACKGROUND, THING or OUTSIDE
-    names: list[str]  # N
-
-
-BACKGROUND, THING, OUTSIDE = 0, 1, 2  # outside the photo is padding, which counts as neither
+    names: list[str]  # N, of what is masked
 
 
 def world_points(things: int, side: int, cache: Path, seed: int = 0) -> PointPairs:
-    """Photos and sketches of the seen categories, `things` of each, with the keypoints that both show."""
+    """Return photos and sketches of Sketch World's seen categories, `things` of each, with common keypoints."""
     photos, sketches = world_banks(things, side, cache, seed)
     labels = _labels(things, side, cache, seed)
     points, visible = torch.from_numpy(labels["points"]), torch.from_numpy(labels["visible"])
     return PointPairs(sketches, photos, points[:, 1], points[:, 0], visible)
 
 
-def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> Masked:
-    """The same photos with their masks."""
+def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> MaskedPhotos:
+    """Return the same photos with their masks."""
     photos, _ = world_banks(things, side, cache, seed)
-    return Masked(photos, _labels(things, side, cache, seed)["masks"], [names[0] for names in photos.names])
+    return MaskedPhotos(photos, _labels(things, side, cache, seed)["masks"], [names[0] for names in photos.names])
 
 
 def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
-    """Masks (N, side, side), points (N, photo and sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
+    """Return masks (N, side, side), points (N, photo or sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
     path = cache / f"world-labels-{side}-{seed}-{things}.npz"
-    return cached_arrays(path, lambda: _labelled(things, side, seed))
+    return cached_arrays(path, lambda: _render_labels(things, side, seed))
 
 
-def _labelled(things: int, side: int, seed: int) -> Arrays:
+def _render_labels(things: int, side: int, seed: int) -> Arrays:
     from ...world import World
 
     world = World(seed=seed, split="seen", size=side)
@@ -81,20 +95,17 @@ def _labelled(things: int, side: int, seed: int) -> Arrays:
     for place in range(count):
         category, thing = world.categories[place // things], place % things
         shot = world.photo(category, thing)
-        _, _, of_sketch = world.sketch(category, thing, thing % HANDS)
+        _, _, sketch_keypoints = world.sketch(category, thing, thing % HANDS)
         masks[place] = np.where(shot.mask, THING, BACKGROUND)
-        for number, (name, here) in enumerate(list(shot.keypoints.items())[:POINTS]):
-            there = of_sketch[name]
-            points[place, :, number] = np.array([[here.x, here.y], [there.x, there.y]]) / side
-            visible[place, number] = here.visible and there.visible
+        for number, (name, in_photo) in enumerate(list(shot.keypoints.items())[:POINTS]):
+            in_sketch = sketch_keypoints[name]
+            points[place, :, number] = np.array([[in_photo.x, in_photo.y], [in_sketch.x, in_sketch.y]]) / side
+            visible[place, number] = in_photo.visible and in_sketch.visible
     return {"masks": masks, "points": points, "visible": visible}
 
 
-# Masks of real photos: segmentation folders as photos in the square, each beside where its thing is.
-
-
-def folder_masks(root: Path, side: int, kept_out: bool = False) -> Masked:
-    """The pairs of a segmentation folder at `side` pixels: about four in five, or the others if `kept_out`.
+def folder_masks(root: Path, side: int, kept_out: bool = False) -> MaskedPhotos:
+    """Read the pairs of a segmentation folder at `side` pixels: four in five, or the held-out ones if `kept_out`.
 
     DatasetError and ImageError for a folder or a file that cannot be read.
     """
@@ -107,7 +118,7 @@ def folder_masks(root: Path, side: int, kept_out: bool = False) -> Masked:
     for pair, name in zip(pairs, names, strict=True):
         shown.setdefault(pair.photo.source, []).append(name)
     every = [tuple(dict.fromkeys((name, *shown[pair.photo.source]))) for pair, name in zip(pairs, names, strict=True)]
-    return Masked(PictureArray("photo", pixels, every), masks, names)
+    return MaskedPhotos(PictureArray("photo", pixels, every), masks, names)
 
 
 def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -124,20 +135,8 @@ def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray]:
     return quantise(square), mask
 
 
-# Known warps: the outline of a real photo, bent and turned, is a sketch whose every point is known in the photo.
-#
-# A sketch position p shows what lies at W(p) in the photo, and W, which the outline was sampled through, is kept: so
-# the
-# correspondence is exact, with no one's annotation. Points are drawn where the warped outline has ink. Only photos of
-# none of the unseen classes are turned into sketches.
-
-
-BATCH = 64
-DEGREES, ZOOM, SHIFT, BEND = 20.0, 0.25, 0.12, 0.035  # how far a warp goes, lengths in half sides of the square
-
-
 def known_warp(count: int, side: int, generator: Generator) -> Tensor:
-    """Random warps W (count, side, side, 2): where each pixel's centre lies in the photo, x and y in [-1, 1]."""
+    """Draw random warps (count, side, side, 2): where each pixel's centre lies in the photo, x and y in [-1, 1]."""
 
     def drawn(reach: float) -> Tensor:
         return (2 * torch.rand(count, generator=generator) - 1) * reach
@@ -154,7 +153,10 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
 
 
 def warped_outlines(photos: PictureArray, count: int, side: int, seed: int = 0) -> PointPairs:
-    """The first `count` photos that may be sketched, at `side` pixels, with a warped outline of each."""
+    """Pair the first `count` photos of seen classes, at `side` pixels, with warped outlines of themselves.
+
+    The outline at p shows what the photo has at warp(p), so the correspondence is exact without annotation.
+    """
     chosen, generator = photos.seen[:count], torch.Generator().manual_seed(seed)
     return warped(photos, chosen, photos.at(chosen), side, generator, lambda seen: 1 - augment.outline(seen, generator))
 
@@ -166,13 +168,13 @@ def warped(
     side: int,
     generator: Generator,
     ink: Callable[[Tensor], Tensor],
-    laid: Tensor | None = None,
+    alignment: Tensor | None = None,
     mirrored: float = 0.0,
 ) -> PointPairs:
-    """Warp what `ink` (B, C, S, S) -> (B, 1, S, S) sees in those `chosen` of a bank; `photos` are the photos of each.
+    """Warp the strokes that `ink` (B, C, S, S) -> (B, 1, S, S) finds in the `chosen` pictures of `drawn`.
 
-    What is seen lies over the photo if its x and y, in [-1, 1], are taken times and plus those of `laid` (N, 2, 2). A
-    share of the warps is `mirrored`.
+    `photos` has the photo of each. `alignment` (N, 2, 2), zoom and shift of x and y in [-1, 1], maps the strokes onto
+    the photo. A share of the warps is `mirrored`. Points are sampled where the warped strokes have ink.
     """
     sketches, sketch_points, photo_points = torch.empty(len(chosen), 1, side, side, dtype=torch.uint8), [], []
     for start in range(0, len(chosen), BATCH):
@@ -181,42 +183,29 @@ def warped(
         warp = known_warp(len(pictures), side, generator)
         if mirrored:
             warp[torch.rand(len(pictures), generator=generator) < mirrored] *= torch.tensor([-1.0, 1.0])
-        seen = warp
-        if laid is not None:
-            zoom, shift = laid[start : start + len(pictures), :, None, None].unbind(1)
-            seen = (warp - shift) / zoom
-        strokes = F.grid_sample(ink(pictures), seen, padding_mode="zeros", align_corners=False)
+        grid = warp
+        if alignment is not None:
+            zoom, shift = alignment[start : start + len(pictures), :, None, None].unbind(1)
+            grid = (warp - shift) / zoom
+        strokes = F.grid_sample(ink(pictures), grid, padding_mode="zeros", align_corners=False)
         sketches[start : start + len(pictures)] = ((1 - strokes.clamp(0, 1)) * 255).round().to(torch.uint8)
-        # a whisper everywhere, so that an outline without ink has points too
+        # a little everywhere, so that an outline without ink has points too
         places = torch.multinomial(strokes.flatten(1).clamp(min=0) + 1e-4, POINTS, generator=generator)
         sketch_points.append(torch.stack([places % side + 0.5, places // side + 0.5], -1) / side)
-        there = warp.flatten(1, 2).gather(1, places[:, :, None].expand(-1, -1, 2))
-        photo_points.append((there + 1) / 2)
+        in_photo = warp.flatten(1, 2).gather(1, places[:, :, None].expand(-1, -1, 2))
+        photo_points.append((in_photo + 1) / 2)
     photo_xy, sketch_xy = (torch.cat([torch.empty(0, POINTS, 2), *of]) for of in (photo_points, sketch_points))
     visible = ((photo_xy > 0) & (photo_xy < 1)).all(-1)
     bank = PictureArray("sketch", sketches.numpy(), photos.names)
     return PointPairs(bank, photos, sketch_xy, photo_xy.clamp(0, 1), visible)
 
 
-# Masks of real photos that no one painted: where the sketches drawn of a photo, laid over it and filled, agree.
-#
-# Sketchy's sketches lie over their photos, each roughly: they are laid where they all lie on average. What most of
-# them
-# cover then is the thing, what hardly any covers is background, and what lies between teaches nothing.
+def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
+    """Return photos of Sketchy roots at `side` pixels with masks made of their sketches.
 
-
-INSIDE, BESIDE = 0.5, 0.15  # share of the sketches that cover the thing at least, the background at most
-DRAWN = 128  # pixels of the square in which sketches are laid over one another
-GRID = 64  # pixels of the one in which they are filled; they are not exacter than that
-FAINT = 0.9  # brightness of a pixel that a thin stroke runs through
-GAPS = (1, 2, 3, 4, 6)  # of these pixels, half as wide as the gaps that are closed before an outline is filled
-GAIN = 1.3  # times as much must a wider closing fill
-
-
-def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = False) -> Masked:
-    """The photos of Sketchy roots that were sketched often enough, at `side` pixels, and where their things are.
-
-    Only seen classes; photos that training never draws if `kept_out`, else the others. What was filled lies in `cache`.
+    The sketches of a photo are aligned with it and with one another, and filled: what most cover is the thing, what
+    hardly any covers is background, and the rest is unknown. Photos with too few sketches are left out. Only seen
+    classes; held-out photos if `kept_out`, else the others. `cache` keeps the result.
     """
     photos, sketches = (
         (collect_held_out(roots, "photo"), collect_held_out(roots, "sketch"))
@@ -229,40 +218,42 @@ def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = Fals
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid, those that show a thing", FEWEST, INSIDE, BESIDE, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid, those that show a thing", FEWEST, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
-    kept = cached_arrays(path, lambda: _filled(pairs, side))
+    kept = cached_arrays(path, lambda: _fill_sketches(pairs, side))
     names = [pairs[place][0].names[0] for place in kept["places"]]
-    return Masked(PictureArray("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
+    return MaskedPhotos(PictureArray("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
 
 
-def _filled(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
-    """The photos in which sketches agree on a thing, their masks, and their places among the pairs."""
+def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
+    """Return the photos whose sketches agree on a thing, their masks, and their indices among the pairs."""
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
     places: list[int] = []
     for place, (photo, of) in enumerate(pairs):
-        shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", DRAWN) for sketch in of]
-        agreed = _agreed([sheet for sheet in sheets if sheet is not None], side)
-        if shown is not None and (agreed == THING).any():
+        shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", SKETCH_SIDE) for sketch in of]
+        mask = _consensus([sheet for sheet in sheets if sheet is not None], side)
+        if shown is not None and (mask == THING).any():
             pixels[len(places)] = quantise(shown)
-            masks[len(places)] = agreed
+            masks[len(places)] = mask
             places.append(place)
     return {"pixels": pixels[: len(places)], "masks": masks[: len(places)], "places": np.array(places, np.int64)}
 
 
-def _agreed(sketches: list[Tensor], side: int) -> np.ndarray:
+def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:
     sheets = [sheet for sketch in sketches if inked((sheet := sketch.mean(0)).numpy())]
     if not sheets:
         return np.full((side, side), OUTSIDE, np.uint8)
     frames = laid(sheet.numpy() for sheet in sheets)
-    covered = np.mean([filled(_moved(sheet, *frame)) for sheet, frame in zip(sheets, frames, strict=True)], axis=0)
+    covered = np.mean(
+        [filled(_aligned_ink(sheet, *frame)) for sheet, frame in zip(sheets, frames, strict=True)], axis=0
+    )
     covered = np.asarray(Image.fromarray(covered.astype(np.float32)).resize((side, side)))
-    return np.select([covered >= INSIDE, covered <= BESIDE], [THING, BACKGROUND], OUTSIDE).astype(np.uint8)
+    return np.select([covered >= INSIDE, covered <= BACKDROP], [THING, BACKGROUND], OUTSIDE).astype(np.uint8)
 
 
-def _moved(sheet: Tensor, zoom: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Where there is ink (GRID, GRID) bool when x and y of a sheet (S, S) are taken times and plus these."""
+def _aligned_ink(sheet: Tensor, zoom: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Return where a sheet (S, S) has ink, (GRID, GRID) bool, after zooming and shifting x and y in [-1, 1]."""
     theta = torch.tensor([[[1 / zoom[0], 0, -shift[0] / zoom[0]], [0, 1 / zoom[1], -shift[1] / zoom[1]]]])
     grid = F.affine_grid(theta.float(), [1, 1, *sheet.shape], align_corners=False)
     ink = F.grid_sample(1 - sheet[None, None], grid, padding_mode="zeros", align_corners=False)
@@ -271,29 +262,29 @@ def _moved(sheet: Tensor, zoom: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 
 def filled(ink: np.ndarray) -> np.ndarray:
-    """What the strokes (S, S) bool of a sketch enclose, themselves included: (S, S) bool.
+    """Fill what strokes (S, S) bool enclose, strokes included: (S, S) bool.
 
-    People leave gaps in outlines: wider ones are closed as long as that fills much more.
+    Gaps in outlines are closed first, wider ones only if that fills much more.
     """
     best = ink
     for reach in GAPS:
-        closed = _grown(np.pad(ink, reach + 2), reach)
+        closed = _dilated(np.pad(ink, reach + 2), reach)
         page = Image.fromarray(closed.astype(np.uint8)).copy()
         ImageDraw.floodfill(page, (0, 0), 2)
-        found = ~_grown(np.asarray(page) == 2, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
+        found = ~_dilated(np.asarray(page) == 2, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
         if found.sum() > GAIN * best.sum():
             best = found
     return best
 
 
-def _grown(mask: np.ndarray, reach: int) -> np.ndarray:
-    """Every pixel within a square of `reach` around those of a mask (S, S) bool."""
+def _dilated(mask: np.ndarray, reach: int) -> np.ndarray:
+    """Dilate a mask (S, S) bool by a square of `reach` pixels in every direction."""
     rows = F.max_pool2d(torch.from_numpy(mask)[None].float(), (2 * reach + 1, 1), 1, (reach, 0))
     return (F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))[0] > 0).numpy()
 
 
 def _square(picture: Picture, kind: Kind, side: int) -> Tensor | None:
-    """The picture in a square; None, and a line in the log, for one that cannot be read."""
+    """Read a picture into a square; None, and a warning in the log, if it cannot be read."""
     try:
         square, _ = letterbox(read_image(picture.path, kind), side, kind)
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""What a training writes down: `log.csv` and `validation.csv`, and TensorBoard's files where it is installed."""
+"""The log of a training: `log.csv`, `validation.csv`, TensorBoard files where it is installed, and a curve as SVG."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+WIDTH, HEIGHT, EDGE = 480, 240, 40  # of the picture of the curves
+COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8338ec", "#b8860b")
+POINTS = 240  # most points of a line
+
 
 class Log:
-    """One row a step and one a validation; a resumed run drops the rows after its checkpoint."""
+    """One row per step and one per validation; a resumed run drops the rows after its checkpoint."""
 
     def __init__(self, folder: Path, keep: int) -> None:
         self._losses = _Table(folder / "log.csv", keep)
-        self._validation = _Table(folder / "validation.csv", keep + 1)  # its steps count what is done
+        self._validation = _Table(folder / "validation.csv", keep + 1)  # it counts steps done
         self._board = _board(folder / "tensorboard", keep)
         self._started = time.monotonic()
 
@@ -30,12 +34,12 @@ class Log:
         self._show("training", {"rate": rate, **losses}, step)
 
     def validated(self, done: int, metrics: dict[str, float]) -> None:
-        """Write what was measured after `done` steps."""
+        """Write the metrics of a validation after `done` steps."""
         self._validation.write(done, _short(metrics))
         self._show("validation", metrics, done)
 
     def flush(self) -> None:
-        """Put on disk what has been written so far."""
+        """Write buffered rows to disk."""
         self._losses.flush()
         self._validation.flush()
 
@@ -52,7 +56,7 @@ class Log:
 
 
 class _Table:
-    """A CSV whose first column is the step; begins with the whole rows of steps below `keep` that are there already."""
+    """A CSV file with the step in its first column; keeps the complete rows of an older file for steps below `keep`."""
 
     def __init__(self, path: Path, keep: int) -> None:
         rows = list(csv.reader(path.open())) if keep and path.is_file() else []
@@ -61,8 +65,8 @@ class _Table:
         self._writer: Any = None
         path.unlink(missing_ok=True)
         if len(rows) > 1:
-            whole = [row for row in rows if len(row) == len(rows[0])]  # a full disk cuts the last one short
-            self._open([row for row in whole if row[0] == "step" or int(row[0]) < keep])
+            complete = [row for row in rows if len(row) == len(rows[0])]  # a full disk cuts the last one short
+            self._open([row for row in complete if row[0] == "step" or int(row[0]) < keep])
 
     def _open(self, rows: list[list[str]]) -> None:
         self._file = self._path.open("w", newline="")
@@ -95,16 +99,8 @@ def _board(folder: Path, keep: int) -> Any:
     return SummaryWriter(str(folder), purge_step=keep)  # type: ignore[no-untyped-call]
 
 
-# Training curves as a small SVG picture, from the CSV that the loop writes.
-
-
-WIDTH, HEIGHT, EDGE = 480, 240, 40
-COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8338ec", "#b8860b")
-POINTS = 240  # of a line at most, more than the picture can show
-
-
 def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
-    """Draw every loss of `log` (columns after `rate`) against the step, each a running mean, into `out`."""
+    """Draw the running mean of every loss of `log` (columns after `rate`) against the step, as an SVG file `out`."""
     rows = list(csv.DictReader(log.open()))
     losses = [name for name in rows[0] if name not in ("step", "seconds", "rate")] if rows else []
     smooth = {name: _running_mean([float(row[name]) for row in rows], smoothing) for name in losses}
@@ -130,5 +126,5 @@ def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
     out.write_text("\n".join([*parts, "</svg>"]) + "\n")
 
 
-def _running_mean(values: list[float], reach: int) -> list[float]:
-    return [sum(values[max(0, i - reach + 1) : i + 1]) / min(reach, i + 1) for i in range(len(values))]
+def _running_mean(values: list[float], window: int) -> list[float]:
+    return [sum(values[max(0, i - window + 1) : i + 1]) / min(window, i + 1) for i in range(len(values))]

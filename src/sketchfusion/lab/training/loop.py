@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,34 +21,7 @@ from .checkpoint import Checkpoint, gather, restore, restore_model
 from .log import Log
 from .processes import processes
 
-# Ctrl-C and termination wait for the end of a step, so that what is saved is never half a step.
-
-
-ASKING = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def stop_asked() -> Iterator[threading.Event]:
-    """Give an event that is set when someone asks the process to stop; the second time it stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread
-        yield asked
-        return
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, hear) for number in ASKING}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-Losses = dict[str, Tensor]  # "loss" is what is minimised; the others are only written down
+Losses = dict[str, Tensor]  # "loss" is minimised; the others are only logged
 Report = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, losses)
 LossOf = Callable[[int, torch.Generator], Losses]
 Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
@@ -57,7 +31,7 @@ CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: AdamW, linear warm-up, cosine decay to one hundredth."""
+    """Length and speed of a training: AdamW, linear warm-up, cosine decay to one hundredth."""
 
     steps: int
     lr: float
@@ -66,33 +40,36 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0  # largest gradient norm
     average: float = 0.999  # decay of the moving average of the weights
-    bf16: bool = False  # also on a CPU, where it has instructions for it; a CUDA device always computes in it
+    bf16: bool = False  # also on a CPU with instructions for it; a CUDA device always computes in bfloat16
     seed: int = 0
     checkpoint_seconds: float = 120.0
-    accumulate: int = 1  # batches of a step, and of each process
+    accumulate: int = 1  # batches of a step in each process
     validate_every: int = 0  # steps; 0 is never
-    patience: int = 0  # validations without a better one before training stops; 0 is no limit
-    seconds: float = 0.0  # steps are left out, evenly, where they would take longer in all; 0 is no limit
+    patience: int = 0  # validations without improvement before training stops; 0 is no limit
+    seconds: float = 0.0  # time limit, kept by skipping steps evenly; 0 is no limit
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step."""
+        """Return the learning rate of a step."""
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
     def validates_between(self, step: int, following: int) -> bool:
-        """Whether the weights are validated after `step`, before the step that follows, which need not be the next."""
+        """Return whether to validate between `step` and the next one taken; a time limit may skip some in between."""
         every = self.validate_every
         return every > 0 and (following // every > step // every or following == self.steps)
 
     def after(self, step: int, seconds: float) -> int:
-        """The step that comes after `step` where there is a limit of time, `seconds` after the first one began."""
+        """Return the step to take after `step` under a time limit, `seconds` after the first one began."""
         return min(self.steps, max(step + 1, int(self.steps * seconds / self.seconds)))
 
     def generator(self, step: int, batch: int) -> torch.Generator:
-        """What draws a batch of a step; batches are counted over all processes."""
-        return torch.Generator().manual_seed(self.seed * 1_000_003 + step + (batch << 40))
+        """Return the generator that draws a batch of a step; batches are counted over all processes."""
+        seed = self.seed * 1_000_003 + step
+        if batch:  # hashed: a CPU generator reads the lowest 32 bits of its seed only
+            seed = int(np.random.SeedSequence([self.seed, step, batch]).generate_state(1)[0])
+        return torch.Generator().manual_seed(seed)
 
 
 def fit(
@@ -108,85 +85,145 @@ def fit(
 ) -> dict[str, Tensor]:
     """Train `module` in place and return the moving average of its trainable weights.
 
-    `loss_of(step, generator)` draws its batch from the generator alone, or from torch's own, which is seeded by the
-    step too: so a run that was killed and resumed sees what it would have seen. Under torchrun every process draws
-    batches of its own, and a step takes the mean of all their gradients. With `validate`, whose "loss" decides, the
-    module ends with the best weights, otherwise with the last. `frozen` names the weights that are not trained,
-    `settings` what else shapes what is learned; a checkpoint made for others is refused. Where the schedule has a limit
-    of time, what is left out depends on the machine, so neither a seed nor a resumed run gives the same again.
+    `loss_of(step, generator)` must draw its batch from the generator alone, or from torch's global one, which is seeded
+    by the step too; a killed and resumed run then sees the same batches. Under torchrun every process draws batches of
+    its own, and a step averages all their gradients. With `validate` the module ends with the weights of the lowest
+    validation "loss", otherwise with the last. `frozen` identifies the weights that are not trained, `settings`
+    whatever else determines the result; a checkpoint made with others is refused. A time limit skips steps depending
+    on the machine's speed, so runs with one cannot be reproduced.
 
-    ValueError for a loss, a gradient or weights that are not finite, and KeyboardInterrupt after the step in which
-    Ctrl-C or a termination came; the checkpoint in `out` is good in either case.
+    Raises ValueError if a loss, a gradient or a weight is not finite, and KeyboardInterrupt at the end of the step in
+    which Ctrl-C or a termination signal came; the checkpoint in `out` is good in either case.
     """
     team = processes()
-    weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    optimiser = _optimiser(weights, schedule)
-    average = {name: p.detach().clone() for name, p in weights.items()}
-    path, step, best = out / CHECKPOINT, 0, Best()
-    if resume and path.is_file():
-        saved = Checkpoint.read(path)
-        saved.expect(frozen, settings or {}, path)
-        restore(saved, module, optimiser, average, path)
-        step, best = saved.step, Best.read(saved.notes)
+    run = _Run(module, schedule, out, {"frozen": frozen, "settings": json.dumps(dict(settings or {}))})
+    if resume and run.path.is_file():
+        saved = Checkpoint.read(run.path)
+        saved.expect(frozen, settings or {}, run.path)
+        run.restore(saved)
     out.mkdir(parents=True, exist_ok=True)
-
-    def save(log: Log | None) -> None:
-        if not all(bool(weight.isfinite().all()) for weight in weights.values()):
-            raise ValueError(f"the weights after batch {step - 1} are not finite; {_kept(path)}")
-        if log:
-            log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
-            state = gather(module, optimiser, average)
-            notes = {"frozen": frozen, "settings": json.dumps(dict(settings or {})), **best.notes()}
-            Checkpoint(step, state, notes).write(path)
-
     saved_at = time.monotonic()
-    started = saved_at - schedule.seconds * step / schedule.steps
-    with _log(out, step) as log, stop_asked() as asked, torch.random.fork_rng():
-        while step < schedule.steps and not best.stale(schedule):
-            losses, stop = _step(module, optimiser, loss_of, schedule, step, asked.is_set(), path)
-            # a young average forgets faster, so that it is never dominated by the random start
-            decay = min(schedule.average, (1 + step) / (10 + step))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(average.values()), list(weights.values()), 1 - decay)
+    started = saved_at - schedule.seconds * run.step / schedule.steps
+    with _log(out, run.step) as log, deferred_signals() as stop_requested, torch.random.fork_rng():
+        while run.step < schedule.steps and not run.best.stale(schedule):
+            losses, stop = run.update(loss_of, stop_requested.is_set())
+            step = run.step
             if log:
                 log.write(step, schedule.rate(step), losses)
-            before, step = step, step + 1
+            run.step += 1
             if schedule.seconds:
-                step = team.said(schedule.after(before, time.monotonic() - started))
+                run.step = team.broadcast(schedule.after(step, time.monotonic() - started))
             if report and team.first:
-                report(step, schedule.steps, losses)
-            if validate and schedule.validates_between(before, step):
-                best = _validated(module, validate, best, step, out, log)
+                report(run.step, schedule.steps, losses)
+            if validate and schedule.validates_between(step, run.step):
+                run.validate(validate, log)
             if stop or time.monotonic() - saved_at > schedule.checkpoint_seconds:
-                save(log)
+                run.save(log)
                 saved_at = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
-        save(log)
-    if best.step:
+        run.save(log)
+    if run.best.step:
         restore_model(Checkpoint.read(out / BEST), module, out / BEST)
-    return average
+    return run.average
+
+
+class _Run:
+    """The state of a training: everything that a checkpoint holds."""
+
+    def __init__(self, module: nn.Module, schedule: Schedule, out: Path, notes: dict[str, str]) -> None:
+        self.module, self.schedule, self.path, self._notes = module, schedule, out / CHECKPOINT, notes
+        self.weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        self.optimiser = _optimiser(self.weights, schedule)
+        self.average = {name: p.detach().clone() for name, p in self.weights.items()}
+        self.step, self.best = 0, Best()
+
+    def restore(self, saved: Checkpoint) -> None:
+        restore(saved, self.module, self.optimiser, self.average, self.path)
+        self.step, self.best = saved.step, Best.read(saved.notes)
+
+    def save(self, log: Log | None) -> None:
+        """Write a checkpoint, in the process that has the log; ValueError in all if a weight is not finite."""
+        if not all(bool(weight.isfinite().all()) for weight in self.weights.values()):
+            raise ValueError(f"the weights after batch {self.step - 1} are not finite; {self._last_checkpoint()}")
+        if log:
+            log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
+            state = gather(self.module, self.optimiser, self.average)
+            Checkpoint(self.step, state, {**self._notes, **self.best.notes()}).write(self.path)
+
+    def update(self, loss_of: LossOf, stop_requested: bool) -> tuple[dict[str, float], bool]:
+        """Take one step; return its losses, and whether any process was asked to stop."""
+        team, step, schedule = processes(), self.step, self.schedule
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.rate(step)
+        self.optimiser.zero_grad(set_to_none=True)
+        total: dict[str, Tensor] = {}
+        for batch in range(team.rank, schedule.accumulate * team.count, team.count):
+            generator = schedule.generator(step, batch)
+            torch.manual_seed(generator.initial_seed())
+            for name, value in self._backward(loss_of, generator).items():
+                total[name] = total.get(name, 0.0) + value
+        stop = torch.tensor(float(stop_requested))
+        moved = [p for p in self.module.parameters() if p.grad is not None]
+        team.mean([*(p.grad for p in moved if p.grad is not None), *total.values(), stop])
+        norm = nn.utils.clip_grad_norm_(moved, schedule.clip)
+        for name, value in {"loss": total["loss"], "gradient": norm}.items():
+            if not torch.isfinite(value):
+                raise ValueError(f"the {name} of batch {step} is not finite; {self._last_checkpoint()}")
+        self.optimiser.step()
+        # a young average forgets faster, so that it is never dominated by the random start
+        decay = min(schedule.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
+        return {name: float(value) for name, value in total.items()}, bool(stop)
+
+    def _backward(self, loss_of: LossOf, generator: torch.Generator) -> Losses:
+        """Add the gradients of one batch; return its losses, divided by the number of batches."""
+        device, count = next(self.module.parameters()).device, self.schedule.accumulate
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device, self.schedule)):
+            losses = loss_of(self.step, generator)
+        (losses["loss"] / count).backward()  # type: ignore[no-untyped-call]
+        return {name: value.detach().float().clone() / count for name, value in losses.items()}
+
+    def validate(self, validate: Validate, log: Log | None) -> None:
+        """Validate in the process that has the log, keep the weights if they are the best so far, and tell all."""
+        if log:
+            self.module.eval()
+            with torch.no_grad():
+                metrics = validate()
+            self.module.train()
+            log.validated(self.step, metrics)
+            if metrics["loss"] < self.best.loss:
+                self.best = Best(metrics["loss"], self.step)
+                tensors = {f"model.{name}": tensor for name, tensor in self.module.state_dict().items()}
+                Checkpoint(self.step, tensors).write(self.path.with_name(BEST))
+            else:
+                self.best = Best(self.best.loss, self.best.step, self.best.since + 1)
+        self.best = processes().broadcast(self.best)
+
+    def _last_checkpoint(self) -> str:
+        return "the last good checkpoint is kept" if self.path.is_file() else "there is no checkpoint yet"
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best validation so far: its loss, after how many steps it was, and how many worse ones came since."""
+    """The best validation so far: its loss, after how many steps it came, and the number of worse ones since."""
 
     loss: float = math.inf
     step: int = 0
     since: int = 0
 
     def stale(self, schedule: Schedule) -> bool:
-        """Whether training has gone on for too long without a better one."""
+        """Return whether training has gone on for too long without improvement."""
         return 0 < schedule.patience <= self.since
 
     def notes(self) -> dict[str, str]:
-        """As text, exactly."""
+        """Return it as text, exactly."""
         return {"best": " ".join([self.loss.hex(), str(self.step), str(self.since)])}
 
     @classmethod
     def read(cls, notes: dict[str, str]) -> Best:
-        """From the notes of a checkpoint; checkpoints of older versions have none."""
+        """Read it from the notes of a checkpoint, which may have none."""
         if "best" not in notes:
             return cls()
         loss, step, since = notes["best"].split()
@@ -194,10 +231,31 @@ class Best:
 
 
 def computes_in_bf16(device: torch.device, schedule: Schedule) -> bool:
-    """Whether a step computes in bfloat16: a CPU that has to imitate it is slower than in float32."""
+    """Return whether a step computes in bfloat16: a CPU without instructions for it is slower than in float32."""
     return device.type == "cuda" or (
         schedule.bf16 and device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     )
+
+
+@contextmanager
+def deferred_signals() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C or termination sets, so that a step is finished; a second stops at once."""
+    requested = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # signals belong to the main thread
+        yield requested
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if requested.is_set():
+            raise KeyboardInterrupt
+        requested.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _optimiser(weights: dict[str, nn.Parameter], schedule: Schedule) -> torch.optim.AdamW:
@@ -212,60 +270,3 @@ def _optimiser(weights: dict[str, nn.Parameter], schedule: Schedule) -> torch.op
 
 def _log(out: Path, keep: int) -> Log | nullcontext[None]:
     return Log(out, keep) if processes().first else nullcontext()
-
-
-def _step(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss_of: LossOf,
-    schedule: Schedule,
-    step: int,
-    asked: bool,
-    checkpoint: Path,
-) -> tuple[dict[str, float], bool]:
-    """Take one step; give its losses, and whether any process was asked to stop."""
-    team = processes()
-    for group in optimiser.param_groups:
-        group["lr"] = schedule.rate(step)
-    optimiser.zero_grad(set_to_none=True)
-    device = next(module.parameters()).device
-    total: dict[str, Tensor] = {}
-    for batch in range(team.rank, schedule.accumulate * team.count, team.count):
-        generator = schedule.generator(step, batch)
-        torch.manual_seed(generator.initial_seed())
-        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device, schedule)):
-            losses = loss_of(step, generator)
-        (losses["loss"] / schedule.accumulate).backward()  # type: ignore[no-untyped-call]
-        for name, value in losses.items():
-            total[name] = total.get(name, 0.0) + value.detach().float().clone() / schedule.accumulate
-    stop = torch.tensor(float(asked))
-    moved = [p for p in module.parameters() if p.grad is not None]
-    team.mean([*(p.grad for p in moved if p.grad is not None), *total.values(), stop])
-    norm = nn.utils.clip_grad_norm_(moved, schedule.clip)
-    for name, value in {"loss": total["loss"], "gradient": norm}.items():
-        if not torch.isfinite(value):
-            raise ValueError(f"the {name} of batch {step} is not finite; {_kept(checkpoint)}")
-    optimiser.step()
-    return {name: float(value) for name, value in total.items()}, bool(stop)
-
-
-def _kept(checkpoint: Path) -> str:
-    return "the last good checkpoint is kept" if checkpoint.is_file() else "there is no checkpoint yet"
-
-
-def _validated(module: nn.Module, validate: Validate, best: Best, step: int, out: Path, log: Log | None) -> Best:
-    """Validate; the first process keeps the weights if they are the best so far, and all hear about it."""
-    team = processes()
-    if log:
-        module.eval()
-        with torch.no_grad():
-            metrics = validate()
-        module.train()
-        log.validated(step, metrics)
-        if metrics["loss"] < best.loss:
-            best = Best(metrics["loss"], step)
-            tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
-            Checkpoint(step, tensors).write(out / BEST)
-        else:
-            best = Best(best.loss, best.step, best.since + 1)
-    return team.said(best)

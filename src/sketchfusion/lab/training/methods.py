@@ -1,4 +1,4 @@
-"""What tells one method of training from another; loop, objectives and data are the same for all."""
+"""The methods that can be trained: SketchFusion, SD-PL and B-Finetuning; loop, objectives and data are shared."""
 
 from __future__ import annotations
 
@@ -34,106 +34,60 @@ from .loop import Report
 from .recipes import with_settings
 
 Trained = TypeVar("Trained", bound=TrainedExtractor)
-Said = tuple[Tensor, ...]  # what is kept of B pictures, part by part
+Inputs = tuple[Tensor, ...]  # the cached inputs of B pictures, in the order of `cached_inputs`
+
+FUSION = "fusion."  # prefix of settings of the light parts' shape
+EMBEDDING_WEIGHTS = ("whole", "quarters")  # settings: weights of CLIP's vector and of quarters in embeddings
+# Weight of CLIP's own vector in the embeddings of these tasks; the paper has none.
+CLIP_WEIGHT = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
 
 
 class Method(ABC, Generic[Trained]):
-    """A model in training: what of a picture is kept, what is trained, and how it makes maps of what was kept.
+    """A model in training: which inputs are cached, which weights are trained, and how maps are made of the inputs."""
 
-    What is left behind is the model's own to write.
-    """
+    setting_names: ClassVar[tuple[str, ...]] = ()  # settings of the method; a name with a final dot is a prefix
+    defaults: ClassVar[Mapping[str, str]] = {}  # settings of every task's recipe that this method replaces
 
-    own: ClassVar[tuple[str, ...]] = ()  # settings of the method's own; one that ends in a dot begins several
-    defaults: ClassVar[Mapping[str, str]] = {}  # settings of any task's recipe that suit it better
-
-    model: Trained  # which serves, once trained
-    trained: nn.Module  # what moves
-    centring: Centring  # of the model, which takes over the standardisation
-    origin: str  # names the weights that it starts from; a checkpoint made for others is refused
+    model: Trained  # the model that is saved in the end
+    trained: nn.Module  # the part of it that is trained
+    centring: Centring  # of the model; takes over the standardisation
+    origin: str  # identifies the initial weights; a checkpoint made with others is refused
 
     @classmethod
     @abstractmethod
-    def begin(cls, model: str, task: str, own: Mapping[str, str], start: Path | None) -> Self:
-        """Make what training starts from, on the frozen parts that `model` names as `train_task` takes it.
+    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+        """Make the model to train on the frozen parts `model`, a name or folder as in `train_task`.
 
-        `own` are settings of the method's own, `start` a folder that training left before; ValueError for what it
-        cannot take.
+        `settings` are those named in `setting_names`, `start` is a folder of light weights to begin with. ValueError
+        for settings or weights that do not fit.
         """
 
     @abstractmethod
-    def asks(self) -> dict[str, Encode]:
-        """Give what is kept of a picture, each part under a name that changes with all that shapes it."""
+    def cached_inputs(self) -> dict[str, Encode]:
+        """Return what computes each cached input of a picture, by a name that changes with all that determines it."""
 
     @abstractmethod
-    def maps(self, said: Said, kind: int) -> Tensor:
-        """Give the maps (B, d, h, w), not centred, of pictures of one kind; pictures of half the side are seen too."""
+    def maps(self, inputs: Inputs, kind: int) -> Tensor:
+        """Return the maps (B, d, h, w), not centred, of pictures of one kind, at half or full size."""
 
     @property
     def width(self) -> int:
         """Channels of the maps, d."""
         return self.centring.centre.shape[1]
 
-    def finish(self) -> bool:
-        """Make maps as they will be served from now on; tell whether those of training were others."""
+    def prepare_serving(self) -> bool:
+        """Make maps as the saved model will from now on; return whether those of training differed."""
         return False
 
 
-def latents_of(
-    diffusion: FrozenDiffusion, weights: str, device: torch.device, low: float = -1.0, high: float = 1.0
-) -> dict[str, Encode]:
-    """Keep the latents of a frozen VAE, whose weights have a hash and which sees black as `low`, white as `high`."""
-
-    def encode(pictures: Tensor) -> Tensor:
-        return diffusion.encode(pictures.to(device) * (high - low) + low)
-
-    return {f"latents {weights} {(low, high)}": encode}
-
-
-def refuse(start: Path | None, name: str) -> None:
-    """Refuse, with a ValueError, to begin with light weights where there are none."""
-    if start:
-        raise ValueError(f"{name} begins with the weights of --model; --start is for light weights of SketchFusion")
-
-
-# Which frozen parts are meant by a name, and at which sizes they are joined.
-
-
-def pair_of(model: str, task: str) -> FeaturesConfig:
-    """Give the pair of the catalog, of a folder that `pretrain` left, or that a folder of light weights stands on.
-
-    WeightsError for anything else, or for parts other than those that the light weights were trained on.
-    """
-    if model in CATALOG:
-        return replace(pair_config(model), task=task)
-    if method := read_method(Path(model)):
-        raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
-    if all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # what `pretrain` leaves has the sizes of mini
-        card, folder = CATALOG["mini"], Path(model).resolve()
-        assert isinstance(card, FusedCard)
-        sizes = FusionConfig(grid=card.grid, width=card.width)
-        return FeaturesConfig(str(folder / "sd"), str(folder / "clip"), task=task, side=card.side, fusion=sizes)
-    config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
-    for part, expected in ((config.diffusion, config.diffusion_hash), (config.clip, config.clip_hash)):
-        check_hash(folder_hash(locate(part)), expected, locate(part))
-    return replace(config, task=task)
-
-
-# SketchFusion: light parts between a frozen diffusion model and a frozen CLIP.
-
-
-FUSION = "fusion."
-BESIDE = ("whole", "quarters")  # weights of what stands beside the maps' maxima in embeddings
-# Of CLIP's own vector in the embeddings of these tasks; 0 is the paper's.
-WHOLE = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
-
-
 class Fused(Method[SketchFusion]):
-    """Latents and CLIP tokens are kept.
+    """SketchFusion: light parts between a frozen diffusion model and a frozen CLIP.
 
-    Settings of its own: the light parts' shape, what is in CLIP's place, and what embeddings have beside the maximum.
+    Latents and CLIP tokens are cached. Its settings are the light parts' shape, the encoder in CLIP's place, and the
+    weights of what is added to the maximum in embeddings.
     """
 
-    own = (FUSION, "clip", *BESIDE)
+    setting_names = (FUSION, "clip", *EMBEDDING_WEIGHTS)
 
     def __init__(self, model: SketchFusion) -> None:
         """Train the light parts of a model."""
@@ -142,54 +96,44 @@ class Fused(Method[SketchFusion]):
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
 
     @classmethod
-    def begin(cls, model: str, task: str, own: Mapping[str, str], start: Path | None) -> Self:
-        """Make new light parts, or those of the folder `start`."""
-        shape = {key.removeprefix(FUSION): value for key, value in own.items() if key.startswith(FUSION)}
-        config = pair_of(model, task)
-        config = replace(config, fusion=with_settings(config.fusion, shape), whole=WHOLE.get(task, 0.0))
-        if "clip" in own:
-            config = with_encoder(config, own["clip"])
-        config = with_settings(config, {name: own[name] for name in BESIDE if name in own})
+    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+        """Make new light parts, or load those of the folder `start`."""
+        shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
+        config = frozen_pair(model, task)
+        config = replace(config, fusion=with_settings(config.fusion, shape), whole=CLIP_WEIGHT.get(task, 0.0))
+        if "clip" in settings:
+            config = with_encoder(config, settings["clip"])
+        config = with_settings(config, {name: settings[name] for name in EMBEDDING_WEIGHTS if name in settings})
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
-            _begin_with(fused, start)
+            _load_light(fused, start)
         return cls(fused)
 
-    def asks(self) -> dict[str, Encode]:
-        """Ask the VAE for latents and CLIP for its tokens."""
+    def cached_inputs(self) -> dict[str, Encode]:
+        """Cache the VAE's latents and CLIP's tokens."""
         model, config = self.model, self.model.config
 
         def tokens(pictures: Tensor) -> Tensor:
             dense: Tensor = model.clip(pictures.to(model.device), config.clip_layer).dense
             return dense
 
-        latents = latents_of(model.model.diffusion, config.diffusion_hash, model.device, *config.vae_range)
+        latents = _latents(model.model.diffusion, config.diffusion_hash, model.device, *config.vae_range)
         return {**latents, f"tokens {config.clip_hash} {config.clip_layer}": tokens}
 
-    def maps(self, said: Said, kind: int) -> Tensor:
-        """Fuse them, on a grid that is as much smaller as the picture is."""
-        latents, tokens = said
+    def maps(self, inputs: Inputs, kind: int) -> Tensor:
+        """Fuse latents and tokens, on a grid scaled to the picture's size."""
+        latents, tokens = inputs
         fusion, config = self.model.model, self.model.config
         share = latents.shape[-1] * fusion.diffusion.latent_stride / config.side
         maps: Tensor = fusion(latents, tokens, grid=round(config.fusion.grid * share))
         return maps
 
 
-def _begin_with(fused: SketchFusion, start: Path) -> None:
-    config, state = read_light_weights(start)
-    own = (fused.config.diffusion_hash, fused.config.clip_hash)
-    if (config.diffusion_hash, config.clip_hash) != own:
-        raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
-    if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
-        raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
-    fused.model.light.load_state_dict(state)
-
-
-# SD-PL: prompts before a frozen diffusion model.
-
-
 class SdPl(Method[SdPlBaseline]):
-    """Pixels are kept: the border is added to them, so its gradient comes through the frozen VAE as well."""
+    """SD-PL: learned prompts, in text and around the picture, for a frozen diffusion model.
+
+    Pixels are cached: the border is added to them, so its gradient flows through the frozen VAE too.
+    """
 
     def __init__(self, model: SdPlBaseline) -> None:
         """Train the prompts of a model."""
@@ -199,35 +143,33 @@ class SdPl(Method[SdPlBaseline]):
         self.origin = model.config.diffusion_hash[:12]
 
     @classmethod
-    def begin(cls, model: str, task: str, own: Mapping[str, str], start: Path | None) -> Self:
+    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
         """Begin with the null prompt and no border."""
-        refuse(start, SD_PL)
-        return cls(SdPlBaseline.untrained(pair_of(model, task).diffusion, task))
+        _refuse_start(start, SD_PL)
+        return cls(SdPlBaseline.untrained(frozen_pair(model, task).diffusion, task))
 
-    def asks(self) -> dict[str, Encode]:
-        """Keep the pictures as they are."""
+    def cached_inputs(self) -> dict[str, Encode]:
+        """Cache the pictures as they are."""
         return {"pixels": lambda pictures: pictures}
 
-    def maps(self, said: Said, kind: int) -> Tensor:
-        """Give the stages under the prompts: by a random one of the draws in training, by the first in validation."""
-        (squares,) = said
+    def maps(self, inputs: Inputs, kind: int) -> Tensor:
+        """Return the UNet's stages: with a random noise draw in training, with the first one in validation."""
+        (squares,) = inputs
         seeds = [int(torch.randint(len(self._draws), ()))] if self.trained.training else self._seeds
         return self.model.stages(squares, torch.full((len(squares),), kind), seeds)
 
-    def finish(self) -> bool:
-        """Average all draws. Means have lower maxima than single draws, by two standard deviations in fine stages."""
+    def prepare_serving(self) -> bool:
+        """Average all noise draws; the maxima of the mean are up to two standard deviations below those of one draw."""
         self._seeds = self._draws
         return True
 
 
-# B-Finetuning: every weight of the UNet and of CLIP's vision encoder.
-
-
 class Finetuning(Method[FinetunedBaseline]):
-    """Latents are kept, the VAE being frozen, and pixels at CLIP's own side.
+    """B-Finetuning: every weight of the UNet and of CLIP's vision encoder.
 
-    Its steps are twenty times smaller than those of new parts. Weights that no feature comes from (the last up block
-    and the head of the UNet, what follows CLIP's penultimate block) get no gradient and stay.
+    Latents are cached, because the VAE is frozen, and pixels at CLIP's own side. The learning rate is a twentieth of
+    that of new parts. Weights behind the last feature (the last up block and head of the UNet, CLIP's last block) get
+    no gradient.
     """
 
     defaults: ClassVar[Mapping[str, str]] = {"lr": "1e-4"}
@@ -241,31 +183,28 @@ class Finetuning(Method[FinetunedBaseline]):
         self.origin = " and ".join(of[:12] for of in self._hashes)
 
     @classmethod
-    def begin(cls, model: str, task: str, own: Mapping[str, str], start: Path | None) -> Self:
-        """Begin with the weights of both."""
-        refuse(start, B_FINETUNING)
-        pair = pair_of(model, task)
+    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+        """Begin with the pretrained weights of both."""
+        _refuse_start(start, B_FINETUNING)
+        pair = frozen_pair(model, task)
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
-    def asks(self) -> dict[str, Encode]:
-        """Ask the VAE for latents, and keep what CLIP will see."""
+    def cached_inputs(self) -> dict[str, Encode]:
+        """Cache the VAE's latents and the pixels that CLIP takes."""
         model = self.model
         side = model.clip.side
-        latents = latents_of(model.diffusion, self._hashes[0], model.device)
+        latents = _latents(model.diffusion, self._hashes[0], model.device)
         return {**latents, f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
 
-    def maps(self, said: Said, kind: int) -> Tensor:
-        """Give the stages and tokens side by side."""
-        latents, pictures = said
+    def maps(self, inputs: Inputs, kind: int) -> Tensor:
+        """Return the UNet's stages and CLIP's tokens, concatenated."""
+        latents, pictures = inputs
         return stages_and_tokens(self.model.diffusion, self.model.clip, latents, pictures)[0]
 
 
-# The frozen models asked once: banks of pictures in, caches of what a method keeps of them out.
-
-
 @dataclass(frozen=True)
-class Encoder:
-    """What a method asks of pictures, and the folder that keeps the answers."""
+class CachedEncoder:
+    """Computes a method's inputs for arrays of pictures, or reads them from a folder that caches them."""
 
     method: Method[Any]
     folder: Path
@@ -278,11 +217,11 @@ class Encoder:
 
     @property
     def width(self) -> int:
-        """Channels of the maps that are made of the answers."""
+        """Channels of the maps that the method makes of the inputs."""
         return self.method.width
 
     def __call__(self, banks: list[PictureArray], side: int, views: int = 1) -> FeatureCache:
-        """Give the answers about the pictures of all banks, seen at `side` pixels."""
+        """Return the inputs for all pictures of all arrays at `side` pixels, in `views` augmented views."""
         return joined([self._one(bank, side, views) for bank in banks if len(bank)])
 
     def _one(self, bank: PictureArray, side: int, views: int) -> FeatureCache:
@@ -291,7 +230,52 @@ class Encoder:
                 self.report(done, total, {})
 
         bank = bank.on(self.method.model.device)
-        said = [
-            cached(bank, ask, asked, side, views, self.folder, progress) for asked, ask in self.method.asks().items()
-        ]
-        return FeatureCache(tuple(said), bank.names)
+        inputs = self.method.cached_inputs().items()
+        features = [cached(bank, encode, name, side, views, self.folder, progress) for name, encode in inputs]
+        return FeatureCache(tuple(features), bank.names)
+
+
+def frozen_pair(model: str, task: str) -> FeaturesConfig:
+    """Return the configuration of a pair of frozen models.
+
+    `model` is a name of the catalog, a folder that `pretrain` left, or one of light weights, whose frozen parts are
+    meant. WeightsError for anything else, and if the frozen weights have changed since the light ones were trained.
+    """
+    if model in CATALOG:
+        return replace(pair_config(model), task=task)
+    if method := read_method(Path(model)):
+        raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
+    if all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # `pretrain` makes models of mini's sizes
+        card, folder = CATALOG["mini"], Path(model).resolve()
+        assert isinstance(card, FusedCard)
+        sizes = FusionConfig(grid=card.grid, width=card.width)
+        return FeaturesConfig(str(folder / "sd"), str(folder / "clip"), task=task, side=card.side, fusion=sizes)
+    config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
+    for part, expected in ((config.diffusion, config.diffusion_hash), (config.clip, config.clip_hash)):
+        check_hash(folder_hash(locate(part)), expected, locate(part))
+    return replace(config, task=task)
+
+
+def _load_light(fused: SketchFusion, start: Path) -> None:
+    config, state = read_light_weights(start)
+    if (config.diffusion_hash, config.clip_hash) != (fused.config.diffusion_hash, fused.config.clip_hash):
+        raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
+    if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
+        raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
+    fused.model.light.load_state_dict(state)
+
+
+def _refuse_start(start: Path | None, name: str) -> None:
+    if start:
+        raise ValueError(f"{name} begins with the weights of --model; --start is for light weights of SketchFusion")
+
+
+def _latents(
+    diffusion: FrozenDiffusion, weights: str, device: torch.device, low: float = -1.0, high: float = 1.0
+) -> dict[str, Encode]:
+    """Name and compute the latents of a frozen VAE with the hash `weights`, for pictures scaled to [low, high]."""
+
+    def encode(pictures: Tensor) -> Tensor:
+        return diffusion.encode(pictures.to(device) * (high - low) + low)
+
+    return {f"latents {weights} {(low, high)}": encode}

@@ -1,4 +1,4 @@
-"""What every task's training is made of: an objective, and its data at half and at the full side, and held out."""
+"""The parts of every task's training: an objective, and its data at half and at full size, and held out."""
 
 from __future__ import annotations
 
@@ -15,87 +15,83 @@ from ...fusion import PHOTO, SKETCH, Centring
 from ...saved import Heads
 from .loop import Losses
 
-# What training uses in place of the centring, and leaves to it: each channel of mean 0 and variance 1 over a batch.
-
-
-Over = Literal["pooled", "cells"]
-MOMENTUM, EPSILON = 0.1, 1e-5  # of the running statistics, and beside the variance, as in batch norm
-
-
-class Standardise(nn.Module):
-    """Batch norm of fused maps, for photos and for sketches, whose statistics are those of what a task compares.
-
-    That is the pooled features, or the single cells. A channel's scale being positive, pooling before or after makes
-    no difference.
-    """
-
-    mean: Tensor
-    variance: Tensor
-
-    def __init__(self, width: int, photos: Over = "pooled", sketches: Over = "pooled") -> None:
-        """Make the statistics of maps of `width` channels."""
-        super().__init__()
-        self.momentum = MOMENTUM
-        self._over = {PHOTO: photos, SKETCH: sketches}
-        self.register_buffer("mean", torch.zeros(2, width))
-        self.register_buffer("variance", torch.ones(2, width))
-
-    def forward(self, maps: Tensor, kind: int) -> Tensor:
-        """Give the maps (B, d, h, w) of pictures of one kind, standardised: by the batch, in `eval` by the running."""
-        maps = maps.float()
-        mean, variance = self.mean[kind], self.variance[kind]
-        if self.training:
-            compared = maps.amax((2, 3)) if self._over[kind] == "pooled" else maps.movedim(1, -1).flatten(0, -2)
-            batch = compared.mean(0)
-            with torch.no_grad():
-                self.mean[kind].lerp_(batch, self.momentum)
-            if len(compared) > 1:  # one alone has no variance, so it is standardised by the running statistics
-                mean, variance = batch, compared.var(0, unbiased=False)
-                with torch.no_grad():
-                    self.variance[kind].lerp_(compared.var(0), self.momentum)
-        return (maps - mean[:, None, None]) / (variance[:, None, None] + EPSILON).sqrt()
-
-    def settle(self, centring: Centring) -> None:
-        """Hand the running statistics over to the light parts' centring."""
-        for kind in (PHOTO, SKETCH):
-            centring.set_statistics(kind, self.mean[kind], (self.variance[kind] + EPSILON).sqrt())
-
-
-# What is kept of B pictures, and their kind, to their standardised maps (B, d, h, w).
-See = Callable[[tuple[Tensor, ...], int], Tensor]
+Statistics = Literal["pooled", "cells"]  # which features of a picture the standardisation takes its statistics from
+Forward = Callable[[tuple[Tensor, ...], int], Tensor]  # (cached inputs of B pictures, kind) -> maps (B, d, h, w)
 Data = TypeVar("Data")
+
+MOMENTUM, EPSILON = 0.1, 1e-5  # of the running statistics, and added to the variance, as in batch norm
 
 
 class Objective(nn.Module, ABC, Generic[Data]):
-    """What one task asks of the maps; its parameters are what it needs beside what makes them."""
+    """A task's loss on standardised maps; its own parameters are trained too."""
 
-    photos: Over = "pooled"  # what is compared of a photo
-    sketches: Over = "pooled"  # and of a sketch
+    photo_statistics: Statistics = "pooled"
+    sketch_statistics: Statistics = "pooled"
 
     @abstractmethod
-    def losses(self, see: See, data: Data, generator: Generator) -> Losses:
-        """Draw a batch and give its losses; "loss" is what is minimised."""
+    def losses(self, forward: Forward, data: Data, generator: Generator) -> Losses:
+        """Draw a batch and return its losses; "loss" is minimised."""
 
-    def choose(self, model: Extractor, data: Phases[Data]) -> None:
-        """Choose what no gradient has, with the model as it will be served, on data not drawn where there are any."""
+    def calibrate(self, model: Extractor, data: Phases[Data]) -> None:
+        """Set what has no gradient, such as thresholds, with the trained model; on held-out data if there are any."""
 
     def heads(self) -> Heads:
-        """Give what is kept beside the light weights when training is over."""
+        """Return the heads to save with the light weights."""
         return Heads()
 
 
 @dataclass(frozen=True)
 class Phases(Generic[Data]):
-    """A task's data: training begins at half the side, a quarter of the work, and ends at the full one."""
+    """A task's data for each phase: training starts at half size, a quarter of the work, and ends at full size."""
 
     half: Data
     full: Data
-    held_out: Data | None  # at the full side; None where nothing is held out
+    held_out: Data | None  # at full size; None if nothing is held out
 
 
 @dataclass(frozen=True)
 class Training:
-    """An objective with the data it is to be trained on."""
+    """An objective with the data to train it on."""
 
     objective: Objective[Any]
     data: Phases[Any]
+
+
+class Standardise(nn.Module):
+    """Batch norm of fused maps, separate for photos and sketches, over the features that a task compares.
+
+    Training uses it in place of the centring, which takes over its running statistics at the end. A channel's scale is
+    positive, so max pooling before or after makes no difference.
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, width: int, photos: Statistics = "pooled", sketches: Statistics = "pooled") -> None:
+        """Start with mean 0 and variance 1 for maps of `width` channels."""
+        super().__init__()
+        self.momentum = MOMENTUM
+        self._statistics = {PHOTO: photos, SKETCH: sketches}
+        self.register_buffer("mean", torch.zeros(2, width))
+        self.register_buffer("variance", torch.ones(2, width))
+
+    def forward(self, maps: Tensor, kind: int) -> Tensor:
+        """Standardise maps (B, d, h, w) of one kind: by the batch, in `eval` mode by the running statistics."""
+        maps = maps.float()
+        mean, variance = self.mean[kind], self.variance[kind]
+        if self.training:
+            pooled = self._statistics[kind] == "pooled"
+            features = maps.amax((2, 3)) if pooled else maps.movedim(1, -1).flatten(0, -2)
+            batch = features.mean(0)
+            with torch.no_grad():
+                self.mean[kind].lerp_(batch, self.momentum)
+            if len(features) > 1:  # a single one has no variance: use the running statistics
+                mean, variance = batch, features.var(0, unbiased=False)
+                with torch.no_grad():
+                    self.variance[kind].lerp_(features.var(0), self.momentum)
+        return (maps - mean[:, None, None]) / (variance[:, None, None] + EPSILON).sqrt()
+
+    def transfer(self, centring: Centring) -> None:
+        """Copy the running statistics into the model's centring."""
+        for kind in (PHOTO, SKETCH):
+            centring.set_statistics(kind, self.mean[kind], (self.variance[kind] + EPSILON).sqrt())

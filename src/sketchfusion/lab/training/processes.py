@@ -1,4 +1,4 @@
-"""Several processes that train one model: started by torchrun, each takes its own share of every step's batch."""
+"""Several processes that train one model: started by torchrun, each takes its share of the batches of a step."""
 
 from __future__ import annotations
 
@@ -14,37 +14,54 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-LONGEST_WAIT = timedelta(days=2)  # others wait while the first one fills the cache
+LONGEST_WAIT = timedelta(days=2)  # the others wait while the first process fills the cache
 T = TypeVar("T")
 
 
+@cache
+def processes() -> Processes:
+    """Return this run's processes, from torchrun's environment variables; ValueError if accelerate is not installed."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import InitProcessGroupKwargs
+    except ImportError:
+        raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
+    # A gloo thread frees the last tensors exchanged when it next gets the interpreter lock; if Python has exited by
+    # then, the thread aborts the process. Destroying the group at exit does not wait for that thread.
+    atexit.register(time.sleep, 0.2)
+    waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    return _Distributed(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
+
+
 class Processes:
-    """All processes of a run, as one of them sees them; alone, it has nothing to agree on."""
+    """A run in a single process; `_Distributed` overrides it for several."""
 
     rank, count = 0, 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and reports."""
+        """Whether this is the process that writes files and reports progress."""
         return self.rank == 0
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors, in place, by their means over all processes."""
 
-    def said(self, value: T) -> T:
-        """Give what the first process gives here."""
+    def broadcast(self, value: T) -> T:
+        """Return the value that the first process passes."""
         return value
 
     @contextmanager
-    def first_before_others(self) -> Iterator[None]:
-        """Let the first process run a block, which may fill a cache, before the others find it filled.
+    def rank0_first(self) -> Iterator[None]:
+        """Run a block in the first process before the others run it, so that they find its cache filled.
 
-        If it fails there, the others do not begin: ValueError with the same line.
+        If it fails there, the others do not begin: they raise ValueError with the same message.
         """
         yield
 
 
-class _Several(Processes):
+class _Distributed(Processes):
     def __init__(self, accelerator: Any) -> None:
         self._accelerator = accelerator
         self.rank, self.count = accelerator.process_index, accelerator.num_processes
@@ -55,39 +72,22 @@ class _Several(Processes):
         for tensor, value in zip(tensors, shared, strict=True):
             tensor.copy_(value.view_as(tensor))
 
-    def said(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         from accelerate.utils import broadcast_object_list
 
-        box: list[T] = [value]
-        broadcast_object_list(box)
-        return box[0]
+        values: list[T] = [value]
+        broadcast_object_list(values)
+        return values[0]
 
     @contextmanager
-    def first_before_others(self) -> Iterator[None]:
+    def rank0_first(self) -> Iterator[None]:
         if self.first:
             try:
                 yield
             except Exception as error:
-                self.said(str(error) or type(error).__name__)
+                self.broadcast(str(error) or type(error).__name__)
                 raise
-        if wrong := self.said(""):
-            raise ValueError(wrong)
+        if failure := self.broadcast(""):
+            raise ValueError(failure)
         if not self.first:
             yield
-
-
-@cache
-def processes() -> Processes:
-    """Give the processes of this run, which torchrun tells of by its environment; ValueError without accelerate."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Processes()
-    try:
-        from accelerate import Accelerator
-        from accelerate.utils import InitProcessGroupKwargs
-    except ImportError:
-        raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
-    # A thread of gloo's lets go of the last tensors that were exchanged when it finds Python idle; where Python has
-    # left before, the thread aborts the process. To destroy the group at exit does not wait for it: it aborted still.
-    atexit.register(time.sleep, 0.2)
-    waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
-    return _Several(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))

@@ -1,8 +1,7 @@
-"""Pseudo-sketches: the contours of real photos, drawn by the hands of Sketch World, in exact pairs with the photos.
+"""Pseudo-sketches: contours of real photos drawn by Sketch World's hands, with exact point matches to the photos.
 
-A contour is simplified into a stroke and drawn as a hand draws: it wobbles, is left out, drawn twice, out of
-proportion. How much is drawn at all is chosen anew for every drawing. For each point of a stroke it is known which
-place in the photo it was meant for. Only photos of none of the unseen classes are drawn.
+Contours are simplified into strokes and drawn as a hand draws: with wobble, missing and doubled strokes, and wrong
+proportions. The amount of ink is random. Photos of unseen classes are never drawn.
 """
 
 from __future__ import annotations
@@ -25,30 +24,28 @@ from .bank import PictureArray
 from .contours import Contour, contours, simplified
 from .labelled import POINTS, PointPairs
 
-VERSION = 1  # of how pseudo-sketches are drawn; part of the key of the cache
-INK = (2.0, 9.0)  # of a drawing, in sides of the picture
-OFTEN = (0.35, 0.3, 0.2, 0.1, 0.05)  # each of the hands, the faithful one first
+VERSION = 1  # of the drawing algorithm; part of the cache's key
+INK = (2.0, 9.0)  # length of all strokes, in sides of the picture
+HAND_SHARES = (0.35, 0.3, 0.2, 0.1, 0.05)  # probability of each hand, the most faithful first
 SCALE = (1.2, 2.4)  # of the contours; see `contours`
-FAINT = 0.08  # of the worth of the best contour: what is worth less is never drawn
+FAINT = 0.08  # share of the best contour's weight below which a contour is never drawn
 TOLERANCE = 1.2  # of the simplification, in units of the 256-unit canvas
-FILLED = (
-    0.5  # the share of drawings that fill their frame, as Quick, Draw!'s do; the others lie where the photo's thing is
-)
-MARGIN = 0.06  # around those that fill it
+FILLED = 0.5  # share of drawings that fill the frame, as Quick, Draw!'s do; the others keep the photo's position
+MARGIN = 0.06  # around those that fill the frame
 
 
 @dataclass(frozen=True, eq=False)
 class PseudoSketch:
-    """Strokes (N, 4) in drawing order: x and y in the sketch, x and y of the same point in the photo, both in sides."""
+    """Strokes (N, 4) in drawing order: x, y in the sketch, then x, y of the same point in the photo, as shares."""
 
     strokes: tuple[Points, ...]
 
     def raster(self, side: int) -> NDArray[np.uint8]:
-        """Draw it as real drawings are drawn: dark lines of the Sketchy Database's width on white, (side, side)."""
+        """Draw dark lines of the Sketchy Database's width on white, (side, side)."""
         return rasterize(Drawing(tuple(s[:, :2].astype(np.float32) for s in self.strokes), 1.0, 1.0), side, margin=0.0)
 
     def points(self, count: int, rng: np.random.Generator) -> Points:
-        """Random points (count, 4) of the strokes, evenly over the ink; ValueError for a blank page."""
+        """Sample points (count, 4) evenly along the strokes; ValueError for a blank page."""
         if not self.strokes:
             raise ValueError("a blank page has no points; draw a photo that has contours")
         start = np.concatenate([s[:-1] for s in self.strokes])
@@ -60,28 +57,28 @@ class PseudoSketch:
 
 
 def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoSketch:
-    """Draw a photo (3, S, S) by a random hand with a random amount of ink."""
+    """Draw a photo (3, S, S) with a random hand and a random amount of ink."""
     ink = float(np.exp(rng.uniform(*np.log(INK))))
     found = contours(photo, float(rng.uniform(*SCALE)))
-    return drawn(found, HANDS[int(rng.choice(len(HANDS), p=OFTEN))], ink, rng)
+    return drawn(found, HANDS[int(rng.choice(len(HANDS), p=HAND_SHARES))], ink, rng)
 
 
 def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator) -> PseudoSketch:
-    """Draw the worthiest contours by a hand, about `ink` sides of the picture in all before it leaves some out."""
+    """Draw the best contours with a hand, about `ink` sides of the picture long before the hand leaves some out."""
     strokes, _ = stroked(_lines(found, ink), hand, rng)
     if not strokes:
         return PseudoSketch(())
     placed = _placed(strokes, hand, rng)
-    meant = [stroke[:, 2:] / CANVAS for stroke in strokes]
-    return PseudoSketch(tuple(np.concatenate(pair, axis=1) for pair in zip(placed, meant, strict=True)))
+    in_photo = [stroke[:, 2:] / CANVAS for stroke in strokes]
+    return PseudoSketch(tuple(np.concatenate(pair, axis=1) for pair in zip(placed, in_photo, strict=True)))
 
 
 def _lines(found: list[Contour], ink: float) -> list[Line]:
-    """The worthiest contours as a hand wants them: the first third of the ink is essential, the last fine print."""
+    """Return the best contours as lines of importance 0 (the first third of the ink, essential) to 2 (fine detail)."""
     lines: list[Line] = []
     spent = 0.0
     for contour in found:
-        if spent >= ink or contour.worth < FAINT * found[0].worth:
+        if spent >= ink or contour.weight < FAINT * found[0].weight:
             break
         points = simplified(contour.points * CANVAS, TOLERANCE)
         length = float(np.hypot(*np.diff(points, axis=0).T).sum())
@@ -91,7 +88,7 @@ def _lines(found: list[Contour], ink: float) -> list[Line]:
 
 
 def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list[Points]:
-    """Where the strokes lie on the page, in sides: tilted, out of proportion, and half of the time filling it."""
+    """Place the strokes on the page, in shares of its side: tilted, out of proportion, and half of them filling it."""
     points = np.concatenate([stroke[:, :2] for stroke in strokes]) / CANVAS - 0.5
     angle = rng.normal() * 0.05 * hand.tilt
     skew, stretch = rng.normal(size=2) * 0.08 * (0.4 + hand.slop)
@@ -108,26 +105,26 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
 
 
 def _bent(points: Points, waves: NDArray[np.float64]) -> Points:
-    """A smooth displacement (N, 2) of points: `waves` (2, 3, 3) are the amplitudes of slow cosines of x times y."""
+    """Return a smooth displacement (N, 2) of points: `waves` (2, 3, 3) are amplitudes of low cosines in x and y."""
     x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
     bent: Points = np.einsum("knm,pn,pm->pk", waves / (1 + np.add.outer(np.arange(3), np.arange(3))), y, x)
     return bent
 
 
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
-    """Pseudo-sketches beside their own photos, place by place, with points that mean the same.
+    """Pair photos with pseudo-sketches of them, with matching points.
 
-    Of each name the first `per_class` photos that may be sketched, with `drawings` of each, one photo after the other;
-    those without any contour are left out. What was drawn is kept in `cache`.
+    The first `per_class` photos of each seen name are drawn `drawings` times each, in order; photos without contours
+    are left out. `cache` keeps the result.
     """
     seen = set(photos.seen)
     chosen = sorted({n for of in photos.by_name.values() for n in [m for m in of if m in seen][:per_class]})
     side = photos.pixels.shape[-1]
     content = hashlib.sha256(photos.pixels[chosen].tobytes()).hexdigest()
-    settings = (VERSION, INK, OFTEN, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
+    settings = (VERSION, INK, HAND_SHARES, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
-    kept = cached_arrays(path, lambda: _drawn(photos, chosen, drawings, seed))
+    kept = cached_arrays(path, lambda: _draw_all(photos, chosen, drawings, seed))
     sketches, rows, points = kept["sketches"], kept["rows"], torch.from_numpy(kept["points"])
     pairs = photos.at([chosen[row] for row in rows])
     return PointPairs(
@@ -139,13 +136,13 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
     )
 
 
-def _drawn(photos: PictureArray, chosen: list[int], drawings: int, seed: int) -> Arrays:
+def _draw_all(photos: PictureArray, chosen: list[int], drawings: int, seed: int) -> Arrays:
     side = photos.pixels.shape[-1]
     sketches, rows, points = [], [], []
     for row, place in enumerate(chosen):
         photo = np.asarray(photos.pixels[place])
         for drawing in range(drawings):
-            # by its content, so that a photo is drawn alike whichever others there are
+            # seeded by its content, so that a photo is drawn the same whichever others there are
             rng = np.random.default_rng([seed, zlib.crc32(photo.tobytes()), drawing])
             sketch = pseudo_sketch(photo, rng)
             if sketch.strokes:

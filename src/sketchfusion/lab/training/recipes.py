@@ -1,4 +1,4 @@
-"""Recipes of the light parts: every setting of a task's training, as frozen data for two cores."""
+"""Recipes: every setting of training and of pretraining, as frozen data, and how text overrides it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .loop import Schedule
 
 @dataclass(frozen=True)
 class LightRecipe:
-    """What all tasks have in common."""
+    """Settings that all tasks share; the defaults of all tasks suit two CPU cores."""
 
     steps: int = 1000
     lr: float = 2e-3
@@ -23,13 +23,13 @@ class LightRecipe:
     accumulate: int = 1  # batches of a step
     validate_every: int = 100  # steps
     validation_batches: int = 4
-    patience: int = 0  # validations without a better one before training stops; 0 is no limit
-    seconds: float = 0.0  # steps are left out, evenly, where they would take longer in all; 0 is no limit
-    full_size_after: float = 0.88  # share of the steps; before, pictures have half the side
+    patience: int = 0  # validations without improvement before training stops; 0 is no limit
+    seconds: float = 0.0  # time limit, kept by skipping steps evenly; 0 is no limit
+    full_size_after: float = 0.88  # share of the steps; before it, pictures have half the side
 
     @property
     def schedule(self) -> Schedule:
-        """The schedule of the loop."""
+        """The training loop's schedule."""
         return Schedule(
             self.steps,
             self.lr,
@@ -46,73 +46,73 @@ class LightRecipe:
 
 @dataclass(frozen=True)
 class RetrievalRecipe(LightRecipe):
-    """Triplets across photo and sketch, classes drawn evenly."""
+    """Triplets of sketches and photos, with classes drawn evenly."""
 
     classes: int = 32  # of a batch, each with one sketch and one photo
     margin: float = 0.3
-    contrast: float = 1.0  # weight of the contrast of the batch
+    contrast: float = 1.0  # weight of the contrastive loss over the batch
     temperature: float = 0.2
-    naming: float = 1.0  # weight of the names
-    views: int = 4  # cached views of every picture at half the side; there is one at the full side
-    per_class: int = 60  # photos, and sketches, of a class and a source at most
-    full_per_class: int = 25  # the same at the full side
+    naming: float = 1.0  # weight of the classifier's loss
+    views: int = 4  # cached augmented views of a picture at half size; at full size there is one
+    per_class: int = 60  # most photos, and most sketches, of a class and a source
+    full_per_class: int = 25  # the same at full size
 
 
 @dataclass(frozen=True)
 class InstanceRetrievalRecipe(LightRecipe):
-    """Hard triplets: the wrong photo is another one of the same class."""
+    """Hard triplets: negatives are other photos of the same class."""
 
     steps: int = 800
     classes: int = 8  # of a batch
-    things: int = 4  # of each class, each with one sketch and one photo
+    things: int = 4  # instances of each class, each with one sketch and one photo
     margin: float = 0.2
-    contrast: float = 1.0  # weight of telling a thing from all others of the batch
+    contrast: float = 1.0  # weight of the contrastive loss over the batch
     temperature: float = 0.1
-    views: int = 3  # as above
-    per_class: int = 30  # things of a class from Sketch World
+    views: int = 3  # as for retrieval
+    per_class: int = 30  # instances of a class from Sketch World
 
 
 @dataclass(frozen=True)
 class RecognitionRecipe(LightRecipe):
-    """Cross-entropy over the names."""
+    """Cross-entropy of a classifier."""
 
     steps: int = 800
     batch: int = 64  # sketches, names drawn evenly
     smoothing: float = 0.1  # of the labels
-    views: int = 3  # as above
-    per_class: int = 60  # sketches of a class and a source at most
+    views: int = 3  # as for retrieval
+    per_class: int = 60  # most sketches of a class and a source
 
 
 @dataclass(frozen=True)
 class CorrespondenceRecipe(LightRecipe):
-    """Contrast of paired points, and the end-point error of the flow between the maps."""
+    """Contrast of matched points, and the end-point error of the flow between the maps."""
 
     steps: int = 700
     batch: int = 24  # pairs of a sketch and a photo
     temperature: float = 0.05  # of the contrast, and of the soft-argmax
-    flow: float = 5.0  # weight of the end-point error, which is counted in sides of the picture
-    things: int = 60  # of each category of Sketch World
-    warps: int = 3000  # photos of the folders that are paired with their own warped outlines
-    drawn: int = 12  # photos of a name in the folders that a hand of Sketch World draws
-    aligned: int = 3000  # sketches of the folders that lie over their photos
+    flow: float = 5.0  # weight of the end-point error, in sides of the picture
+    things: int = 60  # instances of each category of Sketch World
+    warps: int = 3000  # photos paired with their own warped outlines
+    drawn: int = 12  # photos of a name paired with pseudo-sketches
+    aligned: int = 3000  # freehand sketches aligned with their photos
 
 
 @dataclass(frozen=True)
 class SegmentationRecipe(LightRecipe):
-    """Cross-entropy of every pixel through a learned threshold on the cosine."""
+    """Cross-entropy of presence and mask; presence has a learned threshold on the cosine."""
 
     steps: int = 700
     batch: int = 24  # photos, each with a sketch
-    absent: float = 0.25  # share of photos whose sketch shows something else, so that nothing is to be found
-    threshold: float = 0.2  # at the start, as is
-    temperature: float = 0.1
-    things: int = 60  # of each category of Sketch World
-    per_class: int = 60  # sketches of a class and a source at most
+    absent: float = 0.25  # share of photos whose sketch shows something else
+    threshold: float = 0.2  # initial value
+    temperature: float = 0.1  # initial value
+    things: int = 60  # instances of each category of Sketch World
+    per_class: int = 60  # most sketches of a class and a source
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What each task's loss counts in the sum."""
+    """The weight of each task's loss in the sum."""
 
     retrieval: float = 1.0
     instance_retrieval: float = 0.2
@@ -123,7 +123,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class UniversalRecipe(LightRecipe):
-    """All five at once: a step takes a small batch of each; `retrieval.classes` and so on set their own."""
+    """All five tasks: a step takes a small batch of each; `retrieval.classes` and so on override theirs."""
 
     steps: int = 600
     full_size_after: float = 0.9
@@ -135,15 +135,12 @@ class UniversalRecipe(LightRecipe):
     weights: Weights = Weights()
 
 
-# Recipes of pretraining: every setting, as frozen data. `cpu` is for two cores, `gpu` for one H200.
-
-
-Budget = Literal["cpu", "gpu"]
+Budget = Literal["cpu", "gpu"]  # of pretraining: two cores, or one H200
 
 
 @dataclass(frozen=True)
 class VaeRecipe:
-    """Reconstruction on crops; the VAE is convolutional, so crops teach it all that full pictures do."""
+    """Reconstruction of crops, which suffice because the VAE is convolutional."""
 
     schedule: Schedule
     batch: int = 32
@@ -154,7 +151,7 @@ class VaeRecipe:
 
 @dataclass(frozen=True)
 class DecoderRecipe:
-    """Reconstruction of whole pictures by the VAE's decoder alone."""
+    """Reconstruction of whole pictures, training the VAE's decoder alone."""
 
     schedule: Schedule
     batch: int = 8
@@ -163,42 +160,42 @@ class DecoderRecipe:
 
 @dataclass(frozen=True)
 class MixtureRecipe:
-    """How many pictures of each source make a batch for CLIP and its teacher."""
+    """How many pictures of each source are in a batch for CLIP and its teacher."""
 
     shared_classes: int = 16  # classes that photos and sketches share, two photos and two sketches of each
     world_classes: int = 3  # the same of Sketch World
-    photos: int = 2  # of each bank of photos
-    outlines: int = 8  # photos of each bank, each beside its own outline
-    drawn: int = 6  # photos of each bank, each beside its own pseudo-sketch
+    photos: int = 2  # of each source of photos
+    outlines: int = 8  # photos of each source, each with its own outline
+    drawn: int = 6  # photos of each source, each with its own pseudo-sketch
     sketches: int = 6
 
 
 @dataclass(frozen=True)
 class TeacherRecipe:
-    """A CNN that learns names, and that pictures of one name are alike; on small pictures first."""
+    """Classification and contrast of pictures by name; small pictures first."""
 
     schedule: Schedule
     widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of its stages
     depth: int = 1  # blocks of a stage
-    side: int = 32  # pixels in the first part
+    side: int = 32  # pixels in the first phase
     full_side: int = 64  # pixels in the second
     full_size_after: float = 0.5  # share of the steps
     mixture: MixtureRecipe = MixtureRecipe()
-    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=2)  # what photos and sketches share
+    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=2)
     contrast: float = 1.0  # weight of the supervised contrast
     temperature: float = 0.2
 
 
 @dataclass(frozen=True)
 class ClipRecipe:
-    """The vision tower follows its teacher and learns names; the text tower learns to meet it."""
+    """The vision tower regresses its teacher's features and learns names; the text tower learns to match it."""
 
     schedule: Schedule
     teacher: TeacherRecipe
     mixture: MixtureRecipe = MixtureRecipe()
-    side: int = 48  # pixels in the first part
+    side: int = 48  # pixels in the first phase
     full_size_after: float = 0.56  # share of the steps
-    follow: float = 1.0  # weight of following the teacher
+    follow: float = 1.0  # weight of regressing the teacher's features
     naming: float = 1.0  # weight of the classifier's loss
 
 
@@ -236,34 +233,34 @@ class WordsRecipe:
 
 @dataclass(frozen=True)
 class DiffusionRecipe:
-    """Denoising of VAE latents under text: small latents first, full-size ones after; few sketches, as in SD's data."""
+    """Denoising of VAE latents given text: small latents first; few sketches, as in Stable Diffusion's data."""
 
     schedule: Schedule
     teacher: TeacherRecipe
     batch: int = 32
-    side: int = 64  # pixels in the first part
+    side: int = 64  # pixels in the first phase
     full_size_after: float = 0.85  # share of the steps
     full_size_batch: int = 16
     sketch_share: float = 0.06
     world_share: float = 0.14
     no_text: float = 0.12  # share of pictures trained with the null prompt
-    align: float = 0.5  # weight of seeing what the teacher sees
+    align: float = 0.5  # weight of alignment with the teacher's features
 
 
 @dataclass(frozen=True)
 class DinoRecipe:
-    """Self-distillation on photos: the student matches, from any crop, what its moving average sees in a wide one."""
+    """Self-distillation on photos: from any crop, the student predicts its moving average's output for a wide one."""
 
     schedule: Schedule
     batch: int = 64  # photos a step, each in two wide crops and several narrow ones
     sharp_share: float = 0.4  # of the batch from the larger photos; the rest from those of 64 px
-    side: int = 32  # pixels of a wide crop in the first part; a narrow one has half
+    side: int = 32  # pixels of a wide crop in the first phase; a narrow one has half
     full_size_after: float = 0.82  # share of the steps
     narrow: int = 2  # narrow crops of a photo
     wide_zoom: tuple[float, float] = (0.6, 1.0)  # share of the photo's side that a crop sees
     narrow_zoom: tuple[float, float] = (0.35, 0.65)
     prototypes: int = 512
-    hidden: int = 512  # width of the projection head, which is left behind
+    hidden: int = 512  # width of the projection head, which is not saved
     bottleneck: int = 128
     fixed: float = 0.02  # share of the steps before the prototypes move
     momentum: float = 0.9  # of the teacher at the start; 1 at the end
@@ -337,25 +334,22 @@ DINO: dict[Budget, DinoRecipe] = {
 }
 
 
-# Settings of a recipe as text: set by key, written down, and compared when a training is gone on with.
-
-
 Settable = TypeVar("Settable", bound=Any)
 
 
 def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") -> Settable:
-    """A recipe with some settings replaced; ValueError for a key that it does not have or a value that cannot be.
+    """Replace settings of a recipe; ValueError for an unknown key or an impossible value.
 
-    `part.key` sets a key of a recipe within the recipe, of which errors say what stood before it (`within`). A task's
-    name may be spelt with a hyphen.
+    `part.key` sets a key of a nested recipe; `within` is the prefix that errors then show. A task's name may be spelt
+    with a hyphen.
     """
     fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     for key, value in settings.items():
         outer, _, inner = key.partition(".")
-        name, said = outer.replace("-", "_"), f"{within}{key}"
+        name, full_key = outer.replace("-", "_"), f"{within}{key}"
         part = fields.get(name)
         if part is None or dataclasses.is_dataclass(part) != bool(inner):
-            raise ValueError(f"{said!r} is not a setting; choose from {', '.join(_names(recipe))}")
+            raise ValueError(f"{full_key!r} is not a setting; choose from {', '.join(_names(recipe))}")
         if inner:
             part = with_settings(getattr(recipe, name), {inner: value}, f"{within}{outer}.")
             recipe = dataclasses.replace(recipe, **{name: part})
@@ -363,18 +357,18 @@ def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") 
         try:
             read = _READ.get(type(part), type(part))(value)
         except (ValueError, KeyError):
-            raise ValueError(f"{said}={value!r} is not a {type(part).__name__}") from None
+            raise ValueError(f"{full_key}={value!r} is not a {type(part).__name__}") from None
         if isinstance(read, float) and not math.isfinite(read):
-            raise ValueError(f"'{said}={value}' must be a finite number")
+            raise ValueError(f"'{full_key}={value}' must be a finite number")
         if name in _LEAST and not read >= _LEAST[name]:
-            raise ValueError(f"'{said}={value}' must be at least {_LEAST[name]}")
+            raise ValueError(f"'{full_key}={value}' must be at least {_LEAST[name]}")
         if name in _MOST and not read <= _MOST[name]:
-            raise ValueError(f"'{said}={value}' must be at most {_MOST[name]}")
+            raise ValueError(f"'{full_key}={value}' must be at most {_MOST[name]}")
         recipe = dataclasses.replace(recipe, **{name: read})
     return recipe
 
 
-# A name means the same in every recipe, in the shape of the light parts, and in how features are made of them.
+# Limits by name: a setting means the same in every recipe, in the light parts' shape and in the features' weights.
 _LEAST: dict[str, float] = {
     **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views", "per_class", "full_per_class"), 1),
     **dict.fromkeys(("per_kind", "world_instances", "grid", "ensemble"), 1),
@@ -399,7 +393,7 @@ _READ: dict[type, Callable[[str], Any]] = {
 
 
 def as_text(recipe: Any) -> dict[str, str]:
-    """Every setting of a recipe by the key that `with_settings` takes, as text."""
+    """Return every setting of a recipe as text, by the key that `with_settings` takes."""
     found: dict[str, str] = {}
     for field in dataclasses.fields(recipe):
         value = getattr(recipe, field.name)
@@ -408,12 +402,12 @@ def as_text(recipe: Any) -> dict[str, str]:
     return found
 
 
-# Settings that a resumed training may change: how long it goes on, what it is validated on, how often it is kept.
+# Settings that may change when a training is resumed: its length, its validation, how often it is saved.
 FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches", "checkpoint_seconds")
 
 
 def shaping(recipe: Any) -> dict[str, str]:
-    """Give, as text, the settings of a recipe that a checkpoint must have been made with to be gone on with."""
+    """Return, as text, the settings that must be the same when a training is resumed."""
     return {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
 
 

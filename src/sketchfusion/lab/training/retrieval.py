@@ -1,4 +1,8 @@
-"""Light parts for category-level retrieval (paper section 6.1): triplets on globally max-pooled fused maps."""
+"""Light parts for retrieval (paper section 6.1): triplets on globally max-pooled fused maps.
+
+Retrieval by category compares classes; instance retrieval finds the very photo that was sketched, among others of its
+class.
+"""
 
 from __future__ import annotations
 
@@ -17,220 +21,204 @@ from .bank import FeatureCache, PictureArray, world_banks
 from .collect import Picture, collect_held_out, collect_photos, collect_sketches
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
-from .methods import Encoder
-from .objective import Objective, Phases, See, Training
+from .methods import CachedEncoder
+from .objective import Forward, Objective, Phases, Training
 from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
 from .sources import STORED, Roots, decoded
 
-# Photos and the sketches of the very same things: Sketchy's file names say which, Sketch World knows.
-
-
-HELD_OUT_SEED = 1  # of the Sketch World that no training draws
-
-
-def fewer(things: int) -> int:
-    """How many are enough to validate on, where `things` are trained on."""
-    return max(2, things // 15)
+HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
+WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World, for retrieval by category
 
 
 @dataclass(frozen=True)
-class InstancePairs:
-    """Banks whose pictures carry two names: the category, and the thing itself, as "category/thing"."""
-
-    photos: list[PictureArray]
-    sketches: list[PictureArray]
-
-
-def instances(roots: Roots, per_class: int) -> InstancePairs:
-    """Those to train on; at most `per_class` of a category from Sketch World."""
-    photos, sketches = collect_photos(roots.paired), collect_sketches(roots.paired)
-    return _instances(roots, photos, sketches, per_class, seed=0)
-
-
-def held_out_instances(roots: Roots, per_class: int) -> InstancePairs:
-    """Those of the same categories that no training draws."""
-    photos, sketches = (collect_held_out(roots.paired, kind) for kind in ("photo", "sketch"))
-    return _instances(roots, photos, sketches, per_class, HELD_OUT_SEED)
-
-
-def _instances(
-    roots: Roots, photos: list[Picture], sketches: list[Picture], per_class: int, seed: int
-) -> InstancePairs:
-    found = InstancePairs([], [])
-    photos = [photo for photo in photos if not is_added(Path(photo.path))]
-    if photos and sketches:
-        found.photos.append(_bank(photos, "photo", roots.cache))
-        found.sketches.append(_bank(sketches, "sketch", roots.cache))
-    if roots.world:
-        photo, sketch = world_banks(per_class, side=128, cache=roots.cache, seed=seed, of_photo=True)
-        found.photos.append(_individual(photo))
-        found.sketches.append(_individual(sketch))
-    return found
-
-
-def _bank(pictures: list[Picture], kind: Kind, cache: Path) -> PictureArray:
-    return decoded([_identified(picture, kind) for picture in pictures], kind, STORED, cache)
-
-
-def _identified(picture: Picture, kind: Kind) -> Picture:
-    category, stem = picture.names[0], Path(picture.path).stem
-    return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_of(stem)}"))
-
-
-def _individual(bank: PictureArray) -> PictureArray:
-    """World banks hold photo and sketch of one thing at the same place."""
-    names: list[tuple[str, ...]] = [
-        (category, f"{category}/world {place}") for place, (category, *_) in enumerate(bank.names)
-    ]
-    return replace(bank, names=names)
-
-
-WORLD_THINGS = 16  # of each category
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """What the frozen models say of photos and of sketches at one size."""
+class SketchesAndPhotos:
+    """Cached inputs of photos and sketches at one size."""
 
     photos: FeatureCache
     sketches: FeatureCache
 
     @cached_property
     def names(self) -> list[str]:
-        """The names that both carry."""
+        """The names that both have, sorted."""
         return sorted(set(self.photos.by_name) & set(self.sketches.by_name))
 
 
-class RetrievalObjective(Objective[Pairs]):
-    """Every class that has both photos and sketches is drawn evenly.
-
-    Beside the paper's triplets there are a contrast of the batch, which hears every wrong picture at once, and the
-    names.
-    """
+class RetrievalObjective(Objective[SketchesAndPhotos]):
+    """The paper's triplets, a contrastive loss over the whole batch and a classifier; classes are drawn evenly."""
 
     def __init__(self, names: list[str], width: int, recipe: RetrievalRecipe) -> None:
         """Make a classifier of `names` on features of `width` channels."""
         super().__init__()
         self.names, self._recipe = tuple(names), recipe
-        self._place = {name: place for place, name in enumerate(names)}
+        self._labels = {name: label for label, name in enumerate(names)}
         self.naming = nn.Linear(width, len(names))
         nn.init.zeros_(self.naming.weight)
 
-    def losses(self, see: See, data: Pairs, generator: Generator) -> Losses:
+    def losses(self, forward: Forward, data: SketchesAndPhotos, generator: Generator) -> Losses:
         """Draw classes, and one sketch and one photo of each."""
         recipe = self._recipe
         chosen = torch.randperm(len(data.names), generator=generator)[: recipe.classes]
-        wanted = [data.names[place] for place in chosen.tolist()]
-        of_sketches = see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3))
-        of_photos = see(data.photos.draw_named(wanted, generator), PHOTO).amax((2, 3))
-        each = torch.tensor([self._place[name] for name in wanted], device=of_photos.device)
-        triplets = triplet(of_sketches, of_photos, each, each, recipe.margin)
-        pooled, labels = torch.cat([of_sketches, of_photos]), each.repeat(2)
-        alike = contrast(pooled, labels[:, None] == labels[None, :], recipe.temperature)
-        named = F.cross_entropy(self.naming(pooled), labels)
-        loss = triplets + recipe.contrast * alike + recipe.naming * named
-        return {"loss": loss, "triplet": triplets, "contrast": alike, "naming": named}
+        names = [data.names[place] for place in chosen.tolist()]
+        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).amax((2, 3))
+        photos = forward(data.photos.draw_named(names, generator), PHOTO).amax((2, 3))
+        labels = torch.tensor([self._labels[name] for name in names], device=photos.device)
+        triplets = triplet(sketches, photos, labels, labels, recipe.margin)
+        both, both_labels = torch.cat([sketches, photos]), labels.repeat(2)
+        contrastive = contrast(both, both_labels[:, None] == both_labels[None, :], recipe.temperature)
+        naming = F.cross_entropy(self.naming(both), both_labels)
+        loss = triplets + recipe.contrast * contrastive + recipe.naming * naming
+        return {"loss": loss, "triplet": triplets, "contrast": contrastive, "naming": naming}
 
 
-def prepare(recipe: RetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
-    """Find the classes that have photos and sketches, and ask the frozen models about them."""
+def prepare_retrieval(recipe: RetrievalRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+    """Collect the classes that have photos and sketches and encode them; ValueError for fewer than two."""
     photos = [roots.sources.sharp_photos(), roots.sources.small_photos()]
     sketches = [roots.sources.sketches()]
-    others = [[roots.sources.held_out_photos()], [roots.sources.held_out_sketches()]]
+    held_out = [[roots.sources.held_out_photos()], [roots.sources.held_out_sketches()]]
     if roots.world:
-        _add_world([photos, sketches], roots, seed=0, things=WORLD_THINGS)
-        _add_world(others, roots, HELD_OUT_SEED, things=4)
-    shared = named(photos) & named(sketches)
+        for sides, seed, count in (
+            ([photos, sketches], 0, WORLD_INSTANCES),
+            (held_out, HELD_OUT_SEED, HELD_OUT_INSTANCES),
+        ):
+            for banks, bank in zip(sides, world_banks(count, side=128, cache=roots.cache, seed=seed), strict=True):
+                banks.append(bank)
+    shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
         raise ValueError(f"{roots}: fewer than two classes have both photos and sketches to train on")
 
-    def pairs(sides: list[list[PictureArray]], side: int, views: int, most: int) -> Pairs:
-        of = [[bank.named(shared, most) for bank in banks] for banks in sides]
-        return Pairs(*(encode(banks, side, views) for banks in of))
+    def encoded(sides: list[list[PictureArray]], side: int, views: int, most: int) -> SketchesAndPhotos:
+        return SketchesAndPhotos(
+            *(encode([bank.named(shared, most) for bank in banks], side, views) for banks in sides)
+        )
 
+    validates = len(names_of(held_out[0]) & names_of(held_out[1]) & shared) > 1
     phases = Phases(
-        pairs([photos, sketches], encode.side // 2, recipe.views, recipe.per_class),
-        pairs([photos, sketches], encode.side, 1, recipe.full_per_class),
-        pairs(others, encode.side, 1, recipe.full_per_class)
-        if len(named(others[0]) & named(others[1]) & shared) > 1
-        else None,
+        encoded([photos, sketches], encode.side // 2, recipe.views, recipe.per_class),
+        encoded([photos, sketches], encode.side, 1, recipe.full_per_class),
+        encoded(held_out, encode.side, 1, recipe.full_per_class) if validates else None,
     )
     return Training(RetrievalObjective(sorted(shared), encode.width, recipe), phases)
 
 
-def named(banks: list[PictureArray]) -> set[str]:
-    """All names that the pictures of the banks carry."""
-    return {name for bank in banks for name in bank.by_name}
-
-
-def _add_world(sides: list[list[PictureArray]], roots: Roots, seed: int, things: int) -> None:
-    for banks, bank in zip(sides, world_banks(things, side=128, cache=roots.cache, seed=seed), strict=True):
-        banks.append(bank)
-
-
-# Light parts for retrieval of the very photo that was sketched (paper section 6.1): hard triplets within a class.
-
-
 @dataclass(frozen=True)
-class Things:
-    """What the frozen models say of photos and of the sketches of those very photos, at one size."""
+class InstanceFeatures:
+    """Cached inputs, at one size, of photos and of sketches of those very photos."""
 
     photos: FeatureCache
     sketches: FeatureCache
 
     @cached_property
     def by_class(self) -> dict[str, list[str]]:
-        """The things of each class that have both a photo and a sketch; only classes of two things or more."""
+        """The instances with both a photo and a sketch, by class; only classes of two or more."""
         found: dict[str, list[str]] = {}
-        for thing in sorted(set(self.photos.by_name) & set(self.sketches.by_name)):
-            category, slash, _ = thing.partition("/")
+        for instance in sorted(set(self.photos.by_name) & set(self.sketches.by_name)):
+            category, slash, _ = instance.partition("/")
             if slash:
-                found.setdefault(category, []).append(thing)
-        return {category: things for category, things in found.items() if len(things) > 1}
+                found.setdefault(category, []).append(instance)
+        return {category: instances for category, instances in found.items() if len(instances) > 1}
 
 
-class InstanceRetrievalObjective(Objective[Things]):
-    """A few classes, and a few things of each: a sketch has its own photo to find among others of its class."""
+class InstanceRetrievalObjective(Objective[InstanceFeatures]):
+    """Hard triplets within a class, and a contrastive loss of sketches with photos over the whole batch."""
 
     def __init__(self, recipe: InstanceRetrievalRecipe) -> None:
-        """Nothing is trained beside the light parts."""
+        """Nothing is trained besides the light parts."""
         super().__init__()
         self._recipe = recipe
 
-    def losses(self, see: See, data: Things, generator: Generator) -> Losses:
-        """Draw classes, things of each, and a sketch and the photo of each thing."""
+    def losses(self, forward: Forward, data: InstanceFeatures, generator: Generator) -> Losses:
+        """Draw classes, instances of each, and a sketch and the photo of each instance."""
         recipe, categories = self._recipe, list(data.by_class)
-        wanted, labels = list[str](), list[int]()
+        names, labels = list[str](), list[int]()
         for place in torch.randperm(len(categories), generator=generator)[: recipe.classes].tolist():
-            things = data.by_class[categories[place]]
-            drawn = torch.randperm(len(things), generator=generator)[: recipe.things].tolist()
-            wanted += [things[number] for number in drawn]
-            labels += [place] * len(drawn)
-        of_sketches = see(data.sketches.draw_named(wanted, generator), SKETCH).amax((2, 3))
-        of_photos = see(data.photos.draw_named(wanted, generator), PHOTO).amax((2, 3))
-        classes = torch.tensor(labels, device=of_photos.device)
-        triplets = hard_triplet(of_sketches, of_photos, classes, recipe.margin)
-        cosines = F.normalize(of_sketches, dim=1) @ F.normalize(of_photos, dim=1).T
-        own = torch.arange(len(wanted), device=cosines.device)
-        ways = cosines / recipe.temperature
-        apart = (F.cross_entropy(ways, own) + F.cross_entropy(ways.T, own)) / 2
-        found = cosines.masked_fill(classes[:, None] != classes, -2.0).argmax(1) == own
-        loss = triplets + recipe.contrast * apart
-        return {"loss": loss, "triplet": triplets, "contrast": apart, "found": found.float().mean()}
+            instances = data.by_class[categories[place]]
+            chosen = torch.randperm(len(instances), generator=generator)[: recipe.things].tolist()
+            names += [instances[number] for number in chosen]
+            labels += [place] * len(chosen)
+        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).amax((2, 3))
+        photos = forward(data.photos.draw_named(names, generator), PHOTO).amax((2, 3))
+        classes = torch.tensor(labels, device=photos.device)
+        triplets = hard_triplet(sketches, photos, classes, recipe.margin)
+        cosines = F.normalize(sketches, dim=1) @ F.normalize(photos, dim=1).T
+        matching = torch.arange(len(names), device=cosines.device)
+        logits = cosines / recipe.temperature
+        contrastive = (F.cross_entropy(logits, matching) + F.cross_entropy(logits.T, matching)) / 2
+        found = cosines.masked_fill(classes[:, None] != classes, -2.0).argmax(1) == matching
+        loss = triplets + recipe.contrast * contrastive
+        return {"loss": loss, "triplet": triplets, "contrast": contrastive, "found": found.float().mean()}
 
 
-def prepare_instances(recipe: InstanceRetrievalRecipe, roots: Roots, encode: Encoder) -> Training:
-    """Find the photos that have sketches of their own, and ask the frozen models about them."""
-    trained, others = instances(roots, recipe.per_class), held_out_instances(roots, fewer(recipe.per_class))
+def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+    """Collect the photos that have sketches of their own and encode them; ValueError if no class has two."""
+    trained = instances(roots, recipe.per_class)
+    held_out = instances(roots, held_out_count(recipe.per_class), kept_out=True)
 
-    def things(of: InstancePairs, side: int, views: int) -> Things:
-        return Things(encode(of.photos, side, views), encode(of.sketches, side, views))
+    def encoded(of: InstancePairs, side: int, views: int = 1) -> InstanceFeatures:
+        return InstanceFeatures(encode(of.photos, side, views), encode(of.sketches, side, views))
 
-    full = things(trained, encode.side, 1) if trained.photos else None
+    full = encoded(trained, encode.side) if trained.photos else None
     if full is None or not full.by_class:
         raise ValueError(f"{roots}: no class has two photos with sketches of their own; Sketchy's layout names them")
-    held_out = things(others, encode.side, 1) if others.photos else None
+    validation = encoded(held_out, encode.side) if held_out.photos else None
     phases = Phases(
-        things(trained, encode.side // 2, recipe.views), full, held_out if held_out and held_out.by_class else None
+        encoded(trained, encode.side // 2, recipe.views),
+        full,
+        validation if validation and validation.by_class else None,
     )
     return Training(InstanceRetrievalObjective(recipe), phases)
+
+
+@dataclass(frozen=True)
+class InstancePairs:
+    """Photos and sketches of the same instances; each picture has two names: category and "category/instance"."""
+
+    photos: list[PictureArray]
+    sketches: list[PictureArray]
+
+
+def instances(roots: Roots, per_class: int, kept_out: bool = False) -> InstancePairs:
+    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone.
+
+    Sketchy's file names tell which photo a sketch shows.
+    """
+    if kept_out:
+        photos, sketches = (collect_held_out(roots.paired, kind) for kind in ("photo", "sketch"))
+    else:
+        photos, sketches = collect_photos(roots.paired), collect_sketches(roots.paired)
+    photos = [photo for photo in photos if not is_added(Path(photo.path))]
+    found = InstancePairs([], [])
+    if photos and sketches:
+        found.photos.append(_decoded(photos, "photo", roots.cache))
+        found.sketches.append(_decoded(sketches, "sketch", roots.cache))
+    if roots.world:
+        seed = HELD_OUT_SEED if kept_out else 0
+        photo, sketch = world_banks(per_class, side=128, cache=roots.cache, seed=seed, of_photo=True)
+        found.photos.append(_with_instance_names(photo))
+        found.sketches.append(_with_instance_names(sketch))
+    return found
+
+
+def _decoded(pictures: list[Picture], kind: Kind, cache: Path) -> PictureArray:
+    def named(picture: Picture) -> Picture:
+        category, stem = picture.names[0], Path(picture.path).stem
+        return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_of(stem)}"))
+
+    return decoded([named(picture) for picture in pictures], kind, STORED, cache)
+
+
+def _with_instance_names(bank: PictureArray) -> PictureArray:
+    """Name Sketch World's pictures by position: photo and sketch of one instance are at the same one."""
+    names: list[tuple[str, ...]] = [
+        (category, f"{category}/world {place}") for place, (category, *_) in enumerate(bank.names)
+    ]
+    return replace(bank, names=names)
+
+
+def held_out_count(trained: int) -> int:
+    """Return how many instances are enough to validate on where `trained` are trained on."""
+    return max(2, trained // 15)
+
+
+def names_of(banks: list[PictureArray]) -> set[str]:
+    """Return all names of the pictures of the arrays."""
+    return {name for bank in banks for name in bank.by_name}

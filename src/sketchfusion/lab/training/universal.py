@@ -1,4 +1,4 @@
-"""One set of light parts for all five tasks: a step takes a small batch of each and adds up their losses, weighted."""
+"""One set of light parts for all five tasks: a step adds up the weighted losses of a small batch of each."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from torch import Generator, nn
 
 from ...extractor import Extractor
 from ...saved import Heads
-from . import correspondence, recognition, retrieval, segmentation
+from .correspondence import prepare_correspondence
 from .loop import Losses
-from .methods import Encoder
-from .objective import Objective, Phases, See, Training
+from .methods import CachedEncoder
+from .objective import Forward, Objective, Phases, Training
 from .recipes import UniversalRecipe
+from .recognition import prepare_recognition
+from .retrieval import prepare_instance_retrieval, prepare_retrieval
+from .segmentation import prepare_segmentation
 from .sources import Roots
 
-Several = Mapping[str, Any]  # each task's data by its name
+DataByTask = Mapping[str, Any]
 
 
-class UniversalObjective(Objective[Several]):
-    """The objectives of all tasks on the same light parts; pooled features are what most of them compare."""
+class UniversalObjective(Objective[DataByTask]):
+    """The objectives of all tasks on the same maps, standardised by pooled features, which most of them compare."""
 
     def __init__(self, objectives: Mapping[str, Objective[Any]], weights: Mapping[str, float]) -> None:
-        """Join objectives, and the weights of their losses, by their tasks' names."""
+        """Join objectives, with the weights of their losses, by task."""
         super().__init__()
         self.objectives, self.weights = nn.ModuleDict(objectives), weights
 
-    def losses(self, see: See, data: Several, generator: Generator) -> Losses:
-        """Draw a batch of each task that there are data for."""
-        of = {
-            task: cast(Objective[Any], self.objectives[task]).losses(see, its, generator)["loss"]
+    def losses(self, forward: Forward, data: DataByTask, generator: Generator) -> Losses:
+        """Draw a batch of every task that has data."""
+        losses = {
+            task: cast(Objective[Any], self.objectives[task]).losses(forward, its, generator)["loss"]
             for task, its in data.items()
         }
-        return {"loss": torch.stack([self.weights[task] * loss for task, loss in of.items()]).sum(), **of}
+        return {"loss": torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum(), **losses}
 
-    def choose(self, model: Extractor, data: Phases[Several]) -> None:
-        """Let each task choose on its own data."""
-        for task, its in data.full.items():
-            own = Phases(data.half[task], its, (data.held_out or {}).get(task))
-            cast(Objective[Any], self.objectives[task]).choose(model, own)
+    def calibrate(self, model: Extractor, data: Phases[DataByTask]) -> None:
+        """Calibrate each task on its own data."""
+        for task, full in data.full.items():
+            phases = Phases(data.half[task], full, (data.held_out or {}).get(task))
+            cast(Objective[Any], self.objectives[task]).calibrate(model, phases)
 
     def heads(self) -> Heads:
-        """Give those of all tasks."""
+        """Return the heads of all tasks."""
         heads = [cast(Objective[Any], objective).heads() for objective in self.objectives.values()]
         return Heads(
             next((of.classifier for of in heads if of.classifier), None),
@@ -51,14 +54,14 @@ class UniversalObjective(Objective[Several]):
         )
 
 
-def prepare(recipe: UniversalRecipe, roots: Roots, encode: Encoder) -> Training:
-    """Prepare all five tasks; ValueError, by the one concerned, if the data lack what a task needs."""
+def prepare_universal(recipe: UniversalRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+    """Prepare all five tasks; the first that lacks data raises its ValueError."""
     parts = {
-        "retrieval": retrieval.prepare(recipe.retrieval, roots, encode),
-        "instance-retrieval": retrieval.prepare_instances(recipe.instance_retrieval, roots, encode),
-        "recognition": recognition.prepare(recipe.recognition, roots, encode),
-        "correspondence": correspondence.prepare(recipe.correspondence, roots, encode),
-        "segmentation": segmentation.prepare(recipe.segmentation, roots, encode),
+        "retrieval": prepare_retrieval(recipe.retrieval, roots, encode),
+        "instance-retrieval": prepare_instance_retrieval(recipe.instance_retrieval, roots, encode),
+        "recognition": prepare_recognition(recipe.recognition, roots, encode),
+        "correspondence": prepare_correspondence(recipe.correspondence, roots, encode),
+        "segmentation": prepare_segmentation(recipe.segmentation, roots, encode),
     }
     held_out = {task: part.data.held_out for task, part in parts.items() if part.data.held_out is not None}
     phases = Phases(

@@ -1,19 +1,23 @@
-"""The mini diffusion model: denoise VAE latents under a text, as Stable Diffusion does (Rombach et al., 2022).
+"""The mini diffusion model: denoise VAE latents given a text, as Stable Diffusion does (Rombach et al., 2022).
 
-The decoder's inner maps are also asked for what the teacher sees in the clean picture, which saves most of the steps
-that a denoiser otherwise needs before it knows what things look like (Yu et al., REPA, 2025).
+The UNet decoder's inner maps are also aligned with the teacher's features of the clean picture, which saves most of
+the steps that a denoiser otherwise needs to learn what things look like (Yu et al., REPA, 2025).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw
 from torch import Generator, Tensor, nn
 
+from ....backbones.folders import loading_errors
 from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
 from .. import augment
 from ..bank import PictureArray
@@ -30,6 +34,13 @@ if TYPE_CHECKING:
 
 
 PHOTO_PROMPT, SKETCH_PROMPT = "a photo of a {}", "a sketch of a {}"
+PROMPTS = (  # of the samples
+    *map(PHOTO_PROMPT.format, ("sunflower", "airplane", "motorbike", "goldfish")),
+    *map(PHOTO_PROMPT.format, ("butterfly", "pizza", "strawberry", "sailboat")),
+    *map(SKETCH_PROMPT.format, ("cat", "car", "bicycle", "umbrella")),
+)
+SAMPLES_BATCH = 20
+GUIDANCE = 4.0
 
 
 def pretrain_diffusion(
@@ -38,8 +49,8 @@ def pretrain_diffusion(
     """Train the UNet and its text encoder on the latents of the VAE in `out`; write the rest of `out/sd`.
 
     The text encoder learns with the UNet, as in the first latent diffusion models (Rombach et al., 2022, section 4.3),
-    so this stage waits for no CLIP. UNet, text encoder and tokenizer are those in `start` if given. Returns the figures
-    of the model card.
+    so this stage needs no CLIP. UNet, text encoder and tokenizer are those in `start` if given. Returns the model
+    card's figures.
     """
     from transformers import CLIPTokenizer
 
@@ -47,29 +58,29 @@ def pretrain_diffusion(
     vae = load_part(out / "sd" / "vae").eval().requires_grad_(False).to(sources.device)
     scheduler = build_scheduler()
     teacher = train_teacher(sources, recipe.teacher, out, report)
-    mixture = MostlyPhotos(sources, recipe)
+    mixture = DiffusionMixture(sources, recipe)
     if start:
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")
         unet, text = load_part(start / "sd" / "unet"), load_part(start / "sd" / "text_encoder")
     else:
         tokenizer = tokenizer_for(mixture.vocabulary(), out / "training" / "diffusion" / "tokenizer", resume)
         unet, text = build_unet(), build_text_encoder(tokenizer)
-    inner = Inner(unet, teacher.width)
-    trained = nn.ModuleDict({"unet": unet, "text": text, "inner": inner.heads}).to(sources.device)
+    alignment = FeatureAlignment(unet, teacher.width)
+    trained = nn.ModuleDict({"unet": unet, "text": text, "inner": alignment.heads}).to(sources.device)
     full_size = recipe.full_size_after * recipe.schedule.steps
 
     def denoising(latents: Tensor, texts: list[str], generator: Generator) -> Tensor:
         noise = torch.randn(latents.shape, generator=generator).to(latents.device)
         t = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator).to(latents.device)
         noisy = scheduler.add_noise(latents, noise, t)
-        return F.mse_loss(unet(noisy, t, read(text, tokenizer, texts)).sample, noise)
+        return F.mse_loss(unet(noisy, t, encode_prompts(text, tokenizer, texts)).sample, noise)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         pictures, names, kinds = mixture.batch(step < full_size, generator)
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
         texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
         denoised = denoising(encode(vae, pictures), texts, generator)
-        aligned = inner.distance(teacher(F.interpolate(pictures, (recipe.teacher.full_side,) * 2, mode="area")))
+        aligned = alignment.distance(teacher(F.interpolate(pictures, (recipe.teacher.full_side,) * 2, mode="area")))
         return {"loss": denoised + recipe.align * aligned, "denoising": denoised, "alignment": aligned}
 
     average = fit(
@@ -90,8 +101,8 @@ def pretrain_diffusion(
     return {"diffusion/held-out loss, null prompt": float(torch.stack(losses).mean())}
 
 
-class Inner:
-    """The maps of the first two decoder blocks, and one linear map from each to what the teacher sees."""
+class FeatureAlignment:
+    """Alignment of the first two decoder blocks' maps with the teacher's, through one linear map each."""
 
     def __init__(self, unet: UNet2DConditionModel, width: int) -> None:
         self._maps: dict[int, Tensor] = {}
@@ -103,27 +114,27 @@ class Inner:
     def _keep(self, number: int, module: nn.Module, arguments: object, output: Tensor) -> None:
         self._maps[number] = output
 
-    def distance(self, taught: Tensor) -> Tensor:
-        """Mean squared error of the last pass's maps against the teacher's map (B, C, h, w), normalised by place."""
-        goal = F.layer_norm(taught.movedim(1, -1), taught.shape[1:2]).movedim(-1, 1)
+    def distance(self, features: Tensor) -> Tensor:
+        """Return the mean squared error of the last pass's maps to the teacher's (B, C, h, w), normalised per cell."""
+        target = F.layer_norm(features.movedim(1, -1), features.shape[1:2]).movedim(-1, 1)
         errors = []
         for number, head in enumerate(self.heads):
             maps = self._maps.pop(number)
-            size = min(maps.shape[-1], goal.shape[-1])
-            errors.append(F.mse_loss(F.adaptive_avg_pool2d(head(maps), size), F.adaptive_avg_pool2d(goal, size)))
+            size = min(maps.shape[-1], target.shape[-1])
+            errors.append(F.mse_loss(F.adaptive_avg_pool2d(head(maps), size), F.adaptive_avg_pool2d(target, size)))
         return torch.stack(errors).mean()
 
 
-def read(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Prompts -> the states (N, tokens, width) that the UNet attends to; each different prompt is read once."""
+def encode_prompts(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """Prompts -> states (N, tokens, width) that the UNet attends to; each different prompt is encoded once."""
     unique = sorted(set(texts))
     tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").to(text.device)
     states: Tensor = text(input_ids=tokens.input_ids).last_hidden_state
     return states[[unique.index(one) for one in texts]]
 
 
-class MostlyPhotos:
-    """Batches for the denoiser: mostly photos."""
+class DiffusionMixture:
+    """Batches for the denoiser, mostly of photos."""
 
     def __init__(self, sources: Sources, recipe: DiffusionRecipe) -> None:
         self._recipe = recipe
@@ -132,37 +143,37 @@ class MostlyPhotos:
         self._world_photos, self._world_sketches = sources.world()
 
     def vocabulary(self) -> list[str]:
-        """Every name that some picture has."""
+        """Return the names of all pictures."""
         banks = (self._sharp, self._small, self._sketches, self._world_photos)
         return sorted({name for bank in banks for name in bank.by_name})
 
     def batch(self, small: bool, generator: Generator) -> tuple[Tensor, Names, list[str]]:
-        """Pictures (B, 3, S, S) in [0, 1], their names and their prompt templates."""
+        """Draw pictures (B, 3, S, S) in [0, 1], their names and their prompt templates."""
         recipe = self._recipe
         side, count = (recipe.side, recipe.batch) if small else (SIDE, recipe.full_size_batch)
-        lines = max(1, round(count * recipe.sketch_share / 2))
+        sketches = max(1, round(count * recipe.sketch_share / 2))
         world = round(count * recipe.world_share)
-        rest = count - 2 * lines - world
+        rest = count - 2 * sketches - world
         tiny = rest // 2 if small and len(self._small) else 0
         drawn = [
-            (*self._photos(self._sharp, rest - tiny, side, generator), PHOTO_PROMPT),
-            (*self._photos(self._world_photos, world, side, generator), PHOTO_PROMPT),
-            (*self._lines(self._sketches, lines, side, generator), SKETCH_PROMPT),
-            (*self._lines(self._world_sketches, lines, side, generator), SKETCH_PROMPT),
+            (*self._draw_photos(self._sharp, rest - tiny, side, generator), PHOTO_PROMPT),
+            (*self._draw_photos(self._world_photos, world, side, generator), PHOTO_PROMPT),
+            (*self._draw_sketches(self._sketches, sketches, side, generator), SKETCH_PROMPT),
+            (*self._draw_sketches(self._world_sketches, sketches, side, generator), SKETCH_PROMPT),
         ]
         if tiny:
-            drawn.append((*self._photos(self._small, tiny, side, generator), PHOTO_PROMPT))
+            drawn.append((*self._draw_photos(self._small, tiny, side, generator), PHOTO_PROMPT))
         names = [n for _, of, _ in drawn for n in of]
         kinds = [kind for _, of, kind in drawn for _ in of]
         return torch.cat([pictures for pictures, _, _ in drawn]), names, kinds
 
     @staticmethod
-    def _photos(bank: PictureArray, count: int, side: int, generator: Generator) -> tuple[Tensor, Names]:
+    def _draw_photos(bank: PictureArray, count: int, side: int, generator: Generator) -> tuple[Tensor, Names]:
         pictures, names = bank.draw(count, generator)
         return augment.warp(pictures, side, generator, zoom=(0.8, 1.0), degrees=0, stretch=0.05), names
 
     @staticmethod
-    def _lines(bank: PictureArray, count: int, side: int, generator: Generator) -> tuple[Tensor, Names]:
+    def _draw_sketches(bank: PictureArray, count: int, side: int, generator: Generator) -> tuple[Tensor, Names]:
         pictures, names = bank.draw(count, generator)
         pictures = augment.warp(pictures, side, generator, zoom=(0.95, 1.1), degrees=5)
         return pictures.expand(-1, 3, -1, -1), names
@@ -173,3 +184,29 @@ def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1] -> scaled latents (B, 4, S/4, S/4), the mode of the posterior."""
     latents: Tensor = vae.encode(pictures * 2 - 1).latent_dist.mode() * vae.config.scaling_factor
     return latents
+
+
+def draw_samples(sd: Path, out: Path, prompts: Sequence[str] = PROMPTS, seed: int = 0, steps: int = 25) -> None:
+    """Draw a picture per prompt with diffusers' own pipeline and write them, captioned, as one image `out`.
+
+    `sd` is a Stable Diffusion folder; WeightsError if it is not.
+    """
+    from diffusers import StableDiffusionPipeline
+
+    with loading_errors(sd):
+        pipeline = StableDiffusionPipeline.from_pretrained(sd, torch_dtype=torch.float32, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(seed)
+    pictures: list[Image.Image] = []
+    for start in range(0, len(prompts), SAMPLES_BATCH):
+        some = list(prompts[start : start + SAMPLES_BATCH])
+        pictures += pipeline(some, num_inference_steps=steps, guidance_scale=GUIDANCE, generator=generator).images
+    side, caption, columns = pictures[0].width, 14, 4
+    rows = math.ceil(len(prompts) / columns)
+    sheet = Image.new("RGB", (columns * (side + 4), rows * (side + caption)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):
+        x, y = (number % columns) * (side + 4), (number // columns) * (side + caption)
+        sheet.paste(picture, (x, y))
+        pen.text((x + 2, y + side), prompt, fill="black")
+    sheet.save(out)

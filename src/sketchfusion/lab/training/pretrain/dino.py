@@ -1,10 +1,10 @@
-"""The mini DINO: a ViT that teaches itself from photos alone, without names or sketches (Caron et al., DINO, 2021).
+"""The mini DINO: a ViT self-distilled on photos alone, without names or sketches (Caron et al., DINO, 2021).
 
-The student sees narrow and wide crops of a photo and says which prototypes they show; its answers follow those of the
-teacher, its own moving average, on the other wide crops. The teacher's answers are centred, so that no prototype takes
-all, and sharpened, so that they do not become even. Centred by a few rounds of Sinkhorn-Knopp over the batch, as DINOv2
-does (Oquab et al., 2024): the moving mean of DINO itself was too slow for so short a training (docs/results/mini.md).
-The teacher is what is kept; the heads are left behind.
+From narrow and wide crops of a photo the student predicts the prototype assignments of the teacher, its own moving
+average, for the other wide crops. The teacher's assignments are centred, so that no prototype takes all, and sharpened,
+so that they do not become uniform. Centring is a few rounds of Sinkhorn-Knopp over the batch, as in DINOv2 (Oquab et
+al., 2024): the moving mean of DINO itself was too slow for so short a training (docs/results/mini.md). The teacher's
+ViT is saved, without the heads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..bank import PictureArray
 from ..loop import Losses, Report, fit
 from ..recipes import DinoRecipe, shaping
 from ..sources import Sources
-from .neighbours import look_at_neighbours
+from .neighbours import attend_to_neighbours
 from .store import save_half
 
 if TYPE_CHECKING:
@@ -37,35 +37,43 @@ if TYPE_CHECKING:
 def pretrain_dino(
     sources: Sources, recipe: DinoRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
 ) -> dict[str, float]:
-    """Train a ViT, from that in `start` if given, and write `out/dino`; returns the model card's figures."""
+    """Train a ViT, from that in `start` if given, and write `out/dino`; return the model card's figures."""
     torch.manual_seed(recipe.schedule.seed)
     if start:
         vit = load_dino(start / "dino").model.requires_grad_(True)
     else:
         vit = build_dino()
-        look_at_neighbours(vit)
-    learner = Learner(vit, recipe).to(sources.device)
+        attend_to_neighbours(vit)
+    distillation = SelfDistillation(vit, recipe).to(sources.device)
     crops = Crops(sources, recipe)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         wide, narrow = crops.draw(step, generator)
-        losses: Losses = learner(step, wide, narrow)
+        losses: Losses = distillation(step, wide, narrow)
         return losses
 
-    fit(learner.train(), loss_of, recipe.schedule, out / "training" / "dino", resume, report, settings=shaping(recipe))
-    vit = learner.teacher.standardised()
+    fit(
+        distillation.train(),
+        loss_of,
+        recipe.schedule,
+        out / "training" / "dino",
+        resume,
+        report,
+        settings=shaping(recipe),
+    )
+    vit = distillation.teacher.standardised()
     save_dino(vit, out)
     held_out = sources.held_out_photos()
     return figures(vit, held_out) if len(held_out) else {}
 
 
-class Seer(nn.Module):
-    """A ViT and the head that says of its class token how much of each prototype it shows."""
+class PrototypeViT(nn.Module):
+    """A ViT and a head that compares its class token with prototypes."""
 
     def __init__(self, vit: ViTModel, recipe: DinoRecipe) -> None:
         super().__init__()
         self.vit = vit
-        # At the start all tokens are alike; the batch's statistics let the head see what is not, from the first step.
+        # Untrained tokens are nearly alike; batch norm makes their differences visible from the first step.
         self.neck = nn.BatchNorm1d(vit.config.hidden_size, affine=False)
         self.project = nn.Sequential(
             nn.Linear(vit.config.hidden_size, recipe.hidden),
@@ -78,13 +86,13 @@ class Seer(nn.Module):
 
     def forward(self, crops: Tensor, fixed: bool = False) -> tuple[Tensor, Tensor]:
         """Crops (B, 3, S, S) in [0, 1] -> class tokens (B, C) and cosines with the prototypes (B, K)."""
-        token = look(self.vit, crops)
+        token = class_tokens(self.vit, crops)
         prototypes = self.prototypes.detach() if fixed else self.prototypes
         return token, F.normalize(self.project(self.neck(token)), dim=1) @ F.normalize(prototypes, dim=1).T
 
     @torch.no_grad()
     def standardised(self) -> ViTModel:
-        """The ViT, its last norm changed so that class tokens are what the head was given: of mean 0 and variance 1."""
+        """Return the ViT with batch norm folded into its last norm: class tokens of mean 0 and variance 1."""
         norm, neck = self.vit.layernorm, self.neck
         assert neck.running_mean is not None and neck.running_var is not None
         scale = (neck.running_var + neck.eps).rsqrt()
@@ -93,54 +101,54 @@ class Seer(nn.Module):
         return self.vit.eval()
 
 
-class Learner(nn.Module):
-    """Student and teacher; the teacher's weights are a buffer of the training, never trained."""
+class SelfDistillation(nn.Module):
+    """Student and teacher; the teacher's weights are a moving average and get no gradient."""
 
     def __init__(self, vit: ViTModel, recipe: DinoRecipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.student = Seer(vit, recipe)
+        self.student = PrototypeViT(vit, recipe)
         self.teacher = deepcopy(self.student).requires_grad_(False)
 
     def forward(self, step: int, wide: Tensor, narrow: Tensor) -> Losses:
-        """Wide crops (2, B, 3, S, S) and narrow ones (n, B, 3, s, s) -> the loss, and what a collapse would show in.
+        """Wide crops (2, B, 3, S, S) and narrow ones (n, B, 3, s, s) -> the loss, and figures that reveal a collapse.
 
-        `entropy` is that of the teacher's answers in nats, `used` that of their mean, `spread` the standard deviation
-        of its normalised class tokens as a share of the largest possible. In a collapse either `entropy` comes to
-        log(prototypes), or `used` or `spread` comes to 0.
+        `entropy` is that of the teacher's assignments in nats, `used` that of their mean, `spread` the standard
+        deviation of its normalised class tokens as a share of the largest possible. In a collapse `entropy` goes to
+        log(prototypes), or `used` or `spread` goes to 0.
         """
         recipe = self.recipe
-        self._follow(step)
+        self._update_teacher(step)
         with torch.no_grad():
-            tokens, said = self.teacher(wide.flatten(0, 1))
-            answers = centred(said.float() / recipe.teacher_temperature)
+            tokens, cosines = self.teacher(wide.flatten(0, 1))
+            targets = centred(cosines.float() / recipe.teacher_temperature)
         fixed = step < recipe.fixed * recipe.schedule.steps
-        guesses = [
+        predictions = [
             F.log_softmax(cosines / recipe.student_temperature, 1)
             for crops in (wide, narrow)
             if len(crops)
             for cosines in self.student(crops.flatten(0, 1), fixed)[1].chunk(len(crops))
         ]
         pairs = [
-            -(answer * guess).sum(1).mean()
-            for seen, answer in enumerate(answers.chunk(2))
-            for other, guess in enumerate(guesses)
-            if other != seen
+            -(target * prediction).sum(1).mean()
+            for crop, target in enumerate(targets.chunk(2))
+            for other, prediction in enumerate(predictions)
+            if other != crop
         ]
         return {
             "loss": torch.stack(pairs).mean(),
-            "entropy": _entropy(answers).mean(),
-            "used": _entropy(answers.mean(0)),
+            "entropy": _entropy(targets).mean(),
+            "used": _entropy(targets.mean(0)),
             "spread": F.normalize(tokens, dim=1).var(0).sum().sqrt(),
         }
 
     @torch.no_grad()
-    def _follow(self, step: int) -> None:
-        """Move the teacher towards the student, ever more slowly."""
+    def _update_teacher(self, step: int) -> None:
+        """Move the teacher towards the student, more slowly over time."""
         done = step / max(1, self.recipe.schedule.steps)
         share = (1 - self.recipe.momentum) * (1 + math.cos(math.pi * done)) / 2
-        for kept, weight in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
-            kept.lerp_(weight, share)
+        for average, weight in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            average.lerp_(weight, share)
 
 
 class Crops:
@@ -155,35 +163,35 @@ class Crops:
             raise ValueError("no photos to learn from in " + ", ".join(map(str, sources.photo_roots)))
 
     def draw(self, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """The crops of a step: (2, B, 3, S, S) and (n, B, 3, S / 2, S / 2)."""
+        """Draw the crops of a step: (2, B, 3, S, S) and (n, B, 3, S / 2, S / 2)."""
         recipe = self._recipe
         side = recipe.side if step < recipe.full_size_after * recipe.schedule.steps else CLIP_SIDE
-        whole = sum(share for _, share in self._banks)
-        drawn = [bank.draw(round(recipe.batch * share / whole), generator)[0] for bank, share in self._banks]
+        total = sum(share for _, share in self._banks)
+        drawn = [bank.draw(round(recipe.batch * share / total), generator)[0] for bank, share in self._banks]
 
         def crops(size: int, zoom: tuple[float, float]) -> Tensor:
-            seen = torch.cat([augment.photos(photos, size, generator, zoom) for photos in drawn])
-            return augment.disguise(seen, generator)
+            cropped = torch.cat([augment.photos(photos, size, generator, zoom) for photos in drawn])
+            return augment.disguise(cropped, generator)
 
         wide = torch.stack([crops(side, recipe.wide_zoom) for _ in range(2)])
-        # Narrow crops are cut at the full size and then halved: cut small, they would be stretched out of few pixels.
+        # Cut at full size and then halved: cut at half size, they would be upsampled from few pixels.
         narrow = [F.avg_pool2d(crops(side, recipe.narrow_zoom), 2) for _ in range(recipe.narrow)]
         return wide, torch.stack(narrow) if narrow else wide[:0]
 
 
 def centred(scores: Tensor, rounds: int = 3) -> Tensor:
-    """Scores (B, K) -> shares (B, K) of which every row sums to 1 and every column to about B / K."""
+    """Scores (B, K) -> assignments (B, K): rows sum to 1, columns to about B / K."""
     for _ in range(rounds):
         scores = scores - scores.logsumexp(0, keepdim=True)
         scores = scores - scores.logsumexp(1, keepdim=True)
     return scores.exp()
 
 
-def look(vit: ViTModel, pictures: Tensor) -> Tensor:
+def class_tokens(vit: ViTModel, pictures: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1] -> class tokens (B, C) of the last block, normed."""
     mean, std = (pictures.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    seen: Tensor = vit((pictures - mean) / std, interpolate_pos_encoding=True).last_hidden_state[:, 0]
-    return seen
+    tokens: Tensor = vit((pictures - mean) / std, interpolate_pos_encoding=True).last_hidden_state[:, 0]
+    return tokens
 
 
 def save_dino(vit: ViTModel, out: Path) -> None:
@@ -201,13 +209,13 @@ def save_dino(vit: ViTModel, out: Path) -> None:
 
 @torch.no_grad()
 def figures(vit: ViTModel, photos: PictureArray) -> dict[str, float]:
-    """How often a photo's nearest other one shows the same thing; names are used for this measurement alone."""
+    """Return how often a photo's nearest other photo has the same name; names are used for nothing else."""
     pictures = photos.take(list(range(len(photos))))
     small = F.interpolate(pictures, (CLIP_SIDE,) * 2, mode="bicubic", antialias=True).clamp(0, 1)
-    tokens = F.normalize(torch.cat([look(vit, some) for some in torch.split(small, 64)]), dim=1)
+    tokens = F.normalize(torch.cat([class_tokens(vit, some) for some in torch.split(small, 64)]), dim=1)
     nearest = (tokens @ tokens.T).fill_diagonal_(-1).argmax(1).tolist()
-    right = sum(photos.names[n][0] == photos.names[other][0] for n, other in enumerate(nearest))
-    return {f"dino/nearest photo shows the same, held-out photos of {len(photos.by_name)} names": right / len(photos)}
+    correct = sum(photos.names[n][0] == photos.names[other][0] for n, other in enumerate(nearest))
+    return {f"dino/nearest photo shows the same, held-out photos of {len(photos.by_name)} names": correct / len(photos)}
 
 
 def _entropy(shares: Tensor) -> Tensor:

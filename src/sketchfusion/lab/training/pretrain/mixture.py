@@ -1,4 +1,4 @@
-"""What CLIP and its teacher see: photos, sketches, outlines and pseudo-sketches of photos, Sketch World; with names."""
+"""Training batches for CLIP and its teacher: named photos, sketches, outlines and pseudo-sketches, Sketch World."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..recipes import MixtureRecipe
 from ..sources import Sources
 from .prompts import Names
 
-EACH = 2  # photos, and as many sketches, of a class that both kinds share
+PER_CLASS = 2  # photos, and as many sketches, of a class that has both
 
 
 class Mixture:
-    """Batches in fixed shares; most pictures come with others of their name, of both kinds."""
+    """Batches with fixed shares per source; most pictures come with others of their name, of both kinds."""
 
     def __init__(self, sources: Sources, recipe: MixtureRecipe) -> None:
         self._recipe, self.device = recipe, sources.device
@@ -30,15 +30,15 @@ class Mixture:
         ]
 
     def vocabulary(self) -> list[str]:
-        """Every name that some picture has."""
+        """Return the names of all pictures."""
         return sorted({name for bank in (*self._photos, self._sketches, self._world_photos) for name in bank.by_name})
 
     def drawn(self) -> list[str]:
-        """Every name that some sketch has: what `recognize` chooses from unless told otherwise."""
+        """Return the names of all sketches, the default labels of `recognize`."""
         return sorted({name for bank in (self._sketches, self._world_sketches) for name in bank.by_name})
 
     def batch(self, side: int, generator: Generator) -> tuple[Tensor, Names]:
-        """Augmented pictures (B, 3, side, side) in [0, 1] and their names."""
+        """Draw augmented pictures (B, 3, side, side) in [0, 1] and their names."""
         recipe, pictures, names = self._recipe, [], Names()
 
         def photos(drawn: tuple[Tensor, Names]) -> None:
@@ -52,13 +52,13 @@ class Mixture:
         if self._shared:
             chosen = torch.randint(len(self._shared), (recipe.shared_classes,), generator=generator).tolist()
             for bank in self._photos:
-                wanted = [n for photos_of, n in (self._shared[c] for c in chosen) if photos_of is bank] * EACH
+                wanted = [n for photos_of, n in (self._shared[c] for c in chosen) if photos_of is bank] * PER_CLASS
                 if wanted:
                     photos(bank.draw_named(wanted, generator))
                     sketches(self._sketches.draw_named(wanted, generator))
         world = sorted(self._world_photos.by_name)
         some = torch.randperm(len(world), generator=generator)[: recipe.world_classes].tolist()
-        wanted = [world[place] for place in some] * EACH
+        wanted = [world[place] for place in some] * PER_CLASS
         photos(self._world_photos.draw_named(wanted, generator))
         sketches(self._world_sketches.draw_named(wanted, generator))
         for bank in self._photos:
@@ -77,9 +77,9 @@ class Mixture:
 
 
 class Naming(nn.Linear):
-    """A classifier of all names that knows from the start how frequent each is, and nothing else.
+    """A linear classifier of all names, initialised to predict their frequencies.
 
-    Left to learn that, it would do so through the tower: every picture's vector would first become the same one.
+    Otherwise it would learn the frequencies through the tower, making every picture's vector the same at first.
     """
 
     def __init__(self, width: int, mixture: Mixture, batches: int = 40) -> None:
@@ -96,7 +96,7 @@ class Naming(nn.Linear):
 
 
 def fitting(names: Names, texts: list[str], device: str | torch.device = "cpu") -> Tensor:
-    """Which texts are names of which pictures, (B, N) bool."""
+    """Return which texts are names of which pictures, (B, N) bool."""
     place = {text: n for n, text in enumerate(texts)}
     fits = torch.zeros(len(names), len(texts), dtype=torch.bool)
     for row, of in enumerate(names):
@@ -105,5 +105,5 @@ def fitting(names: Names, texts: list[str], device: str | torch.device = "cpu") 
 
 
 def as_shares(fits: Tensor) -> Tensor:
-    """(B, N) bool -> (B, N), each row an even distribution over what fits."""
+    """(B, N) bool -> (B, N), each row a uniform distribution over its true entries."""
     return fits.float() / fits.sum(1, keepdim=True)

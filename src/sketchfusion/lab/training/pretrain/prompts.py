@@ -1,4 +1,4 @@
-"""Names and prompts: what the text tower reads."""
+"""Names and prompts for the text encoders, and the tokenizer made of them."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ TEMPLATES = (
 
 
 def prompt(name: str, generator: Generator) -> str:
-    """`name` in a random template."""
+    """Return `name` in a random template."""
     return TEMPLATES[int(torch.randint(len(TEMPLATES), (1,), generator=generator))].format(name)
 
 
 def pick(names: tuple[str, ...], generator: Generator) -> str:
-    """One of the names of a picture."""
+    """Return a random one of a picture's names."""
     return names[int(torch.randint(len(names), (1,), generator=generator))]
 
 
 def tokenizer_for(names: list[str], kept: Path, resume: bool) -> CLIPTokenizer:
-    """A tokenizer that has read every name in every template; a resumed run takes up the one in `kept`.
+    """Make a tokenizer of every name in every template, saved in `kept`; a resumed run loads it from there.
 
-    Learned anew it would differ: byte pairs that are equally frequent are merged in no certain order.
+    Made anew it would differ: equally frequent byte pairs are merged in no fixed order.
     """
     if resume and (kept / "tokenizer.json").is_file():
         from transformers import CLIPTokenizer
 
-        read: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)
-        return read
+        loaded: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)
+        return loaded
     tokenizer = build_tokenizer([template.format(name) for name in names for template in TEMPLATES])
     tokenizer.save_pretrained(kept)
     return tokenizer

@@ -1,4 +1,4 @@
-"""The stages of pretraining: VAE, its decoder once more, the diffusion model that stands on it; CLIP and DINO alone."""
+"""The stages of pretraining: VAE, its decoder again, the diffusion model that builds on it; CLIP and DINO."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def run(
     sentences: str = "all-minilm-l6-v2",
     texts: list[Path] | None = None,
 ) -> dict[str, float]:
-    """Train one part of the mini model and write it into `out` in the hub layout; returns its figures.
+    """Train one part of the mini model, write it to `out` in the hub layout and return its figures.
 
     Training starts from the weights of the model folder `start`, or from random ones.
-    `steps` shortens or lengthens the recipe's schedule, `teacher_steps` that of its teacher; the limit of time that the
-    recipes for a GPU have is then none. Figures and settings are added to `out/card.json`.
-    The convolutional CLIP starts from an EfficientNet-Lite, by name or as a .pth file, and is taught words by the
-    sentence encoder `sentences`: the names of the pictures and the lines of the files `texts`.
-    ValueError if a part that the stage stands on is missing, or a folder of sketches; DINO alone learns without.
+    `steps` replaces the length of the recipe's schedule, `teacher_steps` that of its teacher; both lift the time limit
+    of the recipes for a GPU. Figures and settings are added to `out/card.json`.
+    The convolutional CLIP starts from an EfficientNet-Lite, by name or as a .pth file; its text tower learns the names
+    of the pictures and the lines of the files `texts` from the sentence encoder `sentences`.
+    ValueError if a part that the stage builds on is missing, or folders of sketches, which only DINO does without.
     """
     if not sketches and stage in STAGES and stage != "dino":
         raise ValueError(f"{stage} learns from sketches too: give folders of them")
@@ -49,7 +49,7 @@ def run(
         vae = _with_steps(recipes.VAE[budget], steps)
         return _noted(out, stage, vae, pretrain_vae(sources, vae, out, start, resume, report))
     if stage == "vae-decoder":
-        from .decoder import pretrain_decoder
+        from .vae import pretrain_decoder
 
         _needs((start or out) / "sd" / "vae", "vae")
         decoder = _with_steps(recipes.DECODER[budget], steps)
@@ -78,8 +78,7 @@ def run(
         )
         return _noted(out, stage, tower, convolutional)
     if stage == "diffusion":
-        from .diffusion import pretrain_diffusion
-        from .samples import draw_samples
+        from .diffusion import draw_samples, pretrain_diffusion
 
         _needs(out / "sd" / "vae", "vae")
         diffusion = _with_teacher(_with_steps(recipes.DIFFUSION[budget], steps), teacher_steps)

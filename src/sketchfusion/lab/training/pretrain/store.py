@@ -1,4 +1,4 @@
-"""Writing pretrained parts, and reading them to train on: hub layout, half precision on disk."""
+"""Saving pretrained parts and loading them to train further: hub layout, half precision on disk."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SHARD = 15 * 2**20  # bytes of tensors; with its header a file stays below 16 Mi
 def save_half(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model as fp16 safetensors, in files of at most 16 MiB, in place of `folder`.
 
-    The model itself goes on in fp32. What was in `folder` stays until all is written: whole and sharded weights side
-    by side would be two models.
+    The model itself stays in fp32. The old content of `folder` is replaced once all is written: single-file and
+    sharded weights side by side would be two models.
     """
     with atomic_write(folder) as draft:
         model.half()
@@ -33,7 +33,7 @@ def save_half(model: Any, folder: Path) -> None:
 
 
 def load_part(folder: Path) -> Any:
-    """A model saved by `save_half`, in fp32; ValueError if there is none."""
+    """Load a model saved by `save_half`, in fp32; ValueError if there is none."""
     import diffusers
     import torch
     import transformers
@@ -54,7 +54,7 @@ def save_clip(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> None:
-    """Write `out/clip` as a CLIP repository with the names that it has seen drawn."""
+    """Write `out/clip` as a CLIP repository with `labels`, the names that it knows sketches of."""
     save_half(clip, out / "clip")
     tokenizer.save_pretrained(out / "clip")
     side = clip.config.vision_config.image_size
@@ -70,7 +70,7 @@ def save_clip(
 
 
 def save_pipeline(sd: Path) -> None:
-    """Write the index that makes `sd` a Stable Diffusion repository, loadable as a whole pipeline."""
+    """Write the index that makes `sd` a Stable Diffusion repository, loadable as a pipeline."""
     index = {
         "_class_name": "StableDiffusionPipeline",
         "feature_extractor": [None, None],

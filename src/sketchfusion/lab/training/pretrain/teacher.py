@@ -1,9 +1,8 @@
-"""The teacher: a small CNN that learns the names first and then shows the mini models what to look at.
+"""The teacher: a small CNN, trained on names, whose dense features the mini models learn.
 
-A CNN finds the strokes of a sketch in far fewer pictures than a ViT (docs/results/mini.md). What it has
-learned passes on as dense features: to CLIP's vision tower by distillation (Touvron et al., DeiT, 2021; here by
-regression of features, Wei et al., 2022), to the denoiser by alignment of its inner maps (Yu et al., REPA, 2025).
-It is left behind after pretraining.
+A CNN learns to see the strokes of a sketch from far fewer pictures than a ViT (docs/results/mini.md). Its features are
+passed on to CLIP's vision tower by distillation (Touvron et al., DeiT, 2021; here by feature regression, Wei et al.,
+2022), and to the denoiser by alignment of its inner maps (Yu et al., REPA, 2025). It is not part of the model.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from ..recipes import TeacherRecipe
 from ..sources import Sources
 from .mixture import Mixture, Naming, as_shares, fitting
 
-STRIDES = (1, 2, 2, 1)  # of its stages, after a stem that halves the picture
+STRIDES = (1, 2, 2, 1)  # of the stages, after a stem that halves the picture
 
 
 class Teacher(nn.Module):
-    """Pictures (B, 3, S, S) in [0, 1] to dense features (B, `width`, S / 8, S / 8), not negative."""
+    """Pictures (B, 3, S, S) in [0, 1] -> dense features (B, `width`, S / 8, S / 8), non-negative."""
 
     def __init__(self, naming: Naming, widths: tuple[int, ...], depth: int) -> None:
-        """Make stages of `depth` blocks and of `widths` channels."""
+        """Make stages of `depth` blocks with `widths` channels."""
         super().__init__()
         first, last = widths[0], widths[-1]
         self.width = last
@@ -43,28 +42,28 @@ class Teacher(nn.Module):
                 )
             )
         )
-        # Without it every cosine is near 1 at the start, because no feature is negative, and a contrast sees nothing.
+        # Without it all cosines are near 1 at first, because features are non-negative, and a contrast has no signal.
         self.neck = nn.BatchNorm1d(last, affine=False)
         self.naming = naming
         self.project = nn.Linear(last, 128)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """The last block's features."""
+        """Return the last block's features."""
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         maps: Tensor = self.blocks(self.stem((pictures - 0.5) / 0.25))
         return maps
 
     def vector(self, maps: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C), each channel of mean 0 and variance 1 over the pictures."""
+        """(B, C, h, w) -> pooled features (B, C), each channel with mean 0 and variance 1 over the pictures."""
         vector: Tensor = self.neck(maps.mean((2, 3)))
         return vector
 
 
 def train_teacher(sources: Sources, recipe: TeacherRecipe, out: Path, report: Report | None) -> Teacher:
-    """Train a teacher on names and on what pictures of one name share; frozen and ready on return.
+    """Train a teacher by classification and contrast of names, and return it frozen.
 
-    CLIP and the denoiser share it: a teacher in `out`, finished or not, is gone on with.
+    CLIP and the denoiser share it: a teacher in `out`, finished or not, is resumed.
     """
     small, large = Mixture(sources, recipe.mixture), Mixture(sources, recipe.full_size_mixture)
     torch.manual_seed(recipe.schedule.seed)
@@ -78,9 +77,9 @@ def train_teacher(sources: Sources, recipe: TeacherRecipe, out: Path, report: Re
         pictures, names = mixture.batch(side, generator)
         vector, fits = teacher.vector(teacher(pictures)), fitting(names, vocabulary, sources.device)
         named = F.cross_entropy(teacher.naming(vector), as_shares(fits))
-        alike = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
-        return {"loss": named + recipe.contrast * alike, "naming": named, "contrast": alike}
+        contrastive = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
+        return {"loss": named + recipe.contrast * contrastive, "naming": named, "contrast": contrastive}
 
-    # The moving average lags behind the running statistics of the batch norms; the last weights go with them.
+    # Last weights, not their average, which would not match the batch norms' running statistics.
     fit(teacher.train(), loss_of, recipe.schedule, out / "training" / "teacher", True, report)
     return teacher.eval().requires_grad_(False)

@@ -1,4 +1,7 @@
-"""The mini VAE: pixels to latents and back, by absolute error with a whisper of KL."""
+"""The mini VAE: pixels to latents and back, by absolute and squared error with a little KL divergence.
+
+Its decoder can be trained further alone: better pictures from the same latents, on which other models depend.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from ....backbones.mini import build_vae
+from ....backbones.mini import SIDE, build_vae
 from ..bank import PictureArray
 from ..loop import Losses, Report, fit
-from ..recipes import VaeRecipe, shaping
+from ..recipes import DecoderRecipe, VaeRecipe, shaping
 from ..sources import Sources
 from .store import load_part, save_half
 
@@ -22,40 +26,70 @@ if TYPE_CHECKING:
 def pretrain_vae(
     sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
 ) -> dict[str, float]:
-    """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; returns the card's figures."""
+    """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; return the card's figures."""
     torch.manual_seed(recipe.schedule.seed)
     vae = load_part(start / "sd" / "vae") if start else build_vae()
     vae.to(sources.device)
     photos, sketches = sources.sharp_photos(), sources.sketches()
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        lines = round(recipe.batch * recipe.sketch_share)
+        drawn = round(recipe.batch * recipe.sketch_share)
         pixels = torch.cat(
             [
-                crops(photos, recipe.batch - lines, recipe.crop, generator),
-                crops(sketches, lines, recipe.crop, generator).expand(-1, 3, -1, -1),
+                _crops(photos, recipe.batch - drawn, recipe.crop, generator),
+                _crops(sketches, drawn, recipe.crop, generator).expand(-1, 3, -1, -1),
             ]
         )
         pixels = pixels * 2 - 1
         posterior = vae.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
-        rebuilt = vae.decode(posterior.mean + posterior.std * noise).sample
-        absolute = (rebuilt - pixels).abs().mean()
-        squared = (rebuilt - pixels).square().mean()
+        reconstruction = vae.decode(posterior.mean + posterior.std * noise).sample
+        absolute = (reconstruction - pixels).abs().mean()
+        squared = (reconstruction - pixels).square().mean()
         kl = posterior.kl().mean()
         return {"loss": absolute + squared + recipe.kl * kl, "absolute": absolute, "kl": kl}
 
     average = fit(vae, loss_of, recipe.schedule, out / "training" / "vae", resume, report, settings=shaping(recipe))
     vae.load_state_dict({**vae.state_dict(), **average})
     vae.eval()
-    check = torch.Generator().manual_seed(1)
-    vae.register_to_config(scaling_factor=round(1 / latent_spread(vae, photos, check), 5))
+    spread = _latent_spread(vae, photos, torch.Generator().manual_seed(1))
+    vae.register_to_config(scaling_factor=round(1 / spread, 5))
     save_half(vae, out / "sd" / "vae")
-    return {"vae/psnr": psnr(vae, sources.held_out_photos()), "vae/scaling_factor": vae.config.scaling_factor}
+    return {"vae/psnr": _psnr(vae, sources.held_out_photos()), "vae/scaling_factor": vae.config.scaling_factor}
 
 
-def crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
-    """Random crops with random mirroring, (count, C, side, side) in [0, 1]."""
+def pretrain_decoder(
+    sources: Sources, recipe: DecoderRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+) -> dict[str, float]:
+    """Train the decoder of the VAE in `start` (or `out`) and write `out/sd/vae`; return PSNR (dB) before and after.
+
+    Encoder and scaling factor are written as they were read, bit for bit.
+    """
+    vae = load_part((start or out) / "sd" / "vae").to(sources.device)
+    before = _initial_psnr(vae, sources, out / "training" / "vae-decoder" / "before.txt", resume)
+    photos, sketches = sources.sharp_photos(), sources.sketches()
+    decoder = nn.ModuleDict({"post_quant_conv": vae.post_quant_conv, "decoder": vae.decoder})
+
+    def loss_of(step: int, generator: Generator) -> Losses:
+        drawn = round(recipe.batch * recipe.sketch_share)
+        pixels = torch.cat([_full(photos, recipe.batch - drawn, generator), _full(sketches, drawn, generator)])
+        pixels = pixels * 2 - 1
+        with torch.no_grad():
+            latents = vae.encode(pixels).latent_dist.mean
+        squared = (vae.decode(latents).sample - pixels).float().square().mean((1, 2, 3))
+        # The logarithm weighs every picture by its decibels; by plain error the busiest pictures would dominate.
+        return {"loss": squared.clamp(min=1e-6).log().mean(), "squared": squared.mean()}
+
+    average = fit(
+        decoder, loss_of, recipe.schedule, out / "training" / "vae-decoder", resume, report, settings=shaping(recipe)
+    )
+    decoder.load_state_dict({**decoder.state_dict(), **average})
+    save_half(vae.eval(), out / "sd" / "vae")
+    return {"vae/psnr before": before, "vae/psnr": _psnr(vae, sources.held_out_photos())}
+
+
+def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
+    """Draw random crops with random mirroring, (count, C, side, side) in [0, 1]."""
     pixels, _ = bank.draw(count, generator)
     room = pixels.shape[-1] - side
     y, x = torch.randint(room + 1, (2, count), generator=generator)
@@ -63,21 +97,39 @@ def crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Te
     return out.flip(-1) if torch.rand(1, generator=generator) < 0.5 else out
 
 
+def _full(bank: PictureArray, count: int, generator: Generator) -> Tensor:
+    """Draw full pictures with random mirroring, (count, 3, SIDE, SIDE) in [0, 1].
+
+    Not crops, because attention and norms in the middle of the decoder depend on the whole picture.
+    """
+    pixels = F.interpolate(bank.draw(count, generator)[0], (SIDE, SIDE), mode="bilinear", antialias=True)
+    mirrored = pixels.flip(-1) if torch.rand(1, generator=generator) < 0.5 else pixels
+    return mirrored.expand(-1, 3, -1, -1)
+
+
 @torch.no_grad()
-def latent_spread(vae: AutoencoderKL, bank: PictureArray, generator: Generator, count: int = 256) -> float:
-    """Standard deviation of the latents of photos."""
+def _latent_spread(vae: AutoencoderKL, bank: PictureArray, generator: Generator, count: int = 256) -> float:
+    """Return the standard deviation of the latents of random photos."""
     pixels, _ = bank.draw(count, generator)
     means = [vae.encode(chunk * 2 - 1).latent_dist.mean for chunk in torch.split(pixels, 16)]
     return float(torch.cat(means).std())
 
 
 @torch.no_grad()
-def psnr(vae: nn.Module, bank: PictureArray, count: int = 200) -> float:
-    """Mean peak signal-to-noise ratio (dB) of reconstructions of the first `count` photos, decoded from the mean."""
+def _psnr(vae: nn.Module, bank: PictureArray, count: int = 200) -> float:
+    """Return the mean PSNR (dB) of reconstructions of the first `count` photos, decoded from the posterior's mean."""
     values = []
     for start in range(0, min(count, len(bank)), 10):
         pixels = bank.take(list(range(start, min(start + 10, len(bank)))))
         latents = vae.encode(pixels * 2 - 1).latent_dist.mean  # type: ignore[operator]
-        rebuilt = (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)  # type: ignore[operator]
-        values.append(-10 * (rebuilt - pixels).square().mean((1, 2, 3)).log10())
+        reconstruction = (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)  # type: ignore[operator]
+        values.append(-10 * (reconstruction - pixels).square().mean((1, 2, 3)).log10())
     return float(torch.cat(values).mean())
+
+
+def _initial_psnr(vae: nn.Module, sources: Sources, note: Path, resume: bool) -> float:
+    """Return the PSNR before training; a resumed run, whose VAE may have been overwritten, reads it from `note`."""
+    if not (resume and note.is_file()):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(f"{_psnr(vae.eval(), sources.held_out_photos())}\n")
+    return float(note.read_text())
