@@ -47,6 +47,8 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     trained = train_task(task, data, tmp_path, str(model_folder), settings=SHORT)
     assert [row["step"] for row in log(tmp_path, task)] == ["0", "1", "2", "3"]
     assert [row["step"] for row in log(tmp_path, task, "validation")] == ["2", "4"]
+    checkpoint = Checkpoint.read(tmp_path / "training" / task / CHECKPOINT)
+    assert {name.partition(".")[0] for name in checkpoint.tensors} == {"model", "optimiser"}  # no unused average
     loaded = SketchFusion.from_pretrained(tmp_path, task=task)
     photo = next(Path(data[0]).rglob("*.jpg"))
     assert torch.equal(loaded.embed([photo]), trained.embed([photo]))

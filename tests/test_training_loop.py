@@ -67,6 +67,16 @@ def test_without_resume_a_run_starts_again(tmp_path: Path) -> None:
     assert len(list(csv.DictReader((tmp_path / "log.csv").open()))) == 1
 
 
+def test_a_moving_average_is_kept_only_where_the_schedule_has_one(tmp_path: Path) -> None:
+    module = fresh()
+    start = module.weight.detach().clone()
+    assert not fit(module, regression(module), replace(SCHEDULE, average=0.0), tmp_path)
+    assert not any(name.startswith("average.") for name in Checkpoint.read(tmp_path / CHECKPOINT).tensors)
+    average = fit(averaged := fresh(), regression(averaged), SCHEDULE, tmp_path)["weight"]
+    assert torch.equal(averaged.weight, module.weight)
+    assert not torch.equal(average, averaged.weight) and not torch.equal(average, start)
+
+
 def test_training_changes_only_trainable_weights(tmp_path: Path) -> None:
     module = fresh()
     module.bias.requires_grad_(False)

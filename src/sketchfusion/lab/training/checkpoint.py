@@ -1,4 +1,4 @@
-"""Training checkpoints: model, optimiser, moving average and step in one safetensors file, replaced atomically."""
+"""Training checkpoints: model, optimiser, any moving average and step in one safetensors file, replaced atomically."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Schedule:
     warmup: int = 100
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0  # largest gradient norm
-    average: float = 0.999  # decay of the moving average of the weights
+    average: float = 0.0  # decay of the moving average of the weights; 0 keeps none
     bf16: bool = False  # also on a CPU with instructions for it; a CUDA device always computes in bfloat16
     seed: int = 0
     checkpoint_seconds: float = 120.0
@@ -83,7 +83,7 @@ def fit(
     frozen: str = "",
     settings: Mapping[str, str] | None = None,
 ) -> dict[str, Tensor]:
-    """Train `module` in place and return the moving average of its trainable weights.
+    """Train `module` in place; return the moving average of its trainable weights, empty if the schedule has none.
 
     `loss_of(step, generator)` must draw its batch from the generator alone, or from torch's global one, which is seeded
     by the step too; a killed and resumed run then sees the same batches. Under torchrun every process draws batches of
@@ -135,7 +135,7 @@ class _Run:
         self.module, self.schedule, self.path, self._notes = module, schedule, out / CHECKPOINT, notes
         self.weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self.optimiser = _optimiser(self.weights, schedule)
-        self.average = {name: p.detach().clone() for name, p in self.weights.items()}
+        self.average = {name: p.detach().clone() for name, p in self.weights.items() if schedule.average}
         self.step, self.best = 0, Best()
 
     def restore(self, saved: Checkpoint) -> None:
@@ -171,10 +171,11 @@ class _Run:
             if not torch.isfinite(value):
                 raise ValueError(f"the {name} of batch {step} is not finite; {self._last_checkpoint()}")
         self.optimiser.step()
-        # a young average forgets faster, so that it is never dominated by the random start
-        decay = min(schedule.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
+        if self.average:
+            # a young average forgets faster, so that it is never dominated by the random start
+            decay = min(schedule.average, (1 + step) / (10 + step))
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
         return {name: float(value) for name, value in total.items()}, bool(stop)
 
     def _backward(self, loss_of: LossOf, generator: torch.Generator) -> Losses:

@@ -270,7 +270,7 @@ class DinoRecipe:
 
 VAE: dict[Budget, VaeRecipe] = {
     "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
-    "gpu": VaeRecipe(Schedule(steps=8000, lr=6e-4, weight_decay=0.0, seconds=100), batch=64, crop=96),
+    "gpu": VaeRecipe(Schedule(steps=8000, lr=6e-4, weight_decay=0.0, average=0.999, seconds=100), batch=64, crop=96),
 }
 DECODER: dict[Budget, DecoderRecipe] = {
     "cpu": DecoderRecipe(Schedule(steps=1200, lr=3e-4, warmup=30, weight_decay=0.0, average=0.99)),
@@ -312,7 +312,7 @@ WORDS: dict[Budget, WordsRecipe] = {
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
     "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
     "gpu": DiffusionRecipe(
-        Schedule(steps=12_000, lr=8e-4, weight_decay=0.01, seconds=255),
+        Schedule(steps=12_000, lr=8e-4, weight_decay=0.01, average=0.999, seconds=255),
         TEACHER["gpu"],
         batch=512,
         full_size_batch=256,
