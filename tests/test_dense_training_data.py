@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sketchfusion.lab.datasets.segmentation import MaskFolder
 from sketchfusion.lab.training.bank import PictureArray
 from sketchfusion.lab.training.labelled import (
     BACKGROUND,
@@ -102,7 +103,7 @@ def test_masks_are_letterboxed_as_their_photos(width: int, height: int, tmp_path
         Image.fromarray(thing.astype(np.uint8) * 255).save(tmp_path / f"m{number}.png")
     rows = [f"{n}.png,Cat,m{n}.png" for n in range(12)]
     (tmp_path / "index.csv").write_text("\n".join(["photo,category,mask", *rows]) + "\n")
-    trained, kept_out = folder_masks(tmp_path, 64), folder_masks(tmp_path, 64, kept_out=True)
+    trained, kept_out = folder_masks(MaskFolder(tmp_path), 64), folder_masks(MaskFolder(tmp_path), 64, kept_out=True)
     assert len(trained.names) + len(kept_out.names) == 12
     assert trained.names[0] == "cat"
     mask, dark = trained.masks[0], trained.photos.pixels[0].mean(0) < 128

@@ -20,6 +20,7 @@ from sketchfusion.features import FeaturesConfig, SketchFusion
 from sketchfusion.fusion import FusionConfig
 from sketchfusion.gallery import Gallery
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab import datasets
 from sketchfusion.lab.evaluation.table import TABLES
 from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.loop import Schedule
@@ -64,7 +65,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sources(root: Path) -> Sources:
-    return PhotosOnly([root], [], root / "cache")
+    return PhotosOnly([datasets.open(root)], [], root / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -176,13 +177,15 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(sources: Sources, pretr
 
 def test_pretraining_can_start_from_a_folder_without_sketches(root: Path, pretrained: Path, tmp_path: Path) -> None:
     still = replace(RECIPE, schedule=replace(RECIPE.schedule, steps=1, lr=0.0))
-    pretrain_dino(PhotosOnly([root], [], root / "cache"), still, tmp_path, pretrained, False, None)
+    pretrain_dino(PhotosOnly([datasets.open(root)], [], root / "cache"), still, tmp_path, pretrained, False, None)
     before, after = (load_dino(folder / "dino").model.state_dict() for folder in (pretrained, tmp_path))
     assert before.keys() == after.keys()
     # The last norm alone takes over the batch's statistics.
     assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("layernorm."))
     with pytest.raises(WeightsError, match="nowhere"):
-        pretrain_dino(PhotosOnly([root], [], root / "cache"), still, tmp_path, tmp_path / "nowhere", False, None)
+        pretrain_dino(
+            PhotosOnly([datasets.open(root)], [], root / "cache"), still, tmp_path, tmp_path / "nowhere", False, None
+        )
 
 
 def test_the_command_needs_photos_and_no_sketches(
@@ -194,9 +197,11 @@ def test_the_command_needs_photos_and_no_sketches(
     assert "nearest photo" in capsys.readouterr().out and (out / "card.json").is_file()
     assert terminal.run(app, ["pretrain", "clip", "--photos", str(root), "--out", str(out)]) == 2
     assert "clip learns from sketches too" in capsys.readouterr().err
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="no photos to learn from"):
-        run("dino", "cpu", [tmp_path / "empty"], [], out)
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    (drawings / "cat.ndjson").write_text('{"word": "cat", "recognized": true, "drawing": [[[0, 255], [0, 255]]]}\n')
+    with pytest.raises(ValueError, match=f"no photos to learn from in {drawings}"):
+        run("dino", "cpu", [datasets.open(drawings)], [], out)
 
 
 def test_initial_attention_heads_of_a_vit_attend_to_their_neighbour() -> None:
@@ -252,11 +257,13 @@ def test_light_parts_are_trained_on_a_dino_saved_and_loaded(
     task: str, root: Path, model_folder: Path, dino_folder: Path, tmp_path: Path
 ) -> None:
     settings = {"steps": "3", "warmup": "1", "validation_batches": "0"}
-    on_clip = train_task(task, [str(root)], tmp_path / "clip", str(model_folder), settings=settings)
+    on_clip = train_task(task, [datasets.open(root)], tmp_path / "clip", str(model_folder), settings=settings)
     cache = tmp_path / "clip" / "training" / "cache"
     kept = set(cache.iterdir())
     settings["clip"] = str(dino_folder)
-    trained = train_task(task, [str(root)], tmp_path / "dino", str(model_folder), settings=settings, cache=cache)
+    trained = train_task(
+        task, [datasets.open(root)], tmp_path / "dino", str(model_folder), settings=settings, cache=cache
+    )
     assert set(cache.iterdir()) > kept  # the same cache keeps the tokens of both apart
     loaded = SketchFusion.from_pretrained(tmp_path / "dino", task=task)
     photo = next(root.rglob("*.jpg"))

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from fixtures.roots import training_roots
+from fixtures.roots import training_data
 from sketchfusion.cli import app, terminal
 from sketchfusion.extractor import Extractor, ModelInput, ModelOutput
 from sketchfusion.lab.training.cnn import DistillRecipe, train_distilled
@@ -33,7 +34,7 @@ class Colours(Extractor):
 
 
 def test_a_student_learns_its_teachers_embeddings(tmp_path: Path) -> None:
-    roots, losses = training_roots(tmp_path)[:1], list[float]()
+    roots, losses = training_data(tmp_path)[:1], list[float]()
 
     def report(done: int, total: int, newest: dict[str, float]) -> None:
         losses.extend([newest["loss"]] if newest else [])
@@ -53,7 +54,7 @@ def test_a_student_learns_its_teachers_embeddings(tmp_path: Path) -> None:
 
 
 def test_the_teachers_embeddings_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    roots, recipe = training_roots(tmp_path)[:1], DistillRecipe(steps=2, batch=8)
+    roots, recipe = training_data(tmp_path)[:1], DistillRecipe(steps=2, batch=8)
     train_distilled(roots, tmp_path / "one", Colours(), recipe, cache=tmp_path / "cache")
     monkeypatch.setattr(Colours, "forward", lambda self, views: pytest.fail("the teacher was asked again"))
     train_distilled(roots, tmp_path / "two", Colours(), recipe, cache=tmp_path / "cache")
@@ -67,7 +68,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     asked = ["train", "distill", "--data", "world", "--model", "scratch", "--out", out, *settings]
     assert terminal.run(app, asked) == 0
     assert load(out).dim == load("scratch").dim
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    assert terminal.run(app, ["train", "distill", "--data", str(empty), "--model", "scratch", "--out", out]) == 2
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (8, 8)).save(photos / "cat.png")
+    assert terminal.run(app, ["train", "distill", "--data", str(photos), "--model", "scratch", "--out", out]) == 2
     assert "a student needs photos and sketches to look at" in capsys.readouterr().err

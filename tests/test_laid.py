@@ -15,7 +15,7 @@ from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.lab.datasets.sketchy import FEWEST, laid
 from sketchfusion.lab.evaluation.correspondence import point_pairs
 from sketchfusion.lab.training.correspondence import aligned_points
-from sketchfusion.lab.training.sources import Roots
+from sketchfusion.lab.training.sources import Sources
 from sketchfusion.world import export
 
 THING = (80, 100, 176, 148)  # of a photo of 256 pixels: left, top, right, bottom
@@ -69,8 +69,8 @@ def test_each_sketch_moves_to_where_all_lie_on_average() -> None:
 
 
 def test_points_of_a_warped_sketch_lie_on_its_strokes_and_on_the_thing_in_the_photo(root: Path) -> None:
-    roots = Roots.of([str(root)], root / "cache")
-    pairs, kept_out = aligned_points(roots, 100, 128), aligned_points(roots, 100, 128, kept_out=True)
+    sources = Sources.of([datasets.open(root)], root / "cache")
+    pairs, kept_out = aligned_points(sources, 100, 128), aligned_points(sources, 100, 128, kept_out=True)
     assert pairs and kept_out
     trained = sum(not held_out(f"cat{number}") for number in range(1, 12))
     assert len(pairs.photos) == len(pairs.sketches) == 3 * trained and len(kept_out.photos) == 3 * (11 - trained)
@@ -80,12 +80,12 @@ def test_points_of_a_warped_sketch_lie_on_its_strokes_and_on_the_thing_in_the_ph
     drawn = torch.from_numpy(pairs.sketches.pixels)[:, 0]
     read = torch.stack([drawn[n, at[n, :, 1], at[n, :, 0]] for n in range(len(drawn))])
     assert (read[pairs.visible] < 255).float().mean() > 0.97
-    few = aligned_points(roots, 5, 128)
+    few = aligned_points(sources, 5, 128)
     assert few and len(few.photos) == 5
 
 
 def test_half_of_them_are_mirrored(root: Path) -> None:
-    pairs = aligned_points(Roots.of([str(root)], root / "cache"), 100, 128)
+    pairs = aligned_points(Sources.of([datasets.open(root)], root / "cache"), 100, 128)
     assert pairs
     along = [
         float(torch.corrcoef(torch.stack([drawn[:, 0], shown[:, 0]]))[0, 1])
@@ -120,9 +120,9 @@ def test_a_root_without_unseen_classes_is_measured_on_what_no_training_draws(roo
 
 def test_an_exported_sketch_world_is_not_taken_for_aligned(tmp_path: Path) -> None:
     export(tmp_path, 0, ["cat"], "seen", 6, 64, hands=3)
-    roots = Roots.of([str(tmp_path)], tmp_path / "cache")
-    assert roots.paired == [tmp_path] and roots.aligned == []
-    assert aligned_points(roots, 100, 64) is None
+    sources = Sources.of([datasets.open(tmp_path)], tmp_path / "cache")
+    assert [dataset.root for dataset in sources.paired] == [tmp_path] and sources.aligned == []
+    assert aligned_points(sources, 100, 64) is None
     for given in (tmp_path, tmp_path / "256x256"):
         with pytest.raises(DatasetError, match="do not lie over their photos"):
             [*point_pairs(datasets.open(given))]

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fixtures.roots import training_roots
+from fixtures.roots import training_data
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.features import SketchFusion, read_light_weights
 from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab import datasets
+from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.lab.training.checkpoint import Checkpoint
 from sketchfusion.lab.training.correspondence import CorrespondenceObjective
@@ -31,9 +34,9 @@ SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
     """Photos with sketches of their own, and a segmentation folder."""
-    return training_roots(tmp_path_factory.mktemp("roots"))
+    return training_data(tmp_path_factory.mktemp("roots"))
 
 
 def log(out: Path, task: str, name: str = "log") -> list[dict[str, str]]:
@@ -42,7 +45,7 @@ def log(out: Path, task: str, name: str = "log") -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_leaves_a_folder_that_loads_for_it(
-    task: str, data: list[str], model_folder: Path, tmp_path: Path
+    task: str, data: list[Dataset], model_folder: Path, tmp_path: Path
 ) -> None:
     trained = train_task(task, data, tmp_path, str(model_folder), settings=SHORT)
     assert [row["step"] for row in log(tmp_path, task)] == ["0", "1", "2", "3"]
@@ -50,7 +53,7 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     checkpoint = Checkpoint.read(tmp_path / "training" / task / CHECKPOINT)
     assert {name.partition(".")[0] for name in checkpoint.tensors} == {"model", "optimiser"}  # no unused average
     loaded = SketchFusion.from_pretrained(tmp_path, task=task)
-    photo = next(Path(data[0]).rglob("*.jpg"))
+    photo = next(data[0].root.rglob("*.jpg"))
     assert torch.equal(loaded.embed([photo]), trained.embed([photo]))
     light = loaded.model.light.state_dict()
     assert all(bool(light[name].any()) for name in light if name.startswith("injection") and "weight" in name)
@@ -60,7 +63,7 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
 
 
 def test_with_a_warm_cache_no_task_runs_a_frozen_encoder(
-    data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SHORT | {"steps": "2"}
     train_task("universal", data, tmp_path, str(model_folder), settings=settings)
@@ -77,7 +80,7 @@ def test_with_a_warm_cache_no_task_runs_a_frozen_encoder(
 
 
 def test_each_loss_counts_by_its_weight_in_the_universal_sum(
-    data: list[str], model_folder: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, tmp_path: Path
 ) -> None:
     settings = SHORT | {"steps": "1", "weights.retrieval": "3", "weights.segmentation": "0"}
     train_task("universal", data, tmp_path, str(model_folder), settings=settings)
@@ -91,7 +94,7 @@ def test_each_loss_counts_by_its_weight_in_the_universal_sum(
 @pytest.mark.parametrize(
     ("task", "figure"), [("recognition", "loss"), ("correspondence", "loss"), ("segmentation", "loss")]
 )
-def test_losses_fall(task: str, figure: str, data: list[str], model_folder: Path, tmp_path: Path) -> None:
+def test_losses_fall(task: str, figure: str, data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
     settings = SHORT | {"steps": "40", "lr": "0.01", "validate_every": "0", "full_size_after": "0", "batch": "12"}
     train_task(task, data, tmp_path, str(model_folder), settings=settings)
     losses = [float(row["loss"]) for row in log(tmp_path, task)]
@@ -99,11 +102,11 @@ def test_losses_fall(task: str, figure: str, data: list[str], model_folder: Path
 
 
 def test_a_trained_classifier_decides_among_its_classes_and_text_among_other_names(
-    data: list[str], model_folder: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, tmp_path: Path
 ) -> None:
     model = train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
     loaded = SketchFusion.from_pretrained(tmp_path)
-    sketches = sorted(Path(data[0]).rglob("*-1.png"))[:4]
+    sketches = sorted(data[0].root.rglob("*-1.png"))[:4]
     assert loaded.classes == ("car", "cat", "chair")
     logits = loaded.classify(sketches)
     views = [model.prepare(sketch, "sketch") for sketch in sketches]
@@ -121,7 +124,7 @@ def test_a_trained_classifier_decides_among_its_classes_and_text_among_other_nam
         expected = {name: mean * shared for name, mean in known.items()} | {"teapot": text["teapot"]}
         assert {g.label: g.score for g in guesses} == pytest.approx(expected, abs=1e-5)
     assert recognize(loaded, sketches, ["cat", "teapot"]) == recognize(untrained, sketches, ["cat", "teapot"])
-    photos = sorted(Path(data[0]).rglob("*.jpg"))[:1]
+    photos = sorted(data[0].root.rglob("*.jpg"))[:1]
     assert recognize(loaded, photos, ["cat", "car"], kind="photo") == recognize(
         untrained, photos, ["cat", "car"], kind="photo"
     )
@@ -134,7 +137,7 @@ def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor
     return head.weight @ pooled + head.bias  # type: ignore[attr-defined, no-any-return]
 
 
-def test_a_damaged_head_is_refused(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_head_is_refused(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
     train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
     path = tmp_path / "heads.safetensors"
     path.write_bytes(path.read_bytes()[:-40])
@@ -143,7 +146,7 @@ def test_a_damaged_head_is_refused(data: list[str], model_folder: Path, tmp_path
 
 
 def test_a_task_resumes_bit_for_bit(
-    data: list[str], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = replace(CorrespondenceRecipe(), steps=4, warmup=1, validate_every=2).schedule
     monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
@@ -170,7 +173,7 @@ def test_a_task_resumes_bit_for_bit(
         assert [row["loss"] for row in one] == [row["loss"] for row in other]
 
 
-def test_training_can_start_from_light_weights(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+def test_training_can_start_from_light_weights(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
     first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT)
     still = SHORT | {"steps": "1", "lr": "0"}
     second = train_task("correspondence", data, tmp_path / "b", str(model_folder), settings=still, start=tmp_path / "a")
@@ -179,7 +182,7 @@ def test_training_can_start_from_light_weights(data: list[str], model_folder: Pa
         assert same != name.startswith("centring")  # which every task finds anew
 
 
-def test_other_weights_are_refused(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+def test_other_weights_are_refused(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
     config, _ = read_light_weights(model_folder)
     clip = tmp_path / "clip"
     shutil.copytree(config.clip, clip)
@@ -201,11 +204,11 @@ def test_other_weights_are_refused(data: list[str], model_folder: Path, tmp_path
 
 
 def test_resuming_with_other_settings_or_classes_is_refused(
-    data: list[str], model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    data: list[Dataset], model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def resumed(*roots: str, **settings: str) -> None:
+    def resumed(*others: Dataset, **settings: str) -> None:
         asked = SHORT | settings
-        train_task("recognition", [*roots] or data[:1], tmp_path, str(model_folder), resume=True, settings=asked)
+        train_task("recognition", others or data[:1], tmp_path, str(model_folder), resume=True, settings=asked)
 
     resumed()
     assert caplog.messages == [
@@ -221,7 +224,7 @@ def test_resuming_with_other_settings_or_classes_is_refused(
             resumed(**settings)
     export(tmp_path / "others", 0, ["apple", "car", "chair"], "seen", 6, 64)
     with pytest.raises(ValueError, match="was trained with recognition class 0=car, not apple"):
-        resumed(str(tmp_path / "others"))
+        resumed(datasets.open(tmp_path / "others"))
     assert (tmp_path / "training" / "recognition" / CHECKPOINT).read_bytes() == kept
     resumed(steps="5", patience="9", validate_every="5", validation_batches="2")
     assert len(log(tmp_path, "recognition")) == 5 and len(caplog.messages) == 1
@@ -231,31 +234,31 @@ def test_resuming_with_other_settings_or_classes_is_refused(
     ("task", "setting"), [("retrieval", "classes"), ("recognition", "batch"), ("segmentation", "batch")]
 )
 def test_training_with_a_batch_of_one_gives_finite_weights(
-    task: str, setting: str, data: list[str], model_folder: Path, tmp_path: Path
+    task: str, setting: str, data: list[Dataset], model_folder: Path, tmp_path: Path
 ) -> None:
     model = train_task(task, data, tmp_path, str(model_folder), settings=SHORT | {setting: "1"})
     assert all(bool(tensor.isfinite().all()) for tensor in model.model.light.state_dict().values())
-    photo = next(Path(data[0]).rglob("*.jpg"))
+    photo = next(data[0].root.rglob("*.jpg"))
     assert bool(SketchFusion.from_pretrained(tmp_path).embed([photo]).isfinite().all())
 
 
 def test_held_out_masks_of_a_category_that_is_not_trained_validate_nothing(
-    data: list[str], model_folder: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, tmp_path: Path
 ) -> None:
     masked, rows = tmp_path / "masked", ["photo,category,mask"]
     masked.mkdir()
     for category, kept_out in (("cat", False), ("car", True)):
         for stem in [name for n in range(60) if held_out(name := f"{category}-{n}") == kept_out][:4]:
             for end in (".png", "-mask.png"):
-                shutil.copy(Path(data[1]) / f"{category}0{end}", masked / f"{stem}{end}")
+                shutil.copy(data[1].root / f"{category}0{end}", masked / f"{stem}{end}")
             rows.append(f"{stem}.png,{category},{stem}-mask.png")
     (masked / "index.csv").write_text("\n".join(rows) + "\n")
-    given = [data[0], str(masked)]
+    given = [data[0], datasets.open(masked)]
     train_task("segmentation", given, tmp_path / "out", str(model_folder), settings=SHORT | {"batch": "2"})
     assert len(log(tmp_path / "out", "segmentation")) == 4
 
 
-def test_damaged_files_of_the_cache_are_made_anew(data: list[str], model_folder: Path, tmp_path: Path) -> None:
+def test_damaged_files_of_the_cache_are_made_anew(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
     first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT, cache=tmp_path / "c")
     kept = {path: path.read_bytes() for path in sorted((tmp_path / "c").iterdir())}
     assert {path.suffix for path in kept} == {".npy", ".json"}
@@ -268,19 +271,20 @@ def test_damaged_files_of_the_cache_are_made_anew(data: list[str], model_folder:
 
 
 def test_data_that_lack_what_a_task_needs_are_refused(model_folder: Path, tmp_path: Path) -> None:
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    said = {
-        "retrieval": "fewer than two classes have both photos and sketches",
-        "instance-retrieval": "no class has two photos with sketches of their own",
-        "recognition": "fewer than two classes have sketches",
-        "correspondence": "no photos of seen classes",
-        "segmentation": "no sketches of what the masks show",
-    }
-    for task, line in said.items():
-        with pytest.raises(ValueError, match=f"empty: {line}"):
-            train_task(task, [str(empty)], tmp_path / "out", str(model_folder))
-    with pytest.raises(ValueError, match="nowhere is not a folder"):
-        train_task("recognition", [str(tmp_path / "nowhere")], tmp_path / "out", str(model_folder))
+    photos, drawings = tmp_path / "photos", tmp_path / "drawings"
+    (photos / "cat").mkdir(parents=True)
+    Image.new("RGB", (64, 64), "red").save(photos / "cat" / "1.png")
+    drawings.mkdir()
+    (drawings / "cat.ndjson").write_text('{"word": "cat", "recognized": true, "drawing": [[[0, 255], [0, 255]]]}\n')
+    for task, root, line in (
+        ("retrieval", photos, "fewer than two classes have both photos and sketches"),
+        ("instance-retrieval", photos, "no class has two photos with sketches of their own"),
+        ("recognition", photos, "fewer than two classes have sketches"),
+        ("correspondence", drawings, "no photos of seen classes"),
+        ("segmentation", photos, "no sketches of what the masks show"),
+    ):
+        with pytest.raises(ValueError, match=f"{root.name}: {line}"):
+            train_task(task, [datasets.open(root)], tmp_path / "out", str(model_folder))
+    world = [datasets.open("world")]
     with pytest.raises(ValueError, match=r"'retrieval' is not a setting; choose from .*retrieval\.\*"):
-        train_task("universal", ["world"], tmp_path / "out", str(model_folder), settings={"retrieval": "1"})
+        train_task("universal", world, tmp_path / "out", str(model_folder), settings={"retrieval": "1"})

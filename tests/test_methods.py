@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from fixtures.roots import CATEGORIES, training_roots
+from fixtures.roots import CATEGORIES, training_data
 from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
@@ -26,6 +26,7 @@ from sketchfusion.baselines.trained import FinetunedBaseline, SdPlBaseline
 from sketchfusion.cli import app, terminal
 from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
+from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.evaluation.fill import fill
 from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.lab.evaluation.search import benchmark_search
@@ -42,9 +43,9 @@ METHODS = ["SD-PL", "B-Finetuning"]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
     """Photos with sketches of their own, and a segmentation folder."""
-    return training_roots(tmp_path_factory.mktemp("roots"))
+    return training_data(tmp_path_factory.mktemp("roots"))
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +166,7 @@ def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Pa
 def test_every_task_leaves_a_folder_that_loads_for_it(
     task: str,
     method: str,
-    data: list[str],
+    data: list[Dataset],
     model_folder: Path,
     cache: Path,
     tmp_path: Path,
@@ -174,7 +175,7 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     trained = train_task(task, data, tmp_path, str(model_folder), settings=SHORT, cache=cache, method=method)
     assert [row["step"] for row in log(tmp_path, task, "validation")] == ["2"]
     loaded = load(tmp_path)
-    photo, sketch = next(Path(data[0]).rglob("*.jpg")), next(Path(data[0]).rglob("*-1.png"))
+    photo, sketch = next(data[0].root.rglob("*.jpg")), next(data[0].root.rglob("*-1.png"))
     for picture, kind in ((photo, "photo"), (sketch, "sketch")):
         assert torch.equal(loaded.embed([picture], kind, task), trained.embed([picture], kind))
         assert torch.equal(loaded.extract([picture], kind)[0].data, trained.extract([picture], kind)[0].data)
@@ -194,13 +195,13 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
 
 
 def test_the_centring_is_that_of_the_mean_of_six_draws(
-    data: list[str], model_folder: Path, cache: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
 ) -> None:
     """Single draws, which training sees, have far higher maxima in the fine stages."""
     arguments: dict[str, Any] = {"settings": SHORT, "cache": cache, "method": "SD-PL"}
     model = train_task("instance-retrieval", data[:1], tmp_path, str(model_folder), **arguments)
     assert isinstance(model, SdPlBaseline)
-    views = [model.prepare(path, "photo") for path in sorted(Path(data[0]).rglob("*.jpg"))]
+    views = [model.prepare(path, "photo") for path in sorted(data[0].root.rglob("*.jpg"))]
 
     def offset(of: SdPlBaseline) -> float:
         with torch.no_grad():
@@ -217,7 +218,7 @@ def settings_of(method: str, steps: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_losses_fall(method: str, data: list[str], model_folder: Path, cache: Path, tmp_path: Path) -> None:
+def test_losses_fall(method: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path) -> None:
     """Nothing is trained for correspondence beside what the method trains."""
     settings = settings_of(method, 30) | {"warps": "8"}
     train_task("correspondence", data[:1], tmp_path, str(model_folder), False, settings, None, None, cache, method)
@@ -235,7 +236,7 @@ def test_weights_of_the_parts_of_an_embedding_are_settings() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_killed_training_resumes_bit_for_bit(
-    method: str, data: list[str], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = replace(CorrespondenceRecipe(), steps=3, warmup=1, validate_every=0).schedule
     monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
@@ -261,7 +262,7 @@ def test_a_killed_training_resumes_bit_for_bit(
 
 
 def test_a_warm_cache_runs_no_cached_encoder(
-    data: list[str], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments: dict[str, Any] = {"model": str(model_folder), "settings": SHORT, "cache": cache}
     train_task("recognition", data, tmp_path / "fused", **arguments)
@@ -278,7 +279,7 @@ def test_a_warm_cache_runs_no_cached_encoder(
 
 @pytest.fixture(scope="module")
 def left(
-    data: list[str], model_folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Path]:
     """What either method leaves for recognition."""
     base = tmp_path_factory.mktemp("left")
@@ -362,18 +363,18 @@ def test_sketches_seen_under_words_are_measured_for_sd_pl(left: Mapping[str, Pat
 
 
 def test_the_commands(
-    data: list[str],
+    data: list[Dataset],
     left: Mapping[str, Path],
     model_folder: Path,
     cache: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    common = ["train", "recognition", "--data", data[0], "--model", str(model_folder), "--cache", str(cache)]
+    common = ["train", "recognition", "--data", str(data[0].root), "--model", str(model_folder), "--cache", str(cache)]
     common += [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
     out = ["--out", str(tmp_path / "out")]
     assert terminal.run(app, [*common, *out, "--method", "SD-PL"]) == 0
-    sketch = str(next(Path(data[0]).rglob("*-1.png")))
+    sketch = str(next(data[0].root.rglob("*-1.png")))
     for folder in (tmp_path / "out", left["B-Finetuning"]):
         capsys.readouterr()
         assert terminal.run(app, ["recognize", sketch, "--model", str(folder), "--json"]) == 0
@@ -391,7 +392,7 @@ def test_the_commands(
 
 
 def test_their_rows_of_a_table_are_trained_loaded_and_measured(
-    data: list[str], model_folder: Path, cache: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
 ) -> None:
     rows = tuple(row for row in TABLES["3"].rows if row.method != "SketchFusion")
     assert [row.name for row in rows] == ["B-Finetuning", "SD-PL"]

@@ -12,6 +12,7 @@ import torch
 from sketchfusion.backbones.folders import load_clip, load_diffusion
 from sketchfusion.backbones.mini import build_clip, build_tokenizer, build_unet
 from sketchfusion.features import SketchFusion
+from sketchfusion.lab import datasets
 from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.log import draw_curves
 from sketchfusion.lab.training.loop import Schedule
@@ -32,7 +33,8 @@ SHORT = Schedule(steps=2, lr=1e-4, warmup=1)
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("world")
     export(root, 0, ["cat", "car", "chair"], "seen", 12, 128)
-    return Sources([root], [root], root / "cache", world_instances=1)
+    data = [datasets.open(root)]
+    return Sources(data, data, root / "cache", world_instances=1)
 
 
 @pytest.fixture(scope="module")
@@ -100,14 +102,14 @@ def test_the_curve_of_a_stage_is_drawn(pretrained: Path, tmp_path: Path) -> None
 
 def test_a_stage_names_the_missing_stage_it_builds_on(sources: Sources, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="run `sketchfusion pretrain vae`"):
-        run("diffusion", "cpu", sources.photo_roots, sources.sketch_roots, tmp_path)
+        run("diffusion", "cpu", sources.photo_sets, sources.sketch_sets, tmp_path)
     with pytest.raises(ValueError, match="'gan' is not a stage"):
         run("gan", "cpu", [], [], tmp_path)  # type: ignore[arg-type]
 
 
 def test_run_writes_the_card(sources: Sources, tmp_path: Path) -> None:
-    run("vae", "cpu", sources.photo_roots, sources.sketch_roots, tmp_path, steps=1)
-    run("clip", "cpu", sources.photo_roots, sources.sketch_roots, tmp_path, steps=1, teacher_steps=1)
+    run("vae", "cpu", sources.photo_sets, sources.sketch_sets, tmp_path, steps=1)
+    run("clip", "cpu", sources.photo_sets, sources.sketch_sets, tmp_path, steps=1, teacher_steps=1)
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["clip"]["recipe"]["teacher"]["schedule"]["steps"] == 1
     assert card["vae"]["recipe"]["schedule"]["steps"] == 1

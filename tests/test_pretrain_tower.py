@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from sketchfusion.backbones.convolutional import LITE, EfficientNetConfig, load_convolutional_clip
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import drawn_as, is_unseen
 from sketchfusion.lab.training import recipes
-from sketchfusion.lab.training.collect import collect_photos
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.pretrain import tower as pretraining
 from sketchfusion.lab.training.pretrain.tower import (
@@ -27,7 +27,7 @@ from sketchfusion.lab.training.pretrain.tower import (
     released_network,
 )
 from sketchfusion.lab.training.pretrain.words import SentenceEncoder, TextTower, encoder_folder, pretrain_words
-from sketchfusion.lab.training.sources import Sources
+from sketchfusion.lab.training.sources import Sources, collect_photos
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-3, warmup=1)
@@ -41,7 +41,8 @@ NAMES = ["cat", "car", "chair", "teapot", "sports car", "armchair"]
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("world")
     export(root, 0, ["cat", "car", "chair"], "seen", 12, 64)
-    return Sources([root], [root], root / "cache", world_instances=1, stored=64)
+    data = [datasets.open(root)]
+    return Sources(data, data, root / "cache", world_instances=1, stored=64)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,10 @@ def test_photos_are_known_by_the_names_of_sketches() -> None:
 def test_numbered_photos_bear_their_own_names_and_unseen_ones_are_left_out(tmp_path: Path) -> None:
     for name in ("n01440764_tench", "n04562935_water_tower", "n02981792_catamaran"):
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / f"{name}.JPEG")
-    assert sorted(picture.names for picture in collect_photos([tmp_path])) == [("catamaran",), ("tench",)]
+    assert sorted(picture.names for picture in collect_photos([datasets.open(tmp_path)])) == [
+        ("catamaran",),
+        ("tench",),
+    ]
 
 
 def test_a_batch_holds_a_photo_and_two_sketches_of_each_class(sources: Sources) -> None:
@@ -108,7 +112,7 @@ def test_without_a_common_class_nothing_is_trained(sources: Sources, tmp_path: P
     (tmp_path / "zeppelin").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "zeppelin" / "a.png")
     with pytest.raises(ValueError, match="no class"):
-        Pairs(replace(sources, photo_roots=[tmp_path]), RECIPE)
+        Pairs(replace(sources, photo_sets=[datasets.open(tmp_path)]), RECIPE)
 
 
 def test_contrast_is_least_where_sketches_lie_at_their_photos() -> None:

@@ -13,7 +13,7 @@ from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.lab.datasets.psc6k import PSC6K, released_split
 from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence, point_pairs
-from sketchfusion.lab.training.collect import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.sources import collect_held_out, collect_photos, collect_sketches
 
 VIEW = "tx_000100000000"
 XA, YA = "256;0;12.5;1;2;3;4;5", "0;256;200;1;2;3;4;5"
@@ -71,13 +71,14 @@ def test_training_leaves_out_the_photos_that_are_measured_and_their_sketches(roo
         for name in (f"photo/tx_000000000000/zebra/n0_{number}.jpg", f"sketch/tx_000000000000/zebra/n0_{number}-1.png"):
             (root / "256x256" / name).parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8)).save(root / "256x256" / name)
-    collected = collect_photos([root]), collect_sketches([root]), collect_held_out([root], "sketch")
+    data = [datasets.open(root)]
+    collected = collect_photos(data), collect_sketches(data), collect_held_out(data, "sketch")
     others = {f"n0_{number}" for number in range(30) if not 6 <= number < 10}
     photos, *sketches = ({Path(picture.path).stem.partition("-")[0] for picture in found} for found in collected)
     assert photos == sketches[0] and photos | sketches[1] == others
     for path in root.glob("*.csv"):
         path.unlink()
-    assert len(collect_photos([root])) > len(photos)
+    assert len(collect_photos([datasets.open(root)])) > len(photos)
 
 
 def test_keypoints_may_lie_on_the_far_edge(root: Path) -> None:

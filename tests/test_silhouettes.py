@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING, filled, silhouettes
 
@@ -45,36 +46,36 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_most_sketches_decide_and_the_rest_is_unknown(root: Path, tmp_path: Path) -> None:
-    masked = silhouettes([root], 128, tmp_path / "cache")
+    masked = silhouettes([datasets.open(root)], 128, tmp_path / "cache")
     assert set(masked.names) == {"cat"}
     for mask in masked.masks:
         assert mask[64, 64] == mask[64, 37] == mask[91, 64] == THING  # the edge too: each is laid where all lie
         assert mask[64, 26] == mask[102, 64] == mask[15, 15] == BACKGROUND
         assert mask[37, 37] == mask[91, 91] == OUTSIDE  # a corner, which one of four covers
-    again = silhouettes([root], 128, tmp_path / "cache")
+    again = silhouettes([datasets.open(root)], 128, tmp_path / "cache")
     assert np.array_equal(masked.masks, again.masks) and np.array_equal(masked.photos.pixels, again.photos.pixels)
 
 
 def test_replaced_photos_are_read_anew(root: Path, tmp_path: Path) -> None:
-    before = silhouettes([root], 64, tmp_path / "cache")
+    before = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     for photo in (root / "256x256/photo/tx_000000000000/cat").iterdir():
         Image.new("RGB", (256, 256), (250, 250, 0)).save(photo)
-    after = silhouettes([root], 64, tmp_path / "cache")
+    after = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     assert (after.photos.pixels != before.photos.pixels).any() and after.photos.pixels[:, :2].min() > 240
 
 
 def test_what_cannot_be_read_is_left_out_and_a_damaged_cache_is_made_anew(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = silhouettes([root], 64, tmp_path / "cache")
+    whole = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     [kept] = (tmp_path / "cache").glob("silhouettes-*.npz")
     kept.write_bytes(kept.read_bytes()[:3000])
-    again = silhouettes([root], 64, tmp_path / "cache")
+    again = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     assert np.array_equal(whole.masks, again.masks) and whole.names == again.names
     photo = next(path for n in range(1, 12) if not held_out((path := photo_at(root, n)).stem))
     photo.write_bytes(photo.read_bytes()[:200])
     (root / "256x256/sketch/tx_000000000000/cat" / f"{photo_at(root, 1).stem}-1.png").write_bytes(b"torn")
-    less = silhouettes([root], 64, tmp_path / "cache")
+    less = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     assert len(less.names) == len(less.masks) == len(less.photos) == len(whole.names) - 1
     assert f"{photo}: not a picture that can be read" in caplog.text and "it is left out" in caplog.text
 
@@ -84,18 +85,18 @@ def photo_at(root: Path, number: int) -> Path:
 
 
 def test_photos_with_few_sketches_are_left_out_and_held_out_ones_kept_apart(root: Path, tmp_path: Path) -> None:
-    trained, kept = (silhouettes([root], 64, tmp_path / "cache", out) for out in (False, True))
+    trained, kept = (silhouettes([datasets.open(root)], 64, tmp_path / "cache", out) for out in (False, True))
     assert len(trained.names) + len(kept.names) == 11 and kept.names
     shades = [set(of.photos.pixels[:, 0, 0, 0].tolist()) for of in (trained, kept)]
     assert not shades[0] & shades[1]
 
 
 def test_a_photo_whose_sketches_are_all_blank_is_left_out(root: Path, tmp_path: Path) -> None:
-    whole = silhouettes([root], 64, tmp_path / "cache")
+    whole = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     photo = next(path for n in range(1, 12) if not held_out((path := photo_at(root, n)).stem))
     for sketch in (root / "256x256/sketch/tx_000000000000/cat").glob(f"{photo.stem}-*.png"):
         Image.new("RGB", (256, 256), "white").save(sketch)
-    less = silhouettes([root], 64, tmp_path / "cache")
+    less = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
     assert len(less.names) == len(less.masks) == len(less.photos) == len(whole.names) - 1
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion import PHOTO, Centring, FusionConfig
+from sketchfusion.lab import datasets
 from sketchfusion.lab.training.loop import Losses
 from sketchfusion.lab.training.objective import Forward, Objective, Phases, Training
 from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, as_text, with_settings
@@ -29,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_trained_folder_loads_and_answers_differently(root: Path, tmp_path: Path) -> None:
-    trained = train_task("retrieval", [str(root)], tmp_path / "out", settings=SHORT)
+    trained = train_task("retrieval", [datasets.open(root)], tmp_path / "out", settings=SHORT)
     loaded = SketchFusion.from_pretrained(tmp_path / "out")
     photo = next(root.rglob("*.jpg"))
     assert torch.equal(loaded.embed([photo]), trained.embed([photo]))
@@ -42,14 +43,14 @@ def test_a_trained_folder_loads_and_answers_differently(root: Path, tmp_path: Pa
 
 def test_a_warm_cache_runs_neither_vae_nor_clip(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    train_task("retrieval", [str(root)], out, settings=SHORT)
+    train_task("retrieval", [datasets.open(root)], out, settings=SHORT)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a frozen encoder ran although the cache is warm")
 
     monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
     monkeypatch.setattr("sketchfusion.backbones.encoders.FrozenClip.forward", refuse)
-    train_task("retrieval", [str(root)], out, settings=SHORT)
+    train_task("retrieval", [datasets.open(root)], out, settings=SHORT)
 
 
 class Convolution:
@@ -93,20 +94,20 @@ def test_where_the_model_computes_in_bf16_losses_are_float32(tmp_path: Path, mon
 
 def test_unknown_tasks_and_settings_and_too_little_data_are_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'cooking' is not available"):
-        train_task("cooking", [str(root)], tmp_path)
+        train_task("cooking", [datasets.open(root)], tmp_path)
     with pytest.raises(ValueError, match="'rate' is not a setting; choose from steps"):
-        train_task("retrieval", [str(root)], tmp_path, settings={"rate": "1"})
-    (tmp_path / "empty").mkdir()
+        train_task("retrieval", [datasets.open(root)], tmp_path, settings={"rate": "1"})
+    cats = next(root.rglob("photo/*/cat"))
     with pytest.raises(ValueError, match="fewer than two classes"):
-        train_task("retrieval", [str(tmp_path / "empty")], tmp_path / "out")
+        train_task("retrieval", [datasets.open(cats)], tmp_path / "out")
 
 
 def test_an_ablation_is_a_setting_of_the_light_parts(root: Path, tmp_path: Path) -> None:
-    train_task("retrieval", [str(root)], tmp_path, settings={**SHORT, "fusion.bottlenecks": "false"})
+    train_task("retrieval", [datasets.open(root)], tmp_path, settings={**SHORT, "fusion.bottlenecks": "false"})
     kept = SketchFusion.from_pretrained(tmp_path)
     assert not kept.config.fusion.bottlenecks and not list(kept.model.light.aggregation.branches.parameters())
     with pytest.raises(ValueError, match="'depth' is not a setting"):
-        train_task("retrieval", [str(root)], tmp_path, settings={"fusion.depth": "3"})
+        train_task("retrieval", [datasets.open(root)], tmp_path, settings={"fusion.depth": "3"})
 
 
 def test_settings_take_the_type_of_the_recipe() -> None:
@@ -163,7 +164,7 @@ def test_settings_take_task_names_with_a_hyphen() -> None:
 def test_a_timestep_is_between_0_and_999(root: Path, tmp_path: Path) -> None:
     for value, line in (("5000", "at most 999"), ("-1", "at least 0")):
         with pytest.raises(ValueError, match=f"'timestep={value}' must be {line}"):
-            train_task("retrieval", [str(root)], tmp_path, settings={"fusion.timestep": value})
+            train_task("retrieval", [datasets.open(root)], tmp_path, settings={"fusion.timestep": value})
     assert [with_settings(FusionConfig(), {"timestep": of}).timestep for of in ("0", "999")] == [0, 999]
 
 

@@ -126,9 +126,9 @@ class TableRun:
         from ..lab.training.train import settings_for, train_task
 
         settings = {**settings_for(method, self.settings or {}), **row_settings}
-        roots = [str(dataset.root) for dataset in (self.dataset, *self.sketches)]
         with terminal.loss_bar(f"training {folder.relative_to(self.out)}") as report:
-            train_task(task, roots, folder, self.model, True, settings, report, None, self.out / "cache", method)
+            data = (self.dataset, *self.sketches)
+            train_task(task, data, folder, self.model, True, settings, report, None, self.out / "cache", method)
 
     def measure(self, task: str, model: Extractor) -> Mapping[str, Estimate]:
         """Measure a row's model for a task."""

@@ -63,17 +63,19 @@ def pretrain(
     """Pretrain one part of the mini model."""
     from typing import cast
 
+    from ..lab import datasets
     from ..lab.training.pretrain.run import STAGES, run
     from ..lab.training.recipes import Budget
 
     if stage not in STAGES or budget not in ("cpu", "gpu"):
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
+    photo_sets, sketch_sets = ([datasets.open(root) for root in roots] for roots in (photos, sketches or []))
     with terminal.loss_bar(f"pretraining {stage}") as report:
         figures = run(
             stage,
             cast(Budget, budget),
-            photos,
-            sketches or [],
+            photo_sets,
+            sketch_sets,
             out,
             start,
             resume,
@@ -108,6 +110,7 @@ def train(
 
     distill trains a small CNN to embed as --model does.
     """
+    from ..lab import datasets
     from ..lab.training.recipes import with_settings
 
     chosen = dict(parse_setting(setting) for setting in settings or [])
@@ -117,20 +120,21 @@ def train(
         raise ValueError(f"{name} has no light weights: leave --start and --method out")
     if baseline and cache:
         raise ValueError("the baseline CNN has no use for a cache: leave --cache out")
+    opened = [datasets.open(root) for root in data]
     with terminal.loss_bar(f"training {task}") as report:
         if baseline:
             from ..lab.training.cnn import ScratchRecipe, train_scratch
 
-            train_scratch(data, out, with_settings(ScratchRecipe(), chosen), resume, report)
+            train_scratch(opened, out, with_settings(ScratchRecipe(), chosen), resume, report)
         elif task == "distill":
             from ..lab.training.cnn import DistillRecipe, train_distilled
             from ..models import load
 
-            train_distilled(data, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
+            train_distilled(opened, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
         else:
             from ..lab.training.train import train_task
 
-            train_task(task, data, out, model, resume, chosen, report, start, cache, method)
+            train_task(task, opened, out, model, resume, chosen, report, start, cache, method)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 

@@ -21,11 +21,18 @@ from ...io.files import atomic_write
 from ...io.images import Kind, letterbox, quantise, read_image
 from ..datasets.base import clean, is_unseen
 from . import augment
-from .collect import Picture
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> a frozen model's features (B, C, h, w)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A training picture: where it is and what it shows."""
+
+    path: str  # a file, or "file.ndjson:7" for one drawing of a file
+    names: tuple[str, ...]  # what it shows, the usual name first, then synonyms
 
 
 @dataclass(frozen=True, eq=False)

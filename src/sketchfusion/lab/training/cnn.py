@@ -8,6 +8,7 @@ them (relational distillation, Park et al., 2019), without names, so any photos 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from torch.nn import functional as F
 
 from ...baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
 from ...extractor import Extractor, pick_device
+from ..datasets import Dataset
+from ..datasets.world import SketchWorld
 from . import augment
 from .bank import PictureArray, cached, decode, world_banks
-from .collect import collect_photos, collect_sketches
 from .loop import Losses, Report, Schedule, fit
 from .losses import contrast
 from .recipes import shaping
-from .sources import Roots
+from .sources import Sources, collect_photos, collect_sketches
 
 STORED = 96  # pixels at which the baseline's pictures are kept, so that crops stay sharp
 WORLD_SIDE = 128  # pixels of Sketch World's pictures for the student
@@ -59,13 +61,13 @@ class DistillRecipe:
 
 
 def train_scratch(
-    data: list[str],
+    data: Sequence[Dataset],
     out: Path,
     recipe: ScratchRecipe | None = None,
     resume: bool = False,
     report: Report | None = None,
 ) -> dict[str, float]:
-    """Train the baseline on Sketch World (["world"]) or on roots of sketches and photos, seen categories only.
+    """Train the baseline on Sketch World alone or on other data sets of sketches and photos, seen categories only.
 
     Writes what `ScratchBaseline.load` reads to `out` and returns the card's figures. ValueError if fewer than two names
     have both sketches and photos.
@@ -75,7 +77,9 @@ def train_scratch(
     photos, sketches = _photos_and_sketches(data, recipe, out / "training" / "cache")
     names = sorted(set(photos.by_name) & set(sketches.by_name))
     if len(names) < 2:
-        raise ValueError(f"{', '.join(data)} has too few names that both sketches and photos carry")
+        raise ValueError(
+            f"{', '.join(str(of.root) for of in data)} has too few names that both sketches and photos carry"
+        )
     config, device = ScratchConfig(), pick_device()
     net = nn.ModuleDict({"body": ScratchNet(config), "classify": nn.Linear(config.dim, len(names))}).to(device)
     photos, sketches = photos.on(device), sketches.on(device)
@@ -99,11 +103,11 @@ def train_scratch(
     ScratchBaseline(net["body"].cpu(), config).save(out)  # type: ignore[arg-type]
     parameters = sum(p.numel() for p in net["body"].parameters())
     figures = {"parameters": float(parameters), "categories": float(len(names))}
-    return _write_card(out, figures, data=data, recipe=asdict(recipe))
+    return _write_card(out, figures, data=[str(of.root) for of in data], recipe=asdict(recipe))
 
 
 def train_distilled(
-    data: list[str],
+    data: Sequence[Dataset],
     out: Path,
     teacher: Extractor,
     recipe: DistillRecipe | None = None,
@@ -111,7 +115,7 @@ def train_distilled(
     report: Report | None = None,
     cache: Path | None = None,
 ) -> dict[str, float]:
-    """Train a student to embed as `teacher` does, on "world" or on roots as `train_task` takes them.
+    """Train a student to embed as `teacher` does, on data sets as `train_task` takes them.
 
     Writes what `load` reads to `out`. Returns the mean cosine with the teacher on held-out pictures, where the data
     have any. ValueError if there are no photos, or no sketches.
@@ -119,10 +123,10 @@ def train_distilled(
     recipe = recipe or DistillRecipe()
     torch.manual_seed(recipe.seed)
     folder = cache or out / "training" / "cache"
-    roots = Roots.of(data, folder)
-    photos, sketches = _few_of_each_class(roots, recipe.per_class)
+    sources = Sources.of(data, folder)
+    photos, sketches = _few_of_each_class(sources, recipe.per_class)
     if not photos or not sketches:
-        raise ValueError(f"{roots}: a student needs photos and sketches to look at")
+        raise ValueError(f"{sources}: a student needs photos and sketches to look at")
 
     def embedded(banks: list[PictureArray]) -> list[EmbeddedPictures]:
         return [EmbeddedPictures(bank, _vectors(teacher, bank, folder, report)) for bank in banks]
@@ -147,11 +151,12 @@ def train_distilled(
     fit(net.train(), loss_of, _schedule(recipe), out / "training", resume, report, frozen=frozen, settings=settings)
     student = ScratchBaseline(net.cpu(), config)
     student.save(out)
-    held_out = [bank for bank in (roots.sources.held_out_photos(), roots.sources.held_out_sketches()) if len(bank)]
+    held_out = [bank for bank in (sources.held_out_photos(), sources.held_out_sketches()) if len(bank)]
     figures = {
         f"cosine with the teacher, held-out {of.bank.kind}": _mean_cosine(student, of) for of in embedded(held_out)
     }
-    return _write_card(out, figures, data=data, teacher=teacher.fingerprint, recipe=asdict(recipe))
+    names = [str(of.root) for of in data]
+    return _write_card(out, figures, data=names, teacher=teacher.fingerprint, recipe=asdict(recipe))
 
 
 def _schedule(recipe: ScratchRecipe | DistillRecipe) -> Schedule:
@@ -163,15 +168,19 @@ def _write_card(out: Path, figures: dict[str, float], **card: Any) -> dict[str, 
     return figures
 
 
-def _photos_and_sketches(data: list[str], recipe: ScratchRecipe, cache: Path) -> tuple[PictureArray, PictureArray]:
-    if data == ["world"]:
+def _photos_and_sketches(
+    data: Sequence[Dataset], recipe: ScratchRecipe, cache: Path
+) -> tuple[PictureArray, PictureArray]:
+    worlds = [isinstance(dataset, SketchWorld) for dataset in data]
+    if all(worlds):
         return world_banks(recipe.world_instances, STORED, cache)
-    if "world" in data:
+    if any(worlds):
         raise ValueError("the CNN trains on Sketch World or on folders, not on both at once")
-    roots = [Path(root) for root in data]
-    photos, sketches = collect_photos(roots), collect_sketches(roots)
+    photos, sketches = collect_photos(data), collect_sketches(data)
     if not photos or not sketches:
-        raise ValueError(f"{', '.join(data)} needs sketches and photos of seen classes, in Sketchy's layout")
+        raise ValueError(
+            f"{', '.join(str(of.root) for of in data)} needs sketches and photos of seen classes, in Sketchy's layout"
+        )
     return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
 
 
@@ -189,12 +198,12 @@ class EmbeddedPictures:
         return change(self.bank.take(index), side, generator), self.vectors[index]
 
 
-def _few_of_each_class(roots: Roots, per_class: int) -> tuple[list[PictureArray], list[PictureArray]]:
-    photos = [roots.sources.sharp_photos(), roots.sources.small_photos()]
-    sketches = [roots.sources.sketches()]
+def _few_of_each_class(sources: Sources, per_class: int) -> tuple[list[PictureArray], list[PictureArray]]:
+    photos = [sources.sharp_photos(), sources.small_photos()]
+    sketches = [sources.sketches()]
     few = [[bank.named(set(bank.by_name), per_class) for bank in of if len(bank)] for of in (photos, sketches)]
-    if roots.world:
-        for of, bank in zip(few, world_banks(per_class, WORLD_SIDE, roots.cache), strict=True):
+    if sources.has_world:
+        for of, bank in zip(few, world_banks(per_class, WORLD_SIDE, sources.cache), strict=True):
             of.append(bank)
     return few[0], few[1]
 

@@ -24,7 +24,7 @@ from .objective import Forward, Objective, Phases, Training
 from .pseudo import pseudo_points
 from .recipes import CorrespondenceRecipe
 from .retrieval import HELD_OUT_SEED, held_out_count, instances
-from .sources import Roots
+from .sources import Sources
 
 MIRRORED = 0.5  # share of aligned sketches that are mirrored
 NEAR = 0.1  # share of the picture's side within which a point counts as found in the log
@@ -72,25 +72,25 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
         return {"loss": contrastive + recipe.flow * error, "contrast": contrastive, "end point": error, "near": near}
 
 
-def prepare_correspondence(recipe: CorrespondenceRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Make pairs with matching points and encode them; ValueError if the data have nothing to make them of."""
     side, trained, held_out = encode.side, list[PointPairs](), list[PointPairs]()
-    if roots.world:
-        trained.append(world_points(recipe.things, min(side, 256), roots.cache))
-        held_out.append(world_points(held_out_count(recipe.things), min(side, 256), roots.cache, HELD_OUT_SEED))
+    if sources.has_world:
+        trained.append(world_points(recipe.things, min(side, 256), sources.cache))
+        held_out.append(world_points(held_out_count(recipe.things), min(side, 256), sources.cache, HELD_OUT_SEED))
     for pairs, photos, count, drawn in (
-        (trained, roots.sources.sharp_photos(), recipe.warps, recipe.drawn),
-        (held_out, roots.sources.held_out_photos(), recipe.warps // 10, 1),
+        (trained, sources.sharp_photos(), recipe.warps, recipe.drawn),
+        (held_out, sources.held_out_photos(), recipe.warps // 10, 1),
     ):
         if photos.seen and count:
             pairs.append(warped_outlines(photos, count, side))
         if photos.seen and recipe.drawn:
-            pairs.append(pseudo_points(photos, roots.cache, drawn))
+            pairs.append(pseudo_points(photos, sources.cache, drawn))
     for pairs, most, kept_out in ((trained, recipe.aligned, False), (held_out, recipe.aligned // 10, True)):
-        if most and (freehand := aligned_points(roots, most, side, kept_out)):
+        if most and (freehand := aligned_points(sources, most, side, kept_out)):
             pairs.append(freehand)
     if not trained:
-        raise ValueError(f"{roots}: no photos of seen classes, whose outlines could be matched with them")
+        raise ValueError(f"{sources}: no photos of seen classes, whose outlines could be matched with them")
     half, full = (_encoded(trained, encode, at) for at in (side // 2, side))
     validation = _encoded(held_out, encode, side) if held_out else None
     return Training(CorrespondenceObjective(recipe), Phases(half, full, validation))
@@ -106,13 +106,13 @@ def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> Match
     )
 
 
-def aligned_points(roots: Roots, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
+def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
     """Align up to `most` sketches of Sketchy roots with their photos, at `side` pixels, and sample points on strokes.
 
     Each sketch is bent by a known warp, and half of them are mirrored, so that a point's position alone does not give
     its match away. Only seen classes; held-out photos if `kept_out`, else the others. None if there are none.
     """
-    found = instances(replace(roots, paired=roots.aligned, world=False), 0, kept_out)
+    found = instances(replace(sources, photo_sets=sources.aligned), 0, kept_out)
     if not found.sketches:
         return None
     [photos], [sketches] = found.photos, found.sketches

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from torch.nn import functional as F
 from ...errors import ImageError
 from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
-from ..datasets.base import clean, held_out
+from ..datasets.base import Dataset, clean, held_out
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST, inked, laid, photo_of
 from . import augment
-from .bank import PictureArray, file_state, world_banks
-from .collect import Picture, collect_held_out, collect_photos, collect_sketches
+from .bank import Picture, PictureArray, file_state, world_banks
+from .sources import collect_held_out, collect_photos, collect_sketches
 
 POINTS = 16  # of a pair; no category has more that are worth matching
 HANDS = 4  # that `world_banks` draws with in turn
@@ -104,12 +104,12 @@ def _render_labels(things: int, side: int, seed: int) -> Arrays:
     return {"masks": masks, "points": points, "visible": visible}
 
 
-def folder_masks(root: Path, side: int, kept_out: bool = False) -> MaskedPhotos:
+def folder_masks(folder: MaskFolder, side: int, kept_out: bool = False) -> MaskedPhotos:
     """Read the pairs of a segmentation folder at `side` pixels: four in five, or the held-out ones if `kept_out`.
 
     DatasetError and ImageError for a folder or a file that cannot be read.
     """
-    pairs = [pair for pair in MaskFolder(root).pairs() if held_out(pair.photo.photo_id) == kept_out]
+    pairs = [pair for pair in folder.pairs() if held_out(pair.photo.photo_id) == kept_out]
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
     for place, pair in enumerate(pairs):
         pixels[place], masks[place] = _squares(pair, side)
@@ -200,17 +200,17 @@ def warped(
     return PointPairs(bank, photos, sketch_xy, photo_xy.clamp(0, 1), visible)
 
 
-def silhouettes(roots: list[Path], side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
-    """Return photos of Sketchy roots at `side` pixels with masks made of their sketches.
+def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
+    """Return photos of Sketchy's layouts at `side` pixels with masks made of their sketches.
 
     The sketches of a photo are aligned with it and with one another, and filled: what most cover is the thing, what
     hardly any covers is background, and the rest is unknown. Photos with too few sketches are left out. Only seen
     classes; held-out photos if `kept_out`, else the others. `cache` keeps the result.
     """
     photos, sketches = (
-        (collect_held_out(roots, "photo"), collect_held_out(roots, "sketch"))
+        (collect_held_out(datasets, "photo"), collect_held_out(datasets, "sketch"))
         if kept_out
-        else (collect_photos(roots), collect_sketches(roots))
+        else (collect_photos(datasets), collect_sketches(datasets))
     )
     drawn: dict[tuple[str, str], list[Picture]] = {}
     for sketch in sketches:

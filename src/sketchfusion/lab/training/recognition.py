@@ -17,7 +17,7 @@ from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import RecognitionRecipe
 from .retrieval import HELD_OUT_SEED, held_out_count, names_of
-from .sources import Roots
+from .sources import Sources
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class RecognitionObjective(Objective[NamedSketches]):
         return Heads(LinearHead(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
 
 
-def prepare_recognition(recipe: RecognitionRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect named sketches and encode them; ValueError for fewer than two classes."""
-    banks, held_out = [roots.sources.sketches()], [roots.sources.held_out_sketches()]
-    if roots.world:
-        banks.append(world_banks(recipe.per_class, side=128, cache=roots.cache)[1])
+    banks, held_out = [sources.sketches()], [sources.held_out_sketches()]
+    if sources.has_world:
+        banks.append(world_banks(recipe.per_class, side=128, cache=sources.cache)[1])
         count = held_out_count(recipe.per_class)
-        held_out.append(world_banks(count, side=128, cache=roots.cache, seed=HELD_OUT_SEED)[1])
+        held_out.append(world_banks(count, side=128, cache=sources.cache, seed=HELD_OUT_SEED)[1])
     names = names_of(banks)
     if len(names) < 2:
-        raise ValueError(f"{roots}: fewer than two classes have sketches to train on")
+        raise ValueError(f"{sources}: fewer than two classes have sketches to train on")
     banks, held_out = ([bank.named(names, recipe.per_class) for bank in of] for of in (banks, held_out))
     phases = Phases(
         NamedSketches(encode(banks, encode.side // 2, recipe.views)),

@@ -17,14 +17,13 @@ from torch.nn import functional as F
 from ...fusion import PHOTO, SKETCH
 from ...io.images import Kind
 from ..datasets.sketchy import is_added, photo_of
-from .bank import FeatureCache, PictureArray, world_banks
-from .collect import Picture, collect_held_out, collect_photos, collect_sketches
+from .bank import FeatureCache, Picture, PictureArray, world_banks
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
-from .sources import STORED, Roots, decoded
+from .sources import STORED, Sources, collect_held_out, collect_photos, collect_sketches, decoded
 
 HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
 WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World, for retrieval by category
@@ -70,21 +69,21 @@ class RetrievalObjective(Objective[SketchesAndPhotos]):
         return {"loss": loss, "triplet": triplets, "contrast": contrastive, "naming": naming}
 
 
-def prepare_retrieval(recipe: RetrievalRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect the classes that have photos and sketches and encode them; ValueError for fewer than two."""
-    photos = [roots.sources.sharp_photos(), roots.sources.small_photos()]
-    sketches = [roots.sources.sketches()]
-    held_out = [[roots.sources.held_out_photos()], [roots.sources.held_out_sketches()]]
-    if roots.world:
+    photos = [sources.sharp_photos(), sources.small_photos()]
+    sketches = [sources.sketches()]
+    held_out = [[sources.held_out_photos()], [sources.held_out_sketches()]]
+    if sources.has_world:
         for sides, seed, count in (
             ([photos, sketches], 0, WORLD_INSTANCES),
             (held_out, HELD_OUT_SEED, HELD_OUT_INSTANCES),
         ):
-            for banks, bank in zip(sides, world_banks(count, side=128, cache=roots.cache, seed=seed), strict=True):
+            for banks, bank in zip(sides, world_banks(count, side=128, cache=sources.cache, seed=seed), strict=True):
                 banks.append(bank)
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
-        raise ValueError(f"{roots}: fewer than two classes have both photos and sketches to train on")
+        raise ValueError(f"{sources}: fewer than two classes have both photos and sketches to train on")
 
     def encoded(sides: list[list[PictureArray]], side: int, views: int, most: int) -> SketchesAndPhotos:
         return SketchesAndPhotos(
@@ -148,17 +147,17 @@ class InstanceRetrievalObjective(Objective[InstanceFeatures]):
         return {"loss": loss, "triplet": triplets, "contrast": contrastive, "found": found.float().mean()}
 
 
-def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect the photos that have sketches of their own and encode them; ValueError if no class has two."""
-    trained = instances(roots, recipe.per_class)
-    held_out = instances(roots, held_out_count(recipe.per_class), kept_out=True)
+    trained = instances(sources, recipe.per_class)
+    held_out = instances(sources, held_out_count(recipe.per_class), kept_out=True)
 
     def encoded(of: InstancePairs, side: int, views: int = 1) -> InstanceFeatures:
         return InstanceFeatures(encode(of.photos, side, views), encode(of.sketches, side, views))
 
     full = encoded(trained, encode.side) if trained.photos else None
     if full is None or not full.by_class:
-        raise ValueError(f"{roots}: no class has two photos with sketches of their own; Sketchy's layout names them")
+        raise ValueError(f"{sources}: no class has two photos with sketches of their own; Sketchy's layout names them")
     validation = encoded(held_out, encode.side) if held_out.photos else None
     phases = Phases(
         encoded(trained, encode.side // 2, recipe.views),
@@ -176,23 +175,23 @@ class InstancePairs:
     sketches: list[PictureArray]
 
 
-def instances(roots: Roots, per_class: int, kept_out: bool = False) -> InstancePairs:
+def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
     """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone.
 
     Sketchy's file names tell which photo a sketch shows.
     """
     if kept_out:
-        photos, sketches = (collect_held_out(roots.paired, kind) for kind in ("photo", "sketch"))
+        photos, sketches = (collect_held_out(sources.paired, kind) for kind in ("photo", "sketch"))
     else:
-        photos, sketches = collect_photos(roots.paired), collect_sketches(roots.paired)
+        photos, sketches = collect_photos(sources.paired), collect_sketches(sources.paired)
     photos = [photo for photo in photos if not is_added(Path(photo.path))]
     found = InstancePairs([], [])
     if photos and sketches:
-        found.photos.append(_decoded(photos, "photo", roots.cache))
-        found.sketches.append(_decoded(sketches, "sketch", roots.cache))
-    if roots.world:
+        found.photos.append(_decoded(photos, "photo", sources.cache))
+        found.sketches.append(_decoded(sketches, "sketch", sources.cache))
+    if sources.has_world:
         seed = HELD_OUT_SEED if kept_out else 0
-        photo, sketch = world_banks(per_class, side=128, cache=roots.cache, seed=seed, of_photo=True)
+        photo, sketch = world_banks(per_class, side=128, cache=sources.cache, seed=seed, of_photo=True)
         found.photos.append(_with_instance_names(photo))
         found.sketches.append(_with_instance_names(sketch))
     return found

@@ -40,7 +40,7 @@ from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import SegmentationRecipe
 from .retrieval import HELD_OUT_SEED, held_out_count, names_of
-from .sources import Roots
+from .sources import Sources
 
 CALIBRATION_PHOTOS = 96
 
@@ -166,25 +166,25 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         )
 
 
-def prepare_segmentation(recipe: SegmentationRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect photos with masks and sketches of the same names and encode them; ValueError if no name has both."""
     side, masked, held_out = encode.side, list[MaskedPhotos](), list[MaskedPhotos]()
     mask_side = min(side, 256)
-    sketches, held_out_sketches = [roots.sources.sketches()], [roots.sources.held_out_sketches()]
-    if roots.world:
+    sketches, held_out_sketches = [sources.sketches()], [sources.held_out_sketches()]
+    if sources.has_world:
         for photos, drawn, seed, count in (
             (masked, sketches, 0, recipe.things),
             (held_out, held_out_sketches, HELD_OUT_SEED, held_out_count(recipe.things)),
         ):
-            photos.append(world_masks(count, mask_side, roots.cache, seed))
-            drawn.append(world_banks(count, mask_side, roots.cache, seed)[1])
+            photos.append(world_masks(count, mask_side, sources.cache, seed))
+            drawn.append(world_banks(count, mask_side, sources.cache, seed)[1])
     for photos, kept_out in ((masked, False), (held_out, True)):
-        photos += [folder_masks(root, side, kept_out) for root in roots.masked]
-        if roots.aligned:
-            photos.append(silhouettes(roots.aligned, side, roots.cache, kept_out))
+        photos += [folder_masks(folder, side, kept_out) for folder in sources.masked]
+        if sources.aligned:
+            photos.append(silhouettes(sources.aligned, side, sources.cache, kept_out))
     shown = {name for of in masked for name in of.names}
     if not shown & names_of(sketches):
-        raise ValueError(f"{roots}: no sketches of what the masks show; give a segmentation folder and sketches")
+        raise ValueError(f"{sources}: no sketches of what the masks show; give a segmentation folder and sketches")
 
     def encoded(photos: list[MaskedPhotos], drawn: list[PictureArray], at: int) -> MaskedFeatures:
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]

@@ -1,89 +1,126 @@
-"""What lies in the folders that training is given: photos, sketches, the two paired, masks; or Sketch World."""
+"""The pictures that training draws from data sets, as decoded arrays, and the rules of what it never draws.
+
+No sketch of the 21 unseen classes of Sketchy is ever drawn; photos of them may be, but not from a data set that has
+sketches too, which evaluation searches. Of such a data set training also leaves out the classes that its usual split
+keeps for testing (30 of TU-Berlin's, 30 of QuickDraw-extended's), and the photos of PSC6K's evaluation part, which are
+those of a root of Sketchy.
+"""
 
 from __future__ import annotations
 
 import functools
 import logging
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ...io.images import Kind
-from ..datasets.folders import TinyImageNet
-from ..datasets.sketchy import Sketchy
-from .bank import PictureArray, decode, world_banks
-from .collect import Picture, collect_held_out, collect_photos, collect_sketches, layout_of
-from .labelled import PointPairs
-from .pseudo import pseudo_points
-
-# What the mini models are pretrained on: banks made on first use from the folders given, and Sketch World.
-
+from ..datasets.base import Dataset, DatasetError, Sample, clean, held_out, is_unseen
+from ..datasets.folders import PhotoFolder, TinyImageNet
+from ..datasets.psc6k import PSC6K, released_split
+from ..datasets.quickdraw import QuickDraw, QuickDrawExtended
+from ..datasets.segmentation import MaskFolder
+from ..datasets.sketchy import Sketchy, SketchyExtended
+from ..datasets.tuberlin import SKETCHES, TUBerlin
+from ..datasets.world import SketchWorld
+from .bank import Picture, PictureArray, decode, world_banks
 
 SMALL = 64  # pixels of a tiny-imagenet photo
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
-DRAWN = 40  # photos of each name and size that a hand draws
+PAIRED = (Sketchy, TUBerlin, QuickDrawExtended)  # data sets of photos and sketches
+IMAGENET_NAME = re.compile(r"(n\d{8})_(.+)")  # of a photo with its class: n01440764_tench.JPEG
+# Folders of sketches in data sets of which only a part is given: not to be taken for classes of photos.
+SKETCH_FOLDERS = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Folders of photos and of sketches; `cache` keeps the decoded banks."""
+    """Data sets of photos and of sketches to train on; `cache` keeps decoded and rendered pictures."""
 
-    photo_roots: list[Path]
-    sketch_roots: list[Path]
+    photo_sets: Sequence[Dataset]
+    sketch_sets: Sequence[Dataset]
     cache: Path
     world_instances: int = 100  # of each seen category
-    device: str | torch.device = "cpu"  # where the pictures go
-    stored: int = STORED  # pixels of the photos and sketches that are not small
+    device: str | torch.device = "cpu"  # of the batches
+    stored: int = STORED  # pixels of the pictures that are not small
+
+    @classmethod
+    def of(cls, datasets: Sequence[Dataset], cache: Path) -> Sources:
+        """Take photos and sketches from the same data sets."""
+        return cls(datasets, datasets, cache)
+
+    def __str__(self) -> str:
+        return ", ".join(str(dataset.root) for dataset in self.photo_sets)
+
+    @property
+    def has_world(self) -> bool:
+        """Whether Sketch World is among the data sets."""
+        return any(isinstance(dataset, SketchWorld) for dataset in self.photo_sets)
+
+    @property
+    def paired(self) -> list[Dataset]:
+        """The data sets that name the photo of every sketch: Sketchy's layouts."""
+        return [dataset for dataset in self.photo_sets if isinstance(dataset, Sketchy)]
+
+    @property
+    def aligned(self) -> list[Dataset]:
+        """The paired ones whose sketches lie over their photos."""
+        return [dataset for dataset in self.paired if dataset.aligned]
+
+    @property
+    def masked(self) -> list[MaskFolder]:
+        """The segmentation folders."""
+        return [dataset for dataset in self.photo_sets if isinstance(dataset, MaskFolder)]
 
     def small_photos(self) -> PictureArray:
-        """Labelled photos of 64 px (the tiny-imagenet roots)."""
-        return self._bank(collect_photos([r for r in self.photo_roots if TinyImageNet.present(r)]), "photo", SMALL)
+        """Return named photos of 64 px (tiny-imagenet)."""
+        return self._decoded(collect_photos(self._named(self.photo_sets, small=True)), "photo", SMALL)
 
     def sharp_photos(self) -> PictureArray:
-        """Labelled photos of the other roots."""
-        return self._bank(
-            collect_photos([r for r in self.photo_roots if not TinyImageNet.present(r)]), "photo", self.stored
-        )
+        """Return named photos of the other data sets."""
+        return self._decoded(collect_photos(self._named(self.photo_sets, small=False)), "photo", self.stored)
 
     def sketches(self) -> PictureArray:
-        """Labelled freehand sketches of seen classes."""
-        return self._bank(collect_sketches(self.sketch_roots), "sketch", self.stored)
+        """Return named freehand sketches of seen classes."""
+        return self._decoded(collect_sketches(self._named(self.sketch_sets)), "sketch", self.stored)
 
     def held_out_photos(self) -> PictureArray:
-        """Photos of seen classes that no training draws, at the size the models see."""
-        return self._bank(collect_held_out(self.photo_roots, "photo"), "photo", 128)
+        """Return held-out photos of seen classes, at the models' side."""
+        return self._decoded(collect_held_out(self._named(self.photo_sets), "photo"), "photo", 128)
 
     def held_out_sketches(self) -> PictureArray:
-        """Sketches of those photos."""
-        return self._bank(collect_held_out(self.sketch_roots, "sketch"), "sketch", 128)
-
-    def drawn(self) -> list[PointPairs]:
-        """Photos, small ones and others, beside pseudo-sketches of them."""
-        pairs = [pseudo_points(bank, self.cache, DRAWN) for bank in (self.sharp_photos(), self.small_photos())]
-        return [of for of in pairs if len(of.photos)]
+        """Return the sketches of those photos."""
+        return self._decoded(collect_held_out(self._named(self.sketch_sets), "sketch"), "sketch", 128)
 
     def world(self) -> tuple[PictureArray, PictureArray]:
-        """Photos and sketches of the seen categories of Sketch World."""
+        """Return photos and sketches of Sketch World's seen categories."""
         photos, sketches = world_banks(self.world_instances, 128, self.cache)
         return photos.on(self.device), sketches.on(self.device)
 
-    def _bank(self, pictures: list[Picture], kind: Kind, side: int) -> PictureArray:
+    def _named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
+        """Return those with named pictures in files, tiny-imagenet alone or the others if `small` says so."""
+        named = [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
+        return [dataset for dataset in named if small in (None, isinstance(dataset, TinyImageNet))]
+
+    def _decoded(self, pictures: list[Picture], kind: Kind, side: int) -> PictureArray:
         return decoded(pictures, kind, side, self.cache).on(self.device)
 
 
 def decoded(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> PictureArray:
-    """A bank of pictures (`decode`); says how many cannot be read and are left out. ValueError if none can be read."""
+    """Decode pictures (`decode`) and warn how many are left out as unreadable; ValueError if all are."""
     try:
-        bank = decode(pictures, kind, side, cache)
+        array = decode(pictures, kind, side, cache)
     except ValueError as error:  # nothing to stack
         first = pictures[0].path
         raise ValueError(f"none of {len(pictures)} pictures can be read, {first} the first; save them again") from error
-    if lost := len(pictures) - len(bank):
-        gone = sorted({name for picture in pictures for name in picture.names} - set(bank.by_name))
+    if lost := len(pictures) - len(array):
+        gone = sorted({name for picture in pictures for name in picture.names} - set(array.by_name))
         without = f"; nothing is left of {', '.join(gone)}" if gone else ""
         _warn_once(f"{lost} of {len(pictures)} pictures ({kind}) cannot be read and are left out{without}")
-    return bank
+    return array
 
 
 @functools.cache
@@ -91,34 +128,79 @@ def _warn_once(line: str) -> None:
     logging.getLogger(__name__).warning(line)
 
 
-WORLD = "world"
+def collect_photos(datasets: Sequence[Dataset]) -> list[Picture]:
+    """List the photos to train on; DatasetError for a data set that training cannot use."""
+    return [picture for dataset in datasets for picture in _photos(dataset)]
 
 
-@dataclass(frozen=True)
-class Roots:
-    """The folders by what they hold; `cache` keeps what is decoded and drawn."""
+def collect_sketches(datasets: Sequence[Dataset]) -> list[Picture]:
+    """List the sketches to train on; DatasetError for a data set that training cannot use."""
+    return [_picture(s) for dataset in datasets for s in _samples(dataset, "sketch") if not held_out(s.origin)]
 
-    data: tuple[str, ...]
-    sources: Sources
-    paired: list[Path]  # Sketchy's layouts: every sketch names its photo
-    masked: list[Path]  # segmentation folders
-    world: bool
-    cache: Path
 
-    @property
-    def aligned(self) -> list[Path]:
-        """The paired ones whose sketches lie over their photos."""
-        return [root for root in self.paired if Sketchy(root).aligned]
+def collect_held_out(datasets: Sequence[Dataset], kind: Kind) -> list[Picture]:
+    """List the held-out photos or sketches of seen classes (one in five) of data sets that have both."""
+    paired = [dataset for dataset in datasets if isinstance(dataset, PAIRED)]
+    return [_picture(s) for dataset in paired for s in _samples(dataset, kind) if held_out(s.origin)]
 
-    @classmethod
-    def of(cls, data: list[str], cache: Path) -> Roots:
-        """Sort the folders by their layouts; ValueError for one that does not exist or has none that is known."""
-        given = [Path(root) for root in data if root != WORLD]
-        layouts = [layout_of(root) for root in given]
-        masked = [root for root, layout in zip(given, layouts, strict=True) if layout == "segmentation folder"]
-        paired = [root for root, layout in zip(given, layouts, strict=True) if layout.startswith("Sketchy")]
-        roots = [root for root in given if root not in masked]
-        return cls(tuple(data), Sources(roots, roots, cache), paired, masked, WORLD in data, cache)
 
-    def __str__(self) -> str:
-        return ", ".join(self.data)
+def _photos(dataset: Dataset) -> Iterator[Picture]:
+    if isinstance(dataset, TinyImageNet):
+        names = dict[str, tuple[str, ...]]()
+        for wnid, synonyms in dataset.synonyms.items():
+            cleaned = [clean(name) for name in synonyms]
+            # "tabby cat" is also a "cat": the name that photos of breeds share with drawings of the kind
+            names[wnid] = tuple(dict.fromkeys(cleaned + [name.split()[-1] for name in cleaned if " " in name]))
+        yield from (Picture(str(path), names[wnid]) for path, wnid in dataset.train())
+    elif isinstance(dataset, PhotoFolder):
+        for photo in dataset.photos():
+            numbered = None if photo.label else IMAGENET_NAME.fullmatch(photo.path.stem)
+            name = photo.label or (numbered[2] if numbered else dataset.name)
+            # a WordNet id tells unseen classes more surely than the name, which alone is kept
+            if "BACKGROUND" not in name and not (numbered and is_unseen(numbered[1])):
+                _refuse_sketches(dataset.root, photo.path)
+                yield Picture(str(photo.path), (clean(name.removesuffix("_easy")),))
+    else:
+        yield from (_picture(s) for s in _samples(dataset, "photo") if not held_out(s.origin))
+
+
+def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
+    """Return all samples of a kind, by path, but what is kept for testing."""
+    found, measured = list[Sample](), set[str]()
+    if isinstance(dataset, PAIRED):
+        if isinstance(dataset.keypoints, PSC6K):
+            measured.update(pair.source.photo_id for pair in released_split(dataset.keypoints.test_pairs())[1])
+        found = dataset.sketches() if kind == "sketch" else _own_photos(dataset)
+    elif isinstance(dataset, QuickDraw):
+        if dataset.form not in ("simplified", "raw"):
+            raise DatasetError(f"{dataset.root}: training takes Quick, Draw! as .ndjson files; give those")
+        found = dataset.sketches() if kind == "sketch" else []
+    elif not isinstance(dataset, TinyImageNet | PhotoFolder):
+        raise DatasetError(
+            f"{dataset.root}: a {dataset.layout} is no data set of named pictures to train on; leave it out"
+        )
+    kept_out = dataset.kept_out if isinstance(dataset, PAIRED) else ()
+    kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
+    return sorted(kept, key=lambda sample: sample.path)
+
+
+def _own_photos(dataset: Dataset) -> list[Sample]:
+    """Return the photos of a data set, Sketchy's originals instead of the extension's copies of them."""
+    if isinstance(dataset, SketchyExtended):
+        return dataset.originals() + [photo for photo in dataset.photos() if not photo.photo_id]
+    return [] if isinstance(dataset, TUBerlin) and not dataset.extended else dataset.photos()
+
+
+def _picture(sample: Sample) -> Picture:
+    return Picture(sample.source, (clean(sample.label),))
+
+
+def _refuse_sketches(root: Path, picture: Path) -> None:
+    """Raise DatasetError for a picture in a folder that data sets keep their sketches in."""
+    folder = root.resolve()
+    parents = (folder.name, *picture.relative_to(root).parts[:-1])
+    part = next((name for name in parents if SKETCH_FOLDERS.fullmatch(name)), None)
+    if folder.name in SKETCHES and TUBerlin.present(folder.parent):
+        part = folder.name
+    if part:
+        raise DatasetError(f"{root}: {part} is a part of a data set and may hold sketches; give the root of all of it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ...extractor import TrainedExtractor
+from ..datasets import Dataset
 from . import recipes
 from .correspondence import prepare_correspondence
 from .log import draw_curves
@@ -22,10 +23,10 @@ from .recipes import LightRecipe, as_text, shaping, with_settings
 from .recognition import RecognitionObjective, prepare_recognition
 from .retrieval import RetrievalObjective, prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
-from .sources import Roots
+from .sources import Sources
 from .universal import prepare_universal
 
-TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Roots, CachedEncoder], Training]]] = {
+TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Sources, CachedEncoder], Training]]] = {
     "retrieval": (recipes.RetrievalRecipe(), prepare_retrieval),
     "instance-retrieval": (recipes.InstanceRetrievalRecipe(), prepare_instance_retrieval),
     "recognition": (recipes.RecognitionRecipe(), prepare_recognition),
@@ -40,7 +41,7 @@ STATISTICS_BATCHES = 8  # over which the centring is measured anew where serving
 
 def train_task(
     task: str,
-    data: list[str],
+    data: Sequence[Dataset],
     out: Path,
     model: str = "mini",
     resume: bool = False,
@@ -52,13 +53,13 @@ def train_task(
 ) -> TrainedExtractor:
     """Train `method` for `task` on the frozen parts of `model`, save it to `out` and return it.
 
-    `data` are roots with photos and sketches in the Sketchy layout, folders of Quick, Draw! ndjson files, folders with
-    one sub-folder of photos per class, segmentation folders, or "world" for the seen categories of Sketch World.
-    `model` is a pair of the catalog, a folder that `pretrain` left, or one of light weights, whose frozen parts are
-    used; `start` is a folder of light weights to begin with. `cache` is the folder for the frozen models' features
-    (default: inside `out`); tasks and methods may share one. `settings` override the task's recipe; `fusion.KEY`
-    overrides the light parts' shape, as the ablations do, and `clip` names another CLIP, or a DINO, whose tokens are
-    injected. ValueError, in one line, for data or settings that do not fit.
+    `data` are data sets of photos and sketches, Quick, Draw! as ndjson files, folders with one sub-folder of photos per
+    class, segmentation folders, or Sketch World, of which seen categories are used. `model` is a pair of the catalog, a
+    folder that `pretrain` left, or one of light weights, whose frozen parts are used; `start` is a folder of light
+    weights to begin with. `cache` is the folder for the frozen models' features (default: inside `out`); tasks and
+    methods may share one. `settings` override the task's recipe; `fusion.KEY` overrides the light parts' shape, as the
+    ablations do, and `clip` names another CLIP, or a DINO, whose tokens are injected. ValueError, in one line, for data
+    or settings that do not fit.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
@@ -76,7 +77,7 @@ def train_task(
     cache = cache or out / "training" / "cache"
     with team.rank0_first():
         encode = CachedEncoder(in_training, cache, report if team.first else None)
-        training = prepare(recipe, Roots.of(data, cache), encode)
+        training = prepare(recipe, Sources.of(data, cache), encode)
     train(in_training, training, recipe, folder, resume, report)
     if team.first:
         in_training.model.heads = training.objective.heads()

@@ -18,7 +18,7 @@ from .recipes import UniversalRecipe
 from .recognition import prepare_recognition
 from .retrieval import prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
-from .sources import Roots
+from .sources import Sources
 
 DataByTask = Mapping[str, Any]
 
@@ -54,14 +54,14 @@ class UniversalObjective(Objective[DataByTask]):
         )
 
 
-def prepare_universal(recipe: UniversalRecipe, roots: Roots, encode: CachedEncoder) -> Training:
+def prepare_universal(recipe: UniversalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Prepare all five tasks; the first that lacks data raises its ValueError."""
     parts = {
-        "retrieval": prepare_retrieval(recipe.retrieval, roots, encode),
-        "instance-retrieval": prepare_instance_retrieval(recipe.instance_retrieval, roots, encode),
-        "recognition": prepare_recognition(recipe.recognition, roots, encode),
-        "correspondence": prepare_correspondence(recipe.correspondence, roots, encode),
-        "segmentation": prepare_segmentation(recipe.segmentation, roots, encode),
+        "retrieval": prepare_retrieval(recipe.retrieval, sources, encode),
+        "instance-retrieval": prepare_instance_retrieval(recipe.instance_retrieval, sources, encode),
+        "recognition": prepare_recognition(recipe.recognition, sources, encode),
+        "correspondence": prepare_correspondence(recipe.correspondence, sources, encode),
+        "segmentation": prepare_segmentation(recipe.segmentation, sources, encode),
     }
     held_out = {task: part.data.held_out for task, part in parts.items() if part.data.held_out is not None}
     phases = Phases(

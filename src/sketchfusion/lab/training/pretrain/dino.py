@@ -160,7 +160,7 @@ class Crops:
         banks = [(bank, s) for bank, s in zip((sources.sharp_photos(), sources.small_photos()), shares, strict=True)]
         self._banks = [(bank, share) for bank, share in banks if len(bank)]
         if not self._banks:
-            raise ValueError("no photos to learn from in " + ", ".join(map(str, sources.photo_roots)))
+            raise ValueError("no photos to learn from in " + str(sources))
 
     def draw(self, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
         """Draw the crops of a step: (2, B, 3, S, S) and (n, B, 3, S / 2, S / 2)."""

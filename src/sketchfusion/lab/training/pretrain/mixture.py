@@ -7,10 +7,12 @@ from torch import Generator, Tensor, nn
 
 from .. import augment
 from ..bank import choose
+from ..pseudo import pseudo_points
 from ..recipes import MixtureRecipe
 from ..sources import Sources
 from .prompts import Names
 
+DRAWN = 40  # photos of each name and size that get a pseudo-sketch
 PER_CLASS = 2  # photos, and as many sketches, of a class that has both
 
 
@@ -22,7 +24,8 @@ class Mixture:
         self._photos = [bank for bank in (sources.sharp_photos(), sources.small_photos()) if len(bank)]
         self._sketches = sources.sketches()
         self._world_photos, self._world_sketches = sources.world()
-        self._drawn = sources.drawn()
+        pairs = [pseudo_points(photos, sources.cache, DRAWN) for photos in self._photos]
+        self._drawn = [of for of in pairs if len(of.photos)]
         self._shared = [
             (photos, name)
             for photos in self._photos

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from ....extractor import pick_device
+from ...datasets import Dataset
 from .. import recipes
 from ..log import draw_curves
 from ..loop import Report
@@ -20,8 +22,8 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 def run(
     stage: Stage,
     budget: recipes.Budget,
-    photos: list[Path],
-    sketches: list[Path],
+    photos: Sequence[Dataset],
+    sketches: Sequence[Dataset],
     out: Path,
     start: Path | None = None,
     resume: bool = False,
