@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sketchfusion.lab.datasets.base import DatasetError, unseen_of
+from sketchfusion.cli import app, terminal
+from sketchfusion.lab import datasets
+from sketchfusion.lab.datasets import layouts
+from sketchfusion.lab.datasets.base import (
+    Dataset,
+    DatasetError,
+    Sample,
+    chosen,
+    class_folders,
+    class_names,
+    pictures,
+    unseen_of,
+)
 from sketchfusion.lab.datasets.layouts import recognise
 from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
 from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
+from sketchfusion.lab.evaluation.retrieval import retrieval_data
 
 
 def picture(path: Path) -> None:
@@ -215,6 +229,52 @@ def test_roots_that_cannot_be_used_are_said_in_one_line(tmp_path: Path) -> None:
         recognise(tmp_path / "empty")
     with pytest.raises(DatasetError, match="no such folder"):
         recognise(tmp_path / "nowhere")
+
+
+class Shoes(Dataset):
+    """The data set that docs/research.md adds."""
+
+    layout = "Shoes"
+
+    def __init__(self, root: str | Path) -> None:
+        super().__init__(root)
+        self._sketches, self._photos = (class_folders(self.root / side) for side in ("drawings", "photos"))
+        self.categories = class_names(self._sketches, self._photos)
+
+    @classmethod
+    def present(cls, root: Path) -> bool:
+        return (root / "shoes.txt").is_file()
+
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
+
+    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
+        return list(pictures(self._sketches, chosen(self.categories, categories, self.root), "sketch"))
+
+
+def test_a_data_set_is_added_by_one_class_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for category in ("boot", "sandal"):
+        for number in range(12):
+            picture(tmp_path / "drawings" / category / f"{number}.png")
+            picture(tmp_path / "photos" / category / f"{number}.jpg")
+    (tmp_path / "shoes.txt").touch()
+    monkeypatch.setattr(layouts, "LAYOUTS", (*layouts.LAYOUTS, Shoes))
+    shoes = datasets.open(tmp_path)
+    assert isinstance(shoes, Shoes) and shoes.categories == ("boot", "sandal")
+    assert retrieval_data(shoes).about == "all 2 categories"
+    command = ["evaluate", "retrieval", "--data", str(tmp_path), "--model", "scratch", "--out", str(tmp_path / "out")]
+    assert terminal.run(app, [*command, "--json"]) == 0
+    [report] = (tmp_path / "out").glob("*.json")
+    assert json.loads(report.read_text())["queries"] == 24
+    named, examples = shoes.named("sketch"), shoes.named("sketch", examples=True)
+    assert len(named) + len(examples) == 24 and not {s.id for s in named} & {s.id for s in examples}
+    for lacking, refused in (
+        ("masks", lambda: next(shoes.scenes())),
+        ("keypoints", lambda: next(shoes.point_pairs())),
+        ("which photo a sketch is of", shoes.instances),
+    ):
+        with pytest.raises(DatasetError, match=lacking):
+            refused()
 
 
 def test_real_roots_are_recognised(shared_data: Path) -> None:
