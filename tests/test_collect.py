@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from sketchfusion.lab import datasets
-from sketchfusion.lab.datasets.base import clean, held_out
+from sketchfusion.lab.datasets.base import held_out, readable_name
 from sketchfusion.lab.datasets.folders import PhotoFolder
 from sketchfusion.lab.training.bank import decode
 from sketchfusion.lab.training.sources import collect_held_out, collect_photos, collect_sketches
@@ -33,10 +33,10 @@ def sketchy_root(tmp_path: Path) -> Path:
 
 
 def test_class_names_are_written_as_people_write_them() -> None:
-    assert clean("hot-air_balloon") == "hot air balloon"
-    assert clean("car_(sedan)") == "car sedan"
-    assert clean("e\u0301le\u0301phant") == clean("\u00c9l\u00e9phant") == "\u00e9l\u00e9phant"
-    assert clean("\u0939\u093e\u0925\u0940") == "\u0939\u093e\u0925\u0940", "vowel signs are part of a word"
+    assert readable_name("hot-air_balloon") == "hot air balloon"
+    assert readable_name("car_(sedan)") == "car sedan"
+    assert readable_name("e\u0301le\u0301phant") == readable_name("\u00c9l\u00e9phant") == "\u00e9l\u00e9phant"
+    assert readable_name("\u0939\u093e\u0925\u0940") == "\u0939\u093e\u0925\u0940", "vowel signs are part of a word"
 
 
 def test_a_sketchy_root_gives_the_training_side_of_seen_classes_only(sketchy_root: Path) -> None:

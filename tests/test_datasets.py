@@ -16,9 +16,9 @@ from sketchfusion.io.images import read_image
 from sketchfusion.lab.datasets.base import (
     SPLITS,
     DatasetError,
+    comparable_name,
     held_out,
     is_unseen,
-    plain_name,
     split_names,
     unseen_class,
     unseen_names,
@@ -26,7 +26,7 @@ from sketchfusion.lab.datasets.base import (
 from sketchfusion.lab.datasets.folders import PhotoFolder
 from sketchfusion.lab.datasets.quickdraw import QuickDraw
 from sketchfusion.lab.datasets.segmentation import MaskedPhoto, MaskFolder
-from sketchfusion.lab.datasets.sketchy import Sketchy, photo_of
+from sketchfusion.lab.datasets.sketchy import Sketchy, photo_id_of
 
 
 def picture(path: Path) -> None:
@@ -74,9 +74,9 @@ def test_sketchy_says_what_is_wrong(sketchy: Path, tmp_path: Path) -> None:
 
 
 def test_photo_of_strips_only_a_number() -> None:
-    assert photo_of("n02139199_11487-4") == "n02139199_11487"
-    assert photo_of("jack-o-lantern") == "jack-o-lantern"
-    assert photo_of("0007-12") == "0007"
+    assert photo_id_of("n02139199_11487-4") == "n02139199_11487"
+    assert photo_id_of("jack-o-lantern") == "jack-o-lantern"
+    assert photo_id_of("0007-12") == "0007"
 
 
 @pytest.fixture
@@ -249,7 +249,9 @@ def test_other_names_stay_free(name: str) -> None:
 
 
 def test_plain_names_compare() -> None:
-    assert plain_name("car_(sedan)") == "car" and plain_name("hot-air_balloon") == plain_name("Hot air  balloon")
+    assert comparable_name("car_(sedan)") == "car" and comparable_name("hot-air_balloon") == comparable_name(
+        "Hot air  balloon"
+    )
 
 
 def test_every_seen_sketchy_class_is_free_and_every_unseen_one_is_not(shared_data: Path) -> None:
@@ -261,7 +263,7 @@ def test_every_seen_sketchy_class_is_free_and_every_unseen_one_is_not(shared_dat
 def test_held_out_is_one_in_five_and_the_same_everywhere() -> None:
     ids = [f"n02139199_{i}" for i in range(5000)]
     assert sum(map(held_out, ids)) / 5000 == pytest.approx(0.2, abs=0.02)
-    assert [held_out(name) for name in ids[:12]] == [held_out(photo_of(f"{name}-3")) for name in ids[:12]]
+    assert [held_out(name) for name in ids[:12]] == [held_out(photo_id_of(f"{name}-3")) for name in ids[:12]]
     assert [i for i in range(30) if held_out(str(i))] == [8, 9]
 
 

@@ -17,7 +17,7 @@ from sketchfusion.lab.datasets.base import (
     Dataset,
     DatasetError,
     Sample,
-    chosen,
+    checked_categories,
     class_folders,
     class_names,
     pictures,
@@ -246,10 +246,10 @@ class Shoes(Dataset):
         return (root / "shoes.txt").is_file()
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
-        return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
+        return list(pictures(self._photos, checked_categories(self.categories, categories, self.root), "photo"))
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
-        return list(pictures(self._sketches, chosen(self.categories, categories, self.root), "sketch"))
+        return list(pictures(self._sketches, checked_categories(self.categories, categories, self.root), "sketch"))
 
 
 def test_a_data_set_is_added_by_one_class_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

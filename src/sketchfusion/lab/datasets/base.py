@@ -1,4 +1,4 @@
-"""The face that all data sets share: samples, what a data set has of them, and which of them training leaves out."""
+"""The interface of all data sets: their samples, and which categories and samples training leaves out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sample:
 
     @property
     def origin(self) -> str:
-        """What `held_out` takes: the id of the photo that it is or shows, or else its own."""
+        """The id that `held_out` takes: that of the photo that it is or shows, if known, or else its own."""
         return self.photo_id or (f"{self.label}:{self.line}" if self.line else self.id)
 
 
@@ -81,7 +81,7 @@ class PointPair:
 class Dataset:
     """A data set, opened once and then passed on.
 
-    A layout is a subclass that overrides what it has; what it lacks is refused with a DatasetError of one line.
+    Each layout is a subclass that overrides what it has. Methods for what it lacks raise a DatasetError.
     """
 
     layout: ClassVar[str]
@@ -100,7 +100,7 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """The name of its folder, by which reports are called."""
+        """The name of its folder, which reports are named after."""
         return self.root.resolve().name
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
@@ -112,16 +112,16 @@ class Dataset:
         raise self._lacks("sketches", "name a root of them with --sketches")
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
-        """Every photo with all categories that it is known to show, or those that training does not draw."""
+        """Every photo with all categories that it is known to show, or those that training does not use."""
         photos = self.untrained(self.photos()) if untrained else self.photos()
         return [(photo, frozenset({photo.label} - {""})) for photo in photos]
 
     def with_duplicates(self) -> Dataset:
-        """The same data set with every photo that was published twice twice."""
+        """The same data set with photos that were published twice in its gallery twice."""
         raise DatasetError(f"{self.root}: {self.layout} has no photo twice; leave the duplicates out")
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
-        """Sketches of particular photos, and the photos, paired by `photo_id`."""
+        """Sketches that were drawn of particular photos, and these photos, paired by `photo_id`."""
         raise DatasetError(
             f"{self.root}: a {self.layout} does not say which photo a sketch is of; give a root of Sketchy"
         )
@@ -129,7 +129,7 @@ class Dataset:
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
         """Pairs of a sketch and a photo with corresponding points, to measure on or, if not `measured`, to tune on.
 
-        `sketchy` is where the pictures lie, if not here.
+        `sketchy` has the pictures where this data set has annotations alone.
         """
         raise DatasetError(
             f"{self.root}: correspondence is measured where keypoints are known; give PSC6K, Sketchy or world"
@@ -138,8 +138,8 @@ class Dataset:
     def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
         """Photos with masks, each with a sketch of what is masked and one of something else.
 
-        The sketches are from `sketches`, if the data set has none. "tuning" are the scenes that a threshold may be
-        chosen on and training may draw, "measured" the others.
+        The sketches are those of `sketches` where the data set has none. The part "tuning" is for training and for the
+        choice of a threshold, "measured" is the rest.
         """
         raise self._lacks("masks", "give a folder with index.csv, photo/ and mask/")
 
@@ -180,7 +180,7 @@ class Dataset:
         return frozenset(unseen_of(self.categories, self.splits[0]) if self.splits else ())
 
     def untrained(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Those of its samples that training on it does not draw."""
+        """Those of its samples that training on it does not use."""
         kept_out = self.kept_out
         return [sample for sample in samples if sample.label in kept_out or not_trained_on(sample)]
 
@@ -189,44 +189,44 @@ class Dataset:
 
 
 def folder_of(root: str | Path, *inner: str) -> Path:
-    """Return `root` as an existing folder, or the first folder of `inner` names within it that exists."""
+    """Find the first of the folders `inner` in `root`, or else `root` itself; DatasetError if `root` is no folder."""
     path = Path(root)
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; check the path of the data")
     return next((path / name for name in inner if (path / name).is_dir()), path)
 
 
-def within(root: Path, *names: str) -> Path | None:
-    """The first of the folders `names` in `root` that exists."""
+def first_folder(root: Path, *names: str) -> Path | None:
+    """Find the first of the folders `names` in `root`; None if there is none."""
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def words_of(name: str) -> list[str]:
-    """The words of a class name in small letters: letters, digits and the marks on them, composed (NFC)."""
+def name_words(name: str) -> list[str]:
+    """Split a class name into lower-case words of letters, digits and their marks, composed (NFC)."""
     composed = unicodedata.normalize("NFC", name.lower())
     return "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in composed).split()
 
 
-def squeezed(name: str) -> str:
-    """Letters and digits of a class name alone: "hot-air_balloon", "hot air balloon" and "hotairballoon" are one."""
-    return "".join(words_of(name))
+def folder_key(name: str) -> str:
+    """Reduce a class name to letters and digits, so that "hot-air_balloon" and "hotairballoon" are the same."""
+    return "".join(name_words(name))
 
 
 def class_folders(folder: Path | None) -> dict[str, Path]:
-    """The folders of classes in a folder, by the squeezed name; none where there is no folder."""
+    """List the class folders in a folder by `folder_key`; none for None. DatasetError for two of the same key."""
     if folder is None:
         return {}
     folders: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith((".", "__")):
-            twin = folders.setdefault(squeezed(path.name), path)
+            twin = folders.setdefault(folder_key(path.name), path)
             if twin != path:
                 raise DatasetError(f"{folder}: {twin.name!r} and {path.name!r} are one class; put them together")
     return folders
 
 
 def class_names(*sides: dict[str, Path]) -> tuple[str, ...]:
-    """All classes of several sets of folders, sorted, spelt as in the first set that has them."""
+    """List the classes of several sets of class folders, sorted, spelt as in the first set that has them."""
     spelt = {key: path.name for side in reversed(sides) for key, path in side.items()}
     return tuple(sorted(spelt.values()))
 
@@ -234,21 +234,21 @@ def class_names(*sides: dict[str, Path]) -> tuple[str, ...]:
 def pictures(
     folders: dict[str, Path], categories: Collection[str], kind: Literal["sketch", "photo"]
 ) -> Iterator[Sample]:
-    """The pictures of the categories, sorted by category and name; `photo_id` is left empty."""
+    """List the pictures of the categories, sorted by category and file name, without `photo_id`."""
     for category in categories:
-        if folder := folders.get(squeezed(category)):
+        if folder := folders.get(folder_key(category)):
             for path in find_images(folder):
                 yield Sample(path, category, f"{category}/{path.stem}", kind)
 
 
-def chosen(available: Collection[str], wanted: Collection[str] | None, where: Path) -> list[str]:
-    """Sort the wanted categories (all when None); DatasetError names one that does not exist."""
+def checked_categories(available: Collection[str], wanted: Collection[str] | None, where: Path) -> list[str]:
+    """Sort the wanted categories, all for None; DatasetError names one that is not available."""
     if missing := sorted(set(wanted or ()) - set(available)):
         raise DatasetError(f"{where}: no category {missing[0]!r}; there are {', '.join(sorted(available)[:5])}, ...")
     return sorted(available if wanted is None else set(wanted))
 
 
-# Published class splits, and the rule of what is never seen as a sketch.
+# Published class splits, and the categories that are never trained on as sketches.
 
 
 SPLITS = (
@@ -267,29 +267,29 @@ def _lines(name: str) -> list[str]:
 
 
 def split_names(split: str) -> tuple[str, ...]:
-    """The unseen categories of a published split, spelt as published; their source heads the file in `data/`."""
+    """List the unseen categories of a published split, spelt as published; the file in `data/` names the source."""
     if split not in SPLITS:
         raise DatasetError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
     return tuple(_lines(split))
 
 
 def unseen_of(categories: Iterable[str], split: str) -> list[str]:
-    """Those of the categories that a published split keeps for testing, however their names are spelt; all sorted."""
-    unseen = {plain_name(name) for name in split_names(split)}
-    return sorted(name for name in categories if plain_name(name) in unseen)
+    """Select the categories that a published split keeps for testing, however they are spelt; sorted."""
+    unseen = {comparable_name(name) for name in split_names(split)}
+    return sorted(name for name in categories if comparable_name(name) in unseen)
 
 
-def plain_name(name: str) -> str:
-    """Spell a category the one way that compares: "car_(sedan)" -> "car", "Palm-Tree" -> "palm tree"."""
-    return " ".join(words_of(re.sub(r"\(.*?\)", " ", name)))
+def comparable_name(name: str) -> str:
+    """Normalise a category for comparison across data sets: "car_(sedan)" -> "car", "Palm-Tree" -> "palm tree"."""
+    return " ".join(name_words(re.sub(r"\(.*?\)", " ", name)))
 
 
-def clean(name: str) -> str:
-    """Spell a category as people write it, and as training does: "hot-air_balloon" -> "hot air balloon".
+def readable_name(name: str) -> str:
+    """Spell a category as people write it, which is its name in training: "hot-air_balloon" -> "hot air balloon".
 
-    What stands in brackets is kept: "car_(sedan)" -> "car sedan".
+    Words in brackets are kept: "car_(sedan)" -> "car sedan".
     """
-    return " ".join(words_of(name))
+    return " ".join(name_words(name))
 
 
 def unseen_names() -> tuple[str, ...]:
@@ -310,14 +310,14 @@ def _terms() -> dict[str, str]:
 
 
 def unseen_class(name: str) -> str | None:
-    """Name the unseen category that `name` (a category or a WordNet id) belongs to, None if it is free to train on.
+    """Find the unseen category that `name` (a category or a WordNet id) belongs to; None if it may be trained on.
 
     Cautious on purpose: synonyms, kinds and near twins count, and so does any name that ends in one of them
-    ("palm tree"), but for the few that are listed as something else ("wading bird").
+    ("palm tree"), except those listed as something else ("wading bird").
     """
     if re.fullmatch(r"n\d{8}", name):
         return _table("unseen-wnids").get(name)
-    words = plain_name(name).split()
+    words = comparable_name(name).split()
     for start in range(len(words)):
         term = " ".join(words[start:])
         head = _terms().get(term) or _terms().get(term.removesuffix("s"))
@@ -327,7 +327,7 @@ def unseen_class(name: str) -> str | None:
 
 
 def is_unseen(name: str) -> bool:
-    """Tell whether a category name or WordNet id must never be trained on as a sketch; see `unseen_class`."""
+    """Tell whether a category or WordNet id must never be trained on as a sketch; see `unseen_class`."""
     return unseen_class(name) is not None
 
 
@@ -336,7 +336,7 @@ def drawn_as(name: str) -> tuple[str, ...]:
 
     The name itself, its entry in a table ("airliner" -> "airplane"), its last word ("rock crab" -> "crab").
     """
-    name = plain_name(name)
+    name = comparable_name(name)
     if is_unseen(name):
         return ()
     known = _table("photo-names").get(name)
@@ -345,10 +345,10 @@ def drawn_as(name: str) -> tuple[str, ...]:
 
 
 def held_out(photo_id: str) -> bool:
-    """Keep about one photo in five, with all sketches of it, out of training: by a hash, the same everywhere."""
+    """Tell whether a photo and its sketches are kept out of training: about one in five, by a hash of the id."""
     return hashlib.sha256(photo_id.encode()).digest()[0] < 51
 
 
 def not_trained_on(sample: Sample) -> bool:
-    """Tell whether no training of this project draws a sketch: it is of an unseen class, or one in five of another."""
+    """Tell whether no training uses a sketch: it is of an unseen category, or held out."""
     return is_unseen(sample.label) or held_out(sample.origin)

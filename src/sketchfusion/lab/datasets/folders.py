@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...io.files import find_images
-from .base import Dataset, DatasetError, Sample, chosen
+from .base import Dataset, DatasetError, Sample, checked_categories
 
 if TYPE_CHECKING:
     from ...io.images import Kind
@@ -53,7 +53,7 @@ class PhotoFolder(PhotosOnly):
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by path."""
-        wanted = set(chosen(self.categories, categories, self.root))
+        wanted = set(checked_categories(self.categories, categories, self.root))
         return [sample for sample in self._samples if sample.label in wanted]
 
     def _sample(self, path: Path) -> Sample:
@@ -108,7 +108,7 @@ class TinyImageNet(PhotosOnly):
         if not annotations.is_file():
             raise DatasetError(f"{annotations} is missing; it names the validation photos")
         rows = [line.split("\t")[:2] for line in annotations.read_text().splitlines()]
-        wanted = set(chosen(self.categories, categories, self.root))
+        wanted = set(checked_categories(self.categories, categories, self.root))
         return [
             Sample(folder / "images" / name, self.synonyms[wnid][0], f"val/{name}")
             for name, wnid in rows

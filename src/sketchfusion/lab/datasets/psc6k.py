@@ -12,8 +12,8 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .base import Dataset, DatasetError, PointPair, Sample, folder_of, within
-from .sketchy import INNER, photo_of
+from .base import Dataset, DatasetError, PointPair, Sample, first_folder, folder_of
+from .sketchy import INNER, photo_id_of
 
 SIDE = 256  # pixels of a picture of Sketchy; coordinates reach from 0 to 256, both included
 FILES = tuple(f"{split}_pairs_{form}.csv" for split in ("train", "test") for form in ("ps", "st"))
@@ -59,7 +59,7 @@ class PSC6K(Dataset):
     @classmethod
     def present(cls, root: Path) -> bool:
         """Whether a folder has this layout."""
-        folder = within(root, "PSC6K") or root
+        folder = first_folder(root, "PSC6K") or root
         return any((folder / name).is_file() for name in FILES)
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
@@ -131,7 +131,7 @@ class PSC6K(Dataset):
             raise ValueError(f"{name} is not under {self._bases[0]}; give the root of Sketchy")
         label = path.parent.name
         kind: Literal["sketch", "photo"] = "sketch" if "sketch" in Path(name).parts else "photo"
-        photo = path.stem if kind == "photo" else photo_of(path.stem)
+        photo = path.stem if kind == "photo" else photo_id_of(path.stem)
         return Sample(path, label, f"{label}/{path.stem}", kind, photo)
 
 

@@ -17,7 +17,7 @@ from ...io.strokes import (
     read_sketchrnn,
     scan_bin,
 )
-from .base import Dataset, DatasetError, Sample, chosen, class_folders, class_names, pictures, within
+from .base import Dataset, DatasetError, Sample, checked_categories, class_folders, class_names, first_folder, pictures
 
 # What each form is called where it is published, and how its files end; the first that is there is read.
 FORMS = {
@@ -85,7 +85,7 @@ class QuickDraw(Dataset):
                 yield sample, parse_ndjson(line, sample.source)
 
     def _records(self, categories: Collection[str] | None, limit: int | None) -> Iterator[tuple[Sample, str]]:
-        for category in chosen(self.categories, categories, self.root):
+        for category in checked_categories(self.categories, categories, self.root):
             path = self._files[category]
             for number, key, line in islice(self._numbered(path), limit):
                 yield Sample(path, category, f"{category}/{key}", "sketch", line=number), line
@@ -127,7 +127,7 @@ def _files(root: Path) -> tuple[str, dict[str, Path]]:
 
 
 def _of_form(root: Path, form: str) -> list[Path]:
-    folder = within(root, form, f"full/{form}") or root
+    folder = first_folder(root, form, f"full/{form}") or root
     files = (path for path in folder.iterdir() if path.suffix.lower() == FORMS[form] and not path.name.startswith("."))
     return sorted(path for path in files if path.is_file() and path.stat().st_size)
 
@@ -155,7 +155,7 @@ class QuickDrawExtended(Dataset):
 
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
-        sketches, photos = within(self.root, *SKETCHES), within(self.root, *PHOTOS)
+        sketches, photos = first_folder(self.root, *SKETCHES), first_folder(self.root, *PHOTOS)
         for folder, names in ((sketches, SKETCHES), (photos, PHOTOS)):
             if folder is None:
                 raise DatasetError(f"{self.root}: no folder {names[0]}; give the folder of QuickDraw-extended")
@@ -165,15 +165,15 @@ class QuickDrawExtended(Dataset):
     @classmethod
     def present(cls, root: Path) -> bool:
         """Whether a folder has this layout: its photos are called image_NNNNN."""
-        if within(root, SKETCHES[0]) or within(root, PHOTOS[0]):
+        if first_folder(root, SKETCHES[0]) or first_folder(root, PHOTOS[0]):
             return True
-        folder = within(root, *PHOTOS)
+        folder = first_folder(root, *PHOTOS)
         return folder is not None and next(folder.glob("*/image_*.jpg"), None) is not None
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default), sorted by category and key."""
-        return list(pictures(self._sketches, chosen(self.categories, categories, self.root), "sketch"))
+        return list(pictures(self._sketches, checked_categories(self.categories, categories, self.root), "sketch"))
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by category and name."""
-        return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
+        return list(pictures(self._photos, checked_categories(self.categories, categories, self.root), "photo"))

@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, ImageOps
 
-from .base import Dataset, DatasetError, MaskedScene, Part, Sample, chosen, held_out, not_trained_on, plain_name
+from .base import (
+    Dataset,
+    DatasetError,
+    MaskedScene,
+    Part,
+    Sample,
+    checked_categories,
+    comparable_name,
+    held_out,
+    not_trained_on,
+)
 
 COLUMNS = ("photo", "category", "mask")
 Choice = TypeVar("Choice")
@@ -91,7 +101,7 @@ class MaskFolder(Dataset):
 
     def pairs(self, categories: Collection[str] | None = None) -> list[MaskedPhoto]:
         """The photos with their masks of the categories (all by default), in the order of the index."""
-        wanted = set(chosen(self.categories, categories, self.root))
+        wanted = set(checked_categories(self.categories, categories, self.root))
         return [pair for pair in self._pairs if pair.photo.label in wanted]
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
@@ -117,12 +127,12 @@ class MaskFolder(Dataset):
         drawn = _untrained_by_category(sketches)
         shown: dict[str, set[str]] = {}
         for pair in self._pairs:
-            shown.setdefault(pair.photo.source, set()).add(plain_name(pair.photo.label))
-        masked = {plain_name(category) for category in self.categories}
+            shown.setdefault(pair.photo.source, set()).add(comparable_name(pair.photo.label))
+        masked = {comparable_name(category) for category in self.categories}
         if not masked & set(drawn):
             raise DatasetError(f"{self.root}: no sketches of what its masks show; name roots of them with --sketches")
         for pair in self._pairs:
-            category = plain_name(pair.photo.label)
+            category = comparable_name(pair.photo.label)
             if category not in drawn or (part != "all" and held_out(pair.photo.photo_id) != (part == "measured")):
                 continue
             absent = set(drawn) - shown[pair.photo.source]
@@ -162,7 +172,7 @@ def _untrained_by_category(datasets: Sequence[Dataset]) -> dict[str, list[Sample
     for dataset in datasets:
         for sample in dataset.sketches():
             if not_trained_on(sample):
-                found.setdefault(plain_name(sample.label), []).append(sample)
+                found.setdefault(comparable_name(sample.label), []).append(sample)
     return found
 
 

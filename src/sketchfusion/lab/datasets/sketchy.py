@@ -15,12 +15,12 @@ from .base import (
     DatasetError,
     PointPair,
     Sample,
-    chosen,
+    checked_categories,
     class_folders,
     class_names,
+    first_folder,
     folder_of,
     pictures,
-    within,
 )
 
 # Whole image stretched to 256 x 256, the sketch scaled alike: pixel-aligned.
@@ -69,14 +69,14 @@ class Sketchy(Dataset):
 
     def originals(self, categories: Collection[str] | None = None) -> list[Sample]:
         """Sketchy's own photos, of which the sketches are: the gallery of instance-level retrieval."""
-        wanted = chosen(self.categories, categories, self.root)
+        wanted = checked_categories(self.categories, categories, self.root)
         return [replace(photo, photo_id=photo.path.stem) for photo in pictures(self._photos, wanted, "photo")]
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default), sorted by category and name, invalid ones left out."""
-        wanted = chosen(self.categories, categories, self.root)
+        wanted = checked_categories(self.categories, categories, self.root)
         return [
-            replace(sketch, photo_id=photo_of(sketch.path.stem))
+            replace(sketch, photo_id=photo_id_of(sketch.path.stem))
             for sketch in pictures(self._sketches, wanted, "sketch")
             if sketch.path.stem not in self._invalid
         ]
@@ -107,7 +107,7 @@ class Sketchy(Dataset):
         return card if card.is_file() else None
 
     def _view(self, kind: str, view: str) -> Path:
-        folder = within(self.pictures / kind, view, f"{view}_ready")
+        folder = first_folder(self.pictures / kind, view, f"{view}_ready")
         if folder is None:
             where = self.pictures / kind / view
             raise DatasetError(f"{where}: no such folder; give the folder that holds 256x256/photo and sketch")
@@ -115,16 +115,16 @@ class Sketchy(Dataset):
 
 
 def is_sketchy(root: Path) -> bool:
-    """Whether a folder looks like one."""
+    """Whether a folder holds a view of Sketchy."""
     return any(
-        within(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
+        first_folder(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
         for inner in ("", *INNER)
         for kind in ("photo", "sketch")
     )
 
 
-def photo_of(sketch: str) -> str:
-    """The photo that a sketch shows: `n02139199_11487-4` -> `n02139199_11487`."""
+def photo_id_of(sketch: str) -> str:
+    """Find the photo that a sketch was drawn of: `n02139199_11487-4` -> `n02139199_11487`."""
     photo, _, number = sketch.rpartition("-")
     return photo if photo and number.isdecimal() else sketch
 
@@ -175,52 +175,50 @@ class SketchyExtended(Sketchy):
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The gallery of the categories (all by default), sorted by category and name; copies, if any, come last."""
-        wanted = chosen(self.categories, categories, self.root)
+        wanted = checked_categories(self.categories, categories, self.root)
         extended = [
-            replace(photo, photo_id="" if is_added(photo.path) else photo.path.stem)
+            replace(photo, photo_id="" if is_extension_photo(photo.path) else photo.path.stem)
             for photo in pictures(self._extended, wanted, "photo")
         ]
         copies = self.originals(wanted) if self._twice else []
         return extended + [replace(photo, id=f"{photo.id} (stretched)") for photo in copies]
 
 
-def is_added(photo: Path) -> bool:
-    """Whether it is a photo of the extension alone, which nobody sketched."""
+def is_extension_photo(photo: Path) -> bool:
+    """Tell whether it is a photo of the extension alone, of which there is no sketch."""
     return photo.stem.startswith("ext_")
 
 
 def extended_folder(root: Path) -> Path | None:
-    """Where the extended photos of a Sketchy root lie: in it, in its 256x256, or beside that."""
+    """Find the folder of extended photos: in a root of Sketchy, in its 256x256, or beside that."""
     places = (root, *(root / inner for inner in INNER), *([root.parent] if root.name == "256x256" else []))
-    return next((folder for place in places if (folder := within(place, *EXTENDED))), None)
+    return next((folder for place in places if (folder := first_folder(place, *EXTENDED))), None)
 
 
-# Where in its photo a stroke of a Sketchy sketch belongs, roughly: what no one annotated, the other sketches tell.
+# Rough correspondence without annotations: where in its photo a stroke of a Sketchy sketch belongs.
 #
-# The sketches lie over their photos, each roughly: where one lies and how large it is differs by about a twentieth of
-# the
-# picture. The mean of all sketches of a photo does not, so each is laid where they all lie on average; then a stroke
-# lies
-# about where what it shows does. What is out of proportion within a sketch stays so.
+# Sketches lie over their photos, but each is off by about a twentieth of the picture in place and size. The average of
+# all sketches of a photo is not, so each is moved and scaled to the average: then a stroke lies about where the thing
+# it shows does. Wrong proportions within a sketch stay.
 
 
-FEWEST = 3  # sketches of a photo
+FEWEST_SKETCHES = 3  # sketches of a photo
 FAINT = 0.85  # brightness of a pixel that a stroke runs through
 STRAY = 0.01  # share of the ink at either end that is no part of the box around it
 
 Points = npt.NDArray[np.float64]
 
 
-def inked(sheet: npt.NDArray[np.floating]) -> bool:
-    """Whether a sheet (H, W) in [0, 1] has ink enough to be laid anywhere."""
+def has_ink(sheet: npt.NDArray[np.floating]) -> bool:
+    """Tell whether a sheet (H, W) in [0, 1] has enough ink to be aligned."""
     return bool((sheet < FAINT).any())
 
 
-def laid(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
-    """How each sketch of one photo moves to where they all lie on average: (N, 2, 2), what x and y are times and plus.
+def mean_alignment(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
+    """Align the sketches of one photo to their average: scale and shift (N, 2, 2) of x and y in [-1, 1] for each.
 
-    Sheets are (H, W) in [0, 1], dark on white, and `inked`; x and y are in [-1, 1]. Boxes around the ink are averaged,
-    sizes by their logarithms. ValueError for a blank sheet.
+    Sheets are (H, W) in [0, 1], dark on white. Boxes around the ink are averaged, sizes geometrically. ValueError for a
+    sheet without ink.
     """
     middle, half = np.stack([_box(sheet) for sheet in sheets]).swapaxes(0, 1)
     zoom = np.exp(np.log(half).mean(axis=0)) / half
@@ -229,9 +227,9 @@ def laid(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
 
 
 def _box(sheet: npt.NDArray[np.floating]) -> Points:
-    """Middle and half size (2, 2) of what is drawn."""
-    if not inked(sheet):
-        raise ValueError("a blank sheet lies nowhere; leave it out")
+    """Middle and half size (2, 2) of the box around the ink."""
+    if not has_ink(sheet):
+        raise ValueError("a blank sheet cannot be aligned; leave it out")
     size = np.array(sheet.shape[::-1])
     low, high = np.quantile(2 * (np.argwhere(sheet < FAINT)[:, ::-1] + 0.5) / size - 1, [STRAY, 1 - STRAY], axis=0)
     return np.stack([(low + high) / 2, (high - low) / 2 + 1 / size])

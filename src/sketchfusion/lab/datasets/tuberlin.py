@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from .base import Dataset, DatasetError, Sample, chosen, class_folders, class_names, pictures, squeezed, within
+from .base import (
+    Dataset,
+    DatasetError,
+    Sample,
+    checked_categories,
+    class_folders,
+    class_names,
+    first_folder,
+    folder_key,
+    pictures,
+)
 
 SKETCHES = ("png", "png_ready", "sketches")
 PHOTOS = ("ImageResized", "ImageResized_ready", "images")
@@ -35,17 +45,17 @@ class TUBerlin(Dataset):
 
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
-        sketches = within(self.root, *SKETCHES)
+        sketches = first_folder(self.root, *SKETCHES)
         if sketches is None:
             raise DatasetError(f"{self.root}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
-        self._sketches, self._photos = class_folders(sketches), _renamed(within(self.root, *PHOTOS))
+        self._sketches, self._photos = class_folders(sketches), _renamed(first_folder(self.root, *PHOTOS))
         names = class_names(self._sketches, self._photos)
-        self.categories: tuple[str, ...] = tuple(sorted(RENAMED.get(squeezed(name), name) for name in names))
+        self.categories: tuple[str, ...] = tuple(sorted(RENAMED.get(folder_key(name), name) for name in names))
 
     @classmethod
     def present(cls, root: Path) -> bool:
         """Whether a folder has this layout: sketches are numbered up to 20000, where Quick, Draw! has longer keys."""
-        folder = within(root, *SKETCHES)
+        folder = first_folder(root, *SKETCHES)
         first = folder and next(folder.glob("*/*.png"), None)
         return bool(first and first.stem.isdecimal() and len(first.stem) <= 5)
 
@@ -56,19 +66,19 @@ class TUBerlin(Dataset):
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default), sorted by category and file name."""
-        return list(pictures(self._sketches, chosen(self.categories, categories, self.root), "sketch"))
+        return list(pictures(self._sketches, checked_categories(self.categories, categories, self.root), "sketch"))
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the extension; DatasetError where only TU-Berlin itself is there."""
         if not self._photos:
             raise DatasetError(f"{self.root}: no folder {PHOTOS[0]}; TU-Berlin has sketches only, its extension photos")
-        return list(pictures(self._photos, chosen(self.categories, categories, self.root), "photo"))
+        return list(pictures(self._photos, checked_categories(self.categories, categories, self.root), "photo"))
 
 
 def _renamed(folder: Path | None) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for key, path in class_folders(folder).items():
-        name = squeezed(RENAMED.get(key, key))
+        name = folder_key(RENAMED.get(key, key))
         if found.setdefault(name, path) != path:
             raise DatasetError(f"{folder}: {found[name].name!r} and {path.name!r} are one class; put them together")
     return found

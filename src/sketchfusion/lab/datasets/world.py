@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...world import SEEN, UNSEEN, World
-from .base import Dataset, MaskedScene, Part, PointPair, Sample, chosen
+from .base import Dataset, MaskedScene, Part, PointPair, Sample, checked_categories
 
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
@@ -63,20 +63,20 @@ class SketchWorld(Dataset):
         """Photos of the categories (all by default)."""
         return [
             self._sample(category, (0 if category in UNSEEN else FIRST_SKETCHED) + number, "photo")
-            for category in chosen(self.categories, categories, self.root)
+            for category in checked_categories(self.categories, categories, self.root)
             for number in range(PHOTOS)
         ]
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """Sketches of the categories (all by default), by each hand."""
-        wanted = chosen(self.categories, categories, self.root)
+        wanted = checked_categories(self.categories, categories, self.root)
         return [
             self._sample(c, FIRST_SKETCHED + number, "sketch", number) for c in wanted for number in range(SKETCHES)
         ]
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
         """Sketches of the view of particular photos, and the photos."""
-        wanted = chosen(self.categories, categories, self.root)
+        wanted = checked_categories(self.categories, categories, self.root)
         pairs = [(category, number) for category in wanted for number in range(PHOTOS)]
         sketches = [self._sample(category, n, "sketch", n, of_photo=True) for category, n in pairs]
         return sketches, [self._sample(category, n, "photo") for category, n in pairs]

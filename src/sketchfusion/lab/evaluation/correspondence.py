@@ -13,7 +13,7 @@ from ...io.images import read_image
 from ...tasks.correspondence import POSE_POINTS, TEMPERATURE, WINDOW, Side, match_aligned, match_maps, sample_strokes
 from ...tasks.inputs import extract_maps, read_sketch
 from ..datasets.base import Dataset, DatasetError, PointPair, Sample, held_out, is_unseen, not_trained_on
-from ..datasets.sketchy import FEWEST, inked, laid
+from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .metrics import Values, bootstrap, measure_points
 from .result import Result, by_category
 
@@ -25,17 +25,15 @@ if TYPE_CHECKING:
 
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
-ROUGH = " No one annotated them: each sketch was moved to where those of its photo lie on average, so they are rough."
-ALONE = "pointwise"  # every point matched by itself, as the paper does
-
-
+ROUGH = " Nobody annotated them: each sketch was moved to the average of all sketches of its photo, so they are rough."
+POINTWISE = "pointwise"  # every point matched by itself, as in the paper
 ALIGNED_POINTS = 8  # of a sketch whose keypoints no one annotated; PSC6K has as many
 
 
 def point_pairs(dataset: Dataset, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-    """Pairs of a data set with keypoints, or with rough ones of a root of Sketchy; DatasetError for other data.
+    """Annotated pairs of a data set, or rough ones of a root of Sketchy; DatasetError for other data.
 
-    Those that are not `measured` are for tuning.
+    With `measured` those to measure on, otherwise those for tuning. `sketchy` has the pictures of PSC6K.
     """
     source = dataset.keypoints or dataset
     if source.aligned:
@@ -46,9 +44,9 @@ def point_pairs(dataset: Dataset, sketchy: Dataset | None = None, *, measured: b
 def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointPair]:
     """Sketches that lie over their photos, with points of their strokes and about where those belong in the photos.
 
-    No one annotated them: each sketch is moved to where those of its photo lie on average. Of the unseen classes, or,
-    if they are not measured on, of the photos of the others that no training draws. Of a data set without unseen
-    classes, the photos that no training draws are measured on, and the others are not.
+    Nobody annotated them: each sketch is moved to the average of all sketches of its photo. Those of unseen classes are
+    measured on, and held-out photos of the others are for tuning. Of a data set without unseen classes the held-out
+    photos are measured on, and the others are for tuning.
     """
     some_unseen = any(map(is_unseen, dataset.categories))
     sketches, photos = dataset.instances()
@@ -64,11 +62,11 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
     for photo in photos:
         own = drawn.get((photo.label, photo.photo_id), [])
         read = [(sketch.path, read_image(sketch.path, "sketch")) for sketch in own]
-        drawings = [(path, sheet) for path, sheet in read if inked(sheet.mean(0).numpy())]
-        if len(drawings) < FEWEST:
+        drawings = [(path, sheet) for path, sheet in read if has_ink(sheet.mean(0).numpy())]
+        if len(drawings) < FEWEST_SKETCHES:
             continue
         size = np.array(read_image(photo.path).shape[:0:-1])  # width, height
-        frames = laid(sheet.mean(0).numpy() for _, sheet in drawings)
+        frames = mean_alignment(sheet.mean(0).numpy() for _, sheet in drawings)
         for (path, sheet), (zoom, shift) in zip(drawings, frames, strict=True):
             points = sample_strokes(sheet, ALIGNED_POINTS).double().numpy()
             there = zoom * (2 * points / np.array(sheet.shape[:0:-1]) - 1) + shift
@@ -78,7 +76,7 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
                 yield PointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)
     if not found:
         raise DatasetError(
-            f"{dataset.root}: none of the photos to measure on has {FEWEST} sketches to lay over one another"
+            f"{dataset.root}: none of the photos to measure on has {FEWEST_SKETCHES} sketches to average"
         )
 
 
@@ -108,7 +106,7 @@ def benchmark_correspondence(
         for name in METRICS:
             posed, alone, left = np.mean([[of[name] for of in way] for way in ways], axis=0).tolist()
             rows.setdefault(name, []).append(posed)
-            rows.setdefault(f"{name}/{ALONE}", []).append(alone)
+            rows.setdefault(f"{name}/{POINTWISE}", []).append(alone)
             still.setdefault(name, []).append(left)
         for direction, (posed, *_) in zip(("sketch to photo", "photo to sketch"), ways, strict=True):
             rows.setdefault(f"PCK@0.10 {direction}", []).append(posed["PCK@0.10"])

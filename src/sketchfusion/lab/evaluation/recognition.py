@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...tasks.recognition import Namer, unit_means
-from ..datasets.base import clean, plain_name
+from ..datasets.base import comparable_name, readable_name
 from .metrics import Values, accuracy, bootstrap, target_ranks
 from .result import Result, by_category
 from .retrieval import BATCH, Progress, counted, embed_labelled
@@ -142,7 +142,9 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
 
 def _column(trained: Sequence[str], label: str) -> int | None:
     """Where a label is among those of a classifier: spelt as training spells it, or without what is in brackets."""
-    return next((trained.index(name) for name in (clean(label), plain_name(label)) if name in trained), None)
+    return next(
+        (trained.index(name) for name in (readable_name(label), comparable_name(label)) if name in trained), None
+    )
 
 
 def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:

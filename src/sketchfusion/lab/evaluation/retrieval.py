@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...tasks.retrieval import rank_chunks
-from ..datasets.base import DatasetError, is_unseen, not_trained_on, plain_name
+from ..datasets.base import DatasetError, comparable_name, is_unseen, not_trained_on
 from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, target_ranks
 from .result import Result, by_category
 
@@ -101,16 +101,16 @@ def _check_sides(dataset: Dataset, sketches: list[Sample], photos: list[Sample])
 
 
 def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: bool) -> RetrievalData:
-    gallery = [(photo, frozenset(map(plain_name, labels))) for photo, labels in dataset.contents(untrained)]
+    gallery = [(photo, frozenset(map(comparable_name, labels))) for photo, labels in dataset.contents(untrained)]
     shown = frozenset[str]().union(*(labels for _, labels in gallery))
     drawn: list[Sample] = []
     for other in sketches:
-        common = [category for category in other.categories if plain_name(category) in shown]
+        common = [category for category in other.categories if comparable_name(category) in shown]
         drawn += [s for s in other.sketches(common) if not_trained_on(s)] if common else []
     if not drawn:
         where = ", ".join(str(other.root) for other in sketches)
         raise DatasetError(f"{where}: no sketches of anything that the photos of {dataset.name} are known to show")
-    queries = [(sketch, plain_name(sketch.label)) for sketch in drawn]
+    queries = [(sketch, comparable_name(sketch.label)) for sketch in drawn]
     kinds = len({label for _, label in queries})
     about = f"{kinds} categories that both sides name, {len(shown)} in the gallery"
     return BenchmarkData(dataset.name, about, queries, gallery)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...fusion import FusionConfig
 from ...saved import UNIVERSAL
 from .calibrate import choose_correspondence, choose_level
-from .correspondence import ALONE, METRICS, benchmark_correspondence, point_pairs
+from .correspondence import METRICS, POINTWISE, benchmark_correspondence, point_pairs
 from .recognition import benchmark_examples, naming_data
 from .retrieval import Progress, benchmark_instances, benchmark_retrieval, instance_data, retrieval_data
 from .segmentation import benchmark_segmentation
@@ -237,7 +237,7 @@ def _correspondence(
     chosen = choose_correspondence(model, tuning[:: 1 + len(tuning) // MOST_TUNING_PAIRS])
     pairs = [*point_pairs(dataset, *sketches[:1])]
     found = benchmark_correspondence(model, pairs, progress, chosen["TEMPERATURE"], chosen["WINDOW"]).metrics
-    return {**found, **{name: found[f"{name}/{ALONE}"] for name in METRICS}}
+    return {**found, **{name: found[f"{name}/{POINTWISE}"] for name in METRICS}}
 
 
 def _segmentation(

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from ...errors import ImageError
 from ...io.files import atomic_write
 from ...io.images import Kind, letterbox, quantise, read_image
-from ..datasets.base import clean, is_unseen
+from ..datasets.base import is_unseen, readable_name
 from . import augment
 
 Pixels = np.ndarray
@@ -198,7 +198,7 @@ def world_banks(
 
     world = World(seed=seed, split="seen", size=side)
     things = [(category, instance) for category in world.categories for instance in range(instances)]
-    names: list[tuple[str, ...]] = [(clean(category),) for category, _ in things]
+    names: list[tuple[str, ...]] = [(readable_name(category),) for category, _ in things]
 
     def made(kind: str, pictures: Iterable[Pixels]) -> Pixels:
         path = cache / f"world-{kind}-{side}-{seed}-{instances}.npy"

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...fusion import PHOTO, SKETCH
-from ..datasets.sketchy import FEWEST, inked, laid
+from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .bank import FeatureCache, choose
 from .labelled import PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
@@ -124,9 +124,9 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
         if len(frames) >= most:
             break
         sheets = {of: sketches.pixels[of][0] / np.float32(255) for of in sketches.by_name[in_both[number]]}
-        sheets = {of: sheet for of, sheet in sheets.items() if inked(sheet)}
-        if len(sheets) >= FEWEST:
-            frames |= dict(zip(sheets, torch.from_numpy(laid(sheets.values())), strict=True))
+        sheets = {of: sheet for of, sheet in sheets.items() if has_ink(sheet)}
+        if len(sheets) >= FEWEST_SKETCHES:
+            frames |= dict(zip(sheets, torch.from_numpy(mean_alignment(sheets.values())), strict=True))
     chosen = sorted(frames)[:most]
     if not chosen:
         return None

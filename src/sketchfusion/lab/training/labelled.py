@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from ...errors import ImageError
 from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
-from ..datasets.base import Dataset, clean, held_out
+from ..datasets.base import Dataset, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
-from ..datasets.sketchy import FEWEST, inked, laid, photo_of
+from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
 from .bank import Picture, PictureArray, file_state, world_banks
 from .sources import collect_held_out, collect_photos, collect_sketches
@@ -113,7 +113,7 @@ def folder_masks(folder: MaskFolder, side: int, kept_out: bool = False) -> Maske
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
     for place, pair in enumerate(pairs):
         pixels[place], masks[place] = _squares(pair, side)
-    names = [clean(pair.photo.label) for pair in pairs]
+    names = [readable_name(pair.photo.label) for pair in pairs]
     shown: dict[str, list[str]] = {}
     for pair, name in zip(pairs, names, strict=True):
         shown.setdefault(pair.photo.source, []).append(name)
@@ -214,11 +214,11 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     )
     drawn: dict[tuple[str, str], list[Picture]] = {}
     for sketch in sketches:
-        drawn.setdefault((sketch.names[0], photo_of(Path(sketch.path).stem)), []).append(sketch)
+        drawn.setdefault((sketch.names[0], photo_id_of(Path(sketch.path).stem)), []).append(sketch)
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
-    pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST]
+    pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST_SKETCHES]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid, those that show a thing", FEWEST, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid, those that show a thing", FEWEST_SKETCHES, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
     kept = cached_arrays(path, lambda: _fill_sketches(pairs, side))
@@ -241,10 +241,10 @@ def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arr
 
 
 def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:
-    sheets = [sheet for sketch in sketches if inked((sheet := sketch.mean(0)).numpy())]
+    sheets = [sheet for sketch in sketches if has_ink((sheet := sketch.mean(0)).numpy())]
     if not sheets:
         return np.full((side, side), OUTSIDE, np.uint8)
-    frames = laid(sheet.numpy() for sheet in sheets)
+    frames = mean_alignment(sheet.numpy() for sheet in sheets)
     covered = np.mean(
         [filled(_aligned_ink(sheet, *frame)) for sheet, frame in zip(sheets, frames, strict=True)], axis=0
     )

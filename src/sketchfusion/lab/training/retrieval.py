@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ...fusion import PHOTO, SKETCH
 from ...io.images import Kind
-from ..datasets.sketchy import is_added, photo_of
+from ..datasets.sketchy import is_extension_photo, photo_id_of
 from .bank import FeatureCache, Picture, PictureArray, world_banks
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
@@ -184,7 +184,7 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
         photos, sketches = (collect_held_out(sources.paired, kind) for kind in ("photo", "sketch"))
     else:
         photos, sketches = collect_photos(sources.paired), collect_sketches(sources.paired)
-    photos = [photo for photo in photos if not is_added(Path(photo.path))]
+    photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
     found = InstancePairs([], [])
     if photos and sketches:
         found.photos.append(_decoded(photos, "photo", sources.cache))
@@ -200,7 +200,7 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
 def _decoded(pictures: list[Picture], kind: Kind, cache: Path) -> PictureArray:
     def named(picture: Picture) -> Picture:
         category, stem = picture.names[0], Path(picture.path).stem
-        return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_of(stem)}"))
+        return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_id_of(stem)}"))
 
     return decoded([named(picture) for picture in pictures], kind, STORED, cache)
 

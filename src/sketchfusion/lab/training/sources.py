@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from ...io.images import Kind
-from ..datasets.base import Dataset, DatasetError, Sample, clean, held_out, is_unseen
+from ..datasets.base import Dataset, DatasetError, Sample, held_out, is_unseen, readable_name
 from ..datasets.folders import PhotoFolder, TinyImageNet
 from ..datasets.psc6k import PSC6K, released_split
 from ..datasets.quickdraw import QuickDraw, QuickDrawExtended
@@ -148,7 +148,7 @@ def _photos(dataset: Dataset) -> Iterator[Picture]:
     if isinstance(dataset, TinyImageNet):
         names = dict[str, tuple[str, ...]]()
         for wnid, synonyms in dataset.synonyms.items():
-            cleaned = [clean(name) for name in synonyms]
+            cleaned = [readable_name(name) for name in synonyms]
             # "tabby cat" is also a "cat": the name that photos of breeds share with drawings of the kind
             names[wnid] = tuple(dict.fromkeys(cleaned + [name.split()[-1] for name in cleaned if " " in name]))
         yield from (Picture(str(path), names[wnid]) for path, wnid in dataset.train())
@@ -159,7 +159,7 @@ def _photos(dataset: Dataset) -> Iterator[Picture]:
             # a WordNet id tells unseen classes more surely than the name, which alone is kept
             if "BACKGROUND" not in name and not (numbered and is_unseen(numbered[1])):
                 _refuse_sketches(dataset.root, photo.path)
-                yield Picture(str(photo.path), (clean(name.removesuffix("_easy")),))
+                yield Picture(str(photo.path), (readable_name(name.removesuffix("_easy")),))
     else:
         yield from (_picture(s) for s in _samples(dataset, "photo") if not held_out(s.origin))
 
@@ -192,7 +192,7 @@ def _own_photos(dataset: Dataset) -> list[Sample]:
 
 
 def _picture(sample: Sample) -> Picture:
-    return Picture(sample.source, (clean(sample.label),))
+    return Picture(sample.source, (readable_name(sample.label),))
 
 
 def _refuse_sketches(root: Path, picture: Path) -> None:

@@ -30,7 +30,7 @@ from ....backbones.convolutional import (
     save_convolutional_clip,
 )
 from ....backbones.encoders import normalise
-from ...datasets.base import clean, drawn_as
+from ...datasets.base import drawn_as, readable_name
 from .. import augment
 from ..bank import PictureArray
 from ..loop import Losses, Report, fit
@@ -105,7 +105,7 @@ class Pairs:
 
 def renamed(photos: PictureArray, sketches: PictureArray) -> PictureArray:
     """Give photos the names of those sketches first that show the same, their own last."""
-    drawn = {clean(name).replace(" ", ""): name for name in sketches.by_name}
+    drawn = {readable_name(name).replace(" ", ""): name for name in sketches.by_name}
 
     def of(names: Sequence[str]) -> tuple[str, ...]:
         alike = [drawn.get(other.replace(" ", "")) for name in names for other in drawn_as(name)]

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, held_out
-from sketchfusion.lab.datasets.sketchy import FEWEST, laid
+from sketchfusion.lab.datasets.sketchy import FEWEST_SKETCHES, mean_alignment
 from sketchfusion.lab.evaluation.correspondence import point_pairs
 from sketchfusion.lab.training.correspondence import aligned_points
 from sketchfusion.lab.training.sources import Sources
@@ -56,7 +56,7 @@ def beside(points: np.ndarray) -> np.ndarray:
 def test_each_sketch_moves_to_where_all_lie_on_average() -> None:
     boxes = [(20, 20, 60, 60), (40, 60, 80, 100), (10, 10, 170, 170)]
     sheets = [np.asarray(sheet(box, 200)) / 255 for box in boxes]
-    moved = laid(sheets)
+    moved = mean_alignment(sheets)
     corners = []
     for (left, top, right, bottom), (zoom, shift) in zip(boxes, moved, strict=True):
         corners.append([zoom * (2 * (np.array(at) + 0.5) / 200 - 1) + shift for at in ((left, top), (right, bottom))])
@@ -65,7 +65,7 @@ def test_each_sketch_moves_to_where_all_lie_on_average() -> None:
     assert middle == pytest.approx(np.mean([[40, 40], [60, 80], [90, 90]], axis=0) / 100 - 1, abs=0.02)
     assert half == pytest.approx([(20 * 20 * 80) ** (1 / 3) / 100] * 2, rel=0.05)
     with pytest.raises(ValueError, match="blank sheet"):
-        laid([np.ones((8, 8))])
+        mean_alignment([np.ones((8, 8))])
 
 
 def test_points_of_a_warped_sketch_lie_on_its_strokes_and_on_the_thing_in_the_photo(root: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_root_without_unseen_classes_is_measured_on_what_no_training_draws(roo
     assert (len(pairs), len(others)) == (3 * kept, 3 * (11 - kept))
     for sketch in (root / "256x256/sketch/tx_000000000000/cat").glob("*-2.png"):
         sketch.unlink()
-    with pytest.raises(DatasetError, match=f"none of the photos to measure on has {FEWEST} sketches"):
+    with pytest.raises(DatasetError, match=f"none of the photos to measure on has {FEWEST_SKETCHES} sketches"):
         [*point_pairs(datasets.open(root))]
 
 
