@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from .io.files import atomic_write
+from .io.files import atomic_write, read_json
 from .io.weights import WeightsError
 
 FORMAT = 1
@@ -45,10 +45,7 @@ def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, A
 
 def read_method(folder: Path) -> str:
     """Give the training method that a folder's configuration names; empty where it names none."""
-    try:
-        return str(json.loads((folder / CONFIG).read_text()).get("method", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+    return str(read_json(folder / CONFIG).get("method", ""))
 
 
 def build(kind: type[Settings], values: Mapping[str, Any], path: Path) -> Settings:

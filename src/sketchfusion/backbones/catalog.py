@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from ..io.files import read_json
 from ..io.weights import WeightsError, resolve
 
 Preset = Literal["default", "as-released"]
@@ -133,10 +133,7 @@ def is_dino(folder: Path) -> bool:
 
 def model_type(folder: Path) -> str | None:
     """Give the `model_type` of a folder's config.json; None where there is none."""
-    try:
-        found = json.loads((folder / "config.json").read_text()).get("model_type")
-    except (OSError, ValueError, AttributeError):
-        return None
+    found = read_json(folder / "config.json").get("model_type")
     return found if isinstance(found, str) else None
 
 

@@ -18,7 +18,17 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, V
 from transformers.utils import logging as transformers_logging
 
 from ..io.weights import WeightsError, weight_files
-from .catalog import IMAGENET_MEAN, IMAGENET_STD, OPENAI_MEAN, OPENAI_STD, ClipCard, DinoCard, card_for, is_dino
+from .catalog import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    OPENAI_MEAN,
+    OPENAI_STD,
+    ClipCard,
+    DinoCard,
+    card_for,
+    is_dino,
+    model_type,
+)
 from .diffusion import FrozenDiffusion
 from .encoders import FrozenClip, FrozenDino
 
@@ -84,13 +94,13 @@ def load_dino(
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
     with loading_errors(folder):
-        model_type = _read_json(folder / "config.json").get("model_type")
-        if model_type == "vit":
+        kind = model_type(folder)
+        if kind == "vit":
             model = _load(ViTModel, folder, "", dtype, add_pooling_layer=False)
-        elif model_type == "dinov2":
+        elif kind == "dinov2":
             model = _load(Dinov2Model, folder, "", dtype)
         else:
-            raise WeightsError(f"{folder} holds a {model_type or 'model without config.json'}, not DINO or DINOv2")
+            raise WeightsError(f"{folder} holds a {kind or 'model without config.json'}, not DINO or DINOv2")
         preprocessing = _read_json(folder / "preprocessor_config.json")
         mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
         size = preprocessing.get("size")
@@ -108,6 +118,15 @@ def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) ->
         return load_dino(folder, dtype, dino.side, dino.mean, dino.std)
     clip = card_for(name, ClipCard)
     return load_clip(folder, dtype, clip.mean, clip.std)
+
+
+def save_model(model: Any, folder: Path, **options: Any) -> None:
+    """Save a diffusers or transformers model without the path that it was loaded from."""
+    with quiet_libraries():
+        model.save_pretrained(folder, **options)
+    config = _read_json(folder / "config.json")
+    config.pop("_name_or_path", None)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def _load(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options: Any) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, stack
-from ..io.files import atomic_write
+from ..io.files import atomic_write, read_json
 from ..io.weights import PACKAGED, WeightsError, weights_hash
 from ..saved import CONFIG, WEIGHTS
 
@@ -82,10 +82,7 @@ class ScratchBaseline(Extractor):
 
 def is_scratch(folder: str | Path) -> bool:
     """Tell whether a folder holds a network of this kind."""
-    try:
-        return bool(json.loads((Path(folder) / CONFIG).read_text()).get("kind") == KIND)
-    except (OSError, ValueError, AttributeError):
-        return False
+    return bool(read_json(Path(folder) / CONFIG).get("kind") == KIND)
 
 
 class ScratchNet(nn.Module):

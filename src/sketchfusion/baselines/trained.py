@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 from ..backbones.catalog import ClipCard, card_for, locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
-from ..backbones.folders import embed_prompt, load_clip, load_diffusion, quiet_libraries
+from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_model
 from ..extractor import (
     ModelInput,
     ModelOutput,
@@ -149,7 +148,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict())
 
     def _write_diffusion(self, source: Path, folder: Path) -> None:
-        _save_model(self.diffusion.unet, folder / "unet")
+        save_model(self.diffusion.unet, folder / "unet")
         for part in COPIED:
             if (source / part).is_dir():
                 ignored = shutil.ignore_patterns(*(f"*{suffix}" for suffix in PICKLES))
@@ -157,7 +156,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         shutil.copy(source / "model_index.json", folder)
 
     def _write_clip(self, source: Path, folder: Path) -> None:
-        _save_model(self.clip.model, folder)
+        save_model(self.clip.model, folder)
         for path in (*source.glob("*.json"), *source.glob("*.txt")):
             if path.name != CONFIG and not path.name.endswith(".index.json"):
                 shutil.copy(path, folder)
@@ -176,15 +175,6 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         maps = self.centred(output.maps, inputs)
         assert output.joint is not None
         return ModelOutput(maps, concatenate_weighted(max_pool(maps, inputs), output.joint, CLIP_WEIGHT), output.joint)
-
-
-def _save_model(model: Any, folder: Path) -> None:
-    """Save a diffusers or transformers model without the path that it was loaded from."""
-    with quiet_libraries():
-        model.save_pretrained(folder)
-    config = json.loads((folder / CONFIG).read_text())
-    config.pop("_name_or_path", None)
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import zlib
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zipfile import BadZipFile
 
@@ -55,6 +57,14 @@ def other_files(roots: str | Path | Iterable[str | Path]) -> Counter[str]:
 def every_file(root: str | Path) -> Iterator[Path]:
     """List all files in a folder, links followed, hidden ones left out."""
     return _walk(Path(root), lambda name: not name.startswith("."))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; empty where the file is missing or holds anything else."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def file_digest(path: str | Path) -> str:

@@ -13,10 +13,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import first_line
-from .files import atomic_write
+from .files import atomic_write, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -155,7 +155,8 @@ def folder_hash(folder: Path) -> str:
     parts = [part for part in PARTS if (folder / part).is_dir()] or [""]
     files = [(part, path) for part in parts for path in weight_files(folder / part)]
     stamp = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for _, path in files]
-    cache, key = _read_cache(), str(folder.resolve())
+    path, key = cache_folder() / HASHES, str(folder.resolve())
+    cache = read_json(path)
     cached = cache.get(key)
     if cached and cached["files"] == stamp:
         return str(cached["sha256"])
@@ -173,7 +174,8 @@ def folder_hash(folder: Path) -> str:
             while start < end and (block := file.read(min(BLOCK, end - start))):
                 digest.update(block)
                 start += len(block)
-    _write_cache(cache | {key: {"files": stamp, "sha256": digest.hexdigest()}})
+    with suppress(OSError), atomic_write(path) as draft:  # otherwise the next run reads the weights again
+        draft.write_text(json.dumps(cache | {key: {"files": stamp, "sha256": digest.hexdigest()}}))
     return digest.hexdigest()
 
 
@@ -205,19 +207,6 @@ def cache_folder() -> Path:
     """Give the user's cache folder, for what can be made again."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sketchfusion"
-
-
-def _read_cache() -> dict[str, Any]:
-    try:
-        return dict(json.loads((cache_folder() / HASHES).read_text()))
-    except (OSError, ValueError, TypeError, RuntimeError):
-        return {}
-
-
-def _write_cache(cache: Mapping[str, Any]) -> None:
-    """Replace the cache in one step; where nothing can be written, the next run reads the weights again."""
-    with suppress(OSError), atomic_write(cache_folder() / HASHES) as draft:
-        draft.write_text(json.dumps(cache))
 
 
 def convert(folder: Path, out: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....backbones.folders import save_model
 from ....io.files import atomic_write
 
 if TYPE_CHECKING:
@@ -24,12 +25,9 @@ def save_half(model: Any, folder: Path) -> None:
     with atomic_write(folder) as draft:
         model.half()
         try:
-            model.save_pretrained(draft, max_shard_size=SHARD)
+            save_model(model, draft, max_shard_size=SHARD)
         finally:
             model.float()
-        config = json.loads((draft / "config.json").read_text())
-        config.pop("_name_or_path", None)  # of the machine that trained it
-        (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def load_part(folder: Path) -> Any:
