@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from sketchfusion.io.files import atomic_write
 from sketchfusion.lab.training.checkpoint import Checkpoint
 from sketchfusion.lab.training.log import draw_curves
 from sketchfusion.lab.training.loop import CHECKPOINT, Losses, Schedule, fit
@@ -262,25 +261,3 @@ def test_curves_go_to_tensorboard_too(tmp_path: Path) -> None:
         pytest.approx(float(row["loss"]), rel=1e-4) for row in rows
     ]
     assert [(event.step, event.value) for event in events.Scalars("validation/loss")] == [(6, 1.0), (12, 1.0)]
-
-
-def test_a_draft_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
-    wanted = tmp_path / "bank.npy"
-    said = r"bank\.npy cannot be written: the disk may be full \(9 requested and 5 written\)"
-    with pytest.raises(OSError, match=said), atomic_write(wanted) as draft:
-        draft.touch()
-        raise OSError("9 requested and 5 written")  # as numpy says it
-    assert not any(tmp_path.iterdir())
-
-
-def test_two_runs_that_write_the_same_file_do_not_disturb_each_other(tmp_path: Path) -> None:
-    wanted = tmp_path / "cache" / "key.npy"
-    with atomic_write(wanted) as one, atomic_write(wanted) as other:
-        one.write_text("whole")
-        other.write_text("half")
-        assert one != other and not wanted.exists() and {one.suffix, other.suffix} == {".npy"}
-    assert wanted.read_text() == "whole" and [*wanted.parent.iterdir()] == [wanted]
-    with pytest.raises(KeyboardInterrupt), atomic_write(wanted) as draft:
-        draft.write_text("half")
-        raise KeyboardInterrupt
-    assert wanted.read_text() == "whole" and [*wanted.parent.iterdir()] == [wanted]

@@ -124,7 +124,7 @@ class Extractor(ABC):
 class JointSpace(Extractor):
     """An extractor with a CLIP inside, which also places pictures and prompts in the space that CLIP's towers share.
 
-    With a DINO in CLIP's place (an ablation of the paper) there is no such space: ValueError for whatever needs it.
+    With a DINO in CLIP's place (an ablation of the paper) this space does not exist: its methods raise ValueError.
     """
 
     clip: FrozenClip | FrozenDino
@@ -286,7 +286,7 @@ def as_list(images: Images) -> list[ImageInput]:
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """Give the device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU."""
+    """Choose a device: the given one, else the best available: CUDA, then Apple's MPS, then the CPU."""
     if device is not None:
         return torch.device(device)
     if torch.cuda.is_available():
@@ -295,7 +295,7 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
 
 
 def pick_dtype(device: torch.device, dtype: torch.dtype | None = None) -> torch.dtype:
-    """Give the type asked for, or bfloat16 on CUDA (SD 2.1 overflows in float16) and float32 elsewhere."""
+    """Choose a type: the given one, else bfloat16 on CUDA (SD 2.1 overflows in float16) and float32 elsewhere."""
     if dtype is not None:
         return dtype
     return torch.bfloat16 if device.type == "cuda" else torch.float32

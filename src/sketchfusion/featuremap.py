@@ -1,7 +1,7 @@
-"""A dense feature map that knows where in the original file each of its cells lies.
+"""A dense feature map with the position of each of its cells in the original file.
 
 Coordinates are continuous pixels: (0, 0) is the top left corner of the first pixel, its centre is (0.5, 0.5).
-Cells are counted in the same way.
+Cell coordinates are continuous in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Frame:
-    """How a file's pixels lie in the letterboxed square: square_px = scale * file_px + offset."""
+    """The mapping from a file's pixels to the letterboxed square: square_px = scale * file_px + offset."""
 
     width: int
     height: int
@@ -30,12 +30,12 @@ class Frame:
     offset_y: float
 
     def to_square(self, points: Tensor) -> Tensor:
-        """Move (N, 2) file pixels x, y into the square."""
+        """Convert file pixels x, y (N, 2) to square pixels."""
         points = _floating(points)
         return points * points.new_tensor(self._scale) + points.new_tensor(self._offset)
 
     def to_file(self, points: Tensor) -> Tensor:
-        """Move (N, 2) square pixels x, y back into the file."""
+        """Convert square pixels x, y (N, 2) to file pixels."""
         points = _floating(points)
         return (points - points.new_tensor(self._offset)) / points.new_tensor(self._scale)
 
@@ -57,7 +57,7 @@ class Frame:
 class FeatureMap:
     """Features (C, h, w) on a grid over the square that `frame` describes.
 
-    `joint` is the vector (P,) of the whole picture in the space that the model's CLIP shares with text, if it has one.
+    `joint` is the picture's vector (P,) in the space that the model's CLIP shares with text; None without a CLIP.
     """
 
     data: Tensor
@@ -74,7 +74,7 @@ class FeatureMap:
         return self.data.shape[1], self.data.shape[2]
 
     def valid(self) -> Tensor:
-        """Mark the cells (h, w) whose centre lies on the image, not on padding; always at least one."""
+        """Mark the cells (h, w) whose centre is on the image, not on padding; at least one is marked."""
         h, w = self.grid
         frame = self.frame
         rows = _inside(h, frame.side, frame.scale_y, frame.offset_y, frame.height)
@@ -82,25 +82,25 @@ class FeatureMap:
         return (rows[:, None] & columns).to(self.data.device)
 
     def to_cells(self, points: Tensor) -> Tensor:
-        """Move (..., 2) file pixels x, y to continuous cell coordinates x, y."""
+        """Convert file pixels x, y (..., 2) to continuous cell coordinates x, y."""
         h, w = self.grid
         points = self.frame.to_square(points.to(self.data.device))
         return points * points.new_tensor([w / self.frame.side, h / self.frame.side])
 
     def to_pixels(self, cells: Tensor) -> Tensor:
-        """Move (..., 2) continuous cell coordinates x, y to file pixels x, y."""
+        """Convert continuous cell coordinates x, y (..., 2) to file pixels x, y."""
         h, w = self.grid
         cells = _floating(cells.to(self.data.device))
         return self.frame.to_file(cells * cells.new_tensor([self.frame.side / w, self.frame.side / h]))
 
     def centres(self) -> Tensor:
-        """Give the middles of the cells, row by row: (h * w, 2) file pixels x, y."""
+        """Give the centres of the cells, row by row: (h * w, 2) file pixels x, y."""
         h, w = self.grid
         rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
         return self.to_pixels(torch.stack([columns.flatten(), rows.flatten()], dim=1).to(self.data.device) + 0.5)
 
     def sample(self, points: Tensor) -> Tensor:
-        """Read the features at (N, 2) file pixels, bilinear between the centres of valid cells: (N, C).
+        """Sample the features at (N, 2) file pixels, bilinear between the centres of valid cells: (N, C).
 
         Points beyond the outermost valid centres take the value there, so padding never leaks in.
         """
@@ -122,7 +122,7 @@ class FeatureMap:
         return replace(self, data=F.normalize(self.data, dim=0))
 
     def centred(self) -> FeatureMap:
-        """Take off each channel's mean over the valid cells: what is left tells the parts of one picture apart."""
+        """Subtract each channel's mean over the valid cells, so that parts of one picture differ more."""
         return replace(self, data=self.data - self.data[:, self.valid()].mean(dim=1)[:, None, None])
 
     def pooled(self) -> Tensor:
@@ -130,7 +130,7 @@ class FeatureMap:
         return self.data[:, self.valid()].amax(dim=1)
 
     def quartered(self) -> Tensor:
-        """Max pooling over each quarter of the picture, padding left out: (4 C,), a channel's four in reading order."""
+        """Max pooling over each quarter of the picture: (4 C,), the four values of a channel in reading order."""
         rows, columns = (self.valid().any(dim=axis).nonzero() for axis in (1, 0))
         picture = self.data[:, rows.amin() : rows.amax() + 1, columns.amin() : columns.amax() + 1]
         return F.adaptive_max_pool2d(picture[None], 2).flatten()
@@ -143,9 +143,9 @@ class FeatureMap:
         return torch.einsum("chw,c->hw", mine, F.normalize(other, dim=0))
 
     def crop_to_image(self, size: tuple[int, int] | None = None) -> Tensor:
-        """Read the map at the centre of every pixel of the file, padding left out: (C, H, W).
+        """Sample the map at the centre of every pixel of the file, without padding: (C, H, W).
 
-        `size` (rows, columns) asks for a coarser or finer raster over the same picture than the file's own.
+        `size` (rows, columns) is that of another raster over the same picture, by default the file's own.
         """
         height, width = size or (self.frame.height, self.frame.width)
         xs = (torch.arange(width, device=self.data.device) + 0.5) * (self.frame.width / width)
@@ -155,7 +155,7 @@ class FeatureMap:
 
 
 def _inside(cells: int, side: int, scale: float, offset: float, size: int) -> Tensor:
-    """Mark along one axis the cells whose centre is on the image, else the one its middle falls in."""
+    """Mark along one axis the cells whose centre is on the image, or if there are none the cell of its middle."""
     centres = (torch.arange(cells, dtype=torch.float64) + 0.5) * (side / cells)
     pixels = (centres - offset) / scale
     inside = (pixels > -1e-6) & (pixels < size + 1e-6)

@@ -46,13 +46,13 @@ class FeaturesConfig:
     diffusion_hash: str = ""  # of the weights that the light parts were trained on
     clip_hash: str = ""
     task: str = "retrieval"
-    side: int = 480  # pixels of the square that the VAE sees
+    side: int = 480  # pixels of the VAE's input
     view: Literal["letterbox", "as-released"] = "letterbox"
     vae_range: tuple[float, float] = (-1.0, 1.0)  # what black and white become on the way into the VAE
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
     clip_layer: int = -2
-    whole: float = 0.0  # weight of CLIP's own vector in the embedding, beside the pooled map's 1
-    quarters: float = 0.0  # weight of the maxima of the picture's quarters, likewise
+    whole: float = 0.0  # weight of CLIP's own vector in the embedding; the pooled map's is 1
+    quarters: float = 0.0  # weight of the maxima over the picture's quarters, likewise
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 

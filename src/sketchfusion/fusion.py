@@ -28,7 +28,7 @@ PASS = 8  # pictures in one pass of the UNet, up to which noise draws share it; 
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """Everything that shapes the fused map beside the weights; the defaults are the paper's intent."""
+    """Everything but the weights that shapes the fused map; the defaults are the paper's intent."""
 
     grid: int = 60  # cells a side of the fused map
     width: int = 1280  # its channels, d
@@ -111,7 +111,7 @@ class Aggregation(nn.Module):
         shares = self.branch_weights.softmax(dim=0)
         fused = shares.new_zeros(())
         for share, (name, branch) in zip(shares, self.branches.items(), strict=True):
-            # Resized first, so that every branch mixes the same neighbourhood, whatever its stage's scale.
+            # Resized first, so that every branch mixes the same neighbourhood.
             on_grid = F.interpolate(maps[name].float(), (grid, grid), mode="bilinear", align_corners=False)
             fused = fused + share * branch(F.dropout(on_grid, self.dropout, self.training))
         return fused
@@ -221,7 +221,7 @@ class LightParts(nn.Module):
 class FusionModel(nn.Module):
     """The method as one module: CLIP's tokens correct the UNet's stages, and the corrected stages become one map.
 
-    `light` holds everything trainable, and its state dict is all there is to save. The diffusion model is frozen,
+    `light` holds everything trainable; its state dict is all that is saved. The diffusion model is frozen,
     but gradient passes through it on its way to the injection.
     """
 

@@ -31,7 +31,7 @@ def load(
     """Load the model that a name stands for: a fused model, a frozen baseline or a trained one.
 
     - `mini`, or a folder or hub id of light weights: SketchFusion, with the light weights of `task`
-    - `clip-l14`, `dino-s8`, `dinov2-s14`, `sd21`, or a folder or hub id of such a model: B-CLIP, B-DINO, B-DINOv2, B-SD
+    - `clip-l14`, `dino-s8`, `dinov2-s14`, `sd21`, or a folder or hub id of their kind: B-CLIP, B-DINO, B-DINOv2, B-SD
     - `sd21+clip-l14`, or any Stable Diffusion and CLIP joined by a plus: B-SD+CLIP
     - `mini:B-CLIP`: that baseline on the frozen parts of a pair of the catalog
     - `scratch`, or a folder that training it left: the small CNN trained from scratch
@@ -72,7 +72,7 @@ def load(
 
 
 def frozen_part(pair: str, baseline: str) -> str:
-    """Give the name of the frozen model that a baseline of a pair is; WeightsError if there is no such baseline."""
+    """Give the name of the frozen model of a baseline on a pair of the catalog; WeightsError if there is none."""
     card = CATALOG.get(pair)
     if not isinstance(card, FusedCard):
         raise WeightsError(f"{pair!r} is not a pair of the catalog, so it has no baseline {baseline!r}")

@@ -106,7 +106,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Heads:
-    """What a task needs beside features: a classifier, a threshold. Most sets of light weights have neither."""
+    """What a task needs in addition to features: a classifier, a threshold; most light weights come with neither."""
 
     classifier: LinearHead | None = None
     threshold: Threshold | None = None

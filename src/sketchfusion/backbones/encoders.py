@@ -32,7 +32,7 @@ class Tokens:
 class Frozen(nn.Module):
     """A module whose weights never change: no gradient reaches them and `train()` leaves it in eval mode.
 
-    Gradient still flows *through* it, to whatever was added to its features.
+    Gradient still flows through it, to what was added to its features.
     """
 
     def freeze(self) -> Self:
@@ -148,7 +148,7 @@ class FrozenDino(FrozenTransformer):
         """
         side = side or self.side
         pixels = self._pixels(images, layer, side)
-        # DINOv2 interpolates its positions unasked and has no such option.
+        # DINOv2 always interpolates its position embeddings and has no option for it.
         options = {} if self.model.config.model_type == "dinov2" else {"interpolate_pos_encoding": True}
         output = self.model(pixels, output_hidden_states=True, **options)
         last = output.last_hidden_state

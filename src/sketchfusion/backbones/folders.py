@@ -136,7 +136,7 @@ def _load(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options
     if all(".fp16." in path.name for path in weights):
         options["variant"] = "fp16"
     if kind.__module__.startswith("diffusers"):
-        # Without accelerate diffusers can only load in the memory-hungry way, and warns unless that is asked for.
+        # Without accelerate diffusers can only load in the memory-hungry way, and warns unless told to.
         options |= {"torch_dtype": dtype, "low_cpu_mem_usage": find_spec("accelerate") is not None}
     else:
         options |= {"dtype": dtype}

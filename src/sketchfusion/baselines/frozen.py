@@ -42,7 +42,7 @@ class FrozenBaseline(Extractor):
     baseline: ClassVar[str]  # its name in the paper
 
     def __init__(self, weights: str, name: str, side: int, device: torch.device) -> None:
-        """Remember the hash of the weights, and the side in pixels of the square that the model sees."""
+        """Store the hash of the weights, a name, and the side of the model's input in pixels."""
         self._weights, self.name, self.side, self.device = weights, name, side, device
 
     @classmethod
@@ -62,7 +62,7 @@ class FrozenBaseline(Extractor):
     @property
     @abstractmethod
     def settings(self) -> dict[str, object]:
-        """What shapes the features beside the weights."""
+        """What shapes the features in addition to the weights."""
 
     @property
     def fingerprint(self) -> str:
@@ -176,14 +176,14 @@ class SdClipBaseline(FrozenBaseline, JointSpace):
         self._seed = 0
 
     def with_noise(self, seed: int) -> Self:
-        """Give the same model with another draw of the noise that Stable Diffusion sees; the default is draw 0."""
+        """Give the same model with another seed for the noise of Stable Diffusion; the default is 0."""
         other = copy(self)
         other._seed = seed
         return other
 
     @property
     def settings(self) -> dict[str, object]:
-        """Stages, timestep, layer, side, CLIP's weight, and the draw of noise unless it is the first."""
+        """Stages, timestep, layer, side, CLIP's weight, and the seed of the noise unless it is 0."""
         noise = {"noise": self._seed} if self._seed else {}
         shared = {"stages": STAGES, "t": TIMESTEP, "layer": CLIP_LAYER, "side": self.side}
         return {**shared, "whole": CLIP_WEIGHT, **noise}

@@ -81,7 +81,7 @@ class FinetunedConfig:
     task: str
     diffusion: str  # that training started from: catalog name, hub id or folder
     clip: str
-    diffusion_hash: str = ""  # of the folder `sd` beside the configuration
+    diffusion_hash: str = ""  # of the folder `sd`, which is saved with the configuration
     clip_hash: str = ""  # of the folder `clip`
 
 

@@ -29,7 +29,7 @@ def segment(
     out: Annotated[Path | None, typer.Option(help="Write the mask (PNG, white on black) here.")] = None,
     overlay: Annotated[Path | None, typer.Option(help="Write the photo with its mask (PNG) here.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Heat above which a pixel is in the mask, whatever the score.")
+        float | None, typer.Option(min=0, max=1, help="Heat above which a pixel is in the mask, at any score.")
     ] = None,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave the mask's edges as they are.")] = False,
     model: ModelOption = "mini",
@@ -93,8 +93,10 @@ def match(
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, format="PNG")
+    from ..io.files import atomic_write
+
+    with atomic_write(path) as draft:
+        picture.save(draft, format="PNG")
 
 
 def _side(name: str) -> Side:
@@ -126,7 +128,7 @@ def _point(point: tuple[float, float]) -> str:
 def inspect(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Photos and sketches.")],
     out: Annotated[Path, typer.Option(help="The page (.html) to write.")],
-    sketch: Annotated[bool, typer.Option("--sketch", help="All are sketches; by default told from pixels.")] = False,
+    sketch: Annotated[bool, typer.Option("--sketch", help="All are sketches; by default the pixels decide.")] = False,
     photo: Annotated[bool, typer.Option("--photo", help="All are photos.")] = False,
     task: Annotated[str | None, typer.Option(help="Which light weights.")] = None,
     model: ModelOption = "mini",
@@ -138,11 +140,12 @@ def inspect(
     from ..analysis.inside import branch_weights, component_maps
     from ..analysis.page import Inspected, page, spectra
     from ..io.cleanup import is_drawing
+    from ..io.files import atomic_write
     from ..io.images import read_image, to_uint8
     from ..models import load
 
     if sketch and photo:
-        raise ValueError("--sketch and --photo exclude each other; without both, each picture is told from its pixels")
+        raise ValueError("--sketch and --photo exclude each other; without both, the pixels decide")
     extractor = load(model)
     weights = branch_weights(extractor, task)
     inspected = []
@@ -154,8 +157,8 @@ def inspect(
             maps = component_maps(extractor, [picture], [kind], task)[0]
             inspected.append(Inspected(Path(source).name, kind, Image.fromarray(to_uint8(picture)), maps))
             progress(number, len(images))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(inspected, weights, extractor.name, extractor.fingerprint), encoding="utf-8")
+    with atomic_write(out) as draft:
+        draft.write_text(page(inspected, weights, extractor.name, extractor.fingerprint), encoding="utf-8")
     kinds: tuple[Kind, ...] = ("photo", "sketch")
     found = {kind: spectra(inspected, kind) for kind in kinds}
     if as_json:

@@ -32,7 +32,7 @@ MaybeSketches = Annotated[
 Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]
 
 INTERRUPTED, WRONG = 130, 2  # exit codes
-STOPPED = "interrupted; what was finished is kept"
+STOPPED = "interrupted; finished work is kept"
 # Typer brings its own copy of click since 0.26, so the class has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 

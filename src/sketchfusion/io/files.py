@@ -29,7 +29,7 @@ Arrays = dict[str, np.ndarray]
 def find_images(roots: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the pictures in folders (searched recursively, hidden ones skipped) and files, sorted, without duplicates.
 
-    Files named outright are listed whatever their suffix. Raises ImageError for a root that does not exist.
+    A file among the roots is listed with any suffix. Raises ImageError for a root that does not exist.
     """
     found: dict[str, Path] = {}
     for root in [roots] if isinstance(roots, str | Path) else roots:

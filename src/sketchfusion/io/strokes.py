@@ -58,7 +58,7 @@ class Drawing:
 def rasterize(
     drawing: Drawing, side: int, line_width: float | None = None, margin: float = 0.06
 ) -> npt.NDArray[np.uint8]:
-    """Draw black strokes with round joints on white, aspect kept and centred: (side, side) uint8.
+    """Draw black strokes with round joints on white, centred, with their aspect ratio: (side, side) uint8.
 
     The drawing's frame fills the square except for `margin` (a share of `side`) on every edge, so `margin=0` keeps
     coordinates of a square frame in proportion. `line_width` is in output pixels; by default the drawing's own widths

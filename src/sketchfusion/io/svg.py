@@ -83,7 +83,7 @@ def _local(name: object) -> str:
 
 
 def _clean(root: ET.Element, source: str) -> None:
-    """Remove whatever refers to the outside; ImageError for what would grow without bound when drawn."""
+    """Remove references to anything outside; ImageError for a document that is too costly to draw."""
     stack = [(root, 0)]
     while stack:
         element, depth = stack.pop()

@@ -1,0 +1,76 @@
+"""Files are written whole or not at all, and read without surprises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sketchfusion.io.files import atomic_write, cached_arrays, read_json
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    wanted = tmp_path / "bank.npy"
+    said = r"bank\.npy cannot be written: the disk may be full \(9 requested and 5 written\)"
+    with pytest.raises(OSError, match=said), atomic_write(wanted) as draft:
+        draft.touch()
+        raise OSError("9 requested and 5 written")  # as numpy says it
+    assert not any(tmp_path.iterdir())
+
+
+def test_two_runs_that_write_the_same_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    wanted = tmp_path / "cache" / "key.npy"
+    with atomic_write(wanted) as one, atomic_write(wanted) as other:
+        one.write_text("whole")
+        other.write_text("half")
+        assert one != other and not wanted.exists() and {one.suffix, other.suffix} == {".npy"}
+        assert one.name.startswith(".")
+    assert wanted.read_text() == "whole" and [*wanted.parent.iterdir()] == [wanted]
+    with pytest.raises(KeyboardInterrupt), atomic_write(wanted) as draft:
+        draft.write_text("half")
+        raise KeyboardInterrupt
+    assert wanted.read_text() == "whole" and [*wanted.parent.iterdir()] == [wanted]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    wanted = tmp_path / "sd"
+    wanted.mkdir()
+    (wanted / "old.safetensors").touch()
+    with pytest.raises(RuntimeError), atomic_write(wanted) as draft:
+        draft.mkdir()
+        (draft / "new.safetensors").touch()
+        raise RuntimeError
+    assert [path.name for path in tmp_path.rglob("*")] == ["sd", "old.safetensors"]
+    with atomic_write(wanted) as draft:
+        draft.mkdir()
+        (draft / "new.safetensors").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["sd", "new.safetensors"]
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"no archive", "cut"])
+def test_a_missing_or_damaged_archive_is_made_again(damage: bytes | str | None, tmp_path: Path) -> None:
+    path, calls = tmp_path / "points.npz", []
+
+    def make() -> dict[str, np.ndarray]:
+        calls.append(1)
+        return {"points": np.arange(1000)}
+
+    if damage == "cut":
+        cached_arrays(path, make)
+        path.write_bytes(path.read_bytes()[:-40])
+        calls.clear()
+    elif isinstance(damage, bytes):
+        path.write_bytes(damage)
+    assert all((cached_arrays(path, make)["points"] == np.arange(1000)).all() for _ in range(2))
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("text", ["", "{broken", "[1, 2]", "7", "null"])
+def test_what_is_not_a_json_object_reads_as_empty(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    assert read_json(path) == {}
+    path.write_text(text)
+    assert read_json(path) == {}
+    path.write_text('{"method": "SD-PL"}')
+    assert read_json(path) == {"method": "SD-PL"}
