@@ -108,15 +108,6 @@ def test_cosine_against_vectors_and_maps() -> None:
     one = torch.nn.functional.cosine_similarity(a.data[:, 1, 2], b.data[:, 2, 4], dim=0)
     torch.testing.assert_close(full[1, 2, 2, 4], one)
     torch.testing.assert_close(a.cosine(b.data[:, 2, 4]), full[..., 2, 4])
-    torch.testing.assert_close(a.normalised().data.norm(dim=0), torch.ones(4, 4))
-
-
-def test_resize_keeps_the_frame_and_plain_values() -> None:
-    fmap = feature_map(30, 50, 64, 8)
-    doubled = fmap.resize(16, 16)
-    assert doubled.frame == fmap.frame and doubled.grid == (16, 16)
-    constant = FeatureMap(torch.full((2, 8, 8), 3.0), WHOLE).resize(5, 3)
-    torch.testing.assert_close(constant.data, torch.full((2, 5, 3), 3.0))
 
 
 def test_half_precision_and_wrong_shapes() -> None:

@@ -176,7 +176,7 @@ def test_what_is_saved_loads_to_the_same_model(model: SketchFusion, pictures: li
     assert loaded.fingerprint == model.fingerprint
     assert loaded.config == model.config
     assert loaded.name == str(tmp_path / "light")
-    assert loaded.card["diffusion_hash"] == model.config.diffusion_hash and len(loaded.config.clip_hash) == 64
+    assert loaded.config.diffusion_hash == model.config.diffusion_hash and len(loaded.config.clip_hash) == 64
     assert isinstance(load(tmp_path / "light"), SketchFusion)
 
 

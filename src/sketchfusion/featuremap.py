@@ -113,14 +113,6 @@ class FeatureMap:
         out = F.grid_sample(data, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False)
         return out[0, :, 0].T.to(self.data.dtype)
 
-    def resize(self, h: int, w: int) -> FeatureMap:
-        """Interpolate to (C, h, w), antialiased when smaller."""
-        return replace(self, data=_interpolate(self.data, (h, w)))
-
-    def normalised(self) -> FeatureMap:
-        """Scale each cell's feature to unit length."""
-        return replace(self, data=F.normalize(self.data, dim=0))
-
     def centred(self) -> FeatureMap:
         """Subtract each channel's mean over the valid cells, so that parts of one picture differ more."""
         return replace(self, data=self.data - self.data[:, self.valid()].mean(dim=1)[:, None, None])
@@ -167,8 +159,3 @@ def _inside(cells: int, side: int, scale: float, offset: float, size: int) -> Te
 
 def _floating(points: Tensor) -> Tensor:
     return points if points.is_floating_point() else points.float()
-
-
-def _interpolate(data: Tensor, size: tuple[int, int]) -> Tensor:
-    resized = F.interpolate(data.float()[None], size=size, mode="bilinear", align_corners=False, antialias=True)
-    return resized[0].to(data.dtype)

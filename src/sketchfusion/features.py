@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .backbones.catalog import CATALOG, Card, FusedCard, Preset, card_for, is_dino, locate
+from .backbones.catalog import CATALOG, FusedCard, Preset, is_dino, locate
 from .backbones.diffusion import FrozenDiffusion
 from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from .extractor import (
@@ -192,18 +192,6 @@ class SketchFusion(TrainedExtractor, JointSpace):
         """The length of an embedding: d, or 5 d with the quarters, plus CLIP's own vector where it is appended."""
         config = self.config
         return config.fusion.width * (5 if config.quarters else 1) + (self.clip.dim if config.whole else 0)
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What to record with anything made by this model: name, fingerprint, licences and configuration."""
-        licences = {part: card_for(getattr(self.config, part), Card).licence for part in ("diffusion", "clip")}
-        return {
-            "name": self.name,
-            "fingerprint": self.fingerprint,
-            "light": weights_hash(self.model.light),
-            "licences": licences,
-            **asdict(self.config),
-        }
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         """Read one picture and prepare it for both encoders; ImageError when it cannot be read."""
