@@ -63,7 +63,7 @@ def load(
         return SketchFusion.from_pretrained(name, device, dtype, task)
     from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline
 
-    of_kind: dict[type[Card | FusedCard], type[FrozenBaseline]] = {
+    of_kind: dict[type, type[FrozenBaseline]] = {
         ClipCard: ClipBaseline,
         DiffusionCard: SdBaseline,
         DinoCard: DinoBaseline,

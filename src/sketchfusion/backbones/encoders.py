@@ -82,7 +82,7 @@ class FrozenTransformer(Frozen):
     def _grid(self, tokens: Tensor, side: int) -> Tensor:
         """Arrange tokens (B, 1 + h * w, C), the class token first, as a map (B, C, h, w)."""
         cells = side // self.patch
-        return tokens[:, 1:].transpose(1, 2).unflatten(2, (cells, cells)).contiguous()
+        return tokens[:, 1:].mT.reshape(len(tokens), -1, cells, cells).contiguous()
 
 
 class FrozenClip(FrozenTransformer):
