@@ -16,8 +16,7 @@ from sketchfusion.lab.datasets.base import DatasetError, is_unseen, not_trained_
 from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
 from sketchfusion.lab.evaluation.retrieval import instance_data, retrieval_data
-from sketchfusion.lab.training.retrieval import instances
-from sketchfusion.lab.training.sources import Sources, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.sources import Sources, collect_held_out, collect_photos, collect_sketches, instances
 
 CLASSES = ("airplane", "cat", "door")  # the last is unseen
 EACH = 20

@@ -23,8 +23,7 @@ from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .pseudo import pseudo_points
 from .recipes import CorrespondenceRecipe
-from .retrieval import HELD_OUT_SEED, held_out_count, instances
-from .sources import Sources
+from .sources import HELD_OUT_SEED, Sources, held_out_count, instances
 
 MIRRORED = 0.5  # share of aligned sketches that are mirrored
 NEAR = 0.1  # share of the picture's side within which a point counts as found in the log

@@ -16,8 +16,7 @@ from .loop import Losses
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import RecognitionRecipe
-from .retrieval import HELD_OUT_SEED, held_out_count, names_of
-from .sources import Sources
+from .sources import HELD_OUT_SEED, Sources, held_out_count, names_of
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,22 @@ class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
 from ...fusion import PHOTO, SKETCH
-from ...io.images import Kind
-from ..datasets.sketchy import is_extension_photo, photo_id_of
-from .bank import FeatureCache, Picture, PictureArray, world_banks
+from .bank import FeatureCache, PictureArray, world_banks
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
-from .sources import STORED, Sources, collect_held_out, collect_photos, collect_sketches, decoded
+from .sources import HELD_OUT_SEED, InstancePairs, Sources, held_out_count, instances, names_of
 
-HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
 WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World, for retrieval by category
 
 
@@ -165,59 +161,3 @@ def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, sources: Sources
         validation if validation and validation.by_class else None,
     )
     return Training(InstanceRetrievalObjective(recipe), phases)
-
-
-@dataclass(frozen=True)
-class InstancePairs:
-    """Photos and sketches of the same instances; each picture has two names: category and "category/instance"."""
-
-    photos: list[PictureArray]
-    sketches: list[PictureArray]
-
-
-def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
-    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone.
-
-    Sketchy's file names tell which photo a sketch shows.
-    """
-    if kept_out:
-        photos, sketches = (collect_held_out(sources.paired, kind) for kind in ("photo", "sketch"))
-    else:
-        photos, sketches = collect_photos(sources.paired), collect_sketches(sources.paired)
-    photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
-    found = InstancePairs([], [])
-    if photos and sketches:
-        found.photos.append(_decoded(photos, "photo", sources.cache))
-        found.sketches.append(_decoded(sketches, "sketch", sources.cache))
-    if sources.has_world:
-        seed = HELD_OUT_SEED if kept_out else 0
-        photo, sketch = world_banks(per_class, side=128, cache=sources.cache, seed=seed, of_photo=True)
-        found.photos.append(_with_instance_names(photo))
-        found.sketches.append(_with_instance_names(sketch))
-    return found
-
-
-def _decoded(pictures: list[Picture], kind: Kind, cache: Path) -> PictureArray:
-    def named(picture: Picture) -> Picture:
-        category, stem = picture.names[0], Path(picture.path).stem
-        return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_id_of(stem)}"))
-
-    return decoded([named(picture) for picture in pictures], kind, STORED, cache)
-
-
-def _with_instance_names(bank: PictureArray) -> PictureArray:
-    """Name Sketch World's pictures by position: photo and sketch of one instance are at the same one."""
-    names: list[tuple[str, ...]] = [
-        (category, f"{category}/world {place}") for place, (category, *_) in enumerate(bank.names)
-    ]
-    return replace(bank, names=names)
-
-
-def held_out_count(trained: int) -> int:
-    """Return how many instances are enough to validate on where `trained` are trained on."""
-    return max(2, trained // 15)
-
-
-def names_of(banks: list[PictureArray]) -> set[str]:
-    """Return all names of the pictures of the arrays."""
-    return {name for bank in banks for name in bank.by_name}

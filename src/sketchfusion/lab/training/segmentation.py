@@ -39,8 +39,7 @@ from .loop import Losses
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import SegmentationRecipe
-from .retrieval import HELD_OUT_SEED, held_out_count, names_of
-from .sources import Sources
+from .sources import HELD_OUT_SEED, Sources, held_out_count, names_of
 
 CALIBRATION_PHOTOS = 96
 

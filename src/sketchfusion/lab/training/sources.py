@@ -12,7 +12,7 @@ import functools
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,12 +23,13 @@ from ..datasets.folders import PhotoFolder, TinyImageNet
 from ..datasets.psc6k import PSC6K, released_split
 from ..datasets.quickdraw import QuickDraw, QuickDrawExtended
 from ..datasets.segmentation import MaskFolder
-from ..datasets.sketchy import Sketchy, SketchyExtended
+from ..datasets.sketchy import Sketchy, SketchyExtended, is_extension_photo, photo_id_of
 from ..datasets.tuberlin import SKETCHES, TUBerlin
 from ..datasets.world import SketchWorld
 from .bank import Picture, PictureArray, decode, world_banks
 
 SMALL = 64  # pixels of a tiny-imagenet photo
+HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
 PAIRED = (Sketchy, TUBerlin, QuickDrawExtended)  # data sets of photos and sketches
 IMAGENET_NAME = re.compile(r"(n\d{8})_(.+)")  # of a photo with its class: n01440764_tench.JPEG
@@ -126,6 +127,62 @@ def decoded(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> Pict
 @functools.cache
 def _warn_once(line: str) -> None:
     logging.getLogger(__name__).warning(line)
+
+
+@dataclass(frozen=True)
+class InstancePairs:
+    """Photos and sketches of the same instances; each picture has two names: category and "category/instance"."""
+
+    photos: list[PictureArray]
+    sketches: list[PictureArray]
+
+
+def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
+    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone.
+
+    Sketchy's file names tell which photo a sketch shows.
+    """
+    if kept_out:
+        photos, sketches = (collect_held_out(sources.paired, kind) for kind in ("photo", "sketch"))
+    else:
+        photos, sketches = collect_photos(sources.paired), collect_sketches(sources.paired)
+    photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
+    found = InstancePairs([], [])
+    if photos and sketches:
+        found.photos.append(_decoded_instances(photos, "photo", sources.cache))
+        found.sketches.append(_decoded_instances(sketches, "sketch", sources.cache))
+    if sources.has_world:
+        seed = HELD_OUT_SEED if kept_out else 0
+        photo, sketch = world_banks(per_class, side=128, cache=sources.cache, seed=seed, of_photo=True)
+        found.photos.append(_with_instance_names(photo))
+        found.sketches.append(_with_instance_names(sketch))
+    return found
+
+
+def _decoded_instances(pictures: list[Picture], kind: Kind, cache: Path) -> PictureArray:
+    def named(picture: Picture) -> Picture:
+        category, stem = picture.names[0], Path(picture.path).stem
+        return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_id_of(stem)}"))
+
+    return decoded([named(picture) for picture in pictures], kind, STORED, cache)
+
+
+def _with_instance_names(bank: PictureArray) -> PictureArray:
+    """Name Sketch World's pictures by position: photo and sketch of one instance are at the same one."""
+    names: list[tuple[str, ...]] = [
+        (category, f"{category}/world {place}") for place, (category, *_) in enumerate(bank.names)
+    ]
+    return replace(bank, names=names)
+
+
+def held_out_count(trained: int) -> int:
+    """Return how many instances are enough to validate on where `trained` are trained on."""
+    return max(2, trained // 15)
+
+
+def names_of(banks: list[PictureArray]) -> set[str]:
+    """Return all names of the pictures of the arrays."""
+    return {name for bank in banks for name in bank.by_name}
 
 
 def collect_photos(datasets: Sequence[Dataset]) -> list[Picture]:
