@@ -21,10 +21,10 @@ from sketchfusion.lab.training.pretrain import tower as pretraining
 from sketchfusion.lab.training.pretrain.tower import (
     Pairs,
     Tower,
-    meet,
     pretrain_convolutional_clip,
     pretrain_tower,
     released_network,
+    sketch_to_photo,
 )
 from sketchfusion.lab.training.pretrain.words import SentenceEncoder, TextTower, encoder_folder, pretrain_words
 from sketchfusion.lab.training.sources import Sources, collect_photos
@@ -118,10 +118,10 @@ def test_without_a_common_class_nothing_is_trained(sources: Sources, tmp_path: P
 def test_contrast_is_least_where_sketches_lie_at_their_photos() -> None:
     photos = torch.eye(3)
     fits = torch.eye(3, dtype=torch.bool)
-    right, wrong = meet(photos, photos, fits, 0.1), meet(photos.roll(1, 0), photos, fits, 0.1)
+    right, wrong = sketch_to_photo(photos, photos, fits, 0.1), sketch_to_photo(photos.roll(1, 0), photos, fits, 0.1)
     assert right < 0.001 < 5 < wrong
     nothing_fits = torch.cat([fits, torch.zeros(1, 3, dtype=torch.bool)])
-    assert torch.isclose(meet(torch.cat([photos, photos[:1]]), photos, nothing_fits, 0.1), right)
+    assert torch.isclose(sketch_to_photo(torch.cat([photos, photos[:1]]), photos, nothing_fits, 0.1), right)
 
 
 @pytest.mark.usefixtures("small_network")
@@ -138,9 +138,7 @@ def test_early_blocks_stay_and_the_rest_learns(sources: Sources, encoder: Senten
 
 
 @pytest.mark.usefixtures("small_network")
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(
-    sources: Sources, encoder: SentenceEncoder, tmp_path: Path
-) -> None:
+def test_a_stopped_run_resumes_bit_for_bit(sources: Sources, encoder: SentenceEncoder, tmp_path: Path) -> None:
     def stop(done: int, steps: int, losses: dict[str, float]) -> None:
         if done == 1:
             raise KeyboardInterrupt
@@ -155,7 +153,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True))
 
 
-def test_the_text_tower_learns_what_the_encoder_says(encoder: SentenceEncoder, tmp_path: Path) -> None:
+def test_the_text_tower_learns_the_encoders_vectors(encoder: SentenceEncoder, tmp_path: Path) -> None:
     tower, tokenizer = pretrain_words(NAMES, ["a chair of a car"], encoder, WORDS, tmp_path, False, None)
     said, wanted = tower(NAMES), encoder.names(NAMES)
     assert (said @ wanted.T).argmax(1).tolist() == list(range(len(NAMES)))
@@ -183,7 +181,7 @@ def test_both_towers_are_written_as_one_model(
     assert seen.pooled.shape == clip.text(["zebra"]).shape == (1, encoder.width)
 
 
-def test_what_cannot_be_found_is_said(tmp_path: Path) -> None:
+def test_missing_networks_and_encoders_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="resnet"):
         released_network("resnet50")
     with pytest.raises(ValueError, match="pip install no-such-encoder-model"):

@@ -201,26 +201,26 @@ class ClipRecipe:
 
 @dataclass(frozen=True)
 class TowerRecipe:
-    """EfficientNet-Lite's ImageNet weights learn sketches; photos stay near to where ImageNet put them."""
+    """EfficientNet-Lite, trained on ImageNet, learns sketches; features of photos are kept near the original ones."""
 
     schedule: Schedule
     side: int = 128  # pixels
-    frozen: int = 4  # blocks from the first on that are not trained, the first convolution with them
+    frozen: int = 4  # first blocks that are not trained, as the first convolution is not
     classes: int = 20  # of a batch, each with one photo and two sketches
-    sketches: int = 16  # more of a batch, of any name
-    photo_zoom: tuple[float, float] = (0.65, 1.0)  # share of the photo's side that is seen
+    sketches: int = 16  # further ones of a batch, of any name
+    photo_zoom: tuple[float, float] = (0.65, 1.0)  # visible share of the photo's side
     sketch_zoom: tuple[float, float] = (0.85, 1.4)  # the same of a sketch; above 1 it shrinks
     temperature: float = 0.07  # of the contrast of sketches with photos
-    keep: float = 2.0  # weight of how far photos move
+    keep: float = 2.0  # weight of the photos' distance to their original features
     smoothing: float = 0.1  # of the names
-    words: float = 0.5  # weight of meeting the sentence encoder's vectors of the names
+    words: float = 0.5  # weight of matching the sentence encoder's vectors of the names
     words_temperature: float = 0.06
     head_rate: float = 10.0  # how much faster the heads learn than the network
 
 
 @dataclass(frozen=True)
 class WordsRecipe:
-    """A small transformer learns to give texts the vectors that a sentence encoder gives them."""
+    """A small transformer learns a sentence encoder's vectors."""
 
     schedule: Schedule
     batch: int = 256  # texts

