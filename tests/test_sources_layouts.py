@@ -157,7 +157,7 @@ def test_what_the_usual_split_of_a_data_set_keeps_for_testing_is_not_trained_on(
     at,  # type: ignore[no-untyped-def]
     tested: str,
 ) -> None:
-    monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat", tested))
+    monkeypatch.setattr("test_sources_layouts.CLASSES", ("airplane", "cat", tested))
     root = at(tmp_path / "data")
     collected = [
         *collect_photos([datasets.open(root)]),
@@ -173,7 +173,7 @@ def test_what_the_usual_split_of_a_data_set_keeps_for_testing_is_not_trained_on(
 def test_a_table_of_a_root_without_unseen_classes_measures_what_training_on_it_leaves_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat"))
+    monkeypatch.setattr("test_sources_layouts.CLASSES", ("airplane", "cat"))
     root = sketchy_at(tmp_path / "data")
     sides = (collect_photos([datasets.open(root)]), collect_sketches([datasets.open(root)]))
     for data in (
@@ -190,7 +190,7 @@ def test_a_table_of_a_root_without_unseen_classes_measures_what_training_on_it_l
 def test_a_class_of_which_training_draws_all_photos_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("test_collect_layouts.CLASSES", ("airplane", "cat"))
+    monkeypatch.setattr("test_sources_layouts.CLASSES", ("airplane", "cat"))
     root = tuberlin_at(tmp_path / "data")
     trained = {picture.path for picture in collect_photos([datasets.open(root)])}
     for photo in (root / "ImageResized" / "cat").iterdir():
