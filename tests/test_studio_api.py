@@ -230,9 +230,9 @@ def test_uploads_become_photos_that_are_found_and_can_be_forgotten(empty: Server
     "name", ["../../../etc/passwd.png", "..\\..\\evil.png", "/etc/evil.png", "a/../../b.png", "....png", "\0.png", ""]
 )
 def test_an_upload_never_leaves_its_folder(tmp_path: Path, name: str) -> None:
-    from sketchfusion.studio.uploads import keep
+    from sketchfusion.studio.uploads import save_uploads
 
-    (path,) = keep(tmp_path / "in", [(name, io.BytesIO(b"x"))])
+    (path,) = save_uploads(tmp_path / "in", [(name, io.BytesIO(b"x"))])
     assert path.resolve().is_relative_to((tmp_path / "in").resolve()) and path.read_bytes() == b"x"
     assert [item.name for item in tmp_path.iterdir()] == ["in"]
 

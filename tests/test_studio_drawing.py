@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from pydantic import TypeAdapter
 
 from sketchfusion.errors import ImageError
-from sketchfusion.studio.drawing import Sketch, TooMuch, read_sketch
+from sketchfusion.studio.drawing import LimitExceeded, Sketch, read_sketch
 from sketchfusion.studio.limits import Limits
 from sketchfusion.studio.messages import Drawing
 
@@ -106,9 +106,9 @@ def test_all_erased_is_blank() -> None:
 
 def test_too_many_strokes_or_points_are_refused() -> None:
     small = Limits(strokes=3, points=10)
-    with pytest.raises(TooMuch, match="4 strokes"):
+    with pytest.raises(LimitExceeded, match="4 strokes"):
         read(small, **strokes(*[[[1, 1], [2, 2]]] * 4))
-    with pytest.raises(TooMuch, match="12 points"):
+    with pytest.raises(LimitExceeded, match="12 points"):
         read(small, **strokes([[n, n] for n in range(12)]))
     read(small, **strokes([[n, n] for n in range(10)]))
 

@@ -224,7 +224,7 @@ def test_an_unknown_fault_is_logged_by_a_number_and_shows_nothing(
     def broken(*_: Any) -> None:
         raise KeyError("secret detail")
 
-    monkeypatch.setattr(studio.studio.shelf, "path", broken)
+    monkeypatch.setattr(studio.studio.photos, "path", broken)
     answer = studio.get("v1/photos/abc/info")
     number = one_line(answer).split()[2].rstrip(";")
     assert answer.status_code == 500 and "secret" not in answer.text

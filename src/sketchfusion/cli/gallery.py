@@ -188,7 +188,7 @@ def studio(
     from ..studio.protection import Access
     from ..studio.server import listen, serve
     from ..studio.studio import Studio
-    from ..studio.uploads import folder_for
+    from ..studio.uploads import upload_folder
 
     access = Access(host, token)
     taken = listen(host, port)
@@ -196,7 +196,7 @@ def studio(
     uri = gallery
     if uri is None:
         uri, made = _demo(model or "mini")
-    opened = Studio(uri, folder_for(uri), made, demo=gallery is None)
+    opened = Studio(uri, upload_folder(uri), made, demo=gallery is None)
 
     def started(address: str) -> None:
         link = f"{address}?token={quote(token)}" if token else address

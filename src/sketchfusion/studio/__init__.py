@@ -1,1 +1,1 @@
-"""The studio: a page to draw on, and the server that answers while one draws."""
+"""The studio: a web page to draw on, and the server that searches while the user draws."""

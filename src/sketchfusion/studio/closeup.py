@@ -1,4 +1,4 @@
-"""A drawing and one photo: what matches what, where it is, and what the models see. Only the model's thread asks."""
+"""Answer requests about a drawing and one photo: segmentation, matches and features. For the model's thread only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..analysis.inside import branch_weights, component_maps, pca_pictures, spectrum
-from ..errors import ImageError
-from ..io.images import data_url
-from ..tasks.correspondence import POSE_POINTS, dense_match, match, sample_strokes
+from ..analysis.inside import branch_weights, component_maps, crop_padding, pca_pictures, spectrum
+from ..io.images import data_url, quantise
+from ..tasks.correspondence import POSE_POINTS, TASK, dense_match, match, sample_strokes
 from ..tasks.inputs import extract_map
 from ..tasks.segmentation import segment
-from .drawing import Sketch
+from .drawing import Floats, Sketch
 from .messages import (
     DenseAnswer,
     FeaturePictures,
@@ -37,74 +36,42 @@ if TYPE_CHECKING:
     from ..io.images import Kind, Reduced
 
 
-# Numbers as pictures: PNGs in data URLs, and the colours that say where a point of the drawing went.
+Pixels = npt.NDArray[np.uint8]
 
-
-STEPS = 360  # of the colour circle
-
-Bytes = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float64]
-
-
-def place_colours(places: Floats) -> Bytes:
-    """Colour places (..., 2) in a square from (0, 0) to (1, 1): the hue is the direction from its middle.
-
-    The further out the more colour there is; the middle is grey.
-    """
-    x, y = np.moveaxis(np.clip(places, 0, 1) * 2 - 1, -1, 0)
-    hue = ((np.arctan2(y, x) / (2 * np.pi)) % 1 * (STEPS - 1)).round().astype(int)
-    share = np.minimum(np.hypot(x, y) * 1.1, 1)[..., None]
-    colours: Bytes = np.rint(share * _CIRCLE[hue] + (1 - share) * 128).astype(np.uint8)
-    return colours
-
-
-_CIRCLE = np.array([colorsys.hls_to_rgb(step / STEPS, 0.52, 0.9) for step in range(STEPS)]) * 255
-
-
-def with_opacity(colours: Bytes, opacity: Floats) -> Bytes:
-    """Join RGB (H, W, 3) and opacity (H, W) in [0, 1] to RGBA."""
-    alpha = np.rint(np.clip(opacity, 0, 1) * 255).astype(np.uint8)
-    return np.concatenate([colours, alpha[..., None]], axis=-1)
-
-
-def enlarged(pixels: Bytes, width: int, height: int) -> Bytes:
-    """Interpolate pixels to a size; colours under no opacity do not bleed."""
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
-
-
-TASK = "correspondence"
-SHEET = 480  # longer side of the coloured drawing
+SHEET_SIDE = 480  # longer side of the coloured drawing
+FEATURE_SIDE = 256  # longer side of a picture of features
+HUES = np.array([colorsys.hls_to_rgb(step / 360, 0.52, 0.9) for step in range(360)]) * 255
 
 
 @dataclass(frozen=True, eq=False)
 class CloseupPhoto:
-    """A photo (3, H, W) as far as it was reduced, and the size of the original in pixels."""
+    """A reduced photo (3, H, W), and the size of the original in pixels."""
 
     picture: Tensor
     width: int
     height: int
 
     @classmethod
-    def of(cls, read: Reduced) -> Self:
-        """A photo that was read."""
-        return cls(read.tensor("photo"), read.width, read.height)
+    def from_reduced(cls, photo: Reduced) -> Self:
+        """Convert a photo that was read at a reduced size."""
+        return cls(photo.tensor("photo"), photo.width, photo.height)
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Pixels of the picture for one of the original."""
+        """Pixels of the picture per pixel of the original, in x and y."""
         return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
 
 
-def cut_out(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
-    """Say how strongly each place of the photo shows what was drawn; the page draws the line.
+def segment_photo(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
+    """Compute how strongly each pixel of the photo shows the drawn object; the page applies the threshold.
 
-    Where the photo probably does not show it, the line is above all that there is.
+    If the photo probably does not show the object, the threshold is 1, above all heat.
     """
     found = segment(model, sketch.picture, photo.picture, refine=False)
-    grey = np.rint(found.heat * 255).astype(np.uint8)
-    height, width = grey.shape
+    height, width = found.heat.shape
     threshold = found.threshold if found.mask.any() else 1.0
-    return SegmentAnswer(score=found.score, threshold=threshold, heat=data_url(grey), width=width, height=height)
+    heat = data_url(quantise(torch.from_numpy(found.heat)))
+    return SegmentAnswer(score=found.score, threshold=threshold, heat=heat, width=width, height=height)
 
 
 def match_points(
@@ -114,82 +81,48 @@ def match_points(
     points: Sequence[Sequence[float]] | None,
     source: Literal["sketch", "photo"],
 ) -> MatchAnswer:
-    """Find counterparts of points in drawing units or pixels of the original photo; without them, of all the ink."""
+    """Match points given in drawing units or in pixels of the original photo; by default points over the strokes."""
     scale = np.array(photo.scale)
-    asked: Tensor | None = None
+    queries: Tensor | None = None
     if points is not None:
         picture = sketch.picture if source == "sketch" else photo.picture
-        moved = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
-        asked = torch.from_numpy(moved.clip(0, [picture.shape[2], picture.shape[1]])).float()
-    elif source == "photo":
-        raise ImageError("say which points of the photo to match; only strokes choose their own")
-    found = match(model, sketch.picture, photo.picture, asked, source)
-    drawn = sketch.to_drawing([pair.sketch for pair in found]).tolist()
-    shown = (np.array([pair.photo for pair in found]) / scale).tolist()
+        pixels = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
+        queries = torch.from_numpy(pixels.clip(0, [picture.shape[2], picture.shape[1]])).float()
+    found = match(model, sketch.picture, photo.picture, queries, source)
+    on_drawing = sketch.to_drawing([pair.sketch for pair in found]).tolist()
+    on_photo = (np.array([pair.photo for pair in found]) / scale).tolist()
     return MatchAnswer(
         matches=[
             MatchedPoint(sketch=tuple(here), photo=tuple(there), score=pair.score, mutual=pair.mutual)
-            for here, there, pair in zip(drawn, shown, found, strict=True)
+            for here, there, pair in zip(on_drawing, on_photo, found, strict=True)
         ]
     )
 
 
 def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
-    """Colour the drawing by place, and each part of the photo that shows it as the place of the drawing it matches."""
+    """Colour the drawing by position, and each part of the photo like the part of the drawing that it matches.
+
+    The photo's opacity is the heat of its segmentation.
+    """
     sketch_map = extract_map(model, sketch.picture, "sketch", TASK)
     photo_map = extract_map(model, photo.picture, "photo", TASK)
-    places, _ = dense_match(sketch_map, photo_map, sample_strokes(sketch.picture, POSE_POINTS))
+    positions, _ = dense_match(sketch_map, photo_map, sample_strokes(sketch.picture, POSE_POINTS))
     low, high = _ink_box(sketch.picture)
-    colours = place_colours(((places.double() - low) / (high - low).clamp(min=1)).numpy())
+    colours = crop_padding(_position_colours(positions, low, high), photo_map)
     height, width = photo.picture.shape[1:]
-    heat = segment(model, sketch.picture, photo.picture, refine=False).heat  # as the mask has it
-    shown = with_opacity(enlarged(within(colours, photo_map), width, height), heat.astype(np.float64))
-    return DenseAnswer(sketch=data_url(_coloured_sheet(sketch, low, high)), photo=data_url(shown))
+    heat = segment(model, sketch.picture, photo.picture, refine=False).heat
+    coloured = _with_opacity(_resized(colours, width, height), torch.from_numpy(heat))
+    return DenseAnswer(sketch=data_url(_coloured_sheet(sketch, low, high)), photo=data_url(coloured))
 
 
-def within(pixels: Bytes, map_: FeatureMap) -> Bytes:
-    """Give the cells that lie on the picture, without those on padding."""
-    valid = map_.valid()
-    rows, columns = valid.any(dim=1).nonzero().flatten(), valid.any(dim=0).nonzero().flatten()
-    return pixels[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
-
-
-def _ink_box(picture: Tensor) -> tuple[Tensor, Tensor]:
-    ink = (picture.mean(dim=0) < 0.6).nonzero().flip(1).double()
-    return ink.amin(dim=0), ink.amax(dim=0) + 1
-
-
-def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Bytes:
-    """The whole sheet that was drawn on, transparent but for the ink."""
-    factor = SHEET / max(sketch.size)
-    width, height = (max(1, round(edge * factor)) for edge in sketch.size)
-    xs = (np.arange(width) + 0.5) * sketch.size[0] / width
-    ys = (np.arange(height) + 0.5) * sketch.size[1] / height
-    points = sketch.to_picture(np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).tolist())
-    places = torch.from_numpy(points)
-    edge = torch.tensor([sketch.picture.shape[2], sketch.picture.shape[1]], dtype=torch.float64)
-    grid = (2 * places / edge - 1).reshape(1, height, width, 2).float()
-    dark = (1 - sketch.picture.mean(dim=0, keepdim=True))[None]
-    ink = F.grid_sample(F.max_pool2d(dark, 7, 1, 3), grid, padding_mode="zeros", align_corners=False)[0, 0]
-    colours = place_colours(((places - low) / (high - low).clamp(min=1)).reshape(height, width, 2).numpy())
-    return with_opacity(colours, ink.double().numpy())
-
-
-# What the models see of a drawing and of a photo, side by side. Only the model's thread asks.
-
-
-SIDE = 256  # longer side of a picture of features
-
-
-def look_inside(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) -> InspectAnswer:
-    """Colour each feature by its principal components, and say how coarse or fine it is."""
+def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) -> InspectAnswer:
+    """Show each feature by its principal components and its spectrum."""
     kinds: list[Kind] = ["sketch", "photo"] if photo else ["sketch"]
-    pictures = [sketch.picture, photo.picture] if photo else [sketch.picture]
-    seen = component_maps(model, pictures, kinds)
+    components = component_maps(model, [sketch.picture, photo.picture] if photo else [sketch.picture], kinds)
     maps, spectra = [], []
-    for feature in seen[0]:
-        each = [features[feature] for features in seen]
-        coloured = [_shown(pixels, map_) for pixels, map_ in zip(pca_pictures(each), each, strict=True)]
+    for feature in components[0]:
+        each = [parts[feature] for parts in components]
+        coloured = [_feature_picture(pixels, map_) for pixels, map_ in zip(pca_pictures(each), each, strict=True)]
         maps.append(FeaturePictures(feature=feature, sketch=coloured[0], photo=coloured[1] if photo else None))
         for kind, map_ in zip(kinds, each, strict=True):
             curve = spectrum(map_)
@@ -204,8 +137,48 @@ def look_inside(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) ->
     return InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
 
 
-def _shown(pixels: Bytes, map_: FeatureMap) -> str:
-    inner = within(pixels, map_)
+def _ink_box(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the top left and bottom right corners (x, y) of the ink."""
+    ink = (picture.mean(dim=0) < 0.6).nonzero().flip(1).double()
+    return ink.amin(dim=0), ink.amax(dim=0) + 1
+
+
+def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Pixels:
+    """Colour the ink of the whole sheet by position, on a transparent ground."""
+    factor = SHEET_SIDE / max(sketch.size)
+    width, height = (max(1, round(edge * factor)) for edge in sketch.size)
+    xs = (np.arange(width) + 0.5) * sketch.size[0] / width
+    ys = (np.arange(height) + 0.5) * sketch.size[1] / height
+    points = sketch.to_picture(np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2).tolist())
+    positions = torch.from_numpy(points).reshape(height, width, 2)
+    edge = torch.tensor([sketch.picture.shape[2], sketch.picture.shape[1]], dtype=torch.float64)
+    grid = (2 * positions / edge - 1)[None].float()
+    dark = (1 - sketch.picture.mean(dim=0, keepdim=True))[None]
+    ink = F.grid_sample(F.max_pool2d(dark, 7, 1, 3), grid, padding_mode="zeros", align_corners=False)[0, 0]
+    return _with_opacity(_position_colours(positions, low, high), ink)
+
+
+def _position_colours(positions: Tensor, low: Tensor, high: Tensor) -> Pixels:
+    """Colour positions (..., 2) in the box from `low` to `high`: hue for the direction from its middle, grey there."""
+    inside: Floats = ((positions.double() - low) / (high - low).clamp(min=1)).clamp(0, 1).numpy()
+    x, y = np.moveaxis(inside * 2 - 1, -1, 0)
+    hue = ((np.arctan2(y, x) / (2 * np.pi)) % 1 * (len(HUES) - 1)).round().astype(int)
+    saturation = np.minimum(np.hypot(x, y) * 1.1, 1)[..., None]
+    colours: Pixels = np.rint(saturation * HUES[hue] + (1 - saturation) * 128).astype(np.uint8)
+    return colours
+
+
+def _with_opacity(colours: Pixels, opacity: Tensor) -> Pixels:
+    """Join RGB (H, W, 3) and opacity (H, W) to RGBA."""
+    return np.concatenate([colours, quantise(opacity.clamp(0, 1))[..., None]], axis=-1)
+
+
+def _resized(pixels: Pixels, width: int, height: int) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
+
+
+def _feature_picture(pixels: Pixels, map_: FeatureMap) -> str:
+    inner = crop_padding(pixels, map_)
     height, width = inner.shape[:2]
-    factor = SIDE / max(height, width)
-    return data_url(enlarged(inner, round(width * factor), round(height * factor)))
+    factor = FEATURE_SIDE / max(height, width)
+    return data_url(_resized(inner, round(width * factor), round(height * factor)))

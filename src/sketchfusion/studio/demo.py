@@ -1,4 +1,4 @@
-"""The gallery that the studio opens on when none is named: photos of Sketch World, made once."""
+"""The gallery that the studio opens by default: photos of Sketch World, made once and cached."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Progress = Callable[[int, int], None]
 
 
 def demo_folder() -> Path:
-    """Where the demo is kept on this machine."""
+    """Return the folder of the demo in this machine's cache."""
     return cache_folder() / "studio" / f"world-{VERSION}"
 
 
 def is_ready(folder: Path, fingerprint: str) -> bool:
-    """Whether the demo was made completely, with these weights."""
-    return (_home(folder, fingerprint) / READY).is_file()
+    """Whether the demo was indexed completely with the weights of this fingerprint."""
+    return (_model_folder(folder, fingerprint) / READY).is_file()
 
 
 def make_photos(folder: Path, progress: Progress) -> None:
-    """Draw the photos that are not there yet."""
+    """Draw the photos that are missing."""
     world = World(size=SIDE)
     names = [(category, instance) for category in sorted((*UNSEEN, *SEEN)) for instance in range(PHOTOS)]
     for done, (category, instance) in enumerate(names, start=1):
@@ -45,13 +45,13 @@ def make_photos(folder: Path, progress: Progress) -> None:
 
 
 def make_gallery(folder: Path, model: Extractor, progress: Progress) -> str:
-    """Index the photos with a model; gives the gallery's URI. What is there already is not done again."""
-    home = _home(folder, model.fingerprint)
+    """Index the photos with a model unless that is done already; return the gallery's URI."""
+    root = _model_folder(folder, model.fingerprint)
     if not is_ready(folder, model.fingerprint):
-        Gallery.open(home / "gallery", model).add(folder / "photos", progress)
-        (home / READY).touch()
-    return str(home / "gallery")
+        Gallery.open(root / "gallery", model).add(folder / "photos", progress)
+        (root / READY).touch()
+    return str(root / "gallery")
 
 
-def _home(folder: Path, fingerprint: str) -> Path:
+def _model_folder(folder: Path, fingerprint: str) -> Path:
     return folder / fingerprint[:16]

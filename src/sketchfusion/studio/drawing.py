@@ -1,4 +1,4 @@
-"""What was drawn, as the picture that the model sees, with the way back to the drawing's own units."""
+"""Read a drawing into the picture that the model gets, and convert between its pixels and drawing units."""
 
 from __future__ import annotations
 
@@ -15,47 +15,52 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..errors import ImageError
-from ..io.images import Reduced, read_reduced
+from ..io.images import read_reduced
 from ..tasks.inputs import read_sketches
 from ..world import World
 from .limits import Limits
 from .messages import Drawing, Example, ExampleStroke, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing
 
-SIDE = 512  # of the picture that strokes become
-SMOOTHING = 2  # it is painted this much larger
-MARGIN = 0.06  # paper around the ink, as in the drawings that the models have learned from
-CLOSEST = 0.15  # a small drawing fills the picture, but nothing smaller than this share of the sheet is blown up
-PEN = (SIDE / 170, SIDE / 40)  # the thinnest and the thickest line; Sketchy's are a 85th of the picture
+SIDE = 512  # of the picture that strokes are drawn into
+SMOOTHING = 2  # drawn this many times larger and then reduced
+MARGIN = 0.06  # blank share on each side of the ink, as in the sketches that the models were trained on
+MIN_EXTENT = 0.15  # share of the sheet that is enlarged to fill the picture at most
+PEN = (SIDE / 170, SIDE / 40)  # thinnest and thickest line; lines of Sketchy's sketches are SIDE / 85
+EXAMPLE_INSTANCE = 1_000  # of Sketch World; none of the demo's photos show it
+EXAMPLES = (
+    *("cup", "umbrella", "sailboat", "giraffe", "windmill", "bicycle"),
+    *("tree", "fish", "helicopter", "key", "butterfly", "wheelchair"),
+)
 
 Floats = npt.NDArray[np.float64]
 
 
-class TooMuch(ValueError):
-    """A request that is larger than the studio's limits."""
+class LimitExceeded(ValueError):
+    """A request over one of the studio's limits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """A drawing as a picture (3, H, W), dark on white: picture pixel = scale * drawing unit + offset."""
+    """A drawing as a picture (3, H, W), dark on white; pixels = scale * drawing units + offset."""
 
     picture: Tensor
-    size: tuple[float, float]  # width and height of the drawing, in its units
+    size: tuple[float, float]  # width and height in drawing units
     scale: tuple[float, float]
     offset: tuple[float, float] = (0.0, 0.0)
 
     def to_picture(self, points: Sequence[Sequence[float]]) -> Floats:
-        """Move (N, 2) drawing units into the picture."""
-        moved: Floats = np.asarray(points, np.float64) * self.scale + self.offset
-        return moved
+        """Convert (N, 2) drawing units to pixels of the picture."""
+        pixels: Floats = np.asarray(points, np.float64) * self.scale + self.offset
+        return pixels
 
     def to_drawing(self, points: Sequence[Sequence[float]]) -> Floats:
-        """Move (N, 2) pixels of the picture back into drawing units."""
-        moved: Floats = (np.asarray(points, np.float64) - self.offset) / self.scale
-        return moved
+        """Convert (N, 2) pixels of the picture to drawing units."""
+        units: Floats = (np.asarray(points, np.float64) - self.offset) / self.scale
+        return units
 
 
 def read_sketch(drawing: Drawing, limits: Limits) -> Sketch:
-    """Draw what was sent. Raises TooMuch, and ImageError for what is no picture or has no ink."""
+    """Read the drawing of a request. Raises LimitExceeded, and ImageError for a broken or blank one."""
     if isinstance(drawing, StrokesDrawing):
         sketch = _from_strokes(drawing, limits)
     elif isinstance(drawing, SvgDrawing):
@@ -68,7 +73,7 @@ def read_sketch(drawing: Drawing, limits: Limits) -> Sketch:
 def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Sketch:
     if isinstance(drawing, SvgDrawing) and not data.lstrip().startswith(b"<"):
         raise ImageError("the drawing: not an SVG document")
-    read: Reduced = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
+    read = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
     height, width = read.pixels.shape[:2]
     size = (drawing.width or read.width, drawing.height or read.height)
     return Sketch(read.tensor("sketch"), size, (width / size[0], height / size[1]))
@@ -84,40 +89,40 @@ def _decoded(data: str) -> bytes:
 
 def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Sketch:
     if len(drawing.strokes) > limits.strokes:
-        raise TooMuch(f"{len(drawing.strokes)} strokes; at most {limits.strokes} can be read")
+        raise LimitExceeded(f"{len(drawing.strokes)} strokes; at most {limits.strokes} can be read")
     if (count := sum(len(stroke.points) for stroke in drawing.strokes)) > limits.points:
-        raise TooMuch(f"{count} points; at most {limits.points} can be read")
+        raise LimitExceeded(f"{count} points; at most {limits.points} can be read")
     sheet = max(drawing.width, drawing.height)
-    rough = _paint(drawing.strokes, SIDE / sheet, (0.0, 0.0), thicken=False)
-    rows, columns = np.nonzero(rough < 128)
+    preview = _paint(drawing.strokes, SIDE / sheet, (0.0, 0.0), clamp_width=False)
+    rows, columns = np.nonzero(preview < 128)
     if not len(rows):
         raise ImageError("the drawing: the sketch is blank; draw something first")
     low = np.array([columns.min(), rows.min()]) * sheet / SIDE
     high = np.array([columns.max() + 1, rows.max() + 1]) * sheet / SIDE
-    extent = max(float((high - low).max()), CLOSEST * sheet)
+    extent = max(float((high - low).max()), MIN_EXTENT * sheet)
     scale = SIDE * (1 - 2 * MARGIN) / extent
     x, y = (SIDE / 2 - scale * (low + high) / 2).tolist()
-    ink = torch.from_numpy(_paint(drawing.strokes, scale, (x, y), thicken=True)).float().div_(255)
+    ink = torch.from_numpy(_paint(drawing.strokes, scale, (x, y), clamp_width=True)).float().div_(255)
     return Sketch(ink.expand(3, -1, -1), (drawing.width, drawing.height), (scale, scale), (x, y))
 
 
 def _paint(
-    strokes: Sequence[Stroke], scale: float, offset: tuple[float, float], thicken: bool
+    strokes: Sequence[Stroke], scale: float, offset: tuple[float, float], clamp_width: bool
 ) -> npt.NDArray[np.uint8]:
-    """Draw strokes with round ends, black on white, the erasing ones white: (SIDE, SIDE)."""
+    """Draw strokes with round ends, black on white and erasing ones in white: (SIDE, SIDE)."""
     edge = SIDE * SMOOTHING
     canvas = Image.new("L", (edge, edge), 255)
     pen = ImageDraw.Draw(canvas)
     for stroke in strokes:
         width = stroke.width * scale
-        if thicken and not stroke.erase:
+        if clamp_width and not stroke.erase:
             width = min(max(width, PEN[0]), PEN[1])
         _draw(pen, stroke, scale * SMOOTHING, np.array(offset) * SMOOTHING, width * SMOOTHING)
     return np.array(canvas.reduce(SMOOTHING), dtype=np.uint8)
 
 
 def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats, width: float) -> None:
-    """A pressure p draws a line of width * (0.5 + p)."""
+    """Draw a stroke; where the pressure is p its line is width * (0.5 + p) wide."""
     fill = 255 if stroke.erase else 0
     before: tuple[float, float] | None = None
     for point in stroke.points:
@@ -131,26 +136,15 @@ def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats
         before = (x, y)
 
 
-# Drawings to start from, by the hands of Sketch World.
-
-
-# Nothing that a hand draws of these instances is a photo of the demo.
-INSTANCE = 1_000
-NAMES = (
-    *("cup", "umbrella", "sailboat", "giraffe", "windmill", "bicycle"),
-    *("tree", "fish", "helicopter", "key", "butterfly", "wheelchair"),
-)
-
-
 @functools.cache
 def examples() -> list[Example]:
-    """Draw the examples; the same ones always."""
+    """Draw the example drawings, sketches of Sketch World; always the same ones."""
     world = World(size=64)
-    return [_example(world, name) for name in NAMES]
+    return [_example(world, name) for name in EXAMPLES]
 
 
 def _example(world: World, name: str) -> Example:
-    _, drawing, _ = world.sketch(name, INSTANCE, hand=0)
+    _, drawing, _ = world.sketch(name, EXAMPLE_INSTANCE, hand=0)
     widths = drawing.widths or (3.0,) * len(drawing.strokes)
     strokes = [
         ExampleStroke(points=[[round(float(x), 1), round(float(y), 1)] for x, y in stroke], width=width)

@@ -1,4 +1,4 @@
-"""How much one request, one client and one upload may ask for."""
+"""Limits on requests, uploads, queues and memory."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Every bound of the studio; sizes in bytes."""
+    """Every limit of the studio; sizes in bytes."""
 
-    upload_bytes: int = 100_000_000  # of one request, several files together
+    upload_bytes: int = 100_000_000  # of all files in one request
     upload_files: int = 500
     json_bytes: int = 16_000_000
     json_depth: int = 12
-    json_lists: int = 60_000  # each point is one
+    json_lists: int = 60_000  # points of strokes are lists
     pixels: int = 50_000_000  # of one picture
     strokes: int = 2_000
     points: int = 50_000  # of all strokes together
     text: int = 200  # characters
     results: int = 200
-    waiting: int = 256  # questions in the queue
+    waiting: int = 256  # requests in the queue
     batch: int = 16  # drawings in one run of the model
-    background_batch: int = 4  # photos in one run, between which drawings have their turn
-    decoders: int = 2  # pictures read at the same time
-    photo_side: int = 1_600
-    task_side: int = 640  # a photo is reduced to this before it is cut out of, or matched
-    drawing_side: int = 1_024  # a picture of a drawing is reduced to this
-    thumbnail_bytes: int = 64_000_000  # kept in memory
+    background_batch: int = 4  # photos in one run of indexing, between which searches run
+    decoders: int = 2  # pictures decoded at the same time
+    photo_side: int = 1_600  # longer side of a photo as the page shows it
+    task_side: int = 640  # longer side of a photo that is segmented, matched or inspected
+    drawing_side: int = 1_024  # longer side of a drawing sent as a picture
+    thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
     jobs: int = 64  # remembered, finished ones included
     jobs_waiting: int = 8

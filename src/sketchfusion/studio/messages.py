@@ -1,4 +1,4 @@
-"""The words of the HTTP interface, version 1: what is asked."""
+"""Bodies of requests and answers of the HTTP interface, version 1."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 Size = Annotated[float, Field(allow_inf_nan=False, gt=0, le=1e6)]
-Share = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
+Fraction = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Client = Annotated[str, Field(min_length=1, max_length=64)]
-Sequence = Annotated[int, Field(ge=0, le=2**53)]
+SequenceNumber = Annotated[int, Field(ge=0, le=2**53)]
+Pair = tuple[float, float]
+
+
+# Requests
 
 
 class RequestBody(BaseModel):
-    """What a client sends; a field that does not exist is an error, never ignored."""
+    """What a client sends; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Stroke(RequestBody):
-    """One line of the pen: points [x, y] or [x, y, pressure from 0 to 1] in drawing units."""
+    """A line of the pen: points [x, y] or [x, y, pressure from 0 to 1] in drawing units."""
 
     points: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=3)]], Field(min_length=1)]
     width: Size = 4.0
@@ -39,7 +43,7 @@ class StrokesDrawing(RequestBody):
 
 
 class SvgDrawing(RequestBody):
-    """An SVG document; `width` and `height` say in which units its points are counted."""
+    """An SVG document; `width` and `height` set the drawing units, its own size by default."""
 
     kind: Literal["svg"]
     svg: str
@@ -48,7 +52,7 @@ class SvgDrawing(RequestBody):
 
 
 class ImageDrawing(RequestBody):
-    """The bytes of a picture of a drawing in base64, a data URL or not."""
+    """A picture file in base64, or as a data URL; `width` and `height` set the drawing units, pixels by default."""
 
     kind: Literal["image"]
     data: str
@@ -59,26 +63,26 @@ class ImageDrawing(RequestBody):
 Drawing = Annotated[StrokesDrawing | SvgDrawing | ImageDrawing, Field(discriminator="kind")]
 
 
-class Turn(RequestBody):
-    """Who asks, and which of the client's questions this is: newer ones have larger numbers."""
+class QueuedRequest(RequestBody):
+    """A request that waits for the model; `sequence` grows with each request of a client."""
 
     client: Client
-    sequence: Sequence
+    sequence: SequenceNumber
 
 
-class SearchRequest(Turn):
-    """Photos that show what was drawn, that look like a photo, or that fit a text; what is given is combined."""
+class SearchRequest(QueuedRequest):
+    """A search by a drawing, by a photo of the gallery (`like`) or by text, or by several of them together."""
 
     drawing: Drawing | None = None
     like: Name | None = None
     text: str | None = None
     k: Annotated[int, Field(ge=1)] = 24
     category: str | None = None
-    min_score: Share | None = None
+    min_score: Fraction | None = None
     group: bool = False
 
 
-class PhotoRequest(Turn):
+class PhotoRequest(QueuedRequest):
     """A drawing and a photo of the gallery."""
 
     drawing: Drawing
@@ -86,42 +90,39 @@ class PhotoRequest(Turn):
 
 
 class MatchRequest(PhotoRequest):
-    """Points on the one picture whose counterparts on the other are asked for; none: spread over the strokes."""
+    """Points of the `source` picture to match; by default points spread over the strokes."""
 
     points: Annotated[list[Point], Field(min_length=1, max_length=256)] | None = None
     source: Literal["sketch", "photo"] = "sketch"
 
 
-class InspectRequest(Turn):
-    """What the models see of a drawing and, where given, of a photo."""
+class InspectRequest(QueuedRequest):
+    """A drawing and, optionally, a photo whose features to show."""
 
     drawing: Drawing
     photo: Name | None = None
 
 
 class ExportRequest(RequestBody):
-    """A found list to be kept: a contact sheet or a list."""
+    """Photos to export as a contact sheet (PNG) or a list (JSON)."""
 
     drawing: Drawing | None = None
     ids: Annotated[list[Name], Field(min_length=1)]
     format: Literal["sheet", "json"] = "json"
 
 
-# The words of the HTTP interface, version 1: what is answered.
-
-
-Pair = tuple[float, float]
+# Answers
 
 
 class Problem(BaseModel):
-    """Why a request was not answered, in one line."""
+    """An error, in one line."""
 
     error: str
     superseded: bool | None = None
 
 
 class PhotoCard(BaseModel):
-    """A photo of the gallery; `path` is its last folder and its name, never where it lies on the machine."""
+    """A photo of the gallery; `path` is its last folder and file name, never the full path."""
 
     id: str
     name: str
@@ -133,7 +134,7 @@ class PhotoCard(BaseModel):
 
 
 class FoundPhoto(PhotoCard):
-    """A photo of an answer: the cosine with the question, and how sure it is that the photo shows it."""
+    """A photo found: its cosine with the query (`score`), and the confidence that it is a match."""
 
     score: float
     confidence: float
@@ -142,7 +143,7 @@ class FoundPhoto(PhotoCard):
 
 
 class PhotoFacts(PhotoCard):
-    """All that the gallery knows of a photo."""
+    """Everything that the gallery knows about a photo."""
 
     bytes: int
     taken: str | None = None
@@ -151,14 +152,14 @@ class PhotoFacts(PhotoCard):
 
 
 class Label(BaseModel):
-    """A name for what was drawn and its probability."""
+    """A label of the drawing and its probability."""
 
     label: str
     score: float
 
 
 class SearchAnswer(BaseModel):
-    """What was found, best first."""
+    """Photos found, best first, and labels of the drawing."""
 
     sequence: int
     hits: list[FoundPhoto]
@@ -174,13 +175,13 @@ class PhotoList(BaseModel):
 
 
 class Removed(BaseModel):
-    """How many photos were forgotten."""
+    """How many photos were removed from the gallery."""
 
     removed: int
 
 
 class JobStarted(BaseModel):
-    """The job that indexes what was uploaded."""
+    """The job that indexes uploaded photos."""
 
     job: str
 
@@ -193,7 +194,7 @@ class FailedFile(BaseModel):
 
 
 class JobState(BaseModel):
-    """How far a job is."""
+    """The progress of an indexing job."""
 
     job: str
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -204,17 +205,17 @@ class JobState(BaseModel):
 
 
 class SegmentAnswer(BaseModel):
-    """How strongly each place of the photo shows what was drawn, as an 8-bit grey PNG in a data URL."""
+    """How strongly each pixel of the photo shows the drawn object, as an 8-bit grey PNG in a data URL."""
 
     score: float
-    threshold: float  # of the heat, from 0 to 1; 1 where the photo probably does not show it
+    threshold: float  # of the heat, in [0, 1]; 1 if the photo probably does not show the object
     heat: str
     width: int
     height: int
 
 
 class MatchedPoint(BaseModel):
-    """A point of the drawing, in its units, and its counterpart on the photo, in pixels of the original."""
+    """A point of the drawing, in its units, and its counterpart in the photo, in pixels of the original file."""
 
     sketch: Pair
     photo: Pair
@@ -223,20 +224,20 @@ class MatchedPoint(BaseModel):
 
 
 class MatchAnswer(BaseModel):
-    """Counterparts in the order of the points asked for."""
+    """Matches in the order of the points requested."""
 
     matches: list[MatchedPoint]
 
 
 class DenseAnswer(BaseModel):
-    """The same colour where drawing and photo match, as PNGs in data URLs."""
+    """Drawing and photo coloured alike where they match, as PNGs in data URLs."""
 
     sketch: str
     photo: str
 
 
 class FeaturePictures(BaseModel):
-    """A feature's first three principal components as colours, as PNGs in data URLs."""
+    """The three principal components of a feature as colours, as PNGs in data URLs."""
 
     feature: str
     sketch: str
@@ -244,7 +245,7 @@ class FeaturePictures(BaseModel):
 
 
 class SpectrumReply(BaseModel):
-    """Log amplitude of a feature map over spatial frequency, relative to that at zero."""
+    """Log amplitude of a feature map by spatial frequency, relative to frequency 0."""
 
     feature: str
     kind: Literal["sketch", "photo"]
@@ -253,7 +254,7 @@ class SpectrumReply(BaseModel):
 
 
 class InspectAnswer(BaseModel):
-    """CLIP, Stable Diffusion and what is made of both, side by side."""
+    """Features of CLIP, of Stable Diffusion's stages and fused, side by side."""
 
     maps: list[FeaturePictures]
     spectra: list[SpectrumReply]
@@ -270,7 +271,7 @@ class ModelInfo(BaseModel):
 
 
 class GalleryInfo(BaseModel):
-    """What is searched."""
+    """The gallery that is searched."""
 
     name: str
     photos: int
@@ -279,7 +280,7 @@ class GalleryInfo(BaseModel):
 
 
 class LimitsInfo(BaseModel):
-    """How much may be asked for."""
+    """Limits that a client has to keep."""
 
     upload_bytes: int
     upload_files: int
@@ -292,7 +293,7 @@ class LimitsInfo(BaseModel):
 
 
 class Info(BaseModel):
-    """What this studio is."""
+    """The studio's version, model, gallery and limits."""
 
     version: str
     model: ModelInfo
@@ -301,7 +302,7 @@ class Info(BaseModel):
 
 
 class ExampleStroke(BaseModel):
-    """A stroke of an example."""
+    """A stroke of an example drawing."""
 
     points: list[list[float]]
     width: float
@@ -309,7 +310,7 @@ class ExampleStroke(BaseModel):
 
 
 class Example(BaseModel):
-    """A drawing to start from."""
+    """An example drawing to start from."""
 
     name: str
     width: float
@@ -318,7 +319,7 @@ class Example(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether questions are answered: `starting` until the model is loaded, `stopping` at the end."""
+    """The state of the server: `starting` until the model is loaded, `stopping` while it shuts down."""
 
     status: Literal["starting", "ok", "stopping"]
     version: str

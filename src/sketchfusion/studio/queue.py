@@ -1,4 +1,4 @@
-"""One thread that runs the model: questions merged into batches, and of each client only the newest waits."""
+"""A queue to the one thread that runs the model: requests form batches, and of each client only the newest waits."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-Asked = TypeVar("Asked")
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-PATIENCE = 8  # batches of questions in a row before one piece of background work has its turn
+PATIENCE = 8  # batches of questions in a row, after which one background task runs
 
 
 class Superseded(Exception):
@@ -21,30 +21,30 @@ class Superseded(Exception):
 
 
 class Busy(Exception):
-    """As many questions wait as may wait."""
+    """The queue is full."""
 
 
 class Stopped(Exception):
-    """The studio is being closed, or never opened."""
+    """The studio is shutting down, or could not load its model."""
 
 
 @dataclass(frozen=True)
-class Lane(Generic[Asked, Answer]):
-    """One kind of question: how many of them make a batch, and what answers it, one answer or error for each."""
+class Lane(Generic[Question, Answer]):
+    """A kind of question: the size of its batches, and the function that answers a batch, one answer or error each."""
 
     name: str
     batch: int
-    run: Callable[[Sequence[Asked]], Sequence[Answer | Exception]]
+    run: Callable[[Sequence[Question]], Sequence[Answer | Exception]]
 
 
 def single(name: str) -> Lane[Callable[[], Answer], Answer]:
-    """A lane of questions that no batch can be made of: each is a call."""
+    """Make a lane for questions that cannot be batched: each is a function to call."""
     return Lane(name, 1, lambda calls: [call() for call in calls])
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A question that waits; a newer one of its client takes its place in the queue, so no one waits longer for it."""
+    """A waiting question; a newer one of the same client takes its place in the queue."""
 
     lane: Lane[Any, Any]
     client: str
@@ -54,15 +54,15 @@ class Ticket:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Who asks for what; only the newest question of a key waits."""
+        """Lane and client; only the newest question of a key waits."""
         return self.lane.name, self.client
 
 
 class ModelQueue:
-    """The only thread that may run the model, and what waits for it."""
+    """The only thread that may run the model, with the questions and background tasks that wait for it."""
 
     def __init__(self, prepare: Callable[[], None], limit: int) -> None:
-        """Start the thread; it calls `prepare` before the first question."""
+        """Start the thread, which calls `prepare` first. At most `limit` questions wait."""
         self.failure: Exception | None = None
         self.ready = threading.Event()
         self._limit = limit
@@ -72,37 +72,37 @@ class ModelQueue:
         self._background: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._streak = 0
         self._closed = False
-        self._told: Callable[[], Any] = lambda: None
+        self._on_failure: Callable[[], Any] = lambda: None
         self._thread = threading.Thread(target=self._work, args=(prepare,), name="model", daemon=True)
         self._thread.start()
 
     def on_failure(self, call: Callable[[], Any]) -> None:
-        """Have something called if the model cannot be loaded, at once if that is known already."""
+        """Set a function to call if `prepare` fails; it is called at once if it has failed already."""
         with self._change:
-            self._told = call
+            self._on_failure = call
         if self.failure:
             call()
 
     @property
     def waiting(self) -> int:
-        """How many questions wait."""
+        """Number of waiting questions."""
         return len(self._waiting)
 
-    async def ask(self, lane: Lane[Asked, Answer], client: str, sequence: int, question: Asked) -> Answer:
-        """Wait for the answer to a client's newest question; raises Superseded, Busy, or what the lane raises."""
+    async def ask(self, lane: Lane[Question, Answer], client: str, sequence: int, question: Question) -> Answer:
+        """Queue a question and wait for its answer. Raises Superseded, Busy, Stopped, or what the lane raises."""
         ticket = Ticket(lane, client, sequence, question)
         self._enter(ticket)
         answer: Answer = await asyncio.wrap_future(ticket.future)
         return answer
 
     def run(self, call: Callable[[], Answer]) -> Answer:
-        """Have something done on the model's thread when no question waits, and wait for it; at once if this is it."""
+        """Run a function on the model's thread when no question waits, and wait for its result."""
         if threading.current_thread() is self._thread:
             return call()
         return self.background(call).result()
 
     def background(self, call: Callable[[], Answer]) -> Future[Answer]:
-        """Run something on the model's thread when no question waits."""
+        """Run a function on the model's thread when no question waits, without waiting for it."""
         future: Future[Answer] = Future()
         with self._change:
             if self._closed or self.failure:
@@ -112,7 +112,7 @@ class ModelQueue:
         return future
 
     def close(self) -> None:
-        """Answer what waits, then end the thread."""
+        """Answer everything that waits, then end the thread."""
         with self._change:
             self._closed = True
             self._change.notify()
@@ -128,7 +128,7 @@ class ModelQueue:
                 raise Superseded
             if older is None and len(self._waiting) >= self._limit:
                 raise Busy
-            self._waiting[ticket.key] = ticket  # keeps the place of the older one
+            self._waiting[ticket.key] = ticket  # a dict keeps the older one's place
             self._change.notify()
         if older is not None:
             _fail(older.future, Superseded())
@@ -152,10 +152,10 @@ class ModelQueue:
         for future in left:
             _fail(future, Stopped())
         self.ready.set()
-        self._told()
+        self._on_failure()
 
     def _next(self) -> Callable[[], None] | None:
-        """What to do now; None when the queue is closed and empty."""
+        """Wait for work and return it; None when the queue is closed and empty."""
         with self._change:
             while not (self._waiting or self._background or self._closed):
                 self._change.wait()
@@ -170,7 +170,7 @@ class ModelQueue:
         return lambda: self._answer(tickets)
 
     def _take(self) -> list[Ticket]:
-        """The question that has waited longest, and as many of its kind as fit into its batch."""
+        """Take the question that has waited longest, and as many of its lane as fit into the batch."""
         lane = next(iter(self._waiting.values())).lane
         tickets = [ticket for ticket in self._waiting.values() if ticket.lane.name == lane.name][: lane.batch]
         for ticket in tickets:

@@ -1,4 +1,4 @@
-"""What every route can ask for: the studio it serves, and how photos of it are shown."""
+"""The routes of the HTTP interface, version 1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,8 +21,8 @@ from ..gallery import Gallery, GalleryError, Hit, PhotoInfo
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
 from . import closeup
-from .closeup import CloseupPhoto, look_inside
-from .drawing import Sketch, TooMuch, examples
+from .closeup import CloseupPhoto
+from .drawing import LimitExceeded, Sketch, examples
 from .messages import (
     DenseAnswer,
     Example,
@@ -46,15 +45,35 @@ from .messages import (
     PhotoFacts,
     PhotoList,
     PhotoRequest,
+    QueuedRequest,
     Removed,
     SearchAnswer,
     SearchRequest,
     SegmentAnswer,
-    Turn,
 )
 from .queue import single
-from .studio import Missing, QueuedSearch, SearchHits, Studio
-from .uploads import Job, keep, original_name
+from .studio import NotFound, QueuedSearch, SearchHits, Studio
+from .uploads import Job, original_name, save_uploads
+
+Answer = TypeVar("Answer")
+
+TASKS = ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation")
+SHEET_COLUMNS = 8  # photos in a row of a contact sheet
+CACHE_CONTROL = "private, max-age=600"
+JPEG_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "The picture"},
+    304: {"description": "Not changed"},
+}
+EXPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}, "application/json": {}}, "description": "A contact sheet or a list"}
+}
+
+service_router = APIRouter(tags=["service"])
+search_router = APIRouter(tags=["search"])
+photos_router = APIRouter(prefix="/photos", tags=["photos"])
+uploads_router = APIRouter(tags=["uploads"])
+closeup_router = APIRouter(tags=["one photo"])
+ROUTERS = (service_router, search_router, photos_router, uploads_router, closeup_router)
 
 
 def _studio(request: Request) -> Studio:
@@ -62,112 +81,79 @@ def _studio(request: Request) -> Studio:
     return studio
 
 
-Served = Annotated[Studio, Depends(_studio)]
+CurrentStudio = Annotated[Studio, Depends(_studio)]
 
 
-def card(studio: Studio, path: str, facts: Mapping[str, PhotoInfo]) -> PhotoCard:
-    """A photo as the page sees it."""
-    known = facts.get(path)
-    file = Path(path)
-    name = original_name(file) if file.is_relative_to(studio.uploads) else file.name
-    opaque = studio.shelf.name(path)
-    return PhotoCard(
-        id=opaque,
-        name=name,
-        path=f"{file.parent.name}/{name}",
-        category=known.category if known else file.parent.name,
-        width=known.width if known else 0,
-        height=known.height if known else 0,
-        thumbnail=f"/api/v1/photos/{opaque}/thumbnail",
+# The studio itself
+
+
+@service_router.get("/info")
+async def get_info(studio: CurrentStudio) -> Info:
+    """Describe the model, the gallery and the limits, once the model is loaded."""
+    await studio.loaded()
+    return await studio.in_thread(lambda: _info(studio))
+
+
+@service_router.get("/examples")
+async def list_examples(studio: CurrentStudio) -> list[Example]:
+    """List example drawings to start from."""
+    return await studio.in_thread(examples)
+
+
+@service_router.get("/health")
+async def get_health(studio: CurrentStudio) -> Health:
+    """Say whether requests are answered."""
+    status: Literal["starting", "ok", "stopping"] = "ok" if studio.queue.ready.is_set() else "starting"
+    return Health(
+        status="stopping" if studio.stopping else status,
+        version=__version__,
+        waiting=studio.queue.waiting,
+        uptime_seconds=round(time.monotonic() - studio.started, 1),
     )
 
 
-def cards(studio: Studio, paths: Sequence[str]) -> list[PhotoCard]:
-    """Photos as the page sees them, their thumbnails at hand."""
-    if not paths:
-        return []
-    facts = studio.gallery.infos(paths)
-    studio.shelf.thumbnails(paths)
-    return [card(studio, path, facts) for path in paths]
-
-
-# What was found, to be kept: a contact sheet.
-
-
-ROW = 8  # photos in a row
-
-
-def contact_sheet_png(
-    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, Hit]
-) -> bytes:
-    """The drawing and the photos, in the order given, as a PNG."""
-    known = gallery.infos(paths)
-    hits = [
-        Hit(path, scores[path].score if path in scores else float("nan"), rank, known[path].category)
-        for rank, path in enumerate(paths, start=1)
-        if path in known
-    ]
-    rows = [SheetRow(_picture(sketch), "", hits[start : start + ROW]) for start in range(0, len(hits), ROW)]
-    buffer = io.BytesIO()
-    contact_sheet(gallery, rows).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _picture(sketch: Sketch | None) -> Image.Image:
-    if sketch is None:
-        return Image.new("RGB", (64, 64), "white")
-    return Image.fromarray(to_uint8(sketch.picture))
-
-
-# Finding photos by drawing, by a photo, by words; and keeping what was found.
-
-
-search_router = APIRouter(tags=["search"])
+# Search and export
 
 
 @search_router.post("/search")
-async def search(asked: SearchRequest, studio: Served) -> SearchAnswer:
-    """Find photos; of one client only the newest search waits, the others answer 409."""
-    begun = time.monotonic()
-    text = (asked.text or "").strip() or None
-    if asked.drawing is None and asked.like is None and text is None:
-        raise GalleryError("nothing to look for; draw, name a photo or write some words")
-    if asked.text and len(asked.text) > studio.limits.text:
-        raise TooMuch(f"a text of {len(asked.text)} characters; at most {studio.limits.text} are read")
-    if asked.k > studio.limits.results:
-        raise TooMuch(f"k={asked.k}; at most {studio.limits.results} photos are given at once")
-    like = studio.shelf.path(asked.like) if asked.like else None
-    sketch: Sketch | None = await studio.sketch(asked.drawing) if asked.drawing else None
+async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
+    """Find photos; only the newest search of a client waits, older ones answer 409."""
+    started = time.monotonic()
+    text = (body.text or "").strip() or None
+    if body.drawing is None and body.like is None and text is None:
+        raise GalleryError("nothing to search for; draw, choose a photo or write some words")
+    if body.text and len(body.text) > studio.limits.text:
+        raise LimitExceeded(f"a text of {len(body.text)} characters; at most {studio.limits.text} are allowed")
+    if body.k > studio.limits.results:
+        raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
+    like = studio.photos.path(body.like) if body.like else None
+    sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
     question = QueuedSearch(
-        sketch.picture if sketch else None, like, text, asked.k, asked.category, asked.min_score, asked.group
+        sketch.picture if sketch else None, like, text, body.k, body.category, body.min_score, body.group
     )
-    found = await studio.queue.ask(studio.searching, asked.client, asked.sequence, question)
-    hits = await studio.reading(lambda: _shown(studio, found.hits))
+    found = await studio.queue.ask(studio.searching, body.client, body.sequence, question)
+    hits = await studio.in_thread(lambda: _found_photos(studio, found.hits))
     labels = [Label(label=guess.label, score=guess.score) for guess in found.guesses]
-    spent = 1000 * (time.monotonic() - begun)
-    return SearchAnswer(sequence=asked.sequence, hits=hits, labels=labels, milliseconds=round(spent, 1))
+    milliseconds = round(1000 * (time.monotonic() - started), 1)
+    return SearchAnswer(sequence=body.sequence, hits=hits, labels=labels, milliseconds=milliseconds)
 
 
-@search_router.post(
-    "/export",
-    response_class=Response,
-    responses={200: {"content": {"image/png": {}, "application/json": {}}, "description": "A contact sheet or a list"}},
-)
-async def export(asked: ExportRequest, studio: Served) -> Response:
-    """Give found photos as a contact sheet (PNG) or as a list (JSON)."""
-    if len(asked.ids) > studio.limits.results:
-        raise TooMuch(f"{len(asked.ids)} photos; at most {studio.limits.results} fit")
-    paths = [studio.shelf.path(name) for name in asked.ids]
-    sketch = await studio.sketch(asked.drawing) if asked.drawing else None
+@search_router.post("/export", response_class=Response, responses=EXPORT_RESPONSES)
+async def export(body: ExportRequest, studio: CurrentStudio) -> Response:
+    """Export photos as a contact sheet (PNG) or as a list (JSON)."""
+    if len(body.ids) > studio.limits.results:
+        raise LimitExceeded(f"{len(body.ids)} photos; at most {studio.limits.results} fit")
+    paths = [studio.photos.path(name) for name in body.ids]
+    sketch = await studio.sketch(body.drawing) if body.drawing else None
     scores: dict[str, Hit] = {}
     if sketch:
         question = QueuedSearch(sketch.picture, None, None, studio.limits.results, None, None, False)
         found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, question)
         scores = {hit.path: hit for hit in found.hits}
-    if asked.format == "sheet":
-        png = await studio.reading(lambda: contact_sheet_png(studio.gallery, sketch, paths, scores))
-        return Response(png, media_type="image/png", headers=_named("found.png"))
-    photos = await studio.reading(lambda: cards(studio, paths))
+    if body.format == "sheet":
+        png = await studio.in_thread(lambda: _contact_sheet_png(studio.gallery, sketch, paths, scores))
+        return Response(png, media_type="image/png", headers=_attachment("found.png"))
+    photos = await studio.in_thread(lambda: _cards(studio, paths))
     rows = [
         {
             "rank": rank,
@@ -176,206 +162,130 @@ async def export(asked: ExportRequest, studio: Served) -> Response:
         }
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
-    return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_named("found.json"))
+    return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
 
 
-def _shown(studio: Studio, hits: Sequence[Hit]) -> list[FoundPhoto]:
-    shown = cards(studio, [hit.path for hit in hits])
-    return [
-        FoundPhoto(
-            **photo.model_dump(),
-            score=hit.score,
-            confidence=hit.confidence,
-            rank=hit.rank,
-            similar=[studio.shelf.name(path) for path in hit.similar],
-        )
-        for photo, hit in zip(shown, hits, strict=True)
-    ]
-
-
-def _named(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}"'}
-
-
-# The photos of the gallery: lists, pictures, facts, and forgetting them.
-
-
-photos_router = APIRouter(prefix="/photos", tags=["photos"])
-
-JPEG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/jpeg": {}}, "description": "The picture"},
-    304: {"description": "Not changed"},
-}
-KEEP = "private, max-age=600"
+# Photos of the gallery
 
 
 @photos_router.get("")
-async def photos(
-    studio: Served,
+async def list_photos(
+    studio: CurrentStudio,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 60,
     category: str | None = None,
 ) -> PhotoList:
-    """Give a page of the gallery, ordered by path."""
-    return await studio.reading(lambda: _page(studio, offset, limit, category))
+    """List a page of the gallery's photos, ordered by path."""
+    return await studio.in_thread(lambda: _page(studio, offset, limit, category))
 
 
-@photos_router.get("/{photo}", response_class=Response, responses=JPEG)
-async def picture(photo: str, studio: Served) -> Response:
-    """Give the photo as JPEG, at most 1600 pixels on an edge, without what its file says of place and time."""
-    path = studio.shelf.path(photo)
+@photos_router.get("/{photo}", response_class=Response, responses=JPEG_RESPONSES)
+async def get_picture(photo: str, studio: CurrentStudio) -> Response:
+    """Return the photo as JPEG, at most 1600 pixels on an edge, without its metadata."""
+    path = studio.photos.path(photo)
     side = studio.limits.photo_side
-    data = await studio.decoding(lambda: studio.shelf.original(path, side).jpeg())
-    return Response(data, media_type="image/jpeg", headers={"Cache-Control": KEEP})
+    data = await studio.decode(lambda: studio.photos.original(path, side).jpeg())
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": CACHE_CONTROL})
 
 
-@photos_router.get("/{photo}/thumbnail", response_class=Response, responses=JPEG)
-async def thumbnail(photo: str, studio: Served, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """Give the small picture (JPEG) that the gallery keeps."""
-    path = studio.shelf.path(photo)
-    data = (await studio.reading(lambda: studio.shelf.thumbnails([path]))).get(path)
+@photos_router.get("/{photo}/thumbnail", response_class=Response, responses=JPEG_RESPONSES)
+async def get_thumbnail(
+    photo: str, studio: CurrentStudio, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Return the gallery's thumbnail of the photo as JPEG."""
+    path = studio.photos.path(photo)
+    data = (await studio.in_thread(lambda: studio.photos.thumbnails([path]))).get(path)
     if data is None:
-        raise Missing("no such photo in the gallery any more")
-    headers = {"ETag": f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"', "Cache-Control": KEEP}
+        raise NotFound("no such photo in the gallery any more")
+    headers = {"ETag": f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"', "Cache-Control": CACHE_CONTROL}
     if if_none_match == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
 @photos_router.get("/{photo}/info")
-async def info(photo: str, studio: Served) -> PhotoFacts:
-    """Give what the gallery knows of a photo."""
-    path = studio.shelf.path(photo)
-    return await studio.reading(lambda: _facts(studio, path))
+async def get_photo_info(photo: str, studio: CurrentStudio) -> PhotoFacts:
+    """Return what the gallery knows about a photo."""
+    path = studio.photos.path(photo)
+    return await studio.in_thread(lambda: _facts(studio, path))
 
 
 @photos_router.delete("/{photo}")
-async def forget(photo: str, studio: Served) -> Removed:
-    """Forget a photo in the gallery; its file stays."""
-    path = studio.shelf.path(photo)
-    removed = await studio.reading(lambda: studio.gallery.remove([path]))
-    studio.shelf.forget([path])
+async def remove_photo(photo: str, studio: CurrentStudio) -> Removed:
+    """Remove a photo from the gallery; its file stays."""
+    path = studio.photos.path(photo)
+    removed = await studio.in_thread(lambda: studio.gallery.remove([path]))
+    studio.photos.drop_thumbnails([path])
     if not removed:
-        raise Missing("no such photo in the gallery any more")
+        raise NotFound("no such photo in the gallery any more")
     return Removed(removed=removed)
 
 
-def _page(studio: Studio, offset: int, limit: int, category: str | None) -> PhotoList:
-    if not len(studio.gallery):
-        return PhotoList(total=0, photos=[])
-    paths = studio.gallery.paths(category)
-    return PhotoList(total=len(paths), photos=cards(studio, paths[offset : offset + limit]))
+# Uploads and their indexing jobs
 
 
-def _facts(studio: Studio, path: str) -> PhotoFacts:
-    found = studio.gallery.infos([path])
-    if path not in found:
-        raise Missing("no such photo in the gallery any more")
-    known = found[path]
-    shown = card(studio, path, found)
-    return PhotoFacts(
-        **shown.model_dump(),
-        bytes=known.size,
-        taken=str(known.taken) if known.taken else None,
-        latitude=known.latitude,
-        longitude=known.longitude,
-    )
+@uploads_router.post("/photos", status_code=202)
+async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStudio) -> JobStarted:
+    """Store photos and start a job that indexes them."""
+    if len(files) > studio.limits.upload_files:
+        raise LimitExceeded(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
+    uploads = [(file.filename or "photo", file.file) for file in files]
+    paths = await run_in_threadpool(save_uploads, studio.uploads, uploads)
+    return JobStarted(job=studio.jobs.submit(paths).name)
 
 
-# A drawing and one photo of the gallery: cut out, matched, looked into.
+@uploads_router.get("/jobs/{job}")
+async def get_job(job: str, studio: CurrentStudio) -> JobState:
+    """Return the progress of a job."""
+    return _job_state(_find_job(studio, job))
 
 
-closeup_router = APIRouter(tags=["one photo"])
+@uploads_router.delete("/jobs/{job}")
+async def cancel_job(job: str, studio: CurrentStudio) -> JobState:
+    """Cancel a job; photos indexed so far are kept."""
+    running = _find_job(studio, job)
+    studio.jobs.cancel(running)
+    return _job_state(running)
 
-Answer = TypeVar("Answer")
+
+# A drawing and one photo
 
 
 @closeup_router.post("/segment")
-async def segment(asked: PhotoRequest, studio: Served) -> SegmentAnswer:
-    """Say where the photo shows what was drawn."""
-    sketch, photo = await _pair(asked, studio)
-    return await _turn(studio, "segment", asked, lambda: closeup.cut_out(studio.gallery.model, sketch, photo))
+async def segment(body: PhotoRequest, studio: CurrentStudio) -> SegmentAnswer:
+    """Compute where the photo shows the drawn object."""
+    sketch, photo = await _pair(body, studio)
+    return await _queued(studio, "segment", body, lambda: closeup.segment_photo(studio.gallery.model, sketch, photo))
 
 
 @closeup_router.post("/match")
-async def match(asked: MatchRequest, studio: Served) -> MatchAnswer:
-    """Find the points of the one picture that mean the same as points of the other."""
-    sketch, photo = await _pair(asked, studio)
-    return await _turn(
+async def match(body: MatchRequest, studio: CurrentStudio) -> MatchAnswer:
+    """Match points of one picture to the other."""
+    sketch, photo = await _pair(body, studio)
+    return await _queued(
         studio,
         "match",
-        asked,
-        lambda: closeup.match_points(studio.gallery.model, sketch, photo, asked.points, asked.source),
+        body,
+        lambda: closeup.match_points(studio.gallery.model, sketch, photo, body.points, body.source),
     )
 
 
 @closeup_router.post("/dense")
-async def dense(asked: PhotoRequest, studio: Served) -> DenseAnswer:
-    """Give drawing and photo in colours, the same where they match."""
-    sketch, photo = await _pair(asked, studio)
-    return await _turn(studio, "dense", asked, lambda: closeup.match_densely(studio.gallery.model, sketch, photo))
+async def dense(body: PhotoRequest, studio: CurrentStudio) -> DenseAnswer:
+    """Colour drawing and photo alike where they match."""
+    sketch, photo = await _pair(body, studio)
+    return await _queued(studio, "dense", body, lambda: closeup.match_densely(studio.gallery.model, sketch, photo))
 
 
 @closeup_router.post("/inspect")
-async def inspect(asked: InspectRequest, studio: Served) -> InspectAnswer:
-    """Give what CLIP, Stable Diffusion and the two together see."""
-    sketch = await studio.sketch(asked.drawing)
-    photo = await _photo(asked.photo, studio) if asked.photo else None
-    return await _turn(studio, "inspect", asked, lambda: look_inside(studio.gallery.model, sketch, photo))
+async def inspect_features(body: InspectRequest, studio: CurrentStudio) -> InspectAnswer:
+    """Show the features of CLIP, of Stable Diffusion and fused."""
+    sketch = await studio.sketch(body.drawing)
+    photo = await _photo(body.photo, studio) if body.photo else None
+    return await _queued(studio, "inspect", body, lambda: closeup.inspect_features(studio.gallery.model, sketch, photo))
 
 
-async def _pair(asked: PhotoRequest, studio: Studio) -> tuple[Sketch, CloseupPhoto]:
-    return await studio.sketch(asked.drawing), await _photo(asked.photo, studio)
-
-
-async def _photo(name: str, studio: Studio) -> CloseupPhoto:
-    path, side = studio.shelf.path(name), studio.limits.task_side
-    return await studio.decoding(lambda: CloseupPhoto.of(studio.shelf.original(path, side)))
-
-
-async def _turn(studio: Studio, lane: str, asked: Turn, call: Callable[[], Answer]) -> Answer:
-    """Wait for the client's turn with a question that no batch can be made of."""
-
-    def answered() -> Answer:
-        try:
-            return call()
-        except ValueError as error:  # what a task says of its pictures is meant for who sent them
-            raise ImageError(str(error)) from error
-
-    return await studio.queue.ask(single(lane), asked.client, asked.sequence, answered)
-
-
-# What the studio is and how it does: facts, examples, health.
-
-
-TASKS = ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation")
-
-service_router = APIRouter(tags=["service"])
-
-
-@service_router.get("/info")
-async def service_info(studio: Served) -> Info:
-    """Say which weights are loaded, what is searched and how much may be asked for."""
-    await studio.loaded()
-    return await studio.reading(lambda: _info(studio))
-
-
-@service_router.get("/examples")
-async def drawings(studio: Served) -> list[Example]:
-    """Give drawings to start from."""
-    return await studio.reading(examples)
-
-
-@service_router.get("/health")
-async def health(studio: Served) -> Health:
-    """Say whether questions are answered."""
-    status: Literal["starting", "ok", "stopping"] = "ok" if studio.queue.ready.is_set() else "starting"
-    return Health(
-        status="stopping" if studio.stopping else status,
-        version=__version__,
-        waiting=studio.queue.waiting,
-        uptime_seconds=round(time.monotonic() - studio.started, 1),
-    )
+# Answers
 
 
 def _info(studio: Studio) -> Info:
@@ -395,53 +305,120 @@ def _info(studio: Studio) -> Info:
             categories=gallery.categories if photos else [],
             demo=studio.demo,
         ),
-        limits=LimitsInfo(**{name: value for name, value in asdict(studio.limits).items() if name in _SHOWN}),
+        limits=LimitsInfo.model_validate(studio.limits, from_attributes=True),
     )
 
 
-_SHOWN = set(LimitsInfo.model_fields)
+def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> PhotoCard:
+    """Describe a photo for the page."""
+    info = infos.get(path)
+    file = Path(path)
+    name = original_name(file) if file.is_relative_to(studio.uploads) else file.name
+    identifier = studio.photos.identifier(path)
+    return PhotoCard(
+        id=identifier,
+        name=name,
+        path=f"{file.parent.name}/{name}",
+        category=info.category if info else file.parent.name,
+        width=info.width if info else 0,
+        height=info.height if info else 0,
+        thumbnail=f"/api/v1/photos/{identifier}/thumbnail",
+    )
 
 
-# Photos that are dropped on the page: kept, then indexed by a job that can be watched and cancelled.
+def _cards(studio: Studio, paths: Sequence[str]) -> list[PhotoCard]:
+    """Describe photos for the page, and load their thumbnails, which it will request next."""
+    if not paths:
+        return []
+    infos = studio.gallery.infos(paths)
+    studio.photos.thumbnails(paths)
+    return [_card(studio, path, infos) for path in paths]
 
 
-uploads_router = APIRouter(tags=["uploads"])
+def _found_photos(studio: Studio, hits: Sequence[Hit]) -> list[FoundPhoto]:
+    described = _cards(studio, [hit.path for hit in hits])
+    return [
+        FoundPhoto(
+            **photo.model_dump(),
+            score=hit.score,
+            confidence=hit.confidence,
+            rank=hit.rank,
+            similar=[studio.photos.identifier(path) for path in hit.similar],
+        )
+        for photo, hit in zip(described, hits, strict=True)
+    ]
 
 
-@uploads_router.post("/photos", status_code=202)
-async def upload(files: Annotated[list[UploadFile], File()], studio: Served) -> JobStarted:
-    """Keep photos and index them; the answer names the job that does it."""
-    if len(files) > studio.limits.upload_files:
-        raise TooMuch(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
-    named = [(file.filename or "photo", file.file) for file in files]
-    paths = await run_in_threadpool(keep, studio.uploads, named)
-    return JobStarted(job=studio.jobs.submit(paths).name)
+def _attachment(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-@uploads_router.get("/jobs/{job}")
-async def state(job: str, studio: Served) -> JobState:
-    """Say how far a job is."""
-    return _state(_found(studio, job))
+def _contact_sheet_png(
+    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, Hit]
+) -> bytes:
+    """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
+    infos = gallery.infos(paths)
+    hits = [
+        Hit(path, scores[path].score if path in scores else float("nan"), rank, infos[path].category)
+        for rank, path in enumerate(paths, start=1)
+        if path in infos
+    ]
+    picture = Image.fromarray(to_uint8(sketch.picture)) if sketch else Image.new("RGB", (64, 64), "white")
+    rows = [SheetRow(picture, "", hits[start : start + SHEET_COLUMNS]) for start in range(0, len(hits), SHEET_COLUMNS)]
+    buffer = io.BytesIO()
+    contact_sheet(gallery, rows).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
-@uploads_router.delete("/jobs/{job}")
-async def cancel(job: str, studio: Served) -> JobState:
-    """Stop a job; what it has indexed stays."""
-    found = _found(studio, job)
-    studio.jobs.cancel(found)
-    return _state(found)
+def _page(studio: Studio, offset: int, limit: int, category: str | None) -> PhotoList:
+    if not len(studio.gallery):
+        return PhotoList(total=0, photos=[])
+    paths = studio.gallery.paths(category)
+    return PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
 
 
-def _found(studio: Studio, name: str) -> Job:
+def _facts(studio: Studio, path: str) -> PhotoFacts:
+    infos = studio.gallery.infos([path])
+    if path not in infos:
+        raise NotFound("no such photo in the gallery any more")
+    info = infos[path]
+    return PhotoFacts(
+        **_card(studio, path, infos).model_dump(),
+        bytes=info.size,
+        taken=str(info.taken) if info.taken else None,
+        latitude=info.latitude,
+        longitude=info.longitude,
+    )
+
+
+def _find_job(studio: Studio, name: str) -> Job:
     job = studio.jobs.find(name)
     if job is None:
-        raise Missing("no such job, or it was long ago")
+        raise NotFound("no such job, or it ended long ago")
     return job
 
 
-def _state(job: Job) -> JobState:
+def _job_state(job: Job) -> JobState:
     failed = [FailedFile(name=original_name(path), reason=reason) for path, reason in job.failures()]
     return JobState(job=job.name, state=job.state, done=job.done, total=len(job.paths), failed=failed, error=job.error)
 
 
-ROUTERS = (service_router, search_router, photos_router, uploads_router, closeup_router)
+async def _pair(body: PhotoRequest, studio: Studio) -> tuple[Sketch, CloseupPhoto]:
+    return await studio.sketch(body.drawing), await _photo(body.photo, studio)
+
+
+async def _photo(name: str, studio: Studio) -> CloseupPhoto:
+    path, side = studio.photos.path(name), studio.limits.task_side
+    return await studio.decode(lambda: CloseupPhoto.from_reduced(studio.photos.original(path, side)))
+
+
+async def _queued(studio: Studio, lane: str, body: QueuedRequest, call: Callable[[], Answer]) -> Answer:
+    """Run a function on the model's thread in its turn; a ValueError is meant for the client."""
+
+    def answered() -> Answer:
+        try:
+            return call()
+        except ValueError as error:
+            raise ImageError(str(error)) from error
+
+    return await studio.queue.ask(single(lane), body.client, body.sequence, answered)

@@ -1,4 +1,4 @@
-"""The studio as a running server: it listens, says where, and finishes what it is doing before it stops."""
+"""Run the studio as a web server: the page, the HTTP interface and the protection around them."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from .messages import Problem
-from .protection import MEANT, Access, BodyLimit, Guard, Outside, problem, refusal
+from .protection import CLIENT_ERRORS, Access, BodyLimit, Guard, OuterMiddleware, client_error, problem
 from .routes import ROUTERS
 from .studio import Studio
-
-# The application: routes inside, limits around them, and the page.
-
 
 STATIC = Path(__file__).parent / "static"
 REVALIDATE = {"Cache-Control": "no-cache"}
 PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 421, 422, 500, 503)
+GRACE_SECONDS = 30  # for requests in progress when the server is told to stop
+KEEP_ALIVE_SECONDS = 30
+BACKLOG = 1024
 
 for suffix, kind in ((".js", "text/javascript"), (".svg", "image/svg+xml"), (".css", "text/css")):
-    mimetypes.add_type(kind, suffix)  # some systems say otherwise
+    mimetypes.add_type(kind, suffix)  # some systems define other types
 
 
-class Page(StaticFiles):
-    """The page's files, which a browser asks about again each time it opens the page."""
+class PageFiles(StaticFiles):
+    """Static files that a browser must revalidate each time."""
 
     def file_response(self, *args: object, **options: object) -> Response:
-        """Give a file, or say that the one that the browser has is still right."""
+        """Answer with a file, or with 304 if the browser's copy is current."""
         answer = super().file_response(*args, **options)  # type: ignore[arg-type]
         answer.headers.update(REVALIDATE)
         return answer
 
 
 def make_app(studio: Studio, access: Access) -> FastAPI:
-    """Join everything that answers requests for a studio."""
+    """Assemble the application: routes, page, error handlers and middleware."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -67,10 +67,10 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
     _serve_page(app)
-    _explain_errors(app, studio)
+    _handle_errors(app, studio)
     app.add_middleware(BodyLimit, limits=studio.limits)
     app.add_middleware(Guard, access=access)
-    app.add_middleware(Outside)
+    app.add_middleware(OuterMiddleware)
     return app
 
 
@@ -83,10 +83,10 @@ def _serve_page(app: FastAPI) -> None:
     async def favicon() -> FileResponse:
         return FileResponse(STATIC / "favicon.svg", headers=REVALIDATE)
 
-    app.mount("/static", Page(directory=STATIC))
+    app.mount("/static", PageFiles(directory=STATIC))
 
 
-def _explain_errors(app: FastAPI, studio: Studio) -> None:
+def _handle_errors(app: FastAPI, studio: Studio) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
@@ -94,64 +94,59 @@ def _explain_errors(app: FastAPI, studio: Studio) -> None:
         return problem(422, f"{where}: {first['msg']}"[:300])
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> Response:
+    async def http_error(_: Request, error: HTTPException) -> Response:
         answer = problem(error.status_code, str(error.detail))
         answer.headers.update(error.headers or {})
         return answer
 
-    async def failed(_: Request, error: Exception) -> Response:
-        return refusal(error, studio.explain(error))
+    async def meant_for_client(_: Request, error: Exception) -> Response:
+        return client_error(error, studio.explain(error))
 
-    for kind in MEANT:
-        app.add_exception_handler(kind, failed)
-
-
-GRACE_SECONDS = 30  # for requests that are being answered when the server is told to stop
-IDLE_SECONDS = 30
-BACKLOG = 1024
+    for kind in CLIENT_ERRORS:
+        app.add_exception_handler(kind, meant_for_client)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address; OSError, in words, if that cannot be."""
+    """Open a listening socket; OSError with advice if the port is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        taken.bind((host, port))
-        taken.listen(BACKLOG)  # who comes before the server is up waits
+        listener.bind((host, port))
+        listener.listen(BACKLOG)  # connections made before the server runs wait
     except OSError as error:
-        taken.close()
+        listener.close()
         reason = error.strerror or str(error)
         raise OSError(
             error.errno, f"cannot listen on port {port}: {reason}; choose another one: --port", host
         ) from None
-    return taken
+    return listener
 
 
-def serve(studio: Studio, access: Access, taken: socket.socket, started: Callable[[str], None]) -> None:
-    """Answer until told to stop by Ctrl-C or SIGTERM; `started` is called with the address.
+def serve(studio: Studio, access: Access, listener: socket.socket, started: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM; `started` is called with the address.
 
-    Raises what kept the model from loading.
+    Raises the error that kept the model from loading, if any.
     """
     config = uvicorn.Config(
         make_app(studio, access),
         log_level="warning",
         access_log=False,  # addresses may hold a token
         server_header=False,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
     )
     server = uvicorn.Server(config)
     studio.queue.on_failure(lambda: setattr(server, "should_exit", True))
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _nothing)  # uvicorn raises the signal again when it has finished
-    host, port = taken.getsockname()[:2]
+        signal.signal(number, _ignore)  # uvicorn raises the signal again after its shutdown
+    host, port = listener.getsockname()[:2]
     started(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
-    server.run(sockets=[taken])
+    server.run(sockets=[listener])
     if studio.queue.failure:
         raise studio.queue.failure
 
 
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """The studio has stopped as it was told to."""
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Ignore a signal."""

@@ -1,4 +1,4 @@
-"""Everything the routes work with: a gallery, its model, and what queues before it."""
+"""The state behind the routes: a gallery, its model with the queue in front of it, photos and indexing jobs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,107 @@ from .messages import Drawing
 from .queue import Lane, ModelQueue, Stopped
 from .uploads import Jobs
 
-# Many drawings, one run of the model: the answers to all searches that wait.
-
+Result = TypeVar("Result")
 
 GUESSES = 5
+WARMUP = np.full((128, 128, 3), 255, np.uint8)  # a square; any drawing runs every part of the model once
+WARMUP[40:88, 40:88] = 0
+
+
+class NotFound(LookupError):
+    """A photo or job does not exist, or its file is gone."""
+
+
+class Studio:
+    """One gallery served to many clients."""
+
+    def __init__(
+        self,
+        uri: str,
+        uploads: Path,
+        model: Extractor | str | None = None,
+        limits: Limits | None = None,
+        demo: bool = False,
+    ) -> None:
+        """Start to load the model; requests wait until it is loaded. `uploads` is the folder for uploaded photos."""
+        self.uri, self.uploads, self.demo = uri, uploads, demo
+        self.limits = limits or Limits()
+        self.started = time.monotonic()
+        self.stopping = False
+        self.gallery = Gallery.open(uri, model)
+        self.photos = PhotoStore(self.gallery, self.limits)
+        self._decoders = anyio.CapacityLimiter(self.limits.decoders)
+        searcher = Searcher(self.gallery)
+        self.searching: Lane[QueuedSearch, SearchHits] = Lane("search", self.limits.batch, searcher)
+        self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
+        self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
+
+    @property
+    def name(self) -> str:
+        """Name of the gallery, without its path."""
+        return "demo" if self.demo else self.uri.rstrip("/").rpartition("/")[2] or "gallery"
+
+    async def loaded(self) -> None:
+        """Wait until the model is loaded. Raises Stopped if it cannot be."""
+        while not self.queue.ready.is_set():
+            await anyio.sleep(0.1)
+        if self.queue.failure:
+            raise Stopped
+
+    async def sketch(self, drawing: Drawing) -> Sketch:
+        """Read the drawing of a request."""
+        return await self.decode(lambda: read_sketch(drawing, self.limits))
+
+    async def decode(self, call: Callable[[], Result]) -> Result:
+        """Run a function that decodes pictures in a thread, `limits.decoders` at a time."""
+        return await anyio.to_thread.run_sync(call, limiter=self._decoders)
+
+    async def in_thread(self, call: Callable[[], Result]) -> Result:
+        """Run a blocking function, such as reading the gallery, in a thread."""
+        return await anyio.to_thread.run_sync(call)
+
+    def explain(self, error: Exception) -> str:
+        """Describe an error in one line without the paths of the gallery and the uploads."""
+        text = str(error)
+        for place in {self.uri, str(Path(self.uri).absolute()), str(self.uploads)}:
+            text = text.replace(place, self.name)
+        return " ".join(text.split())[:300] or type(error).__name__
+
+    def close(self) -> None:
+        """Finish running requests and stop the jobs; photos indexed so far are kept."""
+        self.stopping = True
+        self.jobs.close()
+        self.queue.close()
+
+    def _prepare(self, searcher: Searcher) -> None:
+        """Load the model and run it once; its labels are encoded later, while no request waits."""
+        model = self.gallery.model
+        self._warm()
+        if isinstance(model, TextImageSpace) and model.labels:
+            model.encode_image([WARMUP], kind="sketch")
+            threading.Thread(target=self._encode_labels, args=(searcher, model), name="labels", daemon=True).start()
+
+    def _warm(self) -> None:
+        """Search once, so that no client waits for what happens only the first time."""
+        for answer in self.searching.run([QueuedSearch(read_sketches([WARMUP])[0], None, None, 1, None, None, False)]):
+            if isinstance(answer, Exception):
+                raise answer
+
+    def _encode_labels(self, searcher: Searcher, model: Extractor) -> None:
+        """Encode the model's labels in small pieces between requests."""
+        with contextlib.suppress(Stopped):
+            # without the classifier, which would run the whole model a second time for each stroke
+            searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=False)
+
+    def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
+        self.queue.ready.wait()
+        model = cast(Extractor, QueuedModel(self.gallery.model, self.queue))
+        report = Gallery.open(self.uri, model).add(paths, progress, self.limits.background_batch)
+        for failure in report.failed:
+            Path(failure.path).unlink(missing_ok=True)
+        self.photos.drop_thumbnails(map(str, paths))
+        self.queue.run(self._warm)
+        return report
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +147,17 @@ class QueuedSearch:
 
 @dataclass(frozen=True)
 class SearchHits:
-    """Photos, best first, and names for what was drawn."""
+    """Photos, best first, and labels of the drawing."""
 
     hits: list[Hit]
     guesses: list[Guess]
 
 
 class Searcher:
-    """Answers searches in batches; only the model's thread may call it."""
+    """Answer searches in batches; for the model's thread only."""
 
     def __init__(self, gallery: Gallery) -> None:
-        """Names are known once `namer` is set."""
+        """Search `gallery`; drawings get labels once `namer` is set."""
         self.gallery = gallery
         self.namer: Namer | None = None
 
@@ -103,202 +200,99 @@ class Searcher:
         )
 
 
-# The photos of the gallery as the page may see them: opaque names, small pictures, and never a path.
+class PhotoStore:
+    """Photos of the gallery by opaque identifiers, so that clients never see a path.
 
-
-class Missing(LookupError):
-    """There is no such photo, or its file is gone."""
-
-
-class Shelf:
-    """Gives photos out by opaque names, which are the same for a path as long as the gallery lives where it does."""
+    The identifier of a path stays the same while the gallery keeps its URI.
+    """
 
     def __init__(self, gallery: Gallery, limits: Limits) -> None:
-        """Nothing is read before it is asked for."""
+        """Open the photos of a gallery; nothing is read yet."""
         self._gallery, self._limits = gallery, limits
         self._paths: dict[str, str] = {}
-        self._scanned: int | None = None  # the version of the gallery whose paths are all known
+        self._scanned: int | None = None  # version of the gallery whose paths are all known
         self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
-        self._held = 0  # bytes of thumbnails
+        self._cached_bytes = 0
         self._lock = threading.Lock()
 
-    def name(self, path: str) -> str:
-        """The opaque name of a photo; it says nothing to those who do not know the path."""
+    def identifier(self, path: str) -> str:
+        """Return the identifier of a photo, a digest of its path."""
         digest = hashlib.blake2b(f"{self._gallery.uri}\0{path}".encode(), digest_size=15).hexdigest()
         self._paths[digest] = path
         return digest
 
-    def path(self, name: str) -> str:
-        """The path of a photo of the gallery; Missing if there is none of that name."""
-        if name not in self._paths:
+    def path(self, identifier: str) -> str:
+        """Return the path of a photo; NotFound if the gallery has none of this identifier."""
+        if identifier not in self._paths:
             self._scan()
-        path = self._paths.get(name)
+        path = self._paths.get(identifier)
         if path is None:
-            raise Missing("no such photo in the gallery")
+            raise NotFound("no such photo in the gallery")
         return path
 
     def thumbnails(self, paths: Sequence[str]) -> dict[str, bytes]:
-        """Small JPEG pictures by path, from memory where they were asked for before."""
+        """Return small JPEG pictures by path, from memory where possible."""
         with self._lock:
-            found = {path: self._thumbnails[path] for path in paths if path in self._thumbnails}
-            for path in found:
+            cached = {path: self._thumbnails[path] for path in paths if path in self._thumbnails}
+            for path in cached:
                 self._thumbnails.move_to_end(path)
-        missing = [path for path in paths if path not in found]
-        return found | self._fetch(missing) if missing else found
+        missing = [path for path in paths if path not in cached]
+        return cached | self._fetch(missing) if missing else cached
 
-    def forget(self, paths: Iterable[str]) -> None:
-        """Drop what is held of photos that were removed or made anew."""
+    def drop_thumbnails(self, paths: Iterable[str]) -> None:
+        """Drop the cached thumbnails of photos that were removed or replaced."""
         with self._lock:
             for path in paths:
-                self._held -= len(self._thumbnails.pop(path, b""))
+                self._cached_bytes -= len(self._thumbnails.pop(path, b""))
 
     def original(self, path: str, side: int) -> Reduced:
-        """The photo itself, no edge longer than `side`: only the very file that was indexed, else Missing."""
-        facts = self._gallery.infos([path]).get(path)
-        if facts is None:
-            raise Missing("no such photo in the gallery any more")
+        """Read a photo with no edge longer than `side`; NotFound unless its file is the one that was indexed."""
+        info = self._gallery.infos([path]).get(path)
+        if info is None:
+            raise NotFound("no such photo in the gallery any more")
         try:
             data = Path(path).read_bytes()
         except OSError:
-            raise Missing(f"{Path(path).name}: the file is gone; its small picture is all there is") from None
-        if hashlib.sha256(data).hexdigest() != facts.digest:
-            raise Missing(f"{Path(path).name}: the file has changed since it was indexed; index it again")
+            raise NotFound(f"{Path(path).name}: the file is gone; only its small picture is left") from None
+        if hashlib.sha256(data).hexdigest() != info.digest:
+            raise NotFound(f"{Path(path).name}: the file has changed since it was indexed; index it again")
         return read_reduced(data, side, "photo", Path(path).name)
 
     def _scan(self) -> None:
-        """Learn all paths, once for each version of the gallery."""
+        """Compute the identifiers of all paths, once for each version of the gallery."""
         version = self._gallery.version
         if version != self._scanned:
             for path in self._gallery.paths():
-                self.name(path)
+                self.identifier(path)
             self._scanned = version
 
     def _fetch(self, paths: Sequence[str]) -> dict[str, bytes]:
         fetched = self._gallery.thumbnails(paths)
         with self._lock:
             for path, data in fetched.items():
-                self._held += len(data) - len(self._thumbnails.pop(path, b""))
+                self._cached_bytes += len(data) - len(self._thumbnails.pop(path, b""))
                 self._thumbnails[path] = data
-            while self._held > self._limits.thumbnail_bytes:
-                self._held -= len(self._thumbnails.popitem(last=False)[1])
+            while self._cached_bytes > self._limits.thumbnail_bytes:
+                self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
         return fetched
 
 
-Read = TypeVar("Read")
-
-# Any drawing will do to run every part of the model once before the first client waits for it.
-WARMING = np.full((128, 128, 3), 255, np.uint8)
-WARMING[40:88, 40:88] = 0
-
-
 class QueuedModel:
-    """The model as indexing sees it: every run waits until no question does, and is done on the model's thread."""
+    """The model for background work: its methods run on the model's thread while no request waits."""
 
-    FREE = ("prepare", "for_task")  # no run of the model
+    UNQUEUED = ("prepare", "for_task")  # these do not run the model
 
     def __init__(self, model: Extractor, queue: ModelQueue) -> None:
-        """Stand before a model."""
+        """Queue the calls of a model's methods."""
         self._model, self._queue = model, queue
 
     def __getattr__(self, name: str) -> Any:
-        """The model's own attribute, its methods queued."""
+        """Return an attribute of the model; methods are queued."""
         value = getattr(self._model, name)
-        if name in self.FREE or not callable(value):
+        if name in self.UNQUEUED or not callable(value):
             return value
 
         def queued(*args: Any, **options: Any) -> Any:
-            return self._queue.run(lambda: torch.no_grad()(value)(*args, **options))  # which is set for each thread
+            return self._queue.run(lambda: torch.no_grad()(value)(*args, **options))  # no_grad is set per thread
 
         return queued
-
-
-class Studio:
-    """One gallery opened for many clients."""
-
-    def __init__(
-        self,
-        uri: str,
-        uploads: Path,
-        model: Extractor | str | None = None,
-        limits: Limits | None = None,
-        demo: bool = False,
-    ) -> None:
-        """Begin to load the model; questions that come meanwhile wait. Uploaded photos are kept in `uploads`."""
-        self.uri, self.uploads, self.demo = uri, uploads, demo
-        self.limits = limits or Limits()
-        self.started = time.monotonic()
-        self.stopping = False
-        self.gallery = Gallery.open(uri, model)
-        self.shelf = Shelf(self.gallery, self.limits)
-        self._decoders = anyio.CapacityLimiter(self.limits.decoders)
-        searcher = Searcher(self.gallery)
-        self.searching: Lane[QueuedSearch, SearchHits] = Lane("search", self.limits.batch, searcher)
-        self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
-        self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
-
-    @property
-    def name(self) -> str:
-        """What the gallery is called, without where it lies."""
-        return "demo" if self.demo else self.uri.rstrip("/").rpartition("/")[2] or "gallery"
-
-    async def loaded(self) -> None:
-        """Wait for the model."""
-        while not self.queue.ready.is_set():
-            await anyio.sleep(0.1)
-        if self.queue.failure:
-            raise Stopped
-
-    async def sketch(self, drawing: Drawing) -> Sketch:
-        """Read a drawing."""
-        return await self.decoding(lambda: read_sketch(drawing, self.limits))
-
-    async def decoding(self, call: Callable[[], Read]) -> Read:
-        """Read a picture beside the event loop, only so many at a time."""
-        return await anyio.to_thread.run_sync(call, limiter=self._decoders)
-
-    async def reading(self, call: Callable[[], Read]) -> Read:
-        """Ask the store something beside the event loop."""
-        return await anyio.to_thread.run_sync(call)
-
-    def explain(self, error: Exception) -> str:
-        """One line about what a client can put right, without saying where the gallery lies."""
-        text = str(error)
-        for place in {self.uri, str(Path(self.uri).absolute()), str(self.uploads)}:
-            text = text.replace(place, self.name)
-        return " ".join(text.split())[:300] or type(error).__name__
-
-    def close(self) -> None:
-        """Finish what is being done; what was committed of a running job stays."""
-        self.stopping = True
-        self.jobs.close()
-        self.queue.close()
-
-    def _prepare(self, searcher: Searcher) -> None:
-        """Load and run the model once; names are read when nobody waits."""
-        model = self.gallery.model
-        self._warm()
-        if isinstance(model, TextImageSpace) and model.labels:
-            model.encode_image([WARMING], kind="sketch")
-            threading.Thread(target=self._read_names, args=(searcher, model), name="names", daemon=True).start()
-
-    def _warm(self) -> None:
-        """Search once, so that nobody waits for what is only done the first time."""
-        for answer in self.searching.run([QueuedSearch(read_sketches([WARMING])[0], None, None, 1, None, None, False)]):
-            if isinstance(answer, Exception):
-                raise answer
-
-    def _read_names(self, searcher: Searcher, model: Extractor) -> None:
-        """Let the names of things be read piece by piece, while nobody waits."""
-        with contextlib.suppress(Stopped):
-            # every stroke asks, and a classifier would be a second pass of the whole model
-            searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=False)
-
-    def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
-        self.queue.ready.wait()
-        model = cast(Extractor, QueuedModel(self.gallery.model, self.queue))
-        report = Gallery.open(self.uri, model).add(paths, progress, self.limits.background_batch)
-        for failure in report.failed:
-            Path(failure.path).unlink(missing_ok=True)
-        self.shelf.forget(map(str, paths))
-        self.queue.run(self._warm)
-        return report

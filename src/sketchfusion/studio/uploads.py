@@ -1,4 +1,4 @@
-"""Uploaded photos become files of the gallery's own, named by their content."""
+"""Store uploaded photos, named by their content, and index them in jobs that run one at a time."""
 
 from __future__ import annotations
 
@@ -19,65 +19,61 @@ from ..io.files import atomic_write
 from ..io.weights import cache_folder
 
 CHUNK = 1 << 20
-LONGEST = 60  # characters of a name that are kept
+NAME_LENGTH = 60  # characters of a file name that are kept
 FOLDER = "uploads"
-
-
-def folder_for(uri: str) -> Path:
-    """Where a gallery's uploads are kept: in its own folder, or for an object store in the cache of this machine."""
-    if "://" not in uri:
-        return Path(os.path.abspath(uri)) / FOLDER  # noqa: PTH100
-    return cache_folder() / FOLDER / hashlib.sha256(uri.encode()).hexdigest()[:16]
-
-
-def keep(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
-    """Write files, given by the names they had, into `folder`; the same content under the same name is one file."""
-    return [_keep(folder, name, stream) for name, stream in files]
-
-
-def original_name(path: Path) -> str:
-    """The name that an upload had, as far as it was kept."""
-    stem, _, digest = path.stem.rpartition("-")
-    return f"{stem}{path.suffix}" if len(digest) == 12 and stem else path.name
-
-
-def _keep(folder: Path, name: str, stream: BinaryIO) -> Path:
-    parts = PurePosixPath(name.replace("\\", "/"))
-    category = _plain(parts.parent.name) or FOLDER
-    suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
-    digest = hashlib.sha256()
-    while chunk := stream.read(CHUNK):
-        digest.update(chunk)
-    stream.seek(0)
-    path = folder / category / f"{_plain(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
-    with atomic_write(path) as draft, draft.open("wb") as file:
-        shutil.copyfileobj(stream, file, CHUNK)
-    return path
-
-
-def _plain(text: str) -> str:
-    """Letters, digits, spaces and a few signs; nothing that means something to a file system."""
-    return re.sub(r"[^\w \-().]", "_", text).strip(" .")[:LONGEST].strip(" .")
-
-
-# Indexing of uploaded photos: one job at a time, beside the searches and behind them.
-
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Index = Callable[[Sequence[Path], Callable[[int, int], None]], Report]
 
 
+def upload_folder(uri: str) -> Path:
+    """Return the folder for a gallery's uploads: within the gallery, or in the cache if that is an object store."""
+    if "://" not in uri:
+        return Path(os.path.abspath(uri)) / FOLDER  # noqa: PTH100
+    return cache_folder() / FOLDER / hashlib.sha256(uri.encode()).hexdigest()[:16]
+
+
+def save_uploads(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
+    """Write files, given as (name, stream), into `folder`; equal content of equal name is stored once."""
+    return [_save(folder, name, stream) for name, stream in files]
+
+
+def original_name(path: Path) -> str:
+    """Return the name that an upload had, without the digest that was added."""
+    stem, _, digest = path.stem.rpartition("-")
+    return f"{stem}{path.suffix}" if len(digest) == 12 and stem else path.name
+
+
+def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
+    parts = PurePosixPath(name.replace("\\", "/"))
+    category = _safe_name(parts.parent.name) or FOLDER
+    suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    stream.seek(0)
+    path = folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        shutil.copyfileobj(stream, file, CHUNK)
+    return path
+
+
+def _safe_name(text: str) -> str:
+    """Replace characters that have a meaning in file systems."""
+    return re.sub(r"[^\w \-().]", "_", text).strip(" .")[:NAME_LENGTH].strip(" .")
+
+
 class Cancelled(KeyboardInterrupt):
-    """Stops a run of indexing as Ctrl-C does: what is finished is kept."""
+    """Stops indexing as Ctrl-C does: photos indexed so far are kept."""
 
 
 class TooManyJobs(Exception):
-    """As many jobs wait as may wait."""
+    """The list of waiting jobs is full."""
 
 
 @dataclass(eq=False)
 class Job:
-    """Photos to index, and how far that is."""
+    """Photos to index, and the progress."""
 
     paths: Sequence[Path]
     name: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -88,21 +84,21 @@ class Job:
     cancelled: bool = False
 
     def failures(self) -> list[tuple[Path, str]]:
-        """The files that could not be indexed, and why."""
+        """Return the files that could not be indexed and the reasons."""
         return [(Path(failure.path), failure.reason) for failure in self.failed]
 
     def progress(self, done: int, total: int) -> None:
-        """Take note of photos done; Cancelled if the job is not wanted any more."""
+        """Record the progress; raises Cancelled if the job was cancelled."""
         self.done = len(self.paths) - total + done
         if self.cancelled:
             raise Cancelled
 
 
 class Jobs:
-    """The jobs that wait, run and are over, oldest first."""
+    """A thread that runs indexing jobs one by one, and the jobs themselves, oldest first."""
 
     def __init__(self, index: Index, explain: Callable[[Exception], str], remembered: int, waiting: int) -> None:
-        """Start the thread that runs them one by one; `explain` makes one line of an error."""
+        """Start the thread. At most `waiting` jobs wait, and `remembered` are listed; `explain` describes an error."""
         self._index, self._explain = index, explain
         self._remembered, self._limit = remembered, waiting
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -112,31 +108,31 @@ class Jobs:
         self._thread.start()
 
     def submit(self, paths: Sequence[Path]) -> Job:
-        """Let photos be indexed when the jobs before are done."""
+        """Queue photos for indexing. Raises TooManyJobs."""
         job = Job(paths)
         with self._change:
             if sum(other.state == "waiting" for other in self._jobs.values()) >= self._limit:
                 raise TooManyJobs
             self._jobs[job.name] = job
-            over = [name for name, other in self._jobs.items() if other.state not in ("waiting", "running")]
-            for name in over[: max(0, len(self._jobs) - self._remembered)]:
+            finished = [name for name, other in self._jobs.items() if other.state not in ("waiting", "running")]
+            for name in finished[: max(0, len(self._jobs) - self._remembered)]:
                 del self._jobs[name]
             self._change.notify()
         return job
 
     def find(self, name: str) -> Job | None:
-        """A job by its name, if it is remembered."""
+        """Return a job by its name, None if it is unknown or was dropped."""
         return self._jobs.get(name)
 
     def cancel(self, job: Job) -> None:
-        """Do not start a job, or stop it; photos that it has indexed stay."""
+        """Stop a job or do not start it; photos indexed so far are kept."""
         with self._change:
             job.cancelled = True
             if job.state == "waiting":
                 job.state = "cancelled"
 
     def close(self) -> None:
-        """Stop the running job where it is and wait for that."""
+        """Cancel all jobs and wait for the running one to stop."""
         with self._change:
             self._closed = True
             for job in self._jobs.values():
