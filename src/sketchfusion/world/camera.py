@@ -1,4 +1,4 @@
-"""From object coordinates to picture coordinates: viewpoint, placement, and what hides what."""
+"""Project objects from a viewpoint to the picture, and trace the contours that stay visible."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from .difficulty import Difficulty
 from .figure import Figure, Landmark, Part
 from .shapes import Points, inside, turn
 
+# Contours, in canvas units
+STEP = 4.0  # distance between points
+SHORTEST = 5.0  # length below which a visible piece is dropped
+DOT = 2.0  # the same for a closed contour that is visible completely
+JOIN = 7.0  # distance between ends below which lines are joined
+
 
 @dataclass(frozen=True)
 class Camera:
-    """A viewpoint: mirrored, rotated, stretched, sheared, bent, in perspective; then the object's place in the picture.
+    """A viewpoint (mirroring, rotation, stretch, shear, bend and perspective) and the object's place in the picture.
 
-    `fill` is the object's longer side and (x, y) its centre, as shares of the picture's side.
+    `angle` is in degrees. `fill` is the object's longer side and (x, y) its centre, as shares of the picture's side.
     """
 
     mirror: bool
@@ -30,7 +36,7 @@ class Camera:
     y: float
 
     def astray(self, other: Camera, share: float) -> Camera:
-        """This viewpoint, a share of the way to another one, mirrored as this one is."""
+        """Move this viewpoint by a share of the way to another one, keeping the mirroring."""
         own, theirs = (
             np.array([c.angle, c.stretch, c.shear, *c.bend, *c.vanish, c.fill, c.x, c.y]) for c in (self, other)
         )
@@ -49,7 +55,7 @@ class Scene:
 def choose_camera(
     rng: np.random.Generator, spin: float, fill: tuple[float, float], hard: Difficulty, effort: float = 1.0
 ) -> Camera:
-    """Draw a viewpoint; `spin` is the category's largest rotation, `effort` scales all but the fill."""
+    """Sample a viewpoint; `spin` is the largest rotation in degrees, `effort` scales skew and perspective."""
     u = [2 * float(v) - 1 for v in rng.random(10)]
     skew, far = hard.skew * effort, hard.perspective * effort
     size = fill[0] + (fill[1] - fill[0]) * (u[7] + 1) / 2
@@ -96,7 +102,7 @@ def place(figure: Figure, camera: Camera, side: float) -> Scene:
 
 
 def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
-    """Points to pixels; the first `solid` of them (the outlines) define the object's box."""
+    """Project points (N, 2) to pixels; the first `solid` of them, the outlines, define the object's box."""
     low, high = points[:solid].min(axis=0), points[:solid].max(axis=0)
     unit = (points - (low + high) / 2) * (2 / float((high - low).max()))
     x, y = unit[:, 0] * camera.stretch, unit[:, 1]
@@ -114,7 +120,10 @@ def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
 def hidden(
     points: Points, owner: NDArray[np.intp], merged: NDArray[np.bool_], scene: Scene, through: bool = False
 ) -> NDArray[np.bool_]:
-    """Which points are covered: by a part in front (unless `through`) or, where `merged`, by their own group."""
+    """Mark the points covered by a part in front of theirs (unless `through`) or, if `merged`, by their own group.
+
+    `owner` is the index of each point's part.
+    """
     groups: dict[str, int] = {}
     group = np.array([groups.setdefault(p.group, len(groups)) for p in scene.parts])
     own_group = group[owner]
@@ -131,7 +140,7 @@ def hidden(
 
 
 def landmark_hidden(scene: Scene) -> NDArray[np.bool_]:
-    """Which landmarks lie behind a part of another group, in the order of `scene.landmarks`."""
+    """Mark the landmarks that lie behind a part of another group, in the order of `scene.landmarks`."""
     spots = scene.landmarks.values()
     found = np.zeros(len(scene.landmarks), dtype=bool)
     points = np.array([[m.x, m.y] for m in spots]).reshape(-1, 2)
@@ -144,18 +153,9 @@ def landmark_hidden(scene: Scene) -> NDArray[np.bool_]:
     return found
 
 
-# Contours of a scene: what is visible, joined into long strokes.
-
-
-STEP = 4.0
-SHORTEST = 5.0
-DOT = 2.0
-JOIN = 7.0
-
-
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A visible contour in canvas units, points `STEP` apart; `detail` 0 is essential, 3 is fine print."""
+    """A visible contour in canvas units, points `STEP` apart; `detail` 0 is essential, 3 the finest."""
 
     points: Points
     group: str
@@ -164,7 +164,7 @@ class Line:
 
 
 def resample(points: Points, step: float) -> tuple[Points, float]:
-    """The polyline with points about `step` apart, and its length."""
+    """Resample a polyline to points about `step` apart; also returns its length."""
     delta = np.diff(points, axis=0)
     along = np.concatenate([[0.0], np.cumsum(np.sqrt((delta * delta).sum(axis=1)))])
     total = float(along[-1])
@@ -173,7 +173,7 @@ def resample(points: Points, step: float) -> tuple[Points, float]:
 
 
 def trace(scene: Scene, detail: int, groups: int, whole: bool = False) -> list[Line]:
-    """Contours of the largest `groups` up to a level of detail; parts of a group are melted together.
+    """Trace the contours of the largest `groups` up to a level of detail; the parts of a group share a silhouette.
 
     What other parts cover is left out, unless shapes are drawn `whole`.
     """
@@ -205,7 +205,7 @@ def trace(scene: Scene, detail: int, groups: int, whole: bool = False) -> list[L
 
 
 def _simplified(scene: Scene, detail: int, groups: int) -> Scene:
-    """The scene without what is too fine or too small for the hand, so that it hides nothing either."""
+    """Remove the parts that are too fine or too small for the hand, so that they hide nothing either."""
     parts = [p for p in scene.parts if p.detail <= detail]
     extent: dict[str, float] = {}
     for part in parts:
@@ -236,7 +236,7 @@ def _runs(points: Points, seen: NDArray[np.bool_]) -> list[tuple[Points, float]]
 
 
 def _join(lines: list[Line]) -> list[Line]:
-    """Chain open lines of one group whose ends meet."""
+    """Join open lines of one group and detail whose ends meet."""
     done: list[Line] = []
     by_group: dict[tuple[str, int], list[Line]] = {}
     for line in lines:

@@ -1,4 +1,4 @@
-"""The constants that make Sketch World harder or easier."""
+"""Parameters that make Sketch World harder or easier."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Difficulty:
     """Probabilities lie in [0, 1]; lengths are shares of the picture's side; angles are degrees.
 
     `spin`, `mirror` and `skew` set how far the viewpoints of photo and sketch differ; `occlusion`, `clutter`,
-    `camouflage`, `noise` and `blur` spoil the photo; `errors` scales what the hands get wrong, and `astray` is
-    how far from a photo's viewpoint towards another one those of its sketches lie, 0 to 1.
+    `camouflage`, `noise` and `blur` degrade the photo; `errors` scales the errors of the hands that sketch, and
+    `astray` is how far the viewpoint of a sketch of a photo moves from the photo's towards a random one, 0 to 1.
     """
 
     photo_fill: tuple[float, float] = (0.5, 0.86)

@@ -1,4 +1,4 @@
-"""Sketch World on disk, in the layout of the Sketchy Database plus masks, keypoints and strokes."""
+"""Write Sketch World to disk, in the layout of the Sketchy Database plus masks, keypoints and strokes."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def export(
     of_photo: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write photos, sketches, masks, keypoints and strokes of `instances` objects a category, `hands` sketches each.
+    """Write photos, masks, keypoints, strokes and `hands` sketches each of `instances` objects per category.
 
     Under `out`: 256x256/photo/tx_000000000000/<class>/<id>.jpg and 256x256/sketch/tx_000000000000/<class>/<id>-K.png
-    (the folder keeps Sketchy's name whatever the size; unlike there, sketch and photo are not aligned, but with
-    `of_photo` sketches have the photos' pose and, about, their viewpoint),
-    mask/<class>/<id>.png, keypoints.json, strokes/<class>.ndjson and, written last, the card world.json, which is
-    returned. `categories` overrides `split`; unknown names raise ValueError. `progress(done, total)` counts photos.
+    (Sketchy's folder names, whatever the size), mask/<class>/<id>.png, keypoints.json, strokes/<class>.ndjson and,
+    written last, the card world.json, which is returned. Unlike in Sketchy, sketch and photo are not aligned; with
+    `of_photo` they share the pose and, roughly, the viewpoint. `categories` overrides `split`; unknown names raise
+    ValueError. `progress(done, total)` counts photos.
     """
     if instances < 1 or hands < 1:
         raise ValueError(f"instances={instances}, hands={hands}: both must be at least 1")
     world = World(seed, split, size)
     names = check_categories(list(categories)) if categories is not None else world.categories
     root = Path(out)
-    # The card vouches for a complete folder, so an old one must not outlive a broken run.
+    # The card marks a complete folder, so an old one must not survive an interrupted run.
     (root / "world.json").unlink(missing_ok=True)
     keypoints: dict[str, dict[str, Any]] = {}
     done = 0

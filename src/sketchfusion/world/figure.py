@@ -1,4 +1,4 @@
-"""A figure: the named parts, colours and keypoints of one object, as a category's recipe draws them."""
+"""Figures: the parts, colours and keypoints of one object, which the recipe of its category draws."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ TEXTURES = ("plain", "fur", "wood", "metal", "blotch", "brick", "grain")
 
 @dataclass(frozen=True)
 class Paint:
-    """What a part is made of: colour, texture and how round it looks (0 = flat, 1 = a ball)."""
+    """The material of a part: colour, texture and roundness of its shading (0 = flat, 1 = a ball)."""
 
     rgb: RGB
     texture: str = "plain"
     roundness: float = 0.7
 
     def shaded(self, factor: float) -> Paint:
-        """The same material, darker (factor < 1) or lighter."""
+        """Return the material with a darker (factor < 1) or lighter colour."""
         r, g, b = (min(255.0, channel * factor) for channel in self.rgb)
         return replace(self, rgb=(r, g, b))
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A coloured patch that lies on one part and is cut off at its edge: a stripe, a spot."""
+    """A coloured patch on a part, clipped at its edge: a stripe or a spot."""
 
     outline: Points
     rgb: RGB
@@ -50,11 +50,11 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One piece of an object, in object coordinates.
+    """A part of an object, in object coordinates.
 
-    Parts of one `group` melt into a common silhouette in sketches. `strokes` is what a sketch draws for the part (its
-    outline, or the spine of something thin), `lines` are inner lines; every hand draws `detail` 0, careful ones
-    also 3. What is not `solid` hides nothing.
+    Parts of one `group` share a silhouette in sketches. `strokes` is what a sketch draws of the part (its outline, or
+    the centre line of something thin), `lines` are lines inside it. Every hand draws `detail` 0, careful ones up to
+    3. Only `solid` parts hide others.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Landmark:
-    """A named point (object coordinates) that belongs to the part with index `part`."""
+    """A keypoint in object coordinates, on the part with index `part`."""
 
     x: float
     y: float
@@ -78,10 +78,11 @@ class Landmark:
 
 
 class Figure:
-    """Collects parts back to front while a recipe runs, and deals the recipe its random numbers.
+    """Collects the parts that a recipe adds, back to front, and gives the recipe its random numbers.
 
-    `trait` numbers depend on the instance alone, so a photo and its sketches share them (a sloppy hand errs, by
-    `errors` or by the numbers of the pose); `pose` numbers belong to a picture, and to the sketches made of that one.
+    `trait`, `pick`, `count`, `chance` and `paint` depend on the instance alone, so a photo and its sketches share them;
+    a hand's `slop` adds errors to traits, drawn from `errors` or else from `pose`. `pose` numbers belong to one
+    picture, and to the sketches made of it.
     """
 
     def __init__(
@@ -96,30 +97,30 @@ class Figure:
         self.landmarks: dict[str, Landmark] = {}
 
     def trait(self, low: float, high: float) -> float:
-        """A proportion of this instance."""
+        """Sample a proportion of this instance."""
         value = low + (high - low) * float(self._identity.random())
-        drawn = float(self._pose.random())  # also where it is not used, so that poses stay what they are
+        drawn = float(self._pose.random())  # drawn even if unused, so that later pose numbers stay the same
         error = ((drawn if self._errors is None else float(self._errors.random())) - 0.5) * 2 * self._slop
         return min(max(value + error * (high - low), low), high)
 
     def pose(self, low: float, high: float) -> float:
-        """A number of this picture only: the swing of a leg, the tilt of a head."""
+        """Sample a number for this picture only, such as the swing of a leg or the tilt of a head."""
         return low + (high - low) * float(self._pose.random())
 
     def pick(self, *options: str) -> str:
-        """A part variant or colour of this instance."""
+        """Choose a variant or colour for this instance."""
         return options[int(self._identity.random() * len(options))]
 
     def count(self, low: int, high: int) -> int:
-        """A number of pieces of this instance, low and high included."""
+        """Sample a number of pieces for this instance, from low to high inclusive."""
         return low + int(self._identity.random() * (high - low + 1))
 
     def chance(self, probability: float) -> bool:
-        """Whether this instance has something."""
+        """Decide with a probability whether this instance has something."""
         return bool(self._identity.random() < probability)
 
     def paint(self, texture: str, *colours: str, roundness: float = 0.7) -> Paint:
-        """One of the named colours, a little different for every instance."""
+        """Choose one of the named colours and vary it for this instance."""
         base = COLOURS[self.pick(*colours)]
         light = 0.88 + 0.24 * float(self._identity.random())
         r, g, b = (min(250.0, c * light + 16 * (float(self._identity.random()) - 0.5)) for c in base)
@@ -137,7 +138,7 @@ class Figure:
         strokes: Sequence[Points] | None = None,
         solid: bool = True,
     ) -> None:
-        """Put a part in front of those already there."""
+        """Add a part in front of the others."""
         drawn = (np.concatenate([outline, outline[:1]]),) if strokes is None else tuple(strokes)
         group = group or f"{name}#{len(self.parts)}"
         part = Part(name, outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid)
@@ -152,21 +153,18 @@ class Figure:
         detail: int = 1,
         group: str = "",
     ) -> None:
-        """A part so thin that sketches draw it as one line: a string, a spoke, a whisker."""
+        """Add a part so thin that sketches draw it as one line, such as a string or a whisker."""
         spine = smooth(points, closed=False) if len(points) > 2 else np.asarray(points, dtype=np.float64)
         tube = limb(points, [width] * len(points))
         self.add(name, tube, paint, group, detail=detail, strokes=(spine,), solid=False)
 
     def dot(self, name: str, x: float, y: float, r: float, colour: str = "black", detail: int = 1) -> None:
-        """A small round part: an eye, a knob."""
+        """Add a small round part, such as an eye or a knob."""
         self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail)
 
     def at(self, name: str, x: float, y: float) -> None:
-        """Name a keypoint on the part added last."""
+        """Add a keypoint on the part added last."""
         self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
-
-
-# The table of categories, filled by the recipes of `categories`.
 
 
 Recipe = Callable[[Figure], None]
@@ -174,7 +172,7 @@ Recipe = Callable[[Figure], None]
 
 @dataclass(frozen=True)
 class Category:
-    """One kind of object. `spin` is the largest rotation in degrees; `scene` the surroundings of its photos."""
+    """A category of objects. `spin` is the largest rotation in degrees, `scene` the setting of its photos."""
 
     name: str
     recipe: Recipe
@@ -187,7 +185,7 @@ CATEGORIES: dict[str, Category] = {}
 
 
 def category(name: str, scene: str = "room", spin: float = 8.0, unseen: bool = False) -> Callable[[Recipe], Recipe]:
-    """Enter a recipe in the table under a name."""
+    """Register a recipe in `CATEGORIES` under a name."""
 
     def enter(recipe: Recipe) -> Recipe:
         CATEGORIES[name] = Category(name, recipe, unseen, scene, spin)

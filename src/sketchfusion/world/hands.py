@@ -1,4 +1,4 @@
-"""The hands that sketch: from faithful to three strokes."""
+"""Draw sketches in five styles ("hands"), from faithful to three strokes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ CANVAS = 256.0
 
 @dataclass(frozen=True)
 class Hand:
-    """A way of sketching. Lengths are units of the 256-unit canvas.
+    """A style of sketching. Lengths are in units of the 256-unit canvas.
 
-    `detail` is the finest level drawn, `groups` the number of largest parts seen at all, `keep` the share of lines kept
-    and `most` their largest number; `sway` bends strokes, `tremor` shakes them, `drift` misplaces whole strokes;
-    `spacing` is the distance between points before the curve is smoothed again; `slop` errs on proportions, `tilt`
-    scales rotation and skew; `double` repeats strokes; `whole` shapes are drawn to their end even where covered.
+    `detail` is the finest level drawn, `groups` the number of largest groups of parts drawn, `keep` the share of lines
+    kept and `most` their largest number. `sway` bends strokes, `tremor` shakes them, `drift` displaces them.
+    `spacing` is the distance between points before the curve is smoothed. `slop` is the error in proportions, `tilt`
+    scales skew and perspective, `double` is the probability that a stroke is repeated, `pen` its width. With `whole`,
+    shapes are drawn completely even where others cover them.
     """
 
     name: str
@@ -52,7 +53,7 @@ HANDS: tuple[Hand, ...] = (
 def draw(
     lines: list[Line], hand: Hand, rng: np.random.Generator, label: str, errors: float = 1.0
 ) -> tuple[Drawing, set[str]]:
-    """Sketch the lines in a hand's way; returns the drawing (256-unit frame) and the groups that were drawn."""
+    """Sketch lines in a hand's style: the drawing, in a frame of 256 units, and the groups that were drawn."""
     strokes, groups = stroked(lines, hand, rng, errors)
     pen = hand.pen * (0.85 + 0.3 * float(rng.random()))
     rounded = tuple(np.round(np.clip(s[:, :2], 1.0, CANVAS - 1.0), 2).astype(np.float32) for s in strokes)
@@ -62,9 +63,9 @@ def draw(
 def stroked(
     lines: list[Line], hand: Hand, rng: np.random.Generator, errors: float = 1.0
 ) -> tuple[list[Points], set[str]]:
-    """The strokes (N, 4) of a hand in drawing order, and the groups that were drawn.
+    """Turn lines into a hand's strokes (N, 4), in drawing order, and the groups that were drawn.
 
-    Each point says where it was drawn, x and y, and then what it was meant for: the place on the line.
+    The columns are the x and y drawn, then the x and y of the point on the line that was meant.
     """
     chosen = _choose(lines, hand, rng)
     strokes: list[Points] = []
@@ -77,7 +78,7 @@ def stroked(
 
 
 def _choose(lines: list[Line], hand: Hand, rng: np.random.Generator) -> list[Line]:
-    """The lines that matter most, in drawing order: large and essential first."""
+    """Choose the most important lines, in drawing order: coarse detail first, then by length and chance."""
     if not lines:
         return []
     luck = 0.75 + 0.5 * rng.random(len(lines))
@@ -106,7 +107,7 @@ def _stroke(line: Line, hand: Hand, rng: np.random.Generator, errors: float) -> 
 
 
 def _repeat(stroke: Points, rng: np.random.Generator) -> Points:
-    """A second go at part of a stroke, a little beside the first."""
+    """Repeat part of a stroke, slightly displaced."""
     n = len(stroke)
     a = int(float(rng.random()) * n * 0.4)
     b = max(a + 3, int(n * (0.6 + 0.4 * float(rng.random()))))

@@ -1,4 +1,4 @@
-"""Tiles of noise, made once and cut from everywhere: the textures of Sketch World."""
+"""Noise textures of Sketch World: tiles made once, of which random windows are cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tile = NDArray[np.float32]
 
 
 def _octaves(rng: np.random.Generator, scales: tuple[tuple[int, int], ...], decay: float = 0.6) -> Tile:
-    """Value noise, one (columns, rows) grid an octave, roughly in [-1, 1]; it repeats after TILE pixels."""
+    """Make value noise in about [-1, 1] with a period of TILE pixels, one octave for each (columns, rows) grid."""
     total, gain = np.zeros((TILE, TILE), dtype=np.float32), 1.0
     for columns, rows in scales:
         grid = rng.uniform(-1, 1, (rows, columns)).astype(np.float32)
@@ -36,7 +36,7 @@ def _bricks() -> Tile:
 
 @lru_cache(maxsize=1)
 def textures() -> NDArray[np.float32]:
-    """All object textures (len(TEXTURES), TILE, TILE), in the order of TEXTURES."""
+    """Make the textures of objects (len(TEXTURES), TILE, TILE), in the order of TEXTURES."""
     rng = np.random.Generator(np.random.PCG64(20240229))
     made = {
         "plain": _octaves(rng, ((4, 4), (8, 8))) * 0.35,
@@ -52,7 +52,7 @@ def textures() -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def grounds() -> dict[str, Tile]:
-    """Textures of surroundings, each (2 TILE, 2 TILE) so that any TILE window can be cut from them."""
+    """Make the textures of backgrounds, each (2 TILE, 2 TILE), so that a window of TILE fits anywhere."""
     rng = np.random.Generator(np.random.PCG64(19991231))
     made = {
         "clouds": _octaves(rng, ((3, 5), (6, 10), (12, 20), (32, 40))),
@@ -84,13 +84,13 @@ def _tiles() -> Tile:
 
 @lru_cache(maxsize=1)
 def grain() -> NDArray[np.float32]:
-    """Standard normal sensor noise (2 TILE, 2 TILE, 3) to cut windows from."""
+    """Make standard normal sensor noise (2 TILE, 2 TILE, 3)."""
     rng = np.random.Generator(np.random.PCG64(314159))
     return rng.standard_normal((2 * TILE, 2 * TILE, 3)).astype(np.float32)
 
 
 def window(tile: NDArray[np.float32], rng: np.random.Generator, side: int) -> NDArray[np.float32]:
-    """A side x side cut at a random place; pictures larger than a tile see it repeated."""
+    """Cut a side x side window at a random place; beyond TILE pixels the texture repeats."""
     x, y = (int(v * TILE) for v in rng.random(2))
     if side <= TILE:
         return tile[y : y + side, x : x + side]

@@ -1,4 +1,4 @@
-"""The photographer: parts in picture coordinates become a shaded, textured picture with its surroundings."""
+"""Render a scene as a photo: shading, textures, background, shadow, occluders, blur and noise."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .figure import TEXTURES, Part
 from .noise import TILE, grain, textures, window
 from .scenery import Setting, backdrop, occluders
 
-FINE = 2
+FINE = 2  # pixels drawn for each pixel of the photo, along an axis
 Floats = NDArray[np.float32]
 
 
 def photograph(
     scene: Scene, setting: Setting, rng: np.random.Generator, side: int, hard: Difficulty
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Part]]:
-    """Photo (side, side, 3), mask of the object's visible pixels (side, side) and the parts that stand in front."""
+    """Render a photo (side, side, 3), the mask (side, side) of the object's visible pixels, and the occluding parts."""
     front = occluders(rng, side, hard)
     light = rng.random(2) * np.array([2.0, 0.8]) - np.array([1.0, 1.1])
     light = light / max(1e-6, float(np.sqrt((light * light).sum())))
@@ -34,7 +34,7 @@ def photograph(
 
 
 def _draw_ids(parts: list[Part], side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Which part (2 i + 1; 2 i + 2 for its inner lines) and which mark is seen where, at FINE times the size."""
+    """Draw maps of the visible part (2 i + 1, and 2 i + 2 for its inner lines) and mark, FINE times as large."""
     canvas, patches = (Image.new("L", (side * FINE, side * FINE), 0) for _ in range(2))
     pen, brush = ImageDraw.Draw(canvas), ImageDraw.Draw(patches)
     fine, number = max(1, round(side * FINE / 170)), 0
@@ -52,7 +52,7 @@ def _draw_ids(parts: list[Part], side: int) -> tuple[NDArray[np.uint8], NDArray[
 
 
 def _tables(parts: list[Part], side: int) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.bool_]]:
-    """Per id: colour (n, 3); shading (n, 5: x0, 1/rx, y0, 1/ry, roundness); texture (n,); whether it casts texture."""
+    """For each id: colour (n, 3), shading (n, 5: x0, 1/rx, y0, 1/ry, roundness), texture (n,), whether it is empty."""
     boxes: dict[str, tuple[Floats, Floats]] = {}
     for part in parts:
         low, high = part.outline.min(axis=0), part.outline.max(axis=0)
@@ -136,7 +136,7 @@ def _mark_tables(parts: list[Part]) -> tuple[NDArray[np.intp], Floats]:
 def _shadow(
     picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: np.random.Generator, side: int
 ) -> Floats:
-    """Darken the background where the object keeps the light away: at its feet, or on the wall behind it."""
+    """Draw the object's shadow: at its foot, or on the wall behind it."""
     strength = 0.25 + 0.4 * float(rng.random())
     rows, columns = np.flatnonzero((own > 0.5).any(axis=1)), np.flatnonzero((own > 0.5).any(axis=0))
     if len(rows) == 0:
@@ -158,7 +158,7 @@ def _shadow(
 def _develop(
     picture: Floats, light: NDArray[np.float64], rng: np.random.Generator, side: int, hard: Difficulty
 ) -> NDArray[np.uint8]:
-    """Lighting over the whole picture, colour cast, exposure, blur and sensor noise."""
+    """Apply a light gradient, colour cast, exposure, contrast, blur and sensor noise."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     x, y = (np.float32(0.14 * float(rng.random()) * v) for v in light)
     fall = 1 + x * axis[None, :] + y * axis[:, None]

@@ -1,4 +1,4 @@
-"""Where objects are photographed: backdrops, clutter behind them and things in front of them."""
+"""Surroundings of the photos: backgrounds, clutter behind the object and occluders in front of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ from .figure import COLOURS, RGB, Figure, Paint, Part
 from .noise import grounds, window
 from .shapes import Points, box, cloud, ellipse, limb, path, shift, smooth, turn
 
-# Clutter: each thing is a few coloured polygons of size s around (x, y).
-
-
-Pieces = list[tuple[Points, NDArray[np.float32]]]
+Pieces = list[tuple[Points, NDArray[np.float32]]]  # coloured polygons; clutter has size s around (x, y)
 
 
 def tinted(rng: np.random.Generator, names: tuple[str, ...]) -> NDArray[np.float32]:
-    """One of the named colours, varied."""
+    """Choose one of the named colours and vary it."""
     base = np.array(COLOURS[names[int(rng.random() * len(names))]], dtype=np.float32)
     return np.clip(base * (0.75 + 0.45 * float(rng.random())) + (rng.random(3) * 30 - 15), 10, 250).astype(np.float32)
 
@@ -175,7 +172,7 @@ CLUTTER: dict[str, Callable[[np.random.Generator, float, float, float], Pieces]]
 
 @dataclass(frozen=True)
 class Setting:
-    """Colours and textures above and below a horizon (a share of the side), and the clutter that belongs there."""
+    """Colours and textures above and below a horizon (a share of the side), and the kinds of clutter there."""
 
     above: tuple[str, ...]
     below: tuple[str, ...]
@@ -230,7 +227,7 @@ WALLS = ("plaster", "brick", "tiles", "grid", "planks")
 
 
 def choose_setting(rng: np.random.Generator, name: str, hard: Difficulty) -> Setting:
-    """The category's usual surroundings, or now and then any others."""
+    """Choose the category's usual setting, or sometimes any other."""
     if float(rng.random()) < hard.foreign_scene:
         return SETTINGS[list(SETTINGS)[int(rng.random() * len(SETTINGS))]]
     return SETTINGS[name]
@@ -239,7 +236,7 @@ def choose_setting(rng: np.random.Generator, name: str, hard: Difficulty) -> Set
 def backdrop(
     rng: np.random.Generator, setting: Setting, side: int, hard: Difficulty, object_rgb: RGB
 ) -> NDArray[np.float32]:
-    """Background picture (side, side, 3) in 0..255, clutter included, slightly out of focus."""
+    """Draw a background (side, side, 3) in 0..255 with clutter, slightly out of focus."""
     top, top2, low, low2 = (
         tinted(rng, names) for names in (setting.above, setting.above, setting.below, setting.below)
     )
@@ -284,7 +281,7 @@ def _scatter(
 
 
 def occluders(rng: np.random.Generator, side: float, hard: Difficulty) -> list[Part]:
-    """Things in front of the object, as parts in picture coordinates; none, one or two."""
+    """Make the parts that occlude the object, in picture coordinates; often there are none."""
     if float(rng.random()) >= hard.occlusion:
         return []
     hand = Figure(rng, rng)

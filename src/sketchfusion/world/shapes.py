@@ -1,6 +1,7 @@
 """Curves of Sketch World: points (N, 2) float64, x to the right, y down.
 
-Only sums, products and square roots touch the points (sine and cosine are rounded): the same numbers on any machine.
+Only sums, products and square roots are used, and sine and cosine are rounded, so that every machine computes the
+same numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def _basis(steps: int) -> tuple[Points, ...]:
 
 
 def smooth(points: ArrayLike, closed: bool = True, steps: int = 6) -> Points:
-    """Catmull-Rom curve through points (N, 2) (or (N, D)), closed or open."""
+    """Interpolate a closed or open Catmull-Rom curve through points (N, D)."""
     p = np.asarray(points, dtype=np.float64)
     if closed:
         before, after, after2 = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
@@ -40,7 +41,7 @@ def smooth(points: ArrayLike, closed: bool = True, steps: int = 6) -> Points:
 
 
 def path(*points: tuple[float, float]) -> Points:
-    """The points as they are: a polygon or an open line with straight edges."""
+    """Make a polygon or an open line with straight edges."""
     return np.asarray(points, dtype=np.float64)
 
 
@@ -51,7 +52,7 @@ def _unit_arc(start: float, stop: float, count: int) -> Points:
 
 
 def turn(points: Points, degrees: float, about: tuple[float, float] = (0.0, 0.0)) -> Points:
-    """Points rotated by degrees (positive: clockwise on screen, as y points down)."""
+    """Rotate points by degrees, clockwise on the screen."""
     (cos, sin), (cx, cy) = _cos_sin(degrees), about
     x, y = points[:, 0] - cx, points[:, 1] - cy
     return np.stack([cx + cos * x - sin * y, cy + sin * x + cos * y], axis=1)
@@ -63,31 +64,31 @@ def _cos_sin(degrees: float) -> tuple[float, float]:
 
 
 def shift(points: Points, dx: float, dy: float, sx: float = 1.0, sy: float | None = None) -> Points:
-    """Points scaled by (sx, sy) about the origin, then moved by (dx, dy)."""
+    """Scale points by (sx, sy) about the origin, then move them by (dx, dy)."""
     moved: Points = points * np.array([sx, sx if sy is None else sy]) + np.array([dx, dy])
     return moved
 
 
 def arc(cx: float, cy: float, rx: float, ry: float, start: float, stop: float, count: int = 16) -> Points:
-    """Open elliptical arc from start to stop degrees (0 = right, 90 = down)."""
+    """Make an open elliptical arc from start to stop degrees (0 = right, 90 = down)."""
     points: Points = _unit_arc(start, stop, count) * np.array([rx, ry]) + np.array([cx, cy])
     return points
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, angle: float = 0.0) -> Points:
-    """Closed ellipse (28 points), rotated by angle degrees about its centre."""
+    """Make an ellipse (28 points), rotated by angle degrees about its centre."""
     points = arc(cx, cy, rx, rx if ry is None else ry, 0, 360, 29)[:-1]
     return turn(points, angle, (cx, cy)) if angle else points
 
 
 def ring(cx: float, cy: float, outer: float, inner: float, squash: float = 1.0) -> Points:
-    """Annulus as one polygon with a seam; its hole shows what lies behind."""
+    """Make an annulus as one polygon with a seam; its hole is empty."""
     out = arc(cx, cy, outer, outer * squash, 0, 360, 33)
     return np.concatenate([out, arc(cx, cy, inner, inner * squash, 360, 0, 33)])
 
 
 def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> Points:
-    """Rectangle, its corners rounded with radius r."""
+    """Make a rectangle with corners rounded by radius r."""
     if r <= 0:
         return path((x0, y0), (x1, y0), (x1, y1), (x0, y1))
     corners = ((x1 - r, y0 + r, -90), (x1 - r, y1 - r, 0), (x0 + r, y1 - r, 90), (x0 + r, y0 + r, 180))
@@ -95,7 +96,7 @@ def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> Points:
 
 
 def limb(points: Sequence[tuple[float, float]], widths: Sequence[float], steps: int = 5) -> Points:
-    """Tube of half-widths around a smooth centre line, with round ends: legs, necks, tails, handles."""
+    """Make a tube of half-widths around a smooth centre line, with round ends, such as a leg or a handle."""
     spine = smooth([(x, y, w) for (x, y), w in zip(points, widths, strict=True)], closed=False, steps=steps)
     centre, width = spine[:, :2], np.maximum(spine[:, 2:], 1e-4)
     tangent = np.gradient(centre, axis=0)
@@ -113,7 +114,7 @@ def limb(points: Sequence[tuple[float, float]], widths: Sequence[float], steps: 
 
 
 def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float = 0.16) -> Points:
-    """Scalloped ellipse: wool, foliage, smoke."""
+    """Make an ellipse with a scalloped edge, such as wool, foliage or smoke."""
     t = np.linspace(0, 1, bumps * 6, endpoint=False)
     scallop = np.abs(np.round(np.sin(t * np.pi * bumps), 12))
     unit = _unit_arc(0, 360, bumps * 6 + 1)[:-1]
@@ -122,7 +123,7 @@ def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float =
 
 
 def inside(points: Points, polygon: Points) -> NDArray[np.bool_]:
-    """Which points (N, 2) lie in the polygon (even-odd rule)."""
+    """Mark the points (N, 2) inside the polygon, by the even-odd rule."""
     x, y = points[:, 0], points[:, 1]
     found = np.zeros(len(points), dtype=bool)
     near = np.flatnonzero(

@@ -1,4 +1,4 @@
-"""Sketch World: from a seed, unlimited pairs of a photo and its sketches with every label the tasks need."""
+"""Sketch World: unlimited pairs of a photo and sketches of one object, with every label that the tasks need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPLITS: dict[str, tuple[str, ...]] = {"all": tuple(sorted(CATEGORIES)), "seen": 
 
 @dataclass(frozen=True)
 class Keypoint:
-    """A named point in continuous pixels (the first pixel's centre is (0.5, 0.5)) and whether it can be seen."""
+    """A point in continuous pixels (the first pixel's centre is (0.5, 0.5)) and whether it is visible."""
 
     x: float
     y: float
@@ -35,7 +35,7 @@ class Keypoint:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One photo of an instance: picture (H, W, 3) uint8, mask of the object's visible pixels (H, W), keypoints."""
+    """A photo (H, W, 3) uint8 of an instance, the mask (H, W) of the object's visible pixels, and keypoints by name."""
 
     photo: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -44,7 +44,7 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A photo and a sketch of one instance: pictures (H, W, 3) and (H, W) uint8, vector strokes, mask, keypoints."""
+    """A photo (H, W, 3) and a sketch (H, W) of one instance, both uint8, with strokes, mask (H, W) and keypoints."""
 
     category: str
     instance: int
@@ -58,7 +58,7 @@ class Pair:
 
 
 def check_categories(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    """The names, if all are categories; ValueError names the first unknown one and those allowed."""
+    """Return the names if all are categories; ValueError for the first that is not."""
     for name in names:
         if name not in CATEGORIES:
             raise ValueError(f"category {name!r} is unknown; choose from {', '.join(SPLITS['all'])}")
@@ -66,7 +66,10 @@ def check_categories(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 class World:
-    """Pairs of one seed. The same (seed, category, instance, hand) gives the same strokes and coordinates anywhere."""
+    """Photos and sketches of a seed.
+
+    The same (seed, category, instance, hand) gives the same strokes and coordinates on every machine.
+    """
 
     def __init__(self, seed: int = 0, split: str = "all", size: int = 128, difficulty: Difficulty = DEFAULT) -> None:
         if split not in SPLITS:
@@ -77,13 +80,13 @@ class World:
         self.categories: tuple[str, ...] = SPLITS[split]
 
     def pair(self, category: str, instance: int, hand: int = 0) -> Pair:
-        """Photo and sketch of an instance; hands 0 (faithful) to 4 (three strokes) are styles that then repeat."""
+        """Draw a photo and a sketch of an instance; `hand` modulo 5 is a style, 0 (faithful) to 4 (three strokes)."""
         shot = self.photo(category, instance)
         sketch, drawing, points = self.sketch(category, instance, hand)
         return Pair(category, instance, hand, shot.photo, sketch, drawing, shot.mask, shot.keypoints, points)
 
     def photo(self, category: str, instance: int) -> Shot:
-        """The photo of an instance with its mask and keypoints."""
+        """Draw the photo of an instance with its mask and keypoints."""
         kind, rng, hard = self._kind(category), self._rng(category, instance, "photo"), self.difficulty
         figure = self._figure(kind, instance, rng, 0.0)
         camera = choose_camera(rng, kind.spin, hard.photo_fill, hard)
@@ -95,10 +98,10 @@ class World:
     def sketch(
         self, category: str, instance: int, hand: int = 0, *, of_photo: bool = False
     ) -> tuple[NDArray[np.uint8], Drawing, dict[str, Keypoint]]:
-        """A sketch of an instance: raster (H, W) uint8 on white, its strokes in drawing order, keypoints.
+        """Draw a sketch of an instance: raster (H, W) uint8 on white, strokes in drawing order, keypoints.
 
-        With `of_photo` by someone who has just seen its photo, as Sketchy's were: the pose is the photo's, and the
-        viewpoint about the photo's; otherwise both are a new one's.
+        With `of_photo` the sketch shows the photo's pose from about its viewpoint, as Sketchy's sketches do;
+        otherwise pose and viewpoint are new.
         """
         if hand < 0:
             raise ValueError(f"hand={hand}: choose 0 (faithful) or more")

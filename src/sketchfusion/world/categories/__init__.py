@@ -1,4 +1,4 @@
-"""The recipes, one family a file; importing this package fills the table of categories."""
+"""The recipes of all categories; importing this package registers them in `CATEGORIES`."""
 
 from ..figure import CATEGORIES, Category
 from . import animals, buildings, food_and_plants, small_animals, things, tools, vehicles

@@ -1,4 +1,4 @@
-"""Four-legged animals and reptiles, large and small: they share the frame of trunk, legs, ears and tail."""
+"""Four-legged animals, which share a frame of trunk, legs, ears and tail."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -12,12 +12,15 @@ import numpy as np
 from ..figure import COLOURS, Figure, Mark, Paint, category
 from ..shapes import Points, arc, cloud, ellipse, limb, path, shift, smooth, turn
 
-# The frame of a four-legged animal, shared by every beast and pet: trunk, legs, eyes, ears, tails.
+# The shared frame: trunk, legs, eyes, ears and tails
 
 
 @dataclass(frozen=True)
 class BodyFrame:
-    """Half length and half height of the trunk, length and half-widths of the legs; the feet stand at y = `ground`."""
+    """Sizes of a four-legged body: half length and half height of the trunk, length and half-widths of the legs.
+
+    The feet stand at y = `ground`.
+    """
 
     length: float
     height: float
@@ -33,7 +36,7 @@ class BodyFrame:
 
 
 def trunk(f: Figure, body: BodyFrame, coat: Paint, marks: tuple[Mark, ...] = (), hump: float = 0.0) -> None:
-    """The body with far legs behind it and near legs in front, all of one silhouette."""
+    """Draw the body with its far legs behind it and its near legs in front, in one silhouette."""
     length, height = body.length, body.height
     _legs(f, body, coat.shaded(0.72), near=False)
     outline = [(length, -0.25 * height), (0.62 * length, -0.92 * height),
@@ -65,7 +68,7 @@ def _legs(f: Figure, body: BodyFrame, coat: Paint, near: bool) -> None:
 
 
 def eye(f: Figure, x: float, y: float, r: float, white: bool = False) -> None:
-    """An eye, with a white around it where the animal shows one."""
+    """Draw an eye, optionally with white around it."""
     if white:
         f.dot("eye white", x, y, r * 1.9, "white", detail=1)
     f.dot("eye", x, y, r, "black", detail=1)
@@ -73,7 +76,7 @@ def eye(f: Figure, x: float, y: float, r: float, white: bool = False) -> None:
 
 
 def leaf(base: tuple[float, float], tip: tuple[float, float], width: float, bend: float = 0.0) -> Points:
-    """A pointed oval from base to tip: an ear, a leaf, a feather, a petal."""
+    """Make a pointed oval from base to tip, such as an ear, a leaf or a feather."""
     (x0, y0), (x1, y1) = base, tip
     dx, dy = x1 - x0, y1 - y0
 
@@ -88,7 +91,7 @@ def leaf(base: tuple[float, float], tip: tuple[float, float], width: float, bend
 
 def horn(base: tuple[float, float], other: tuple[float, float], tip: tuple[float, float],
     bend: float) -> Points:
-    """A curved spike on the foot from base to other; it bends sideways by `bend` of its length."""
+    """Make a spike that stands on the line from base to other and bends sideways by `bend` of its length."""
     dx, dy = tip[0] - (base[0] + other[0]) / 2, tip[1] - (base[1] + other[1]) / 2
 
     def side(foot: tuple[float, float]) -> Points:
@@ -100,7 +103,7 @@ def horn(base: tuple[float, float], other: tuple[float, float], tip: tuple[float
 
 def tail(f: Figure, points: list[tuple[float, float]], widths: list[float], coat: Paint,
     group: str = "coat") -> None:
-    """A tail from its root (first point) to its tip."""
+    """Draw a tail from its root (first point) to its tip."""
     f.add("tail", limb(points, widths), coat, group=group, detail=0)
     f.at("tail tip", *points[-1])
 

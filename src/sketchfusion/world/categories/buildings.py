@@ -10,7 +10,7 @@ from ..shapes import Points, arc, box, ellipse, limb, path, shift, smooth, turn
 
 
 def pane(f: Figure, x0: float, y0: float, x1: float, y1: float, detail: int = 1, lit: str = "glass") -> None:
-    """A window with a cross bar."""
+    """Draw a window with a cross bar."""
     mx, my = (x0 + x1) / 2, (y0 + y1) / 2
     bars = (path((mx, y0), (mx, y1)), path((x0, my), (x1, my)))
     f.add("window", box(x0, y0, x1, y1), f.paint("plain", lit, "night", roundness=0.1), detail=detail,
@@ -18,13 +18,13 @@ def pane(f: Figure, x0: float, y0: float, x1: float, y1: float, detail: int = 1,
 
 
 def arched(x0: float, x1: float, y0: float, y1: float) -> Points:
-    """A gate: straight sides, round top that begins at y0."""
+    """Make a gate with straight sides and a round top that begins at y0."""
     top = arc((x0 + x1) / 2, y0, (x1 - x0) / 2, (x1 - x0) / 2, 180, 360, 12)
     return path(*top.tolist(), (x1, y1), (x0, y1))
 
 
 def battlement(x0: float, x1: float, top: float, bottom: float, teeth: int) -> Points:
-    """A wall with merlons."""
+    """Make the outline of a wall with merlons."""
     step, points = (x1 - x0) / (2 * teeth - 1), []
     for i in range(2 * teeth - 1):
         y = top if i % 2 == 0 else top + 0.09

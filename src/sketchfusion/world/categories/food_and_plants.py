@@ -11,7 +11,7 @@ from .animals import leaf
 
 
 def stalk(f: Figure, x: float, y: float) -> None:
-    """The stem of a fruit, often with a leaf."""
+    """Draw the stem of a fruit, often with a leaf."""
     lean, green = f.pose(-0.08, 0.12), f.paint("plain", "green", "lime", "dark green")
     f.add("stem", limb([(x, y + 0.1), (x + lean * 0.4, y - 0.06), (x + lean, y - 0.22)],
         [0.035, 0.03, 0.035]), f.paint("wood", "dark wood", "brown"), detail=0)

@@ -1,4 +1,4 @@
-"""Things in a home, things to wear or carry, and musical instruments."""
+"""Household objects, clothing and musical instruments."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off

@@ -1,4 +1,4 @@
-"""Hand tools and cutlery: hammer, axe, saw, scissors, sword, knife, fork, key."""
+"""Hand tools and cutlery."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -10,7 +10,7 @@ from ..shapes import arc, box, ellipse, limb, path, ring, shift, smooth, turn
 
 
 def handle(f: Figure, x0: float, x1: float, half: float, paint: Paint, y: float = 0.0) -> None:
-    """A straight grip along x, slightly swollen in the middle."""
+    """Draw a straight handle along x, slightly thicker in the middle."""
     f.add("handle", limb([(x0, y), ((x0 + x1) / 2, y), (x1, y)], [half * 0.9, half * 1.1, half * 0.9]),
         paint, detail=0)
     f.at("handle end", x0, y)

@@ -1,4 +1,4 @@
-"""Vehicles on the road, in the air and on water; those on the road share wheels and panes."""
+"""Vehicles on the road, in the air and on water."""
 
 # Recipes are tables of points, laid out by hand.
 # fmt: off
@@ -10,14 +10,14 @@ from ..shapes import Points, arc, box, ellipse, limb, path, ring, smooth
 
 
 def tyre(f: Figure, x: float, y: float, r: float, name: str) -> None:
-    """A solid wheel with a hub."""
+    """Draw a solid wheel with a hub."""
     f.add(name, ellipse(x, y, r), f.paint("plain", "black", roundness=0.3), detail=0)
     f.at(name, x, y)
     f.add("hub", ellipse(x, y, r * 0.5), f.paint("metal", "silver", "grey"), detail=1)
 
 
 def spoked(f: Figure, x: float, y: float, r: float, name: str, spokes: int = 8) -> None:
-    """A thin wheel with spokes that one can look through."""
+    """Draw a thin wheel with spokes and nothing between them."""
     rubber, steel = f.paint("plain", "black", roundness=0.2), f.paint("metal", "silver", "grey")
     turn_ = f.pose(0, 360 / spokes)
     for tip in arc(x, y, r * 0.9, r * 0.9, turn_, 360 + turn_, spokes + 1)[:-1]:
@@ -278,7 +278,7 @@ def rocket(f: Figure) -> None:
 
 
 def shift_y(points: Points, scale: float, about: float) -> Points:
-    """Points shrunk about the axis x = 0, y = about."""
+    """Shrink points about the line x = 0 and the height y = `about`."""
     return (points - [0.0, about]) * scale + [0.0, about]
 
 
@@ -307,7 +307,7 @@ def sailboat(f: Figure) -> None:
 
 
 def smooth_hull(depth: float) -> Points:
-    """A boat's side: flat deck, curved bottom."""
+    """Make the side of a boat, with a flat deck and a curved bottom."""
     bottom = smooth([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
         (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)], closed=False)
     return bottom
