@@ -1,4 +1,4 @@
-"""Pictures of every view of the studio, by the real server: `python tests/screenshots.py docs/pictures`.
+"""Take screenshots of every view of the studio on the real server: `python tests/screenshots.py docs/pictures`.
 
 Photos and drawings are Sketch World's. The pictures are WebP, named studio-<view>.webp.
 """

@@ -1,4 +1,4 @@
-"""Looking inside: PCA and spectra against what is known of made-up maps, and the report as a page."""
+"""PCA and spectra of maps whose answer is known, and the report page."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_curve_is_the_mean_amplitude_of_each_ring() -> None:
     assert found.frequency == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
-def test_padding_has_no_part_in_a_spectrum() -> None:
+def test_padding_does_not_change_a_spectrum() -> None:
     padded = wave(3, 32, WIDE)
     padded.data[:, :8] = padded.data[:, 24:] = 1e3 * torch.randn(3, 8, 32)
     assert spectrum(padded).cycles == pytest.approx(3)
@@ -105,7 +105,7 @@ def test_drawings_are_told_from_photos() -> None:
     assert not is_drawing(read_image(red))
 
 
-def test_the_maps_inside_are_those_that_the_parts_make(model_folder: Path) -> None:
+def test_component_maps_are_what_the_parts_compute(model_folder: Path) -> None:
     model = SketchFusion.from_pretrained(model_folder)
     pictures = [drawing(), drawing("gray")]
     found = component_maps(model, pictures, ["sketch", "photo"])

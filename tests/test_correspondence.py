@@ -1,4 +1,4 @@
-"""Matching points: on maps whose answer is known, through real pictures, and at the edges."""
+"""Matching points: on maps whose answer is known, through pictures, with wrong input, and on the command line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def smooth(seed: int, side: int = 16, channels: int = 24) -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, (side, side), mode="bicubic", align_corners=False)[0]
 
 
-def test_a_map_matched_with_itself_stays_where_it_is() -> None:
+def test_a_map_matched_with_itself_gives_the_same_points() -> None:
     one = FeatureMap(smooth(0), SQUARE)
     points = torch.tensor([[10.0, 12.0], [40.0, 33.0], [50.5, 20.5]])
     positions, scores, mutual = match_maps(one, one, points, temperature=0.01)
@@ -135,7 +135,7 @@ def test_matches_lie_within_a_photo_narrower_than_a_cell(size: tuple[int, int]) 
         assert all(0 <= at <= edge for at, edge in zip(found.photo, size, strict=True))
 
 
-def test_what_cannot_be_matched_is_said() -> None:
+def test_wrong_points_and_blank_sketches_are_refused() -> None:
     with pytest.raises(ValueError, match=r"point 91,5 is outside the sketch, which is 90 x 60 pixels"):
         match(PixelExtractor(), drawing(), drawing(), [(5, 5), (91, 5)])
     with pytest.raises(ValueError, match=r"points must be \(N, 2\)"):

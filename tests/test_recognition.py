@@ -1,4 +1,4 @@
-"""Recognition: probabilities as CLIP defines them, prompts averaged, labels free."""
+"""Recognition: CLIP's probabilities, averaged prompts, free labels, and labels given by examples."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_scores_are_the_softmax_over_averaged_prompts() -> None:
     assert sum(guess.score for guess in guesses) == pytest.approx(1)
 
 
-def test_photos_are_asked_about_as_photos() -> None:
+def test_photos_and_sketches_have_prompts_of_their_own() -> None:
     model = Alphabet()
     sketches, photos = prototypes(model, ["cat"], "sketch"), prototypes(model, ["cat"], "photo")
     assert np.linalg.norm(photos) == pytest.approx(1)
@@ -68,13 +68,13 @@ def test_photos_are_asked_about_as_photos() -> None:
     assert not any("photo" in prompt for prompt in SKETCH_PROMPTS)
 
 
-def test_labels_default_to_what_the_model_knows_and_are_offered_once() -> None:
+def test_labels_default_to_those_of_the_model_without_duplicates() -> None:
     assert {guess.label for guess in recognize(Alphabet(), drawing())[0]} == {"bee", "ant"}
     assert len(recognize(Alphabet(), drawing(), ["x", " x ", "", "y"], k=9)[0]) == 2
     assert len(recognize(Alphabet(), drawing(), ["x", "y"], k=1)[0]) == 1
 
 
-def test_without_labels_or_ink_there_is_one_clear_line(tmp_path: Path) -> None:
+def test_missing_labels_and_blank_sketches_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no list of names; give some"):
         recognize(Alphabet(), drawing(), [" "])
     blank = tmp_path / "blank.png"
@@ -89,7 +89,7 @@ def at(x: int) -> Image.Image:
     return image
 
 
-def test_examples_give_names_that_no_model_knows_their_meaning() -> None:
+def test_examples_define_labels_that_the_model_does_not_know() -> None:
     model, examples = PixelExtractor(), {"blorp": [at(2), at(4)], "gleeb": [at(26), at(28), at(30)]}
     guesses = recognize(model, [at(3), at(29)], examples=examples)
     assert [row[0].label for row in guesses] == ["blorp", "gleeb"]
@@ -101,7 +101,7 @@ def test_examples_give_names_that_no_model_knows_their_meaning() -> None:
     ]
 
 
-def test_examples_that_say_nothing_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_missing_or_blank_examples_are_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'wug' has no example"):
         recognize(PixelExtractor(), at(3), ["blorp", "wug"], examples={"blorp": [at(2)]})
     with pytest.raises(ValueError, match="'wug' has no example"):
@@ -112,7 +112,7 @@ def test_examples_that_say_nothing_are_refused_in_one_line(tmp_path: Path) -> No
         recognize(PixelExtractor(), at(3), examples={"blorp": [at(2), blank]})
 
 
-def test_only_a_model_that_reads_can_recognize() -> None:
+def test_a_model_without_text_encoder_or_classifier_cannot_recognize() -> None:
     with pytest.raises(ValueError, match="pixels cannot read words"):
         joint_space(PixelExtractor())
 

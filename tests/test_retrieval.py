@@ -1,4 +1,4 @@
-"""Ranking: exact, stable, in chunks."""
+"""Retrieval: ranking is exact and stable, whatever the size of chunks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_chunks_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (rank(queries, gallery, 10)[1] == whole).all()
 
 
-def test_shapes_at_the_edges() -> None:
+def test_empty_inputs_and_wrong_shapes() -> None:
     assert rank(np.zeros((0, 4)), np.zeros((3, 4)), 2)[1].shape == (0, 2)
     assert rank(np.zeros((2, 4)), np.zeros((0, 4)), 5)[1].shape == (2, 0)
     with pytest.raises(ValueError, match="cannot compare"):

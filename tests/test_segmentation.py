@@ -1,4 +1,4 @@
-"""Cutting out: on maps whose answer is known, with the CRF, and as a command."""
+"""Segmentation: on maps whose answer is known, in training, with the CRF, and on the command line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def scene(thing: Tensor, ground: Tensor) -> Tensor:
     return data
 
 
-def test_the_thing_is_hot_and_the_ground_is_cold_whatever_both_kinds_have_in_common() -> None:
+def test_heat_ignores_what_all_sketches_or_all_photos_share() -> None:
     thing, ground, paper = torch.eye(8)[:3]
     photo = FeatureMap(scene(thing, ground) + 5 * torch.eye(8)[6][:, None, None], SQUARE)
     sketch = FeatureMap(scene(thing, paper) + 5 * torch.eye(8)[7][:, None, None], SQUARE)
@@ -66,14 +66,14 @@ def test_the_thing_is_hot_and_the_ground_is_cold_whatever_both_kinds_have_in_com
     assert heat[20:44, 36:52].min() > 0.8 and heat[:, :28].max() < 0.1
 
 
-def test_heat_lies_on_the_photo_alone_in_its_own_pixels_or_coarser() -> None:
+def test_heat_covers_the_photo_without_padding_at_any_size() -> None:
     thing, ground = torch.eye(8)[:2]
     photo, sketch = FeatureMap(scene(thing, ground), TALL), FeatureMap(scene(thing, ground), SQUARE)
     assert heat_map(sketch, photo).shape == (60, 30)
     assert heat_map(sketch, photo, size=(10, 5)).shape == (10, 5)
 
 
-def test_a_body_is_its_outline_and_what_that_encloses() -> None:
+def test_an_outline_is_filled_and_an_open_line_is_not() -> None:
     ring = torch.zeros(7, 7, dtype=torch.bool)
     ring[1, 1:6] = ring[5, 1:6] = ring[1:6, 1] = ring[1:6, 5] = True
     filled = torch.zeros(7, 7, dtype=torch.bool)
@@ -83,14 +83,14 @@ def test_a_body_is_its_outline_and_what_that_encloses() -> None:
     assert torch.equal(fill_enclosed(line), line)
 
 
-def test_strokes_lie_in_the_cells_they_go_through() -> None:
+def test_cells_that_strokes_pass_through_are_marked() -> None:
     picture = torch.ones(3, 32, 64)
     picture[:, 16, 32:48] = 0
     marked = stroke_cells(picture, FeatureMap(torch.zeros(1, 8, 8), Frame(64, 32, 64, 1.0, 1.0, 0, 16)))
     assert marked.nonzero().tolist() == [[4, 4], [4, 5]]
 
 
-def test_presence_rises_with_the_likeliest_cell_and_with_what_clip_says() -> None:
+def test_presence_rises_with_the_best_cell_and_with_clips_cosine() -> None:
     a, b = torch.eye(4)[:2]
     maps = [FeatureMap((a + w * b)[:, None, None].repeat(1, 2, 2), SQUARE) for w in (0.0, 0.5, 4.0)]
     scores = [presence(maps[0], other) for other in maps]
@@ -117,7 +117,7 @@ class Labelled(PixelExtractor):
         return torch.stack([dark, 1 - dark], dim=1)
 
 
-def test_a_small_thing_is_looked_at_closely_before_it_is_said_to_be_missing() -> None:
+def test_clip_judges_a_small_object_in_a_crop_around_it() -> None:
     drawn, seen = torch.ones(3, 60, 60), torch.ones(3, 90, 60)
     drawn[:, 10:50, 10:50] = 0
     seen[:, 60:72, 30:42] = 0
@@ -136,13 +136,13 @@ def test_a_small_thing_is_looked_at_closely_before_it_is_said_to_be_missing() ->
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (7, 300)])
-def test_a_photo_of_any_shape_can_be_looked_at_closely(shape: tuple[int, int]) -> None:
+def test_a_crop_of_a_photo_of_any_shape_is_not_empty(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     part = crop_around(torch.rand(shape), torch.rand(3, *shape))
     assert part.numel() and part.shape[1] <= shape[0] and part.shape[2] <= shape[1]
 
 
-def test_a_threshold_is_calibrated_on_two_bells() -> None:
+def test_a_threshold_fitted_to_two_normal_distributions_is_calibrated() -> None:
     torch.manual_seed(0)
     there, not_there = 0.5 + 0.1 * torch.randn(20000), 0.2 + 0.1 * torch.randn(20000)
     found = fit_threshold(there, not_there)
@@ -176,7 +176,7 @@ class Certain(PixelExtractor):
         return torch.cat([1e-3 * dark, 1e-3 * (1 - dark), kind, rest], dim=1)
 
 
-def test_what_is_not_there_gives_an_empty_mask_and_a_low_score() -> None:
+def test_an_absent_object_gives_an_empty_mask_and_a_low_score() -> None:
     found = segment(Certain(1.0), picture(), picture(), refine=False)
     assert found.score > 0.8 and found.mask[30, 35] and not found.mask[70, 10]
     assert 0.2 < found.mask.mean() < 0.5
@@ -201,7 +201,7 @@ class Trained(PixelExtractor):
         return Heads(threshold=Threshold(0.7, 0.1)) if task == "segmentation" else Heads()
 
 
-def test_a_trained_threshold_says_whether_it_is_there() -> None:
+def test_a_trained_threshold_decides_presence() -> None:
     found = segment(Trained(), picture(), picture(), refine=False)
     assert found.score == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-3)  # a cosine of 1
     assert found.mask[30, 35] and not found.mask[70, 10] and 0.2 < found.mask.mean() < 0.5
@@ -217,7 +217,7 @@ class Photographed(PixelExtractor):
         return torch.stack([1 - grey, grey], dim=1)
 
 
-def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> None:
+def test_training_fits_the_threshold_to_similarities_as_served() -> None:
     mask = np.full((3, 8, 8), BACKGROUND, np.uint8)
     mask[:, :, :2] = OUTSIDE
     tones = np.array([0, 128, 255], np.uint8)
@@ -243,7 +243,7 @@ def test_training_ends_with_the_likeness_of_what_is_there_as_it_is_served() -> N
 @pytest.mark.parametrize("drawing_side", [8, 16])
 @pytest.mark.parametrize("beside", [0, 2])
 @pytest.mark.parametrize(("drawn_like", "overlap"), [("thing", 1.0), ("background", 0.0)])
-def test_training_sees_the_masks_that_are_served(
+def test_training_uses_the_same_heat_as_serving(
     drawn_like: str, overlap: float, beside: int, drawing_side: int
 ) -> None:
     where = np.zeros((8, 8), bool)
@@ -286,7 +286,7 @@ def test_a_higher_threshold_keeps_less() -> None:
         segment(Certain(1.0), Image.new("RGB", (40, 40), "white"), picture())
 
 
-def test_without_the_package_it_says_that_nothing_was_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pydensecrf_no_mask_is_refined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmentation, "can_refine", lambda: False)
     assert not segment(Certain(1.0), picture(), picture()).refined
 
@@ -306,7 +306,7 @@ def test_the_crf_moves_a_blurred_mask_to_the_edge_of_a_disc() -> None:
 
 
 @needs_crf
-def test_the_crf_of_a_large_photo_is_about_that_of_a_small_one() -> None:
+def test_the_crf_finds_the_edge_of_a_large_photo() -> None:
     columns = np.mgrid[:900, :1200][1]
     photo = torch.from_numpy(np.where(columns < 600, 0.2, 0.9)).float().repeat(3, 1, 1)
     heat = np.clip((700 - columns) / 1200 + 0.5, 0.02, 0.98).astype(np.float32)

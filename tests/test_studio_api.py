@@ -1,4 +1,4 @@
-"""Every question that the page can ask, to a server that really listens, with the mini model."""
+"""Every route of the studio, on a real server with the mini model."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
         assert (hit["width"], hit["height"]) == (128, 128)
 
 
-def test_labels_are_guessed_by_text_alone(studio: Server, mini: Any) -> None:
+def test_drawings_are_labelled_without_the_classifier(studio: Server, mini: Any) -> None:
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
     from sketchfusion.studio.messages import StrokesDrawing
@@ -127,7 +127,7 @@ def test_more_like_this_photo(studio: Server) -> None:
     assert len(hits) == PHOTOS - 1 and photo["id"] not in [hit["id"] for hit in hits]
 
 
-def test_words_alone_and_beside_a_drawing(studio: Server) -> None:
+def test_text_searches_alone_and_together_with_a_drawing(studio: Server) -> None:
     answer = studio.search(None, text="a bicycle", k=50)
     assert answer.status_code == 200, answer.text
     alone = answer.json()["hits"]
@@ -137,14 +137,14 @@ def test_words_alone_and_beside_a_drawing(studio: Server) -> None:
     assert [hit["id"] for hit in both] != [hit["id"] for hit in studio.search(drawn("cup"), k=50).json()["hits"]]
 
 
-def test_a_cut_off_leaves_only_the_sure_ones(studio: Server) -> None:
+def test_min_score_keeps_only_confident_photos(studio: Server) -> None:
     every = studio.search(drawn("windmill"), k=50).json()["hits"]
     cut = sorted(hit["confidence"] for hit in every)[PHOTOS // 2]
     sure = studio.search(drawn("windmill"), k=50, min_score=cut).json()["hits"]
     assert [hit["id"] for hit in sure] == [hit["id"] for hit in every if hit["confidence"] >= cut]
 
 
-def test_nothing_to_look_for_is_said(studio: Server) -> None:
+def test_an_empty_search_is_refused_in_one_line(studio: Server) -> None:
     for body in ({}, {"text": "  "}):
         answer = studio.search(None, **body)
         assert answer.status_code == 400 and "nothing to look for" in answer.json()["error"]
@@ -161,7 +161,7 @@ def test_photos_are_listed_in_pages(studio: Server, world_photos: Path) -> None:
     assert studio.get("v1/photos", params={"category": "none"}).json() == {"total": 0, "photos": []}
 
 
-def test_a_photo_is_a_small_jpeg_without_what_its_file_said(empty: Server) -> None:
+def test_a_photo_is_served_reduced_and_without_metadata(empty: Server) -> None:
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "SecretCamera", 6
     noise = np.random.default_rng(0).integers(0, 255, (1200, 2400, 3), np.uint8)
@@ -177,21 +177,21 @@ def test_a_photo_is_a_small_jpeg_without_what_its_file_said(empty: Server) -> No
     assert max(picture(small.content).size) == 256 and b"SecretCamera" not in small.content
 
 
-def test_thumbnails_need_not_be_sent_twice(studio: Server) -> None:
+def test_an_unchanged_thumbnail_answers_304(studio: Server) -> None:
     photo = first_photo(studio)
     sent = studio.get(photo["thumbnail"])
     again = studio.get(photo["thumbnail"], headers={"If-None-Match": sent.headers["etag"]})
     assert sent.status_code == 200 and (again.status_code, again.content) == (304, b"")
 
 
-def test_facts_of_a_photo(studio: Server, world_photos: Path) -> None:
+def test_photo_info_is_what_the_gallery_stores(studio: Server, world_photos: Path) -> None:
     photo = first_photo(studio, "tree")
     facts = studio.get(f"v1/photos/{photo['id']}/info").json()
     assert facts | photo == facts
     assert facts["bytes"] == (world_photos / photo["path"]).stat().st_size and facts["taken"] is None
 
 
-def test_nothing_that_is_answered_says_where_the_photos_lie(studio: Server, world_photos: Path) -> None:
+def test_no_answer_contains_a_path_of_the_machine(studio: Server, world_photos: Path) -> None:
     answers = [
         studio.get("v1/info"),
         studio.get("v1/photos"),
@@ -204,7 +204,7 @@ def test_nothing_that_is_answered_says_where_the_photos_lie(studio: Server, worl
     assert not [answer.text for answer in answers if secret in answer.text]
 
 
-def test_uploads_become_photos_that_are_found_and_can_be_forgotten(empty: Server, world_photos: Path) -> None:
+def test_uploads_are_indexed_found_and_can_be_removed(empty: Server, world_photos: Path) -> None:
     assert empty.search(drawn("cup")).json().get("hits") == []
     assert empty.get("v1/photos").json() == {"total": 0, "photos": []}
     cup = (world_photos / "cup" / "0.png").read_bytes()
@@ -237,7 +237,7 @@ def test_an_upload_never_leaves_its_folder(tmp_path: Path, name: str) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["in"]
 
 
-def test_jobs_can_be_cancelled_and_only_so_many_wait(empty: Server, world_photos: Path) -> None:
+def test_jobs_can_be_cancelled(empty: Server, world_photos: Path) -> None:
     photos = [path.read_bytes() for path in sorted(world_photos.rglob("*.png"))]
     names = [
         upload(empty, *((f"{n}/{i}.png", data) for i, data in enumerate(photos[3 * n : 3 * n + 3]))) for n in range(3)
@@ -252,7 +252,7 @@ def test_jobs_can_be_cancelled_and_only_so_many_wait(empty: Server, world_photos
     assert upload(empty, *((f"{n}.png", b"") for n in range(4))).status_code == 413
 
 
-def test_too_many_waiting_jobs_are_turned_away() -> None:
+def test_too_many_waiting_jobs_are_refused() -> None:
     import threading
 
     from sketchfusion.gallery import Report
@@ -279,7 +279,7 @@ def test_too_many_waiting_jobs_are_turned_away() -> None:
     jobs.close()
 
 
-def test_a_cut_out_is_what_segment_gives(studio: Server, world_photos: Path, mini: Any) -> None:
+def test_segmentation_is_what_segment_gives(studio: Server, world_photos: Path, mini: Any) -> None:
     from sketchfusion import segment
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
@@ -294,7 +294,9 @@ def test_a_cut_out_is_what_segment_gives(studio: Server, world_photos: Path, min
     assert answer["score"] == pytest.approx(expected.score, abs=1e-3) and answer["threshold"] == expected.threshold
 
 
-def test_the_line_is_above_all_heat_where_it_is_not(studio: Server, mini: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_object_has_a_threshold_above_all_heat(
+    studio: Server, mini: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sketchfusion.tasks import segmentation
 
     monkeypatch.setattr(segmentation, "presence", lambda *maps: 0.0)
@@ -341,7 +343,7 @@ def test_matching_parts_have_the_same_colour(studio: Server) -> None:
     assert abs(np.asarray(photo)[..., 3].astype(int) - heat).mean() < 2  # coloured where the photo shows it
 
 
-def test_what_the_models_see(studio: Server) -> None:
+def test_inspection_gives_maps_spectra_and_weights(studio: Server) -> None:
     answer = closeup(studio, "inspect")
     features = [one["feature"] for one in answer["maps"]]
     assert features[0] == "CLIP" and features[-1] == "fused" and len(features) >= 4
@@ -357,7 +359,7 @@ def test_what_the_models_see(studio: Server) -> None:
     assert [one["photo"] for one in alone["maps"]] == [None] * len(features)
 
 
-def test_a_model_that_nothing_can_be_seen_in_says_so(tmp_path: Path) -> None:
+def test_a_model_without_parts_cannot_be_inspected(tmp_path: Path) -> None:
     from sketchfusion import load
 
     with open_studio(str(tmp_path / "new"), load("mini:B-CLIP")) as server:
@@ -390,7 +392,7 @@ def test_health(studio: Server) -> None:
     assert health["status"] == "ok" and health["waiting"] == 0
 
 
-def test_the_page_is_served_and_nothing_beside_it(studio: Server) -> None:
+def test_only_the_files_of_the_page_are_served(studio: Server) -> None:
     index = studio.get("/")
     assert index.status_code == 200 and index.headers["content-type"].startswith("text/html")
     again = studio.get(

@@ -1,4 +1,4 @@
-"""Many people at once, and the end of a server: nobody's newest drawing is forgotten."""
+"""Many clients at once, memory over time, and the shutdown of a server."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def wait_until_ready(address: str) -> list[str]:
     raise AssertionError("the model does not load")
 
 
-def test_a_stopped_server_answers_what_it_was_asked_before(process: tuple[subprocess.Popen[str], str]) -> None:
+def test_a_stopping_server_answers_requests_in_progress(process: tuple[subprocess.Popen[str], str]) -> None:
     """Also: the page is there while the model loads, and says so."""
     running, address = process
     assert requests.get(f"{address}/", timeout=10).status_code == 200
@@ -117,7 +117,7 @@ def test_a_stopped_server_answers_what_it_was_asked_before(process: tuple[subpro
     assert running.wait(60) == 0
 
 
-def test_what_cannot_be_opened_is_said_in_one_line(world_gallery: str, tmp_path: Path) -> None:
+def test_a_gallery_that_cannot_be_opened_gives_one_line(world_gallery: str, tmp_path: Path) -> None:
     from sketchfusion import Gallery
 
     def said(*arguments: str) -> str:

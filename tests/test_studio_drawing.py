@@ -1,4 +1,4 @@
-"""Drawings of every kind as pictures, and the way back to the drawing's own units."""
+"""Drawings of every kind as pictures, and conversion between pixels and drawing units."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_pressure_makes_a_line_wider() -> None:
 
 
 @pytest.mark.parametrize("lines", [[], [[[500, 500], [600, 600]]]], ids=["nothing", "beside the sheet"])
-def test_no_ink_is_said(lines: Any) -> None:
+def test_a_blank_drawing_is_refused(lines: Any) -> None:
     with pytest.raises(ImageError, match="blank"):
         read(**strokes(*lines))
 
@@ -136,7 +136,7 @@ def test_a_picture_turned_by_its_exif_lies_upright() -> None:
     assert sketch.size == (200, 400) and sketch.picture.shape[1:] == (400, 200)
 
 
-def test_an_svg_is_drawn_and_reaches_for_nothing(tmp_path: Path) -> None:
+def test_an_svg_is_drawn_without_loading_anything_else(tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     Image.new("RGB", (50, 50), "black").save(secret)
     line = '<path d="M10 10L90 90" stroke="black" stroke-width="3"/>'
@@ -160,7 +160,7 @@ def test_an_svg_is_drawn_and_reaches_for_nothing(tmp_path: Path) -> None:
         ({"kind": "image", "data": in_base64(Image.new("RGB", (40, 40), "white"))}, "blank"),
     ],
 )
-def test_what_is_no_drawing_is_said_in_one_line(drawing: dict[str, Any], reason: str) -> None:
+def test_a_broken_drawing_is_refused_in_one_line(drawing: dict[str, Any], reason: str) -> None:
     with pytest.raises(ImageError, match=reason) as caught:
         read(**drawing)
     assert "\n" not in str(caught.value)

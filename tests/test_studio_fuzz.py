@@ -1,4 +1,4 @@
-"""Anything that fits the description of the interface, and much that does not: never a fault, never a stack trace."""
+"""Random requests, valid and invalid, generated from the OpenAPI schema: no internal error, answers as described."""
 
 from __future__ import annotations
 

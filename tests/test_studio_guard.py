@@ -1,4 +1,4 @@
-"""Who is let in, and how much one request may ask for."""
+"""Host names, tokens, limits on requests, security headers and internal errors."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_every_answer_is_protected(studio: Server) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[::bad"])
-def test_a_strange_host_name_is_turned_away(studio: Server, host: str) -> None:
+def test_a_foreign_host_name_is_refused(studio: Server, host: str) -> None:
     """A name of somebody's that was made to point at this machine."""
     assert studio.get("/", headers={"Host": host}).status_code == 421
     assert studio.post("v1/search", {}, headers={"Host": host}).status_code == 421
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "LOCALHOST:1234", "[::1]:80"])
-def test_this_machines_own_names_are_known(studio: Server, host: str) -> None:
+def test_names_of_this_machine_are_accepted(studio: Server, host: str) -> None:
     assert studio.get("v1/health", headers={"Host": host}).status_code == 200
 
 
@@ -76,19 +76,19 @@ def test_this_machines_own_names_are_known(studio: Server, host: str) -> None:
     ],
     ids=str,
 )
-def test_other_pages_may_change_nothing(studio: Server, headers: dict[str, str]) -> None:
+def test_pages_of_other_sites_may_change_nothing(studio: Server, headers: dict[str, str]) -> None:
     photo = studio.get("v1/photos").json()["photos"][0]["id"]
     assert studio.delete(f"v1/photos/{photo}", headers=headers).status_code == 403
     assert studio.post("v1/search", {}, headers=headers).status_code == 403
     assert studio.get(f"v1/photos/{photo}/info").status_code == 200
 
 
-def test_its_own_page_may(studio: Server) -> None:
+def test_the_studios_own_page_may_make_changes(studio: Server) -> None:
     for headers in ({"Origin": studio.address}, {"Sec-Fetch-Site": "same-origin", "Origin": studio.address}):
         assert studio.post("v1/search", {}, headers=headers).status_code == 422
 
 
-def test_a_token_is_asked_for_everywhere(locked: Server) -> None:
+def test_every_path_needs_the_token(locked: Server) -> None:
     paths = ["/", "/static/index.html", "v1/info", "v1/photos", "v1/photos/x", "v1/metrics", "v1/openapi.json"]
     for path in paths:
         assert locked.get(path).status_code == 401, path
@@ -112,7 +112,7 @@ def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(locked: Serve
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
-def test_no_one_listens_to_other_machines_without_a_token(host: str) -> None:
+def test_listening_to_other_machines_needs_a_token(host: str) -> None:
     from sketchfusion.studio.protection import Access
 
     with pytest.raises(ValueError, match="token"):
@@ -155,7 +155,7 @@ def test_brackets_in_text_are_not_depth(narrow: Server) -> None:
         ({"text": "cup", "k": 11}, "k=11"),
     ],
 )
-def test_each_limit_is_said(narrow: Server, body: dict[str, Any], reason: str) -> None:
+def test_each_limit_is_refused_with_a_reason(narrow: Server, body: dict[str, Any], reason: str) -> None:
     answer = narrow.post("v1/search", {"client": "a", "sequence": 1, "k": 2} | body)
     assert answer.status_code == 413 and reason in one_line(answer)
 
@@ -180,7 +180,7 @@ def test_each_limit_is_said(narrow: Server, body: dict[str, Any], reason: str) -
         b'{"client": "", "sequence": 1, "text": "cup"}',
     ],
 )
-def test_what_is_no_question_gets_one_line(studio: Server, body: bytes) -> None:
+def test_a_malformed_request_gets_one_line(studio: Server, body: bytes) -> None:
     answer = studio.post("v1/search", data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 422) and one_line(answer)
 
@@ -188,7 +188,7 @@ def test_what_is_no_question_gets_one_line(studio: Server, body: bytes) -> None:
 @pytest.mark.parametrize(
     "name", ["..", "../../etc/passwd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/etc/passwd", "a" * 3000, "%00", "0" * 30]
 )
-def test_no_photo_is_named_by_a_path(studio: Server, name: str) -> None:
+def test_a_photo_cannot_be_named_by_its_path(studio: Server, name: str) -> None:
     for tail in ("", "/thumbnail", "/info"):
         request = requests.Request("GET", studio.address).prepare()
         request.url = f"{studio.address}/api/v1/photos/{name}{tail}"
@@ -218,7 +218,7 @@ def test_only_the_photo_that_was_indexed_is_ever_served(tmp_path: Path, mini: An
             assert server.get(photo["thumbnail"]).status_code == 200
 
 
-def test_an_unknown_fault_is_logged_by_a_number_and_shows_nothing(
+def test_an_unexpected_error_is_logged_under_a_number_and_shows_nothing_else(
     studio: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: Any) -> None:
@@ -231,7 +231,7 @@ def test_an_unknown_fault_is_logged_by_a_number_and_shows_nothing(
     assert number in caplog.text and "secret detail" in caplog.text
 
 
-def test_what_is_no_http_at_all_harms_nothing(studio: Server) -> None:
+def test_bytes_that_are_not_http_do_no_harm(studio: Server) -> None:
     port = int(studio.address.rpartition(":")[2])
     for noise in (
         b"\x16\x03\x01\x02\x00",

@@ -1,4 +1,4 @@
-"""The studio's page in a real browser, against a server that answers by the contract without a model."""
+"""The page in a browser, on a fake server that needs no model."""
 
 from __future__ import annotations
 

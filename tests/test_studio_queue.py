@@ -1,4 +1,4 @@
-"""The queue before the model: batches, one newest question for each client, nobody forgotten."""
+"""The queue of the model: batches, one newest question per client, background work, shutdown."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_one_bad_question_harms_no_other(model: Model) -> None:
     assert (good, also) == ("answer a1", "answer c1") and isinstance(bad, ValueError)
 
 
-def test_beyond_the_limit_a_new_client_is_turned_away_but_not_a_newer_question() -> None:
+def test_a_full_queue_refuses_new_clients_but_not_newer_questions() -> None:
     model = Model(limit=2)
     answers = answer_of(opened(model, model.ask("a", 1), model.ask("b", 1), model.ask("c", 1), model.ask("a", 2)))
     model.queue.close()
@@ -148,7 +148,7 @@ def test_a_model_that_does_not_load_answers_nobody_and_says_why() -> None:
     queue.close()
 
 
-def test_a_client_that_went_away_costs_no_run(model: Model) -> None:
+def test_a_cancelled_question_is_not_run(model: Model) -> None:
     async def gone() -> None:
         occupying = asyncio.ensure_future(model.ask("first", 0))
         await asyncio.sleep(0.05)
@@ -164,7 +164,7 @@ def test_a_client_that_went_away_costs_no_run(model: Model) -> None:
     assert model.batches == [["first0"], ["next0"]]
 
 
-def test_nothing_is_kept_of_clients_that_were_answered(model: Model) -> None:
+def test_answered_clients_leave_nothing_behind(model: Model) -> None:
     model.gate.set()
     answer_of(gathered(*(model.ask(f"client {n}", 0) for n in range(50))))
     assert model.queue.waiting == 0 and not model.queue._running

@@ -1,4 +1,4 @@
-"""The page on the real server with the mini model: what is drawn with a pointer is found."""
+"""The page in a browser, on the real server with the mini model."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Ser
             assert page.locator(".bars dd").count() >= 2
 
 
-def test_a_photo_comes_in_is_found_and_leaves(open_page: OpenPage, drawn_studio: Server) -> None:
+def test_a_photo_is_uploaded_found_and_removed(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
     total = len(SHAPES) * PHOTOS + len(OTHERS) * PHOTOS
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The studio's page for everyone: keyboard alone, a screen reader, any theme, a phone, a server that comes and goes."""
+"""The page with the keyboard alone, a screen reader, any theme, on a phone, and while the server restarts."""
 
 from __future__ import annotations
 
