@@ -119,7 +119,7 @@ def test_listening_to_other_machines_needs_a_token(host: str) -> None:
         Access(host)
     with pytest.raises(ValueError, match="guessed"):
         Access(host, "short")
-    assert Access(host, TOKEN).knows("192.168.1.5") and not Access(host, TOKEN).knows("evil.test")
+    assert Access(host, TOKEN).accepts_host("192.168.1.5") and not Access(host, TOKEN).accepts_host("evil.test")
 
 
 def test_bodies_are_bounded_whatever_their_headers_say(narrow: Server) -> None:
