@@ -121,7 +121,7 @@ async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
     started = time.monotonic()
     text = (body.text or "").strip() or None
     if body.drawing is None and body.like is None and text is None:
-        raise GalleryError("nothing to search for; draw, choose a photo or write some words")
+        raise GalleryError("nothing to look for; draw, choose a photo or write some words")
     if body.text and len(body.text) > studio.limits.text:
         raise LimitExceeded(f"a text of {len(body.text)} characters; at most {studio.limits.text} are allowed")
     if body.k > studio.limits.results:
