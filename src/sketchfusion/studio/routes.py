@@ -7,6 +7,7 @@ import io
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from .. import __version__
 from ..errors import ImageError
+from ..extractor import Extractor
 from ..gallery import Gallery, GalleryError, Hit, PhotoInfo
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
@@ -254,27 +256,19 @@ async def cancel_job(job: str, studio: CurrentStudio) -> JobState:
 @closeup_router.post("/segment")
 async def segment(body: PhotoRequest, studio: CurrentStudio) -> SegmentAnswer:
     """Compute where the photo shows the drawn object."""
-    sketch, photo = await _pair(body, studio)
-    return await _queued(studio, "segment", body, lambda: closeup.segment_photo(studio.gallery.model, sketch, photo))
+    return await _on_photo(studio, "segment", body, closeup.segment_photo)
 
 
 @closeup_router.post("/match")
 async def match(body: MatchRequest, studio: CurrentStudio) -> MatchAnswer:
     """Match points of one picture to the other."""
-    sketch, photo = await _pair(body, studio)
-    return await _queued(
-        studio,
-        "match",
-        body,
-        lambda: closeup.match_points(studio.gallery.model, sketch, photo, body.points, body.source),
-    )
+    return await _on_photo(studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source))
 
 
 @closeup_router.post("/dense")
 async def dense(body: PhotoRequest, studio: CurrentStudio) -> DenseAnswer:
     """Colour drawing and photo alike where they match."""
-    sketch, photo = await _pair(body, studio)
-    return await _queued(studio, "dense", body, lambda: closeup.match_densely(studio.gallery.model, sketch, photo))
+    return await _on_photo(studio, "dense", body, closeup.match_densely)
 
 
 @closeup_router.post("/inspect")
@@ -403,8 +397,12 @@ def _job_state(job: Job) -> JobState:
     return JobState(job=job.name, state=job.state, done=job.done, total=len(job.paths), failed=failed, error=job.error)
 
 
-async def _pair(body: PhotoRequest, studio: Studio) -> tuple[Sketch, CloseupPhoto]:
-    return await studio.sketch(body.drawing), await _photo(body.photo, studio)
+async def _on_photo(
+    studio: Studio, lane: str, body: PhotoRequest, call: Callable[[Extractor, Sketch, CloseupPhoto], Answer]
+) -> Answer:
+    """Run a function of the model, the drawing and the photo on the model's thread."""
+    sketch, photo = await studio.sketch(body.drawing), await _photo(body.photo, studio)
+    return await _queued(studio, lane, body, lambda: call(studio.gallery.model, sketch, photo))
 
 
 async def _photo(name: str, studio: Studio) -> CloseupPhoto:

@@ -1,4 +1,4 @@
-"""Choose the constants of segmentation and correspondence anew: `python -m sketchfusion.evaluation.constants`.
+"""Choose the constants of segmentation and correspondence anew: `python -m sketchfusion.lab.evaluation.calibrate`.
 
 They belong to the weights, so new weights ask for them again. Prints what each would be and what it was chosen from;
 what is in the code are round numbers near those. `--data` adds to Sketch World's scenes those of a segmentation folder
