@@ -188,8 +188,10 @@ def test_the_hash_is_of_names_shapes_and_bytes() -> None:
 def test_a_folder_hashes_as_its_state_dict(tmp_path: Path) -> None:
     state = {"x": torch.randn(5, 4).half(), "y": torch.randn(3).bfloat16(), "empty": torch.zeros(0, 2)}
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
+    before = (tmp_path / "model.safetensors").read_bytes()
     whole = folder_hash(tmp_path)
     assert whole == weights_hash(state)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
     (tmp_path / "model.safetensors").unlink()
     save_file({"x": state["x"]}, tmp_path / "model-00001-of-00002.safetensors")
     save_file({"y": state["y"], "empty": state["empty"]}, tmp_path / "model-00002-of-00002.safetensors")

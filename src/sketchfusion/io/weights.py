@@ -155,9 +155,8 @@ def folder_hash(folder: Path) -> str:
     parts = [part for part in PARTS if (folder / part).is_dir()] or [""]
     files = [(part, path) for part in parts for path in weight_files(folder / part)]
     stamp = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for _, path in files]
-    path, key = cache_folder() / HASHES, str(folder.resolve())
-    cache = read_json(path)
-    cached = cache.get(key)
+    hashes, key = cache_folder() / HASHES, str(folder.resolve())
+    cached = read_json(hashes).get(key)
     if cached and cached["files"] == stamp:
         return str(cached["sha256"])
     tensors = {
@@ -174,8 +173,8 @@ def folder_hash(folder: Path) -> str:
             while start < end and (block := file.read(min(BLOCK, end - start))):
                 digest.update(block)
                 start += len(block)
-    with suppress(OSError), atomic_write(path) as draft:  # otherwise the next run reads the weights again
-        draft.write_text(json.dumps(cache | {key: {"files": stamp, "sha256": digest.hexdigest()}}))
+    with suppress(OSError), atomic_write(hashes) as draft:  # otherwise the next run reads the weights again
+        draft.write_text(json.dumps(read_json(hashes) | {key: {"files": stamp, "sha256": digest.hexdigest()}}))
     return digest.hexdigest()
 
 
