@@ -16,15 +16,15 @@ from sketchfusion.cli import app
 from sketchfusion.features import SketchFusion
 from sketchfusion.lab.evaluation.speed import (
     Cost,
-    Live,
-    alone,
+    UncachedFeatures,
     bench_extract,
-    beside_first,
     by_definition,
     flop_of,
+    in_new_process,
     peak_bytes,
-    plainly,
+    reference_maps,
     with_draws,
+    with_ratios,
 )
 from sketchfusion.lab.training.bank import world_banks
 from sketchfusion.lab.training.methods import CachedEncoder, Fused
@@ -43,12 +43,12 @@ def bench(*arguments: str) -> list[dict[str, Any]]:
 
 def test_the_first_way_is_what_the_others_are_compared_with() -> None:
     costs = [Cost(f"{ms}", 1000 / ms, ms, 1, 0, 1) for ms in (4.0, 1.0, 8.0)]
-    assert [cost.ratio for cost in beside_first(costs)] == [1.0, 4.0, 0.5]
+    assert [cost.ratio for cost in with_ratios(costs)] == [1.0, 4.0, 0.5]
 
 
 def test_a_process_of_its_own_is_not_charged_with_the_memory_of_another() -> None:
     filled = np.ones(40_000_000)
-    assert alone(peak_bytes) + filled.nbytes / 2 < peak_bytes()
+    assert in_new_process(peak_bytes) + filled.nbytes / 2 < peak_bytes()
 
 
 def test_operations_of_attention_are_counted() -> None:
@@ -78,7 +78,7 @@ def test_features_made_plainly_are_the_same() -> None:
     with_draws(model, 2)
     photo = World(0).photo("horse", 0).photo
     again = model.extract(photo)[0].data
-    assert torch.allclose(plainly(model, photo)[0], again, atol=1e-4 * float(again.abs().max()))
+    assert torch.allclose(reference_maps(model, photo)[0], again, atol=1e-4 * float(again.abs().max()))
     assert not torch.allclose(with_draws(model, 1).extract(photo)[0].data, again, atol=1e-3 * float(again.abs().max()))
 
 
@@ -95,7 +95,7 @@ def test_extract_says_what_is_saved_and_that_nothing_changed() -> None:
 def test_what_is_kept_of_pictures_is_what_the_frozen_models_say(tmp_path: Path) -> None:
     method = Fused.create("mini", "retrieval", {}, None)
     bank = world_banks(1, method.model.side, tmp_path)[1].at([0, 1])
-    live, kept = Live(bank, method), CachedEncoder(method, tmp_path)([bank], method.model.side)
+    live, kept = UncachedFeatures(bank, method), CachedEncoder(method, tmp_path)([bank], method.model.side)
     names = [of[0] for of in bank.names]
     assert live.by_name == kept.by_name
     said = zip(live.draw_named(names, torch.Generator()), kept.draw_named(names, torch.Generator()), strict=True)

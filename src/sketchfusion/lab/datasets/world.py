@@ -50,8 +50,8 @@ class SketchWorld(Dataset):
 
     layout = "Sketch World"
 
-    def __init__(self) -> None:
-        self.root, self.world = Path(WORLD), World()
+    def __init__(self, seed: int = 0) -> None:
+        self.root, self.world = Path(WORLD), World(seed)
         self.categories = self.world.categories
 
     @property

@@ -1,8 +1,8 @@
-"""Choose the constants of segmentation and correspondence anew: `python -m sketchfusion.lab.evaluation.calibrate`.
+"""Choose the constants of segmentation and correspondence: `python -m sketchfusion.lab.evaluation.calibrate`.
 
-They belong to the weights, so new weights ask for them again. Prints what each would be and what it was chosen from;
-what is in the code are round numbers near those. `--data` adds to Sketch World's scenes those of a segmentation folder
-that training draws, and `--sketches` the roots of sketches for them.
+They depend on the weights, so run this for new ones. It prints the best value of each and the figures that it was
+chosen by; the constants in the code are round numbers near the best ones. `--data` adds the scenes of a segmentation
+folder to those of Sketch World, and `--sketches` names folders of sketches for them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat
 
 
 def choose_segmentation(model: Extractor, chosen_from: Iterable[MaskedScene]) -> dict[str, Any]:
-    """How far below the best place a mask reaches, and how alike a photo that shows what was drawn is."""
+    """Choose how far below the best cosine a mask reaches, and the threshold of presence, with figures of both."""
     overlaps: list[Values] = []
     likenesses: list[tuple[float, float]] = []
     found = list(chosen_from)
@@ -73,10 +73,7 @@ def choose_segmentation(model: Extractor, chosen_from: Iterable[MaskedScene]) ->
 
 
 def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
-    """The heat, in (0, 1), above which masks fit best: each model of a table is cut at its own.
-
-    ValueError if there are no scenes.
-    """
+    """Choose the threshold of the heat map, in (0, 1), with the best masks; ValueError if there are no scenes."""
     overlaps: list[Values] = []
     found = list(chosen_from)
     drawings = [read_sketch(scene.sketch) for scene in found]
@@ -92,10 +89,10 @@ def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
 
 
 def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[str, Any]:
-    """The temperature and the window with the best PCK@0.10, both ways."""
+    """Choose the temperature and the window with the best PCK@0.10 over both directions."""
     sketches = extract_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
     photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
-    ways = []  # features at the points, where they are looked for, and where they are
+    ways = []  # features at the points, the other map, and the true points there
     for pair, sketch, photo in zip(pairs, sketches, photos, strict=True):
         sketch, photo = sketch.centred(), photo.centred()
         ways.append((sketch.sample(torch.from_numpy(pair.sketch_points)), photo, pair.photo_points))
@@ -119,10 +116,10 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
 
 
 def main() -> None:
-    """Choose from Sketch World, and from a folder if one is given; print what was chosen."""
+    """Choose on Sketch World, and on a folder if one is given; print what was chosen."""
     from ...models import load
 
-    parser = argparse.ArgumentParser(description="Choose the constants of segmentation and correspondence anew.")
+    parser = argparse.ArgumentParser(description="Choose the constants of segmentation and correspondence.")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--data", help="segmentation folder")
     parser.add_argument("--sketches", nargs="*", default=[], help="roots of sketches of its categories")

@@ -1,6 +1,6 @@
-"""The main job from end to end, offline: `python -m sketchfusion.evaluation.demo OUT`.
+"""Indexing and searching from end to end, offline: `python -m sketchfusion.lab.evaluation.demo OUT`.
 
-A gallery of Sketch World photos of categories that no model was trained on, searched with sketches of other instances.
+The gallery has photos of Sketch World, of categories that no model was trained on; the sketches are of other objects.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from rich.table import Table
 from ...gallery import Gallery
 from ...gallery.sheet import SheetRow, contact_sheet
 from ...models import load
-from ...world import UNSEEN, World
-from ..datasets import world
+from ..datasets.world import SketchWorld
 from .result import Result
 from .retrieval import RetrievalData, benchmark_retrieval, embed_labelled, retrieval_data, score_retrieval
 
@@ -37,9 +36,9 @@ SHEET_ROWS, SHEET_COLUMNS = 8, 8
 
 @dataclass(frozen=True)
 class Timed:
-    """A result and how long it took to embed all pictures, in seconds."""
+    """The result of a model and the seconds that it took to embed all pictures."""
 
-    label: str
+    label: str  # the model's name for people
     result: Result
     seconds: float
 
@@ -47,9 +46,9 @@ class Timed:
 def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]:
     """Make a gallery, search it with the first model, compare the others; write sheet.png and results.json."""
     started = time.monotonic()
-    data = retrieval_data(world.SketchWorld())
+    data = retrieval_data(SketchWorld())
     photos = out / "photos"
-    _write_photos(photos, console)
+    _write_photos(data, photos, console)
     first, *others = models
     model = load(first)
     shutil.rmtree(out / "gallery", ignore_errors=True)  # it may be another version's
@@ -57,7 +56,7 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
     console.print(f"Indexing {photos} with {models[first]} ..")
     report = gallery.add(photos)
     console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
-    rows = [_searched(gallery, model, data, models[first])]
+    rows = [_measure_gallery(gallery, model, data, models[first])]
     for name in others:
         console.print(f"Comparing with {models[name]} ..")
         before = time.monotonic()
@@ -71,18 +70,15 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
     return rows
 
 
-def _write_photos(root: Path, console: Console) -> None:
-    drawn = World()
-    for category in track(UNSEEN, "Making photos of unseen categories", console=console):
-        folder = root / category
-        folder.mkdir(parents=True, exist_ok=True)
-        for instance in range(world.PHOTOS):
-            path = folder / f"{instance:03}.png"
-            if not path.exists():
-                Image.fromarray(drawn.photo(category, instance).photo).save(path)
+def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
+    for sample, _ in track(data.gallery, "Making photos of unseen categories", console=console):
+        path = root / sample.label / f"{int(sample.photo_id):03}.png"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(sample.picture).save(path)  # type: ignore[arg-type]
 
 
-def _searched(gallery: Gallery, model: Extractor, data: RetrievalData, label: str) -> Timed:
+def _measure_gallery(gallery: Gallery, model: Extractor, data: RetrievalData, label: str) -> Timed:
     before = time.monotonic()
     queries, labels = embed_labelled(model, [*data.sketches()], "sketch")
     contents = gallery.contents()
@@ -92,7 +88,7 @@ def _searched(gallery: Gallery, model: Extractor, data: RetrievalData, label: st
 
 
 def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:
-    """Queries of several categories, by different hands."""
+    """Draw what is found for sketches of several categories, by different hands."""
     sketches = list(data.sketches())
     step = max(1, len(sketches) // SHEET_ROWS)
     rows = []

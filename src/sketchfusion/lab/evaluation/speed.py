@@ -1,4 +1,4 @@
-"""One line of a table of costs, and how each way of doing something is measured."""
+"""Costs measured: extraction, metrics, training and search, each beside a reference way in the same run."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from ...gallery.rows import FileState, Photo, tag_of
 from ...gallery.store import GalleryStore
 from ...io.images import read_image, thumbnail
 from ...models import load
-from ...world import World
+from ..datasets.world import SketchWorld
 from ..training.bank import FeatureCache, PictureArray, world_banks
 from ..training.methods import CachedEncoder, Fused, Method
 from ..training.objective import Phases, Training
 from ..training.recipes import RetrievalRecipe
 from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import train
-from .retrieval import score_retrieval
+from .retrieval import Progress, score_retrieval
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
@@ -54,30 +54,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one way of doing something costs."""
+    """The cost of one way of doing something."""
 
     name: str
-    images_per_second: float  # pictures embedded, stored or trained on, or searches answered or scored, in a second
-    milliseconds: float  # of one of them: the median, or the mean where all are done at once
-    peak_bytes: int  # resident memory of its process, not of a GPU, at the most
-    flop: float  # of one of them; 0 where nobody counted
-    ratio: float  # how many times as fast as the reference of the same table
-    more: dict[str, float] = field(default_factory=dict)  # what else is worth knowing of it
+    images_per_second: float  # or searches, whichever is measured
+    milliseconds: float  # for one: the median, or the mean where all are done at once
+    peak_bytes: int  # peak resident memory of its process, without a GPU's
+    flop: float  # for one; 0 if not counted
+    ratio: float  # speed over that of the reference
+    more: dict[str, float] = field(default_factory=dict)  # further figures
 
 
 def cost_of(name: str, seconds: Sequence[float], each: float, flop: float = 0.0) -> Cost:
-    """Give the cost by the `seconds` that repetitions took, of `each` pictures; the first in a table has ratio 1."""
+    """Compute the cost from the `seconds` of repetitions, each of so many pictures; the ratio is 1."""
     middle = statistics.median(seconds) / each
     return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
 
 
-def beside_first(costs: Sequence[Cost]) -> list[Cost]:
-    """Say how many times as fast as the first each is."""
+def with_ratios(costs: Sequence[Cost]) -> list[Cost]:
+    """Set each ratio to the speed over that of the first."""
     return [replace(cost, ratio=costs[0].milliseconds / cost.milliseconds) for cost in costs]
 
 
-def alone(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function of a module in a new process, so that it is charged with its own memory only."""
+def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a module's function in a new process, so that its peak memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
         return fresh.submit(function, *args, **kwargs).result()
 
@@ -85,7 +85,7 @@ def alone(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def flop_of(call: Callable[[], object]) -> float:
     """Count the floating-point operations of a call in torch, a multiplication and an addition as two.
 
-    Attention is computed step by step meanwhile: its fused form on a CPU would not be counted.
+    Attention is computed unfused meanwhile: the fused form on a CPU would not be counted.
     """
     with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
         call()
@@ -93,7 +93,7 @@ def flop_of(call: Callable[[], object]) -> float:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has had resident so far."""
+    """Read the peak resident memory of this process so far."""
     status = Path("/proc/self/status")
     if status.exists():  # on Linux getrusage counts the parent of a new process too, as it was at the fork
         return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
@@ -101,9 +101,9 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-# What dense features cost: `sketchfusion bench extract`.
+# The cost of dense features: `sketchfusion bench extract`.
 #
-# The reference does as the published code: one picture at a time, which the VAE sees anew for each draw of noise.
+# The reference follows the published code: one picture at a time, encoded by the VAE anew for each draw of noise.
 
 
 DRAWS = 4  # of noise, whose features are averaged
@@ -119,7 +119,7 @@ WAYS = (
 )
 
 
-def bench_extract(model: str, pictures: int, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
+def bench_extract(model: str, pictures: int, seed: int, progress: Progress) -> list[Cost]:
     """Make dense maps of photos of Sketch World in each of several ways, in processes of their own.
 
     `cosine` is the mean one between cells of a way's maps and the reference's: 1 where it computes the same. ValueError
@@ -128,17 +128,17 @@ def bench_extract(model: str, pictures: int, seed: int, progress: Callable[[int,
     costs: list[Cost] = []
     reference: npt.NDArray[np.float32] = np.empty(0, np.float32)
     for number, way in enumerate(WAYS, start=1):
-        maps, cost = alone(_extract, way, model, pictures, seed)
+        maps, cost = in_new_process(_time_extract, way, model, pictures, seed)
         reference = maps if way[0] == PLAIN else reference
         lengths = np.linalg.norm(maps, axis=1) * np.linalg.norm(reference, axis=1)
         alike = (maps * reference).sum(axis=1) / np.maximum(lengths, 1e-12)
         costs.append(replace(cost, more={"cosine": float(alike.mean())}))
         progress(number, len(WAYS))
-    return beside_first(costs)
+    return with_ratios(costs)
 
 
 @torch.no_grad()
-def plainly(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tensor:
+def reference_maps(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tensor:
     """Give the maps (1, d, grid, grid) of one photo as the published code makes them."""
     fusion, diffusion, config = model.model, model.model.diffusion, model.config
     view, (low, high) = model.prepare(picture, "photo"), config.vae_range
@@ -162,17 +162,17 @@ def with_draws(model: SketchFusion, draws: int) -> SketchFusion:
     return model
 
 
-def _extract(way: tuple[str, int, int], name: str, pictures: int, seed: int) -> tuple[npt.NDArray[np.float32], Cost]:
+def _time_extract(way: tuple[str, int, int], name: str, pictures: int, seed: int) -> tuple[Floats, Cost]:
     how, batch, draws = way
     loaded = load(name)
     if not isinstance(loaded, SketchFusion) or loaded.config.sample_latents:
         raise ValueError(f"{name} fuses nothing, or sees fresh noise at every call; choose a fused model that repeats")
-    model, world = with_draws(loaded, draws), World(seed)
+    model, world = with_draws(loaded, draws), SketchWorld(seed).world
     photos = [world.photo(world.categories[n % len(world.categories)], n).photo for n in range(pictures)]
 
     def maps(of: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
         if how == PLAIN:
-            return [plainly(model, photo)[0].float().cpu().numpy() for photo in of]
+            return [reference_maps(model, photo)[0].float().cpu().numpy() for photo in of]
         return [found.data.numpy() for found in model.extract(of, batch_size=batch)]
 
     batches = [photos[start : start + batch] for start in range(0, pictures, batch)]
@@ -186,11 +186,10 @@ def _extract(way: tuple[str, int, int], name: str, pictures: int, seed: int) -> 
     return np.stack(found), cost_of(f"{how}, {draws} draws" if draws > 1 else how, seconds, 1, flop)
 
 
-# What scoring a benchmark of retrieval costs: `sketchfusion bench metrics`.
+# The cost of scoring a retrieval benchmark: `sketchfusion bench metrics`.
 #
-# As many sketches and photos as the 21 unseen classes of Sketchy-extended have, the vectors made up. The reference
-# takes
-# one sketch after the other and reads each metric off the ranking as its definition says.
+# As many random vectors as the 21 unseen classes of Sketchy-extended have sketches and photos. The reference scores one
+# sketch at a time and reads each metric off the ranking by its definition.
 
 
 QUERIES, PHOTOS, CLASSES, WIDTH = 12_694, 10_453, 21, 1280
@@ -202,17 +201,17 @@ METRICS = ("mAP@all", "mAP@200/min(k,R)", "P@100", "P@200")
 def bench_metrics(seed: int, queries: int = QUERIES, photos: int = PHOTOS, width: int = WIDTH) -> list[Cost]:
     """Score `queries` sketches against `photos` in both ways, each in a process of its own.
 
-    `largest difference` is between what both say of a sketch, under any of the metrics. Scoring all together finds
-    intervals, chance and each class's figures too, which the reference does not.
+    `largest difference` is that between the values of both ways for a sketch, in any of the metrics. Scoring all
+    together also gives intervals, chance and figures of each class.
     """
-    by_definition, reference = alone(_one_by_one, seed, queries, photos, width)
-    scored, cost = alone(_together, seed, queries, photos, width)
+    by_definition, reference = in_new_process(_score_one_by_one, seed, queries, photos, width)
+    scored, cost = in_new_process(_score_together, seed, queries, photos, width)
     apart = max(abs(scored[name][place] - of[name]) for place, of in enumerate(by_definition) for name in METRICS)
-    return beside_first([reference, replace(cost, more={**cost.more, "largest difference": apart})])
+    return with_ratios([reference, replace(cost, more={**cost.more, "largest difference": apart})])
 
 
 def by_definition(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Score one sketch by its similarity to N photos, some of them relevant (N,); equal ones keep their order."""
+    """Score one sketch by its similarities (N,) to photos and which are relevant (N,); ties keep their order."""
     hits = relevant[np.argsort(-similarity, kind="stable")]
     precision = hits.cumsum() / np.arange(1, len(hits) + 1)
     found = {"mAP@all": float(precision[hits].sum() / max(hits.sum(), 1))}
@@ -223,8 +222,8 @@ def by_definition(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> dict[s
     return found
 
 
-def _made_up(seed: int, queries: int, photos: int, width: int) -> tuple[Floats, list[str], Floats, list[str]]:
-    """Unit vectors of sketches and of photos about the centres of their classes, and the classes."""
+def _random_benchmark(seed: int, queries: int, photos: int, width: int) -> tuple[Floats, list[str], Floats, list[str]]:
+    """Draw unit vectors of sketches and photos around the centres of their classes, with the classes."""
     generator = np.random.default_rng(seed)
     centres = generator.standard_normal((CLASSES, width), np.float32)
 
@@ -237,8 +236,8 @@ def _made_up(seed: int, queries: int, photos: int, width: int) -> tuple[Floats, 
     return *around(queries), *around(photos)
 
 
-def _one_by_one(seed: int, queries: int, photos: int, width: int) -> tuple[list[dict[str, float]], Cost]:
-    sketches, drawn, gallery, shown = _made_up(seed, queries, photos, width)
+def _score_one_by_one(seed: int, queries: int, photos: int, width: int) -> tuple[list[dict[str, float]], Cost]:
+    sketches, drawn, gallery, shown = _random_benchmark(seed, queries, photos, width)
     classes, found, seconds = np.array(shown), [], []
     for sketch, label in zip(sketches[:METRICS_PLAIN], drawn, strict=False):
         started = time.perf_counter()
@@ -247,8 +246,8 @@ def _one_by_one(seed: int, queries: int, photos: int, width: int) -> tuple[list[
     return found, cost_of("one sketch after the other", seconds, 1, 2.0 * photos * width)
 
 
-def _together(seed: int, queries: int, photos: int, width: int) -> tuple[Mapping[str, Sequence[float]], Cost]:
-    sketches, drawn, gallery, shown = _made_up(seed, queries, photos, width)
+def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[Mapping[str, Sequence[float]], Cost]:
+    sketches, drawn, gallery, shown = _random_benchmark(seed, queries, photos, width)
     started = time.perf_counter()
     result = score_retrieval(sketches, drawn, gallery, shown, metrics=METRICS)
     seconds = time.perf_counter() - started
@@ -257,72 +256,72 @@ def _together(seed: int, queries: int, photos: int, width: int) -> tuple[Mapping
     return each, replace(cost, more={"seconds": seconds})
 
 
-# What a step of training costs: `sketchfusion bench train`.
+# The cost of a training step: `sketchfusion bench train`.
 #
-# The reference asks the frozen VAE and CLIP about the pictures of every batch, as the published code does; a training
-# here asks them once and keeps what they said.
+# The reference runs the frozen VAE and CLIP on the pictures of every batch, as the published code does; training here
+# runs them once and caches their features.
 
 
 THINGS = 2  # of each category of Sketch World
 TRAIN_CLASSES = 8  # of a batch, each with a sketch and a photo
-ASKED, KEPT = "frozen models asked in every step", "what they said kept"
+EVERY_STEP, CACHED = "frozen models asked in every step", "what they said kept"
 
 
 @dataclass(frozen=True)
-class Live:
-    """Answers about the pictures of a bank, given as often as they are asked for; it stands in for a `Cache`."""
+class UncachedFeatures:
+    """Features of the frozen models, computed whenever they are drawn; it stands in for a `FeatureCache`."""
 
     bank: PictureArray
     method: Method[Any]
 
     @property
     def by_name(self) -> dict[str, list[int]]:
-        """Where the pictures of each name are."""
+        """Indices of the pictures of each name."""
         return self.bank.by_name
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
-        """What the frozen models say of a random picture of each wanted name."""
+        """Features of a random picture of each wanted name."""
         pictures, _ = self.bank.draw_named(wanted, generator)
         with torch.no_grad():
             return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values())
 
 
-def bench_train(model: str, steps: int, seed: int, progress: Callable[[int, int], None]) -> list[Cost]:
+def bench_train(model: str, steps: int, seed: int, progress: Progress) -> list[Cost]:
     """Train retrieval's light weights on Sketch World for some steps in both ways, in processes of their own.
 
-    A step sees pictures of the full side. `seconds before` is what it took to ask once about all pictures there are,
-    which pays after so many steps.
+    Pictures are of full size. `seconds before` is the time to compute all features once, which is saved again after
+    `steps until it pays`.
     """
     with TemporaryDirectory() as folder:
-        asked = alone(_train, ASKED, model, steps, seed, folder)
+        asked = in_new_process(_time_train, EVERY_STEP, model, steps, seed, folder)
         progress(1, 3)
-        before = alone(_ask, model, seed, folder)
+        before = in_new_process(_encode_all, model, seed, folder)
         progress(2, 3)
-        kept = alone(_train, KEPT, model, steps, seed, folder)
+        kept = in_new_process(_time_train, CACHED, model, steps, seed, folder)
         progress(3, 3)
     saved = 2 * TRAIN_CLASSES * (asked.milliseconds - kept.milliseconds) / 1000  # of a step
     more = {"seconds before": before, "steps until it pays": before / saved if saved > 0 else math.inf}
-    return beside_first([asked, replace(kept, more=more)])
+    return with_ratios([asked, replace(kept, more=more)])
 
 
-def _begun(model: str, seed: int, folder: str) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
+def _method_and_pictures(model: str, seed: int, folder: str) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
     torch.manual_seed(seed)
     method = Fused.create(model, "retrieval", {}, None)
     return method, world_banks(THINGS, method.model.side, Path(folder), seed)
 
 
-def _ask(model: str, seed: int, folder: str) -> float:
-    method, banks = _begun(model, seed, folder)
+def _encode_all(model: str, seed: int, folder: str) -> float:
+    method, banks = _method_and_pictures(model, seed, folder)
     started = time.perf_counter()
     for bank in banks:
         CachedEncoder(method, Path(folder))([bank], method.model.side)
     return time.perf_counter() - started
 
 
-def _train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
-    method, banks = _begun(model, seed, folder)
-    if way == ASKED:
-        sides = [cast(FeatureCache, Live(bank.on(method.model.device), method)) for bank in banks]
+def _time_train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
+    method, banks = _method_and_pictures(model, seed, folder)
+    if way == EVERY_STEP:
+        sides = [cast(FeatureCache, UncachedFeatures(bank.on(method.model.device), method)) for bank in banks]
     else:
         sides = [CachedEncoder(method, Path(folder))([bank], method.model.side) for bank in banks]
     pairs, recipe = SketchesAndPhotos(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
@@ -340,13 +339,11 @@ def _train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
     return cost_of(way, seconds, 2 * TRAIN_CLASSES, flop / (2 * TRAIN_CLASSES))
 
 
-# What searching a large gallery costs: `sketchfusion bench search --rows 100000`.
+# The cost of searching a large gallery: `sketchfusion bench search --rows 100000`.
 #
-# The vectors are made like real ones: photos and sketches of Sketch World are embedded by the model, and each further
-# photo lies between two real ones of a category, moved aside by half of its way from the nearer one.
+# The model embeds photos and sketches of Sketch World; every further photo is a vector between two of these of a
+# category, moved sideways by half of its distance from the first.
 
-
-Progress = Callable[[int, int], None]
 
 REAL = 3  # photos of each category of Sketch World
 SEARCH_BATCH, COMMIT = 16, 1000
@@ -357,7 +354,7 @@ WARM = 5  # searches before the clock counts
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """What the model says of real pictures: photos with labels, joint vectors and thumbnails, and sketches."""
+    """Embedded pictures of Sketch World: photos with labels, joint vectors and thumbnails, and sketches."""
 
     vectors: Floats  # (N, d)
     joint: Floats | None  # (N, P)
@@ -370,7 +367,7 @@ class Real:
 def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress: Progress) -> list[Cost]:
     """Build a gallery of `rows` photos in `folder` and search it in several ways, each in a process of its own.
 
-    The reference is the store's own scan of all rows. `recall` is the share of the ten truly nearest that are found.
+    The reference is the store's own scan of all rows. `recall@10` is the share of the ten nearest that are found.
     """
     real = embed_world(model, seed)
     uri = str(folder / "gallery")
@@ -379,25 +376,25 @@ def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress:
     stored, compacted, indexed = _build(store, real, rows, seed, progress)
     size = sum(path.stat().st_size for path in Path(uri).rglob("*") if path.is_file())
     costs = [
-        _once("embed photos", real.seconds, len(real.labels)),
-        _once("store rows", stored, rows),
-        _once("compact", compacted, rows),
-        replace(_once("build index", indexed, rows), more={"seconds": indexed, "bytes on disk": size}),
+        cost_of("embed photos", [real.seconds], len(real.labels)),
+        cost_of("store rows", [stored], rows),
+        cost_of("compact", [compacted], rows),
+        replace(cost_of("build index", [indexed], rows), more={"seconds": indexed, "bytes on disk": size}),
     ]
-    queries, category = _sketched(real, seed), str(real.labels[0])
+    queries, category = _random_queries(real, seed), str(real.labels[0])
     ways = []
     for way in SEARCH_WAYS:
-        found, cost = alone(_search, way, uri, queries, category)
-        truth = _truth(store, queries, Filter(category) if FILTERED in way else Filter())
+        found, cost = in_new_process(_time_search, way, uri, queries, category)
+        truth = _exact_answers(store, queries, Filter(category) if FILTERED in way else Filter())
         recall = float(np.mean([len(a & b) / max(len(b), 1) for a, b in zip(found, truth, strict=True)]))
         flop = 2.0 * rows * model.dim if way in (SCAN, MEMORY) else 0.0
         ways.append(replace(cost, flop=flop, more={**cost.more, "recall@10": recall}))
-    return costs + beside_first(ways)
+    return costs + with_ratios(ways)
 
 
 def embed_world(model: Extractor, seed: int) -> Real:
     """Embed photos and sketches of Sketch World; time the photos."""
-    world, views, labels, thumbnails, sketches = World(seed), [], [], [], []
+    world, views, labels, thumbnails, sketches = SketchWorld(seed).world, [], [], [], []
     for category in world.categories:
         for instance in range(REAL):
             image = read_image(world.photo(category, instance).photo, "photo")
@@ -415,8 +412,8 @@ def embed_world(model: Extractor, seed: int) -> Real:
     return Real(vectors, np.concatenate(joint) if joint else None, np.array(labels), thumbnails, drawn, seconds)
 
 
-def between(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
-    """Unit vectors (N, d) on the way from `real` to `others`, moved aside by half of the way that was gone."""
+def interpolate(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
+    """Draw unit vectors (N, d) on the way from `real` to `others`, moved sideways by half of the way so far."""
     way = share * (others - real)
     aside = generator.standard_normal(real.shape, np.float32)
     aside *= 0.5 * np.linalg.norm(way, axis=1, keepdims=True) / np.linalg.norm(aside, axis=1, keepdims=True)
@@ -426,10 +423,10 @@ def between(real: Floats, others: Floats, share: Floats, generator: np.random.Ge
 
 
 def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Progress) -> tuple[float, float, float]:
-    """Store made-up photos in commits as indexing does; gives the seconds of storing, compacting and indexing."""
+    """Store random photos in commits as indexing does; return the seconds of storing, compacting and indexing."""
     generator, stored = np.random.default_rng(seed), 0.0
     for start in range(0, rows, COMMIT):
-        photos = _photos(real, range(start, min(start + COMMIT, rows)), generator)
+        photos = _random_photos(real, range(start, min(start + COMMIT, rows)), generator)
         started = time.perf_counter()
         store.put(photos)
         stored += time.perf_counter() - started
@@ -441,13 +438,13 @@ def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Prog
     return stored, compacted - started, time.perf_counter() - compacted
 
 
-def _photos(real: Real, numbers: range, generator: np.random.Generator) -> list[Photo]:
+def _random_photos(real: Real, numbers: range, generator: np.random.Generator) -> list[Photo]:
     count = len(numbers)
     first = generator.integers(len(real.labels), size=count)
     second = first // REAL * REAL + (first + generator.integers(1, REAL, size=count)) % REAL  # of the same category
     share = generator.uniform(0.1, 0.5, (count, 1)).astype(np.float32)
-    vectors = between(real.vectors[first], real.vectors[second], share, generator)
-    joint = None if real.joint is None else between(real.joint[first], real.joint[second], share, generator)
+    vectors = interpolate(real.vectors[first], real.vectors[second], share, generator)
+    joint = None if real.joint is None else interpolate(real.joint[first], real.joint[second], share, generator)
     return [
         Photo(
             FileState(f"/photos/{number:09}.jpg", generator.bytes(32).hex(), 100_000 + number, number + 1),
@@ -458,20 +455,20 @@ def _photos(real: Real, numbers: range, generator: np.random.Generator) -> list[
     ]
 
 
-def _sketched(real: Real, seed: int) -> Floats:
-    """Queries as far from the photos as real sketches are: between two sketches."""
+def _random_queries(real: Real, seed: int) -> Floats:
+    """Draw queries as far from the photos as sketches are: between two of them."""
     generator = np.random.default_rng(seed + 1)
     first, second = generator.integers(len(real.sketches), size=(2, SEARCH_QUERIES))
     share = generator.uniform(0.1, 0.5, (SEARCH_QUERIES, 1)).astype(np.float32)
-    return between(real.sketches[first], real.sketches[second], share, generator)
+    return interpolate(real.sketches[first], real.sketches[second], share, generator)
 
 
 SCAN, MEMORY, INDEX, FILTERED = "scan of the store", "exact, in memory", "approximate index", "one category"
 SEARCH_WAYS = (SCAN, MEMORY, INDEX, f"{MEMORY}, {FILTERED}", f"{INDEX}, {FILTERED}")
 
 
-def _search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[set[str]], Cost]:
-    """Search in one way; gives the answers and the cost."""
+def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[set[str]], Cost]:
+    """Search in one way; return the answers and the cost."""
     before, started = peak_bytes(), time.perf_counter()
     store = GalleryStore.find(uri)
     assert store is not None
@@ -494,10 +491,6 @@ def _search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[se
     return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, 1, more)
 
 
-def _truth(store: GalleryStore, queries: Floats, wanted: Filter) -> list[set[str]]:
+def _exact_answers(store: GalleryStore, queries: Floats, wanted: Filter) -> list[set[str]]:
     held = Held(store)
     return [set(held.best(look_for([query], [], None), K, wanted).rows.paths) for query in queries]
-
-
-def _once(name: str, seconds: float, count: int) -> Cost:
-    return Cost(name, count / seconds, 1000 * seconds / count, peak_bytes(), 0, 1)
