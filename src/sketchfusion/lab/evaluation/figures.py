@@ -1,4 +1,4 @@
-"""Pictures of a table: what each of its models finds, matches, cuts out and sees, side by side."""
+"""Pictures of a table: what its models find, match and segment, side by side, and their features."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class TableFigure:
-    """Rows of tiles, and the pairs of a sketch and a photo that they show."""
+    """Rows of tiles, and the pairs of a sketch and a photo in them."""
 
     rows: list[list[Tile]]
     pairs: list[tuple[Tensor, Tensor]]
@@ -59,9 +59,9 @@ class TableFigure:
 
 
 def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Dataset], stem: Path) -> list[Path]:
-    """Write `stem`-TASK.png, where the task has answers to be seen, and `stem`-TASK.html with PCA maps and spectra.
+    """Write `stem`-TASK.png with answers of the models, and `stem`-TASK.html with PCA maps and spectra of features.
 
-    `data` and `sketches` are those of the table. Recognition's answers are names, so it has no figure.
+    `data` and `sketches` are those of the table. Recognition answers by names, so it has no figure; return no paths.
     """
     drawers: dict[str, Callable[[Models, Dataset, Sequence[Dataset]], TableFigure]] = {
         "retrieval": _categories,
@@ -110,7 +110,7 @@ def _found(
     photos: Sequence[tuple[ImageInput, Answer]],
     right: Callable[[Asked, Answer], bool],
 ) -> TableFigure:
-    """One block a sketch, one line a model: the photos that it finds first."""
+    """A block for each sketch, with a row for each model: the photos that it ranks first."""
     orders = {}
     for name, model in models.items():
         queries = embed_labelled(model, asked, "sketch", None, task)[0]
@@ -128,7 +128,7 @@ def _found(
 
 
 def _matches(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
-    """One line a pair, one column a model: the photo's points for some of the sketch's."""
+    """A row for each pair, with a column for each model: the points found in the photo."""
     rows, pairs = [], []
     for pair in _spread([*point_pairs(data, *sketches[:1])], EXAMPLES):
         sketch, photo = read_sketch(pair.sketch), read_image(pair.photo)
@@ -148,7 +148,7 @@ def _matches(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Tabl
 
 
 def _masks(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
-    """One line a photo: the sketch, what is there, and what each model cuts out at the level that suits it best."""
+    """A row for each photo: the sketch, the true mask, and each model's at the threshold that fits it best."""
     levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
     rows, pairs = [], []
     for scene in _spread([*data.scenes(sketches, "measured")], EXAMPLES):
@@ -168,7 +168,7 @@ def _masks(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableF
 def _distinct(
     labelled: Iterable[tuple[ImageInput, Item]], key: Callable[[Item], Hashable]
 ) -> list[tuple[ImageInput, Item]]:
-    """The first picture of some labels, which are as far apart in the data as may be."""
+    """Take the first picture of each of a few labels from all over the data."""
     first: dict[Hashable, tuple[ImageInput, Item]] = {}
     for picture, label in labelled:
         first.setdefault(key(label), (picture, label))
@@ -176,7 +176,7 @@ def _distinct(
 
 
 def _spread(items: Sequence[Item], most: int) -> list[Item]:
-    """At most so many of the items, from all over."""
+    """Take at most so many items, evenly from all over."""
     return [items[place * len(items) // most] for place in range(most)] if len(items) > most else [*items]
 
 
@@ -201,7 +201,7 @@ def _sheet(figure: TableFigure) -> Image.Image:
 
 
 def _lines(caption: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """Break a caption where its first line would be wider than `width` pixels."""
+    """Break a caption into two lines, the first at most `width` pixels wide."""
     words = caption.replace("→", "->").split()  # Pillow's font has no arrow
     fitting = [end for end in range(1, len(words) + 1) if font.getlength(" ".join(words[:end])) <= width] or [1]
     return " ".join(words[: fitting[-1]]) + "\n" + " ".join(words[fitting[-1] :])

@@ -1,6 +1,6 @@
-"""Linear probes: how well each part of the frozen models tells the classes of photos, and of sketches, apart.
+"""Linear probes: how well the features of each part of the frozen models separate classes of photos and of sketches.
 
-The paper's pilot study looks at Stable Diffusion's features and finds those of sketches inferior to those of photos.
+The paper's pilot study finds that Stable Diffusion's features of sketches are inferior to those of photos.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KINDS: tuple[Kind, ...] = tuple(PLURAL)
 
 @dataclass(frozen=True, eq=False)
 class ProbedFeatures:
-    """What each part made of one picture, averaged over its cells, and how fine it is."""
+    """The features of each part for one picture, averaged over its cells, and their spectra."""
 
     label: str
     pooled: dict[str, Tensor]
@@ -43,8 +43,8 @@ class ProbedFeatures:
 def benchmark_probe(model: Extractor, dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Result:
     """Fit a linear classifier to each feature, separately for photos and sketches, and test it on held-out pictures.
 
-    On the seen classes of a Sketchy root, as many of the pictures as `TRAINED` and `TESTED` say. The spectra of the
-    tested pictures stand beside, averaged.
+    Of each seen class, `TRAINED` pictures are fitted and `TESTED` are tested. The rows have accuracies and mean spectra
+    of the tested pictures. DatasetError for a data set whose sketches are of no particular photos.
     """
     classes = [name for name in dataset.categories if not is_unseen(name)]
     sketches, photos = dataset.instances(classes)

@@ -1,7 +1,7 @@
-"""Recognition from examples: a trained classifier, the same linear head for any model, and prototypes of a few shots.
+"""Recognition measured: by names, and from examples by a classifier, a linear head and few-shot prototypes.
 
-The paper trains a classifier and says nothing of the head that its frozen baselines get. So that features are compared,
-not heads, all models get the same one here, those with a classifier of their own too.
+The paper trains a classifier and does not say which head its frozen baselines get. So that features are compared, not
+heads, all models get the same linear head here, those with a classifier of their own too.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ class NamingData:
 
 
 def naming_data(dataset: Dataset, kind: Kind, examples: bool = False) -> NamingData:
-    """Pictures that no training of this project draws, with the names of all categories of their source.
+    """Pictures of a data set that no training uses, with all names to choose from.
 
-    With `examples`, those that the others may be learned from instead.
+    With `examples`, the pictures that those may be learned from instead.
     """
     pictures = [(sample.picture, sample.label) for sample in dataset.named(kind, examples)]
     return NamingData(dataset.name, kind, pictures, dataset.names)
 
 
-# A linear classifier in closed form: what probes and baselines are given, each the same.
+# A linear classifier in closed form, the same for all probes and models.
 
 
 PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # of the ridge
 
 
 def fit_ridge(features: Tensor, labels: Tensor, classes: int, penalty: float) -> Callable[[Tensor], Tensor]:
-    """Fit a linear classifier of features (N, C) by ridge regression on the labels (N,) as indicators.
+    """Fit a linear classifier of features (N, C) by ridge regression to one-hot labels (N,).
 
-    Each channel is standardised first. Gives a function from features to scores (N, classes).
+    Each channel is standardised first. Returns a function from features (N, C) to scores (N, classes).
     """
     mean, spread = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
 
@@ -71,7 +71,7 @@ def fit_ridge(features: Tensor, labels: Tensor, classes: int, penalty: float) ->
 
 
 def chosen_ridge(features: Tensor, labels: Tensor, classes: int) -> Callable[[Tensor], Tensor]:
-    """Do so with the penalty that names every fourth picture best when it is left out, then on all of them."""
+    """Fit by `fit_ridge` with the penalty that does best on every fourth picture when fitted to the others."""
     fourth = torch.arange(len(features)) % 4 == 0
 
     def validated(penalty: float) -> float:
@@ -92,11 +92,11 @@ def benchmark_examples(
     progress: Progress | None = None,
     seed: int = 0,
 ) -> Result:
-    """Name sketches after having seen `examples`: Acc@1 and Acc@5 of each way to learn from them.
+    """Classify sketches after learning from `examples`: Acc@1 and Acc@5 of each way to learn.
 
     linear head    ridge regression on the pooled features of all examples, its penalty chosen on a quarter of them
-    k-shot         the nearest mean of k examples of each class (Snell et al., 2017); classes with fewer give all
-    classifier     what training for recognition has left, if it has; it may have seen other examples than these
+    k-shot         nearest mean of k examples of each class (Snell et al., 2017), or of all where there are fewer
+    classifier     the model's own, if it was trained for recognition; it may have seen other examples
 
     ValueError if a picture's label has no example.
     """
@@ -134,14 +134,14 @@ def benchmark_examples(
 
 
 def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tensor:
-    """The unit mean of so many examples (N, d) of each class (N,), drawn anew at every call: (classes, d)."""
+    """Draw so many examples of each class: unit means (classes, d) of features (N, d) with classes (N,)."""
     order = torch.randperm(len(x), generator=generator)
     chosen = [order[y[order] == n][:shots] for n in range(int(y.max()) + 1)]
     return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
 
 
 def _column(trained: Sequence[str], label: str) -> int | None:
-    """Where a label is among those of a classifier: spelt as training spells it, or without what is in brackets."""
+    """Find a label among those of a classifier, spelt as in training or without words in brackets."""
     return next(
         (trained.index(name) for name in (readable_name(label), comparable_name(label)) if name in trained), None
     )
@@ -155,7 +155,7 @@ def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:
     return torch.cat(rows).double()
 
 
-# Naming measured: how often `recognize` gives a picture its own name, first or among five.
+# Recognition by names: how often `recognize` gives a picture its name, first or among five.
 
 
 def benchmark_naming(
@@ -166,10 +166,10 @@ def benchmark_naming(
     kind: Kind,
     progress: Progress | None = None,
 ) -> Result:
-    """Acc@1 and Acc@5 over `labels` of what `recognize` says.
+    """Acc@1 and Acc@5 of `recognize` with the names `labels` to choose from.
 
-    That is zero-shot (CLIP, 2021, section 3.1) unless a classifier has its say; then Acc@k/text are, beside.
-    ValueError if there are no pictures, or one whose label is not among `labels`.
+    Recognition is zero-shot (CLIP, 2021, section 3.1), unless the model's classifier takes part; then Acc@k/text are
+    the zero-shot figures. ValueError if there are no pictures, or one whose label is not among `labels`.
     """
     if not pictures:
         raise ValueError(f"no {kind} to name")

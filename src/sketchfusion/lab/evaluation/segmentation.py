@@ -1,4 +1,4 @@
-"""Segmentation measured: how well masks fit, and whether a sketch of what is not there is known for one."""
+"""Segmentation measured: how well masks fit, and whether a sketch of something absent is recognised as such."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _segmented(
 
 
 def centred_box(shape: tuple[int, ...], side: float) -> Mask:
-    """Mark the middle of a photo (H, W), a box of `side` of its height and of its width."""
+    """Mask the middle of a photo (H, W) by a box of `side` times its height and width."""
     mask = np.zeros(shape, np.bool_)
     (top, bottom), (left, right) = ((round(n * (1 - side) / 2), round(n * (1 + side) / 2)) for n in shape)
     mask[top:bottom, left:right] = True
@@ -110,9 +110,9 @@ def centred_box(shape: tuple[int, ...], side: float) -> Mask:
 
 
 def presence_figures(scores: Sequence[tuple[float, float]], least: float) -> dict[str, Estimate]:
-    """Figures on (score of the right sketch, score of a wrong one) of the same photos; `least` is that of a mask.
+    """Figures of (score of the right sketch, score of a wrong one) of each photo; masks need a score of `least`.
 
-    How often the right one has the higher score, how often it is found to be there, how often the wrong one is not.
+    How often the right sketch has the higher score, how often it gets a mask, and how often the wrong one gets none.
     """
     right, wrong = (np.asarray(column, np.float64) for column in zip(*scores, strict=True))
     values: dict[str, Values] = {
