@@ -220,10 +220,10 @@ def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pyte
 
 def test_a_caption_that_is_too_wide_goes_on_in_a_second_line() -> None:
     font = ImageFont.load_default(size=12)
-    assert figures._lines("Ours-full", 128, font) == "Ours-full\n"
-    first, second = figures._lines("w/o Aggregation Network", 128, font).split("\n")
+    assert figures._two_lines("Ours-full", 128, font) == "Ours-full\n"
+    first, second = figures._two_lines("w/o Aggregation Network", 128, font).split("\n")
     assert (first, second) == ("w/o Aggregation", "Network")
-    assert figures._lines("CLIP → DINOv2", 128, font) == "CLIP -> DINOv2\n"
+    assert figures._two_lines("CLIP → DINOv2", 128, font) == "CLIP -> DINOv2\n"
 
 
 def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:

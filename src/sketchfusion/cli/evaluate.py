@@ -1,4 +1,4 @@
-"""Measure models: the commands of `sketchfusion evaluate`."""
+"""Measure models and costs: the commands of `sketchfusion evaluate` and `sketchfusion bench`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ Baseline = Annotated[
     str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
 ]
 Split = Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")]
-SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Folders of sketches for photos without.")]
+SketchFolders = Annotated[
+    list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without any.")
+]
 
 
 @evaluating.command()
@@ -46,7 +48,7 @@ def retrieval(
     against: Annotated[list[str] | None, typer.Option(help="Models to compare with, query by query.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how well sketches of a class rank the photos of that class."""
+    """Measure category-level retrieval: how high sketches rank the photos of their class."""
     from ..lab.evaluation.retrieval import benchmark_retrieval, retrieval_data
     from ..models import load
 
@@ -58,10 +60,10 @@ def retrieval(
         rivals = {name: load(name) for name in against or ()}
         source = retrieval_data(dataset, split, others, duplicates)
         with terminal.progress_bar(f"embedding {source.name}") as progress:
-            drawn, shown = [*source.sketches()], [*source.photos()]
-            result = benchmark_retrieval(extractor, drawn, shown, progress=progress, about=source.about)
+            queries, gallery = [*source.sketches()], [*source.photos()]
+            result = benchmark_retrieval(extractor, queries, gallery, progress, source.about)
             for name, rival in rivals.items():
-                result = result.more_than(benchmark_retrieval(rival, drawn, shown, progress), name)
+                result = result.more_than(benchmark_retrieval(rival, queries, gallery, progress), name)
         return _report_name(dataset, split, others, duplicates), result
 
     _evaluate("retrieval", measure, data, out, model, baseline, as_json, sketches)
@@ -76,7 +78,7 @@ def instances(
     split: Split = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how often a sketch finds the very photo that it was drawn of."""
+    """Measure instance-level retrieval: how often a sketch finds the very photo that it was drawn of."""
     from ..lab.evaluation.retrieval import benchmark_instances, instance_data
 
     _refuse_for_world(data, {"--split": split})
@@ -84,9 +86,9 @@ def instances(
     def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
         source = instance_data(dataset, split)
         with terminal.progress_bar(f"embedding {source.name}") as progress:
-            drawn, shown = [*source.sketches()], [*source.photos()]
-            name = _report_name(dataset, split)
-            return name, benchmark_instances(extractor, drawn, shown, progress, source.about)
+            queries, gallery = [*source.sketches()], [*source.photos()]
+            result = benchmark_instances(extractor, queries, gallery, progress, source.about)
+        return _report_name(dataset, split), result
 
     _evaluate("instance-retrieval", measure, data, out, model, baseline, as_json)
 
@@ -99,13 +101,13 @@ def recognition(
     baseline: Baseline = None,
     kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
     examples: Annotated[
-        bool, typer.Option("--examples", help="Learn from example sketches instead of reading names.")
+        bool, typer.Option("--examples", help="Learn classes from example sketches instead of their names.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure how often pictures are given their own name."""
+    """Measure recognition: how often pictures get their right name."""
     if examples and kind:
-        raise ValueError("--examples are sketches, and so is what is asked; leave --kind out")
+        raise ValueError("--examples learns from sketches and names sketches; leave --kind out")
     if kind not in (None, "sketch", "photo"):
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     measure = _from_examples if examples else _naming(kind == "photo")
@@ -130,9 +132,10 @@ def _naming(photos: bool) -> Measure:
 def _from_examples(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
     from ..lab.evaluation.recognition import benchmark_examples, naming_data
 
-    asked, seen = naming_data(dataset, "sketch"), naming_data(dataset, "sketch", examples=True)
-    with terminal.progress_bar(f"learning {asked.name}") as progress:
-        return f"{asked.name}-examples", benchmark_examples(extractor, seen.pictures, asked.pictures, progress)
+    pictures, examples = naming_data(dataset, "sketch"), naming_data(dataset, "sketch", examples=True)
+    with terminal.progress_bar(f"learning {dataset.name}") as progress:
+        result = benchmark_examples(extractor, examples.pictures, pictures.pictures, progress)
+    return f"{dataset.name}-examples", result
 
 
 @evaluating.command()
@@ -144,7 +147,7 @@ def correspondence(
     sketches: Annotated[list[str] | None, typer.Option(help="For PSC6K: the root of Sketchy.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how many keypoints of a sketch are found in its photo, and the other way round."""
+    """Measure correspondence: how many keypoints of a sketch are found in its photo, and the other way round."""
     from ..lab.evaluation.correspondence import benchmark_correspondence, point_pairs
 
     if sketches and len(sketches) > 1:
@@ -166,11 +169,11 @@ def segmentation(
     baseline: Baseline = None,
     sketches: SketchFolders = None,
     kept_out: Annotated[
-        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training draws.")
+        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training uses.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure how well the masks that sketches ask for fit."""
+    """Measure segmentation: how well the masks of what is sketched fit."""
     from ..lab.evaluation.segmentation import TRAINED_ON, benchmark_segmentation
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
@@ -187,23 +190,22 @@ def segmentation(
 
 @evaluating.command()
 def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
-    """Measure what a search says of its answers, and what words and diffusion add to it."""
+    """Measure search: how reliable its confidence is, and how much words and diffusion add."""
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
     def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
         source = retrieval_data(dataset)
         with terminal.progress_bar(f"embedding {source.name}") as progress:
-            drawn = [*source.sketches()]
-            shown = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-            return source.name, benchmark_search(extractor, drawn, shown, progress)
+            photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
+            return source.name, benchmark_search(extractor, [*source.sketches()], photos, progress)
 
     _evaluate("search", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
 def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
-    """Measure by linear probes how well each part of the frozen models tells classes apart."""
+    """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.probe import benchmark_probe
 
     def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
@@ -238,7 +240,7 @@ def _evaluate(
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for root, dataset in zip(data, datasets, strict=True):
         name, result = measure(extractor, dataset, others)
-        # as they were given: reports are handed on, and full paths are nobody else's business
+        # folders as they were given: reports are shared, and full paths are private
         write_report(result, task, name, out, {"root": root, **({"sketches": sketches} if sketches else {})})
         answers.append(result.to_json())
         if not as_json:
@@ -255,15 +257,15 @@ def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
 def _report_name(
     dataset: Dataset, split: str | None, sketches: Sequence[Dataset] = (), duplicates: bool = False
 ) -> str:
-    """Add to the name of a data set the split, the duplicates and the sketches in place of its own, where given."""
+    """Name a report after the data set and, where given, the split, the duplicates and other sketches."""
     other = sketches if dataset.splits else ()
     return "-".join(filter(None, [dataset.name, split, "duplicates" * duplicates, *(folder.name for folder in other)]))
 
 
-# Measure what something costs, beside the plain way of doing it: the commands of `sketchfusion bench`.
+# The commands of `sketchfusion bench`.
 
 
-benching = typer.Typer(help="Measure what something costs, beside the plain way of doing it, in one run.")
+benching = typer.Typer(help="Measure costs next to those of a reference way, in one run.")
 app.add_typer(benching, name="bench")
 
 
@@ -274,7 +276,7 @@ def extract(
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure what dense features cost."""
+    """Measure the cost of dense features."""
     from ..lab.evaluation.speed import bench_extract
 
     with terminal.progress_bar("measuring extract") as progress:
@@ -282,17 +284,17 @@ def extract(
     _say(costs, as_json)
 
 
-@benching.command()
+@benching.command("search")
 def bench_search(
     model: ModelOption = "mini",
     rows: Annotated[int, typer.Option(min=1000, help="Photos in the gallery.")] = 100_000,
     folder: Annotated[
-        Path | None, typer.Option(help="Where the gallery is made; kept. By default in a temporary folder.")
+        Path | None, typer.Option(help="Folder to make the gallery in and leave it; by default a temporary one.")
     ] = None,
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure what searching a large gallery costs."""
+    """Measure the cost of searching a large gallery."""
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
@@ -313,7 +315,7 @@ def train(
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure what a step of training costs."""
+    """Measure the cost of a training step."""
     from ..lab.evaluation.speed import bench_train
 
     with terminal.progress_bar("measuring train") as progress:
@@ -323,7 +325,7 @@ def train(
 
 @benching.command()
 def metrics(seed: int = 0, as_json: Json = False) -> None:
-    """Measure what scoring a benchmark of retrieval costs."""
+    """Measure the cost of scoring a retrieval benchmark."""
     from ..lab.evaluation.speed import bench_metrics
 
     _say(bench_metrics(seed), as_json)

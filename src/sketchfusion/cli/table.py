@@ -1,4 +1,4 @@
-"""The command that makes the paper's tables."""
+"""The command that makes the tables of the paper."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 @app.command()
 def table(
     number: Annotated[str, typer.Argument(metavar="N", help="1 to 6, timestep or universal.")],
-    out: Annotated[Path, typer.Option(help="Folder for table-N-<data>.json and .md, weights and what was measured.")],
-    data: Annotated[str, typer.Option(help='"world", or a root to train and measure on.')] = "world",
+    out: Annotated[Path, typer.Option(help="Folder for table-N-<data>.json and .md, weights and measured values.")],
+    data: Annotated[str, typer.Option(help='"world", or a folder of data to train and measure on.')] = "world",
     sketches: Annotated[
-        list[str] | None, typer.Option(help="Folders of sketches for photos without; for PSC6K, the root of Sketchy.")
+        list[str] | None,
+        typer.Option(help="Folders of sketches, for data without; for PSC6K, the root of Sketchy."),
     ] = None,
     model: Annotated[str, typer.Option(help="The pair of frozen models.")] = "mini",
     as_it_is: Annotated[
-        bool, typer.Option("--as-it-is", help="Train nothing: the pair's own light weights, and no ablations.")
+        bool, typer.Option("--as-it-is", help="Train nothing: measure the pair's own light weights, without ablations.")
     ] = False,
     tasks: Annotated[
-        list[str] | None, typer.Option("--task", help="Only this task's columns; a later run into OUT has them too.")
+        list[str] | None, typer.Option("--task", help="Only this task's columns; a later run into OUT reuses them.")
     ] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of every row's training.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for training every row.")] = None,
 ) -> None:
-    """Make a table of the paper: every row trained and measured alike, the paper's figures beside."""
+    """Make a table of the paper: train and measure every row alike, next to the paper's figures."""
     from ..lab import datasets
     from ..lab.evaluation.figures import draw_figures
     from ..lab.evaluation.fill import fill, models_of, write
@@ -103,8 +104,6 @@ class TableRun:
         from ..tasks.segmentation import can_refine
 
         made_with = {
-            # earlier versions named the data alone, and showed World's things from other views, or what training had
-            # drawn
             "data": "world, instances sketched of their photos"
             if self.sketch_world
             else f"{self.dataset.root.resolve()}, where training leaves it out",

@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 Models = Mapping[str, "Extractor"]  # by the names of their rows
 Item = TypeVar("Item")
-Asked = TypeVar("Asked", bound=Hashable)
-Answer = TypeVar("Answer")
+Query = TypeVar("Query", bound=Hashable)
+Label = TypeVar("Label")
 
 CELL, CAPTION, GAP = 128, 32, 8  # pixels; a caption has two lines
-PAPER, INK, RIGHT = "#ffffff", "#1f2328", "#1a7f37"
-QUERIES, FOUND, GALLERY = 3, 8, 240  # sketches asked, photos shown for each, photos that there are to find
+PAPER, INK, GREEN = "#ffffff", "#1f2328", "#1a7f37"
+QUERIES, RANKED, GALLERY = 3, 8, 240  # sketches, photos shown for each, photos to rank
 EXAMPLES = 3  # pairs of a sketch and a photo
 POINTS = 6  # of a pair at most
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture with its caption; a right answer has a green frame."""
+    """A picture with its caption; a relevant photo has a green frame."""
 
     picture: Image.Image
     caption: str = ""
-    right: bool = False
+    relevant: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +64,10 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     `data` and `sketches` are those of the table. Recognition answers by names, so it has no figure; return no paths.
     """
     drawers: dict[str, Callable[[Models, Dataset, Sequence[Dataset]], TableFigure]] = {
-        "retrieval": _categories,
-        "instance-retrieval": _instances,
-        "correspondence": _matches,
-        "segmentation": _masks,
+        "retrieval": _retrieval_figure,
+        "instance-retrieval": _instance_figure,
+        "correspondence": _match_figure,
+        "segmentation": _mask_figure,
     }
     if task not in drawers or not models:
         return []
@@ -77,7 +77,7 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     kinds: tuple[Kind, Kind] = ("sketch", "photo")
     inspected = [
         Inspected(
-            f"{number}", kind, _shown(picture), {n: extract_map(m, picture, kind, task) for n, m in models.items()}
+            f"{number}", kind, _to_pil(picture), {n: extract_map(m, picture, kind, task) for n, m in models.items()}
         )
         for number, pair in enumerate(figure.pairs, start=1)
         for kind, picture in zip(kinds, pair, strict=True)
@@ -86,51 +86,51 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     return [sheet, page]
 
 
-def _categories(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _retrieval_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     source = retrieval_data(data, None, sketches)
 
-    def right(asked: str, shown: str | Collection[str]) -> bool:
-        return asked == shown if isinstance(shown, str) else asked in shown
+    def relevant(query: str, labels: str | Collection[str]) -> bool:
+        return query == labels if isinstance(labels, str) else query in labels
 
-    drawn = _distinct(source.sketches(), lambda label: label)
-    return _found(models, "retrieval", drawn, _spread([*source.photos()], GALLERY), right)
+    drawn = _one_per_label(source.sketches(), lambda label: label)
+    return _ranked_figure(models, "retrieval", drawn, _spaced([*source.photos()], GALLERY), relevant)
 
 
-def _instances(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _instance_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     source = instance_data(data)
-    drawn = _distinct(source.sketches(), lambda own: own.category)
-    photos = [photo for photo in source.photos() if photo[1].category in {own.category for _, own in drawn}]
-    return _found(models, "instance-retrieval", drawn, photos, lambda asked, shown: asked == shown)
+    drawn = _one_per_label(source.sketches(), lambda target: target.category)
+    photos = [photo for photo in source.photos() if photo[1].category in {target.category for _, target in drawn}]
+    return _ranked_figure(models, "instance-retrieval", drawn, photos, lambda query, photo: query == photo)
 
 
-def _found(
+def _ranked_figure(
     models: Models,
     task: str,
-    asked: Sequence[tuple[ImageInput, Asked]],
-    photos: Sequence[tuple[ImageInput, Answer]],
-    right: Callable[[Asked, Answer], bool],
+    queries: Sequence[tuple[ImageInput, Query]],
+    photos: Sequence[tuple[ImageInput, Label]],
+    relevant: Callable[[Query, Label], bool],
 ) -> TableFigure:
     """A block for each sketch, with a row for each model: the photos that it ranks first."""
     orders = {}
     for name, model in models.items():
-        queries = embed_labelled(model, asked, "sketch", None, task)[0]
-        orders[name] = (-queries @ embed_labelled(model, photos, "photo", None, task)[0].T).argsort(axis=1)[:, :FOUND]
+        vectors = embed_labelled(model, queries, "sketch", None, task)[0]
+        orders[name] = (-vectors @ embed_labelled(model, photos, "photo", None, task)[0].T).argsort(axis=1)[:, :RANKED]
     rows, pairs = [], []
-    for number, (source, label) in enumerate(asked):
+    for number, (source, label) in enumerate(queries):
         sketch = read_sketch(source)
         for name, order in orders.items():
             answers = [photos[place] for place in order[number]]
-            tiles = [Tile(_shown(read_image(photo)), "", right(label, shown)) for photo, shown in answers]
-            rows.append([Tile(_shown(sketch), name), *tiles])
-        first = next((photo for photo, shown in photos if right(label, shown)), photos[0][0])
+            tiles = [Tile(_to_pil(read_image(photo)), "", relevant(label, shown)) for photo, shown in answers]
+            rows.append([Tile(_to_pil(sketch), name), *tiles])
+        first = next((photo for photo, shown in photos if relevant(label, shown)), photos[0][0])
         pairs.append((sketch, read_image(first)))
     return TableFigure(rows, pairs)
 
 
-def _matches(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _match_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     """A row for each pair, with a column for each model: the points found in the photo."""
     rows, pairs = [], []
-    for pair in _spread([*point_pairs(data, *sketches[:1])], EXAMPLES):
+    for pair in _spaced([*point_pairs(data, *sketches[:1])], EXAMPLES):
         sketch, photo = read_sketch(pair.sketch), read_image(pair.photo)
         points, tiles = torch.from_numpy(pair.sketch_points[:POINTS]), []
         for name, model in models.items():
@@ -147,13 +147,13 @@ def _matches(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Tabl
     return TableFigure(rows, pairs, 2 * CELL)
 
 
-def _masks(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _mask_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
     """A row for each photo: the sketch, the true mask, and each model's at the threshold that fits it best."""
     levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
     rows, pairs = [], []
-    for scene in _spread([*data.scenes(sketches, "measured")], EXAMPLES):
+    for scene in _spaced([*data.scenes(sketches, "measured")], EXAMPLES):
         sketch, photo = read_sketch(scene.sketch), read_image(scene.photo)
-        tiles = [Tile(_shown(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
+        tiles = [Tile(_to_pil(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
         for name, model in models.items():
             seen = (
                 extract_map(model, sketch, "sketch", "segmentation"),
@@ -165,22 +165,22 @@ def _masks(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableF
     return TableFigure(rows, pairs)
 
 
-def _distinct(
+def _one_per_label(
     labelled: Iterable[tuple[ImageInput, Item]], key: Callable[[Item], Hashable]
 ) -> list[tuple[ImageInput, Item]]:
     """Take the first picture of each of a few labels from all over the data."""
     first: dict[Hashable, tuple[ImageInput, Item]] = {}
     for picture, label in labelled:
         first.setdefault(key(label), (picture, label))
-    return _spread([*first.values()], QUERIES)
+    return _spaced([*first.values()], QUERIES)
 
 
-def _spread(items: Sequence[Item], most: int) -> list[Item]:
+def _spaced(items: Sequence[Item], most: int) -> list[Item]:
     """Take at most so many items, evenly from all over."""
     return [items[place * len(items) // most] for place in range(most)] if len(items) > most else [*items]
 
 
-def _shown(picture: Tensor) -> Image.Image:
+def _to_pil(picture: Tensor) -> Image.Image:
     return Image.fromarray(to_uint8(picture))
 
 
@@ -194,13 +194,13 @@ def _sheet(figure: TableFigure) -> Image.Image:
             left, top = GAP + x * wide, GAP + y * high
             fitted = ImageOps.pad(tile.picture, (figure.width, CELL), Image.Resampling.LANCZOS, PAPER)
             sheet.paste(fitted, (left, top))
-            if tile.right:
-                draw.rectangle((left, top, left + figure.width - 1, top + CELL - 1), outline=RIGHT, width=4)
-            draw.text((left, top + CELL + 3), _lines(tile.caption, figure.width, font), fill=INK, font=font)
+            if tile.relevant:
+                draw.rectangle((left, top, left + figure.width - 1, top + CELL - 1), outline=GREEN, width=4)
+            draw.text((left, top + CELL + 3), _two_lines(tile.caption, figure.width, font), fill=INK, font=font)
     return sheet
 
 
-def _lines(caption: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+def _two_lines(caption: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """Break a caption into two lines, the first at most `width` pixels wide."""
     words = caption.replace("→", "->").split()  # Pillow's font has no arrow
     fitting = [end for end in range(1, len(words) + 1) if font.getlength(" ".join(words[:end])) <= width] or [1]
