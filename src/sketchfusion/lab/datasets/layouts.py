@@ -51,8 +51,9 @@ def recognise(root: str | Path) -> type[Dataset]:
         raise DatasetError(f"{path}: no data set itself, but it holds {listed}; give one of them")
     if PhotoFolder.present(path):
         return PhotoFolder
-    known = ", ".join(layout.layout for layout in (*LAYOUTS, PSC6K, PhotoFolder))
-    raise DatasetError(f"{path}: no data set that is known here; expected the root of one of {known}")
+    known: tuple[type[Dataset], ...] = (*LAYOUTS, PSC6K, PhotoFolder)
+    names = ", ".join(layout.layout for layout in known)
+    raise DatasetError(f"{path}: no data set that is known here; expected the root of one of {names}")
 
 
 def _inner(root: Path) -> list[tuple[Path, type[Dataset]]]:

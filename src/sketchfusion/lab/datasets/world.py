@@ -78,7 +78,7 @@ class SketchWorld(Dataset):
         """Sketches of the view of particular photos, and the photos."""
         wanted = checked_categories(self.categories, categories, self.root)
         pairs = [(category, number) for category in wanted for number in range(PHOTOS)]
-        sketches = [self._sample(category, n, "sketch", n, of_photo=True) for category, n in pairs]
+        sketches: list[Sample] = [self._sample(category, n, "sketch", n, of_photo=True) for category, n in pairs]
         return sketches, [self._sample(category, n, "photo") for category, n in pairs]
 
     @property

@@ -48,44 +48,38 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Callable[[int,
     """
     classes = [name for name in dataset.categories if not is_unseen(name)]
     sketches, photos = dataset.instances(classes)
-    chosen: dict[tuple[Kind, bool], list[Sample]] = {
-        (kind, test): list(_some(side, test))
-        for kind, side in (("photo", photos), ("sketch", sketches))
-        for test in (False, True)
-    }
-    total, done = sum(map(len, chosen.values())), 0
-    looked: dict[tuple[Kind, bool], list[ProbedFeatures]] = {}
-    for (kind, test), samples in chosen.items():
-        looked[kind, test] = []
-        for sample in samples:
+    sides: dict[Kind, list[Sample]] = {"photo": photos, "sketch": sketches}
+    samples = {(kind, test): list(_some(side, test)) for kind, side in sides.items() for test in (False, True)}
+    total, probed = sum(map(len, samples.values())), dict[tuple["Kind", bool], list[ProbedFeatures]]()
+    for (kind, test), side in samples.items():
+        probed[kind, test] = []
+        for sample in side:
             maps = component_maps(model, [sample.source], [kind])[0]
             pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
-            looked[kind, test].append(
-                ProbedFeatures(sample.label, pooled, {name: spectrum(one) for name, one in maps.items()})
-            )
-            done += 1
+            spectra = {name: spectrum(one) for name, one in maps.items()}
+            probed[kind, test].append(ProbedFeatures(sample.label, pooled, spectra))
             if progress:
-                progress(done, total)
-    names = list(looked["photo", True][0].pooled)
+                progress(sum(map(len, probed.values())), total)
+    names = list(probed["photo", True][0].pooled)
     metrics = {
-        f"{name}, {kind}": _accuracy(looked[kind, False], looked[kind, True], name) for name in names for kind in KINDS
+        f"{name}, {kind}": _accuracy(probed[kind, False], probed[kind, True], name) for name in names for kind in KINDS
     }
-    spectra = {
-        kind: {name: mean_spectrum([one.spectra[name] for one in looked[kind, True]]) for name in names}
+    mean = {
+        kind: {name: mean_spectrum([one.spectra[name] for one in probed[kind, True]]) for name in names}
         for kind in KINDS
     }
     return Result(
         model.name,
         model.fingerprint,
         about=f"Accuracy of a linear classifier of {len(classes)} classes on features averaged over the picture.",
-        counts={f"{PLURAL[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in looked.items()},
+        counts={f"{PLURAL[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in probed.items()},
         metrics=metrics,
         trivial={"guessing": {"accuracy": 1 / len(classes)}},
         rows={
             name: {
                 **{f"{kind} accuracy": metrics[f"{name}, {kind}"].mean for kind in KINDS},
-                **{f"{kind} mean frequency": spectra[kind][name].cycles for kind in KINDS},
-                **{f"{kind} fine share": spectra[kind][name].fine for kind in KINDS},
+                **{f"{kind} mean frequency": mean[kind][name].cycles for kind in KINDS},
+                **{f"{kind} fine share": mean[kind][name].fine for kind in KINDS},
             }
             for name in names
         },
@@ -105,6 +99,7 @@ def _accuracy(trained: Sequence[ProbedFeatures], tested: Sequence[ProbedFeatures
 
 
 def _some(samples: Sequence[Sample], test: bool) -> Iterator[Sample]:
-    for _, of in groupby(samples, key=lambda sample: sample.label):
-        kept = [sample for sample in of if held_out(sample.photo_id) == test]
-        yield from kept[: TESTED if test else TRAINED]
+    """Take a few samples of each class, of held-out photos to test with and of the others to fit to."""
+    for _, of_class in groupby(samples, key=lambda sample: sample.label):
+        side = [sample for sample in of_class if held_out(sample.photo_id) == test]
+        yield from side[: TESTED if test else TRAINED]
