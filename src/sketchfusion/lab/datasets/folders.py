@@ -1,4 +1,4 @@
-"""A plain folder of pictures: the first sub-folder is the category."""
+"""Data sets of photos alone: a plain folder, whose sub-folders are categories, and Tiny-imagenet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PhotosOnly(Dataset):
-    """A data set of photos, all of which are measured on: training has no held-out part of it."""
+    """A data set of photos alone, all of which are measured on; nothing is held out from training."""
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
         """Every photo with the categories that it shows."""
@@ -22,13 +22,13 @@ class PhotosOnly(Dataset):
 
     @property
     def names(self) -> list[str]:
-        """The names to choose from when its photos are named: all categories."""
+        """All categories: the names to choose from when photos are named."""
         return [category for category in self.categories if category]
 
     def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
-        """All photos that have a name."""
+        """All photos with a category; DatasetError for sketches and examples, which there are none of."""
         if examples:
-            raise DatasetError(f"{self.root} has no held-out part beside its examples; give sketches")
+            raise DatasetError(f"{self.root} has no held-out part next to its examples; give sketches")
         if kind == "sketch":
             raise DatasetError(f"{self.root} holds photos only; name those")
         return self.photos(self.names)
@@ -64,7 +64,7 @@ class PhotoFolder(PhotosOnly):
 
 
 def by_category(root: str | Path) -> dict[str, list[Path]]:
-    """The pictures of each category of such a folder; DatasetError if there are none, or for one without a category."""
+    """List the pictures of a folder by sub-folder; DatasetError if there are none, or for one in no sub-folder."""
     found: dict[str, list[Path]] = {}
     for sample in PhotoFolder(root).photos():
         if not sample.label:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AnnotatedPair:
-    """Two pictures of one thing, one of them a sketch; `flip` asks for both to be mirrored."""
+    """A photo and a sketch of it, in either order; `flip` if both are to be mirrored."""
 
     source: Sample
     target: Sample
@@ -33,7 +33,7 @@ class AnnotatedPair:
 
 @dataclass(frozen=True, eq=False)
 class KeypointPair:
-    """Two pictures and the points that correspond: (8, 2) of x, y each, in pixels of the 256 x 256 pictures."""
+    """A photo and a sketch of it, in either order, with corresponding points (8, 2) x, y in pixels of 256 x 256."""
 
     source: Sample
     target: Sample
@@ -42,9 +42,9 @@ class KeypointPair:
 
 
 class PSC6K(Dataset):
-    """`root` holds the four csv files (or a folder `PSC6K` of them); their paths start at the root of Sketchy.
+    """`root` holds the four csv files (or a folder `PSC6K` of them), whose paths are relative to the root of Sketchy.
 
-    `sketchy` is that root, where it is not `root` itself. The keypoints are of the test photos only, ten of a class.
+    `sketchy` is that root, if it is not `root` itself. Only the test photos, ten of each class, have keypoints.
     """
 
     layout = "PSC6K"
@@ -63,9 +63,9 @@ class PSC6K(Dataset):
         return any((folder / name).is_file() for name in FILES)
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-        """Pairs of the 40 % of photos that are measured on, or of the others; `sketchy` may have the pictures.
+        """Pairs of the 40 % of photos that are measured on, or of the others; `sketchy` has the pictures, if given.
 
-        The tables' points are of 256 x 256 pixels, and are scaled to pictures of another size.
+        Points are scaled from 256 x 256 pixels to the size of the pictures.
         """
         annotated = PSC6K(self.root, sketchy.root) if sketchy else self
         pairs = released_split(annotated.test_pairs())[measured]
@@ -79,19 +79,19 @@ class PSC6K(Dataset):
             yield PointPair(sketch.label, sketch.path, photo.path, *points)
 
     def test_pairs(self) -> list[KeypointPair]:
-        """Photo to sketch, with keypoints: 6,250."""
+        """The 6,250 pairs from photo to sketch, with keypoints."""
         return self._read("test_pairs_ps.csv", ("photo", "sketch", "XA", "YA", "XB", "YB"), _keypoints)
 
     def test_directions(self) -> list[KeypointPair]:
-        """The same both ways, as PSC evaluates: 12,500."""
+        """The 12,500 pairs in both directions, as PSC evaluates them."""
         return self._read("test_pairs_st.csv", ("source_image", "target_image", "XA", "YA", "XB", "YB"), _keypoints)
 
     def train_pairs(self) -> list[AnnotatedPair]:
-        """Photo to sketch without keypoints, each pair once as it is and once to be mirrored."""
+        """Pairs from photo to sketch without keypoints, each once as it is and once to be mirrored."""
         return self._read("train_pairs_ps.csv", ("photo", "sketch", "flip"), _flipped)
 
     def train_directions(self) -> list[AnnotatedPair]:
-        """The same both ways."""
+        """The training pairs in both directions."""
         return self._read("train_pairs_st.csv", ("source_image", "target_image", "flip"), _flipped)
 
     def _read(
@@ -136,9 +136,9 @@ class PSC6K(Dataset):
 
 
 def released_split(pairs: list[KeypointPair]) -> tuple[list[KeypointPair], list[KeypointPair]]:
-    """Training and evaluation pairs as SketchFusion's released code takes them from PSC6K's test pairs.
+    """Split test pairs into training and evaluation pairs, as SketchFusion's released code does.
 
-    Of each class the first 60 % of its photos, by path, are trained on and the others measured: 6 and 4 of 10.
+    Of each class the first 60 % of photos by path are for training, the others for evaluation: 6 and 4 of 10.
     """
 
     def photo(pair: KeypointPair) -> Sample:

@@ -1,4 +1,4 @@
-"""Quick, Draw! in all its forms: one file a category of drawings, strokes or bitmaps."""
+"""Quick, Draw! in all its forms, one file of drawings for each category, and QuickDraw-extended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...io.strokes import (
 )
 from .base import Dataset, DatasetError, Sample, checked_categories, class_folders, class_names, first_folder, pictures
 
-# What each form is called where it is published, and how its files end; the first that is there is read.
+# The published name of each form and the suffix of its files; the first that exists is read.
 FORMS = {
     "simplified": ".ndjson",
     "raw": ".ndjson",
@@ -33,11 +33,11 @@ _UNRECOGNISED = re.compile(r'"recognized"\s*:\s*false')
 
 
 class QuickDraw(Dataset):
-    """`root` holds the files of one form, or a folder of them that is called as where it is published (see FORMS).
+    """`root` holds the files of one form, or a folder of them with the published name of the form (see FORMS).
 
     The forms are ndjson (simplified or raw), `.bin`, Sketch-RNN's `.npz` and `.npy` bitmaps. Drawings that the game did
-    not recognise are left out unless `unrecognised` is set; the last two forms do not say which those are. Of `.npz`
-    files, `part` takes "train" (70,000 of each class), "valid" or "test" (2,500 each) alone.
+    not recognise are left out unless `unrecognised` is set; the last two forms do not mark them. `part` selects "train"
+    (70,000 drawings of each class), "valid" or "test" (2,500 each) of `.npz` files.
     """
 
     layout = "Quick, Draw!"
@@ -52,7 +52,7 @@ class QuickDraw(Dataset):
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout; one with an array or an archive of something else has not."""
+        """Whether a folder has this layout; arrays and archives of something else are told apart."""
         try:
             _, files = _files(root)
             first = next(iter(files.values()))
@@ -63,7 +63,7 @@ class QuickDraw(Dataset):
 
     @property
     def names(self) -> list[str]:
-        """The names to choose from when its drawings are named: all categories."""
+        """All categories: the names to choose from when drawings are named."""
         return list(self.categories)
 
     def sketches(self, categories: Collection[str] | None = None, limit: int | None = None) -> list[Sample]:
@@ -73,7 +73,7 @@ class QuickDraw(Dataset):
     def drawings(
         self, categories: Collection[str] | None = None, limit: int | None = None
     ) -> Iterator[tuple[Sample, Drawing]]:
-        """The same with their strokes; ImageError names a malformed one, DatasetError a form without strokes."""
+        """The drawings with their strokes; ImageError for a malformed one, DatasetError for a form without strokes."""
         if self.form == "numpy_bitmap":
             raise DatasetError(f"{self.root}: bitmaps have no strokes; use another form of Quick, Draw!")
         for sample, line in self._records(categories, limit):
@@ -91,7 +91,7 @@ class QuickDraw(Dataset):
                 yield Sample(path, category, f"{category}/{key}", "sketch", line=number), line
 
     def _numbered(self, path: Path) -> Iterator[tuple[int, str, str]]:
-        """Number, key, and for ndjson the line of each drawing wanted."""
+        """Number and key of each drawing to take, and its line in an ndjson file."""
         if self.form == "binary":
             for number, record in enumerate(scan_bin(path), 1):
                 if record.recognised or self.unrecognised:
@@ -117,10 +117,10 @@ class QuickDraw(Dataset):
 
 
 def _files(root: Path) -> tuple[str, dict[str, Path]]:
-    """The form and the file of each category."""
+    """Find the form of a folder and the file of each category."""
     for form in FORMS:
         if paths := _of_form(root, form):
-            # a ".full.npz" holds the drawings of its smaller twin, and more
+            # a ".full.npz" holds all drawings of the ".npz" file of its category, and more
             files = {_category(path): path for path in sorted(paths, key=lambda path: (-len(path.name), path.name))}
             return form, files
     raise DatasetError(f"{root}: no .ndjson, .bin, .npz or .npy files; give the folder of Quick, Draw! categories")
@@ -146,8 +146,7 @@ PHOTOS = ("QuickDraw_images_final", "images")
 class QuickDrawExtended(Dataset):
     """`root` holds `QuickDraw_sketches_final/<class>/<key>.png` and `QuickDraw_images_final/<class>/image_00001.jpg`.
 
-    ZSE-SBIR calls the two `sketches` and `images`. A sketch's stem is the key of its drawing in Quick, Draw!, so its
-    strokes can be found again.
+    ZSE-SBIR calls the folders `sketches` and `images`. A sketch's file name is the key of its drawing in Quick, Draw!.
     """
 
     layout = "QuickDraw-extended"

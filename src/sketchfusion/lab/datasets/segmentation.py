@@ -27,22 +27,22 @@ from .base import (
 
 COLUMNS = ("photo", "category", "mask")
 Choice = TypeVar("Choice")
-LYING = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
+ROTATED = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
 
 
 @dataclass(frozen=True)
 class MaskedPhoto:
-    """A photo and the file that masks every object of its label in it."""
+    """A photo and the file of a mask of all objects of its label."""
 
     photo: Sample
     mask: Path
 
     def read_mask(self) -> npt.NDArray[np.bool_]:
-        """The mask as (H, W) booleans, in the pixels of the photo as it is seen.
+        """Read the mask as (H, W) booleans, in pixels of the photo after EXIF orientation.
 
-        Brighter than 127 is marked, or 1 in a mask of 0 and 1; what is transparent is not. A mask of a photo that is
-        stored turned may lie as that is stored or as it is seen. DatasetError for one that marks nothing or does not
-        fit the photo.
+        Pixels brighter than 127 are marked, or those of 1 in a mask of 0 and 1; transparent ones are not. The mask of a
+        photo with an EXIF orientation may be stored with or without it. DatasetError for a mask that marks nothing or
+        does not fit the photo.
         """
         try:
             with Image.open(self.mask) as image:
@@ -54,17 +54,17 @@ class MaskedPhoto:
         values = np.asarray(self._fitted(grey))
         brightest = int(values.max())
         if brightest <= 127 and brightest != 1:
-            raise DatasetError(f"{self.mask}: marks nothing, its brightest pixel is {brightest}; make the thing 255")
+            raise DatasetError(f"{self.mask}: marks nothing, its brightest pixel is {brightest}; draw objects in 255")
         return values > (0 if brightest == 1 else 127)
 
     def _fitted(self, mask: Image.Image) -> Image.Image:
-        """The mask turned as the photo is, if it lies as that is stored."""
+        """Apply the photo's EXIF orientation to the mask, if that is stored without."""
         from ...io.images import open_image  # brings torch, which lists of files do without
 
         path = self.photo.path
         with open_image(path.read_bytes(), str(path)) as photo:
             stored, turn = photo.size, _turn(photo)
-        seen = stored[::-1] if turn in LYING else stored
+        seen = stored[::-1] if turn in ROTATED else stored
         if mask.size == seen:
             return mask
         if mask.size == stored:
@@ -112,17 +112,17 @@ class MaskFolder(Dataset):
         return list(first.values())
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
-        """Every photo with all categories that are masked in it; training draws of all."""
+        """Every photo with all categories that are masked in it."""
         shown: dict[Path, set[str]] = {}
         for pair in self._pairs:
             shown.setdefault(pair.photo.path, set()).add(pair.photo.label)
         return [(photo, frozenset(shown[photo.path])) for photo in self.photos()]
 
     def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
-        """Every masked category of a photo with sketches of `sketches` that no training draws.
+        """A scene for every masked category of a photo, with sketches of `sketches` that no training uses.
 
-        "tuning" are the photos that training draws, "measured" the others. Masked categories that nobody drew are left
-        out; DatasetError if that is all.
+        "tuning" are the photos that training uses, "measured" the others. Masked categories without sketches are left
+        out; DatasetError if those are all.
         """
         drawn = _untrained_by_category(sketches)
         shown: dict[str, set[str]] = {}
@@ -159,7 +159,7 @@ class MaskFolder(Dataset):
 
 
 def _turn(photo: Image.Image) -> int:
-    """The orientation of EXIF, 1 where it says none."""
+    """Read the EXIF orientation, 1 if there is none."""
     try:
         return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF says nothing about the pixels
@@ -167,7 +167,7 @@ def _turn(photo: Image.Image) -> int:
 
 
 def _untrained_by_category(datasets: Sequence[Dataset]) -> dict[str, list[Sample]]:
-    """Sketches that no training draws, by category."""
+    """Sketches that no training uses, by category."""
     found: dict[str, list[Sample]] = {}
     for dataset in datasets:
         for sample in dataset.sketches():

@@ -19,8 +19,8 @@ from .base import (
 
 SKETCHES = ("png", "png_ready", "sketches")
 PHOTOS = ("ImageResized", "ImageResized_ready", "images")
-# Photo folders whose names differ from the sketches' by more than separators
-# (AnjanDutta/sem-pcyc, download_datasets.sh).
+# Photo folders whose names differ from those of the sketches by more than separators
+# (source: AnjanDutta/sem-pcyc, download_datasets.sh).
 RENAMED = {
     "chandeler": "chandelier",
     "diamod": "diamond",
@@ -37,7 +37,7 @@ RENAMED = {
 class TUBerlin(Dataset):
     """`root` holds `png/<class>/<1..20000>.png`, and with the extension `ImageResized/<class>/`.
 
-    Photo folders are matched with the sketches' whatever their separators, and the nine misspelt ones by name.
+    Photo folders are matched with those of sketches regardless of separators, and the nine misspelt ones by name.
     """
 
     layout = "TU-Berlin"

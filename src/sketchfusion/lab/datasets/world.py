@@ -1,4 +1,4 @@
-"""Sketch World as a data set: pictures are drawn when they are asked for, and no training draws any of these."""
+"""Sketch World as a data set: pictures are drawn when they are read, of objects that no training uses."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 WORLD = "world"
 PHOTOS = 20  # of each category
-SKETCHES = 5  # of each category, one by each hand, of instances that no photo of an unseen category shows
+SKETCHES = 5  # of each category, one by each hand, of objects that no photo of an unseen category shows
 HANDS = 5
 SCENES, PAIRS = 10, 10  # of each unseen category
 TUNING = 2  # scenes or pairs of each seen category
 EXAMPLES = 20  # sketches of each seen category to learn from
-# The first instance of each kind. Training draws those below FIRST_TUNING, of seen categories.
+# The first instance of each use. Training uses those below FIRST_TUNING, of seen categories.
 FIRST_TUNING, FIRST_SKETCHED, FIRST_EXAMPLE = 500, 1000, 2000
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldSample(Sample):
-    """A picture of Sketch World; sketches are by a `hand`, `of_photo` those that show the view of the photo."""
+    """A picture of Sketch World. A sketch is by a `hand`, and has the pose and view of the photo if `of_photo`."""
 
     world: World
     instance: int
@@ -56,7 +56,7 @@ class SketchWorld(Dataset):
 
     @property
     def name(self) -> str:
-        """The name by which reports are called."""
+        """The name that reports have."""
         return WORLD
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
@@ -75,7 +75,7 @@ class SketchWorld(Dataset):
         ]
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
-        """Sketches of the view of particular photos, and the photos."""
+        """Sketches in the pose and view of their photos, and the photos."""
         wanted = checked_categories(self.categories, categories, self.root)
         pairs = [(category, number) for category in wanted for number in range(PHOTOS)]
         sketches: list[Sample] = [self._sample(category, n, "sketch", n, of_photo=True) for category, n in pairs]
@@ -87,7 +87,7 @@ class SketchWorld(Dataset):
         return list(SEEN)
 
     def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
-        """New objects of the seen categories, with `examples` others than without."""
+        """Objects of the seen categories, with `examples` others than without."""
         if kind == "photo":
             return self.photos(SEEN)
         if not examples:
@@ -99,7 +99,7 @@ class SketchWorld(Dataset):
         return (list(UNSEEN), "unseen categories") if split is None else super().unseen(split)
 
     def untrained(self, samples: Sequence[Sample]) -> list[Sample]:
-        """All of them: training draws other objects."""
+        """All of them: training uses other objects."""
         return list(samples)
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
