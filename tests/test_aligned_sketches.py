@@ -1,4 +1,4 @@
-"""Sketches laid over their photos: where a stroke belongs, told by the other sketches of the photo."""
+"""Sketches that lie over their photos: rough correspondence from the average of all sketches of a photo."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def beside(points: np.ndarray) -> np.ndarray:
     return np.where(outside > 0, outside, inside)
 
 
-def test_each_sketch_moves_to_where_all_lie_on_average() -> None:
+def test_each_sketch_is_aligned_to_the_average() -> None:
     boxes = [(20, 20, 60, 60), (40, 60, 80, 100), (10, 10, 170, 170)]
     sheets = [np.asarray(sheet(box, 200)) / 255 for box in boxes]
     moved = mean_alignment(sheets)

@@ -72,7 +72,7 @@ def test_every_layout_with_both_sides_is_measured(tmp_path: Path) -> None:
         }
 
 
-def test_data_that_cannot_be_measured_is_said(tmp_path: Path) -> None:
+def test_data_that_cannot_be_measured_are_refused_in_one_line(tmp_path: Path) -> None:
     drawings = str(drawings_at(tmp_path / "drawings"))
     photos = str(segmentation_at(tmp_path / "photos"))
     with pytest.raises(DatasetError, match="a Quick, Draw! has no photos"):
@@ -94,7 +94,7 @@ def test_data_that_cannot_be_measured_is_said(tmp_path: Path) -> None:
         instance_data(datasets.open(tmp_path / "t"))
 
 
-def test_cluttered_photos_are_searched_with_sketches_from_elsewhere(tmp_path: Path) -> None:
+def test_photos_without_sketches_are_searched_with_those_of_another_data_set(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for name in ("photo/1.jpg", "photo/2.jpg", "mask/1.png"):
         picture(root / name)
@@ -117,7 +117,7 @@ def test_cluttered_photos_are_searched_with_sketches_from_elsewhere(tmp_path: Pa
         retrieval_data(datasets.open(root), sketches=[datasets.open(drawings)])
 
 
-def test_a_photo_of_several_things_is_right_for_each() -> None:
+def test_a_photo_with_several_labels_is_relevant_to_each() -> None:
     queries, gallery = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)
     result = score_retrieval(queries, ["a", "b", "c"], gallery, [{"a", "b"}, {"b"}, frozenset()])
     # a: its photo first. b: the second is nearest, then the first by order. c: nowhere.
@@ -155,7 +155,7 @@ def test_two_models_are_compared_query_by_query() -> None:
     assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
-def test_ranks_of_own_photos_equal_a_sort_with_ties() -> None:
+def test_target_ranks_equal_those_of_a_stable_sort() -> None:
     rng = np.random.default_rng(0)
     similarity = rng.integers(0, 4, (30, 25)).astype(np.float32)  # few values, so that many are equal
     own, labels = rng.integers(25, size=30), [f"{n}" for n in rng.integers(3, size=25)]
@@ -224,7 +224,7 @@ def evaluate(*arguments: object) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
-def test_the_command_measures_instances_and_clutter(model_folder: Path, tmp_path: Path) -> None:
+def test_the_command_measures_instances_and_photos_without_sketches(model_folder: Path, tmp_path: Path) -> None:
     export(tmp_path / "world", 0, ["bat", "cow"], instances=3, size=64)
     common = ("--model", model_folder, "--out", tmp_path / "out", "--json")
     code, answer, _ = evaluate("instances", "--data", tmp_path / "world", *common)

@@ -73,7 +73,7 @@ def test_sketchy_says_what_is_wrong(sketchy: Path, tmp_path: Path) -> None:
         Sketchy(sketchy).photos(["unicorn"])
 
 
-def test_photo_of_strips_only_a_number() -> None:
+def test_a_photos_id_is_a_sketchs_without_its_number() -> None:
     assert photo_id_of("n02139199_11487-4") == "n02139199_11487"
     assert photo_id_of("jack-o-lantern") == "jack-o-lantern"
     assert photo_id_of("0007-12") == "0007"
@@ -166,7 +166,7 @@ def test_what_is_transparent_in_a_mask_is_not_marked(tmp_path: Path) -> None:
     assert np.array_equal(masked(tmp_path, white, photo).read_mask(), thing > 0)
 
 
-def test_a_broken_mask_is_said(tmp_path: Path) -> None:
+def test_a_broken_mask_is_refused_by_name(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (400, 500)).astype(np.uint8)
     pair = masked(tmp_path, Image.fromarray(noise), Image.new("RGB", (500, 400)))
     whole = pair.mask.read_bytes()
@@ -184,7 +184,7 @@ def test_a_mask_of_another_size_than_its_photo_is_named_with_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_a_mask_of_a_turned_photo_lies_as_that_is_stored_or_as_it_is_seen(tmp_path: Path, orientation: int) -> None:
+def test_a_mask_of_a_rotated_photo_may_be_stored_with_or_without_the_rotation(tmp_path: Path, orientation: int) -> None:
     dark = np.zeros((32, 48), bool)
     dark[:8, 8:40], dark[:24, 8:16] = True, True  # looks different however it is turned
     stored = Image.fromarray(np.where(dark, 0, 255).astype(np.uint8))
@@ -244,11 +244,11 @@ FREE += ["door handle", "lighthouse", "knife", "n02124075", "car_(sedan)", "saxo
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_other_names_stay_free(name: str) -> None:
+def test_names_of_other_categories_may_be_trained_on(name: str) -> None:
     assert not is_unseen(name)
 
 
-def test_plain_names_compare() -> None:
+def test_comparable_names_ignore_brackets_separators_and_case() -> None:
     assert comparable_name("car_(sedan)") == "car" and comparable_name("hot-air_balloon") == comparable_name(
         "Hot air  balloon"
     )

@@ -108,7 +108,7 @@ def test_masks_are_scored_beside_trivial_ones() -> None:
         benchmark_segmentation(PixelExtractor(), [])
 
 
-def test_presence_is_counted() -> None:
+def test_presence_figures_count_right_and_wrong_sketches() -> None:
     low, high = 0.3, 0.5
     found = presence_figures([(high, low), (low, high), (high, high), (high, high - 0.05)], 0.4)
     assert found["right above wrong"].mean == pytest.approx((1 + 0 + 0.5 + 1) / 4)
@@ -181,7 +181,7 @@ def test_a_threshold_is_chosen_from_other_scenes_than_are_measured_on(tmp_path: 
     assert world["tuning"] == set(World(split="seen").categories)
 
 
-def test_the_level_that_fits_best_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_threshold_with_the_best_masks_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True
     scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))

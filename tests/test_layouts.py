@@ -115,7 +115,7 @@ def test_separators_may_differ_between_the_sides_of_sketchy(tmp_path: Path) -> N
         SketchyExtended(tmp_path)
 
 
-def test_sketchy_without_its_extension_is_told(tmp_path: Path) -> None:
+def test_sketchy_without_its_extension_is_refused_as_extended(tmp_path: Path) -> None:
     sketchy_at(tmp_path, extended="elsewhere")
     with pytest.raises(DatasetError, match="no EXTEND_image_sketchy folder"):
         SketchyExtended(tmp_path)

@@ -57,7 +57,7 @@ def pictures(each: int, seed: int) -> list[tuple[np.ndarray, str]]:
     return made
 
 
-def test_what_is_easy_to_tell_apart_is_learned_each_way() -> None:
+def test_separable_classes_are_learned_in_every_way() -> None:
     found = benchmark_examples(Thirds(), pictures(12, 0), pictures(5, 1))
     ways = ["linear head", *(f"{k}-shot" for k in SHOTS)]
     assert set(found.metrics) == {f"Acc@{k}/{way}" for k in (1, 5) for way in ways}
@@ -66,7 +66,7 @@ def test_what_is_easy_to_tell_apart_is_learned_each_way() -> None:
     assert found.trivial["guessing"]["Acc@1"] == pytest.approx(1 / 3)
 
 
-def test_a_trained_classifier_is_asked_for_the_names_at_hand_alone() -> None:
+def test_a_trained_classifier_chooses_among_the_names_at_hand() -> None:
     found = benchmark_examples(Thirds(trained=True), pictures(4, 0), pictures(2, 1))
     assert found.metrics["Acc@1/classifier"].mean == pytest.approx(1 / 3)  # always left, never nowhere
     assert found.rows["left"]["Acc@1"] == 1.0 and found.rows["right"]["Acc@1"] == 0.0
@@ -96,7 +96,7 @@ def test_a_table_compares_features_by_one_head_for_all(monkeypatch: pytest.Monke
     assert found["Acc@1"] == found["Acc@1/linear head"] != found["Acc@1/classifier"]
 
 
-def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_said() -> None:
+def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_refused() -> None:
     rng = np.random.default_rng(0)
     noise = [(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), name) for name in PLACES for _ in range(40)]
     shuffled = [(noise[n][0], noise[m][1]) for n, m in enumerate(rng.permutation(len(noise)))]
@@ -106,7 +106,7 @@ def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_said() -> N
         benchmark_examples(Thirds(), [p for p in pictures(3, 0) if p[1] != "right"], pictures(1, 1))
 
 
-def test_examples_are_what_is_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_are_other_pictures_than_those_to_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sketchfusion.lab.datasets.world.EXAMPLES", 2)
     asked, seen = (
         naming_data(datasets.open("world"), "sketch"),

@@ -95,7 +95,7 @@ def test_per_category_figures_average_to_the_whole() -> None:
     assert mean == pytest.approx(result.metrics["mAP@all"].mean)
 
 
-def test_queries_that_nothing_can_answer_are_left_out_and_counted() -> None:
+def test_queries_without_relevant_photos_are_left_out_and_counted() -> None:
     result = score_retrieval(np.eye(3), ["a", "nothing", "b"], np.eye(3), ["a", "x", "b"])
     assert (result.counts["queries"], result.counts["queries left out"]) == (2, 1)
     assert result.metrics["mAP@all"].mean == 1.0
@@ -119,7 +119,7 @@ def test_chance_is_the_mean_over_random_rankings() -> None:
     assert expected["P@k"] == pytest.approx(0.2)
 
 
-def test_accuracy_counts_own_photos_within_the_first_k() -> None:
+def test_accuracy_counts_targets_within_the_first_k() -> None:
     assert accuracy([1, 2, 6, 5], 1).tolist() == [1, 0, 0, 0]
     assert accuracy([1, 2, 6, 5], 5).mean() == 0.75
 

@@ -71,7 +71,7 @@ def test_pairs_weigh_alike_however_many_points_they_have() -> None:
     assert np.mean(right("PCK@0.1", [[0.0], [99.0] * 9], (100, 100))) == 0.5
 
 
-def test_points_that_cannot_be_scored_are_said_or_missed() -> None:
+def test_points_that_cannot_be_scored_are_refused_or_count_as_misses() -> None:
     assert right("PCK@0.1", [[math.nan, math.inf, 0.0, 1.0]], (100, 100)) == [0.5]
     for found, true in ([[], []], [[[0, 0], [1, 1]], [[0, 0]]]):
         with pytest.raises(ValueError, match=r"cannot compare points of shapes"):

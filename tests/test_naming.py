@@ -51,7 +51,7 @@ class Trained(Compass):
         return torch.tensor([[0.0, 9.0]] * len(images))
 
 
-def test_a_classifier_has_its_say_and_the_text_alone_stands_beside() -> None:
+def test_a_classifier_takes_part_and_zero_shot_is_reported_too() -> None:
     pictures = [(np.array([[torch.eye(4)[n].tolist()]]), name) for n, name in enumerate(Compass.directions)]
     result = benchmark_naming(Trained(), "", pictures, Compass.directions, "sketch")  # type: ignore[arg-type]
     assert result.metrics["Acc@1/text"].mean == 1.0
@@ -60,7 +60,7 @@ def test_a_classifier_has_its_say_and_the_text_alone_stands_beside() -> None:
     assert set(photos.metrics) == {"Acc@1", "Acc@5"} and photos.metrics["Acc@1"].mean == 1.0
 
 
-def test_a_space_that_tells_no_names_apart_gets_chance() -> None:
+def test_a_model_that_cannot_separate_names_reaches_chance() -> None:
     class Blank(Compass):
         def encode_text(self, prompts: list[str]) -> Tensor:
             return torch.eye(4)[[0] * len(prompts)]

@@ -131,7 +131,7 @@ def test_rows_that_are_wrong_are_named(root: Path, row: str, why: str) -> None:
         PSC6K(root).test_pairs()
 
 
-def test_tables_that_are_missing_or_others_are_said(root: Path) -> None:
+def test_missing_and_foreign_tables_are_refused(root: Path) -> None:
     (root / "train_pairs_st.csv").unlink()
     with pytest.raises(DatasetError, match=r"train_pairs_st\.csv: cannot be read"):
         PSC6K(root).train_directions()

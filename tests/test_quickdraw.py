@@ -194,14 +194,14 @@ WRONG = ([1, 2], *(boxed(a) for a in ([np.zeros((3, 2), np.int16)], [np.zeros(3,
 
 
 @pytest.mark.parametrize("pickled", [b"", b"\x80\x02", b"garbage", *map(pickle.dumps, WRONG)])
-def test_broken_sketch_rnn_files_are_said(tmp_path: Path, pickled: bytes) -> None:
+def test_broken_sketch_rnn_files_are_refused_by_name(tmp_path: Path, pickled: bytes) -> None:
     npz_of(tmp_path / "cat.npz", {"train": (1, pickled)})
     with pytest.raises(ImageError, match=r"cat\.npz: not Sketch-RNN's drawings") as caught:
         read_part(tmp_path / "cat.npz", "train")
     assert "\n" not in str(caught.value)
 
 
-def test_broken_files_of_every_form_are_said(root: Path) -> None:
+def test_broken_files_of_every_form_are_refused_by_name(root: Path) -> None:
     path = root / "binary" / "palm tree.bin"
     whole = path.read_bytes()
     for data in (whole[:-1], whole + b"\x01", b"not drawings"):

@@ -45,7 +45,7 @@ def test_beyond_the_candidates_photos_stay_where_they_are(monkeypatch: pytest.Mo
     assert alone.rows.paths.tolist() != one.rows.paths[:12].tolist()
 
 
-def test_the_standing_is_that_of_the_walk_that_it_is_a_closed_form_of() -> None:
+def test_the_closed_form_of_diffusion_equals_the_walk() -> None:
     generator = np.random.default_rng(0)
     one = found(np.abs(generator.normal(size=(30, 6))), np.sort(generator.random(30))[::-1].tolist())
     links = np.zeros((30, 30))

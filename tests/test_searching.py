@@ -48,7 +48,7 @@ def pictures(count: int, seed: int) -> list[tuple[np.ndarray, str]]:
     return made
 
 
-def test_a_model_that_knows_is_sure_and_right() -> None:
+def test_a_perfect_model_is_confident_and_right() -> None:
     result = benchmark_search(Knowing(0.8), pictures(3, 0), pictures(8, 1))
     figures = result.to_json()
     assert figures["AUC, all photos"] == 1

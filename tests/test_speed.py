@@ -46,7 +46,7 @@ def test_the_first_way_is_what_the_others_are_compared_with() -> None:
     assert [cost.ratio for cost in with_ratios(costs)] == [1.0, 4.0, 0.5]
 
 
-def test_a_process_of_its_own_is_not_charged_with_the_memory_of_another() -> None:
+def test_memory_of_a_new_process_is_its_own() -> None:
     filled = np.ones(40_000_000)
     assert in_new_process(peak_bytes) + filled.nbytes / 2 < peak_bytes()
 
@@ -72,7 +72,7 @@ def test_metrics_in_chunks_are_those_of_the_definition() -> None:
     assert plain.ratio == 1 and plain.flop == together.flop == 2 * 300 * 32
 
 
-def test_features_made_plainly_are_the_same() -> None:
+def test_reference_maps_equal_those_of_the_model() -> None:
     model = load("mini")
     assert isinstance(model, SketchFusion)
     with_draws(model, 2)
@@ -82,7 +82,7 @@ def test_features_made_plainly_are_the_same() -> None:
     assert not torch.allclose(with_draws(model, 1).extract(photo)[0].data, again, atol=1e-3 * float(again.abs().max()))
 
 
-def test_extract_says_what_is_saved_and_that_nothing_changed() -> None:
+def test_bench_extract_reports_savings_and_equal_features() -> None:
     rows = bench("extract", "--pictures", "2")
     assert rows[0]["ratio"] == 1
     assert all(row["more"]["cosine"] > 0.9999 for row in rows[:-1])
@@ -92,7 +92,7 @@ def test_extract_says_what_is_saved_and_that_nothing_changed() -> None:
         bench_extract("mini:B-CLIP", 1, 0, lambda done, total: None)
 
 
-def test_what_is_kept_of_pictures_is_what_the_frozen_models_say(tmp_path: Path) -> None:
+def test_cached_features_equal_those_computed_anew(tmp_path: Path) -> None:
     method = Fused.create("mini", "retrieval", {}, None)
     bank = world_banks(1, method.model.side, tmp_path)[1].at([0, 1])
     live, kept = UncachedFeatures(bank, method), CachedEncoder(method, tmp_path)([bank], method.model.side)
@@ -102,7 +102,7 @@ def test_what_is_kept_of_pictures_is_what_the_frozen_models_say(tmp_path: Path) 
     assert all(torch.allclose(one, other, atol=2e-3 * float(one.abs().max())) for one, other in said)
 
 
-def test_train_says_what_a_warm_cache_saves() -> None:
+def test_bench_train_reports_what_a_cache_saves() -> None:
     asked, kept = bench("train", "--steps", "1")
     assert asked["ratio"] == 1 and kept["flop"] < 0.8 * asked["flop"]
     assert kept["more"].keys() == {"seconds before", "steps until it pays"} and not asked["more"]

@@ -59,7 +59,7 @@ class Workshop:
         return {"mAP@all": bootstrap([value - 0.1, value + 0.1]), "mIoU": bootstrap([value, value, value])}
 
 
-def test_every_row_is_trained_for_every_task_and_seed_and_gone_on_with(tmp_path: Path) -> None:
+def test_every_row_is_trained_once_for_every_task_and_seed(tmp_path: Path) -> None:
     shop = Workshop()
     cells = fill("0", TABLE, "mini", tmp_path, shop.load, shop.train, shop.measure)
     assert shop.trained == [
@@ -153,7 +153,7 @@ def test_a_frozen_model_that_is_not_there_leaves_its_row_empty(tmp_path: Path) -
     assert all(cell.values for cell in cells if cell.name == "Ours")
 
 
-def test_a_setting_of_one_method_is_not_asked_of_another() -> None:
+def test_settings_of_one_method_are_not_passed_to_another() -> None:
     settings = {"steps": "9", "whole": "0", "fusion.timestep": "50"}
     assert settings_for("SketchFusion", settings) == settings
     assert settings_for("SD-PL", settings) == settings_for("B-Finetuning", settings) == {"steps": "9"}
@@ -235,7 +235,9 @@ def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
     assert corners.count([0x1A, 0x7F, 0x37]) == 4  # of each category there are four photos
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_makes_a_table_with_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name, name))
     measured = {c.metric: bootstrap([0.4, 0.6]) for c in TABLES["4"].columns}
     monkeypatch.setattr("sketchfusion.lab.evaluation.table.measure_task", lambda *a: measured)
@@ -304,7 +306,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     return made
 
 
-def test_what_was_made_with_other_settings_is_not_printed_again(table: Callable[..., str], tmp_path: Path) -> None:
+def test_values_made_with_other_settings_are_not_reused(table: Callable[..., str], tmp_path: Path) -> None:
     assert table("2", "--set", "stepz=1").endswith("'stepz' is not a setting")  # of which nothing is kept
     assert table("2", "--set", "steps=1") == table("2", "--set", "steps=1") == table("2", "--as-it-is") == ""
     kept = tmp_path / "tb" / "world-mini"
@@ -320,7 +322,7 @@ def test_what_was_made_with_other_settings_is_not_printed_again(table: Callable[
     assert "not steps=4" in table("2", "--set", "steps=4")
 
 
-def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., str], tmp_path: Path) -> None:
+def test_values_made_of_other_data_are_not_reused(table: Callable[..., str], tmp_path: Path) -> None:
     for whose in "ab":
         picture(tmp_path / whose / "tiny" / "1.png")
     assert table("2", "--data", tmp_path / "a" / "tiny", "--as-it-is") == ""
@@ -331,9 +333,7 @@ def test_what_was_made_of_other_data_is_not_printed_again(table: Callable[..., s
     )
 
 
-def test_what_was_made_of_files_that_have_changed_is_not_printed_again(
-    table: Callable[..., str], tmp_path: Path
-) -> None:
+def test_values_made_of_changed_files_are_not_reused(table: Callable[..., str], tmp_path: Path) -> None:
     linked, root = tmp_path / "elsewhere", tmp_path / "tb"  # which holds what tables keep as well
     linked.mkdir()
     picture(root / "photo.png")
