@@ -10,7 +10,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ...fusion import FusionConfig
-from ...saved import UNIVERSAL
 from .calibrate import choose_correspondence, choose_level
 from .correspondence import METRICS, POINTWISE, benchmark_correspondence, point_pairs
 from .recognition import benchmark_examples, naming_data
@@ -164,7 +163,7 @@ TABLES: dict[str, TableLayout] = {
     "universal": TableLayout(
         "One set of light weights for all five tasks beside one for each",
         (_RETRIEVAL, _INSTANCES, _NAMES, _PCK, _MASKS),
-        (TableRow(FUSED, seeds=SEEDS), TableRow("Universal", task=UNIVERSAL)),
+        (TableRow(FUSED, seeds=SEEDS), TableRow("Universal", task="universal")),
     ),
 }
 
