@@ -96,17 +96,6 @@ def crop_padding(pixels: Picture, map_: FeatureMap) -> Picture:
     return np.ascontiguousarray(pixels[valid.any(axis=1)][:, valid.any(axis=0)])
 
 
-def _principal(centred: torch.Tensor) -> torch.Tensor:
-    """Find the three directions (C, 3) in which features (N, C) vary most; zero where there are fewer."""
-    values, vectors = torch.linalg.eigh(centred.T.double() @ centred.double())
-    basis = vectors.flip(1)[:, :COLOURS].float()
-    skew = ((centred @ basis) ** 3).sum(dim=0)
-    basis = basis * torch.where(skew < 0, -1.0, 1.0)
-    kept = values.flip(0)[:COLOURS] > 1e-9 * values.amax().clamp(min=1e-12)
-    basis = basis * kept
-    return torch.nn.functional.pad(basis, (0, COLOURS - basis.shape[1]))
-
-
 @dataclass(frozen=True, eq=False)
 class Spectrum:
     """Fourier amplitude of a map by frequency, both (n,), coarsest first, and two summaries of the energy.
@@ -154,6 +143,17 @@ def mean_spectrum(spectra: Sequence[Spectrum]) -> Spectrum:
     amplitudes = [np.interp(frequency, one.frequency, one.amplitude) for one in spectra]
     fine, cycles = (float(np.mean([getattr(one, name) for one in spectra])) for name in ("fine", "cycles"))
     return Spectrum(frequency, np.mean(amplitudes, axis=0), fine, cycles)
+
+
+def _principal(centred: torch.Tensor) -> torch.Tensor:
+    """Find the three directions (C, 3) in which features (N, C) vary most; zero where there are fewer."""
+    values, vectors = torch.linalg.eigh(centred.T.double() @ centred.double())
+    basis = vectors.flip(1)[:, :COLOURS].float()
+    skew = ((centred @ basis) ** 3).sum(dim=0)
+    basis = basis * torch.where(skew < 0, -1.0, 1.0)
+    kept = values.flip(0)[:COLOURS] > 1e-9 * values.amax().clamp(min=1e-12)
+    basis = basis * kept
+    return torch.nn.functional.pad(basis, (0, COLOURS - basis.shape[1]))
 
 
 def _fused(model: Extractor, task: str | None) -> SketchFusion:

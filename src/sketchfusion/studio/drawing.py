@@ -70,6 +70,13 @@ def read_sketch(drawing: Drawing, limits: Limits) -> Sketch:
     return replace(sketch, picture=read_sketches([sketch.picture])[0])
 
 
+@functools.cache
+def examples() -> list[Example]:
+    """Draw the example drawings, sketches of Sketch World; always the same ones."""
+    world = World(size=64)
+    return [_example(world, name) for name in EXAMPLES]
+
+
 def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Sketch:
     if isinstance(drawing, SvgDrawing) and not data.lstrip().startswith(b"<"):
         raise ImageError("the drawing: not an SVG document")
@@ -134,13 +141,6 @@ def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats
             pen.line((*before, x, y), fill=fill, width=round(wide))
         pen.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=fill)
         before = (x, y)
-
-
-@functools.cache
-def examples() -> list[Example]:
-    """Draw the example drawings, sketches of Sketch World; always the same ones."""
-    world = World(size=64)
-    return [_example(world, name) for name in EXAMPLES]
 
 
 def _example(world: World, name: str) -> Example:

@@ -35,16 +35,6 @@ for suffix, kind in ((".js", "text/javascript"), (".svg", "image/svg+xml"), (".c
     mimetypes.add_type(kind, suffix)  # some systems define other types
 
 
-class PageFiles(StaticFiles):
-    """Static files that a browser must revalidate each time."""
-
-    def file_response(self, *args: object, **options: object) -> Response:
-        """Answer with a file, or with 304 if the browser's copy is current."""
-        answer = super().file_response(*args, **options)  # type: ignore[arg-type]
-        answer.headers.update(REVALIDATE)
-        return answer
-
-
 def make_app(studio: Studio, access: Access) -> FastAPI:
     """Assemble the application: routes, page, error handlers and middleware."""
 
@@ -72,38 +62,6 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
     app.add_middleware(Guard, access=access)
     app.add_middleware(OuterMiddleware)
     return app
-
-
-def _serve_page(app: FastAPI) -> None:
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers=REVALIDATE)
-
-    @app.api_route("/favicon.svg", methods=["GET", "HEAD"], include_in_schema=False)
-    async def favicon() -> FileResponse:
-        return FileResponse(STATIC / "favicon.svg", headers=REVALIDATE)
-
-    app.mount("/static", PageFiles(directory=STATIC))
-
-
-def _handle_errors(app: FastAPI, studio: Studio) -> None:
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        return problem(422, f"{where}: {first['msg']}"[:300])
-
-    @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
-        answer = problem(error.status_code, str(error.detail))
-        answer.headers.update(error.headers or {})
-        return answer
-
-    async def meant_for_client(_: Request, error: Exception) -> Response:
-        return client_error(error, studio.explain(error))
-
-    for kind in CLIENT_ERRORS:
-        app.add_exception_handler(kind, meant_for_client)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -146,6 +104,48 @@ def serve(studio: Studio, access: Access, listener: socket.socket, started: Call
     server.run(sockets=[listener])
     if studio.queue.failure:
         raise studio.queue.failure
+
+
+class PageFiles(StaticFiles):
+    """Static files that a browser must revalidate each time."""
+
+    def file_response(self, *args: object, **options: object) -> Response:
+        """Answer with a file, or with 304 if the browser's copy is current."""
+        answer = super().file_response(*args, **options)  # type: ignore[arg-type]
+        answer.headers.update(REVALIDATE)
+        return answer
+
+
+def _serve_page(app: FastAPI) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers=REVALIDATE)
+
+    @app.api_route("/favicon.svg", methods=["GET", "HEAD"], include_in_schema=False)
+    async def favicon() -> FileResponse:
+        return FileResponse(STATIC / "favicon.svg", headers=REVALIDATE)
+
+    app.mount("/static", PageFiles(directory=STATIC))
+
+
+def _handle_errors(app: FastAPI, studio: Studio) -> None:
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return problem(422, f"{where}: {first['msg']}"[:300])
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> Response:
+        answer = problem(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def meant_for_client(_: Request, error: Exception) -> Response:
+        return client_error(error, studio.explain(error))
+
+    for kind in CLIENT_ERRORS:
+        app.add_exception_handler(kind, meant_for_client)
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:

@@ -44,25 +44,6 @@ def original_name(path: Path) -> str:
     return f"{stem}{path.suffix}" if len(digest) == 12 and stem else path.name
 
 
-def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
-    parts = PurePosixPath(name.replace("\\", "/"))
-    category = _safe_name(parts.parent.name) or FOLDER
-    suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
-    digest = hashlib.sha256()
-    while chunk := stream.read(CHUNK):
-        digest.update(chunk)
-    stream.seek(0)
-    path = folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
-    with atomic_write(path) as draft, draft.open("wb") as file:
-        shutil.copyfileobj(stream, file, CHUNK)
-    return path
-
-
-def _safe_name(text: str) -> str:
-    """Replace characters that have a meaning in file systems."""
-    return re.sub(r"[^\w \-().]", "_", text).strip(" .")[:NAME_LENGTH].strip(" .")
-
-
 class Cancelled(KeyboardInterrupt):
     """Stops indexing as Ctrl-C does: photos indexed so far are kept."""
 
@@ -161,3 +142,22 @@ class Jobs:
             job.state = "cancelled"
         except Exception as error:
             job.error, job.state = self._explain(error), "failed"
+
+
+def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
+    parts = PurePosixPath(name.replace("\\", "/"))
+    category = _safe_name(parts.parent.name) or FOLDER
+    suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    stream.seek(0)
+    path = folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
+    with atomic_write(path) as draft, draft.open("wb") as file:
+        shutil.copyfileobj(stream, file, CHUNK)
+    return path
+
+
+def _safe_name(text: str) -> str:
+    """Replace characters that have a meaning in file systems."""
+    return re.sub(r"[^\w \-().]", "_", text).strip(" .")[:NAME_LENGTH].strip(" .")

@@ -143,6 +143,28 @@ class Namer:
         return _log_softmax(self._logits(pictures))
 
 
+def unit_means(groups: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
+    """Average each group of vectors (n, d) and scale the means to length 1: (groups, d)."""
+    means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
+    unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    return unit
+
+
+def joint_space(model: object) -> TextImageSpace:
+    """Return the model if it has a text encoder or a classifier; ValueError if it has neither."""
+    named = isinstance(model, Classifying) and model.classes
+    if not isinstance(model, TextImageSpace) or not (model.joint_dim or named):
+        raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
+    return model
+
+
+def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
+    """Encode each label as the mean over its prompts, a unit vector: (N, p)."""
+    prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
+    chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
+    return unit_means([vectors for chunk in chunks for vectors in _encode_prompts(model, chunk, prompts)])
+
+
 def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
     columns = [model.classes.index(label) for label in labels]
     return lambda pictures: model.classify(pictures, kind=kind).numpy()[:, columns]
@@ -174,11 +196,6 @@ def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
     return logits
 
 
-def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    normalised: npt.NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    return normalised
-
-
 def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]) -> Logits:
     if lacking := [label for label in labels if not examples.get(label)]:
         raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
@@ -192,30 +209,9 @@ def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mappin
     return lambda pictures: EXAMPLES_SCALE * (embedded(pictures) @ means.T)
 
 
-def unit_means(groups: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
-    """Average each group of vectors (n, d) and scale the means to length 1: (groups, d)."""
-    means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
-    unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-    return unit
-
-
-def _read(images: ImageInput | Sequence[ImageInput], kind: Kind) -> Any:
-    return read_sketches(images) if kind == "sketch" else images
-
-
-def joint_space(model: object) -> TextImageSpace:
-    """Return the model if it has a text encoder or a classifier; ValueError if it has neither."""
-    named = isinstance(model, Classifying) and model.classes
-    if not isinstance(model, TextImageSpace) or not (model.joint_dim or named):
-        raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
-    return model
-
-
-def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
-    """Encode each label as the mean over its prompts, a unit vector: (N, p)."""
-    prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
-    chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
-    return unit_means([vectors for chunk in chunks for vectors in _encode_prompts(model, chunk, prompts)])
+def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    normalised: npt.NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return normalised
 
 
 def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -223,3 +219,7 @@ def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Seque
     texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts])
     vectors: npt.NDArray[np.float32] = texts.numpy().reshape(len(labels), len(prompts), -1)
     return vectors
+
+
+def _read(images: ImageInput | Sequence[ImageInput], kind: Kind) -> Any:
+    return read_sketches(images) if kind == "sketch" else images
