@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import tee
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from ..datasets.base import Dataset, DatasetError, PointPair, Sample, held_out, 
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .metrics import Values, bootstrap, measure_points
 from .result import Result, by_category
+from .retrieval import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,20 +49,13 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
     measured on, and held-out photos of the others are for tuning. Of a data set without unseen classes the held-out
     photos are measured on, and the others are for tuning.
     """
-    some_unseen = any(map(is_unseen, dataset.categories))
     sketches, photos = dataset.instances()
-    drawn: dict[tuple[str, str], list[Sample]] = {}
-    for sketch in sketches:
-        if some_unseen:
-            wanted = is_unseen(sketch.label) == measured and not_trained_on(sketch)
-        else:
-            wanted = held_out(sketch.origin) == measured
-        if wanted:
-            drawn.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
+    by_photo: dict[tuple[str, str], list[Sample]] = {}
+    for sketch in _sketches_of_part(dataset, sketches, measured):
+        by_photo.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
     found = False
     for photo in photos:
-        own = drawn.get((photo.label, photo.photo_id), [])
-        read = [(sketch.path, read_image(sketch.path, "sketch")) for sketch in own]
+        read = [(s.path, read_image(s.path, "sketch")) for s in by_photo.get((photo.label, photo.photo_id), [])]
         drawings = [(path, sheet) for path, sheet in read if has_ink(sheet.mean(0).numpy())]
         if len(drawings) < FEWEST_SKETCHES:
             continue
@@ -80,36 +74,42 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
         )
 
 
+def _sketches_of_part(dataset: Dataset, sketches: Sequence[Sample], measured: bool) -> list[Sample]:
+    """The sketches to measure on, or those for tuning."""
+    if any(map(is_unseen, dataset.categories)):
+        return [s for s in sketches if is_unseen(s.label) == measured and not_trained_on(s)]
+    return [s for s in sketches if held_out(s.origin) == measured]
+
+
 def benchmark_correspondence(
     model: Extractor,
     pairs: Sequence[PointPair],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
 ) -> Result:
     """Match the keypoints of every pair in both directions; ValueError if there are no pairs.
 
-    As `match` does, the sketch laid as a whole; PCK/pointwise is of the paper's way, which matches every point by
-    itself. `temperature` and `window` are those of `match_maps`.
-
-    Beside the model stands the answer that every point lies at the same place of the other picture.
+    Points are matched as by `match`, with the pose of the whole sketch; PCK/pointwise matches every point by itself, as
+    in the paper. `temperature` and `window` are those of `match_maps`. The trivial answer is the same place in the
+    other picture.
     """
     if not pairs:
         raise ValueError("no pairs of a sketch and a photo with keypoints to measure with")
     rows: dict[str, list[float]] = {}
-    still: dict[str, list[float]] = {}
-    drawings, seen = tee(read_sketch(pair.sketch) for pair in pairs)  # a batch is kept at a time, not all of them
-    sketches = extract_maps(model, seen, "sketch", "correspondence")
+    same_place: dict[str, list[float]] = {}
+    drawings, copies = tee(read_sketch(pair.sketch) for pair in pairs)  # holds a batch at a time, not all of them
+    sketches = extract_maps(model, copies, "sketch", "correspondence")
     photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
     for number, (pair, drawn, sketch, photo) in enumerate(zip(pairs, drawings, sketches, photos, strict=True), start=1):
-        ways = [*_both_ways(pair, sketch, photo, sample_strokes(drawn, POSE_POINTS), temperature, window)]
+        directions = [*_both_directions(pair, sketch, photo, sample_strokes(drawn, POSE_POINTS), temperature, window)]
         for name in METRICS:
-            posed, alone, left = np.mean([[of[name] for of in way] for way in ways], axis=0).tolist()
+            posed, pointwise, unmoved = np.mean([[of[name] for of in way] for way in directions], axis=0).tolist()
             rows.setdefault(name, []).append(posed)
-            rows.setdefault(f"{name}/{POINTWISE}", []).append(alone)
-            still.setdefault(name, []).append(left)
-        for direction, (posed, *_) in zip(("sketch to photo", "photo to sketch"), ways, strict=True):
-            rows.setdefault(f"PCK@0.10 {direction}", []).append(posed["PCK@0.10"])
+            rows.setdefault(f"{name}/{POINTWISE}", []).append(pointwise)
+            same_place.setdefault(name, []).append(unmoved)
+        for direction, (found, *_) in zip(("sketch to photo", "photo to sketch"), directions, strict=True):
+            rows.setdefault(f"PCK@0.10 {direction}", []).append(found["PCK@0.10"])
         if progress:
             progress(number, len(pairs))
     values = {name: np.asarray(row, np.float64) for name, row in rows.items()}
@@ -123,25 +123,25 @@ def benchmark_correspondence(
         counts={"pairs": len(pairs), "points": points},
         metrics={name: bootstrap(of) for name, of in values.items()},
         rows=categories,
-        trivial={"the same place": {name: float(np.mean(of)) for name, of in still.items()}},
+        trivial={"the same place": {name: float(np.mean(of)) for name, of in same_place.items()}},
     )
 
 
-def _both_ways(
+def _both_directions(
     pair: PointPair, sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float, window: float
 ) -> Iterator[list[dict[str, float]]]:
-    """From the sketch to the photo, then back: PCK under each rule of the pose, of each point alone, of no move."""
+    """PCK from the sketch to the photo, then back: with the pose, of each point by itself, and of the same place."""
     sides: list[tuple[Side, FeatureMap, Values]]
     sides = [("sketch", sketch, pair.sketch_points), ("photo", photo, pair.photo_points)]
     for (source, start, points), (_, end, true) in (sides, sides[::-1]):
-        asked = torch.from_numpy(points)
-        posed = match_aligned(sketch, photo, strokes, asked, source, temperature, window).positions
-        alone = match_maps(start, end, asked, temperature, window).positions
-        left = asked / asked.new_tensor(start.frame.size) * asked.new_tensor(end.frame.size)
+        queries = torch.from_numpy(points)
+        posed = match_aligned(sketch, photo, strokes, queries, source, temperature, window).positions
+        pointwise = match_maps(start, end, queries, temperature, window).positions
+        unmoved = queries / queries.new_tensor(start.frame.size) * queries.new_tensor(end.frame.size)
         yield [
             {
                 name: float(measure_points(name, [found.numpy(force=True)], [true], [end.frame.size])[0])
                 for name in METRICS
             }
-            for found in (posed, alone, left)
+            for found in (posed, pointwise, unmoved)
         ]

@@ -5,7 +5,7 @@ The paper's pilot study finds that Stable Diffusion's features of sketches are i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ..datasets.base import held_out, is_unseen
 from .metrics import Estimate, bootstrap
 from .recognition import chosen_ridge
 from .result import Result
+from .retrieval import Progress
 
 if TYPE_CHECKING:
     from ...analysis.inside import Spectrum
@@ -40,7 +41,7 @@ class ProbedFeatures:
     spectra: dict[str, Spectrum]
 
 
-def benchmark_probe(model: Extractor, dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Result:
+def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | None = None) -> Result:
     """Fit a linear classifier to each feature, separately for photos and sketches, and test it on held-out pictures.
 
     Of each seen class, `TRAINED` pictures are fitted and `TESTED` are tested. The rows have accuracies and mean spectra
