@@ -44,42 +44,44 @@ REACHES = np.arange(0.05, 1.01, 0.05)
 LEVELS = 1 / (1 + np.exp(-np.arange(-6.0, 6.1, 0.25)))  # of the heat
 
 
-def choose_segmentation(model: Extractor, chosen_from: Iterable[MaskedScene]) -> dict[str, Any]:
+def choose_segmentation(model: Extractor, tuning: Iterable[MaskedScene]) -> dict[str, Any]:
     """Choose how far below the best cosine a mask reaches, and the threshold of presence, with figures of both."""
     overlaps: list[Values] = []
-    likenesses: list[tuple[float, float]] = []
-    found = list(chosen_from)
-    drawings = [read_sketch(scene.sketch) for scene in found]
+    similarities: list[tuple[float, float]] = []
+    scenes = list(tuning)
+    drawings = [read_sketch(scene.sketch) for scene in scenes]
     rights = extract_maps(model, drawings, "sketch", "segmentation")
-    others = [read_sketch(scene.other) for scene in found]
+    others = [read_sketch(scene.other) for scene in scenes]
     wrongs = extract_maps(model, others, "sketch", "segmentation")
-    photos = extract_maps(model, (scene.photo for scene in found), "photo", "segmentation")
-    for scene, drawing, other, right, wrong, photo in zip(found, drawings, others, rights, wrongs, photos, strict=True):
+    photos = extract_maps(model, (scene.photo for scene in scenes), "photo", "segmentation")
+    for scene, drawing, other, right, wrong, photo in zip(
+        scenes, drawings, others, rights, wrongs, photos, strict=True
+    ):
         truth = scene.mask()
         cosine = sketch_cosine(right, photo, stroke_cells(drawing, right), truth.shape).numpy()
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
-        picture, asked = read_image(scene.photo), ((right, drawing), (wrong, other))
-        close = [with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in asked]
-        likenesses.append((similarity(right, close[0]), similarity(wrong, close[1])))
-    reached = np.mean(overlaps, axis=0)
-    there, not_there = torch.tensor(likenesses, dtype=torch.float64).T
+        picture, sketches = read_image(scene.photo), ((right, drawing), (wrong, other))
+        close = [with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in sketches]
+        similarities.append((similarity(right, close[0]), similarity(wrong, close[1])))
+    means = np.mean(overlaps, axis=0)
+    present, absent = torch.tensor(similarities, dtype=torch.float64).T
     return {
-        "REACH": round(float(REACHES[reached.argmax()]), 3),
-        "threshold": {name: round(value, 3) for name, value in asdict(fit_threshold(there, not_there)).items()},
-        "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, reached, strict=True)},
-        "right above wrong": round(float((there > not_there).double().mean()), 4),
-        "empty when not there": round(float((not_there < there.quantile(1 - MIN_RECALL)).double().mean()), 4),
+        "REACH": round(float(REACHES[means.argmax()]), 3),
+        "threshold": {name: round(value, 3) for name, value in asdict(fit_threshold(present, absent)).items()},
+        "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, means, strict=True)},
+        "right above wrong": round(float((present > absent).double().mean()), 4),
+        "empty when not there": round(float((absent < present.quantile(1 - MIN_RECALL)).double().mean()), 4),
     }
 
 
-def choose_level(model: Extractor, chosen_from: Iterable[MaskedScene]) -> float:
+def choose_level(model: Extractor, tuning: Iterable[MaskedScene]) -> float:
     """Choose the threshold of the heat map, in (0, 1), with the best masks; ValueError if there are no scenes."""
     overlaps: list[Values] = []
-    found = list(chosen_from)
-    drawings = [read_sketch(scene.sketch) for scene in found]
+    scenes = list(tuning)
+    drawings = [read_sketch(scene.sketch) for scene in scenes]
     sketches = extract_maps(model, drawings, "sketch", "segmentation")
-    photos = extract_maps(model, (scene.photo for scene in found), "photo", "segmentation")
-    for scene, drawing, sketch, photo in zip(found, drawings, sketches, photos, strict=True):
+    photos = extract_maps(model, (scene.photo for scene in scenes), "photo", "segmentation")
+    for scene, drawing, sketch, photo in zip(scenes, drawings, sketches, photos, strict=True):
         truth = scene.mask()
         heat = heat_map(sketch, photo, stroke_cells(drawing, sketch))
         overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
@@ -97,7 +99,7 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
         sketch, photo = sketch.centred(), photo.centred()
         ways.append((sketch.sample(torch.from_numpy(pair.sketch_points)), photo, pair.photo_points))
         ways.append((photo.sample(torch.from_numpy(pair.photo_points)), sketch, pair.sketch_points))
-    reached: dict[str, float] = {}
+    means: dict[str, float] = {}
     best = (0.0, 0.0, 0.0)
     for temperature, window in product(TEMPERATURES, WINDOWS):
         values = [
@@ -110,9 +112,9 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
             for features, there, true in ways
         ]
         value = float(np.mean(values))
-        reached[f"{temperature}, {window}"] = round(value, 4)
+        means[f"{temperature}, {window}"] = round(value, 4)
         best = max(best, (value, temperature, window))
-    return {"TEMPERATURE": best[1], "WINDOW": best[2], "PCK@0.10 by temperature, window": reached}
+    return {"TEMPERATURE": best[1], "WINDOW": best[2], "PCK@0.10 by temperature, window": means}
 
 
 def main() -> None:
@@ -124,15 +126,15 @@ def main() -> None:
     parser.add_argument("--data", help="segmentation folder")
     parser.add_argument("--sketches", nargs="*", default=[], help="roots of sketches of its categories")
     parser.add_argument("--count", type=int, default=6, help="scenes and pairs of each category of Sketch World")
-    asked = parser.parse_args()
-    model = load(asked.model)
+    options = parser.parse_args()
+    model = load(options.model)
     world = SketchWorld()
-    found = [*world.draw_scenes("unseen", asked.count, FIRST_TUNING)]
-    if asked.data:
-        found += open(asked.data).scenes([open(root) for root in asked.sketches], "tuning")
+    found = [*world.draw_scenes("unseen", options.count, FIRST_TUNING)]
+    if options.data:
+        found += open(options.data).scenes([open(root) for root in options.sketches], "tuning")
     answer = {
         "segmentation": choose_segmentation(model, found),
-        "correspondence": choose_correspondence(model, [*world.draw_pairs("unseen", asked.count, FIRST_TUNING)]),
+        "correspondence": choose_correspondence(model, [*world.draw_pairs("unseen", options.count, FIRST_TUNING)]),
     }
     sys.stdout.write(json.dumps(answer, indent=2) + "\n")
 

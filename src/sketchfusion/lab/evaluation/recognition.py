@@ -101,14 +101,16 @@ def benchmark_examples(
     ValueError if a picture's label has no example.
     """
     total = len(examples) + len(pictures)
-    learned, of = embed_labelled(model, examples, "sketch", counted(progress, 0, total), "recognition")
-    asked, true = embed_labelled(model, pictures, "sketch", counted(progress, len(examples), total), "recognition")
-    labels = sorted(set(of))
+    vectors, example_labels = embed_labelled(model, examples, "sketch", counted(progress, 0, total), "recognition")
+    query_vectors, true_labels = embed_labelled(
+        model, pictures, "sketch", counted(progress, len(examples), total), "recognition"
+    )
+    labels = sorted(set(example_labels))
     place = {label: n for n, label in enumerate(labels)}
-    if unknown := sorted(set(true) - set(labels)):
+    if unknown := sorted(set(true_labels) - set(labels)):
         raise ValueError(f"{unknown[0]!r} has no example to learn from")
-    x, y = torch.from_numpy(learned).double(), torch.tensor([place[label] for label in of])
-    queries, own = torch.from_numpy(asked).double(), np.array([place[label] for label in true])
+    x, y = torch.from_numpy(vectors).double(), torch.tensor([place[label] for label in example_labels])
+    queries, targets = torch.from_numpy(query_vectors).double(), np.array([place[label] for label in true_labels])
     scores = {"linear head": [chosen_ridge(x, y, len(labels))(queries)]}
     generator = torch.Generator().manual_seed(seed)
     for shots in SHOTS:
@@ -119,7 +121,7 @@ def benchmark_examples(
         scores["classifier"] = [_classified(model, pictures)[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():
-        ranks = [target_ranks(one.numpy(), own, np.zeros(len(labels), np.int64))[1] for one in draws]
+        ranks = [target_ranks(one.numpy(), targets, np.zeros(len(labels), np.int64))[1] for one in draws]
         values |= {f"Acc@{k}/{name}": np.mean([accuracy(one, k) for one in ranks], axis=0) for k in (1, 5)}
     foremost = "classifier" if "classifier" in scores else "linear head"
     return Result(
@@ -128,7 +130,7 @@ def benchmark_examples(
         about=f"{len(pictures)} sketches of {len(labels)} classes, named after {len(examples)} examples.",
         counts={"pictures": len(pictures), "examples": len(examples), "labels": len(labels)},
         metrics={name: bootstrap(value) for name, value in values.items()},
-        rows=by_category(values, true, {f"Acc@{k}": f"Acc@{k}/{foremost}" for k in (1, 5)}),
+        rows=by_category(values, true_labels, {f"Acc@{k}": f"Acc@{k}/{foremost}" for k in (1, 5)}),
         trivial={"guessing": {"Acc@1": 1 / len(labels)}},
     )
 
@@ -184,8 +186,8 @@ def benchmark_naming(
         batch = pictures[start : start + BATCH]
         for way, namer in namers.items():
             likely = namer.log_probabilities([image for image, _ in batch])
-            own = np.array([namer.labels.index(names[label]) for _, label in batch])
-            ranks[way] += target_ranks(likely, own, np.zeros(len(namer.labels), np.int64))[1].tolist()
+            targets = np.array([namer.labels.index(names[label]) for _, label in batch])
+            ranks[way] += target_ranks(likely, targets, np.zeros(len(namer.labels), np.int64))[1].tolist()
         if progress:
             progress(start + len(batch), len(pictures))
     values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}
