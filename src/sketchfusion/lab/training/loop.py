@@ -82,15 +82,15 @@ def fit(
     validate: Validate | None = None,
     frozen: str = "",
     settings: Mapping[str, str] | None = None,
-) -> dict[str, Tensor]:
-    """Train `module` in place; return the moving average of its trainable weights, empty if the schedule has none.
+) -> None:
+    """Train `module` in place.
 
     `loss_of(step, generator)` must draw its batch from the generator alone, or from torch's global one, which is seeded
     by the step too; a killed and resumed run then sees the same batches. Under torchrun every process draws batches of
     its own, and a step averages all their gradients. With `validate` the module ends with the weights of the lowest
-    validation "loss", otherwise with the last. `frozen` identifies the weights that are not trained, `settings`
-    whatever else determines the result; a checkpoint made with others is refused. A time limit skips steps depending
-    on the machine's speed, so runs with one cannot be reproduced.
+    validation "loss", otherwise with their moving average if the schedule has one, or the last. `frozen` identifies the
+    weights that are not trained, `settings` whatever else determines the result; a checkpoint made with others is
+    refused. A time limit skips steps depending on the machine's speed, so runs with one cannot be reproduced.
 
     Raises ValueError if a loss, a gradient or a weight is not finite, and KeyboardInterrupt at the end of the step in
     which Ctrl-C or a termination signal came; the checkpoint in `out` is good in either case.
@@ -125,7 +125,8 @@ def fit(
         run.save(log)
     if run.best.step:
         restore_model(Checkpoint.read(out / BEST), module, out / BEST)
-    return run.average
+    elif run.average:
+        module.load_state_dict({**module.state_dict(), **run.average})
 
 
 class _Run:

@@ -77,10 +77,7 @@ def pretrain_clip(
         loss = contrast + recipe.follow * (patch_loss + pooled_loss) + recipe.naming * named
         return {"loss": loss, "dense": patch_loss, "whole": pooled_loss, "naming": named, "contrast": contrast}
 
-    average = fit(
-        trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report, settings=shaping(recipe)
-    )
-    trained.load_state_dict({**trained.state_dict(), **average})
+    fit(trained, loss_of, recipe.schedule, out / "training" / "clip", resume, report, settings=shaping(recipe))
     clip.eval()
     save_clip(clip, tokenizer, out, mixture.drawn(), MEAN, STD)
     return {

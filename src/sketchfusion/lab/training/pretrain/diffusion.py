@@ -83,10 +83,7 @@ def pretrain_diffusion(
         aligned = alignment.distance(teacher(F.interpolate(pictures, (recipe.teacher.full_side,) * 2, mode="area")))
         return {"loss": denoised + recipe.align * aligned, "denoising": denoised, "alignment": aligned}
 
-    average = fit(
-        trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report, settings=shaping(recipe)
-    )
-    trained.load_state_dict({**trained.state_dict(), **average})
+    fit(trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report, settings=shaping(recipe))
     trained.eval()
     save_half(unet, out / "sd" / "unet")
     save_half(text, out / "sd" / "text_encoder")

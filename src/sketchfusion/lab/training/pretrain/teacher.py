@@ -80,6 +80,5 @@ def train_teacher(sources: Sources, recipe: TeacherRecipe, out: Path, report: Re
         contrastive = contrast(teacher.project(vector), fits.float() @ fits.float().T > 0, recipe.temperature)
         return {"loss": named + recipe.contrast * contrastive, "naming": named, "contrast": contrastive}
 
-    # Last weights, not their average, which would not match the batch norms' running statistics.
     fit(teacher.train(), loss_of, recipe.schedule, out / "training" / "teacher", True, report)
     return teacher.eval().requires_grad_(False)

@@ -197,8 +197,7 @@ def pretrain_tower(
         return {"loss": loss, "named": named, "contrast": contrast, "kept": kept, "words": words}
 
     folder = out / "training" / FOLDER
-    average = fit(tower, loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
-    tower.load_state_dict({**tower.state_dict(), **average})
+    fit(tower, loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     return tower.eval(), pairs.names
 
 

@@ -49,8 +49,7 @@ def pretrain_vae(
         kl = posterior.kl().mean()
         return {"loss": absolute + squared + recipe.kl * kl, "absolute": absolute, "kl": kl}
 
-    average = fit(vae, loss_of, recipe.schedule, out / "training" / "vae", resume, report, settings=shaping(recipe))
-    vae.load_state_dict({**vae.state_dict(), **average})
+    fit(vae, loss_of, recipe.schedule, out / "training" / "vae", resume, report, settings=shaping(recipe))
     vae.eval()
     spread = _latent_spread(vae, photos, torch.Generator().manual_seed(1))
     vae.register_to_config(scaling_factor=round(1 / spread, 5))
@@ -80,10 +79,7 @@ def pretrain_decoder(
         # The logarithm weighs every picture by its decibels; by plain error the busiest pictures would dominate.
         return {"loss": squared.clamp(min=1e-6).log().mean(), "squared": squared.mean()}
 
-    average = fit(
-        decoder, loss_of, recipe.schedule, out / "training" / "vae-decoder", resume, report, settings=shaping(recipe)
-    )
-    decoder.load_state_dict({**decoder.state_dict(), **average})
+    fit(decoder, loss_of, recipe.schedule, out / "training" / "vae-decoder", resume, report, settings=shaping(recipe))
     save_half(vae.eval(), out / "sd" / "vae")
     return {"vae/psnr before": before, "vae/psnr": _psnr(vae, sources.held_out_photos())}
 

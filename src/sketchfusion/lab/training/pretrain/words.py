@@ -161,8 +161,7 @@ def pretrain_words(
         contrast = -((shares * positive).sum(1) / positive.sum(1)).mean()
         return {"loss": contrast + 4 * distance, "contrast": contrast, "apart": distance}
 
-    average = fit(tower, loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
-    tower.load_state_dict({**tower.state_dict(), **average})
+    fit(tower, loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     return tower.eval(), tokenizer
 
 
