@@ -64,6 +64,7 @@ class Encoded:
     tokens: Tensor  # (B, C, h', w') of CLIP, or of the DINO in its place
     vectors: Tensor  # (B, P) one a picture, not normalised: in CLIP's joint space, or a DINO's class token
     frames: list[Frame]
+    kinds: Tensor  # (B,) PHOTO or SKETCH
 
 
 class SketchFusion(TrainedExtractor, JointSpace):
@@ -200,7 +201,7 @@ class SketchFusion(TrainedExtractor, JointSpace):
         return prepare_letterboxed(image, kind, self.side)
 
     def encode(self, images: Images, kind: Kind = "photo") -> Encoded:
-        """Run the frozen VAE and CLIP once for each picture; latents and tokens are what `model` takes."""
+        """Run the frozen VAE and CLIP once for each picture; latents, tokens and kinds are what `model` takes."""
         return self._encode([one for batch in self._batches(images, kind, batch_size=8) for one in batch])
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
@@ -210,7 +211,7 @@ class SketchFusion(TrainedExtractor, JointSpace):
         CLIP's own vector appended as the configuration's `quarters` and `whole` weight them.
         """
         encoded, config = self._encode(inputs), self.config
-        maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=kind_indices([one.kind for one in inputs]))
+        maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=encoded.kinds)
         vectors = max_pool(maps, inputs)
         if config.quarters:
             vectors = concatenate_weighted(vectors, max_pool_quarters(maps, inputs), config.quarters)
@@ -227,7 +228,8 @@ class SketchFusion(TrainedExtractor, JointSpace):
         draws = config.fusion.ensemble if config.sample_latents else None
         latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
         tokens = self.clip(crops, config.clip_layer)
-        return Encoded(latents, tokens.dense, tokens.pooled, [one.frame for one in inputs])
+        kinds = kind_indices([one.kind for one in inputs])
+        return Encoded(latents, tokens.dense, tokens.pooled, [one.frame for one in inputs], kinds)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""

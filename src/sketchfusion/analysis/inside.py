@@ -14,7 +14,6 @@ import torch
 from ..extractor import as_list
 from ..featuremap import FeatureMap
 from ..features import SketchFusion
-from ..fusion import kind_indices
 from ..io.images import quantise
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def component_maps(
             maps = {
                 CLIP: encoded.tokens,
                 **{f"SD {name}": value for name, value in stages.items()},
-                FUSED: fused.model(encoded.latents, encoded.tokens, kinds=kind_indices([kind])),
+                FUSED: fused.model(encoded.latents, encoded.tokens, kinds=encoded.kinds),
             }
         frame = encoded.frames[0]
         components.append({name: FeatureMap(value[0].float().cpu(), frame) for name, value in maps.items()})
