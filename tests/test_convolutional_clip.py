@@ -9,46 +9,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
-from transformers import CLIPTextConfig
 
+from fixtures.tiny import SMALL, convolutional_clip
 from sketchfusion.backbones.convolutional import (
     LITE,
     Convolution,
     ConvolutionalClip,
     EfficientNet,
-    EfficientNetConfig,
-    Towers,
     from_released,
     load_convolutional_clip,
     save_convolutional_clip,
 )
-from sketchfusion.backbones.mini import build_tokenizer
 from sketchfusion.io.weights import WeightsError
 
-SMALL = EfficientNetConfig(width=0.3, depth=0.4, side=64, stem=8, pooled=40)
 WORDS = ["cat", "a photo of a cat", "teapot", "a sketch of a teapot", "bicycle"]
 
 
 @pytest.fixture(scope="module")
 def clip() -> ConvolutionalClip:
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer(WORDS, vocabulary=300)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=12,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    towers = Towers(SMALL, text, dim=24, fold=False)
-    for name, weight in towers.image.named_parameters():
-        if name.endswith(("scale", "bias")):
-            torch.nn.init.normal_(weight, mean=1.0 if name.endswith("scale") else 0.0, std=0.2)
-    return ConvolutionalClip(towers, tokenizer, 64, labels=["cat", "teapot"])
+    return convolutional_clip(WORDS, ["cat", "teapot"])
 
 
 @pytest.mark.parametrize("number", [0, 2])

@@ -25,8 +25,14 @@ from sketchfusion.lab.evaluation.table import TABLES
 from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.methods import Fused
-from sketchfusion.lab.training.pretrain.dino import SelfDistillation, centred, class_tokens, pretrain_dino
-from sketchfusion.lab.training.pretrain.neighbours import OFFSETS, attend_to_neighbours
+from sketchfusion.lab.training.pretrain.dino import (
+    OFFSETS,
+    SelfDistillation,
+    attend_to_neighbours,
+    centred,
+    class_tokens,
+    pretrain_dino,
+)
 from sketchfusion.lab.training.pretrain.run import run
 from sketchfusion.lab.training.sources import Sources
 from sketchfusion.lab.training.train import train_task

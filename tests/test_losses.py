@@ -14,7 +14,6 @@ from sketchfusion.lab.training.losses import (
     soft_argmax,
     triplet,
 )
-from sketchfusion.lab.training.pretrain.clip import two_way
 
 
 def unit(count: int, seed: int) -> torch.Tensor:
@@ -54,14 +53,6 @@ def test_the_contrast_equals_a_loop_over_pairs() -> None:
             losses.append(-sum(unit[i] @ unit[j] / 0.1 - others for j in partners) / len(partners))
     found = contrast(vectors, labels[:, None] == labels[None, :], 0.1)
     assert found == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
-
-
-def test_two_way_with_single_positives_is_cross_entropy_both_ways() -> None:
-    logits = torch.randn(4, 4, generator=torch.Generator().manual_seed(2))
-    target = torch.arange(4)
-    cross = torch.nn.functional.cross_entropy
-    expected = (cross(logits, target) + cross(logits.T, target)) / 2
-    assert torch.allclose(two_way(logits, torch.eye(4, dtype=torch.bool)), expected)
 
 
 def test_a_hard_triplet_is_wrong_only_within_its_class() -> None:

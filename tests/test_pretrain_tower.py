@@ -12,7 +12,8 @@ from PIL import Image
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from sketchfusion.backbones.convolutional import LITE, EfficientNetConfig, load_convolutional_clip
+from fixtures.tiny import SMALL
+from sketchfusion.backbones.convolutional import LITE, load_convolutional_clip
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import drawn_as, is_unseen
 from sketchfusion.lab.training import recipes
@@ -33,7 +34,6 @@ from sketchfusion.world import export
 SHORT = Schedule(steps=2, lr=1e-3, warmup=1)
 RECIPE = recipes.TowerRecipe(SHORT, side=64, frozen=2, classes=2, sketches=3)
 WORDS = recipes.WordsRecipe(Schedule(steps=150, lr=3e-3, warmup=5, average=0.9), 16, 300, 32, 1, 16)
-SMALL = EfficientNetConfig(width=0.3, depth=0.4, side=64, stem=8, pooled=40)
 NAMES = ["cat", "car", "chair", "teapot", "sports car", "armchair"]
 
 
@@ -173,7 +173,7 @@ def test_both_towers_are_written_as_one_model(
     figures = pretrain_convolutional_clip(sources, RECIPE, words, tmp_path, "any", "any", ["zebra"], False, None)
     assert all(0 <= value <= 1 for value in figures.values())
     assert len(figures) == 2
-    clip = load_convolutional_clip(tmp_path / "convolutional-clip")
+    clip = load_convolutional_clip(tmp_path / "clip")
     assert clip.labels == ("car", "cat", "chair")
     assert clip.side == 64
     seen = clip(torch.rand(1, 3, 64, 64))

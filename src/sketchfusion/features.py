@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .backbones.catalog import CATALOG, FusedCard, Preset, is_dino, locate
+from .backbones.catalog import CATALOG, FusedCard, Preset, dense_layer, locate
 from .backbones.diffusion import FrozenDiffusion
 from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from .extractor import (
@@ -50,7 +50,7 @@ class FeaturesConfig:
     view: Literal["letterbox", "as-released"] = "letterbox"
     vae_range: tuple[float, float] = (-1.0, 1.0)  # what black and white become on the way into the VAE
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
-    clip_layer: int = -2
+    clip_layer: int | None = -2  # None: the one that the encoder is meant to be read at
     whole: float = 0.0  # weight of CLIP's own vector in the embedding; the pooled map's is 1
     quarters: float = 0.0  # weight of the maxima over the picture's quarters, likewise
     fusion: FusionConfig = field(default_factory=FusionConfig)
@@ -281,8 +281,8 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
 def with_encoder(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
     """Give the configuration with another CLIP, or a DINO in its place, read after its last block."""
     folder = locate(encoder)
-    clip_layer = FeaturesConfig.clip_layer if is_dino(locate(config.clip)) else config.clip_layer
-    layer = -1 if is_dino(folder) else clip_layer
+    usual, before = dense_layer(folder), dense_layer(locate(config.clip))
+    layer = config.clip_layer if usual == before else usual
     return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from .backbones.catalog import (
     CATALOG,
+    CONVOLUTIONAL_CLIP,
     Card,
     ClipCard,
     DiffusionCard,
@@ -105,4 +106,4 @@ def _kind_of(folder: Path) -> type[Card | FusedCard]:
         return DiffusionCard
     if is_dino(folder):
         return DinoCard
-    return ClipCard if model_type(folder) == "clip" else FusedCard
+    return ClipCard if model_type(folder) in ("clip", CONVOLUTIONAL_CLIP) else FusedCard

@@ -13,6 +13,7 @@ Preset = Literal["default", "as-released"]
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+CONVOLUTIONAL_CLIP = "convolutional-clip"  # `model_type` in config.json of a CLIP of this project's own kind
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SD1_LICENCE, SD2_LICENCE = "CreativeML OpenRAIL-M", "CreativeML Open RAIL++-M"
@@ -129,6 +130,12 @@ def is_diffusion(folder: Path) -> bool:
 def is_dino(folder: Path) -> bool:
     """Tell whether a folder in the hub's layout holds a DINO rather than a CLIP."""
     return model_type(folder) in ("vit", "dinov2")
+
+
+def dense_layer(folder: Path) -> int | None:
+    """Give the layer whose tokens are injected: CLIP's penultimate, DINO's last; None is a convolutional CLIP's own."""
+    kind = model_type(folder)
+    return None if kind == CONVOLUTIONAL_CLIP else -1 if is_dino(folder) else -2
 
 
 def model_type(folder: Path) -> str | None:

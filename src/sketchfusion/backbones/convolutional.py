@@ -23,11 +23,8 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 
 from ..io.weights import WeightsError, weight_files
-from .catalog import IMAGENET_MEAN, IMAGENET_STD
-from .encoders import Frozen, Tokens, normalise, resize_square
-
-MODEL_TYPE = "convolutional-clip"  # in config.json
-
+from .catalog import CONVOLUTIONAL_CLIP, IMAGENET_MEAN, IMAGENET_STD
+from .encoders import Frozen, FrozenClip, Tokens, normalise, resize_square
 
 EPSILON = 1e-3  # of the batch norms
 # repeats, kernel, stride, expansion, output channels of each stage, before width and depth are scaled
@@ -199,7 +196,7 @@ class Towers(nn.Module):
         return folded
 
 
-class ConvolutionalClip(Frozen):
+class ConvolutionalClip(FrozenClip):
     """Both towers of a convolutional CLIP, frozen: images in [0, 1] in, dense tokens and joint-space vectors out.
 
     It has the attributes and the calls of `FrozenClip`. `patch` is the stride of the dense tokens, `channels` their
@@ -219,7 +216,7 @@ class ConvolutionalClip(Frozen):
 
         `labels` are the names that it is known to have learned from sketches, if anybody wrote them down.
         """
-        super().__init__()
+        Frozen.__init__(self)
         self.model = towers
         self.tokenizer = tokenizer
         self.side = side
@@ -234,12 +231,8 @@ class ConvolutionalClip(Frozen):
     @property
     def dtype(self) -> torch.dtype:
         """The type the frozen weights compute in."""
-        return self.model.image_projection.weight.dtype
-
-    @property
-    def logit_scale(self) -> float:
-        """What cosines of images and texts are multiplied by before a softmax makes probabilities of them."""
-        return float(self.model.logit_scale.exp())
+        dtype: torch.dtype = self.model.image_projection.weight.dtype
+        return dtype
 
     def forward(self, images: Tensor, layer: int | None = None, side: int | None = None) -> Tokens:
         """Give dense tokens (B, C, h, w) and joint-space vectors (B, P) of square images (B, 3, S, S) in [0, 1].
@@ -270,7 +263,7 @@ def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     towers = clip.model
     config = {
-        "model_type": MODEL_TYPE,
+        "model_type": CONVOLUTIONAL_CLIP,
         "image_config": asdict(towers.image.config),
         "text_config": towers.text.config.to_diff_dict(),
         "projection_dim": clip.dim,
@@ -293,8 +286,8 @@ def load_convolutional_clip(folder: Path, dtype: torch.dtype = torch.float32) ->
     files = weight_files(folder)
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-        if config["model_type"] != MODEL_TYPE:
-            raise ValueError(f"it holds a {config['model_type']}, not a {MODEL_TYPE}")
+        if config["model_type"] != CONVOLUTIONAL_CLIP:
+            raise ValueError(f"it holds a {config['model_type']}, not a {CONVOLUTIONAL_CLIP}")
         text = CLIPTextConfig(**config["text_config"])
         towers = Towers(EfficientNetConfig(**config["image_config"]), text, config["projection_dim"])
         towers.load_state_dict({name: value for file in files for name, value in load_file(file).items()})

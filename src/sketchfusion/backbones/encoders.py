@@ -108,14 +108,14 @@ class FrozenClip(FrozenTransformer):
         """The factor that turns cosines of images and texts into the logits of a softmax."""
         return float(self.model.logit_scale.exp())
 
-    def forward(self, images: Tensor, layer: int = -2, side: int | None = None) -> Tokens:
+    def forward(self, images: Tensor, layer: int | None = None, side: int | None = None) -> Tokens:
         """Compute patch tokens after block `layer` and joint-space vectors of square images (B, 3, S, S) in [0, 1].
 
-        `layer` counts the vision tower's outputs: -1 is the last block, -2 the penultimate one (the paper's
-        section 5.1); the class token is left out and no final norm is applied. Images are resized to `side`, CLIP's
-        own by default; position embeddings are interpolated for any other multiple of the patch.
+        `layer` counts the vision tower's outputs: -1 is the last block, -2, the default, the penultimate one (the
+        paper's section 5.1); the class token is left out and no final norm is applied. Images are resized to `side`,
+        CLIP's own by default; position embeddings are interpolated for any other multiple of the patch.
         """
-        side = side or self.side
+        side, layer = side or self.side, -2 if layer is None else layer
         pixels = self._pixels(images, layer, side)
         output = self.model.vision_model(pixels, output_hidden_states=True, interpolate_pos_encoding=side != self.side)
         dense = self._grid(output.hidden_states[layer], side)

@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..io.weights import WeightsError, weight_files
 from .catalog import (
+    CONVOLUTIONAL_CLIP,
     IMAGENET_MEAN,
     IMAGENET_STD,
     OPENAI_MEAN,
@@ -29,6 +30,7 @@ from .catalog import (
     is_dino,
     model_type,
 )
+from .convolutional import load_convolutional_clip
 from .diffusion import FrozenDiffusion
 from .encoders import FrozenClip, FrozenDino
 
@@ -73,6 +75,8 @@ def load_clip(
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
+    if model_type(folder) == CONVOLUTIONAL_CLIP:
+        return load_convolutional_clip(folder, dtype)
     with loading_errors(folder):
         model = _load(CLIPModel, folder, "", dtype)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)

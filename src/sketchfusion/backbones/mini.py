@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, ViTModel
+    from transformers import CLIPTextModel, CLIPTokenizer, ViTModel
 
 
 SIDE = 128  # pixels of the square for the VAE
@@ -68,25 +68,6 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     return CLIPTextModel(CLIPTextConfig(**_text_sizes(tokenizer)))
-
-
-def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Build both CLIP towers: a ViT of 4 blocks over 8x8 patches and a text transformer of 4 blocks.
-
-    Patches are 8 px of a 64 px picture: a linear map of a 16 px patch cannot tell where in it a thin stroke runs.
-    """
-    from transformers import CLIPConfig, CLIPModel
-
-    vision = {
-        "hidden_size": 192,
-        "intermediate_size": 768,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 6,
-        "image_size": CLIP_SIDE,
-        "patch_size": 8,
-        "projection_dim": JOINT_WIDTH,
-    }
-    return CLIPModel(CLIPConfig(text_config=_text_sizes(tokenizer), vision_config=vision, projection_dim=JOINT_WIDTH))
 
 
 def build_dino() -> ViTModel:

@@ -39,24 +39,20 @@ def world(
 
 @app.command()
 def pretrain(
-    stage: Annotated[
-        str, typer.Argument(metavar="STAGE", help="vae, vae-decoder, clip, convolutional-clip, diffusion or dino")
-    ],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, clip, diffusion or dino")],
     photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; not for dino.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     start: Annotated[
         Path | None,
-        typer.Option(help="Model folder with the initial weights; for convolutional-clip efficientnet-lite0, 1 or 2."),
+        typer.Option(help="Model folder with the initial weights; for clip efficientnet-lite0, 1 or 2."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")] = None,
-    teacher_steps: Annotated[
-        int | None, typer.Option(min=1, help="Number of steps of the teacher, or of convolutional-clip's text tower.")
-    ] = None,
+    text_steps: Annotated[int | None, typer.Option(min=1, help="Number of steps of CLIP's text tower.")] = None,
     sentences: Annotated[
-        str, typer.Option(help="Sentence encoder that teaches convolutional-clip words: a package, or a folder.")
+        str, typer.Option(help="Sentence encoder that teaches CLIP words: a package, or a folder.")
     ] = "all-minilm-l6-v2",
     texts: Annotated[list[Path] | None, typer.Option(help="Files of more texts for it, one per line.")] = None,
 ) -> None:
@@ -80,7 +76,7 @@ def pretrain(
             start,
             resume,
             steps,
-            teacher_steps,
+            text_steps,
             report,
             sentences,
             texts,

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...backbones.catalog import CATALOG, FusedCard, locate
+from ...backbones.catalog import CATALOG, CONVOLUTIONAL_CLIP, FusedCard, dense_layer, locate, model_type
 from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
 from ...baselines.frozen import stages_and_tokens
@@ -187,6 +187,8 @@ class Finetuning(Method[FinetunedBaseline]):
         """Begin with the pretrained weights of both."""
         _refuse_start(start, B_FINETUNING)
         pair = frozen_pair(model, task)
+        if model_type(locate(pair.clip)) == CONVOLUTIONAL_CLIP:
+            raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
     def cached_inputs(self) -> dict[str, Encode]:
@@ -249,7 +251,8 @@ def frozen_pair(model: str, task: str) -> FeaturesConfig:
         card, folder = CATALOG["mini"], Path(model).resolve()
         assert isinstance(card, FusedCard)
         sizes = FusionConfig(grid=card.grid, width=card.width)
-        return FeaturesConfig(str(folder / "sd"), str(folder / "clip"), task=task, side=card.side, fusion=sizes)
+        sd, clip = folder / "sd", folder / "clip"
+        return FeaturesConfig(str(sd), str(clip), task=task, side=card.side, clip_layer=dense_layer(clip), fusion=sizes)
     config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
     for part, expected in ((config.diffusion, config.diffusion_hash), (config.clip, config.clip_hash)):
         check_hash(folder_hash(locate(part)), expected, locate(part))

@@ -150,56 +150,6 @@ class VaeRecipe:
 
 
 @dataclass(frozen=True)
-class DecoderRecipe:
-    """Reconstruction of whole pictures, training the VAE's decoder alone."""
-
-    schedule: Schedule
-    batch: int = 8
-    sketch_share: float = 0.125
-
-
-@dataclass(frozen=True)
-class MixtureRecipe:
-    """How many pictures of each source are in a batch for CLIP and its teacher."""
-
-    shared_classes: int = 16  # classes that photos and sketches share, two photos and two sketches of each
-    world_classes: int = 3  # the same of Sketch World
-    photos: int = 2  # of each source of photos
-    outlines: int = 8  # photos of each source, each with its own outline
-    drawn: int = 6  # photos of each source, each with its own pseudo-sketch
-    sketches: int = 6
-
-
-@dataclass(frozen=True)
-class TeacherRecipe:
-    """Classification and contrast of pictures by name; small pictures first."""
-
-    schedule: Schedule
-    widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of its stages
-    depth: int = 1  # blocks of a stage
-    side: int = 32  # pixels in the first phase
-    full_side: int = 64  # pixels in the second
-    full_size_after: float = 0.5  # share of the steps
-    mixture: MixtureRecipe = MixtureRecipe()
-    full_size_mixture: MixtureRecipe = MixtureRecipe(shared_classes=32, outlines=2)
-    contrast: float = 1.0  # weight of the supervised contrast
-    temperature: float = 0.2
-
-
-@dataclass(frozen=True)
-class ClipRecipe:
-    """The vision tower regresses its teacher's features and learns names; the text tower learns to match it."""
-
-    schedule: Schedule
-    teacher: TeacherRecipe
-    mixture: MixtureRecipe = MixtureRecipe()
-    side: int = 48  # pixels in the first phase
-    full_size_after: float = 0.56  # share of the steps
-    follow: float = 1.0  # weight of regressing the teacher's features
-    naming: float = 1.0  # weight of the classifier's loss
-
-
-@dataclass(frozen=True)
 class TowerRecipe:
     """EfficientNet-Lite, trained on ImageNet, learns sketches; features of photos are kept near the original ones."""
 
@@ -236,7 +186,6 @@ class DiffusionRecipe:
     """Denoising of VAE latents given text: small latents first; few sketches, as in Stable Diffusion's data."""
 
     schedule: Schedule
-    teacher: TeacherRecipe
     batch: int = 32
     side: int = 64  # pixels in the first phase
     full_size_after: float = 0.85  # share of the steps
@@ -244,7 +193,8 @@ class DiffusionRecipe:
     sketch_share: float = 0.06
     world_share: float = 0.14
     no_text: float = 0.12  # share of pictures trained with the null prompt
-    align: float = 0.5  # weight of alignment with the teacher's features
+    align: float = 0.5  # weight of alignment with CLIP's dense tokens
+    align_side: int = 128  # pixels at which CLIP sees the picture
 
 
 @dataclass(frozen=True)
@@ -272,33 +222,6 @@ VAE: dict[Budget, VaeRecipe] = {
     "cpu": VaeRecipe(Schedule(steps=1600, lr=1e-3, weight_decay=0.0, average=0.995)),
     "gpu": VaeRecipe(Schedule(steps=8000, lr=6e-4, weight_decay=0.0, average=0.999, seconds=100), batch=64, crop=96),
 }
-DECODER: dict[Budget, DecoderRecipe] = {
-    "cpu": DecoderRecipe(Schedule(steps=1200, lr=3e-4, warmup=30, weight_decay=0.0, average=0.99)),
-    "gpu": DecoderRecipe(Schedule(steps=4000, lr=3e-4, weight_decay=0.0, average=0.995, seconds=80), batch=48),
-}
-TEACHER: dict[Budget, TeacherRecipe] = {
-    "cpu": TeacherRecipe(Schedule(steps=10_000, lr=3e-3, warmup=60, weight_decay=0.03, bf16=True)),
-    "gpu": TeacherRecipe(
-        Schedule(steps=6000, lr=3e-3, warmup=100, weight_decay=0.05, seconds=170),
-        widths=(64, 128, 256, 384),
-        depth=2,
-        side=48,
-        full_side=96,
-        mixture=MixtureRecipe(shared_classes=80, world_classes=12, photos=16, outlines=24, drawn=24, sketches=32),
-        full_size_mixture=MixtureRecipe(
-            shared_classes=128, world_classes=12, photos=8, outlines=8, drawn=24, sketches=24
-        ),
-    ),
-}
-CLIP: dict[Budget, ClipRecipe] = {
-    "cpu": ClipRecipe(Schedule(steps=5000, lr=1e-3, warmup=60, average=0.995, bf16=True), TEACHER["cpu"]),
-    "gpu": ClipRecipe(
-        Schedule(steps=8000, lr=1.5e-3, warmup=200, average=0.998, seconds=250),
-        TEACHER["gpu"],
-        MixtureRecipe(shared_classes=112, world_classes=12, photos=16, outlines=12, drawn=24, sketches=32),
-        full_size_after=0.4,
-    ),
-}
 TOWER: dict[Budget, TowerRecipe] = {
     "cpu": TowerRecipe(Schedule(steps=600, lr=3e-4, warmup=30, betas=(0.9, 0.98), average=0.99)),
     "gpu": TowerRecipe(
@@ -310,10 +233,9 @@ WORDS: dict[Budget, WordsRecipe] = {
     "gpu": WordsRecipe(Schedule(steps=12_000, lr=1e-3, warmup=200, average=0.998, seconds=300), batch=1024, layers=4),
 }
 DIFFUSION: dict[Budget, DiffusionRecipe] = {
-    "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998), TEACHER["cpu"]),
+    "cpu": DiffusionRecipe(Schedule(steps=2800, lr=6e-4, weight_decay=0.01, average=0.998)),
     "gpu": DiffusionRecipe(
         Schedule(steps=12_000, lr=8e-4, weight_decay=0.01, average=0.999, seconds=255),
-        TEACHER["gpu"],
         batch=512,
         full_size_batch=256,
         full_size_after=0.5,

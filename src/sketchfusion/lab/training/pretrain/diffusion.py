@@ -1,7 +1,7 @@
 """The mini diffusion model: denoise VAE latents given a text, as Stable Diffusion does (Rombach et al., 2022).
 
-The UNet decoder's inner maps are also aligned with the teacher's features of the clean picture, which saves most of
-the steps that a denoiser otherwise needs to learn what things look like (Yu et al., REPA, 2025).
+The UNet decoder's inner maps are also aligned with CLIP's dense tokens of the clean picture, which saves most of the
+steps that a denoiser otherwise needs to learn what things look like (Yu et al., REPA, 2025).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Generator, Tensor, nn
 
-from ....backbones.folders import loading_errors
+from ....backbones.folders import load_clip, loading_errors
 from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
 from .. import augment
 from ..bank import PictureArray
@@ -26,7 +26,6 @@ from ..recipes import DiffusionRecipe, shaping
 from ..sources import Sources
 from .prompts import Names, pick, tokenizer_for
 from .store import load_part, save_half, save_pipeline
-from .teacher import train_teacher
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -48,16 +47,16 @@ def pretrain_diffusion(
 ) -> dict[str, float]:
     """Train the UNet and its text encoder on the latents of the VAE in `out`; write the rest of `out/sd`.
 
-    The text encoder learns with the UNet, as in the first latent diffusion models (Rombach et al., 2022, section 4.3),
-    so this stage needs no CLIP. UNet, text encoder and tokenizer are those in `start` if given. Returns the model
-    card's figures.
+    The text encoder learns with the UNet, as in the first latent diffusion models (Rombach et al., 2022, section 4.3);
+    it is not CLIP's. The UNet's maps are aligned with the tokens of the CLIP in `out`. UNet, text encoder and tokenizer
+    are those in `start` if given. Returns the model card's figures.
     """
     from transformers import CLIPTokenizer
 
     torch.manual_seed(recipe.schedule.seed)
     vae = load_part(out / "sd" / "vae").eval().requires_grad_(False).to(sources.device)
     scheduler = build_scheduler()
-    teacher = train_teacher(sources, recipe.teacher, out, report)
+    teacher = load_clip(out / "clip").to(sources.device)
     mixture = DiffusionMixture(sources, recipe)
     if start:
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")
@@ -65,7 +64,7 @@ def pretrain_diffusion(
     else:
         tokenizer = tokenizer_for(mixture.vocabulary(), out / "training" / "diffusion" / "tokenizer", resume)
         unet, text = build_unet(), build_text_encoder(tokenizer)
-    alignment = FeatureAlignment(unet, teacher.width)
+    alignment = FeatureAlignment(unet, teacher.channels)
     trained = nn.ModuleDict({"unet": unet, "text": text, "inner": alignment.heads}).to(sources.device)
     full_size = recipe.full_size_after * recipe.schedule.steps
 
@@ -80,7 +79,8 @@ def pretrain_diffusion(
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
         texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
         denoised = denoising(encode(vae, pictures), texts, generator)
-        aligned = alignment.distance(teacher(F.interpolate(pictures, (recipe.teacher.full_side,) * 2, mode="area")))
+        with torch.no_grad():
+            aligned = alignment.distance(teacher(pictures, side=recipe.align_side).dense)
         return {"loss": denoised + recipe.align * aligned, "denoising": denoised, "alignment": aligned}
 
     fit(trained, loss_of, recipe.schedule, out / "training" / "diffusion", resume, report, settings=shaping(recipe))
@@ -99,7 +99,7 @@ def pretrain_diffusion(
 
 
 class FeatureAlignment:
-    """Alignment of the first two decoder blocks' maps with the teacher's, through one linear map each."""
+    """Alignment of the first two decoder blocks' maps with CLIP's dense tokens, through one linear map each."""
 
     def __init__(self, unet: UNet2DConditionModel, width: int) -> None:
         self._maps: dict[int, Tensor] = {}
@@ -112,7 +112,7 @@ class FeatureAlignment:
         self._maps[number] = output
 
     def distance(self, features: Tensor) -> Tensor:
-        """Return the mean squared error of the last pass's maps to the teacher's (B, C, h, w), normalised per cell."""
+        """Return the mean squared error of the last pass's maps to CLIP's (B, C, h, w), normalised per cell."""
         target = F.layer_norm(features.movedim(1, -1), features.shape[1:2]).movedim(-1, 1)
         errors = []
         for number, head in enumerate(self.heads):

@@ -1,4 +1,4 @@
-"""Names and prompts for the text encoders, and the tokenizer made of them."""
+"""Names of pictures, prompts for the text encoders, and the tokenizer made of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from ....backbones.mini import build_tokenizer
 
@@ -24,11 +24,6 @@ TEMPLATES = (
     "a sketch of a {}",
     "a drawing of a {}",
 )
-
-
-def prompt(name: str, generator: Generator) -> str:
-    """Return `name` in a random template."""
-    return TEMPLATES[int(torch.randint(len(TEMPLATES), (1,), generator=generator))].format(name)
 
 
 def pick(names: tuple[str, ...], generator: Generator) -> str:
@@ -49,3 +44,17 @@ def tokenizer_for(names: list[str], kept: Path, resume: bool) -> CLIPTokenizer:
     tokenizer = build_tokenizer([template.format(name) for name in names for template in TEMPLATES])
     tokenizer.save_pretrained(kept)
     return tokenizer
+
+
+def fitting(names: Names, texts: list[str], device: str | torch.device = "cpu") -> Tensor:
+    """Return which texts are names of which pictures, (B, N) bool."""
+    place = {text: n for n, text in enumerate(texts)}
+    fits = torch.zeros(len(names), len(texts), dtype=torch.bool)
+    for row, of in enumerate(names):
+        fits[row, [place[name] for name in of if name in place]] = True
+    return fits.to(device)
+
+
+def as_shares(fits: Tensor) -> Tensor:
+    """(B, N) bool -> (B, N), each row a uniform distribution over its true entries."""
+    return fits.float() / fits.sum(1, keepdim=True)

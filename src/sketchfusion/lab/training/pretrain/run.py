@@ -1,4 +1,4 @@
-"""The stages of pretraining: VAE, its decoder again, the diffusion model that builds on it; both CLIPs and DINO."""
+"""The stages of pretraining: VAE, CLIP, the diffusion model that builds on both, and DINO."""
 
 from __future__ import annotations
 
@@ -15,27 +15,22 @@ from ..log import draw_curves
 from ..loop import Report
 from ..recipes import Budget
 from ..sources import Sources
-from .clip import pretrain_clip
 from .diffusion import draw_samples, pretrain_diffusion
 from .dino import pretrain_dino
 from .tower import START, STORED, pretrain_convolutional_clip
-from .vae import pretrain_decoder, pretrain_vae
+from .vae import pretrain_vae
 
-Stage = Literal["vae", "vae-decoder", "clip", "convolutional-clip", "diffusion", "dino"]
+Stage = Literal["vae", "clip", "diffusion", "dino"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
 RECIPES: Mapping[Stage, Mapping[Budget, Any]] = {
     "vae": recipes.VAE,
-    "vae-decoder": recipes.DECODER,
-    "clip": recipes.CLIP,
-    "convolutional-clip": recipes.TOWER,
+    "clip": recipes.TOWER,
     "diffusion": recipes.DIFFUSION,
     "dino": recipes.DINO,
 }
 PRETRAIN: Mapping[Stage, Callable[[Sources, Any, Path, Path | None, bool, Report | None], dict[str, float]]] = {
     "vae": pretrain_vae,
-    "vae-decoder": pretrain_decoder,
-    "clip": pretrain_clip,
     "diffusion": pretrain_diffusion,
     "dino": pretrain_dino,
 }
@@ -50,7 +45,7 @@ def run(
     start: Path | None = None,
     resume: bool = False,
     steps: int | None = None,
-    teacher_steps: int | None = None,
+    text_steps: int | None = None,
     report: Report | None = None,
     sentences: str = "all-minilm-l6-v2",
     texts: list[Path] | None = None,
@@ -58,26 +53,24 @@ def run(
     """Train one part of the mini model, write it to `out` in the hub layout and return its figures.
 
     Training starts from the weights of the model folder `start`, or from random ones.
-    `steps` replaces the length of the recipe's schedule, `teacher_steps` that of its teacher; both lift the time limit
-    of the recipes for a GPU. Figures and settings are added to `out/card.json`.
-    The convolutional CLIP starts from an EfficientNet-Lite, by name or as a .pth file; its text tower, in
-    `teacher_steps`, learns the names of the pictures and the lines of the files `texts` from the sentence encoder
-    `sentences`.
+    CLIP starts from an EfficientNet-Lite instead, by name or as a .pth file; its text tower learns the names of the
+    pictures and the lines of the files `texts` from the sentence encoder `sentences`.
+    `steps` replaces the length of the recipe's schedule, `text_steps` that of CLIP's text tower; both lift the time
+    limit of the recipes for a GPU. Figures and settings are added to `out/card.json`.
     ValueError if a part that the stage builds on is missing, or folders of sketches, which only DINO does without.
     """
     if stage not in STAGES:
         raise ValueError(f"{stage!r} is not a stage of pretraining; choose one of {', '.join(STAGES)}")
     if not sketches and stage != "dino":
         raise ValueError(f"{stage} learns from sketches too: give folders of them")
-    vae = (out if stage == "diffusion" else start or out) / "sd" / "vae"
-    if stage in ("vae-decoder", "diffusion") and not (vae / "config.json").is_file():
-        raise ValueError(f"{vae} is missing: run `sketchfusion pretrain vae` with the same --out first")
+    for part in ("sd/vae", "clip") if stage == "diffusion" else ():
+        if not (out / part / "config.json").is_file():
+            needed = part.rpartition("/")[2]
+            raise ValueError(f"{out / part} is missing: run `sketchfusion pretrain {needed}` with the same --out first")
     recipe = _with_steps(RECIPES[stage][budget], steps)
-    if stage in ("clip", "diffusion"):
-        recipe = replace(recipe, teacher=_with_steps(recipe.teacher, teacher_steps))
     sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
-    if stage == "convolutional-clip":
-        sources, words = replace(sources, stored=STORED), _with_steps(recipes.WORDS[budget], teacher_steps)
+    if stage == "clip":
+        sources, words = replace(sources, stored=STORED), _with_steps(recipes.WORDS[budget], text_steps)
         lines = [line.strip() for file in texts or [] for line in file.read_text(encoding="utf-8").splitlines()]
         lines = [line for line in lines if line]
         network = str(start or START)

@@ -10,7 +10,7 @@ from ....backbones.folders import save_model
 from ....io.files import atomic_write
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, CLIPTokenizer
+    pass
 
 
 SHARD = 15 * 2**20  # bytes of tensors; with its header a file stays below 16 MiB
@@ -42,29 +42,6 @@ def load_part(folder: Path) -> Any:
     name = config.get("_class_name") or config["architectures"][0]
     kind = getattr(diffusers, name, None) or getattr(transformers, name)
     return kind.from_pretrained(folder, torch_dtype=torch.float32)
-
-
-def save_clip(
-    clip: CLIPModel,
-    tokenizer: CLIPTokenizer,
-    out: Path,
-    labels: list[str],
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-) -> None:
-    """Write `out/clip` as a CLIP repository with `labels`, the names that it knows sketches of."""
-    save_half(clip, out / "clip")
-    tokenizer.save_pretrained(out / "clip")
-    side = clip.config.vision_config.image_size
-    preprocessing = {
-        "image_processor_type": "CLIPImageProcessor",
-        "image_mean": list(mean),
-        "image_std": list(std),
-        "size": {"shortest_edge": side},
-        "crop_size": {"height": side, "width": side},
-    }
-    (out / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
-    (out / "clip" / "labels.txt").write_text("\n".join(labels) + "\n")
 
 
 def save_pipeline(sd: Path) -> None:

@@ -36,14 +36,13 @@ from ..bank import PictureArray
 from ..loop import Losses, Report, fit
 from ..recipes import TowerRecipe, WordsRecipe, shaping
 from ..sources import Sources
-from .mixture import as_shares, fitting
-from .prompts import TEMPLATES, Names
+from .prompts import TEMPLATES, Names, as_shares, fitting
 from .words import SentenceEncoder, TextTower, encoder_folder, pretrain_words
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-FOLDER = "convolutional-clip"  # of the model folder, where it is written
+FOLDER = "clip"  # of the model folder, where it is written
 SENTENCES = "all-minilm-l6-v2"
 START = "efficientnet-lite0"
 STORED = 192  # pixels at which the pictures are kept
@@ -170,7 +169,7 @@ def pretrain_tower(
 ) -> tuple[Tower, list[str]]:
     """Train from released weights; return the tower and the names it learned.
 
-    Checkpoints and the log go to `out/training/convolutional-clip`.
+    Checkpoints and the log go to `out/training/clip`.
     """
     torch.manual_seed(recipe.schedule.seed)
     pairs = Pairs(sources, recipe)
@@ -212,7 +211,7 @@ def pretrain_convolutional_clip(
     resume: bool,
     report: Report | None,
 ) -> dict[str, float]:
-    """Train both towers and write `out/convolutional-clip`; return the model card's figures.
+    """Train both towers and write `out/clip`; return the model card's figures.
 
     The text tower learns the names of all pictures and `texts` from the encoder `sentences`, as `encoder_folder` takes
     it. ValueError if the encoder or the network to start from cannot be found.

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from ....backbones.mini import SIDE, build_vae
+from ....backbones.mini import build_vae
 from ..bank import PictureArray
 from ..loop import Losses, Report, fit
-from ..recipes import DecoderRecipe, VaeRecipe, shaping
+from ..recipes import VaeRecipe, shaping
 from ..sources import Sources
 from .store import load_part, save_half
 
@@ -57,33 +56,6 @@ def pretrain_vae(
     return {"vae/psnr": _psnr(vae, sources.held_out_photos()), "vae/scaling_factor": vae.config.scaling_factor}
 
 
-def pretrain_decoder(
-    sources: Sources, recipe: DecoderRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
-) -> dict[str, float]:
-    """Train the decoder of the VAE in `start` (or `out`) and write `out/sd/vae`; return PSNR (dB) before and after.
-
-    Encoder and scaling factor are written as they were read, bit for bit.
-    """
-    vae = load_part((start or out) / "sd" / "vae").to(sources.device)
-    before = _initial_psnr(vae, sources, out / "training" / "vae-decoder" / "before.txt", resume)
-    photos, sketches = sources.sharp_photos(), sources.sketches()
-    decoder = nn.ModuleDict({"post_quant_conv": vae.post_quant_conv, "decoder": vae.decoder})
-
-    def loss_of(step: int, generator: Generator) -> Losses:
-        drawn = round(recipe.batch * recipe.sketch_share)
-        pixels = torch.cat([_full(photos, recipe.batch - drawn, generator), _full(sketches, drawn, generator)])
-        pixels = pixels * 2 - 1
-        with torch.no_grad():
-            latents = vae.encode(pixels).latent_dist.mean
-        squared = (vae.decode(latents).sample - pixels).float().square().mean((1, 2, 3))
-        # The logarithm weighs every picture by its decibels; by plain error the busiest pictures would dominate.
-        return {"loss": squared.clamp(min=1e-6).log().mean(), "squared": squared.mean()}
-
-    fit(decoder, loss_of, recipe.schedule, out / "training" / "vae-decoder", resume, report, settings=shaping(recipe))
-    save_half(vae.eval(), out / "sd" / "vae")
-    return {"vae/psnr before": before, "vae/psnr": _psnr(vae, sources.held_out_photos())}
-
-
 def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
     """Draw random crops with random mirroring, (count, C, side, side) in [0, 1]."""
     pixels, _ = bank.draw(count, generator)
@@ -91,16 +63,6 @@ def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> T
     y, x = torch.randint(room + 1, (2, count), generator=generator)
     out = torch.stack([p[:, i : i + side, j : j + side] for p, i, j in zip(pixels, y, x, strict=True)])
     return out.flip(-1) if torch.rand(1, generator=generator) < 0.5 else out
-
-
-def _full(bank: PictureArray, count: int, generator: Generator) -> Tensor:
-    """Draw full pictures with random mirroring, (count, 3, SIDE, SIDE) in [0, 1].
-
-    Not crops, because attention and norms in the middle of the decoder depend on the whole picture.
-    """
-    pixels = F.interpolate(bank.draw(count, generator)[0], (SIDE, SIDE), mode="bilinear", antialias=True)
-    mirrored = pixels.flip(-1) if torch.rand(1, generator=generator) < 0.5 else pixels
-    return mirrored.expand(-1, 3, -1, -1)
 
 
 @torch.no_grad()
@@ -121,11 +83,3 @@ def _psnr(vae: nn.Module, bank: PictureArray, count: int = 200) -> float:
         reconstruction = (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)  # type: ignore[operator]
         values.append(-10 * (reconstruction - pixels).square().mean((1, 2, 3)).log10())
     return float(torch.cat(values).mean())
-
-
-def _initial_psnr(vae: nn.Module, sources: Sources, note: Path, resume: bool) -> float:
-    """Return the PSNR before training; a resumed run, whose VAE may have been overwritten, reads it from `note`."""
-    if not (resume and note.is_file()):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(f"{_psnr(vae.eval(), sources.held_out_photos())}\n")
-    return float(note.read_text())
