@@ -78,7 +78,7 @@ def test_light_weights_are_trained_on_what_it_leaves(pretrained: Path, tmp_path:
     Fused.create(str(pretrained), "retrieval", {}, None).model.save_pretrained(tmp_path)
     model = SketchFusion.from_pretrained(tmp_path)
     assert (model.config.diffusion, model.side) == (str(pretrained / "sd"), 128)
-    assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 512)
+    assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 256 + model.joint_dim)
 
 
 def test_no_file_of_weights_is_larger_than_a_shard(pretrained: Path, tmp_path: Path) -> None:
