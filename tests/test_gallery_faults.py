@@ -22,7 +22,7 @@ from fixtures.photos import camera, child, environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Failure, Gallery, GalleryError, Report
 from sketchfusion.gallery.embed import Embedder
-from sketchfusion.gallery.maintain import survived
+from sketchfusion.gallery.maintain import check_readable
 
 SLOW = """
 import sys, time
@@ -203,7 +203,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         photo(root / "photos" / f"c{number % 2}" / f"{number:02}.jpg", number, exif=exif)
     gallery = Gallery.open(root / "g", PixelExtractor())
     gallery.add(root / "photos", commit_rows=10)
-    gallery._found().forget([str(root / "photos" / "c1" / "29.jpg")])
+    gallery._existing_store().forget([str(root / "photos" / "c1" / "29.jpg")])
+    gallery._existing_store().record()
     (root / "photos" / "c1" / "29.jpg").unlink()
     return root
 
@@ -306,7 +307,7 @@ def test_damage_is_found_and_repaired(sound: Path, tmp_path: Path) -> None:
     shutil.copytree(sound / "g", tmp_path / "g")
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
     assert gallery.verify() == []
-    row = gallery._found().rows_of([str(sound / "photos" / "c0" / "00.jpg")]).to_pylist()[0]
+    row = gallery._existing_store().rows([str(sound / "photos" / "c0" / "00.jpg")]).to_pylist()[0]
     other = gallery.thumbnails([str(sound / "photos" / "c0" / "02.jpg")])
     for data in (tmp_path / "g").rglob("data/*.lance"):  # older versions too
         whole = bytearray(data.read_bytes())
@@ -335,7 +336,7 @@ def stop(uri: str) -> None:
 
 
 def test_damage_that_stops_whoever_reads_it_is_said_by_doctor(sound: Path) -> None:
-    survived(str(sound / "g"))
-    survived(str(sound / "nothing"))
+    check_readable(str(sound / "g"))
+    check_readable(str(sound / "nothing"))
     with pytest.raises(GalleryError, match="so damaged that reading it stops the process; bring back a copy"):
-        survived(str(sound / "g"), stop)
+        check_readable(str(sound / "g"), stop)

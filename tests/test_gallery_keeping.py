@@ -85,7 +85,7 @@ def test_location_can_be_left_out(tmp_path: Path, photos: Path) -> None:
 def test_a_gallery_of_another_format_is_refused(gallery: Gallery) -> None:
     import lancedb
 
-    store = gallery._found()
+    store = gallery._existing_store()
     database = lancedb.connect(gallery.uri)
     rows = store._table.to_arrow()
     other = rows.replace_schema_metadata({**rows.schema.metadata, b"format": b"3"})
@@ -102,7 +102,7 @@ def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> 
     shutil.copy(photos / "dog" / "00.jpg", photos / "cat" / "twin.jpg")
     (photos / "dog" / "06.jpg").unlink()
     (photos / "film.MOV").write_bytes(b"")
-    plan, version = gallery.plan(photos, prune=True), gallery._found().version
+    plan, version = gallery.plan(photos, prune=True), gallery._existing_store().version
     names = {key: [Path(path).name for path in value] for key, value in vars(plan).items() if isinstance(value, list)}
     assert names == {
         "to_add": ["new.png"],
@@ -113,7 +113,7 @@ def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> 
         "unreadable": [],
     }
     assert (plan.unchanged, plan.ignored) == (8, {".mov": 1}) and plan.seconds > 0
-    assert gallery._found().version == version
+    assert gallery._existing_store().version == version
     report = gallery.add(photos)
     assert (report.embedded, report.reused, report.moved, report.unchanged) == (2, 2, 1, 8)
     assert gallery.prune(photos) == 1
@@ -223,7 +223,7 @@ def test_reindex_survives_kills_and_the_old_one_answers_meanwhile(tmp_path: Path
 
 
 def test_watching_takes_up_what_settles_and_gives_up_what_goes(gallery: Gallery, photos: Path) -> None:
-    store = gallery._found()
+    store = gallery._existing_store()
     watcher = Watcher([str(photos)], store.files, gallery.add, gallery.remove, 0)
     assert [watcher.look() for _ in range(3)] == [None, None, None]
     new = photos / "cat" / "new.png"
@@ -246,7 +246,7 @@ def test_watching_takes_up_what_settles_and_gives_up_what_goes(gallery: Gallery,
 
 
 def test_watching_an_unplugged_disk_gives_nothing_up(gallery: Gallery, photos: Path) -> None:
-    watcher = Watcher([str(photos)], gallery._found().files, gallery.add, gallery.remove, 0)
+    watcher = Watcher([str(photos)], gallery._existing_store().files, gallery.add, gallery.remove, 0)
     watcher.look()
     photos.rename(photos.with_name("away"))
     assert [watcher.look() for _ in range(3)] == [None, None, None]
@@ -290,4 +290,4 @@ def test_the_commands_plan_prune_move_and_check(
     assert "10 photos" in moved.stdout and "10 embedded" in moved.stdout, moved.stderr
     whole = run("doctor", "--gallery", folder)
     assert (whole.returncode, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
-    assert [path.name for path in folder.glob("photos-*")] == [f"{Gallery.open(folder)._found().name}.lance"]
+    assert [path.name for path in folder.glob("photos-*")] == [f"{Gallery.open(folder)._existing_store().name}.lance"]

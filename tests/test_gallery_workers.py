@@ -34,11 +34,11 @@ class Slow(PixelExtractor):
 def rows(gallery: Gallery) -> list[tuple[object, ...]]:
     store = gallery._found()
     paths = sorted(store.files())
-    kept = sorted(store.rows_of(paths).to_pylist(), key=lambda row: str(row["path"]))
+    kept = sorted(store.rows(paths).to_pylist(), key=lambda row: str(row["path"]))
     return [tuple(map(str, row.values())) for row in kept]
 
 
-def test_two_workers_write_the_rows_of_one(tmp_path: Path) -> None:
+def test_two_workers_write_the_rows_one(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for number in range(50):
         photo(root / f"c{number % 3}" / f"{number}.png", number)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sketchfusion.gallery import GalleryError
-from sketchfusion.gallery.confidence import chance, highest
-from sketchfusion.gallery.nearest import Filter, Held, Indexed
-from sketchfusion.gallery.query import Background, Query, look_for
+from sketchfusion.gallery.confidence import highest, measure_chance
+from sketchfusion.gallery.nearest import ApproximateIndex, ExactIndex
+from sketchfusion.gallery.query import Background, Filter, Scorer, make_scorer
 from sketchfusion.gallery.rows import FileState, ModelTag, Photo
 from sketchfusion.gallery.store import GalleryStore
 
@@ -43,10 +43,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> GalleryStore:
     return store
 
 
-def questions(count: int, words: bool) -> list[Query]:
+def questions(count: int, words: bool) -> list[Scorer]:
     generator = np.random.default_rng(5)
     sketches, texts = (unit(generator.standard_normal((count, dim))) for dim in (DIM, JOINT))
-    return [look_for([s], [], t if words else None) for s, t in zip(sketches, texts, strict=True)]
+    return [make_scorer([s], [], t if words else None) for s, t in zip(sketches, texts, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def questions(count: int, words: bool) -> list[Query]:
 )
 @pytest.mark.parametrize("words", [False, True])
 def test_the_index_answers_as_exact_search_does(store: GalleryStore, wanted: Filter, words: bool) -> None:
-    held, indexed = Held(store), Indexed(store)
+    held, indexed = ExactIndex(store), ApproximateIndex(store)
     same = total = 0
     for question in questions(20, words):
-        question = question.against(held.background(question))
+        question = question.standardised(held.background)
         exact, near = (nearest.best(question, 10, wanted) for nearest in (held, indexed))
         assert len(near.rows.paths) == len(exact.rows.paths)
         assert (np.diff(near.scores) <= 0).all()
@@ -69,15 +69,15 @@ def test_the_index_answers_as_exact_search_does(store: GalleryStore, wanted: Fil
 
 
 def test_photos_added_after_the_index_was_built_are_found(store: GalleryStore) -> None:
-    indexed = Indexed(store)
+    indexed = ApproximateIndex(store)
     for photo in photos(range(ROWS, ROWS + 200), 1)[::40]:
-        found = indexed.best(look_for([photo.vector], [], None), 1, Filter())
+        found = indexed.best(make_scorer([photo.vector], [], None), 1, Filter())
         assert (found.rows.paths[0], found.scores[0]) == (photo.file.path, pytest.approx(1, abs=1e-5))
 
 
 def test_an_answer_has_as_many_rows_as_there_are(store: GalleryStore) -> None:
     (question,) = questions(1, False)
-    for nearest in (Held(store), Indexed(store)):
+    for nearest in (ExactIndex(store), ApproximateIndex(store)):
         assert len(nearest.best(question, 10_000, Filter()).scores) == ROWS + 200
         assert len(nearest.best(question, 10_000, Filter("rare")).scores) == 7
         assert len(nearest.best(question, 3, Filter(where="width > 4000")).scores) == 0
@@ -101,8 +101,8 @@ def test_equal_photos_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
     (one,) = photos(range(1), 3)
     paths = [f"/p/{name}.jpg" for name in "dacb"]
     store.put([Photo(FileState(path, "0", 1, 1), 1, 1, "c", b"", one.vector) for path in paths])
-    for nearest in (Held(store), Indexed(store)):
-        assert list(nearest.best(look_for([one.vector], [], None), 3, Filter()).rows.paths) == sorted(paths)[:3]
+    for nearest in (ExactIndex(store), ApproximateIndex(store)):
+        assert list(nearest.best(make_scorer([one.vector], [], None), 3, Filter()).rows.paths) == sorted(paths)[:3]
 
 
 @pytest.mark.parametrize("count", [300, 3000, 30_000])
@@ -111,13 +111,13 @@ def test_confidence_is_the_share_of_unrelated_questions_beaten(count: int) -> No
     generator = np.random.default_rng(count)
     gallery, others, fresh = (unit(generator.standard_normal((n, 256), np.float32)) for n in (count, 200, 400))
     background = Background(count, {"vector": gallery[:3000]})
-    learned = chance([look_for([vector], [], None) for vector in others], background)
+    learned = measure_chance([make_scorer([vector], [], None) for vector in others], background)
     fresh = (fresh @ gallery.T).max(axis=1)
-    confidence = np.array(learned.beaten_by(fresh))
+    confidence = np.array(learned.confidences(fresh))
     assert (confidence > 0.5).mean() == pytest.approx(0.5, abs=0.17)
     assert (confidence > 0.9).mean() == pytest.approx(0.1, abs=0.1)
-    assert learned.beaten_by([1.0])[0] > 0.999
-    assert learned.beaten_by([0.0])[0] < 0.001
+    assert learned.confidences([1.0])[0] > 0.999
+    assert learned.confidences([0.0])[0] < 0.001
 
 
 def test_the_highest_of_many_is_told_from_a_sample() -> None:

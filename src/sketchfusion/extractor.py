@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from .backbones.encoders import FrozenClip, FrozenDino
 from .featuremap import FeatureMap, Frame
-from .io.images import ImageInput, Kind, letterbox, read_image, to_uint8
+from .io.images import ImageInput, Kind, NormalisedSketch, letterbox, read_image, to_uint8
 from .io.weights import WeightsError
 from .saved import Heads
 
@@ -280,7 +280,7 @@ def hash_settings(settings: Mapping[str, object]) -> str:
 
 def as_list(images: Images) -> list[ImageInput]:
     """Give pictures as a list: a single picture becomes a list of one, a stacked array or tensor is unstacked."""
-    if isinstance(images, (str, Path, Image.Image)) or getattr(images, "ndim", None) == 3:
+    if isinstance(images, (str, Path, Image.Image, NormalisedSketch)) or getattr(images, "ndim", None) == 3:
         return [images]  # type: ignore[list-item]
     return list(images)  # type: ignore[arg-type]
 

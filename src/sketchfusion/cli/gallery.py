@@ -85,9 +85,9 @@ def reindex(
 def check(gallery: str, repair: bool, as_json: bool) -> None:
     """Say what is damaged in a gallery; ValueError, and so exit code 2, if something is and stays so."""
     from ..gallery import Gallery
-    from ..gallery.maintain import survived
+    from ..gallery.maintain import check_readable
 
-    survived(gallery)
+    check_readable(gallery)
     kept = Gallery.open(gallery)
     mended = kept.repair() if repair else None
     damage = kept.verify()

@@ -31,32 +31,31 @@ def search(
     category: Annotated[str | None, typer.Option(help="Only photos in a folder of this name.")] = None,
     where: Annotated[str | None, typer.Option(help='SQL condition, as "width > 640".')] = None,
     text: Annotated[str | None, typer.Option(help="What the photos show, in words; with or without a sketch.")] = None,
-    like: Annotated[Path | None, typer.Option(help="A photo whose like is wanted; it is left out itself.")] = None,
+    like: Annotated[Path | None, typer.Option(help="Find photos similar to this one; it is left out itself.")] = None,
     min_score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Leave out photos of less confidence; 0.9 is strict.")
     ] = None,
     group: Annotated[bool, typer.Option("--group", help="Show near-duplicates as one.")] = False,
     diffuse: Annotated[
-        bool, typer.Option("--diffuse", help="Let photos that are like good answers rise: finds more.")
+        bool, typer.Option("--diffuse", help="Rank photos higher that are similar to good answers: finds more.")
     ] = False,
     model: OptionalModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find the photos that show what a sketch, a text or another photo shows; several sketches are one question."""
-    from ..gallery import Gallery
-    from ..io.images import read_image
+    """Find photos that show what a sketch, a text or another photo shows; several sketches are averaged."""
+    from ..gallery import Gallery, Query
     from ..tasks.inputs import read_sketches
 
     opened = Gallery.open(gallery, model)
-    images = read_sketches(sketches) if sketches else None
-    hits = opened.search(
-        images, k, category, where, text=text, like=like, min_score=min_score, group=group, diffuse=diffuse
-    )
+    pictures = read_sketches(sketches) if sketches else []
+    query = Query(pictures, text, like, k, category, where, min_score, group, diffuse)
+    hits = opened.answer(query)
     if sheet:
         from ..gallery.sheet import contact_sheet, query_row
+        from ..io.images import read_image
 
-        shown = images[0] if images else read_image(like, "photo") if like else None
+        shown = pictures[0] if pictures else read_image(like, "photo") if like else None
         name = sketches[0] if sketches else str(like or text)
         contact_sheet(opened, [query_row(name, shown, opened, hits)]).save(sheet, format="PNG")
     if as_json:

@@ -1,66 +1,112 @@
-"""How surely a photo shows what was looked for, from 0 to 1, with one meaning in every gallery and for every model.
+"""How surely a photo shows what was looked for: 0 to 1, with one meaning in every gallery and for every model.
 
-A gallery answers any question with some best photo. So questions that have nothing to do with it are put to it first,
-and the highest score that each of them gets is noted. The confidence of a photo is the share of them that it beats:
-with a cut at 0.9, one unrelated question in ten still gets an answer. No labels are needed.
+A gallery answers any query with some best photo. So unrelated queries are put to it first, and the highest score of
+each is recorded. The confidence of a photo is the share of them that it beats: with a cut at 0.9, one unrelated query
+in ten still gets an answer. No labels are needed.
+
+The unrelated queries are the sketches in references.png, drawn by Sketch World, and the names of what they show; for a
+query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from importlib.resources import files
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ..featuremap import Floats
-from .errors import GalleryError, explained
-from .query import Background, Modalities, Query, look_for, read_words, robust
+from .query import Background, Modalities, Scorer, embed_text, make_scorer, robust_moments
 from .rows import listed, matrix
-from .store import connect, table_names
+from .storage import GalleryError, connect, storage_errors, table_names
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from .nearest import Nearest
+    from .nearest import Index
     from .store import GalleryStore
 
 
-TAIL = 32  # the highest scores of a sample, whose fall tells how high those of the whole gallery reach
+COUNT = 48  # unrelated queries
+COLUMNS = 8  # sketches in a row of the picture that holds them
+SIDE = 128  # pixels of a sketch
+SKETCHES, WORDS = "sketches", "words"  # the tables of their features
+TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
 TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
 
 @dataclass(frozen=True)
 class Chance:
-    """The scores of the best photo for unrelated questions: median and standard deviation."""
+    """The scores of the best photo for unrelated queries: median and standard deviation."""
 
     middle: float
     spread: float
 
-    def beaten_by(self, scores: Iterable[float]) -> list[float]:
-        """The share of unrelated questions whose best photo scores lower than each of these."""
-        bell = NormalDist(self.middle, self.spread)
-        return [bell.cdf(float(score)) for score in scores]
+    def confidences(self, scores: Iterable[float]) -> list[float]:
+        """Give for each score the share of unrelated queries whose best photo scores lower."""
+        normal = NormalDist(self.middle, self.spread)
+        return [normal.cdf(float(score)) for score in scores]
 
 
-def chance(unrelated: Iterable[Query], background: Background) -> Chance:
-    """Put unrelated questions to a gallery, of which a sample of the photos is known."""
+class Calibration:
+    """How high unrelated queries score in a gallery; computed when first needed, and never written."""
+
+    def __init__(self, store: GalleryStore, model: Extractor) -> None:
+        self._store, self._model = store, model
+        self._references: dict[str, Floats] = {}
+        self._chances: dict[tuple[int, Modalities], Chance] = {}
+
+    def chance(self, scorer: Scorer, index: Index) -> Chance:
+        """Measure the best scores of unrelated queries of the same modalities as a scorer's."""
+        key = index.version, scorer.modalities
+        if key not in self._chances:
+            unrelated, background = self._unrelated(scorer.modalities, index.background)
+            self._chances = {old: value for old, value in self._chances.items() if old[0] == index.version}
+            self._chances[key] = measure_chance(unrelated, background)
+        return self._chances[key]
+
+    def _unrelated(self, modalities: Modalities, background: Background) -> tuple[list[Scorer], Background]:
+        """Give unrelated queries and the photos that they are put to."""
+        if modalities.photo and not modalities.sketch:
+            taken, background = background.split(COUNT)
+            pictures = taken.columns["vector"]
+        elif modalities.sketch:
+            pictures = self._features(SKETCHES)
+        else:
+            return [make_scorer([], [], text) for text in self._features(WORDS)], background
+        texts = self._features(WORDS) if modalities.text else [None] * len(pictures)
+        return [make_scorer([picture], [], text) for picture, text in zip(pictures, texts, strict=False)], background
+
+    def _features(self, kind: str) -> Floats:
+        """Give unit vectors (COUNT, d) of the sketches or of their names, stored ones if the gallery has them."""
+        if kind not in self._references:
+            stored = _read(self._store, kind)
+            self._references[kind] = embed_references(self._model, kind) if stored is None else stored
+        return self._references[kind]
+
+
+def measure_chance(unrelated: Iterable[Scorer], background: Background) -> Chance:
+    """Put unrelated queries to a gallery of which a sample of photos is given."""
     if not len(next(iter(background.columns.values()))):
-        return Chance(0.0, math.inf)  # nothing is known of other photos, so every one is as likely as not
+        return Chance(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
     best = [
-        highest(question.against(background).scores(background.columns), background.count) for question in unrelated
+        highest(scorer.standardised(background).scores(background.columns), background.count) for scorer in unrelated
     ]
-    return Chance(*robust(np.array(best, np.float32)))
+    return Chance(*robust_moments(np.array(best, np.float32)))
 
 
 def highest(scores: Floats, count: int) -> float:
-    """The highest of `count` scores when these (S,) are a sample of them.
+    """Estimate the highest of `count` scores from a sample (S,) of them.
 
-    Beyond the sample the scores go on as its highest ones do when they are set against the normal distribution's.
+    Beyond the sample the scores are extrapolated from its highest ones along the normal distribution.
     """
     size, normal = len(scores), NormalDist()
     if count <= size or size < TAIL:
@@ -72,88 +118,58 @@ def highest(scores: Floats, count: int) -> float:
     return float(top[0]) + slope * further
 
 
-# Questions that have nothing to do with a gallery, put to it to learn how high its photos score by chance.
-#
-# They are sketches of Sketch World and the names of what they show; for a question that is a photo, the gallery's own
-# photos. The features of the former are kept beside the gallery, so that they are computed once.
+def reference_sketches() -> list[tuple[npt.NDArray[np.uint8], str]]:
+    """Read the sketches, (SIDE, SIDE, 3) uint8, that stand for unrelated queries, and the names of what they show."""
+    with Image.open(io.BytesIO(files(__package__).joinpath("references.png").read_bytes())) as sheet:
+        pixels, names = np.asarray(sheet.convert("RGB")), str(sheet.info["names"]).split(",")
+    corners = [(SIDE * (number // COLUMNS), SIDE * (number % COLUMNS)) for number in range(COUNT)]
+    sketches = [pixels[top : top + SIDE, left : left + SIDE] for top, left in corners]
+    return list(zip(sketches, names, strict=True))
 
 
-COUNT = 48
-FIRST = 5000  # the number of the instance drawn; no training or benchmark draws so many
-SKETCHES, WORDS = "sketches", "words"
-
-
-class Calibration:
-    """What a gallery says to unrelated questions; read or computed when it is first needed."""
-
-    def __init__(self, store: GalleryStore, model: Extractor) -> None:
-        self._store, self._model = store, model
-        self._known: dict[str, Floats] = {}
-        self._chances: dict[tuple[int, Modalities], Chance] = {}
-
-    def chance(self, question: Query, nearest: Nearest) -> Chance:
-        """The scores of the best photos for unrelated questions that ask in the same way."""
-        key = nearest.version, question.asked
-        if key not in self._chances:
-            background = nearest.background(question)
-            self._chances = {old: value for old, value in self._chances.items() if old[0] == nearest.version}
-            self._chances[key] = chance(*self._unrelated(question.asked, background))
-        return self._chances[key]
-
-    def _unrelated(self, asked: Modalities, background: Background) -> tuple[list[Query], Background]:
-        if asked.photo and not asked.sketch:
-            own, background = background.split(COUNT)
-            pictures = own.columns["vector"]
-        else:
-            pictures = self._features(SKETCHES)
-        words = self._features(WORDS) if asked.words else [None] * len(pictures)
-        if not asked.sketch and not asked.photo:
-            return [look_for([], [], word) for word in words], background
-        return [look_for([picture], [], word) for picture, word in zip(pictures, words, strict=False)], background
-
-    def _features(self, kind: str) -> Floats:
-        """Unit vectors (COUNT, ..) of the drawings or of their names."""
-        if kind not in self._known:
-            vectors = _kept(self._store, kind)
-            if vectors is None:
-                vectors = embed_reference(self._model, kind)
-                _keep(self._store, kind, vectors)
-            self._known[kind] = vectors
-        return self._known[kind]
-
-
-def embed_reference(model: Extractor, kind: str = SKETCHES) -> Floats:
-    """Embed the drawings (COUNT, d), or their names (COUNT, P), to unit vectors."""
+def embed_references(model: Extractor, kind: str = SKETCHES) -> Floats:
+    """Embed the reference sketches (COUNT, d), or their names (COUNT, P), as unit vectors."""
+    references = reference_sketches()
     if kind == WORDS:
-        return np.stack([read_words(model, name) for _, name in drawings()])
-    vectors: Floats = model.embed([picture for picture, _ in drawings()], kind="sketch").numpy()
+        return np.stack([embed_text(model, name) for _, name in references])
+    vectors: Floats = model.embed([sketch for sketch, _ in references], kind="sketch").numpy()
     return vectors
 
 
-@cache
-def drawings() -> tuple[tuple[npt.NDArray[np.uint8], str], ...]:
-    """Pictures (H, W, 3) and names of things, by one hand after the other."""
-    from ..world import SEEN, World
+def store_references(store: GalleryStore, model: Extractor) -> None:
+    """Store the features of unrelated queries with a gallery that has none, so that searches need not compute them.
 
-    world = World()
-    drawn = [(world.sketch(name, FIRST, hand)[0], name) for hand, name in enumerate(SEEN[:COUNT])]
-    return tuple((picture[:, :, None].repeat(3, axis=2), name) for picture, name in drawn)
-
-
-def _kept(store: GalleryStore, kind: str) -> Floats | None:
-    with explained(store.uri):
-        database, name = connect(store.uri), _table_name(store, kind)
-        there = name in table_names(database)
-        return matrix(database.open_table(name).to_arrow()["vector"]) if there else None
-
-
-def _keep(store: GalleryStore, kind: str, vectors: Floats) -> None:
-    """Keep vectors beside the photos; a gallery that nothing can be written to goes without."""
+    Nothing is stored where there is no room: a search then computes them itself.
+    """
     import pyarrow as pa
 
-    with suppress(GalleryError), explained(store.uri):
-        rows = pa.table({"vector": listed(vectors)})
-        connect(store.uri).create_table(_table_name(store, kind), rows, mode="overwrite")
+    for kind in [SKETCHES, WORDS] if store.made_with.joint_dim else [SKETCHES]:
+        if _read(store, kind) is None:
+            vectors = embed_references(model, kind)
+            rows = pa.table({"vector": listed(vectors)}).replace_schema_metadata({"digest": _digest(vectors)})
+            with suppress(GalleryError), storage_errors(store.uri):
+                connect(store.uri).create_table(_table_name(store, kind), rows, mode="overwrite")
+
+
+def _read(store: GalleryStore, kind: str) -> Floats | None:
+    """Read stored features; None if there are none, as after a kill, or damaged ones."""
+    with storage_errors(store.uri):
+        database, name = connect(store.uri), _table_name(store, kind)
+        if name not in table_names(database):
+            return None
+        try:
+            rows = database.open_table(name).to_arrow()
+        except ValueError as error:
+            if "was not found" not in str(error):
+                raise
+            return None
+    vectors = matrix(rows["vector"])
+    digest = _digest(vectors)
+    return vectors if (rows.schema.metadata or {}).get(b"digest", digest) == digest else None
+
+
+def _digest(vectors: Floats) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(vectors).data).hexdigest().encode()
 
 
 def _table_name(store: GalleryStore, kind: str) -> str:

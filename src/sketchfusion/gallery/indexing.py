@@ -1,4 +1,4 @@
-"""Indexing: one run that brings the rows of files up to date, incremental and resumable."""
+"""Indexing: photos are added, found missing, planned and watched; every run is incremental and resumable."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..io.files import file_digest, find_images, holds_images
-from .embed import Embedder, Failure, Item, Known
-from .errors import GalleryError
+from .embed import Embedder, Engine, Failure, Item, Known
 from .rows import FileState, Photo
+from .storage import GalleryError
 from .store import GalleryStore
 
 if TYPE_CHECKING:
@@ -23,26 +23,20 @@ Progress = Callable[[int, int], None]  # photos done, photos in all
 
 COMMIT_ROWS = 1000
 COMMIT_SECONDS = 30.0
+SAMPLE = 16  # photos that the model is timed on
 
 
 @dataclass
 class Report:
-    """What one run of indexing did."""
+    """How many photos one run of indexing did what with."""
 
     embedded: int = 0
-    reused: int = 0  # content that was known already: moved, copied or only touched files
+    reused: int = 0  # content that had been embedded before: moved, copied or only touched files
     unchanged: int = 0
-    moved: int = 0  # entries dropped because their file is gone and its content lives on elsewhere
-    removed: int = 0  # entries dropped because their file is gone
-    from_thumbnail: int = 0  # entries whose file is gone, embedded from the thumbnail that was kept
+    moved: int = 0  # rows dropped because their file is gone and a file of the same content is elsewhere
+    removed: int = 0  # rows dropped because their file is gone
+    from_thumbnail: int = 0  # rows whose file is gone, embedded from the stored thumbnail
     failed: list[Failure] = field(default_factory=list)
-
-
-class Engine(Protocol):
-    """Who embeds: this process, or several."""
-
-    def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
-        """Give the rows of files; in any order, each file once."""
 
 
 @dataclass(frozen=True)
@@ -65,58 +59,58 @@ class Builder:
         self._engine = engine or self._embedder
         self._report = Report()
         self._rows: list[Photo] = []  # for the next commit
-        self._known: list[FileState] = []  # for the next commit, rows to be copied from others of the same content
+        self._copied: list[FileState] = []  # for the next commit, rows to be copied from others of the same content
         self._committed = time.monotonic()
 
     def run(self, paths: Sequence[Path], progress: Progress | None = None) -> Report:
         """Bring the rows of `paths` up to date; unreadable files are listed in the report, the rest goes on.
 
-        What was committed before an interruption stays and is not done again.
+        What was committed before an interruption is not embedded again.
         """
         files = self._store.files()
         known = {file.digest for file in files.values() if file.mtime_ns}
-        todo = [path for path in paths if not _done(path, files.get(str(path)), known)]
+        todo = [path for path in paths if not _is_indexed(path, files.get(str(path)), known)]
         self._report.unchanged = len(paths) - len(todo)
         if progress:
             progress(0, len(todo))
         try:
             for done, item in enumerate(self._engine.stream(todo, known, self._settings.batch_size), start=1):
-                self._take(item)
+                self._add(item)
                 if progress:
                     progress(done, len(todo))
             self._commit()
         except KeyboardInterrupt:
             self._commit()
             raise
-        self._settle_moves()
+        self._drop_moved()
         if todo or self._report.moved:
             self._store.compact()
         return self._report
 
-    def _take(self, item: Item) -> None:
+    def _add(self, item: Item) -> None:
         if isinstance(item, Failure):
             self._report.failed.append(item)
         elif isinstance(item, Known):
-            self._known.append(item.file)
+            self._copied.append(item.file)
         else:
             self._rows.append(item)
             self._report.embedded += 1
         due = time.monotonic() - self._committed > self._settings.commit_seconds
-        if due or len(self._rows) + len(self._known) >= self._settings.commit_rows:
+        if due or len(self._rows) + len(self._copied) >= self._settings.commit_rows:
             self._commit()
 
     def _commit(self) -> None:
         copies = self._copies()
         self._store.put([*self._rows, *copies])
-        self._rows, self._known = [], []
+        self._rows, self._copied = [], []
         self._committed = time.monotonic()
 
     def _copies(self) -> list[Photo]:
-        """Rows for the files whose content is known, from the rows of this commit or from the store."""
+        """Copy the rows of the same content, from this commit or from the store, for files that need no embedding."""
         sources = {row.file.digest: row for row in self._rows}
-        sources |= self._store.with_digests({file.digest for file in self._known} - sources.keys())
+        sources |= self._store.photos_with_digests({file.digest for file in self._copied} - sources.keys())
         copies, lost = [], []
-        for file in self._known:
+        for file in self._copied:
             if source := sources.get(file.digest):
                 copy = replace(source, file=file, category=Path(file.path).parent.name)
                 copies.append(copy if self._settings.location else replace(copy, latitude=None, longitude=None))
@@ -131,7 +125,7 @@ class Builder:
                 self._report.embedded += 1
         return copies
 
-    def _settle_moves(self) -> None:
+    def _drop_moved(self) -> None:
         """Drop rows whose file is gone while the same content has a row whose file is there."""
         by_digest: dict[str, list[str]] = {}
         for file in self._store.files().values():
@@ -145,7 +139,7 @@ class Builder:
 
 
 def unchanged(path: Path, file: FileState | None) -> bool:
-    """Whether a file is as it was when it was indexed, by its size and time."""
+    """Tell whether a file is as it was when it was indexed, by its size and time."""
     if file is None:
         return False
     try:
@@ -155,15 +149,12 @@ def unchanged(path: Path, file: FileState | None) -> bool:
     return (state.st_size, state.st_mtime_ns) == (file.size, file.mtime_ns)
 
 
-def _done(path: Path, file: FileState | None, known: set[str]) -> bool:
+def _is_indexed(path: Path, file: FileState | None, known: set[str]) -> bool:
     return file is not None and file.digest in known and unchanged(path, file)
 
 
-# Photos leave a gallery: their rows and every older version of them.
-
-
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:
-    """Forget photos and wipe their bytes from the store; gives how many there were."""
+    """Forget photos and wipe them from all versions of the store; give how many there were."""
     removed = store.forget(paths)
     if removed:
         store.clean()
@@ -171,7 +162,7 @@ def remove(store: GalleryStore, paths: Iterable[str]) -> int:
 
 
 def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
-    """The photos under some folders whose file is gone.
+    """List the photos under some folders whose file is gone.
 
     GalleryError if a folder itself is missing, or is empty while the gallery has photos of it: its disk may be away.
     """
@@ -189,24 +180,18 @@ def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
 
 
 def under(path: str, roots: Iterable[str]) -> bool:
-    """Whether a file is one of some files, or lies in one of some folders (absolute)."""
+    """Tell whether a file is one of `roots`, or lies in one of them; all paths are absolute."""
     return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
-
-
-# What indexing would do, without doing it.
-
-
-SAMPLE = 16  # photos that the model is timed on
 
 
 @dataclass
 class Plan:
-    """What a run of indexing would find to do."""
+    """What a run of indexing would do."""
 
-    to_add: list[str] = field(default_factory=list)  # never seen
+    to_add: list[str] = field(default_factory=list)  # new
     changed: list[str] = field(default_factory=list)  # the file has other bytes now
-    moved: list[str] = field(default_factory=list)  # known by content, and the file it was known from is gone
-    copied: list[str] = field(default_factory=list)  # known by content: a copy, or only touched
+    moved: list[str] = field(default_factory=list)  # embedded before, from a file that is gone
+    copied: list[str] = field(default_factory=list)  # embedded before: a copy, or only touched
     unchanged: int = 0
     to_remove: list[str] = field(default_factory=list)  # only with prune
     unreadable: list[str] = field(default_factory=list)
@@ -215,7 +200,7 @@ class Plan:
 
     @property
     def to_embed(self) -> list[str]:
-        """The files that the model has to see."""
+        """The files that have to be embedded."""
         return [*self.to_add, *self.changed]
 
 
@@ -246,27 +231,24 @@ def compare(store: GalleryStore | None, found: Sequence[Path], roots: Sequence[s
     return plan
 
 
-def seconds_for(embedder: Embedder, paths: Sequence[str], batch_size: int) -> float:
+def estimate_seconds(embedder: Embedder, paths: Sequence[str], batch_size: int) -> float:
     """Estimate how long the model takes for files, from a few of them spread over all."""
     step = max(1, len(paths) // SAMPLE)
     sample = [Path(path) for path in paths[::step][:SAMPLE]]
-    list(embedder.stream(sample[:1], set(), batch_size))  # the first picture also pays for waking the model
+    list(embedder.stream(sample[:1], set(), batch_size))  # the first batch takes longer
     started = time.perf_counter()
     list(embedder.stream(sample, set(), batch_size))
     return (time.perf_counter() - started) / max(len(sample), 1) * len(paths)
-
-
-# A gallery that follows its folders: what appears, changes or disappears there does so in the gallery.
 
 
 State = tuple[int, int]  # bytes, time of the last change in ns
 
 
 class Watcher:
-    """Compares folders with a gallery again and again; plain polling, so that it works on any file system.
+    """Compares folders with a gallery again and again, by polling, so that it works on any file system.
 
-    A file is taken up, or given up, when two looks in a row say the same of it: one that is still being written waits.
-    A folder that is away or empty gives nothing up: its disk may be unplugged.
+    A file is added, or forgotten, when two scans in a row find it in the same state: one that is still being written
+    waits. Nothing is forgotten of a folder that is missing or empty: its disk may be unplugged.
     """
 
     def __init__(
@@ -281,18 +263,18 @@ class Watcher:
         self._roots, self._files, self._add, self._remove = roots, files, add, remove
         self._interval = interval
         self._before: dict[str, State] | None = None
-        self._refused: dict[str, State] = {}  # unreadable files, until they change
+        self._failed: dict[str, State] = {}  # unreadable files, until they change
 
     def changes(self) -> Iterator[Report]:
         """Give a report for each batch of changes, for ever."""
         while True:
-            report = self.look()
+            report = self.scan()
             if report:
                 yield report
             time.sleep(self._interval)
 
-    def look(self) -> Report | None:
-        """Look once; do what has settled since the last look."""
+    def scan(self) -> Report | None:
+        """Scan once; add and forget what has not changed since the last scan."""
         now, files = self._states(), self._files()
         settled = {path for path, state in now.items() if self._before and self._before.get(path) == state}
         new = sorted(path for path in settled if self._is_new(path, now[path], files.get(path)))
@@ -301,22 +283,22 @@ class Watcher:
         if not new and not gone:
             return None
         report = self._add([Path(path) for path in new]) if new else Report()
-        self._refused |= {failure.path: now[failure.path] for failure in report.failed if failure.path in now}
+        self._failed |= {failure.path: now[failure.path] for failure in report.failed if failure.path in now}
         report.removed = self._remove(gone) if gone else 0
         return report
 
     def _is_new(self, path: str, state: State, file: FileState | None) -> bool:
         if file is not None and (file.size, file.mtime_ns) == state:
             return False
-        return self._refused.get(path) != state
+        return self._failed.get(path) != state
 
-    def _gone(self, files: dict[str, FileState], seen: set[str]) -> list[str]:
-        """The photos that neither this look nor the last one saw, in folders that are there."""
-        unseen = [path for path in files if path not in seen and under(path, self._roots)]
-        if not unseen:
+    def _gone(self, files: dict[str, FileState], found: set[str]) -> list[str]:
+        """List the photos whose files neither this scan nor the last one found, in folders that are there."""
+        absent = [path for path in files if path not in found and under(path, self._roots)]
+        if not absent:
             return []
         there = [root for root in self._roots if Path(root).is_dir() and holds_images(root)]
-        return [path for path in unseen if under(path, there) and not Path(path).exists()]
+        return [path for path in absent if under(path, there) and not Path(path).exists()]
 
     def _states(self) -> dict[str, State]:
         states = {}

@@ -1,4 +1,4 @@
-"""A gallery moves to other weights: a second table grows beside the first, which answers until the last commit."""
+"""Moving a gallery to other weights, and finding and repairing damage."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import numpy as np
 from ..errors import ImageError
 from ..io.images import decode_image
 from .embed import Embedder, Failure, Prepared
-from .errors import GalleryError, explained
 from .indexing import Builder, Progress, Report, Settings
-from .rows import FileState, ModelTag, Photo, broken, seal, tag_of, to_photo
-from .store import PREFIX, UNFINISHED, GalleryStore, connect, table_names
+from .rows import FileState, ModelTag, Photo, broken, checksum, tag_of, to_photo
+from .storage import GalleryError, connect, storage_errors, table_names
+from .store import PREFIX, UNFINISHED, GalleryStore
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -33,24 +33,26 @@ def reindex(
 ) -> tuple[GalleryStore, Report]:
     """Embed every photo of a gallery with another model; killed at any moment, the same call goes on.
 
-    A photo whose file is gone, or can no longer be read, is embedded from the thumbnail that was kept, so that none is
-    lost: its feature is a little coarser until the file is indexed again.
+    The new vectors go into a second table, and the first one answers until the last commit. A photo whose file is gone,
+    or cannot be read, is embedded from its thumbnail, so that none is lost: its feature is a little coarser until the
+    file is indexed again.
     """
     tag = tag_of(model)
     if old.made_with.fingerprint == tag.fingerprint:
         raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
     drop_superseded(old)
     new = _begin(old, tag)
-    report = Builder(new, model, settings).run(_there(old), progress)
+    report = Builder(new, model, settings).run(_existing(old), progress)
     report.from_thumbnail = _from_thumbnails(old, new, model, settings)
     new.forget(new.files().keys() - old.files().keys())  # removed meanwhile
+    new.record()
     _finish(old, new)
     return new, report
 
 
 def drop_superseded(store: GalleryStore) -> None:
-    """Drop the table that this one took the place of, where a kill came between the last commit and the drop."""
-    with explained(store.uri):
+    """Drop the table that this one replaced, where a kill came between the last commit and the drop."""
+    with storage_errors(store.uri):
         database = connect(store.uri)
         names = table_names(database)
         hidden = {PREFIX + name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
@@ -60,28 +62,28 @@ def drop_superseded(store: GalleryStore) -> None:
 
 
 def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
-    """The second table, hidden by a mark until it is finished."""
+    """Make the second table, hidden by a mark until it is finished."""
     import pyarrow as pa
 
-    with explained(old.uri):
+    with storage_errors(old.uri):
         mark = UNFINISHED + tag.fingerprint[:16]
         connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
     return GalleryStore.create(old.uri, tag, old.generation + 1)
 
 
-def _there(old: GalleryStore) -> Sequence[Path]:
+def _existing(old: GalleryStore) -> Sequence[Path]:
     return [path for path in map(Path, sorted(old.files())) if path.exists()]
 
 
 def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, settings: Settings) -> int:
-    """Embed what has no row yet from its thumbnail; gives how many."""
+    """Embed what has no row yet from its thumbnail; give how many."""
     done = new.files()
     moved = {file.digest for file in done.values()}
     todo = [path for path, file in old.files().items() if path not in done and file.digest not in moved]
     embedder, count = Embedder(model, settings.location), 0
     for start in range(0, len(todo), settings.batch_size):
-        kept = old.rows_of(todo[start : start + settings.batch_size]).to_pylist()
-        items = embedder.embed([_prepared(to_photo(row), model) for row in kept])
+        rows = old.rows(todo[start : start + settings.batch_size]).to_pylist()
+        items = embedder.embed([_prepared(to_photo(row), model) for row in rows])
         bad = [item for item in items if isinstance(item, Failure)]
         if bad:
             raise GalleryError(f"gallery {old.uri}: the thumbnail of {bad[0].path} cannot be read ({bad[0].reason})")
@@ -101,14 +103,14 @@ def _prepared(photo: Photo, model: Extractor) -> Prepared | Failure:
 
 
 def _finish(old: GalleryStore, new: GalleryStore) -> None:
-    """Take the mark away: from here on the new table answers, and the old one goes."""
-    with explained(old.uri):
+    """Take the mark away, so that the new table answers, and drop the old one."""
+    with storage_errors(old.uri):
         database = connect(old.uri)
         for name in table_names(database):
             if name.startswith(UNFINISHED):
                 other = PREFIX + name.removeprefix(UNFINISHED)
                 if other != new.name and other in table_names(database):
-                    _drop(database, other)  # begun for a third model, and given up
+                    _drop(database, other)  # unfinished, for a third model
                 database.drop_table(name)
         _drop(database, old.name)
 
@@ -116,26 +118,23 @@ def _finish(old: GalleryStore, new: GalleryStore) -> None:
 def _drop(database: Any, name: str) -> None:
     mark = name.removeprefix(PREFIX)
     for other in table_names(database):
-        if other.endswith(f"-{mark}") and not other.startswith(UNFINISHED):  # and what is kept beside it
+        if other.endswith(f"-{mark}") and not other.startswith(UNFINISHED):  # and its reference features
             database.drop_table(other)
 
 
-# Is a gallery still what was written? Every row and thumbnail against its seal.
-
-
-ROWS = 1000  # at a time
+ROWS = 1000  # verified at a time
 
 
 @dataclass
 class Damage:
-    """What is broken in a gallery."""
+    """What is damaged in a gallery."""
 
-    rows: dict[int, str] = field(default_factory=dict)  # the seal that is stored to the path that is
+    rows: dict[int, str] = field(default_factory=dict)  # stored checksum to stored path
     thumbnails: list[str] = field(default_factory=list)  # paths
     others: bool = False  # whether rows are missing, or deleted ones came back
 
     def lines(self) -> list[str]:
-        """One line for each thing that is broken."""
+        """One line for each thing that is damaged."""
         return [
             *(f"{path!r}: its row is damaged" for path in self.rows.values()),
             *(f"{path!r}: its thumbnail is damaged" for path in self.thumbnails),
@@ -144,7 +143,7 @@ class Damage:
 
 
 def examine(store: GalleryStore) -> Damage:
-    """Read everything once and compare it with its seals; GalleryError if the table cannot be read at all."""
+    """Read everything once and compare it with its checksums; GalleryError if the table cannot be read at all."""
     damage = Damage()
     version, found = store.version, [np.empty(0, np.int64)]
     for rows in store.batches(ROWS):
@@ -152,19 +151,21 @@ def examine(store: GalleryStore) -> Damage:
         places = broken(rows).tolist()
         damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
         pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()
-        damage.thumbnails += [row["path"] for row in pictures if seal(row["thumbnail"] or b"") != row["thumbnail_seal"]]
-    damage.others = not damage.rows and not store.all_there(version, np.concatenate(found))
+        damage.thumbnails += [
+            row["path"] for row in pictures if checksum(row["thumbnail"] or b"") != row["thumbnail_seal"]
+        ]
+    damage.others = not damage.rows and not store.is_complete(version, np.concatenate(found))
     return damage
 
 
-def survived(uri: str, read: Callable[[str], None] | None = None) -> None:
+def check_readable(uri: str, read: Callable[[str], None] | None = None) -> None:
     """Read a gallery in a process of its own first, because a damaged file can make the store's library stop it.
 
     GalleryError if that happens; whatever else is wrong is left to `examine`.
     """
-    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         try:
-            apart.submit(read or _read, uri).result()
+            pool.submit(read or _read, uri).result()
         except BrokenProcessPool:
             raise GalleryError(
                 f"gallery {uri}: a file of it is so damaged that reading it stops the process; bring back a copy of "
@@ -182,8 +183,9 @@ def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:
     """Drop what is damaged and embed the photos again; those whose file is gone are listed in the report."""
     paths = {*damage.rows.values(), *damage.thumbnails}
     there = {path for path in paths if Path(path).exists()}
-    store.forget_sealed(list(damage.rows))
+    store.forget_by_checksum(list(damage.rows))
     store.forget(there)
+    store.record()
     report = builder.run([Path(path) for path in sorted(there)])
     report.failed += [Failure(path, "damaged in the gallery, and no such file") for path in sorted(paths - there)]
     return report

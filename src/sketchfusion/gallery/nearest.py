@@ -1,4 +1,4 @@
-"""The photos nearest to a question: exactly from memory, or by an approximate index where there are too many."""
+"""The photos nearest to a query: found exactly in memory, or by an approximate index where there are too many."""
 
 from __future__ import annotations
 
@@ -12,193 +12,173 @@ import numpy.typing as npt
 
 from ..featuremap import Floats
 from ..tasks.retrieval import best_first
-from .errors import GalleryError
-from .query import SAMPLE, Background
+from .query import SAMPLE, Background, Filter
 from .rows import matrix
+from .storage import GalleryError
 
 if TYPE_CHECKING:
-    from .query import Query
+    from .query import Scorer
     from .store import GalleryStore
 
 
 # Searched exactly and held in memory up to here: 100,000 photos of 768 numbers take 300 MB and 15 ms a search.
 EXACT_ROWS = 100_000
-CANDIDATES = 500  # for each part of a question of several parts
-TIES = 16  # more than were asked for, so that equal photos at the end of an answer come in their order
-FEW = 5_000  # photos that a filter leaves are all compared
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which photos may be in an answer."""
-
-    category: str | None = None
-    where: str | None = None  # SQL over the columns
-
-    @property
-    def condition(self) -> str | None:
-        """The same as one SQL condition."""
-        category = None if self.category is None else "category = '" + self.category.replace("'", "''") + "'"
-        return f"{category} AND ({self.where})" if category and self.where else category or self.where
+CANDIDATES = 500  # for each term of a query that has several
+TIES = 16  # photos fetched beyond k, so that equal scores at the end of an answer come in the order of their paths
+FEW = 5_000  # where a filter leaves no more photos than these, all are compared
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Photos ordered by path, with their vectors."""
+    """Photos with their vectors."""
 
     paths: npt.NDArray[np.object_]  # (N,)
     categories: npt.NDArray[np.object_]  # (N,)
     columns: dict[str, Floats]  # (N, d) each
 
     def take(self, places: npt.NDArray[np.int64]) -> Rows:
-        """Some of them, in the order given."""
+        """Select rows, in the given order."""
         columns = {name: vectors[places] for name, vectors in self.columns.items()}
         return Rows(self.paths[places], self.categories[places], columns)
 
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """The best photos, best first, and their scores (n,)."""
+    """Photos, best first, and their scores (N,)."""
 
     rows: Rows
     scores: Floats
 
     def take(self, places: npt.NDArray[np.int64]) -> Ranked:
-        """Some of them, in the order given."""
+        """Select photos, in the given order."""
         return Ranked(self.rows.take(places), self.scores[places])
 
     def without(self, path: str | None) -> Ranked:
-        """All but one photo."""
+        """Leave out the photo at `path`."""
         return self.take(np.flatnonzero(self.rows.paths != path))
 
 
-class Nearest(Protocol):
+class Index(Protocol):
     """One version of a gallery, ready to be searched."""
 
     version: int
+    background: Background
 
-    def background(self, question: Query) -> Background:
-        """A sample of the photos, with the vectors that a question needs."""
+    def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
+        """Find the min(k, photos that pass the filter) best; equal scores come in the order of their paths.
 
-    def best(self, question: Query, k: int, wanted: Filter) -> Ranked:
-        """The min(k, photos wanted) best; equal scores in the order of their paths."""
-
-
-def prepare(store: GalleryStore) -> Nearest:
-    """Read a gallery's newest version, or only a sample of it where it is too large to hold."""
-    return Indexed(store) if len(store) > EXACT_ROWS else Held(store)
+        GalleryError for an unknown category and a malformed SQL condition.
+        """
 
 
-def index_if_large(store: GalleryStore) -> None:
+def open_index(store: GalleryStore) -> Index:
+    """Read a gallery's newest version, or only a sample of it where it is too large to hold in memory."""
+    return ApproximateIndex(store) if len(store) > EXACT_ROWS else ExactIndex(store)
+
+
+def build_index_if_large(store: GalleryStore) -> None:
     """Build the approximate index once a gallery has grown beyond exact search."""
     if len(store) > EXACT_ROWS:
         store.index()
 
 
-class Held:
-    """All vectors in memory."""
+class ExactIndex:
+    """All vectors in memory; every photo is compared."""
 
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
         self.contents = store.load()
         self.version = self.contents.version
-        self._columns = {"vector": self.contents.vectors}
+        columns = {"vector": self.contents.vectors}
         if self.contents.joint is not None:
-            self._columns["joint"] = self.contents.joint
-        rows = self._rows()
-        sample = rows.take(np.arange(0, len(rows.paths), max(1, -(-len(rows.paths) // SAMPLE))))
-        self._background = Background(len(rows.paths), sample.columns)
+            columns["joint"] = self.contents.joint
+        self._rows = Rows(self.contents.paths, self.contents.categories, columns)
+        count = len(self._rows.paths)
+        sample = self._rows.take(np.arange(0, count, max(1, -(-count // SAMPLE))))
+        self.background = Background(count, sample.columns)
 
-    def background(self, question: Query) -> Background:
-        return self._background
+    def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
+        places = self._filtered(wanted)
+        return _best(self._rows if places is None else self._rows.take(places), scorer, k)
 
-    def best(self, question: Query, k: int, wanted: Filter) -> Ranked:
-        rows, chosen = self._rows(), self._chosen(wanted)
-        return _best(rows if chosen is None else rows.take(chosen), question, k)
-
-    def _rows(self) -> Rows:
-        return Rows(self.contents.paths, self.contents.categories, self._columns)
-
-    def _chosen(self, wanted: Filter) -> npt.NDArray[np.int64] | None:
-        """The rows that the filter leaves, or None for all."""
-        keep = np.ones(len(self.contents.paths), bool)
+    def _filtered(self, wanted: Filter) -> npt.NDArray[np.int64] | None:
+        """Find the rows that pass a filter, or None if all do."""
+        if wanted.condition is None:
+            return None
+        keep = np.ones(len(self._rows.paths), bool)
         if wanted.category is not None:
-            keep &= self.contents.categories == wanted.category
+            keep &= self._rows.categories == wanted.category
             if not keep.any():
-                raise _no_such(wanted.category, sorted(set(self.contents.categories)))
+                raise _unknown_category(wanted.category, sorted(set(self._rows.categories)))
         if wanted.where is not None:
             paths = self._store.matching(wanted.where)
-            keep &= np.fromiter((path in paths for path in self.contents.paths), bool, len(keep))
+            keep &= np.fromiter((path in paths for path in self._rows.paths), bool, len(keep))
         return None if keep.all() else np.flatnonzero(keep)
 
 
-class Indexed:
-    """No vector in memory but a sample's; the store's index finds candidates, whose own vectors are then compared."""
+class ApproximateIndex:
+    """Only a sample in memory; the store's index finds candidates, whose exact scores are then compared."""
 
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
         self.version = store.version
-        self._background = Background(*store.sample(SAMPLE))
+        self.background = Background(*store.sample(SAMPLE))
 
-    def background(self, question: Query) -> Background:
-        return self._background
-
-    def best(self, question: Query, k: int, wanted: Filter) -> Ranked:
-        condition, there = wanted.condition, self._background.count
+    def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
+        condition, count = wanted.condition, self.background.count
         if condition is not None:
-            there = self._store.count(condition)
-            if not there and wanted.category is not None and wanted.category not in (known := self._store.categories()):
-                raise _no_such(wanted.category, known)
-        several = len(question.parts) > 1
-        enough = min(there, max(CANDIDATES, 4 * k) if several else k + TIES)
-        exactly = there <= FEW or enough > FEW
-        found = self._candidates(question, max(enough, 1), wanted, exactly)
-        if len(found.paths) < min(k, there) and not exactly:  # the index ran dry behind a filter
-            found = self._candidates(question, enough, wanted, True)
-        return _best(found, question, k)
+            count = self._store.count(condition)
+            if not count and wanted.category is not None:
+                known = self._store.categories()
+                if wanted.category not in known:
+                    raise _unknown_category(wanted.category, known)
+        several = len(scorer.terms) > 1
+        enough = min(count, max(CANDIDATES, 4 * k) if several else k + TIES)
+        exactly = count <= FEW or enough > FEW
+        found = self._candidates(scorer, max(enough, 1), wanted, exactly)
+        if len(found.paths) < min(k, count) and not exactly:  # the index found too few that pass the filter
+            found = self._candidates(scorer, enough, wanted, True)
+        return _best(found, scorer, k)
 
-    def _candidates(self, question: Query, count: int, wanted: Filter, exactly: bool) -> Rows:
-        """The photos that come first in any part of the question."""
-        parts = [
-            self._store.nearest(part.column, part.vector, count, wanted.condition, exactly) for part in question.parts
+    def _candidates(self, scorer: Scorer, count: int, wanted: Filter, exactly: bool) -> Rows:
+        """Find the `count` photos nearest to each term, ordered by path."""
+        tables = [
+            self._store.nearest(term.column, term.vector, count, wanted.condition, exactly) for term in scorer.terms
         ]
-        paths = np.concatenate([part["path"].to_numpy() for part in parts])
-        categories = np.concatenate([part["category"].to_numpy() for part in parts])
-        needed = {"vector"} | question.columns
-        columns = {name: np.concatenate([matrix(part[name]) for part in parts]) for name in needed}
+        paths = np.concatenate([table["path"].to_numpy() for table in tables])
+        categories = np.concatenate([table["category"].to_numpy() for table in tables])
+        needed = {"vector"} | scorer.columns
+        columns = {name: np.concatenate([matrix(table[name]) for table in tables]) for name in needed}
         return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
 
 
-def _best(rows: Rows, question: Query, k: int) -> Ranked:
-    scores = question.scores(rows.columns)
+def _best(rows: Rows, scorer: Scorer, k: int) -> Ranked:
+    scores = scorer.scores(rows.columns)
     places = best_first(scores[None], min(k, len(scores)))[0]
     return Ranked(rows.take(places), scores[places])
 
 
-def _no_such(category: str, known: list[str]) -> GalleryError:
+def _unknown_category(category: str, known: list[str]) -> GalleryError:
     near = difflib.get_close_matches(category, known, n=3, cutoff=0.5) or known[:8]
     more = ".." if len(known) > len(near) else ""
     return GalleryError(f"no photo in category {category!r}; there is {', '.join(near)}{more}")
 
 
-# One photo of an answer.
-
-
 @dataclass(frozen=True)
 class Hit:
-    """A photo that was found."""
+    """One photo of an answer."""
 
     path: str
-    score: float  # cosine of the features asked for; with words beside a sketch, their weighted standard scores
+    score: float  # cosine of the features; with both a picture and a text, the weighted sum of their standard scores
     rank: int  # from 1
     category: str  # the name of its folder
-    confidence: float = 0.0  # 0 to 1: how surely it shows what was looked for, the same in every gallery
+    confidence: float = 0.0  # 0 to 1: how surely it shows what was looked for, comparable between galleries
     similar: tuple[str, ...] = ()  # paths of near-duplicates that were folded into this hit
 
 
-def to_hits(found: Ranked, confidences: Sequence[float]) -> list[Hit]:
-    """Number what was found, best first."""
-    each = zip(found.rows.paths, found.scores, found.rows.categories, confidences, strict=True)
+def to_hits(ranked: Ranked, confidences: Sequence[float]) -> list[Hit]:
+    """Number ranked photos, best first."""
+    each = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences, strict=True)
     return [
         Hit(str(path), float(score), rank, str(category), confidence)
         for rank, (path, score, category, confidence) in enumerate(each, start=1)

@@ -1,7 +1,10 @@
-"""Photos vouch for one another: scores spread along the graph of which photos are alike.
+"""Answers are reordered: scores are diffused between similar photos, and near-duplicates are folded into one hit.
 
-A sketch is far from all photos, photos of one thing are near each other: what is like several good answers is likely
-one, too (Zhou et al., Ranking on Data Manifolds, 2003; Iscen et al., Efficient Diffusion on Region Manifolds, 2017).
+A sketch is far from all photos, and photos of one thing are near each other, so a photo that is similar to several good
+answers is likely one, too (Zhou et al., Ranking on Data Manifolds, 2003; Iscen et al., Efficient Diffusion on Region
+Manifolds, 2017). Two photos are near-duplicates, resized, recompressed, brightened or slightly cropped, when their
+features agree and their thumbnails, reduced to 8x8, do: the first tells apart photos that only have the same colours in
+the same places, the second photos that only show the same thing.
 """
 
 from __future__ import annotations
@@ -21,29 +24,34 @@ if TYPE_CHECKING:
     from .nearest import Ranked
 
 
-CANDIDATES = 1000  # the best photos, among which scores spread
+CANDIDATES = 1000  # the best photos, between which scores are diffused
 # Chosen on Sketch World's unseen categories and Sketchy's validation classes (docs/results/mini.md, twelfth round).
 NEIGHBOURS = 10  # of each photo
-SPREAD = 0.8  # of a photo's standing that comes from its neighbours
-SHARPNESS = 0.3  # standard deviations of the gallery's scores over which a photo's own claim falls to a third
+SPREAD = 0.8  # share of a photo's diffused score that comes from its neighbours
+SHARPNESS = 0.3  # standard deviations of the gallery's scores over which a photo's initial weight falls to a third
+SAME_FEATURES = 0.7  # cosine of near-duplicates
+SAME_COLOURS = 0.92  # correlation of their reduced thumbnails
+REDUCED = 8  # cells of a side
+FLAT = 2.0  # grey levels: a picture that varies less is plain
 
 
 def diffused(found: Ranked, deviation: float) -> Ranked:
-    """Order the first `CANDIDATES` anew by their scores and by those of the photos that are like them.
+    """Reorder the first CANDIDATES photos by their scores and by those of the photos similar to them.
 
-    The others stay behind them, and scores stay what they were. `deviation` is that of scores over the gallery.
+    The rest stay behind them in their order, and all keep their scores. `deviation` is the standard deviation of scores
+    over the gallery.
     """
     first = found.take(np.arange(min(CANDIDATES, len(found.scores))))
     if len(first.scores) < 3:
         return found
-    claims = np.exp((first.scores - first.scores.max()) / (SHARPNESS * max(deviation, 1e-6)))
-    standing = np.linalg.solve(np.eye(len(claims)) - SPREAD * _graph(first.rows.columns["vector"]), claims)
-    order = np.argsort(-standing, kind="stable")
+    weights = np.exp((first.scores - first.scores.max()) / (SHARPNESS * max(deviation, 1e-6)))
+    spread = np.linalg.solve(np.eye(len(weights)) - SPREAD * _graph(first.rows.columns["vector"]), weights)
+    order = np.argsort(-spread, kind="stable")
     return found.take(np.concatenate([order, np.arange(len(order), len(found.scores))]))
 
 
 def _graph(vectors: Floats) -> Floats:
-    """Links (N, N) between unit vectors (N, d) that are among each other's nearest, symmetrically normalised."""
+    """Link unit vectors (N, d) with their nearest ones by cosine: (N, N), symmetrically normalised."""
     cosines = np.maximum(vectors @ vectors.T, 0)
     np.fill_diagonal(cosines, 0)
     count = min(NEIGHBOURS, len(cosines) - 1)
@@ -54,19 +62,6 @@ def _graph(vectors: Floats) -> Floats:
     scale = 1 / np.sqrt(np.maximum(links.sum(axis=1), 1e-9))
     graph: Floats = scale[:, None] * links * scale
     return graph
-
-
-# Near-duplicates: copies of one photo, resized, recompressed, brightened or slightly cropped, become one hit.
-#
-# Two photos are held to be copies when their features agree and their thumbnails, reduced to 8x8, do: the first keeps
-# apart what only has the same colours in the same places (sky above sea), the second what only shows the same thing.
-# The slow tests make such copies and count which are found.
-
-
-SAME_FEATURES = 0.7  # cosine
-SAME_COLOURS = 0.92  # correlation of the reduced thumbnails
-REDUCED = 8  # cells of a side
-FLAT = 2.0  # grey levels: what varies less is a plain picture
 
 
 def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Callable[[Iterable[str]], dict[str, bytes]]) -> list[Hit]:
@@ -94,7 +89,7 @@ def _agree(one: Floats, other: Floats) -> bool:
 
 
 def _reduced(thumbnail: bytes) -> Floats:
-    """A picture as 8x8 colours with mean 0 and deviation 1."""
+    """Reduce a picture to 8x8 colours with mean 0 and standard deviation 1."""
     with Image.open(io.BytesIO(thumbnail)) as picture:
         small = picture.convert("RGB").resize((REDUCED, REDUCED), Image.Resampling.BOX)
     colours = np.asarray(small, np.float32)

@@ -1,9 +1,9 @@
-"""What a gallery keeps of a photo: one row, sealed with a digest of its own so that damage is seen."""
+"""What a gallery stores of a photo: one row, with a checksum of its own so that damage is noticed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class ModelTag:
 
 
 def tag_of(model: Extractor) -> ModelTag:
-    """What a gallery writes down of a model."""
+    """Describe a model as a gallery records it."""
     return ModelTag(model.name, model.fingerprint, model.dim, model.joint_dim)
 
 
@@ -53,7 +53,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class PhotoInfo:
-    """What is known of a photo in a gallery."""
+    """A photo as a gallery describes it."""
 
     path: str
     width: int  # pixels, upright
@@ -68,22 +68,22 @@ class PhotoInfo:
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One row: the file, what it shows, a small picture of it and its feature."""
+    """One row: the file, its folder, a small picture of it and its feature."""
 
     file: FileState
     width: int  # pixels, upright
     height: int
     category: str  # the name of its folder
     thumbnail: bytes  # JPEG
-    vector: npt.NDArray[np.float32]  # (d,), unit length
+    vector: Floats  # (d,), unit length
     taken: str | None = None
     latitude: float | None = None
     longitude: float | None = None
-    joint: npt.NDArray[np.float32] | None = None  # (P,), unit length, in the space shared with text
+    joint: Floats | None = None  # (P,), unit length, in the space shared with text
 
 
 def schema(model: ModelTag) -> pa.Schema:
-    """The columns of a gallery of a model's vectors."""
+    """Give the columns of a gallery of a model's vectors."""
     import pyarrow as pa
 
     return pa.schema(
@@ -101,7 +101,7 @@ def schema(model: ModelTag) -> pa.Schema:
             ("taken", pa.string()),
             ("latitude", pa.float64()),
             ("longitude", pa.float64()),
-            ("seal", pa.int64()),  # of all of the row but the thumbnail
+            ("seal", pa.int64()),  # checksum of all of the row but the thumbnail
             ("thumbnail_seal", pa.int64()),
         ],
         metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
@@ -109,7 +109,7 @@ def schema(model: ModelTag) -> pa.Schema:
 
 
 def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
-    """Photos as sealed rows."""
+    """Write photos as rows with checksums."""
     import pyarrow as pa
 
     vectors = {name: np.stack([getattr(photo, name) for photo in photos]) for name in vectors_in(columns)}
@@ -117,15 +117,15 @@ def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
         **{name: [getattr(photo.file, name) for photo in photos] for name in FILE},
         **{name: [getattr(photo, name) for photo in photos] for name in (*PICTURE, *CAPTURE, "thumbnail")},
     }
-    sealed = {
-        "seal": seals(zip(*(content[name] for name in DETAILS), strict=True), np.hstack(list(vectors.values()))),
-        "thumbnail_seal": [seal(photo.thumbnail) for photo in photos],
+    sums = {
+        "seal": checksums(zip(*(content[name] for name in DETAILS), strict=True), np.hstack(list(vectors.values()))),
+        "thumbnail_seal": [checksum(photo.thumbnail) for photo in photos],
     }
-    return pa.table({**content, **{name: listed(of) for name, of in vectors.items()}, **sealed}, schema=columns)
+    return pa.table({**content, **{name: listed(of) for name, of in vectors.items()}, **sums}, schema=columns)
 
 
 def to_photo(row: dict[str, Any]) -> Photo:
-    """A row as a photo."""
+    """Read a row as a photo."""
     file = FileState(*(row[name] for name in FILE))
     rest = {name: row[name] for name in (*PICTURE, *CAPTURE, "thumbnail")}
     vectors = {name: np.asarray(row[name], np.float32) for name in VECTORS if row.get(name)}
@@ -133,12 +133,12 @@ def to_photo(row: dict[str, Any]) -> Photo:
 
 
 def vectors_in(columns: pa.Schema) -> list[str]:
-    """Which columns of vectors there are."""
+    """List the columns of vectors."""
     return [name for name in VECTORS if name in columns.names]
 
 
 def listed(vectors: Floats) -> pa.Array:
-    """Vectors (N, d) as a column."""
+    """Write vectors (N, d) as a column."""
     import pyarrow as pa
 
     flat = pa.array(vectors.astype(np.float32, copy=False).reshape(-1))
@@ -146,32 +146,43 @@ def listed(vectors: Floats) -> pa.Array:
 
 
 def matrix(column: pa.ChunkedArray) -> Floats:
-    """A column as vectors (N, d)."""
+    """Read a column as vectors (N, d)."""
     flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(flat, np.float32).reshape(len(column), column.type.list_size)
 
 
-def vectors_of(rows: pa.Table) -> Floats:
-    """All vectors of rows, side by side, as they are sealed."""
-    return np.hstack([matrix(rows[name]) for name in vectors_in(rows.schema)])
+def contents_digest(details: pa.Table, vectors: Mapping[str, Floats]) -> str:
+    """Give one SHA-256 of rows in their order: of DETAILS and checksums, and of each column of vectors (N, d)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = [details[name].cast(pa.string()) for name in details.column_names]
+    joined = pc.binary_join_element_wise(*columns, "\x1f", null_handling="replace", null_replacement="\0")
+    digest = hashlib.sha256("\x1e".join(joined.to_pylist()).encode())
+    for column in vectors.values():
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()
 
 
 def broken(rows: pa.Table) -> npt.NDArray[np.int64]:
-    """The places of the rows (all columns but the thumbnail) that are not what was sealed."""
-    found = seals(zip(*(rows[name].to_pylist() for name in DETAILS), strict=True), vectors_of(rows))
+    """Find the rows (of all columns but the thumbnail) that do not fit their checksums; gives their places."""
+    vectors = np.hstack([matrix(rows[name]) for name in vectors_in(rows.schema)])
+    found = checksums(zip(*(rows[name].to_pylist() for name in DETAILS), strict=True), vectors)
     return np.flatnonzero(found != rows["seal"].to_numpy())
 
 
-def seals(details: Iterable[tuple[object, ...]], vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """A digest of each row's DETAILS, in their order, and its vectors: (N,) int64."""
+def checksums(details: Iterable[tuple[object, ...]], vectors: Floats) -> npt.NDArray[np.int64]:
+    """Give a checksum (N,) of each row's DETAILS, in their order, and its vectors (N, d), side by side."""
     data = vectors.tobytes()
     step = vectors.shape[1] * vectors.itemsize
-    values = (seal(data[place * step : (place + 1) * step], repr(row).encode()) for place, row in enumerate(details))
+    values = (
+        checksum(data[place * step : (place + 1) * step], repr(row).encode()) for place, row in enumerate(details)
+    )
     return np.fromiter(values, np.int64, len(vectors))
 
 
-def seal(data: bytes, details: bytes = b"") -> int:
-    """A digest of 64 bits: BLAKE2b."""
+def checksum(data: bytes, details: bytes = b"") -> int:
+    """Give a checksum of 64 bits: BLAKE2b."""
     digest = hashlib.blake2b(details, digest_size=8)
     digest.update(data)
     return int.from_bytes(digest.digest(), "little", signed=True)

@@ -1,4 +1,4 @@
-"""Where a gallery lives: found, made and written, every change an atomic commit.
+"""The table of a gallery: found, made, read and written, every change an atomic commit.
 
 The table is named after the model that made its vectors, so features of two models cannot meet in one table.
 """
@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..featuremap import Floats
-from .errors import GalleryError, explained, is_conflict, retried
 from .rows import (
     DETAILS,
     FILE,
@@ -30,26 +29,54 @@ from .rows import (
     Photo,
     PhotoInfo,
     broken,
+    checksum,
+    contents_digest,
     matrix,
     schema,
-    seal,
     to_photo,
     to_rows,
     vectors_in,
 )
-from .sidecar import agrees, note
+from .storage import (
+    GalleryError,
+    agrees,
+    connect,
+    is_conflict,
+    read_ledger,
+    retry,
+    storage_errors,
+    table_names,
+    write_ledger,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# One LanceDB table in a folder or an object store: opened, read, and changed by atomic commits.
-
-
 Result = TypeVar("Result")
 
+PREFIX, UNFINISHED = "photos-", "unfinished-"
+KEEP_OLD_VERSIONS = timedelta(minutes=10)  # for readers of an older version, after a compaction
+CLEANING_ROUNDS = 4
+VERIFIED_ROWS = 100_000  # larger galleries are never loaded whole, so the ledger has no digest of their contents
+# The approximate index: partitions searched, neighbours followed, and how many times k rows are compared again with
+# their unrounded vectors. Sketches lie far from all photos, where a narrow search fails: of the ten nearest of 100,000,
+# EF 256 finds 0.85, 1024 0.98, 2048 all, in the same time.
+METRIC, PROBES, EF, REFINE = "cosine", 64, 2048, 4
 
-class LanceTable:
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What exact search needs of every row, ordered by path."""
+
+    version: int
+    paths: npt.NDArray[np.object_]  # (N,)
+    categories: npt.NDArray[np.object_]  # (N,)
+    vectors: Floats  # (N, d)
+    joint: Floats | None  # (N, P), of a model that reads text
+
+
+class GalleryStore:
     """The rows of one gallery, of one model."""
 
     def __init__(self, uri: str, table: Any) -> None:
@@ -61,270 +88,9 @@ class LanceTable:
                 f"gallery {uri} has format {found}, and this version reads format {FORMAT}; index the photos into a "
                 "new gallery"
             )
-        self.generation = int(metadata.get("generation", 0))  # of two finished tables the later counts
+        self.generation = int(metadata.get("generation", 0))  # of two finished tables the later one counts
         dim, joint_dim = (_length(table.schema, column) for column in ("vector", "joint"))
         self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim, joint_dim)
-
-    @property
-    def name(self) -> str:
-        """The name of the table."""
-        return str(self._table.name)
-
-    @property
-    def version(self) -> int:
-        """The number of the newest commit, whoever made it."""
-        with explained(self.uri):
-            self._table.checkout_latest()
-            return int(self._table.version)
-
-    def __len__(self) -> int:
-        """Number of photos."""
-        with explained(self.uri):
-            self._table.checkout_latest()
-            return int(self._table.count_rows())
-
-    def read(self, columns: list[str] | None, where: str | None = None, limit: int | None = None) -> pa.Table:
-        """Rows of the newest version."""
-
-        def query() -> pa.Table:
-            self._table.checkout_latest()
-            asked = self._table.search().limit(limit)
-            asked = asked.where(where) if where else asked
-            return (asked.select(columns) if columns else asked).to_arrow()
-
-        with explained(self.uri):
-            return retried(query)
-
-    def batches(self, size: int) -> Iterator[pa.Table]:
-        """All rows with all columns, some at a time."""
-        import pyarrow as pa
-
-        with explained(self.uri):
-            self._table.checkout_latest()
-            for batch in self._table.search().limit(None).to_batches(batch_size=size):
-                yield pa.Table.from_batches([batch])
-
-    def change(self, change: Callable[[], Result]) -> Result:
-        """Make a commit, again from the newest version where another writer's came first."""
-
-        def attempt() -> Result:
-            self._table.checkout_latest()  # a retry from the version that lost would lose again
-            return change()
-
-        with explained(self.uri):
-            return retried(attempt)
-
-
-def connect(uri: str) -> Any:
-    """Open the database at a URI."""
-    os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of every table that it makes
-    import lancedb  # late: it takes more than a second to import
-
-    return lancedb.connect(uri)
-
-
-def table_names(database: Any) -> list[str]:
-    """The names of all tables, sorted."""
-    return sorted(database.list_tables().tables)
-
-
-def absolute(path: str | Path) -> str:
-    """The name that a file has in the store: links are kept, because a link's folder may be its category."""
-    return os.path.abspath(path)  # noqa: PTH100
-
-
-def parts(values: list[str], size: int = 500) -> Iterator[list[str]]:
-    """Values, so many at a time as fit into one condition."""
-    return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def quoted(values: Iterable[str]) -> str:
-    """Values as a list in SQL."""
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-
-
-def _length(schema: pa.Schema, column: str) -> int:
-    return int(schema.field(column).type.list_size) if column in schema.names else 0
-
-
-# What is asked of a gallery's rows; every row and thumbnail is compared with its seal on the way.
-
-
-# The approximate index: this many partitions are looked into, `EF` neighbours are followed, and `REFINE` times as many
-# rows as were asked for are compared again with their unrounded vectors. Sketches lie far from all photos, where a
-# narrow walk goes astray: of the ten nearest of 100,000, EF 256 finds 0.85, 1024 0.98, 2048 all, in the same time.
-METRIC, PROBES, EF, REFINE = "cosine", 64, 2048, 4
-
-
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """What searching needs of every row, ordered by path."""
-
-    version: int
-    paths: npt.NDArray[np.object_]  # (N,)
-    categories: npt.NDArray[np.object_]  # (N,)
-    vectors: Floats  # (N, d)
-    joint: Floats | None  # (N, P), of a model that reads text
-
-
-class Reading(LanceTable):
-    """The rows of one gallery, read."""
-
-    def files(self) -> dict[str, FileState]:
-        """The state of every indexed file, by path."""
-        rows = self.read(list(FILE)).to_pylist()
-        return {row["path"]: FileState(**row) for row in rows}
-
-    def with_digests(self, digests: Iterable[str]) -> dict[str, Photo]:
-        """One photo for each content that is known."""
-        return {
-            photo.file.digest: photo
-            for part in parts(list(digests))
-            for photo in map(to_photo, self.read(None, f"digest IN ({quoted(part)}) AND mtime_ns > 0").to_pylist())
-        }
-
-    def rows_of(self, paths: Sequence[str]) -> pa.Table:
-        """The rows of a few photos by their paths."""
-        return self.read(None, f"path IN ({quoted(paths)})")
-
-    def load(self) -> Contents:
-        """Everything that a search needs, in memory; GalleryError if a row is not what was written."""
-        version = self.version
-        rows = self.sealed()
-        self._check_all_there(version, rows)
-        order = np.argsort(paths := rows["path"].to_numpy(), kind="stable")
-        columns = {name: matrix(rows[name])[order] for name in vectors_in(rows.schema)}
-        categories = rows["category"].to_numpy()[order]
-        return Contents(version, paths[order], categories, columns["vector"], columns.get("joint"))
-
-    def sealed(self, where: str | None = None) -> pa.Table:
-        """Rows without their thumbnails, each compared with its seal."""
-        rows = self.read(self._sealed_columns(), where)
-        self._check(rows)
-        return rows
-
-    def account(self) -> None:
-        """Note which rows there are, so that a missing one is seen; nothing is noted while another writer commits."""
-        version, rows = self.version, self.read(["seal"])
-        if self.version == version:
-            note(self.uri, self.name, version, _seals(rows))
-
-    def _sealed_columns(self) -> list[str]:
-        return [*DETAILS, *vectors_in(self._table.schema), "seal"]
-
-    def _check(self, rows: pa.Table) -> None:
-        if len(places := broken(rows)):
-            first = rows["path"][int(places[0])].as_py()
-            raise GalleryError(
-                f"gallery {self.uri}: {len(places)} of {len(rows)} photos read are damaged on disk ({first!r}); "
-                f"`sketchfusion doctor --gallery {self.uri}` says more, `--repair` embeds them again"
-            )
-
-    def _check_all_there(self, version: int, rows: pa.Table) -> None:
-        if not self.all_there(version, _seals(rows)):
-            raise GalleryError(
-                f"gallery {self.uri} does not have the photos that it was left with, a file of it is damaged; index "
-                "them again with --prune, or bring back a copy"
-            )
-
-    def all_there(self, version: int, seals: npt.NDArray[np.int64]) -> bool:
-        """Compare all rows of a version with what was noted of it, unless another came while they were read."""
-        return self.version != version or agrees(self.uri, self.name, version, seals)
-
-    def infos(self, where: str) -> list[PhotoInfo]:
-        """What is known of photos, ordered by path."""
-        names = [field.name for field in fields(PhotoInfo)]
-        rows = self.sealed(where)
-        details = sorted(rows.drop_columns(vectors_in(rows.schema)).to_pylist(), key=lambda row: str(row["path"]))
-        return [PhotoInfo(**{name: row[name] for name in names}) for row in details]
-
-    def paths(self, category: str | None) -> list[str]:
-        """The paths of all photos, or of those in a category, sorted."""
-        where = None if category is None else f"category = {quoted([category])}"
-        return sorted(self.read(["path"], where)["path"].to_pylist())
-
-    def vector(self, path: str) -> Floats | None:
-        """One photo's feature (d,), or None if it is not there."""
-        found = matrix(self.sealed(f"path = {quoted([path])}")["vector"])
-        return found[0] if len(found) else None
-
-    def categories(self) -> list[str]:
-        """The names of the folders that the photos lie in, sorted."""
-        return sorted(set(self.read(["category"])["category"].unique().to_pylist()))
-
-    def matching(self, where: str) -> set[str]:
-        """The paths of the rows that an SQL condition over the columns holds for."""
-        with self._filtering(where):
-            return set(self.read(["path"], where)["path"].to_pylist())
-
-    def count(self, where: str) -> int:
-        """The number of photos that an SQL condition holds for."""
-        with self._filtering(where):
-            return int(self._table.count_rows(where))
-
-    @contextmanager
-    def _filtering(self, where: str) -> Iterator[None]:
-        try:
-            with explained(self.uri):
-                yield
-        except GalleryError as error:
-            columns = ", ".join(name for name in self._table.schema.names if name in DETAILS)
-            raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
-
-    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """The small pictures (JPEG) of photos, by path; GalleryError if one is not what was written."""
-        columns = ["path", "thumbnail", "thumbnail_seal"]
-        found = {}
-        for part in parts(list(paths)):
-            for row in self.read(columns, f"path IN ({quoted(part)})").to_pylist():
-                if seal(row["thumbnail"]) != row["thumbnail_seal"]:
-                    raise GalleryError(
-                        f"gallery {self.uri}: the thumbnail of {row['path']} is damaged on disk; "
-                        f"`sketchfusion doctor --gallery {self.uri} --repair` makes it again"
-                    )
-                found[row["path"]] = row["thumbnail"]
-        return found
-
-    def sample(self, size: int) -> tuple[int, dict[str, Floats]]:
-        """The number of photos, and all vectors of about `size` of them: those whose digest is among the smallest."""
-        count = len(self)
-        share = min(1.0, size / max(count, 1))
-        rows = self.sealed(None if share == 1 else f"digest < '{round(share * 16**8):08x}'")
-        return count, {name: matrix(rows[name]) for name in vectors_in(rows.schema)}
-
-    def nearest(self, column: str, query: Floats, k: int, where: str | None = None, exactly: bool = False) -> pa.Table:
-        """The rows of the k photos nearest to a unit vector, by the index or by reading them all.
-
-        Photos that came after the index was built are compared one by one.
-        """
-        assert column in VECTORS
-        with explained(self.uri):
-            self._table.checkout_latest()
-            asked = self._table.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
-            asked = asked.where(where, prefilter=True) if where else asked
-            asked = asked.bypass_vector_index() if exactly else _thoroughly(asked, k)
-            rows = asked.select([*self._sealed_columns(), "_distance"]).to_arrow()
-        self._check(rows)
-        return rows
-
-
-def _seals(rows: pa.Table) -> npt.NDArray[np.int64]:
-    return np.asarray(rows["seal"].to_numpy(), np.int64)
-
-
-def _thoroughly(asked: Any, k: int) -> Any:
-    """How thoroughly the index is walked: recall 0.99 and more of sketches at 100,000 photos."""
-    return asked.nprobes(PROBES).ef(max(EF, REFINE * k)).refine_factor(REFINE)
-
-
-PREFIX, UNFINISHED = "photos-", "unfinished-"
-# Readers of an older version keep its files for this long after a compaction.
-KEEP_OLD_VERSIONS = timedelta(minutes=10)
-CLEANING_ROUNDS = 4
-
-
-class GalleryStore(Reading):
-    """The rows of one gallery, read and written."""
 
     @classmethod
     def find(cls, uri: str) -> Self | None:
@@ -333,7 +99,7 @@ class GalleryStore(Reading):
             if Path(uri).exists():
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
-        with explained(uri):
+        with storage_errors(uri):
             database = connect(uri)
             names = table_names(database)
             hidden = {name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
@@ -352,28 +118,204 @@ class GalleryStore(Reading):
         """Make an empty gallery for a model's vectors; a second caller at the same moment opens the first's."""
         columns = schema(model)
         columns = columns.with_metadata({**columns.metadata, b"generation": str(generation).encode()})
-        with explained(uri):
+        with storage_errors(uri):
             name = PREFIX + model.fingerprint[:16]
             return cls(uri, connect(uri).create_table(name, schema=columns, exist_ok=True))
+
+    @property
+    def name(self) -> str:
+        """The name of the table."""
+        return str(self._table.name)
+
+    @property
+    def version(self) -> int:
+        """The number of the newest commit, whoever made it."""
+        with storage_errors(self.uri):
+            self._table.checkout_latest()
+            return int(self._table.version)
+
+    def __len__(self) -> int:
+        """Number of photos."""
+        with storage_errors(self.uri):
+            self._table.checkout_latest()
+            return int(self._table.count_rows())
+
+    def files(self) -> dict[str, FileState]:
+        """Give the state of every indexed file, by path."""
+        rows = self._read(list(FILE)).to_pylist()
+        return {row["path"]: FileState(**row) for row in rows}
+
+    def photos_with_digests(self, digests: Iterable[str]) -> dict[str, Photo]:
+        """Give one photo for each content (SHA-256 of a file) that has been embedded."""
+        return {
+            photo.file.digest: photo
+            for some in chunks(list(digests))
+            for photo in map(to_photo, self._read(None, f"digest IN ({sql_list(some)}) AND mtime_ns > 0").to_pylist())
+        }
+
+    def rows(self, paths: Sequence[str]) -> pa.Table:
+        """Give all columns of a few photos by their paths."""
+        return self._read(None, f"path IN ({sql_list(paths)})")
+
+    def batches(self, size: int) -> Iterator[pa.Table]:
+        """Give all columns of all rows, `size` at a time."""
+        import pyarrow as pa
+
+        with storage_errors(self.uri):
+            self._table.checkout_latest()
+            for batch in self._table.search().limit(None).to_batches(batch_size=size):
+                yield pa.Table.from_batches([batch])
+
+    def load(self) -> Contents:
+        """Read what exact search needs into memory; GalleryError if a row is missing or is not what was written.
+
+        The contents are compared with the digest in the ledger. Only where that has none, or another one, every row is
+        compared with its own checksum, which takes many times as long.
+        """
+        version = self.version
+        rows = self._read(self._verified_columns())
+        details, vectors = _by_path(rows)
+        entry = read_ledger(self.uri, self.name, version)
+        if not entry.get("digest") or entry["digest"] != contents_digest(details, vectors):
+            self._verify(rows)
+            if not self.is_complete(version, _checksums(rows)):
+                raise GalleryError(
+                    f"gallery {self.uri} does not have the photos that it was left with, a file of it is damaged; "
+                    "index them again with --prune, or bring back a copy"
+                )
+        paths, categories = (details[name].to_numpy() for name in ("path", "category"))
+        return Contents(version, paths, categories, vectors["vector"], vectors.get("joint"))
+
+    def is_complete(self, version: int, checksums: npt.NDArray[np.int64]) -> bool:
+        """Compare the checksums (N,) of all rows of a version with the ledger; True if nothing is known of it."""
+        return self.version != version or agrees(read_ledger(self.uri, self.name, version), checksums)
+
+    def infos(self, where: str) -> list[PhotoInfo]:
+        """Describe the photos that an SQL condition holds for, ordered by path."""
+        names = [field.name for field in fields(PhotoInfo)]
+        rows = self._read_verified(where).select(names)
+        return [PhotoInfo(**row) for row in sorted(rows.to_pylist(), key=lambda row: str(row["path"]))]
+
+    def paths(self, category: str | None) -> list[str]:
+        """List the paths of all photos, or of those in a category, sorted."""
+        where = None if category is None else f"category = {sql_list([category])}"
+        return sorted(self._read(["path"], where)["path"].to_pylist())
+
+    def vector(self, path: str) -> Floats | None:
+        """Give one photo's feature (d,), or None if it is not there."""
+        found = matrix(self._read_verified(f"path = {sql_list([path])}")["vector"])
+        return found[0] if len(found) else None
+
+    def categories(self) -> list[str]:
+        """List the names of the folders that the photos lie in, sorted."""
+        return sorted(set(self._read(["category"])["category"].unique().to_pylist()))
+
+    def matching(self, where: str) -> set[str]:
+        """Give the paths of the rows that an SQL condition over the columns holds for."""
+        with self._condition_errors(where):
+            return set(self._read(["path"], where)["path"].to_pylist())
+
+    def count(self, where: str) -> int:
+        """Count the photos that an SQL condition holds for."""
+        with self._condition_errors(where):
+            return int(self._table.count_rows(where))
+
+    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Give the small pictures (JPEG) of photos, by path; GalleryError if one is not what was written."""
+        columns = ["path", "thumbnail", "thumbnail_seal"]
+        found = {}
+        for some in chunks(list(paths)):
+            for row in self._read(columns, f"path IN ({sql_list(some)})").to_pylist():
+                if checksum(row["thumbnail"]) != row["thumbnail_seal"]:
+                    raise GalleryError(
+                        f"gallery {self.uri}: the thumbnail of {row['path']} is damaged on disk; "
+                        f"`sketchfusion doctor --gallery {self.uri} --repair` makes it again"
+                    )
+                found[row["path"]] = row["thumbnail"]
+        return found
+
+    def sample(self, size: int) -> tuple[int, dict[str, Floats]]:
+        """Give the number of photos, and all vectors of about `size` of them: those with the smallest digests."""
+        count = len(self)
+        share = min(1.0, size / max(count, 1))
+        rows = self._read_verified(None if share == 1 else f"digest < '{round(share * 16**8):08x}'")
+        return count, {name: matrix(rows[name]) for name in vectors_in(rows.schema)}
+
+    def nearest(self, column: str, query: Floats, k: int, where: str | None = None, exactly: bool = False) -> pa.Table:
+        """Give the rows of the k photos nearest to a unit vector (d,), by the index or by comparing all.
+
+        Photos that came after the index was built are compared one by one.
+        """
+        assert column in VECTORS
+        with storage_errors(self.uri):
+            self._table.checkout_latest()
+            search = self._table.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
+            search = search.where(where, prefilter=True) if where else search
+            if exactly:
+                search = search.bypass_vector_index()
+            else:
+                search = search.nprobes(PROBES).ef(max(EF, REFINE * k)).refine_factor(REFINE)
+            rows = search.select([*self._verified_columns(), "_distance"]).to_arrow()
+        self._verify(rows)
+        return rows
+
+    def _read(self, columns: list[str] | None, where: str | None = None, limit: int | None = None) -> pa.Table:
+        """Read rows of the newest version."""
+
+        def read() -> pa.Table:
+            self._table.checkout_latest()
+            search = self._table.search().limit(limit)
+            search = search.where(where) if where else search
+            return (search.select(columns) if columns else search).to_arrow()
+
+        with storage_errors(self.uri):
+            return retry(read)
+
+    def _read_verified(self, where: str | None = None) -> pa.Table:
+        """Read rows without their thumbnails, each compared with its checksum."""
+        rows = self._read(self._verified_columns(), where)
+        self._verify(rows)
+        return rows
+
+    def _verified_columns(self) -> list[str]:
+        return [*DETAILS, *vectors_in(self._table.schema), "seal"]
+
+    def _verify(self, rows: pa.Table) -> None:
+        """Compare rows with their checksums; GalleryError if one is not what was written."""
+        if len(places := broken(rows)):
+            first = rows["path"][int(places[0])].as_py()
+            raise GalleryError(
+                f"gallery {self.uri}: {len(places)} of {len(rows)} photos read are damaged on disk ({first!r}); "
+                f"`sketchfusion doctor --gallery {self.uri}` says more, `--repair` embeds them again"
+            )
+
+    @contextmanager
+    def _condition_errors(self, where: str) -> Iterator[None]:
+        try:
+            with storage_errors(self.uri):
+                yield
+        except GalleryError as error:
+            columns = ", ".join(name for name in self._table.schema.names if name in DETAILS)
+            raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
 
     def put(self, photos: Sequence[Photo]) -> None:
         """Add photos, or replace those with the same path, in one commit."""
         if photos:
             merge = self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
-            self.change(partial(merge.execute, to_rows(photos, self._table.schema)))
+            self._commit(partial(merge.execute, to_rows(photos, self._table.schema)))
 
     def forget(self, paths: Iterable[str]) -> int:
-        """Take photos out by their paths; gives how many there were. Their bytes stay on disk until a `clean`."""
-        conditions = [f"path IN ({quoted(part)})" for part in parts(list(paths))]
-        forgotten: int = sum(self.change(partial(self._table.delete, one)).num_deleted_rows for one in conditions)
-        self.account()
-        return forgotten
+        """Delete photos by their paths; give how many there were.
 
-    def forget_sealed(self, values: Iterable[int]) -> None:
-        """Take rows out by their seal, for those whose path cannot be trusted."""
-        for value in values:
-            self.change(partial(self._table.delete, f"seal = {value}"))
-        self.account()
+        Their bytes stay on disk until `clean`, and the ledger as it was until `record`, `compact` or `clean`.
+        """
+        conditions = [f"path IN ({sql_list(some)})" for some in chunks(list(paths))]
+        return sum(int(self._commit(partial(self._table.delete, one)).num_deleted_rows) for one in conditions)
+
+    def forget_by_checksum(self, checksums: Iterable[int]) -> None:
+        """Delete rows whose path cannot be trusted by their checksums as they are stored."""
+        for value in checksums:
+            self._commit(partial(self._table.delete, f"seal = {value}"))
 
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions.
@@ -381,37 +323,89 @@ class GalleryStore(Reading):
         Nothing is lost when another writer, who does the same at that moment, gets ahead: its work stands.
         """
         self._optimize(KEEP_OLD_VERSIONS)
+        self.record()
 
     def clean(self) -> None:
-        """Wipe the bytes of forgotten photos from disk, older versions and all."""
+        """Wipe the bytes of deleted photos from disk, older versions and all."""
         for _ in range(CLEANING_ROUNDS):
             self._optimize(timedelta(0))
             if not self._deleted_rows():
-                return
+                break
             # A file of which little was deleted is left alone, unless there is another one to be joined with it.
-            self.put([to_photo(row) for row in self.read(None, limit=1).to_pylist()])
+            self.put([to_photo(row) for row in self._read(None, limit=1).to_pylist()])
+        self.record()
 
     def index(self) -> None:
         """Build the approximate index of every column of vectors that has none; `compact` keeps it up to date."""
         from lancedb.index import IvfHnswSq
 
-        with explained(self.uri):
+        with storage_errors(self.uri):
             self._table.checkout_latest()
             done = {column for index in self._table.list_indices() for column in index.columns}
             for column in set(vectors_in(self._table.schema)) - done:
-                retried(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
+                retry(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
+
+    def record(self) -> None:
+        """Verify every row and record in the ledger which there are; not while another writer commits."""
+        version, digest = self.version, None
+        if len(self) > VERIFIED_ROWS:
+            rows = self._read(["seal"])
+        else:
+            rows = self._read(self._verified_columns())
+            digest = None if len(broken(rows)) else contents_digest(*_by_path(rows))
+        if self.version == version:
+            write_ledger(self.uri, self.name, version, _checksums(rows), digest)
+
+    def _commit(self, change: Callable[[], Result]) -> Result:
+        """Make a commit, again from the newest version where another writer's came first."""
+
+        def attempt() -> Result:
+            self._table.checkout_latest()  # a retry from the version that lost would lose again
+            return change()
+
+        with storage_errors(self.uri):
+            return retry(attempt)
 
     def _optimize(self, keep: timedelta) -> None:
-        with explained(self.uri), warnings.catch_warnings():
+        with storage_errors(self.uri), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # readers of a version that is cleaned away read again
             try:
-                retried(lambda: (self._table.checkout_latest(), self._table.optimize(cleanup_older_than=keep)))
+                retry(lambda: (self._table.checkout_latest(), self._table.optimize(cleanup_older_than=keep)))
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
-        self.account()
 
     def _deleted_rows(self) -> int:
         self._table.checkout_latest()
         newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
         return int(newest["metadata"]["total_deletion_file_rows"])
+
+
+def absolute(path: str | Path) -> str:
+    """Give the name that a file has in the store: links are kept, because a link's folder may be its category."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def chunks(values: list[str], size: int = 500) -> Iterator[list[str]]:
+    """Give values, so many at a time as fit into one condition."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def sql_list(values: Iterable[str]) -> str:
+    """Write values as a list in SQL."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+def _length(schema: pa.Schema, column: str) -> int:
+    return int(schema.field(column).type.list_size) if column in schema.names else 0
+
+
+def _checksums(rows: pa.Table) -> npt.NDArray[np.int64]:
+    return np.asarray(rows["seal"].to_numpy(), np.int64)
+
+
+def _by_path(rows: pa.Table) -> tuple[pa.Table, dict[str, Floats]]:
+    """Order rows by path: their details and checksums, and their vectors (N, d) by column."""
+    order = np.argsort(rows["path"].to_numpy(), kind="stable")
+    vectors = {name: matrix(rows[name])[order] for name in vectors_in(rows.schema)}
+    return rows.select([*DETAILS, "seal"]).take(order), vectors

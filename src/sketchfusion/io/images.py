@@ -27,7 +27,15 @@ from .svg import rasterize_svg
 
 Kind = Literal["sketch", "photo"]
 
-ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8] | Tensor
+
+@dataclass(frozen=True, eq=False)
+class NormalisedSketch:
+    """A sketch that has been read and cleaned before, so that it is not cleaned again."""
+
+    pixels: Tensor  # (3, H, W) float32 in [0, 1], dark on white
+
+
+ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8] | Tensor | NormalisedSketch
 
 # Only these decoders run: Pillow would hand some other formats to outside programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
@@ -46,6 +54,8 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     uint8, or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied, transparent pixels become white, and of an
     animation the first frame is read. Raises ImageError.
     """
+    if isinstance(source, NormalisedSketch):
+        return source.pixels
     if isinstance(source, Tensor):
         image = _from_tensor(source)
     elif isinstance(source, np.ndarray):

@@ -83,7 +83,7 @@ def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) 
     read = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
     height, width = read.pixels.shape[:2]
     size = (drawing.width or read.width, drawing.height or read.height)
-    return Sketch(read.tensor("sketch"), size, (width / size[0], height / size[1]))
+    return Sketch(read.tensor("photo"), size, (width / size[0], height / size[1]))
 
 
 def _decoded(data: str) -> bytes:

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, File, Header, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Header, Request, UploadFile
+from fastapi import Query as Parameter
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -19,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from .. import __version__
 from ..errors import ImageError
 from ..extractor import Extractor
-from ..gallery import Gallery, GalleryError, Hit, PhotoInfo
+from ..gallery import Gallery, GalleryError, Hit, PhotoInfo, Query
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
 from . import closeup
@@ -54,7 +55,7 @@ from .messages import (
     SegmentAnswer,
 )
 from .queue import single
-from .studio import NotFound, QueuedSearch, SearchHits, Studio
+from .studio import NotFound, SearchHits, Studio
 from .uploads import Job, original_name, save_uploads
 
 Answer = TypeVar("Answer")
@@ -130,10 +131,9 @@ async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
         raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
     like = studio.photos.path(body.like) if body.like else None
     sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
-    question = QueuedSearch(
-        sketch.picture if sketch else None, like, text, body.k, body.category, body.min_score, body.group
-    )
-    found = await studio.queue.ask(studio.searching, body.client, body.sequence, question)
+    pictures = [sketch.picture] if sketch else []
+    query = Query(pictures, text, like, body.k, body.category, None, body.min_score, body.group)
+    found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
     hits = await studio.in_thread(lambda: _found_photos(studio, found.hits))
     labels = [Label(label=guess.label, score=guess.score) for guess in found.guesses]
     milliseconds = round(1000 * (time.monotonic() - started), 1)
@@ -149,8 +149,8 @@ async def export(body: ExportRequest, studio: CurrentStudio) -> Response:
     sketch = await studio.sketch(body.drawing) if body.drawing else None
     scores: dict[str, Hit] = {}
     if sketch:
-        question = QueuedSearch(sketch.picture, None, None, studio.limits.results, None, None, False)
-        found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, question)
+        query = Query([sketch.picture], k=studio.limits.results)
+        found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
         scores = {hit.path: hit for hit in found.hits}
     if body.format == "sheet":
         png = await studio.in_thread(lambda: _contact_sheet_png(studio.gallery, sketch, paths, scores))
@@ -173,8 +173,8 @@ async def export(body: ExportRequest, studio: CurrentStudio) -> Response:
 @photos_router.get("")
 async def list_photos(
     studio: CurrentStudio,
-    offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
-    limit: Annotated[int, Query(ge=1, le=500)] = 60,
+    offset: Annotated[int, Parameter(ge=0, le=2**31)] = 0,
+    limit: Annotated[int, Parameter(ge=1, le=500)] = 60,
     category: str | None = None,
 ) -> PhotoList:
     """List a page of the gallery's photos, ordered by path."""

@@ -14,13 +14,13 @@ from typing import Any, TypeVar, cast
 
 import anyio
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..extractor import Extractor
-from ..gallery import Gallery, GalleryError, Hit, Report
-from ..io.images import Reduced, read_reduced
+from ..featuremap import Floats
+from ..gallery import Gallery, GalleryError, Hit, Query, Report
+from ..io.images import NormalisedSketch, Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer, TextImageSpace
 from .drawing import Sketch, read_sketch
@@ -60,7 +60,7 @@ class Studio:
         self.photos = PhotoStore(self.gallery, self.limits)
         self._decoders = anyio.CapacityLimiter(self.limits.decoders)
         searcher = Searcher(self.gallery)
-        self.searching: Lane[QueuedSearch, SearchHits] = Lane("search", self.limits.batch, searcher)
+        self.searching: Lane[Query, SearchHits] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
 
@@ -111,7 +111,7 @@ class Studio:
 
     def _warm(self) -> None:
         """Search once, so that no client waits for what happens only the first time."""
-        for answer in self.searching.run([QueuedSearch(read_sketches([WARMUP])[0], None, None, 1, None, None, False)]):
+        for answer in self.searching.run([Query(read_sketches([WARMUP]), k=1)]):
             if isinstance(answer, Exception):
                 raise answer
 
@@ -132,19 +132,6 @@ class Studio:
         return report
 
 
-@dataclass(frozen=True, eq=False)
-class QueuedSearch:
-    """What one client looks for."""
-
-    sketch: Tensor | None  # (3, H, W), dark on white
-    like: str | None  # the path of a photo of the gallery
-    text: str | None
-    k: int
-    category: str | None
-    min_score: float | None
-    group: bool
-
-
 @dataclass(frozen=True)
 class SearchHits:
     """Photos, best first, and labels of the drawing."""
@@ -161,43 +148,30 @@ class Searcher:
         self.gallery = gallery
         self.namer: Namer | None = None
 
-    def __call__(self, questions: Sequence[QueuedSearch]) -> list[SearchHits | Exception]:
-        """Answer each question; what is wrong with one harms no other."""
-        drawn = [question.sketch for question in questions if question.sketch is not None]
-        vectors = iter(self._embedded(drawn))
-        guesses = iter(self.namer.name(drawn, GUESSES) if self.namer and drawn else [[]] * len(drawn))
+    def __call__(self, queries: Sequence[Query]) -> list[SearchHits | Exception]:
+        """Answer queries of at most one sketch each; an error in one does not affect the others."""
+        sketches = [query.sketches[0] for query in queries if query.sketches]
+        vectors = iter(self._embed(sketches))
+        guesses = iter(self.namer.name(sketches, GUESSES) if self.namer and sketches else [[]] * len(sketches))
         answers: list[SearchHits | Exception] = []
-        for question in questions:
-            vector = next(vectors) if question.sketch is not None else None
-            names = next(guesses) if question.sketch is not None else []
+        for query in queries:
+            vector = next(vectors)[None] if query.sketches else None
+            names = next(guesses) if query.sketches else []
             try:
-                answers.append(SearchHits(self._hits(question, vector), names))
-            except ValueError as error:  # what the gallery says of a question is meant for who asked it
+                hits = self.gallery.answer(query, vector) if len(self.gallery) else []
+                answers.append(SearchHits(hits, names))
+            except ValueError as error:  # what the gallery says of a query is meant for the client
                 answers.append(GalleryError(str(error)))
             except Exception as error:
                 answers.append(error)
         return answers
 
-    def _embedded(self, sketches: Sequence[Tensor]) -> npt.NDArray[np.float32]:
+    def _embed(self, sketches: Sequence[Tensor]) -> Floats:
         if not sketches:
             return np.empty((0, 0), np.float32)
-        vectors: npt.NDArray[np.float32] = self.gallery.model.embed(
-            list(sketches), kind="sketch", batch_size=len(sketches)
-        ).numpy()
+        pictures = [NormalisedSketch(sketch) for sketch in sketches]
+        vectors: Floats = self.gallery.model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
         return vectors
-
-    def _hits(self, question: QueuedSearch, vector: npt.NDArray[np.float32] | None) -> list[Hit]:
-        if not len(self.gallery):
-            return []
-        return self.gallery.find(
-            None if vector is None else vector[None],
-            question.k,
-            question.category,
-            text=question.text,
-            like=question.like,
-            min_score=question.min_score,
-            group=question.group,
-        )
 
 
 class PhotoStore:

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from ...baselines.trained import SdPlBaseline
 from ...featuremap import Floats
-from ...gallery.confidence import chance, embed_reference
+from ...gallery.confidence import embed_references, measure_chance
 from ...gallery.embed import embed_views
 from ...gallery.nearest import Ranked, Rows
-from ...gallery.query import Background, Query, look_for, read_words
+from ...gallery.query import Background, Scorer, embed_text, make_scorer
 from ...gallery.reorder import diffused
 from ...tasks.retrieval import best_first
 from .metrics import Estimate, Hits, average_precision, bootstrap
@@ -62,7 +62,7 @@ def benchmark_search(
     drawn = queries["vector"]
     columns, labels = _embed_columns(model, photos, "photo", count)
     vectors = columns["vector"]
-    reference = [look_for([vector], [], None) for vector in embed_reference(model)]
+    reference = [make_scorer([vector], [], None) for vector in embed_references(model)]
     names = sorted(set(labels.tolist()))
     galleries = {
         "all photos": np.arange(len(labels)),
@@ -77,7 +77,7 @@ def benchmark_search(
     metrics = {f"{name}, all photos": bootstrap(values) for name, values in by_gallery["all photos"].items()}
     metrics |= _with_diffusion(drawn[there], sketch_labels[there], vectors, labels)
     if "joint" in columns:
-        words = {name: read_words(model, name.replace("_", " ")) for name in names}
+        words = {name: embed_text(model, name.replace("_", " ")) for name in names}
         metrics |= _with_words(drawn[there], sketch_labels[there], columns, labels, words)
     if isinstance(model, SdPlBaseline):
         metrics["mAP@all, words as the prompt"] = _guided_by_words(model, sketches, vectors, labels)
@@ -94,17 +94,17 @@ def benchmark_search(
 
 
 def _confidence_figures(
-    drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels, reference: Sequence[Query]
+    drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels, reference: Sequence[Scorer]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """AUC, false alarms and precision in one gallery, a value for each sketch or photo that counts."""
-    calibration = chance(reference, Background(len(labels), {"vector": vectors}))
+    calibration = measure_chance(reference, Background(len(labels), {"vector": vectors}))
     scores = drawn @ vectors.T
     right = sketch_labels[:, None] == labels[None]
     present = scores.max(axis=1)[right.any(axis=1)]
     absent = np.where(right, -np.inf, scores).max(axis=1)
     wins = (present[:, None] > absent).mean(axis=1) + 0.5 * (present[:, None] == absent).mean(axis=1)
-    highest_absent = np.array(calibration.beaten_by(absent))
-    confidence = np.array(calibration.beaten_by(scores[right.any(axis=1)].ravel())).reshape(-1, len(labels))
+    highest_absent = np.array(calibration.confidences(absent))
+    confidence = np.array(calibration.confidences(scores[right.any(axis=1)].ravel())).reshape(-1, len(labels))
     hits = right[right.any(axis=1)]
     precision = {f"precision at {cut}": hits[confidence >= cut].astype(float) for cut in CUTS}
     return {
@@ -146,16 +146,16 @@ def _with_words(
     background = Background(len(labels), columns)
     right = sketch_labels[:, None] == labels[None]
 
-    def precision(questions: Sequence[Query]) -> Estimate:
-        scores = np.stack([question.against(background).scores(columns) for question in questions])
+    def precision(scorers: Sequence[Scorer]) -> Estimate:
+        scores = np.stack([scorer.standardised(background).scores(columns) for scorer in scorers])
         order = best_first(scores, len(labels))
         return bootstrap(average_precision(Hits.of(np.take_along_axis(right, order, axis=1))))
 
     texts = [words[name] for name in sketch_labels.tolist()]
     both = list(zip(drawn, texts, strict=True))
-    by_weight = {w: precision([look_for([sketch], [], text, w) for sketch, text in both]) for w in WEIGHTS}
+    by_weight = {w: precision([make_scorer([sketch], [], text, w) for sketch, text in both]) for w in WEIGHTS}
     return {
-        "mAP@all, words alone": precision([look_for([], [], text) for text in texts]),
+        "mAP@all, words alone": precision([make_scorer([], [], text) for text in texts]),
         **{f"mAP@all, words of weight {weight:g}": estimate for weight, estimate in by_weight.items()},
     }
 

@@ -29,8 +29,8 @@ from ...featuremap import Floats
 from ...features import SketchFusion
 from ...fusion import kind_indices
 from ...gallery.embed import embed_views
-from ...gallery.nearest import Filter, Held, Indexed
-from ...gallery.query import look_for
+from ...gallery.nearest import ApproximateIndex, ExactIndex
+from ...gallery.query import Filter, make_scorer
 from ...gallery.rows import FileState, Photo, tag_of
 from ...gallery.store import GalleryStore
 from ...io.images import read_image, thumbnail
@@ -472,7 +472,7 @@ def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[li
     before, started = peak_bytes(), time.perf_counter()
     store = GalleryStore.find(uri)
     assert store is not None
-    nearest = Held(store) if way.startswith(MEMORY) else Indexed(store)
+    index = ExactIndex(store) if way.startswith(MEMORY) else ApproximateIndex(store)
     opened = time.perf_counter() - started
     wanted = Filter(category) if FILTERED in way else Filter()
     answers, seconds = [], []
@@ -481,9 +481,7 @@ def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[li
         if way == SCAN:
             paths = store.nearest("vector", query, K, exactly=True)["path"].to_pylist()
         else:
-            question = look_for([query], [], None)
-            nearest.background(question)
-            paths = nearest.best(question, K, wanted).rows.paths
+            paths = index.best(make_scorer([query], [], None), K, wanted).rows.paths
         seconds.append(time.perf_counter() - started)
         answers.append(set(paths))
     middle, slow = np.quantile(seconds[WARM:], [0.5, 0.95]).tolist()
@@ -492,5 +490,5 @@ def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[li
 
 
 def _exact_answers(store: GalleryStore, queries: Floats, wanted: Filter) -> list[set[str]]:
-    held = Held(store)
-    return [set(held.best(look_for([query], [], None), K, wanted).rows.paths) for query in queries]
+    index = ExactIndex(store)
+    return [set(index.best(make_scorer([query], [], None), K, wanted).rows.paths) for query in queries]

@@ -1,0 +1,172 @@
+"""The folder or object store of a gallery: its database, small files beside the tables, and what goes wrong there."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+
+NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large")  # disk, file size, quota
+# Parts of an object store's messages, and what to do about each.
+ADVICE = {
+    "NoSuchBucket": "there is no such bucket; make it first",
+    "BadScheme": "its endpoint is plain http; allow that with AWS_ALLOW_HTTP=true",
+    "credentials": "no credentials are known; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "status: 403": "these credentials may not do that; check AWS_ACCESS_KEY_ID and the bucket's policy",
+    "ACCESS_DENIED": "these credentials may not do that; check AWS_ACCESS_KEY_ID and the bucket's policy",
+    "kind: Connect": "the object store does not answer; check the network and AWS_ENDPOINT_URL",
+    "NETWORK_CONNECTION": "the object store does not answer; check the network and AWS_ENDPOINT_URL",
+    "No object store provider": "no store of this kind is known; use a folder, s3://, gs:// or az://",
+    "URL did not match": "name a bucket too, as in s3://bucket/name",
+}
+RETRIES = 8  # attempts at a commit that other writers' commits get ahead of
+LEDGER = "ledger/rows.json"
+Result = TypeVar("Result")
+
+
+class GalleryError(ValueError):
+    """A gallery that is absent, empty, damaged or made with another model; one line that says what to do."""
+
+
+def connect(uri: str) -> Any:
+    """Open the database at a URI."""
+    os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of every table that it makes
+    import lancedb  # late: it takes more than a second to import
+
+    return lancedb.connect(uri)
+
+
+def table_names(database: Any) -> list[str]:
+    """List the names of all tables, sorted."""
+    return sorted(database.list_tables().tables)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Tell whether a change failed only because another writer's commit came first."""
+    return "conflict" in str(error)
+
+
+def is_outdated(error: BaseException) -> bool:
+    """Tell whether files of a version were cleaned away while it was read."""
+    reason = str(error).lower()
+    return "not found" in reason and any(file in reason for file in (".lance/", ".manifest", ".txn"))
+
+
+def retry(change: Callable[[], Result]) -> Result:
+    """Call again when another writer's commit came first, or cleaned away what was being read."""
+    for attempt in range(RETRIES):
+        try:
+            return change()
+        except (OSError, ValueError, RuntimeError) as error:
+            if not (is_conflict(error) or is_outdated(error)) or attempt == RETRIES - 1:
+                raise
+            time.sleep(min(0.05 * 2**attempt, 0.5) * random.random())
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def storage_errors(uri: str) -> Iterator[None]:
+    """Turn whatever the store raises into a GalleryError of one line."""
+    try:
+        yield
+    except (GalleryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of the store is no Exception
+        if any(sign in str(error) for sign in NO_ROOM):
+            raise GalleryError(
+                f"gallery {uri}: there is no room left to write; all that was stored before is kept, so make room and "
+                "run the same command again"
+            ) from error
+        advice = next((advice for sign, advice in ADVICE.items() if sign in str(error)), None)
+        reason = advice or (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise GalleryError(f"gallery {uri}: {reason}") from error
+
+
+def write_file(uri: str, name: str, data: bytes) -> None:
+    """Write or replace a small file in a gallery's folder or object store; it appears whole or not at all."""
+    with storage_errors(uri):
+        system, root = _file_system(uri)
+        path = f"{root}/{name}"
+        if system.type_name != "local":  # an object appears whole, and needs no folder
+            return _write(system, path, data)
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        part = f"{path}.{uuid4().hex}"
+        _write(system, part, data)
+        system.move(part, path)
+
+
+def read_file(uri: str, name: str) -> bytes | None:
+    """Read such a file; None if there is none."""
+    with storage_errors(uri):
+        system, root = _file_system(uri)
+        try:
+            with system.open_input_file(f"{root}/{name}") as file:
+                data: bytes = file.read()
+                return data
+        except FileNotFoundError:
+            return None
+
+
+def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
+    from pyarrow import fs
+
+    uri = uri if "://" in uri else str(Path(uri).resolve())
+    if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
+        scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both
+        uri += "?" + urlencode({"scheme": scheme, "endpoint_override": host})
+    system, root = fs.FileSystem.from_uri(uri)
+    return system, root.rstrip("/")
+
+
+def _write(system: fs.FileSystem, path: str, data: bytes) -> None:
+    with system.open_output_stream(path, compression=None) as file:
+        file.write(data)
+
+
+# The ledger: which rows the newest version of the table has. A row's own checksum cannot say that another row is
+# missing, and what is deleted is a list of row numbers without a checksum: one flipped bit, and another photo is gone.
+
+
+def write_ledger(uri: str, table: str, version: int, checksums: npt.NDArray[np.int64], digest: str | None) -> None:
+    """Record the rows of a version by their checksums (N,), in place of what was recorded before.
+
+    `digest` is that of all their contents but the thumbnails, where they were verified.
+    """
+    entry = {"table": table, "version": version, **_summary(checksums), "digest": digest}
+    write_file(uri, LEDGER, json.dumps(entry).encode())
+
+
+def read_ledger(uri: str, table: str, version: int) -> dict[str, Any]:
+    """Read what was recorded of a version; empty where it is another one, as after a kill, until the next commit."""
+    data = read_file(uri, LEDGER)
+    try:
+        entry = json.loads(data) if data else {}
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict):
+        return {"count": None}  # unreadable: it agrees with no rows
+    return entry if (entry.get("table"), entry.get("version")) == (table, version) else {}
+
+
+def agrees(entry: dict[str, Any], checksums: npt.NDArray[np.int64]) -> bool:
+    """Tell whether rows with these checksums (N,) are those of a ledger's entry; True for an empty entry."""
+    return not entry or {name: entry.get(name) for name in ("count", "roll")} == _summary(checksums)
+
+
+def _summary(checksums: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Give the number of rows and the exclusive or of their checksums."""
+    return {"count": len(checksums), "roll": int(np.bitwise_xor.reduce(checksums)) if len(checksums) else 0}
