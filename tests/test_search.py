@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelInput, ModelOutput
 from sketchfusion.gallery import Gallery, GalleryError, nearest
+from sketchfusion.gallery.confidence import reference_sketches
 from sketchfusion.gallery.store import GalleryStore
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 210)}
@@ -127,11 +129,68 @@ def test_confidence_falls_with_the_score_and_cuts(gallery: Gallery, photos: Path
     assert gallery.search(photos / "disc" / "blue-02.png", k=3, min_score=0) == hits[:3]
 
 
-def test_what_was_learned_by_chance_is_kept_beside_the_photos(gallery: Gallery, photos: Path) -> None:
+def test_references_are_embedded_when_photos_are_indexed(gallery: Gallery, photos: Path) -> None:
     first = gallery.search(photos / "bar" / "red-00.png", k=2)
     again = Gallery.open(gallery.uri, ColourReader())
     assert again.search(photos / "bar" / "red-00.png", k=2) == first
     assert isinstance(again.model, ColourReader) and again.model.embedded == 1  # the sketch alone
+
+
+def state_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_search_writes_nothing_and_works_in_a_folder_that_cannot_be_written(photos: Path, tmp_path: Path) -> None:
+    Gallery.open(tmp_path / "g", ColourReader()).add(photos)
+    before = state_of(tmp_path / "g")
+    folders = [tmp_path / "g", *(path for path in (tmp_path / "g").rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        fresh = Gallery.open(tmp_path / "g", ColourReader())
+        for query in ({}, {"text": "red"}, {"like": photos / "bar" / "red-00.png"}):
+            assert len(fresh.search(photos / "bar" / "blue-02.png", k=3, **query)) == 3
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert state_of(tmp_path / "g") == before
+
+
+@pytest.mark.parametrize("damage", ["missing", "flipped bits"])
+def test_a_gallery_without_sound_references_answers_alike_and_writes_nothing(
+    photos: Path, tmp_path: Path, damage: str
+) -> None:
+    queries = [{"sketch": photos / "bar" / "blue-02.png"}, {"text": "red"}]
+    gallery = Gallery.open(tmp_path / "g", ColourReader())
+    gallery.add(photos)
+    right = [gallery.search(**query) for query in queries]
+    tables = [path for path in (tmp_path / "g").iterdir() if path.name.startswith(("sketches-", "words-"))]
+    assert len(tables) == 2
+    for table in tables:
+        if damage == "missing":
+            shutil.rmtree(table)
+        else:
+            [data] = table.rglob("data/*.lance")
+            content = bytearray(data.read_bytes())
+            content[len(content) // 3] ^= 16
+            data.write_bytes(content)
+    before = state_of(tmp_path / "g")
+    assert [Gallery.open(tmp_path / "g", ColourReader()).search(**query) for query in queries] == right
+    assert state_of(tmp_path / "g") == before
+    Gallery.open(tmp_path / "g", ColourReader()).add(photos)
+    again = Gallery.open(tmp_path / "g", ColourReader())
+    assert [again.search(**query) for query in queries] == right
+    assert again.model.embedded == 1  # type: ignore[attr-defined]
+
+
+def test_reference_sketches_are_those_of_sketch_world() -> None:
+    from sketchfusion.world import SEEN, World
+
+    references, world = reference_sketches(), World()
+    assert [name for _, name in references] == list(SEEN[:48])
+    for hand in (0, 17, 47):
+        drawn = world.sketch(SEEN[hand], 5000, hand)[0]  # no training or benchmark draws so many instances
+        assert (references[hand][0] == drawn[:, :, None]).all()
 
 
 def test_copies_are_one_hit(tmp_path: Path, photos: Path) -> None:

@@ -96,6 +96,7 @@ class ExactIndex:
         count = len(self._rows.paths)
         sample = self._rows.take(np.arange(0, count, max(1, -(-count // SAMPLE))))
         self.background = Background(count, sample.columns)
+        self._details_verified = False
 
     def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
         places = self._filtered(wanted)
@@ -111,6 +112,9 @@ class ExactIndex:
             if not keep.any():
                 raise _unknown_category(wanted.category, sorted(set(self._rows.categories)))
         if wanted.where is not None:
+            if not self._details_verified:
+                self._store.verify_details(self.version)
+                self._details_verified = True
             paths = self._store.matching(wanted.where)
             keep &= np.fromiter((path in paths for path in self._rows.paths), bool, len(keep))
         return None if keep.all() else np.flatnonzero(keep)

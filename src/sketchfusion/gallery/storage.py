@@ -141,12 +141,12 @@ def _write(system: fs.FileSystem, path: str, data: bytes) -> None:
 # missing, and what is deleted is a list of row numbers without a checksum: one flipped bit, and another photo is gone.
 
 
-def write_ledger(uri: str, table: str, version: int, checksums: npt.NDArray[np.int64], digest: str | None) -> None:
+def write_ledger(uri: str, table: str, version: int, checksums: npt.NDArray[np.int64], digests: dict[str, str]) -> None:
     """Record the rows of a version by their checksums (N,), in place of what was recorded before.
 
-    `digest` is that of all their contents but the thumbnails, where they were verified.
+    `digests` are those of several columns of all rows, where they were verified.
     """
-    entry = {"table": table, "version": version, **_summary(checksums), "digest": digest}
+    entry = {"table": table, "version": version, **_summary(checksums), "digests": digests}
     write_file(uri, LEDGER, json.dumps(entry).encode())
 
 

@@ -30,9 +30,9 @@ from .rows import (
     PhotoInfo,
     broken,
     checksum,
-    contents_digest,
     matrix,
     schema,
+    table_digest,
     to_photo,
     to_rows,
     vectors_in,
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PREFIX, UNFINISHED = "photos-", "unfinished-"
+SEARCHED = ["path", "category", "seal"]  # with the vectors, the columns that exact search needs
 KEEP_OLD_VERSIONS = timedelta(minutes=10)  # for readers of an older version, after a compaction
 CLEANING_ROUNDS = 4
 VERIFIED_ROWS = 100_000  # larger galleries are never loaded whole, so the ledger has no digest of their contents
@@ -166,25 +167,34 @@ class GalleryStore:
             for batch in self._table.search().limit(None).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
 
-    def load(self) -> Contents:
+    def load(self, verify_rows: bool = False) -> Contents:
         """Read what exact search needs into memory; GalleryError if a row is missing or is not what was written.
 
         The contents are compared with the digest in the ledger. Only where that has none, or another one, every row is
-        compared with its own checksum, which takes many times as long.
+        compared with its own checksum, which takes several times as long; `verify_rows` does so in any case.
         """
         version = self.version
-        rows = self._read(self._verified_columns())
-        details, vectors = _by_path(rows)
-        entry = read_ledger(self.uri, self.name, version)
-        if not entry.get("digest") or entry["digest"] != contents_digest(details, vectors):
-            self._verify(rows)
+        if not verify_rows:
+            columns, vectors = _by_path(self._read([*SEARCHED, *vectors_in(self._table.schema)]))
+        if verify_rows or not self._has_digest(version, "contents", table_digest(columns, vectors)):
+            rows = self._read_verified()
             if not self.is_complete(version, _checksums(rows)):
                 raise GalleryError(
                     f"gallery {self.uri} does not have the photos that it was left with, a file of it is damaged; "
                     "index them again with --prune, or bring back a copy"
                 )
-        paths, categories = (details[name].to_numpy() for name in ("path", "category"))
+            columns, vectors = _by_path(rows)
+        paths, categories = (columns[name].to_numpy() for name in ("path", "category"))
         return Contents(version, paths, categories, vectors["vector"], vectors.get("joint"))
+
+    def verify_details(self, version: int) -> None:
+        """Verify the columns that conditions are about, as `load` verifies what it reads."""
+        details = self._read([*DETAILS, "seal"]).sort_by("path")
+        if not self._has_digest(version, "details", table_digest(details, {})):
+            self._read_verified()
+
+    def _has_digest(self, version: int, kind: str, digest: str) -> bool:
+        return read_ledger(self.uri, self.name, version).get("digests", {}).get(kind) == digest
 
     def is_complete(self, version: int, checksums: npt.NDArray[np.int64]) -> bool:
         """Compare the checksums (N,) of all rows of a version with the ledger; True if nothing is known of it."""
@@ -342,19 +352,24 @@ class GalleryStore:
         with storage_errors(self.uri):
             self._table.checkout_latest()
             done = {column for index in self._table.list_indices() for column in index.columns}
-            for column in set(vectors_in(self._table.schema)) - done:
+            missing = set(vectors_in(self._table.schema)) - done
+            for column in missing:
                 retry(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
+        if missing:
+            self.record()
 
     def record(self) -> None:
         """Verify every row and record in the ledger which there are; not while another writer commits."""
-        version, digest = self.version, None
+        version, digests = self.version, dict[str, str]()
         if len(self) > VERIFIED_ROWS:
             rows = self._read(["seal"])
         else:
             rows = self._read(self._verified_columns())
-            digest = None if len(broken(rows)) else contents_digest(*_by_path(rows))
+            if not len(broken(rows)):
+                details = rows.select([*DETAILS, "seal"]).sort_by("path")
+                digests = {"contents": table_digest(*_by_path(rows)), "details": table_digest(details, {})}
         if self.version == version:
-            write_ledger(self.uri, self.name, version, _checksums(rows), digest)
+            write_ledger(self.uri, self.name, version, _checksums(rows), digests)
 
     def _commit(self, change: Callable[[], Result]) -> Result:
         """Make a commit, again from the newest version where another writer's came first."""
@@ -405,7 +420,7 @@ def _checksums(rows: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def _by_path(rows: pa.Table) -> tuple[pa.Table, dict[str, Floats]]:
-    """Order rows by path: their details and checksums, and their vectors (N, d) by column."""
+    """Order rows by path: SEARCHED columns, and vectors (N, d) by column."""
     order = np.argsort(rows["path"].to_numpy(), kind="stable")
-    vectors = {name: matrix(rows[name])[order] for name in vectors_in(rows.schema)}
-    return rows.select([*DETAILS, "seal"]).take(order), vectors
+    vectors = {name: matrix(rows[name], order) for name in vectors_in(rows.schema)}
+    return rows.select(SEARCHED).take(order), vectors

@@ -381,6 +381,7 @@ def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress:
         cost_of("compact", [compacted], rows),
         replace(cost_of("build index", [indexed], rows), more={"seconds": indexed, "bytes on disk": size}),
     ]
+    loads = with_ratios([in_new_process(_time_load, way, uri, rows) for way in LOADS])
     queries, category = _random_queries(real, seed), str(real.labels[0])
     ways = []
     for way in SEARCH_WAYS:
@@ -389,7 +390,7 @@ def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress:
         recall = float(np.mean([len(a & b) / max(len(b), 1) for a, b in zip(found, truth, strict=True)]))
         flop = 2.0 * rows * model.dim if way in (SCAN, MEMORY) else 0.0
         ways.append(replace(cost, flop=flop, more={**cost.more, "recall@10": recall}))
-    return costs + with_ratios(ways)
+    return costs + loads + with_ratios(ways)
 
 
 def embed_world(model: Extractor, seed: int) -> Real:
@@ -463,8 +464,20 @@ def _random_queries(real: Real, seed: int) -> Floats:
     return interpolate(real.sketches[first], real.sketches[second], share, generator)
 
 
+LOADS = ("load, every row verified", "load, contents compared with their digest")
 SCAN, MEMORY, INDEX, FILTERED = "scan of the store", "exact, in memory", "approximate index", "one category"
 SEARCH_WAYS = (SCAN, MEMORY, INDEX, f"{MEMORY}, {FILTERED}", f"{INDEX}, {FILTERED}")
+
+
+def _time_load(way: str, uri: str, rows: int) -> Cost:
+    """Load all vectors into memory in one way, the second time."""
+    store = GalleryStore.find(uri)
+    assert store is not None
+    for _ in range(2):
+        started = time.perf_counter()
+        store.load(verify_rows=way == LOADS[0])
+        seconds = time.perf_counter() - started
+    return replace(cost_of(way, [seconds], rows), more={"seconds": seconds})
 
 
 def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[set[str]], Cost]:
