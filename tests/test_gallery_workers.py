@@ -38,7 +38,7 @@ def rows(gallery: Gallery) -> list[tuple[object, ...]]:
     return [tuple(map(str, row.values())) for row in kept]
 
 
-def test_two_workers_write_the_rows_one(tmp_path: Path) -> None:
+def test_two_workers_write_the_rows_of_one(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for number in range(50):
         photo(root / f"c{number % 3}" / f"{number}.png", number)
