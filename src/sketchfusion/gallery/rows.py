@@ -172,7 +172,7 @@ def table_digest(columns: pa.Table, vectors: Mapping[str, Floats]) -> str:
     joined = pc.binary_join_element_wise(*texts, "\x1f", null_handling="replace", null_replacement="\0")
     digest = hashlib.sha256("\x1e".join(joined.to_pylist()).encode())
     for column in vectors.values():
-        digest.update(zlib.crc32(column).to_bytes(4, "little"))
+        digest.update(zlib.crc32(column.data).to_bytes(4, "little"))
     return digest.hexdigest()
 
 

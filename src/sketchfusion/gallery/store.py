@@ -194,7 +194,8 @@ class GalleryStore:
             self._read_verified()
 
     def _has_digest(self, version: int, kind: str, digest: str) -> bool:
-        return read_ledger(self.uri, self.name, version).get("digests", {}).get(kind) == digest
+        recorded: dict[str, str] = read_ledger(self.uri, self.name, version).get("digests") or {}
+        return recorded.get(kind) == digest
 
     def is_complete(self, version: int, checksums: npt.NDArray[np.int64]) -> bool:
         """Compare the checksums (N,) of all rows of a version with the ledger; True if nothing is known of it."""
