@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -32,7 +33,7 @@ from sketchfusion.lab.training.sources import Sources, collect_photos
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-3, warmup=1)
-RECIPE = recipes.TowerRecipe(SHORT, side=64, frozen=2, classes=2, sketches=3)
+RECIPE = recipes.TowerRecipe(SHORT, side=64, final_side=96, frozen=2, classes=2, sketches=3)
 WORDS = recipes.WordsRecipe(Schedule(steps=150, lr=3e-3, warmup=5, average=0.9), 16, 300, 32, 1, 16)
 NAMES = ["cat", "car", "chair", "teapot", "sports car", "armchair"]
 
@@ -138,6 +139,19 @@ def test_early_blocks_stay_and_the_rest_learns(sources: Sources, encoder: Senten
 
 
 @pytest.mark.usefixtures("small_network")
+def test_a_finished_tower_is_gone_on_from(sources: Sources, encoder: SentenceEncoder, tmp_path: Path) -> None:
+    first, _ = pretrain_tower(sources, RECIPE, tmp_path / "first", "any", encoder, False, None)
+    finished = tmp_path / "first" / "training" / "clip" / "tower.safetensors"
+    still = replace(RECIPE, schedule=replace(SHORT, lr=0.0))
+    second, _ = pretrain_tower(sources, still, tmp_path / "second", str(finished), encoder, False, None)
+    pairs = zip(first.state_dict().items(), second.state_dict().values(), strict=True)
+    assert not [name for (name, before), after in pairs if not torch.equal(before, after)]
+    save_file({"of": torch.zeros(1)}, finished)
+    with pytest.raises(ValueError, match="no tower of this network"):
+        pretrain_tower(sources, still, tmp_path / "second", str(finished), encoder, False, None)
+
+
+@pytest.mark.usefixtures("small_network")
 def test_a_stopped_run_resumes_bit_for_bit(sources: Sources, encoder: SentenceEncoder, tmp_path: Path) -> None:
     def stop(done: int, steps: int, losses: dict[str, float]) -> None:
         if done == 1:
@@ -175,9 +189,9 @@ def test_both_towers_are_written_as_one_model(
     assert len(figures) == 2
     clip = load_convolutional_clip(tmp_path / "clip")
     assert clip.labels == ("car", "cat", "chair")
-    assert clip.side == 64
+    assert clip.side == 96
     seen = clip(torch.rand(1, 3, 64, 64))
-    assert seen.dense.shape[-2:] == (4, 4)
+    assert seen.dense.shape[-2:] == (6, 6)
     assert seen.pooled.shape == clip.text(["zebra"]).shape == (1, encoder.width)
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -167,14 +169,19 @@ def pretrain_tower(
     resume: bool,
     report: Report | None,
 ) -> tuple[Tower, list[str]]:
-    """Train from released weights; return the tower and the names it learned.
+    """Train from released weights, or from a tower.safetensors of Lite0; return the tower and the names it learned.
 
-    Checkpoints and the log go to `out/training/clip`.
+    Checkpoints, the log and at the end tower.safetensors go to `out/training/clip`. ValueError for a tower that does not
+    fit: one of another network or of other names.
     """
     torch.manual_seed(recipe.schedule.seed)
     pairs = Pairs(sources, recipe)
-    before = released_network(start, fold=True).to(sources.device).requires_grad_(False)
-    tower = Tower(released_network(start), len(pairs.names), encoder.width, recipe.head_rate).to(sources.device)
+    trained = Path(start).suffix == ".safetensors"
+    released = START if trained else start
+    before = released_network(released, fold=True).to(sources.device).requires_grad_(False)
+    tower = Tower(released_network(released), len(pairs.names), encoder.width, recipe.head_rate).to(sources.device)
+    if trained:
+        _continue_from(tower, Path(start))
     tower.freeze(recipe.frozen)
     name_vectors = encoder.names(pairs.names).to(sources.device)
 
@@ -197,7 +204,16 @@ def pretrain_tower(
 
     folder = out / "training" / FOLDER
     fit(tower, loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
+    save_file({name: value.contiguous() for name, value in tower.state_dict().items()}, folder / "tower.safetensors")
     return tower.eval(), pairs.names
+
+
+def _continue_from(tower: Tower, path: Path) -> None:
+    try:
+        tower.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"{path} is no tower of this network and these names to go on from: {reason}") from error
 
 
 def pretrain_convolutional_clip(
@@ -242,7 +258,7 @@ def assemble(
     towers.text_projection.load_state_dict(text.projection.state_dict())
     with torch.no_grad():
         towers.logit_scale.fill_(-math.log(recipe.words_temperature))
-    return ConvolutionalClip(towers.fold(), tokenizer, recipe.side, labels=labels).to(image.words.weight.device)
+    return ConvolutionalClip(towers.fold(), tokenizer, recipe.final_side, labels=labels).to(image.words.weight.device)
 
 
 @torch.no_grad()
