@@ -53,8 +53,8 @@ def run(
     """Train one part of the mini model, write it to `out` in the hub layout and return its figures.
 
     Training starts from the weights of the model folder `start`, or from random ones.
-    CLIP starts from an EfficientNet-Lite instead, by name or as a .pth file; its text tower learns the names of the
-    pictures and the lines of the files `texts` from the sentence encoder `sentences`.
+    CLIP starts from an EfficientNet-Lite instead, by name, as a .pth file or as the tower.safetensors of another run.
+    Its text tower learns the names of the pictures and the lines of the files `texts` from the encoder `sentences`.
     `steps` replaces the length of the recipe's schedule, `text_steps` that of CLIP's text tower; both lift the time
     limit of the recipes for a GPU. Figures and settings are added to `out/card.json`.
     ValueError if a part that the stage builds on is missing, or folders of sketches, which only DINO does without.

@@ -169,10 +169,10 @@ def pretrain_tower(
     resume: bool,
     report: Report | None,
 ) -> tuple[Tower, list[str]]:
-    """Train from released weights, or from a tower.safetensors of Lite0; return the tower and the names it learned.
+    """Train from released weights or from a tower.safetensors of Lite0; return the tower and the names it learned.
 
-    Checkpoints, the log and at the end tower.safetensors go to `out/training/clip`. ValueError for a tower that does not
-    fit: one of another network or of other names.
+    Checkpoints, the log and at the end tower.safetensors go to `out/training/clip`. ValueError for a tower of another
+    network or of other names.
     """
     torch.manual_seed(recipe.schedule.seed)
     pairs = Pairs(sources, recipe)
