@@ -1,4 +1,4 @@
-"""Write the report of `inspect`: one self-contained HTML page of PCA pictures, spectra and branch weights."""
+"""Write the report of `inspect`: one self-contained HTML page of PCA images, Fourier spectra and branch weights."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ th{font-weight:600;border-bottom:1px solid var(--line)}td+td{font-variant-numeri
 
 @dataclass(frozen=True, eq=False)
 class Inspected:
-    """A picture and its feature maps by the name of the feature."""
+    """A picture and its feature maps, by the name of the feature or, in a comparison, of the model."""
 
     name: str
     kind: Kind
@@ -76,7 +76,7 @@ class Inspected:
 
 
 def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: str, fingerprint: str) -> str:
-    """Write the report on one model: PCA pictures of each picture, spectra of photos and sketches, branch weights."""
+    """Write the report on one model: PCA images of each picture's features, their Fourier spectra, branch weights."""
     colours = _colours(list(inspected[0].maps))
     branches = [
         "<h2>Branch weights</h2>",
@@ -93,7 +93,7 @@ def comparison(inspected: Sequence[Inspected], title: str) -> str:
 
 
 def spectra(inspected: Sequence[Inspected], kind: Kind) -> dict[str, Spectrum]:
-    """Average the spectrum of each feature over the pictures of a kind; empty if there are none."""
+    """Average the Fourier spectrum of each feature over the pictures of a kind; empty if there are none."""
     chosen = [one for one in inspected if one.kind == kind]
     names = list(chosen[0].maps) if chosen else []
     return {name: mean_spectrum([spectrum(one.maps[name]) for one in chosen]) for name in names}
@@ -231,7 +231,7 @@ def bars(shares: Mapping[str, float], colours: Mapping[str, str]) -> str:
 
 
 def _step(extent: float) -> float:
-    """Choose a round distance between grid lines that gives about four of them."""
+    """Choose a round distance between grid lines that divides `extent` into about two to five intervals."""
     size = 10.0
     while size > max(extent, 1e-6):
         size /= 10

@@ -1,4 +1,4 @@
-"""The command that makes the tables of the paper."""
+"""The command that reproduces the tables of the paper."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def table(
 
 @dataclass(frozen=True)
 class TableRun:
-    """What a table is made of: data, sketches for photos without, a pair of frozen models, settings of training."""
+    """What a table is made with: data, further sketches where it has only photos, frozen models, training settings."""
 
     dataset: Dataset
     sketches: Sequence[Dataset]
@@ -84,7 +84,7 @@ class TableRun:
 
     @property
     def folder(self) -> Path:
-        """Where weights and measured values of this data set and pair are stored."""
+        """Where weights and measured values for this data set and these frozen models are stored."""
         return self.out / f"{self.dataset.name}-{Path(self.model).name}"
 
     @property
@@ -93,13 +93,19 @@ class TableRun:
         return self.dataset.layout == "Sketch World"
 
     def check_tasks(self, tasks: Sequence[str]) -> dict[str, str]:
-        """Which categories each task is measured on, where there is a choice; ValueError for one that cannot be."""
+        """Check that every task can be measured on the data, and return the categories that each is measured on.
+
+        A description is empty where there is no choice of categories. ValueError if a task cannot be measured.
+        """
         from ..lab.evaluation.table import measured_on
 
         return {task: measured_on(task, self.dataset, self.sketches) for task in tasks}
 
     def check_folders(self, tasks: Sequence[str]) -> None:
-        """Note what the stored weights and values are made with; ValueError if that was something else."""
+        """Record in the output folders what weights and values are made with.
+
+        ValueError if a folder holds results that were made with other data, models or settings.
+        """
         from ..lab.evaluation.fill import check_made_with, describe_files
         from ..tasks.segmentation import can_refine
 
@@ -121,7 +127,7 @@ class TableRun:
         check_made_with(self.folder / "queries", made_with | masks if "segmentation" in tasks else made_with)
 
     def train(self, task: str, folder: Path, row_settings: Mapping[str, str], method: str) -> None:
-        """Train a row's model for a task into a folder."""
+        """Train the model of a table row for a task and save it in `folder`."""
         from ..lab.training.train import settings_for, train_task
 
         settings = {**settings_for(method, self.settings or {}), **row_settings}
@@ -130,14 +136,14 @@ class TableRun:
             train_task(task, data, folder, self.model, True, settings, report, None, self.out / "cache", method)
 
     def measure(self, task: str, model: Extractor) -> Mapping[str, Estimate]:
-        """Measure a row's model for a task."""
+        """Measure the model of a table row on a task."""
         from ..lab.evaluation.table import measure_task
 
         with terminal.progress_bar(f"{task} of {model.name}") as progress:
             return measure_task(task, model, self.dataset, self.sketches, progress)
 
     def notes(self, categories: Mapping[str, str]) -> dict[str, str]:
-        """What stands above the table: the command, the weights, the seeds, what was measured on."""
+        """Return the notes printed above the table: command, weights, seeds, categories measured on, masks."""
         from ..lab.evaluation.table import SEEDS
         from ..tasks.segmentation import can_refine
 

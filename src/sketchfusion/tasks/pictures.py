@@ -1,4 +1,4 @@
-"""Answers as pictures: matches as numbered points joined by lines, a mask drawn over its photo."""
+"""Visualise results: matches as numbered points joined by lines, a mask drawn over its photo."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 HEIGHT, GAP, MARGIN = 440, 72, 20
-FINE = 2  # drawn this many times larger and then reduced, for smooth lines
+FINE = 2  # supersampling: drawn this many times larger, then reduced, for smooth lines
 RADIUS = 9
 PAPER, BORDER, CONTOUR = "#ffffff", "#d0d7de", (255, 92, 0)
-DIM = 0.35  # share of the brightness kept outside a mask
+DIM = 0.35  # share of the contrast kept outside a mask
 
 
 def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) -> Image.Image:
-    """Draw both pictures (3, H, W) in [0, 1] side by side and join matches by lines, each in its own colour.
+    """Draw both pictures (3, H, W) in [0, 1] side by side and join matching points by lines, a colour for each match.
 
     A match that is not mutual has a thin line and hollow points.
     """
@@ -61,7 +61,7 @@ def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) 
 
 
 def mask_picture(photo: Tensor, mask: npt.NDArray[np.bool_]) -> Image.Image:
-    """Draw a photo (3, H, W) in [0, 1] dimmed and grey outside a mask (H, W), with the mask's outline."""
+    """Draw a photo (3, H, W) in [0, 1] in low-contrast grey outside a mask (H, W), with the mask's outline."""
     pixels = to_uint8(photo).astype(np.float32)
     grey = pixels.mean(axis=2, keepdims=True) * DIM + 40
     picture = Image.fromarray(np.where(mask[:, :, None], pixels, grey).astype(np.uint8))
@@ -73,12 +73,12 @@ def mask_picture(photo: Tensor, mask: npt.NDArray[np.bool_]) -> Image.Image:
 
 
 def mask_image(mask: npt.NDArray[np.bool_]) -> Image.Image:
-    """Turn a mask (H, W) into a black and white picture."""
+    """Turn a mask (H, W) into a picture: white inside, black outside."""
     return Image.fromarray(mask.astype(np.uint8) * 255)
 
 
 def _fitted(image: Tensor) -> Image.Image:
-    """Resize a picture to the common height, or a very wide one to a width of twice that."""
+    """Scale a picture to fit a box of height `HEIGHT` and twice that width, both times `FINE`, for supersampling."""
     picture = Image.fromarray(to_uint8(image))
     scale = FINE * HEIGHT / max(picture.height, picture.width / 2)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -86,7 +86,7 @@ def _fitted(image: Tensor) -> Image.Image:
 
 
 def _colours(count: int) -> list[tuple[int, int, int]]:
-    """Choose colours around the circle of hues, dark enough to read white digits on."""
+    """Choose colours evenly around the hue circle, dark enough for white digits to be legible on them."""
     shades = (colorsys.hsv_to_rgb(n / max(count, 1), 0.85, 0.72 + 0.14 * (n % 2)) for n in range(count))
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]
 

@@ -1,4 +1,4 @@
-"""Recognition: name pictures by examples of each label, or by CLIP's text and a classifier trained on sketches."""
+"""Recognition: zero-shot with CLIP, a trained classifier of sketches or both, or few-shot from examples of labels."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
 CHUNK = 32  # labels encoded at a time
-EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples; calibrates mini with one to ten per label
+EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples; calibrated on mini, 1 to 10 examples a label
 
 
 @runtime_checkable
 class TextImageSpace(Protocol):
-    """A model that embeds pictures and text in one space."""
+    """A model with a joint embedding space of pictures and text."""
 
     @property
     def name(self) -> str:
@@ -40,11 +40,11 @@ class TextImageSpace(Protocol):
 
     @property
     def joint_dim(self) -> int:
-        """Dimension of the space; 0 if the model has no text encoder after all."""
+        """Dimension of the space; 0 if this instance has no text encoder."""
 
     @property
     def logit_scale(self) -> float:
-        """Inverse temperature of the cosines in training."""
+        """Inverse temperature by which training scaled cosine similarities."""
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Embed prompts as unit vectors (N, p)."""
@@ -84,11 +84,11 @@ def recognize(
     """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
     Labels are free text, compared with sketches or photos in CLIP's space (Radford et al., 2021, section 3.1). Among
-    labels that are classes of the model's sketch classifier (SketchFusion, section 6.2), probabilities are the
-    geometric mean of CLIP's and the classifier's. The labels default to those classes, or else to `model.labels`.
+    labels that are classes of the model's sketch classifier (SketchFusion, section 6.2), probabilities are proportional
+    to the geometric mean of CLIP's and the classifier's. Labels default to those classes, or else to `model.labels`.
 
-    With `examples`, a few pictures of the same kind for each label, a picture gets the label with the nearest mean of
-    its examples (Snell et al., 2017, section 2.2), and the model needs to know none of the labels.
+    With `examples`, a few pictures of the same kind for each label, recognition is few-shot: the label whose examples
+    have the nearest mean feature wins (Snell et al., 2017, section 2.2), and the model need not know the labels.
     Raises ImageError for an unreadable or blank picture and ValueError if there are no labels, if one of them lacks an
     example, or if the model has neither a classifier nor a text encoder.
     """
@@ -98,7 +98,7 @@ def recognize(
 
 
 class Namer:
-    """Labels encoded once, to name any number of pictures."""
+    """A recogniser for fixed labels, which are encoded once and then used for any number of pictures."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class Namer:
         ]
 
     def log_probabilities(self, pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
-        """Compute log probabilities of the labels (N, labels); blank pictures are not refused."""
+        """Compute log probabilities of the labels (N, labels); unlike `name`, it accepts blank pictures."""
         return _log_softmax(self._logits(pictures))
 
 
@@ -151,7 +151,7 @@ def unit_means(groups: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
 
 
 def joint_space(model: object) -> TextImageSpace:
-    """Return the model if it has a text encoder or a classifier; ValueError if it has neither."""
+    """Return the model, typed as a `TextImageSpace`, if it has a text encoder or trained classes; else ValueError."""
     named = isinstance(model, Classifying) and model.classes
     if not isinstance(model, TextImageSpace) or not (model.joint_dim or named):
         raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
@@ -159,7 +159,7 @@ def joint_space(model: object) -> TextImageSpace:
 
 
 def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
-    """Encode each label as the mean over its prompts, a unit vector: (N, p)."""
+    """Encode each label as the normalised mean of its prompts' embeddings: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
     chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
     return unit_means([vectors for chunk in chunks for vectors in _encode_prompts(model, chunk, prompts)])
@@ -176,10 +176,11 @@ def _by_text(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Logits
 
 
 def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
-    """Combine text and classifier: labels that are classes divide the sum of their text probabilities among themselves.
+    """Combine text and classifier, where some or all labels are classes of the classifier.
 
-    They divide it by the geometric mean of both. Text and classifier see the same picture, so their product would be
-    overconfident.
+    These labels keep the sum of their text probabilities, but share it in proportion to the geometric mean of text and
+    classifier probabilities; other labels keep their own. A product of the two would be overconfident, as both see the
+    same picture.
     """
     known = [index for index, label in enumerate(labels) if label in model.classes]
     by_text = _by_text(model, labels, kind)
@@ -215,7 +216,7 @@ def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Encode every label in every prompt: (labels, prompts, p)."""
+    """Embed every label in every prompt template: (labels, prompts, p)."""
     texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts])
     vectors: npt.NDArray[np.float32] = texts.numpy().reshape(len(labels), len(prompts), -1)
     return vectors

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Difficulty:
-    """Probabilities lie in [0, 1]; lengths are shares of the picture's side; angles are degrees.
+    """How varied viewpoints are, how degraded photos and how inaccurate sketches; pairs are the lowest and the highest.
 
-    `spin`, `mirror` and `skew` set how far the viewpoints of photo and sketch differ; `occlusion`, `clutter`,
-    `camouflage`, `noise` and `blur` degrade the photo; `errors` scales the errors of the hands that sketch, and
-    `astray` is how far the viewpoint of a sketch of a photo moves from the photo's towards a random one, 0 to 1.
+    Viewpoint, sampled for each photo and sketch: `photo_fill` and `sketch_fill` are the object's size and `off_centre`
+    its largest shift, as shares of the picture's side; `spin` scales the category's largest rotation; `mirror` is the
+    probability of mirroring; `skew` and `perspective` are the strengths of the distortions. A sketch made of a photo
+    has the photo's viewpoint, moved by the share `astray` of the way to a random one.
+
+    Photo: `clutter` counts objects in the background; `occlusion`, `foreign_scene` (any category's background),
+    `camouflage` (a background tinted like the object) and `dusk` (underexposure) are probabilities; `noise` is a
+    standard deviation in grey levels, and `blur` one in pixels of a photo of 128 x 128.
+
+    Sketch: `errors` scales the errors of the simulated hand.
     """
 
     photo_fill: tuple[float, float] = (0.5, 0.86)

@@ -1,4 +1,4 @@
-"""Costs measured: extraction, metrics, training and search, each beside a reference way in the same run."""
+"""Benchmarks of extraction, metrics, training and search, each against a reference measured in the same run."""
 
 from __future__ import annotations
 
@@ -54,30 +54,36 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one way of doing something."""
+    """Speed and memory of one way of doing something, compared with those of a reference.
+
+    A unit of work is a picture, a sketch, a row or a search, whichever is measured.
+    """
 
     name: str
-    images_per_second: float  # or searches, whichever is measured
-    milliseconds: float  # for one: the median, or the mean where all are done at once
-    peak_bytes: int  # peak resident memory of its process, without a GPU's
-    flop: float  # for one; 0 if not counted
-    ratio: float  # speed over that of the reference
+    images_per_second: float  # or other units of work per second
+    milliseconds: float  # per unit: the median over repetitions, or the mean where all are done at once
+    peak_bytes: int  # peak resident memory of its process; GPU memory is not counted
+    flop: float  # floating-point operations per unit; 0 if not counted
+    ratio: float  # its speed divided by the speed of the reference
     more: dict[str, float] = field(default_factory=dict)  # further figures
 
 
 def cost_of(name: str, seconds: Sequence[float], each: float, flop: float = 0.0) -> Cost:
-    """Compute the cost from the `seconds` of repetitions, each of so many pictures; the ratio is 1."""
+    """Compute the cost of work done in this process: repetitions that took `seconds`, of `each` units of work.
+
+    The ratio is 1 until `with_ratios` sets it.
+    """
     middle = statistics.median(seconds) / each
     return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
 
 
 def with_ratios(costs: Sequence[Cost]) -> list[Cost]:
-    """Set each ratio to the speed over that of the first."""
+    """Set each ratio to the speed divided by the speed of the first cost, the reference."""
     return [replace(cost, ratio=costs[0].milliseconds / cost.milliseconds) for cost in costs]
 
 
 def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a module's function in a new process, so that its peak memory is its own."""
+    """Call a function of a module's top level in a new process, so that the peak memory measured is only its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
         return fresh.submit(function, *args, **kwargs).result()
 
@@ -85,7 +91,7 @@ def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
 def flop_of(call: Callable[[], object]) -> float:
     """Count the floating-point operations of a call in torch, a multiplication and an addition as two.
 
-    Attention is computed unfused meanwhile: the fused form on a CPU would not be counted.
+    Attention is computed unfused here, as the fused CPU kernel would not be counted.
     """
     with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
         call()
@@ -103,14 +109,15 @@ def peak_bytes() -> int:
 
 # The cost of dense features: `sketchfusion bench extract`.
 #
-# The reference follows the published code: one picture at a time, encoded by the VAE anew for each draw of noise.
+# The reference follows the authors' published code: one picture at a time, and the VAE encodes it again for each noise
+# sample.
 
 
-DRAWS = 4  # of noise, whose features are averaged
+DRAWS = 4  # noise samples whose features are averaged
 BATCH = 8
 COMPARED = 8  # pictures whose maps are compared with the reference's
 PLAIN = "the VAE anew for each draw"
-# The way, the pictures of a batch, the draws of noise.
+# Name of the way, batch size, noise samples.
 WAYS = (
     (PLAIN, 1, DRAWS),
     ("nothing twice", 1, DRAWS),
@@ -120,10 +127,10 @@ WAYS = (
 
 
 def bench_extract(model: str, pictures: int, seed: int, progress: Progress) -> list[Cost]:
-    """Make dense maps of photos of Sketch World in each of several ways, in processes of their own.
+    """Time the extraction of dense maps from photos of Sketch World in each of `WAYS`, each in its own process.
 
-    `cosine` is the mean one between cells of a way's maps and the reference's: 1 where it computes the same. ValueError
-    for a model that is not fused, or whose noise is fresh at every call.
+    `cosine` is the mean cosine similarity between cells of a way's maps and of the reference's: 1 if they are equal.
+    ValueError for a model that is not fused, or that samples latents anew at every call.
     """
     costs: list[Cost] = []
     reference: npt.NDArray[np.float32] = np.empty(0, np.float32)
@@ -139,7 +146,7 @@ def bench_extract(model: str, pictures: int, seed: int, progress: Progress) -> l
 
 @torch.no_grad()
 def reference_maps(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tensor:
-    """Give the maps (1, d, grid, grid) of one photo as the published code makes them."""
+    """Compute the maps (1, d, grid, grid) of one photo as the authors' published code does."""
     fusion, diffusion, config = model.model, model.model.diffusion, model.config
     view, (low, high) = model.prepare(picture, "photo"), config.vae_range
     square = stack([view.square], model.device) * (high - low) + low
@@ -156,7 +163,7 @@ def reference_maps(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tenso
 
 
 def with_draws(model: SketchFusion, draws: int) -> SketchFusion:
-    """Set how many draws of noise a model averages over, in place."""
+    """Set the number of noise samples that a model averages over, in place."""
     fusion = replace(model.config.fusion, ensemble=draws)
     model.config, model.model.config = replace(model.config, fusion=fusion), fusion
     return model
@@ -188,21 +195,22 @@ def _time_extract(way: tuple[str, int, int], name: str, pictures: int, seed: int
 
 # The cost of scoring a retrieval benchmark: `sketchfusion bench metrics`.
 #
-# As many random vectors as the 21 unseen classes of Sketchy-extended have sketches and photos. The reference scores one
-# sketch at a time and reads each metric off the ranking by its definition.
+# Random vectors, as many as there are sketches and photos in the 21 unseen classes of Sketchy-extended. The reference
+# scores one sketch at a time and computes each metric from the ranking by its definition.
 
 
 QUERIES, PHOTOS, CLASSES, WIDTH = 12_694, 10_453, 21, 1280
-METRICS_PLAIN = 50  # sketches that the reference scores
+METRICS_PLAIN = 50  # sketches that the reference scores, the first ones
 CUTS = (100, 200)
 METRICS = ("mAP@all", "mAP@200/min(k,R)", "P@100", "P@200")
 
 
 def bench_metrics(seed: int, queries: int = QUERIES, photos: int = PHOTOS, width: int = WIDTH) -> list[Cost]:
-    """Score `queries` sketches against `photos` in both ways, each in a process of its own.
+    """Time scoring one sketch at a time, and `queries` sketches together, against `photos`; each in its own process.
 
-    `largest difference` is that between the values of both ways for a sketch, in any of the metrics. Scoring all
-    together also gives intervals, chance and figures of each class.
+    `largest difference` is the largest between the values that the two ways compute, over all metrics and the first
+    `METRICS_PLAIN` sketches, the only ones that are also scored one at a time.
+    Scoring all together does more: it also computes confidence intervals, chance level and figures per class.
     """
     by_definition, reference = in_new_process(_score_one_by_one, seed, queries, photos, width)
     scored, cost = in_new_process(_score_together, seed, queries, photos, width)
@@ -211,7 +219,10 @@ def bench_metrics(seed: int, queries: int = QUERIES, photos: int = PHOTOS, width
 
 
 def by_definition(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Score one sketch by its similarities (N,) to photos and which are relevant (N,); ties keep their order."""
+    """Compute the metrics of one query from its similarities (N,) to photos and which are relevant (N,).
+
+    Photos of equal similarity keep their order.
+    """
     hits = relevant[np.argsort(-similarity, kind="stable")]
     precision = hits.cumsum() / np.arange(1, len(hits) + 1)
     found = {"mAP@all": float(precision[hits].sum() / max(hits.sum(), 1))}
@@ -223,7 +234,7 @@ def by_definition(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> dict[s
 
 
 def _random_benchmark(seed: int, queries: int, photos: int, width: int) -> tuple[Floats, list[str], Floats, list[str]]:
-    """Draw unit vectors of sketches and photos around the centres of their classes, with the classes."""
+    """Sample unit vectors around random class centres: vectors and classes of sketches, then those of photos."""
     generator = np.random.default_rng(seed)
     centres = generator.standard_normal((CLASSES, width), np.float32)
 
@@ -258,18 +269,18 @@ def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[M
 
 # The cost of a training step: `sketchfusion bench train`.
 #
-# The reference runs the frozen VAE and CLIP on the pictures of every batch, as the published code does; training here
-# runs them once and caches their features.
+# The reference runs the frozen VAE and CLIP on the pictures of every batch, as the authors' published code does;
+# training here runs them once and caches their features.
 
 
-THINGS = 2  # of each category of Sketch World
-TRAIN_CLASSES = 8  # of a batch, each with a sketch and a photo
+THINGS = 2  # instances of each category of Sketch World
+TRAIN_CLASSES = 8  # classes in a batch, each with a sketch and a photo
 EVERY_STEP, CACHED = "frozen models asked in every step", "what they said kept"
 
 
 @dataclass(frozen=True)
 class UncachedFeatures:
-    """Features of the frozen models, computed whenever they are drawn; it stands in for a `FeatureCache`."""
+    """A stand-in for a `FeatureCache` that runs the frozen models on every batch instead of caching their features."""
 
     bank: PictureArray
     method: Method[Any]
@@ -280,17 +291,17 @@ class UncachedFeatures:
         return self.bank.by_name
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
-        """Features of a random picture of each wanted name."""
+        """Compute the features of a random picture for each name of `wanted`."""
         pictures, _ = self.bank.draw_named(wanted, generator)
         with torch.no_grad():
             return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values())
 
 
 def bench_train(model: str, steps: int, seed: int, progress: Progress) -> list[Cost]:
-    """Train retrieval's light weights on Sketch World for some steps in both ways, in processes of their own.
+    """Time training steps for retrieval on Sketch World without and with cached features, each in its own process.
 
-    Pictures are of full size. `seconds before` is the time to compute all features once, which is saved again after
-    `steps until it pays`.
+    Pictures are of full size. `seconds before` is the time to fill the cache; after `steps until it pays` steps, the
+    cache has saved as much time as it took to fill.
     """
     with TemporaryDirectory() as folder:
         asked = in_new_process(_time_train, EVERY_STEP, model, steps, seed, folder)
@@ -299,7 +310,7 @@ def bench_train(model: str, steps: int, seed: int, progress: Progress) -> list[C
         progress(2, 3)
         kept = in_new_process(_time_train, CACHED, model, steps, seed, folder)
         progress(3, 3)
-    saved = 2 * TRAIN_CLASSES * (asked.milliseconds - kept.milliseconds) / 1000  # of a step
+    saved = 2 * TRAIN_CLASSES * (asked.milliseconds - kept.milliseconds) / 1000  # seconds per step
     more = {"seconds before": before, "steps until it pays": before / saved if saved > 0 else math.inf}
     return with_ratios([asked, replace(kept, more=more)])
 
@@ -341,33 +352,34 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str) -> Cos
 
 # The cost of searching a large gallery: `sketchfusion bench search --rows 100000`.
 #
-# The model embeds photos and sketches of Sketch World; every further photo is a vector between two of these of a
-# category, moved sideways by half of its distance from the first.
+# The model embeds a few photos and sketches of Sketch World; the rows of the gallery are synthetic vectors, each
+# interpolated between two such photos of one category, plus noise half as long as its step from the first.
 
 
-REAL = 3  # photos of each category of Sketch World
-SEARCH_BATCH, COMMIT = 16, 1000
+REAL = 3  # photos of each category that the model embeds
+SEARCH_BATCH, COMMIT = 16, 1000  # photos embedded at once, rows stored at once
 SEARCH_QUERIES = 200
 K = 10
-WARM = 5  # searches before the clock counts
+WARM = 5  # warm-up searches, not timed
 
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """Embedded pictures of Sketch World: photos with labels, joint vectors and thumbnails, and sketches."""
+    """Photos and sketches of Sketch World, embedded; synthetic rows and queries are interpolated between them."""
 
-    vectors: Floats  # (N, d)
-    joint: Floats | None  # (N, P)
+    vectors: Floats  # (N, d), of the photos
+    joint: Floats | None  # (N, P), of the photos in the space shared with text
     labels: npt.NDArray[np.str_]  # (N,)
     thumbnails: list[bytes]
     sketches: Floats  # (Q, d)
-    seconds: float  # to embed one photo
+    seconds: float  # to embed all N photos
 
 
 def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress: Progress) -> list[Cost]:
-    """Build a gallery of `rows` photos in `folder` and search it in several ways, each in a process of its own.
+    """Time building, loading and searching a gallery of `rows` synthetic photos in `folder`.
 
-    The reference is the store's own scan of all rows. `recall@10` is the share of the ten nearest that are found.
+    Each way of loading and of searching runs in its own process. The reference for searches is the store's own scan of
+    all rows. `recall@10` is the share of the ten nearest photos, by exact search, that a way finds.
     """
     real = embed_world(model, seed)
     uri = str(folder / "gallery")
@@ -394,7 +406,7 @@ def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress:
 
 
 def embed_world(model: Extractor, seed: int) -> Real:
-    """Embed photos and sketches of Sketch World; time the photos."""
+    """Embed photos and sketches of Sketch World, and time the photos."""
     world, views, labels, thumbnails, sketches = SketchWorld(seed).world, [], [], [], []
     for category in world.categories:
         for instance in range(REAL):
@@ -414,7 +426,7 @@ def embed_world(model: Extractor, seed: int) -> Real:
 
 
 def interpolate(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
-    """Draw unit vectors (N, d) on the way from `real` to `others`, moved sideways by half of the way so far."""
+    """Move unit vectors (N, d) a `share` of the way to `others`, add random noise half that long, and normalise."""
     way = share * (others - real)
     aside = generator.standard_normal(real.shape, np.float32)
     aside *= 0.5 * np.linalg.norm(way, axis=1, keepdims=True) / np.linalg.norm(aside, axis=1, keepdims=True)
@@ -424,7 +436,7 @@ def interpolate(real: Floats, others: Floats, share: Floats, generator: np.rando
 
 
 def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Progress) -> tuple[float, float, float]:
-    """Store random photos in commits as indexing does; return the seconds of storing, compacting and indexing."""
+    """Store synthetic photos, `COMMIT` at a time; return the seconds to store, to compact and to build the index."""
     generator, stored = np.random.default_rng(seed), 0.0
     for start in range(0, rows, COMMIT):
         photos = _random_photos(real, range(start, min(start + COMMIT, rows)), generator)
@@ -457,7 +469,7 @@ def _random_photos(real: Real, numbers: range, generator: np.random.Generator) -
 
 
 def _random_queries(real: Real, seed: int) -> Floats:
-    """Draw queries as far from the photos as sketches are: between two of them."""
+    """Interpolate queries between embedded sketches, so that they are about as far from the photos as sketches are."""
     generator = np.random.default_rng(seed + 1)
     first, second = generator.integers(len(real.sketches), size=(2, SEARCH_QUERIES))
     share = generator.uniform(0.1, 0.5, (SEARCH_QUERIES, 1)).astype(np.float32)
@@ -470,7 +482,7 @@ SEARCH_WAYS = (SCAN, MEMORY, INDEX, f"{MEMORY}, {FILTERED}", f"{INDEX}, {FILTERE
 
 
 def _time_load(way: str, uri: str, rows: int) -> Cost:
-    """Load all vectors into memory in one way, the second time."""
+    """Time loading all vectors into memory in one way: the second of two loads, so that caches are warm."""
     store = GalleryStore.find(uri)
     assert store is not None
     for _ in range(2):
@@ -481,7 +493,7 @@ def _time_load(way: str, uri: str, rows: int) -> Cost:
 
 
 def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[list[set[str]], Cost]:
-    """Search in one way; return the answers and the cost."""
+    """Search in one way; return the paths of the photos found for each query, and the cost."""
     before, started = peak_bytes(), time.perf_counter()
     store = GalleryStore.find(uri)
     assert store is not None

@@ -17,21 +17,27 @@ from ...io.files import atomic_write
 
 @dataclass
 class Checkpoint:
-    """Everything that a run needs to resume exactly; batches depend on seed and step alone."""
+    """Everything that a run needs to resume exactly.
+
+    The state of random generators is not part of it, as batches depend only on seed and step.
+    """
 
     step: int = 0
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)  # settings of the run, and its best validation
+    notes: dict[str, str] = field(default_factory=dict)  # such as settings, frozen weights and best validation loss
 
     def write(self, path: Path) -> None:
-        """Replace the file at `path`; OSError in one line if there is no room, and an older file stays as it was."""
+        """Replace the file at `path` atomically.
+
+        If the disk is full, the old file stays intact and OSError has a one-line message.
+        """
         with atomic_write(path) as draft:
             tensors = {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()}
             save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Read a checkpoint; ValueError in one line if the file is not one."""
+        """Read a checkpoint; ValueError with a one-line message if the file is not one."""
         try:
             with safe_open(path, framework="pt") as file:
                 notes = dict(file.metadata() or {})
@@ -43,7 +49,7 @@ class Checkpoint:
     def expect(self, frozen: str, settings: Mapping[str, str], path: Path) -> None:
         """Raise ValueError if the checkpoint was made with other frozen weights or settings.
 
-        What a checkpoint does not name is not compared.
+        Settings that the checkpoint does not record are not compared.
         """
         made_for = self.notes.get("frozen", "") or frozen
         if made_for != frozen:
@@ -61,7 +67,7 @@ class Checkpoint:
 
 
 def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state of a run as one flat dict of tensors."""
+    """Collect the state of model, optimiser and moving average in one flat dict, for `Checkpoint.tensors`."""
     tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -76,7 +82,10 @@ def restore(
     average: dict[str, Tensor],
     path: Path,
 ) -> None:
-    """Load a gathered state; ValueError if it is another model's."""
+    """Load a state that `gather` collected into module, optimiser and average, in place.
+
+    ValueError if the weights do not fit the module.
+    """
     restore_model(saved, module, path)
     kept = _part(saved.tensors, "average.")
     average.update({name: kept[name].to(value.device) for name, value in average.items()})
@@ -88,7 +97,7 @@ def restore(
 
 
 def restore_model(saved: Checkpoint, module: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint into `module`; ValueError if they are another model's."""
+    """Load only the weights of a checkpoint into `module`; ValueError if they do not fit it."""
     try:
         module.load_state_dict(_part(saved.tensors, "model."))
     except RuntimeError as error:

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from ...world.shapes import Points
 
 SIDE = 128  # of the grid of all maps
-# Of salience; lengths in half sides of the picture, but for the first
+# Salience; lengths are in halves of the picture's side unless noted
 SURROUND = 7.0  # standard deviation, in cells, of the surround that suppresses texture
-MIDDLE = 0.6  # standard deviation of where things are in a photo
-NARROWEST, WIDEST = 0.4, 0.7  # limits of the same for the thing of one photo
+MIDDLE = 0.6  # standard deviation of the centre prior, where objects usually are in a photo
+NARROWEST, WIDEST = 0.4, 0.7  # limits of the standard deviation of the window around the foreground of one photo
 COARSE = 16  # side of the grid on which colours are compared with those of the border
-# Of contours; lengths in cells
-REACH = 2  # largest distance of two linked edge points in either direction
+# Contours; lengths are in cells
+REACH = 2  # most rows, and most columns, between two linked edge points
 GAP = 7.0  # longest gap across which two chains are joined
-SHORTEST = 7.0
+SHORTEST = 7.0  # length of a contour
 FLOOR = 0.003  # gradient of brightness per cell below which an edge may be a compression artefact
 LONG = 0.7  # exponent of a contour's length in its weight; below 1, so that small salient ones, as eyes, are drawn too
-WEAK = 0.1  # share of the most salient points' weight below which a point belongs to no contour
+WEAK = 0.1  # share of the 95th percentile of salience below which an edge point is dropped
 
 Map = NDArray[np.float64]
 
@@ -57,10 +57,11 @@ def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
 
 
 def salience(colours: Map, strength: Map) -> Map:
-    """Weigh the edges of a photo, (SIDE, SIDE), by its opponent `colours` (3, S, S) and their gradient's strength.
+    """Compute the salience of the edges of a photo (SIDE, SIDE) from its opponent `colours` (3, S, S).
 
-    An edge weighs more where the surround has few edges, which suppresses texture (Grigorescu et al., 2003), where the
-    colour differs from the border's, and near the centre of such colours; along the border it weighs nothing.
+    `strength` (SIDE, SIDE) is that of the gradient. It is reduced where the surround has many edges, which suppresses
+    texture (Grigorescu et al., 2003), where the colour is like the border's, so probably background, and far from the
+    centroid of the foreground; along the border salience is 0.
     """
     alone = np.maximum(strength - 1.2 * blurred(strength, SURROUND), 0.05 * strength)
     alone = alone / (alone + float(np.sqrt((alone**2).mean())) + 1e-9)
@@ -70,20 +71,20 @@ def salience(colours: Map, strength: Map) -> Map:
 
 
 def opponent(photo: NDArray[np.uint8]) -> Map:
-    """Return brightness, red-green and blue-yellow of a photo (3, S, S), (3, S, S)."""
+    """Convert a photo (3, S, S) to opponent colours (3, S, S): brightness, red-green and yellow-blue."""
     red, green, blue = np.sqrt(photo / 255.0)
     return np.stack([(red + green + blue) / 3, (red - green) * 0.7, ((red + green) / 2 - blue) * 0.5])
 
 
 def blurred(maps: Map, sigma: float) -> Map:
-    """Resize maps (..., S, S) to the grid and blur them."""
-    kernel = _blur(maps.shape[-1], sigma)
+    """Resize maps (..., S, S) to (..., SIDE, SIDE) with a Gaussian blur of `sigma` cells of that grid."""
+    kernel = _blur_matrix(maps.shape[-1], sigma)
     return kernel @ maps @ kernel.T
 
 
 @lru_cache(maxsize=16)
-def _blur(side: int, sigma: float, out: int = SIDE) -> Map:
-    """Return the matrix (out, side) that resizes a line of `side` pixels to `out` and blurs it."""
+def _blur_matrix(side: int, sigma: float, out: int = SIDE) -> Map:
+    """Return the matrix (out, side) that resizes a line of `side` pixels to `out` cells with a Gaussian blur."""
     centre, reach = (np.arange(out) + 0.5) * side / out, side // 2
     cells = np.arange(-reach, side + reach) + 0.5
     line = np.exp(-((cells - centre[:, None]) ** 2) / (2 * (sigma * side / out) ** 2))
@@ -95,8 +96,8 @@ def _blur(side: int, sigma: float, out: int = SIDE) -> Map:
 
 
 def _colour_difference(colours: Map) -> Map:
-    """Return how much each cell's colour differs from those of the picture's border, 0 to 1."""
-    kernel = _blur(colours.shape[-1], 0.6, COARSE)
+    """Return how much each cell's colour differs from those of the picture's border (SIDE, SIDE), 0 to 1."""
+    kernel = _blur_matrix(colours.shape[-1], 0.6, COARSE)
     small = kernel @ colours @ kernel.T * np.array([1.0, 2.0, 2.0])[:, None, None]
     place = 0.25 / COARSE * np.mgrid[:COARSE, :COARSE]  # nearby colours of the border count more
     described = np.concatenate([small, place])
@@ -104,14 +105,17 @@ def _colour_difference(colours: Map) -> Map:
     rim[1:-1, 1:-1] = False
     distance = np.sqrt(((described[:, :, :, None] - described[:, rim][:, None, None]) ** 2).sum(0))
     nearest = np.pad(np.sort(distance, axis=-1)[..., :4].mean(-1), 1, mode="edge")
-    grown = sliding_window_view(nearest, (3, 3)).max((2, 3))  # to include a thing's edge
+    grown = sliding_window_view(nearest, (3, 3)).max((2, 3))  # dilated, to include an object's edge
     wide = blurred(grown, 4.0)
     scaled: Map = np.minimum(1.5 * wide / (wide.max() + 1e-9), 1)
     return scaled
 
 
 def _centrality(thing: Map) -> Map:
-    """Return how close each cell is to the thing's centre: 1 there, 0 along the border of the picture."""
+    """Return a Gaussian window (SIDE, SIDE) around the centroid of the foreground map `thing`, as wide as its spread.
+
+    Along the border of the picture it falls to 0.
+    """
     line = (np.arange(SIDE) + 0.5) * 2 / SIDE - 1
     usual = np.exp(-(line**2) / (2 * MIDDLE**2))
     mass = thing * usual[:, None] * usual + 1e-9
@@ -126,7 +130,7 @@ def _centrality(thing: Map) -> Map:
 
 
 def _gradient(maps: Map) -> tuple[Map, Map]:
-    """Return strength (S, S) and unit normal (2, S, S; down and right) of the joint gradient of all maps."""
+    """Return strength (S, S) and direction (2, S, S; unit vectors: down, right) of the joint gradient of all maps."""
     down, right = np.gradient(maps, axis=1), np.gradient(maps, axis=2)
     a, b, c = (down * down).sum(0), (right * right).sum(0), (down * right).sum(0)
     spread = np.sqrt((a - b) ** 2 / 4 + c * c)
@@ -135,7 +139,10 @@ def _gradient(maps: Map) -> tuple[Map, Map]:
 
 
 def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
-    """Return edge points (N, 2), row and column at sub-pixel precision, and the unit direction along the edge."""
+    """Find edge points by non-maximum suppression: where strength is highest along the gradient's direction `normal`.
+
+    Return points (N, 2), row and column at sub-pixel precision, and unit vectors (N, 2) along the edge.
+    """
     inner = strength[1:-1, 1:-1]
     rows, columns = np.nonzero(inner > max(FLOOR, 0.35 * float(np.sqrt((strength**2).mean()))))
     rows, columns = rows + 1, columns + 1
@@ -150,6 +157,7 @@ def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
 
 
 def _sampled(picture: Map, row: Map, column: Map) -> Map:
+    """Interpolate a picture bilinearly at fractional positions."""
     top, left = np.floor(row).astype(int), np.floor(column).astype(int)
     top, left = top.clip(0, picture.shape[0] - 2), left.clip(0, picture.shape[1] - 2)
     v, u = row - top, column - left
@@ -160,7 +168,7 @@ def _sampled(picture: Map, row: Map, column: Map) -> Map:
 
 
 def _chains(at: Points, along: Points) -> Iterator[list[int]]:
-    """Link edge points into chains: each to its best continuation ahead and behind, where that is mutual."""
+    """Link each edge point to its best neighbours ahead and behind, where the choice is mutual; return the chains."""
     number = np.full((SIDE + 2 * REACH, SIDE + 2 * REACH), -1)
     cell = at.round().astype(int) + REACH
     number[tuple(cell.T)] = np.arange(len(at))
@@ -185,7 +193,7 @@ def _chains(at: Points, along: Points) -> Iterator[list[int]]:
 
 
 def _followed(links: list[list[int]]) -> Iterator[list[int]]:
-    """Yield the paths of a graph whose points have at most two neighbours (-1 for none); a loop repeats its start."""
+    """Yield the paths of a graph; `links` holds each point's two neighbours (-1: none). A loop repeats its start."""
     taken = [False] * len(links)
     ends = [n for n, (a, b) in enumerate(links) if (a < 0) != (b < 0)]
     for start in [*ends, *range(len(links))]:
@@ -203,7 +211,7 @@ def _followed(links: list[list[int]]) -> Iterator[list[int]]:
 
 
 def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
-    """Join chains end to end across short gaps and slight turns, the smoothest continuations first."""
+    """Join chains end to end across short gaps and slight turns, greedily from the smoothest continuation on."""
     open_ones = [n for n, chain in enumerate(chains) if chain[0] != chain[-1]]
     yield from (chain for chain in chains if chain[0] == chain[-1])
     if not open_ones:
@@ -229,7 +237,7 @@ def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
 
 
 def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[list[int]]:
-    """Concatenate chains whose ends are partners; end 2n is the start of chain n, 2n + 1 its end."""
+    """Concatenate chains whose ends are partners; 2n stands for the first point of chain n, 2n + 1 for its last."""
     taken = [False] * len(chains)
     free = [end for end in range(2 * len(chains)) if end not in partner]
     for start in [*free, *range(0, 2 * len(chains), 2)]:
@@ -247,6 +255,7 @@ def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[
 
 
 def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
+    """Make a contour of a chain of edge points; None if it is too short."""
     points = at[chain]
     step = np.sqrt((np.diff(points, axis=0) ** 2).sum(1))
     length = float(step.sum())
@@ -256,7 +265,7 @@ def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
 
 
 def simplified(points: Points, tolerance: float) -> Points:
-    """Simplify a line (N, 2) so that all its points are within `tolerance` (Ramer; Douglas and Peucker)."""
+    """Simplify a polyline (N, 2) so that all its points are within `tolerance` (Ramer-Douglas-Peucker algorithm)."""
     kept = np.zeros(len(points), bool)
     kept[[0, -1]] = True
     spans = [(0, len(points) - 1)]

@@ -1,7 +1,7 @@
-"""Pseudo-sketches: contours of real photos drawn by Sketch World's hands, with exact point matches to the photos.
+"""Pseudo-sketches: contours of real photos as Sketch World's simulated hands draw them, with exact point matches.
 
-Contours are simplified into strokes and drawn as a hand draws: with wobble, missing and doubled strokes, and wrong
-proportions. The amount of ink is random. Photos of unseen classes are never drawn.
+Contours are simplified into strokes and drawn with wobble, missing and repeated strokes, and wrong proportions. The
+amount of ink is random. Photos of unseen classes are never drawn.
 """
 
 from __future__ import annotations
@@ -25,27 +25,30 @@ from .contours import Contour, contours, simplified
 from .labelled import POINTS, PointPairs
 
 VERSION = 1  # of the drawing algorithm; part of the cache's key
-INK = (2.0, 9.0)  # length of all strokes, in sides of the picture
+INK = (2.0, 9.0)  # range of the total length of strokes, in sides of the picture
 HAND_SHARES = (0.35, 0.3, 0.2, 0.1, 0.05)  # probability of each hand, the most faithful first
-SCALE = (1.2, 2.4)  # of the contours; see `contours`
+SCALE = (1.2, 2.4)  # range of the `scale` of `contours`
 FAINT = 0.08  # share of the best contour's weight below which a contour is never drawn
-TOLERANCE = 1.2  # of the simplification, in units of the 256-unit canvas
-FILLED = 0.5  # share of drawings that fill the frame, as Quick, Draw!'s do; the others keep the photo's position
+TOLERANCE = 1.2  # of the simplification of contours, in units of the 256-unit canvas
+FILLED = 0.5  # probability that a sketch is scaled to fill the frame, as in Quick, Draw!; else it stays in place
 MARGIN = 0.06  # around those that fill the frame
 
 
 @dataclass(frozen=True, eq=False)
 class PseudoSketch:
-    """Strokes (N, 4) in drawing order: x, y in the sketch, then x, y of the same point in the photo, as shares."""
+    """Strokes (N, 4) in drawing order: x, y in the sketch, then x, y of the same point in the photo.
+
+    All are shares of the picture's side.
+    """
 
     strokes: tuple[Points, ...]
 
     def raster(self, side: int) -> NDArray[np.uint8]:
-        """Draw dark lines of the Sketchy Database's width on white, (side, side)."""
+        """Rasterise to (side, side): dark lines on white, as wide as those of the Sketchy Database."""
         return rasterize(Drawing(tuple(s[:, :2].astype(np.float32) for s in self.strokes), 1.0, 1.0), side, margin=0.0)
 
     def points(self, count: int, rng: np.random.Generator) -> Points:
-        """Sample points (count, 4) evenly along the strokes; ValueError for a blank page."""
+        """Sample points (count, 4) uniformly at random along the strokes; ValueError if there are none."""
         if not self.strokes:
             raise ValueError("a blank page has no points; draw a photo that has contours")
         start = np.concatenate([s[:-1] for s in self.strokes])
@@ -57,14 +60,17 @@ class PseudoSketch:
 
 
 def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoSketch:
-    """Draw a photo (3, S, S) with a random hand and a random amount of ink."""
+    """Find the contours of a photo (3, S, S) and draw them with a random hand and a random amount of ink."""
     ink = float(np.exp(rng.uniform(*np.log(INK))))
     found = contours(photo, float(rng.uniform(*SCALE)))
     return drawn(found, HANDS[int(rng.choice(len(HANDS), p=HAND_SHARES))], ink, rng)
 
 
 def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator) -> PseudoSketch:
-    """Draw the best contours with a hand, about `ink` sides of the picture long before the hand leaves some out."""
+    """Draw the best contours with a hand.
+
+    Their total length is about `ink` sides of the picture, of which the hand leaves some out.
+    """
     strokes, _ = stroked(_lines(found, ink), hand, rng)
     if not strokes:
         return PseudoSketch(())
@@ -74,7 +80,10 @@ def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator
 
 
 def _lines(found: list[Contour], ink: float) -> list[Line]:
-    """Return the best contours as lines of importance 0 (the first third of the ink, essential) to 2 (fine detail)."""
+    """Simplify the best contours into lines, until `ink` is used up.
+
+    The first third of the ink has level of detail 0 (essential), the last third 2 (fine).
+    """
     lines: list[Line] = []
     spent = 0.0
     for contour in found:
@@ -88,13 +97,16 @@ def _lines(found: list[Contour], ink: float) -> list[Line]:
 
 
 def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list[Points]:
-    """Place the strokes on the page, in shares of its side: tilted, out of proportion, and half of them filling it."""
+    """Distort the whole sketch (rotation, shear, stretch, bending) and place it on the page, in shares of its side.
+
+    With probability `FILLED`, or if it would not fit, it is scaled to fill the page.
+    """
     points = np.concatenate([stroke[:, :2] for stroke in strokes]) / CANVAS - 0.5
     angle = rng.normal() * 0.05 * hand.tilt
     skew, stretch = rng.normal(size=2) * 0.08 * (0.4 + hand.slop)
     turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     points = points @ turned @ np.array([[np.exp(stretch), 0.0], [skew, np.exp(-stretch)]])
-    points = points + _bent(points, rng.normal(size=(2, 3, 3)) * 0.05 * hand.slop)
+    points = points + _displacement(points, rng.normal(size=(2, 3, 3)) * 0.05 * hand.slop)
     low, high = points.min(0), points.max(0)
     room = 1 - 2 * MARGIN
     if rng.random() < FILLED or (high - low).max() > room:
@@ -104,8 +116,8 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
     return np.split(points, np.cumsum([len(stroke) for stroke in strokes])[:-1])
 
 
-def _bent(points: Points, waves: NDArray[np.float64]) -> Points:
-    """Return a smooth displacement (N, 2) of points: `waves` (2, 3, 3) are amplitudes of low cosines in x and y."""
+def _displacement(points: Points, waves: NDArray[np.float64]) -> Points:
+    """Return a smooth displacement (N, 2) of points: a sum of low-frequency cosines of amplitudes `waves` (2, 3, 3)."""
     x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
     bent: Points = np.einsum("knm,pn,pm->pk", waves / (1 + np.add.outer(np.arange(3), np.arange(3))), y, x)
     return bent
@@ -114,8 +126,8 @@ def _bent(points: Points, waves: NDArray[np.float64]) -> Points:
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
     """Pair photos with pseudo-sketches of them, with matching points.
 
-    The first `per_class` photos of each seen name are drawn `drawings` times each, in order; photos without contours
-    are left out. `cache` keeps the result.
+    The first `per_class` photos of each seen class are drawn `drawings` times each; drawings without strokes are left
+    out. The result is cached in the folder `cache`.
     """
     seen = set(photos.seen)
     chosen = sorted({n for of in photos.by_name.values() for n in [m for m in of if m in seen][:per_class]})

@@ -1,4 +1,4 @@
-"""Light parts and a classifier for sketch recognition (paper section 6.2): cross-entropy on the pooled feature."""
+"""Train light weights and a sketch classifier (paper section 6.2) by cross-entropy on the max-pooled feature."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from .sources import HELD_OUT_SEED, Sources, held_out_count, names_of
 
 @dataclass(frozen=True)
 class NamedSketches:
-    """Cached inputs of sketches at one size."""
+    """Cached frozen features of sketches at one input size, with the sketches' class names."""
 
     sketches: FeatureCache
 
     @cached_property
     def names(self) -> list[str]:
-        """All names of the sketches, sorted."""
+        """Class names of the sketches, each once, sorted."""
         return sorted(self.sketches.by_name)
 
 
 class RecognitionObjective(Objective[NamedSketches]):
-    """A linear classifier of the pooled feature, saved with the light weights."""
+    """Cross-entropy of a linear classifier on the max-pooled feature, saved with the light weights."""
 
     def __init__(self, names: list[str], width: int, recipe: RecognitionRecipe) -> None:
-        """Make a classifier of `names` on features of `width` channels."""
+        """Make a classifier of `names` on features of `width` channels; its weights start at zero."""
         super().__init__()
         self.names, self._recipe = tuple(names), recipe
         self._labels = {name: label for label, name in enumerate(names)}
@@ -43,7 +43,7 @@ class RecognitionObjective(Objective[NamedSketches]):
         nn.init.zeros_(self.classify.weight)
 
     def losses(self, forward: Forward, data: NamedSketches, generator: Generator) -> Losses:
-        """Draw names evenly, and a sketch of each."""
+        """Sample a class-balanced batch; return its cross-entropy as `loss` and its accuracy as `right`."""
         chosen = torch.randint(len(data.names), (self._recipe.batch,), generator=generator).tolist()
         names = [data.names[place] for place in chosen]
         logits = self.classify(forward(data.sketches.draw_named(names, generator), SKETCH).amax((2, 3)))
@@ -52,12 +52,15 @@ class RecognitionObjective(Objective[NamedSketches]):
         return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}
 
     def heads(self) -> Heads:
-        """Return the classifier with its names."""
+        """Return the classifier with its class names, to be saved."""
         return Heads(LinearHead(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
 
 
 def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: CachedEncoder) -> Training:
-    """Collect named sketches and encode them; ValueError for fewer than two classes."""
+    """Gather training and held-out sketches, cache their frozen features and make the objective.
+
+    ValueError for fewer than two classes.
+    """
     banks, held_out = [sources.sketches()], [sources.held_out_sketches()]
     if sources.has_world:
         banks.append(world_banks(recipe.per_class, side=128, cache=sources.cache)[1])
