@@ -354,8 +354,6 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str) -> Cos
 #
 # The model embeds a few photos and sketches of Sketch World; the rows of the gallery are synthetic vectors, each
 # interpolated between two such photos of one category, plus noise half as long as its step from the first.
-
-
 REAL = 3  # photos of each category that the model embeds
 SEARCH_BATCH, COMMIT = 16, 1000  # photos embedded at once, rows stored at once
 SEARCH_QUERIES = 200
@@ -394,11 +392,11 @@ def bench_search(model: Extractor, rows: int, folder: Path, seed: int, progress:
         replace(cost_of("build index", [indexed], rows), more={"seconds": indexed, "bytes on disk": size}),
     ]
     loads = with_ratios([in_new_process(_time_load, way, uri, rows) for way in LOADS])
-    queries, category = _random_queries(real, seed), str(real.labels[0])
-    ways = []
+    exact, queries, category, ways = ExactIndex(store), _random_queries(real, seed), str(real.labels[0]), []
     for way in SEARCH_WAYS:
         found, cost = in_new_process(_time_search, way, uri, queries, category)
-        truth = _exact_answers(store, queries, Filter(category) if FILTERED in way else Filter())
+        wanted = Filter(category) if FILTERED in way else Filter()
+        truth = [set(exact.best(make_scorer([query], [], None), K, wanted).rows.paths) for query in queries]
         recall = float(np.mean([len(a & b) / max(len(b), 1) for a, b in zip(found, truth, strict=True)]))
         flop = 2.0 * rows * model.dim if way in (SCAN, MEMORY) else 0.0
         ways.append(replace(cost, flop=flop, more={**cost.more, "recall@10": recall}))
@@ -471,9 +469,8 @@ def _random_photos(real: Real, numbers: range, generator: np.random.Generator) -
 def _random_queries(real: Real, seed: int) -> Floats:
     """Interpolate queries between embedded sketches, so that they are about as far from the photos as sketches are."""
     generator = np.random.default_rng(seed + 1)
-    first, second = generator.integers(len(real.sketches), size=(2, SEARCH_QUERIES))
-    share = generator.uniform(0.1, 0.5, (SEARCH_QUERIES, 1)).astype(np.float32)
-    return interpolate(real.sketches[first], real.sketches[second], share, generator)
+    first, second = real.sketches[generator.integers(len(real.sketches), size=(2, SEARCH_QUERIES))]
+    return interpolate(first, second, generator.uniform(0.1, 0.5, (SEARCH_QUERIES, 1)).astype(np.float32), generator)
 
 
 LOADS = ("load, every row verified", "load, contents compared with their digest")
@@ -512,8 +509,3 @@ def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[li
     middle, slow = np.quantile(seconds[WARM:], [0.5, 0.95]).tolist()
     more = {"p95 milliseconds": 1000 * slow, "seconds to open": opened, "bytes before opening": float(before)}
     return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, 1, more)
-
-
-def _exact_answers(store: GalleryStore, queries: Floats, wanted: Filter) -> list[set[str]]:
-    index = ExactIndex(store)
-    return [set(index.best(make_scorer([query], [], None), K, wanted).rows.paths) for query in queries]

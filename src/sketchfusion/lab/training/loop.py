@@ -40,7 +40,6 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 1.0  # largest gradient norm
     average: float = 0.0  # decay of the moving average of the weights; 0 keeps none
-    bf16: bool = False  # also on a CPU with instructions for it; a CUDA device always computes in bfloat16
     seed: int = 0
     checkpoint_seconds: float = 120.0
     accumulate: int = 1  # batches of a step in each process
@@ -182,7 +181,7 @@ class _Run:
     def _backward(self, loss_of: LossOf, generator: torch.Generator) -> Losses:
         """Add the gradients of one batch; return its losses, divided by the number of batches."""
         device, count = next(self.module.parameters()).device, self.schedule.accumulate
-        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device, self.schedule)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device)):
             losses = loss_of(self.step, generator)
         (losses["loss"] / count).backward()  # type: ignore[no-untyped-call]
         return {name: value.detach().float().clone() / count for name, value in losses.items()}
@@ -232,11 +231,9 @@ class Best:
         return cls(float.fromhex(loss), int(step), int(since))
 
 
-def computes_in_bf16(device: torch.device, schedule: Schedule) -> bool:
-    """Return whether a step computes in bfloat16: a CPU without instructions for it is slower than in float32."""
-    return device.type == "cuda" or (
-        schedule.bf16 and device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-    )
+def computes_in_bf16(device: torch.device) -> bool:
+    """Return whether the maps of a step are computed in bfloat16."""
+    return device.type == "cuda"
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def train(
     full_size = recipe.full_size_after * recipe.steps
 
     def forward(inputs: tuple[Tensor, ...], kind: int) -> Tensor:
-        bf16 = trained.training and computes_in_bf16(device, recipe.schedule)
+        bf16 = trained.training and computes_in_bf16(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             maps = method.maps(tuple(part.to(device) for part in inputs), kind)
         standardised: Tensor = standardise(maps, kind)
