@@ -28,6 +28,7 @@ from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
 from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
 from sketchfusion.lab.evaluation.retrieval import retrieval_data
+from sketchfusion.lab.training.sources import collect_photos, collect_sketches
 
 
 def picture(path: Path) -> None:
@@ -235,6 +236,7 @@ class Shoes(Dataset):
     """The data set that docs/research.md adds."""
 
     layout = "Shoes"
+    paired = True
 
     def __init__(self, root: str | Path) -> None:
         super().__init__(root)
@@ -268,6 +270,8 @@ def test_a_data_set_is_added_by_one_class_and_one_line(tmp_path: Path, monkeypat
     assert json.loads(report.read_text())["queries"] == 24
     named, examples = shoes.named("sketch"), shoes.named("sketch", examples=True)
     assert len(named) + len(examples) == 24 and not {s.id for s in named} & {s.id for s in examples}
+    trained = {kind: collect([shoes]) for kind, collect in (("sketch", collect_sketches), ("photo", collect_photos))}
+    assert all({p.names for p in drawn} == {("boot",), ("sandal",)} and len(drawn) < 24 for drawn in trained.values())
     for lacking, refused in (
         ("masks", lambda: next(shoes.scenes())),
         ("keypoints", lambda: next(shoes.point_pairs())),

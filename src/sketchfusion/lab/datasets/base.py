@@ -86,6 +86,7 @@ class Dataset:
 
     layout: ClassVar[str]
     splits: ClassVar[tuple[str, ...]] = ()  # published splits of its classes, the usual one first
+    paired: ClassVar[bool] = False  # whether it has photos and sketches of the same classes, to train on
     categories: tuple[str, ...]
     aligned: bool = False  # whether its sketches lie over their photos
     keypoints: Dataset | None = None  # PSC6K, if its files lie in the same folder

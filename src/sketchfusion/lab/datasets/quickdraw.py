@@ -150,6 +150,7 @@ class QuickDrawExtended(Dataset):
     """
 
     layout = "QuickDraw-extended"
+    paired = True
     splits = ("quickdraw-30",)
 
     def __init__(self, root: str | Path) -> None:

@@ -37,6 +37,7 @@ class Sketchy(Dataset):
     """
 
     layout = "Sketchy"
+    paired = True
     splits = ("sketchy-21", "sketchy-25-sake", "sketchy-25-sempcyc")
 
     def __init__(

@@ -41,6 +41,7 @@ class TUBerlin(Dataset):
     """
 
     layout = "TU-Berlin"
+    paired = True
     splits = ("tuberlin-30-sake", "tuberlin-30-sempcyc")
 
     def __init__(self, root: str | Path) -> None:

@@ -21,7 +21,7 @@ from ...io.images import Kind
 from ..datasets.base import Dataset, DatasetError, Sample, held_out, is_unseen, readable_name
 from ..datasets.folders import PhotoFolder, TinyImageNet
 from ..datasets.psc6k import PSC6K, released_split
-from ..datasets.quickdraw import QuickDraw, QuickDrawExtended
+from ..datasets.quickdraw import QuickDraw
 from ..datasets.segmentation import MaskFolder
 from ..datasets.sketchy import Sketchy, SketchyExtended, is_extension_photo, photo_id_of
 from ..datasets.tuberlin import SKETCHES, TUBerlin
@@ -31,7 +31,6 @@ from .bank import Picture, PictureArray, decode, world_banks
 SMALL = 64  # pixels of a tiny-imagenet photo
 HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
-PAIRED = (Sketchy, TUBerlin, QuickDrawExtended)  # data sets of photos and sketches
 IMAGENET_NAME = re.compile(r"(n\d{8})_(.+)")  # of a photo with its class: n01440764_tench.JPEG
 # Folders of sketches in data sets of which only a part is given: not to be taken for classes of photos.
 SKETCH_FOLDERS = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final", re.IGNORECASE)
@@ -197,7 +196,7 @@ def collect_sketches(datasets: Sequence[Dataset]) -> list[Picture]:
 
 def collect_held_out(datasets: Sequence[Dataset], kind: Kind) -> list[Picture]:
     """List the held-out photos or sketches of seen classes (one in five) of data sets that have both."""
-    paired = [dataset for dataset in datasets if isinstance(dataset, PAIRED)]
+    paired = [dataset for dataset in datasets if dataset.paired]
     return [_picture(s) for dataset in paired for s in _samples(dataset, kind) if held_out(s.origin)]
 
 
@@ -224,7 +223,7 @@ def _photos(dataset: Dataset) -> Iterator[Picture]:
 def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
     """Return all samples of a kind, by path, but what is kept for testing."""
     found, measured = list[Sample](), set[str]()
-    if isinstance(dataset, PAIRED):
+    if dataset.paired:
         if isinstance(dataset.keypoints, PSC6K):
             measured.update(pair.source.photo_id for pair in released_split(dataset.keypoints.test_pairs())[1])
         found = dataset.sketches() if kind == "sketch" else _own_photos(dataset)
@@ -236,7 +235,7 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
         raise DatasetError(
             f"{dataset.root}: a {dataset.layout} is no data set of named pictures to train on; leave it out"
         )
-    kept_out = dataset.kept_out if isinstance(dataset, PAIRED) else ()
+    kept_out = dataset.kept_out if dataset.paired else ()
     kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)
 
