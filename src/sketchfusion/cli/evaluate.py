@@ -298,7 +298,7 @@ def bench_search(
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
 
-    from ..lab.evaluation.speed import bench_search
+    from ..lab.evaluation.search_speed import bench_search
     from ..models import load
 
     with terminal.progress_bar("measuring search") as progress:
