@@ -1,4 +1,4 @@
-"""Rasterise SVG without letting it read other files, the network or fill the memory."""
+"""Rasterise untrusted SVG: it can neither read files or the network nor exhaust memory and time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DEPTH = 200
 MAX_SIDE = 4096
 NAMESPACE = "http://www.w3.org/2000/svg"
 
-# No sketch needs these elements; with images, scripts and filters an SVG reads files or uses up time.
+# Elements that no sketch needs: through them an SVG can read files, run scripts or take very long to render.
 DROPPED = {
     "image",
     "feImage",
@@ -36,7 +36,7 @@ DROPPED = {
 }
 DROPPED |= {"animate", "animateMotion", "animateTransform", "set", "metadata", "namedview"}
 DROPPED_ATTRIBUTES = {"filter", "base", "src", "stroke-dasharray"}
-_OUTWARD = re.compile(r"@import|url\s*\(\s*['\"]?\s*(?!['\"#\s])|\\|expression\s*\(", re.IGNORECASE)
+_EXTERNAL = re.compile(r"@import|url\s*\(\s*['\"]?\s*(?!['\"#\s])|\\|expression\s*\(", re.IGNORECASE)
 _COSTLY = re.compile(r"(?<![\w-])(filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:[^;}]*;?", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
 
@@ -44,8 +44,8 @@ _LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
 def rasterize_svg(data: bytes, side: int, source: str = "SVG") -> npt.NDArray[np.uint8]:
     """Render SVG on white, the longer edge `side` pixels long: (H, W, 3) uint8.
 
-    References to files and addresses are removed before rendering, entities are refused. Raises ImageError, which
-    begins with `source`.
+    External references and elements in `DROPPED` are removed before rendering; XML entities are refused. Raises
+    ImageError, whose message begins with `source`.
     """
     if not 0 < side <= MAX_SIDE:
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
@@ -67,6 +67,7 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG") -> npt.NDArray[np
 
 
 def _parse(data: bytes, source: str) -> ET.Element:
+    """Parse the document; ImageError for broken XML, XML entities, or a root other than <svg>."""
     try:
         root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
     except DefusedXmlException:
@@ -79,11 +80,12 @@ def _parse(data: bytes, source: str) -> ET.Element:
 
 
 def _local(name: object) -> str:
+    """Strip the namespace from a tag or attribute name; "" for the tag of a comment, which is no string."""
     return name.rpartition("}")[2] if isinstance(name, str) else ""
 
 
 def _clean(root: ET.Element, source: str) -> None:
-    """Remove references to anything outside; ImageError for a document that is too costly to draw."""
+    """Remove, in place, what is external, scripted or slow to render; ImageError if the rest still costs too much."""
     stack = [(root, 0)]
     while stack:
         element, depth = stack.pop()
@@ -92,12 +94,12 @@ def _clean(root: ET.Element, source: str) -> None:
         if isinstance(element.tag, str) and not element.tag.startswith("{"):
             element.tag = f"{{{NAMESPACE}}}{element.tag}"
         for name, value in list(element.attrib.items()):
-            if _reaches_out(_local(name), value):
+            if _is_unsafe(_local(name), value):
                 del element.attrib[name]
             elif name == "style":
                 element.set(name, _COSTLY.sub("", value))
         for child in list(element):
-            style = _local(child.tag) == "style" and _OUTWARD.search(child.text or "")
+            style = _local(child.tag) == "style" and _EXTERNAL.search(child.text or "")
             if _local(child.tag) in DROPPED or style:
                 element.remove(child)
             else:
@@ -108,14 +110,18 @@ def _clean(root: ET.Element, source: str) -> None:
         raise ImageError(f"{source}: SVG draws more than {MAX_COST} elements; simplify it first")
 
 
-def _reaches_out(name: str, value: str) -> bool:
+def _is_unsafe(name: str, value: str) -> bool:
+    """Whether to drop an attribute: an external reference, an event handler, or one of `DROPPED_ATTRIBUTES`."""
     if name == "href":
         return not value.strip().startswith("#")
-    return name in DROPPED_ATTRIBUTES or name.startswith("on") or bool(_OUTWARD.search(value))
+    return name in DROPPED_ATTRIBUTES or name.startswith("on") or bool(_EXTERNAL.search(value))
 
 
 def _cost(root: ET.Element) -> int:
-    """Count elements, long ones several times, with every reference followed; a circle counts as too many."""
+    """Count the elements to render; one that is referenced (as by <use>) counts again at each reference.
+
+    An element with long attributes counts as several. A cycle of references gives more than `MAX_COST`.
+    """
     by_id = {element.get("id"): element for element in root.iter() if element.get("id")}
     counts: dict[ET.Element, int] = {}
     stack: list[tuple[ET.Element, bool]] = [(root, False)]
@@ -139,7 +145,7 @@ def _cost(root: ET.Element) -> int:
 
 
 def _references(element: ET.Element) -> list[str]:
-    """The ids an element points at, by href="#id" or url(#id)."""
+    """The ids that an element refers to with href="#id" or url(#id)."""
     found = []
     for name, value in element.attrib.items():
         if _local(name) == "href":
@@ -149,7 +155,7 @@ def _references(element: ET.Element) -> list[str]:
 
 
 def _fit(root: ET.Element, side: int) -> None:
-    """Set the root's size so that the longer edge is `side` px, keeping or making its viewBox."""
+    """Set the root's size so that the longer edge is `side` px, and add a viewBox if it has no valid one."""
     try:
         box = [float(part) for part in re.split(r"[\s,]+", root.get("viewBox", "").strip())]
     except ValueError:
@@ -166,7 +172,7 @@ def _fit(root: ET.Element, side: int) -> None:
 
 
 def _length(text: str | None) -> float:
-    """Read an SVG length in px, 0 where there is none to be read."""
+    """Convert an SVG length to px; 0 if it is missing, invalid or not positive."""
     match = _LENGTH.match(text or "")
     try:
         value = float(match.group(1)) if match else 0.0

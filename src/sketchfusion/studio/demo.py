@@ -1,4 +1,4 @@
-"""The gallery that the studio opens by default: photos of Sketch World, made once and cached."""
+"""The studio's default gallery: photos rendered by Sketch World, and an index of them for each model, cached."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ PHOTOS = 3  # of each category
 SIDE = 256
 READY = "ready"
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]  # called with the number done and the total
 
 
 def demo_folder() -> Path:
-    """Return the folder of the demo in this machine's cache."""
+    """Return the folder in this machine's cache that holds the demo."""
     return cache_folder() / "studio" / f"world-{VERSION}"
 
 
 def is_ready(folder: Path, fingerprint: str) -> bool:
-    """Whether the demo was indexed completely with the weights of this fingerprint."""
+    """Whether the index of all photos is complete for the model whose weights have this fingerprint."""
     return (_model_folder(folder, fingerprint) / READY).is_file()
 
 
 def make_photos(folder: Path, progress: Progress) -> None:
-    """Draw the photos that are missing."""
+    """Render the photos that `folder` does not hold yet."""
     world = World(size=SIDE)
     names = [(category, instance) for category in sorted((*UNSEEN, *SEEN)) for instance in range(PHOTOS)]
     for done, (category, instance) in enumerate(names, start=1):
@@ -45,7 +45,7 @@ def make_photos(folder: Path, progress: Progress) -> None:
 
 
 def make_gallery(folder: Path, model: Extractor, progress: Progress) -> str:
-    """Index the photos with a model unless that is done already; return the gallery's URI."""
+    """Return the URI of the model's gallery, after indexing the photos if that was not done before."""
     root = _model_folder(folder, model.fingerprint)
     if not is_ready(folder, model.fingerprint):
         Gallery.open(root / "gallery", model).add(folder / "photos", progress)

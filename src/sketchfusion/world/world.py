@@ -1,4 +1,4 @@
-"""Sketch World: unlimited pairs of a photo and sketches of one object, with every label that the tasks need."""
+"""Sketch World: a synthetic data set that renders photos and sketches of an object, with labels for every task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPLITS: dict[str, tuple[str, ...]] = {"all": tuple(sorted(CATEGORIES)), "seen": 
 
 @dataclass(frozen=True)
 class Keypoint:
-    """A point in continuous pixels (the first pixel's centre is (0.5, 0.5)) and whether it is visible."""
+    """A point in pixel coordinates (the centre of the first pixel is (0.5, 0.5)) and whether it is visible."""
 
     x: float
     y: float
@@ -44,7 +44,10 @@ class Shot:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A photo (H, W, 3) and a sketch (H, W) of one instance, both uint8, with strokes, mask (H, W) and keypoints."""
+    """A photo and a sketch of one instance, the photo's mask, the sketch's strokes, and keypoints of both by name.
+
+    The photo is (H, W, 3), the sketch (H, W), both uint8; the mask (H, W) marks the object's visible pixels.
+    """
 
     category: str
     instance: int
@@ -66,7 +69,7 @@ def check_categories(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 class World:
-    """Photos and sketches of a seed.
+    """Renders photos and sketches of the categories of a split, deterministically by the seed.
 
     The same (seed, category, instance, hand) gives the same strokes and coordinates on every machine.
     """
@@ -80,14 +83,17 @@ class World:
         self.categories: tuple[str, ...] = SPLITS[split]
 
     def pair(self, category: str, instance: int, hand: int = 0) -> Pair:
-        """Draw a photo and a sketch of an instance; `hand` modulo 5 is a style, 0 (faithful) to 4 (three strokes)."""
+        """Render a photo and a sketch of an instance, in independent poses.
+
+        Each `hand` gives another sketch; modulo 5 it selects the drawing style, 0 (faithful) to 4 (three strokes).
+        """
         shot = self.photo(category, instance)
         sketch, drawing, points = self.sketch(category, instance, hand)
         return Pair(category, instance, hand, shot.photo, sketch, drawing, shot.mask, shot.keypoints, points)
 
     def photo(self, category: str, instance: int) -> Shot:
-        """Draw the photo of an instance with its mask and keypoints."""
-        kind, rng, hard = self._kind(category), self._rng(category, instance, "photo"), self.difficulty
+        """Render the photo of an instance with its mask and keypoints."""
+        kind, rng, hard = self._category(category), self._rng(category, instance, "photo"), self.difficulty
         figure = self._figure(kind, instance, rng, 0.0)
         camera = choose_camera(rng, kind.spin, hard.photo_fill, hard)
         scene = place(figure, camera, float(self.size))
@@ -100,12 +106,12 @@ class World:
     ) -> tuple[NDArray[np.uint8], Drawing, dict[str, Keypoint]]:
         """Draw a sketch of an instance: raster (H, W) uint8 on white, strokes in drawing order, keypoints.
 
-        With `of_photo` the sketch shows the photo's pose from about its viewpoint, as Sketchy's sketches do;
-        otherwise pose and viewpoint are new.
+        With `of_photo` the sketch has the photo's pose and about its viewpoint, as in the Sketchy data set; otherwise
+        pose and viewpoint are sampled independently of the photo. `hand` is as in `pair`.
         """
         if hand < 0:
             raise ValueError(f"hand={hand}: choose 0 (faithful) or more")
-        kind, hard, style = self._kind(category), self.difficulty, HANDS[hand % len(HANDS)]
+        kind, hard, style = self._category(category), self.difficulty, HANDS[hand % len(HANDS)]
         rng = self._rng(category, instance, f"hand {hand} of the photo" if of_photo else f"hand {hand}")
         pose = self._rng(category, instance, "photo") if of_photo else rng
         figure = self._figure(kind, instance, pose, style.slop * hard.errors, rng if of_photo else None)
@@ -118,11 +124,12 @@ class World:
         picture = rasterize(drawing, self.size, margin=0.0)
         return picture, drawing, self._sketch_points(scene, drawn)
 
-    def _kind(self, category: str) -> Category:
+    def _category(self, category: str) -> Category:
         check_categories([category])
         return CATEGORIES[category]
 
     def _rng(self, *keys: object) -> np.random.Generator:
+        """Return a random generator that depends on the world's seed and the keys alone."""
         text = "\x1f".join(str(key) for key in (VERSION, self.seed, *keys))
         number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
         return np.random.Generator(np.random.PCG64(number))
@@ -135,11 +142,16 @@ class World:
         slop: float,
         errors: np.random.Generator | None = None,
     ) -> Figure:
+        """Build an instance: its identity is fixed, its pose is drawn from `pose`.
+
+        `slop` is the size of a sketch's errors in proportions, drawn from `errors`, or from `pose` if that is None.
+        """
         figure = Figure(self._rng(kind.name, instance, "identity"), pose, slop, errors)
         kind.recipe(figure)
         return figure
 
     def _photo_points(self, scene: Scene, front: list[Part]) -> dict[str, Keypoint]:
+        """Return the photo's keypoints; hidden are those outside, behind the object, or behind parts in `front`."""
         size = self.size
         found: dict[str, Keypoint] = {}
         for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
@@ -150,6 +162,7 @@ class World:
         return found
 
     def _sketch_points(self, scene: Scene, drawn: set[str]) -> dict[str, Keypoint]:
+        """Return the sketch's keypoints in pixels; hidden are those outside, behind the object, or on undrawn parts."""
         scale = self.size / CANVAS
         found: dict[str, Keypoint] = {}
         for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):

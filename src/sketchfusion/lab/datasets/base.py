@@ -1,4 +1,4 @@
-"""The interface of all data sets: their samples, and which categories and samples training leaves out."""
+"""The base class of all data sets, their samples, and the rules for what is held out of training."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ Part = Literal["all", "tuning", "measured"]
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used: one line that names the place and says what is expected there."""
+    """A data set cannot be used; the message is one line that names its folder and says what is expected there."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo or sketch; `photo_id` is shared by a photo and the sketches of it, empty where nobody knows."""
+    """One photo or sketch; `photo_id` is the same for a photo and the sketches drawn from it, "" if not known."""
 
     path: Path
     label: str
     id: str
     kind: Literal["sketch", "photo"] = "photo"
     photo_id: str = ""
-    line: int = 0
+    line: int = 0  # 1-based number of the drawing in a file of many; 0 for a file of one picture
 
     @property
     def source(self) -> str:
-        """The path, with the number of the drawing in a file of many."""
+        """The path; for a drawing in a file of many, "path:number"."""
         return f"{self.path}:{self.line}" if self.line else str(self.path)
 
     @property
     def picture(self) -> ImageInput:
-        """What `read_image` takes."""
+        """The argument for `read_image`."""
         return self.source
 
     @property
     def origin(self) -> str:
-        """The id that `held_out` takes: that of the photo that it is or shows, if known, or else its own."""
+        """The id to pass to `held_out`: the `photo_id` if there is one, or else this sample's own id."""
         return self.photo_id or (f"{self.label}:{self.line}" if self.line else self.id)
 
 
@@ -68,7 +68,7 @@ class MaskedScene:
 
 @dataclass(frozen=True, eq=False)
 class PointPair:
-    """A sketch and a photo with corresponding points (N, 2) x, y that are visible in both, in pixels of each."""
+    """A sketch, a photo, and N corresponding points visible in both: x, y (N, 2) in each picture's own pixels."""
 
     category: str
     sketch: ImageInput
@@ -79,16 +79,16 @@ class PointPair:
 
 
 class Dataset:
-    """A data set, opened once and then passed on.
+    """The base class of all data sets; each layout of files is a subclass.
 
-    Each layout is a subclass that overrides what it has. Methods for what it lacks raise a DatasetError.
+    A subclass overrides the methods for which it has data; the others raise a DatasetError.
     """
 
     layout: ClassVar[str]
-    splits: ClassVar[tuple[str, ...]] = ()  # published splits of its classes, the usual one first
+    splits: ClassVar[tuple[str, ...]] = ()  # published class splits, the default one first
     paired: ClassVar[bool] = False  # whether it has photos and sketches of the same classes, to train on
     categories: tuple[str, ...]
-    aligned: bool = False  # whether its sketches lie over their photos
+    aligned: bool = False  # whether sketches and their photos show the object at the same pixels
     keypoints: Dataset | None = None  # PSC6K, if its files lie in the same folder
 
     def __init__(self, root: str | Path) -> None:
@@ -96,12 +96,12 @@ class Dataset:
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout."""
+        """Whether the files in the folder `root` have this layout."""
         raise NotImplementedError
 
     @property
     def name(self) -> str:
-        """The name of its folder, which reports are named after."""
+        """The name of the root folder, used to name reports."""
         return self.root.resolve().name
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
@@ -113,44 +113,44 @@ class Dataset:
         raise self._lacks("sketches", "name a root of them with --sketches")
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
-        """Every photo with all categories that it is known to show, or those that training does not use."""
+        """List photos with all categories each is known to show; if `untrained`, those that training never uses."""
         photos = self.untrained(self.photos()) if untrained else self.photos()
         return [(photo, frozenset({photo.label} - {""})) for photo in photos]
 
     def with_duplicates(self) -> Dataset:
-        """The same data set with photos that were published twice in its gallery twice."""
+        """Return the data set with the duplicate photos of its published gallery, which are left out otherwise."""
         raise DatasetError(f"{self.root}: {self.layout} has no photo twice; leave the duplicates out")
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
-        """Sketches that were drawn of particular photos, and these photos, paired by `photo_id`."""
+        """The sketches that were drawn from a known photo, and those photos; `photo_id` says which belong together."""
         raise DatasetError(
             f"{self.root}: a {self.layout} does not say which photo a sketch is of; give a root of Sketchy"
         )
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-        """Pairs of a sketch and a photo with corresponding points, to measure on or, if not `measured`, to tune on.
+        """Pairs of a sketch and a photo with corresponding points: test pairs, or validation pairs if not `measured`.
 
-        `sketchy` has the pictures where this data set has annotations alone.
+        `sketchy` provides the pictures if this data set has annotations only.
         """
         raise DatasetError(
             f"{self.root}: correspondence is measured where keypoints are known; give PSC6K, Sketchy or world"
         )
 
     def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
-        """Photos with masks, each with a sketch of what is masked and one of something else.
+        """Photos with masks, each with one sketch of the masked category and one of a category that is not shown.
 
-        The sketches are those of `sketches` where the data set has none. The part "tuning" is for training and for the
-        choice of a threshold, "measured" is the rest.
+        `sketches` provides the sketches if this data set has none. The part "tuning" has the photos for training and
+        for choosing a threshold, "measured" has the other photos, which are for testing.
         """
         raise self._lacks("masks", "give a folder with index.csv, photo/ and mask/")
 
     @property
     def names(self) -> list[str]:
-        """The names to choose from when its pictures are named."""
+        """The candidate classes when a picture of this data set is classified."""
         return [category for category in self.categories if not is_unseen(category)]
 
     def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
-        """Pictures of seen categories: those that training leaves out, or `examples` that it draws."""
+        """Pictures of seen categories to classify: held out of training or, with `examples`, those used in training."""
         pictures = self.sketches(self.names) if kind == "sketch" else self.photos(self.names)
         found = [s for s in pictures if not is_unseen(s.label) and not_trained_on(s) != examples]
         if not found:
@@ -159,10 +159,11 @@ class Dataset:
         return found
 
     def unseen(self, split: str | None = None) -> tuple[list[str], str]:
-        """The categories to measure on, and a phrase that says which those are.
+        """The test categories, and a phrase for reports that describes them.
 
-        Those of a published split (by default the usual one); all, where it has no classes of the usual split.
-        DatasetError for another split, and for a named one of which it has no classes.
+        They are the unseen classes of the published split `split` or, by default, of the first in `splits`. By default
+        they are all categories if there are no splits or the folder has none of those classes. DatasetError for a split
+        that is not in `splits`, or for a given one if the folder has none of its classes.
         """
         if split is not None and split not in self.splits:
             raise DatasetError(f"{self.root}: {self.layout} has no split {split!r}; choose {', '.join(self.splits)}")
@@ -177,11 +178,11 @@ class Dataset:
 
     @property
     def kept_out(self) -> frozenset[str]:
-        """The categories that the usual split keeps for testing, which training leaves out."""
+        """The unseen categories of the default split: they are for testing, and training leaves them out."""
         return frozenset(unseen_of(self.categories, self.splits[0]) if self.splits else ())
 
     def untrained(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Those of its samples that training on it does not use."""
+        """Select the samples that training on this data set never uses."""
         kept_out = self.kept_out
         return [sample for sample in samples if sample.label in kept_out or not_trained_on(sample)]
 
@@ -190,7 +191,7 @@ class Dataset:
 
 
 def folder_of(root: str | Path, *inner: str) -> Path:
-    """Find the first of the folders `inner` in `root`, or else `root` itself; DatasetError if `root` is no folder."""
+    """Return the first of the subfolders `inner` that exists, or else `root`; DatasetError if `root` is no folder."""
     path = Path(root)
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; check the path of the data")
@@ -198,12 +199,12 @@ def folder_of(root: str | Path, *inner: str) -> Path:
 
 
 def first_folder(root: Path, *names: str) -> Path | None:
-    """Find the first of the folders `names` in `root`; None if there is none."""
+    """Return the first of the subfolders `names` of `root` that exists; None if none does."""
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
 def name_words(name: str) -> list[str]:
-    """Split a class name into lower-case words of letters, digits and their marks, composed (NFC)."""
+    """Split a class name into lower-case words of letters, digits and combining marks, in Unicode form NFC."""
     composed = unicodedata.normalize("NFC", name.lower())
     return "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in composed).split()
 
@@ -214,7 +215,7 @@ def folder_key(name: str) -> str:
 
 
 def class_folders(folder: Path | None) -> dict[str, Path]:
-    """List the class folders in a folder by `folder_key`; none for None. DatasetError for two of the same key."""
+    """Map the `folder_key` of each class to its subfolder; {} for None. DatasetError if two classes have one key."""
     if folder is None:
         return {}
     folders: dict[str, Path] = {}
@@ -227,7 +228,7 @@ def class_folders(folder: Path | None) -> dict[str, Path]:
 
 
 def class_names(*sides: dict[str, Path]) -> tuple[str, ...]:
-    """List the classes of several sets of class folders, sorted, spelt as in the first set that has them."""
+    """List the classes that are in any of the `class_folders`, sorted, spelt as in the first that has them."""
     spelt = {key: path.name for side in reversed(sides) for key, path in side.items()}
     return tuple(sorted(spelt.values()))
 
@@ -243,7 +244,7 @@ def pictures(
 
 
 def checked_categories(available: Collection[str], wanted: Collection[str] | None, where: Path) -> list[str]:
-    """Sort the wanted categories, all for None; DatasetError names one that is not available."""
+    """Return the wanted categories, sorted (all for None); DatasetError if one is not available."""
     if missing := sorted(set(wanted or ()) - set(available)):
         raise DatasetError(f"{where}: no category {missing[0]!r}; there are {', '.join(sorted(available)[:5])}, ...")
     return sorted(available if wanted is None else set(wanted))
@@ -263,19 +264,20 @@ SPLITS = (
 
 
 def _lines(name: str) -> list[str]:
+    """Read the lines of the file `data/<name>.txt` that are neither empty nor comments."""
     text = resources.files(__package__).joinpath("data", f"{name}.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def split_names(split: str) -> tuple[str, ...]:
-    """List the unseen categories of a published split, spelt as published; the file in `data/` names the source."""
+    """Return the unseen categories of a published split, spelt as published; its file in `data/` cites the source."""
     if split not in SPLITS:
         raise DatasetError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
     return tuple(_lines(split))
 
 
 def unseen_of(categories: Iterable[str], split: str) -> list[str]:
-    """Select the categories that a published split keeps for testing, however they are spelt; sorted."""
+    """Select the categories that are unseen in a published split, sorted; case and punctuation do not matter."""
     unseen = {comparable_name(name) for name in split_names(split)}
     return sorted(name for name in categories if comparable_name(name) in unseen)
 
@@ -286,9 +288,9 @@ def comparable_name(name: str) -> str:
 
 
 def readable_name(name: str) -> str:
-    """Spell a category as people write it, which is its name in training: "hot-air_balloon" -> "hot air balloon".
+    """Spell a category in plain words, as training does: "hot-air_balloon" -> "hot air balloon".
 
-    Words in brackets are kept: "car_(sedan)" -> "car sedan".
+    Words in brackets are kept, unlike in `comparable_name`: "car_(sedan)" -> "car sedan".
     """
     return " ".join(name_words(name))
 
@@ -300,12 +302,14 @@ def unseen_names() -> tuple[str, ...]:
 
 @functools.cache
 def _table(name: str) -> dict[str, str]:
+    """Read `data/<name>.txt`, whose lines are "category: name, name", as a mapping from each name to its category."""
     pairs = (line.partition(":") for line in _lines(name))
     return {item.strip(): head for head, _, items in pairs for item in items.split(",")}
 
 
 @functools.cache
 def _terms() -> dict[str, str]:
+    """Map the unseen categories and their synonyms to the category, also written as one word; "-" for exceptions."""
     terms = {name: name for name in unseen_names()} | _table("unseen-synonyms")
     return terms | {term.replace(" ", ""): head for term, head in terms.items()}
 
@@ -313,8 +317,8 @@ def _terms() -> dict[str, str]:
 def unseen_class(name: str) -> str | None:
     """Find the unseen category that `name` (a category or a WordNet id) belongs to; None if it may be trained on.
 
-    Cautious on purpose: synonyms, kinds and near twins count, and so does any name that ends in one of them
-    ("palm tree"), except those listed as something else ("wading bird").
+    Broad on purpose: synonyms, subtypes and look-alikes count, and so does any name that ends with one of these
+    ("palm tree"), unless it is a listed exception ("wading bird").
     """
     if re.fullmatch(r"n\d{8}", name):
         return _table("unseen-wnids").get(name)
@@ -333,9 +337,10 @@ def is_unseen(name: str) -> bool:
 
 
 def drawn_as(name: str) -> tuple[str, ...]:
-    """List the categories of sketches that may show what photos of `name` show, nearest first; none if it is unseen.
+    """List the sketch categories that may be paired with photos of `name`, closest first; none if it is unseen.
 
-    The name itself, its entry in a table ("airliner" -> "airplane"), its last word ("rock crab" -> "crab").
+    They are the name itself, its entry in `data/photo-names.txt` ("airliner" -> "airplane"), and its last word
+    ("rock crab" -> "crab").
     """
     name = comparable_name(name)
     if is_unseen(name):
@@ -346,10 +351,10 @@ def drawn_as(name: str) -> tuple[str, ...]:
 
 
 def held_out(photo_id: str) -> bool:
-    """Tell whether a photo and its sketches are kept out of training: about one in five, by a hash of the id."""
+    """Tell whether a photo and its sketches are held out of training: about one in five are, by a hash of the id."""
     return hashlib.sha256(photo_id.encode()).digest()[0] < 51
 
 
 def not_trained_on(sample: Sample) -> bool:
-    """Tell whether no training uses a sketch: it is of an unseen category, or held out."""
+    """Tell whether no training ever uses this sample as a sketch: its category is unseen, or it is held out."""
     return is_unseen(sample.label) or held_out(sample.origin)

@@ -1,4 +1,4 @@
-"""Quick, Draw! in all its forms, one file of drawings for each category, and QuickDraw-extended."""
+"""Quick, Draw! in all its file formats, with one file of drawings per category, and QuickDraw-extended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...io.strokes import (
 )
 from .base import Dataset, DatasetError, Sample, checked_categories, class_folders, class_names, first_folder, pictures
 
-# The published name of each form and the suffix of its files; the first that exists is read.
+# The published name of each file format and its suffix; of several in one folder the first is read.
 FORMS = {
     "simplified": ".ndjson",
     "raw": ".ndjson",
@@ -33,11 +33,11 @@ _UNRECOGNISED = re.compile(r'"recognized"\s*:\s*false')
 
 
 class QuickDraw(Dataset):
-    """`root` holds the files of one form, or a folder of them with the published name of the form (see FORMS).
+    """Quick, Draw! in one file format; `root` holds the files, or a subfolder with the published name in FORMS.
 
-    The forms are ndjson (simplified or raw), `.bin`, Sketch-RNN's `.npz` and `.npy` bitmaps. Drawings that the game did
-    not recognise are left out unless `unrecognised` is set; the last two forms do not mark them. `part` selects "train"
-    (70,000 drawings of each class), "valid" or "test" (2,500 each) of `.npz` files.
+    The formats are ndjson (simplified or raw), `.bin`, Sketch-RNN's `.npz` and `.npy` bitmaps. Drawings that the game
+    did not recognise are left out unless `unrecognised` is set; `.npz` and `.npy` do not say which those are. `part`
+    selects "train" (70,000 drawings of each class), "valid" or "test" (2,500 each) in `.npz` files.
     """
 
     layout = "Quick, Draw!"
@@ -52,7 +52,7 @@ class QuickDraw(Dataset):
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout; arrays and archives of something else are told apart."""
+        """Whether a folder has this layout; the first .bin, .npz or .npy file is checked to really hold drawings."""
         try:
             _, files = _files(root)
             first = next(iter(files.values()))
@@ -63,7 +63,7 @@ class QuickDraw(Dataset):
 
     @property
     def names(self) -> list[str]:
-        """All categories: the names to choose from when drawings are named."""
+        """The candidate classes when a drawing is classified: all categories, unseen ones included."""
         return list(self.categories)
 
     def sketches(self, categories: Collection[str] | None = None, limit: int | None = None) -> list[Sample]:
@@ -73,7 +73,7 @@ class QuickDraw(Dataset):
     def drawings(
         self, categories: Collection[str] | None = None, limit: int | None = None
     ) -> Iterator[tuple[Sample, Drawing]]:
-        """The drawings with their strokes; ImageError for a malformed one, DatasetError for a form without strokes."""
+        """The drawings with their strokes; ImageError for a malformed one, DatasetError for bitmaps: they have none."""
         if self.form == "numpy_bitmap":
             raise DatasetError(f"{self.root}: bitmaps have no strokes; use another form of Quick, Draw!")
         for sample, line in self._records(categories, limit):
@@ -85,13 +85,14 @@ class QuickDraw(Dataset):
                 yield sample, parse_ndjson(line, sample.source)
 
     def _records(self, categories: Collection[str] | None, limit: int | None) -> Iterator[tuple[Sample, str]]:
+        """The drawings of the categories, each with its line in an ndjson file ("" in the other formats)."""
         for category in checked_categories(self.categories, categories, self.root):
             path = self._files[category]
             for number, key, line in islice(self._numbered(path), limit):
                 yield Sample(path, category, f"{category}/{key}", "sketch", line=number), line
 
     def _numbered(self, path: Path) -> Iterator[tuple[int, str, str]]:
-        """Number and key of each drawing to take, and its line in an ndjson file."""
+        """The number (from 1), key and ndjson line of each drawing in a file that is to be used."""
         if self.form == "binary":
             for number, record in enumerate(scan_bin(path), 1):
                 if record.recognised or self.unrecognised:
@@ -105,9 +106,10 @@ class QuickDraw(Dataset):
         elif self.form == "numpy_bitmap":
             yield from ((number, str(number), "") for number in range(1, count_bitmaps(path) + 1))
         else:
-            yield from self._lines(path)
+            yield from self._ndjson_records(path)
 
-    def _lines(self, path: Path) -> Iterator[tuple[int, str, str]]:
+    def _ndjson_records(self, path: Path) -> Iterator[tuple[int, str, str]]:
+        """As `_numbered`, for an ndjson file; without a key the line number serves as the key."""
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip() or (_UNRECOGNISED.search(line) and not self.unrecognised):
@@ -117,22 +119,24 @@ class QuickDraw(Dataset):
 
 
 def _files(root: Path) -> tuple[str, dict[str, Path]]:
-    """Find the form of a folder and the file of each category."""
+    """Return the file format of a folder, and the file of each category; DatasetError if there are none."""
     for form in FORMS:
         if paths := _of_form(root, form):
-            # a ".full.npz" holds all drawings of the ".npz" file of its category, and more
+            # the shortest name is taken: "cat.npz" rather than "cat.full.npz", which holds the same drawings and more
             files = {_category(path): path for path in sorted(paths, key=lambda path: (-len(path.name), path.name))}
             return form, files
     raise DatasetError(f"{root}: no .ndjson, .bin, .npz or .npy files; give the folder of Quick, Draw! categories")
 
 
 def _of_form(root: Path, form: str) -> list[Path]:
+    """List the non-empty files of a format in its published subfolder, or else in `root`."""
     folder = first_folder(root, form, f"full/{form}") or root
     files = (path for path in folder.iterdir() if path.suffix.lower() == FORMS[form] and not path.name.startswith("."))
     return sorted(path for path in files if path.is_file() and path.stat().st_size)
 
 
 def _category(path: Path) -> str:
+    """Return the category in a file name, without the prefixes and suffixes of the published files."""
     return _PUBLISHED.sub("", path.stem.removesuffix(".full"), count=1)
 
 
@@ -146,7 +150,8 @@ PHOTOS = ("QuickDraw_images_final", "images")
 class QuickDrawExtended(Dataset):
     """`root` holds `QuickDraw_sketches_final/<class>/<key>.png` and `QuickDraw_images_final/<class>/image_00001.jpg`.
 
-    ZSE-SBIR calls the folders `sketches` and `images`. A sketch's file name is the key of its drawing in Quick, Draw!.
+    The names that ZSE-SBIR gives the folders, `sketches` and `images`, work too. A sketch's file name is the key of its
+    drawing in Quick, Draw!.
     """
 
     layout = "QuickDraw-extended"
@@ -164,7 +169,7 @@ class QuickDrawExtended(Dataset):
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout: its photos are called image_NNNNN."""
+        """Whether a folder has this layout: a folder with a published name, or photos called image_NNNNN.jpg."""
         if first_folder(root, SKETCHES[0]) or first_folder(root, PHOTOS[0]):
             return True
         folder = first_folder(root, *PHOTOS)

@@ -1,10 +1,11 @@
-"""Light parts and a threshold for sketch-based segmentation (paper section 6.4).
+"""Training for sketch-based segmentation (paper section 6.4).
 
-Two losses share the same maps. Presence, whether the photo shows the thing at all: the cosine of the pooled sketch with
-every cell, upsampled to the mask, through a sigmoid with learned threshold and temperature (as in Chen et al.,
-Localizing Visual Sounds the Hard Way, 2021), by binary cross-entropy. Mask, which pixels show it: the heat that
-`tasks.segmentation` cuts masks from, by binary cross-entropy and overlap. The likeness above which a photo counts as
-showing the thing is calibrated last, with the model as it is served.
+Two losses use the same feature maps. The presence loss teaches whether the photo shows the sketched object at all: the
+cosine similarity of the pooled sketch with every cell is upsampled to the mask, goes through a sigmoid with a learned
+threshold and temperature (as in Chen et al., Localizing Visual Sounds the Hard Way, 2021), and binary cross-entropy is
+taken. The mask loss teaches which pixels show the object: binary cross-entropy and soft IoU of the heatmap that
+`tasks.segmentation` thresholds to masks. After training, the similarity above which a photo counts as showing the
+object is calibrated with the model as it runs at inference.
 """
 
 from __future__ import annotations
@@ -46,38 +47,38 @@ CALIBRATION_PHOTOS = 96
 
 @dataclass(frozen=True)
 class MaskedFeatures:
-    """Cached inputs of photos and of sketches of the same names, with the photos' masks."""
+    """N photos with masks, and sketches of the same class names: the model's cached inputs and the pictures."""
 
     photos: FeatureCache
     sketches: FeatureCache
     masks: Sequence[np.ndarray]  # N of (S, S), as in `MaskedPhotos`
-    names: list[str]  # N, of what is masked; `photos.names` has everything that they are known to show
+    names: list[str]  # N, the class that is masked; `photos.names` has all classes that each photo is known to show
     pictures: Sequence[np.ndarray]  # the photos themselves, each (3, P, P) uint8, of any P
     drawings: Sequence[np.ndarray]  # the sketches, each (1, P, P)
 
     @cached_property
     def choices(self) -> list[str]:
-        """The masked names that have sketches."""
+        """The class names that have both masks and sketches, sorted."""
         return sorted(set(self.names) & set(self.sketches.by_name))
 
     @cached_property
     def usable(self) -> list[int]:
-        """The photos whose masked name has sketches."""
+        """The indices of the photos whose masked class has sketches."""
         return [place for place, name in enumerate(self.names) if name in self.sketches.by_name]
 
     def others(self, place: int) -> list[str]:
-        """The names with sketches that a photo is not known to show."""
+        """The names in `choices` that the photo at index `place` is not known to show."""
         return [name for name in self.choices if name not in self.photos.names[place]]
 
     def frame(self, place: int) -> Frame:
-        """Where a photo lies in the square (S, S) of its mask."""
+        """The position of the photo at index `place` in its letterboxed mask (S, S)."""
         rows, columns = (self.masks[place] != OUTSIDE).nonzero()
         top, left = int(rows.min()), int(columns.min())
         height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
         return Frame(width, height, self.masks[place].shape[-1], 1.0, 1.0, left, top)
 
     def picture(self, place: int) -> Tensor:
-        """Return a photo (3, H, W) in [0, 1] without the padding of its square."""
+        """Return the photo at index `place`, (3, H, W) in [0, 1], without the letterbox padding."""
         frame, picture = self.frame(place), self.pictures[place]
         corners = torch.tensor([[0.0, 0.0], [frame.width, frame.height]])
         (left, top), (right, bottom) = (
@@ -86,7 +87,7 @@ class MaskedFeatures:
         return torch.tensor(picture[:, top:bottom, left:right]).float() / 255
 
     def drawing(self, name: str, generator: Generator) -> Tensor:
-        """Return a random sketch (3, S, S) of a name, in [0, 1]."""
+        """Return a randomly chosen sketch of a class name, (3, S, S) in [0, 1]."""
         square = self.drawings[choose(self.sketches.by_name[name], generator)]
         return torch.tensor(square).float().expand(3, -1, -1) / 255
 
@@ -95,20 +96,20 @@ class MaskedFeatures:
 class MaskBatch:
     """A batch of photos, each scored against one sketch; all (B, S, S) but `present`."""
 
-    cosines: Tensor  # of the pooled sketch with every cell
-    heat: Tensor  # logits of the heat that masks are cut from
-    truth: Tensor  # bool: the sketched thing
+    cosines: Tensor  # of the pooled sketch with every cell, upsampled
+    heat: Tensor  # logits of the heatmap that is thresholded to masks
+    truth: Tensor  # bool: the pixel belongs to the sketched object
     inside: Tensor  # bool: where the truth is known
-    present: Tensor  # (B,) bool: the photo shows the sketched thing
+    present: Tensor  # (B,) bool: the photo shows the sketched object
 
 
 class SegmentationObjective(Objective[MaskedFeatures]):
-    """A pooled sketch, and the features of its strokes, are compared with the cells of a photo."""
+    """The presence loss compares the pooled sketch with a photo's cells, the mask loss the features of its strokes."""
 
     photo_statistics, sketch_statistics = "cells", "pooled"
 
     def __init__(self, recipe: SegmentationRecipe) -> None:
-        """Make threshold and temperature of the presence loss, which only training uses."""
+        """Create the learned threshold and temperature of the presence loss, which inference does not use."""
         super().__init__()
         self._recipe = recipe
         self.threshold = nn.Parameter(torch.tensor(recipe.threshold))
@@ -116,29 +117,33 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         self._calibrated: Threshold | None = None
 
     def losses(self, forward: Forward, data: MaskedFeatures, generator: Generator) -> Losses:
-        """Draw photos, and a sketch for each: of what it shows, or of something else."""
+        """Sample photos, each with a sketch of its object or of a class that it does not show; return the losses."""
         batch = self._batch(forward, data, generator)
         odds = (batch.cosines - self.threshold) / self.log_temperature.exp()
         presence = _cross_entropy(odds, batch.truth, batch.inside)
         mask = _cross_entropy(batch.heat, batch.truth, batch.inside & batch.present[:, None, None])
-        overlap = _mean(_overlap(batch.heat.sigmoid(), batch), batch.present)
+        overlap = _masked_mean(_overlap(batch.heat.sigmoid(), batch), batch.present)
         return {
             "loss": presence + mask + 1 - overlap,
             "presence": presence,
             "mask": mask,
-            "overlap": _mean(_overlap((batch.heat > 0).float(), batch), batch.present),
+            "overlap": _masked_mean(_overlap((batch.heat > 0).float(), batch), batch.present),
         }
 
     def calibrate(self, model: Extractor, data: Phases[MaskedFeatures]) -> None:
-        """Choose the likeness that a photo needs to count as showing the sketch; none if there is only one name."""
+        """Fit the similarity above which a photo counts as showing the sketched object.
+
+        There is no threshold if every photo shows all classes, so that no negative pair can be made.
+        """
         measured = data.full if data.held_out is None else data.held_out
         self._calibrated = _calibrate(model, measured) if any(map(measured.others, measured.usable)) else None
 
     def heads(self) -> Heads:
-        """Return the calibrated threshold."""
+        """Return the calibrated threshold, or none, to save with the weights."""
         return Heads(threshold=self._calibrated)
 
     def _batch(self, forward: Forward, data: MaskedFeatures, generator: Generator) -> MaskBatch:
+        """Sample a batch of photos, choose a positive or negative sketch for each, and compare their features."""
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
         absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
@@ -153,7 +158,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         inside, present = masks != OUTSIDE, ~absent.to(photos.device)
         cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.amax((2, 3)), dim=1), F.normalize(photos, dim=1))
         heats = [
-            _heat(sketch, torch.tensor(data.drawings[drawing]).float(), photo, data.frame(place))
+            _heatmap(sketch, torch.tensor(data.drawings[drawing]).float(), photo, data.frame(place))
             for sketch, drawing, photo, place in zip(sketches, drawn, photos, index, strict=True)
         ]
         return MaskBatch(
@@ -166,7 +171,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
 
 
 def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: CachedEncoder) -> Training:
-    """Collect photos with masks and sketches of the same names and encode them; ValueError if no name has both."""
+    """Collect and encode photos with masks and sketches of the same classes; ValueError if no class has both."""
     side, masked, held_out = encode.side, list[MaskedPhotos](), list[MaskedPhotos]()
     mask_side = min(side, 256)
     sketches, held_out_sketches = [sources.sketches()], [sources.held_out_sketches()]
@@ -204,8 +209,8 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
     return Training(SegmentationObjective(recipe), phases)
 
 
-def _heat(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tensor:
-    """Return the heat of a photo as logits (S, S), the same as served; around the photo it is lowest."""
+def _heatmap(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tensor:
+    """Return a photo's heatmap as logits (S, S), computed as at inference; the padding gets a constant low value."""
     side = drawing.shape[-1]
     sketch_map = FeatureMap(sketch, Frame(side, side, side, 1.0, 1.0, 0.0, 0.0))
     heat = heat_logits(sketch_cosine(sketch_map, FeatureMap(photo, frame), stroke_cells(drawing, sketch_map)))
@@ -215,7 +220,7 @@ def _heat(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tenso
 
 
 def _calibrate(model: Extractor, data: MaskedFeatures) -> Threshold:
-    """Fit the threshold to photos, each with a sketch of what it shows and one of what it does not."""
+    """Fit the threshold to random photos, each with a sketch of its object and one of a class that it does not show."""
     generator = Generator().manual_seed(0)
     usable = [place for place in data.usable if data.others(place)]
     index = [choose(usable, generator) for _ in range(CALIBRATION_PHOTOS)]
@@ -234,24 +239,24 @@ def _calibrate(model: Extractor, data: MaskedFeatures) -> Threshold:
 
 
 def _cross_entropy(logits: Tensor, truth: Tensor, where: Tensor) -> Tensor:
-    """Mean binary cross-entropy of the marked pixels (B, S, S); 0 if none is marked."""
+    """Return the mean binary cross-entropy over the pixels in the mask `where` (B, S, S); 0 if it is empty."""
     loss = F.binary_cross_entropy_with_logits(logits[where], truth[where].float(), reduction="sum")
     return loss / where.sum().clamp(min=1)
 
 
-def _mean(values: Tensor, where: Tensor) -> Tensor:
+def _masked_mean(values: Tensor, where: Tensor) -> Tensor:
     return values[where].sum() / where.sum().clamp(min=1)
 
 
 def _overlap(heat: Tensor, batch: MaskBatch) -> Tensor:
-    """Intersection over union (B,) of heat in [0, 1] with the truth."""
+    """Return the soft IoU (B,) of a heatmap in [0, 1] with the truth, over the pixels where that is known."""
     both = (heat * (batch.truth & batch.inside)).sum((1, 2))
     either = ((heat + batch.truth - heat * batch.truth) * batch.inside).sum((1, 2))
     return both / either.clamp(min=1)
 
 
 def _resize(mask: np.ndarray, side: int) -> np.ndarray:
-    """Resize a mask (S, S) to `side` by nearest neighbour."""
+    """Resize a square mask to (side, side) by nearest neighbour."""
     if len(mask) == side:
         return mask
     nearest = ((np.arange(side) + 0.5) * len(mask) / side).astype(int)

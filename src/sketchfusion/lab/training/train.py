@@ -1,4 +1,4 @@
-"""`sketchfusion train`: train any method for any task, on folders of photos and sketches or on Sketch World."""
+"""`sketchfusion train`: train any method for any task, on data sets in folders or on Sketch World."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Sources, CachedEncoder], Trai
 }
 METHODS: dict[str, type[Method[Any]]] = {"SketchFusion": Fused, "SD-PL": SdPl, "B-Finetuning": Finetuning}
 
-STATISTICS_BATCHES = 8  # over which the centring is measured anew where serving differs from training
+STATISTICS_BATCHES = 8  # for measuring the statistics again if inference makes maps in another way than training
 
 
 def train_task(
@@ -51,13 +51,16 @@ def train_task(
     cache: Path | None = None,
     method: str = "SketchFusion",
 ) -> TrainedExtractor:
-    """Train `method` for `task` on the frozen parts of `model`, save it to `out` and return it.
+    """Train `method` for `task` on the frozen parts of `model`, save the result to `out` and return it.
 
     `data` are data sets of photos and sketches, Quick, Draw! as ndjson files, folders with one sub-folder of photos per
-    class, segmentation folders, or Sketch World, of which seen categories are used. `model` is a pair of the catalog, a
-    folder that `pretrain` left, or one of light weights, whose frozen parts are used; `start` is a folder of light
-    weights to begin with. `cache` is the folder for the frozen models' features (default: inside `out`); tasks and
-    methods may share one. `settings` override the task's recipe; `fusion.KEY` overrides the light parts' shape, as the
+    class, segmentation folders, or Sketch World, of which only the seen categories are used. `model` says which frozen
+    diffusion model and CLIP to use: a name in the catalog, a folder written by `pretrain`, or a folder of light weights
+    (the trained part of a model), of which only the frozen models are used. `start` is a folder of light weights to
+    start training from. `cache` is the folder for the frozen models' features (default: inside `out`); tasks and
+    methods may share one.
+
+    `settings` override the task's recipe. Those named `fusion.KEY` override the architecture of the trained part, as
     ablations do, and `clip` names another CLIP, or a DINO, whose tokens are injected. ValueError, in one line, for data
     or settings that do not fit.
     """
@@ -95,11 +98,12 @@ def train(
     resume: bool = False,
     report: Report | None = None,
 ) -> None:
-    """Train a method's weights and the objective's own, in place; both end on the model's device.
+    """Train the method's and the objective's parameters in place; both end on the model's device.
 
-    The first phase uses pictures and grids of half the side: a quarter of the work, and convolutions need little
-    adaptation to the full size. Batch statistics standardise the maps; at the end they become the model's centring,
-    measured anew if the served model makes its maps in another way.
+    The first phase uses pictures and feature maps of half the side. It takes a quarter of the work, and convolutions
+    need little further training at full size. Feature maps are standardised as in batch norm. At the end the running
+    statistics become the model's centring; they are measured again first if inference makes maps in another way than
+    training.
     """
     objective, phases, device = training.objective, training.data, method.model.device
     method.centring.reset()
@@ -149,21 +153,21 @@ def train(
 
 
 def settings_for(method: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Drop the settings that only other methods have."""
+    """Select the settings that apply to `method`: its own and the recipe's, but not those only other methods have."""
     others = tuple(name for other, of in METHODS.items() if other != method for name in of.setting_names)
     of_method = _split(settings, METHODS[method].setting_names)[0]
     return {**_split(settings, others)[1], **of_method}
 
 
 def _split(settings: Mapping[str, str], names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Split settings into those that `names` lists, as in `Method.setting_names`, and the others."""
+    """Split settings into those in `names`, where a name with a final dot is a prefix, and the others."""
     prefixes = tuple(name for name in names if name.endswith("."))
     listed = {key: value for key, value in settings.items() if key in names or key.startswith(prefixes)}
     return listed, {key: value for key, value in settings.items() if key not in listed}
 
 
 def _checkpoint_settings(method: Method[Any], objective: nn.Module, recipe: LightRecipe) -> dict[str, str]:
-    """Return what must not change when a checkpoint is resumed: settings, shape of the light parts, class names."""
+    """Return what must not change when a checkpoint is resumed: recipe, architecture and class names."""
     found = shaping(recipe)
     if isinstance(method, Fused):
         found |= {FUSION + key: value for key, value in as_text(method.model.config.fusion).items()}
