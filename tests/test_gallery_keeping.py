@@ -225,33 +225,33 @@ def test_reindex_survives_kills_and_the_old_one_answers_meanwhile(tmp_path: Path
 def test_watching_takes_up_what_settles_and_gives_up_what_goes(gallery: Gallery, photos: Path) -> None:
     store = gallery._existing_store()
     watcher = Watcher([str(photos)], store.files, gallery.add, gallery.remove, 0)
-    assert [watcher.look() for _ in range(3)] == [None, None, None]
+    assert [watcher.scan() for _ in range(3)] == [None, None, None]
     new = photos / "cat" / "new.png"
     whole = photo(photos.parent / "source.png", 60).read_bytes()
     new.write_bytes(whole[:50])  # still being written
-    assert watcher.look() is None
+    assert watcher.scan() is None
     new.write_bytes(whole)
-    assert watcher.look() is None
-    assert watcher.look() == Report(embedded=1)
+    assert watcher.scan() is None
+    assert watcher.scan() == Report(embedded=1)
     (photos / "cat" / "01.jpg").rename(photos / "dog" / "01.jpg")
     (photos / "cat" / "02.jpg").unlink()
     (photos / "cat" / "bad.jpg").write_bytes(b"no picture")
-    assert watcher.look() is None
-    report = watcher.look()
+    assert watcher.scan() is None
+    report = watcher.scan()
     assert report is not None and (report.reused, report.moved, report.removed, len(report.failed)) == (1, 1, 1, 1)
-    assert watcher.look() is None  # a bad file is tried again only when it changes
+    assert watcher.scan() is None  # a bad file is tried again only when it changes
     photo(photos / "cat" / "bad.jpg", 61)
-    assert (watcher.look(), watcher.look()) == (None, Report(embedded=1))
+    assert (watcher.scan(), watcher.scan()) == (None, Report(embedded=1))
     assert shown(gallery) == sorted(str(path) for path in photos.rglob("*.*"))
 
 
 def test_watching_an_unplugged_disk_gives_nothing_up(gallery: Gallery, photos: Path) -> None:
     watcher = Watcher([str(photos)], gallery._existing_store().files, gallery.add, gallery.remove, 0)
-    watcher.look()
+    watcher.scan()
     photos.rename(photos.with_name("away"))
-    assert [watcher.look() for _ in range(3)] == [None, None, None]
+    assert [watcher.scan() for _ in range(3)] == [None, None, None]
     photos.mkdir()
-    assert [watcher.look() for _ in range(3)] == [None, None, None]
+    assert [watcher.scan() for _ in range(3)] == [None, None, None]
     assert len(gallery) == 11
     with pytest.raises(ImageError, match="no such file or folder"):
         gallery.watch(photos / "nowhere")

@@ -32,7 +32,7 @@ class Slow(PixelExtractor):
 
 
 def rows(gallery: Gallery) -> list[tuple[object, ...]]:
-    store = gallery._found()
+    store = gallery._existing_store()
     paths = sorted(store.files())
     kept = sorted(store.rows(paths).to_pylist(), key=lambda row: str(row["path"]))
     return [tuple(map(str, row.values())) for row in kept]

@@ -84,7 +84,7 @@ def test_everything_has_a_name_and_a_role(open_page: OpenPage, fake: FakeStudio)
         '- combobox "Category"',
         '- region "Photos"',
         '- list "Photos found"',
-        '- button "Draw a teapot"',
+        '- button "Draw example teapot"',
         '- link "Skip to the photos"',
     ):
         assert line in tree, f"{line} is not in\n{tree}"

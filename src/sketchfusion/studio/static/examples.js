@@ -21,7 +21,7 @@ export class Examples {
 
   #button(example) {
     const picture = makeSvg("svg", { viewBox: `-6 -6 ${example.width + 12} ${example.height + 12}`, "aria-hidden": "true" }, makeSvg("path", { d: path(example.strokes) }));
-    return make("button", { type: "button", title: example.name, "aria-label": `Draw this example: ${example.name}`, onclick: () => this.#draw(example) }, picture);
+    return make("button", { type: "button", title: example.name, "aria-label": `Draw example ${example.name}`, onclick: () => this.#draw(example) }, picture);
   }
 
   async #draw({ name, width, height, strokes }) {
