@@ -155,7 +155,8 @@ class JointSpace(Extractor):
         rows = [torch.empty(0, clip.dim)]
         for inputs in self._batches(images, kind, batch_size):
             with torch.no_grad():
-                vectors = clip(stack([one.clip for one in inputs], self.device)).pooled
+                vectors = clip(stack([one.clip for one in inputs], self.device)).joint
+            assert vectors is not None
             rows.append(F.normalize(vectors.float(), dim=1).cpu())
         return check_finite(torch.cat(rows), self.name)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .backbones.catalog import CATALOG, FusedCard, Preset, dense_layer, locate
 from .backbones.diffusion import FrozenDiffusion
+from .backbones.encoders import resize_square
 from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from .extractor import (
     Images,
@@ -62,7 +63,8 @@ class Encoded:
 
     latents: Tensor  # (B, c, h, w) scaled; (B, draws, c, h, w) where they are sampled
     tokens: Tensor  # (B, C, h', w') of CLIP, or of the DINO in its place
-    vectors: Tensor  # (B, P) one a picture, not normalised: in CLIP's joint space, or a DINO's class token
+    vectors: Tensor  # (B, V) one a picture, not normalised: CLIP's, or a DINO's class token
+    joint: Tensor | None  # (B, P) in CLIP's joint space, not normalised; None with a DINO
     frames: list[Frame]
     kinds: Tensor  # (B,) PHOTO or SKETCH
 
@@ -74,7 +76,8 @@ class SketchFusion(TrainedExtractor, JointSpace):
         self, diffusion: FrozenDiffusion, clip: FrozenEncoder, config: FeaturesConfig, name: str = "sketchfusion"
     ) -> None:
         """Join loaded frozen parts by new, untrained light weights; `from_pretrained` loads trained ones."""
-        self.name, self.config, self.side = name, config, config.side
+        self.name, self.config = name, config
+        self.side = config.side if config.view == "as-released" else max(config.side, clip.side)
         self.clip = clip
         self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
         self.device = torch.device("cpu")
@@ -192,7 +195,7 @@ class SketchFusion(TrainedExtractor, JointSpace):
     def dim(self) -> int:
         """The length of an embedding: d, or 5 d with the quarters, plus CLIP's own vector where it is appended."""
         config = self.config
-        return config.fusion.width * (5 if config.quarters else 1) + (self.clip.dim if config.whole else 0)
+        return config.fusion.width * (5 if config.quarters else 1) + (self.clip.pooled_dim if config.whole else 0)
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         """Read one picture and prepare it for both encoders; ImageError when it cannot be read."""
@@ -216,7 +219,7 @@ class SketchFusion(TrainedExtractor, JointSpace):
         if config.quarters:
             vectors = concatenate_weighted(vectors, max_pool_quarters(maps, inputs), config.quarters)
         vectors = concatenate_weighted(vectors, encoded.vectors, config.whole)
-        return ModelOutput(maps, vectors, encoded.vectors if self.joint_dim else None)
+        return ModelOutput(maps, vectors, encoded.joint)
 
     @torch.no_grad()
     def _encode(self, inputs: Sequence[ModelInput]) -> Encoded:
@@ -226,10 +229,10 @@ class SketchFusion(TrainedExtractor, JointSpace):
         shared = all(one.clip is one.square for one in inputs)
         crops = squares if shared else stack([one.clip for one in inputs], self.device)
         draws = config.fusion.ensemble if config.sample_latents else None
-        latents = self.model.diffusion.encode(squares * (high - low) + low, draws)
+        latents = self.model.diffusion.encode(resize_square(squares, config.side) * (high - low) + low, draws)
         tokens = self.clip(crops, config.clip_layer)
         kinds = kind_indices([one.kind for one in inputs])
-        return Encoded(latents, tokens.dense, tokens.pooled, [one.frame for one in inputs], kinds)
+        return Encoded(latents, tokens.dense, tokens.pooled, tokens.joint, [one.frame for one in inputs], kinds)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""

@@ -176,10 +176,16 @@ def from_released(state: Mapping[str, Tensor], *, fold: bool = True) -> dict[str
 class Towers(nn.Module):
     """The weights of a convolutional CLIP: image encoder, text encoder, and the projections to their joint space."""
 
-    def __init__(self, config: EfficientNetConfig, text: CLIPTextConfig, dim: int, *, fold: bool = True) -> None:
-        """Make both towers with random weights; `dim` is the width of the joint space."""
+    def __init__(
+        self, config: EfficientNetConfig, text: CLIPTextConfig, dim: int, vector: int, *, fold: bool = True
+    ) -> None:
+        """Make both towers with random weights.
+
+        `dim` is the width of the joint space, `vector` that of the vectors by which images are compared.
+        """
         super().__init__()
         self.image = EfficientNet(config, fold=fold)
+        self.image_vector = nn.Linear(config.pooled, vector)
         self.image_projection = nn.Linear(config.pooled, dim)
         self.text = CLIPTextModel(text)
         self.text_projection = nn.Linear(text.hidden_size, dim, bias=False)
@@ -187,7 +193,8 @@ class Towers(nn.Module):
 
     def fold(self) -> Towers:
         """Give the same towers with each batch norm multiplied into its convolution."""
-        folded = Towers(self.image.config, self.text.config, self.image_projection.out_features)
+        widths = self.image_projection.out_features, self.image_vector.out_features
+        folded = Towers(self.image.config, self.text.config, *widths)
         state = dict(self.state_dict())
         for name in [name for name in state if name.endswith(".scale")]:
             weight = name.replace(".scale", ".weight")
@@ -223,6 +230,7 @@ class ConvolutionalClip(FrozenClip):
         self.patch = 16
         self.channels: int = towers.image.dense_channels
         self.dim: int = towers.image_projection.out_features
+        self.pooled_dim: int = towers.image_vector.out_features
         self.layers = len(towers.image.blocks)
         self.mean, self.std = tuple(mean), tuple(std)
         self.labels = tuple(labels)
@@ -244,7 +252,8 @@ class ConvolutionalClip(FrozenClip):
             raise ValueError(f"this CLIP has {self.layers} blocks; block {layer} does not exist")
         pixels = normalise(resize_square(images, self.side if side is None else side), self.mean, self.std)
         dense, last = self.model.image(pixels.to(self.dtype), layer)
-        return Tokens(dense.contiguous(), self.model.image_projection(last.mean((2, 3))))
+        pooled = last.mean((2, 3))
+        return Tokens(dense.contiguous(), self.model.image_vector(pooled), self.model.image_projection(pooled))
 
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Give the joint-space vectors (N, P) of prompts, not normalised."""
@@ -267,6 +276,7 @@ def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
         "image_config": asdict(towers.image.config),
         "text_config": towers.text.config.to_diff_dict(),
         "projection_dim": clip.dim,
+        "vector_dim": clip.pooled_dim,
         "image_size": clip.side,
         "image_mean": list(clip.mean),
         "image_std": list(clip.std),
@@ -289,7 +299,8 @@ def load_convolutional_clip(folder: Path, dtype: torch.dtype = torch.float32) ->
         if config["model_type"] != CONVOLUTIONAL_CLIP:
             raise ValueError(f"it holds a {config['model_type']}, not a {CONVOLUTIONAL_CLIP}")
         text = CLIPTextConfig(**config["text_config"])
-        towers = Towers(EfficientNetConfig(**config["image_config"]), text, config["projection_dim"])
+        widths = config["projection_dim"], config["vector_dim"]
+        towers = Towers(EfficientNetConfig(**config["image_config"]), text, *widths)
         towers.load_state_dict({name: value for file in files for name, value in load_file(file).items()})
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         names = folder / "labels.txt"

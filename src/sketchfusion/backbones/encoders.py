@@ -26,7 +26,8 @@ class Tokens:
     """The output of an image encoder for a batch of images."""
 
     dense: Tensor  # (B, C, h, w), one vector per patch
-    pooled: Tensor  # (B, P), one vector per image
+    pooled: Tensor  # (B, V), one vector per image, by which images are compared
+    joint: Tensor | None = None  # (B, P) in the space that CLIP's towers share; None without a text encoder
 
 
 class Frozen(nn.Module):
@@ -101,6 +102,7 @@ class FrozenClip(FrozenTransformer):
         super().__init__(model, vision, vision.image_size, mean, std)
         self.tokenizer = tokenizer
         self.dim: int = model.config.projection_dim
+        self.pooled_dim = self.dim
         self.labels = tuple(labels)
 
     @property
@@ -119,7 +121,8 @@ class FrozenClip(FrozenTransformer):
         pixels = self._pixels(images, layer, side)
         output = self.model.vision_model(pixels, output_hidden_states=True, interpolate_pos_encoding=side != self.side)
         dense = self._grid(output.hidden_states[layer], side)
-        return Tokens(dense, self.model.visual_projection(output.pooler_output))
+        joint = self.model.visual_projection(output.pooler_output)
+        return Tokens(dense, joint, joint)
 
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Compute the joint-space vectors (N, P) of prompts, not normalised."""
@@ -139,7 +142,7 @@ class FrozenDino(FrozenTransformer):
     def __init__(self, model: ViTModel | Dinov2Model, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         """Wrap a loaded model for images of `side` pixels, a multiple of its patch."""
         super().__init__(model, model.config, side, mean, std)
-        self.dim = self.channels  # of the class token
+        self.pooled_dim = self.channels  # of the class token
 
     def forward(self, images: Tensor, layer: int = -1, side: int | None = None) -> Tokens:
         """Compute patch tokens after block `layer` and normed class tokens of square images (B, 3, S, S) in [0, 1].

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ..backbones.catalog import is_diffusion, locate
 from ..backbones.diffusion import FrozenDiffusion
-from ..backbones.encoders import FrozenClip, FrozenDino
+from ..backbones.encoders import FrozenClip, FrozenDino, Tokens, resize_square
 from ..backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from ..extractor import (
     Extractor,
@@ -31,7 +31,7 @@ from ..io.weights import folder_hash
 
 STAGES = ("up0", "up1", "up2")  # of the UNet: those that the method aggregates
 TIMESTEP = 195
-CLIP_LAYER = -2  # of CLIP's dense map: the one that the method injects
+CLIP_LAYER = -2  # of a ViT's dense map, and on record for every CLIP: the one that the method injects
 CLIP_WEIGHT = 1.0  # of CLIP's own vector in the embedding of B-SD+CLIP
 MAX_SIDE = 480  # pixels: the paper's 60 x 60 latents; larger checkpoints are run at this side too
 
@@ -92,12 +92,12 @@ class ClipBaseline(FrozenBaseline, JointSpace):
     @property
     def dim(self) -> int:
         """The length of an embedding: that of CLIP's joint space."""
-        return self.clip.dim
+        return self.clip.pooled_dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute patch tokens and joint-space vectors, which are the embeddings too."""
-        tokens = self.clip(stack([one.clip for one in inputs], self.device), CLIP_LAYER)
-        return ModelOutput(tokens.dense, tokens.pooled, tokens.pooled)
+        """Compute patch tokens, CLIP's vectors and those of its joint space."""
+        tokens = self.clip(stack([one.clip for one in inputs], self.device))
+        return ModelOutput(tokens.dense, tokens.pooled, tokens.joint)
 
 
 class DinoBaseline(FrozenBaseline):
@@ -171,7 +171,7 @@ class SdClipBaseline(FrozenBaseline, JointSpace):
         self, diffusion: FrozenDiffusion, clip: FrozenClip, weights: str, name: str, device: torch.device
     ) -> None:
         """Join two loaded models; `weights` are both hashes."""
-        super().__init__(weights, name, input_side(diffusion), device)
+        super().__init__(weights, name, max(input_side(diffusion), clip.side), device)
         self.diffusion, self.clip = diffusion.to(device), clip.to(device)
         self._seed = 0
 
@@ -191,7 +191,7 @@ class SdClipBaseline(FrozenBaseline, JointSpace):
     @property
     def dim(self) -> int:
         """The length of an embedding: the channels of the maps, and CLIP's own vector."""
-        return self.channels + self.clip.dim
+        return self.channels + self.clip.pooled_dim
 
     @property
     def channels(self) -> int:
@@ -201,9 +201,10 @@ class SdClipBaseline(FrozenBaseline, JointSpace):
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
         """Compute the concatenated maps, embeddings and CLIP's joint-space vectors."""
         squares = stack([one.square for one in inputs], self.device)
-        latents = self.diffusion.encode(squares * 2 - 1)
-        maps, joint = stages_and_tokens(self.diffusion, self.clip, latents, squares, self._seed)
-        return ModelOutput(maps, concatenate_weighted(max_pool(maps, inputs), joint, CLIP_WEIGHT), joint)
+        latents = self.diffusion.encode(resize_square(squares, input_side(self.diffusion)) * 2 - 1)
+        maps, tokens = stages_and_tokens(self.diffusion, self.clip, latents, squares, self._seed)
+        vectors = concatenate_weighted(max_pool(maps, inputs), tokens.pooled, CLIP_WEIGHT)
+        return ModelOutput(maps, vectors, tokens.joint)
 
 
 def input_side(diffusion: FrozenDiffusion) -> int:
@@ -235,15 +236,15 @@ def stages_on_grid(
 
 def stages_and_tokens(
     diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor, seed: int = 0
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tokens]:
     """Concatenate the stages of latents (B, c, g, g) and CLIP's tokens of pictures (B, 3, S, S): maps (B, C, g, g).
 
-    The second result are CLIP's joint-space vectors (B, P). `seed` is that of the noise.
+    The second result is all that CLIP gives. `seed` is that of the noise.
     """
     stages = stages_on_grid(diffusion, latents, seeds=(seed,))
-    tokens = clip(pictures, CLIP_LAYER)
+    tokens = clip(pictures)
     on_grid = _resize_to_unit(tokens.dense, (stages.shape[-2], stages.shape[-1]))
-    return torch.cat([stages, on_grid], dim=1), tokens.pooled
+    return torch.cat([stages, on_grid], dim=1), tokens
 
 
 def _resize_to_unit(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import math
 import re
 import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,10 @@ FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "DIB", "TIFF", "
 MAX_PIXELS = 89_000_000
 MAX_BYTES = 512_000_000
 VECTOR_SIDE = 512  # pixels of the raster of a vector drawing
+STROKE_MARGIN = 0.15  # around the strokes of a sketch, as a share of their longer extent
+SPECKS = 0.001  # share of the ink at each end that may lie outside the window
+FAINTEST_INK = 0.2  # darkness from which a pixel counts as a stroke
+SMALLEST_WINDOW = 0.08  # side of the window around a dot, as a share of the page's longer side
 THINNEST_LINE = 1.2  # pixels of the square: thinner lines would turn pale grey when a large drawing is reduced
 ORIENTATION = 0x0112  # the EXIF tag; for values of 5 and more width and height are exchanged
 
@@ -141,23 +146,34 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
         raise ImageError(f"{name}: broken or cut short ({first_line(error)}); get or save it again") from None
 
 
-def letterbox(image: Tensor, side: int, kind: Kind = "photo") -> tuple[Tensor, Frame]:
-    """Resize (3, H, W) in [0, 1] into the middle of a (3, side, side) square; the frame maps pixels between the two.
+def letterbox(image: Tensor, side: int, kind: Kind = "photo", whole_page: bool = False) -> tuple[Tensor, Frame]:
+    """Fit (3, H, W) in [0, 1] into a (3, side, side) square; the frame maps pixels between the two.
 
-    The resize is bicubic and antialiased. Sketches are padded with white, photos with their replicated edge. A
-    sketch's lines are thickened so that they stay at least about a pixel wide. A square of the right size is returned
-    unchanged.
+    Of a sketch the square shows the window around its strokes (`stroke_window`), so that it does not matter where on
+    the page and how large it was drawn; with `whole_page`, and for a photo, it shows everything. The resize is bicubic
+    and antialiased. Sketches are padded with white, photos with their replicated edge. A sketch's lines are thickened
+    so that they stay at least about a pixel wide.
     """
     if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
         raise ValueError(f"letterbox needs an image of shape (3, H, W), not {tuple(image.shape)}")
     if side < 1:
         raise ValueError(f"side={side}: choose at least 1")
     file_height, file_width = image.shape[1:]
-    scale = side / max(file_height, file_width)
-    height, width = (max(1, round(edge * scale)) for edge in (file_height, file_width))
-    left, top = (side - width) // 2, (side - height) // 2
-    frame = Frame(file_width, file_height, side, width / file_width, height / file_height, left, top)
-    if (height, width) != (file_height, file_width):
+    window = None if whole_page or kind == "photo" else stroke_window(image)
+    if window is not None:
+        x, y, long = window
+        scale = side / long
+        frame = Frame(file_width, file_height, side, scale, scale, -x * scale, -y * scale)
+        inside = image[:, max(0, y) : y + long, max(0, x) : x + long]
+        edges = [max(0, -x), max(0, x + long - file_width), max(0, -y), max(0, y + long - file_height)]
+        image = F.pad(inside, edges, value=1.0)
+        height = width = side
+    else:
+        scale = side / max(file_height, file_width)
+        height, width = (max(1, round(edge * scale)) for edge in (file_height, file_width))
+        left, top = (side - width) // 2, (side - height) // 2
+        frame = Frame(file_width, file_height, side, width / file_width, height / file_height, left, top)
+    if (height, width) != tuple(image.shape[1:]):
         if kind == "sketch" and scale < 1:
             image = _thickened(image, side)
         image = _resized(image, height, width)
@@ -165,6 +181,35 @@ def letterbox(image: Tensor, side: int, kind: Kind = "photo") -> tuple[Tensor, F
         edges = [left, side - width - left, top, side - height - top]
         image = F.pad(image, edges, value=1.0) if kind == "sketch" else F.pad(image, edges, mode="replicate")
     return image, frame
+
+
+class Window(NamedTuple):
+    """A square of the plane that a page lies in; it may reach beyond the page."""
+
+    left: int  # pixels of the page
+    top: int
+    side: int
+
+
+def stroke_window(sketch: Tensor) -> Window | None:
+    """Find the square around the strokes of a sketch (C, H, W), dark on white, with a margin; None if it has none.
+
+    Specks that hold less than `SPECKS` of the ink do not count. The window of a dot is larger than the dot.
+    """
+    height, width = sketch.shape[1:]
+    ink = 1 - sketch.mean(0)
+    ink = torch.where(ink > FAINTEST_INK, ink, 0.0)
+    spans = []
+    for along in (ink.sum(0), ink.sum(1)):
+        share = along.double().cumsum(0) / along.double().sum()
+        within = ((share > SPECKS) & (share - along / along.double().sum() < 1 - SPECKS)).nonzero()
+        if not len(within):
+            return None
+        spans.append((int(within[0]), int(within[-1]) + 1))
+    longest = max(end - start for start, end in spans)
+    side = math.ceil(max(longest * (1 + 2 * STROKE_MARGIN), SMALLEST_WINDOW * max(height, width)))
+    left, top = (math.floor((start + end - side) / 2) for start, end in spans)
+    return Window(left, top, side)
 
 
 def quantise(values: Tensor) -> npt.NDArray[np.uint8]:

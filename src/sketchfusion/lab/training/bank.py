@@ -124,7 +124,7 @@ def decode(
 
         def load(picture: Picture) -> Pixels | None:
             try:
-                square, _ = letterbox(read_image(picture.path, kind), side, kind)
+                square, _ = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
             except ImageError:
                 return None
             channels = square if kind == "photo" else square.mean(0, keepdim=True)
@@ -294,7 +294,14 @@ def _make(
                 report(index[-1] + 1, len(bank))
 
 
+def around_strokes(page: Tensor) -> Tensor:
+    """Give a sketch (1, S, S) as models see it, (1, S, S): the window around its strokes."""
+    return letterbox(page.expand(3, -1, -1), page.shape[-1], "sketch")[0].mean(0, keepdim=True)
+
+
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:
+    if kind == "sketch":
+        pictures = torch.stack([around_strokes(page) for page in pictures])
     if view == 0:
         plain = torch.nn.functional.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
         return plain.expand(-1, 3, -1, -1)

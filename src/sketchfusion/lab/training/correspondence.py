@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...fusion import PHOTO, SKETCH
+from ...io.images import stroke_window
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .bank import FeatureCache, choose
 from .labelled import PointPairs, warped, warped_outlines, world_points
@@ -75,8 +76,8 @@ def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encod
     """Make pairs with matching points and encode them; ValueError if the data have nothing to make them of."""
     side, trained, held_out = encode.side, list[PointPairs](), list[PointPairs]()
     if sources.has_world:
-        trained.append(world_points(recipe.things, min(side, 256), sources.cache))
-        held_out.append(world_points(held_out_count(recipe.things), min(side, 256), sources.cache, HELD_OUT_SEED))
+        trained.append(world_points(recipe.things, side, sources.cache))
+        held_out.append(world_points(held_out_count(recipe.things), side, sources.cache, HELD_OUT_SEED))
     for pairs, photos, count, drawn in (
         (trained, sources.sharp_photos(), recipe.warps, recipe.drawn),
         (held_out, sources.held_out_photos(), recipe.warps // 10, 1),
@@ -100,9 +101,19 @@ def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> Match
         encode([of.photos for of in pairs], side),
         encode([of.sketches for of in pairs], side),
         torch.cat([of.photo_points for of in pairs]),
-        torch.cat([of.sketch_points for of in pairs]),
+        torch.cat([in_windows(of) for of in pairs]),
         torch.cat([of.visible for of in pairs]),
     )
+
+
+def in_windows(pairs: PointPairs) -> Tensor:
+    """Give the points of the sketches (N, POINTS, 2) as shares of the windows that models see, not of the pages."""
+    points = pairs.sketch_points.clone()
+    side = pairs.sketches.pixels.shape[-1]
+    for place in range(len(points)):
+        if window := stroke_window(pairs.sketches.take([place])[0]):
+            points[place] = (points[place] * side - torch.tensor([window.left, window.top])) / window.side
+    return points
 
 
 def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:

@@ -63,8 +63,11 @@ class Method(ABC, Generic[Trained]):
         """
 
     @abstractmethod
-    def cached_inputs(self) -> dict[str, Encode]:
-        """Return what computes each cached input of a picture, by a name that changes with all that determines it."""
+    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
+        """Return what computes each cached input of a picture, by a name that changes with all that determines it.
+
+        Pictures have the model's side; training starts with maps of a `share` of the full grid.
+        """
 
     @abstractmethod
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
@@ -109,15 +112,16 @@ class Fused(Method[SketchFusion]):
             _load_light(fused, start)
         return cls(fused)
 
-    def cached_inputs(self) -> dict[str, Encode]:
-        """Cache the VAE's latents and CLIP's tokens."""
+    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
+        """Cache the VAE's latents and CLIP's tokens, which are those of the full picture at any share."""
         model, config = self.model, self.model.config
 
         def tokens(pictures: Tensor) -> Tensor:
             dense: Tensor = model.clip(pictures.to(model.device), config.clip_layer).dense
             return dense
 
-        latents = _latents(model.model.diffusion, config.diffusion_hash, model.device, *config.vae_range)
+        side = round(share * config.side)
+        latents = _latents(model.model.diffusion, config.diffusion_hash, model.device, side, *config.vae_range)
         return {**latents, f"tokens {config.clip_hash} {config.clip_layer}": tokens}
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
@@ -148,9 +152,10 @@ class SdPl(Method[SdPlBaseline]):
         _refuse_start(start, SD_PL)
         return cls(SdPlBaseline.untrained(frozen_pair(model, task).diffusion, task))
 
-    def cached_inputs(self) -> dict[str, Encode]:
-        """Cache the pictures as they are."""
-        return {"pixels": lambda pictures: pictures}
+    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
+        """Cache the pictures themselves."""
+        side = round(share * self.model.side)
+        return {f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the UNet's stages: with a random noise draw in training, with the first one in validation."""
@@ -191,11 +196,11 @@ class Finetuning(Method[FinetunedBaseline]):
             raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
-    def cached_inputs(self) -> dict[str, Encode]:
+    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the VAE's latents and the pixels that CLIP takes."""
         model = self.model
         side = model.clip.side
-        latents = _latents(model.diffusion, self._hashes[0], model.device)
+        latents = _latents(model.diffusion, self._hashes[0], model.device, round(share * model.side))
         return {**latents, f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
@@ -223,7 +228,7 @@ class CachedEncoder:
         return self.method.width
 
     def __call__(self, banks: list[PictureArray], side: int, views: int = 1) -> FeatureCache:
-        """Return the inputs for all pictures of all arrays at `side` pixels, in `views` augmented views."""
+        """Return all pictures' inputs, for maps as of pictures of `side` pixels, in `views` augmented views."""
         return joined([self._one(bank, side, views) for bank in banks if len(bank)])
 
     def _one(self, bank: PictureArray, side: int, views: int) -> FeatureCache:
@@ -232,8 +237,8 @@ class CachedEncoder:
                 self.report(done, total, {})
 
         bank = bank.on(self.method.model.device)
-        inputs = self.method.cached_inputs().items()
-        features = [cached(bank, encode, name, side, views, self.folder, progress) for name, encode in inputs]
+        inputs = self.method.cached_inputs(side / self.side).items()
+        features = [cached(bank, encode, name, self.side, views, self.folder, progress) for name, encode in inputs]
         return FeatureCache(tuple(features), bank.names)
 
 
@@ -274,11 +279,11 @@ def _refuse_start(start: Path | None, name: str) -> None:
 
 
 def _latents(
-    diffusion: FrozenDiffusion, weights: str, device: torch.device, low: float = -1.0, high: float = 1.0
+    diffusion: FrozenDiffusion, weights: str, device: torch.device, side: int, low: float = -1.0, high: float = 1.0
 ) -> dict[str, Encode]:
-    """Name and compute the latents of a frozen VAE with the hash `weights`, for pictures scaled to [low, high]."""
+    """Name and compute the latents of a frozen VAE with the hash `weights`, at `side` pixels scaled to [low, high]."""
 
     def encode(pictures: Tensor) -> Tensor:
-        return diffusion.encode(pictures.to(device) * (high - low) + low)
+        return diffusion.encode(resize_square(pictures.to(device), side) * (high - low) + low)
 
-    return {f"latents {weights} {(low, high)}": encode}
+    return {f"latents {weights} {side} {(low, high)}": encode}

@@ -159,6 +159,8 @@ class TowerRecipe:
     frozen: int = 4  # first blocks that are not trained, as the first convolution is not
     classes: int = 20  # of a batch, each with one photo and two sketches
     sketches: int = 16  # further ones of a batch, of any name
+    traced: int = 12  # further photos of a batch, of any name, each with a pseudo-sketch of it
+    traced_per_class: int = 12  # photos of a class of which there are pseudo-sketches
     photo_zoom: tuple[float, float] = (0.65, 1.0)  # visible share of the photo's side
     sketch_zoom: tuple[float, float] = (0.85, 1.4)  # the same of a sketch; above 1 it shrinks
     temperature: float = 0.07  # of the contrast of sketches with photos
@@ -166,6 +168,9 @@ class TowerRecipe:
     smoothing: float = 0.1  # of the names
     words: float = 0.5  # weight of matching the sentence encoder's vectors of the names
     words_temperature: float = 0.06
+    words_steps: int = 600  # of fitting the projection to the joint space when the network is finished
+    small_per_class: int = 60  # photos of 64 px of a class, for that alone
+    vector: int = 384  # width of the vectors by which images are compared
     head_rate: float = 10.0  # how much faster the heads learn than the network
 
 

@@ -63,9 +63,9 @@ def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: Cac
     """
     banks, held_out = [sources.sketches()], [sources.held_out_sketches()]
     if sources.has_world:
-        banks.append(world_banks(recipe.per_class, side=128, cache=sources.cache)[1])
+        banks.append(world_banks(recipe.per_class, side=sources.stored, cache=sources.cache)[1])
         count = held_out_count(recipe.per_class)
-        held_out.append(world_banks(count, side=128, cache=sources.cache, seed=HELD_OUT_SEED)[1])
+        held_out.append(world_banks(count, side=sources.stored, cache=sources.cache, seed=HELD_OUT_SEED)[1])
     names = names_of(banks)
     if len(names) < 2:
         raise ValueError(f"{sources}: fewer than two classes have sketches to train on")

@@ -75,7 +75,9 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
             ([photos, sketches], 0, WORLD_INSTANCES),
             (held_out, HELD_OUT_SEED, HELD_OUT_INSTANCES),
         ):
-            for banks, bank in zip(sides, world_banks(count, side=128, cache=sources.cache, seed=seed), strict=True):
+            for banks, bank in zip(
+                sides, world_banks(count, side=sources.stored, cache=sources.cache, seed=seed), strict=True
+            ):
                 banks.append(bank)
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:

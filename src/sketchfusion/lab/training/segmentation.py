@@ -34,7 +34,7 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import FeatureCache, PictureArray, choose, world_banks
+from .bank import FeatureCache, PictureArray, around_strokes, choose, world_banks
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
@@ -88,8 +88,11 @@ class MaskedFeatures:
 
     def drawing(self, name: str, generator: Generator) -> Tensor:
         """Return a randomly chosen sketch of a class name, (3, S, S) in [0, 1]."""
-        square = self.drawings[choose(self.sketches.by_name[name], generator)]
-        return torch.tensor(square).float().expand(3, -1, -1) / 255
+        return self.page(choose(self.sketches.by_name[name], generator)).expand(3, -1, -1)
+
+    def page(self, place: int) -> Tensor:
+        """Return the sketch at index `place`, (1, S, S) in [0, 1]."""
+        return torch.tensor(self.drawings[place]).float() / 255
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         inside, present = masks != OUTSIDE, ~absent.to(photos.device)
         cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.amax((2, 3)), dim=1), F.normalize(photos, dim=1))
         heats = [
-            _heatmap(sketch, torch.tensor(data.drawings[drawing]).float(), photo, data.frame(place))
+            _heatmap(sketch, around_strokes(data.page(drawing)), photo, data.frame(place))
             for sketch, drawing, photo, place in zip(sketches, drawn, photos, index, strict=True)
         ]
         return MaskBatch(
@@ -173,15 +176,15 @@ class SegmentationObjective(Objective[MaskedFeatures]):
 def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect and encode photos with masks and sketches of the same classes; ValueError if no class has both."""
     side, masked, held_out = encode.side, list[MaskedPhotos](), list[MaskedPhotos]()
-    mask_side = min(side, 256)
+    mask_side = max(128, side // 2)
     sketches, held_out_sketches = [sources.sketches()], [sources.held_out_sketches()]
     if sources.has_world:
         for photos, drawn, seed, count in (
             (masked, sketches, 0, recipe.things),
             (held_out, held_out_sketches, HELD_OUT_SEED, held_out_count(recipe.things)),
         ):
-            photos.append(world_masks(count, mask_side, sources.cache, seed))
-            drawn.append(world_banks(count, mask_side, sources.cache, seed)[1])
+            photos.append(world_masks(count, side, sources.cache, seed))
+            drawn.append(world_banks(count, side, sources.cache, seed)[1])
     for photos, kept_out in ((masked, False), (held_out, True)):
         photos += [folder_masks(folder, side, kept_out) for folder in sources.masked]
         if sources.aligned:

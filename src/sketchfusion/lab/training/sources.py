@@ -48,9 +48,9 @@ class Sources:
     stored: int = STORED  # pixels of the pictures that are not small
 
     @classmethod
-    def of(cls, datasets: Sequence[Dataset], cache: Path) -> Sources:
-        """Take photos and sketches from the same data sets."""
-        return cls(datasets, datasets, cache)
+    def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Sources:
+        """Take photos and sketches from the same data sets, at `stored` pixels."""
+        return cls(datasets, datasets, cache, stored=stored)
 
     def __str__(self) -> str:
         return ", ".join(str(dataset.root) for dataset in self.photo_sets)
@@ -89,15 +89,15 @@ class Sources:
 
     def held_out_photos(self) -> PictureArray:
         """Return held-out photos of seen classes, at the models' side."""
-        return self._decoded(collect_held_out(self._named(self.photo_sets), "photo"), "photo", 128)
+        return self._decoded(collect_held_out(self._named(self.photo_sets), "photo"), "photo", self.stored)
 
     def held_out_sketches(self) -> PictureArray:
         """Return the sketches of those photos."""
-        return self._decoded(collect_held_out(self._named(self.sketch_sets), "sketch"), "sketch", 128)
+        return self._decoded(collect_held_out(self._named(self.sketch_sets), "sketch"), "sketch", self.stored)
 
     def world(self) -> tuple[PictureArray, PictureArray]:
         """Return photos and sketches of Sketch World's seen categories."""
-        photos, sketches = world_banks(self.world_instances, 128, self.cache)
+        photos, sketches = world_banks(self.world_instances, self.stored, self.cache)
         return photos.on(self.device), sketches.on(self.device)
 
     def _named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
@@ -148,22 +148,22 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
     photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
     found = InstancePairs([], [])
     if photos and sketches:
-        found.photos.append(_decoded_instances(photos, "photo", sources.cache))
-        found.sketches.append(_decoded_instances(sketches, "sketch", sources.cache))
+        found.photos.append(_decoded_instances(photos, "photo", sources))
+        found.sketches.append(_decoded_instances(sketches, "sketch", sources))
     if sources.has_world:
         seed = HELD_OUT_SEED if kept_out else 0
-        photo, sketch = world_banks(per_class, side=128, cache=sources.cache, seed=seed, of_photo=True)
+        photo, sketch = world_banks(per_class, sources.stored, cache=sources.cache, seed=seed, of_photo=True)
         found.photos.append(_with_instance_names(photo))
         found.sketches.append(_with_instance_names(sketch))
     return found
 
 
-def _decoded_instances(pictures: list[Picture], kind: Kind, cache: Path) -> PictureArray:
+def _decoded_instances(pictures: list[Picture], kind: Kind, sources: Sources) -> PictureArray:
     def named(picture: Picture) -> Picture:
         category, stem = picture.names[0], Path(picture.path).stem
         return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_id_of(stem)}"))
 
-    return decoded([named(picture) for picture in pictures], kind, STORED, cache)
+    return decoded([named(picture) for picture in pictures], kind, sources.stored, sources.cache)
 
 
 def _with_instance_names(bank: PictureArray) -> PictureArray:

@@ -80,7 +80,7 @@ def train_task(
     cache = cache or out / "training" / "cache"
     with team.rank0_first():
         encode = CachedEncoder(in_training, cache, report if team.first else None)
-        training = prepare(recipe, Sources.of(data, cache), encode)
+        training = prepare(recipe, Sources.of(data, cache, encode.side), encode)
     train(in_training, training, recipe, folder, resume, report)
     if team.first:
         in_training.model.heads = training.objective.heads()

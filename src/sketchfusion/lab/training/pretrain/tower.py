@@ -34,8 +34,9 @@ from ....backbones.convolutional import (
 from ....backbones.encoders import normalise
 from ...datasets.base import drawn_as, readable_name
 from .. import augment
-from ..bank import PictureArray
+from ..bank import PictureArray, around_strokes
 from ..loop import Losses, Report, fit
+from ..pseudo import pseudo_points
 from ..recipes import TowerRecipe, WordsRecipe, shaping
 from ..sources import Sources
 from .prompts import TEMPLATES, Names, as_shares, fitting
@@ -86,6 +87,8 @@ class Pairs:
         if not self.shared:
             raise ValueError("no class has both photos and sketches; give folders whose classes are called alike")
         self._weights = torch.tensor([float(len(self.photos.by_name[name])) for name in self.shared]).sqrt()
+        self.traced = pseudo_points(self.photos, sources.cache, recipe.traced_per_class)
+        self.all_names = [*self.names, *sorted(set(self.photos.by_name) - set(self.names))]
 
     def batch(self, generator: Generator) -> tuple[Tensor, Names, Tensor, Names]:
         """Draw augmented photos (P, 3, S, S) and sketches (Q, 3, S, S) in [0, 1], each with their names."""
@@ -93,15 +96,23 @@ class Pairs:
         count = min(recipe.classes, len(self.shared))
         classes = [self.shared[n] for n in torch.multinomial(self._weights, count, generator=generator).tolist()]
         photos, photo_names = self.photos.draw_named(classes, generator)
+        index = torch.randint(len(self.traced.sketches), (recipe.traced,), generator=generator).tolist()
+        photos = torch.cat([photos, self.traced.photos.take(index)])
+        traced_names = [self.traced.photos.names[n] for n in index]
         paired, paired_names = self.sketches.draw_named([name for name in classes for _ in range(2)], generator)
         more, more_names = self.sketches.draw(recipe.sketches, generator)
         photos = augment.warp(photos, recipe.side, generator, recipe.photo_zoom, degrees=8)
         # drawn at twice the size and then averaged, because thin lines alias
         ink = augment.warp(
-            1 - torch.cat([paired, more]), 2 * recipe.side, generator, recipe.sketch_zoom, degrees=15, stretch=0.15
+            1 - torch.cat([paired, more, self.traced.sketches.take(index)]),
+            2 * recipe.side,
+            generator,
+            recipe.sketch_zoom,
+            degrees=15,
+            stretch=0.15,
         )
         sketches = (1 - F.avg_pool2d(ink, 2)).clamp(0, 1).expand(-1, 3, -1, -1)
-        return photos, photo_names, sketches, paired_names + more_names
+        return photos, photo_names + traced_names, sketches, paired_names + more_names + traced_names
 
 
 def with_sketch_names(photos: PictureArray, sketches: PictureArray) -> PictureArray:
@@ -183,18 +194,22 @@ def pretrain_tower(
     if trained:
         _continue_from(tower, Path(start))
     tower.freeze(recipe.frozen)
-    name_vectors = encoder.names(pairs.names).to(sources.device)
+    name_vectors = encoder.names(pairs.all_names).to(sources.device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         photos, photo_names, sketches, sketch_names = pairs.batch(generator)
         with torch.no_grad():
             target = pool(before, photos)
         pooled = pool(tower.network, torch.cat([photos, sketches]))
-        fit_names = fitting([*photo_names, *sketch_names], pairs.names, sources.device)
+        fit_names = fitting([*photo_names, *sketch_names], pairs.all_names, sources.device)
         shares = as_shares(fit_names)
+        sketched_too = fit_names[:, : len(pairs.names)]
+        known = sketched_too.any(1)
         shown, sketched = pooled[: len(photos)], pooled[len(photos) :]
         positive = fit_names[len(photos) :].float() @ fit_names[: len(photos)].float().T > 0
-        named = F.cross_entropy(tower.name_logits(pooled), shares, label_smoothing=recipe.smoothing)
+        named = F.cross_entropy(
+            tower.name_logits(pooled[known]), as_shares(sketched_too[known]), label_smoothing=recipe.smoothing
+        )
         similarities = tower.joint_vectors(pooled) @ name_vectors.T / recipe.words_temperature
         words = F.cross_entropy(similarities, shares, label_smoothing=recipe.smoothing)
         contrast = sketch_to_photo(sketched, torch.cat([shown, target]), positive.repeat(1, 2), recipe.temperature)
@@ -237,7 +252,8 @@ def pretrain_convolutional_clip(
     image, labels = pretrain_tower(sources, recipe, out, start, encoder, resume, report)
     names = sorted({*sketched, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
     text, tokenizer = pretrain_words(names, texts, encoder, words, out, resume, report, sources.device)
-    clip = assemble(image, text, tokenizer, recipe, labels)
+    vector = fit_projections(image, text, sources, recipe)
+    clip = assemble(image, vector, text, tokenizer, recipe, labels)
     save_convolutional_clip(clip, out / FOLDER)
     return {
         f"{FOLDER}/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, bank)
@@ -246,12 +262,93 @@ def pretrain_convolutional_clip(
     }
 
 
+def fit_projections(image: Tower, text: TextTower, sources: Sources, recipe: TowerRecipe) -> nn.Linear:
+    """Fit the projections of the finished network; return the one to the vectors by which images are compared.
+
+    The one to the joint space, `image.words`, learns the text tower's vectors of the names of all photos, sketches and
+    pseudo-sketches.
+    """
+    sketches = sources.sketches()
+    photos = with_sketch_names(sources.sharp_photos(), sketches)
+    small = with_sketch_names(sources.small_photos(), sketches)
+    banks = [
+        photos,
+        small.named(set(small.by_name), recipe.small_per_class),
+        sketches,
+        pseudo_points(photos, sources.cache, recipe.traced_per_class).sketches,
+    ]
+    seen = [pooled_features(image.network, bank, recipe.final_side) for bank in banks]
+    names = [of for bank in banks for of in bank.names]
+    fit_words(image, torch.cat(seen), names, text, recipe)
+    return comparing(seen[0], seen[2], recipe.vector)
+
+
+@torch.no_grad()
+def pooled_features(network: EfficientNet, bank: PictureArray, side: int) -> Tensor:
+    """Return the mean of the last map (N, C) of plain pictures, sketches by the window around their strokes."""
+    rows = [torch.empty(0, network.config.pooled)]
+    for start in range(0, len(bank), 32):
+        pictures = bank.take(list(range(start, min(start + 32, len(bank)))))
+        if bank.kind == "sketch":
+            pictures = torch.stack([around_strokes(page) for page in pictures]).expand(-1, 3, -1, -1)
+        pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
+        rows.append(pool(network, pictures).cpu())
+    return torch.cat(rows)
+
+
+def comparing(photos: Tensor, sketches: Tensor, width: int) -> nn.Linear:
+    """Find the projection of features (N, C) to `width` that keeps most of their variance, but not their kind.
+
+    The direction from the mean of the sketches to that of the photos is taken out: in it every sketch is nearer to
+    every other sketch than to a photo.
+    """
+    centre = (photos.mean(0) + sketches.mean(0)) / 2
+    gap = F.normalize(photos.mean(0) - sketches.mean(0), dim=0)
+    both = torch.cat([photos, sketches]) - centre
+    both = (both - (both @ gap)[:, None] * gap).double()
+    directions = torch.linalg.eigh(both.T @ both)[1].flip(1)[:, :width].T.float()
+    linear = nn.Linear(len(centre), width)
+    with torch.no_grad():
+        linear.weight.copy_(directions - (directions @ gap)[:, None] * gap)
+        linear.bias.copy_(-linear.weight @ centre)
+    return linear
+
+
+def fit_words(image: Tower, features: Tensor, names: Names, text: TextTower, recipe: TowerRecipe) -> None:
+    """Train `image.words` to tell by the text tower's vectors which names fit features (N, C); all else is frozen."""
+    labels = sorted({name for of in names for name in of})
+    with torch.no_grad():
+        read = [text([template.format(label) for label in labels]) for template in TEMPLATES]
+        vectors = F.normalize(torch.stack(read).mean(0), dim=1).cpu()
+    generator = Generator().manual_seed(recipe.schedule.seed)
+    words = nn.Linear(features.shape[1], vectors.shape[1])
+    optimiser = torch.optim.AdamW(words.parameters(), lr=2e-3, weight_decay=0.02)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.words_steps)
+    for _ in range(recipe.words_steps):
+        index = torch.randint(len(names), (512,), generator=generator).tolist()
+        shares = as_shares(fitting([names[n] for n in index], labels))
+        cosines = F.normalize(words(features[index]), dim=1) @ vectors.T
+        loss = F.cross_entropy(cosines / recipe.words_temperature, shares, label_smoothing=recipe.smoothing / 2)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        decay.step()
+    image.words.load_state_dict(words.state_dict())
+
+
 def assemble(
-    image: Tower, text: TextTower, tokenizer: CLIPTokenizer, recipe: TowerRecipe, labels: Sequence[str]
+    image: Tower,
+    vector: nn.Linear,
+    text: TextTower,
+    tokenizer: CLIPTokenizer,
+    recipe: TowerRecipe,
+    labels: Sequence[str],
 ) -> ConvolutionalClip:
     """Join both towers to one frozen CLIP, without the classifier."""
     network = image.network
-    towers = Towers(network.config, text.text.config, image.words.out_features, fold=False)
+    widths = image.words.out_features, vector.out_features
+    towers = Towers(network.config, text.text.config, *widths, fold=False)
+    towers.image_vector.load_state_dict(vector.state_dict())
     towers.image.load_state_dict(network.state_dict())
     towers.image_projection.load_state_dict(image.words.state_dict())
     towers.text.load_state_dict(text.text.state_dict())
@@ -270,6 +367,11 @@ def top_1(clip: ConvolutionalClip, bank: PictureArray) -> float:
     correct = 0
     for start in range(0, len(bank), 64):
         index = list(range(start, min(start + 64, len(bank))))
-        guess = (clip(bank.take(index).expand(-1, 3, -1, -1)).pooled @ texts.T).argmax(1).tolist()
+        pictures = bank.take(index)
+        if bank.kind == "sketch":
+            pictures = torch.stack([around_strokes(page) for page in pictures]).expand(-1, 3, -1, -1)
+        joint = clip(pictures).joint
+        assert joint is not None
+        guess = (joint @ texts.T).argmax(1).tolist()
         correct += sum(labels[g] == bank.names[n][0] for g, n in zip(guess, index, strict=True))
     return correct / len(bank)
