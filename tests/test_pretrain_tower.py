@@ -23,6 +23,7 @@ from sketchfusion.lab.training.pretrain import tower as pretraining
 from sketchfusion.lab.training.pretrain.tower import (
     Pairs,
     Tower,
+    comparing,
     pretrain_convolutional_clip,
     pretrain_tower,
     released_network,
@@ -33,7 +34,9 @@ from sketchfusion.lab.training.sources import Sources, collect_photos
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-3, warmup=1)
-RECIPE = recipes.TowerRecipe(SHORT, side=64, final_side=96, frozen=2, classes=2, sketches=3)
+RECIPE = recipes.TowerRecipe(
+    SHORT, side=64, final_side=96, frozen=2, classes=2, sketches=3, traced=2, words_steps=30, vector=8
+)
 WORDS = recipes.WordsRecipe(Schedule(steps=150, lr=3e-3, warmup=5, average=0.9), 16, 300, 32, 1, 16)
 NAMES = ["cat", "car", "chair", "teapot", "sports car", "armchair"]
 
@@ -100,10 +103,11 @@ def test_numbered_photos_bear_their_own_names_and_unseen_ones_are_left_out(tmp_p
 def test_a_batch_holds_a_photo_and_two_sketches_of_each_class(sources: Sources) -> None:
     pairs = Pairs(sources, RECIPE)
     photos, photo_names, sketches, sketch_names = pairs.batch(torch.Generator().manual_seed(0))
-    assert photos.shape == (2, 3, 64, 64)
-    assert sketches.shape == (2 * 2 + 3, 3, 64, 64)
-    assert len({names[0] for names in photo_names}) == 2
-    assert [names[0] for names in sketch_names[:4]] == [names[0] for names in photo_names for _ in range(2)]
+    assert photos.shape == (2 + 2, 3, 64, 64)
+    assert sketches.shape == (2 * 2 + 3 + 2, 3, 64, 64)
+    assert len({names[0] for names in photo_names[:2]}) == 2
+    assert [names[0] for names in sketch_names[:4]] == [names[0] for names in photo_names[:2] for _ in range(2)]
+    assert sketch_names[-2:] == photo_names[-2:]  # the pseudo-sketches and their photos
     assert 0 <= float(sketches.min()) < 0.7 < float(sketches.mean()) <= 1
     again = pairs.batch(torch.Generator().manual_seed(0))
     assert torch.equal(again[2], sketches)
@@ -192,7 +196,22 @@ def test_both_towers_are_written_as_one_model(
     assert clip.side == 96
     seen = clip(torch.rand(1, 3, 64, 64))
     assert seen.dense.shape[-2:] == (6, 6)
-    assert seen.pooled.shape == clip.text(["zebra"]).shape == (1, encoder.width)
+    assert seen.pooled.shape == (1, 8)
+    assert seen.joint is not None and seen.joint.shape == clip.text(["zebra"]).shape == (1, encoder.width)
+
+
+def test_the_compared_vectors_keep_what_differs_but_not_the_kind() -> None:
+    generator = torch.Generator().manual_seed(0)
+    things = torch.randn(60, 32, generator=generator) * torch.linspace(3, 0.1, 32)
+    gap = torch.zeros(32)
+    gap[5] = 40.0
+    photos, sketches = things + gap, things + 0.1 * torch.randn(60, 32, generator=generator)
+    linear = comparing(photos, sketches, 16)
+    assert (linear(photos).mean(0) - linear(sketches).mean(0)).norm() < 0.05 * (photos - sketches).mean(0).norm()
+    found = F.normalize(linear(sketches), dim=1) @ F.normalize(linear(photos), dim=1).T
+    assert (found.argmax(1) == torch.arange(60)).float().mean() > 0.95
+    raw = F.normalize(sketches, dim=1) @ F.normalize(photos, dim=1).T
+    assert (raw.argmax(1) == torch.arange(60)).float().mean() < 0.5
 
 
 def test_missing_networks_and_encoders_are_named(tmp_path: Path) -> None:
