@@ -1,4 +1,5 @@
 # Two commands: `make demo` (sets up, then finds photos by sketch) and `make test` (sets up, then passes the tests).
+# `make demo PHOTOS=FOLDER` looks for ten drawings among your own photos.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test test-slow check browser clean
 
 demo: $(READY)
-	$(BIN)/python -m sketchfusion.lab.evaluation.demo demo
+	$(BIN)/python -m sketchfusion.lab.evaluation.demo demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: check browser
 	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90

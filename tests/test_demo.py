@@ -33,3 +33,17 @@ def test_the_demo_ranks_models_beside_chance(
     assert figures["fused"]["chance"]["P@k"] == pytest.approx(1 / count)
     again = demo.run_demo(tmp_path / "demo", {str(clip_folder): "B-CLIP"}, Console(file=said))
     assert again[0].result.metrics == rows[1].result.metrics
+
+
+def test_ten_drawings_are_looked_for_among_own_photos(model_folder: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "my photos"
+    photos.mkdir()
+    for number in range(3):
+        Image.new("RGB", (80, 60), (40 * number, 90, 200)).save(photos / f"{number}.jpg")
+    said = io.StringIO()
+    sheet = demo.search_own_photos(photos, tmp_path / "demo", str(model_folder), Console(file=said, width=200))
+    with Image.open(sheet) as picture:
+        assert picture.height > 10 * 144 and picture.width > 3 * 144
+    assert "3 embedded" in said.getvalue()
+    demo.search_own_photos(photos, tmp_path / "demo", str(model_folder), Console(file=said, width=200))
+    assert "0 embedded, 3 unchanged" in said.getvalue()

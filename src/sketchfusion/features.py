@@ -51,7 +51,7 @@ class FeaturesConfig:
     view: Literal["letterbox", "as-released"] = "letterbox"
     vae_range: tuple[float, float] = (-1.0, 1.0)  # what black and white become on the way into the VAE
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
-    clip_layer: int | None = -2  # None: the one that the encoder is meant to be read at
+    clip_layer: int | None = None  # None: the one that the encoder is meant to be read at, the penultimate of a ViT
     whole: float = 0.0  # weight of CLIP's own vector in the embedding; the pooled map's is 1
     quarters: float = 0.0  # weight of the maxima over the picture's quarters, likewise
     fusion: FusionConfig = field(default_factory=FusionConfig)

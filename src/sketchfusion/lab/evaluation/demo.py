@@ -1,6 +1,7 @@
-"""Indexing and searching from end to end, offline: `python -m sketchfusion.lab.evaluation.demo OUT`.
+"""Indexing and searching from end to end, offline: `python -m sketchfusion.lab.evaluation.demo OUT [PHOTOS]`.
 
-The gallery has photos of Sketch World, of categories that no model was trained on; the sketches are of other objects.
+Without a folder of PHOTOS the gallery has photos of Sketch World, of categories that no model was trained on; the
+sketches are of other objects. With one, ten shipped drawings are looked for among the photos in it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ...gallery import Gallery
+from ...gallery.confidence import reference_sketches
 from ...gallery.sheet import SheetRow, contact_sheet
 from ...models import load
 from ..datasets.world import SketchWorld
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 MODELS = {"mini": "SketchFusion (mini)", "mini:B-CLIP": "B-CLIP (mini)", "scratch": "CNN from scratch"}
 SHEET_ROWS, SHEET_COLUMNS = 8, 8
+DRAWINGS = ("cat", "dog", "car", "bicycle", "flower", "cup", "chair", "duck", "horse", "airplane")  # of own photos
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,26 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
     console.print(_table(rows))
     console.print(f"{out / 'sheet.png'} shows what was found; {time.monotonic() - started:.0f} s in all.")
     return rows
+
+
+def search_own_photos(photos: Path, out: Path, model: str, console: Console) -> Path:
+    """Index a folder of photos and write sheet.png, on which each drawing of `DRAWINGS` has what it found; return it.
+
+    The gallery is kept in `out`, so that a second call reads only what is new. GalleryError if no photo can be read.
+    """
+    gallery = Gallery.open(out / "own-photos", load(model))
+    console.print(f"Indexing {photos} ..")
+    report = gallery.add(photos)
+    console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
+    drawings = {name: sketch for sketch, name in reference_sketches()}
+    rows = [
+        SheetRow(Image.fromarray(drawings[name]), name, gallery.search(drawings[name], k=SHEET_COLUMNS))
+        for name in DRAWINGS
+    ]
+    sheet = out / "own-photos.png"
+    contact_sheet(gallery, rows).save(sheet)
+    console.print(f"{sheet} shows what was found for ten drawings; look for your own: sketchfusion studio {photos}")
+    return sheet
 
 
 def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
@@ -112,10 +135,13 @@ def _table(rows: Sequence[Timed]) -> Table:
 
 
 def main() -> None:
-    """Run the demo into the folder named on the command line."""
-    console = Console()
+    """Run the demo into the folder named on the command line, on the photos of a second one if it is named."""
+    console, given = Console(), [Path(name) for name in sys.argv[1:]]
     try:
-        run_demo(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"), MODELS, console)
+        if len(given) > 1:
+            search_own_photos(given[1], given[0], next(iter(MODELS)), console)
+        else:
+            run_demo(given[0] if given else Path("demo"), MODELS, console)
     except (ValueError, OSError) as error:
         Console(stderr=True).print(f"sketchfusion demo: {error}", style="red", markup=False)
         sys.exit(2)

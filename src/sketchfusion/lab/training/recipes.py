@@ -229,7 +229,7 @@ VAE: dict[Budget, VaeRecipe] = {
     "gpu": VaeRecipe(Schedule(steps=8000, lr=6e-4, weight_decay=0.0, average=0.999, seconds=100), batch=64, crop=96),
 }
 TOWER: dict[Budget, TowerRecipe] = {
-    "cpu": TowerRecipe(Schedule(steps=600, lr=3e-4, warmup=30, betas=(0.9, 0.98), average=0.99)),
+    "cpu": TowerRecipe(Schedule(steps=1000, lr=3e-4, warmup=30, betas=(0.9, 0.98), average=0.99), side=160),
     "gpu": TowerRecipe(
         Schedule(steps=6000, lr=6e-4, warmup=200, average=0.998, seconds=600), side=160, classes=80, sketches=96
     ),
