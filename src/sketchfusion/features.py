@@ -11,7 +11,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .backbones.catalog import CATALOG, FusedCard, Preset, dense_layer, locate
+from .backbones.catalog import (
+    CATALOG,
+    FusedCard,
+    Preset,
+    dense_layer,
+    lasting_name,
+    locate,
+    sized_for,
+)
 from .backbones.diffusion import FrozenDiffusion
 from .backbones.encoders import resize_square
 from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
@@ -34,7 +42,7 @@ from .extractor import (
 from .featuremap import Frame
 from .fusion import FusionConfig, FusionModel, kind_indices
 from .io.images import ImageInput, Kind
-from .io.weights import WeightsError, folder_hash, resolve, upload, weights_hash
+from .io.weights import PACKAGE, WeightsError, folder_hash, resolve, upload, weights_hash
 from .saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
 
 
@@ -140,6 +148,8 @@ class SketchFusion(TrainedExtractor, JointSpace):
         sd, vit = locate(config.diffusion), locate(config.clip)
         config = replace(
             config,
+            diffusion=lasting_name(config.diffusion),
+            clip=lasting_name(config.clip),
             diffusion_hash=check_hash(folder_hash(sd), config.diffusion_hash, sd),
             clip_hash=check_hash(folder_hash(vit), config.clip_hash, vit),
         )
@@ -250,15 +260,28 @@ class SketchFusion(TrainedExtractor, JointSpace):
         self.heads = Heads.read(folder)
 
 
-def pair_config(name: str, preset: Preset | None = None) -> FeaturesConfig:
-    """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none."""
+def pair_config(
+    name: str, preset: Preset | None = None, *, diffusion: str | None = None, clip: str | None = None
+) -> FeaturesConfig:
+    """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none.
+
+    `diffusion` and `clip` are folders, hub ids or catalog names to use in place of the pair's own. The sizes are then
+    those that suit the Stable Diffusion (`sized_for`).
+    """
     card = CATALOG.get(name)
     if not isinstance(card, FusedCard):
         pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
-        raise WeightsError(f"{name!r} is not a pair of models to fuse; the catalog has {pairs}")
+        raise WeightsError(
+            f"{name!r} is not a pair of models to fuse; the catalog has {pairs}, and SD+CLIP joins any two by a plus"
+        )
+    if diffusion:
+        card = sized_for(diffusion, card)
     fusion = FusionConfig(grid=card.grid, width=card.width)
     config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
-    return as_released(config) if (preset or card.preset) == "as-released" else config
+    if (preset or card.preset) == "as-released":
+        config = as_released(config)
+    packaged = (card.heads or "").startswith(PACKAGE)  # its CLIP is at hand, and says where it is to be read
+    return with_parts(config, diffusion, clip or (card.clip if packaged else None))
 
 
 def as_released(config: FeaturesConfig) -> FeaturesConfig:
@@ -281,12 +304,17 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
     )
 
 
-def with_encoder(config: FeaturesConfig, encoder: str) -> FeaturesConfig:
-    """Give the configuration with another CLIP, or a DINO in its place, read after its last block."""
-    folder = locate(encoder)
-    usual, before = dense_layer(folder), dense_layer(locate(config.clip))
-    layer = config.clip_layer if usual == before else usual
-    return replace(config, clip=encoder, clip_hash=folder_hash(folder), clip_layer=layer)
+def with_parts(config: FeaturesConfig, diffusion: str | None = None, clip: str | None = None) -> FeaturesConfig:
+    """Give the configuration with other frozen parts; a DINO in CLIP's place is read after its last block."""
+    if diffusion:
+        config = replace(config, diffusion=lasting_name(diffusion), diffusion_hash=folder_hash(locate(diffusion)))
+    if clip:
+        folder = locate(clip)
+        layer = dense_layer(folder)
+        if layer is not None and config.view == "as-released":
+            layer = -1  # the released code reads CLIP after its last block too
+        config = replace(config, clip=lasting_name(clip), clip_hash=folder_hash(folder), clip_layer=layer)
+    return config
 
 
 def find_light_weights(name: str) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from ..io.files import read_json
-from ..io.weights import WeightsError, resolve
+from ..io.weights import WeightsError, resolve, weight_files
 
 Preset = Literal["default", "as-released"]
 
@@ -62,6 +63,7 @@ class FusedCard:
     side: int = 480  # pixels of the square for both
     grid: int = 60  # cells a side of the fused map
     width: int = 1280  # channels of the fused map, d
+    channels: tuple[int, ...] = (320, 640, 1280, 1280)  # of the UNet's blocks, by which a folder is recognised
     preset: Preset = "default"
     heads: str | None = None  # where light weights are, one folder for each task; None: nobody has published any
     dino: str = "dino-s8"  # for the baseline B-DINO
@@ -105,6 +107,7 @@ _CARDS: tuple[AnyCard, ...] = (
         side=128,
         grid=32,
         width=256,
+        channels=(32, 64, 128, 192),
         heads="package:mini/heads",
         dino="mini-dino",
         dinov2="mini-dino",  # one small ViT for both
@@ -130,6 +133,41 @@ def is_diffusion(folder: Path) -> bool:
 def is_dino(folder: Path) -> bool:
     """Tell whether a folder in the hub's layout holds a DINO rather than a CLIP."""
     return model_type(folder) in ("vit", "dinov2")
+
+
+def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
+    """Give a pair the sizes that suit a Stable Diffusion: those of the pair of the catalog with the same UNet.
+
+    `card` is preferred where several have it. A UNet that no pair has gets its own sizes, and a warning says which.
+    """
+    folder = locate(diffusion)
+    weight_files(folder / "unet")  # says what is wrong with a folder of something else
+    unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+    channels = tuple(unet.get("block_out_channels", ()))
+    known = [pair for pair in (card, *_CARDS) if isinstance(pair, FusedCard) and pair.channels == channels]
+    if known:
+        return replace(card, side=known[0].side, grid=known[0].grid, width=known[0].width)
+    stride = 2 ** (len(vae.get("block_out_channels", ())) - 1)
+    side = min(unet.get("sample_size", 0) * stride, FusedCard.side)
+    if not side or not channels:
+        raise WeightsError(f"{folder} is no Stable Diffusion: its unet and vae do not say their sizes in config.json")
+    sized = replace(card, side=side, grid=int(side // stride), width=max(channels))
+    logging.getLogger(__name__).warning(
+        "%s is none of the models that are known here: it is used at its own %s px, with maps of %s x %s cells and %s "
+        "channels; `--set side=`, `fusion.grid=` and `fusion.width=` change that",
+        diffusion,
+        side,
+        sized.grid,
+        sized.grid,
+        sized.width,
+    )
+    return sized
+
+
+def lasting_name(name: str) -> str:
+    """Give the name of frozen weights as it may be stored: a local folder by its full path, anything else as it is."""
+    local = Path(name).expanduser()
+    return str(local.resolve()) if name not in CATALOG and local.is_dir() else name
 
 
 def dense_layer(folder: Path) -> int | None:

@@ -90,7 +90,7 @@ def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     model: Annotated[
-        str, typer.Option(help="Frozen models: a name, a folder that pretrain wrote, or scratch.")
+        str, typer.Option(help="Frozen models: a name, SD+CLIP, a folder that pretrain wrote, or scratch.")
     ] = "mini",
     method: Annotated[str, typer.Option(help="SketchFusion, SD-PL or B-Finetuning.")] = "SketchFusion",
     start: Annotated[Path | None, typer.Option(help="Folder with initial light weights.")] = None,

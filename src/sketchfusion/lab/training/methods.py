@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...backbones.catalog import CATALOG, CONVOLUTIONAL_CLIP, FusedCard, dense_layer, locate, model_type
+from ...backbones.catalog import CATALOG, CONVOLUTIONAL_CLIP, is_diffusion, locate, model_type
 from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
 from ...baselines.frozen import stages_and_tokens
@@ -24,9 +24,9 @@ from ...features import (
     find_task_folder,
     pair_config,
     read_light_weights,
-    with_encoder,
+    with_parts,
 )
-from ...fusion import Centring, FusionConfig
+from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import Encode, FeatureCache, PictureArray, cached, joined
@@ -34,6 +34,7 @@ from .loop import Report
 from .recipes import with_settings
 
 Trained = TypeVar("Trained", bound=TrainedExtractor)
+FROZEN = ("diffusion", "clip")  # settings: folders, hub ids or names of the frozen parts to use
 Inputs = tuple[Tensor, ...]  # the cached inputs of B pictures, in the order of `cached_inputs`
 
 FUSION = "fusion."  # prefix of settings of the light parts' shape
@@ -90,7 +91,7 @@ class Fused(Method[SketchFusion]):
     weights of what is added to the maximum in embeddings.
     """
 
-    setting_names = (FUSION, "clip", *EMBEDDING_WEIGHTS)
+    setting_names = (FUSION, *FROZEN, "side", *EMBEDDING_WEIGHTS)
 
     def __init__(self, model: SketchFusion) -> None:
         """Train the light parts of a model."""
@@ -102,11 +103,10 @@ class Fused(Method[SketchFusion]):
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
         """Make new light parts, or load those of the folder `start`."""
         shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
-        config = frozen_pair(model, task)
+        config = frozen_pair(model, task, settings)
         config = replace(config, fusion=with_settings(config.fusion, shape), whole=CLIP_WEIGHT.get(task, 0.0))
-        if "clip" in settings:
-            config = with_encoder(config, settings["clip"])
-        config = with_settings(config, {name: settings[name] for name in EMBEDDING_WEIGHTS if name in settings})
+        of_features = ("side", *EMBEDDING_WEIGHTS)
+        config = with_settings(config, {name: settings[name] for name in of_features if name in settings})
         fused = SketchFusion.untrained(model, config=config, task=task)
         if start:
             _load_light(fused, start)
@@ -139,6 +139,8 @@ class SdPl(Method[SdPlBaseline]):
     Pixels are cached: the border is added to them, so its gradient flows through the frozen VAE too.
     """
 
+    setting_names = ("diffusion",)
+
     def __init__(self, model: SdPlBaseline) -> None:
         """Train the prompts of a model."""
         self.model, self.trained, self.centring = model, model.prompts, model.centring
@@ -150,7 +152,7 @@ class SdPl(Method[SdPlBaseline]):
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
         """Begin with the null prompt and no border."""
         _refuse_start(start, SD_PL)
-        return cls(SdPlBaseline.untrained(frozen_pair(model, task).diffusion, task))
+        return cls(SdPlBaseline.untrained(frozen_pair(model, task, settings).diffusion, task))
 
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the pictures themselves."""
@@ -177,6 +179,7 @@ class Finetuning(Method[FinetunedBaseline]):
     no gradient.
     """
 
+    setting_names = FROZEN
     defaults: ClassVar[Mapping[str, str]] = {"lr": "1e-4"}
 
     def __init__(self, model: FinetunedBaseline) -> None:
@@ -191,7 +194,7 @@ class Finetuning(Method[FinetunedBaseline]):
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
         """Begin with the pretrained weights of both."""
         _refuse_start(start, B_FINETUNING)
-        pair = frozen_pair(model, task)
+        pair = frozen_pair(model, task, settings)
         if model_type(locate(pair.clip)) == CONVOLUTIONAL_CLIP:
             raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
@@ -242,26 +245,35 @@ class CachedEncoder:
         return FeatureCache(tuple(features), bank.names)
 
 
-def frozen_pair(model: str, task: str) -> FeaturesConfig:
+def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None) -> FeaturesConfig:
     """Return the configuration of a pair of frozen models.
 
-    `model` is a name of the catalog, a folder that `pretrain` left, or one of light weights, whose frozen parts are
-    meant. WeightsError for anything else, and if the frozen weights have changed since the light ones were trained.
+    `model` is a name of the catalog, SD+CLIP, a folder with `sd` and `clip`, or one of light weights, whose frozen
+    parts are meant; `diffusion` and `clip` in `settings` take the place of either. WeightsError for anything else, and
+    if the frozen weights have changed since the light ones were trained.
     """
+    parts = {name: settings[name] for name in FROZEN if settings and name in settings}
+    folder = Path(model)
     if model in CATALOG:
-        return replace(pair_config(model), task=task)
-    if method := read_method(Path(model)):
+        return replace(pair_config(model, **parts), task=task)
+    if method := read_method(folder):
         raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
-    if all((Path(model) / part).is_dir() for part in ("sd", "clip")):  # `pretrain` makes models of mini's sizes
-        card, folder = CATALOG["mini"], Path(model).resolve()
-        assert isinstance(card, FusedCard)
-        sizes = FusionConfig(grid=card.grid, width=card.width)
-        sd, clip = folder / "sd", folder / "clip"
-        return FeaturesConfig(str(sd), str(clip), task=task, side=card.side, clip_layer=dense_layer(clip), fusion=sizes)
+    if is_diffusion(folder) or model_type(folder):
+        raise WeightsError(f"{model} is one model, and two are fused: name them as `--model SD+CLIP`")
+    if all((folder / part).is_dir() for part in ("sd", "clip")):
+        own = {"diffusion": str(folder / "sd"), "clip": str(folder / "clip")}
+        return replace(pair_config("full", **{**own, **parts}), task=task)
+    if "+" in model and not folder.exists():
+        own = dict(zip(FROZEN, model.split("+", 1), strict=True))
+        return replace(pair_config("full", **{**own, **parts}), task=task)
     config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
-    for part, expected in ((config.diffusion, config.diffusion_hash), (config.clip, config.clip_hash)):
-        check_hash(folder_hash(locate(part)), expected, locate(part))
-    return replace(config, task=task)
+    for name, part, expected in (
+        ("diffusion", config.diffusion, config.diffusion_hash),
+        ("clip", config.clip, config.clip_hash),
+    ):
+        if name not in parts:
+            check_hash(folder_hash(locate(part)), expected, locate(part))
+    return replace(with_parts(config, **parts), task=task)
 
 
 def _load_light(fused: SketchFusion, start: Path) -> None:

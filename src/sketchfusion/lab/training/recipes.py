@@ -305,6 +305,7 @@ _LEAST: dict[str, float] = {
     **dict.fromkeys(("margin", "contrast", "naming", "smoothing", "flow", "absent", "full_size_after"), 0),
     **dict.fromkeys(("retrieval", "instance_retrieval", "recognition", "correspondence", "segmentation"), 0),
     "width": 4,
+    "side": 32,
     "temperature": 1e-3,
 }
 _MOST: dict[str, float] = {

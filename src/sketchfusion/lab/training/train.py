@@ -55,13 +55,13 @@ def train_task(
 
     `data` are data sets of photos and sketches, Quick, Draw! as ndjson files, folders with one sub-folder of photos per
     class, segmentation folders, or Sketch World, of which only the seen categories are used. `model` says which frozen
-    diffusion model and CLIP to use: a name in the catalog, a folder written by `pretrain`, or a folder of light weights
-    (the trained part of a model), of which only the frozen models are used. `start` is a folder of light weights to
-    start training from. `cache` is the folder for the frozen models' features (default: inside `out`); tasks and
+    diffusion model and CLIP to use: a name in the catalog, SD+CLIP (two names, hub ids or folders), a folder written by
+    `pretrain`, or a folder of light weights (the trained part of a model), of which only the frozen models are used.
+    `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features (default: inside `out`); tasks and
     methods may share one.
 
     `settings` override the task's recipe. Those named `fusion.KEY` override the architecture of the trained part, as
-    ablations do, and `clip` names another CLIP, or a DINO, whose tokens are injected. ValueError, in one line, for data
+    ablations do; `diffusion` and `clip` name other frozen models, of which `clip` may be a DINO. ValueError, in one line, for data
     or settings that do not fit.
     """
     if task not in TASKS:
@@ -170,7 +170,8 @@ def _checkpoint_settings(method: Method[Any], objective: nn.Module, recipe: Ligh
     """Return what must not change when a checkpoint is resumed: recipe, architecture and class names."""
     found = shaping(recipe)
     if isinstance(method, Fused):
-        found |= {FUSION + key: value for key, value in as_text(method.model.config.fusion).items()}
+        config = method.model.config
+        found |= {"side": str(config.side), **{FUSION + key: value for key, value in as_text(config.fusion).items()}}
     for part in objective.modules():
         if isinstance(part, RetrievalObjective | RecognitionObjective):
             task = type(part).__name__.removesuffix("Objective").lower()

@@ -1,0 +1,94 @@
+"""Which frozen models are trained on: names, folders, two joined by a plus; and the sizes that suit them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fixtures import full_size
+from fixtures.roots import training_data
+from sketchfusion.cli import app, terminal
+from sketchfusion.features import SketchFusion
+from sketchfusion.io.weights import WeightsError
+from sketchfusion.lab.training.methods import frozen_pair
+
+SHORT = {"steps": "2", "warmup": "1", "classes": "2", "views": "1", "validate_every": "2", "validation_batches": "1"}
+
+
+def full_size_folder(folder: Path, clip: Path) -> Path:
+    """A folder with the configurations of SD 2.1 and one number for weights, beside a CLIP."""
+    for part, config in (("unet", full_size.UNET), ("vae", full_size.VAE), ("text_encoder", {})):
+        (folder / "sd" / part).mkdir(parents=True)
+        channels = {"block_out_channels": [320, 640, 1280, 1280]} if part == "unet" else {}
+        (folder / "sd" / part / "config.json").write_text(json.dumps({**channels, **config}))
+        name = "model" if part == "text_encoder" else "diffusion_pytorch_model"
+        save_file({"weight": torch.zeros(1)}, folder / "sd" / part / f"{name}.safetensors")
+    shutil.copytree(clip, folder / "clip")
+    return folder
+
+
+def test_a_folder_of_full_size_models_has_full_sizes(clip_folder: Path, tmp_path: Path) -> None:
+    folder = full_size_folder(tmp_path, clip_folder)
+    parts = {"diffusion": str(folder / "sd"), "clip": str(folder / "clip")}
+    joined = "+".join(parts.values())
+    for config in (frozen_pair(str(folder), "recognition"), frozen_pair(joined, "recognition")):
+        assert (config.side, config.fusion.grid, config.fusion.width, config.clip_layer) == (480, 60, 1280, -2)
+        assert (config.diffusion, config.clip, config.task) == (*parts.values(), "recognition")
+        assert config == frozen_pair("full", "recognition", parts)
+    released = frozen_pair("released", "correspondence", parts)
+    assert (released.side, released.fusion.ensemble, released.clip_layer) == (336, 32, -1)
+
+
+def test_the_package_s_own_models_keep_their_sizes(tmp_path: Path) -> None:
+    for model in ("mini", "mini-sd+mini-clip"):
+        config = frozen_pair(model, "retrieval")
+        assert (config.diffusion, config.side, config.fusion.grid, config.fusion.width) == ("mini-sd", 128, 32, 256)
+
+
+def test_models_that_are_not_known_have_their_own_sizes_and_it_is_said(
+    sd_folder: Path, clip_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = frozen_pair("full", "retrieval", {"diffusion": str(sd_folder), "clip": str(clip_folder)})
+    assert (config.side, config.fusion.grid, config.fusion.width) == (64, 8, 64)
+    assert "its own 64 px, with maps of 8 x 8 cells and 64 channels" in caplog.text
+
+
+@pytest.mark.parametrize("pair", ["full", "released", "SD+CLIP"])
+def test_local_folders_are_trained_on_under_any_name(
+    pair: str, sd_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a researcher does it whose folders lie where the command is given."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "sd").symlink_to(sd_folder)
+    (tmp_path / "models" / "clip").symlink_to(clip_folder)
+    [paired, _] = training_data(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    parts = {"diffusion": "models/sd", "clip": "models/clip"}
+    named = {} if pair == "SD+CLIP" else parts
+    small = {"fusion.ensemble": "1", "fusion.grid": "6", "fusion.width": "16", "side": "32"}
+    command = ["train", "retrieval", "--data", str(paired.root), "--out", "out"]
+    command += ["--model", "+".join(parts.values()) if pair == "SD+CLIP" else pair]
+    command += [word for key, value in {**SHORT, **small, **named}.items() for word in ("--set", f"{key}={value}")]
+    assert terminal.run(app, command) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    model = SketchFusion.from_pretrained("../out")
+    config = model.config
+    assert (config.diffusion, config.clip) == (str(sd_folder.resolve()), str(clip_folder.resolve()))
+    assert (config.side, config.fusion.grid, config.fusion.width) == (32, 6, 16)
+    assert (config.view == "as-released") == (pair == "released")
+
+
+def test_what_is_not_a_pair_says_how_to_name_one(sd_folder: Path, clip_folder: Path) -> None:
+    for one in (sd_folder, clip_folder):
+        with pytest.raises(WeightsError, match="two are fused: name them as `--model SD\\+CLIP`"):
+            frozen_pair(str(one), "retrieval")
+    with pytest.raises(WeightsError, match="unet is missing; a model folder in the usual hub layout"):
+        frozen_pair("full", "retrieval", {"diffusion": str(clip_folder)})
+    with pytest.raises(WeightsError, match=r"the catalog has mini, full, released, and SD\+CLIP joins any two"):
+        frozen_pair("sd21", "retrieval")
