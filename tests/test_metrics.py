@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_precision
 
-from sketchfusion.lab.evaluation.metrics import Hits, accuracy, average_precision, bootstrap, chance, measure
+from sketchfusion.lab.evaluation.metrics import Hits, accuracy, average_precision, bootstrap, chance, measure, shuffle_ties
 from sketchfusion.lab.evaluation.retrieval import score_retrieval
 
 
@@ -150,3 +150,27 @@ def test_sketchy_21_in_full_size_stays_small_in_memory() -> None:
     result = score_retrieval(queries, sketch_labels, gallery, photo_labels)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 1_500_000
     assert result.metrics["mAP@all"].mean == pytest.approx(result.chance["mAP@all"], abs=0.002)
+
+
+@pytest.mark.parametrize("distinct", [1, 7])
+def test_features_that_tell_nothing_apart_score_chance_in_a_gallery_of_class_after_class(distinct: int) -> None:
+    """One vector for all, and few vectors that have nothing to do with the classes."""
+    labels = [f"class {number // 40}" for number in range(400)]
+    asked = [f"class {number % 4}" for number in range(80)]  # the first four, which come first in the gallery
+    vectors = np.eye(distinct, 8, dtype=np.float32)[np.random.default_rng(0).integers(distinct, size=400)]
+    found = score_retrieval(vectors[:80], asked, vectors, labels)
+    assert found.metrics["mAP@all"].mean == pytest.approx(found.chance["mAP@all"], abs=0.01)
+    assert found.metrics["P@100"].mean == pytest.approx(found.chance["P@k"], abs=0.02)
+    assert found == score_retrieval(vectors[:80], asked, vectors, labels)
+
+
+def test_only_photos_of_equal_similarity_change_places() -> None:
+    similarity = np.random.default_rng(1).integers(0, 9, (6, 50)).astype(np.float32)
+    similarity[0] = np.arange(50)
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    shuffled = shuffle_ties(similarity, order)
+    ranked, before = (np.take_along_axis(similarity, of, axis=1) for of in (shuffled, order))
+    assert (ranked == before).all() and (np.sort(shuffled, axis=1) == np.arange(50)).all()
+    assert (shuffled[0] == order[0]).all() and (shuffled[1:] != order[1:]).any(axis=1).all()
+    halves = [shuffle_ties(similarity[part], order[part], part.start) for part in (slice(0, 2), slice(2, 6))]
+    assert (np.concatenate(halves) == shuffled).all()

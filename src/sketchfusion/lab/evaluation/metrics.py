@@ -84,6 +84,27 @@ def accuracy(ranks: npt.ArrayLike, k: int) -> Values:
     return (np.asarray(ranks) <= k).astype(np.float64)
 
 
+def shuffle_ties(similarity: npt.NDArray[np.float32], order: Ranks, first: int = 0) -> Ranks:
+    """Put photos of equal similarity (Q, N) in a random order within the ranking (Q, N), the same for the same query.
+
+    Galleries come class by class, and in that order a feature that is the same for all photos scores more than chance.
+    `first` is the number of the first query among all.
+    """
+    ranked = np.take_along_axis(similarity, order, axis=1)
+    new = np.ones(ranked.shape, bool)
+    np.not_equal(ranked[:, 1:], ranked[:, :-1], out=new[:, 1:])
+    if new.all():
+        return order
+    shuffled, run = order.copy(), np.cumsum(new.ravel()).reshape(new.shape)
+    tied = ~new
+    tied[:, :-1] |= ~new[:, 1:]
+    for row in np.flatnonzero(tied.any(axis=1)):
+        places = np.flatnonzero(tied[row])
+        random = np.random.default_rng(first + int(row)).random(len(places))
+        shuffled[row, places] = order[row, places][np.lexsort((random, run[row, places]))]
+    return shuffled
+
+
 def target_ranks(similarity: npt.NDArray[np.float32], target: Ranks, group: Ranks) -> tuple[Ranks, Ranks]:
     """Rank from 1 of candidate `target` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ...tasks.retrieval import rank_chunks
 from ..datasets.base import DatasetError, comparable_name, is_unseen, not_trained_on
-from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, target_ranks
+from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, shuffle_ties, target_ranks
 from .result import Result, by_category
 
 if TYPE_CHECKING:
@@ -221,7 +221,8 @@ def _hits(
 ) -> Iterator[Hits]:
     """Rank the gallery for the queries (Q, d) of classes (Q,); `relevance` (classes, N) flags the photos of each."""
     start = 0
-    for _, order in rank_chunks(queries, gallery):
+    for similarity, order in rank_chunks(queries, gallery):
+        order = shuffle_ties(similarity, order, start)
         classes = query_classes[start : start + len(order)]
         yield Hits.of(np.stack([relevance[number].take(row) for number, row in zip(classes, order, strict=True)]))
         start += len(order)
