@@ -6,14 +6,17 @@ import csv
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from fixtures.pixels import PixelExtractor
+from sketchfusion.features import SketchFusion
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.lab.datasets.psc6k import PSC6K, released_split
 from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence, point_pairs
-from sketchfusion.lab.training.sources import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.correspondence import annotated_points
+from sketchfusion.lab.training.sources import Sources, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.train import train_task
 
 VIEW = "tx_000100000000"
 XA, YA = "256;0;12.5;1;2;3;4;5", "0;256;200;1;2;3;4;5"
@@ -165,3 +168,46 @@ def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path)
         [*point_pairs(datasets.open(root))]
     with pytest.raises(DatasetError, match="where keypoints are known"):
         point_pairs(datasets.open(root / "256x256" / "photo"))
+
+
+def test_training_has_the_pairs_that_are_not_measured_with_their_points(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = Sources.of([datasets.open(root)], tmp_path / "cache", stored=64)
+    [trained], [validated] = annotated_points(sources), annotated_points(sources, kept_out=True)
+    released = released_split(PSC6K(root).test_pairs())[0]
+    assert len(trained.visible) + len(validated.visible) == len(released) == 60
+    assert trained.visible[:, :8].all() and not trained.visible[:, 8:].any()
+    # a picture of 512 x 256 fills the middle half of its square from side to side
+    assert trained.photo_points[0, :2].tolist() == [[1.0, 0.25], [0.0, 0.75]]
+    assert trained.sketch_points[0, 0].tolist() == pytest.approx([10 / 256, 0.25 + 81 / 512])
+    shown = {Path(names[1]).stem for bank in (trained.photos, validated.photos) for names in bank.names}
+    assert shown == {pair.source.path.stem for pair in released} and len(shown) == 6
+    drawn = zip(trained.sketches.names, trained.photos.names, strict=True)
+    assert all(Path(sketch[1]).stem.startswith(f"{Path(photo[1]).stem}-") for sketch, photo in drawn)
+    monkeypatch.setattr("sketchfusion.lab.training.correspondence.is_unseen", lambda name: name == "zebra")
+    [seen] = annotated_points(sources, unseen=False)
+    assert {names[0] for names in seen.photos.names} == {"airplane"}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_correspondence_is_trained_on_psc6k(root: Path, apart: bool, model_folder: Path, tmp_path: Path) -> None:
+    """With its files beside the pictures, and in a folder of their own beside a root of Sketchy."""
+    for path in (root / "256x256" / "sketch").rglob("*.png"):
+        page = Image.new("L", (256, 256), 255)
+        ImageDraw.Draw(page).line([(20, 30), (200, 220)], width=5)
+        page.save(path)
+    data = [datasets.open(root)]
+    if apart:
+        for path in root.glob("*.csv"):
+            (root / "tables").mkdir(exist_ok=True)
+            path.rename(root / "tables" / path.name)
+        for view in (root / "256x256").glob("*/*"):  # where Sketchy is recognised
+            (view.parent / "tx_000000000000").symlink_to(view)
+        data = [datasets.open(root / "tables"), datasets.open(root)]
+        assert [of.layout for of in data] == ["PSC6K", "Sketchy"]
+    few = {"steps": "2", "warmup": "1", "batch": "4", "warps": "0", "drawn": "0", "aligned": "0"}
+    train_task("correspondence", data, tmp_path / "out", str(model_folder), settings=few)
+    assert SketchFusion.from_pretrained(tmp_path / "out", task="correspondence").config.task == "correspondence"
+    with pytest.raises(ValueError, match="PSC6K is no data set of named pictures"):
+        train_task("retrieval", [PSC6K(root)], tmp_path / "other", str(model_folder), settings={"steps": "1"})

@@ -1,30 +1,35 @@
 """Light parts for sketch-photo correspondence (paper section 6.3): contrast of matched points, and end-point error.
 
-Pairs come from Sketch World, whose keypoints are known in photo and sketch; from freehand sketches aligned with their
-photos; from outlines of real photos under known warps; and from pseudo-sketches of real photos.
+Pairs come from Sketch World, whose keypoints are known in photo and sketch; from PSC6K, whose keypoints people marked;
+from freehand sketches aligned with their photos; from outlines of real photos under known warps; and from
+pseudo-sketches of real photos.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Generator, Tensor
 
 from ...fusion import PHOTO, SKETCH
 from ...io.images import stroke_window
+from ..datasets.base import Sample, held_out, is_unseen, readable_name
+from ..datasets.psc6k import SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
-from .bank import FeatureCache, choose
-from .labelled import PointPairs, warped, warped_outlines, world_points
+from .bank import FeatureCache, Picture, PictureArray, choose
+from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .pseudo import pseudo_points
 from .recipes import CorrespondenceRecipe
-from .sources import HELD_OUT_SEED, Sources, held_out_count, instances
+from .sources import HELD_OUT_SEED, Sources, decoded, held_out_count, instances
 
 MIRRORED = 0.5  # share of aligned sketches that are mirrored
 NEAR = 0.1  # share of the picture's side within which a point counts as found in the log
@@ -74,25 +79,28 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
 
 def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Make pairs with matching points and encode them; ValueError if the data have nothing to make them of."""
-    side, trained, held_out = encode.side, list[PointPairs](), list[PointPairs]()
+    side, trained, validated = encode.side, list[PointPairs](), list[PointPairs]()
     if sources.has_world:
         trained.append(world_points(recipe.things, side, sources.cache))
-        held_out.append(world_points(held_out_count(recipe.things), side, sources.cache, HELD_OUT_SEED))
+        validated.append(world_points(held_out_count(recipe.things), side, sources.cache, HELD_OUT_SEED))
+    for pairs, kept_out in ((trained, False), (validated, True)):
+        pairs += annotated_points(sources, kept_out, recipe.unseen)
+    sources = sources.pictures
     for pairs, photos, count, drawn in (
         (trained, sources.sharp_photos(), recipe.warps, recipe.drawn),
-        (held_out, sources.held_out_photos(), recipe.warps // 10, 1),
+        (validated, sources.held_out_photos(), recipe.warps // 10, 1),
     ):
         if photos.seen and count:
             pairs.append(warped_outlines(photos, count, side))
         if photos.seen and recipe.drawn:
             pairs.append(pseudo_points(photos, sources.cache, drawn))
-    for pairs, most, kept_out in ((trained, recipe.aligned, False), (held_out, recipe.aligned // 10, True)):
+    for pairs, most, kept_out in ((trained, recipe.aligned, False), (validated, recipe.aligned // 10, True)):
         if most and (freehand := aligned_points(sources, most, side, kept_out)):
             pairs.append(freehand)
     if not trained:
-        raise ValueError(f"{sources}: no photos of seen classes, whose outlines could be matched with them")
+        raise ValueError(f"{sources}: no keypoints and no photos of seen classes, whose outlines could be matched")
     half, full = (_encoded(trained, encode, at) for at in (side // 2, side))
-    validation = _encoded(held_out, encode, side) if held_out else None
+    validation = _encoded(validated, encode, side) if validated else None
     return Training(CorrespondenceObjective(recipe), Phases(half, full, validation))
 
 
@@ -101,7 +109,7 @@ def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> Match
         encode([of.photos for of in pairs], side),
         encode([of.sketches for of in pairs], side),
         torch.cat([of.photo_points for of in pairs]),
-        torch.cat([in_windows(of) for of in pairs]),
+        torch.cat([in_windows(of) if encode.windowed else of.sketch_points for of in pairs]),
         torch.cat([of.visible for of in pairs]),
     )
 
@@ -114,6 +122,49 @@ def in_windows(pairs: PointPairs) -> Tensor:
         if window := stroke_window(pairs.sketches.take([place])[0]):
             points[place] = (points[place] * side - torch.tensor([window.left, window.top])) / window.side
     return points
+
+
+def annotated_points(sources: Sources, kept_out: bool = False, unseen: bool = True) -> list[PointPairs]:
+    """Read the pairs of PSC6K that are for training, six photos in ten of each class, as in the released code.
+
+    Held-out photos (one in five of them) if `kept_out`, else the others; with the unseen classes if `unseen`.
+    """
+    found = []
+    for keypoints in sources.keypoints:
+        pairs = [
+            pair
+            for pair in released_split(keypoints.test_pairs())[0]
+            if held_out(pair.source.origin) == kept_out and (unseen or not is_unseen(pair.source.label))
+        ]
+        if not pairs:
+            continue
+        photos, sketches = (_each_once(of, sources) for of in zip(*((p.source, p.target) for p in pairs), strict=True))
+        pairs = [p for p in pairs if p.source.source in photos.by_name and p.target.source in sketches.by_name]
+        in_photo, in_sketch = torch.zeros(2, len(pairs), POINTS, 2)
+        visible = torch.zeros(len(pairs), POINTS, dtype=torch.bool)
+        for place, pair in enumerate(pairs):
+            count = len(pair.source_points)
+            in_photo[place, :count] = _in_square(pair.source_points / SIDE, pair.source)
+            in_sketch[place, :count] = _in_square(pair.target_points / SIDE, pair.target)
+            visible[place, :count] = True
+        photos = photos.at([photos.by_name[pair.source.source][0] for pair in pairs])
+        sketches = sketches.at([sketches.by_name[pair.target.source][0] for pair in pairs])
+        found.append(PointPairs(sketches, photos, in_sketch, in_photo, visible))
+    return found
+
+
+def _each_once(samples: Sequence[Sample], sources: Sources) -> PictureArray:
+    """Decode the pictures of samples of one kind; each has its path as a second name."""
+    pictures = {sample.source: (readable_name(sample.label), sample.source) for sample in samples}
+    kind = samples[0].kind
+    return decoded([Picture(*of) for of in pictures.items()], kind, sources.stored, sources.cache)
+
+
+def _in_square(shares: np.ndarray, sample: Sample) -> Tensor:
+    """Turn shares of a picture's width and height (N, 2) into shares of the square that it is letterboxed to."""
+    with Image.open(sample.path) as picture:
+        size = np.array(picture.size) / max(picture.size)
+    return torch.from_numpy(shares * size + (1 - size) / 2).float()
 
 
 def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:

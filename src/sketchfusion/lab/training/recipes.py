@@ -95,6 +95,7 @@ class CorrespondenceRecipe(LightRecipe):
     warps: int = 3000  # photos paired with their own warped outlines
     drawn: int = 12  # photos of a name paired with pseudo-sketches
     aligned: int = 3000  # freehand sketches aligned with their photos
+    unseen: bool = True  # PSC6K's pairs of unseen classes too, as in the paper
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class UniversalRecipe(LightRecipe):
     retrieval: RetrievalRecipe = RetrievalRecipe(classes=16)
     instance_retrieval: InstanceRetrievalRecipe = InstanceRetrievalRecipe(classes=4)
     recognition: RecognitionRecipe = RecognitionRecipe(batch=16)
-    correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8)
+    correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8, unseen=False)
     segmentation: SegmentationRecipe = SegmentationRecipe(batch=8)
     weights: Weights = Weights()
 

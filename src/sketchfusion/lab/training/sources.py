@@ -12,6 +12,7 @@ import functools
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,7 +50,16 @@ class Sources:
 
     @classmethod
     def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Sources:
-        """Take photos and sketches from the same data sets, at `stored` pixels."""
+        """Take photos and sketches from the same data sets, at `stored` pixels.
+
+        PSC6K's files in a folder of their own go with the pictures of Sketchy among the data sets, if there are some.
+        """
+        apart = [dataset for dataset in datasets if isinstance(dataset, PSC6K)]
+        pictures = [dataset for dataset in datasets if isinstance(dataset, Sketchy) and not dataset.keypoints]
+        if apart and pictures:
+            annotated = copy(pictures[0])
+            annotated.keypoints = PSC6K(apart[0].root, annotated.root)
+            datasets = [annotated if of is pictures[0] else of for of in datasets if of is not apart[0]]
         return cls(datasets, datasets, cache, stored=stored)
 
     def __str__(self) -> str:
@@ -69,6 +79,17 @@ class Sources:
     def aligned(self) -> list[Dataset]:
         """The paired ones whose sketches lie over their photos."""
         return [dataset for dataset in self.paired if dataset.aligned]
+
+    @property
+    def keypoints(self) -> list[PSC6K]:
+        """PSC6K, in a folder of its own or in a root of Sketchy."""
+        return [of for dataset in self.photo_sets if isinstance(of := dataset.keypoints or dataset, PSC6K)]
+
+    @property
+    def pictures(self) -> Sources:
+        """All but PSC6K in a folder of its own, which has no pictures but those of its pairs."""
+        without = [[of for of in side if not isinstance(of, PSC6K)] for side in (self.photo_sets, self.sketch_sets)]
+        return replace(self, photo_sets=without[0], sketch_sets=without[1])
 
     @property
     def masked(self) -> list[MaskFolder]:
