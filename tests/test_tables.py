@@ -21,6 +21,7 @@ from sketchfusion.lab.evaluation.fill import fill, write
 from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.lab.evaluation.table import TABLES, TableColumn, TableLayout, TableRow, in_paper, measure_task
 from sketchfusion.lab.training.train import settings_for
+from sketchfusion.models import frozen_part, load
 from sketchfusion.world import export
 from test_layouts import drawings_at, picture, psc6k_at, sketchy_at
 
@@ -32,7 +33,7 @@ TABLE = TableLayout(
         TableRow("B-SD", "B-SD"),
         TableRow("Ours", settings={"lr": "1"}, seeds=2),
         TableRow("Theirs", method="SD-PL"),
-        TableRow("SD v9", absent="only full"),
+        TableRow("SD v9", checkpoint=("diffusion", "sd14")),
     ),
 )
 
@@ -80,7 +81,7 @@ def test_every_row_says_how_much_more_the_fused_one_has_query_by_query(tmp_path:
     shop.measure = lambda task, model: {
         "mAP@all": bootstrap(each[model.fingerprint.removeprefix("pixels-").rstrip("0")])
     }  # type: ignore[method-assign]
-    table = TableLayout("Trial", TABLE.columns[:1], (TableRow("SD v9", absent="only full"), TABLE.rows[0], row))
+    table = TableLayout("Trial", TABLE.columns[:1], (TABLE.rows[3], TABLE.rows[0], row))
     absent, frozen, fused = fill("6", table, "mini", tmp_path, shop.load, shop.train, shop.measure)
     assert absent.lead is None and fused.lead is None
     more = bootstrap([0.3, 0.1, 0.1])
@@ -112,6 +113,26 @@ def test_a_universal_row_is_trained_once_for_all_columns(tmp_path: Path) -> None
     assert [task for task, *_ in shop.trained] == ["universal"] and len(shop.measured) == 2
     assert all(cell.values for cell in cells)
     assert fill("0", TABLES["universal"], "mini", tmp_path, shop.load, None, lambda *a: ANYTHING)[-1].absent
+
+
+def test_rows_of_other_checkpoints_are_filled_where_these_are_there(sd1_folder: Path, tmp_path: Path) -> None:
+    rows = tuple(row for row in TABLES["6"].rows if row.checkpoint)
+    table = TableLayout("Trial", TABLE.columns[:1], rows)
+    for pair, otherwise in (("full", "is not in the cache"), ("mini", "only models of full size")):
+        shop, there = Workshop(), {"sd15": str(sd1_folder)}
+        cells = fill("6", table, pair, tmp_path / pair, shop.load, shop.train, shop.measure, there)
+        assert shop.trained == [("retrieval", {"diffusion": str(sd1_folder), "seed": "0"}, "SketchFusion")]
+        assert {cell.name: bool(cell.values) for cell in cells} == {row.name: row.name == "SD v1.5" for row in rows}
+        assert all(otherwise in cell.absent for cell in cells if not cell.values)
+
+
+def test_a_pair_in_folders_has_its_baselines(sd_folder: Path, clip_folder: Path, tmp_path: Path) -> None:
+    pair = f"{sd_folder}+{clip_folder}"
+    assert load(f"{pair}:B-SD").fingerprint == load(str(sd_folder)).fingerprint
+    assert frozen_part(pair, "B-CLIP") == str(clip_folder) and frozen_part(pair, "B-DINOv2") == "dinov2-s14"
+    (tmp_path / "sd").symlink_to(sd_folder)
+    (tmp_path / "clip").symlink_to(clip_folder)
+    assert load(f"{tmp_path}:B-SD+CLIP").fingerprint == load(pair).fingerprint
 
 
 def test_a_row_on_another_encoder_is_trained_on_the_pairs_own_one(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from .backbones.catalog import (
     FusedCard,
     is_diffusion,
     is_dino,
+    locate,
     model_type,
+    unet_channels,
 )
 from .extractor import Extractor
 from .io.weights import WeightsError, resolve
@@ -34,7 +36,7 @@ def load(
     - `mini`, or a folder or hub id of light weights: SketchFusion, with the light weights of `task`
     - `clip-l14`, `dino-s8`, `dinov2-s14`, `sd21`, or a folder or hub id of their kind: B-CLIP, B-DINO, B-DINOv2, B-SD
     - `sd21+clip-l14`, or any Stable Diffusion and CLIP joined by a plus: B-SD+CLIP
-    - `mini:B-CLIP`: that baseline on the frozen parts of a pair of the catalog
+    - `mini:B-CLIP`: that baseline on the frozen parts of a pair of the catalog, of SD+CLIP or of a folder with both
     - `scratch`, or a folder that training it left: the small CNN trained from scratch
     - a folder that training left for SD-PL or B-Finetuning: that baseline
 
@@ -45,7 +47,7 @@ def load(
     name = str(name)
     pair, _, baseline = name.partition(":")
     card = CATALOG.get(pair)
-    if baseline and isinstance(card, FusedCard):
+    if baseline and parts_of(pair) and not Path(name).exists():
         return load(frozen_part(pair, baseline), device, dtype)
     if "+" in name and not Path(name).exists():
         from .baselines.frozen import SdClipBaseline
@@ -73,20 +75,43 @@ def load(
 
 
 def frozen_part(pair: str, baseline: str) -> str:
-    """Give the name of the frozen model of a baseline on a pair of the catalog; WeightsError if there is none."""
-    card = CATALOG.get(pair)
-    if not isinstance(card, FusedCard):
-        raise WeightsError(f"{pair!r} is not a pair of the catalog, so it has no baseline {baseline!r}")
+    """Give the name of the frozen model of a baseline on a pair; WeightsError if there is none."""
+    card, parts = CATALOG.get(pair), parts_of(pair)
+    if not parts:
+        raise WeightsError(f"{pair!r} is not a pair of models, so it has no baseline {baseline!r}")
+    usual = card if isinstance(card, FusedCard) else FusedCard(pair, *parts)
     names = {
-        "B-CLIP": card.clip,
-        "B-DINO": card.dino,
-        "B-DINOv2": card.dinov2,
-        "B-SD": card.diffusion,
-        "B-SD+CLIP": f"{card.diffusion}+{card.clip}",
+        "B-CLIP": usual.clip,
+        "B-DINO": usual.dino,
+        "B-DINOv2": usual.dinov2,
+        "B-SD": usual.diffusion,
+        "B-SD+CLIP": f"{usual.diffusion}+{usual.clip}",
     }
     if baseline not in names:
-        raise WeightsError(f"{card.name} has no baseline {baseline!r}; it has {', '.join(names)}")
+        raise WeightsError(f"{usual.name} has no baseline {baseline!r}; it has {', '.join(names)}")
     return names[baseline]
+
+
+def parts_of(pair: str) -> tuple[str, str] | None:
+    """Give the names of the Stable Diffusion and the CLIP of a pair: of the catalog, SD+CLIP, or a folder with both.
+
+    None for anything else.
+    """
+    card, folder = CATALOG.get(pair), Path(pair)
+    if isinstance(card, FusedCard):
+        return card.diffusion, card.clip
+    if (folder / "sd").is_dir() and (folder / "clip").is_dir():
+        return str(folder / "sd"), str(folder / "clip")
+    diffusion, plus, clip = pair.partition("+")
+    return (diffusion, clip) if plus and not folder.exists() else None
+
+
+def is_full_size(pair: str) -> bool:
+    """Tell whether the Stable Diffusion of a pair has the widths of the published ones."""
+    card, parts = CATALOG.get(pair), parts_of(pair)
+    if isinstance(card, FusedCard):
+        return card.channels == FusedCard.channels
+    return bool(parts) and unet_channels(locate(parts[0])) == FusedCard.channels
 
 
 def _load_trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> Extractor:

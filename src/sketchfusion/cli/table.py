@@ -36,14 +36,17 @@ def table(
     tasks: Annotated[
         list[str] | None, typer.Option("--task", help="Only this task's columns; a later run into OUT reuses them.")
     ] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for training every row.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value for training every row; sd14=DIR, clip-b16=DIR and so on for table 6."),
+    ] = None,
 ) -> None:
     """Make a table of the paper: train and measure every row alike, next to the paper's figures."""
     from ..lab import datasets
     from ..lab.evaluation.figures import draw_figures
     from ..lab.evaluation.fill import fill, models_of, write
     from ..lab.evaluation.result import make_folder
-    from ..lab.evaluation.table import TABLES
+    from ..lab.evaluation.table import CHECKPOINTS, TABLES
     from ..models import load
     from .train import parse_setting
 
@@ -58,11 +61,14 @@ def table(
             f"{data}: put these files into the root of Sketchy and give that: training leaves some photos out"
         )
     layout = TABLES[number].of(tasks) if tasks else TABLES[number]
-    run = TableRun(dataset, others, model, out, None if as_it_is else chosen)
+    checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
+    if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
+        model = f"{chosen.pop('diffusion')}+{chosen.pop('clip')}"
+    run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints)
     categories = run.check_tasks(layout.tasks)
     make_folder(out)
     run.check_folders(layout.tasks)
-    cells = fill(number, layout, model, run.folder, load, None if as_it_is else run.train, run.measure)
+    cells = fill(number, layout, model, run.folder, load, None if as_it_is else run.train, run.measure, checkpoints)
     notes = run.notes(categories)
     written = write("-".join([number, *(tasks or [])]), layout, cells, notes, out, dataset.name)
     typer.echo(written.read_text())
@@ -81,11 +87,12 @@ class TableRun:
     model: str
     out: Path
     settings: Mapping[str, str] | None  # None where nothing is trained
+    checkpoints: Mapping[str, str]  # folders of other models of the catalog, by name
 
     @property
     def folder(self) -> Path:
         """Where weights and measured values for this data set and these frozen models are stored."""
-        return self.out / f"{self.dataset.name}-{Path(self.model).name}"
+        return self.out / f"{self.dataset.name}-{'+'.join(Path(part).name for part in self.model.split('+'))}"
 
     @property
     def sketch_world(self) -> bool:
@@ -122,7 +129,8 @@ class TableRun:
             frozen = str(Path(self.model).resolve()) if Path(self.model).is_dir() else self.model
             settings = " ".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
             trained_with = {"model": frozen, "settings": settings or "the recipe's settings"}
-            check_made_with(self.folder / "weights", {**made_with, **trained_with})
+            others = {name: str(Path(place).resolve()) for name, place in self.checkpoints.items()}
+            check_made_with(self.folder / "weights", {**made_with, **trained_with, **others})
         masks = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"}
         check_made_with(self.folder / "queries", made_with | masks if "segmentation" in tasks else made_with)
 

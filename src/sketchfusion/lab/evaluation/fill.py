@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...backbones.catalog import locate
 from ...baselines.frozen import SdClipBaseline
 from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
-from ...models import frozen_part
+from ...models import frozen_part, is_full_size
 from .metrics import Values, bootstrap
-from .table import TableColumn, TableLayout, TableRow, in_paper
+from .table import FULL_ONLY, TableColumn, TableLayout, TableRow, in_paper
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
@@ -56,9 +57,18 @@ class Run:
 
 
 def fill(
-    number: str, table: TableLayout, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
+    number: str,
+    table: TableLayout,
+    pair: str,
+    out: Path,
+    load: Load,
+    train: Train | None,
+    measure: Measure,
+    checkpoints: Mapping[str, str] | None = None,
 ) -> list[Cell]:
     """Fill a table on the frozen parts of `pair`; without `train`, with the weights that the pair comes with.
+
+    `checkpoints` are folders of other models of the catalog, by name; where there is none, the hub's cache is asked.
 
     `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/<seed>`, the values of each query
     in `out/queries`, and a table that was stopped goes on where it was.
@@ -66,19 +76,38 @@ def fill(
     runs: dict[str, dict[str, list[Run]]] = {}  # row -> task -> runs
     absent: dict[str, str] = {}
     for row in table.rows:
-        absent[row.name] = row.absent or ("needs training" if row.is_variant and not train else "")
-        tasks = [] if absent[row.name] else table.tasks
+        absent[row.name] = "needs training" if row.is_variant and not train else ""
         try:
-            runs[row.name] = {task: _runs(row, task, pair, out, load, train, measure) for task in tasks}
+            parts = {} if absent[row.name] else _other_parts(row, pair, checkpoints or {})
+            tasks = [] if absent[row.name] else table.tasks
+            runs[row.name] = {task: _runs(row, task, pair, out, load, train, measure, parts) for task in tasks}
         except WeightsError as error:
-            if not row.baseline:
+            if not (row.baseline or row.encoder or row.checkpoint):
                 raise
             absent[row.name] = str(error)  # a frozen model that is not there leaves its row empty, not the table
     return _cells(number, table, runs, absent)
 
 
+def _other_parts(row: TableRow, pair: str, checkpoints: Mapping[str, str]) -> dict[str, str]:
+    """Give the frozen models that replace those of the pair in a row, as settings; WeightsError if one is not there."""
+    if row.checkpoint:
+        part, name = row.checkpoint
+        if name not in checkpoints and not is_full_size(pair):
+            raise WeightsError(FULL_ONLY)
+        locate(checkpoints.get(name, name))
+        return {part: checkpoints.get(name, name)}
+    return {"clip": frozen_part(pair, row.encoder)} if row.encoder else {}
+
+
 def _runs(
-    row: TableRow, task: str, pair: str, out: Path, load: Load, train: Train | None, measure: Measure
+    row: TableRow,
+    task: str,
+    pair: str,
+    out: Path,
+    load: Load,
+    train: Train | None,
+    measure: Measure,
+    parts: Mapping[str, str],
 ) -> list[Run]:
     """Measure a row's model for a task, one run a seed; train it before where there is no such model yet."""
     if row.baseline or not train:
@@ -90,8 +119,7 @@ def _runs(
     for seed in range(row.seeds):
         folder = _trained(row, task, out, seed)
         if not (folder / "config.json").is_file():
-            encoder = {"clip": frozen_part(pair, row.encoder)} if row.encoder else {}
-            train(row.task or task, folder, {**row.settings, **encoder, "seed": str(seed)}, row.method)
+            train(row.task or task, folder, {**row.settings, **parts, "seed": str(seed)}, row.method)
         runs.append(_run(row, task, load(str(folder)), out, measure))
     return runs
 

@@ -46,9 +46,9 @@ class TableRow:
     method: str = FUSED_METHOD  # of training, as `train --method` takes it
     settings: Mapping[str, str] = field(default_factory=dict)  # of training
     encoder: str = ""  # the baseline whose model replaces CLIP in training
+    checkpoint: tuple[str, str] | None = None  # the part that another model of the catalog replaces, and its name
     task: str = ""  # what it is trained for, once, whatever is measured; empty for each column's own task
     seeds: int = 1  # of training, or of the noise that a frozen Stable Diffusion sees
-    absent: str = ""  # why this pair cannot have it; it is listed with the paper's figure alone
 
     @property
     def stored_as(self) -> str:
@@ -58,12 +58,12 @@ class TableRow:
     @property
     def fused(self) -> bool:
         """Whether it is the fused model itself, which the others are compared with."""
-        return self.stored_as == FUSED and not self.absent
+        return self.stored_as == FUSED
 
     @property
     def is_variant(self) -> bool:
         """Whether a trained model is another one than the fused model with a set of light weights for each task."""
-        return bool(self.settings or self.encoder or self.task or self.method != FUSED_METHOD)
+        return bool(self.settings or self.encoder or self.checkpoint or self.task or self.method != FUSED_METHOD)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ class TableLayout:
         return replace(self, columns=columns)
 
 
-FULL_ONLY = "only the full models have other checkpoints"
+FULL_ONLY = "only models of full size have other checkpoints"
+CHECKPOINTS = ("sd14", "sd15", "clip-b16", "clip-b32")  # settings of a table: folders of the models in table 6
 
 _FROZEN = (
     TableRow("B-CLIP", "B-CLIP"),
@@ -142,10 +143,10 @@ TABLES: dict[str, TableLayout] = {
         "Ablation on design",
         (_PCK, _MASKS, _RETRIEVAL, _NAMES, _FEW),
         (
-            TableRow("SD v1.4", absent=FULL_ONLY),
-            TableRow("SD v1.5", absent=FULL_ONLY),
-            TableRow("CLIP ViT-B/16", absent=FULL_ONLY),
-            TableRow("CLIP ViT-B/32", absent=FULL_ONLY),
+            TableRow("SD v1.4", checkpoint=("diffusion", "sd14")),
+            TableRow("SD v1.5", checkpoint=("diffusion", "sd15")),
+            TableRow("CLIP ViT-B/16", checkpoint=("clip", "clip-b16")),
+            TableRow("CLIP ViT-B/32", checkpoint=("clip", "clip-b32")),
             TableRow("CLIP -> DINOv2", encoder="B-DINOv2"),
             TableRow("w/o Aggregation Network", settings={"fusion.bottlenecks": "false"}),
             TableRow("w/o Learnable Weights", settings={"fusion.branch_weights": "false"}),
