@@ -290,7 +290,48 @@ def test_pushing_uploads_the_light_parts_only(model: SketchFusion, monkeypatch: 
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
     assert model.push_to_hub("me/mine") == "https://hub/me/mine"
-    assert set(uploaded) == {"config.json", "model.safetensors"} and min(uploaded.values()) > 0
+    assert set(uploaded) == {"config.json", "model.safetensors", "README.md"} and min(uploaded.values()) > 0
+
+
+def test_what_is_pushed_has_no_local_path_and_a_card_that_is_filled_in(
+    sd_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = tmp_path / "hub" / "models--some--sd" / "snapshots" / "1a2b"
+    shutil.copytree(sd_folder, cached)
+    model = stirred(config_of(cached, clip_folder))
+    texts = dict[str, str]()
+
+    def upload(folder: Path, repository: str, private: bool) -> str:
+        texts.update({path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".safetensors"})
+        return repository
+
+    monkeypatch.setattr("sketchfusion.features.upload", upload)
+    model.push_to_hub("me/mine", clip="openai/clip-vit-large-patch14")
+    config, card = json.loads(texts["config.json"]), texts["README.md"]
+    assert (config["diffusion"], config["clip"]) == ("some/sd", "openai/clip-vit-large-patch14")
+    assert str(tmp_path) not in "".join(texts.values()) and str(clip_folder) not in "".join(texts.values())
+    assert "base_model:\n- some/sd\n- openai/clip-vit-large-patch14\n---" in card
+    for filled in ("64 x 64 px", "8 x 8 cells of 16 channels", model.config.clip_hash, 'from_pretrained("me/mine")'):
+        assert filled in card
+    model.push_to_hub("me/mine")
+    assert json.loads(texts["config.json"])["clip"] == clip_folder.name
+    assert Path(model.config.clip) == clip_folder.resolve()  # the model itself keeps what it loaded
+
+
+def test_frozen_parts_are_found_from_any_working_folder(
+    model: SketchFusion, sd_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names of local folders are stored by their full path; relative ones are meant from the light weights' folder."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "sd").symlink_to(sd_folder)
+    monkeypatch.chdir(tmp_path)
+    stirred(config_of(Path("models/sd"), clip_folder)).save_pretrained("light")
+    monkeypatch.chdir(tmp_path / "models")
+    assert SketchFusion.from_pretrained("../light").fingerprint == model.fingerprint
+    shutil.copytree(sd_folder, tmp_path / "light" / "frozen" / "sd")
+    written = tmp_path / "light" / "config.json"
+    written.write_text(json.dumps({**json.loads(written.read_text()), "diffusion": "frozen/sd"}))
+    assert SketchFusion.from_pretrained("../light").fingerprint == model.fingerprint
 
 
 # Baselines and names

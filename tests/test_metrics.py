@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_precision
 
-from sketchfusion.lab.evaluation.metrics import Hits, accuracy, average_precision, bootstrap, chance, measure, shuffle_ties
+from sketchfusion.lab.evaluation.metrics import (
+    Hits,
+    accuracy,
+    average_precision,
+    bootstrap,
+    chance,
+    measure,
+    shuffle_ties,
+)
 from sketchfusion.lab.evaluation.retrieval import score_retrieval
 
 

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from .backbones.catalog import (
     CATALOG,
+    Card,
     FusedCard,
     Preset,
     dense_layer,
     lasting_name,
     locate,
+    public_name,
     sized_for,
 )
 from .backbones.diffusion import FrozenDiffusion
@@ -249,15 +251,75 @@ class SketchFusion(TrainedExtractor, JointSpace):
         write_trained(Path(folder), asdict(self.config), self.model.light.state_dict())
         self.heads.write(Path(folder))
 
-    def push_to_hub(self, repository: str, private: bool = False) -> str:
-        """Upload what `save_pretrained` writes to a hub repository; give its address."""
+    def push_to_hub(
+        self, repository: str, private: bool = False, *, diffusion: str | None = None, clip: str | None = None
+    ) -> str:
+        """Upload what `save_pretrained` writes and a model card to a hub repository; give its address.
+
+        `diffusion` and `clip` are the hub ids by which others get the frozen parts. Of a part that was loaded from a
+        local folder, without an id, only the folder's own name is uploaded: who loads the weights says where it is.
+        """
+        places = {
+            "diffusion": diffusion or public_name(self.config.diffusion),
+            "clip": clip or public_name(self.config.clip),
+        }
         with TemporaryDirectory() as folder:
-            self.save_pretrained(folder)
+            public = replace(self.config, **places)
+            write_trained(Path(folder), asdict(public), self.model.light.state_dict())
+            self.heads.write(Path(folder))
+            (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
 
     def _load(self, state: dict[str, Tensor], folder: Path) -> None:
         load_weights(self.model.light, state, folder)
         self.heads = Heads.read(folder)
+
+
+def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:
+    """Write the model card of light weights for a hub repository, in Markdown with the hub's metadata."""
+    parts = {"Stable Diffusion": (config.diffusion, config.diffusion_hash), "CLIP": (config.clip, config.clip_hash)}
+    cards = {name: CATALOG.get(name) for name, _ in parts.values()}
+    homes = {name: card.repositories[0] if isinstance(card, Card) else name for name, card in cards.items()}
+    licences = {name: card.licence if isinstance(card, Card) else "see its own page" for name, card in cards.items()}
+    bases = "".join(f"- {home}\n" for home in homes.values() if "/" in home)
+    rows = "".join(
+        f"| {part} | `{homes[name]}` | {licences[name]} | `{digest}` |\n" for part, (name, digest) in parts.items()
+    )
+    fusion = config.fusion
+    settings = {
+        "task": config.task,
+        "input": f"{config.side} x {config.side} px",
+        "map": f"{fusion.grid} x {fusion.grid} cells of {fusion.width} channels",
+        "embedding": f"{dim} numbers; weight of CLIP's own vector {config.whole:g}, of quarters {config.quarters:g}",
+        "timestep": str(fusion.timestep),
+        "noise draws": str(fusion.ensemble),
+    }
+    return f"""---
+library_name: sketchfusion
+tags: [sketch, image-retrieval, correspondence]
+{f"base_model:{chr(10)}{bases}" if bases else ""}---
+
+# SketchFusion light weights for {config.task}
+
+Light weights that fuse a frozen Stable Diffusion with a frozen CLIP, so that freehand sketches and photos can be
+compared (SketchFusion, CVPR 2025). The frozen models are not part of this repository.
+
+| frozen part | where | licence | SHA-256 of its weights |
+|---|---|---|---|
+{rows}
+| setting | value |
+|---|---|
+{"".join(f"| {name} | {value} |{chr(10)}" for name, value in settings.items())}
+```python
+from sketchfusion import SketchFusion
+
+model = SketchFusion.from_pretrained("{repository}")
+vectors = model.embed(["sketch.png"], kind="sketch")
+```
+
+Where a frozen part is not at the place above, name a folder that has it:
+`from_pretrained(..., diffusion=DIR, clip=DIR)`.
+"""
 
 
 def pair_config(

@@ -30,7 +30,10 @@ def write_trained(folder: Path, settings: Mapping[str, Any], tensors: Mapping[st
 
 
 def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read settings and tensors that `write_trained` wrote; WeightsError, which names `what`, for any other folder."""
+    """Read settings and tensors that `write_trained` wrote; WeightsError, which names `what`, for any other folder.
+
+    Frozen parts that lie within the folder are given by their full path.
+    """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder} has no {name}, so it is not a folder of {what}")
@@ -38,6 +41,9 @@ def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, A
         settings = dict(json.loads((folder / CONFIG).read_text()))
         if settings.pop("format", None) != FORMAT:
             raise WeightsError(f"{folder / CONFIG} is not a configuration of {what} in format {FORMAT}")
+        for part in ("diffusion", "clip"):  # a relative path is meant from the folder, wherever the program was started
+            if isinstance(settings.get(part), str) and settings[part] and (folder / settings[part]).is_dir():
+                settings[part] = str((folder / settings[part]).resolve())
         return settings, load_file(folder / WEIGHTS)
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise WeightsError(f"{folder} cannot be read: {error}") from error

@@ -143,7 +143,7 @@ def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
     folder = locate(diffusion)
     weight_files(folder / "unet")  # says what is wrong with a folder of something else
     unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
-    channels = tuple(unet.get("block_out_channels", ()))
+    channels = unet_channels(folder)
     known = [pair for pair in (card, *_CARDS) if isinstance(pair, FusedCard) and pair.channels == channels]
     if known:
         return replace(card, side=known[0].side, grid=known[0].grid, width=known[0].width)
@@ -164,10 +164,26 @@ def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
     return sized
 
 
+def unet_channels(folder: Path) -> tuple[int, ...]:
+    """Give the channels of each block of a Stable Diffusion's UNet; empty for a folder of anything else."""
+    return tuple(read_json(folder / "unet" / "config.json").get("block_out_channels", ()))
+
+
 def lasting_name(name: str) -> str:
     """Give the name of frozen weights as it may be stored: a local folder by its full path, anything else as it is."""
     local = Path(name).expanduser()
     return str(local.resolve()) if name not in CATALOG and local.is_dir() else name
+
+
+def public_name(name: str) -> str:
+    """Give the name of frozen weights for others: of a folder in the hub's cache its id, else the folder's name."""
+    local = Path(name).expanduser()
+    if name in CATALOG or not local.is_dir():
+        return name
+    cached = (
+        part.removeprefix("models--").split("--") for part in local.resolve().parts if part.startswith("models--")
+    )
+    return next(("/".join(part) for part in cached if len(part) == 2), local.resolve().name)
 
 
 def dense_layer(folder: Path) -> int | None:
