@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from sketchfusion.backbones.catalog import CATALOG, Card, ClipCard, DiffusionCard, FusedCard, card_for, locate
 from sketchfusion.backbones.folders import load_clip, load_diffusion
+from sketchfusion.cli import app, terminal
 from sketchfusion.io import weights
 from sketchfusion.io.weights import (
     UNWANTED,
@@ -76,6 +78,51 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(WeightsError, match="is a file; give the folder"):
         resolve(tmp_path / "model.safetensors")
+
+
+def test_a_mistyped_path_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = pretend_hub(monkeypatch, {})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "sd21").mkdir(parents=True)
+    for name, line in (
+        ("models/sd-21", "'models/sd-21', and there is no such folder; models has sd21$"),
+        ("./sd21", r"'\./sd21', and there is no such folder$"),
+        ("../modles/sd21", r"no such folder; \.\./modles is not there"),
+    ):
+        with pytest.raises(WeightsError, match=line):
+            resolve(name)
+    assert not asked
+
+
+def test_a_folder_of_the_hubs_cache_gives_its_snapshot(clip_folder: Path, tmp_path: Path) -> None:
+    cached = tmp_path / "models--openai--clip"
+    for revision in ("aaa", "bbb"):
+        shutil.copytree(clip_folder, cached / "snapshots" / revision)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("aaa")
+    assert resolve(cached) == cached / "snapshots" / "aaa"
+    assert load_clip(resolve(cached)).dim == 20
+    shutil.rmtree(cached / "snapshots" / "aaa")
+    assert resolve(cached) == cached / "snapshots" / "bbb"
+    shutil.rmtree(cached / "snapshots" / "bbb")
+    with pytest.raises(WeightsError, match="without a snapshot"):
+        resolve(cached)
+
+
+def test_advice_about_pickles_and_sdxl_works_when_taken_literally(sd_folder: Path, tmp_path: Path) -> None:
+    pickled = tmp_path / "sd"
+    shutil.copytree(sd_folder, pickled)
+    for path in list(pickled.rglob("*.safetensors")):
+        torch.save(load_file(path), path.with_suffix(".bin"))
+        path.unlink()
+    with pytest.raises(WeightsError) as refused:
+        load_diffusion(pickled)
+    [advice] = re.findall("`sketchfusion (convert .*) OUT`", str(refused.value))
+    assert terminal.run(app, [*advice.split(), str(tmp_path / "out")]) == 0
+    load_diffusion(tmp_path / "out")
+    (tmp_path / "out" / "text_encoder_2").mkdir()
+    with pytest.raises(WeightsError, match="holds Stable Diffusion XL; only 1"):
+        load_diffusion(tmp_path / "out")
 
 
 def test_mirrors_are_tried_where_a_repository_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
-from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
+from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
 from transformers.utils import logging as transformers_logging
 
+from ..io.files import atomic_write
 from ..io.weights import WeightsError, weight_files
 from .catalog import (
     CONVOLUTIONAL_CLIP,
@@ -37,11 +40,26 @@ from .encoders import FrozenClip, FrozenDino
 FrozenEncoder = FrozenClip | FrozenDino  # whose tokens are injected
 
 
+UNET_KEY = "model.diffusion_model."  # prefix of the UNet's tensors in a checkpoint of one file
+CROSS_ATTENTION = "input_blocks.1.1.transformer_blocks.0.attn2"  # the first one of a UNet
+END_OF_TEXT = "<|endoftext|>"
+SCHEDULE: dict[str, Any] = {  # of the noise, the same in all Stable Diffusions
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "clip_sample": False,
+}
+
+
 def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
     """Load a Stable Diffusion folder (unet, vae, text_encoder, tokenizer, scheduler) for feature extraction.
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
+    if (folder / "text_encoder_2").is_dir():
+        raise WeightsError(f"{folder} holds Stable Diffusion XL; only 1.x and 2.x have the features that are used here")
     with loading_errors(folder):
         unet = _load(UNet2DConditionModel, folder, "unet", dtype)
         # The encoder is all convolutions: a third faster with the channels last, on a CPU too.
@@ -153,6 +171,103 @@ def _load(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options
             "are missing or of another shape"
         )
     return model
+
+
+def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) -> None:
+    """Make a folder in the hub's layout of a Stable Diffusion 1.x or 2.x in one safetensors file, without the network.
+
+    diffusers' own functions rename the tensors; sizes are read off them. Such a file has no tokenizer: it is copied
+    from the folder `tokenizer` of a CLIP or a Stable Diffusion. Without one the empty prompt, which is all that
+    features need, is encoded as it should be, and words letter by letter. WeightsError, and nothing is written, for
+    other files.
+    """
+    if out.exists():
+        raise WeightsError(f"{out} exists already; name a new folder")
+    try:
+        state = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{file} is not a safetensors file; of a checkpoint as .ckpt get the copy as .safetensors"
+        ) from error
+    first, keys = state.get(f"{UNET_KEY}input_blocks.0.0.weight"), state.get(f"{UNET_KEY}{CROSS_ATTENTION}.to_k.weight")
+    if any(name.startswith("conditioner.") for name in state):
+        raise WeightsError(f"{file} is Stable Diffusion XL; only 1.x and 2.x have the features that are used here")
+    if first is None or keys is None or first.shape[1] != 4:
+        what = (
+            "a Stable Diffusion for inpainting or depth" if first is not None and keys is not None else "something else"
+        )
+        raise WeightsError(f"{file} is {what}, not a whole Stable Diffusion 1.x or 2.x in one file")
+    second = state[f"{UNET_KEY}input_blocks.1.1.proj_in.weight"].dim() == 2  # Stable Diffusion 2.x
+    with loading_errors(file), atomic_write(out) as draft:
+        for name, kind, config, found in _single_file_parts(state, second, "base" in file.stem or "512" in file.stem):
+            with torch.device("meta"):
+                model = kind(**config) if name != "text_encoder" else kind(CLIPTextConfig(**config))
+            expected = model.state_dict()
+            wrong = [key for key, of in expected.items() if key not in found or found[key].shape != of.shape]
+            if wrong:
+                raise WeightsError(
+                    f"{file}: {len(wrong)} tensors of its {name} such as {wrong[0]} are missing or misfit"
+                )
+            model.load_state_dict({key: found[key].contiguous() for key in expected}, assign=True)
+            save_model(model, draft / name)
+        kind_of_noise = {"prediction_type": "v_prediction"} if second and "base" not in file.stem else {}
+        DDIMScheduler(**SCHEDULE, **kind_of_noise).save_pretrained(draft / "scheduler")
+        _single_file_tokenizer(tokenizer, "!" if second else END_OF_TEXT).save_pretrained(draft / "tokenizer")
+        (draft / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}) + "\n")
+
+
+def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Yield name, class, configuration and renamed tensors of each part; `small` is a checkpoint for 512 pixels."""
+    from diffusers.loaders import single_file_utils as rename  # takes long to import, and nothing else needs it
+
+    base = len(state[f"{UNET_KEY}input_blocks.0.0.weight"])
+    channels = tuple(base * factor for factor in (1, 2, 4, 4))
+    unet = {
+        "block_out_channels": channels,
+        "cross_attention_dim": state[f"{UNET_KEY}{CROSS_ATTENTION}.to_k.weight"].shape[1],
+        "layers_per_block": 2,
+        "sample_size": 96 if second and not small else 64,
+        "attention_head_dim": tuple(max(1, width // 64) for width in channels) if second else 8,
+        "use_linear_projection": second,
+    }
+    yield "unet", UNet2DConditionModel, unet, rename.convert_ldm_unet_checkpoint(state, unet)
+    base = len(state["first_stage_model.encoder.conv_in.weight"])
+    vae = {
+        "block_out_channels": tuple(base * factor for factor in (1, 2, 4, 4)),
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "layers_per_block": 2,
+        "sample_size": 768 if second and not small else 512,
+    }
+    yield "vae", AutoencoderKL, vae, rename.convert_ldm_vae_checkpoint(state, vae)
+    if second:
+        found = rename.convert_open_clip_checkpoint(SimpleNamespace(config=SimpleNamespace()), state)
+    else:
+        found = rename.convert_ldm_clip_checkpoint(state)
+    found = {key.removeprefix("text_model."): value for key, value in found.items()}
+    positions, width = found["embeddings.position_embedding.weight"].shape
+    text = {
+        "vocab_size": len(found["embeddings.token_embedding.weight"]),
+        "hidden_size": width,
+        "intermediate_size": len(found["encoder.layers.0.mlp.fc1.weight"]),
+        "num_hidden_layers": 1 + max(int(key.split(".")[2]) for key in found if key.startswith("encoder.layers.")),
+        "num_attention_heads": max(1, width // 64),
+        "max_position_embeddings": positions,
+        "hidden_act": "gelu" if second else "quick_gelu",
+    }
+    yield "text_encoder", CLIPTextModel, text, found
+
+
+def _single_file_tokenizer(folder: Path | None, pad: str) -> CLIPTokenizer:
+    """Take the tokenizer of a model folder, or make one of CLIP's bytes alone, and let it pad with `pad`."""
+    if folder:
+        inner = folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder
+        return CLIPTokenizer.from_pretrained(inner, pad_token=pad, local_files_only=True)
+    codes = (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))
+    letters = [chr(code) for code in codes]  # in CLIP's own order, so that "!" is token 0
+    names = [*letters, *(f"{letter}</w>" for letter in letters)]
+    vocabulary = {name: number for number, name in enumerate(names)} | {"<|startoftext|>": 49406, END_OF_TEXT: 49407}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], pad_token=pad, model_max_length=77)
 
 
 @contextmanager

@@ -144,11 +144,29 @@ def parse_setting(setting: str) -> tuple[str, str]:
 
 @app.command()
 def convert(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A model folder with .bin files.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER|FILE", help="A model folder with .bin files, or one .safetensors file.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="For a FILE: folder of a CLIP, or of a Stable Diffusion, whose tokenizer to copy."),
+    ] = None,
 ) -> None:
-    """Copy a model folder, converting pickled weights to safetensors without running code in them."""
+    """Make a model folder in the hub's layout with safetensors.
+
+    Of a folder, pickled weights are converted without running code in them; of a Stable Diffusion 1.x or 2.x in one
+    file, its parts are written apart.
+    """
     from ..io.weights import convert as to_safetensors
 
+    if folder.is_file():
+        from ..backbones.folders import convert_single_file
+
+        convert_single_file(folder, out, tokenizer)
+        if not tokenizer:
+            typer.echo("words need a tokenizer: give --tokenizer CLIP; features, which take the empty prompt, do not")
+        typer.echo(out)
+        return
     for path in to_safetensors(folder, out):
         typer.echo(path)

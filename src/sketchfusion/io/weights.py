@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,14 +64,34 @@ def resolve(
         return folder
     local = Path(source).expanduser()
     if local.is_dir():
-        return local
+        return _snapshot(local)
     if local.exists():
-        raise WeightsError(f"{source} is a file; give the folder that holds the model")
+        raise WeightsError(
+            f"{source} is a file; give the folder that holds the model. Of a Stable Diffusion in one file "
+            f"`sketchfusion convert {source} OUT` makes one"
+        )
+    if str(source).startswith((".", "~", "/")) or ("/" in str(source) and local.parent.is_dir()):
+        there = sorted(path.name for path in local.parent.iterdir()) if local.parent.is_dir() else []
+        close = get_close_matches(local.name, there, 1)
+        hint = f"; {local.parent} has {close[0]}" if close else "" if there else f"; {local.parent} is not there"
+        raise WeightsError(f"no model is called {str(source)!r}, and there is no such folder{hint}")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
         raise WeightsError(
             f"no model is called {source!r}, and there is no such folder; `sketchfusion doctor` lists the names"
         )
     return _fetch((str(source), *mirrors), revision, offline)
+
+
+def _snapshot(folder: Path) -> Path:
+    """Give the newest snapshot in a repository's folder of the hub's cache (models--org--name); others as they are."""
+    if not (folder / "snapshots").is_dir():
+        return folder
+    main = folder / "refs" / "main"
+    named = folder / "snapshots" / main.read_text().strip() if main.is_file() else folder / "snapshots"
+    every = [path for path in (folder / "snapshots").iterdir() if path.is_dir()]
+    if not every:
+        raise WeightsError(f"{folder} is a folder of the hub's cache without a snapshot; download the model again")
+    return named if named in every else max(every, key=lambda path: path.stat().st_mtime)
 
 
 def _fetch(repositories: Sequence[str], revision: str | None, offline: bool | None) -> Path:
@@ -127,9 +148,10 @@ def weight_files(folder: Path) -> list[Path]:
         return full or found
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
     if pickles:
+        whole = folder.parent if folder.name in PARTS else folder  # a part alone would be of no use
         raise WeightsError(
             f"{folder} has only pickled weights ({pickles[0]}), which can run code when loaded; "
-            f"`sketchfusion convert {folder} OUT` makes safetensors of them"
+            f"`sketchfusion convert {whole} OUT` makes safetensors of them: then give OUT in place of {whole}"
         )
     raise WeightsError(f"{folder} holds no model.safetensors")
 
