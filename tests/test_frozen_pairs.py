@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -14,8 +15,10 @@ from fixtures import full_size
 from fixtures.roots import training_data
 from sketchfusion.cli import app, terminal
 from sketchfusion.features import SketchFusion
+from sketchfusion.fusion import SKETCH
 from sketchfusion.io.weights import WeightsError
-from sketchfusion.lab.training.methods import frozen_pair
+from sketchfusion.lab.training.bank import PictureArray
+from sketchfusion.lab.training.methods import CachedEncoder, Fused, frozen_pair
 
 SHORT = {"steps": "2", "warmup": "1", "classes": "2", "views": "1", "validate_every": "2", "validation_batches": "1"}
 
@@ -92,3 +95,26 @@ def test_what_is_not_a_pair_says_how_to_name_one(sd_folder: Path, clip_folder: P
         frozen_pair("full", "retrieval", {"diffusion": str(clip_folder)})
     with pytest.raises(WeightsError, match=r"the catalog has mini, full, released, and SD\+CLIP joins any two"):
         frozen_pair("sd21", "retrieval")
+
+
+def test_as_released_trains_on_latents_drawn_anew_and_whole_pages_as_it_is_served(
+    sd_folder: Path, clip_folder: Path, tmp_path: Path
+) -> None:
+    small = {"fusion.ensemble": "40", "fusion.grid": "6", "fusion.width": "16"}
+    settings = {"diffusion": str(sd_folder), "clip": str(clip_folder), **small}
+    method = Fused.create("released", "correspondence", settings, None)
+    page = np.full((2, 1, 64, 64), 255, np.uint8)
+    page[:, :, 8:16, 8:16] = 0  # a small drawing in a corner
+    bank = PictureArray("sketch", page, [("cat",), ("dog",)])
+    inputs = CachedEncoder(method, tmp_path)([bank], method.model.side).take([0, 1])
+    seen: list[torch.Tensor] = []
+    method.model.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    with torch.no_grad():
+        squares = torch.from_numpy(page).expand(-1, 3, -1, -1).float()
+        posterior = method.model.model.diffusion.vae.encode(squares).latent_dist
+        method.maps(inputs, SKETCH)
+        method.maps(inputs, SKETCH)
+    scale = method.model.model.diffusion.vae.config.scaling_factor
+    normal = (seen[0] / scale - posterior.mean[:, None]) / posterior.std[:, None]
+    assert normal.shape[:2] == (2, 40) and not torch.equal(seen[0], seen[1])
+    assert abs(float(normal.mean())) < 0.1 and float(normal.std()) == pytest.approx(1, abs=0.1)

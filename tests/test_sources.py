@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from sketchfusion.io.images import quantise
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import held_out, readable_name
 from sketchfusion.lab.datasets.folders import PhotoFolder
-from sketchfusion.lab.training.bank import decode
+from sketchfusion.lab.training.bank import Picture, decode
 from sketchfusion.lab.training.sources import collect_held_out, collect_photos, collect_sketches
 
 
@@ -146,3 +148,27 @@ def test_photos_of_unseen_classes_are_never_outlined(tmp_path: Path) -> None:
     bank = decode(collect_photos([datasets.open(tmp_path)]), "photo", 16, tmp_path / "cache")
     assert len(bank) == 5  # photos of unseen classes may be seen
     assert {bank.names[n][0] for n in bank.seen} == {"cellphone", "lamp"}
+
+
+def test_pictures_are_stored_as_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, only those that are decoded ahead are in memory; broken ones among them are left out."""
+    pictures, made, most = list[Picture](), list[weakref.ref[np.ndarray]](), 0
+    for number in range(200):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (16, 16), (number, 0, 0)).save(path)
+        if number % 50 == 7:
+            path.write_bytes(b"broken")
+        pictures.append(Picture(str(path), (f"cat {number}",)))
+
+    def watched(square: torch.Tensor) -> np.ndarray:
+        nonlocal most
+        found = quantise(square)
+        made.append(weakref.ref(found))
+        most = max(most, sum(array() is not None for array in made))
+        return found
+
+    monkeypatch.setattr("sketchfusion.lab.training.bank.quantise", watched)
+    bank = decode(pictures, "photo", 16, tmp_path / "cache")
+    assert most <= 70
+    right = [number for number in range(200) if number % 50 != 7]
+    assert bank.pixels[:, 0, 8, 8].tolist() == right and bank.names == [(f"cat {number}",) for number in right]

@@ -62,6 +62,12 @@ class FrozenDiffusion(Frozen):
         scale: float = self.vae.config.scaling_factor
         return latents * scale
 
+    def posterior(self, images: Tensor) -> Tensor:
+        """Compute what scaled latents are drawn from: their mean and, after it, their spread (B, 2 c, H/s, W/s)."""
+        posterior = self.vae.encode(images.to(self.vae.dtype)).latent_dist
+        scale: float = self.vae.config.scaling_factor
+        return torch.cat([posterior.mean, posterior.std], dim=1) * scale
+
     def noise(self, size: tuple[int, int], seed: int = 0) -> Tensor:
         """Draw standard noise (1, c, h, w), the same for every image of a latent size.
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from . import augment
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
+DECODED = 64  # pictures that are decoded ahead of the one that is being stored
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> a frozen model's features (B, C, h, w)
 
 
@@ -131,7 +132,9 @@ def decode(
             return quantise(channels)
 
         with ThreadPoolExecutor(2) as pool:
-            kept = _store(path, pool.map(load, pictures), [p.names for p in pictures], report)
+            starts = range(0, len(pictures), DECODED)
+            loaded = (one for start in starts for one in pool.map(load, pictures[start : start + DECODED]))
+            kept = _store(path, loaded, [p.names for p in pictures], report)
     return PictureArray(kind, *kept)
 
 
@@ -171,20 +174,30 @@ def _store(
     names: Sequence[tuple[str, ...]],
     report: Callable[[int, int], None] | None,
 ) -> tuple[Pixels, list[tuple[str, ...]]]:
-    kept: list[Pixels] = []
+    """Write arrays of one shape one after the other, leaving out those that are None; ValueError if all are."""
     kept_names: list[tuple[str, ...]] = []
-    for number, (array, name) in enumerate(zip(arrays, names, strict=True), start=1):
-        if array is not None:
-            kept.append(array)
-            kept_names.append(name)
-        if report:
-            report(number, len(names))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path.with_suffix(".json")) as draft:
-        draft.write_text(json.dumps(kept_names))
-    with atomic_write(path) as draft:
-        np.save(draft, np.stack(kept))
+    with atomic_write(path.with_suffix(".json")) as names_draft, atomic_write(path) as draft:
+        with draft.open("wb") as file:
+            for number, (array, name) in enumerate(zip(arrays, names, strict=True), start=1):
+                if array is not None:
+                    if not kept_names:
+                        shape = array.shape
+                        _write_header(file, (len(names), *shape))
+                    file.write(array.tobytes())
+                    kept_names.append(name)
+                if report:
+                    report(number, len(names))
+            if not kept_names:
+                raise ValueError(f"no picture for {path}")
+            file.seek(0)
+            _write_header(file, (len(kept_names), *shape))  # as long as before: numpy leaves room for the first number
+        names_draft.write_text(json.dumps(kept_names))
     return np.load(path, mmap_mode="r"), kept_names
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: str = "|u1") -> None:
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
 
 
 def world_banks(
@@ -252,19 +265,25 @@ def cached(
     views: int,
     folder: Path,
     report: Callable[[int, int], None] | None = None,
+    windowed: bool = True,
 ) -> np.memmap:
     """Return one encoder's features (N, views, C, h, w) float16 of all pictures, from `folder` or computed now.
 
     The file's key depends on the pictures' bytes, the encoder's `fingerprint` and the views. View 0 is the plain
-    picture, the others are augmented, the same for all encoders.
+    picture, the others are augmented, the same for all encoders. Sketches are seen by the window around their strokes,
+    or as whole pages if not `windowed`.
     """
-    content = hashlib.sha256(bank.pixels.tobytes()).hexdigest()
-    key = hashlib.sha256(f"{content} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
+    content = hashlib.sha256()
+    for start in range(0, len(bank), DECODED):  # not all at once, which would copy the whole array into memory
+        content.update(bank.pixels[start : start + DECODED].tobytes())
+    key = hashlib.sha256(
+        f"{content.hexdigest()} {fingerprint} {side} {views}{'' if windowed else ' pages'}".encode()
+    ).hexdigest()[:20]
     path = folder / f"{key}.npy"
     if (kept := mapped(path)) is not None:
         return kept
     with atomic_write(path) as draft:
-        _make(bank, encode, side, views, draft, report)
+        _make(bank, encode, side, views, draft, report, windowed=windowed)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 
@@ -278,17 +297,19 @@ def _make(
     path: Path,
     report: Callable[[int, int], None] | None,
     batch: int = 32,
+    windowed: bool = True,
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     with path.open("wb") as file:  # not memory-mapped: a full disk would kill the process
         for start in range(0, len(bank), batch):
             index = list(range(start, min(start + batch, len(bank))))
             pictures = bank.take(index)
+            if windowed and bank.kind == "sketch":
+                pictures = torch.stack([around_strokes(page) for page in pictures])
             features = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
             array = torch.stack(features, 1).cpu().to(torch.float16).numpy()
             if start == 0:
-                header = {"descr": "<f2", "fortran_order": False, "shape": (len(bank), *array.shape[1:])}
-                np.lib.format.write_array_header_1_0(file, header)
+                _write_header(file, (len(bank), *array.shape[1:]), "<f2")
             file.write(array.tobytes())
             if report:
                 report(index[-1] + 1, len(bank))
@@ -300,8 +321,6 @@ def around_strokes(page: Tensor) -> Tensor:
 
 
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:
-    if kind == "sketch":
-        pictures = torch.stack([around_strokes(page) for page in pictures])
     if view == 0:
         plain = torch.nn.functional.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
         return plain.expand(-1, 3, -1, -1)

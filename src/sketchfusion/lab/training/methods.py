@@ -28,6 +28,7 @@ from ...features import (
 )
 from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
+from ...models import parts_of
 from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import Encode, FeatureCache, PictureArray, cached, joined
 from .loop import Report
@@ -52,6 +53,7 @@ class Method(ABC, Generic[Trained]):
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
     centring: Centring  # of the model; takes over the standardisation
+    windowed: bool = True  # whether sketches are seen by the window around their strokes, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
 
     @classmethod
@@ -98,6 +100,7 @@ class Fused(Method[SketchFusion]):
         config = model.config
         self.model, self.trained, self.centring = model, model.model.light, model.model.light.centring
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
+        self.windowed = config.view != "as-released"
 
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
@@ -121,13 +124,18 @@ class Fused(Method[SketchFusion]):
             return dense
 
         side = round(share * config.side)
-        latents = _latents(model.model.diffusion, config.diffusion_hash, model.device, side, *config.vae_range)
+        latents = _latents(
+            model.model.diffusion, config.diffusion_hash, model.device, side, *config.vae_range, config.sample_latents
+        )
         return {**latents, f"tokens {config.clip_hash} {config.clip_layer}": tokens}
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Fuse latents and tokens, on a grid scaled to the picture's size."""
         latents, tokens = inputs
         fusion, config = self.model.model, self.model.config
+        if config.sample_latents:  # anew for each noise draw, as when the model is served
+            mean, spread = latents.unsqueeze(1).chunk(2, dim=2)
+            latents = mean + spread * torch.randn_like(mean.expand(-1, config.fusion.ensemble, -1, -1, -1))
         share = latents.shape[-1] * fusion.diffusion.latent_stride / config.side
         maps: Tensor = fusion(latents, tokens, grid=round(config.fusion.grid * share))
         return maps
@@ -226,6 +234,11 @@ class CachedEncoder:
         return int(self.method.model.side)
 
     @property
+    def windowed(self) -> bool:
+        """Whether sketches are seen by the window around their strokes."""
+        return self.method.windowed
+
+    @property
     def width(self) -> int:
         """Channels of the maps that the method makes of the inputs."""
         return self.method.width
@@ -241,7 +254,10 @@ class CachedEncoder:
 
         bank = bank.on(self.method.model.device)
         inputs = self.method.cached_inputs(side / self.side).items()
-        features = [cached(bank, encode, name, self.side, views, self.folder, progress) for name, encode in inputs]
+        features = [
+            cached(bank, encode, name, self.side, views, self.folder, progress, self.windowed)
+            for name, encode in inputs
+        ]
         return FeatureCache(tuple(features), bank.names)
 
 
@@ -260,12 +276,8 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
         raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
     if is_diffusion(folder) or model_type(folder):
         raise WeightsError(f"{model} is one model, and two are fused: name them as `--model SD+CLIP`")
-    if all((folder / part).is_dir() for part in ("sd", "clip")):
-        own = {"diffusion": str(folder / "sd"), "clip": str(folder / "clip")}
-        return replace(pair_config("full", **{**own, **parts}), task=task)
-    if "+" in model and not folder.exists():
-        own = dict(zip(FROZEN, model.split("+", 1), strict=True))
-        return replace(pair_config("full", **{**own, **parts}), task=task)
+    if own := parts_of(model):
+        return replace(pair_config("full", **{**dict(zip(FROZEN, own, strict=True)), **parts}), task=task)
     config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
     for name, part, expected in (
         ("diffusion", config.diffusion, config.diffusion_hash),
@@ -291,11 +303,21 @@ def _refuse_start(start: Path | None, name: str) -> None:
 
 
 def _latents(
-    diffusion: FrozenDiffusion, weights: str, device: torch.device, side: int, low: float = -1.0, high: float = 1.0
+    diffusion: FrozenDiffusion,
+    weights: str,
+    device: torch.device,
+    side: int,
+    low: float = -1.0,
+    high: float = 1.0,
+    sampled: bool = False,
 ) -> dict[str, Encode]:
-    """Name and compute the latents of a frozen VAE with the hash `weights`, at `side` pixels scaled to [low, high]."""
+    """Name and compute the latents of a frozen VAE with the hash `weights`, at `side` pixels scaled to [low, high].
+
+    If they are to be `sampled`, compute what they are sampled from: mean and spread.
+    """
 
     def encode(pictures: Tensor) -> Tensor:
-        return diffusion.encode(resize_square(pictures.to(device), side) * (high - low) + low)
+        squares = resize_square(pictures.to(device), side) * (high - low) + low
+        return diffusion.posterior(squares) if sampled else diffusion.encode(squares)
 
-    return {f"latents {weights} {side} {(low, high)}": encode}
+    return {f"{'posterior' if sampled else 'latents'} {weights} {side} {(low, high)}": encode}

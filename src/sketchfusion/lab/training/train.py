@@ -57,12 +57,12 @@ def train_task(
     class, segmentation folders, or Sketch World, of which only the seen categories are used. `model` says which frozen
     diffusion model and CLIP to use: a name in the catalog, SD+CLIP (two names, hub ids or folders), a folder written by
     `pretrain`, or a folder of light weights (the trained part of a model), of which only the frozen models are used.
-    `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features (default: inside `out`); tasks and
-    methods may share one.
+    `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features
+    (default: inside `out`); tasks and methods may share one.
 
     `settings` override the task's recipe. Those named `fusion.KEY` override the architecture of the trained part, as
-    ablations do; `diffusion` and `clip` name other frozen models, of which `clip` may be a DINO. ValueError, in one line, for data
-    or settings that do not fit.
+    ablations do; `diffusion` and `clip` name other frozen models, of which `clip` may be a DINO. ValueError, in one
+    line, for data or settings that do not fit.
     """
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
