@@ -311,7 +311,7 @@ def test_what_is_pushed_has_no_local_path_and_a_card_that_is_filled_in(
     assert (config["diffusion"], config["clip"]) == ("some/sd", "openai/clip-vit-large-patch14")
     assert str(tmp_path) not in "".join(texts.values()) and str(clip_folder) not in "".join(texts.values())
     assert "base_model:\n- some/sd\n- openai/clip-vit-large-patch14\n---" in card
-    for filled in ("64 x 64 px", "8 x 8 cells of 16 channels", model.config.clip_hash, 'from_pretrained("me/mine")'):
+    for filled in ("64 x 64 px", "8 x 8 cells of 32 channels", model.config.clip_hash, 'from_pretrained("me/mine")'):
         assert filled in card
     model.push_to_hub("me/mine")
     assert json.loads(texts["config.json"])["clip"] == clip_folder.name

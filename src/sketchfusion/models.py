@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from .backbones.catalog import (
     is_dino,
     locate,
     model_type,
+    parts_of,
     unet_channels,
 )
 from .extractor import Extractor
@@ -92,26 +94,17 @@ def frozen_part(pair: str, baseline: str) -> str:
     return names[baseline]
 
 
-def parts_of(pair: str) -> tuple[str, str] | None:
-    """Give the names of the Stable Diffusion and the CLIP of a pair: of the catalog, SD+CLIP, or a folder with both.
+def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
+    """Say where another model of the catalog is to be had for an ablation of a pair; WeightsError where it is not.
 
-    None for anything else.
+    `given` has folders by catalog name. The published models are tried with a pair of full size only.
     """
-    card, folder = CATALOG.get(pair), Path(pair)
-    if isinstance(card, FusedCard):
-        return card.diffusion, card.clip
-    if (folder / "sd").is_dir() and (folder / "clip").is_dir():
-        return str(folder / "sd"), str(folder / "clip")
-    diffusion, plus, clip = pair.partition("+")
-    return (diffusion, clip) if plus and not folder.exists() else None
-
-
-def is_full_size(pair: str) -> bool:
-    """Tell whether the Stable Diffusion of a pair has the widths of the published ones."""
     card, parts = CATALOG.get(pair), parts_of(pair)
-    if isinstance(card, FusedCard):
-        return card.channels == FusedCard.channels
-    return bool(parts) and unet_channels(locate(parts[0])) == FusedCard.channels
+    channels = card.channels if isinstance(card, FusedCard) else unet_channels(locate(parts[0])) if parts else ()
+    if name not in given and channels != FusedCard.channels:
+        raise WeightsError("only models of full size have other checkpoints")
+    locate(given.get(name, name))
+    return given.get(name, name)
 
 
 def _load_trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> Extractor:

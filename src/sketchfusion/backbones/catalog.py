@@ -164,6 +164,20 @@ def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
     return sized
 
 
+def parts_of(pair: str) -> tuple[str, str] | None:
+    """Give the names of the Stable Diffusion and the CLIP of a pair: of the catalog, SD+CLIP, or a folder with both.
+
+    None for anything else.
+    """
+    card, folder = CATALOG.get(pair), Path(pair)
+    if isinstance(card, FusedCard):
+        return card.diffusion, card.clip
+    if (folder / "sd").is_dir() and (folder / "clip").is_dir():
+        return str(folder / "sd"), str(folder / "clip")
+    diffusion, plus, clip = pair.partition("+")
+    return (diffusion, clip) if plus and not folder.exists() else None
+
+
 def unet_channels(folder: Path) -> tuple[int, ...]:
     """Give the channels of each block of a Stable Diffusion's UNet; empty for a folder of anything else."""
     return tuple(read_json(folder / "unet" / "config.json").get("block_out_channels", ()))

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...backbones.catalog import locate
 from ...baselines.frozen import SdClipBaseline
 from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
-from ...models import frozen_part, is_full_size
+from ...models import checkpoint, frozen_part
 from .metrics import Values, bootstrap
-from .table import FULL_ONLY, TableColumn, TableLayout, TableRow, in_paper
+from .table import TableColumn, TableLayout, TableRow, in_paper
 
 if TYPE_CHECKING:
     from ...extractor import Extractor
@@ -92,10 +91,7 @@ def _other_parts(row: TableRow, pair: str, checkpoints: Mapping[str, str]) -> di
     """Give the frozen models that replace those of the pair in a row, as settings; WeightsError if one is not there."""
     if row.checkpoint:
         part, name = row.checkpoint
-        if name not in checkpoints and not is_full_size(pair):
-            raise WeightsError(FULL_ONLY)
-        locate(checkpoints.get(name, name))
-        return {part: checkpoints.get(name, name)}
+        return {part: checkpoint(pair, name, checkpoints)}
     return {"clip": frozen_part(pair, row.encoder)} if row.encoder else {}
 
 

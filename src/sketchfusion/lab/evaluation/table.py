@@ -87,7 +87,6 @@ class TableLayout:
         return replace(self, columns=columns)
 
 
-FULL_ONLY = "only models of full size have other checkpoints"
 CHECKPOINTS = ("sd14", "sd15", "clip-b16", "clip-b32")  # settings of a table: folders of the models in table 6
 
 _FROZEN = (

@@ -85,7 +85,7 @@ def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encod
         validated.append(world_points(held_out_count(recipe.things), side, sources.cache, HELD_OUT_SEED))
     for pairs, kept_out in ((trained, False), (validated, True)):
         pairs += annotated_points(sources, kept_out, recipe.unseen)
-    sources = sources.pictures
+    given, sources = sources, sources.pictures
     for pairs, photos, count, drawn in (
         (trained, sources.sharp_photos(), recipe.warps, recipe.drawn),
         (validated, sources.held_out_photos(), recipe.warps // 10, 1),
@@ -98,7 +98,7 @@ def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encod
         if most and (freehand := aligned_points(sources, most, side, kept_out)):
             pairs.append(freehand)
     if not trained:
-        raise ValueError(f"{sources}: no keypoints and no photos of seen classes, whose outlines could be matched")
+        raise ValueError(f"{given}: no photos of seen classes, whose outlines could be matched, and no keypoints")
     half, full = (_encoded(trained, encode, at) for at in (side // 2, side))
     validation = _encoded(validated, encode, side) if validated else None
     return Training(CorrespondenceObjective(recipe), Phases(half, full, validation))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...backbones.catalog import CATALOG, CONVOLUTIONAL_CLIP, is_diffusion, locate, model_type
+from ...backbones.catalog import CATALOG, CONVOLUTIONAL_CLIP, is_diffusion, locate, model_type, parts_of
 from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
 from ...baselines.frozen import stages_and_tokens
@@ -28,7 +28,6 @@ from ...features import (
 )
 from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
-from ...models import parts_of
 from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import Encode, FeatureCache, PictureArray, cached, joined
 from .loop import Report
@@ -269,15 +268,15 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
     if the frozen weights have changed since the light ones were trained.
     """
     parts = {name: settings[name] for name in FROZEN if settings and name in settings}
-    folder = Path(model)
+    folder, diffusion, clip = Path(model), parts.get("diffusion"), parts.get("clip")
     if model in CATALOG:
-        return replace(pair_config(model, **parts), task=task)
+        return replace(pair_config(model, diffusion=diffusion, clip=clip), task=task)
     if method := read_method(folder):
         raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
     if is_diffusion(folder) or model_type(folder):
         raise WeightsError(f"{model} is one model, and two are fused: name them as `--model SD+CLIP`")
     if own := parts_of(model):
-        return replace(pair_config("full", **{**dict(zip(FROZEN, own, strict=True)), **parts}), task=task)
+        return replace(pair_config("full", diffusion=diffusion or own[0], clip=clip or own[1]), task=task)
     config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
     for name, part, expected in (
         ("diffusion", config.diffusion, config.diffusion_hash),
@@ -285,7 +284,7 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
     ):
         if name not in parts:
             check_hash(folder_hash(locate(part)), expected, locate(part))
-    return replace(with_parts(config, **parts), task=task)
+    return replace(with_parts(config, diffusion, clip), task=task)
 
 
 def _load_light(fused: SketchFusion, start: Path) -> None:
