@@ -241,7 +241,8 @@ def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -
     }
     yield "vae", AutoencoderKL, vae, rename.convert_ldm_vae_checkpoint(state, vae)
     if second:
-        found = rename.convert_open_clip_checkpoint(SimpleNamespace(config=SimpleNamespace()), state)
+        width = state["cond_stage_model.model.positional_embedding"].shape[1]
+        found = rename.convert_open_clip_checkpoint(SimpleNamespace(config=SimpleNamespace(hidden_size=width)), state)
     else:
         found = rename.convert_ldm_clip_checkpoint(state)
     found = {key.removeprefix("text_model."): value for key, value in found.items()}
