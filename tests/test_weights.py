@@ -117,6 +117,8 @@ def test_advice_about_pickles_and_sdxl_works_when_taken_literally(sd_folder: Pat
         path.unlink()
     with pytest.raises(WeightsError) as refused:
         load_diffusion(pickled)
+    with pytest.raises(WeightsError, match="there is no folder or file"):
+        convert(tmp_path / "sdd", tmp_path / "out")
     [advice] = re.findall("`sketchfusion (convert .*) OUT`", str(refused.value))
     assert terminal.run(app, [*advice.split(), str(tmp_path / "out")]) == 0
     load_diffusion(tmp_path / "out")

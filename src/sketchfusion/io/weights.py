@@ -238,6 +238,9 @@ def convert(folder: Path, out: Path) -> list[Path]:
     """
     from safetensors.torch import save_file
 
+    if not folder.is_dir():
+        raise WeightsError(f"there is no folder or file {folder} to convert")
+    folder = _snapshot(folder)
     pickles = sorted(path for path in folder.rglob("*") if path.suffix in PICKLES)
     if not pickles:
         raise WeightsError(f"{folder} holds no pickled weights to convert")
