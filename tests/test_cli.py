@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image, ImageDraw
 from safetensors import safe_open
 
 from sketchfusion.cli import SEVERAL, app
-from sketchfusion.cli.terminal import repeat_options, run
+from sketchfusion.cli.terminal import GROUPS, progress_bar, repeat_options, run
 from sketchfusion.world import export
 
 DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
@@ -85,6 +86,56 @@ def test_help_loads_no_model_library() -> None:
     assert "search" in done.stdout
 
 
+def test_commands_are_grouped_in_the_order_of_use() -> None:
+    listed = sketchfusion("--help").stdout
+    words = [word for names in GROUPS.values() for word in names]
+    places = [listed.index(f"\u2502 {word} ") for word in words]
+    assert places == sorted(places)
+    assert all(group in listed for group in GROUPS)
+    assert sketchfusion("--version").stdout.startswith("sketchfusion 0.")
+
+
+def test_without_gallery_the_users_own_is_used(
+    photos: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path)
+    assert "you have no gallery yet" in refused("search", DRAWING)
+    assert sketchfusion("index", photos / "dog", "--model", model_folder).returncode == 0
+    found = sketchfusion("search", DRAWING, "--paths0")
+    assert sorted(found.stdout.split("\0")) == ["", str(photos / "dog" / "4.png"), str(photos / "dog" / "5.png")]
+    assert f"did you mean {tmp_path / 'gallery'}?" in refused("search", DRAWING, "-g", tmp_path / "galery")
+    assert "no gallery at" in refused("studio", "-g", tmp_path / "galery")
+    assert "no such file or folder" in refused("studio", tmp_path / "nowhere")
+
+
+def test_on_a_terminal_search_prints_rank_confidence_and_the_path_within_the_gallery(
+    gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[tuple[list[str], list[list[str]]]] = []
+    monkeypatch.setattr("sketchfusion.cli.search._is_terminal", lambda: True)
+    monkeypatch.setattr(
+        "sketchfusion.cli.terminal.print_table", lambda columns, rows: printed.append((columns, [*rows]))
+    )
+    sketchfusion("search", photos / "cat" / "1.png", "-g", gallery, "-k", 1)
+    [(columns, [[rank, sure, path]])] = printed
+    assert (columns, rank, path) == (["rank", "sure", f"photo in {photos}"], "1", str(Path("cat") / "1.png"))
+    assert sure.endswith("%")
+
+
+def test_without_a_terminal_progress_is_lines_with_a_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([100.0, 102.0, 104.0, 120.0])
+    monkeypatch.setattr("sketchfusion.cli.terminal.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with progress_bar("indexing") as update:
+        for done in (0, 10, 20, 50):
+            update(done, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "indexing: 10 of 100, 5.0/s, 18 s left",
+        "indexing: 50 of 100, 2.5/s, 20 s left",
+    ]
+
+
 @pytest.mark.parametrize(
     "command", ["index", "search", "recognize", "features", "world", "evaluate", "bench", "doctor"]
 )
@@ -122,6 +173,7 @@ def test_search_takes_drawings_in_every_form(gallery: Path, tmp_path: Path) -> N
     assert whole.returncode == 0, whole.stderr
     assert [line.split("\t")[0] for line in whole.stdout.splitlines()] == ["1", "2", "3", "4", "5", "6"]
     assert Image.open(tmp_path / "s.png").width > 900
+    assert str(tmp_path / "s.png") in whole.stderr
 
 
 def test_search_narrows(gallery: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -137,3 +138,12 @@ def test_a_dot_lands_where_the_frame_says(width: int, height: int, kind: str) ->
     torch.testing.assert_close(
         centroid(cells[0]), FeatureMap(cells, frame).to_cells(middle[None])[0], atol=0.06, rtol=0
     )
+
+
+def test_it_says_its_sizes_and_numpy_takes_it() -> None:
+    features = torch.rand(3, 4, 5, dtype=torch.bfloat16)
+    made = FeatureMap(features, Frame(20, 16, 20, 1.0, 1.0, 0.0, 2.0))
+    assert repr(made) == "FeatureMap(3 channels, 4x5 cells, of a picture of 20x16 pixels)"
+    assert made.shape == (3, 4, 5)
+    assert np.array_equal(np.asarray(made), features.float().numpy())
+    assert np.asarray(made, dtype=np.float64).dtype == np.float64

@@ -248,3 +248,18 @@ def test_real_photos_and_drawings(shared_data: Path, tmp_path: Path) -> None:
     drawing = f"{sorted((shared_data / 'quickdraw-mini' / 'simplified').glob('*.ndjson'))[0]}:3"
     for query in (sketch, drawing):
         assert [hit.rank for hit in gallery.search(query, k=60)] == list(range(1, 51))
+
+
+def test_a_gallery_says_what_it_is_and_gives_its_photos_one_by_one(gallery: Gallery, tmp_path: Path) -> None:
+    assert repr(gallery) == f"Gallery({gallery.uri!r}: {len(gallery)} photos by {gallery.model.name})"
+    assert [photo.path for photo in gallery] == gallery.paths()
+    empty = Gallery.open(tmp_path / "none", PixelExtractor())
+    assert [*empty] == [] and "0 photos" in repr(empty)
+
+
+def test_a_notebook_shows_the_photos_of_an_answer(gallery: Gallery, photos: Path) -> None:
+    hits = gallery.search(sketch_of(sorted(photos.rglob("*.png"))[5]), k=2)
+    page = hits._repr_html_()
+    assert page.count("data:image/jpeg;base64,") == 2 and Path(hits[0].path).name in page
+    Path(hits[0].path).unlink()
+    assert "<img" not in hits[0]._repr_html_()

@@ -280,8 +280,11 @@ def test_the_commands_plan_prune_move_and_check(
         return subprocess.run(command, capture_output=True, text=True, env=environment())
 
     folder = tmp_path / "g"
+    counts = {name: sum(path.parent.name == name for path in photos.rglob("*.jpg")) for name in ("cat", "dog")}
     planned = run("index", photos, "-g", folder, "--model", clip_folder, "--dry-run")
-    assert planned.stdout.startswith("11 to add, 0 changed") and not folder.exists(), planned.stderr
+    *folders, summary = planned.stdout.splitlines()
+    assert [line.split() for line in folders] == [["add", str(n), str(photos / name)] for name, n in counts.items()]
+    assert summary.startswith("11 to add, 0 changed") and not folder.exists(), planned.stderr
     assert "11 embedded" in run("index", photos, "-g", folder, "--model", clip_folder).stdout
     (photos / "dog" / "00.jpg").unlink()
     pruned = run("index", photos, "-g", folder, "--prune", "--json")

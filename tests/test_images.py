@@ -234,7 +234,7 @@ def test_missing_files_folders_and_odd_names(tmp_path: Path) -> None:
         torch.zeros(3, 8, 8, dtype=torch.uint8),
         torch.full((3, 2, 2), 200.0),
         torch.full((3, 2, 2), float("nan")),
-        np.zeros((8, 8, 3), np.float32),
+        np.zeros((8, 8, 3), np.int64),
         np.zeros((8, 8), np.uint8),
     ],
 )
@@ -284,3 +284,13 @@ def test_digest_and_thumbnail(tmp_path: Path) -> None:
     small = Image.open(io.BytesIO(thumbnail(read_image(corners((400, 200))), 100)))
     assert small.format == "JPEG" and small.size == (100, 50)
     assert seen(read_image(small)) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_float_arrays_are_read_as_float_tensors_are() -> None:
+    pixels = np.random.default_rng(0).random((5, 7, 3), np.float32)
+    assert torch.equal(read_image(pixels), read_image(torch.from_numpy(pixels).permute(2, 0, 1)))
+    assert torch.equal(read_image(pixels.astype(np.float64)), read_image(pixels))
+    with pytest.raises(ImageError, match=r"\[0, 1\]"):
+        read_image(pixels * 255)
+    with pytest.raises(ImageError, match="int64"):
+        read_image(np.zeros((5, 7, 3), np.int64))

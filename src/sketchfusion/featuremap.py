@@ -7,6 +7,7 @@ Cell coordinates are continuous in the same way.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ class Frame:
         return self.offset_x, self.offset_y
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FeatureMap:
     """Features (C, h, w) on a grid over the square that `frame` describes.
 
@@ -67,6 +68,20 @@ class FeatureMap:
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or 0 in self.data.shape:
             raise ValueError(f"FeatureMap needs (C, h, w) features, not {tuple(self.data.shape)}")
+
+    def __repr__(self) -> str:
+        """Say the sizes, not the numbers."""
+        (channels, h, w), (width, height) = self.data.shape, self.frame.size
+        return f"FeatureMap({channels} channels, {h}x{w} cells, of a picture of {width}x{height} pixels)"
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of the features, (C, h, w)."""
+        return self.data.shape
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Give the features (C, h, w) to numpy, in float32 by default."""
+        return np.array(self.data.detach().float().cpu().numpy(), dtype=dtype, copy=copy)
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -95,6 +95,14 @@ class SketchFusion(TrainedExtractor, JointSpace):
         self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
 
+    def __repr__(self) -> str:
+        """Say what is joined, the task, and the sizes, not every layer."""
+        config, grid, width = self.config, self.config.fusion.grid, self.config.fusion.width
+        return (
+            f"SketchFusion({self.name!r}: {config.diffusion} + {config.clip} for {config.task}, {self.side} px -> "
+            f"maps ({width}, {grid}, {grid}), vectors ({self.dim},), on {self.device})"
+        )
+
     @classmethod
     def from_pretrained(
         cls,

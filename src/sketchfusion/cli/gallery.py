@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +21,7 @@ from .terminal import GalleryOption, Json, OptionalModel, app
 if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..gallery import Gallery, Plan, Report
+    from ..studio.studio import Studio
 
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")]
@@ -26,7 +31,7 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
 @app.command()
 def index(
     photos: Photos,
-    gallery: GalleryOption,
+    gallery: GalleryOption = None,
     model: OptionalModel = None,
     batch_size: BatchSize = 16,
     no_location: Annotated[bool, typer.Option("--no-location", help="Leave out where photos were taken.")] = False,
@@ -44,7 +49,7 @@ def index(
         raise ValueError(
             "--watch forgets what goes by itself and embeds alone; leave out --prune, --dry-run, --workers"
         )
-    kept = Gallery.open(gallery, model)
+    kept = Gallery.open(gallery or terminal.default_gallery(), model)
     if dry_run:
         plan = kept.plan(photos, prune, batch_size)
         return terminal.print_json(asdict(plan)) if as_json else typer.echo(_planned(plan))
@@ -68,15 +73,15 @@ def index(
 
 @app.command()
 def reindex(
-    gallery: GalleryOption,
     model: Annotated[str, typer.Option(help="The model to move to.")],
+    gallery: GalleryOption = None,
     batch_size: BatchSize = 16,
     as_json: Json = False,
 ) -> None:
     """Move a gallery to other weights; interrupted, the same command goes on, and till the end the old ones answer."""
     from ..gallery import Gallery
 
-    kept = Gallery.open(gallery)
+    kept = Gallery.open(terminal.existing_gallery(gallery))
     with terminal.progress_bar("reindexing") as progress:
         report = kept.reindex(model, progress, batch_size)
     _say(kept, report, as_json)
@@ -148,22 +153,24 @@ def _list_failures(report: Report) -> None:
 
 
 def _planned(plan: Plan) -> str:
+    """List what would be done by folder; the sum is last, where a terminal shows it."""
+    kinds = {
+        "add": plan.to_add,
+        "change": plan.changed,
+        "move": plan.moved,
+        "copy": plan.copied,
+        "remove": plan.to_remove,
+        "unreadable": plan.unreadable,
+    }
+    counts = Counter((str(Path(path).parent), kind) for kind, paths in kinds.items() for path in paths)
     ignored = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in plan.ignored.items())
-    lines = [
-        *(f"  add      {path}" for path in plan.to_add),
-        *(f"  change   {path}" for path in plan.changed),
-        *(f"  move     {path}" for path in plan.moved),
-        *(f"  copy     {path}" for path in plan.copied),
-        *(f"  remove   {path}" for path in plan.to_remove),
-        *(f"  unreadable {path}" for path in plan.unreadable),
-    ]
     return "\n".join(
         [
+            *(f"  {kind:10} {counts[folder, kind]:6}  {folder}" for folder, kind in sorted(counts)),
+            *([f"  no pictures: {ignored}"] if ignored else []),
             f"{len(plan.to_add)} to add, {len(plan.changed)} changed, {len(plan.moved)} moved, "
             f"{len(plan.copied)} copied, {plan.unchanged} unchanged, {len(plan.to_remove)} to remove, "
-            f"about {plan.seconds:.0f} s; nothing was written",
-            *lines,
-            *([f"  no pictures: {ignored}"] if ignored else []),
+            f"about {terminal.duration(plan.seconds)}; nothing was written",
         ]
     )
 
@@ -173,18 +180,30 @@ def _planned(plan: Plan) -> str:
 
 @app.command()
 def studio(
-    gallery: Annotated[
-        str | None, typer.Option("--gallery", "-g", help="Folder or URI of the gallery; without it a demo.")
+    photos: Annotated[
+        list[str] | None, typer.Argument(metavar="[PHOTOS...]", help="Folders to index and follow.")
     ] = None,
+    gallery: GalleryOption = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Show a gallery of rendered pictures instead.")] = False,
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond this machine a token is needed.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token: Annotated[str | None, typer.Option(envvar="SKETCHFUSION_TOKEN", help="Ask everyone for this token.")] = None,
     model: OptionalModel = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    open_page: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open the page in a browser; by default from a terminal.")
+    ] = None,
 ) -> None:
-    """Draw in a browser and see the photos that show it."""
+    """Draw in a browser and see the photos that show it; folders named are indexed meanwhile and followed."""
+    if demo and (photos or gallery):
+        raise ValueError("--demo has pictures and a gallery of its own; leave out the others")
+    if absent := [photo for photo in photos or [] if not Path(photo).exists()]:
+        raise ValueError(f"{absent[0]}: no such file or folder; check the path")
+    uri = gallery or terminal.default_gallery()
+    if gallery and not photos:
+        terminal.existing_gallery(gallery)
+    typer.echo("starting: loading libraries", err=True)
     from ..studio.protection import Access
     from ..studio.server import listen, serve
     from ..studio.studio import Studio
@@ -193,19 +212,41 @@ def studio(
     access = Access(host, token)
     taken = listen(host, port)
     made: Extractor | str | None = model
-    uri = gallery
-    if uri is None:
+    if demo:
         uri, made = _demo(model or "mini")
-    opened = Studio(uri, upload_folder(uri), made, demo=gallery is None)
+    opened = Studio(uri, upload_folder(uri), made, demo=demo)
 
     def started(address: str) -> None:
         link = f"{address}?token={quote(token)}" if token else address
         typer.echo(f"{link} (Ctrl-C stops)")
-        if open_page:
+        sys.stdout.flush()
+        typer.echo("loading the model; the page answers as soon as it is there", err=True)
+        threading.Thread(target=_say_ready, args=(opened,), daemon=True).start()
+        if sys.stdout.isatty() if open_page is None else open_page:
             typer.launch(link)
 
+    if photos:
+        opened.follow(photos)
     serve(opened, access, taken, started)
     typer.echo("stopped", err=True)
+
+
+def _say_ready(studio: Studio) -> None:
+    studio.queue.ready.wait()
+    if studio.queue.failure:
+        return
+    count = len(studio.gallery)
+    typer.echo(f"ready: {count} photos in {studio.uri}", err=True)
+    if not count and not studio.following:
+        typer.echo("no photos yet: drop some on the page, or start with a folder: sketchfusion studio FOLDER", err=True)
+    shown = (0, 0)
+    while (state := studio.following) and not state.error and not studio.stopping:
+        if (state.done, state.total) != shown:
+            shown = state.done, state.total
+            typer.echo(f"indexed {state.done} of {state.total} new photos", err=True)
+        time.sleep(5)
+    if state and state.error:
+        typer.echo(f"following ended: {state.error}", err=True)
 
 
 def _demo(model: str) -> tuple[str, Extractor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -16,7 +18,7 @@ from .terminal import GalleryOption, Json, MaybeSketches, ModelOption, OptionalM
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..gallery import Hit
+    from ..gallery import Gallery, Hit
     from ..io.images import Kind
 
 
@@ -25,8 +27,8 @@ BATCH = 16  # pictures at a time
 
 @app.command()
 def search(
-    gallery: GalleryOption,
     sketches: MaybeSketches = None,
+    gallery: GalleryOption = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many photos.")] = 10,
     category: Annotated[str | None, typer.Option(help="Only photos in a folder of this name.")] = None,
     where: Annotated[str | None, typer.Option(help='SQL condition, as "width > 640".')] = None,
@@ -41,34 +43,59 @@ def search(
     ] = False,
     model: OptionalModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Show the contact sheet in the desktop's viewer.")] = False,
+    paths0: Annotated[
+        bool, typer.Option("--paths0", help="Print paths only, each ended by a zero byte, for xargs -0.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find photos that show what a sketch, a text or another photo shows; several sketches are averaged."""
     from ..gallery import Gallery, Query
+    from ..io.weights import cache_folder
     from ..tasks.inputs import read_sketches
 
-    opened = Gallery.open(gallery, model)
+    if as_json and paths0:
+        raise ValueError("--json and --paths0 exclude each other")
+    opened = Gallery.open(terminal.existing_gallery(gallery), model)
     pictures = read_sketches(sketches) if sketches else []
     query = Query(pictures, text, like, k, category, where, min_score, group, diffuse)
     hits = opened.answer(query)
-    if sheet:
+    if sheet or show:
         from ..gallery.sheet import contact_sheet, query_row
         from ..io.images import read_image
 
         shown = pictures[0] if pictures else read_image(like, "photo") if like else None
         name = sketches[0] if sketches else str(like or text)
+        sheet = sheet or cache_folder() / "found.png"
+        sheet.parent.mkdir(parents=True, exist_ok=True)
         contact_sheet(opened, [query_row(name, shown, opened, hits)]).save(sheet, format="PNG")
+        typer.echo(f"contact sheet: {sheet}", err=True)
+        if show:
+            typer.launch(str(sheet))
     if as_json:
         terminal.print_json([vars(hit) for hit in hits])
+    elif paths0:
+        typer.echo("".join(f"{hit.path}\0" for hit in hits), nl=False)
     else:
-        terminal.print_table(
-            ["", "score", "confidence", "category", "photo"],
-            [[str(hit.rank), f"{hit.score:.4f}", f"{hit.confidence:.2f}", hit.category, _path_of(hit)] for hit in hits],
-        )
+        _print_hits(hits, opened)
 
 
-def _path_of(hit: Hit) -> str:
-    return f"{hit.path} (and {len(hit.similar)} like it)" if hit.similar else hit.path
+def _print_hits(hits: Sequence[Hit], gallery: Gallery) -> None:
+    """Print rank, confidence and short path for people; for programs also score and category, and the whole path."""
+    if not _is_terminal():
+        rows = [[f"{hit.rank}", f"{hit.score:.4f}", f"{hit.confidence:.2f}", hit.category, hit.path] for hit in hits]
+        return terminal.print_table([], rows)
+    folder = os.path.commonpath([os.path.dirname(path) for path in gallery.paths()])  # noqa: PTH120
+    rows = []
+    for hit in hits:
+        name = os.path.relpath(hit.path, folder) if len(folder) > 1 else hit.path
+        likes = f" (and {len(hit.similar)} like it)" if hit.similar else ""
+        rows.append([f"{hit.rank}", f"{hit.confidence:.0%}", name + likes])
+    terminal.print_table(["rank", "sure", f"photo in {folder}"], rows)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 @app.command()

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import ctypes
+import difflib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-app = typer.Typer(
-    help="Find photos by drawing.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
-)
+# The commands by who needs them, in the order of use.
+GROUPS = {
+    "Find photos": ("studio", "index", "search", "recognize"),
+    "Look closer": ("segment", "match", "inspect", "features"),
+    "Keep a gallery": ("reindex", "doctor"),
+    "Research": ("train", "evaluate", "table", "bench", "world", "pretrain", "convert"),
+}
+
+
+class Commands(TyperGroup):
+    """All commands, in the order of `GROUPS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Give their names as --help shows them."""
+        return [name for names in GROUPS.values() for name in names if name in self.commands]
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 # Options that mean the same in several commands.
-GalleryOption = Annotated[str, typer.Option("--gallery", "-g", help="Folder or URI (s3://..) of the gallery.")]
+GalleryOption = Annotated[
+    str | None, typer.Option("--gallery", "-g", help="Folder or URI (s3://..) of the gallery; by default your own.")
+]
 ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
 OptionalModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
@@ -36,7 +57,52 @@ STOPPED = "interrupted; finished work is kept"
 # Typer brings its own copy of click since 0.26, so the class has no public name.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+FIRST_LINE, NEXT_LINE = 1.0, 10.0  # seconds of progress without a terminal
+
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # options of mallopt(3)
+
+
+def group_commands() -> None:
+    """Group the commands in --help; to be called once all of them are there."""
+    groups = {name: group for group, names in GROUPS.items() for name in names}
+    for command in (*app.registered_commands, *app.registered_groups):
+        command.rich_help_panel = groups[command.name or getattr(command.callback, "__name__", "")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"sketchfusion {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Find photos by drawing. To begin: sketchfusion studio FOLDER."""
+
+
+def default_gallery() -> str:
+    """Give the folder of the user's own gallery; it need not exist yet."""
+    from platformdirs import user_data_path
+
+    return str(user_data_path("sketchfusion", appauthor=False) / "gallery")
+
+
+def existing_gallery(gallery: str | None) -> str:
+    """Give the gallery named, or the user's own; ValueError if there is no such folder."""
+    uri = gallery or default_gallery()
+    if "://" in uri or Path(uri).exists():
+        return uri
+    if gallery is None:
+        raise ValueError("you have no gallery yet; make one of your photos: sketchfusion index FOLDER")
+    near = difflib.get_close_matches(Path(uri).name, [path.name for path in Path(uri).absolute().parent.glob("*/")])
+    meant = f"; did you mean {Path(uri).with_name(near[0])}?" if near else ""
+    raise ValueError(f"no gallery at {uri}{meant or f'; make one: sketchfusion index PHOTOS --gallery {uri}'}")
 
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
@@ -110,17 +176,36 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar with rate and time left; yield what to call with (done, total)."""
+    """Show a progress bar with rate and time left; yield what to call with (done, total).
+
+    The clock runs from the first call, which comes when the model is loaded and work begins. Where there is no
+    terminal, a line is printed after a second and then every ten.
+    """
     from rich.progress import TextColumn
 
-    with _progress(TextColumn("{task.fields[rate]}"), transient=True) as progress:
-        task = progress.add_task(what, total=None, rate="")
+    began, told = 0.0, 0.0
+    with _progress(TextColumn("{task.fields[pace]}"), transient=True) as progress:
+        task = progress.add_task(f"{what}: loading the model", total=None, pace="")
 
         def update(done: int, total: int) -> None:
-            speed = progress.tasks[0].speed
-            progress.update(task, completed=done, total=total, rate=f"{speed:.1f}/s" if speed else "")
+            nonlocal began, told
+            now = time.monotonic()
+            if not began:
+                began, told = now, now - NEXT_LINE + FIRST_LINE
+            rate = done / max(now - began, 1e-3)
+            pace = f"{rate:.1f}/s, {duration((total - done) / rate)} left" if done else ""
+            progress.update(task, completed=done, total=total, description=what, pace=pace)
+            if done < total and now - told >= NEXT_LINE and not progress.console.is_terminal:
+                told = now
+                typer.echo(f"{what}: {done} of {total}{', ' if pace else ''}{pace}", err=True)
 
         yield update
+
+
+def duration(seconds: float) -> str:
+    """Say a time in words."""
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{hours:.1f} h" if hours >= 1 else f"{minutes:.0f} min" if minutes >= 2 else f"{seconds:.0f} s"
 
 
 @contextmanager
@@ -140,7 +225,8 @@ def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     first = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*first, *columns, TimeRemainingColumn(), console=_console(stderr=True), transient=transient)
+    last = columns or (TimeRemainingColumn(),)
+    return Progress(*first, *last, console=_console(stderr=True), transient=transient)
 
 
 def _console(stderr: bool = False) -> Console:

@@ -31,7 +31,7 @@ from .indexing import (
     remove,
 )
 from .maintain import drop_superseded, examine, reindex, repair
-from .nearest import ExactIndex, Hit, Index, build_index_if_large, open_index, to_hits
+from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
 from .query import Query, Scorer, embed_text, make_scorer
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, tag_of
@@ -99,7 +99,7 @@ class Gallery:
         min_score: float | None = None,
         group: bool = False,
         diffuse: bool = False,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
 
         `text` says in words what they show, and `like` names a photo, of the gallery or any other, to which similar
@@ -116,7 +116,7 @@ class Gallery:
         sketches = [] if sketch is None else read_sketches(sketch)
         return self.answer(Query(sketches, text, like, k, category, where, min_score, group, diffuse))
 
-    def answer(self, query: Query, vectors: Floats | None = None) -> list[Hit]:
+    def answer(self, query: Query, vectors: Floats | None = None) -> Hits:
         """Answer a query, as `search` does.
 
         `vectors` (N, d) are the embeddings of its sketches, for callers that have embedded several queries at once.
@@ -139,7 +139,7 @@ class Gallery:
             hits = to_hits(ranked, confidences[enough].tolist())
             answer = fold(hits, ranked.rows.columns["vector"], self.thumbnails) if query.group else hits
             if len(answer) >= query.k or len(hits) < count:
-                return answer[: query.k]
+                return Hits(answer[: query.k])
             count *= 4
 
     def _scorer(self, query: Query, vectors: Floats | None) -> Scorer:
@@ -179,6 +179,18 @@ class Gallery:
         """Number of photos."""
         self._store = self._store or GalleryStore.find(self.uri)
         return len(self._store) if self._store else 0
+
+    def __iter__(self) -> Iterator[PhotoInfo]:
+        """Describe the photos one after another, ordered by path."""
+        if len(self):
+            paths = self.paths()
+            for start in range(0, len(paths), 500):
+                yield from self.infos(paths[start : start + 500]).values()
+
+    def __repr__(self) -> str:
+        """Say how many photos there are, where, and of which model."""
+        made_with = f" by {self._store.made_with.name}" if len(self) and self._store else ""
+        return f"Gallery({self.uri!r}: {len(self)} photos{made_with})"
 
     @property
     def version(self) -> int:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
+import html
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ImageError
 from ..featuremap import Floats
+from ..io.images import read_reduced
 from ..tasks.retrieval import best_first
 from .query import SAMPLE, Background, Filter
 from .rows import matrix
@@ -178,6 +184,23 @@ class Hit:
     category: str  # the name of its folder
     confidence: float = 0.0  # 0 to 1: how surely it shows what was looked for, comparable between galleries
     similar: tuple[str, ...] = ()  # paths of near-duplicates that were folded into this hit
+
+    def _repr_html_(self) -> str:
+        """Show the photo in a notebook, with rank, confidence and name; without a picture if the file is gone."""
+        picture = ""
+        with suppress(OSError, ImageError):
+            jpeg = read_reduced(Path(self.path).read_bytes(), 160).jpeg()
+            picture = f'<img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt=""><br>'
+        name = html.escape(Path(self.path).name)
+        return f"<figure style='display:inline-block'>{picture}{self.rank}. {self.confidence:.0%} {name}</figure>"
+
+
+class Hits(list[Hit]):
+    """An answer: photos, best first; a notebook shows them as pictures."""
+
+    def _repr_html_(self) -> str:
+        """Show the first 50."""
+        return "".join(hit._repr_html_() for hit in self[:50])
 
 
 def to_hits(ranked: Ranked, confidences: Sequence[float]) -> list[Hit]:

@@ -11,7 +11,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class NormalisedSketch:
     pixels: Tensor  # (3, H, W) float32 in [0, 1], dark on white
 
 
-ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[np.uint8] | Tensor | NormalisedSketch
+ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[Any] | Tensor | NormalisedSketch
 
 # Only these decoders run: Pillow would hand some other formats to outside programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
@@ -56,15 +56,15 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
 
     `source` is a path ("file.ndjson:7" is the 7th drawing of a Quick, Draw! file, which may be .bin, .npy or .npz
     too; the content decides, not the suffix), "-" for standard input, an ndjson line, a PIL image, an array (H, W, 3)
-    uint8, or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied, transparent pixels become white, and of an
-    animation the first frame is read. Raises ImageError.
+    uint8 or float in [0, 1], or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied, transparent pixels become
+    white, and of an animation the first frame is read. Raises ImageError.
     """
     if isinstance(source, NormalisedSketch):
         return source.pixels
     if isinstance(source, Tensor):
         image = _from_tensor(source)
     elif isinstance(source, np.ndarray):
-        image = _to_tensor(_from_array(source))
+        image = _from_array(source)
     elif isinstance(source, Image.Image):
         image = _to_tensor(to_rgb(source, kind, "the given image"))
     else:
@@ -267,10 +267,11 @@ def _from_tensor(image: Tensor) -> Tensor:
     return image
 
 
-def _from_array(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ImageError(f"an array must be uint8 (H, W, 3), not {array.dtype} {array.shape}")
-    return array
+def _from_array(array: npt.NDArray[Any]) -> Tensor:
+    floating = np.issubdtype(array.dtype, np.floating)
+    if not (floating or array.dtype == np.uint8) or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise ImageError(f"an array must be (H, W, 3), uint8 or float in [0, 1], not {array.dtype} {array.shape}")
+    return _from_tensor(torch.from_numpy(array.transpose(2, 0, 1).copy())) if floating else _to_tensor(array)
 
 
 def _to_tensor(array: npt.NDArray[np.uint8]) -> Tensor:

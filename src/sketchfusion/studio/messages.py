@@ -318,6 +318,15 @@ class Example(BaseModel):
     strokes: list[ExampleStroke]
 
 
+class Indexing(BaseModel):
+    """How far the folders that the studio follows are indexed."""
+
+    done: int
+    total: int
+    photos: int
+    error: str | None
+
+
 class Health(BaseModel):
     """The state of the server: `starting` until the model is loaded, `stopping` while it shuts down."""
 
@@ -325,3 +334,4 @@ class Health(BaseModel):
     version: str
     waiting: int
     uptime_seconds: float
+    indexing: Indexing | None

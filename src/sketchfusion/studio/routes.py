@@ -34,6 +34,7 @@ from .messages import (
     FoundPhoto,
     GalleryInfo,
     Health,
+    Indexing,
     Info,
     InspectAnswer,
     InspectRequest,
@@ -112,6 +113,7 @@ async def get_health(studio: CurrentStudio) -> Health:
         version=__version__,
         waiting=studio.queue.waiting,
         uptime_seconds=round(time.monotonic() - studio.started, 1),
+        indexing=Indexing.model_validate(studio.following, from_attributes=True) if studio.following else None,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import ImageError
 from ..extractor import Extractor
 from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Hit, Query, Report
@@ -27,11 +28,12 @@ from .drawing import Sketch, read_sketch
 from .limits import Limits
 from .messages import Drawing
 from .queue import Lane, ModelQueue, Stopped
-from .uploads import Jobs
+from .uploads import Cancelled, Jobs
 
 Result = TypeVar("Result")
 
 GUESSES = 5
+FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
 WARMUP = np.full((128, 128, 3), 255, np.uint8)  # a square; any drawing runs every part of the model once
 WARMUP[40:88, 40:88] = 0
 
@@ -63,11 +65,17 @@ class Studio:
         self.searching: Lane[Query, SearchHits] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
+        self.following: Following | None = None
 
     @property
     def name(self) -> str:
         """Name of the gallery, without its path."""
         return "demo" if self.demo else self.uri.rstrip("/").rpartition("/")[2] or "gallery"
+
+    def follow(self, folders: Sequence[str]) -> None:
+        """Index folders in the background, then watch them until the studio closes; their files are only read."""
+        self.following = Following(folders)
+        threading.Thread(target=self._follow, args=(self.following,), name="following", daemon=True).start()
 
     async def loaded(self) -> None:
         """Wait until the model is loaded. Raises Stopped if it cannot be."""
@@ -121,6 +129,31 @@ class Studio:
             # without the classifier, which would run the whole model a second time for each stroke
             searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=False)
 
+    def _follow(self, following: Following) -> None:
+        self.queue.ready.wait()
+        if self.queue.failure:
+            return
+
+        def progress(done: int, total: int) -> None:
+            if self.stopping:
+                raise Cancelled
+            following.done, following.total = done, total
+            following.photos = len(gallery)
+
+        gallery = Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
+        batch = self.limits.background_batch
+        try:
+            with contextlib.suppress(ImageError):  # no photos there yet
+                gallery.add(following.folders, progress, batch, commit_seconds=FOLLOWING_COMMIT_SECONDS)
+            following.photos = len(gallery)
+            for _ in gallery.watch(following.folders, batch_size=batch):
+                self.photos.drop_thumbnails()
+                following.photos = len(gallery)
+        except (Cancelled, Stopped):
+            pass  # the studio closes; what was indexed is kept
+        except Exception as error:
+            following.error = self.explain(error)
+
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         self.queue.ready.wait()
         model = cast(Extractor, QueuedModel(self.gallery.model, self.queue))
@@ -130,6 +163,17 @@ class Studio:
         self.photos.drop_thumbnails(map(str, paths))
         self.queue.run(self._warm)
         return report
+
+
+@dataclass
+class Following:
+    """Folders that are indexed and watched, and how far that is."""
+
+    folders: Sequence[str]
+    done: int = 0
+    total: int = 0  # photos to embed at the start
+    photos: int = 0  # of the gallery
+    error: str | None = None  # why following ended
 
 
 @dataclass(frozen=True)
@@ -213,10 +257,10 @@ class PhotoStore:
         missing = [path for path in paths if path not in cached]
         return cached | self._fetch(missing) if missing else cached
 
-    def drop_thumbnails(self, paths: Iterable[str]) -> None:
-        """Drop the cached thumbnails of photos that were removed or replaced."""
+    def drop_thumbnails(self, paths: Iterable[str] | None = None) -> None:
+        """Drop the cached thumbnails of photos that were removed or replaced; by default all."""
         with self._lock:
-            for path in paths:
+            for path in list(self._thumbnails) if paths is None else paths:
                 self._cached_bytes -= len(self._thumbnails.pop(path, b""))
 
     def original(self, path: str, side: int) -> Reduced:

@@ -61,6 +61,23 @@ async function learn() {
   });
 }
 
+let indexed = 0;
+
+/** Shows how far the folders that the studio follows are indexed, and looks again for what is new in them. */
+async function follow() {
+  const { indexing } = await api.get("/health").catch(() => ({ indexing: { done: 0, total: 0, photos: indexed } }));
+  if (!indexing) return;
+  const busy = indexing.done < indexing.total;
+  if (indexing.photos !== indexed) {
+    indexed = indexing.photos;
+    search.again();
+    await learn();
+  }
+  if (indexing.error) notice(indexing.error, { stays: true });
+  else if (busy) byId("where").textContent = `Indexing ${indexing.done.toLocaleString()} of ${indexing.total.toLocaleString()} photos`;
+  if (!indexing.error) setTimeout(follow, busy ? 1000 : 5000);
+}
+
 async function openById(id) {
   try {
     photos.show(await api.get(`/photos/${encodeURIComponent(id)}/info`), []);
@@ -187,3 +204,4 @@ const kept = Drawing.kept();
 if (kept) drawing.restore(await fromKept(kept));
 search.soon();
 learn();
+follow();
