@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -410,3 +411,29 @@ def test_the_interface_describes_itself(studio: Server) -> None:
     schema = studio.get("v1/openapi.json").json()
     assert {path for path in schema["paths"] if path.startswith("/api/v1/")} == set(schema["paths"])
     assert len(schema["paths"]) >= 14 and studio.get("v1/docs").status_code == 404
+
+
+def test_folders_are_indexed_and_followed_and_their_files_stay(
+    empty: Server, world_photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(world_photos / "cup", folder / "cup")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    here = {path.name for path in folder.rglob("*.*")}
+
+    def indexing(photos: int) -> dict[str, Any]:
+        for _ in range(600):
+            state: dict[str, Any] = empty.get("v1/health").json()["indexing"]
+            if (state["photos"] == photos and state["done"] == state["total"]) or state["error"]:
+                return state
+            time.sleep(0.1)
+        raise AssertionError(state)
+
+    assert empty.get("v1/health").json()["indexing"] is None
+    before = len(empty.studio.gallery)
+    empty.studio.follow([str(folder)])
+    state = indexing(before + 2)
+    assert (state["done"], state["total"], state["error"]) == (3, 3, None)
+    assert {path.name for path in folder.rglob("*.*")} == here
+    shutil.copytree(world_photos / "tree", folder / "tree")
+    assert indexing(before + 4)["error"] is None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 from pydantic import TypeAdapter
 
@@ -16,6 +17,7 @@ from sketchfusion.errors import ImageError
 from sketchfusion.studio.drawing import LimitExceeded, Sketch, read_sketch
 from sketchfusion.studio.limits import Limits
 from sketchfusion.studio.messages import Drawing
+from sketchfusion.tasks.inputs import read_sketches
 
 LIMITS = Limits()
 
@@ -126,6 +128,13 @@ def test_a_picture_is_read_with_its_units(head: str) -> None:
     assert ink(sketch)[int(y), int(x)] and not ink(sketch)[int(y), int(x * 1.5)]
     other = read(kind="image", data=in_base64(cross(300, 200)), width=30, height=20)
     assert np.allclose(other.to_picture([[15, 10]]), [[150, 100]])
+
+
+def test_a_picture_is_the_sketch_that_the_command_reads(tmp_path: Path) -> None:
+    image = cross(1500, 1000)
+    image.save(tmp_path / "cross.png")
+    sketch = read(kind="image", data=in_base64(image), width=512, height=341)
+    assert torch.equal(sketch.picture, read_sketches(tmp_path / "cross.png")[0])
 
 
 def test_a_picture_turned_by_its_exif_lies_upright() -> None:

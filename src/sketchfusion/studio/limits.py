@@ -25,7 +25,7 @@ class Limits:
     decoders: int = 2  # pictures decoded at the same time
     photo_side: int = 1_600  # longer side of a photo as the page shows it
     task_side: int = 640  # longer side of a photo that is segmented, matched or inspected
-    drawing_side: int = 1_024  # longer side of a drawing sent as a picture
+    drawing_side: int = 2_048  # longer side of a drawing sent as a picture; up to here it is read as a file is
     thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
     jobs: int = 64  # indexing jobs that are remembered, finished ones included
     jobs_waiting: int = 8  # indexing jobs that wait for their turn

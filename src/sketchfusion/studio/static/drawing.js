@@ -102,7 +102,7 @@ export class Drawing extends EventTarget {
     canvas.context.drawImage(picture.full, 0, 0, canvas.width, canvas.height);
     canvas.context.scale(2, 2);
     for (const stroke of this.#strokes()) paint(canvas.context, stroke, stroke.erase ? "#fff" : "#000");
-    return canvas.url();
+    return canvas.url(picture.type === "image/png" ? "image/png" : "image/jpeg");
   }
 
   #changed() {
@@ -154,7 +154,7 @@ export class OffscreenSheet {
     this.context.fillRect(0, 0, this.width, this.height);
   }
 
-  url() {
-    return this.canvas.toDataURL("image/jpeg", 0.92);
+  url(type = "image/jpeg") {
+    return this.canvas.toDataURL(type, 0.92);
   }
 }

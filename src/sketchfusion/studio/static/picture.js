@@ -1,9 +1,10 @@
-/** A file becomes the drawing: pictures and phone photos are made small, an SVG stays one, HEIC is left to the server. */
+/** A file becomes the drawing: small files stay as they are, large ones are made small, HEIC is left to the server. */
 
 import { OffscreenSheet } from "./drawing.js";
 import { SIDE } from "./strokes.js";
 
 const LONGEST = 1280;
+const EXACT = { bytes: 1_000_000, side: 2048 }; // up to here the server gets the file itself, and finds what the command finds
 
 const load = (url) =>
   new Promise((done, failed) => {
@@ -32,9 +33,12 @@ async function svgState(svg) {
   return { strokes: [], picture: { kind: "svg", svg, url, full }, ...frame(full.naturalWidth || SIDE, full.naturalHeight || SIDE) };
 }
 
-async function imageState(source) {
+async function imageState(source, original = null) {
   const full = await load(source);
   const { naturalWidth, naturalHeight } = full;
+  if (original && Math.max(naturalWidth, naturalHeight) <= EXACT.side) {
+    return { strokes: [], picture: { kind: "image", ...original, url: source, full }, ...frame(naturalWidth, naturalHeight) };
+  }
   const scale = Math.min(1, LONGEST / Math.max(naturalWidth, naturalHeight));
   const sheet = new OffscreenSheet(naturalWidth * scale, naturalHeight * scale);
   sheet.context.drawImage(full, 0, 0, sheet.width, sheet.height);
@@ -52,9 +56,11 @@ export async function fromFile(file) {
   if (/\.hei[cf]$/i.test(file.name) || /hei[cf]/.test(file.type)) {
     return { strokes: [], picture: { kind: "image", data: await base64(file) }, width: SIDE, height: SIDE };
   }
-  const url = URL.createObjectURL(file);
+  const type = file.type || "image/png";
+  const original = file.size <= EXACT.bytes ? { data: await base64(file), type } : null;
+  const url = original ? `data:${type};base64,${original.data}` : URL.createObjectURL(file);
   try {
-    return await imageState(url);
+    return await imageState(url, original);
   } catch {
     throw new Error(`${file.name || "What was pasted"} is not a picture; choose a PNG, JPEG, WebP, HEIC or SVG`);
   } finally {
@@ -68,7 +74,8 @@ export async function fromKept(state) {
   if (!picture) return { ...rest, picture: null };
   try {
     if (picture.kind === "svg") return { ...(await svgState(picture.svg)), ...rest };
-    if (picture.type) return { ...(await imageState(`data:${picture.type};base64,${picture.data}`)), ...rest };
+    const { type, data } = picture;
+    if (type) return { ...(await imageState(`data:${type};base64,${data}`, { type, data })), ...rest };
   } catch {
     return { ...rest, picture: null };
   }
