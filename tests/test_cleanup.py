@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from sketchfusion.io.cleanup import is_blank, normalise_sketch
 from sketchfusion.io.files import find_images
-from sketchfusion.io.images import read_image
+from sketchfusion.io.images import read_image, stroke_window
 
 
 def clean_sketch(side: int = 256) -> Image.Image:
@@ -95,6 +96,104 @@ def test_blank_paper_is_blank_in_any_light() -> None:
     photographed = read_image(phone_photo((200, 195, 185)), "sketch")
     assert torch.equal(photographed, torch.ones(3, 600, 800))
     assert not is_blank(read_image(clean_sketch()))
+
+
+def page(
+    size: tuple[int, int],
+    spot: tuple[int, int, int],
+    pen: tuple[int, int, int] = (50, 50, 60),
+    paper: tuple[int, int, int] = (226, 225, 220),
+    squares: tuple[int, int, int] | None = None,
+    tilt: float = 0.0,
+) -> Image.Image:
+    """A photographed page with a doodle at left, top, width; on squared paper, tilted on a desk, if asked for."""
+    image = Image.new("RGB", size, paper)
+    pencil = ImageDraw.Draw(image)
+    for place in range(15, max(size), 28) if squares else ():
+        pencil.line((place, 0, place, size[1]), squares, 2)
+        pencil.line((0, place, size[0], place), squares, 2)
+    left, top, width = spot
+    if width:
+        pencil.ellipse((left, top, left + width, top + width), outline=pen, width=4)
+        pencil.line((left, top + width // 2, left + width, top + width // 2), pen, 4)
+    image = image.rotate(tilt, Image.Resampling.BICUBIC, fillcolor=(90, 60, 40))
+    light = np.linspace(0.8, 1.0, size[0])[None, :, None]
+    pixels = np.asarray(image) * light + np.random.default_rng(0).normal(0, 4, (size[1], size[0], 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+PAGES: dict[str, dict[str, Any]] = {
+    "small on A4": {"size": (1654, 2339), "spot": (1300, 300, 110)},
+    "pencil on A4": {"size": (1654, 2339), "spot": (500, 1900, 180), "pen": (150, 150, 150)},
+    "white on brown": {"size": (900, 700), "spot": (300, 200, 250), "pen": (245, 243, 235), "paper": (170, 130, 90)},
+    "white on light card": {
+        "size": (900, 700),
+        "spot": (300, 200, 250),
+        "pen": (252, 252, 252),
+        "paper": (210, 180, 140),
+    },
+    "black on brown": {"size": (900, 700), "spot": (300, 200, 250), "paper": (170, 130, 90)},
+    "squared": {"size": (900, 700), "spot": (300, 200, 250), "squares": (140, 160, 205)},
+    "squared, tilted": {"size": (900, 700), "spot": (350, 230, 200), "squares": (140, 160, 205), "tilt": 4},
+    "pencil on squares": {
+        "size": (900, 700),
+        "spot": (300, 200, 250),
+        "pen": (110, 110, 110),
+        "squares": (150, 170, 210),
+    },
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_small_light_or_ruled_drawing_is_all_that_is_left(name: str) -> None:
+    about = PAGES[name]
+    sketch = read_image(page(**about), "sketch")
+    left, top, width = about["spot"]
+    assert not is_blank(sketch)
+    window = stroke_window(sketch)
+    assert window is not None
+    middle = (window.left + window.side / 2, window.top + window.side / 2)
+    assert middle == pytest.approx((left + width / 2, top + width / 2), abs=35 if "tilted" in name else 6)
+    assert width < window.side < 1.85 * width
+    if "tilted" not in name:
+        assert (sketch[0, top + width // 2, left : left + width] < 0.5).float().mean() > 0.9
+
+
+def test_paper_without_a_drawing_is_blank_however_it_is_printed() -> None:
+    nothing = {"size": (900, 700), "spot": (0, 0, 0)}
+    assert is_blank(read_image(page(**nothing, squares=(140, 160, 205)), "sketch"))
+    dusty = page(**nothing)
+    for place in range(60, 640, 70):
+        dusty.paste((40, 40, 40), (place, (place * 7) % 640, place + 3, (place * 7) % 640 + 3))
+    assert is_blank(read_image(dusty, "sketch"))
+
+
+def test_squares_bars_and_dust_of_a_digital_page_are_no_strokes() -> None:
+    sheet = Image.new("RGB", (800, 800), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place in range(12, 800, 25):
+        pen.line((place, 0, place, 800), (190, 210, 240))
+        pen.line((0, place, 800, place), (190, 210, 240))
+    pen.ellipse((300, 300, 500, 500), outline="black", width=5)
+    scan = Image.new("RGB", (800, 1000), "white")
+    pen = ImageDraw.Draw(scan)
+    pen.rectangle((0, 0, 20, 1000), fill="black")
+    pen.ellipse((300, 300, 500, 500), outline="black", width=5)
+    for place in range(60, 960, 90):
+        pen.rectangle((place * 3 // 4, place, place * 3 // 4 + 2, place + 2), fill="black")
+    for picture in (sheet, scan):
+        window = stroke_window(read_image(picture, "sketch"))
+        assert window is not None and abs(window.left + window.side / 2 - 400) < 5 and window.side < 270
+
+
+def test_a_drawing_that_leaves_the_page_and_hatching_stay() -> None:
+    sheet = Image.new("RGB", (400, 400), "white")
+    pen = ImageDraw.Draw(sheet)
+    pen.ellipse((-100, 150, 250, 500), fill="black")
+    for y in range(20, 140, 15):
+        pen.line((250, y, 380, y), "black", 3)
+    picture = read_image(sheet)
+    assert torch.equal(normalise_sketch(picture), picture)
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,6 +13,15 @@ STROKE_WINDOW = 15
 # Shading is assumed to leave at least this fraction of the paper's brightness: what is darker is ink, or the desk
 # around the paper if it is connected to the border.
 DEEPEST_SHADOW = 0.35
+LEAST_CONTRAST = 0.12  # of ink with its paper, as a share of the paper's brightness
+LIGHTEST_GROUND = 0.87  # median brightness up to which strokes may be lighter than their ground
+# A speck is less than SPECK squared of ink with nothing else within SPECK_DISTANCE; a frame is ink that runs along the
+# border for more than FRAME_LENGTH and does not reach farther than FRAME_DEPTH. All are shares of the longer edge.
+SPECK, SPECK_DISTANCE = 0.006, 0.05
+FRAME_LENGTH, FRAME_DEPTH = 0.03, 0.14
+# Ruled and squared paper has at least RULINGS lines across most of it, at the same distances, tilted by at most TILT.
+# They are looked for on a copy with the longer edge RULING_SIDE, in pieces of RULING_PIECE of an edge.
+RULINGS, TILT, RULING_SIDE, RULING_PIECE = 6, 0.1, 512, 1 / 6
 
 
 def is_blank(image: Tensor) -> bool:
@@ -35,27 +44,47 @@ def is_drawing(image: Tensor) -> bool:
 def normalise_sketch(image: Tensor) -> Tensor:
     """Turn a picture of a drawing (3, H, W) in [0, 1] into dark strokes on white, same size.
 
-    Light strokes on dark are inverted. In a photographed drawing the shading of the paper is divided out, and shadows
-    and the desk around the paper become white, as does everything if no strokes are found. In a digital drawing on
-    white only coloured or faint strokes are darkened; if there are none, it is returned unchanged.
+    Strokes that are lighter than their ground are inverted. In a photographed drawing the shading of the paper is
+    divided out, and shadows, specks, rulings and what lies around the paper become white, as does everything if no
+    strokes are found. In a digital drawing on white only coloured or faint strokes are darkened, and rulings and a
+    frame along the border taken away; without any of these it is returned unchanged.
     """
-    if _is_light_on_dark(image):
-        image = 1 - image
-    if _is_clean(image):
-        return _darken_strokes(image)
-    paper, desk = _paper(image)
-    ratio = (image / paper.clamp(min=1e-3)).amin(dim=0).clamp(max=1.5)
+    light = _is_light_on_dark(image)
+    seen = 1 - image if light else image
+    if _is_clean(seen):
+        dark = seen.amin(dim=0) < 1 - LEAST_CONTRAST
+        unwanted = _rulings(dark, seen.amin(dim=0))
+        unwanted = unwanted | _frame(dark & ~unwanted)
+        return _darken_strokes(seen.where(~unwanted, 1.0) if unwanted.any() else seen)
+    paper, desk = _paper(seen)
+    if light and (around := _paper(image)[1]).float().mean() < 0.4:
+        desk = desk | around
+    ratio = (seen / paper.clamp(min=1e-3)).amin(dim=0).clamp(max=1.5)
     sample = _subsampled(ratio[~desk] if not desk.all() else ratio)
     middle = sample.median().clamp(min=1e-3)
     ratio, sample = ratio / middle, sample / middle
     noise = float((sample - 1).abs().median()) * 1.4826
-    ink = _ink_level(sample)
-    if 1 - ink < max(0.12, 7 * noise):
+    dark = (ratio < 1 - max(LEAST_CONTRAST, 7 * noise)) & ~desk
+    unwanted = desk | _rulings(dark, ratio)
+    unwanted = unwanted | _frame(dark & ~unwanted)
+    unwanted = unwanted | specks(dark & ~unwanted)
+    found = ratio[dark & ~unwanted]
+    if not len(found):
         return torch.ones_like(image)
+    ink = _ink_level(_subsampled(found), min(0.1, ratio.numel() / 1000 / len(found)))
     white = 1 - max(0.25 * (1 - ink), 4 * noise)
     strokes = ((ratio - ink) / (white - ink)).clamp(0, 1)
-    strokes[desk] = 1.0
+    strokes[unwanted] = 1.0
     return strokes.expand_as(image).contiguous()
+
+
+def specks(ink: Tensor) -> Tensor:
+    """Find the specks of a mask of ink (H, W), such as dust: small spots that lie alone."""
+    cell = max(1, round(max(ink.shape) / SHADING_SIDE))
+    area = F.avg_pool2d(ink.float()[None, None], cell, ceil_mode=True) * cell**2
+    reach = max(1, round(SPECK_DISTANCE * max(area.shape)))
+    around = F.avg_pool2d(area, 2 * reach + 1, 1, reach, divisor_override=1)[0, 0]
+    return ink & _enlarged(around < max(2.0, SPECK * max(ink.shape)) ** 2, cell, ink)
 
 
 def _is_light_on_dark(image: Tensor) -> bool:
@@ -65,7 +94,7 @@ def _is_light_on_dark(image: Tensor) -> bool:
     so that it has the sign of their difference.
     """
     small = _shrunk(image, SHADING_SIDE)
-    if _is_clean(small) or small.amax(dim=0).median() > 0.6:
+    if _is_clean(small) or small.amax(dim=0).median() > LIGHTEST_GROUND:
         return False
     window = 2 * STROKE_WINDOW + 1
     around = F.avg_pool2d(small[None], window, 1, STROKE_WINDOW, count_include_pad=False)[0]
@@ -84,7 +113,7 @@ def _darken_strokes(image: Tensor) -> Tensor:
     """Darken coloured strokes (by the smallest channel) and faint ones (by contrast) on white; others are unchanged."""
     dark = image.amin(dim=0)
     coloured = (image.amax(dim=0) - dark > 0.1).float().mean() > 2e-4
-    ink = _ink_level(_subsampled(dark))
+    ink = _ink_level(_subsampled(dark), 0.001)
     faint = 0.4 < ink < 0.95
     if not coloured and not faint:
         return image
@@ -93,10 +122,90 @@ def _darken_strokes(image: Tensor) -> Tensor:
     return dark.expand_as(image).contiguous()
 
 
-def _ink_level(values: Tensor) -> float:
-    """Estimate the typical brightness of strokes among pixel values that are scaled so that paper is 1."""
-    darkest = values.kthvalue(max(1, len(values) // 1000)).values
+def _ink_level(values: Tensor, middle: float) -> float:
+    """Estimate the typical brightness of strokes from pixel values that are scaled so that paper is 1.
+
+    `middle` is the share of the values, the darkest ones, that surely are the middle of strokes.
+    """
+    darkest = values.kthvalue(max(1, int(len(values) * middle))).values
     return float(values[values <= (1 + darkest) / 2].median())
+
+
+def _frame(ink: Tensor) -> Tensor:
+    """Find what runs along the border in a mask of ink (H, W), as a desk's edge does, if there is other ink."""
+    border = torch.cat([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
+    if border.sum() <= FRAME_LENGTH * max(ink.shape):
+        return torch.zeros_like(ink)
+    cell = max(1, round(max(ink.shape) / SHADING_SIDE))
+    small = F.max_pool2d(ink.float()[None], cell, ceil_mode=True)[0] > 0
+    depth = max(1, round(FRAME_DEPTH * max(small.shape)))
+    inner = small.clone()
+    inner[:depth] = inner[-depth:] = False
+    inner[:, :depth] = inner[:, -depth:] = False
+    frame = _connected(_border(small), small & ~_connected(inner, small))
+    if _border(frame).sum() <= FRAME_LENGTH * max(small.shape) or torch.equal(frame, small):
+        return torch.zeros_like(ink)
+    return ink & _enlarged(frame, cell, ink)
+
+
+def _rulings(ink: Tensor, brightness: Tensor) -> Tensor:
+    """Find the lines of ruled or squared paper in a mask of ink (H, W), except where strokes cross them."""
+    if not any(_crossings(across) >= RULINGS for across in (ink, ink.T)):
+        return torch.zeros_like(ink)
+    cell = max(1, round(max(ink.shape) / RULING_SIDE))
+    small = F.max_pool2d(ink.float()[None], cell, ceil_mode=True)[0]
+    level, upright = _level_rulings(small), _level_rulings(small.T).T
+    strokes = small * (1 - torch.maximum(level, upright))
+    level = level * (1 - _closed(strokes, 7))
+    upright = upright * (1 - _closed(strokes.T, 7).T)
+    lines = ink & _enlarged(torch.maximum(level, upright) > 0, cell, ink)
+    return lines & (brightness > 0.75 * brightness[lines].median()) if lines.any() else lines
+
+
+def _crossings(ink: Tensor) -> int:
+    """Count how often a typical column of a mask (H, W) enters ink."""
+    return int((ink[1:] & ~ink[:-1]).sum(dim=0).median()) if len(ink) > 1 else 0
+
+
+def _level_rulings(ink: Tensor) -> Tensor:
+    """Find the rulings along the rows of a mask (h, w) of 0 and 1, as such a mask; none if they are not regular."""
+    height, width = ink.shape
+    piece = round(width * RULING_PIECE) // 2 * 2 + 1
+    thick = 2 * max(1, round(0.006 * max(height, width))) + 1
+    near = _dilated(ink - _dilated(1 - _dilated(1 - ink, thick), thick), 3)
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
+    lines = torch.zeros_like(ink)
+    for step in range(-round(TILT * piece / 2), round(TILT * piece / 2) + 1):
+        drift = (columns - width // 2) * 2 * step // piece
+        level = near[(rows + drift) % height, columns]
+        run = _run_sums(_run_sums(level, piece) > 0.7 * piece, piece) > 0
+        lines = torch.maximum(lines, run[(rows - drift) % height, columns].float())
+    lines = lines * ink
+    regular = [_is_regular(lines[:, column]) for column in range(width // 10, width, max(1, width // 10))]
+    return lines if sum(regular) > len(regular) / 2 else torch.zeros_like(ink)
+
+
+def _run_sums(mask: Tensor, length: int) -> Tensor:
+    """Sum a mask (h, w) over the `length` pixels, an odd number, around each pixel of a row."""
+    sums = F.pad(mask.float().cumsum(dim=1), (length // 2 + 1, 0))
+    sums = torch.cat([sums, sums[:, -1:].expand(-1, length // 2)], dim=1)
+    return sums[:, length:] - sums[:, :-length]
+
+
+def _is_regular(column: Tensor) -> bool:
+    """Tell whether lines cross a column of a mask (h) at about the same distances."""
+    gaps = (column[1:] > column[:-1]).nonzero()[:, 0].diff().float()
+    return len(gaps) >= RULINGS - 1 and bool(((gaps / gaps.median() - 1).abs() < 0.25).float().mean() > 0.6)
+
+
+def _dilated(mask: Tensor, height: int) -> Tensor:
+    """Dilate a mask (h, w) along its columns by a window of odd height."""
+    return F.max_pool2d(mask[None], (height, 1), 1, (height // 2, 0))[0]
+
+
+def _closed(mask: Tensor, height: int) -> Tensor:
+    """Fill gaps of a mask (h, w) of 0 and 1 along its columns that are less high than a window of odd height."""
+    return 1 - _dilated(1 - _dilated(mask, height), height)
 
 
 def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,7 +215,7 @@ def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
     grey = small.amin(dim=0)
     bright = grey.flatten().kthvalue(max(1, int(grey.numel() * 0.8))).values
     dark = grey < DEEPEST_SHADOW * 1.4 * bright
-    desk = _touching_border(dark)
+    desk = _connected(_border(dark), dark)
     light = small.flatten(1).kthvalue(max(1, int(grey.numel() * 0.8)), dim=1).values
     small = torch.maximum(_blurred(small), DEEPEST_SHADOW * light[:, None, None])
     desk = F.max_pool2d(desk.float()[None], 7, 1, 3)[0] > 0
@@ -114,16 +223,28 @@ def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
     return paper, F.interpolate(desk.float()[None, None], size=size)[0, 0] > 0
 
 
-def _touching_border(mask: Tensor) -> Tensor:
-    """Keep the connected regions of a mask (h, w) that touch its border."""
-    reached = torch.zeros_like(mask)
-    reached[[0, -1]] = mask[[0, -1]]
-    reached[:, [0, -1]] = mask[:, [0, -1]]
+def _border(mask: Tensor) -> Tensor:
+    """Keep the outermost pixels of a mask (h, w)."""
+    outer = torch.zeros_like(mask)
+    outer[[0, -1]] = mask[[0, -1]]
+    outer[:, [0, -1]] = mask[:, [0, -1]]
+    return outer
+
+
+def _connected(seeds: Tensor, mask: Tensor) -> Tensor:
+    """Keep the regions of a mask (h, w) that hold a seed."""
+    reached = seeds & mask
     while True:
         grown = (F.max_pool2d(reached.float()[None], 3, 1, 1)[0] > 0) & mask
         if torch.equal(grown, reached):
             return reached
         reached = grown
+
+
+def _enlarged(small: Tensor, cell: int, like: Tensor) -> Tensor:
+    """Repeat each value of a grid (h, w) over its cell, to the size of `like` (H, W)."""
+    large = small.repeat_interleave(cell, dim=0).repeat_interleave(cell, dim=1)
+    return large[: like.shape[0], : like.shape[1]]
 
 
 def _closing(image: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..errors import ImageError, first_line
 from ..featuremap import Frame
-from .cleanup import normalise_sketch
+from .cleanup import normalise_sketch, specks
 from .strokes import Drawing, parse_ndjson, rasterize, read_bin, read_bitmap, read_drawing, read_sketchrnn
 from .svg import rasterize_svg
 
@@ -194,11 +194,13 @@ class Window(NamedTuple):
 def stroke_window(sketch: Tensor) -> Window | None:
     """Find the square around the strokes of a sketch (C, H, W), dark on white, with a margin; None if it has none.
 
-    Specks that hold less than `SPECKS` of the ink do not count. The window of a dot is larger than the dot.
+    Small spots that lie alone do not count, nor do others that hold less than `SPECKS` of the ink. The window of a
+    dot is larger than the dot.
     """
     height, width = sketch.shape[1:]
     ink = 1 - sketch.mean(0)
-    ink = torch.where(ink > FAINTEST_INK, ink, 0.0)
+    strokes = ink > FAINTEST_INK
+    ink = torch.where(strokes & ~spots if (spots := specks(strokes)).sum() < strokes.sum() else strokes, ink, 0.0)
     spans = []
     for along in (ink.sum(0), ink.sum(1)):
         share = along.double().cumsum(0) / along.double().sum()
