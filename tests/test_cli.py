@@ -118,7 +118,8 @@ def test_on_a_terminal_search_prints_rank_confidence_and_the_path_within_the_gal
     )
     sketchfusion("search", photos / "cat" / "1.png", "-g", gallery, "-k", 1)
     [(columns, [[rank, sure, path]])] = printed
-    assert (columns, rank, path) == (["rank", "sure", f"photo in {photos}"], "1", str(Path("cat") / "1.png"))
+    assert (columns, rank) == (["rank", "sure", f"photo in {photos}"], "1")
+    assert (photos / path).is_file() and not Path(path).is_absolute()
     assert sure.endswith("%")
 
 
