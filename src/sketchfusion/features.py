@@ -267,12 +267,12 @@ class SketchFusion(TrainedExtractor, JointSpace):
         `diffusion` and `clip` are the hub ids by which others get the frozen parts. Of a part that was loaded from a
         local folder, without an id, only the folder's own name is uploaded: who loads the weights says where it is.
         """
-        places = {
-            "diffusion": diffusion or public_name(self.config.diffusion),
-            "clip": clip or public_name(self.config.clip),
-        }
+        public = replace(
+            self.config,
+            diffusion=diffusion or public_name(self.config.diffusion),
+            clip=clip or public_name(self.config.clip),
+        )
         with TemporaryDirectory() as folder:
-            public = replace(self.config, **places)
             write_trained(Path(folder), asdict(public), self.model.light.state_dict())
             self.heads.write(Path(folder))
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")

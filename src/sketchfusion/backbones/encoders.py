@@ -102,7 +102,7 @@ class FrozenClip(FrozenTransformer):
         super().__init__(model, vision, vision.image_size, mean, std)
         self.tokenizer = tokenizer
         self.dim: int = model.config.projection_dim
-        self.pooled_dim = self.dim
+        self.pooled_dim: int = self.dim
         self.labels = tuple(labels)
 
     @property
@@ -142,7 +142,7 @@ class FrozenDino(FrozenTransformer):
     def __init__(self, model: ViTModel | Dinov2Model, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         """Wrap a loaded model for images of `side` pixels, a multiple of its patch."""
         super().__init__(model, model.config, side, mean, std)
-        self.pooled_dim = self.channels  # of the class token
+        self.pooled_dim: int = self.channels  # of the class token
 
     def forward(self, images: Tensor, layer: int = -1, side: int | None = None) -> Tokens:
         """Compute patch tokens after block `layer` and normed class tokens of square images (B, 3, S, S) in [0, 1].

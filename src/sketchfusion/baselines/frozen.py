@@ -91,7 +91,7 @@ class ClipBaseline(FrozenBaseline, JointSpace):
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: that of CLIP's joint space."""
+        """The length of an embedding: that of the vectors by which CLIP compares pictures."""
         return self.clip.pooled_dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:

@@ -65,7 +65,8 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # options of mallopt(3)
 def group_commands() -> None:
     """Group the commands in --help; to be called once all of them are there."""
     groups = {name: group for group, names in GROUPS.items() for name in names}
-    for command in (*app.registered_commands, *app.registered_groups):
+    registered: list[Any] = [*app.registered_commands, *app.registered_groups]
+    for command in registered:
         command.rich_help_panel = groups[command.name or getattr(command.callback, "__name__", "")]
 
 

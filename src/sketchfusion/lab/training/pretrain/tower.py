@@ -330,7 +330,7 @@ def fit_words(image: Tower, features: Tensor, names: Names, text: TextTower, rec
         cosines = F.normalize(words(features[index]), dim=1) @ vectors.T
         loss = F.cross_entropy(cosines / recipe.words_temperature, shares, label_smoothing=recipe.smoothing / 2)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         decay.step()
     image.words.load_state_dict(words.state_dict())
