@@ -183,7 +183,7 @@ def test_squares_bars_and_dust_of_a_digital_page_are_no_strokes() -> None:
         pen.rectangle((place * 3 // 4, place, place * 3 // 4 + 2, place + 2), fill="black")
     for picture in (sheet, scan):
         window = stroke_window(read_image(picture, "sketch"))
-        assert window is not None and abs(window.left + window.side / 2 - 400) < 5 and window.side < 270
+        assert window is not None and abs(window.left + window.side / 2 - 400) < 5 and window.side < 290
 
 
 def test_a_drawing_that_leaves_the_page_and_hatching_stay() -> None:

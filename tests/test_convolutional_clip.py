@@ -96,7 +96,8 @@ def test_sizes_are_those_of_the_published_variants() -> None:
 def test_dense_tokens_have_stride_16(clip: ConvolutionalClip, side: int, cells: int) -> None:
     seen = clip(torch.rand(2, 3, side, side), side=side)
     assert seen.dense.shape == (2, clip.channels, cells, cells)
-    assert seen.pooled.shape == (2, clip.dim)
+    assert seen.pooled.shape == (2, clip.pooled_dim) == (2, 20)
+    assert seen.joint is not None and seen.joint.shape == (2, clip.dim) == (2, 24)
 
 
 def test_any_block_can_be_read(clip: ConvolutionalClip) -> None:
