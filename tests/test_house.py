@@ -78,7 +78,8 @@ def test_no_junk_drawers() -> None:
 
 def test_imports_inside_the_package_are_relative() -> None:
     absolute = re.compile(r"^\s*(from|import) sketchfusion\b", re.MULTILINE)
-    assert not [m for m in MODULES if absolute.search((PACKAGE / m).read_text())]
+    code = {m: re.sub(r'"""(?:.|\n)*?"""', "", (PACKAGE / m).read_text()) for m in MODULES}  # a model card shows how
+    assert not [m for m in MODULES if absolute.search(code[m])]
 
 
 def test_no_room_imports_a_private_name_of_another() -> None:

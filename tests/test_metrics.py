@@ -78,7 +78,7 @@ def test_map_at_all_is_scikit_learns_average_precision() -> None:
         for label, scores in zip(sketch_labels, similarity, strict=True)
     ]
     result = score_retrieval(queries, [f"{x}" for x in sketch_labels], gallery, [f"{x}" for x in photo_labels])
-    assert result.metrics["mAP@all"].mean == pytest.approx(np.mean(expected), abs=1e-6)
+    assert result.metrics["mAP@all"].mean == pytest.approx(np.mean(expected), abs=1e-5)  # equal scores are shuffled
 
 
 @pytest.mark.parametrize("k", [1, 5, 40, 500])

@@ -65,7 +65,8 @@ def test_the_clip_loads_with_its_tokenizer_and_names(pretrained: Path) -> None:
     tokens = clip(torch.rand(1, 3, 128, 128))
     assert tokens.dense.shape == (1, clip.channels, 4, 4)  # of its own side of 64 pixels
     texts = clip.text(["a sketch of a cat", "a photo of a xylophone"])
-    assert texts.shape == tokens.pooled.expand(2, -1).shape and not torch.allclose(texts[0], texts[1])
+    assert tokens.joint is not None and texts.shape == tokens.joint.expand(2, -1).shape
+    assert not torch.allclose(texts[0], texts[1])
     assert {"cat", "car", "chair"} <= set((pretrained / "clip" / "labels.txt").read_text().split("\n"))
 
 
@@ -78,7 +79,7 @@ def test_light_weights_are_trained_on_what_it_leaves(pretrained: Path, tmp_path:
     Fused.create(str(pretrained), "retrieval", {}, None).model.save_pretrained(tmp_path)
     model = SketchFusion.from_pretrained(tmp_path)
     assert (model.config.diffusion, model.side) == (str(pretrained / "sd"), 128)
-    assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 256 + model.joint_dim)
+    assert model.embed([torch.rand(3, 64, 64)]).shape == (1, 256 + model.clip.pooled_dim)
 
 
 def test_no_file_of_weights_is_larger_than_a_shard(pretrained: Path, tmp_path: Path) -> None:

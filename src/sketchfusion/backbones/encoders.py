@@ -142,6 +142,7 @@ class FrozenDino(FrozenTransformer):
     def __init__(self, model: ViTModel | Dinov2Model, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         """Wrap a loaded model for images of `side` pixels, a multiple of its patch."""
         super().__init__(model, model.config, side, mean, std)
+        self.dim: int = self.channels
         self.pooled_dim: int = self.channels  # of the class token
 
     def forward(self, images: Tensor, layer: int = -1, side: int | None = None) -> Tokens:

@@ -125,7 +125,7 @@ def decode(
 
         def load(picture: Picture) -> Pixels | None:
             try:
-                square, _ = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
+                square, _ = letterbox(read_image(picture.path, kind), side, kind)
             except ImageError:
                 return None
             channels = square if kind == "photo" else square.mean(0, keepdim=True)
@@ -265,7 +265,7 @@ def cached(
     views: int,
     folder: Path,
     report: Callable[[int, int], None] | None = None,
-    windowed: bool = True,
+    windowed: bool = False,
 ) -> np.memmap:
     """Return one encoder's features (N, views, C, h, w) float16 of all pictures, from `folder` or computed now.
 
@@ -297,7 +297,7 @@ def _make(
     path: Path,
     report: Callable[[int, int], None] | None,
     batch: int = 32,
-    windowed: bool = True,
+    windowed: bool = False,
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     with path.open("wb") as file:  # not memory-mapped: a full disk would kill the process
@@ -316,8 +316,8 @@ def _make(
 
 
 def around_strokes(page: Tensor) -> Tensor:
-    """Give a sketch (1, S, S) as models see it, (1, S, S): the window around its strokes."""
-    return letterbox(page.expand(3, -1, -1), page.shape[-1], "sketch")[0].mean(0, keepdim=True)
+    """Give the window around the strokes of a sketch (1, S, S), as large as its page."""
+    return letterbox(page.expand(3, -1, -1), page.shape[-1], "sketch", whole_page=False)[0].mean(0, keepdim=True)
 
 
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:

@@ -52,7 +52,7 @@ class Method(ABC, Generic[Trained]):
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
     centring: Centring  # of the model; takes over the standardisation
-    windowed: bool = True  # whether sketches are seen by the window around their strokes, as the model is served
+    windowed: bool = False  # whether sketches are seen by the window around their strokes alone
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
 
     @classmethod
@@ -99,7 +99,6 @@ class Fused(Method[SketchFusion]):
         config = model.config
         self.model, self.trained, self.centring = model, model.model.light, model.model.light.centring
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
-        self.windowed = config.view != "as-released"
 
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
