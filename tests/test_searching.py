@@ -28,7 +28,7 @@ class Knowing(PixelExtractor):
             pixels = (view.square * 255).round().long().flatten()
             generator = torch.Generator().manual_seed(int((pixels * torch.arange(len(pixels))).sum()))
             name = torch.zeros(self.dim)
-            blocks = view.square[0, :4, : 5 * len(NAMES)].unflatten(1, (len(NAMES), 5)).mean((0, 2))
+            blocks = view.square[0, 2:6, 1 : 1 + 5 * len(NAMES)].unflatten(1, (len(NAMES), 5)).mean((0, 2))
             if (blocks < 0.2).sum() == 1 and (blocks > 0.8).sum() == len(NAMES) - 1:
                 name[int(blocks.argmin())] = 1.0
             noise = torch.nn.functional.normalize(torch.randn(self.dim, generator=generator), dim=0)
@@ -41,8 +41,8 @@ def pictures(count: int, seed: int) -> list[tuple[np.ndarray, str]]:
     for place, name in enumerate(NAMES):
         for _ in range(count):
             picture = np.full((32, 32, 3), 255, np.uint8)
-            picture[:4, 5 * place : 5 * place + 5] = 0
-            rows, columns = generator.integers((6, 1), (31, 31), (40, 2)).T
+            picture[2:6, 1 + 5 * place : 6 + 5 * place] = 0
+            rows, columns = generator.integers((8, 1), (31, 31), (40, 2)).T
             picture[rows, columns] = 0
             made.append((picture, name))
     return made
