@@ -220,7 +220,7 @@ def settings_of(method: str, steps: int) -> dict[str, str]:
 @pytest.mark.parametrize("method", METHODS)
 def test_losses_fall(method: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path) -> None:
     """Nothing is trained for correspondence beside what the method trains."""
-    settings = settings_of(method, 30) | {"warps": "8"}
+    settings = settings_of(method, 48) | {"warps": "8"}
     train_task("correspondence", data[:1], tmp_path, str(model_folder), False, settings, None, None, cache, method)
     losses = [float(row["loss"]) for row in log(tmp_path, "correspondence")]
     assert sum(losses[-8:]) < 0.97 * sum(losses[:8])
