@@ -52,7 +52,6 @@ class Method(ABC, Generic[Trained]):
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
     centring: Centring  # of the model; takes over the standardisation
-    windowed: bool = False  # whether sketches are seen by the window around their strokes alone
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
 
     @classmethod
@@ -232,11 +231,6 @@ class CachedEncoder:
         return int(self.method.model.side)
 
     @property
-    def windowed(self) -> bool:
-        """Whether sketches are seen by the window around their strokes."""
-        return self.method.windowed
-
-    @property
     def width(self) -> int:
         """Channels of the maps that the method makes of the inputs."""
         return self.method.width
@@ -252,10 +246,7 @@ class CachedEncoder:
 
         bank = bank.on(self.method.model.device)
         inputs = self.method.cached_inputs(side / self.side).items()
-        features = [
-            cached(bank, encode, name, self.side, views, self.folder, progress, self.windowed)
-            for name, encode in inputs
-        ]
+        features = [cached(bank, encode, name, self.side, views, self.folder, progress) for name, encode in inputs]
         return FeatureCache(tuple(features), bank.names)
 
 
