@@ -28,18 +28,18 @@ def test_a_square_of_the_right_size_is_returned_unchanged() -> None:
 
 
 def test_a_sketch_looks_the_same_wherever_it_lies_on_its_page() -> None:
-    middle, frame = letterbox(page(200, 200, 50, 50, 100), 64, "sketch", whole_page=False)
+    middle, frame = letterbox(page(200, 200, 50, 50, 100), 64, "sketch")
     assert 0.7 < frame.scale_x * 100 / 64 < 0.85
     for height, width, left, top in ((400, 300, 200, 300), (200, 200, 0, 0), (90, 800, 640, -5), (150, 150, 45, 45)):
         corner = page(height, width, left, max(top, 0), 100)
         if top >= 0:
-            square, _ = letterbox(corner, 64, "sketch", whole_page=False)
+            square, _ = letterbox(corner, 64, "sketch")
             assert torch.allclose(square, middle, atol=0.02)
 
 
 def test_the_frame_leads_back_to_the_drawings_own_pixels() -> None:
     sheet = page(400, 600, 480, 310, 80)
-    square, frame = letterbox(sheet, 64, "sketch", whole_page=False)
+    square, frame = letterbox(sheet, 64, "sketch")
     assert isinstance(frame, Frame) and frame.size == (600, 400)
     ink = (square[0] < 0.5).nonzero().flip(1).float() + 0.5
     back = frame.to_file(torch.stack([ink.amin(0) - 0.5, ink.amax(0) + 0.5]))
@@ -74,7 +74,7 @@ def test_any_size_fits(width: int, height: int, side: int, kind: str) -> None:
     assert square.shape == (3, side, side) and square.min() >= 0 and square.max() <= 1
     assert frame.offset_x * 2 + frame.scale_x * width == pytest.approx(side, abs=1 + 1e-6)
     assert frame.offset_y * 2 + frame.scale_y * height == pytest.approx(side, abs=1 + 1e-6)
-    window, _ = letterbox(torch.rand(3, height, width), side, "sketch", whole_page=False)
+    window, _ = letterbox(torch.rand(3, height, width), side, "sketch")
     assert window.shape == (3, side, side) and window.min() >= 0 and window.max() <= 1
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, stack
 from ..io.files import atomic_write, read_json
+from ..io.images import ImageInput, Kind, letterbox, read_image
 from ..io.weights import PACKAGED, WeightsError, weights_hash
 from ..saved import CONFIG, WEIGHTS
 
@@ -63,6 +64,11 @@ class ScratchBaseline(Extractor):
         with atomic_write(folder / CONFIG) as config, atomic_write(folder / WEIGHTS) as weights:
             save_file({name: half.cpu().contiguous() for name, half in halves.items()}, weights, {"format": "pt"})
             config.write_text(json.dumps({"kind": KIND, **asdict(self.config)}, indent=2) + "\n")
+
+    def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
+        """Read and letterbox one picture, sketches by their whole page, as the network was trained on them."""
+        square, frame = letterbox(read_image(image, kind), self.side, kind, whole_page=True)
+        return ModelInput(square, square, frame, kind)
 
     @property
     def fingerprint(self) -> str:

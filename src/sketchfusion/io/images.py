@@ -146,11 +146,11 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
         raise ImageError(f"{name}: broken or cut short ({first_line(error)}); get or save it again") from None
 
 
-def letterbox(image: Tensor, side: int, kind: Kind = "photo", whole_page: bool = True) -> tuple[Tensor, Frame]:
+def letterbox(image: Tensor, side: int, kind: Kind = "photo", whole_page: bool = False) -> tuple[Tensor, Frame]:
     """Fit (3, H, W) in [0, 1] into a (3, side, side) square; the frame maps pixels between the two.
 
-    The square shows everything; without `whole_page`, of a sketch the window around its strokes alone
-    (`stroke_window`), so that it does not matter where on the page and how large it was drawn. The resize is bicubic
+    Of a sketch the square shows the window around its strokes (`stroke_window`), so that it does not matter where on
+    the page and how large it was drawn; with `whole_page`, and for a photo, it shows everything. The resize is bicubic
     and antialiased. Sketches are padded with white, photos with their replicated edge. A sketch's lines are thickened
     so that they stay at least about a pixel wide.
     """

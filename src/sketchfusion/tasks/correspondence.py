@@ -40,7 +40,7 @@ RETURN = 0.1  # a match is mutual if matching back ends this near the start, as 
 WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # standard deviations around the pose in which each iteration looks
 OUTLIER_DISTANCE = 0.15  # scale of the Cauchy weights: points further off than this hardly count
 MIN_GAIN = 0.1  # nats that all points together have to tell before they move the pose
-REGULARISATION = 0.01  # towards the sketch's sheet covering the whole photo
+REGULARISATION = 0.01  # towards the sketch's square covering the whole photo
 PADDING_LOGIT = -1e4  # finite, so that differences of logits are
 
 
@@ -71,7 +71,7 @@ class Prior(NamedTuple):
 
 @dataclass(frozen=True)
 class Pose:
-    """An affine map from a sketch to a photo, whose coordinates both run from -1 to 1 over their files."""
+    """An affine map from a sketch to a photo; coordinates run from -1 to 1 over the sketch's square and the photo."""
 
     matrix: Tensor  # (3, 2)
     sketch: Frame
@@ -79,7 +79,7 @@ class Pose:
 
     def from_sketch(self, points: Tensor) -> Tensor:
         """Map (N, 2) x, y in pixels of the sketch's file to photo coordinates."""
-        return _homogeneous(_normalised(self.sketch, points)) @ self.matrix
+        return _homogeneous(_in_square(self.sketch, points)) @ self.matrix
 
     def from_photo(self, points: Tensor) -> Tensor:
         """Map (N, 2) x, y in pixels of the photo's file to photo coordinates."""
@@ -221,14 +221,14 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     Expectation maximisation. In turn, each point's expected counterpart is found by a softmax over cosine /
     `temperature` within a Gaussian around the current pose, and the affine map is fitted to the counterparts by
     weighted least squares. A point weighs as much as its cosines tell beyond the Gaussian alone (Kullback-Leibler
-    divergence), less if its counterpart is far from the pose (Cauchy). The pose starts from the sheet covering the
-    whole photo, and the Gaussian narrows.
+    divergence), less if its counterpart is far from the pose (Cauchy). The pose starts from the sketch's square, which
+    shows the window around its strokes, covering the whole photo, and the Gaussian narrows.
     """
     features = F.normalize(sketch.sample(strokes).float(), dim=1)
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
     logits = (features @ cells / temperature).cpu()
     padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), PADDING_LOGIT)
-    points, centres = _homogeneous(_normalised(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
+    points, centres = _homogeneous(_in_square(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
     start = matrix = torch.eye(3, 2)
     ridge = REGULARISATION * torch.diag(torch.tensor([1.0, 1.0, 0.5]))
     for width in WIDTHS:
@@ -260,6 +260,11 @@ def sample_strokes(sketch: Tensor, count: int) -> Tensor:
         distance = torch.minimum(distance, (ink - ink[chosen[-1]]).norm(dim=1))
         chosen.append(int(distance.argmax()))
     return ink[chosen]
+
+
+def _in_square(frame: Frame, points: Tensor) -> Tensor:
+    """Map (N, 2) pixels of a file to -1 to 1 over the square that a model sees."""
+    return 2 * frame.to_square(points.float().cpu()) / frame.side - 1
 
 
 def _normalised(frame: Frame, points: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def decode(
 
         def load(picture: Picture) -> Pixels | None:
             try:
-                square, _ = letterbox(read_image(picture.path, kind), side, kind)
+                square, _ = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
             except ImageError:
                 return None
             channels = square if kind == "photo" else square.mean(0, keepdim=True)
@@ -265,21 +265,25 @@ def cached(
     views: int,
     folder: Path,
     report: Callable[[int, int], None] | None = None,
+    windowed: bool = True,
 ) -> np.memmap:
     """Return one encoder's features (N, views, C, h, w) float16 of all pictures, from `folder` or computed now.
 
     The file's key depends on the pictures' bytes, the encoder's `fingerprint` and the views. View 0 is the plain
-    picture, the others are augmented, the same for all encoders.
+    picture, the others are augmented, the same for all encoders. Sketches are seen by the window around their strokes,
+    or as whole pages if not `windowed`.
     """
     content = hashlib.sha256()
     for start in range(0, len(bank), DECODED):  # not all at once, which would copy the whole array into memory
         content.update(bank.pixels[start : start + DECODED].tobytes())
-    key = hashlib.sha256(f"{content.hexdigest()} {fingerprint} {side} {views}".encode()).hexdigest()[:20]
+    key = hashlib.sha256(
+        f"{content.hexdigest()} {fingerprint} {side} {views}{'' if windowed else ' pages'}".encode()
+    ).hexdigest()[:20]
     path = folder / f"{key}.npy"
     if (kept := mapped(path)) is not None:
         return kept
     with atomic_write(path) as draft:
-        _make(bank, encode, side, views, draft, report)
+        _make(bank, encode, side, views, draft, report, windowed=windowed)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 
@@ -293,12 +297,15 @@ def _make(
     path: Path,
     report: Callable[[int, int], None] | None,
     batch: int = 32,
+    windowed: bool = True,
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     with path.open("wb") as file:  # not memory-mapped: a full disk would kill the process
         for start in range(0, len(bank), batch):
             index = list(range(start, min(start + batch, len(bank))))
             pictures = bank.take(index)
+            if windowed and bank.kind == "sketch":
+                pictures = torch.stack([around_strokes(page) for page in pictures])
             features = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
             array = torch.stack(features, 1).cpu().to(torch.float16).numpy()
             if start == 0:
@@ -306,6 +313,11 @@ def _make(
             file.write(array.tobytes())
             if report:
                 report(index[-1] + 1, len(bank))
+
+
+def around_strokes(page: Tensor) -> Tensor:
+    """Give a sketch (1, S, S) as models see it, (1, S, S): the window around its strokes."""
+    return letterbox(page.expand(3, -1, -1), page.shape[-1], "sketch")[0].mean(0, keepdim=True)
 
 
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:

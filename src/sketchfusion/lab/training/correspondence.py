@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from ...fusion import PHOTO, SKETCH
+from ...io.images import stroke_window
 from ..datasets.base import Sample, held_out, is_unseen, readable_name
 from ..datasets.psc6k import SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
@@ -108,9 +109,19 @@ def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> Match
         encode([of.photos for of in pairs], side),
         encode([of.sketches for of in pairs], side),
         torch.cat([of.photo_points for of in pairs]),
-        torch.cat([of.sketch_points for of in pairs]),
+        torch.cat([in_windows(of) if encode.windowed else of.sketch_points for of in pairs]),
         torch.cat([of.visible for of in pairs]),
     )
+
+
+def in_windows(pairs: PointPairs) -> Tensor:
+    """Give the points of the sketches (N, POINTS, 2) as shares of the windows that models see, not of the pages."""
+    points = pairs.sketch_points.clone()
+    side = pairs.sketches.pixels.shape[-1]
+    for place in range(len(points)):
+        if window := stroke_window(pairs.sketches.take([place])[0]):
+            points[place] = (points[place] * side - torch.tensor([window.left, window.top])) / window.side
+    return points
 
 
 def annotated_points(sources: Sources, kept_out: bool = False, unseen: bool = True) -> list[PointPairs]:

@@ -286,7 +286,7 @@ def _dilated(mask: np.ndarray, reach: int) -> np.ndarray:
 def _square(picture: Picture, kind: Kind, side: int) -> Tensor | None:
     """Read a picture into a square; None, and a warning in the log, if it cannot be read."""
     try:
-        square, _ = letterbox(read_image(picture.path, kind), side, kind)
+        square, _ = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
     except ImageError as error:
         logging.getLogger(__name__).warning("%s; it is left out", error)
         return None

@@ -52,6 +52,7 @@ class Method(ABC, Generic[Trained]):
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
     centring: Centring  # of the model; takes over the standardisation
+    windowed: bool = True  # whether sketches are seen by the window around their strokes, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
 
     @classmethod
@@ -98,6 +99,7 @@ class Fused(Method[SketchFusion]):
         config = model.config
         self.model, self.trained, self.centring = model, model.model.light, model.model.light.centring
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
+        self.windowed = config.view != "as-released"
 
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
@@ -231,6 +233,11 @@ class CachedEncoder:
         return int(self.method.model.side)
 
     @property
+    def windowed(self) -> bool:
+        """Whether sketches are seen by the window around their strokes."""
+        return self.method.windowed
+
+    @property
     def width(self) -> int:
         """Channels of the maps that the method makes of the inputs."""
         return self.method.width
@@ -246,7 +253,10 @@ class CachedEncoder:
 
         bank = bank.on(self.method.model.device)
         inputs = self.method.cached_inputs(side / self.side).items()
-        features = [cached(bank, encode, name, self.side, views, self.folder, progress) for name, encode in inputs]
+        features = [
+            cached(bank, encode, name, self.side, views, self.folder, progress, self.windowed)
+            for name, encode in inputs
+        ]
         return FeatureCache(tuple(features), bank.names)
 
 

@@ -34,7 +34,7 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import FeatureCache, PictureArray, choose, world_banks
+from .bank import FeatureCache, PictureArray, around_strokes, choose, world_banks
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
@@ -161,7 +161,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         inside, present = masks != OUTSIDE, ~absent.to(photos.device)
         cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.amax((2, 3)), dim=1), F.normalize(photos, dim=1))
         heats = [
-            _heatmap(sketch, data.page(drawing), photo, data.frame(place))
+            _heatmap(sketch, around_strokes(data.page(drawing)), photo, data.frame(place))
             for sketch, drawing, photo, place in zip(sketches, drawn, photos, index, strict=True)
         ]
         return MaskBatch(

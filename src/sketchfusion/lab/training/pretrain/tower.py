@@ -34,7 +34,7 @@ from ....backbones.convolutional import (
 from ....backbones.encoders import normalise
 from ...datasets.base import drawn_as, readable_name
 from .. import augment
-from ..bank import PictureArray
+from ..bank import PictureArray, around_strokes
 from ..loop import Losses, Report, fit
 from ..pseudo import pseudo_points
 from ..recipes import TowerRecipe, WordsRecipe, shaping
@@ -285,11 +285,13 @@ def fit_projections(image: Tower, text: TextTower, sources: Sources, recipe: Tow
 
 @torch.no_grad()
 def pooled_features(network: EfficientNet, bank: PictureArray, side: int) -> Tensor:
-    """Return the mean of the last map (N, C) of plain pictures."""
+    """Return the mean of the last map (N, C) of plain pictures, sketches by the window around their strokes."""
     rows = [torch.empty(0, network.config.pooled)]
     for start in range(0, len(bank), 32):
         pictures = bank.take(list(range(start, min(start + 32, len(bank)))))
-        pictures = F.interpolate(pictures.expand(-1, 3, -1, -1), (side, side), mode="bilinear", antialias=True)
+        if bank.kind == "sketch":
+            pictures = torch.stack([around_strokes(page) for page in pictures]).expand(-1, 3, -1, -1)
+        pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
         rows.append(pool(network, pictures).cpu())
     return torch.cat(rows)
 
@@ -365,7 +367,10 @@ def top_1(clip: ConvolutionalClip, bank: PictureArray) -> float:
     correct = 0
     for start in range(0, len(bank), 64):
         index = list(range(start, min(start + 64, len(bank))))
-        joint = clip(bank.take(index).expand(-1, 3, -1, -1)).joint
+        pictures = bank.take(index)
+        if bank.kind == "sketch":
+            pictures = torch.stack([around_strokes(page) for page in pictures]).expand(-1, 3, -1, -1)
+        joint = clip(pictures).joint
         assert joint is not None
         guess = (joint @ texts.T).argmax(1).tolist()
         correct += sum(labels[g] == bank.names[n][0] for g, n in zip(guess, index, strict=True))
