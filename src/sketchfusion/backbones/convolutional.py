@@ -13,18 +13,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerBase
 
 from ..io.weights import WeightsError, weight_files
 from .catalog import CONVOLUTIONAL_CLIP, IMAGENET_MEAN, IMAGENET_STD
 from .encoders import Frozen, FrozenClip, Tokens, normalise, resize_square
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextConfig, PreTrainedTokenizerBase
 
 EPSILON = 1e-3  # of the batch norms
 # repeats, kernel, stride, expansion, output channels of each stage, before width and depth are scaled
@@ -183,6 +185,8 @@ class Towers(nn.Module):
 
         `dim` is the width of the joint space, `vector` that of the vectors by which images are compared.
         """
+        from transformers import CLIPTextModel
+
         super().__init__()
         self.image = EfficientNet(config, fold=fold)
         self.image_vector = nn.Linear(config.pooled, vector)
@@ -293,6 +297,8 @@ def load_convolutional_clip(folder: Path, dtype: torch.dtype = torch.float32) ->
 
     WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
+    from transformers import CLIPTextConfig, CLIPTokenizer
+
     files = weight_files(folder)
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text())

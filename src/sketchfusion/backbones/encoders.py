@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPModel, CLIPVisionConfig, Dinov2Model, PreTrainedTokenizerBase, ViTModel
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPVisionConfig, Dinov2Model, PreTrainedTokenizerBase, ViTModel
 
 
 @dataclass(frozen=True)

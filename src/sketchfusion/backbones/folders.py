@@ -1,4 +1,7 @@
-"""Load frozen backbones from folders in the usual diffusers or transformers layout."""
+"""Load frozen backbones from folders in the usual diffusers or transformers layout.
+
+Both libraries take seconds to import, so a function imports them when it is called.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, Dinov2Model, ViTModel
-from transformers.utils import logging as transformers_logging
 
 from ..io.files import atomic_write
 from ..io.weights import WeightsError, weight_files
@@ -36,6 +35,9 @@ from .catalog import (
 from .convolutional import load_convolutional_clip
 from .diffusion import FrozenDiffusion
 from .encoders import FrozenClip, FrozenDino
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 FrozenEncoder = FrozenClip | FrozenDino  # whose tokens are injected
 
@@ -58,6 +60,8 @@ def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDi
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+
     if (folder / "text_encoder_2").is_dir():
         raise WeightsError(f"{folder} holds Stable Diffusion XL; only 1.x and 2.x have the features that are used here")
     with loading_errors(folder):
@@ -73,6 +77,8 @@ def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
 
     The checkpoint's own tokenizer pads it: SD 2.x with token 0, SD 1.x with the end-of-text token.
     """
+    from transformers import CLIPTextModel, CLIPTokenizer
+
     with loading_errors(folder):
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
         encoder = _load(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
@@ -95,6 +101,8 @@ def load_clip(
     """
     if model_type(folder) == CONVOLUTIONAL_CLIP:
         return load_convolutional_clip(folder, dtype)
+    from transformers import CLIPModel, CLIPTokenizer
+
     with loading_errors(folder):
         model = _load(CLIPModel, folder, "", dtype)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
@@ -115,6 +123,8 @@ def load_dino(
 
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
+    from transformers import Dinov2Model, ViTModel
+
     with loading_errors(folder):
         kind = model_type(folder)
         if kind == "vit":
@@ -181,6 +191,9 @@ def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) ->
     features need, is encoded as it should be, and words letter by letter. WeightsError, and nothing is written, for
     other files.
     """
+    from diffusers import DDIMScheduler
+    from transformers import CLIPTextConfig
+
     if out.exists():
         raise WeightsError(f"{out} exists already; name a new folder")
     try:
@@ -218,7 +231,9 @@ def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) ->
 
 def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -> Iterator[tuple[str, Any, Any, Any]]:
     """Yield name, class, configuration and renamed tensors of each part; `small` is a checkpoint for 512 pixels."""
-    from diffusers.loaders import single_file_utils as rename  # takes long to import, and nothing else needs it
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.loaders import single_file_utils as rename
+    from transformers import CLIPTextModel
 
     base = len(state[f"{UNET_KEY}input_blocks.0.0.weight"])
     channels = tuple(base * factor for factor in (1, 2, 4, 4))
@@ -261,6 +276,8 @@ def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -
 
 def _single_file_tokenizer(folder: Path | None, pad: str) -> CLIPTokenizer:
     """Take the tokenizer of a model folder, or make one of CLIP's bytes alone, and let it pad with `pad`."""
+    from transformers import CLIPTokenizer
+
     if folder:
         inner = folder / "tokenizer" if (folder / "tokenizer").is_dir() else folder
         return CLIPTokenizer.from_pretrained(inner, pad_token=pad, local_files_only=True)
@@ -287,6 +304,9 @@ def loading_errors(folder: Path) -> Iterator[None]:
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Turn off the progress bars and reports of transformers and diffusers."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
     libraries = (transformers_logging, diffusers_logging)
     levels = [library.get_verbosity() for library in libraries]
     bars = transformers_logging.is_progress_bar_enabled()

@@ -142,7 +142,7 @@ def _frame(ink: Tensor) -> Tensor:
     inner = small.clone()
     inner[:depth] = inner[-depth:] = False
     inner[:, :depth] = inner[:, -depth:] = False
-    frame = _connected(_border(small), small & ~_connected(inner, small))
+    frame = connected(_border(small), small & ~connected(inner, small))
     if _border(frame).sum() <= FRAME_LENGTH * max(small.shape) or torch.equal(frame, small):
         return torch.zeros_like(ink)
     return ink & _enlarged(frame, cell, ink)
@@ -215,7 +215,7 @@ def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
     grey = small.amin(dim=0)
     bright = grey.flatten().kthvalue(max(1, int(grey.numel() * 0.8))).values
     dark = grey < DEEPEST_SHADOW * 1.4 * bright
-    desk = _connected(_border(dark), dark)
+    desk = connected(_border(dark), dark)
     light = small.flatten(1).kthvalue(max(1, int(grey.numel() * 0.8)), dim=1).values
     small = torch.maximum(_blurred(small), DEEPEST_SHADOW * light[:, None, None])
     desk = F.max_pool2d(desk.float()[None], 7, 1, 3)[0] > 0
@@ -231,14 +231,22 @@ def _border(mask: Tensor) -> Tensor:
     return outer
 
 
-def _connected(seeds: Tensor, mask: Tensor) -> Tensor:
-    """Keep the regions of a mask (h, w) that hold a seed."""
+def connected(seeds: Tensor, mask: Tensor) -> Tensor:
+    """Keep the regions of a mask (h, w) that hold a seed; pixels are connected by their edges, not by corners."""
     reached = seeds & mask
     while True:
-        grown = (F.max_pool2d(reached.float()[None], 3, 1, 1)[0] > 0) & mask
+        grown = _runs(_runs(reached, mask, 1), mask, 0)
         if torch.equal(grown, reached):
             return reached
         reached = grown
+
+
+def _runs(seeds: Tensor, mask: Tensor, along: int) -> Tensor:
+    """Keep the runs of a mask (h, w) along its rows or columns that hold a seed."""
+    number = (~mask).cumsum(along)
+    held = torch.zeros(mask.shape[0] + 1, mask.shape[1] + 1, dtype=torch.int64)
+    held.scatter_add_(along, number, seeds.long())
+    return (held.gather(along, number) > 0) & mask
 
 
 def _enlarged(small: Tensor, cell: int, like: Tensor) -> Tensor:

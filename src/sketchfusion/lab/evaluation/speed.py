@@ -14,7 +14,7 @@ from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,10 +36,6 @@ from ..training.recipes import RetrievalRecipe
 from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import train
 from .retrieval import Progress, score_retrieval
-
-if TYPE_CHECKING:
-    pass
-
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...errors import ImageError
+from ...io.cleanup import connected
 from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
 from ..datasets.base import Dataset, held_out, readable_name
@@ -269,9 +270,10 @@ def filled(ink: np.ndarray) -> np.ndarray:
     best = ink
     for reach in GAPS:
         closed = _dilated(np.pad(ink, reach + 2), reach)
-        page = Image.fromarray(closed.astype(np.uint8)).copy()
-        ImageDraw.floodfill(page, (0, 0), 2)
-        found = ~_dilated(np.asarray(page) == 2, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
+        corner = np.zeros_like(closed)
+        corner[0, 0] = True
+        outside = connected(torch.from_numpy(corner), torch.from_numpy(~closed)).numpy()
+        found = ~_dilated(outside, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
         if found.sum() > GAIN * best.sum():
             best = found
     return best
