@@ -437,21 +437,22 @@ def test_bfloat16_stays_close(sd_folder: Path, clip_folder: Path, tmp_path: Path
 def test_clips_own_vector_beside_the_pooled_map_gives_the_mean_of_both_cosines() -> None:
     model = SketchFusion.from_pretrained("mini")
     pictures = [np.full((40, 40, 3), 255, np.uint8), np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)]
-    assert model.config.whole == 1.0
+    assert model.config.whole > 0
     both = model.embed(pictures)
-    assert both.shape == (2, model.config.fusion.width + model.clip.dim)
-    joint = model.encode_image(pictures)
+    assert both.shape == (2, model.config.fusion.width + model.clip.pooled_dim)
+    own = load("mini:B-CLIP").embed(pictures)
+    weight = model.config.whole
     model.config = replace(model.config, whole=0.0)
     pooled = model.embed(pictures)
     assert pooled.shape == (2, model.dim) == (2, model.config.fusion.width)
-    cosines = [float(of[0] @ of[1]) for of in (both, pooled, joint)]
-    assert cosines[0] == pytest.approx((cosines[1] + cosines[2]) / 2, abs=1e-5)
+    cosines = [float(of[0] @ of[1]) for of in (both, pooled, own)]
+    assert cosines[0] == pytest.approx((cosines[1] + weight * cosines[2]) / (1 + weight), abs=1e-5)
 
 
 def test_the_maxima_of_the_quarters_stand_beside_the_pooled_map_with_their_weight() -> None:
-    model = SketchFusion.from_pretrained("mini").for_task("instance-retrieval")
+    model = SketchFusion.from_pretrained("mini")
+    model.config = replace(model.config, quarters=4.0, whole=0.0)
     pictures = [np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8) for seed in (0, 1)]
-    assert model.config.quarters == 4.0
     both, unlike = model.embed(pictures), model.fingerprint
     assert both.shape == (2, model.dim) == (2, 5 * model.config.fusion.width)
     quarters = F.normalize(torch.stack([of.quartered() for of in model.extract(pictures)]), dim=1)

@@ -1,4 +1,4 @@
-"""The features of the shipped weights stay what they are, bit for bit: ten fixed pictures, every task and baseline.
+"""The features of the shipped weights stay what they are, bit for bit: ten fixed pictures, mini and every baseline.
 
 `python tests/test_same_features.py` writes the reference anew; do that only when weights are meant to change.
 """
@@ -20,8 +20,7 @@ import sketchfusion
 from sketchfusion.world import SEEN, UNSEEN, World
 
 REFERENCE = Path(__file__).parent / "fixtures" / "data" / "features.json"
-TASKS = ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation")
-MODELS = [*(f"mini/{task}" for task in TASKS), "mini:B-CLIP", "mini:B-SD", "mini:B-SD+CLIP", "mini:B-DINO", "scratch"]
+MODELS = ["mini", "mini:B-CLIP", "mini:B-SD", "mini:B-SD+CLIP", "mini:B-DINO", "scratch"]
 KEPT = 12  # numbers of each embedding that are written out, to compare on other machines
 NAMES = [*SEEN[::9][:5], *UNSEEN[::3][:5]]
 
@@ -44,8 +43,7 @@ def digest(array: np.ndarray) -> str:
 
 def measure(name: str) -> dict[str, Any]:
     """Hashes of pixels, embeddings and dense maps of the ten pictures, and the first numbers of each embedding."""
-    model, _, task = name.partition("/")
-    extractor = sketchfusion.load(model, task=task or None) if task else sketchfusion.load(model)
+    extractor = sketchfusion.load(name)
     found: dict[str, Any] = {}
     for kind in ("sketch", "photo"):
         shown = pictures(kind)

@@ -205,9 +205,12 @@ class TrainedExtractor(Extractor):
         return other if isinstance(other, TrainedExtractor) else self
 
 
-def prepare_letterboxed(source: ImageInput, kind: Kind, side: int) -> ModelInput:
-    """Fit the whole picture into one square for both backbones; ImageError when it cannot be read."""
-    square, frame = letterbox(read_image(source, kind), side, kind)
+def prepare_letterboxed(source: ImageInput, kind: Kind, side: int, whole_page: bool = False) -> ModelInput:
+    """Fit a picture into one square for both backbones; ImageError when it cannot be read.
+
+    Of a sketch the square shows the window around its strokes, or all of it with `whole_page`.
+    """
+    square, frame = letterbox(read_image(source, kind), side, kind, whole_page)
     return ModelInput(square, square, frame, kind)
 
 

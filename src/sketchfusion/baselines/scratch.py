@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, stack
+from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
 from ..io.files import atomic_write, read_json
-from ..io.images import ImageInput, Kind, letterbox, read_image
+from ..io.images import ImageInput, Kind
 from ..io.weights import PACKAGED, WeightsError, weights_hash
 from ..saved import CONFIG, WEIGHTS
 
@@ -67,8 +67,7 @@ class ScratchBaseline(Extractor):
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         """Read and letterbox one picture, sketches by their whole page, as the network was trained on them."""
-        square, frame = letterbox(read_image(image, kind), self.side, kind, whole_page=True)
-        return ModelInput(square, square, frame, kind)
+        return prepare_letterboxed(image, kind, self.side, whole_page=True)
 
     @property
     def fingerprint(self) -> str:
