@@ -16,6 +16,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.tasks.recognition import (
     EXAMPLES_SCALE,
+    LEARNED_PENALTY,
     PHOTO_PROMPTS,
     SKETCH_PROMPTS,
     joint_space,
@@ -72,6 +73,15 @@ def test_labels_default_to_those_of_the_model_without_duplicates() -> None:
     assert {guess.label for guess in recognize(Alphabet(), drawing())[0]} == {"bee", "ant"}
     assert len(recognize(Alphabet(), drawing(), ["x", " x ", "", "y"], k=9)[0]) == 2
     assert len(recognize(Alphabet(), drawing(), ["x", "y"], k=1)[0]) == 1
+
+
+def test_learned_names_give_way_to_new_ones_but_not_to_one_another() -> None:
+    scores = {guess.label: guess.score for guess in recognize(Alphabet(), drawing(), ["bee", "ant", "cat"])[0]}
+    texts = prototypes(Alphabet(), ["bee", "ant", "cat"])
+    shown = Alphabet().encode_image([torch.from_numpy(np.array(drawing())).permute(2, 0, 1) / 255])[0].numpy()
+    bee, ant, cat = 10.0 * (texts @ shown)
+    assert np.log(scores["bee"] / scores["ant"]) == pytest.approx(bee - ant, abs=1e-2)
+    assert np.log(scores["cat"] / scores["ant"]) == pytest.approx(cat - ant + 10.0 * LEARNED_PENALTY, abs=1e-2)
 
 
 def test_missing_labels_and_blank_sketches_are_refused_in_one_line(tmp_path: Path) -> None:

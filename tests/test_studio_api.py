@@ -109,7 +109,7 @@ def test_drawings_are_labelled_without_the_classifier(studio: Server, mini: Any)
             break
         time.sleep(0.1)
     sketch = read_sketch(StrokesDrawing.model_validate(drawing), Limits()).picture
-    expected = Namer(mini, classify=False).name([sketch])[0]
+    expected = Namer(mini).name([sketch])[0]
     assert [label["label"] for label in labels] == [guess.label for guess in expected]
     assert [label["score"] for label in labels] == pytest.approx([guess.score for guess in expected], abs=0.01)
 

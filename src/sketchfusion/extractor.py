@@ -42,6 +42,15 @@ class ModelOutput:
     joint: Tensor | None = None  # (B, joint_dim) in the space shared with text, not normalised; None without a CLIP
 
 
+@dataclass(frozen=True)
+class Look:
+    """What one pass over N pictures tells: unit vectors (N, d) and (N, P) as `embed` and `encode_image` give them."""
+
+    vectors: Tensor
+    joint: Tensor | None  # None without a CLIP
+    logits: Tensor  # (N, classes) of the classifier
+
+
 class Extractor(ABC):
     """Reads, letterboxes and batches pictures; a subclass only computes the features of one batch."""
 
@@ -186,15 +195,31 @@ class TrainedExtractor(Extractor):
         classifier = self._recogniser().heads.classifier
         return classifier.labels if classifier else ()
 
+    @property
+    def recognises_as_it_is(self) -> bool:
+        """Whether the classifier stands on these weights, so that `look` gives the vectors of `embed`."""
+        return self._recogniser() is self and self.heads.classifier is not None
+
     def classify(self, images: Images, kind: Kind = "sketch", batch_size: int = 8) -> Tensor:
         """Give the logits (N, len(classes)) of pictures, float32 on the CPU; ValueError without a classifier."""
+        return self.look(images, kind, batch_size).logits
+
+    def look(self, images: Images, kind: Kind = "sketch", batch_size: int = 8) -> Look:
+        """Classify and embed pictures in one pass by the weights for recognition; ValueError without a classifier."""
         model = self._recogniser()
         if model.heads.classifier is None:
             raise ValueError(f"{self.name} has no classifier; `sketchfusion train recognition` makes one")
-        rows = [torch.empty(0, len(model.heads.classifier.labels))]
+        logits, vectors = [torch.empty(0, len(model.heads.classifier.labels))], [torch.empty(0, model.dim)]
+        joint = list[Tensor]()
         for inputs, output in model._run(images, kind, batch_size):
-            rows.append(model.heads.classifier(max_pool(output.maps, inputs)).cpu())
-        return check_finite(torch.cat(rows), model.name)
+            logits.append(model.heads.classifier(max_pool(output.maps, inputs)).cpu())
+            vectors.append(F.normalize(output.vectors.float(), dim=1).cpu())
+            joint += [] if output.joint is None else [F.normalize(output.joint.float(), dim=1).cpu()]
+        return Look(
+            check_finite(torch.cat(vectors), model.name),
+            check_finite(torch.cat(joint), model.name) if joint else None,
+            check_finite(torch.cat(logits), model.name),
+        )
 
     def _recogniser(self) -> TrainedExtractor:
         """Give the model trained for recognition, or this one if it has no weights for that."""

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ImageError
-from ..extractor import Extractor
+from ..extractor import Extractor, TrainedExtractor
 from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Hit, Query, Report
 from ..io.images import NormalisedSketch, Reduced, read_reduced
@@ -126,8 +126,9 @@ class Studio:
     def _encode_labels(self, searcher: Searcher, model: Extractor) -> None:
         """Encode the model's labels in small pieces between requests."""
         with contextlib.suppress(Stopped):
-            # without the classifier, which would run the whole model a second time for each stroke
-            searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=False)
+            # a classifier on other weights is left out: it would run the whole model a second time for each stroke
+            classify = isinstance(model, TrainedExtractor) and model.recognises_as_it_is
+            searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=classify)
 
     def _follow(self, following: Following) -> None:
         self.queue.ready.wait()
@@ -195,12 +196,10 @@ class Searcher:
     def __call__(self, queries: Sequence[Query]) -> list[SearchHits | Exception]:
         """Answer queries of at most one sketch each; an error in one does not affect the others."""
         sketches = [query.sketches[0] for query in queries if query.sketches]
-        vectors = iter(self._embed(sketches))
-        guesses = iter(self.namer.name(sketches, GUESSES) if self.namer and sketches else [[]] * len(sketches))
+        seen = iter(self._see(sketches) if sketches else ())
         answers: list[SearchHits | Exception] = []
         for query in queries:
-            vector = next(vectors)[None] if query.sketches else None
-            names = next(guesses) if query.sketches else []
+            vector, names = next(seen) if query.sketches else (None, [])
             try:
                 hits = self.gallery.answer(query, vector) if len(self.gallery) else []
                 answers.append(SearchHits(hits, names))
@@ -210,12 +209,16 @@ class Searcher:
                 answers.append(error)
         return answers
 
-    def _embed(self, sketches: Sequence[Tensor]) -> Floats:
-        if not sketches:
-            return np.empty((0, 0), np.float32)
-        pictures = [NormalisedSketch(sketch) for sketch in sketches]
-        vectors: Floats = self.gallery.model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
-        return vectors
+    def _see(self, sketches: Sequence[Tensor]) -> list[tuple[Floats, list[Guess]]]:
+        """Embed sketches, (1, d) each, and label them, in one pass over the model where that can be."""
+        model, namer, pictures = self.gallery.model, self.namer, [NormalisedSketch(sketch) for sketch in sketches]
+        if namer and namer.classifies and isinstance(model, TrainedExtractor):
+            look = model.look(pictures, "sketch", len(pictures))
+            vectors, guesses = look.vectors, namer.name_seen(look, GUESSES)
+        else:
+            vectors = model.embed(pictures, kind="sketch", batch_size=len(pictures))
+            guesses = namer.name(pictures, GUESSES) if namer else [[]] * len(pictures)
+        return [(vector.numpy()[None], names) for vector, names in zip(vectors, guesses, strict=True)]
 
 
 class PhotoStore:

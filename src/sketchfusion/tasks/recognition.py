@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,18 @@ from .inputs import read_sketches
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..extractor import Look
+    from ..featuremap import Floats
     from ..io.images import ImageInput, Kind
 
 
-Logits = Callable[[Sequence["ImageInput"]], npt.NDArray[np.float32]]  # N pictures to (N, labels)
+Logits = Callable[[Sequence["ImageInput"]], "Floats"]  # N pictures to (N, labels)
 
 TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
 PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
 CHUNK = 32  # labels encoded at a time
+LEARNED_PENALTY = 0.25  # of a cosine; best harmonic mean of new and learned names' accuracy on the validation classes
 EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples; calibrated on mini, 1 to 10 examples a label
 
 
@@ -63,6 +66,9 @@ class Classifying(Protocol):
 
     def classify(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Tensor:
         """Compute logits (N, len(classes))."""
+
+    def look(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Look:
+        """Compute logits and vectors in one pass."""
 
 
 @dataclass(frozen=True)
@@ -125,28 +131,35 @@ class Namer:
         elif set(self.labels) <= set(classes) and not has_text:
             self._logits = _by_classifier(model, self.labels, kind)
         elif self.classifies:
-            self._logits = _by_both(model, self.labels, kind)
+            self._judge = judge = _by_both(model, self.labels, kind)
+            self._logits = lambda pictures: judge(cast("Classifying", model).look(pictures, kind=kind))
         else:
             self._logits = _by_text(joint_space(model), self.labels, kind)
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        probabilities = np.exp(self.log_probabilities(_read(images, self._kind)))
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-        return [
-            [Guess(self.labels[index], float(row[index])) for index in top]
-            for row, top in zip(probabilities, best, strict=True)
-        ]
+        return self._best(self.log_probabilities(_read(images, self._kind)), k)
 
-    def log_probabilities(self, pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
+    def name_seen(self, look: Look, k: int = 5) -> list[list[Guess]]:
+        """Name pictures as `name` does by what one pass over them told; only if the namer `classifies`."""
+        return self._best(_log_softmax(self._judge(look)), k)
+
+    def log_probabilities(self, pictures: Sequence[ImageInput]) -> Floats:
         """Compute log probabilities of the labels (N, labels); unlike `name`, it accepts blank pictures."""
         return _log_softmax(self._logits(pictures))
 
+    def _best(self, log_probabilities: Floats, k: int) -> list[list[Guess]]:
+        best = np.argsort(-log_probabilities, axis=1, kind="stable")[:, :k]
+        return [
+            [Guess(self.labels[index], float(row[index])) for index in top]
+            for row, top in zip(np.exp(log_probabilities), best, strict=True)
+        ]
 
-def unit_means(groups: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float32]:
+
+def unit_means(groups: Sequence[npt.ArrayLike]) -> Floats:
     """Average each group of vectors (n, d) and scale the means to length 1: (groups, d)."""
     means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
-    unit: npt.NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    unit: Floats = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
     return unit
 
 
@@ -158,7 +171,7 @@ def joint_space(model: object) -> TextImageSpace:
     return model
 
 
-def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> npt.NDArray[np.float32]:
+def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> Floats:
     """Encode each label as the normalised mean of its prompts' embeddings: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
     chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
@@ -171,11 +184,22 @@ def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
 
 
 def _by_text(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Logits:
+    score = _text_scores(model, labels, kind)
+    return lambda pictures: score(model.encode_image(pictures, kind=kind))
+
+
+def _text_scores(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Callable[[Tensor], Floats]:
+    """Give a function that compares joint vectors of pictures (N, P) with labels: logits (N, labels).
+
+    Labels that the model has learned give way to others by `LEARNED_PENALTY`: a model takes pictures of new things for
+    those it has learned, so cosines of these are too high (calibrated stacking: Chao et al., 2016).
+    """
     texts = prototypes(model, labels, kind)
-    return lambda pictures: model.logit_scale * (model.encode_image(pictures, kind=kind).numpy() @ texts.T)
+    penalty = np.array([LEARNED_PENALTY * (label in model.labels) for label in labels], np.float32)
+    return lambda joint: np.asarray(model.logit_scale * (joint.numpy() @ texts.T - penalty), np.float32)
 
 
-def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
+def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Callable[[Look], Floats]:
     """Combine text and classifier, where some or all labels are classes of the classifier.
 
     These labels keep the sum of their text probabilities, but share it in proportion to the geometric mean of text and
@@ -183,14 +207,15 @@ def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
     same picture.
     """
     known = [index for index, label in enumerate(labels) if label in model.classes]
-    by_text = _by_text(model, labels, kind)
-    by_classifier = _by_classifier(model, [labels[index] for index in known], kind)
+    columns = [model.classes.index(labels[index]) for index in known]
+    by_text = _text_scores(model, labels, kind)
 
-    def logits(pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
-        log_probabilities = _log_softmax(by_text(pictures))
+    def logits(look: Look) -> Floats:
+        assert look.joint is not None
+        log_probabilities = _log_softmax(by_text(look.joint))
         among_known = log_probabilities[:, known]
         total = np.logaddexp.reduce(among_known, axis=1, keepdims=True)
-        mean = np.float32(0.5) * (among_known + by_classifier(pictures))
+        mean = np.float32(0.5) * (among_known + look.logits.numpy()[:, columns])
         log_probabilities[:, known] = total + _log_softmax(mean)
         return log_probabilities
 
@@ -202,23 +227,23 @@ def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mappin
         raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
     task = TASK if model.serves(TASK) else None
 
-    def embedded(pictures: Sequence[ImageInput]) -> npt.NDArray[np.float32]:
-        vectors: npt.NDArray[np.float32] = model.embed(pictures, kind=kind, task=task).numpy()
+    def embedded(pictures: Sequence[ImageInput]) -> Floats:
+        vectors: Floats = model.embed(pictures, kind=kind, task=task).numpy()
         return vectors
 
     means = unit_means([embedded(_read(examples[label], kind)) for label in labels])
     return lambda pictures: EXAMPLES_SCALE * (embedded(pictures) @ means.T)
 
 
-def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    normalised: npt.NDArray[np.float32] = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+def _log_softmax(logits: Floats) -> Floats:
+    normalised: Floats = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
     return normalised
 
 
-def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> Floats:
     """Embed every label in every prompt template: (labels, prompts, p)."""
     texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts])
-    vectors: npt.NDArray[np.float32] = texts.numpy().reshape(len(labels), len(prompts), -1)
+    vectors: Floats = texts.numpy().reshape(len(labels), len(prompts), -1)
     return vectors
 
 
