@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelInput, ModelOutput
-from sketchfusion.gallery import Gallery, GalleryError, nearest
+from sketchfusion.gallery import Gallery, GalleryError, Hit, Query, nearest
 from sketchfusion.gallery.confidence import reference_sketches
 from sketchfusion.gallery.store import GalleryStore
+from sketchfusion.tasks.inputs import read_sketches
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 210)}
 
@@ -27,7 +28,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 210)}
 class ColourReader(PixelExtractor):
     """A model whose space of words knows three colours."""
 
-    labels = ("red", "green", "blue")
+    labels: tuple[str, ...] = ()
     logit_scale = 10.0
 
     @property
@@ -44,6 +45,15 @@ class ColourReader(PixelExtractor):
 
     def encode_image(self, images: object, kind: str = "photo") -> Tensor:
         raise NotImplementedError
+
+
+class ColourGuesser(ColourReader):
+    """One that takes every sketch for something red, or perhaps blue."""
+
+    labels = tuple(COLOURS)
+
+    def encode_image(self, images: Sequence[object], kind: str = "photo") -> Tensor:
+        return F.normalize(torch.tensor([[1.0, 0.1, 0.8]] * len(images)), dim=1)
 
 
 def picture(shape: str, colour: str, number: int) -> Image.Image:
@@ -86,6 +96,25 @@ def test_words_beside_a_sketch_decide_between_what_looks_alike(gallery: Gallery)
     reds = [h for h in gallery.search(sketch, text="red", k=5) if "red" in Path(h.path).name]
     assert len(reds) > len([h for h in plain if "red" in Path(h.path).name])
     assert gallery.search(sketch, text="red", k=1)[0].category == "bar"
+
+
+def test_what_a_sketch_is_taken_for_is_looked_for_too(photos: Path, tmp_path: Path) -> None:
+    gallery = Gallery.open(tmp_path / "g", ColourGuesser())
+    gallery.add(photos)
+    sketch = read_sketches(picture("bar", "green", 3).convert("L").convert("RGB"))
+    plain, guessed = gallery.search(sketch, k=5, guess=False), gallery.search(sketch, k=5)
+    assert plain.guesses == {} and list(guessed.guesses) == ["red", "blue"] and sum(guessed.guesses.values()) < 1
+
+    def count(hits: Sequence[Hit], colour: str) -> int:
+        return sum(Path(hit.path).name.startswith(colour) for hit in hits)
+
+    assert count(guessed, "red") > count(plain, "red") and guessed[0].category == "bar"
+    assert [hit.confidence for hit in guessed] == sorted((hit.confidence for hit in guessed), reverse=True)
+    corrected = gallery.answer(Query(sketch, k=5, without=["red"]))
+    assert list(corrected.guesses) == ["blue"] and count(corrected, "blue") > count(guessed, "blue")
+    assert gallery.search(sketch, text="green", k=5).guesses == {}  # the user's word counts, not the guess
+    again = Gallery.open(gallery.uri, ColourGuesser())
+    assert again.search(sketch, k=5) == guessed
 
 
 def test_a_model_or_gallery_without_words_says_so(photos: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
         assert (hit["width"], hit["height"]) == (128, 128)
 
 
-def test_drawings_are_labelled_without_the_classifier(studio: Server, mini: Any) -> None:
+def test_drawings_are_labelled_as_recognize_does(studio: Server, mini: Any) -> None:
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
     from sketchfusion.studio.messages import StrokesDrawing

@@ -259,13 +259,27 @@ def test_words_category_confidence_and_grouping_refine(open_page: OpenPage, fake
     expect(page.locator("#confident")).not_to_be_checked()
     expect(page.locator("#rest")).to_be_hidden()
     assert len(fake.asked("/search")) == len({body["sequence"] for body in fake.asked("/search")})
-    page.locator("#guesses button").nth(1).click()
+    page.locator("#guesses .name").nth(1).click()
     expect(page.locator("#text")).to_have_value("cat")
     page.select_option("#category", "castle")
     page.locator("label.switch:has(#group)").click()
     until(
         page, lambda: [last_search(fake)[field] for field in ("text", "category", "group")] == ["cat", "castle", True]
     )
+
+
+def test_a_wrong_guess_is_left_out_of_the_search_and_taken_back(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    page.wait_for_selector("#guesses .drop")
+    names = page.locator("#guesses .name").all_inner_texts()
+    assert len(names) == 5 and last_search(fake)["without"] == []
+    page.locator("#guesses .drop").nth(1).click()
+    until(page, lambda: last_search(fake)["without"] == [names[1]])
+    expect(page.locator("#guesses .guess.out .name")).to_have_text(names[1])
+    page.locator("#guesses .guess.out .drop").click()
+    until(page, lambda: last_search(fake)["without"] == [])
+    expect(page.locator("#guesses .guess.out")).to_have_count(0)
 
 
 def test_more_like_this_replaces_the_drawing_until_one_draws(open_page: OpenPage, fake: FakeStudio) -> None:

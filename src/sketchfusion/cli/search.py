@@ -41,6 +41,9 @@ def search(
     diffuse: Annotated[
         bool, typer.Option("--diffuse", help="Rank photos higher that are similar to good answers: finds more.")
     ] = False,
+    guess: Annotated[
+        bool, typer.Option("--guess/--no-guess", help="Look for what the model takes a sketch for, too.")
+    ] = True,
     model: OptionalModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Show the contact sheet in the desktop's viewer.")] = False,
@@ -58,8 +61,11 @@ def search(
         raise ValueError("--json and --paths0 exclude each other")
     opened = Gallery.open(terminal.existing_gallery(gallery), model)
     pictures = read_sketches(sketches) if sketches else []
-    query = Query(pictures, text, like, k, category, where, min_score, group, diffuse)
+    query = Query(pictures, text, like, k, category, where, min_score, group, diffuse, also=None if guess else {})
     hits = opened.answer(query)
+    if hits.guesses:
+        names = ", ".join(f"{name} ({share:.0%})" for name, share in hits.guesses.items())
+        typer.echo(f"also looking for: {names}; --no-guess looks for the drawing alone", err=True)
     if sheet or show:
         from ..gallery.sheet import contact_sheet, query_row
         from ..io.images import read_image

@@ -25,7 +25,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..featuremap import Floats
-from .query import Background, Modalities, Scorer, embed_text, make_scorer, robust_moments
+from ..tasks.inputs import read_sketches
+from .query import Background, Guesser, Modalities, Scorer, can_guess, embed_text, make_scorer, robust_moments
 from .rows import listed, matrix
 from .storage import GalleryError, connect, storage_errors, table_names
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 COUNT = 48  # unrelated queries
 COLUMNS = 8  # sketches in a row of the picture that holds them
 SIDE = 128  # pixels of a sketch
-SKETCHES, WORDS = "sketches", "words"  # the tables of their features
+SKETCHES, WORDS, GUESSED = "sketches", "words", "guessed"  # the tables of their features
 TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
 TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
@@ -82,11 +83,14 @@ class Calibration:
             pictures = self._features(SKETCHES)
         else:
             return [make_scorer([], [], text) for text in self._features(WORDS)], background
-        texts = self._features(WORDS) if modalities.text else [None] * len(pictures)
-        return [make_scorer([picture], [], text) for picture, text in zip(pictures, texts, strict=False)], background
+        none = [None] * len(pictures)
+        texts = self._features(WORDS) if modalities.text else none
+        guesses = self._features(GUESSED) if modalities.guesses else none
+        unrelated = zip(pictures, texts, guesses, strict=False)
+        return [make_scorer([picture], [], text, guess=guess) for picture, text, guess in unrelated], background
 
     def _features(self, kind: str) -> Floats:
-        """Give unit vectors (COUNT, d) of the sketches or of their names, stored ones if the gallery has them."""
+        """Give vectors (COUNT, d) of the sketches, their names or guesses, stored ones if the gallery has them."""
         if kind not in self._references:
             stored = _read(self._store, kind)
             self._references[kind] = embed_references(self._model, kind) if stored is None else stored
@@ -128,8 +132,11 @@ def reference_sketches() -> list[tuple[npt.NDArray[np.uint8], str]]:
 
 
 def embed_references(model: Extractor, kind: str = SKETCHES) -> Floats:
-    """Embed the reference sketches (COUNT, d), or their names (COUNT, P), as unit vectors."""
+    """Embed the reference sketches (COUNT, d), their names (COUNT, P), or what the model takes them for (COUNT, P)."""
     references = reference_sketches()
+    if kind == GUESSED:
+        guesser = Guesser(model)
+        return np.stack([guesser.vector(guesser.see(read_sketches(sketch))[1]) for sketch, _ in references])
     if kind == WORDS:
         return np.stack([embed_text(model, name) for _, name in references])
     vectors: Floats = model.embed([sketch for sketch, _ in references], kind="sketch").numpy()
@@ -143,7 +150,8 @@ def store_references(store: GalleryStore, model: Extractor) -> None:
     """
     import pyarrow as pa
 
-    for kind in [SKETCHES, WORDS] if store.made_with.joint_dim else [SKETCHES]:
+    kinds = [SKETCHES, WORDS] if store.made_with.joint_dim else [SKETCHES]
+    for kind in [*kinds, GUESSED] if can_guess(model) else kinds:
         if _read(store, kind) is None:
             vectors = embed_references(model, kind)
             rows = pa.table({"vector": listed(vectors)}).replace_schema_metadata({"digest": _digest(vectors)})

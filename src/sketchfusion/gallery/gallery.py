@@ -32,7 +32,7 @@ from .indexing import (
 )
 from .maintain import drop_superseded, examine, reindex, repair
 from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
-from .query import Query, Scorer, embed_text, make_scorer
+from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, tag_of
 from .storage import GalleryError
@@ -59,6 +59,7 @@ class Gallery:
         self._store = GalleryStore.find(uri)
         self._index: Index | None = None
         self._calibration: Calibration | None = None
+        self._guesser: Guesser | None = None
 
     @classmethod
     def open(cls, uri: str | Path, model: Extractor | str | None = None) -> Self:
@@ -99,6 +100,7 @@ class Gallery:
         min_score: float | None = None,
         group: bool = False,
         diffuse: bool = False,
+        guess: bool = True,
     ) -> Hits:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
 
@@ -107,14 +109,15 @@ class Gallery:
         averaged. `category` and `where`, an SQL condition over the columns (path, size, width, height, category ..),
         narrow the choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into
         one hit. `diffuse` reorders the best 1000 by the scores of photos similar to each: it finds more, and shows
-        bursts and copies together.
+        bursts and copies together. `guess` looks for what the model takes a lone sketch for, too.
 
         Raises ImageError for an unreadable or blank picture and GalleryError for an absent, empty or other model's
         gallery, an unknown category, and where nothing is given to look for.
         """
         self._existing_store()
         sketches = [] if sketch is None else read_sketches(sketch)
-        return self.answer(Query(sketches, text, like, k, category, where, min_score, group, diffuse))
+        also = None if guess else dict[str, float]()
+        return self.answer(Query(sketches, text, like, k, category, where, min_score, group, diffuse, also))
 
     def answer(self, query: Query, vectors: Floats | None = None) -> Hits:
         """Answer a query, as `search` does.
@@ -122,7 +125,7 @@ class Gallery:
         `vectors` (N, d) are the embeddings of its sketches, for callers that have embedded several queries at once.
         """
         index = self._newest_index()
-        scorer = self._scorer(query, vectors)
+        scorer, guesses = self._scorer(query, vectors)
         if self._calibration is None:
             self._calibration = Calibration(self._existing_store(), self.model)
         chance = self._calibration.chance(scorer, index)
@@ -139,12 +142,20 @@ class Gallery:
             hits = to_hits(ranked, confidences[enough].tolist())
             answer = fold(hits, ranked.rows.columns["vector"], self.thumbnails) if query.group else hits
             if len(answer) >= query.k or len(hits) < count:
-                return Hits(answer[: query.k])
+                return Hits(answer[: query.k], guesses)
             count *= 4
 
-    def _scorer(self, query: Query, vectors: Floats | None) -> Scorer:
-        """Embed what a query shows."""
-        if vectors is None and len(query.sketches):
+    def _scorer(self, query: Query, vectors: Floats | None) -> tuple[Scorer, dict[str, float]]:
+        """Embed what a query shows, and give what its sketches were taken for."""
+        guess, names = None, dict[str, float]()
+        if len(query.sketches) and query.text is None and query.like is None and self.guesses:
+            guesser, also = self._guessing(), query.also
+            if vectors is None or also is None:
+                vectors, guessed = guesser.see(query.sketches)
+                also = guessed if also is None else also
+            names = {name: share for name, share in also.items() if name not in query.without}
+            guess = guesser.vector(names)
+        elif vectors is None and len(query.sketches):
             sketches = [NormalisedSketch(sketch) for sketch in query.sketches]
             vectors = self.model.embed(sketches, kind="sketch").numpy()
         photos = []
@@ -156,7 +167,16 @@ class Gallery:
             raise GalleryError(
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
-        return make_scorer([] if vectors is None else [*vectors], photos, text)
+        return make_scorer([] if vectors is None else [*vectors], photos, text, guess=guess), names
+
+    @property
+    def guesses(self) -> bool:
+        """Whether sketches are searched by what the model takes them for too."""
+        return bool(self._existing_store().made_with.joint_dim) and can_guess(self.model)
+
+    def _guessing(self) -> Guesser:
+        self._guesser = self._guesser or Guesser(self.model)
+        return self._guesser
 
     def _newest_index(self) -> Index:
         """Prepare the newest version for searching; it is read again after a commit."""

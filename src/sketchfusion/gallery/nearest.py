@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,6 +197,12 @@ class Hit:
 
 class Hits(list[Hit]):
     """An answer: photos, best first; a notebook shows them as pictures."""
+
+    guesses: Mapping[str, float]  # what the sketch was taken for, and searched by, with probabilities
+
+    def __init__(self, hits: Iterable[Hit] = (), guesses: Mapping[str, float] | None = None) -> None:
+        super().__init__(hits)
+        self.guesses = guesses or {}
 
     def _repr_html_(self) -> str:
         """Show the first 50."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..featuremap import Floats
-from ..tasks.recognition import joint_space
+from ..io.images import NormalisedSketch
+from ..tasks.recognition import Guess, Namer, joint_space
 from .storage import GalleryError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 # Weight of the text's standard score when there is a picture too; chosen by `sketchfusion evaluate search`.
 TEXT_WEIGHT = 0.25
 SAMPLE = 4096  # photos that stand for a larger gallery
+# Of what the model takes a sketch for: the most names, the least probability, and the weight of a certain one's text.
+GUESSES, LEAST_GUESS, GUESS_WEIGHT = 5, 0.1, 2.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Query:
     min_score: float | None = None  # the least confidence, 0 to 1
     group: bool = False  # fold near-duplicates into one hit
     diffuse: bool = False  # let photos rise that are similar to good answers
+    also: Mapping[str, float] | None = None  # what the sketch may show, with probabilities; None: the model guesses
+    without: Sequence[str] = ()  # names that are wrong guesses
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -100,6 +105,7 @@ class Modalities:
     sketch: bool
     photo: bool
     text: bool
+    guesses: bool = False  # of what the sketch may show
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,18 +153,68 @@ class Scorer:
 
 
 def make_scorer(
-    sketches: Sequence[Floats], photos: Sequence[Floats], text: Floats | None, weight: float = TEXT_WEIGHT
+    sketches: Sequence[Floats],
+    photos: Sequence[Floats],
+    text: Floats | None,
+    weight: float = TEXT_WEIGHT,
+    guess: Floats | None = None,
 ) -> Scorer:
     """Combine the vectors (d,) of sketches and photos, which are averaged, and the vector (P,) of a text.
 
-    `weight` is the text's where there is a picture too.
+    `weight` is the text's where there is a picture too. `guess` (P,) is what a `Guesser` made of the sketches; the
+    longer it is, the more it counts.
     """
     terms = []
     if pictures := [*sketches, *photos]:
         terms.append(Term("vector", _unit(np.mean(pictures, axis=0))))
     if text is not None:
         terms.append(Term("joint", text, weight if pictures else 1.0))
-    return Scorer(Modalities(bool(len(sketches)), bool(photos), text is not None), tuple(terms))
+    if guess is not None:
+        terms.append(Term("joint", _unit(guess), GUESS_WEIGHT * float(np.linalg.norm(guess))))
+    modalities = Modalities(bool(len(sketches)), bool(photos), text is not None, guess is not None)
+    return Scorer(modalities, tuple(terms))
+
+
+def can_guess(model: Extractor) -> bool:
+    """Tell whether a model has a text encoder and names that it has learned."""
+    names = getattr(model, "classes", ()) or getattr(model, "labels", ())
+    return bool(model.joint_dim and names)
+
+
+def see(model: Extractor, namer: Namer, sketches: Sequence[Tensor]) -> tuple[Floats, Floats]:
+    """Embed N sketches (N, d) and name them, log probabilities (N, names), in one pass where the weights allow it."""
+    pictures = [NormalisedSketch(sketch) for sketch in sketches]
+    if namer.classifies and getattr(model, "recognises_as_it_is", False):
+        look = model.look(pictures, "sketch", len(pictures))  # type: ignore[attr-defined]
+        return look.vectors.numpy(), namer.seen(look)
+    vectors: Floats = model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
+    return vectors, namer.log_probabilities(pictures)
+
+
+def likely(guesses: Iterable[Guess]) -> dict[str, float]:
+    """Give the names and probabilities of those guesses that are sure enough to search by."""
+    return {guess.label: guess.score for guess in guesses if guess.score >= LEAST_GUESS}
+
+
+class Guesser:
+    """Guesses what sketches show, so that photos of it can be found by name too."""
+
+    def __init__(self, model: Extractor) -> None:
+        """Encode the model's names; ValueError if it has none or cannot read."""
+        self._model, self._namer = model, Namer(model)
+        self._texts: dict[str, Floats] = {}
+
+    def see(self, sketches: Sequence[Tensor]) -> tuple[Floats, dict[str, float]]:
+        """Embed sketches (N, d) of one thing, and guess its names with their probabilities."""
+        vectors, each = see(self._model, self._namer, sketches)
+        return vectors, likely(self._namer.best(np.log(np.exp(each).mean(axis=0, keepdims=True)), GUESSES)[0])
+
+    def vector(self, guesses: Mapping[str, float]) -> Floats:
+        """Sum the text vectors (P,) of names, each times its probability."""
+        for name in guesses.keys() - self._texts.keys():
+            self._texts[name] = embed_text(self._model, name)
+        none = np.zeros(self._model.joint_dim, np.float32)
+        return sum((np.float32(share) * self._texts[name] for name, share in guesses.items()), none)
 
 
 def embed_text(model: Extractor, text: str) -> Floats:

@@ -76,6 +76,7 @@ class SearchRequest(QueuedRequest):
     drawing: Drawing | None = None
     like: Name | None = None
     text: str | None = None
+    without: Annotated[list[Name], Field(max_length=32)] = []  # labels of the drawing that are wrong
     k: Annotated[int, Field(ge=1)] = 24
     category: str | None = None
     min_score: Fraction | None = None
@@ -152,10 +153,11 @@ class PhotoFacts(PhotoCard):
 
 
 class Label(BaseModel):
-    """A label of the drawing and its probability."""
+    """A label of the drawing, its probability, and whether photos of it were looked for too."""
 
     label: str
     score: float
+    used: bool
 
 
 class SearchAnswer(BaseModel):

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,7 +20,9 @@ from torch import Tensor
 from ..errors import ImageError
 from ..extractor import Extractor, TrainedExtractor
 from ..featuremap import Floats
-from ..gallery import Gallery, GalleryError, Hit, Query, Report
+from ..gallery import Gallery, GalleryError, Query, Report
+from ..gallery.nearest import Hits
+from ..gallery.query import likely, see
 from ..io.images import NormalisedSketch, Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer, TextImageSpace
@@ -181,7 +183,7 @@ class Following:
 class SearchHits:
     """Photos, best first, and labels of the drawing."""
 
-    hits: list[Hit]
+    hits: Hits
     guesses: list[Guess]
 
 
@@ -201,7 +203,8 @@ class Searcher:
         for query in queries:
             vector, names = next(seen) if query.sketches else (None, [])
             try:
-                hits = self.gallery.answer(query, vector) if len(self.gallery) else []
+                query = replace(query, also=likely(names) if self.namer else {})
+                hits = self.gallery.answer(query, vector) if len(self.gallery) else Hits()
                 answers.append(SearchHits(hits, names))
             except ValueError as error:  # what the gallery says of a query is meant for the client
                 answers.append(GalleryError(str(error)))
@@ -211,14 +214,12 @@ class Searcher:
 
     def _see(self, sketches: Sequence[Tensor]) -> list[tuple[Floats, list[Guess]]]:
         """Embed sketches, (1, d) each, and label them, in one pass over the model where that can be."""
-        model, namer, pictures = self.gallery.model, self.namer, [NormalisedSketch(sketch) for sketch in sketches]
-        if namer and namer.classifies and isinstance(model, TrainedExtractor):
-            look = model.look(pictures, "sketch", len(pictures))
-            vectors, guesses = look.vectors, namer.name_seen(look, GUESSES)
-        else:
-            vectors = model.embed(pictures, kind="sketch", batch_size=len(pictures))
-            guesses = namer.name(pictures, GUESSES) if namer else [[]] * len(pictures)
-        return [(vector.numpy()[None], names) for vector, names in zip(vectors, guesses, strict=True)]
+        if self.namer:
+            vectors, each = see(self.gallery.model, self.namer, sketches)
+            return [*zip(vectors[:, None], self.namer.best(each, GUESSES), strict=True)]
+        pictures = [NormalisedSketch(sketch) for sketch in sketches]
+        embedded = self.gallery.model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
+        return [(vector, []) for vector in embedded[:, None]]
 
 
 class PhotoStore:

@@ -138,17 +138,18 @@ class Namer:
 
     def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
-        return self._best(self.log_probabilities(_read(images, self._kind)), k)
-
-    def name_seen(self, look: Look, k: int = 5) -> list[list[Guess]]:
-        """Name pictures as `name` does by what one pass over them told; only if the namer `classifies`."""
-        return self._best(_log_softmax(self._judge(look)), k)
+        return self.best(self.log_probabilities(_read(images, self._kind)), k)
 
     def log_probabilities(self, pictures: Sequence[ImageInput]) -> Floats:
         """Compute log probabilities of the labels (N, labels); unlike `name`, it accepts blank pictures."""
         return _log_softmax(self._logits(pictures))
 
-    def _best(self, log_probabilities: Floats, k: int) -> list[list[Guess]]:
+    def seen(self, look: Look) -> Floats:
+        """Compute `log_probabilities` of what a pass over N pictures told; only for a namer that `classifies`."""
+        return _log_softmax(self._judge(look))
+
+    def best(self, log_probabilities: Floats, k: int) -> list[list[Guess]]:
+        """Give the `k` likeliest labels of each row (N, labels), best first."""
         best = np.argsort(-log_probabilities, axis=1, kind="stable")[:, :k]
         return [
             [Guess(self.labels[index], float(row[index])) for index in top]

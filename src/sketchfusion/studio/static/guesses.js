@@ -1,28 +1,37 @@
-/** What the drawing may be: names with a line as long as the guess is sure. A click looks for that word. */
+/** What the drawing may be: names with a line as long as the guess is sure. Photos of it are looked for too. */
 
 import { make } from "./dom.js";
 
 const MOST = 5;
+const LEAST = 0.1;
 
-/** Show guesses [{label, score}], the surest first, or what will be here; `choose(label)` is called on a click. */
-export function showGuesses(box, labels, choose) {
-  const best = labels.slice(0, MOST);
+/**
+ * Show guesses [{label, score, used}], the surest first, or what will be here. `choose(label)` is called on a click;
+ * `drop(label)` on the cross beside a guess that the search uses, or on one of `dropped` to take it back.
+ */
+export function showGuesses(box, labels, choose, drop, dropped = new Set()) {
+  const best = labels.filter(({ label, score }) => score >= LEAST || dropped.has(label)).slice(0, MOST);
   if (!best.length) {
-    box.replaceChildren(make("p", {}, "What the model sees in your drawing is named here."));
+    box.replaceChildren(make("p", {}, labels.length ? "The model does not know yet what this is." : "What the model sees in your drawing is named here."));
     return;
   }
   const top = Math.max(...best.map((guess) => guess.score), 1e-9);
   box.replaceChildren(
-    ...best.map(({ label, score }) => {
-      const button = make(
+    ...best.map(({ label, score, used }) => {
+      const share = `${Math.round(100 * score)} %`;
+      const name = make(
         "button",
-        { type: "button", title: `Look for “${label}” too`, onclick: () => choose(label), "aria-label": `${label}, ${Math.round(100 * score)} %` },
+        { type: "button", title: `Look for the word “${label}”`, onclick: () => choose(label), "aria-label": `${label}, ${share}` },
         make("span", { className: "name" }, label),
-        make("span", { className: "score" }, `${Math.round(100 * score)} %`),
+        make("span", { className: "score" }, share),
         make("span", { className: "sure" }),
       );
-      button.style.setProperty("--sure", `${score / top}`);
-      return button;
+      const out = dropped.has(label);
+      const title = out ? `Look for ${label} too, again` : `It is not ${label}: do not look for that`;
+      const cross = make("button", { type: "button", className: "drop", title, "aria-label": title, onclick: () => drop(label) }, out ? "+" : "×");
+      const guess = make("span", { className: out ? "guess out" : "guess" }, name, ...(used || out ? [cross] : []));
+      guess.style.setProperty("--sure", `${score / top}`);
+      return guess;
     }),
   );
 }

@@ -91,7 +91,7 @@ search.addEventListener("asking", () => finds.busy(true));
 search.addEventListener("found", ({ detail }) => {
   finds.found(detail);
   finds.busy(!detail.last);
-  showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label));
+  showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label), (label) => search.drop(label), search.without);
   // names come a while after the server does
   if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
 });

@@ -14,6 +14,8 @@ export class Search extends EventTarget {
   category = "";
   like = null;
   group = false;
+  /** Names that the drawing was wrongly taken for. */
+  without = new Set();
   #timer = 0;
   #asked = "";
   #newest;
@@ -29,7 +31,10 @@ export class Search extends EventTarget {
         this.#say("refused", error);
       },
     });
-    drawing.addEventListener("change", () => this.soon());
+    drawing.addEventListener("change", () => {
+      if (drawing.blank) this.without.clear();
+      this.soon();
+    });
   }
 
   /** Ask as soon as it is time. */
@@ -46,12 +51,18 @@ export class Search extends EventTarget {
     this.soon();
   }
 
+  /** Leave a name out of what the drawing is taken for, or take it back in. */
+  drop(name) {
+    if (!this.without.delete(name)) this.without.add(name);
+    this.soon();
+  }
+
   /** What a search would ask now, or null. */
   query() {
     const drawing = this.like ? null : this.drawing.payload();
     const text = this.text.trim() || null;
     if (!drawing && !text && !this.like) return null;
-    return { drawing, like: this.like?.id ?? null, text, k: COUNT, category: this.category || null, min_score: null, group: this.group };
+    return { drawing, like: this.like?.id ?? null, text, without: [...this.without], k: COUNT, category: this.category || null, min_score: null, group: this.group };
   }
 
   #now() {
