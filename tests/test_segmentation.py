@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,6 +28,7 @@ from sketchfusion.lab.training.segmentation import MaskedFeatures
 from sketchfusion.lab.training.segmentation import SegmentationObjective as Learned
 from sketchfusion.saved import Heads, Threshold
 from sketchfusion.tasks import segmentation
+from sketchfusion.tasks.pictures import dilated
 from sketchfusion.tasks.segmentation import (
     can_refine,
     crop_around,
@@ -332,3 +333,10 @@ def test_the_command_writes_a_mask_of_the_photos_size(tmp_path: Path) -> None:
     assert (pixels > 0).mean() == pytest.approx(answer["share"])
     gone = subprocess.run([*command, str(tmp_path / "none.png"), files[1]], capture_output=True, text=True)
     assert gone.returncode == 2 and gone.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("radius", [1, 2, 5, 13, 50])
+def test_a_mask_is_widened_as_by_the_largest_of_its_neighbours(radius: int) -> None:
+    mask = np.random.default_rng(0).random((60, 45)) > 0.995
+    wanted = np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * radius + 1)))
+    assert np.array_equal(dilated(mask, radius), wanted.astype(bool))
