@@ -19,6 +19,7 @@ from safetensors import safe_open
 
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import GROUPS, progress_bar, repeat_options, run
+from sketchfusion.io.files import find_images
 from sketchfusion.world import export
 
 DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
@@ -184,6 +185,15 @@ def test_search_narrows(gallery: Path) -> None:
     assert "must be an SQL condition" in refused("search", DRAWING, "-g", gallery, "--where", "nonsense =")
 
 
+def test_names_are_shown_in_one_line(gallery: Path, tmp_path: Path) -> None:
+    shape(tmp_path / "two\nlines" / "a\tb.png", 7)
+    (tmp_path / "two\nlines" / "c\nd.png").write_bytes(b"")
+    done = sketchfusion("index", tmp_path, "--gallery", tmp_path / "g", "--model", gallery_model(gallery))
+    assert f"  {tmp_path}/two\\nlines/c\\nd.png: empty; nothing to read" in done.stderr.splitlines()
+    [row] = sketchfusion("search", DRAWING, "--gallery", tmp_path / "g").stdout.splitlines()
+    assert row.split("\t")[3:] == ["two\\nlines", f"{tmp_path}/two\\nlines/a\\tb.png"]
+
+
 def test_index_goes_on_past_bad_files(photos: Path, gallery: Path, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("I am a letter to my grandmother")
     shape(tmp_path / "good.png", 99)
@@ -290,6 +300,11 @@ def test_recognize_takes_names_from_a_folder_of_examples(model_folder: Path, tmp
     guesses = json.loads(done.stdout)
     assert [guess["label"] for guess in guesses] == ["gleeb", "blorp"] and guesses[0]["score"] > 0.5
     assert "'wug' has no example" in refused("recognize", DRAWING, *asked, "--labels", "gleeb,wug")
+    (tmp_path / "mine" / "blorp" / "2.png").write_bytes(b"")
+    done = sketchfusion("recognize", tmp_path / "mine" / "gleeb" / "1.png", *asked, "--json")
+    assert json.loads(done.stdout) == guesses and done.stderr.splitlines() == [
+        f"  {tmp_path}/mine/blorp/2.png: empty; nothing to read"
+    ]
     image.save(tmp_path / "mine" / "stray.png")
     assert "stray.png: not in a sub-folder, so it has no name" in refused("recognize", DRAWING, *asked)
     (tmp_path / "none").mkdir()
@@ -317,6 +332,12 @@ def test_world_is_written_and_measured(model_folder: Path, tmp_path: Path) -> No
     assert {"mAP@all", "mAP@200/min(k,R)", "mAP@200/VOC", "P@100"} <= set(figures)
     assert 0 < figures["mAP@all"] <= 1 and figures["queries"] == 18 and figures["gallery"] == 9
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md"}
+    broken = find_images(root)[::9][:2]
+    for path in broken:
+        path.write_bytes(b"")
+    report = sketchfusion("evaluate", "retrieval", "--data", root, "--model", model_folder, "--out", tmp_path / "out")
+    assert [line.split(": ")[0] for line in report.stderr.splitlines()[:2]] == [f"  {path}" for path in broken]
+    assert report.returncode == 2
     assert "'plane' is unknown" in refused("world", root, "--categories", "plane")
     said = refused("evaluate", "cooking", "--data", "world", "--out", tmp_path)
     assert "No such command 'cooking'" in said

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from fixtures.photos import photo
 from sketchfusion.lab.datasets import world
 from sketchfusion.lab.evaluation import demo
 from sketchfusion.world import UNSEEN
@@ -39,7 +40,7 @@ def test_ten_drawings_are_looked_for_among_own_photos(model_folder: Path, tmp_pa
     photos = tmp_path / "my photos"
     photos.mkdir()
     for number in range(3):
-        Image.new("RGB", (80, 60), (40 * number, 90, 200)).save(photos / f"{number}.jpg")
+        photo(photos / f"{number}.jpg", number, (80, 60))
     said = io.StringIO()
     sheet = demo.search_own_photos(photos, tmp_path / "demo", str(model_folder), Console(file=said, width=200))
     with Image.open(sheet) as picture:

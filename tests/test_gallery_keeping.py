@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -111,6 +114,7 @@ def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> 
         "copied": ["twin.jpg"],
         "to_remove": ["03.jpg", "06.jpg"],
         "unreadable": [],
+        "left_out": ["1 not read: videos; save stills of them"],
     }
     assert (plan.unchanged, plan.ignored) == (8, {".mov": 1}) and plan.seconds > 0
     assert gallery._existing_store().version == version
@@ -119,6 +123,76 @@ def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> 
     assert gallery.prune(photos) == 1
     nothing = gallery.plan(photos, prune=True)
     assert (nothing.unchanged, nothing.to_embed, nothing.to_remove, nothing.seconds) == (12, [], [], 0)
+
+
+def test_what_is_left_out_of_folders_is_said(tmp_path: Path, gallery: Gallery, photos: Path) -> None:
+    for name in ("@eaDir/00.jpg/THUMB.jpg", "catalogue.lrdata/x.jpg", "drafts/x.jpg", "RAW/a.CR2", "b.jxl"):
+        photo(photos / "cat" / "y.jpg", 77)
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / "cat" / "y.jpg").rename(photos / name)
+    os.mkfifo(photos / "pipe.jpg")
+    shutil.copy(photos / "dog" / "00.jpg", photos / "no suffix")
+    report = gallery.add(photos, exclude=["draft*"])
+    assert (report.reused, report.embedded, report.failed) == (1, 0, [])
+    assert report.left_out == [
+        "1 not read: RAW photos; save them as JPEG",
+        "1 not read: JPEG XL; save them as JPEG or PNG",
+        "3 left out: @eaDir, catalogue.lrdata, drafts",
+        f"{photos}/pipe.jpg: a named pipe, socket or device and no file; left out",
+    ]
+    assert gallery.plan(photos, exclude=["draft*"]).left_out == report.left_out
+    assert gallery.add(photos, exclude=["draft*"]).unchanged == 12
+    shutil.rmtree(photos / "cat")
+    (photos / "RAW" / "a.txt").write_text("x")
+    with pytest.raises(ImageError, match=r"no photos in .*1 not read: RAW photos"):
+        Gallery.open(tmp_path / "raw", PixelExtractor()).add(photos / "RAW")
+
+
+def test_photos_in_a_folder_that_one_may_not_read_are_not_gone(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, scan, state = str(photos / "dog"), os.scandir, os.stat
+
+    def denied(path: object) -> None:
+        if str(path).startswith(closed):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def scandir(path: str) -> object:
+        denied(path)
+        return scan(path)
+
+    def stat(path: object, **more: Any) -> object:
+        denied(f"{path}" if str(path) != closed else "")
+        return state(path, **more)  # type: ignore[call-overload]
+
+    shutil.copy(photos / "dog" / "00.jpg", photos / "cat" / "twin.jpg")
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "stat", stat)
+    report = gallery.add(photos)
+    assert report.left_out == [f"{closed}: Permission denied"] and (report.reused, report.moved) == (1, 0)
+    assert gallery.prune(photos) == 0 and len(gallery) == 12
+
+
+def test_pictures_without_content_and_cut_short_are_said(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    photo(folder / "good.jpg", 1, (256, 256))
+    data = (folder / "good.jpg").read_bytes()
+    (folder / "most.jpg").write_bytes(data[: len(data) * 9 // 10])
+    (folder / "little.jpg").write_bytes(data[: len(data) // 4])
+    Image.new("RGB", (1, 1), "red").save(folder / "dot.png")
+    Image.new("P", (1, 1), 0).save(folder / "spacer.gif", transparency=0)
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    report = gallery.add(folder)
+    assert report.embedded == 2
+    assert [(Path(one.path).name, one.reason.partition(",")[0]) for one in report.failed] == [
+        ("dot.png", "shows nothing"),
+        ("little.jpg", "broken or cut short"),
+        ("spacer.gif", "shows nothing"),
+    ]
+    assert [(Path(one.path).name, one.reason.partition(",")[0]) for one in report.damaged] == [
+        ("most.jpg", "cut short")
+    ]
+    assert gallery.info(folder / "most.jpg").width == 256
 
 
 def test_a_plan_makes_no_gallery(tmp_path: Path, photos: Path) -> None:

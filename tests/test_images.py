@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from sketchfusion.errors import ImageError
+from sketchfusion.errors import ImageError, ImageWarning, escaped
 from sketchfusion.io.cleanup import is_blank
-from sketchfusion.io.files import file_digest, find_images
-from sketchfusion.io.images import data_url, read_image, thumbnail
+from sketchfusion.io.files import file_digest, find_images, survey
+from sketchfusion.io.images import data_url, read_image, read_reduced, thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -127,6 +127,50 @@ def test_an_animation_gives_its_first_frame(suffix: str, tmp_path: Path) -> None
     frames = [corners(), Image.new("RGB", (40, 24), "black")]
     frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], duration=100, lossless=True)
     assert seen(read_image(tmp_path / f"a.{suffix}")) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_of_an_animation_the_first_frame_that_shows_something_is_read(tmp_path: Path) -> None:
+    empty = Image.new("RGB", (40, 24), "white")
+    for suffix in ("gif", "webp", "png"):
+        empty.save(tmp_path / f"a.{suffix}", save_all=True, append_images=[corners()], duration=100, lossless=True)
+        assert seen(read_image(tmp_path / f"a.{suffix}")) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_a_large_jpeg_is_decoded_reduced_and_keeps_its_size() -> None:
+    buffer = io.BytesIO()
+    corners((1200, 800)).save(buffer, "JPEG", quality=95)
+    reduced = read_reduced(buffer.getvalue(), 200)
+    assert reduced.pixels.shape == (133, 200, 3) and (reduced.width, reduced.height) == (1200, 800)
+    assert seen(reduced.tensor("photo")) == [RED, GREEN, BLUE, WHITE]
+    assert read_reduced(buffer.getvalue(), None, max_pixels=300_000).pixels.shape == (400, 600, 3)
+    progressive = io.BytesIO()
+    corners((1200, 800)).save(progressive, "JPEG", progressive=True)  # which the decoder holds in memory as it is
+    with pytest.raises(ImageError, match="the picture: more than 0 megapixels"):
+        read_reduced(progressive.getvalue(), 200, max_pixels=300_000)
+    with pytest.raises(ImageError, match=r"a\.jpg: more than 0 megapixels"):
+        read_reduced(buffer.getvalue(), 200, "photo", "a.jpg", 10_000)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_most_of_a_jpeg_is_enough_and_little_is_not(orientation: int, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).resize((256, 256)).save(tmp_path / "a.jpg", exif=exif)
+    whole, data = read_image(tmp_path / "a.jpg"), (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(data[: len(data) * 9 // 10])
+    with pytest.warns(ImageWarning, match=r"b\.jpg: cut short, [89]\d% of it is there"):
+        most = read_image(tmp_path / "b.jpg")
+    assert ((most - whole).abs().amax(dim=0) < 0.05).float().mean() > 0.8
+    (tmp_path / "c.jpg").write_bytes(data[:-2])
+    with pytest.warns(ImageWarning, match="100%"):
+        assert torch.equal(read_image(tmp_path / "c.jpg"), whole)
+    (tmp_path / "d.jpg").write_bytes(data[: len(data) // 3])
+    with pytest.raises(ImageError, match="cut short, only"):
+        read_image(tmp_path / "d.jpg")
+    (tmp_path / "e.jpg").write_bytes(data[:200])
+    with pytest.raises(ImageError, match="or cut short"):
+        read_image(tmp_path / "e.jpg")
 
 
 def test_pil_arrays_and_tensors_are_taken_as_they_are() -> None:
@@ -276,6 +320,34 @@ def test_pictures_in_folders_are_found_once_and_in_order(tmp_path: Path) -> None
     )
     with pytest.raises(ImageError, match="nowhere"):
         find_images([tmp_path, tmp_path / "nowhere"])
+
+
+def test_where_the_suffix_does_not_decide_the_bytes_do(tmp_path: Path) -> None:
+    for name, kind in [("a", "JPEG"), ("b.orig", "PNG"), ("c.jp2", "JPEG2000"), ("d.ppm", "PPM"), ("e.mpo", "JPEG")]:
+        corners().save(tmp_path / name, kind)
+    corners().save(tmp_path / "f.txt", "PNG")
+    corners().save(tmp_path / "g.dng", "TIFF")
+    (tmp_path / "h").write_bytes(b"text")
+    found = survey(tmp_path)
+    assert [path.name for path in found.pictures] == ["a", "b.orig", "c.jp2", "d.ppm", "e.mpo"]
+    assert found.ignored == {".txt": 1, ".dng": 1, "": 1}
+
+
+def test_folders_are_excluded_by_name_and_by_path(tmp_path: Path) -> None:
+    for name in ("x/a.png", "x/y/b.png", "z/y/c.png", "d_edited.png"):
+        (path := tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        corners().save(path)
+    for globs, left in [
+        (["y"], ["a", "d_edited"]),
+        (["x/y"], ["a", "c", "d_edited"]),
+        (["*_edited.*"], ["a", "b", "c"]),
+    ]:
+        assert sorted(path.stem for path in survey(tmp_path, globs).pictures) == left
+
+
+def test_a_name_is_shown_in_one_printable_line() -> None:
+    assert escaped("a b.jpg") == "a b.jpg" and escaped("ü.jpg") == "ü.jpg"
+    assert escaped("a\nb.jpg") == "a\\nb.jpg" and escaped("a\udcff.jpg") == "a\\udcff.jpg"
 
 
 def test_digest_and_thumbnail(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import itertools
 import json
 import socket
@@ -13,6 +16,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sketchfusion.errors import ImageError
+from sketchfusion.io.images import read_image
 from sketchfusion.io.strokes import Drawing, parse_ndjson, rasterize, read_drawing
 from sketchfusion.io.svg import rasterize_svg
 
@@ -197,6 +201,141 @@ def test_filters_and_dashes_cannot_hide_strokes() -> None:
     inside = "<style>.a { stroke: #000; filter: url(#none) }</style>"
     inside += '<path class="a" d="M0 5H10" style="filter:url(#none)" stroke-dasharray="0.0001"/>'
     assert rasterize_svg(svg(inside), 40)[20, 20, 0] == 0
+
+
+LINE = '<path class="a" d="M0 5H10" fill="none" stroke-width="2"{}/>'
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<style>@import url('https://example.org/a.css'); .a { stroke: #000 }</style>" + LINE.format(""),
+        '<style>@charset "utf-8"; @import "a;b.css"; .a { stroke: #000 }</style>' + LINE.format(""),
+        "<style>.a { background: url(http://example.org/b.png); stroke: #000 }</style>" + LINE.format(""),
+        "<style>:root { --ink: #000 } @media (prefers-color-scheme: dark) { :root { --ink: #fff } } "
+        ".a { stroke: var(--ink) }</style>" + LINE.format(""),
+        "<style>@font-face { font-family: x; src: url(data:font/woff;base64,AA;x) } .a { stroke: #000 }</style>"
+        + LINE.format(""),
+        "<style>.\\31 b { fill: red } .a { stroke: #000; content: '\\201C' }</style>" + LINE.format(""),
+        "<style>:root { --ink: #000 } .a { stroke: var(--ink) }</style>" + LINE.format(""),
+        LINE.format(' style="stroke: var(--none, rgb(0, 0, 0))"'),
+        LINE.format(' style="stroke: light-dark(rgb(0, 0, 0), rgb(255, 255, 255))"'),
+        LINE.format(' style="stroke: #000; stroke: new-colour(1 2 3)"'),
+        LINE.format(' style="stroke: #000; cursor: url(pen.cur), auto"'),
+        LINE.format(' style="--ink: #000; stroke: var(--ink)"'),
+        LINE.format(' stroke="rgb(0 0 0 / 100%)"'),
+        LINE.format(' stroke="newer-colour(0 0% 100%)"'),
+        LINE.format(' stroke="color(display-p3 0 0 0)"'),
+        LINE.format(' stroke="oklch(0% 0 0)"'),
+        LINE.format(' stroke="color-mix(in srgb, black 60%, white)"'),
+    ],
+)
+def test_colours_of_todays_css_do_not_turn_strokes_off(inside: str) -> None:
+    image = rasterize_svg(svg(inside), 40)
+    assert image[20, 20, 0] == 0 and image[8, 20, 0] == 255 and image[20, 20, 2] == 0
+
+
+def test_short_entities_are_put_in() -> None:
+    head = '<!DOCTYPE svg [<!ENTITY ns "http://ns.example.org/"><!ENTITY black "#000">]>'
+    image = rasterize_svg(svg('<path d="M0 5H10" stroke="&black;" stroke-width="2" xmlns:i="&ns;"/>', head=head), 40)
+    assert image[20, 20, 0] == 0
+
+
+def test_an_embedded_picture_is_shown_and_another_named() -> None:
+    Image.new("RGB", (8, 8), "black").save(buffer := io.BytesIO(), "PNG")
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    shown = svg(f'<image x="2" y="2" width="6" height="6" xlink:href="data:image/png;base64,{picture}"/>')
+    image = rasterize_svg(shown, 40)
+    assert image[20, 20, 0] == 0 and image[2, 2, 0] == 255
+    for inside, why in [
+        ('<image href="other.png" width="6" height="6"/>', "not embedded"),
+        ('<rect width="9" height="9" fill="none"/><foreignObject/>', "foreignObject"),
+        ('<rect width="9" height="9" fill="none"/>', "no colour"),
+        ('<text y="9">a</text>', "<text>"),
+    ]:
+        with pytest.raises(ImageError, match=why):
+            rasterize_svg(svg(inside), 40)
+
+
+def test_a_stroke_that_does_not_scale_is_as_wide_as_on_the_page() -> None:
+    inside = '<g transform="scale(10)"><path vector-effect="non-scaling-stroke" stroke="#000" stroke-width="4" '
+    inside += 'd="M0 500H1000"/></g>'
+    image = rasterize_svg(svg(inside, 'viewBox="0 0 10000 10000" width="100" height="100"'), 100)
+    assert (image[:, 50, 0] < 128).sum() == 4
+
+
+def test_white_strokes_of_an_svg_are_a_sketch(tmp_path: Path) -> None:
+    (tmp_path / "a.svg").write_bytes(svg('<path d="M0 5H10" stroke="#fff" stroke-width=".3"/>'))
+    sketch = read_image(tmp_path / "a.svg", "sketch")
+    assert sketch[0, 256, 256] == 0 and sketch[0, 100, 256] == 1
+
+
+# A square with a diagonal, as each drawing program writes it.
+CORNERS = [[0, 0], [100, 0], [100, 100], [0, 100], [0, 0], [100, 100]]
+RECORD = {"word": "square", "drawing": [[[x for x, _ in CORNERS], [y for _, y in CORNERS]]]}
+EXCALIDRAW = {
+    "type": "excalidraw",
+    "elements": [
+        {"type": "rectangle", "x": 10, "y": 10, "width": 100, "height": 100, "angle": 0},
+        {"type": "freedraw", "x": 10, "y": 10, "points": [[0, 0, 0.5], [100, 100, 0.5]]},
+        {"type": "line", "x": -900, "y": 0, "points": [[0, 0], [9, 9]], "isDeleted": True},
+        {"type": "text", "x": 500, "y": 500, "width": 10, "height": 10, "text": "no stroke"},
+    ],
+}
+TLDRAW = {
+    "tldrawFileFormatVersion": 1,
+    "records": [
+        {"typeName": "page", "id": "page:a"},
+        {"typeName": "shape", "id": "shape:g", "type": "group", "x": 50, "y": 0, "rotation": 0, "props": {}},
+        {"typeName": "shape", "id": "shape:r", "type": "geo", "x": -50, "y": 0, "rotation": 0, "parentId": "shape:g"}
+        | {"props": {"geo": "rectangle", "w": 100, "h": 100}},
+        {"typeName": "shape", "id": "shape:d", "type": "draw", "x": 0, "y": 0, "rotation": 0}
+        | {"props": {"segments": [{"type": "free", "points": [{"x": 0, "y": 0}, {"x": 100, "y": 100}]}]}},
+    ],
+}
+PATH = b"".join(  # of one point in 32 bits, then steps in 16 bits
+    base64.b64encode(np.array(values, kind).tobytes())
+    for values, kind in (([0, 0, 0.5], "<f4"), ([100, 100, 0], "<f2"))
+).decode()
+PACKED = {"props": {"segments": [{"type": "free", "path": PATH}]}}
+INKML = '<ink xmlns="http://www.w3.org/2003/InkML"><trace>{}</trace></ink>'
+PROGRAMS = {
+    "ndjson over many lines": json.dumps(RECORD, indent=2),
+    "list of records": json.dumps([RECORD]),
+    "excalidraw": json.dumps(EXCALIDRAW, indent=2),
+    "tldraw": json.dumps(TLDRAW),
+    "tldraw 4.3": json.dumps({"records": [*TLDRAW["records"][:3], TLDRAW["records"][3] | PACKED]}),  # type: ignore[index]
+    "inkml": INKML.format(", ".join(f"{x} {y} 0.5" for x, y in CORNERS)),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_files_of_drawing_programs_are_strokes(program: str, tmp_path: Path) -> None:
+    path = tmp_path / "drawing"
+    path.write_text(PROGRAMS[program])
+    expected = read_image(json.dumps(RECORD), "sketch")
+    assert (read_image(path, "sketch") - expected).abs().mean() < 0.002
+    path.write_bytes(gzip.compress(PROGRAMS[program].encode()))
+    assert (read_image(path, "sketch") - expected).abs().mean() < 0.002
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (json.dumps({"type": "excalidraw", "elements": []}).encode(), "no strokes"),
+        (json.dumps({"type": "excalidraw", "elements": [{"type": "line", "points": 3}]}).encode(), "understood"),
+        (INKML.format("1 2, a b").encode(), "understood"),
+        (b"%PDF-1.7 ...", "a PDF"),
+        (b"\x1f\x8b\x08\x00broken", "broken"),
+        (gzip.compress(bytes(20_000_000)), "unpacks"),
+        (b'{"drawing": [[[1, 2], [3]]]}', "as many x as y"),
+    ],
+)
+def test_a_drawing_that_cannot_be_read_is_one_line(data: bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / "a.bin2").write_bytes(data)
+    with pytest.raises(ImageError, match=why) as caught:
+        read_image(tmp_path / "a.bin2", "sketch")
+    assert str(caught.value).startswith(f"{tmp_path}") and "\n" not in str(caught.value)
 
 
 def test_real_drawings_rasterize_to_thin_strokes(shared_data: Path) -> None:

@@ -204,7 +204,9 @@ def test_only_the_photo_that_was_indexed_is_ever_served(tmp_path: Path, mini: An
     photos, outside = tmp_path / "photos", tmp_path / "outside.png"
     photos.mkdir()
     for path, colour in ((photos / "a.png", "red"), (photos / "b.png", "blue"), (outside, "green")):
-        Image.new("RGB", (64, 64), colour).save(path)
+        image = Image.new("RGB", (64, 64), colour)
+        image.paste("white", (8, 8, 24, 24))
+        image.save(path)
     Gallery.open(tmp_path / "g", mini).add(photos)
     with open_studio(str(tmp_path / "g"), mini) as server:
         first, second = server.get("v1/photos").json()["photos"]

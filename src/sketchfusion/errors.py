@@ -1,10 +1,20 @@
-"""The error for unreadable pictures and drawings, and a helper that shortens error messages."""
+"""The error for unreadable pictures and drawings, and what shortens messages and file names to one line."""
 
 from __future__ import annotations
 
 
 class ImageError(ValueError):
     """A picture or drawing cannot be read; the message is one line that names it and says what to do."""
+
+
+class ImageWarning(UserWarning):
+    """A picture was read though something is wrong with its file."""
+
+
+def escaped(name: object) -> str:
+    """Give a file's name in one printable line: line breaks and bytes that are not UTF-8 are escaped."""
+    text = str(name)
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def first_line(error: BaseException) -> str:

@@ -235,6 +235,8 @@ def _evaluate(
         raise ValueError(f"two of --data are called {twice}, as their reports would be; measure them one by one")
     datasets, others = [open(root) for root in data], [open(root) for root in sketches or ()]
     make_folder(out)
+    for dataset in {each.root: each for each in (*datasets, *others) if each.layout != "Sketch World"}.values():
+        _list_broken(dataset.root)
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
@@ -247,6 +249,20 @@ def _evaluate(
             typer.echo(result.to_markdown(task, name))
     if as_json:
         terminal.print_json(answers[0] if len(answers) == 1 else answers)
+
+
+def _list_broken(root: Path) -> None:
+    """Name all pictures in a folder that cannot be opened, as measuring may end hours later at the first of them."""
+    from ..errors import ImageError, escaped
+    from ..io.files import find_images
+    from ..io.images import open_image
+
+    for path in find_images(root):
+        try:
+            if path.suffix.lower() not in (".svg", ".svgz"):
+                open_image(path.read_bytes(), str(path)).close()
+        except (ImageError, OSError) as error:
+            typer.echo(f"  {escaped(str(error))}", err=True)
 
 
 def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import typer
 
+from ..errors import escaped
 from . import terminal
 from .terminal import GalleryOption, Json, OptionalModel, app
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")]
+Exclude = Annotated[list[str] | None, typer.Option(help="Leave out files and folders by a glob; may be repeated.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
 
 
@@ -40,6 +42,7 @@ def index(
     watch: Annotated[bool, typer.Option("--watch", help="Keep following the folders until Ctrl-C.")] = False,
     engine: Annotated[str, typer.Option(help="Who embeds: local, this machine; ray, a cluster.")] = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes that embed.")] = 1,
+    exclude: Exclude = None,
     as_json: Json = False,
 ) -> None:
     """Put photos into a gallery; those that are in it already are not embedded again."""
@@ -49,12 +52,13 @@ def index(
         raise ValueError(
             "--watch forgets what goes by itself and embeds alone; leave out --prune, --dry-run, --workers"
         )
-    kept = Gallery.open(gallery or terminal.default_gallery(), model)
+    kept, exclude = Gallery.open(gallery or terminal.default_gallery(), model), exclude or []
     if dry_run:
-        plan = kept.plan(photos, prune, batch_size)
+        plan = kept.plan(photos, prune, batch_size, exclude=exclude)
         return terminal.print_json(asdict(plan)) if as_json else typer.echo(_planned(plan))
     if watch:
-        return _follow(kept, photos, batch_size, not no_location, as_json)
+        changes = kept.watch(photos, batch_size=batch_size, location=not no_location, exclude=exclude)
+        return _follow(kept, changes, as_json)
     with terminal.progress_bar("indexing") as progress:
         report = kept.add(
             photos,
@@ -63,11 +67,12 @@ def index(
             location=not no_location,
             workers=workers,
             engine=engine,
+            exclude=exclude,
         )
     report.removed = kept.prune(photos) if prune else 0
     if report.failed and not len(kept):
         first = report.failed[0]
-        raise ValueError(f"none of the {len(report.failed)} files can be read; {first.path}: {first.reason}")
+        raise ValueError(f"none of the {len(report.failed)} files can be read; {escaped(first.path)}: {first.reason}")
     _say(kept, report, as_json)
 
 
@@ -112,11 +117,11 @@ def check(gallery: str, repair: bool, as_json: bool) -> None:
         )
 
 
-def _follow(kept: Gallery, photos: Sequence[str], batch_size: int, location: bool, as_json: bool) -> None:
+def _follow(kept: Gallery, changes: Iterator[Report], as_json: bool) -> None:
     """Say each batch of changes in a line, until Ctrl-C or SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        for report in kept.watch(photos, batch_size=batch_size, location=location):
+        for report in changes:
             if as_json:
                 terminal.print_json_line(_as_json(kept, report))
             else:
@@ -148,8 +153,10 @@ def _summary(kept: Gallery, report: Report) -> str:
 
 
 def _list_failures(report: Report) -> None:
-    for failure in report.failed:
-        typer.echo(f"  {failure.path}: {failure.reason}", err=True)
+    for failure in [*report.failed, *report.damaged]:
+        typer.echo(f"  {escaped(failure.path)}: {failure.reason}", err=True)
+    for line in report.left_out:
+        typer.echo(f"  {line}", err=True)
 
 
 def _planned(plan: Plan) -> str:
@@ -166,8 +173,9 @@ def _planned(plan: Plan) -> str:
     ignored = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in plan.ignored.items())
     return "\n".join(
         [
-            *(f"  {kind:10} {counts[folder, kind]:6}  {folder}" for folder, kind in sorted(counts)),
+            *(f"  {kind:10} {counts[folder, kind]:6}  {escaped(folder)}" for folder, kind in sorted(counts)),
             *([f"  no pictures: {ignored}"] if ignored else []),
+            *(f"  {line}" for line in plan.left_out),
             f"{len(plan.to_add)} to add, {len(plan.changed)} changed, {len(plan.moved)} moved, "
             f"{len(plan.copied)} copied, {plan.unchanged} unchanged, {len(plan.to_remove)} to remove, "
             f"about {terminal.duration(plan.seconds)}; nothing was written",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import escaped
 from . import terminal
 from .terminal import GalleryOption, Json, MaybeSketches, ModelOption, OptionalModel, Sketches, app
 
@@ -89,15 +90,18 @@ def search(
 def _print_hits(hits: Sequence[Hit], gallery: Gallery) -> None:
     """Print rank, confidence and short path for people; for programs also score and category, and the whole path."""
     if not _is_terminal():
-        rows = [[f"{hit.rank}", f"{hit.score:.4f}", f"{hit.confidence:.2f}", hit.category, hit.path] for hit in hits]
+        rows = [
+            [f"{hit.rank}", f"{hit.score:.4f}", f"{hit.confidence:.2f}", *map(escaped, (hit.category, hit.path))]
+            for hit in hits
+        ]
         return terminal.print_table([], rows)
     folder = os.path.commonpath([os.path.dirname(path) for path in gallery.paths()])  # noqa: PTH120
     rows = []
     for hit in hits:
         name = os.path.relpath(hit.path, folder) if len(folder) > 1 else hit.path
         likes = f" (and {len(hit.similar)} like it)" if hit.similar else ""
-        rows.append([f"{hit.rank}", f"{hit.confidence:.0%}", name + likes])
-    terminal.print_table(["rank", "sure", f"photo in {folder}"], rows)
+        rows.append([f"{hit.rank}", f"{hit.confidence:.0%}", escaped(name) + likes])
+    terminal.print_table(["rank", "sure", f"photo in {escaped(folder)}"], rows)
 
 
 def _is_terminal() -> bool:
@@ -128,9 +132,14 @@ def recognize(
     offered = None if labels is None else [name for name in labels.split(",") if name.strip()]
     if offered == []:
         raise ValueError("--labels has no names")
-    shown = by_category(examples) if examples else None
-    read = [*_readable(sketches, read_image if photo else read_sketch)]
-    answers = guess(load(model), [picture for _, picture in read], offered, k, "photo" if photo else "sketch", shown)
+    reader = read_image if photo else read_sketch
+    shown = {  # those that can be read; all of them in memory would be too much
+        name: [path for path, _ in _readable([*map(str, paths)], reader)]
+        for name, paths in (by_category(examples) if examples else {}).items()
+    }
+    read = [*_readable(sketches, reader)]
+    kind: Kind = "photo" if photo else "sketch"
+    answers = guess(load(model), [picture for _, picture in read], offered, k, kind, shown or None)
     rows = [
         {"label": guess.label, "score": guess.score, "rank": rank, "sketch": sketch}
         for (sketch, _), guesses in zip(read, answers, strict=True)
@@ -141,7 +150,10 @@ def recognize(
     else:
         terminal.print_table(
             ["", "score", "label", "sketch"],
-            [[f"{row['rank']}", f"{row['score']:.3f}", f"{row['label']}", f"{row['sketch']}"] for row in rows],
+            [
+                [f"{row['rank']}", f"{row['score']:.3f}", *(escaped(f"{row[name]}") for name in ("label", "sketch"))]
+                for row in rows
+            ],
         )
 
 
@@ -188,7 +200,7 @@ def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator
     if len(failed) == len(sources):
         raise ImageError(failed[0] if len(failed) == 1 else f"none of the {len(failed)} can be read; {failed[0]}")
     for reason in failed:
-        typer.echo(f"  {reason}", err=True)
+        typer.echo(f"  {escaped(reason)}", err=True)
 
 
 @app.command()

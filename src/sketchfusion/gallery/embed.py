@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..errors import ImageError
+from ..errors import ImageError, escaped
 from ..featuremap import Floats
 from ..io.exif import Capture, read_capture
-from ..io.images import MAX_BYTES, decode_image, thumbnail
+from ..io.images import MAX_BYTES, has_content, read_reduced, thumbnail
 from .rows import FileState, Photo
 from .storage import GalleryError
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 DECODERS = 2  # threads that read files
+PHOTO_SIDE = 2000  # longer side at which photos are decoded: all that models and thumbnails need
 AHEAD = 48  # files read before their turn
 MAX_DEATHS = 3  # workers that die in a row without an answer before indexing gives up
 
@@ -133,19 +134,20 @@ class Embedder:
         except ImageError as error:
             return Failure(str(path), str(error).removeprefix(f"{path}: "))
         except UnicodeEncodeError:
-            return Failure(ascii(str(path)), "its name is not UTF-8; rename it")
+            return Failure(escaped(path), "its name is not UTF-8, which a gallery needs; rename it")
         except OSError as error:
             return Failure(str(path), error.strerror or str(error))
 
     def decode(self, data: bytes, file: FileState) -> Prepared:
         """Decode a photo; ImageError if it cannot be read."""
-        image = decode_image(data, file.path)
+        picture = read_reduced(data, PHOTO_SIDE, "photo", file.path)
+        if not has_content(picture.pixels):
+            raise ImageError(f"{file.path}: shows nothing, it has one colour; left out")
         capture = read_capture(data) if self._location else Capture(read_capture(data).taken)
-        height, width = image.shape[1:]
-        unknown = np.empty(0, dtype=np.float32)
-        category = Path(file.path).parent.name
-        photo = Photo(file, width, height, category, thumbnail(image), unknown, **vars(capture))
-        return Prepared(photo, self._model.prepare(image, "photo"))
+        image, unknown = picture.tensor("photo"), np.empty(0, dtype=np.float32)
+        size, category = (picture.width, picture.height), Path(file.path).parent.name
+        shown = Photo(file, *size, category, thumbnail(image), unknown, **vars(capture), damage=picture.damage)
+        return Prepared(shown, self._model.prepare(image, "photo"))
 
     def embed(self, items: Sequence[Read]) -> list[Item]:
         """Embed all pictures among what was read; the order stays."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ImageError
 from ..featuremap import Floats
-from ..io.files import find_images, other_files
+from ..io.files import is_gone, survey
 from ..io.images import NormalisedSketch
 from ..tasks.inputs import read_sketches
 from .confidence import Calibration, store_references
@@ -264,18 +264,22 @@ class Gallery:
         workers: int = 1,
         engine: str = "local",
         load: Callable[[], Extractor] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Report:
         """Index the photos in folders and files; what is indexed already is not embedded again.
 
-        Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files are listed in
-        the report. `location=False` leaves out where photos were taken. Several `workers` are processes, each with a
-        model of its own, which `load` gives them if the model's name does not; with `engine="ray"` they are Ray's.
+        Interrupted at any moment, the same call goes on where the last commit was made. Unreadable files, and what is
+        left out, are listed in the report. `location=False` leaves out where photos were taken, `exclude` the files and
+        folders that match a glob. Several `workers` are processes, each with a model of its own, which `load` gives
+        them if the model's name does not; with `engine="ray"` they are Ray's.
         Raises ImageError if there is no such folder, or no photo in it.
         """
         roots = _listed(paths)
-        pictures = _pictures(roots)
+        found = survey(roots, exclude)
+        pictures = [Path(absolute(path)) for path in found.pictures]
         if not pictures:
-            raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some")
+            why = "".join(f"; {line}" for line in found.advice())
+            raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some{why}")
         model = self.model
         if self._store is None:
             self._store = GalleryStore.create(self.uri, tag_of(model))
@@ -284,16 +288,19 @@ class Gallery:
         settings = Settings(batch_size, commit_rows, commit_seconds, location)
         chosen = choose_engine(model, location, engine, workers, load)
         report = Builder(self._store, model, settings, chosen).run(pictures, progress)
+        report.left_out = found.advice()
         if len(self._store):
             store_references(self._store, model)
             build_index_if_large(self._store)
         return report
 
-    def plan(self, paths: Paths, prune: bool = False, batch_size: int = 16) -> Plan:
+    def plan(self, paths: Paths, prune: bool = False, batch_size: int = 16, *, exclude: Sequence[str] = ()) -> Plan:
         """Say what `add` would do, and `prune` after it, and about how long it would take; nothing is written."""
         roots = _listed(paths)
-        plan = compare(self._store, _pictures(roots), [absolute(root) for root in roots], prune)
-        plan.ignored = dict(sorted(other_files(roots).items()))
+        found = survey(roots, exclude)
+        pictures = [Path(absolute(path)) for path in found.pictures]
+        plan = compare(self._store, pictures, [absolute(root) for root in roots], prune)
+        plan.ignored, plan.left_out = dict(sorted(found.ignored.items())), found.advice()
         if plan.to_embed:
             plan.seconds = estimate_seconds(Embedder(self.model), plan.to_embed, batch_size)
         return plan
@@ -311,14 +318,20 @@ class Gallery:
         return remove(self._existing_store(), map(absolute, paths))
 
     def watch(
-        self, roots: Paths, interval: float = 2.0, *, batch_size: int = 16, location: bool = True
+        self,
+        roots: Paths,
+        interval: float = 2.0,
+        *,
+        batch_size: int = 16,
+        location: bool = True,
+        exclude: Sequence[str] = (),
     ) -> Iterator[Report]:
         """Follow folders for ever: add and forget photos as files appear, change and go; a report for each batch.
 
         A file is indexed when two scans, `interval` seconds apart, find it unchanged.
         """
         folders = _listed(roots)
-        if absent := [str(root) for root in folders if not Path(root).exists()]:
+        if absent := [str(root) for root in folders if is_gone(root)]:
             raise ImageError(f"{absent[0]}: no such file or folder; check the path")
         watcher = Watcher(
             [absolute(root) for root in folders],
@@ -326,6 +339,7 @@ class Gallery:
             partial(self.add, batch_size=batch_size, location=location),
             lambda gone: remove(self._existing_store(), gone),
             interval,
+            exclude,
         )
         return watcher.changes()
 
@@ -367,7 +381,3 @@ class Gallery:
 
 def _listed(paths: Paths) -> list[str | Path]:
     return [paths] if isinstance(paths, str | Path) else list(paths)
-
-
-def _pictures(roots: Sequence[str | Path]) -> list[Path]:
-    return [Path(absolute(path)) for path in find_images(roots)]

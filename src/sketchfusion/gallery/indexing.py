@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..io.files import file_digest, find_images, holds_images
+from ..io.files import file_digest, holds_images, is_gone, survey
 from .embed import Embedder, Engine, Failure, Item, Known
 from .rows import FileState, Photo
 from .storage import GalleryError
@@ -37,6 +37,8 @@ class Report:
     removed: int = 0  # rows dropped because their file is gone
     from_thumbnail: int = 0  # rows whose file is gone, embedded from the stored thumbnail
     failed: list[Failure] = field(default_factory=list)
+    damaged: list[Failure] = field(default_factory=list)  # indexed all the same
+    left_out: list[str] = field(default_factory=list)  # files and folders that are not read, a line for each kind
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class Builder:
         else:
             self._rows.append(item)
             self._report.embedded += 1
+            if item.damage:
+                self._report.damaged.append(Failure(item.file.path, item.damage))
         due = time.monotonic() - self._committed > self._settings.commit_seconds
         if due or len(self._rows) + len(self._copied) >= self._settings.commit_rows:
             self._commit()
@@ -133,7 +137,7 @@ class Builder:
         gone = []
         for paths in by_digest.values():
             if len(paths) > 1:
-                there = [path for path in paths if Path(path).exists()]
+                there = [path for path in paths if not is_gone(path)]
                 gone += [path for path in paths if path not in there] if there else []
         self._report.moved = self._store.forget(gone) if gone else 0
 
@@ -169,14 +173,14 @@ def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
     paths = sorted(store.files())
     for root in roots:
         here = [path for path in paths if under(path, [root])]
-        if not Path(root).exists():
+        if is_gone(root):
             raise GalleryError(f"{root} is missing; is its disk plugged in? nothing was removed")
         if here and not holds_images(root):
             raise GalleryError(
                 f"{root} holds no photo at all, and the gallery {len(here)} of it; is its disk plugged in? "
                 "nothing was removed"
             )
-    return [path for path in paths if under(path, roots) and not Path(path).exists()]
+    return [path for path in paths if under(path, roots) and is_gone(path)]
 
 
 def under(path: str, roots: Iterable[str]) -> bool:
@@ -196,6 +200,7 @@ class Plan:
     to_remove: list[str] = field(default_factory=list)  # only with prune
     unreadable: list[str] = field(default_factory=list)
     ignored: dict[str, int] = field(default_factory=dict)  # files that are no pictures, by suffix
+    left_out: list[str] = field(default_factory=list)  # as in a report
     seconds: float = 0.0  # an estimate, from a small sample
 
     @property
@@ -224,7 +229,7 @@ def compare(store: GalleryStore | None, found: Sequence[Path], roots: Sequence[s
             (plan.to_add if known is None else plan.changed).append(str(path))
             by_digest[digest] = str(path)
         else:
-            (plan.copied if Path(source).exists() else plan.moved).append(str(path))
+            (plan.moved if is_gone(source) else plan.copied).append(str(path))
     if prune and store:
         here = {str(path) for path in plan.moved}
         plan.to_remove = [path for path in missing(store, roots) if path not in here]
@@ -258,10 +263,11 @@ class Watcher:
         add: Callable[[Sequence[Path]], Report],
         remove: Callable[[Sequence[str]], int],
         interval: float,
+        exclude: Sequence[str] = (),
     ) -> None:
         """Watch absolute `roots`; the functions are the gallery's."""
         self._roots, self._files, self._add, self._remove = roots, files, add, remove
-        self._interval = interval
+        self._interval, self._exclude = interval, exclude
         self._before: dict[str, State] | None = None
         self._failed: dict[str, State] = {}  # unreadable files, until they change
 
@@ -298,11 +304,11 @@ class Watcher:
         if not absent:
             return []
         there = [root for root in self._roots if Path(root).is_dir() and holds_images(root)]
-        return [path for path in absent if under(path, there) and not Path(path).exists()]
+        return [path for path in absent if under(path, there) and is_gone(path)]
 
     def _states(self) -> dict[str, State]:
         states = {}
-        for path in find_images([root for root in self._roots if Path(root).exists()]):
+        for path in survey([root for root in self._roots if not is_gone(root)], self._exclude).pictures:
             try:
                 state = path.stat()
             except OSError:

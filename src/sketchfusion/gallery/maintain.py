@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ImageError
-from ..io.images import decode_image
+from ..io.images import read_reduced
 from .embed import Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
 from .rows import FileState, ModelTag, Photo, broken, checksum, tag_of, to_photo
@@ -95,7 +95,7 @@ def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, set
 
 def _prepared(photo: Photo, model: Extractor) -> Prepared | Failure:
     try:
-        view = model.prepare(decode_image(photo.thumbnail, photo.file.path), "photo")
+        view = model.prepare(read_reduced(photo.thumbnail, None, "photo", photo.file.path).tensor("photo"), "photo")
     except ImageError as error:
         return Failure(photo.file.path, str(error))
     file: FileState = replace(photo.file, mtime_ns=0)  # so that the file, once it is back, is embedded itself

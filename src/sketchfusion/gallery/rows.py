@@ -81,6 +81,7 @@ class Photo:
     latitude: float | None = None
     longitude: float | None = None
     joint: Floats | None = None  # (P,), unit length, in the space shared with text
+    damage: str = ""  # what is wrong with the file; it is reported, not stored
 
 
 def schema(model: ModelTag) -> pa.Schema:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import warnings
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-from .images import decoders
+from .images import parse_header
 
 TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
@@ -31,7 +30,7 @@ def read_capture(data: bytes) -> Capture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=decoders()) as image:
+            with parse_header(data) as image:
                 exif = image.getexif()
                 parts = {ifd: _part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)}
                 saved = exif.get(ExifTags.Base.DateTime)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
+import mimetypes
 import os
+import re
 import shutil
+import stat
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,45 +23,95 @@ from zipfile import BadZipFile
 import numpy as np
 from safetensors import SafetensorError
 
-from ..errors import ImageError
+from ..errors import ImageError, escaped
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif"})
-IMAGE_SUFFIXES |= {".gif", ".bmp", ".tif", ".tiff", ".svg"}
+IMAGE_SUFFIXES |= {".gif", ".bmp", ".dib", ".tif", ".tiff", ".svg", ".svgz", ".ico", ".apng", ".mpo"}
+IMAGE_SUFFIXES |= {".jp2", ".j2k", ".jpx", ".jpf", ".jpc", ".ppm", ".pgm", ".pbm", ".pnm"}
+# Files that people take for pictures and that are not read: what to do, and their suffixes.
+UNREAD = {
+    "RAW photos; save them as JPEG": ".cr2 .cr3 .crw .nef .nrw .arw .sr2 .dng .raf .orf .rw2 .pef .srw .x3f .3fr .iiq",
+    "JPEG XL; save them as JPEG or PNG": ".jxl",
+    "documents; export them as PNG": ".pdf .ai .eps .psd .psb .xcf .kra .clip .cdr .afphoto .afdesign .procreate",
+    "videos; save stills of them": ".mp4 .mov .m4v .avi .mkv .webm .mpg .mts .3gp .wmv",
+}
+SYSTEM_FOLDERS = frozenset(
+    {"@eadir", "@tmp", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "recycler", "system volume information"}
+    | {"__macosx", "lost+found"}
+)
+_SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|....ftyp(hei|hev|mif1|msf1|avi[fs])|BM....\0\0\0\0"
+    rb"|II\*\0|MM\0\*|\0\0\0\x0cjP  \r\n",
+    re.DOTALL,
+)
+_TYPES = mimetypes.MimeTypes()  # the table of Python itself, whatever the machine's is
 
 Arrays = dict[str, np.ndarray]
 
 
-def find_images(roots: str | Path | Iterable[str | Path]) -> list[Path]:
-    """List the pictures in folders (searched recursively, hidden ones skipped) and files, sorted, without duplicates.
+@dataclass
+class Survey:
+    """What folders hold."""
 
-    A file among the roots is listed with any suffix. Raises ImageError for a root that does not exist.
+    pictures: list[Path] = field(default_factory=list)  # sorted, without duplicates
+    ignored: Counter[str] = field(default_factory=Counter)  # files that are no pictures, by suffix
+    skipped: Counter[str] = field(default_factory=Counter)  # folders of the system, and excluded ones, by name
+    unreadable: list[str] = field(default_factory=list)  # folders one may not read and special files, with the reason
+
+    def advice(self) -> list[str]:
+        """Say in a line each what was left out and what to do about it."""
+        counts = {
+            meaning: sum(self.ignored[suffix] for suffix in suffixes.split()) for meaning, suffixes in UNREAD.items()
+        }
+        lines = [f"{count} not read: {meaning}" for meaning, count in counts.items() if count]
+        names = ", ".join(escaped(name) for name in sorted(self.skipped))
+        return [*lines, *([f"{self.skipped.total()} left out: {names}"] if names else []), *self.unreadable]
+
+
+def survey(roots: str | Path | Iterable[str | Path], exclude: Sequence[str] = ()) -> Survey:
+    """Look through folders, links followed, and files; a file among the roots counts as a picture with any suffix.
+
+    Hidden files and folders and `SYSTEM_FOLDERS` are left out, and what matches a glob of `exclude` by its name or by
+    its path in the root. Where the suffix says nothing of a file, its first bytes decide. Raises ImageError for a root
+    that does not exist.
     """
-    found: dict[str, Path] = {}
+    survey, found = Survey(), dict[str, Path]()
     for root in [roots] if isinstance(roots, str | Path) else roots:
         path = Path(root)
-        if not path.exists():
+        if is_gone(path):
             raise ImageError(f"{path}: no such file or folder; check the path")
-        for item in _walk(path) if path.is_dir() else [path]:
+        for item in _pictures(path, survey, exclude):
             real = os.path.realpath(item)
             found[real] = min(item, found.get(real, item), key=lambda path: (len(path.parts), path))
-    return sorted(found.values())
+    survey.pictures = sorted(found.values())
+    return survey
+
+
+def find_images(roots: str | Path | Iterable[str | Path]) -> list[Path]:
+    """List the pictures that `survey` finds."""
+    return survey(roots).pictures
 
 
 def holds_images(root: str | Path) -> bool:
     """Tell whether a path is a file, or a folder with a picture at any depth."""
-    return Path(root).is_file() or any(True for _ in _walk(Path(root)))
-
-
-def other_files(roots: str | Path | Iterable[str | Path]) -> Counter[str]:
-    """Count the files in folders that are not pictures by their suffix; hidden ones are left out."""
-    folders = [root for root in ([roots] if isinstance(roots, str | Path) else roots) if Path(root).is_dir()]
-    names = (path.name for root in folders for path in _walk(Path(root), lambda name: not _is_picture_name(name)))
-    return Counter(Path(name).suffix.lower() for name in names if not name.startswith("."))
+    return any(True for _ in _pictures(Path(root), Survey(), ()))
 
 
 def every_file(root: str | Path) -> Iterator[Path]:
     """List all files in a folder, links followed, hidden ones left out."""
-    return _walk(Path(root), lambda name: not name.startswith("."))
+    for folder, _, files in _folders(Path(root)):
+        yield from (folder / name for name in files)
+
+
+def is_gone(path: str | Path) -> bool:
+    """Tell whether a file or folder is surely not there; one that may not be looked at may be there."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -110,15 +165,68 @@ def cached_arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
     return arrays
 
 
-def _is_picture_name(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+def _pictures(root: Path, survey: Survey, exclude: Sequence[str]) -> Iterator[Path]:
+    """Yield the pictures of a folder, or a file itself, and note in `survey` what else is there."""
+
+    def denied(error: OSError) -> None:
+        survey.unreadable.append(f"{escaped(error.filename)}: {error.strerror}")
+
+    def excluded(path: Path) -> bool:
+        names = (path.name, path.relative_to(root).as_posix()) if exclude else ()
+        return any(fnmatch.fnmatch(name, glob.rstrip("/")) for name in names for glob in exclude)
+
+    if not os.path.isdir(root):  # noqa: PTH112, as Path.is_dir raises where one may not look
+        if _is_file(root, survey):
+            yield root
+        return
+    for folder, folders, files in _folders(root, denied):
+        for name in list(folders):
+            if name.casefold() in SYSTEM_FOLDERS or name.casefold().endswith(".lrdata") or excluded(folder / name):
+                folders.remove(name)
+                survey.skipped[name] += 1
+        for path in (folder / name for name in files):
+            if excluded(path):
+                survey.skipped[path.name] += 1
+            elif _is_file(path, survey):
+                if _is_picture(path):
+                    yield path
+                else:
+                    survey.ignored[path.suffix.lower()] += 1
 
 
-def _walk(root: Path, wanted: Callable[[str], bool] = _is_picture_name) -> Iterator[Path]:
+def _folders(
+    root: Path, on_error: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walk through folders as os.walk does, links followed, each once; hidden files and folders are left out."""
     visited: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=on_error):
         real = os.path.realpath(folder)
         folders[:] = [] if real in visited else [name for name in folders if not name.startswith(".")]
         if real not in visited:
-            yield from (Path(folder, name) for name in files if wanted(name))
+            yield Path(folder), folders, [name for name in files if not name.startswith(".")]
         visited.add(real)
+
+
+def _is_file(path: Path, survey: Survey) -> bool:
+    """Tell whether a path is no pipe, socket or device, which might never end; those are noted in `survey`."""
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return True  # reading it says why
+    if not regular:
+        survey.unreadable.append(f"{escaped(path)}: a named pipe, socket or device and no file; left out")
+    return regular
+
+
+def _is_picture(path: Path) -> bool:
+    """Tell whether a file is a picture by its suffix, or by its first bytes if the suffix says nothing."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return True
+    if any(suffix in suffixes.split() for suffixes in UNREAD.values()) or _TYPES.guess_type(f"a{suffix}")[0]:
+        return False
+    try:
+        with path.open("rb") as file:
+            return _SIGNATURES.match(file.read(32)) is not None
+    except (OSError, ValueError):
+        return False

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -18,13 +18,15 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from ..errors import ImageError, first_line
+from ..errors import ImageError, ImageWarning, first_line
 from ..featuremap import Frame
 from .cleanup import normalise_sketch, specks
-from .strokes import Drawing, parse_ndjson, rasterize, read_bin, read_bitmap, read_drawing, read_sketchrnn
-from .svg import rasterize_svg
+from .programs import MAX_UNPACKED, VECTOR_SIDE, draw_strokes, draw_vectors
+from .strokes import parse_ndjson, read_bin, read_bitmap, read_drawing, read_sketchrnn
+from .svg import over_paper
 
 Kind = Literal["sketch", "photo"]
 
@@ -41,8 +43,18 @@ ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[Any] | Tensor | N
 # Only these decoders run: Pillow would hand some other formats to outside programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
 MAX_PIXELS = 89_000_000
+MAX_FILE_PIXELS = 1_000_000_000  # of a JPEG that is decoded at a part of its size
 MAX_BYTES = 512_000_000
-VECTOR_SIDE = 512  # pixels of the raster of a vector drawing
+FRAMES = 64  # of an animation that are looked at for one that shows something
+JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+LEAST_LEFT = 0.5  # of a JPEG that is cut short
+UNREAD = {  # what people take for pictures, by its first bytes
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop document",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"PK\x03\x04": "an archive, or a document of a drawing program",
+}
 STROKE_MARGIN = 0.15  # around the strokes of a sketch, as a share of their longer extent
 SPECKS = 0.001  # share of the ink at each end that may lie outside the window
 FAINTEST_INK = 0.2  # darkness from which a pixel counts as a stroke
@@ -57,7 +69,8 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     `source` is a path ("file.ndjson:7" is the 7th drawing of a Quick, Draw! file, which may be .bin, .npy or .npz
     too; the content decides, not the suffix), "-" for standard input, an ndjson line, a PIL image, an array (H, W, 3)
     uint8 or float in [0, 1], or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied, transparent pixels become
-    white, and of an animation the first frame is read. Raises ImageError.
+    white, and of an animation the first frame that shows something is read. A JPEG of more than `MAX_PIXELS` is read at
+    a half, a quarter or an eighth of its size, and one that is cut short with an ImageWarning. Raises ImageError.
     """
     if isinstance(source, NormalisedSketch):
         return source.pixels
@@ -72,11 +85,6 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     return normalise_sketch(image) if kind == "sketch" else image
 
 
-def decode_image(data: bytes, name: str) -> Tensor:
-    """Read a photo from the bytes of its file, as `read_image` does; ImageError begins with `name`."""
-    return _to_tensor(_decode(data, "photo", name))
-
-
 @dataclass(frozen=True, eq=False)
 class Reduced:
     """A picture reduced to a wanted side, with the upright size of its file in pixels."""
@@ -84,6 +92,7 @@ class Reduced:
     pixels: npt.NDArray[np.uint8]  # (H, W, 3)
     width: int
     height: int
+    damage: str = ""  # what is wrong with the file, though it could be read
 
     def tensor(self, kind: Kind) -> Tensor:
         """Give (3, H, W) float32 in [0, 1]; sketches are cleaned to dark strokes on white."""
@@ -96,37 +105,96 @@ class Reduced:
 
 
 def read_reduced(
-    data: bytes, side: int, kind: Kind = "photo", name: str = "the picture", max_pixels: int = MAX_PIXELS
+    data: bytes, side: int | None, kind: Kind = "photo", name: str = "the picture", max_pixels: int = MAX_PIXELS
 ) -> Reduced:
-    """Read the bytes of a raster picture or an SVG so that no edge is longer than `side`.
+    """Read the bytes of a picture or drawing so that no edge is longer than `side`, if it is given.
 
-    A large JPEG is not decoded at its full size. ImageError, which begins with `name`, for anything else and for more
-    than `max_pixels`.
+    A JPEG is not decoded at a larger size than needed, nor with more than `max_pixels`; one that is cut short is read
+    if most of it is there. Of an animation the first frame that shows something is read. ImageError, which begins with
+    `name`, for anything else and for more than `max_pixels`.
     """
-    if is_svg(data):
-        drawn = rasterize_svg(data, min(side, VECTOR_SIDE), name)
+    if not data.strip():
+        raise ImageError(f"{name}: empty; nothing to read")
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name}: larger than {MAX_BYTES // 10**6} MB; make it smaller first")
+    drawn = draw_vectors(data, min(side or VECTOR_SIDE, VECTOR_SIDE), name, light_ink=kind == "sketch")
+    if drawn is not None:
         return Reduced(drawn, drawn.shape[1], drawn.shape[0])
+    damage = ""
+    try:
+        read = _read_raster(data, side, kind, name, max_pixels)
+    except ImageError:
+        if not data.startswith(JPEG_START):
+            raise
+        read = _read_raster(data + JPEG_END, side, kind, name, max_pixels)  # what is missing becomes grey
+        there = 1 - float((read.pixels == 128).all(axis=2).mean())
+        if there < LEAST_LEFT:
+            raise ImageError(f"{name}: broken or cut short, only {there:.0%} of it is there; get it again") from None
+        damage = f"cut short, {there:.0%} of it is there and is used"
+    if side is None or side >= max(read.pixels.shape):
+        return replace(read, damage=damage)
+    picture = Image.fromarray(read.pixels)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return Reduced(np.asarray(picture, dtype=np.uint8), read.width, read.height, damage)
+
+
+def _read_raster(data: bytes, side: int | None, kind: Kind, name: str, max_pixels: int) -> Reduced:
+    """Decode a raster picture: the first frame that shows something, or the first one if none does."""
     with open_image(data, name, max_pixels) as image:
         width, height = _upright_size(image)
-        image.draft(None, (side, side))
-        picture = Image.fromarray(to_rgb(image, kind, name))
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return Reduced(np.asarray(picture, dtype=np.uint8), width, height)
+        if isinstance(image, JpegImageFile):
+            share = next(n for n in (1, 2, 4, 8) if n == 8 or image.width * image.height <= max_pixels * n * n)
+            share = max(share, min(image.size) // side) if side else share
+            image.draft(None, (max(1, image.width // share), max(1, image.height // share)))
+        first = pixels = to_rgb(image, kind, name)
+        for frame in range(1, FRAMES):
+            if has_content(pixels):
+                return Reduced(pixels, width, height)
+            try:
+                image.seek(frame)
+                pixels = to_rgb(image, kind, name)
+            except Exception:  # there are no more frames, or broken ones
+                break
+    return Reduced(first, width, height)
+
+
+def has_content(pixels: npt.NDArray[np.uint8]) -> bool:
+    """Tell whether pixels (H, W, 3) have more than one colour."""
+    thinned = pixels[::16, ::16]  # enough for nearly all
+    return any(np.ptp(some.reshape(-1, 3), axis=0).max() > 2 for some in (thinned, pixels))
 
 
 def open_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Open the bytes of a raster picture without decoding it yet; ImageError if it is none, or too large."""
+    """Open the bytes of a raster picture without decoding it yet; ImageError if it is none, or too large.
+
+    A JPEG may be 64 times as large, as `read_reduced` decodes it at an eighth of its size; a progressive one, of which
+    the decoder holds all in memory, twice.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=decoders())
+        image = parse_header(data)
     except Image.DecompressionBombError:
         raise _too_large(name, MAX_PIXELS) from None
     except Exception:  # decoders raise anything on hostile bytes
-        raise ImageError(f"{name}: not a picture that can be read; save it as PNG or JPEG") from None
-    if image.width * image.height > max_pixels:
+        known = next((text for start, text in UNREAD.items() if data.startswith(start)), None)
+        if known:
+            raise ImageError(f"{name}: {known}, which cannot be read; export it as PNG") from None
+        raise ImageError(f"{name}: not a picture that can be read, or cut short; save it as PNG or JPEG") from None
+    times = 1 if not isinstance(image, JpegImageFile) else 2 if image.info.get("progressive") else 64
+    if image.width * image.height > min(max_pixels * times, MAX_FILE_PIXELS):
         raise _too_large(name, max_pixels)
     return image
+
+
+def parse_header(data: bytes) -> Image.Image:
+    """Open the bytes of a raster picture of one of `FORMATS` without decoding it; raises whatever its decoder does.
+
+    Pillow's own limit does not hold for JPEG, of which not more is decoded than is allowed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        if data.startswith(JPEG_START):
+            return JpegImageFile(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=decoders())
 
 
 def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
@@ -140,7 +208,7 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
         if upright.mode in {"I", "F"} or upright.mode.startswith("I;"):
             return np.repeat(_eight_bit(upright)[:, :, None], 3, axis=2)
         if upright.has_transparency_data:
-            return _over_paper(upright.convert("RGBA"), kind)
+            return over_paper(upright.convert("RGBA"), light_ink=kind == "sketch")
         return np.asarray(upright.convert("RGB"), dtype=np.uint8)
     except Exception as error:  # decoders raise anything on hostile bytes
         raise ImageError(f"{name}: broken or cut short ({first_line(error)}); get or save it again") from None
@@ -245,11 +313,6 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def is_svg(data: bytes) -> bool:
-    """Tell whether bytes are an SVG document."""
-    return data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<") and b"<svg" in data[:65536]
-
-
 @functools.cache
 def decoders() -> tuple[str, ...]:
     """List the allowed formats that this Pillow was built with; it fails on the name of a missing one."""
@@ -286,7 +349,7 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
     if text == "-":
         return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), kind, "standard input")
     if text.lstrip().startswith("{"):
-        return _draw(parse_ndjson(text))
+        return draw_strokes(parse_ndjson(text))
     path, number = _path_and_number(text)
     try:
         with path.open("rb") as file:
@@ -305,13 +368,18 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
 
 def _draw_numbered(path: Path, number: int, head: bytes) -> npt.NDArray[np.uint8] | None:
     """Draw one of the drawings of a Quick, Draw! file; None if it is another kind of file."""
-    if _is_ndjson(head):
-        return _draw(read_drawing(path, number))
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        try:
+            return draw_strokes(read_drawing(path, number))
+        except ImageError:
+            if number != 1 or path.stat().st_size > MAX_UNPACKED:
+                raise
+            return None  # it may be one document of many lines
     if head.startswith(b"\x93NUMPY"):
         return np.repeat(read_bitmap(path, number)[:, :, None], 3, axis=2)
     if path.suffix.lower() == ".bin":
-        return _draw(read_bin(path, number))
-    return _draw(read_sketchrnn(path, number)) if path.suffix.lower() == ".npz" else None
+        return draw_strokes(read_bin(path, number))
+    return draw_strokes(read_sketchrnn(path, number)) if path.suffix.lower() == ".npz" else None
 
 
 def _path_and_number(text: str) -> tuple[Path, int]:
@@ -321,26 +389,11 @@ def _path_and_number(text: str) -> tuple[Path, int]:
     return Path(text), 1
 
 
-def _is_ndjson(head: bytes) -> bool:
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-
-
-def _draw(drawing: Drawing) -> npt.NDArray[np.uint8]:
-    return np.repeat(rasterize(drawing, VECTOR_SIDE)[:, :, None], 3, axis=2)
-
-
 def _decode(data: bytes, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
-    if not data.strip():
-        raise ImageError(f"{name}: empty; nothing to read")
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"{name}: larger than {MAX_BYTES // 10**6} MB; make it smaller first")
-    if _is_ndjson(data[:64]):
-        first = next(line for line in data.splitlines() if line.strip())
-        return _draw(parse_ndjson(first.decode("utf-8-sig", errors="replace"), name))
-    if is_svg(data):
-        return rasterize_svg(data, VECTOR_SIDE, name)
-    with open_image(data, name) as image:
-        return to_rgb(image, kind, name)
+    picture = read_reduced(data, None, kind, name)
+    if picture.damage:
+        warnings.warn(f"{name}: {picture.damage}", ImageWarning, stacklevel=3)
+    return picture.pixels
 
 
 def _too_large(name: str, max_pixels: int) -> ImageError:
@@ -370,18 +423,6 @@ def _eight_bit(image: Image.Image) -> npt.NDArray[np.uint8]:
         ceilings = [1.0, 255.0, 65535.0, max(1.0, float(values.max()))]
     ceiling = next(c for c in ceilings if values.max() <= c)
     return np.rint(values.clip(0) * (255 / ceiling)).astype(np.uint8)
-
-
-def _over_paper(image: Image.Image, kind: Kind) -> npt.NDArray[np.uint8]:
-    """Lay a transparent picture over white, or a sketch of white strokes over black."""
-    layers = []
-    for colour in ("white", "black"):
-        paper = Image.new("RGBA", image.size, colour)
-        paper.alpha_composite(image)
-        layers.append(np.asarray(paper.convert("RGB"), dtype=np.uint8))
-        if kind == "photo" or np.ptp(layers[-1]) > 64:
-            return layers[-1]
-    return layers[0]
 
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:

@@ -93,6 +93,11 @@ def parse_ndjson(line: str, source: str = "ndjson line") -> Drawing:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ImageError(f"{source}: not JSON ({first_line(error)}); expected one Quick, Draw! record") from None
+    return parse_record(record, source)
+
+
+def parse_record(record: Any, source: str) -> Drawing:
+    """Read one Quick, Draw! record as JSON gives it; as `parse_ndjson` does."""
     raw = record.get("drawing") if isinstance(record, dict) else None
     if not isinstance(raw, list) or not raw:
         raise ImageError(f'{source}: no strokes; expected {{"drawing": [[[x, ...], [y, ...]], ...]}}')
@@ -100,7 +105,7 @@ def parse_ndjson(line: str, source: str = "ndjson line") -> Drawing:
     if sum(map(len, strokes)) > MAX_POINTS:
         raise ImageError(f"{source}: more than {MAX_POINTS} points; simplify the drawing first")
     label = record.get("word", "")
-    return _framed(strokes, label if isinstance(label, str) else "")
+    return frame_strokes(strokes, label if isinstance(label, str) else "")
 
 
 def read_drawing(path: str | Path, line: int = 1) -> Drawing:
@@ -142,7 +147,7 @@ def read_bin(path: str | Path, number: int = 1) -> Drawing:
     strokes = [stroke for stroke in _strokes(data) if len(stroke)]
     if not strokes:
         raise ImageError(f"{path}:{number}: no strokes; choose another drawing")
-    return _framed(strokes, Path(path).stem)
+    return frame_strokes(strokes, Path(path).stem)
 
 
 def count_bitmaps(path: str | Path) -> int:
@@ -191,7 +196,7 @@ def to_drawing(offsets: Offsets, label: str = "") -> Drawing:
     """Turn pen offsets (L, 3) into strokes; the frame is their bounding box."""
     points = np.cumsum(offsets[:, :2].astype(np.float32), axis=0)
     lifted = np.flatnonzero(offsets[:, 2] > 0) + 1
-    return _framed([stroke for stroke in np.split(points, lifted) if len(stroke)], label)
+    return frame_strokes([stroke for stroke in np.split(points, lifted) if len(stroke)], label)
 
 
 def _draw(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], radius: int) -> None:
@@ -255,7 +260,7 @@ def _strokes(data: bytes) -> Iterator[npt.NDArray[np.float32]]:
         yield points.T.astype(np.float32)
 
 
-def _framed(strokes: Sequence[npt.NDArray[np.floating]], label: str) -> Drawing:
+def frame_strokes(strokes: Sequence[npt.NDArray[np.floating]], label: str) -> Drawing:
     """Move strokes so that their bounding box, which becomes the frame, begins at (0, 0)."""
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from xml.etree import ElementTree as ET
@@ -22,48 +23,140 @@ MAX_SIDE = 4096
 NAMESPACE = "http://www.w3.org/2000/svg"
 
 # Elements that no sketch needs: through them an SVG can read files, run scripts or take very long to render.
-DROPPED = {
-    "image",
-    "feImage",
-    "script",
-    "foreignObject",
-    "filter",
-    "marker",
-    "pattern",
-    "iframe",
-    "audio",
-    "video",
-}
+DROPPED = {"feImage", "script", "foreignObject", "filter", "marker", "pattern", "iframe", "audio", "video"}
 DROPPED |= {"animate", "animateMotion", "animateTransform", "set", "metadata", "namedview"}
 DROPPED_ATTRIBUTES = {"filter", "base", "src", "stroke-dasharray"}
-_EXTERNAL = re.compile(r"@import|url\s*\(\s*['\"]?\s*(?!['\"#\s])|\\|expression\s*\(", re.IGNORECASE)
-_COSTLY = re.compile(r"(?<![\w-])(filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:[^;}]*;?", re.IGNORECASE)
+SHAPES = {"path", "line", "polyline", "polygon", "rect", "circle", "ellipse", "text", "image"}
+PAINTS = {"fill", "stroke", "color", "stop-color"}
+MAX_ENTITIES, MAX_USES = 50, 1_000  # in a document, and of them
+MAX_IMAGES, MAX_IMAGE_PIXELS, IMAGE_SIDE = 4, 32_000_000, 1024  # of embedded pictures
+_DATA = "data:image/png;base64,"
+_ENTITY = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]*)\s+("[^"&%<]{0,200}"|'[^'&%<]{0,200}')\s*>""")
+_EXTERNAL = re.compile(r"@import|url\s*\((?!\s*(?:['\"]\s*)?#)|\\|expression\s*\(", re.IGNORECASE)
+_UNWANTED = re.compile(r"\s*(--|filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE)
+_UNKNOWN_PAINT = re.compile(
+    r"\s*(fill|stroke|color|stop-color)\s*:.*?(?<![\w-])(?!rgba?\(|hsla?\(|url\()[a-z][\w-]*\(", re.I | re.S
+)
+_FUNCTION = re.compile(r"(?<![\w-])([a-z][\w-]*)\(([^()]*)\)", re.IGNORECASE)
+_STRING = re.compile(r"""url\(("[^"]*"|'[^']*'|[^()]*)\)|"[^"]*"|'[^']*'""", re.IGNORECASE)
+_NUMBER = r"-?\d*\.?\d+(?:[eE][+-]?\d+)?"
 _LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
 
 
-def rasterize_svg(data: bytes, side: int, source: str = "SVG") -> npt.NDArray[np.uint8]:
-    """Render SVG on white, the longer edge `side` pixels long: (H, W, 3) uint8.
+def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool = False) -> npt.NDArray[np.uint8]:
+    """Render SVG on white as `over_paper` does, the longer edge `side` pixels long: (H, W, 3) uint8.
 
-    External references and elements in `DROPPED` are removed before rendering; XML entities are refused. Raises
-    ImageError, whose message begins with `source`.
+    External references, rules of style sheets that have some, and elements in `DROPPED` are removed before rendering.
+    Colours of CSS that the renderer does not know are resolved. Raises ImageError, whose message begins with `source`,
+    also for XML entities that are not short and plain, and where nothing of the shapes can be seen.
     """
     if not 0 < side <= MAX_SIDE:
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{source}: SVG of more than {MAX_BYTES} bytes; simplify it first")
-    root = _parse(data, source)
+    root = _parse(_with_entities(data), source)
+    tags = {_local(element.tag) for element in root.iter()}
     _clean(root, source)
+    _scale_strokes(root, side)
     _fit(root, side)
     try:
-        png = resvg_py.svg_to_bytes(
-            svg_string=ET.tostring(root, encoding="unicode"), background="#ffffff", skip_system_fonts=True
-        )
+        png = resvg_py.svg_to_bytes(svg_string=ET.tostring(root, encoding="unicode"), skip_system_fonts=True)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the renderer is not an Exception
         raise ImageError(f"{source}: SVG cannot be drawn ({first_line(error)}); save it as PNG") from None
     with Image.open(io.BytesIO(bytes(png))) as image:
-        return np.asarray(image.convert("RGB"), dtype=np.uint8)
+        drawn = image.convert("RGBA")
+    if not drawn.getchannel("A").getbbox() and SHAPES & tags:
+        left = {_local(element.tag) for element in root.iter()}
+        missing = sorted(((DROPPED | {"image"}) & tags) - left) + sorted({"text"} & tags)
+        names = ["a picture that is not embedded" if name == "image" else f"<{name}>" for name in missing]
+        reason = f"{' and '.join(names)} cannot be drawn" if names else "no colour of them is understood"
+        raise ImageError(f"{source}: nothing of its shapes can be seen, as {reason}; save it as plain SVG or PNG")
+    return over_paper(drawn, light_ink)
+
+
+def over_paper(image: Image.Image, light_ink: bool) -> npt.NDArray[np.uint8]:
+    """Lay a transparent picture over white, or with `light_ink` over black if nothing is seen on white: (H, W, 3)."""
+    layers = []
+    for colour in ("white", "black"):
+        paper = Image.new("RGBA", image.size, colour)
+        paper.alpha_composite(image)
+        layers.append(np.asarray(paper.convert("RGB"), dtype=np.uint8))
+        if not light_ink or np.ptp(layers[-1]) > 64:
+            return layers[-1]
+    return layers[0]
+
+
+def _with_entities(data: bytes) -> bytes:
+    """Put in the text of a document's entities if they are few, short and plain; others are left and refused later."""
+    start = data.find(b"<!DOCTYPE")
+    end = data.find(b"]", start)
+    head, body = data[:end], data[end:]
+    if start < 0 or end < 0 or b"<!ENTITY" in _ENTITY.sub(b"", head):
+        return data
+    values = {name: value[1:-1] for name, value in _ENTITY.findall(head)}
+    if len(values) > MAX_ENTITIES or sum(body.count(b"&" + name + b";") for name in values) > MAX_USES:
+        return data
+    for name, value in values.items():
+        body = body.replace(b"&" + name + b";", value)
+    return _ENTITY.sub(b"", head) + body
+
+
+def _variables(root: ET.Element) -> dict[str, str]:
+    """Collect the custom properties of all styles; the first value counts, as a later one is for dark screens."""
+    styles = [element.text or "" for element in root.iter() if _local(element.tag) == "style"]
+    styles += [element.get("style", "") for element in root.iter()]
+    found = re.findall(r"(?<![\w-])(--[\w-]{1,100})\s*:\s*([^;{}]{1,200})", ";".join(styles))
+    return dict(reversed(found))
+
+
+def _resolved(css: str, variables: dict[str, str]) -> str:
+    """Resolve var(), light-dark() and colours in other spaces, the innermost first."""
+
+    def simpler(match: re.Match[str]) -> str:
+        name, inside = match.group(1).lower(), match.group(2)
+        first, _, rest = inside.partition(",")
+        if name == "var":
+            return variables.get(first.strip(), rest).strip()
+        if name in ("light-dark", "color-mix"):
+            chosen = first if name == "light-dark" else rest.partition(",")[0]
+            return " ".join(word for word in chosen.split() if not word.endswith("%"))
+        parts = re.findall(r"(?<![\w.])(-?\d*\.?\d+)(%?)", inside)
+        numbers = [float(part) / (100 if percent else 1) for part, percent in parts]
+        if name == "color" and len(numbers) >= 3:
+            return "#" + "".join(f"{round(255 * min(1, max(0, part))):02x}" for part in numbers[:3])
+        if name in ("oklch", "oklab", "lch", "lab") and numbers:  # the lightness is what counts for a drawing
+            light = numbers[0] if name.startswith("ok") or parts[0][1] else numbers[0] / 100
+            return "#" + f"{round(255 * min(1, max(0, light))):02x}" * 3
+        if name in ("rgb", "rgba", "hsl", "hsla"):  # the opacity as a number, and no spaces between
+            inside = ",".join([*re.findall(r"[^\s/,]+", inside.replace("deg", ""))[:3], *map(str, numbers[3:4])])
+        return f"{match.group(1)}\1{inside.replace(',', chr(3))}\2"  # until all others are resolved
+
+    most = 2 * len(css) + 10_000  # variables in variables would grow without end
+    for _ in range(20):
+        css, count = _FUNCTION.subn(simpler, css)
+        if not count or len(css) > most:
+            break
+    return css.replace("\1", "(").replace("\2", ")").replace("\3", ",")
+
+
+def _safe_css(css: str, variables: dict[str, str]) -> str:
+    """Remove, declaration by declaration, what is external, slow to render or not understood; the rest stays."""
+
+    def plain(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return '""' if re.search(r"[;{}\\(]", match[0]) else match[0]
+        local = match[1].strip(" \t\r\n\"'").startswith("#") and not re.search(r"[;{}\\]", match[1])
+        return match[0] if local else "\\"  # marks what is external
+
+    css = _STRING.sub(plain, re.sub(r"/\*.*?(?:\*/|$)", "", css, flags=re.DOTALL))
+    parts = [*re.split(r"([;{}])", _resolved(css, variables)), ""]
+    for place in range(0, len(parts), 2):
+        part, end = parts[place : place + 2]
+        if _UNWANTED.match(part) or _UNKNOWN_PAINT.match(part) or _EXTERNAL.search(part):
+            parts[place : place + 2] = ["nothing" if end == "{" else "", end.strip(";")]
+    return "".join(parts)
 
 
 def _parse(data: bytes, source: str) -> ET.Element:
@@ -86,7 +179,7 @@ def _local(name: object) -> str:
 
 def _clean(root: ET.Element, source: str) -> None:
     """Remove, in place, what is external, scripted or slow to render; ImageError if the rest still costs too much."""
-    stack = [(root, 0)]
+    stack, pictures, variables = [(root, 0)], 0, _variables(root)
     while stack:
         element, depth = stack.pop()
         if depth > MAX_DEPTH:
@@ -94,25 +187,50 @@ def _clean(root: ET.Element, source: str) -> None:
         if isinstance(element.tag, str) and not element.tag.startswith("{"):
             element.tag = f"{{{NAMESPACE}}}{element.tag}"
         for name, value in list(element.attrib.items()):
-            if _is_unsafe(_local(name), value):
+            if name == "style":
+                element.set(name, _safe_css(value, variables))
+            elif name in PAINTS and "(" in value:
+                paint = _resolved(value, variables)
+                element.set(name, "#000" if _UNKNOWN_PAINT.match(f"fill:{paint}") else paint)
+            if _is_unsafe(_local(name), element.get(name, "")):
                 del element.attrib[name]
-            elif name == "style":
-                element.set(name, _COSTLY.sub("", value))
+        if _local(element.tag) == "style":
+            element.text = _safe_css(element.text or "", variables)
         for child in list(element):
-            style = _local(child.tag) == "style" and _EXTERNAL.search(child.text or "")
-            if _local(child.tag) in DROPPED or style:
+            picture = _local(child.tag) == "image"
+            pictures += picture
+            if _local(child.tag) in DROPPED or (picture and not (pictures <= MAX_IMAGES and _embed(child))):
                 element.remove(child)
             else:
                 stack.append((child, depth + 1))
-        if _local(element.tag) == "style":
-            element.text = _COSTLY.sub("", element.text or "")
     if _cost(root) > MAX_COST:
         raise ImageError(f"{source}: SVG draws more than {MAX_COST} elements; simplify it first")
 
 
+def _embed(element: ET.Element) -> bool:
+    """Encode the picture in the data URL of an <image> anew, reduced; False if it has none that can be read."""
+    links = [name for name in element.attrib if _local(name) == "href"]
+    head, _, encoded = element.attrib[links[0]].partition(",") if links else ("", "", "")
+    if not re.fullmatch(r"\s*data:image/[\w.+-]+;base64", head):
+        return False
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(encoded)), formats=("PNG", "JPEG", "GIF", "WEBP")) as image:
+            if image.width * image.height > MAX_IMAGE_PIXELS:
+                return False
+            picture = image.convert("RGBA")
+        picture.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
+        picture.save(buffer := io.BytesIO(), "PNG", compress_level=1)
+    except Exception:  # decoders raise anything on hostile bytes
+        return False
+    for name in links:
+        del element.attrib[name]
+    element.set("href", _DATA + base64.b64encode(buffer.getvalue()).decode())
+    return True
+
+
 def _is_unsafe(name: str, value: str) -> bool:
     """Whether to drop an attribute: an external reference, an event handler, or one of `DROPPED_ATTRIBUTES`."""
-    if name == "href":
+    if name == "href" and not value.startswith(_DATA):
         return not value.strip().startswith("#")
     return name in DROPPED_ATTRIBUTES or name.startswith("on") or bool(_EXTERNAL.search(value))
 
@@ -131,7 +249,8 @@ def _cost(root: ET.Element) -> int:
         parts = [*element, *(by_id[name] for name in _references(element) if name in by_id)]
         if done:
             open_now.discard(element)
-            counts[element] = 1 + sum(map(len, element.attrib.values())) // 200 + sum(counts[part] for part in parts)
+            long = sum(20_000 if value.startswith(_DATA) else len(value) for value in element.attrib.values()) // 200
+            counts[element] = 1 + long + sum(counts[part] for part in parts)
             if counts[element] > MAX_COST:
                 break
         elif element not in counts:
@@ -149,7 +268,7 @@ def _references(element: ET.Element) -> list[str]:
     found = []
     for name, value in element.attrib.items():
         if _local(name) == "href":
-            found.append(value.strip()[1:])
+            found.append(value.strip()[1:101])
         found += re.findall(r"url\(\s*['\"]?#([^'\")]+)", value)
     return found
 
@@ -169,6 +288,26 @@ def _fit(root: ET.Element, side: int) -> None:
     scale = side / max(width, height)
     root.set("width", str(max(1, round(width * scale))))
     root.set("height", str(max(1, round(height * scale))))
+
+
+def _scale_strokes(root: ET.Element, side: int) -> None:
+    """Give strokes whose width does not scale the width in drawing units that looks the same on a page."""
+    box = [float(part) for part in re.findall(_NUMBER, root.get("viewBox", ""))]
+    shown = max(_length(root.get("width")), _length(root.get("height"))) or side
+    unit = max(box[2:4]) / shown if len(box) == 4 else 1.0
+    stack = [(root, unit, "1")]
+    while stack:
+        element, unit, width = stack.pop()
+        style = element.get("style", "")
+        named = re.search(rf"(?<![\w-])stroke-width\s*:\s*({_NUMBER})", style)
+        width = named[1] if named else element.get("stroke-width", width)
+        for name, inside in re.findall(r"(scale|matrix)\s*\(([^()]*)\)", element.get("transform", "")):
+            a, *more = (float(part) for part in re.findall(_NUMBER, inside) or "1")
+            area = a * more[2] - more[0] * more[1] if name == "matrix" and len(more) > 2 else a * (more or [a])[-1]
+            unit /= abs(area) ** 0.5 or 1.0
+        if "non-scaling-stroke" in element.get("vector-effect", "") + style and _length(width):
+            element.set("style", f"{style};stroke-width:{_length(width) * unit}".lstrip(";"))
+        stack.extend((child, unit, width) for child in element)
 
 
 def _length(text: str | None) -> float:
