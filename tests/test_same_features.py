@@ -20,7 +20,7 @@ import sketchfusion
 from sketchfusion.world import SEEN, UNSEEN, World
 
 REFERENCE = Path(__file__).parent / "fixtures" / "data" / "features.json"
-MODELS = ["mini", "mini:B-CLIP", "mini:B-SD", "mini:B-SD+CLIP", "mini:B-DINO", "scratch"]
+MODELS = ["mini", "mini/correspondence", "mini:B-CLIP", "mini:B-SD", "mini:B-SD+CLIP", "mini:B-DINO", "scratch"]
 KEPT = 12  # numbers of each embedding that are written out, to compare on other machines
 NAMES = [*SEEN[::9][:5], *UNSEEN[::3][:5]]
 
@@ -43,7 +43,8 @@ def digest(array: np.ndarray) -> str:
 
 def measure(name: str) -> dict[str, Any]:
     """Hashes of pixels, embeddings and dense maps of the ten pictures, and the first numbers of each embedding."""
-    extractor = sketchfusion.load(name)
+    model, _, task = name.partition("/")
+    extractor = sketchfusion.load(model, task=task or None)
     found: dict[str, Any] = {}
     for kind in ("sketch", "photo"):
         shown = pictures(kind)

@@ -87,10 +87,12 @@ def test_three_examples_name_things_that_were_never_seen_drawn(mini: SketchFusio
     assert np.mean(right) > 0.7
 
 
-def test_one_set_of_light_weights_serves_all_five_tasks(mini: SketchFusion) -> None:
-    for task in ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation"):
-        assert mini.serves(task) and mini.for_task(task).fingerprint == mini.fingerprint
-    assert mini.heads_for("segmentation").threshold is not None
+def test_one_set_of_light_weights_serves_four_tasks_and_one_matches_points(mini: SketchFusion) -> None:
+    for task in ("retrieval", "instance-retrieval", "recognition", "segmentation"):
+        assert mini.serves(task) and mini.for_task(task) is mini
+    assert mini.config.task == "universal" and mini.heads_for("segmentation").threshold is not None
+    other = mini.for_task("correspondence")
+    assert other.config.task == "correspondence" and other.fingerprint != mini.fingerprint
 
 
 def test_no_class_of_the_recogniser_is_an_unseen_one(mini: SketchFusion) -> None:

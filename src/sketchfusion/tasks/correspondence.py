@@ -40,7 +40,8 @@ RETURN = 0.1  # a match is mutual if matching back ends this near the start, as 
 WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # standard deviations around the pose in which each iteration looks
 OUTLIER_DISTANCE = 0.15  # scale of the Cauchy weights: points further off than this hardly count
 MIN_GAIN = 0.1  # nats that all points together have to tell before they move the pose
-REGULARISATION = 0.01  # towards the sketch's square covering the whole photo
+REGULARISATION = 0.01  # towards the pose that the fit starts from
+PAGE_BONUS = 0.05  # nats a point by which the window must explain the features better than the page
 PADDING_LOGIT = -1e4  # finite, so that differences of logits are
 
 
@@ -71,7 +72,7 @@ class Prior(NamedTuple):
 
 @dataclass(frozen=True)
 class Pose:
-    """An affine map from a sketch to a photo; coordinates run from -1 to 1 over the sketch's square and the photo."""
+    """An affine map from a sketch to a photo, whose coordinates both run from -1 to 1 over their files."""
 
     matrix: Tensor  # (3, 2)
     sketch: Frame
@@ -79,7 +80,7 @@ class Pose:
 
     def from_sketch(self, points: Tensor) -> Tensor:
         """Map (N, 2) x, y in pixels of the sketch's file to photo coordinates."""
-        return _homogeneous(_in_square(self.sketch, points)) @ self.matrix
+        return _homogeneous(_normalised(self.sketch, points)) @ self.matrix
 
     def from_photo(self, points: Tensor) -> Tensor:
         """Map (N, 2) x, y in pixels of the photo's file to photo coordinates."""
@@ -221,15 +222,27 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     Expectation maximisation. In turn, each point's expected counterpart is found by a softmax over cosine /
     `temperature` within a Gaussian around the current pose, and the affine map is fitted to the counterparts by
     weighted least squares. A point weighs as much as its cosines tell beyond the Gaussian alone (Kullback-Leibler
-    divergence), less if its counterpart is far from the pose (Cauchy). The pose starts from the sketch's square, which
-    shows the window around its strokes, covering the whole photo, and the Gaussian narrows.
+    divergence), less if its counterpart is far from the pose (Cauchy). The Gaussian narrows. There are two starts: the
+    page covers the whole photo, as where the sketch was drawn over it, and the window around the strokes does. The pose
+    that explains the features better counts.
     """
     features = F.normalize(sketch.sample(strokes).float(), dim=1)
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
     logits = (features @ cells / temperature).cpu()
     padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), PADDING_LOGIT)
-    points, centres = _homogeneous(_in_square(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
-    start = matrix = torch.eye(3, 2)
+    points, centres = _homogeneous(_normalised(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
+    fits = [_fit_pose(logits, padding, points, centres, start) for start in (torch.eye(3, 2), _to_square(sketch.frame))]
+    (page, by_page), (window, by_window) = fits
+    return Pose(window if by_window > by_page + PAGE_BONUS else page, sketch.frame, photo.frame)
+
+
+def _fit_pose(logits: Tensor, padding: Tensor, points: Tensor, centres: Tensor, start: Tensor) -> tuple[Tensor, float]:
+    """Fit a pose (3, 2) to `points` (N, 3) from a first one; give also the mean log evidence of the points, in nats.
+
+    `logits` (N, M) are the points' similarities to the photo's cells at `centres` (M, 2), and `padding` (M,) is low on
+    cells outside the photo.
+    """
+    matrix = start
     ridge = REGULARISATION * torch.diag(torch.tensor([1.0, 1.0, 0.5]))
     for width in WIDTHS:
         nearness = padding - torch.cdist(points @ matrix, centres) ** 2 / (2 * width**2)
@@ -239,7 +252,8 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
         weights = gain / (1 + ((found - points @ matrix).norm(dim=1) / OUTLIER_DISTANCE) ** 2)
         weighted = points.T * (weights / (weights.sum() + MIN_GAIN))
         matrix = torch.linalg.solve(weighted @ points + ridge, weighted @ found + ridge @ start)
-    return Pose(matrix, sketch.frame, photo.frame)
+    nearness = padding - torch.cdist(points @ matrix, centres) ** 2 / (2 * WIDTHS[-1] ** 2)
+    return matrix, float((logits + nearness.log_softmax(dim=1)).logsumexp(dim=1).mean())
 
 
 def distance_penalty(expected: Tensor, positions: Tensor) -> Tensor:
@@ -262,9 +276,11 @@ def sample_strokes(sketch: Tensor, count: int) -> Tensor:
     return ink[chosen]
 
 
-def _in_square(frame: Frame, points: Tensor) -> Tensor:
-    """Map (N, 2) pixels of a file to -1 to 1 over the square that a model sees."""
-    return 2 * frame.to_square(points.float().cpu()) / frame.side - 1
+def _to_square(frame: Frame) -> Tensor:
+    """Give the affine map (3, 2) from -1 to 1 over a file to -1 to 1 over the square that a model sees."""
+    size, scale = torch.tensor(frame.size), torch.tensor([frame.scale_x, frame.scale_y])
+    shift = 2 * (size / 2 * scale + torch.tensor([frame.offset_x, frame.offset_y])) / frame.side - 1
+    return torch.cat([torch.diag(size * scale / frame.side), shift[None]])
 
 
 def _normalised(frame: Frame, points: Tensor) -> Tensor:

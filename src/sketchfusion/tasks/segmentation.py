@@ -31,7 +31,7 @@ THRESHOLD = 0.5  # of the heat
 REFINED_SIDE = 640  # of the raster on which the CRF runs
 
 # Chosen on masks by `python -m sketchfusion.lab.evaluation.calibrate`, which prints what they are chosen from.
-HALF_HEAT_GAP = 0.4  # how far below the highest cosine the heat is 0.5: this gives the best masks
+HALF_HEAT_GAP = 0.5  # how far below the highest cosine the heat is 0.5: this gives the best masks
 HEAT_TEMPERATURE = 0.1  # the difference in cosine over which heat rises from 0.5 to 0.73
 CROP_COSINE_GAP = 0.15  # the close-up surrounds the cells this far below the highest cosine,
 CROP_MARGIN = 1.25  # this many times as wide as they are,
