@@ -9,16 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
+from torch.nn import functional as F
 
 from fixtures import full_size
 from fixtures.roots import training_data
 from sketchfusion.cli import app, terminal
+from sketchfusion.extractor import prepare_as_released
+from sketchfusion.featuremap import FeatureMap
 from sketchfusion.features import SketchFusion
-from sketchfusion.fusion import SKETCH
+from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import WeightsError
-from sketchfusion.lab.training.bank import PictureArray
+from sketchfusion.lab.training.bank import Picture, PictureArray, cached, decode, valid_cells
 from sketchfusion.lab.training.methods import CachedEncoder, Fused, frozen_pair
+from sketchfusion.lab.training.objective import Maps
 
 SHORT = {"steps": "2", "warmup": "1", "classes": "2", "views": "1", "validate_every": "2", "validation_batches": "1"}
 
@@ -106,7 +111,7 @@ def test_as_released_trains_on_latents_drawn_anew_and_whole_pages_as_it_is_serve
     page = np.full((2, 1, 64, 64), 255, np.uint8)
     page[:, :, 8:16, 8:16] = 0  # a small drawing in a corner
     bank = PictureArray("sketch", page, [("cat",), ("dog",)])
-    inputs = CachedEncoder(method, tmp_path)([bank], method.model.side).take([0, 1])
+    inputs = CachedEncoder(method, tmp_path)([bank], method.model.side).take([0, 1]).features
     seen: list[torch.Tensor] = []
     method.model.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     with torch.no_grad():
@@ -118,3 +123,89 @@ def test_as_released_trains_on_latents_drawn_anew_and_whole_pages_as_it_is_serve
     normal = (seen[0] / scale - posterior.mean[:, None]) / posterior.std[:, None]
     assert normal.shape[:2] == (2, 40) and not torch.equal(seen[0], seen[1])
     assert abs(float(normal.mean())) < 0.1 and float(normal.std()) == pytest.approx(1, abs=0.1)
+
+
+def photographs(folder: Path, *sizes: tuple[int, int]) -> list[Picture]:
+    """Smooth photos of given widths and heights, without detail that resizing could lose."""
+    generator = np.random.default_rng(0)
+    for number, size in enumerate(sizes):
+        coarse = Image.fromarray(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        coarse.resize(size, Image.Resampling.BICUBIC).save(folder / f"{number}.png")
+    return [Picture(str(folder / f"{number}.png"), ("cat",)) for number in range(len(sizes))]
+
+
+def test_training_pools_pictures_that_are_not_square_as_serving_does(
+    sd_folder: Path, clip_folder: Path, tmp_path: Path
+) -> None:
+    settings = {"diffusion": str(sd_folder), "clip": str(clip_folder), "fusion.grid": "10", "fusion.width": "32"}
+    torch.manual_seed(0)
+    method = Fused.create("full", "retrieval", {**settings, "whole": "0"}, None)
+    for parameter in method.trained.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    photos = photographs(tmp_path, (300, 100), (90, 240), (128, 128), (200, 13))
+    model, paths = method.model, [photo.path for photo in photos]
+    for _ in range(2):  # computed, then from the cache
+        bank = decode(photos, "photo", model.side, tmp_path / "cache")
+        inputs = CachedEncoder(method, tmp_path / "cache")([bank], model.side).take([0, 1, 2, 3])
+    with torch.no_grad():
+        maps = Maps(method.maps(inputs.features, PHOTO), inputs.valid)
+        served = model.forward([model.prepare(path, "photo") for path in paths])
+    frames = [model.prepare(path, "photo").frame for path in paths]
+    assert inputs.valid is not None
+    for cells, frame, data in zip(inputs.valid, frames, served.maps, strict=True):
+        assert torch.equal(cells, FeatureMap(data, frame).valid())
+    near = 4e-3 * float(served.vectors.abs().max())
+    assert torch.allclose(maps.pooled(), served.vectors, atol=near)
+    assert (maps.data.amax((2, 3)) - served.vectors).abs().max() > 5 * near  # padding would count
+    assert CachedEncoder(method, tmp_path / "cache")([bank.at([2])], model.side).take([0]).valid is None
+
+
+@pytest.mark.parametrize("kind", ["photo", "sketch"])
+def test_padding_moves_with_the_picture_in_augmented_views(kind: str, tmp_path: Path) -> None:
+    channels, grid, views = 3 if kind == "photo" else 1, 16, 4
+    boxes = np.array([(0.25, 0.0, 0.75, 1.0), (0.0, 0.375, 1.0, 0.75), (0.0, 0.0, 1.0, 1.0)] * 15)
+    pixels = np.zeros((45, channels, 64, 64), np.uint8)
+    for square, box in zip(pixels, (boxes * 64).astype(int), strict=True):
+        square[:, box[1] : box[3], box[0] : box[2]] = 255
+    bank = PictureArray(kind, pixels, [("cat",)] * 45, boxes=boxes)  # type: ignore[arg-type]
+    seen = cached(bank, lambda of: F.interpolate(of, (grid, grid), mode="area"), "", 64, views, tmp_path, shown="black")
+    bright = torch.from_numpy(seen).float().mean(2)
+    bright = bright > bright.amax((2, 3), keepdim=True) / 2
+    marked = valid_cells(bank, grid, views, windowed=False)
+    assert marked is not None and marked.shape == (45, views, grid, grid)
+    valid = torch.from_numpy(marked)
+    assert torch.equal(valid[:, 0], bright[:, 0]) and not torch.equal(valid[:, 1], valid[:, 0])
+    holes = 0.0 if kind == "photo" else 0.06  # strokes, here the padding, are erased, thickened and thinned too
+    for number in range(2):
+        assert float((valid[number::3, 1:] != bright[number::3, 1:]).float().mean()) < 0.03 + holes
+    assert bool(valid[2::3].all())
+
+
+def test_where_the_window_of_a_sketch_leaves_the_page_is_padding(tmp_path: Path) -> None:
+    page = np.full((2, 1, 64, 64), 255, np.uint8)
+    page[0, :, 24:40, 24:40] = page[1, :, :30, :30] = 0
+    bank = PictureArray("sketch", page, [("cat",), ("dog",)])
+    valid = valid_cells(bank, 16, 1)
+    assert valid is not None and bool(valid[0].all()) and not valid[1].all() and not valid[1, 0, 0].any()
+    assert bool(valid[1, 0, -1, -1])
+    assert valid_cells(bank.at([0]), 16, 1) is None and valid_cells(bank, 16, 1, windowed=False) is None
+
+
+def test_as_released_encoders_see_what_they_see_when_served(sd_folder: Path, clip_folder: Path, tmp_path: Path) -> None:
+    small = {"fusion.ensemble": "2", "fusion.grid": "6", "fusion.width": "16", "side": "336"}
+    method = Fused.create(
+        "released", "correspondence", {"diffusion": str(sd_folder), "clip": str(clip_folder), **small}, None
+    )
+    photos = photographs(tmp_path, (300, 100), (90, 240), (128, 128))
+    model, side = method.model, method.model.side
+    bank = decode(photos, "photo", side, tmp_path / "cache")
+    inputs = CachedEncoder(method, tmp_path / "cache")([bank], side).take([0, 1, 2])
+    views = [prepare_as_released(photo.path, side, model.clip.side) for photo in photos]
+    with torch.no_grad():
+        clip = model.clip(torch.stack([view.clip for view in views]), model.config.clip_layer).dense
+        posterior = model.model.diffusion.posterior(torch.stack([view.square for view in views]) * 255)
+        letterboxed = model.clip(bank.take([0, 1, 2]), model.config.clip_layer).dense
+    for found, served in zip(inputs.features, (posterior, clip), strict=True):
+        assert float((found - served).norm() / served.norm()) < 0.03
+    assert float((letterboxed - clip)[:2].norm() / clip[:2].norm()) > 0.1
+    assert inputs.valid is not None and bool(inputs.valid[2].all()) and not inputs.valid[:2].all()

@@ -70,9 +70,9 @@ def test_a_model_that_cannot_separate_names_reaches_chance() -> None:
         def encode_text(self, prompts: list[str]) -> Tensor:
             return torch.eye(4)[[0] * len(prompts)]
 
-    pictures = [(np.array([[(1, 2, 3, 4)]]), name) for name in Compass.directions]
+    pictures = [(np.array([[(1, 2, 3, 4)]]), "north")] * 400  # wherever its name stands among the names
     result = benchmark_naming(Blank(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
-    assert result.to_json()["Acc@1"] == 0.25
+    assert result.to_json()["Acc@1"] == pytest.approx(0.25, abs=0.07)
 
 
 def test_only_what_training_never_draws_is_measured(tmp_path: Path) -> None:

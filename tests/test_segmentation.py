@@ -22,7 +22,7 @@ from sketchfusion.errors import ImageError
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.lab.training.bank import FeatureCache
 from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING
-from sketchfusion.lab.training.objective import Phases
+from sketchfusion.lab.training.objective import Maps, Phases
 from sketchfusion.lab.training.recipes import SegmentationRecipe
 from sketchfusion.lab.training.segmentation import MaskedFeatures
 from sketchfusion.lab.training.segmentation import SegmentationObjective as Learned
@@ -267,7 +267,9 @@ def test_training_uses_the_same_heat_as_serving(
         [np.zeros((3, 8, 8), np.uint8)],
         [np.where(outline, 0, 255)[None].astype(np.uint8).repeat(scale, 1).repeat(scale, 2)],
     )
-    losses = Learned(SegmentationRecipe(batch=4)).losses(lambda said, kind: said[0], data, torch.Generator())
+    losses = Learned(SegmentationRecipe(batch=4)).losses(
+        lambda said, kind: Maps(said.features[0]), data, torch.Generator()
+    )
     assert losses["overlap"] == pytest.approx(overlap)
     square, part = Frame(8, 8, 8, 1.0, 1.0, 0.0, 0.0), Frame(8 - beside, 8, 8, 1.0, 1.0, beside, 0.0)
     maps = (FeatureMap(torch.from_numpy(of).float(), frame) for of, frame in ((sketch, square), (photo, part)))

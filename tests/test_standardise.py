@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sketchfusion.fusion import PHOTO, SKETCH, Centring
-from sketchfusion.lab.training.objective import Standardise
+from sketchfusion.lab.training.objective import Maps, Standardise
 
 MAPS = torch.rand(6, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1
 
@@ -25,6 +25,20 @@ def test_it_is_batch_norm_of_what_is_compared(over: str) -> None:
     assert torch.allclose(standardise.mean[SKETCH], norm.running_mean)  # type: ignore[arg-type]
     assert torch.allclose(standardise.variance[SKETCH], norm.running_var)  # type: ignore[arg-type]
     assert not standardise.mean[PHOTO].any()
+
+
+@pytest.mark.parametrize("over", ["pooled", "cells"])
+def test_padding_does_not_count(over: str) -> None:
+    valid = torch.ones(6, 4, 4, dtype=torch.bool)
+    valid[2, :, 3] = valid[4, 0] = False
+    padded = MAPS.masked_fill(~valid[:, None], 100.0)
+    lowest = MAPS.masked_fill(~valid[:, None], -100.0)
+    one, other = (Standardise(5, sketches=over) for _ in range(2))  # type: ignore[arg-type]
+    found, same = one(padded, SKETCH, valid), other(lowest, SKETCH, valid)
+    assert torch.equal(one.mean, other.mean) and torch.equal(one.variance, other.variance)
+    assert torch.equal(Maps(found, valid).pooled(), Maps(same, valid).pooled())
+    assert torch.equal(Maps(found, valid).pooled()[[0, 1, 3, 5]], found[[0, 1, 3, 5]].amax((2, 3)))
+    assert (Maps(found, valid).pooled() <= found.amax((2, 3))).all() and float(one.mean.max()) < 4
 
 
 def test_one_picture_alone_is_standardised_by_the_running_statistics() -> None:

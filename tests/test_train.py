@@ -13,6 +13,7 @@ from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion import PHOTO, Centring, FusionConfig
 from sketchfusion.lab import datasets
+from sketchfusion.lab.training.bank import Inputs
 from sketchfusion.lab.training.loop import Losses
 from sketchfusion.lab.training.objective import Forward, Objective, Phases, Training
 from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, as_text, with_settings
@@ -77,7 +78,7 @@ class Cosines(Objective[torch.Tensor]):
         self.types = set[torch.dtype]()
 
     def losses(self, forward: Forward, data: torch.Tensor, generator: torch.Generator) -> Losses:
-        pooled = forward((data,), PHOTO).amax((2, 3))
+        pooled = forward(Inputs((data,)), PHOTO).pooled()
         cosines = pooled @ pooled.T
         self.types.add(cosines.dtype)
         return {"loss": cosines.square().mean()}

@@ -105,14 +105,20 @@ def shuffle_ties(similarity: npt.NDArray[np.float32], order: Ranks, first: int =
     return shuffled
 
 
-def target_ranks(similarity: npt.NDArray[np.float32], target: Ranks, group: Ranks) -> tuple[Ranks, Ranks]:
+def target_ranks(
+    similarity: npt.NDArray[np.float32], target: Ranks, group: Ranks, first: int = 0
+) -> tuple[Ranks, Ranks]:
     """Rank from 1 of candidate `target` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
 
-    Equal scores keep the order of the candidates, as in a search, so that a constant feature gains nothing.
+    Candidates of equal score are ranked in a random order, as `shuffle_ties` does, so that a constant feature scores
+    chance. `first` is the number of the first query among all.
     """
     column = target[:, None]
     score = np.take_along_axis(similarity, column, axis=1)
-    ahead = (similarity > score) | ((similarity == score) & (np.arange(similarity.shape[1]) < column))
+    ahead, tied = similarity > score, similarity == score
+    for row in np.flatnonzero(tied.sum(axis=1) > 1):
+        random = np.random.default_rng(first + int(row)).random(len(group))
+        ahead[row] |= tied[row] & (random < random[target[row]])
     return 1 + (ahead & (group == group[column])).sum(axis=1), 1 + ahead.sum(axis=1)
 
 

@@ -187,7 +187,7 @@ def benchmark_naming(
         for way, namer in namers.items():
             likely = namer.log_probabilities([image for image, _ in batch])
             targets = np.array([namer.labels.index(names[label]) for _, label in batch])
-            ranks[way] += target_ranks(likely, targets, np.zeros(len(namer.labels), np.int64))[1].tolist()
+            ranks[way] += target_ranks(likely, targets, np.zeros(len(namer.labels), np.int64), start)[1].tolist()
         if progress:
             progress(start + len(batch), len(pictures))
     values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}

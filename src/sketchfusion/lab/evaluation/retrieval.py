@@ -369,7 +369,7 @@ def _ranks(
 ) -> tuple[Ranks, Ranks]:
     """Rank from 1 of each query's photo `target` (Q,): among those of its category, and among all."""
     parts = [
-        target_ranks(queries[start : start + CHUNK] @ gallery.T, target[start : start + CHUNK], category)
+        target_ranks(queries[start : start + CHUNK] @ gallery.T, target[start : start + CHUNK], category, start)
         for start in range(0, len(queries), CHUNK)
     ]
     within, across = zip(*parts, strict=True)

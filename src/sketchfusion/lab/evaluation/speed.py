@@ -29,7 +29,7 @@ from ...features import SketchFusion
 from ...fusion import kind_indices
 from ...models import load
 from ..datasets.world import SketchWorld
-from ..training.bank import FeatureCache, PictureArray, world_banks
+from ..training.bank import FeatureCache, Inputs, PictureArray, world_banks
 from ..training.methods import CachedEncoder, Fused, Method
 from ..training.objective import Phases, Training
 from ..training.recipes import RetrievalRecipe
@@ -279,11 +279,11 @@ class UncachedFeatures:
         """Indices of the pictures of each name."""
         return self.bank.by_name
 
-    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
+    def draw_named(self, wanted: list[str], generator: Generator) -> Inputs:
         """Compute the features of a random picture for each name of `wanted`."""
         pictures, _ = self.bank.draw_named(wanted, generator)
         with torch.no_grad():
-            return tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values())
+            return Inputs(tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values()))
 
 
 def bench_train(model: str, steps: int, seed: int, progress: Progress) -> list[Cost]:

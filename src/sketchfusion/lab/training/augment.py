@@ -49,8 +49,9 @@ def warp(
 
 
 def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
-    """Crop, mirror and recolour photos. (B, 3, H, W) -> (B, 3, side, side)."""
+    """Crop, mirror and recolour photos. (B, 3, H, W) -> (B, 3, side, side); further channels are not recoloured."""
     images = warp(images, side, generator, zoom, degrees=8)
+    images, more = images[:, :3], images[:, 3:]
     brightness = _uniform(0.75, 1.25, images, generator).view(-1, 1, 1, 1)
     contrast = _uniform(0.75, 1.25, images, generator).view(-1, 1, 1, 1)
     saturation = _uniform(0.5, 1.4, images, generator)
@@ -58,7 +59,7 @@ def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, f
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * saturation
     middle = images.mean((1, 2, 3), keepdim=True)
-    return ((images - middle) * contrast + middle * brightness).clamp(0, 1)
+    return torch.cat([((images - middle) * contrast + middle * brightness).clamp(0, 1), more], 1)
 
 
 def disguise(images: Tensor, generator: Generator) -> Tensor:
@@ -78,15 +79,18 @@ def disguise(images: Tensor, generator: Generator) -> Tensor:
 
 
 def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
-    """Bend, turn, thicken and erase strokes of sketches. (B, 1, H, W) -> (B, 3, side, side)."""
-    ink = bend(1 - images, generator)
-    ink = warp(ink, side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
+    """Bend, turn, thicken and erase strokes of sketches. (B, 1, H, W) -> (B, 3, side, side).
+
+    Further channels are bent and turned only.
+    """
+    ink = warp(bend(1 - images, generator), side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
+    ink, more = ink[:, :1], ink[:, 1:]
     chosen = _uniform(0, 1, ink, generator).view(-1, 1, 1, 1)
     thick = F.max_pool2d(ink, 3, 1, 1)
     soft = F.avg_pool2d(ink, 3, 1, 1) * 1.5
     ink = torch.where(chosen < 0.3, thick, torch.where(chosen < 0.45, soft, ink))
     ink = erase(ink, generator) * _uniform(0.7, 1.3, ink, generator).view(-1, 1, 1, 1)
-    return (1 - ink.clamp(0, 1)).expand(-1, 3, -1, -1)
+    return torch.cat([(1 - ink.clamp(0, 1)).expand(-1, 3, -1, -1), 1 - more], 1)
 
 
 def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:

@@ -10,21 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from ...backbones.encoders import resize_square
 from ...errors import ImageError
+from ...featuremap import FeatureMap, Frame
 from ...io.files import atomic_write
-from ...io.images import Kind, letterbox, quantise, read_image
+from ...io.images import Kind, letterbox, quantise, read_image, stroke_window
 from ..datasets.base import is_unseen, readable_name
 from . import augment
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
 DECODED = 64  # pictures that are decoded ahead of the one that is being stored
+ENCODED = 32  # pictures that are augmented and encoded together
+WHOLE = (0.0, 0.0, 1.0, 1.0)  # the box of a picture that fills its square
+Box = tuple[float, ...]  # left, top, right and bottom of a picture in its square, as shares of the side
+Shown = Literal["window", "black", "middle"]  # what a frozen model sees of a square, as in `_shown`
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> a frozen model's features (B, C, h, w)
 
 
@@ -44,6 +50,7 @@ class PictureArray:
     pixels: Pixels  # (N, C, S, S) uint8; C = 3 for photos, 1 for sketches
     names: list[tuple[str, ...]]  # N
     device: str | torch.device = "cpu"  # of the batches
+    boxes: np.ndarray | None = None  # (N, 4) float64, the `Box` of each; None if all fill their squares
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,7 +75,8 @@ class PictureArray:
 
     def at(self, index: list[int]) -> PictureArray:
         """Return the pictures at `index`."""
-        return replace(self, pixels=self.pixels[index], names=[self.names[n] for n in index])
+        boxes = None if self.boxes is None else self.boxes[index]
+        return replace(self, pixels=self.pixels[index], names=[self.names[n] for n in index], boxes=boxes)
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
         """Draw a random picture for each name of `wanted`."""
@@ -123,19 +131,26 @@ def decode(
     path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
     if (kept := _kept(path)) is None:
 
-        def load(picture: Picture) -> Pixels | None:
+        def load(picture: Picture) -> tuple[Pixels, Box] | None:
             try:
-                square, _ = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
+                square, frame = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
             except ImageError:
                 return None
             channels = square if kind == "photo" else square.mean(0, keepdim=True)
-            return quantise(channels)
+            return quantise(channels), box_of(frame)
 
         with ThreadPoolExecutor(2) as pool:
             starts = range(0, len(pictures), DECODED)
             loaded = (one for start in starts for one in pool.map(load, pictures[start : start + DECODED]))
             kept = _store(path, loaded, [p.names for p in pictures], report)
-    return PictureArray(kind, *kept)
+    pixels, names, boxes = kept
+    return PictureArray(kind, pixels, names, boxes=None if (boxes == WHOLE).all() else boxes)
+
+
+def box_of(frame: Frame) -> Box:
+    """Return where a picture lies in its square."""
+    corners = torch.tensor([[0.0, 0.0], [frame.width, frame.height]], dtype=torch.float64)
+    return tuple((frame.to_square(corners) / frame.side).flatten().tolist())
 
 
 def file_state(path: str) -> str:
@@ -158,42 +173,45 @@ def mapped(path: Path) -> np.memmap | None:
     return array
 
 
-def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]]] | None:
-    """Read stored pixels and names; None if either is missing or damaged."""
+def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]], np.ndarray] | None:
+    """Read stored pixels, names and boxes; None if any is missing or damaged."""
     try:
-        names = [tuple(names) for names in json.loads(path.with_suffix(".json").read_text())]
+        rows = json.loads(path.with_suffix(".json").read_text())
+        names = [tuple(names) for names, _ in rows]
+        boxes = np.array([box for _, box in rows], np.float64).reshape(len(names), 4)
     except (OSError, ValueError):
         return None
     pixels = mapped(path)
-    return None if pixels is None or len(pixels) != len(names) else (pixels, names)
+    return None if pixels is None or len(pixels) != len(names) else (pixels, names, boxes)
 
 
 def _store(
     path: Path,
-    arrays: Iterable[Pixels | None],
+    pictures: Iterable[tuple[Pixels, Box] | None],
     names: Sequence[tuple[str, ...]],
     report: Callable[[int, int], None] | None,
-) -> tuple[Pixels, list[tuple[str, ...]]]:
-    """Write arrays of one shape one after the other, leaving out those that are None; ValueError if all are."""
-    kept_names: list[tuple[str, ...]] = []
+) -> tuple[Pixels, list[tuple[str, ...]], np.ndarray]:
+    """Write pictures of one shape one after the other, leaving out those that are None; ValueError if all are."""
+    rows: list[tuple[tuple[str, ...], Box]] = []
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path.with_suffix(".json")) as names_draft, atomic_write(path) as draft:
         with draft.open("wb") as file:
-            for number, (array, name) in enumerate(zip(arrays, names, strict=True), start=1):
-                if array is not None:
-                    if not kept_names:
+            for number, (picture, name) in enumerate(zip(pictures, names, strict=True), start=1):
+                if picture is not None:
+                    array, box = picture
+                    if not rows:
                         shape = array.shape
                         _write_header(file, (len(names), *shape))
                     file.write(array.tobytes())
-                    kept_names.append(name)
+                    rows.append((name, box))
                 if report:
                     report(number, len(names))
-            if not kept_names:
+            if not rows:
                 raise ValueError(f"no picture for {path}")
             file.seek(0)
-            _write_header(file, (len(kept_names), *shape))  # as long as before: numpy leaves room for the first number
-        names_draft.write_text(json.dumps(kept_names))
-    return np.load(path, mmap_mode="r"), kept_names
+            _write_header(file, (len(rows), *shape))  # as long as before: numpy leaves room for the first number
+        names_draft.write_text(json.dumps(rows))
+    return np.load(path, mmap_mode="r"), [name for name, _ in rows], np.array([box for _, box in rows])
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: str = "|u1") -> None:
@@ -216,7 +234,7 @@ def world_banks(
     def made(kind: str, pictures: Iterable[Pixels]) -> Pixels:
         path = cache / f"world-{kind}-{side}-{seed}-{instances}.npy"
         kept = mapped(path)
-        return _store(path, pictures, names, None)[0] if kept is None else kept
+        return _store(path, ((pixels, WHOLE) for pixels in pictures), names, None)[0] if kept is None else kept
 
     photo = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
     drawn = (world.sketch(*thing, hand=thing[1] % 4, of_photo=of_photo)[0][None] for thing in things)
@@ -225,35 +243,51 @@ def world_banks(
     )
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What the maps of B pictures are made of."""
+
+    features: tuple[Tensor, ...]  # one batch for each frozen encoder
+    valid: Tensor | None = None  # (B, h, w) bool, the cells of the maps that lie on the pictures; None: all do
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureCache:
     """Features of N pictures in several augmented views, in half precision: training steps run no frozen encoder."""
 
     features: tuple[np.ndarray, ...]  # of each encoder, (N, views, C, h, w) float16
     names: list[tuple[str, ...]]  # N
+    valid: np.ndarray | None = None  # (N, views, h, w) bool, as in `valid_cells`
 
     @cached_property
     def by_name(self) -> dict[str, list[int]]:
         """The indices of each name's pictures."""
         return index_by_name(self.names)
 
-    def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, ...]:
-        """Draw a random view of a random picture for each name of `wanted`: one float32 batch per encoder."""
+    def draw_named(self, wanted: list[str], generator: Generator) -> Inputs:
+        """Draw a random view of a random picture for each name of `wanted`, in float32."""
         index = [choose(self.by_name[name], generator) for name in wanted]
         views = torch.randint(self.features[0].shape[1], (len(index),), generator=generator).tolist()
         return self.take(index, views)
 
-    def take(self, index: list[int], views: list[int] | None = None) -> tuple[Tensor, ...]:
-        """Return views (the plain ones by default) of the pictures at `index`: one float32 batch per encoder."""
+    def take(self, index: list[int], views: list[int] | None = None) -> Inputs:
+        """Return views (the plain ones by default) of the pictures at `index`, in float32."""
         views = views or [0] * len(index)
-        return tuple(torch.from_numpy(part[index, views]).float() for part in self.features)
+        valid = None if self.valid is None else torch.from_numpy(self.valid[index, views])
+        return Inputs(
+            tuple(torch.from_numpy(part[index, views]).float() for part in self.features),
+            None if valid is None or bool(valid.all()) else valid,
+        )
 
 
 def joined(caches: list[FeatureCache]) -> FeatureCache:
     """Concatenate several caches in memory."""
+    shape = next((cache.valid.shape[1:] for cache in caches if cache.valid is not None), None)
+    marks = [np.ones((len(of.names), *shape), bool) if of.valid is None else of.valid for of in caches] if shape else []
     return FeatureCache(
         tuple(np.concatenate(parts) for parts in zip(*(cache.features for cache in caches), strict=True)),
         [names for cache in caches for names in cache.names],
+        np.concatenate(marks) if shape else None,
     )
 
 
@@ -265,25 +299,25 @@ def cached(
     views: int,
     folder: Path,
     report: Callable[[int, int], None] | None = None,
-    windowed: bool = True,
+    shown: Shown = "window",
 ) -> np.memmap:
     """Return one encoder's features (N, views, C, h, w) float16 of all pictures, from `folder` or computed now.
 
     The file's key depends on the pictures' bytes, the encoder's `fingerprint` and the views. View 0 is the plain
-    picture, the others are augmented, the same for all encoders. Sketches are seen by the window around their strokes,
-    or as whole pages if not `windowed`.
+    picture, the others are augmented, the same for all encoders. `shown` is what the encoder sees of the squares.
     """
     content = hashlib.sha256()
     for start in range(0, len(bank), DECODED):  # not all at once, which would copy the whole array into memory
         content.update(bank.pixels[start : start + DECODED].tobytes())
-    key = hashlib.sha256(
-        f"{content.hexdigest()} {fingerprint} {side} {views}{'' if windowed else ' pages'}".encode()
-    ).hexdigest()[:20]
+    page = "" if shown == "window" else " pages"
+    if page and bank.boxes is not None:
+        page += f" {shown} {hashlib.sha256(bank.boxes.tobytes()).hexdigest()}"
+    key = hashlib.sha256(f"{content.hexdigest()} {fingerprint} {side} {views}{page}".encode()).hexdigest()[:20]
     path = folder / f"{key}.npy"
     if (kept := mapped(path)) is not None:
         return kept
     with atomic_write(path) as draft:
-        _make(bank, encode, side, views, draft, report, windowed=windowed)
+        _make(bank, encode, side, views, draft, report, shown)
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
 
@@ -296,16 +330,13 @@ def _make(
     views: int,
     path: Path,
     report: Callable[[int, int], None] | None,
-    batch: int = 32,
-    windowed: bool = True,
+    shown: Shown,
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     with path.open("wb") as file:  # not memory-mapped: a full disk would kill the process
-        for start in range(0, len(bank), batch):
-            index = list(range(start, min(start + batch, len(bank))))
-            pictures = bank.take(index)
-            if windowed and bank.kind == "sketch":
-                pictures = torch.stack([around_strokes(page) for page in pictures])
+        for start in range(0, len(bank), ENCODED):
+            index = list(range(start, min(start + ENCODED, len(bank))))
+            pictures = _shown(bank, index, shown)
             features = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
             array = torch.stack(features, 1).cpu().to(torch.float16).numpy()
             if start == 0:
@@ -313,6 +344,31 @@ def _make(
             file.write(array.tobytes())
             if report:
                 report(index[-1] + 1, len(bank))
+
+
+def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
+    """Return the pictures at `index` as a frozen model sees them, (B, C, S, S).
+
+    "window": photos as they are stored, sketches by the window around their strokes. "black" and "middle" are the
+    squares of the authors' code (`prepare_as_released`): padded with black, and the middle of the picture.
+    """
+    squares = bank.take(index)
+    if shown == "window":
+        return squares if bank.kind == "photo" else torch.stack([around_strokes(page) for page in squares])
+    if bank.boxes is None:
+        return squares
+    side = squares.shape[-1]
+    for square, box in zip(squares, (bank.boxes[index] * side).round().astype(int).tolist(), strict=True):
+        left, top, right, bottom = box
+        picture = square[:, top:bottom, left:right].clone()
+        if shown == "black":
+            square.zero_()
+            square[:, top:bottom, left:right] = picture
+        else:
+            short = min(picture.shape[1:])
+            x, y = (right - left - short) // 2, (bottom - top - short) // 2
+            square.copy_(resize_square(picture[None, :, y : y + short, x : x + short], side)[0])
+    return squares
 
 
 def around_strokes(page: Tensor) -> Tensor:
@@ -327,3 +383,33 @@ def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generato
     if kind == "sketch":
         return augment.sketches(pictures, side, generator)
     return augment.photos(pictures, side, generator, zoom=(0.7, 1.0))
+
+
+def valid_cells(bank: PictureArray, grid: int, views: int, windowed: bool = True) -> np.ndarray | None:
+    """Mark the cells of the maps of all views that lie on the pictures, not on padding: (N, views, grid, grid) bool.
+
+    Cells of the plain view are those of `FeatureMap.valid`; in the others padding moves along with the picture, as in
+    the features that `cached` gives. None if there is no padding.
+    """
+    bank = bank.on("cpu")
+    boxes = np.tile(WHOLE, (len(bank), 1)) if bank.boxes is None else bank.boxes.copy()
+    if windowed and bank.kind == "sketch":
+        side = bank.pixels.shape[-1]
+        for place, box in enumerate(boxes):
+            if window := stroke_window(bank.take([place])[0]):
+                box[:] = (box * side - np.array([window.left, window.top] * 2)) / window.side
+    if ((boxes[:, :2] <= 0) & (boxes[:, 2:] >= 1)).all():
+        return None
+    marked = np.ones((len(bank), views, grid, grid), bool)
+    generator = torch.Generator().manual_seed(0)
+    for start in range(0, len(bank), ENCODED):
+        of = boxes[start : start + ENCODED]
+        frames = [Frame(1, 1, 1, right - left, bottom - top, left, top) for left, top, right, bottom in of.tolist()]
+        plain = torch.stack([FeatureMap(torch.empty(1, grid, grid), frame).valid() for frame in frames])
+        marked[start : start + ENCODED, 0] = plain.numpy()
+        colours = torch.ones(len(of), 3 if bank.kind == "photo" else 1, grid, grid)
+        for view in range(1, views):  # the same random numbers as for the features
+            moved = _view(torch.cat([colours, plain[:, None].float()], 1), bank.kind, grid, view, generator)[:, 3] > 0.5
+            moved |= ~moved.any((1, 2), keepdim=True)
+            marked[start : start + ENCODED, view] = moved.numpy()
+    return marked

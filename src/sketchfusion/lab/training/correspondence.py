@@ -65,7 +65,8 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
         """Draw pairs; matching from sketch to photo and back count equally."""
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
-        sketches, photos = forward(data.sketches.take(index), SKETCH), forward(data.photos.take(index), PHOTO)
+        sketches = forward(data.sketches.take(index), SKETCH).data
+        photos = forward(data.photos.take(index), PHOTO).data
         in_sketch, in_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
         visible = data.visible[index].to(photos.device)
         sketch_features, photo_features = sample(sketches, in_sketch), sample(photos, in_photo)

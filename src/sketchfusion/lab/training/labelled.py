@@ -19,6 +19,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...errors import ImageError
+from ...featuremap import Frame
 from ...io.cleanup import connected
 from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
@@ -26,7 +27,7 @@ from ..datasets.base import Dataset, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
-from .bank import Picture, PictureArray, file_state, world_banks
+from .bank import Box, Picture, PictureArray, box_of, file_state, world_banks
 from .sources import collect_held_out, collect_photos, collect_sketches
 
 POINTS = 16  # of a pair; no category has more that are worth matching
@@ -112,17 +113,18 @@ def folder_masks(folder: MaskFolder, side: int, kept_out: bool = False) -> Maske
     """
     pairs = [pair for pair in folder.pairs() if held_out(pair.photo.photo_id) == kept_out]
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
+    boxes = np.empty((len(pairs), 4))
     for place, pair in enumerate(pairs):
-        pixels[place], masks[place] = _squares(pair, side)
+        pixels[place], masks[place], boxes[place] = _squares(pair, side)
     names = [readable_name(pair.photo.label) for pair in pairs]
     shown: dict[str, list[str]] = {}
     for pair, name in zip(pairs, names, strict=True):
         shown.setdefault(pair.photo.source, []).append(name)
     every = [tuple(dict.fromkeys((name, *shown[pair.photo.source]))) for pair, name in zip(pairs, names, strict=True)]
-    return MaskedPhotos(PictureArray("photo", pixels, every), masks, names)
+    return MaskedPhotos(PictureArray("photo", pixels, every, boxes=boxes), masks, names)
 
 
-def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray, Box]:
     square, frame = letterbox(read_image(pair.photo.source), side, "photo")
     thing = torch.from_numpy(pair.read_mask())[None, None].float()
     left, top = round(frame.offset_x), round(frame.offset_y)
@@ -133,7 +135,7 @@ def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray]:
     small = F.interpolate(thing, size, mode="area")[0, 0] >= 0.5
     mask = np.full((side, side), OUTSIDE, np.uint8)
     mask[top : top + size[0], left : left + size[1]] = np.where(small.numpy(), THING, BACKGROUND)
-    return quantise(square), mask
+    return quantise(square), mask, box_of(frame)
 
 
 def known_warp(count: int, side: int, generator: Generator) -> Tensor:
@@ -219,26 +221,28 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST_SKETCHES]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid, those that show a thing", FEWEST_SKETCHES, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
+    settings = ("laid, those that show a thing, in boxes", FEWEST_SKETCHES, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
     kept = cached_arrays(path, lambda: _fill_sketches(pairs, side))
     names = [pairs[place][0].names[0] for place in kept["places"]]
-    return MaskedPhotos(PictureArray("photo", kept["pixels"], [(name,) for name in names]), kept["masks"], names)
+    photos_kept = PictureArray("photo", kept["pixels"], [(name,) for name in names], boxes=kept["boxes"])
+    return MaskedPhotos(photos_kept, kept["masks"], names)
 
 
 def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
-    """Return the photos whose sketches agree on a thing, their masks, and their indices among the pairs."""
+    """Return the photos whose sketches agree on a thing, their boxes and masks, and their indices among the pairs."""
     pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
-    places: list[int] = []
+    boxes, places = np.empty((len(pairs), 4)), list[int]()
     for place, (photo, of) in enumerate(pairs):
         shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", SKETCH_SIDE) for sketch in of]
-        mask = _consensus([sheet for sheet in sheets if sheet is not None], side)
-        if shown is not None and (mask == THING).any():
-            pixels[len(places)] = quantise(shown)
+        mask = _consensus([sheet[0] for sheet in sheets if sheet], side)
+        if shown and (mask == THING).any():
+            pixels[len(places)], boxes[len(places)] = quantise(shown[0]), box_of(shown[1])
             masks[len(places)] = mask
             places.append(place)
-    return {"pixels": pixels[: len(places)], "masks": masks[: len(places)], "places": np.array(places, np.int64)}
+    kept = {"pixels": pixels, "masks": masks, "boxes": boxes}
+    return {**{name: of[: len(places)] for name, of in kept.items()}, "places": np.array(places, np.int64)}
 
 
 def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:
@@ -285,11 +289,10 @@ def _dilated(mask: np.ndarray, reach: int) -> np.ndarray:
     return (F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))[0] > 0).numpy()
 
 
-def _square(picture: Picture, kind: Kind, side: int) -> Tensor | None:
-    """Read a picture into a square; None, and a warning in the log, if it cannot be read."""
+def _square(picture: Picture, kind: Kind, side: int) -> tuple[Tensor, Frame] | None:
+    """Read a picture into a square, with its frame; None, and a warning in the log, if it cannot be read."""
     try:
-        square, _ = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
+        return letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
     except ImageError as error:
         logging.getLogger(__name__).warning("%s; it is left out", error)
         return None
-    return square

@@ -29,7 +29,7 @@ from ...features import (
 from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
-from .bank import Encode, FeatureCache, PictureArray, cached, joined
+from .bank import Encode, FeatureCache, PictureArray, Shown, cached, joined, valid_cells
 from .loop import Report
 from .recipes import with_settings
 
@@ -52,7 +52,7 @@ class Method(ABC, Generic[Trained]):
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
     centring: Centring  # of the model; takes over the standardisation
-    windowed: bool = True  # whether sketches are seen by the window around their strokes, as the model is served
+    shown: tuple[Shown, Shown] = ("window", "window")  # what the inputs see of a picture, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
 
     @classmethod
@@ -74,6 +74,10 @@ class Method(ABC, Generic[Trained]):
     @abstractmethod
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the maps (B, d, h, w), not centred, of pictures of one kind, at half or full size."""
+
+    @abstractmethod
+    def grid(self, share: float = 1.0) -> int:
+        """Return the cells a side of the maps of pictures of a share of the full side."""
 
     @property
     def width(self) -> int:
@@ -99,7 +103,8 @@ class Fused(Method[SketchFusion]):
         config = model.config
         self.model, self.trained, self.centring = model, model.model.light, model.model.light.centring
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
-        self.windowed = config.view != "as-released"
+        if config.view == "as-released":
+            self.shown = ("black", "middle")
 
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
@@ -113,6 +118,11 @@ class Fused(Method[SketchFusion]):
         if start:
             _load_light(fused, start)
         return cls(fused)
+
+    def grid(self, share: float = 1.0) -> int:
+        """Return the cells a side of the maps: the configured ones, scaled to the latents."""
+        config, stride = self.model.config, self.model.model.diffusion.latent_stride
+        return round(config.fusion.grid * (round(share * config.side) // stride) * stride / config.side)
 
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the VAE's latents and CLIP's tokens, which are those of the full picture at any share."""
@@ -161,6 +171,10 @@ class SdPl(Method[SdPlBaseline]):
         _refuse_start(start, SD_PL)
         return cls(SdPlBaseline.untrained(frozen_pair(model, task, settings).diffusion, task))
 
+    def grid(self, share: float = 1.0) -> int:
+        """Return the cells a side of the maps: those of the latents."""
+        return round(share * self.model.side) // self.model.diffusion.latent_stride
+
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the pictures themselves."""
         side = round(share * self.model.side)
@@ -206,6 +220,10 @@ class Finetuning(Method[FinetunedBaseline]):
             raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
+    def grid(self, share: float = 1.0) -> int:
+        """Return the cells a side of the maps: those of the latents."""
+        return round(share * self.model.side) // self.model.diffusion.latent_stride
+
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the VAE's latents and the pixels that CLIP takes."""
         model = self.model
@@ -235,7 +253,7 @@ class CachedEncoder:
     @property
     def windowed(self) -> bool:
         """Whether sketches are seen by the window around their strokes."""
-        return self.method.windowed
+        return self.method.shown[0] == "window"
 
     @property
     def width(self) -> int:
@@ -252,12 +270,13 @@ class CachedEncoder:
                 self.report(done, total, {})
 
         bank = bank.on(self.method.model.device)
-        inputs = self.method.cached_inputs(side / self.side).items()
+        inputs = zip(self.method.cached_inputs(side / self.side).items(), self.method.shown, strict=False)
         features = [
-            cached(bank, encode, name, self.side, views, self.folder, progress, self.windowed)
-            for name, encode in inputs
+            cached(bank, encode, name, self.side, views, self.folder, progress, shown)
+            for (name, encode), shown in inputs
         ]
-        return FeatureCache(tuple(features), bank.names)
+        valid = valid_cells(bank, self.method.grid(side / self.side), views, self.windowed)
+        return FeatureCache(tuple(features), bank.names, valid)
 
 
 def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None) -> FeaturesConfig:

@@ -13,13 +13,29 @@ from torch import Generator, Tensor, nn
 from ...extractor import Extractor
 from ...fusion import PHOTO, SKETCH, Centring
 from ...saved import Heads
+from .bank import Inputs
 from .loop import Losses
 
 Statistics = Literal["pooled", "cells"]  # which features of a picture the standardisation takes its statistics from
-Forward = Callable[[tuple[Tensor, ...], int], Tensor]  # (cached inputs of B pictures, kind) -> maps (B, d, h, w)
 Data = TypeVar("Data")
 
 MOMENTUM, EPSILON = 0.1, 1e-5  # of the running statistics, and added to the variance, as in batch norm
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of B pictures of one kind."""
+
+    data: Tensor  # (B, d, h, w)
+    valid: Tensor | None = None  # (B, h, w) bool, the cells that lie on the pictures, not on padding; None: all do
+
+    def pooled(self) -> Tensor:
+        """Return the maxima (B, d) over all cells but padding, as models pool when they are served."""
+        data = self.data if self.valid is None else self.data.masked_fill(~self.valid[:, None], -torch.inf)
+        return data.amax((2, 3))
+
+
+Forward = Callable[[Inputs, int], Maps]  # (cached inputs of B pictures, kind) -> their standardised maps
 
 
 class Objective(nn.Module, ABC, Generic[Data]):
@@ -75,13 +91,17 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(2, width))
         self.register_buffer("variance", torch.ones(2, width))
 
-    def forward(self, maps: Tensor, kind: int) -> Tensor:
-        """Standardise maps (B, d, h, w) of one kind: by the batch, in `eval` mode by the running statistics."""
+    def forward(self, maps: Tensor, kind: int, valid: Tensor | None = None) -> Tensor:
+        """Standardise maps (B, d, h, w) of one kind: by the batch, in `eval` mode by the running statistics.
+
+        Cells that are not `valid` (B, h, w) do not count in the statistics.
+        """
         maps = maps.float()
         mean, variance = self.mean[kind], self.variance[kind]
         if self.training:
             pooled = self._statistics[kind] == "pooled"
-            features = maps.amax((2, 3)) if pooled else maps.movedim(1, -1).flatten(0, -2)
+            cells = maps.movedim(1, -1)
+            features = Maps(maps, valid).pooled() if pooled else cells.flatten(0, -2) if valid is None else cells[valid]
             batch = features.mean(0)
             with torch.no_grad():
                 self.mean[kind].lerp_(batch, self.momentum)

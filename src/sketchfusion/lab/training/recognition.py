@@ -46,7 +46,7 @@ class RecognitionObjective(Objective[NamedSketches]):
         """Sample a class-balanced batch; return its cross-entropy as `loss` and its accuracy as `right`."""
         chosen = torch.randint(len(data.names), (self._recipe.batch,), generator=generator).tolist()
         names = [data.names[place] for place in chosen]
-        logits = self.classify(forward(data.sketches.draw_named(names, generator), SKETCH).amax((2, 3)))
+        logits = self.classify(forward(data.sketches.draw_named(names, generator), SKETCH).pooled())
         labels = torch.tensor([self._labels[name] for name in names], device=logits.device)
         loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.smoothing if self.training else 0.0)
         return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}

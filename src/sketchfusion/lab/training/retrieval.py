@@ -54,8 +54,8 @@ class RetrievalObjective(Objective[SketchesAndPhotos]):
         recipe = self._recipe
         chosen = torch.randperm(len(data.names), generator=generator)[: recipe.classes]
         names = [data.names[place] for place in chosen.tolist()]
-        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).amax((2, 3))
-        photos = forward(data.photos.draw_named(names, generator), PHOTO).amax((2, 3))
+        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
+        photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
         labels = torch.tensor([self._labels[name] for name in names], device=photos.device)
         triplets = triplet(sketches, photos, labels, labels, recipe.margin)
         both, both_labels = torch.cat([sketches, photos]), labels.repeat(2)
@@ -132,8 +132,8 @@ class InstanceRetrievalObjective(Objective[InstanceFeatures]):
             chosen = torch.randperm(len(instances), generator=generator)[: recipe.things].tolist()
             names += [instances[number] for number in chosen]
             labels += [place] * len(chosen)
-        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).amax((2, 3))
-        photos = forward(data.photos.draw_named(names, generator), PHOTO).amax((2, 3))
+        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
+        photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
         classes = torch.tensor(labels, device=photos.device)
         triplets = hard_triplet(sketches, photos, classes, recipe.margin)
         cosines = F.normalize(sketches, dim=1) @ F.normalize(photos, dim=1).T

@@ -156,13 +156,13 @@ class SegmentationObjective(Objective[MaskedFeatures]):
             for place, other in zip(index, absent.tolist(), strict=True)
         ]
         drawn = [choose(data.sketches.by_name[name], generator) for name in names]
-        sketches, photos = forward(data.sketches.take(drawn), SKETCH), forward(data.photos.take(index), PHOTO)
+        sketches, photos = forward(data.sketches.take(drawn), SKETCH), forward(data.photos.take(index), PHOTO).data
         masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
         inside, present = masks != OUTSIDE, ~absent.to(photos.device)
-        cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.amax((2, 3)), dim=1), F.normalize(photos, dim=1))
+        cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.pooled(), dim=1), F.normalize(photos, dim=1))
         heats = [
             _heatmap(sketch, around_strokes(data.page(drawing)), photo, data.frame(place))
-            for sketch, drawing, photo, place in zip(sketches, drawn, photos, index, strict=True)
+            for sketch, drawing, photo, place in zip(sketches.data, drawn, photos, index, strict=True)
         ]
         return MaskBatch(
             F.interpolate(cosines[:, None], masks.shape[1:], mode="bilinear", align_corners=False)[:, 0],

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from ...extractor import TrainedExtractor
 from ..datasets import Dataset
 from . import recipes
+from .bank import Inputs
 from .correspondence import prepare_correspondence
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
-from .objective import Standardise, Training
+from .objective import Maps, Standardise, Training
 from .processes import processes
 from .recipes import LightRecipe, as_text, shaping, with_settings
 from .recognition import RecognitionObjective, prepare_recognition
@@ -111,12 +112,12 @@ def train(
     trained = nn.ModuleDict({"light": method.trained, "standardise": standardise, "objective": objective}).to(device)
     full_size = recipe.full_size_after * recipe.steps
 
-    def forward(inputs: tuple[Tensor, ...], kind: int) -> Tensor:
+    def forward(inputs: Inputs, kind: int) -> Maps:
         bf16 = trained.training and computes_in_bf16(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            maps = method.maps(tuple(part.to(device) for part in inputs), kind)
-        standardised: Tensor = standardise(maps, kind)
-        return standardised
+            maps = method.maps(tuple(part.to(device) for part in inputs.features), kind)
+        valid = None if inputs.valid is None else inputs.valid.to(device)
+        return Maps(standardise(maps, kind, valid), valid)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         with torch.autocast(device.type, enabled=False):  # cosines over a small temperature need float32
