@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from .backbones.diffusion import FrozenDiffusion
 
@@ -104,6 +105,7 @@ class Aggregation(nn.Module):
         )
         self.branch_weights = nn.Parameter(torch.ones(len(stages)), requires_grad=weights)
         self.dropout = dropout
+        self.checkpointing = False  # whether branches are computed anew on the way back, in training
 
     def forward(self, maps: Mapping[str, Tensor], grid: int | None = None) -> Tensor:
         """Compute the map (B, width, grid, grid) from the stages' maps (B, C_stage, h, w)."""
@@ -111,10 +113,18 @@ class Aggregation(nn.Module):
         shares = self.branch_weights.softmax(dim=0)
         fused = shares.new_zeros(())
         for share, (name, branch) in zip(shares, self.branches.items(), strict=True):
-            # Resized first, so that every branch mixes the same neighbourhood.
-            on_grid = F.interpolate(maps[name].float(), (grid, grid), mode="bilinear", align_corners=False)
-            fused = fused + share * branch(F.dropout(on_grid, self.dropout, self.training))
+            if self.checkpointing and torch.is_grad_enabled():
+                part: Tensor = checkpoint(self._branch, branch, maps[name], grid, share, use_reentrant=False)
+            else:
+                part = self._branch(branch, maps[name], grid, share)
+            fused = fused + part
         return fused
+
+    def _branch(self, branch: nn.Module, stage: Tensor, grid: int, share: Tensor) -> Tensor:
+        # Resized first, so that every branch mixes the same neighbourhood.
+        on_grid = F.interpolate(stage.float(), (grid, grid), mode="bilinear", align_corners=False)
+        mixed: Tensor = branch(F.dropout(on_grid, self.dropout, self.training))
+        return share * mixed
 
 
 class Bottleneck(nn.Module):
@@ -232,6 +242,11 @@ class FusionModel(nn.Module):
         self.diffusion = diffusion
         self.light = LightParts(self.config, diffusion, clip_channels)
 
+    def checkpoint(self) -> None:
+        """Train with less memory and more time: features are computed anew on the way back (gradient checkpointing)."""
+        self.diffusion.checkpoint()
+        self.light.aggregation.checkpointing = True
+
     def forward(
         self,
         latents: Tensor,
@@ -264,17 +279,19 @@ class FusionModel(nn.Module):
             drawn = noise[first : first + together].expand(-1, count, -1, -1, -1)
             clean = latents if latents.dim() == 4 else latents[:, first : first + together].transpose(0, 1)
             noisy = self.diffusion.add_noise(clean.expand_as(drawn), drawn, config.timestep)
-            maps = self.diffusion(
-                noisy.flatten(0, 1),
-                config.timestep,
-                config.aggregate,
-                add={name: value.expand(len(drawn), *value.shape).flatten(0, 1) for name, value in additions.items()},
-                add_to_skips=config.inject_skips,
-            )
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not config.cut_gradient):
+                maps = self.diffusion(
+                    noisy.flatten(0, 1),
+                    config.timestep,
+                    config.aggregate,
+                    add={
+                        name: value.expand(len(drawn), *value.shape).flatten(0, 1) for name, value in additions.items()
+                    },
+                    add_to_skips=config.inject_skips,
+                )
             summed = {name: value.unflatten(0, (-1, count)).sum(dim=0) for name, value in maps.items()}
             total = {name: total[name] + value if total else value for name, value in summed.items()}
-        averaged = {name: value / len(noise) for name, value in total.items()}
-        return {name: value.detach() for name, value in averaged.items()} if config.cut_gradient else averaged
+        return {name: value / len(noise) for name, value in total.items()}
 
     def _noise(self, latents: Tensor) -> Tensor:
         """Draw the noise (draws, 1 or B, c, h, w): by the seeds, or fresh for every image."""

@@ -45,6 +45,11 @@ class FrozenDiffusion(Frozen):
         for name, block in _blocks(unet):
             block.register_forward_hook(partial(self._visit, name))
 
+    def checkpoint(self) -> None:
+        """Compute most features anew on the way back instead of keeping them: less memory for more time."""
+        self.unet.enable_gradient_checkpointing()
+        self.vae.enable_gradient_checkpointing()
+
     @property
     def dtype(self) -> torch.dtype:
         """The type the frozen weights compute in."""
@@ -119,8 +124,11 @@ class FrozenDiffusion(Frozen):
         run = _Run(owner=self, remaining=set(wanted), add=add, add_to_skips=add_to_skips)
         prompt = self.null_prompt if prompt is None else prompt
         token = _RUN.set(run)
+        device = noisy.device.type
+        mixed = torch.is_autocast_enabled(device) and self.dtype == torch.float32  # else as it is served
         try:
-            self.unet(noisy.to(self.dtype), timestep, prompt.to(self.dtype).expand(len(noisy), -1, -1))
+            with torch.autocast(device, torch.get_autocast_dtype(device), enabled=mixed):
+                self.unet(noisy.to(self.dtype), timestep, prompt.to(self.dtype).expand(len(noisy), -1, -1))
         except _AllReadError:
             pass
         finally:

@@ -97,6 +97,9 @@ def train(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for the frozen models' features; tasks may share it.")
     ] = None,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Less memory, more time: compute features anew on the way back.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")
@@ -111,9 +114,9 @@ def train(
 
     chosen = dict(parse_setting(setting) for setting in settings or [])
     baseline = model == "scratch" and task == "retrieval"
-    if (baseline or task == "distill") and (start or method != "SketchFusion"):
+    if (baseline or task == "distill") and (start or checkpointing or method != "SketchFusion"):
         name = "the baseline CNN" if baseline else task
-        raise ValueError(f"{name} has no light weights: leave --start and --method out")
+        raise ValueError(f"{name} has no light weights: leave --start, --method and --checkpointing out")
     if baseline and cache:
         raise ValueError("the baseline CNN has no use for a cache: leave --cache out")
     opened = [datasets.open(root) for root in data]
@@ -130,7 +133,7 @@ def train(
         else:
             from ..lab.training.train import train_task
 
-            train_task(task, opened, out, model, resume, chosen, report, start, cache, method)
+            train_task(task, opened, out, model, resume, chosen, report, start, cache, method, checkpointing)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 

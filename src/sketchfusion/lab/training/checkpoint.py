@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ...io.files import atomic_write
+
+BATCH = ("batch", "classes", "accumulate")  # settings that a resumed training may change, which is said
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Checkpoint:
     def expect(self, frozen: str, settings: Mapping[str, str], path: Path) -> None:
         """Raise ValueError if the checkpoint was made with other frozen weights or settings.
 
-        Settings that the checkpoint does not record are not compared.
+        Settings that the checkpoint does not record are not compared; another batch is accepted with a warning.
         """
         made_for = self.notes.get("frozen", "") or frozen
         if made_for != frozen:
@@ -58,12 +61,19 @@ class Checkpoint:
                 "give those with --model, or start anew without --resume"
             )
         trained_with = json.loads(self.notes.get("settings", "{}"))
-        for name, value in settings.items():
-            if trained_with.get(name, value) != value:
+        changed = {name: value for name, value in settings.items() if trained_with.get(name, value) != value}
+        for name, value in changed.items():
+            if name.rpartition(".")[2] not in BATCH:
                 raise ValueError(
                     f"{path} was trained with {name}={trained_with[name]}, not {value}; "
                     "leave --resume out or ask for the same"
                 )
+        if changed:
+            logging.getLogger(__name__).warning(
+                "%s goes on with %s",
+                path,
+                ", ".join(f"{name}={value} in place of {trained_with[name]}" for name, value in changed.items()),
+            )
 
 
 def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:

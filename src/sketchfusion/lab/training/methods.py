@@ -26,7 +26,7 @@ from ...features import (
     read_light_weights,
     with_parts,
 )
-from ...fusion import Centring
+from ...fusion import Centring, FusionModel
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import Encode, FeatureCache, PictureArray, Shown, cached, joined, valid_cells
@@ -54,6 +54,7 @@ class Method(ABC, Generic[Trained]):
     centring: Centring  # of the model; takes over the standardisation
     shown: tuple[Shown, Shown] = ("window", "window")  # what the inputs see of a picture, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
+    checkpointing: bool = False  # whether features are computed anew on the way back, for less memory
 
     @classmethod
     @abstractmethod
@@ -70,6 +71,16 @@ class Method(ABC, Generic[Trained]):
 
         Pictures have the model's side; training starts with maps of a `share` of the full grid.
         """
+
+    @property
+    @abstractmethod
+    def network(self) -> FusionModel | FrozenDiffusion:
+        """The part of the model that gradients pass through."""
+
+    def checkpoint(self) -> None:
+        """Train with less memory and more time (gradient checkpointing)."""
+        self.checkpointing = True
+        self.network.checkpoint()
 
     @abstractmethod
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
@@ -138,6 +149,11 @@ class Fused(Method[SketchFusion]):
         )
         return {**latents, f"tokens {config.clip_hash} {config.clip_layer}": tokens}
 
+    @property
+    def network(self) -> FusionModel:
+        """The frozen UNet with the light parts."""
+        return self.model.model
+
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Fuse latents and tokens, on a grid scaled to the picture's size."""
         latents, tokens = inputs
@@ -179,6 +195,11 @@ class SdPl(Method[SdPlBaseline]):
         """Cache the pictures themselves."""
         side = round(share * self.model.side)
         return {f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
+
+    @property
+    def network(self) -> FrozenDiffusion:
+        """The frozen VAE and UNet."""
+        return self.model.diffusion
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the UNet's stages: with a random noise draw in training, with the first one in validation."""
@@ -230,6 +251,11 @@ class Finetuning(Method[FinetunedBaseline]):
         side = model.clip.side
         latents = _latents(model.diffusion, self._hashes[0], model.device, round(share * model.side))
         return {**latents, f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
+
+    @property
+    def network(self) -> FrozenDiffusion:
+        """The UNet; CLIP's features, which are fewer, are always kept."""
+        return self.model.diffusion
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the UNet's stages and CLIP's tokens, concatenated."""

@@ -44,6 +44,10 @@ class Objective(nn.Module, ABC, Generic[Data]):
     photo_statistics: Statistics = "pooled"
     sketch_statistics: Statistics = "pooled"
 
+    def use(self, recipe: Any) -> None:
+        """Draw batches by another recipe from now on."""
+        self._recipe = recipe
+
     @abstractmethod
     def losses(self, forward: Forward, data: Data, generator: Generator) -> Losses:
         """Draw a batch and return its losses; "loss" is minimised."""

@@ -332,6 +332,19 @@ def as_text(recipe: Any) -> dict[str, str]:
     return found
 
 
+def halved(recipe: LightRecipe) -> LightRecipe | None:
+    """Return a task's recipe with half the batch and twice as many batches a step; None if it cannot be halved."""
+    smaller = _halved(recipe)
+    return None if smaller == recipe else dataclasses.replace(smaller, accumulate=2 * recipe.accumulate)
+
+
+def _halved(recipe: LightRecipe) -> LightRecipe:
+    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    batches = {name: max(1, value // 2) for name, value in values.items() if name in ("batch", "classes")}
+    parts = {name: _halved(value) for name, value in values.items() if isinstance(value, LightRecipe)}
+    return dataclasses.replace(recipe, **batches, **parts)
+
+
 # Settings that may change when a training is resumed: its length, its validation, how often it is saved.
 FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches", "checkpoint_seconds")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from . import recipes
 from .bank import Inputs
 from .correspondence import prepare_correspondence
 from .log import draw_curves
-from .loop import CHECKPOINT, Losses, Report, computes_in_bf16, fit
+from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
-from .objective import Maps, Standardise, Training
+from .objective import Maps, Objective, Standardise, Training
 from .processes import processes
-from .recipes import LightRecipe, as_text, shaping, with_settings
+from .recipes import LightRecipe, as_text, halved, shaping, with_settings
 from .recognition import RecognitionObjective, prepare_recognition
 from .retrieval import RetrievalObjective, prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
@@ -51,6 +52,7 @@ def train_task(
     start: Path | None = None,
     cache: Path | None = None,
     method: str = "SketchFusion",
+    checkpointing: bool = False,
 ) -> TrainedExtractor:
     """Train `method` for `task` on the frozen parts of `model`, save the result to `out` and return it.
 
@@ -59,7 +61,7 @@ def train_task(
     diffusion model and CLIP to use: a name in the catalog, SD+CLIP (two names, hub ids or folders), a folder written by
     `pretrain`, or a folder of light weights (the trained part of a model), of which only the frozen models are used.
     `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features
-    (default: inside `out`); tasks and methods may share one.
+    (default: inside `out`); tasks and methods may share one. `checkpointing` takes less memory and more time.
 
     `settings` override the task's recipe. Those named `fusion.KEY` override the architecture of the trained part, as
     ablations do; `diffusion` and `clip` name other frozen models, of which `clip` may be a DINO. ValueError, in one
@@ -78,6 +80,8 @@ def train_task(
         logging.getLogger(__name__).warning("%s holds no checkpoint to go on from; training begins anew", folder)
     torch.manual_seed(recipe.seed)
     in_training = method_type.create(model, task, of_method, start)
+    if checkpointing:
+        in_training.checkpoint()
     cache = cache or out / "training" / "cache"
     with team.rank0_first():
         encode = CachedEncoder(in_training, cache, report if team.first else None)
@@ -101,10 +105,9 @@ def train(
 ) -> None:
     """Train the method's and the objective's parameters in place; both end on the model's device.
 
-    The first phase uses pictures and feature maps of half the side. It takes a quarter of the work, and convolutions
-    need little further training at full size. Feature maps are standardised as in batch norm. At the end the running
-    statistics become the model's centring; they are measured again first if inference makes maps in another way than
-    training.
+    The first phase uses pictures and feature maps of half the side, a quarter of the work; convolutions need little
+    further training at full size. Maps are standardised as in batch norm. At the end the running statistics become the
+    model's centring; they are measured again first if inference makes maps in another way than training.
     """
     objective, phases, device = training.objective, training.data, method.model.device
     method.centring.reset()
@@ -130,8 +133,9 @@ def train(
         ]
         return {name: sum(float(batch[name]) for batch in batches) / len(batches) for name in batches[0]}
 
+    refuse_too_large(trained.train(), loss_of, method, objective, recipe)
     fit(
-        trained.train(),
+        trained,
         loss_of,
         recipe.schedule,
         out,
@@ -151,6 +155,54 @@ def train(
             standardise.eval()
     standardise.transfer(method.centring)
     objective.calibrate(method.model, phases)
+
+
+def is_card(device: torch.device) -> bool:
+    """Return whether memory that runs out is an error, and not the end of the process."""
+    return device.type == "cuda"
+
+
+def refuse_too_large(
+    trained: nn.Module, loss_of: LossOf, method: Method[Any], objective: Objective[Any], recipe: LightRecipe
+) -> None:
+    """Try a batch of full size, which would come late in the training; nothing changes if it fits.
+
+    ValueError if a card's memory is too small for it; the line says what would fit.
+    """
+    device = method.model.device
+    if not is_card(device) or _fits(trained, partial(loss_of, recipe.steps)):
+        return
+    asked = [] if method.checkpointing else ["--checkpointing"]
+    method.checkpoint()
+    tried: LightRecipe | None = recipe
+    while tried is not None:
+        objective.use(tried)
+        if (asked or tried is not recipe) and _fits(trained, partial(loss_of, recipe.steps)):
+            break
+        tried = halved(tried)
+    before, after = as_text(recipe), as_text(tried or recipe)
+    changed = [f"{name}={value}" for name, value in after.items() if before[name] != value]
+    way = " ".join([*asked, *(["--set", *changed] if changed else [])])
+    raise ValueError(
+        f"a batch of full size does not fit into the memory of this {device}; "
+        + (f"{way} would" if tried else "not even the smallest with --checkpointing would: take a card with more")
+    )
+
+
+def _fits(trained: nn.Module, loss_of: Callable[[Generator], Losses]) -> bool:
+    buffers = {name: buffer.clone() for name, buffer in trained.named_buffers()}
+    try:
+        moments = [torch.empty_like(p) for p in trained.parameters() if p.requires_grad for _ in range(2)]  # AdamW's
+        with torch.random.fork_rng():
+            loss_of(Generator().manual_seed(0))["loss"].backward()  # type: ignore[no-untyped-call]
+        del moments
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        trained.zero_grad(set_to_none=True)
+        for name, buffer in trained.named_buffers():
+            buffer.copy_(buffers[name])
+    return True
 
 
 def settings_for(method: str, settings: Mapping[str, str]) -> dict[str, str]:

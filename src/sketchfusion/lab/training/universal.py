@@ -31,6 +31,11 @@ class UniversalObjective(Objective[DataByTask]):
         super().__init__()
         self.objectives, self.weights = nn.ModuleDict(objectives), weights
 
+    def use(self, recipe: UniversalRecipe) -> None:
+        """Draw batches by the tasks' parts of another recipe from now on."""
+        for task, objective in self.objectives.items():
+            cast(Objective[Any], objective).use(getattr(recipe, task.replace("-", "_")))
+
     def losses(self, forward: Forward, data: DataByTask, generator: Generator) -> Losses:
         """Draw a batch of every task that has data."""
         losses = {
