@@ -340,9 +340,12 @@ def halved(recipe: LightRecipe) -> LightRecipe | None:
 
 def _halved(recipe: LightRecipe) -> LightRecipe:
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    batches = {name: max(1, value // 2) for name, value in values.items() if name in ("batch", "classes")}
-    parts = {name: _halved(value) for name, value in values.items() if isinstance(value, LightRecipe)}
-    return dataclasses.replace(recipe, **batches, **parts)
+    changed: dict[str, Any] = {
+        name: _halved(value) if isinstance(value, LightRecipe) else max(1, value // 2)
+        for name, value in values.items()
+        if isinstance(value, LightRecipe) or name in ("batch", "classes")
+    }
+    return dataclasses.replace(recipe, **changed)
 
 
 # Settings that may change when a training is resumed: its length, its validation, how often it is saved.
