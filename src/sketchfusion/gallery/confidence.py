@@ -87,7 +87,8 @@ class Calibration:
         texts = self._features(WORDS) if modalities.text else none
         guesses = self._features(GUESSED) if modalities.guesses else none
         unrelated = zip(pictures, texts, guesses, strict=False)
-        return [make_scorer([picture], [], text, guess=guess) for picture, text, guess in unrelated], background
+        weight = modalities.text
+        return [make_scorer([picture], [], text, weight, guess) for picture, text, guess in unrelated], background
 
     def _features(self, kind: str) -> Floats:
         """Give vectors (COUNT, d) of the sketches, their names or guesses, stored ones if the gallery has them."""

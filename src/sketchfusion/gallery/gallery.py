@@ -32,7 +32,7 @@ from .indexing import (
 )
 from .maintain import drop_superseded, examine, reindex, repair
 from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
-from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer
+from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, text_weight
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, tag_of
 from .storage import GalleryError
@@ -167,7 +167,8 @@ class Gallery:
             raise GalleryError(
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
-        return make_scorer([] if vectors is None else [*vectors], photos, text, guess=guess), names
+        weight = text_weight(self.model, query.text) if query.text else 0.0
+        return make_scorer([] if vectors is None else [*vectors], photos, text, weight, guess), names
 
     @property
     def guesses(self) -> bool:

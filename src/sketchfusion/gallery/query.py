@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")
-# Weight of the text's standard score when there is a picture too; chosen by `sketchfusion evaluate search`.
-TEXT_WEIGHT = 0.25
+# Weights of the text's standard score when there is a picture too, for words that the model has learned with photos and
+# for others; chosen on photos of things that it has learned, and by `sketchfusion evaluate search` on others.
+LEARNED_TEXT_WEIGHT, TEXT_WEIGHT = 2.0, 0.25
 SAMPLE = 4096  # photos that stand for a larger gallery
 # Of what the model takes a sketch for: the most names, the least probability, and the weight of a certain one's text.
 GUESSES, LEAST_GUESS, GUESS_WEIGHT = 5, 0.1, 2.0
@@ -104,7 +105,7 @@ class Modalities:
 
     sketch: bool
     photo: bool
-    text: bool
+    text: float  # the weight of the words; 0 without any
     guesses: bool = False  # of what the sketch may show
 
 
@@ -171,8 +172,15 @@ def make_scorer(
         terms.append(Term("joint", text, weight if pictures else 1.0))
     if guess is not None:
         terms.append(Term("joint", _unit(guess), GUESS_WEIGHT * float(np.linalg.norm(guess))))
-    modalities = Modalities(bool(len(sketches)), bool(photos), text is not None, guess is not None)
+    modalities = Modalities(bool(len(sketches)), bool(photos), 0.0 if text is None else weight, guess is not None)
     return Scorer(modalities, tuple(terms))
+
+
+def text_weight(model: Extractor, text: str) -> float:
+    """Give the weight of words beside a picture: more if they hold a name that the model has learned."""
+    words = f" {' '.join(text.lower().split())} "
+    learned = any(f" {name} " in words for name in getattr(model, "labels", ()))
+    return LEARNED_TEXT_WEIGHT if learned else TEXT_WEIGHT
 
 
 def can_guess(model: Extractor) -> bool:

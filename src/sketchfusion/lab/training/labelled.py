@@ -241,8 +241,9 @@ def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arr
             pixels[len(places)], boxes[len(places)] = quantise(shown[0]), box_of(shown[1])
             masks[len(places)] = mask
             places.append(place)
-    kept = {"pixels": pixels, "masks": masks, "boxes": boxes}
-    return {**{name: of[: len(places)] for name, of in kept.items()}, "places": np.array(places, np.int64)}
+    kept: Arrays = {"pixels": pixels, "masks": masks, "boxes": boxes}
+    found: Arrays = {name: of[: len(places)] for name, of in kept.items()}
+    return found | {"places": np.array(places, np.int64)}
 
 
 def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:

@@ -133,7 +133,8 @@ class Fused(Method[SketchFusion]):
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps: the configured ones, scaled to the latents."""
         config, stride = self.model.config, self.model.model.diffusion.latent_stride
-        return round(config.fusion.grid * (round(share * config.side) // stride) * stride / config.side)
+        cells: int = round(config.fusion.grid * (round(share * config.side) // stride) * stride / config.side)
+        return cells
 
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the VAE's latents and CLIP's tokens, which are those of the full picture at any share."""
@@ -189,7 +190,8 @@ class SdPl(Method[SdPlBaseline]):
 
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps: those of the latents."""
-        return round(share * self.model.side) // self.model.diffusion.latent_stride
+        cells: int = round(share * self.model.side) // self.model.diffusion.latent_stride
+        return cells
 
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the pictures themselves."""
@@ -243,7 +245,8 @@ class Finetuning(Method[FinetunedBaseline]):
 
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps: those of the latents."""
-        return round(share * self.model.side) // self.model.diffusion.latent_stride
+        cells: int = round(share * self.model.side) // self.model.diffusion.latent_stride
+        return cells
 
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the VAE's latents and the pixels that CLIP takes."""
