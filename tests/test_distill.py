@@ -59,8 +59,8 @@ def test_the_teachers_embeddings_are_cached(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Colours, "forward", lambda self, views: pytest.fail("the teacher was asked again"))
     train_distilled(roots, tmp_path / "two", Colours(), recipe, cache=tmp_path / "cache")
     assert load(tmp_path / "one").fingerprint == load(tmp_path / "two").fingerprint
-    with pytest.raises(ValueError, match="was trained with batch=8, not 4"):
-        train_distilled(roots, tmp_path / "one", Colours(), replace(recipe, batch=4), True, cache=tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"was trained with lr=0\.002, not 0\.001"):
+        train_distilled(roots, tmp_path / "one", Colours(), replace(recipe, lr=1e-3), True, cache=tmp_path / "cache")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

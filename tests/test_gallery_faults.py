@@ -191,7 +191,7 @@ def test_a_file_whose_name_is_no_text_is_listed(tmp_path: Path) -> None:
         pytest.skip("this file system allows only names that are text")
     report = Gallery.open(tmp_path / "g", PixelExtractor()).add(tmp_path / "photos")
     assert report.embedded == 1
-    assert [failure.reason for failure in report.failed] == ["its name is not UTF-8; rename it"]
+    assert [failure.reason for failure in report.failed] == ["its name is not UTF-8, which a gallery needs; rename it"]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from fixtures.roots import training_data
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
+from sketchfusion.featuremap import FeatureMap
 from sketchfusion.features import SketchFusion, read_light_weights
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.lab import datasets
@@ -133,7 +134,7 @@ def test_a_trained_classifier_decides_among_its_classes_and_text_among_other_nam
 
 
 def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor:
-    pooled = model.forward([view]).maps[0].amax((1, 2))  # type: ignore[list-item]
+    pooled = FeatureMap(model.forward([view]).maps[0], view.frame).pooled()  # type: ignore[list-item, attr-defined]
     return head.weight @ pooled + head.bias  # type: ignore[attr-defined, no-any-return]
 
 

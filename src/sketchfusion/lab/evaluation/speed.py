@@ -23,13 +23,14 @@ from torch import Generator, Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...backbones.encoders import resize_square
 from ...extractor import stack
 from ...featuremap import Floats
 from ...features import SketchFusion
 from ...fusion import kind_indices
 from ...models import load
 from ..datasets.world import SketchWorld
-from ..training.bank import FeatureCache, Inputs, PictureArray, world_banks
+from ..training.bank import FeatureCache, Inputs, PictureArray, around_strokes, world_banks
 from ..training.methods import CachedEncoder, Fused, Method
 from ..training.objective import Phases, Training
 from ..training.recipes import RetrievalRecipe
@@ -138,7 +139,7 @@ def reference_maps(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tenso
     """Compute the maps (1, d, grid, grid) of one photo as the authors' published code does."""
     fusion, diffusion, config = model.model, model.model.diffusion, model.config
     view, (low, high) = model.prepare(picture, "photo"), config.vae_range
-    square = stack([view.square], model.device) * (high - low) + low
+    square = resize_square(stack([view.square], model.device), config.side) * (high - low) + low
     draws = range(config.fusion.ensemble)
     latents = torch.cat([diffusion.encode(square) for _ in draws])
     tokens = model.clip(stack([view.clip], model.device), config.clip_layer).dense
@@ -282,6 +283,8 @@ class UncachedFeatures:
     def draw_named(self, wanted: list[str], generator: Generator) -> Inputs:
         """Compute the features of a random picture for each name of `wanted`."""
         pictures, _ = self.bank.draw_named(wanted, generator)
+        if self.bank.kind == "sketch":
+            pictures = torch.stack([around_strokes(page) for page in pictures])
         with torch.no_grad():
             return Inputs(tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values()))
 
