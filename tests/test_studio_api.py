@@ -80,14 +80,16 @@ def test_info_says_what_is_loaded(studio: Server, mini: Any) -> None:
 
 def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: str, mini: Any) -> None:
     from sketchfusion import Gallery
+    from sketchfusion.gallery import Query
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits
     from sketchfusion.studio.messages import StrokesDrawing
 
     drawing = drawn("sailboat")
     answer = studio.search(drawing, sequence=7, k=5).json()
+    used = {label["label"]: label["score"] for label in answer["labels"] if label["used"]}  # none until names are read
     sketch = read_sketch(StrokesDrawing.model_validate(drawing), Limits()).picture
-    expected = Gallery.open(world_gallery, mini).search(sketch, k=5)
+    expected = Gallery.open(world_gallery, mini).answer(Query([sketch], k=5, also=used))
     assert answer["sequence"] == 7 and answer["milliseconds"] > 0
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
     for hit, right in zip(answer["hits"], expected, strict=True):

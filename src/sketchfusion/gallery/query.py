@@ -26,7 +26,7 @@ PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 LEARNED_TEXT_WEIGHT, TEXT_WEIGHT = 2.0, 0.25
 SAMPLE = 4096  # photos that stand for a larger gallery
 # Of what the model takes a sketch for: the most names, the least probability, and the weight of a certain one's text.
-GUESSES, LEAST_GUESS, GUESS_WEIGHT = 5, 0.1, 2.0
+GUESSES, LEAST_GUESS, GUESS_WEIGHT = 5, 0.1, 0.5
 
 
 @dataclass(frozen=True)
