@@ -148,13 +148,14 @@ class Gallery:
     def _scorer(self, query: Query, vectors: Floats | None) -> tuple[Scorer, dict[str, float]]:
         """Embed what a query shows, and give what its sketches were taken for."""
         guess, names = None, dict[str, float]()
-        if len(query.sketches) and query.text is None and query.like is None and self.guesses:
+        guessing = query.also is None or len(query.also) > 0
+        if guessing and len(query.sketches) and query.text is None and query.like is None and self.guesses:
             guesser, also = self._guessing(), query.also
             if vectors is None or also is None:
                 vectors, guessed = guesser.see(query.sketches)
                 also = guessed if also is None else also
             names = {name: share for name, share in also.items() if name not in query.without}
-            guess = guesser.vector(names)
+            guess = guesser.vector(names) if names else None
         elif vectors is None and len(query.sketches):
             sketches = [NormalisedSketch(sketch) for sketch in query.sketches]
             vectors = self.model.embed(sketches, kind="sketch").numpy()
