@@ -41,6 +41,7 @@ COLUMNS = 8  # sketches in a row of the picture that holds them
 SIDE = 128  # pixels of a sketch
 SKETCHES, WORDS, GUESSED = "sketches", "words", "guessed"  # the tables of their features
 TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
+_embedded: dict[str, dict[str, Floats]] = {}  # features of the references by the model's fingerprint and kind
 TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
 
@@ -133,15 +134,27 @@ def reference_sketches() -> list[tuple[npt.NDArray[np.uint8], str]]:
 
 
 def embed_references(model: Extractor, kind: str = SKETCHES) -> Floats:
-    """Embed the reference sketches (COUNT, d), their names (COUNT, P), or what the model takes them for (COUNT, P)."""
-    references = reference_sketches()
-    if kind == GUESSED:
-        guesser = Guesser(model)
-        return np.stack([guesser.vector(guesser.see(read_sketches(sketch))[1]) for sketch, _ in references])
-    if kind == WORDS:
-        return np.stack([embed_text(model, name) for _, name in references])
-    vectors: Floats = model.embed([sketch for sketch, _ in references], kind="sketch").numpy()
-    return vectors
+    """Embed the reference sketches (COUNT, d), their names (COUNT, P), or what the model takes them for (COUNT, P).
+
+    A process computes them once for each model.
+    """
+    known = _embedded.setdefault(model.fingerprint, {})
+    if kind not in known:
+        known |= _embed_names(model) if kind == WORDS else _embed_sketches(model)
+    return known[kind]
+
+
+def _embed_names(model: Extractor) -> dict[str, Floats]:
+    return {WORDS: np.stack([embed_text(model, name) for _, name in reference_sketches()])}
+
+
+def _embed_sketches(model: Extractor) -> dict[str, Floats]:
+    sketches = [read_sketches(sketch)[0] for sketch, _ in reference_sketches()]
+    if not can_guess(model):
+        return {SKETCHES: model.embed(sketches, kind="sketch").numpy()}
+    guesser = Guesser(model)
+    vectors, guesses = zip(*(guesser.see([sketch]) for sketch in sketches), strict=True)
+    return {SKETCHES: np.concatenate(vectors), GUESSED: np.stack([guesser.vector(of) for of in guesses])}
 
 
 def store_references(store: GalleryStore, model: Extractor) -> None:
