@@ -94,7 +94,6 @@ def walk(camera: Camera) -> None:
     camera.take(page, "unsure")
     page.context.close()
     page = camera.open(DESKTOP)
-    page.click("#rest")
     camera.take(page, "found")
     page.locator("#results button").first.click()
     camera.take(page, "photo")

@@ -439,3 +439,10 @@ def test_folders_are_indexed_and_followed_and_their_files_stay(
     assert {path.name for path in folder.rglob("*.*")} == here
     shutil.copytree(world_photos / "tree", folder / "tree")
     assert indexing(before + 4)["error"] is None
+
+
+def test_an_answer_goes_on_from_an_offset(studio: Server) -> None:
+    whole = studio.search(drawn("cup"), k=PHOTOS).json()["hits"]
+    parts = [studio.search(drawn("cup"), k=5, offset=n).json()["hits"] for n in range(0, PHOTOS + 5, 5)]
+    assert [(hit["id"], hit["rank"]) for part in parts for hit in part] == [(hit["id"], hit["rank"]) for hit in whole]
+    assert studio.search(drawn("cup"), offset=10_001).status_code == 422

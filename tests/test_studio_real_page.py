@@ -55,11 +55,6 @@ def drawn_studio(tmp_path_factory: pytest.TempPathFactory, mini: Any) -> Iterato
         yield server
 
 
-def show_all(page: Any) -> None:
-    """Also photos that are not surely alike; the switch is out of sight until something is drawn."""
-    page.locator("#confident").evaluate("box => box.click()")
-
-
 def settled(page: Any) -> None:
     """Until the answer to the newest drawing is shown."""
     page.wait_for_timeout(300)
@@ -68,7 +63,6 @@ def settled(page: Any) -> None:
 
 def test_nine_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
-    show_all(page)
     first: dict[str, str] = {}
     for category in SHAPES:
         page.keyboard.press("Delete")
@@ -79,26 +73,26 @@ def test_nine_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage,
     assert sum(category == found for category, found in first.items()) >= 9, first
 
 
-def test_confident_only_shows_the_sure_or_says_there_are_none(open_page: OpenPage, drawn_studio: Server) -> None:
+def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
     draw(page, strokes("ice_cream"))
     settled(page)
-    sure, words = page.locator("#results button").count(), page.locator("#count").inner_text()
-    page.locator("label.switch:has(#confident)").click()
-    expect(page.locator("#results button")).to_have_count(24)
+    expect(page.locator("#results button")).to_have_count((len(SHAPES) + len(OTHERS)) * PHOTOS)
+    words = page.locator("#count").inner_text()
     labels = page.eval_on_selector_all("#results button", "all => all.map(b => b.getAttribute('aria-label'))")
     shares = [int(re.findall(r"(\d+) % sure", label)[0]) for label in labels]
-    if sum(share >= 50 for share in shares):
+    sure = sum(share >= 50 for share in shares)
+    if sure:
         assert words == f"{sure} photos, at least 50 % sure".replace("1 photos", "1 photo")
-        assert sum(share >= 50 for share in shares) == sure
+        rule = "[...document.querySelector('#results').children].findIndex((e) => e.matches('.rule'))"
+        assert page.evaluate(rule) == sure
     else:
-        assert words == "Nothing surely like it; the closest" and sure == 8
+        assert words == "Nothing is 50 % sure; the closest first"
 
 
 @pytest.mark.parametrize("tab", ["mask", "match", "inside"])
 def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Server, tab: str) -> None:
     page = open_page(drawn_studio.address)
-    show_all(page)
     draw(page, strokes("whale"))
     settled(page)
     page.locator("#results button").first.click()

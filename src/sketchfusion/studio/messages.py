@@ -78,6 +78,7 @@ class SearchRequest(QueuedRequest):
     text: str | None = None
     without: Annotated[list[Name], Field(max_length=32)] = []  # labels of the drawing that are wrong
     k: Annotated[int, Field(ge=1)] = 24
+    offset: Annotated[int, Field(ge=0, le=10_000)] = 0  # photos of the answer to leave out, which were given before
     category: str | None = None
     min_score: Fraction | None = None
     group: bool = False

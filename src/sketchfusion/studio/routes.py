@@ -134,9 +134,10 @@ async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
     like = studio.photos.path(body.like) if body.like else None
     sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
-    query = Query(pictures, text, like, body.k, body.category, None, body.min_score, body.group, without=body.without)
+    wanted = body.offset + body.k
+    query = Query(pictures, text, like, wanted, body.category, None, body.min_score, body.group, without=body.without)
     found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
-    hits = await studio.in_thread(lambda: _found_photos(studio, found.hits))
+    hits = await studio.in_thread(lambda: _found_photos(studio, found.hits[body.offset :]))
     used = found.hits.guesses
     labels = [Label(label=guess.label, score=guess.score, used=guess.label in used) for guess in found.guesses]
     milliseconds = round(1000 * (time.monotonic() - started), 1)

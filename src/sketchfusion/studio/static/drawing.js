@@ -1,15 +1,14 @@
-/** The drawing: strokes over an optional picture, with undo, as the server wants it, kept across reloads. */
+/** The drawing: strokes over an optional picture, with undo, as the server wants it. */
 
 import { History } from "./history.js";
 import { SIDE, finished, paint } from "./strokes.js";
 
-const KEY = "sketchfusion.drawing";
-const EMPTY = Object.freeze({ strokes: [], picture: null, width: SIDE, height: SIDE });
+export const EMPTY = Object.freeze({ strokes: [], picture: null, width: SIDE, height: SIDE });
 
 /**
  * Says "change" whenever it looks different, also while a stroke goes on.
  * A state is {strokes, picture, width, height}; a picture is {kind: "image", data} or {kind: "svg", svg}, with `url` to show it
- * where the browser can, and `full` (an <img>) once that is loaded.
+ * where the browser can, `full` (an <img>) once that is loaded, and `id` once an address names it.
  */
 export class Drawing extends EventTarget {
   #history = new History(EMPTY);
@@ -62,7 +61,7 @@ export class Drawing extends EventTarget {
 
   replace(state) {
     this.#history.push(state);
-    this.#settled();
+    this.#changed();
   }
 
   clear() {
@@ -72,12 +71,12 @@ export class Drawing extends EventTarget {
   undo() {
     this.cancel();
     this.#history.undo();
-    this.#settled();
+    this.#changed();
   }
 
   redo() {
     this.#history.redo();
-    this.#settled();
+    this.#changed();
   }
 
   /** The Drawing of a request, or null when there is no ink. */
@@ -107,34 +106,6 @@ export class Drawing extends EventTarget {
 
   #changed() {
     this.dispatchEvent(new Event("change"));
-  }
-
-  #settled() {
-    this.#keep();
-    this.#changed();
-  }
-
-  #keep() {
-    const { picture, ...rest } = this.state;
-    const kept = picture && { kind: picture.kind, data: picture.data, svg: picture.svg, type: picture.type };
-    for (const state of [{ ...rest, picture: kept }, { ...rest, picture: null }]) {
-      try {
-        localStorage.setItem(KEY, JSON.stringify(state));
-        return;
-      } catch {
-        // no room for the picture (or no storage at all): the strokes alone are kept
-      }
-    }
-  }
-
-  /** What was kept of the drawing before the page was loaded, or null. */
-  static kept() {
-    try {
-      const state = JSON.parse(localStorage.getItem(KEY));
-      return Array.isArray(state?.strokes) && state.width > 0 && state.height > 0 ? state : null;
-    } catch {
-      return null;
-    }
   }
 
   restore(state) {

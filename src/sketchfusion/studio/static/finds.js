@@ -3,21 +3,27 @@
 import { byId, make } from "./dom.js";
 import { say } from "./notice.js";
 
-const count = (number) => `${number.toLocaleString()} ${number === 1 ? "photo" : "photos"}`;
+const count = (number, more = "") => `${number.toLocaleString()}${more} ${number === 1 && !more ? "photo" : "photos"}`;
+const percent = (share) => `${Math.round(100 * share)} %`;
 
-const NEAREST = 8; // photos shown when none is sure enough
+const EARLY = "800px"; // more is asked for so far before the end of the page comes into sight
 
 export class Finds {
   #announced = false;
   #mode = "";
   #answer = null;
-  #least = null;
+  #listed = { photos: [], total: 0 };
+  #hidden = new Set();
+  #least = 0.5;
+  #end;
 
-  constructor(results, list) {
-    Object.assign(this, { results, list });
+  /** `results` is the grid, `list` the whole gallery, `search` what looks for more. */
+  constructor(results, list, search) {
+    Object.assign(this, { results, list, search });
     list.addEventListener("page", ({ detail }) => this.#page(detail));
     list.addEventListener("refused", ({ detail }) => this.refused(detail));
-    new IntersectionObserver(([entry]) => entry.isIntersecting && this.#mode === "gallery" && list.more()).observe(byId("more"));
+    search.addEventListener("more", ({ detail }) => this.#more(detail));
+    this.#end = new IntersectionObserver(([entry]) => entry.isIntersecting && this.more(), { rootMargin: EARLY });
   }
 
   /** Whether the photos shown were searched for. */
@@ -35,48 +41,69 @@ export class Finds {
     this.list.stop();
     this.#mode = "found";
     this.#answer = answer;
-    byId("more").hidden = true;
     byId("finds").classList.remove("browsing");
     this.#show();
   }
 
-  /** Show only photos that are at least so sure; null shows all. */
+  /** Draw the line below photos that are at least so sure. */
   cut(least) {
     this.#least = least;
     if (this.searched) this.#show();
   }
 
-  #show() {
-    const { hits, asked } = this.#answer;
-    const sure = this.#least === null ? hits : hits.filter((hit) => hit.confidence >= this.#least);
-    const unsure = !sure.length && hits.length > 0;
-    const shown = unsure ? hits.slice(0, NEAREST) : sure;
-    this.results.show(shown);
-    byId("results").classList.toggle("unsure", unsure);
-    byId("export").disabled = !shown.length;
-    byId("rest").hidden = shown.length === hits.length;
-    byId("rest").textContent = `Show ${hits.length - shown.length} more, less sure`;
-    byId("count").textContent = shown.length ? this.#words(shown.length, unsure) : "";
-    this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos of “${asked.category}”.` : "There are no photos to find."));
-    if (this.#announced || !shown.length) return;
-    this.#announced = true;
-    const [first] = shown;
-    say(`${byId("count").textContent}. The first: ${first.category || first.name}, ${Math.round(100 * first.confidence)} % sure.`);
+  /** Leave a photo out, or show it again. */
+  hide(id, hidden) {
+    if (hidden) this.#hidden.add(id);
+    else this.#hidden.delete(id);
+    if (this.searched) this.#show();
+    else if (this.#mode === "gallery") this.#list();
   }
 
-  #words(number, unsure) {
-    if (unsure) return "Nothing surely like it; the closest";
-    if (this.#least === null) return `${count(number)}, the closest first`;
-    return `${count(number)}, at least ${Math.round(100 * this.#least)} % sure`;
+  /** Photos after those that are shown, if there are any. */
+  more() {
+    if (this.#mode === "gallery") this.list.more();
+    else if (this.searched) this.search.more();
+  }
+
+  #more(hits) {
+    const known = new Set(this.#answer.hits.map(({ id }) => id));
+    this.#answer.hits.push(...hits.filter(({ id }) => !known.has(id)));
+    this.#show();
+  }
+
+  #show() {
+    const { asked } = this.#answer;
+    const hits = this.#answer.hits.filter(({ id }) => !this.#hidden.has(id));
+    const sure = hits.filter((hit) => hit.confidence >= this.#least);
+    const rest = hits.filter((hit) => hit.confidence < this.#least);
+    this.results.show([...sure, ...rest], sure.length && rest.length ? sure.length : null, `Less than ${percent(this.#least)} sure`);
+    byId("export").disabled = !hits.length;
+    byId("count").textContent = hits.length ? this.#words(sure.length, rest.length || !this.search.endless ? "" : "+") : "";
+    this.#goOn(this.search.endless);
+    this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos of “${asked.category}”.` : "There are no photos to find."));
+    if (this.#announced || !hits.length) return;
+    this.#announced = true;
+    const [first] = hits;
+    say(`${byId("count").textContent}. The first: ${first.category || first.name}, ${percent(first.confidence)} sure.`);
+  }
+
+  #words(number, more) {
+    if (!number) return `Nothing is ${percent(this.#least)} sure; the closest first`;
+    return `${count(number, more)}, at least ${percent(this.#least)} sure`;
+  }
+
+  /** Ask for more as soon as the end of the page is near, also when it is near already. */
+  #goOn(endless) {
+    byId("more").hidden = !endless;
+    this.#end.disconnect();
+    if (endless) this.#end.observe(byId("more"));
   }
 
   /** The whole gallery, when there is nothing to search with. */
   browse(category) {
     this.#announced = false;
     this.#mode = "gallery";
-    byId("results").classList.remove("unsure");
     byId("export").disabled = true;
-    byId("rest").hidden = true;
     byId("finds").classList.add("browsing");
     this.list.start(category);
   }
@@ -88,17 +115,23 @@ export class Finds {
     this.#mode = "refused";
     this.results.show([]);
     byId("export").disabled = true;
-    byId("rest").hidden = true;
-    byId("more").hidden = true;
+    this.#goOn(false);
     byId("count").textContent = "";
     this.#empty(make("p", {}, error.message));
   }
 
   #page({ photos, total, first }) {
-    if (first) this.results.show(photos);
-    else this.results.append(photos);
+    const before = first ? [] : this.#listed.photos;
+    const known = new Set(before.map(({ id }) => id));
+    this.#listed = { photos: [...before, ...photos.filter(({ id }) => !known.has(id))], total };
+    this.#list();
+  }
+
+  #list() {
+    const { photos, total } = this.#listed;
+    this.results.show(photos.filter(({ id }) => !this.#hidden.has(id)));
     byId("count").textContent = total ? `All ${count(total)}` : "";
-    byId("more").hidden = this.results.photos.length >= total;
+    this.#goOn(photos.length < total);
     this.#empty(total ? null : make("p", {}, make("strong", {}, "The gallery is empty."), " Drop photos or a folder on this page, and they can be found by drawing."));
   }
 

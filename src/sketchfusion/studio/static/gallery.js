@@ -4,6 +4,7 @@ import { Away, Refused } from "./api.js";
 import { notice } from "./notice.js";
 
 const PAGE = 60;
+const MOST = 500; // that the server gives at once
 
 /** Says "page" (detail {photos, total, first}) and "refused". */
 export class GalleryList extends EventTarget {
@@ -20,10 +21,11 @@ export class GalleryList extends EventTarget {
   /** Begin again from the first photo of a category ("" for all). */
   async start(category) {
     this.#turn++;
+    const again = category === this.category ? this.#shown : 0; // what was scrolled to stays there
     this.category = category;
     this.#shown = 0;
     this.#loading = false;
-    await this.more();
+    await this.more(Math.min(MOST, Math.max(PAGE, again)));
   }
 
   /** No page that is still to come will be shown. */
@@ -32,13 +34,13 @@ export class GalleryList extends EventTarget {
     this.#loading = true;
   }
 
-  async more() {
+  async more(limit = PAGE) {
     if (this.#loading || (this.#shown && this.#shown >= this.#total)) return;
     this.#loading = true;
     const turn = this.#turn;
     try {
       const category = this.category ? `&category=${encodeURIComponent(this.category)}` : "";
-      const { photos, total } = await this.api.get(`/photos?offset=${this.#shown}&limit=${PAGE}${category}`);
+      const { photos, total } = await this.api.get(`/photos?offset=${this.#shown}&limit=${limit}${category}`);
       if (turn !== this.#turn) return;
       const first = this.#shown === 0;
       this.#shown += photos.length;

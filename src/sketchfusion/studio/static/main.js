@@ -1,10 +1,11 @@
 /** The page put together: the drawing asks, the gallery answers, and each part knows only what it is given. */
 
+import { Address, lastDrawing, packed, parts, unpacked } from "./address.js";
 import { Api, Away, Refused } from "./api.js";
 import { connectArrivals } from "./arrivals.js";
 import { showAbout, showHelp } from "./dialogs.js";
 import { byId } from "./dom.js";
-import { Drawing } from "./drawing.js";
+import { Drawing, EMPTY } from "./drawing.js";
 import { Examples } from "./examples.js";
 import { connectExport } from "./export.js";
 import { Facts } from "./facts.js";
@@ -28,7 +29,9 @@ import { Threads } from "./threads.js";
 import { Tools } from "./tools.js";
 import { Uploads } from "./uploads.js";
 
+const BESIDE = "(min-width: 761px)"; // drawing and photos stand side by side
 const NAMES_PAUSE = 2500;
+const STEPS = 4; // before its last photo more are asked for
 
 const api = new Api();
 const drawing = new Drawing();
@@ -36,13 +39,14 @@ const paper = new Paper(byId("paper"), drawing);
 const tools = new Tools(drawing, paper);
 const search = new Search(api, drawing);
 const results = new Results(byId("results"));
-const finds = new Finds(results, new GalleryList(api));
+const finds = new Finds(results, new GalleryList(api), search);
 const line = new QueryLine(search, drawing, (least) => finds.cut(least));
 const uploads = new Uploads(api, byId("job"));
 const examples = new Examples(api, drawing, say);
 const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
 const views = { photo: new Facts(api, openById), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
-const photos = new PhotoView(views);
+const photos = new PhotoView(views, () => results.photos);
+const address = new Address(shown, show);
 let info = null;
 let above = 0; // where the grid was scrolled to when a photo was opened
 
@@ -78,9 +82,32 @@ async function follow() {
   if (!indexing.error) setTimeout(follow, busy ? 1000 : 5000);
 }
 
+/** What the page shows, as its address tells it. */
+function shown() {
+  const view = photos.open && photos.view !== "photo" ? photos.view : "";
+  return { ...packed(drawing), ...line.state, photo: photos.photo?.id ?? "", view };
+}
+
+/** Show what an address tells, as long as it is the `current()` one. */
+async function show(wanted, current) {
+  const { lost, ...state } = (await unpacked(wanted)) ?? EMPTY;
+  const full = lost || !wanted.q ? EMPTY : await fromKept(state);
+  if (!current()) return;
+  const now = packed(drawing);
+  if (now.q !== wanted.q || now.picture !== wanted.picture) {
+    if (drawing.canUndo || drawing.canRedo) drawing.replace(full);
+    else drawing.restore(full);
+  }
+  if (lost) notice("The picture of this drawing is not kept in this browser.");
+  line.set(wanted);
+  if (!wanted.photo) return photos.close();
+  photos.choose(wanted.view in views ? wanted.view : "photo");
+  if (photos.photo?.id !== wanted.photo) await openById(wanted.photo);
+}
+
 async function openById(id) {
   try {
-    photos.show(await api.get(`/photos/${encodeURIComponent(id)}/info`), []);
+    photos.show(await api.get(`/photos/${encodeURIComponent(id)}/info`));
   } catch (error) {
     if (!(error instanceof Away || error instanceof Refused)) throw error;
     notice(error.message);
@@ -90,11 +117,14 @@ async function openById(id) {
 search.addEventListener("asking", () => finds.busy(true));
 search.addEventListener("found", ({ detail }) => {
   finds.found(detail);
+  if (detail.fresh && !photos.open && matchMedia(BESIDE).matches) scrollTo(0, 0);
+  photos.place();
   finds.busy(!detail.last);
   showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label), (label) => search.drop(label), search.without);
   // names come a while after the server does
   if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
 });
+search.addEventListener("more", () => photos.place());
 search.addEventListener("idle", () => {
   finds.busy(false);
   showGuesses(byId("guesses"), [], null);
@@ -108,31 +138,34 @@ search.addEventListener("refused", ({ detail }) => {
 
 results.addEventListener("open", ({ detail }) => {
   above = scrollY;
-  photos.show(detail, results.photos);
-  history.pushState({ photo: true }, "");
+  photos.show(detail);
   byId("tab-photo").parentElement.querySelector("[aria-selected=true]").focus();
 });
 photos.addEventListener("shown", () => {
   document.body.classList.add("viewing");
   scrollTo(0, 0);
   byId("photo").hidden = false;
+  if (results.photos.slice(-STEPS).some(({ id }) => id === photos.photo.id)) finds.more();
 });
 photos.addEventListener("close", ({ detail }) => {
   document.body.classList.remove("viewing");
   byId("photo").hidden = true;
-  if (history.state?.photo) history.back();
+  address.closed();
   results.focus(detail.id);
   scrollTo(0, above);
 });
-addEventListener("popstate", () => photos.close());
+photos.addEventListener("view", () => address.write());
+drawing.addEventListener("change", () => drawing.live || address.write());
+line.addEventListener("change", () => address.write());
 photos.addEventListener("like", ({ detail }) => {
-  line.like(detail);
-  photos.close();
+  address.together(() => {
+    line.like(detail);
+    photos.close();
+  });
 });
 photos.addEventListener("forget", ({ detail }) => {
-  const before = results.photos;
   photos.close();
-  forget(api, detail, (hidden) => results.show(hidden ? before.filter(({ id }) => id !== detail.id) : before), learn);
+  forget(api, detail, (hidden) => finds.hide(detail.id, hidden), learn);
 });
 uploads.addEventListener("added", () => {
   search.again();
@@ -200,8 +233,21 @@ connectShortcuts({
   "?": showHelp,
 });
 
-const kept = Drawing.kept();
-if (kept) drawing.restore(await fromKept(kept));
-search.soon();
+const fill = () => { search.count = Math.min(96, Math.max(24, results.room)); };
+addEventListener("resize", fill);
+fill();
+
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is taken
+  byId("finds").focus();
+});
+
 learn();
+if (!parts(location.hash)) {
+  const last = await unpacked(lastDrawing());
+  if (last && !last.lost) drawing.restore(await fromKept(last));
+}
+if (parts(location.hash)) await address.follow();
+else address.write();
+search.soon();
 follow();

@@ -3,16 +3,16 @@
 import { byId, make } from "./dom.js";
 
 /**
- * Views are {show(photo), hide()}, by the name of their tab. Says "close", "like" and "forget" (detail: the photo) and "shown".
+ * Views are {show(photo), hide()}, by the name of their tab. Says "close", "like" and "forget" (detail: the photo), "shown", and "view".
  */
 export class PhotoView extends EventTarget {
   photo = null;
-  #list = [];
   #tab = "photo";
 
-  constructor(views) {
+  /** `around()` gives the photos that it is one of. */
+  constructor(views, around) {
     super();
-    this.views = views;
+    Object.assign(this, { views, around });
     this.tabs = Object.keys(views).map((name) => byId(`tab-${name}`));
     byId("back").addEventListener("click", () => this.close());
     byId("previous").addEventListener("click", () => this.step(-1));
@@ -30,29 +30,41 @@ export class PhotoView extends EventTarget {
     return this.photo !== null;
   }
 
-  /** Show this photo; `list` are those around it. */
-  show(photo, list) {
+  /** The view that is chosen. */
+  get view() {
+    return this.#tab;
+  }
+
+  show(photo) {
     if (this.open) this.views[this.#tab].hide();
     this.photo = photo;
-    this.#list = list;
-    const sure = photo.confidence === undefined ? "" : `, ${Math.round(100 * photo.confidence)} % sure`;
-    byId("photo-name").replaceChildren(photo.name, " ", make("small", {}, `${photo.category ?? ""}${sure}`.replace(/^, /, "")));
     const large = byId("large");
     large.src = `/api/v1/photos/${encodeURIComponent(photo.id)}`;
     large.alt = photo.category ? `Photo of a ${photo.category}: ${photo.name}` : photo.name;
     byId("stage").style.setProperty("--aspect", `${photo.width / photo.height}`);
     byId("stage").classList.remove("lost");
-    const at = list.findIndex(({ id }) => id === photo.id);
-    byId("previous").disabled = at <= 0;
-    byId("next").disabled = at < 0 || at >= list.length - 1;
+    this.place();
     this.#say("shown");
     this.choose(this.#tab);
   }
 
+  /** Say anew how sure it is and whether there are photos before and after it, once the photos around it are others. */
+  place() {
+    if (!this.open) return;
+    const list = this.around();
+    const at = list.findIndex(({ id }) => id === this.photo.id);
+    const { category, confidence } = list[at] ?? this.photo;
+    const sure = confidence === undefined ? "" : `, ${Math.round(100 * confidence)} % sure`;
+    byId("photo-name").replaceChildren(this.photo.name, " ", make("small", {}, `${category ?? ""}${sure}`.replace(/^, /, "")));
+    byId("previous").disabled = at <= 0;
+    byId("next").disabled = at < 0 || at >= list.length - 1;
+  }
+
   step(by) {
-    const at = this.#list.findIndex(({ id }) => id === this.photo.id);
-    const next = this.#list[at + by];
-    if (at >= 0 && next) this.show(next, this.#list);
+    const list = this.around();
+    const at = list.findIndex(({ id }) => id === this.photo.id);
+    const next = list[at + by];
+    if (at >= 0 && next) this.show(next);
   }
 
   choose(name) {
@@ -68,14 +80,17 @@ export class PhotoView extends EventTarget {
     byId("panel").setAttribute("aria-labelledby", `tab-${name}`);
     byId("below").replaceChildren();
     byId("photo").dataset.view = name;
-    if (this.open) this.views[name].show(this.photo);
+    if (!this.open) return;
+    this.views[name].show(this.photo);
+    this.#say("view");
   }
 
   close() {
     if (!this.open) return;
     this.views[this.#tab].hide();
-    this.#say("close");
+    const { photo } = this;
     this.photo = null;
+    this.dispatchEvent(new CustomEvent("close", { detail: photo }));
   }
 
   #key(event) {

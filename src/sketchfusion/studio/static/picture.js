@@ -73,9 +73,11 @@ export async function fromKept(state) {
   const { picture, ...rest } = state;
   if (!picture) return { ...rest, picture: null };
   try {
-    if (picture.kind === "svg") return { ...(await svgState(picture.svg)), ...rest };
-    const { type, data } = picture;
-    if (type) return { ...(await imageState(`data:${type};base64,${data}`, { type, data })), ...rest };
+    const { type, data, id } = picture;
+    if (picture.kind === "svg" || type) {
+      const loaded = picture.kind === "svg" ? await svgState(picture.svg) : await imageState(`data:${type};base64,${data}`, { type, data });
+      return { ...loaded, ...rest, picture: { ...loaded.picture, id } };
+    }
   } catch {
     return { ...rest, picture: null };
   }

@@ -1,15 +1,16 @@
-/** The line above the photos: words, category, how sure at least, grouping, and the photo to find more like. */
+/** The line above the photos: words, folder, how sure at least, grouping, and the photo to find more like. */
 
 import { byId, make } from "./dom.js";
 
 const KEY = "sketchfusion.filters";
 
-export class QueryLine {
-  /** `cut(least)` is called with how sure a photo must be to be shown, or null. */
+/** Says "change" when one of the words, the folder or the photo to find more like is another. */
+export class QueryLine extends EventTarget {
+  /** `cut(least)` is called with how sure a photo must be to stand above the line. */
   constructor(search, drawing, cut) {
+    super();
     this.search = search;
     this.cut = cut;
-    this.confident = byId("confident");
     this.least = byId("min-score");
     this.group = byId("group");
     this.#recall();
@@ -20,11 +21,7 @@ export class QueryLine {
     });
     byId("text").addEventListener("input", () => this.#take());
     byId("category").addEventListener("change", () => this.#take());
-    for (const input of [this.confident, this.least, this.group]) input.addEventListener("input", () => this.#take());
-    byId("rest").addEventListener("click", () => {
-      this.confident.checked = false;
-      this.#take();
-    });
+    for (const input of [this.least, this.group]) input.addEventListener("input", () => this.#take());
     byId("like").querySelector("button").addEventListener("click", () => this.like(null));
     drawing.addEventListener("change", () => drawing.live && search.like && this.like(null));
     this.#take();
@@ -42,6 +39,23 @@ export class QueryLine {
     byId("like").hidden = !photo;
     if (photo) byId("like").querySelector("img").src = photo.thumbnail;
     this.search.soon();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** The parts of the address that are said here. */
+  get state() {
+    const { text, category, like } = this.search;
+    return { words: text.trim(), folder: category, like: like?.id ?? "" };
+  }
+
+  /** Ask for what an address says. */
+  set({ words, folder, like }) {
+    const select = byId("category");
+    byId("text").value = words;
+    if (![...select.options].some(({ value }) => value === folder)) select.append(make("option", { value: folder }, folder));
+    select.value = folder;
+    this.#take();
+    if (like !== this.state.like) this.like(like ? { id: like, thumbnail: `/api/v1/photos/${encodeURIComponent(like)}/thumbnail` } : null);
   }
 
   categories(names) {
@@ -50,30 +64,30 @@ export class QueryLine {
     select.replaceChildren(make("option", { value: "" }, "All categories"), ...names.map((name) => make("option", { value: name }, name)));
     select.value = names.includes(chosen) ? chosen : "";
     select.closest("label").hidden = !names.length;
+    if (select.value !== chosen) this.#take();
   }
 
   #take() {
-    this.least.disabled = !this.confident.checked;
-    this.least.title = `At least ${Math.round(100 * Number(this.least.value))} % sure`;
+    byId("least").textContent = `${Math.round(100 * Number(this.least.value))} %`;
     Object.assign(this.search, {
       text: byId("text").value,
       category: byId("category").value,
       group: this.group.checked,
     });
     this.search.soon();
-    this.cut(this.confident.checked ? Number(this.least.value) : null);
+    this.cut(Number(this.least.value));
     try {
-      localStorage.setItem(KEY, JSON.stringify({ confident: this.confident.checked, least: this.least.value, group: this.group.checked }));
+      localStorage.setItem(KEY, JSON.stringify({ least: this.least.value, group: this.group.checked }));
     } catch {
       // without storage the filters last as long as the page
     }
+    this.dispatchEvent(new Event("change"));
   }
 
   #recall() {
     try {
       const kept = JSON.parse(localStorage.getItem(KEY));
       if (!kept) return;
-      this.confident.checked = kept.confident;
       this.least.value = kept.least;
       this.group.checked = kept.group;
     } catch {

@@ -2,7 +2,18 @@
 
 import { calm, make } from "./dom.js";
 
+const MEASURED = 60; // tiles that glide; those further down are out of sight
+
 const percent = (share) => `${Math.round(100 * share)} %`;
+
+/** The first of `buttons` in another row than `button`, in the column of that row which is nearest to it. */
+function beside(buttons, button) {
+  const { top, left } = button.getBoundingClientRect();
+  const places = buttons.map((each) => [each, each.getBoundingClientRect()]);
+  const row = places.find(([, box]) => Math.abs(box.top - top) > 4)?.[1].top;
+  const near = places.filter(([, box]) => box.top === row);
+  return near.sort(([, one], [, other]) => Math.abs(one.left - left) - Math.abs(other.left - left))[0]?.[0];
+}
 
 /** Says "open" with detail = the photo. Photos are the server's: {id, name, category, thumbnail, confidence?, similar?, ..}. */
 export class Results extends EventTarget {
@@ -12,11 +23,20 @@ export class Results extends EventTarget {
   constructor(grid) {
     super();
     this.grid = grid;
+    this.rule = make("li", { className: "rule" });
     grid.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** Show exactly these, in this order; tiles that stay glide to their new places. */
-  show(photos) {
+  /** How many photos fill the window, and a row more. */
+  get room() {
+    const style = getComputedStyle(this.grid);
+    const columns = style.gridTemplateColumns.split(" ").length;
+    const side = parseFloat(style.gridTemplateColumns) + parseFloat(style.columnGap) || innerWidth / 4;
+    return columns * Math.ceil(innerHeight / side);
+  }
+
+  /** Show exactly these, in this order, with `words` over a hairline before the photo at place `line`, if it is given; tiles that stay glide to their new places. */
+  show(photos, line = null, words = "") {
     const before = this.#places();
     const stays = new Set(photos.map((photo) => photo.id));
     for (const [id, tile] of this.#tiles) {
@@ -24,25 +44,16 @@ export class Results extends EventTarget {
       tile.remove();
       this.#tiles.delete(id);
     }
-    photos.forEach((photo, index) => {
-      const tile = this.#tile(photo);
-      if (this.grid.children[index] !== tile) this.grid.insertBefore(tile, this.grid.children[index] ?? null);
+    const nodes = photos.map((photo) => this.#tile(photo));
+    this.rule.textContent = words;
+    if (line === null) this.rule.remove();
+    else nodes.splice(line, 0, this.rule);
+    nodes.forEach((node, index) => {
+      if (this.grid.children[index] !== node) this.grid.insertBefore(node, this.grid.children[index] ?? null);
     });
     this.photos = photos;
     this.#rove();
     this.#glide(before);
-  }
-
-  /** More of the same, at the end. */
-  append(photos) {
-    const fresh = photos.filter((photo) => !this.#tiles.has(photo.id));
-    this.grid.append(...fresh.map((photo) => this.#tile(photo)));
-    this.photos = [...this.photos, ...fresh];
-    this.#rove();
-  }
-
-  remove(id) {
-    this.show(this.photos.filter((photo) => photo.id !== id));
   }
 
   focus(id) {
@@ -52,7 +63,7 @@ export class Results extends EventTarget {
   #tile(photo) {
     let tile = this.#tiles.get(photo.id);
     if (!tile) {
-      const image = make("img", { src: photo.thumbnail, alt: "", decoding: "async", draggable: false });
+      const image = make("img", { src: photo.thumbnail, alt: "", decoding: "async", loading: "lazy", draggable: false });
       image.addEventListener("error", () => tile.classList.add("lost"));
       const button = make("button", { type: "button", tabIndex: -1 }, image, make("span", { className: "sure" }), make("span", { className: "folded" }));
       tile = make("li", {}, button);
@@ -81,11 +92,17 @@ export class Results extends EventTarget {
     const buttons = [...this.grid.querySelectorAll("button")];
     const at = buttons.indexOf(document.activeElement);
     if (at < 0) return;
-    const columns = getComputedStyle(this.grid).gridTemplateColumns.split(" ").length;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -at, End: buttons.length - 1 - at };
-    if (!(event.key in steps)) return;
+    const goals = {
+      ArrowLeft: () => buttons[at - 1],
+      ArrowRight: () => buttons[at + 1],
+      ArrowUp: () => beside(buttons.slice(0, at).reverse(), buttons[at]),
+      ArrowDown: () => beside(buttons.slice(at + 1), buttons[at]),
+      Home: () => buttons[0],
+      End: () => buttons[buttons.length - 1],
+    };
+    if (!(event.key in goals)) return;
     event.preventDefault();
-    const next = buttons[at + steps[event.key]];
+    const next = goals[event.key]();
     if (!next) return;
     buttons[at].tabIndex = -1;
     next.tabIndex = 0;
@@ -94,12 +111,13 @@ export class Results extends EventTarget {
 
   #places() {
     if (calm() || this.grid.hidden) return new Map();
-    return new Map([...this.#tiles].slice(0, 60).map(([id, tile]) => [id, tile.getBoundingClientRect()]));
+    return new Map([...this.#tiles].slice(0, MEASURED).map(([id, tile]) => [id, tile.getBoundingClientRect()]));
   }
 
   #glide(before) {
     if (calm() || this.grid.hidden) return;
-    for (const [id, tile] of this.#tiles) {
+    for (const { id } of this.photos.slice(0, MEASURED)) {
+      const tile = this.#tiles.get(id);
       const from = before.get(id);
       const to = from && tile.getBoundingClientRect();
       if (from && (from.left !== to.left || from.top !== to.top)) {

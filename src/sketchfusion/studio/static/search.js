@@ -3,10 +3,14 @@
 import { Newest } from "./newest.js";
 
 const PAUSE = 120;
-const COUNT = 24;
+const MOST = 200; // photos that the server gives at once
+const FURTHEST = 10_000; // photos of one answer that it counts up to
+
+const key = (body) => JSON.stringify({ ...body, k: 0 });
 
 /**
- * Says "asking", "found" (detail: the answer with `asked`, and `last`: none newer is on its way), "idle" when there is nothing to search with, and "refused" (detail: Refused).
+ * Says "asking", "found" (detail: the answer with `asked`, `last`: none newer is on its way, and `fresh`: it begins anew), "more" (detail: the photos after those),
+ * "idle" when there is nothing to search with, and "refused" (detail: Refused).
  * Asks at most every 120 ms, also while a stroke goes on.
  */
 export class Search extends EventTarget {
@@ -14,27 +18,37 @@ export class Search extends EventTarget {
   category = "";
   like = null;
   group = false;
+  /** Photos to ask for at a time. */
+  count = 24;
   /** Names that the drawing was wrongly taken for. */
   without = new Set();
   #timer = 0;
   #asked = "";
   #newest;
+  #further;
+  #answer = null; // {asked, shown, asking, ended} of the answer that is shown
+  #anew = false;
+  #later = false; // whether more is wanted once it is clear that nothing else is asked
 
   constructor(api, drawing) {
     super();
     this.drawing = drawing;
-    this.#newest = new Newest(api, {
-      send: (body) => api.ask("/search", body),
-      done: (answer, asked) => this.#say("found", { ...answer, asked, last: JSON.stringify(asked) === this.#asked && !this.#timer }),
-      failed: (error) => {
-        this.#asked = "";
-        this.#say("refused", error);
-      },
-    });
+    const failed = (error) => {
+      this.#asked = "";
+      this.#say("refused", error);
+    };
+    const send = (body) => api.ask("/search", body);
+    this.#newest = new Newest(api, { send, done: (answer, asked) => this.#found(answer, asked), failed });
+    this.#further = new Newest(api, { send, done: (answer, asked) => this.#more(answer, asked), failed: () => (this.#answer.ended = true) });
     drawing.addEventListener("change", () => {
       if (drawing.blank) this.without.clear();
       this.soon();
     });
+  }
+
+  /** Whether there are more photos to this answer than were asked for so far. */
+  get endless() {
+    return Boolean(this.#answer && !this.#answer.ended);
   }
 
   /** Ask as soon as it is time. */
@@ -48,7 +62,18 @@ export class Search extends EventTarget {
   /** Ask the same again, for example after photos were added. */
   again() {
     this.#asked = "";
+    this.#anew = true;
     this.soon();
+  }
+
+  /** Ask for the photos after those that were found, unless another answer is on its way. */
+  more() {
+    if (!this.endless || this.#answer.asking) return;
+    this.#later = Boolean(this.#timer);
+    if (this.#later || this.#asked !== key(this.#answer.asked)) return;
+    const { asked, shown } = this.#answer;
+    this.#answer.asking = true;
+    this.#further.ask({ ...asked, offset: shown, k: Math.min(2 * this.count, MOST, FURTHEST - shown) });
   }
 
   /** Leave a name out of what the drawing is taken for, or take it back in. */
@@ -62,21 +87,41 @@ export class Search extends EventTarget {
     const drawing = this.like ? null : this.drawing.payload();
     const text = this.text.trim() || null;
     if (!drawing && !text && !this.like) return null;
-    return { drawing, like: this.like?.id ?? null, text, without: [...this.without], k: COUNT, category: this.category || null, min_score: null, group: this.group };
+    return { drawing, like: this.like?.id ?? null, text, without: [...this.without], k: this.count, offset: 0, category: this.category || null, min_score: null, group: this.group };
   }
 
   #now() {
     const body = this.query();
-    const asked = JSON.stringify(body) + (body ? "" : this.category);
-    if (asked === this.#asked) return;
+    const asked = body ? key(body) : `all of ${this.category}`;
+    if (asked === this.#asked) {
+      if (this.#later) this.more();
+      return;
+    }
     this.#asked = asked;
+    this.#further.drop();
     if (body) {
+      if (this.#anew) body.k = Math.min(MOST, Math.max(this.count, this.#answer?.shown ?? 0));
+      this.#anew = false;
       this.#say("asking");
       this.#newest.ask(body);
     } else {
       this.#newest.drop();
+      this.#answer = null;
       this.#say("idle");
     }
+  }
+
+  #found(answer, asked) {
+    this.#further.drop();
+    this.#answer = { asked, shown: answer.hits.length, ended: answer.hits.length < asked.k };
+    this.#say("found", { ...answer, asked, fresh: asked.k <= this.count, last: key(asked) === this.#asked && !this.#timer });
+  }
+
+  #more({ hits }, asked) {
+    this.#answer.asking = false;
+    this.#answer.shown += hits.length;
+    this.#answer.ended = hits.length < asked.k || this.#answer.shown >= FURTHEST;
+    this.#say("more", hits);
   }
 
   #say(type, detail) {
