@@ -20,7 +20,7 @@ from sketchfusion.world import SEEN, export
 class Compass:
     """A joint space of four directions: a picture points as its first pixel says, a text as its last word says."""
 
-    name, labels, logit_scale, joint_dim = "compass", (), 1.0, 4
+    name, labels, classes, logit_scale, joint_dim = "compass", (), (), 1.0, 4
     directions = ("north", "east", "south", "west")
 
     def encode_text(self, prompts: list[str]) -> Tensor:

@@ -28,7 +28,7 @@ from sketchfusion.tasks.recognition import (
 class Alphabet:
     """Places a text by its letters and a picture by a letter's worth of ink; knows two names."""
 
-    name, labels, joint_dim, logit_scale = "alphabet", ("bee", "ant", "bee"), 26, 10.0
+    name, labels, classes, joint_dim, logit_scale = "alphabet", ("bee", "ant", "bee"), (), 26, 10.0
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         counts = [[prompt.count(letter) + 0.01 for letter in "abcdefghijklmnopqrstuvwxyz"] for prompt in prompts]

@@ -57,6 +57,8 @@ class Extractor(ABC):
     name: str
     side: int
     device: torch.device
+    clip: FrozenClip | FrozenDino | None = None  # a CLIP also places pictures and prompts in the space of its towers
+    heads = Heads()  # classifier and threshold of its task, where it is trained
 
     @property
     @abstractmethod
@@ -68,11 +70,6 @@ class Extractor(ABC):
     def dim(self) -> int:
         """The length of an embedding."""
 
-    @property
-    def joint_dim(self) -> int:
-        """The length of a vector in the space shared with text; 0 for a model without one."""
-        return 0
-
     @abstractmethod
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
         """Compute maps, embeddings and joint-space vectors of a batch of prepared pictures in one pass."""
@@ -82,12 +79,12 @@ class Extractor(ABC):
         return True
 
     def for_task(self, task: str | None) -> Extractor:
-        """Give the model with the weights of a task; a frozen baseline is the same for every task."""
+        """Give the model with the weights of a task, WeightsError if there are none; a frozen baseline is its own."""
         return self
 
     def heads_for(self, task: str) -> Heads:
-        """Give the classifier and threshold that training for a task found; empty for a frozen baseline."""
-        return Heads()
+        """Give the classifier and threshold that training for a task found; empty if it was not trained for it."""
+        return self.for_task(task).heads if self.serves(task) else Heads()
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         """Read and letterbox one picture; ImageError when it cannot be read."""
@@ -118,26 +115,6 @@ class Extractor(ABC):
         rows += [F.normalize(output.vectors.float(), dim=1).cpu() for _, output in model._run(images, kind, batch_size)]
         return check_finite(torch.cat(rows), model.name)
 
-    def _run(self, images: Images, kind: Kind, batch_size: int) -> Iterator[tuple[list[ModelInput], ModelOutput]]:
-        for inputs in self._batches(images, kind, batch_size):
-            with torch.no_grad():
-                output = self.forward(inputs)
-            yield inputs, output
-
-    def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[ModelInput]]:
-        sources = as_list(images)
-        for start in range(0, len(sources), batch_size):
-            yield [self.prepare(source, kind) for source in sources[start : start + batch_size]]
-
-
-class JointSpace(Extractor):
-    """An extractor with a CLIP inside, which also places pictures and prompts in the space that CLIP's towers share.
-
-    With a DINO in CLIP's place (an ablation of the paper) this space does not exist: its methods raise ValueError.
-    """
-
-    clip: FrozenClip | FrozenDino
-
     @property
     def joint_dim(self) -> int:
         """The length of a vector in the space shared with text; 0 without a CLIP."""
@@ -151,15 +128,15 @@ class JointSpace(Extractor):
     @property
     def logit_scale(self) -> float:
         """The factor that turns cosines of pictures and prompts into the logits of a softmax."""
-        return self.clip.logit_scale if isinstance(self.clip, FrozenClip) else 1.0
+        return self._require_clip().logit_scale
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Give prompts as vectors (N, P) of the joint space, L2-normalised, float32 on the CPU."""
+        """Give prompts as unit vectors (N, P) of the joint space, float32 on the CPU; ValueError without a CLIP."""
         with torch.no_grad():
             return F.normalize(self._require_clip().text(prompts).float(), dim=1).cpu()
 
     def encode_image(self, images: Images, kind: Kind = "photo", batch_size: int = 8) -> Tensor:
-        """Give pictures as vectors (N, P) of the joint space, L2-normalised, float32 on the CPU."""
+        """Give pictures as unit vectors (N, P) of the joint space, float32 on the CPU; ValueError without a CLIP."""
         clip = self._require_clip()
         rows = [torch.empty(0, clip.dim)]
         for inputs in self._batches(images, kind, batch_size):
@@ -168,26 +145,6 @@ class JointSpace(Extractor):
             assert vectors is not None
             rows.append(F.normalize(vectors.float(), dim=1).cpu())
         return check_finite(torch.cat(rows), self.name)
-
-    def _require_clip(self) -> FrozenClip:
-        if not isinstance(self.clip, FrozenClip):
-            raise ValueError(f"{self.name} cannot read words: it has a DINO in place of CLIP")
-        return self.clip
-
-
-class TrainedExtractor(Extractor):
-    """An extractor with trained weights, which may include a classifier from training for recognition."""
-
-    heads: Heads
-
-    @abstractmethod
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write a folder from which the model can be loaded."""
-
-    def heads_for(self, task: str) -> Heads:
-        """Give the classifier and threshold that training for a task found; empty if it was not trained for it."""
-        other = self.for_task(task) if self.serves(task) else None
-        return other.heads if isinstance(other, TrainedExtractor) else Heads()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -221,13 +178,36 @@ class TrainedExtractor(Extractor):
             check_finite(torch.cat(logits), model.name),
         )
 
-    def _recogniser(self) -> TrainedExtractor:
+    def _run(self, images: Images, kind: Kind, batch_size: int) -> Iterator[tuple[list[ModelInput], ModelOutput]]:
+        for inputs in self._batches(images, kind, batch_size):
+            with torch.no_grad():
+                output = self.forward(inputs)
+            yield inputs, output
+
+    def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[ModelInput]]:
+        sources = as_list(images)
+        for start in range(0, len(sources), batch_size):
+            yield [self.prepare(source, kind) for source in sources[start : start + batch_size]]
+
+    def _require_clip(self) -> FrozenClip:
+        if not isinstance(self.clip, FrozenClip):
+            raise ValueError(f"{self.name} cannot read words; choose a model with a CLIP in it")
+        return self.clip
+
+    def _recogniser(self) -> Extractor:
         """Give the model trained for recognition, or this one if it has no weights for that."""
         try:
-            other = self.for_task("recognition")
+            return self.for_task("recognition")
         except WeightsError:
             return self
-        return other if isinstance(other, TrainedExtractor) else self
+
+
+class TrainedExtractor(Extractor):
+    """An extractor with trained weights."""
+
+    @abstractmethod
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a folder from which the model can be loaded."""
 
 
 def prepare_letterboxed(source: ImageInput, kind: Kind, side: int, whole_page: bool = False) -> ModelInput:

@@ -27,7 +27,6 @@ from .backbones.encoders import resize_square
 from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from .extractor import (
     Images,
-    JointSpace,
     ModelInput,
     ModelOutput,
     TrainedExtractor,
@@ -79,8 +78,10 @@ class Encoded:
     kinds: Tensor  # (B,) PHOTO or SKETCH
 
 
-class SketchFusion(TrainedExtractor, JointSpace):
+class SketchFusion(TrainedExtractor):
     """A frozen diffusion model and a frozen CLIP, or a DINO in its place, fused by light weights for one task."""
+
+    clip: FrozenEncoder
 
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenEncoder, config: FeaturesConfig, name: str = "sketchfusion"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
@@ -17,7 +16,6 @@ from ..backbones.encoders import FrozenClip, FrozenDino, Tokens, resize_square
 from ..backbones.folders import FrozenEncoder, load_diffusion, load_encoder
 from ..extractor import (
     Extractor,
-    JointSpace,
     ModelInput,
     ModelOutput,
     concatenate_weighted,
@@ -37,13 +35,16 @@ MAX_SIDE = 480  # pixels: the paper's 60 x 60 latents; larger checkpoints are ru
 
 
 class FrozenBaseline(Extractor):
-    """Frozen models used as they are; a subclass says what shapes its features and computes them."""
+    """Frozen models used as they are; a subclass computes their features."""
 
     baseline: ClassVar[str]  # its name in the paper
 
-    def __init__(self, weights: str, name: str, side: int, device: torch.device) -> None:
-        """Store the hash of the weights, a name, and the side of the model's input in pixels."""
-        self._weights, self.name, self.side, self.device = weights, name, side, device
+    def __init__(
+        self, weights: str, name: str, side: int, dim: int, device: torch.device, settings: dict[str, object]
+    ) -> None:
+        """Take the hash of the weights, the side of the input, the length of an embedding, and what else shapes it."""
+        self._weights, self.name, self.side, self._dim, self.device = weights, name, side, dim, device
+        self.settings = settings
 
     @classmethod
     def load(cls, *parts: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
@@ -60,17 +61,15 @@ class FrozenBaseline(Extractor):
         return baseline
 
     @property
-    @abstractmethod
-    def settings(self) -> dict[str, object]:
-        """What shapes the features in addition to the weights."""
+    def dim(self) -> int:
+        return self._dim
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the baseline, its settings and its weights."""
         return hash_settings({"baseline": self.baseline, **self.settings, "weights": self._weights})
 
 
-class ClipBaseline(FrozenBaseline, JointSpace):
+class ClipBaseline(FrozenBaseline):
     """B-CLIP: dense features are the penultimate block's patch tokens, the embedding is CLIP's joint-space vector.
 
     The paper does not say how it pooled B-CLIP; the vector that CLIP was trained to compare is the strongest reading.
@@ -81,21 +80,10 @@ class ClipBaseline(FrozenBaseline, JointSpace):
 
     def __init__(self, clip: FrozenClip, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded CLIP whose weights have the hash `weights`."""
-        super().__init__(weights, name, clip.side, device)
+        super().__init__(weights, name, clip.side, clip.pooled_dim, device, {"layer": CLIP_LAYER})
         self.clip = clip.to(device)
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """The layer of the dense map."""
-        return {"layer": CLIP_LAYER}
-
-    @property
-    def dim(self) -> int:
-        """The length of an embedding: that of the vectors by which CLIP compares pictures."""
-        return self.clip.pooled_dim
-
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute patch tokens, CLIP's vectors and those of its joint space."""
         tokens = self.clip(stack([one.clip for one in inputs], self.device))
         return ModelOutput(tokens.dense, tokens.pooled, tokens.joint)
 
@@ -107,21 +95,10 @@ class DinoBaseline(FrozenBaseline):
 
     def __init__(self, dino: FrozenDino, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded DINO whose weights have the hash `weights`."""
-        super().__init__(weights, name, dino.side, device)
+        super().__init__(weights, name, dino.side, dino.channels, device, {"side": dino.side})
         self.dino = dino.to(device)
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """The side of the square."""
-        return {"side": self.side}
-
-    @property
-    def dim(self) -> int:
-        """The length of an embedding."""
-        return self.dino.channels
-
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute patch tokens and class tokens."""
         tokens = self.dino(stack([one.square for one in inputs], self.device))
         return ModelOutput(tokens.dense, tokens.pooled)
 
@@ -137,27 +114,17 @@ class SdBaseline(FrozenBaseline):
 
     def __init__(self, diffusion: FrozenDiffusion, weights: str, name: str, device: torch.device) -> None:
         """Wrap a loaded diffusion model whose weights have the hash `weights`."""
-        super().__init__(weights, name, input_side(diffusion), device)
+        side, dim = input_side(diffusion), sum(diffusion.channels(STAGES).values())
+        super().__init__(weights, name, side, dim, device, {"stages": STAGES, "t": TIMESTEP, "side": side})
         self.diffusion = diffusion.to(device)
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """Stages, timestep and the side of the square."""
-        return {"stages": STAGES, "t": TIMESTEP, "side": self.side}
-
-    @property
-    def dim(self) -> int:
-        """The length of an embedding: the channels of all stages."""
-        return sum(self.diffusion.channels(STAGES).values())
-
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute the stages and their maxima."""
         squares = stack([one.square for one in inputs], self.device)
         maps = stages_on_grid(self.diffusion, self.diffusion.encode(squares * 2 - 1))
         return ModelOutput(maps, max_pool(maps, inputs))
 
 
-class SdClipBaseline(FrozenBaseline, JointSpace):
+class SdClipBaseline(FrozenBaseline):
     """B-SD+CLIP: dense features are B-SD's and CLIP's patch tokens, each of unit length in every cell, concatenated.
 
     "A straightforward combination" is all that the paper says. It needs no training, so it is what the full-size
@@ -171,7 +138,10 @@ class SdClipBaseline(FrozenBaseline, JointSpace):
         self, diffusion: FrozenDiffusion, clip: FrozenClip, weights: str, name: str, device: torch.device
     ) -> None:
         """Join two loaded models; `weights` are both hashes."""
-        super().__init__(weights, name, max(input_side(diffusion), clip.side), device)
+        self.channels = sum(diffusion.channels(STAGES).values()) + clip.channels  # of the maps
+        side = max(input_side(diffusion), clip.side)
+        settings = {"stages": STAGES, "t": TIMESTEP, "layer": CLIP_LAYER, "side": side, "whole": CLIP_WEIGHT}
+        super().__init__(weights, name, side, self.channels + clip.pooled_dim, device, settings)
         self.diffusion, self.clip = diffusion.to(device), clip.to(device)
         self._seed = 0
 
@@ -179,27 +149,12 @@ class SdClipBaseline(FrozenBaseline, JointSpace):
         """Give the same model with another seed for the noise of Stable Diffusion; the default is 0."""
         other = copy(self)
         other._seed = seed
+        other.settings = {**self.settings, "noise": seed}
+        if not seed:
+            del other.settings["noise"]  # the default's fingerprint does not name it
         return other
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """Stages, timestep, layer, side, CLIP's weight, and the seed of the noise unless it is 0."""
-        noise = {"noise": self._seed} if self._seed else {}
-        shared = {"stages": STAGES, "t": TIMESTEP, "layer": CLIP_LAYER, "side": self.side}
-        return {**shared, "whole": CLIP_WEIGHT, **noise}
-
-    @property
-    def dim(self) -> int:
-        """The length of an embedding: the channels of the maps, and CLIP's own vector."""
-        return self.channels + self.clip.pooled_dim
-
-    @property
-    def channels(self) -> int:
-        """Channels of the maps."""
-        return sum(self.diffusion.channels(STAGES).values()) + self.clip.channels
-
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute the concatenated maps, embeddings and CLIP's joint-space vectors."""
         squares = stack([one.square for one in inputs], self.device)
         latents = self.diffusion.encode(resize_square(squares, input_side(self.diffusion)) * 2 - 1)
         maps, tokens = stages_and_tokens(self.diffusion, self.clip, latents, squares, self._seed)

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from ..errors import ImageError
-from ..extractor import Extractor, TrainedExtractor
+from ..extractor import Extractor
 from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Query, Report
 from ..gallery.nearest import Hits
 from ..gallery.query import likely, see
 from ..io.images import NormalisedSketch, Reduced, read_reduced
 from ..tasks.inputs import read_sketches
-from ..tasks.recognition import Guess, Namer, TextImageSpace
+from ..tasks.recognition import Guess, Namer
 from .drawing import Sketch, read_sketch
 from .limits import Limits
 from .messages import Drawing
@@ -115,7 +115,7 @@ class Studio:
         """Load the model and run it once; its labels are encoded later, while no request waits."""
         model = self.gallery.model
         self._warm()
-        if isinstance(model, TextImageSpace) and model.labels:
+        if model.labels:
             model.encode_image([WARMUP], kind="sketch")
             threading.Thread(target=self._encode_labels, args=(searcher, model), name="labels", daemon=True).start()
 
@@ -129,8 +129,8 @@ class Studio:
         """Encode the model's labels in small pieces between requests."""
         with contextlib.suppress(Stopped):
             # a classifier on other weights is left out: it would run the whole model a second time for each stroke
-            classify = isinstance(model, TrainedExtractor) and model.recognises_as_it_is
-            searcher.namer = Namer(cast(TextImageSpace, QueuedModel(model, self.queue)), classify=classify)
+            queued = cast(Extractor, QueuedModel(model, self.queue))
+            searcher.namer = Namer(queued, classify=model.recognises_as_it_is)
 
     def _follow(self, following: Following) -> None:
         self.queue.ready.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ from .inputs import read_sketches
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..extractor import Look
+    from ..extractor import Extractor, Images, Look
     from ..featuremap import Floats
     from ..io.images import ImageInput, Kind
 
 
-Logits = Callable[[Sequence["ImageInput"]], "Floats"]  # N pictures to (N, labels)
+Logits = Callable[["Images"], "Floats"]  # N pictures to (N, labels)
 
 TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
@@ -27,48 +27,6 @@ PHOTO_PROMPTS = ("a photo of a {}", "a picture of a {}", "a {}", "{}")
 CHUNK = 32  # labels encoded at a time
 LEARNED_PENALTY = 0.1  # of a cosine: new names among the best five 23 to 54 %, Quick, Draw! 44 to 42 % right
 EXAMPLES_SCALE = 12.0  # inverse temperature of cosines with examples; calibrated on mini, 1 to 10 examples a label
-
-
-@runtime_checkable
-class TextImageSpace(Protocol):
-    """A model with a joint embedding space of pictures and text."""
-
-    @property
-    def name(self) -> str:
-        """Name of the model, for messages."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels that the model is known to have learned; may be empty."""
-
-    @property
-    def joint_dim(self) -> int:
-        """Dimension of the space; 0 if this instance has no text encoder."""
-
-    @property
-    def logit_scale(self) -> float:
-        """Inverse temperature by which training scaled cosine similarities."""
-
-    def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Embed prompts as unit vectors (N, p)."""
-
-    def encode_image(self, images: Sequence[ImageInput], kind: Kind = "photo") -> Tensor:
-        """Embed pictures as unit vectors (N, p)."""
-
-
-@runtime_checkable
-class Classifying(Protocol):
-    """A model with a classifier of sketches."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty if the classifier was never trained."""
-
-    def classify(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Tensor:
-        """Compute logits (N, len(classes))."""
-
-    def look(self, images: Sequence[ImageInput], kind: Kind = "sketch") -> Look:
-        """Compute logits and vectors in one pass."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +38,8 @@ class Guess:
 
 
 def recognize(
-    model: object,
-    images: ImageInput | Sequence[ImageInput],
+    model: Extractor,
+    images: Images,
     labels: Sequence[str] | None = None,
     k: int = 5,
     kind: Kind = "sketch",
@@ -108,39 +66,36 @@ class Namer:
 
     def __init__(
         self,
-        model: object,
+        model: Extractor,
         labels: Sequence[str] | None = None,
         kind: Kind = "sketch",
         examples: Mapping[str, Sequence[ImageInput]] | None = None,
         classify: bool = True,
     ) -> None:
         """Encode the examples, or the labels' prompts; with `classify=False` the classifier is never run."""
-        classes = model.classes if classify and kind == "sketch" and isinstance(model, Classifying) else ()
-        has_text = isinstance(model, TextImageSpace) and model.joint_dim > 0
+        classes = model.classes if classify and kind == "sketch" else ()
         if labels is None:
             labels = tuple(examples) if examples is not None else classes or joint_space(model).labels
         self.labels = list(dict.fromkeys(filter(None, map(str.strip, labels))))
         if not self.labels:
-            raise ValueError(
-                f'{getattr(model, "name", model)} comes with no list of names; give some: --labels "cat,dog"'
-            )
+            raise ValueError(f'{model.name} comes with no list of names; give some: --labels "cat,dog"')
         self._kind = kind
         self.classifies = examples is None and len(set(self.labels) & set(classes)) > 1
         if examples is not None:
             self._logits = _by_examples(model, self.labels, kind, examples)
-        elif set(self.labels) <= set(classes) and not has_text:
+        elif set(self.labels) <= set(classes) and not model.joint_dim:
             self._logits = _by_classifier(model, self.labels, kind)
         elif self.classifies:
             self._judge = judge = _by_both(model, self.labels, kind)
-            self._logits = lambda pictures: judge(cast("Classifying", model).look(pictures, kind=kind))
+            self._logits = lambda pictures: judge(model.look(pictures, kind=kind))
         else:
             self._logits = _by_text(joint_space(model), self.labels, kind)
 
-    def name(self, images: ImageInput | Sequence[ImageInput], k: int = 5) -> list[list[Guess]]:
+    def name(self, images: Images, k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
         return self.best(self.log_probabilities(_read(images, self._kind)), k)
 
-    def log_probabilities(self, pictures: Sequence[ImageInput]) -> Floats:
+    def log_probabilities(self, pictures: Images) -> Floats:
         """Compute log probabilities of the labels (N, labels); unlike `name`, it accepts blank pictures."""
         return _log_softmax(self._logits(pictures))
 
@@ -164,32 +119,31 @@ def unit_means(groups: Sequence[npt.ArrayLike]) -> Floats:
     return unit
 
 
-def joint_space(model: object) -> TextImageSpace:
-    """Return the model, typed as a `TextImageSpace`, if it has a text encoder or trained classes; else ValueError."""
-    named = isinstance(model, Classifying) and model.classes
-    if not isinstance(model, TextImageSpace) or not (model.joint_dim or named):
-        raise ValueError(f"{getattr(model, 'name', model)} cannot read words; choose a model with a CLIP in it")
+def joint_space(model: Extractor) -> Extractor:
+    """Return the model if it has a text encoder or trained classes; else ValueError."""
+    if not (model.joint_dim or model.classes):
+        raise ValueError(f"{model.name} cannot read words; choose a model with a CLIP in it")
     return model
 
 
-def prototypes(model: TextImageSpace, labels: Sequence[str], kind: Kind = "sketch") -> Floats:
+def prototypes(model: Extractor, labels: Sequence[str], kind: Kind = "sketch") -> Floats:
     """Encode each label as the normalised mean of its prompts' embeddings: (N, p)."""
     prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
     chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
     return unit_means([vectors for chunk in chunks for vectors in _encode_prompts(model, chunk, prompts)])
 
 
-def _by_classifier(model: Any, labels: Sequence[str], kind: Kind) -> Logits:
+def _by_classifier(model: Extractor, labels: Sequence[str], kind: Kind) -> Logits:
     columns = [model.classes.index(label) for label in labels]
     return lambda pictures: model.classify(pictures, kind=kind).numpy()[:, columns]
 
 
-def _by_text(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Logits:
+def _by_text(model: Extractor, labels: Sequence[str], kind: Kind) -> Logits:
     score = _text_scores(model, labels, kind)
     return lambda pictures: score(model.encode_image(pictures, kind=kind))
 
 
-def _text_scores(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Callable[[Tensor], Floats]:
+def _text_scores(model: Extractor, labels: Sequence[str], kind: Kind) -> Callable[[Tensor], Floats]:
     """Give a function that compares joint vectors of pictures (N, P) with labels: logits (N, labels).
 
     Labels that the model has learned give way to others by `LEARNED_PENALTY`: a model takes pictures of new things for
@@ -200,7 +154,7 @@ def _text_scores(model: TextImageSpace, labels: Sequence[str], kind: Kind) -> Ca
     return lambda joint: np.asarray(model.logit_scale * (joint.numpy() @ texts.T - penalty), np.float32)
 
 
-def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Callable[[Look], Floats]:
+def _by_both(model: Extractor, labels: Sequence[str], kind: Kind) -> Callable[[Look], Floats]:
     """Combine text and classifier, where some or all labels are classes of the classifier.
 
     These labels keep the sum of their text probabilities, but share it in proportion to the geometric mean of text and
@@ -223,12 +177,14 @@ def _by_both(model: Any, labels: Sequence[str], kind: Kind) -> Callable[[Look], 
     return logits
 
 
-def _by_examples(model: Any, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]) -> Logits:
+def _by_examples(
+    model: Extractor, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]
+) -> Logits:
     if lacking := [label for label in labels if not examples.get(label)]:
         raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
     task = TASK if model.serves(TASK) else None
 
-    def embedded(pictures: Sequence[ImageInput]) -> Floats:
+    def embedded(pictures: Images) -> Floats:
         vectors: Floats = model.embed(pictures, kind=kind, task=task).numpy()
         return vectors
 
@@ -241,12 +197,12 @@ def _log_softmax(logits: Floats) -> Floats:
     return normalised
 
 
-def _encode_prompts(model: TextImageSpace, labels: Sequence[str], prompts: Sequence[str]) -> Floats:
+def _encode_prompts(model: Extractor, labels: Sequence[str], prompts: Sequence[str]) -> Floats:
     """Embed every label in every prompt template: (labels, prompts, p)."""
     texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts])
     vectors: Floats = texts.numpy().reshape(len(labels), len(prompts), -1)
     return vectors
 
 
-def _read(images: ImageInput | Sequence[ImageInput], kind: Kind) -> Any:
+def _read(images: Images, kind: Kind) -> Images:
     return read_sketches(images) if kind == "sketch" else images

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from ..io.images import read_image, to_uint8
 from ..saved import Threshold
 from .inputs import extract_map, read_sketch
-from .recognition import TextImageSpace
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -102,7 +101,7 @@ def with_closeup(
 
     A small object fills little of the photo, but much of the crop. A model without CLIP vectors gets its map back.
     """
-    if photo.joint is None or not isinstance(model, TextImageSpace):
+    if photo.joint is None or not model.joint_dim:
         return photo
     crop = crop_around(sketch_cosine(sketch, photo, stroke_cells(sketch_image, sketch)), photo_image)
     return replace(photo, joint=model.encode_image([crop], kind="photo")[0])

@@ -24,7 +24,6 @@ from .retrieval import BATCH, Progress, counted, embed_labelled
 if TYPE_CHECKING:
     from ...extractor import Extractor
     from ...io.images import Kind
-    from ...tasks.recognition import TextImageSpace
     from ..datasets.base import Dataset
     from .retrieval import LabelledImage
 
@@ -151,7 +150,7 @@ def _column(trained: Sequence[str], label: str) -> int | None:
 
 def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:
     rows = [
-        model.classify([image for image, _ in pictures[start : start + BATCH]])  # type: ignore[attr-defined]
+        model.classify([image for image, _ in pictures[start : start + BATCH]])
         for start in range(0, len(pictures), BATCH)
     ]
     return torch.cat(rows).double()
@@ -161,7 +160,7 @@ def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:
 
 
 def benchmark_naming(
-    model: TextImageSpace,
+    model: Extractor,
     fingerprint: str,
     pictures: Sequence[LabelledImage],
     labels: Sequence[str],
