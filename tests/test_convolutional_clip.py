@@ -17,9 +17,9 @@ from sketchfusion.backbones.convolutional import (
     ConvolutionalClip,
     EfficientNet,
     from_released,
-    load_convolutional_clip,
     save_convolutional_clip,
 )
+from sketchfusion.backbones.folders import load_clip
 from sketchfusion.io.weights import WeightsError
 
 WORDS = ["cat", "a photo of a cat", "teapot", "a sketch of a teapot", "bicycle"]
@@ -128,7 +128,7 @@ def test_saving_folds_and_halves_and_changes_nothing_else(clip: ConvolutionalCli
     stored = load_file(tmp_path / "model.safetensors")
     assert {value.dtype for value in stored.values()} == {torch.float16}
     assert not any(name.endswith(".scale") for name in stored)
-    again = load_convolutional_clip(tmp_path)
+    again = load_clip(tmp_path)
     assert (again.side, again.mean, again.std, again.labels) == (clip.side, clip.mean, clip.std, ("cat", "teapot"))
     images = torch.rand(2, 3, 64, 64)
     for ours, theirs in ((clip(images), again(images)),):
@@ -151,4 +151,4 @@ def test_a_damaged_folder_is_named(clip: ConvolutionalClip, tmp_path: Path, dama
         changed = {"model_type": "clip"} if damage == "another model" else {"projection_dim": 23}
         (tmp_path / "config.json").write_text(json.dumps(config | changed))
     with pytest.raises(WeightsError, match=str(tmp_path)):
-        load_convolutional_clip(tmp_path)
+        load_clip(tmp_path)

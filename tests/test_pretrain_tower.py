@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from fixtures.tiny import SMALL
-from sketchfusion.backbones.convolutional import LITE, load_convolutional_clip
+from sketchfusion.backbones.convolutional import LITE
+from sketchfusion.backbones.folders import load_clip
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import drawn_as, is_unseen
 from sketchfusion.lab.training import recipes
@@ -191,7 +192,7 @@ def test_both_towers_are_written_as_one_model(
     figures = pretrain_convolutional_clip(sources, RECIPE, words, tmp_path, "any", "any", ["zebra"], False, None)
     assert all(0 <= value <= 1 for value in figures.values())
     assert len(figures) == 2
-    clip = load_convolutional_clip(tmp_path / "clip")
+    clip = load_clip(tmp_path / "clip")
     assert clip.labels == ("car", "cat", "chair")
     assert clip.side == 96
     seen = clip(torch.rand(1, 3, 64, 64))

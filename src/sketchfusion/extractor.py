@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from .backbones.encoders import FrozenClip, FrozenDino
+from .backbones.encoders import FrozenClip, FrozenEncoder
 from .featuremap import FeatureMap, Frame
 from .io.images import ImageInput, Kind, NormalisedSketch, letterbox, read_image, to_uint8
 from .io.weights import WeightsError
@@ -57,7 +57,7 @@ class Extractor(ABC):
     name: str
     side: int
     device: torch.device
-    clip: FrozenClip | FrozenDino | None = None  # a CLIP also places pictures and prompts in the space of its towers
+    clip: FrozenEncoder | None = None  # a CLIP also places pictures and prompts in the space of its towers
     heads = Heads()  # classifier and threshold of its task, where it is trained
 
     @property

@@ -23,8 +23,8 @@ from .backbones.catalog import (
     sized_for,
 )
 from .backbones.diffusion import FrozenDiffusion
-from .backbones.encoders import resize_square
-from .backbones.folders import FrozenEncoder, load_diffusion, load_encoder
+from .backbones.encoders import FrozenEncoder, resize_square
+from .backbones.folders import load_diffusion, load_encoder
 from .extractor import (
     Images,
     ModelInput,
@@ -161,8 +161,8 @@ class SketchFusion(TrainedExtractor):
             config,
             diffusion=lasting_name(config.diffusion),
             clip=lasting_name(config.clip),
-            diffusion_hash=check_hash(folder_hash(sd), config.diffusion_hash, sd),
-            clip_hash=check_hash(folder_hash(vit), config.clip_hash, vit),
+            diffusion_hash=check_hash(sd, config.diffusion_hash),
+            clip_hash=check_hash(vit, config.clip_hash),
         )
         return cls(load_diffusion(sd, dtype), load_encoder(config.clip, vit, dtype), config, name).to(device)
 

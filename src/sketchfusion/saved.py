@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .io.files import atomic_write, read_json
-from .io.weights import WeightsError
+from .io.weights import WeightsError, folder_hash
 
 FORMAT = 1
 CONFIG, WEIGHTS, HEADS = "config.json", "model.safetensors", "heads.safetensors"
@@ -68,8 +68,9 @@ def build(kind: type[Settings], values: Mapping[str, Any], path: Path) -> Settin
         raise WeightsError(f"{path} cannot be read: {error}") from error
 
 
-def check_hash(actual: str, expected: str, folder: Path) -> str:
+def check_hash(folder: Path, expected: str) -> str:
     """Return the hash of a folder's weights if it is the expected one or none is expected; WeightsError if not."""
+    actual = folder_hash(folder)
     if expected not in ("", actual):
         raise WeightsError(
             f"{folder} holds weights {actual[:12]}, but the light weights were trained on {expected[:12]}; "

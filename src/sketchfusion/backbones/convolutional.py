@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..io.weights import WeightsError, weight_files
+from ..io.weights import weight_files
 from .catalog import CONVOLUTIONAL_CLIP, IMAGENET_MEAN, IMAGENET_STD
-from .encoders import Frozen, FrozenClip, Tokens, normalise, resize_square
+from .encoders import FrozenClip, FrozenEncoder, Tokens, normalise, resize_square
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, PreTrainedTokenizerBase
 
 EPSILON = 1e-3  # of the batch norms
+PATCH = 16  # pixels between dense tokens
 # repeats, kernel, stride, expansion, output channels of each stage, before width and depth are scaled
 STAGES = (
     (1, 3, 1, 1, 16),
@@ -195,6 +195,11 @@ class Towers(nn.Module):
         self.text_projection = nn.Linear(text.hidden_size, dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
+    @property
+    def text_model(self) -> nn.Module:
+        """The text encoder, by the name that it has in transformers' CLIP."""
+        return self.text
+
     def fold(self) -> Towers:
         """Give the same towers with each batch norm multiplied into its convolution."""
         widths = self.image_projection.out_features, self.image_vector.out_features
@@ -227,24 +232,11 @@ class ConvolutionalClip(FrozenClip):
 
         `labels` are the names that it is known to have learned from sketches, if anybody wrote them down.
         """
-        Frozen.__init__(self)
-        self.model = towers
-        self.tokenizer = tokenizer
-        self.side = side
-        self.patch = 16
-        self.channels: int = towers.image.dense_channels
+        sizes = PATCH, towers.image.dense_channels, len(towers.image.blocks)
+        FrozenEncoder.__init__(self, towers, *sizes, side, mean, std)
+        self.tokenizer, self.labels = tokenizer, tuple(labels)
         self.dim: int = towers.image_projection.out_features
-        self.pooled_dim: int = towers.image_vector.out_features
-        self.layers = len(towers.image.blocks)
-        self.mean, self.std = tuple(mean), tuple(std)
-        self.labels = tuple(labels)
-        self.freeze()
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type the frozen weights compute in."""
-        dtype: torch.dtype = self.model.image_projection.weight.dtype
-        return dtype
+        self.pooled_dim = towers.image_vector.out_features
 
     def forward(self, images: Tensor, layer: int | None = None, side: int | None = None) -> Tokens:
         """Give dense tokens (B, C, h, w) and joint-space vectors (B, P) of square images (B, 3, S, S) in [0, 1].
@@ -258,17 +250,6 @@ class ConvolutionalClip(FrozenClip):
         dense, last = self.model.image(pixels.to(self.dtype), layer)
         pooled = last.mean((2, 3))
         return Tokens(dense.contiguous(), self.model.image_vector(pooled), self.model.image_projection(pooled))
-
-    def text(self, prompts: Sequence[str]) -> Tensor:
-        """Give the joint-space vectors (N, P) of prompts, not normalised."""
-        length = self.model.text.config.max_position_embeddings
-        tokens = self.tokenizer(
-            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        # No attention mask, as in CLIP: the encoder is causal, and padding comes after the end token.
-        seen = self.model.text(tokens.input_ids.to(self.model.image_projection.weight.device))
-        projected: Tensor = self.model.text_projection(seen.pooler_output)
-        return projected
 
 
 def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
@@ -292,27 +273,15 @@ def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
     (folder / "labels.txt").write_text("\n".join(clip.labels) + "\n")
 
 
-def load_convolutional_clip(folder: Path, dtype: torch.dtype = torch.float32) -> ConvolutionalClip:
-    """Load what `save_convolutional_clip` wrote.
-
-    WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
-    """
+def load_convolutional_clip(folder: Path, dtype: torch.dtype, labels: Sequence[str]) -> ConvolutionalClip:
+    """Load what `save_convolutional_clip` wrote; `load_clip` does, and turns all errors into WeightsError."""
     from transformers import CLIPTextConfig, CLIPTokenizer
 
-    files = weight_files(folder)
-    try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-        if config["model_type"] != CONVOLUTIONAL_CLIP:
-            raise ValueError(f"it holds a {config['model_type']}, not a {CONVOLUTIONAL_CLIP}")
-        text = CLIPTextConfig(**config["text_config"])
-        widths = config["projection_dim"], config["vector_dim"]
-        towers = Towers(EfficientNetConfig(**config["image_config"]), text, *widths)
-        towers.load_state_dict({name: value for file in files for name, value in load_file(file).items()})
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        names = folder / "labels.txt"
-        labels = names.read_text().splitlines() if names.is_file() else []
-        side, mean, std = config["image_size"], config["image_mean"], config["image_std"]
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"cannot load {folder}: {reason}") from error
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    text = CLIPTextConfig(**config["text_config"])
+    widths = config["projection_dim"], config["vector_dim"]
+    towers = Towers(EfficientNetConfig(**config["image_config"]), text, *widths)
+    towers.load_state_dict({name: value for file in weight_files(folder) for name, value in load_file(file).items()})
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    side, mean, std = config["image_size"], config["image_mean"], config["image_std"]
     return ConvolutionalClip(towers.to(dtype), tokenizer, side, mean, std, labels)

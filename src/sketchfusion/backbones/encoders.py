@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from transformers import CLIPModel, CLIPVisionConfig, Dinov2Model, PreTrainedTokenizerBase, ViTModel
+    from transformers import CLIPModel, Dinov2Model, PreTrainedTokenizerBase, ViTModel
 
 
 @dataclass(frozen=True)
@@ -48,32 +48,32 @@ class Frozen(nn.Module):
         return super().train(False)
 
 
-class FrozenTransformer(Frozen):
-    """A vision transformer with its input normalisation: square images in [0, 1] in, patch tokens out."""
+class FrozenEncoder(Frozen):
+    """An image encoder with its input normalisation: square images in [0, 1] in, dense tokens and vectors out."""
+
+    pooled_dim: int  # length of the vectors by which images are compared
 
     def __init__(
         self,
-        model: CLIPModel | ViTModel | Dinov2Model,
-        config: CLIPVisionConfig,
+        model: Any,
+        patch: int,
+        channels: int,
+        layers: int,
         side: int,
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
-        """Wrap a loaded model; `config` has the transformer's sizes, `mean` and `std` are per channel."""
+        """Wrap a loaded model and the sizes of its image tower; `mean` and `std` are per channel."""
         super().__init__()
-        self.model = model
-        self.side = side
-        self.patch: int = config.patch_size
-        self.channels: int = config.hidden_size
-        self.layers: int = config.num_hidden_layers
+        self.model, self.side = model, side
+        self.patch, self.channels, self.layers = patch, channels, layers
         self.mean, self.std = tuple(mean), tuple(std)
         self.freeze()
 
     @property
     def dtype(self) -> torch.dtype:
         """The type the frozen weights compute in."""
-        dtype: torch.dtype = self.model.dtype
-        return dtype
+        return next(self.model.parameters()).dtype
 
     def _pixels(self, images: Tensor, layer: int, side: int) -> Tensor:
         """Resize and normalise images; ValueError for a layer that does not exist."""
@@ -88,7 +88,7 @@ class FrozenTransformer(Frozen):
         return tokens[:, 1:].mT.reshape(len(tokens), -1, cells, cells).contiguous()
 
 
-class FrozenClip(FrozenTransformer):
+class FrozenClip(FrozenEncoder):
     """Both towers of a CLIP: images in [0, 1] in, patch tokens and joint-space vectors out."""
 
     def __init__(
@@ -101,10 +101,11 @@ class FrozenClip(FrozenTransformer):
     ) -> None:
         """Wrap a loaded model; `labels` are the names that it was trained on, where they are on record."""
         vision = model.config.vision_config
-        super().__init__(model, vision, vision.image_size, mean, std)
+        sizes = vision.patch_size, vision.hidden_size, vision.num_hidden_layers
+        super().__init__(model, *sizes, vision.image_size, mean, std)
         self.tokenizer = tokenizer
         self.dim: int = model.config.projection_dim
-        self.pooled_dim: int = self.dim
+        self.pooled_dim = self.dim
         self.labels = tuple(labels)
 
     @property
@@ -128,24 +129,25 @@ class FrozenClip(FrozenTransformer):
 
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Compute the joint-space vectors (N, P) of prompts, not normalised."""
-        length = self.model.config.text_config.max_position_embeddings
+        length = self.model.text_model.config.max_position_embeddings
         tokens = self.tokenizer(
             list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
         )
         # No attention mask: CLIP is causal and was trained without one, and padding comes after the end token.
-        output = self.model.text_model(tokens.input_ids.to(self.model.device))
+        output = self.model.text_model(tokens.input_ids.to(self.model.text_projection.weight.device))
         projected: Tensor = self.model.text_projection(output.pooler_output)
         return projected
 
 
-class FrozenDino(FrozenTransformer):
+class FrozenDino(FrozenEncoder):
     """A DINO or DINOv2, which was trained by self-distillation and reads no text: patch tokens and class token out."""
 
     def __init__(self, model: ViTModel | Dinov2Model, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         """Wrap a loaded model for images of `side` pixels, a multiple of its patch."""
-        super().__init__(model, model.config, side, mean, std)
+        sizes = model.config
+        super().__init__(model, sizes.patch_size, sizes.hidden_size, sizes.num_hidden_layers, side, mean, std)
         self.dim: int = self.channels
-        self.pooled_dim: int = self.channels  # of the class token
+        self.pooled_dim = self.channels  # of the class token
 
     def forward(self, images: Tensor, layer: int = -1, side: int | None = None) -> Tokens:
         """Compute patch tokens after block `layer` and normed class tokens of square images (B, 3, S, S) in [0, 1].

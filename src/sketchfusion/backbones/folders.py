@@ -6,7 +6,7 @@ Both libraries take seconds to import, so a function imports them when it is cal
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..errors import first_line
 from ..io.files import atomic_write
 from ..io.weights import WeightsError, weight_files
 from .catalog import (
@@ -26,21 +27,16 @@ from .catalog import (
     IMAGENET_STD,
     OPENAI_MEAN,
     OPENAI_STD,
-    ClipCard,
-    DinoCard,
-    card_for,
+    dino_side,
     is_dino,
     model_type,
 )
 from .convolutional import load_convolutional_clip
 from .diffusion import FrozenDiffusion
-from .encoders import FrozenClip, FrozenDino
+from .encoders import FrozenClip, FrozenDino, FrozenEncoder
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
-
-FrozenEncoder = FrozenClip | FrozenDino  # whose tokens are injected
-
 
 UNET_KEY = "model.diffusion_model."  # prefix of the UNet's tensors in a checkpoint of one file
 CROSS_ATTENTION = "input_blocks.1.1.transformer_blocks.0.attn2"  # the first one of a UNet
@@ -89,37 +85,27 @@ def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
         return embedding
 
 
-def load_clip(
-    folder: Path,
-    dtype: torch.dtype = torch.float32,
-    mean: Sequence[float] = OPENAI_MEAN,
-    std: Sequence[float] = OPENAI_STD,
-) -> FrozenClip:
-    """Load a CLIP folder (both towers, tokenizer); `mean` and `std` count where the folder names no preprocessing.
+def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
+    """Load a CLIP folder: both towers and the tokenizer, transformers' or this project's convolutional kind.
 
     Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
     """
-    if model_type(folder) == CONVOLUTIONAL_CLIP:
-        return load_convolutional_clip(folder, dtype)
-    from transformers import CLIPModel, CLIPTokenizer
-
     with loading_errors(folder):
+        names = folder / "labels.txt"
+        labels = names.read_text().splitlines() if names.is_file() else ()
+        if model_type(folder) == CONVOLUTIONAL_CLIP:
+            return load_convolutional_clip(folder, dtype, labels)
+        from transformers import CLIPModel, CLIPTokenizer
+
         model = _load(CLIPModel, folder, "", dtype)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         preprocessing = _read_json(folder / "preprocessor_config.json")
-        mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
-        names = folder / "labels.txt"
-        return FrozenClip(model, tokenizer, mean, std, names.read_text().splitlines() if names.is_file() else ())
+        mean, std = preprocessing.get("image_mean", OPENAI_MEAN), preprocessing.get("image_std", OPENAI_STD)
+        return FrozenClip(model, tokenizer, mean, std, labels)
 
 
-def load_dino(
-    folder: Path,
-    dtype: torch.dtype = torch.float32,
-    side: int = 224,
-    mean: Sequence[float] = IMAGENET_MEAN,
-    std: Sequence[float] = IMAGENET_STD,
-) -> FrozenDino:
-    """Load a DINO (ViT) or DINOv2 folder; `side`, `mean` and `std` count where the folder names no preprocessing.
+def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224) -> FrozenDino:
+    """Load a DINO (ViT) or DINOv2 folder; `side` counts where the folder names no preprocessing.
 
     Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
     """
@@ -134,7 +120,7 @@ def load_dino(
         else:
             raise WeightsError(f"{folder} holds a {kind or 'model without config.json'}, not DINO or DINOv2")
         preprocessing = _read_json(folder / "preprocessor_config.json")
-        mean, std = preprocessing.get("image_mean", mean), preprocessing.get("image_std", std)
+        mean, std = preprocessing.get("image_mean", IMAGENET_MEAN), preprocessing.get("image_std", IMAGENET_STD)
         size = preprocessing.get("size")
         # A size with a height is the model's input; one of the shortest edge is cropped from afterwards.
         return FrozenDino(model, size.get("height", side) if isinstance(size, dict) else side, mean, std)
@@ -143,13 +129,9 @@ def load_dino(
 def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> FrozenEncoder:
     """Load a CLIP, or a DINO, as the folder's config.json says; WeightsError as for `load_clip`.
 
-    `name` is its catalog name, hub id or path, whose card has the usual preprocessing.
+    `name` is its catalog name, hub id or path, by which the side of a DINO is known.
     """
-    if is_dino(folder):
-        dino = card_for(name, DinoCard)
-        return load_dino(folder, dtype, dino.side, dino.mean, dino.std)
-    clip = card_for(name, ClipCard)
-    return load_clip(folder, dtype, clip.mean, clip.std)
+    return load_dino(folder, dtype, dino_side(name)) if is_dino(folder) else load_clip(folder, dtype)
 
 
 def save_model(model: Any, folder: Path, **options: Any) -> None:
@@ -297,8 +279,7 @@ def loading_errors(folder: Path) -> Iterator[None]:
     except WeightsError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"cannot load {folder}: {reason}") from error
+        raise WeightsError(f"cannot load {folder}: {first_line(error)}") from error
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from ..backbones.catalog import is_diffusion, locate
 from ..backbones.diffusion import FrozenDiffusion
-from ..backbones.encoders import FrozenClip, FrozenDino, Tokens, resize_square
-from ..backbones.folders import FrozenEncoder, load_diffusion, load_encoder
+from ..backbones.encoders import FrozenClip, FrozenDino, FrozenEncoder, Tokens, resize_square
+from ..backbones.folders import load_diffusion, load_encoder
 from ..extractor import (
     Extractor,
     ModelInput,

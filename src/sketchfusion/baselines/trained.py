@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..backbones.catalog import ClipCard, card_for, locate
+from ..backbones.catalog import locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
 from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_model
@@ -107,8 +107,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
     ) -> Self:
         """Load what training starts from, in float32: the steps of training are too small for less."""
         device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
-        card = card_for(clip, ClipCard)
-        models = load_diffusion(locate(diffusion)), load_clip(locate(clip), mean=card.mean, std=card.std)
+        models = load_diffusion(locate(diffusion)), load_clip(locate(clip))
         return cls(*models, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
 
     @classmethod
@@ -121,11 +120,10 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         settings, state = read_trained(folder, "fine-tuned weights")
         settings.pop("method", None)
         config: FinetunedConfig = build(FinetunedConfig, settings, folder / CONFIG)
-        check_hash(folder_hash(folder / "sd"), config.diffusion_hash, folder / "sd")
-        check_hash(folder_hash(folder / "clip"), config.clip_hash, folder / "clip")
-        card = card_for(config.clip, ClipCard)
-        clip = load_clip(folder / "clip", dtype, card.mean, card.std)
-        model = cls(load_diffusion(folder / "sd", dtype), clip, config, str(folder), device)
+        check_hash(folder / "sd", config.diffusion_hash)
+        check_hash(folder / "clip", config.clip_hash)
+        models = load_diffusion(folder / "sd", dtype), load_clip(folder / "clip", dtype)
+        model = cls(*models, config, str(folder), device)
         load_weights(model.centring, state, folder)
         model.heads = Heads.read(folder)
         return model
@@ -265,7 +263,7 @@ class SdPlBaseline(TrainedBaseline):
         settings.pop("method", None)
         config: SdPlConfig = build(SdPlConfig, settings, folder / CONFIG)
         sd = locate(config.diffusion)
-        check_hash(folder_hash(sd), config.diffusion_hash, sd)
+        check_hash(sd, config.diffusion_hash)
         frozen = load_diffusion(sd, pick_dtype(device, dtype))
         try:
             model = cls(frozen, config, str(folder), device)

@@ -11,11 +11,13 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError, safe_open
 
 from ..errors import first_line
 from .files import atomic_write, read_json
@@ -28,21 +30,14 @@ PACKAGE = "package:"  # prefix of a folder inside this package
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
 
 # What is downloaded of a hub repository: configurations, tokenizers and full-precision safetensors of the parts used.
-WANTED = (
-    "*.json",
-    "*.txt",
-    "model*.safetensors",
-    "unet/*.safetensors",
-    "vae/*.safetensors",
-    "text_encoder/*.safetensors",
-    "*/model.safetensors",  # light weights, one folder for each task
-)
-UNWANTED = ("*.fp16.*", "*non_ema*", "*.onnx*", "*.msgpack", "safety_checker/*")
+WANTED = ["*.json", "*.txt", "model*.safetensors"]
+WANTED += ["unet/*.safetensors", "vae/*.safetensors", "text_encoder/*.safetensors"]
+WANTED += ["*/model.safetensors"]  # light weights, one folder for each task
+UNWANTED = ["*.fp16.*", "*non_ema*", "*.onnx*", "*.msgpack", "safety_checker/*"]
 # The names that diffusers and transformers give to weights, in one file or in shards.
 WEIGHT_FILE = re.compile(r"(diffusion_pytorch_model|model)(\.fp16)?(-\d+-of-\d+)?(\.fp16)?\.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 PARTS = ("unet", "vae", "text_encoder")  # the subfolders of a Stable Diffusion whose weights are used
-BLOCK = 1 << 24  # bytes read at a time
 HASHES = "hashes.json"  # in the cache folder: the hashes of model folders
 
 
@@ -50,9 +45,7 @@ class WeightsError(ValueError):
     """Weights that cannot be found, read or trusted; one line that says what to do."""
 
 
-def resolve(
-    source: str | Path, revision: str | None = None, offline: bool | None = None, mirrors: Sequence[str] = ()
-) -> Path:
+def resolve(source: str | Path, offline: bool | None = None, mirrors: Sequence[str] = ()) -> Path:
     """Find the folder of `source`: one in the package, a local folder, or a hub id, downloaded once and then cached.
 
     `mirrors` are tried in turn when a hub id is gone. `offline` (by default the variable HF_HUB_OFFLINE) allows only
@@ -80,7 +73,7 @@ def resolve(
         raise WeightsError(
             f"no model is called {source!r}, and there is no such folder; `sketchfusion doctor` lists the names"
         )
-    return _fetch((str(source), *mirrors), revision, offline)
+    return _fetch((str(source), *mirrors), offline)
 
 
 def _snapshot(folder: Path) -> Path:
@@ -95,7 +88,7 @@ def _snapshot(folder: Path) -> Path:
     return named if named in every else max(every, key=lambda path: path.stat().st_mtime)
 
 
-def _fetch(repositories: Sequence[str], revision: str | None, offline: bool | None) -> Path:
+def _fetch(repositories: Sequence[str], offline: bool | None) -> Path:
     """Download the first available repository; WeightsError with the reason of each failure."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
@@ -105,13 +98,7 @@ def _fetch(repositories: Sequence[str], revision: str | None, offline: bool | No
     for repository in repositories:
         try:
             return Path(
-                snapshot_download(
-                    repository,
-                    revision=revision,
-                    allow_patterns=list(WANTED),
-                    ignore_patterns=list(UNWANTED),
-                    local_files_only=offline,
-                )
+                snapshot_download(repository, allow_patterns=WANTED, ignore_patterns=UNWANTED, local_files_only=offline)
             )
         except GatedRepoError:
             reasons.append(f"{repository} asks for a licence to be accepted on its page")
@@ -159,15 +146,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 def weights_hash(weights: nn.Module | Mapping[str, Tensor]) -> str:
     """Hash a module or a state dict: SHA-256 over sorted tensor names, shapes and bytes."""
-    import torch
-
     tensors = weights if isinstance(weights, Mapping) else weights.state_dict()
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(_label(name, list(tensor.shape)))
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return _hash((name, tensors[name]) for name in sorted(tensors))
 
 
 def folder_hash(folder: Path) -> str:
@@ -182,47 +162,29 @@ def folder_hash(folder: Path) -> str:
     cached = read_json(hashes).get(key)
     if cached and cached["files"] == stamp:
         return str(cached["sha256"])
-    tensors = {
-        f"{part}/{name}" if part else name: (path, *entry)
-        for part, path in files
-        for name, entry in _read_header(path).items()
-    }
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        path, shape, start, end = tensors[name]
-        digest.update(_label(name, shape))
-        with path.open("rb") as file:
-            file.seek(start)
-            while start < end and (block := file.read(min(BLOCK, end - start))):
-                digest.update(block)
-                start += len(block)
+    tensors = {}
+    for part, path in files:
+        try:
+            opened = safe_open(path, framework="pt")
+        except SafetensorError as error:
+            raise WeightsError(
+                f"{path} is not a whole safetensors file: cut short, or something else under that name"
+            ) from error
+        tensors |= {f"{part}/{name}" if part else name: (opened, name) for name in opened.keys()}  # noqa: SIM118
+    digest = _hash((name, tensors[name][0].get_tensor(tensors[name][1])) for name in sorted(tensors))
     with suppress(OSError), atomic_write(hashes) as draft:  # otherwise the next run reads the weights again
-        draft.write_text(json.dumps(read_json(hashes) | {key: {"files": stamp, "sha256": digest.hexdigest()}}))
+        draft.write_text(json.dumps(read_json(hashes) | {key: {"files": stamp, "sha256": digest}}))
+    return digest
+
+
+def _hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name}\0{list(tensor.shape)}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _read_header(path: Path) -> dict[str, tuple[list[int], int, int]]:
-    """Give shape, first byte and end of every tensor in a safetensors file."""
-    complaint = f"{path} is not a whole safetensors file: cut short, or something else under that name"
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if 0 < length < size else {}
-        entries = {
-            name: (entry["shape"], 8 + length + entry["data_offsets"][0], 8 + length + entry["data_offsets"][1])
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(complaint) from error
-    if not entries or max(end for _, _, end in entries.values()) != size:
-        raise WeightsError(complaint)
-    return entries
-
-
-def _label(name: str, shape: Sequence[int]) -> bytes:
-    return f"{name}\0{list(shape)}\0".encode()
 
 
 def cache_folder() -> Path:
@@ -250,7 +212,8 @@ def convert(folder: Path, out: Path) -> list[Path]:
     written = []
     with atomic_write(out) as draft:
         for path in pickles:
-            target = path.relative_to(folder).with_name(_new_name(path))
+            stem = path.stem.removeprefix("pytorch_") if path.stem.startswith("pytorch_model") else path.stem
+            target = path.relative_to(folder).with_name(f"{stem}.safetensors")  # the name that its library expects
             (draft / target).parent.mkdir(parents=True, exist_ok=True)
             save_file(_read_pickle(path), draft / target, {"format": "pt"})
             written.append(out / target)
@@ -274,9 +237,3 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is not a dictionary of tensors; only checkpoints in the hub layout convert")
     # Tied weights share memory, which safetensors refuses: each name gets its own copy.
     return {name: value.contiguous().clone() for name, value in state.items()}
-
-
-def _new_name(path: Path) -> str:
-    """Name the copy as its library expects: transformers drops "pytorch_" from the name, diffusers keeps it."""
-    stem = path.stem.removeprefix("pytorch_") if path.stem.startswith("pytorch_model") else path.stem
-    return f"{stem}.safetensors"

@@ -331,7 +331,7 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
         ("clip", config.clip, config.clip_hash),
     ):
         if name not in parts:
-            check_hash(folder_hash(locate(part)), expected, locate(part))
+            check_hash(locate(part), expected)
     return replace(with_parts(config, diffusion, clip), task=task)
 
 
