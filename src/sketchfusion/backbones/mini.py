@@ -5,7 +5,10 @@ Only `sketchfusion pretrain` needs them: the weights are stored in the hub layou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING
+
+from .folders import SCHEDULE
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -53,21 +56,26 @@ def build_scheduler() -> DDIMScheduler:
     """Build the noise schedule of Stable Diffusion, for epsilon-prediction."""
     from diffusers import DDIMScheduler
 
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
+    return DDIMScheduler(**SCHEDULE)
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """Build the diffusion model's text encoder: a transformer of 4 blocks, trained together with the UNet."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    return CLIPTextModel(CLIPTextConfig(**_text_sizes(tokenizer)))
+    sizes = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=4 * TEXT_WIDTH,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=PROMPT_TOKENS,
+        projection_dim=JOINT_WIDTH,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return CLIPTextModel(sizes)
 
 
 def build_dino() -> ViTModel:
@@ -83,21 +91,6 @@ def build_dino() -> ViTModel:
         patch_size=8,
     )
     return ViTModel(sizes, add_pooling_layer=False)
-
-
-def _text_sizes(tokenizer: CLIPTokenizer) -> dict[str, Any]:
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": TEXT_WIDTH,
-        "intermediate_size": 4 * TEXT_WIDTH,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "max_position_embeddings": PROMPT_TOKENS,
-        "projection_dim": JOINT_WIDTH,
-        "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-    }
 
 
 def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:
@@ -119,24 +112,16 @@ def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:
         show_progress=False,
     )
     bpe.train_from_iterator(sorted(texts), trainer)
-    vocab, merges = _complete(bpe)
+    learned = json.loads(bpe.to_str())["model"]
+    vocab: dict[str, int] = learned["vocab"]
+    for byte in sorted(token for token in vocab if len(token) == 1):
+        vocab.setdefault(f"{byte}</w>", len(vocab))  # every byte as an end of word, so that no text is unknown
     return CLIPTokenizer(
         vocab=vocab,
-        merges=merges,
+        merges=[(left, right) for left, right in learned["merges"]],
         bos_token=special[0],
         eos_token=special[1],
         unk_token=special[1],
         pad_token=special[1],
         model_max_length=PROMPT_TOKENS,
     )
-
-
-def _complete(bpe: object) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Give vocabulary and merges, with every byte added as an end of word, so that no text is unknown."""
-    import json
-
-    model = json.loads(bpe.to_str())["model"]  # type: ignore[attr-defined]
-    vocab: dict[str, int] = dict(model["vocab"])
-    for byte in sorted(token for token in list(vocab) if len(token) == 1):
-        vocab.setdefault(f"{byte}</w>", len(vocab))
-    return vocab, [(left, right) for left, right in model["merges"]]

@@ -32,13 +32,14 @@ def read_capture(data: bytes) -> Capture:
             warnings.simplefilter("ignore")
             with parse_header(data) as image:
                 exif = image.getexif()
-                parts = {ifd: _part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)}
-                saved = exif.get(ExifTags.Base.DateTime)
+                camera, gps = (_part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))
+                written = (*(camera.get(tag) for tag in TIMES), exif.get(ExifTags.Base.DateTime))
     except Exception:  # decoders raise anything on hostile bytes
         return Capture()
-    written = (*(parts[ExifTags.IFD.Exif].get(tag) for tag in TIMES), saved)
     taken = next((time for value in written if (time := _time(value))), None)
-    return Capture(taken, *_place(parts[ExifTags.IFD.GPSInfo]))
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
+    return Capture(taken) if latitude is None or longitude is None else Capture(taken, latitude, longitude)
 
 
 def _part(exif: Image.Exif, ifd: int) -> dict[int, Any]:
@@ -48,24 +49,20 @@ def _part(exif: Image.Exif, ifd: int) -> dict[int, Any]:
         return {}
 
 
+def _text(value: object) -> str:
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")).strip("\0 ")
+
+
 def _time(value: object) -> str | None:
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
     try:
-        return datetime.strptime(text.strip("\0 ")[:19], "%Y:%m:%d %H:%M:%S").isoformat()
+        return datetime.strptime(_text(value)[:19], "%Y:%m:%d %H:%M:%S").isoformat()
     except ValueError:
         return None
 
 
-def _place(gps: dict[int, Any]) -> tuple[float, float] | tuple[None, None]:
-    """Give latitude and longitude, or neither if one is missing."""
-    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
-    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
-    return (None, None) if latitude is None or longitude is None else (latitude, longitude)
-
-
 def _degrees(values: Sequence[Any] | None, side: object, sides: str, limit: int) -> float | None:
     """Combine degrees, minutes and seconds into one signed number."""
-    letter = (side.decode("ascii", "replace") if isinstance(side, bytes) else str(side or "")).strip("\0 ").upper()
+    letter = _text(side).upper()
     try:
         degrees, minutes, seconds = (float(value) for value in values or ())
     except (TypeError, ValueError, ZeroDivisionError):

@@ -12,7 +12,7 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,7 +80,10 @@ def rasterize(
         # Pillow centres a line on a pixel only when its width is odd.
         radius = max(0, round((max(width, 1.0) * factor - 1) / 2))
         cells = np.floor((stroke * scale + offset) * factor).clip(-(2**15), 2**15).astype(int)
-        _draw(pen, [(int(x), int(y)) for x, y in cells], radius)
+        points = [(int(x), int(y)) for x, y in cells]
+        pen.line(points, fill=0, width=2 * radius + 1)
+        for x, y in points:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
     return np.asarray(canvas.reduce(factor), dtype=np.uint8)
 
 
@@ -108,62 +111,74 @@ def parse_record(record: Any, source: str) -> Drawing:
     return frame_strokes(strokes, label if isinstance(label, str) else "")
 
 
-def read_drawing(path: str | Path, line: int = 1) -> Drawing:
-    """Read the drawing on one line (counted from 1) of an ndjson file."""
-    for number, text in _lines(Path(path)):
-        if number == line:
-            return parse_ndjson(text, f"{path}:{number}")
+def read_drawing(path: Path, line: int = 1) -> Drawing:
+    """Read the drawing on one line (counted from 1) of an ndjson file. Raises ImageError."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                if len(raw) == MAX_LINE_BYTES:
+                    raise ImageError(f"{path}:{number}: line longer than {MAX_LINE_BYTES} bytes; not a drawing")
+                if number == line and raw.strip():
+                    return parse_ndjson(raw.decode("utf-8", errors="replace"), f"{path}:{number}")
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
     raise ImageError(f"{path}: no drawing on line {line}; choose another line")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One drawing of a `.bin` file: its first byte, its key and whether the game recognised it."""
+    """One drawing of a `.bin` file: where its bytes begin and end, its key and whether the game recognised it."""
 
-    offset: int
+    start: int
+    end: int
     key: str
     recognised: bool
 
 
-def scan_bin(path: str | Path) -> list[Record]:
+def scan_bin(path: Path) -> tuple[Record, ...]:
     """List the drawings of a `.bin` file without reading their points; ImageError if it is cut short."""
-    file = Path(path)
     try:
-        stat = file.stat()
-        return list(_scan(file, stat.st_mtime_ns, stat.st_size))
+        stat = path.stat()
+        return _scan(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
 
 
-def read_bin(path: str | Path, number: int = 1) -> Drawing:
+def read_bin(path: Path, number: int = 1) -> Drawing:
     """Read one drawing (counted from 1) of a `.bin` file. Raises ImageError."""
     records = scan_bin(path)
     if not 0 < number <= len(records):
         raise ImageError(f"{path}: no drawing {number}; there are {len(records)}")
-    with Path(path).open("rb") as file:
-        file.seek(records[number - 1].offset)
-        end = records[number].offset if number < len(records) else None
-        data = file.read() if end is None else file.read(end - records[number - 1].offset)
-    strokes = [stroke for stroke in _strokes(data) if len(stroke)]
+    record = records[number - 1]
+    with path.open("rb") as file:
+        file.seek(record.start)
+        data = file.read(record.end - record.start)
+    strokes, offset = list[Stroke](), _HEAD.size
+    for _ in range(_HEAD.unpack_from(data)[-1]):
+        (count,) = _COUNT.unpack_from(data, offset)
+        offset += _COUNT.size
+        points = np.frombuffer(data, np.uint8, 2 * count, offset).reshape(2, count)
+        offset += 2 * count
+        strokes += [points.T.astype(np.float32)] if count else []
     if not strokes:
         raise ImageError(f"{path}:{number}: no strokes; choose another drawing")
-    return frame_strokes(strokes, Path(path).stem)
+    return frame_strokes(strokes, path.stem)
 
 
-def count_bitmaps(path: str | Path) -> int:
+def count_bitmaps(path: Path) -> int:
     """Count the bitmaps in a `.npy` file; ImageError if it holds anything else."""
-    return len(_bitmaps(Path(path)))
+    return len(_bitmaps(path))
 
 
-def read_bitmap(path: str | Path, number: int = 1) -> npt.NDArray[np.uint8]:
+def read_bitmap(path: Path, number: int = 1) -> npt.NDArray[np.uint8]:
     """Read one bitmap (counted from 1) of a `.npy` file as (28, 28), dark on white. Raises ImageError."""
-    bitmaps = _bitmaps(Path(path))
+    bitmaps = _bitmaps(path)
     if not 0 < number <= len(bitmaps):
         raise ImageError(f"{path}: no bitmap {number}; there are {len(bitmaps)}")
     return 255 - np.asarray(bitmaps[number - 1]).reshape(BITMAP_SIDE, BITMAP_SIDE)  # the file has them light on dark
 
 
-def count_sketchrnn(path: str | Path) -> dict[str, int]:
+def count_sketchrnn(path: Path) -> dict[str, int]:
     """Count the drawings in each part of a `.npz` file from its headers: {"train": 70000, ...}."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -172,20 +187,20 @@ def count_sketchrnn(path: str | Path) -> dict[str, int]:
         raise _broken(path, error) from None
 
 
-def read_sketchrnn(path: str | Path, number: int = 1) -> Drawing:
+def read_sketchrnn(path: Path, number: int = 1) -> Drawing:
     """Read one drawing of a `.npz` file, counted from 1 through train, valid and test. Raises ImageError."""
     rest = number
     for part, count in count_sketchrnn(path).items():
         if 0 < rest <= count:
-            return to_drawing(read_part(path, part)[rest - 1], Path(path).name.split(".")[0])
+            return to_drawing(read_part(path, part)[rest - 1], path.name.split(".")[0])
         rest -= count
     raise ImageError(f"{path}: no drawing {number}; there are {number - rest}")
 
 
-def read_part(path: str | Path, part: str) -> tuple[Offsets, ...]:
+def read_part(path: Path, part: str) -> tuple[Offsets, ...]:
     """Read all drawings of a part as (L, 3) offsets: dx, dy, and 1 where the pen is lifted after. Raises ImageError."""
     try:
-        return _part(Path(path), part, Path(path).stat().st_mtime_ns)
+        return _part(path, part, path.stat().st_mtime_ns)
     except ImageError:
         raise
     except Exception as error:  # unpickling raises anything on hostile bytes
@@ -197,26 +212,6 @@ def to_drawing(offsets: Offsets, label: str = "") -> Drawing:
     points = np.cumsum(offsets[:, :2].astype(np.float32), axis=0)
     lifted = np.flatnonzero(offsets[:, 2] > 0) + 1
     return frame_strokes([stroke for stroke in np.split(points, lifted) if len(stroke)], label)
-
-
-def _draw(pen: ImageDraw.ImageDraw, points: list[tuple[int, int]], radius: int) -> None:
-    pen.line(points, fill=0, width=2 * radius + 1)
-    for x, y in points:
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while raw := file.readline(MAX_LINE_BYTES):
-                number += 1
-                if len(raw) == MAX_LINE_BYTES:
-                    raise ImageError(f"{path}:{number}: line longer than {MAX_LINE_BYTES} bytes; not a drawing")
-                if raw.strip():
-                    yield number, raw.decode("utf-8", errors="replace")
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}; check the path") from None
 
 
 def _stroke(item: Any, where: str) -> npt.NDArray[np.float64]:
@@ -238,26 +233,16 @@ def _scan(path: Path, changed: int, size: int) -> tuple[Record, ...]:
     data, records, offset = path.read_bytes(), list[Record](), 0
     try:
         while offset < len(data):
-            key, _, recognised, _, strokes = _HEAD.unpack_from(data, offset)
-            records.append(Record(offset, str(key), recognised != 0))
+            start, (key, _, recognised, _, strokes) = offset, _HEAD.unpack_from(data, offset)
             offset += _HEAD.size
             for _ in range(strokes):
                 offset += _COUNT.size + 2 * _COUNT.unpack_from(data, offset)[0]
+            records.append(Record(start, offset, str(key), recognised != 0))
     except struct.error:
         offset = len(data) + 1
     if offset != len(data):
         raise ImageError(f"{path}: cut short, or not binary Quick, Draw! drawings; get it again")
     return tuple(records)
-
-
-def _strokes(data: bytes) -> Iterator[npt.NDArray[np.float32]]:
-    offset = _HEAD.size
-    for _ in range(_HEAD.unpack_from(data)[-1]):
-        (count,) = _COUNT.unpack_from(data, offset)
-        offset += _COUNT.size
-        points = np.frombuffer(data, np.uint8, 2 * count, offset).reshape(2, count)
-        offset += 2 * count
-        yield points.T.astype(np.float32)
 
 
 def frame_strokes(strokes: Sequence[npt.NDArray[np.floating]], label: str) -> Drawing:
@@ -272,8 +257,7 @@ def _bitmaps(path: Path) -> npt.NDArray[np.uint8]:
     try:
         bitmaps: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise ImageError(f"{path}: not an array of bitmaps ({reason}); get it again") from None
+        raise ImageError(f"{path}: not an array of bitmaps ({first_line(error)}); get it again") from None
     if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8 or bitmaps.shape[1:] != (BITMAP_SIDE**2,):
         raise ImageError(f"{path}: not bitmaps; expected (N, {BITMAP_SIDE**2}) bytes")
     return bitmaps
@@ -329,25 +313,19 @@ class _Dtype:
 
 
 class _Array:
-    state: Any = None
+    def __init__(self, *_: Any) -> None:
+        self.state: Any = None
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    return text.encode("latin1")
-
-
-def _new_array(*_: Any) -> _Array:
-    return _Array()
-
-
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _encode,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _new_array for core in ("core", "_core")},
+    ("_codecs", "encode"): lambda text, encoding="latin1": text.encode("latin1"),
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
 }
 
 
@@ -359,8 +337,7 @@ class _Restricted(pickle.Unpickler):
             raise pickle.UnpicklingError(f"asks for {module}.{name}") from None
 
 
-def _broken(path: str | Path, error: Exception) -> ImageError:
+def _broken(path: Path, error: Exception) -> ImageError:
     if isinstance(error, FileNotFoundError):
         return ImageError(f"{path}: no such file; check the path")
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    return ImageError(f"{path}: not Sketch-RNN's drawings ({reason}); get it again")
+    return ImageError(f"{path}: not Sketch-RNN's drawings ({first_line(error)}); get it again")

@@ -61,9 +61,9 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
     _fit(root, side)
     try:
         png = resvg_py.svg_to_bytes(svg_string=ET.tostring(root, encoding="unicode"), skip_system_fonts=True)
-    except (KeyboardInterrupt, SystemExit):
-        raise
     except BaseException as error:  # a panic of the renderer is not an Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise ImageError(f"{source}: SVG cannot be drawn ({first_line(error)}); save it as PNG") from None
     with Image.open(io.BytesIO(bytes(png))) as image:
         drawn = image.convert("RGBA")
@@ -313,10 +313,9 @@ def _scale_strokes(root: ET.Element, side: int) -> None:
 def _length(text: str | None) -> float:
     """Convert an SVG length to px; 0 if it is missing, invalid or not positive."""
     match = _LENGTH.match(text or "")
+    units = {"pt": 4 / 3, "mm": 96 / 25.4, "cm": 960 / 25.4, "in": 96.0, "pc": 16.0}
     try:
-        value = float(match.group(1)) if match else 0.0
+        value = float(match[1]) * units.get(match[2], 1.0) if match else 0.0
     except ValueError:
         return 0.0
-    units = {"pt": 4 / 3, "mm": 96 / 25.4, "cm": 960 / 25.4, "in": 96.0, "pc": 16.0}
-    value *= units.get(match.group(2) or "", 1.0) if match else 1.0
     return value if 0 < value < 1e9 else 0.0
