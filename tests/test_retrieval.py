@@ -12,7 +12,14 @@ from PIL import Image, ImageDraw
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.tasks import retrieval
-from sketchfusion.tasks.retrieval import rank, retrieve
+from sketchfusion.tasks.retrieval import rank_chunks, retrieve
+
+
+def rank(queries: np.ndarray, gallery: np.ndarray, k: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    chunks = [*rank_chunks(queries, gallery, k)]
+    scores = [np.take_along_axis(similarity, indices, axis=1) for similarity, indices in chunks]
+    return np.concatenate(scores), np.concatenate([indices for _, indices in chunks])
+
 
 few_values = st.sampled_from([-1.0, -0.5, -0.0, 0.0, 0.25, 1.0])
 

@@ -39,6 +39,7 @@ from sketchfusion.tasks.segmentation import (
     refine_mask,
     segment,
     similarity,
+    sketch_cosine,
     stroke_cells,
     with_closeup,
 )
@@ -70,8 +71,8 @@ def test_heat_ignores_what_all_sketches_or_all_photos_share() -> None:
 def test_heat_covers_the_photo_without_padding_at_any_size() -> None:
     thing, ground = torch.eye(8)[:2]
     photo, sketch = FeatureMap(scene(thing, ground), TALL), FeatureMap(scene(thing, ground), SQUARE)
-    assert heat_map(sketch, photo).shape == (60, 30)
-    assert heat_map(sketch, photo, size=(10, 5)).shape == (10, 5)
+    assert heat_map(sketch, photo, sketch.valid()).shape == (60, 30)
+    assert sketch_cosine(sketch, photo, sketch.valid(), (10, 5)).shape == (10, 5)
 
 
 def test_an_outline_is_filled_and_an_open_line_is_not() -> None:

@@ -142,12 +142,9 @@ class FeatureMap:
         picture = self.data[:, rows.amin() : rows.amax() + 1, columns.amin() : columns.amax() + 1]
         return F.adaptive_max_pool2d(picture[None], 2).flatten()
 
-    def cosine(self, other: FeatureMap | Tensor) -> Tensor:
-        """Cosine of every cell with a vector (C,): (h, w); with every cell of a map: (h, w, h2, w2)."""
-        mine = F.normalize(self.data, dim=0)
-        if isinstance(other, FeatureMap):
-            return torch.einsum("chw,cij->hwij", mine, F.normalize(other.data, dim=0))
-        return torch.einsum("chw,c->hw", mine, F.normalize(other, dim=0))
+    def cosine(self, vector: Tensor) -> Tensor:
+        """Cosine (h, w) of every cell with a vector (C,)."""
+        return torch.einsum("chw,c->hw", F.normalize(self.data, dim=0), F.normalize(vector, dim=0))
 
     def crop_to_image(self, size: tuple[int, int] | None = None) -> Tensor:
         """Sample the map at the centre of every pixel of the file, without padding: (C, H, W).

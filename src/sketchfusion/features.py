@@ -174,7 +174,6 @@ class SketchFusion(TrainedExtractor):
         return self
 
     def serves(self, task: str) -> bool:
-        """Tell whether there are light weights for a task, its own or universal ones."""
         if task == self.config.task or self._tasks is None:
             return self.config.task in (task, UNIVERSAL)
         return any((self._tasks / name / CONFIG).is_file() for name in (task, UNIVERSAL))
@@ -204,11 +203,10 @@ class SketchFusion(TrainedExtractor):
     @property
     def fingerprint(self) -> str:
         """A hash of configuration, frozen and light weights; where the parts lie, device and type do not count."""
-        settings = {
-            key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "clip", "task")
-        }
-        if not settings["quarters"]:
-            del settings["quarters"]  # so that galleries made before this setting existed stay valid
+        unused = {"diffusion", "clip", "task"}
+        if not self.config.quarters:
+            unused |= {"quarters"}  # so that galleries made before this setting existed stay valid
+        settings = {key: value for key, value in asdict(self.config).items() if key not in unused}
         settings["light"] = weights_hash(self.model.light)
         return hash_settings(settings)
 
@@ -219,7 +217,6 @@ class SketchFusion(TrainedExtractor):
         return config.fusion.width * (5 if config.quarters else 1) + (self.clip.pooled_dim if config.whole else 0)
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
-        """Read one picture and prepare it for both encoders; ImageError when it cannot be read."""
         if self.config.view == "as-released":
             return prepare_as_released(image, self.side, self.clip.side)
         return prepare_letterboxed(image, kind, self.side)
@@ -357,21 +354,10 @@ def pair_config(
 
 def as_released(config: FeaturesConfig) -> FeaturesConfig:
     """Give the configuration with the choices of the authors' published code in place of the paper's."""
+    fusion = replace(config.fusion, inject_skips=True, zero_init=False, cut_gradient=True, dropout=0.5)
+    fusion = replace(fusion, ensemble=32, noise_seed=None)
     return replace(
-        config,
-        view="as-released",
-        vae_range=(0.0, 255.0),
-        sample_latents=True,
-        clip_layer=-1,
-        fusion=replace(
-            config.fusion,
-            inject_skips=True,
-            zero_init=False,
-            cut_gradient=True,
-            dropout=0.5,
-            ensemble=32,
-            noise_seed=None,
-        ),
+        config, view="as-released", vae_range=(0.0, 255.0), sample_latents=True, clip_layer=-1, fusion=fusion
     )
 
 

@@ -7,21 +7,8 @@ from pathlib import Path
 
 import torch
 
-from .backbones.catalog import (
-    CATALOG,
-    CONVOLUTIONAL_CLIP,
-    Card,
-    ClipCard,
-    DiffusionCard,
-    DinoCard,
-    FusedCard,
-    is_diffusion,
-    is_dino,
-    locate,
-    model_type,
-    parts_of,
-    unet_channels,
-)
+from .backbones import catalog
+from .backbones.catalog import CATALOG, ClipCard, DiffusionCard, DinoCard, FusedCard
 from .extractor import Extractor
 from .io.weights import WeightsError, resolve
 from .saved import read_method
@@ -49,7 +36,7 @@ def load(
     name = str(name)
     pair, _, baseline = name.partition(":")
     card = CATALOG.get(pair)
-    if baseline and parts_of(pair) and not Path(name).exists():
+    if baseline and catalog.parts_of(pair) and not Path(name).exists():
         return load(frozen_part(pair, baseline), device, dtype)
     if "+" in name and not Path(name).exists():
         from .baselines.frozen import SdClipBaseline
@@ -78,7 +65,7 @@ def load(
 
 def frozen_part(pair: str, baseline: str) -> str:
     """Give the name of the frozen model of a baseline on a pair; WeightsError if there is none."""
-    card, parts = CATALOG.get(pair), parts_of(pair)
+    card, parts = CATALOG.get(pair), catalog.parts_of(pair)
     if not parts:
         raise WeightsError(f"{pair!r} is not a pair of models, so it has no baseline {baseline!r}")
     usual = card if isinstance(card, FusedCard) else FusedCard(pair, *parts)
@@ -99,11 +86,13 @@ def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
 
     `given` has folders by catalog name. The published models are tried with a pair of full size only.
     """
-    card, parts = CATALOG.get(pair), parts_of(pair)
-    channels = card.channels if isinstance(card, FusedCard) else unet_channels(locate(parts[0])) if parts else ()
+    card, parts = CATALOG.get(pair), catalog.parts_of(pair)
+    channels = card.channels if isinstance(card, FusedCard) else ()
+    if parts and not channels:
+        channels = catalog.unet_channels(catalog.locate(parts[0]))
     if name not in given and channels != FusedCard.channels:
         raise WeightsError("only models of full size have other checkpoints")
-    locate(given.get(name, name))
+    catalog.locate(given.get(name, name))
     return given.get(name, name)
 
 
@@ -118,10 +107,10 @@ def _load_trained(method: str, folder: Path, device: str | torch.device | None, 
     raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
 
 
-def _kind_of(folder: Path) -> type[Card | FusedCard]:
+def _kind_of(folder: Path) -> type[catalog.Card | FusedCard]:
     """Tell from a folder in the hub layout which kind of model it holds."""
-    if is_diffusion(folder):
+    if catalog.is_diffusion(folder):
         return DiffusionCard
-    if is_dino(folder):
+    if catalog.is_dino(folder):
         return DinoCard
-    return ClipCard if model_type(folder) in ("clip", CONVOLUTIONAL_CLIP) else FusedCard
+    return ClipCard if catalog.model_type(folder) in ("clip", catalog.CONVOLUTIONAL_CLIP) else FusedCard

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 Curve = tuple[Sequence[float], Sequence[float]]
+Averages = Mapping["Kind", Mapping[str, Spectrum]]
 
 WIDTH, HEIGHT = 460, 270  # of a chart
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40  # its margins
@@ -110,6 +111,7 @@ def _page(
     names = list(inspected[0].maps)
     numbers = {kind: sum(one.kind == kind for one in inspected) for kind in PLURALS}
     counts = [f"{n} {kind if n == 1 else PLURALS[kind]}" for kind, n in numbers.items() if n]
+    averaged = {kind: found for kind in PLURALS if (found := spectra(inspected, kind))}
     legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
     return "\n".join(
         [
@@ -123,8 +125,8 @@ def _page(
             f'<div class="rows">{_rows(inspected, names)}</div>',
             "<h2>Spectra</h2>",
             f"<p>{SPECTRUM_NOTE}</p>",
-            f'<div class="legend">{legend}</div><div class="charts">{_charts(inspected, names, colours)}</div>',
-            _table(inspected, names),
+            f'<div class="legend">{legend}</div><div class="charts">{_charts(averaged, colours)}</div>',
+            _table(averaged, names),
             *sections,
             "</html>\n",
         ]
@@ -154,19 +156,16 @@ def _figure(picture: Image.Image, name: str, note: str, kind: str = "") -> str:
     )
 
 
-def _charts(inspected: Sequence[Inspected], names: Sequence[str], colours: Mapping[str, str]) -> str:
+def _charts(averaged: Averages, colours: Mapping[str, str]) -> str:
     charts = []
-    for kind, title in PLURALS.items():
-        averaged = spectra(inspected, kind)
-        if averaged:
-            curves = {name: (averaged[name].frequency.tolist(), averaged[name].amplitude.tolist()) for name in names}
-            chart = line_chart(curves, colours, "frequency", "log amplitude", f"Spectra of {title}")
-            charts.append(f'<div class="chart"><h3>{title.capitalize()}</h3>{chart}</div>')
+    for kind, by_name in averaged.items():
+        curves = {name: (one.frequency.tolist(), one.amplitude.tolist()) for name, one in by_name.items()}
+        chart = line_chart(curves, colours, "frequency", "log amplitude", f"Spectra of {PLURALS[kind]}")
+        charts.append(f'<div class="chart"><h3>{PLURALS[kind].capitalize()}</h3>{chart}</div>')
     return "".join(charts)
 
 
-def _table(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
-    averaged = {kind: found for kind in PLURALS if (found := spectra(inspected, kind))}
+def _table(averaged: Averages, names: Sequence[str]) -> str:
     head = "".join(f"<th>{kind}: mean frequency</th><th>fine share</th>" for kind in averaged)
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
@@ -191,10 +190,7 @@ def line_chart(curves: Mapping[str, Curve], colours: Mapping[str, str], x: str, 
     low, high = first * step, max(last, first + 1) * step
 
     def at(across: float, up: float) -> tuple[float, float]:
-        return (
-            LEFT + across * (WIDTH - LEFT - RIGHT),
-            TOP + (high - up) / (high - low) * (HEIGHT - TOP - BOTTOM),
-        )
+        return LEFT + across * (WIDTH - LEFT - RIGHT), TOP + (high - up) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">']
     for number in range(first, max(last, first + 1) + 1):
@@ -211,12 +207,9 @@ def line_chart(curves: Mapping[str, Curve], colours: Mapping[str, str], x: str, 
         f'<text class="axis" transform="translate(12 {down}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
     )
     for name, (xs, ys) in curves.items():
-        points = " ".join(
-            f"{a:.1f},{b:.1f}" for a, b in (at(*pair) for pair in zip(map(float, xs), map(float, ys), strict=True))
-        )
-        parts.append(
-            f'<polyline points="{points}" style="stroke:{colours[name]}"><title>{escape(name)}</title></polyline>'
-        )
+        points = " ".join("{:.1f},{:.1f}".format(*at(*pair)) for pair in zip(xs, ys, strict=True))
+        style = f"stroke:{colours[name]}"
+        parts.append(f'<polyline points="{points}" style="{style}"><title>{escape(name)}</title></polyline>')
     return "".join([*parts, "</svg>"])
 
 

@@ -115,7 +115,6 @@ class Block(nn.Module):
         self.residual = stride == 1 and before == after
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(B, before, h, w) -> (B, after, h / stride, w / stride)."""
         inner = maps if self.expand is None else F.relu6(self.expand(maps))
         out: Tensor = self.project(F.relu6(self.depthwise(inner), inplace=True))
         return out + maps if self.residual else out

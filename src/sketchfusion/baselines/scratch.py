@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import first_line
 from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
 from ..io.files import atomic_write, read_json
 from ..io.images import ImageInput, Kind
@@ -50,8 +51,7 @@ class ScratchBaseline(Extractor):
             net = ScratchNet(config)
             net.load_state_dict({name: tensor.float() for name, tensor in load_file(path / WEIGHTS).items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise WeightsError(f"{path} holds no trained CNN: {reason}") from error
+            raise WeightsError(f"{path} holds no trained CNN: {first_line(error)}") from error
         model = cls(net, config, KIND if folder is None else str(folder))
         model.device = pick_device(device)
         model.net.to(model.device)
@@ -71,16 +71,13 @@ class ScratchBaseline(Extractor):
 
     @property
     def fingerprint(self) -> str:
-        """The hash of its weights."""
         return weights_hash(self.net)
 
     @property
     def dim(self) -> int:
-        """The length of an embedding."""
         return self.config.dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute the last block's features and the embeddings."""
         maps = self.net.maps(stack([one.square for one in inputs], self.device))
         return ModelOutput(maps, self.net.embed(maps))
 
@@ -112,7 +109,6 @@ class ScratchNet(nn.Module):
         return projected
 
     def forward(self, squares: Tensor) -> Tensor:
-        """Compute the embeddings of squares, not normalised."""
         return self.embed(self.maps(squares))
 
 
@@ -131,5 +127,4 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Sequential(nn.Conv2d(inward, outward, 1, stride, bias=False), nn.BatchNorm2d(outward))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Compute (B, outward, h / stride, w / stride) from (B, inward, h, w)."""
         return F.relu(self.path(maps) + self.shortcut(maps))

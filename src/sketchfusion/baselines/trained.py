@@ -58,11 +58,9 @@ class TrainedBaseline(TrainedExtractor):
         self.task, self.heads = task, Heads()
 
     def serves(self, task: str) -> bool:
-        """Tell whether it was trained for a task."""
         return self.task in (task, UNIVERSAL)
 
     def for_task(self, task: str | None) -> Self:
-        """Return the model itself; WeightsError if it was trained for another task."""
         if task is not None and not self.serves(task):
             raise WeightsError(f"{self.name} has weights for {self.task!r} only, not for {task!r}")
         return self
@@ -168,7 +166,6 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         return hash_settings({"baseline": B_FINETUNING, **self.settings, "weights": weights})
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute B-SD+CLIP's maps, centred, embeddings and CLIP's joint-space vectors."""
         output = super().forward(inputs)
         maps = self.centred(output.maps, inputs)
         assert output.joint is not None
@@ -274,7 +271,6 @@ class SdPlBaseline(TrainedBaseline):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write prompts, heads, and a configuration that names the frozen parts by place and hash."""
         self.heads.write(Path(folder))
         write_trained(Path(folder), {"method": SD_PL, **asdict(self.config)}, self.prompts.state_dict())
 
@@ -296,11 +292,9 @@ class SdPlBaseline(TrainedBaseline):
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: the channels of all stages."""
         return self._dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        """Compute the centred features and their maxima."""
         squares = stack([one.square for one in inputs], self.device)
         kinds = kind_indices([one.kind for one in inputs])
         maps = self.centred(self.stages(squares, kinds, range(self.config.ensemble)), inputs)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..io.images import read_image
-from .inputs import extract_map, read_sketch
+from .inputs import extract_map, ink_points, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -266,8 +266,7 @@ def sample_strokes(sketch: Tensor, count: int) -> Tensor:
 
     Farthest point sampling, starting with the ink nearest to the middle of all ink.
     """
-    grey = sketch.mean(dim=0)
-    ink = (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
+    ink = ink_points(sketch)
     chosen = [int((ink - ink.mean(dim=0)).norm(dim=1).argmin())]
     distance = torch.full((len(ink),), torch.inf)
     while len(chosen) < min(count, len(ink)):

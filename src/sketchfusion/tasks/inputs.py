@@ -42,6 +42,12 @@ def read_sketch(sketch: ImageInput) -> Tensor:
     return read_sketches(sketch)[0]
 
 
+def ink_points(sketch: Tensor) -> Tensor:
+    """List the centres of the inked pixels of a sketch (3, H, W): (N, 2) x, y."""
+    grey = sketch.mean(dim=0)
+    return (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
+
+
 def extract_map(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
     """Extract the map of a picture with the weights for a task, or with the default ones if the task has none."""
     return model.extract([image], kind, task=task if model.serves(task) else None)[0]

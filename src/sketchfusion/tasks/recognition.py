@@ -84,12 +84,14 @@ class Namer:
         if examples is not None:
             self._logits = _by_examples(model, self.labels, kind, examples)
         elif set(self.labels) <= set(classes) and not model.joint_dim:
-            self._logits = _by_classifier(model, self.labels, kind)
+            columns = [classes.index(label) for label in self.labels]
+            self._logits = lambda pictures: model.classify(pictures, kind=kind).numpy()[:, columns]
         elif self.classifies:
             self._judge = judge = _by_both(model, self.labels, kind)
             self._logits = lambda pictures: judge(model.look(pictures, kind=kind))
         else:
-            self._logits = _by_text(joint_space(model), self.labels, kind)
+            score = _text_scores(joint_space(model), self.labels, kind)
+            self._logits = lambda pictures: score(model.encode_image(pictures, kind=kind))
 
     def name(self, images: Images, k: int = 5) -> list[list[Guess]]:
         """Give the `k` likeliest labels of each picture, best first."""
@@ -114,9 +116,8 @@ class Namer:
 
 def unit_means(groups: Sequence[npt.ArrayLike]) -> Floats:
     """Average each group of vectors (n, d) and scale the means to length 1: (groups, d)."""
-    means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
-    unit: Floats = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-    return unit
+    means: Floats = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
+    return means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
 
 
 def joint_space(model: Extractor) -> Extractor:
@@ -128,19 +129,12 @@ def joint_space(model: Extractor) -> Extractor:
 
 def prototypes(model: Extractor, labels: Sequence[str], kind: Kind = "sketch") -> Floats:
     """Encode each label as the normalised mean of its prompts' embeddings: (N, p)."""
-    prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
-    chunks = (labels[start : start + CHUNK] for start in range(0, len(labels), CHUNK))
-    return unit_means([vectors for chunk in chunks for vectors in _encode_prompts(model, chunk, prompts)])
-
-
-def _by_classifier(model: Extractor, labels: Sequence[str], kind: Kind) -> Logits:
-    columns = [model.classes.index(label) for label in labels]
-    return lambda pictures: model.classify(pictures, kind=kind).numpy()[:, columns]
-
-
-def _by_text(model: Extractor, labels: Sequence[str], kind: Kind) -> Logits:
-    score = _text_scores(model, labels, kind)
-    return lambda pictures: score(model.encode_image(pictures, kind=kind))
+    prompts, encoded = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS, list[Floats]()
+    for start in range(0, len(labels), CHUNK):
+        chunk = labels[start : start + CHUNK]
+        texts = model.encode_text([prompt.format(label) for label in chunk for prompt in prompts])
+        encoded += texts.numpy().reshape(len(chunk), len(prompts), -1)
+    return unit_means(encoded)
 
 
 def _text_scores(model: Extractor, labels: Sequence[str], kind: Kind) -> Callable[[Tensor], Floats]:
@@ -183,25 +177,13 @@ def _by_examples(
     if lacking := [label for label in labels if not examples.get(label)]:
         raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
     task = TASK if model.serves(TASK) else None
-
-    def embedded(pictures: Images) -> Floats:
-        vectors: Floats = model.embed(pictures, kind=kind, task=task).numpy()
-        return vectors
-
-    means = unit_means([embedded(_read(examples[label], kind)) for label in labels])
-    return lambda pictures: EXAMPLES_SCALE * (embedded(pictures) @ means.T)
+    means = unit_means([model.embed(_read(examples[label], kind), kind, task).numpy() for label in labels])
+    return lambda pictures: EXAMPLES_SCALE * (model.embed(pictures, kind, task).numpy() @ means.T)
 
 
 def _log_softmax(logits: Floats) -> Floats:
-    normalised: Floats = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    return normalised
-
-
-def _encode_prompts(model: Extractor, labels: Sequence[str], prompts: Sequence[str]) -> Floats:
-    """Embed every label in every prompt template: (labels, prompts, p)."""
-    texts = model.encode_text([prompt.format(label) for label in labels for prompt in prompts])
-    vectors: Floats = texts.numpy().reshape(len(labels), len(prompts), -1)
-    return vectors
+    total: Floats = np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return logits - total
 
 
 def _read(images: Images, kind: Kind) -> Images:

@@ -42,28 +42,19 @@ def retrieve(
     which embeds each only once.
     """
     queries = model.embed(read_sketches(sketches), kind="sketch")
-    scores, indices = rank(queries.numpy(), model.embed(photos, kind="photo").numpy(), k)
+    chunks = rank_chunks(queries.numpy(), model.embed(photos, kind="photo").numpy(), k)
     return [
-        [Match(int(index), float(score)) for score, index in zip(*row, strict=True)]
-        for row in zip(scores, indices, strict=True)
+        [Match(index, float(scores[index])) for index in row.tolist()]
+        for similarity, indices in chunks
+        for scores, row in zip(similarity, indices, strict=True)
     ]
-
-
-def rank(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> tuple[Floats, Ints]:
-    """Rank unit vectors exactly: (Q, d) and (N, d) -> scores and indices (Q, min(k, N)), best first.
-
-    Equal scores keep the order of the gallery. `k=None` ranks everything.
-    """
-    parts = [
-        (np.take_along_axis(similarity, indices, axis=1), indices)
-        for similarity, indices in rank_chunks(queries, gallery, k)
-    ]
-    scores, indices = zip(*parts, strict=True)
-    return np.concatenate(scores), np.concatenate(indices)
 
 
 def rank_chunks(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> Iterator[tuple[Floats, Ints]]:
-    """Yield, for each chunk of queries, all similarities (q, N) and indices (q, min(k, N)), best first."""
+    """Rank unit vectors (Q, d) and (N, d) exactly; equal scores keep the order of the gallery.
+
+    Yields all similarities (q, N) and indices (q, min(k, N)), best first, of a chunk of queries at a time.
+    """
     queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"cannot compare features of shapes {queries.shape} and {gallery.shape}")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..io.images import read_image, to_uint8
 from ..saved import Threshold
-from .inputs import extract_map, read_sketch
+from .inputs import extract_map, ink_points, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -118,20 +118,14 @@ def crop_around(cosine: Tensor, photo: Tensor) -> Tensor:
     return photo[:, top:bottom, left:right]
 
 
-def heat_map(
-    sketch: FeatureMap,
-    photo: FeatureMap,
-    ink: Tensor | None = None,
-    size: tuple[int, int] | None = None,
-) -> Heat:
-    """Compute the heat (H, W) in [0, 1], in the photo's own pixels or on a raster of `size` (rows, columns).
+def heat_map(sketch: FeatureMap, photo: FeatureMap, ink: Tensor) -> Heat:
+    """Compute the heat (H, W) in [0, 1] of a photo's pixels; `ink` marks the cells (h, w) of the sketch with strokes.
 
-    `ink` marks the cells (h, w) of the sketch that hold strokes, all by default. Heat is relative to the highest cosine
-    of the photo, because cosines differ more between photos than within one; `presence` says whether the highest is
-    high enough. Weights trained on the paper's score, the cosine with the pooled sketch, also give better masks so.
+    Heat is relative to the highest cosine of the photo, because cosines differ more between photos than within one;
+    `presence` says whether the highest is high enough. Weights trained on the paper's score, the cosine with the pooled
+    sketch, also give better masks so.
     """
-    cosine = sketch_cosine(sketch, photo, sketch.valid() if ink is None else ink, size)
-    heat: Heat = torch.sigmoid(heat_logits(cosine)).cpu().numpy()
+    heat: Heat = torch.sigmoid(heat_logits(sketch_cosine(sketch, photo, ink))).cpu().numpy()
     return heat
 
 
@@ -186,9 +180,7 @@ def fit_threshold(present: Tensor, absent: Tensor) -> Threshold:
 
 def stroke_cells(image: Tensor, sketch: FeatureMap) -> Tensor:
     """Mark the cells (h, w) of a sketch's map that strokes of its image (3, H, W) pass through."""
-    grey = image.mean(dim=0)
-    points = (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
-    cells = sketch.to_cells(points).long()
+    cells = sketch.to_cells(ink_points(image)).long()
     marked = torch.zeros(sketch.grid, dtype=torch.bool, device=cells.device)
     h, w = sketch.grid
     marked[cells[:, 1].clamp(0, h - 1), cells[:, 0].clamp(0, w - 1)] = True
