@@ -93,10 +93,7 @@ class Extractor(ABC):
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
     ) -> list[FeatureMap]:
-        """Give the dense map (C, h, w) of each picture, float32 on the CPU, in the order given.
-
-        Raises ImageError for a picture that cannot be read, ValueError for features that are not finite.
-        """
+        """Give each picture's map (C, h, w), float32 on the CPU; ImageError if unreadable, ValueError if not finite."""
         model, features = self.for_task(task), list[FeatureMap]()
         for inputs, output in model._run(images, kind, batch_size):
             joints = [None] * len(inputs) if output.joint is None else output.joint.float().cpu()
@@ -106,10 +103,7 @@ class Extractor(ABC):
         return features
 
     def embed(self, images: Images, kind: Kind = "photo", task: str | None = None, batch_size: int = 8) -> Tensor:
-        """Give one vector of length 1 for each picture, (N, dim), float32 on the CPU, in the order given.
-
-        Raises ImageError for a picture that cannot be read, ValueError for features that are not finite.
-        """
+        """Give unit vectors (N, dim), float32 on the CPU; ImageError if unreadable, ValueError if not finite."""
         model = self.for_task(task)
         rows = [torch.empty(0, model.dim)]
         rows += [F.normalize(output.vectors.float(), dim=1).cpu() for _, output in model._run(images, kind, batch_size)]
@@ -211,10 +205,7 @@ class TrainedExtractor(Extractor):
 
 
 def prepare_letterboxed(source: ImageInput, kind: Kind, side: int, whole_page: bool = False) -> ModelInput:
-    """Fit a picture into one square for both backbones; ImageError when it cannot be read.
-
-    Of a sketch the square shows the window around its strokes, or all of it with `whole_page`.
-    """
+    """Fit a picture into a square, of a sketch the window around its strokes unless `whole_page`; ImageError."""
     square, frame = letterbox(read_image(source, kind), side, kind, whole_page)
     return ModelInput(square, square, frame, kind)
 

@@ -56,21 +56,17 @@ class Frame:
 
 @dataclass(frozen=True, repr=False)
 class FeatureMap:
-    """Features (C, h, w) on a grid over the square that `frame` describes.
-
-    `joint` is the picture's vector (P,) in the space that the model's CLIP shares with text; None without a CLIP.
-    """
+    """Features (C, h, w) on a grid over the square that `frame` describes."""
 
     data: Tensor
     frame: Frame
-    joint: Tensor | None = None
+    joint: Tensor | None = None  # (P,) in the space that the model's CLIP shares with text; None without a CLIP
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or 0 in self.data.shape:
             raise ValueError(f"FeatureMap needs (C, h, w) features, not {tuple(self.data.shape)}")
 
     def __repr__(self) -> str:
-        """Say the sizes, not the numbers."""
         (channels, h, w), (width, height) = self.data.shape, self.frame.size
         return f"FeatureMap({channels} channels, {h}x{w} cells, of a picture of {width}x{height} pixels)"
 

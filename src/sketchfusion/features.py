@@ -97,7 +97,6 @@ class SketchFusion(TrainedExtractor):
         self._by_task: dict[str, SketchFusion] = {config.task: self}
 
     def __repr__(self) -> str:
-        """Say what is joined, the task, and the sizes, not every layer."""
         config, grid, width = self.config, self.config.fusion.grid, self.config.fusion.width
         return (
             f"SketchFusion({self.name!r}: {config.diffusion} + {config.clip} for {config.task}, {self.side} px -> "
@@ -179,10 +178,7 @@ class SketchFusion(TrainedExtractor):
         return any((self._tasks / name / CONFIG).is_file() for name in (task, UNIVERSAL))
 
     def for_task(self, task: str | None) -> SketchFusion:
-        """Give the model with the light weights of a task, sharing the frozen parts; WeightsError if there are none.
-
-        Universal light weights serve every task.
-        """
+        """Give the model with a task's or universal light weights, sharing the frozen parts; else WeightsError."""
         if task in (None, self.config.task):
             return self
         if self._tasks is None:

@@ -131,7 +131,6 @@ class Bottleneck(nn.Module):
     """ResNet bottleneck: 1x1, 3x3, 1x1 convolutions with group norm, and a shortcut projected only where it must be."""
 
     def __init__(self, channels: int, width: int) -> None:
-        """Take `channels` to `width` through `width / 4`."""
         super().__init__()
         middle = width // 4
         self.reduce = _ConvNorm(channels, middle, 1)
@@ -159,7 +158,6 @@ class Stretch(nn.Module):
     """Linear interpolation along the channels: the ablations' way to match them, with nothing to learn (table 6)."""
 
     def __init__(self, channels: int) -> None:
-        """Give every map `channels` channels."""
         super().__init__()
         self.channels = channels
 
@@ -182,7 +180,6 @@ class Centring(nn.Module):
     spread: Tensor
 
     def __init__(self, width: int) -> None:
-        """Make the statistics of maps of `width` channels."""
         super().__init__()
         self.register_buffer("centre", torch.zeros(2, width))
         self.register_buffer("spread", torch.ones(2, width))
@@ -212,7 +209,6 @@ class LightParts(nn.Module):
     """All that is trained: injection convolutions, aggregation with its branch weights, and the centring."""
 
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
-        """Make the parts that fit a given UNet and CLIP width."""
         super().__init__()
         self.injection = Injection(
             clip_channels, diffusion.channels(config.inject_at), config.zero_init, config.convolutions

@@ -97,7 +97,6 @@ def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
 
 
 def _load_trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> Extractor:
-    """Load a baseline that was trained by the method named in its folder's configuration."""
     from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
 
     if method == SD_PL:

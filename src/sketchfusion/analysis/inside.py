@@ -34,10 +34,7 @@ TINY = float(np.finfo(np.float64).tiny)
 def component_maps(
     model: Extractor, pictures: Images, kinds: Sequence[Kind], task: str | None = None
 ) -> list[dict[str, FeatureMap]]:
-    """Compute for each picture the maps "CLIP", "SD up0", "SD up1" .. (stages without CLIP's injection) and "fused".
-
-    Raises ValueError for a model that is not fused.
-    """
+    """Compute maps "CLIP", "SD up0" .. (without injection) and "fused" of pictures; ValueError for another model."""
     fused = _fused(model, task)
     fusion, diffusion = fused.config.fusion, fused.model.diffusion
     components: list[dict[str, FeatureMap]] = []
@@ -97,10 +94,7 @@ def crop_padding(pixels: Picture, map_: FeatureMap) -> Picture:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Fourier amplitude of a map by frequency, both (n,), coarsest first, and two summaries of the energy.
-
-    The summaries leave out frequency 0, the mean over all cells.
-    """
+    """Fourier amplitude of a map by frequency, both (n,), coarsest first; summaries leave out frequency 0."""
 
     frequency: Floats  # as a share of the highest that the grid can hold along an axis: 0 to 1
     amplitude: Floats  # natural logarithm, relative to frequency 0

@@ -155,10 +155,7 @@ def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
 
 
 def parts_of(pair: str) -> tuple[str, str] | None:
-    """Give the names of the Stable Diffusion and the CLIP of a pair: of the catalog, SD+CLIP, or a folder with both.
-
-    None for anything else.
-    """
+    """Name Stable Diffusion and CLIP of a pair of the catalog, of SD+CLIP, or of a folder with both; else None."""
     card, folder = CATALOG.get(pair), Path(pair)
     if isinstance(card, FusedCard):
         return card.diffusion, card.clip

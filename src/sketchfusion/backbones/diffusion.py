@@ -76,10 +76,7 @@ class FrozenDiffusion(Frozen):
         return torch.cat([posterior.mean, posterior.std], dim=1) * scale
 
     def noise(self, size: tuple[int, int], seed: int = 0) -> Tensor:
-        """Draw standard noise (1, c, h, w), the same for every image of a latent size.
-
-        It is drawn on the CPU, so that every device gets the same numbers.
-        """
+        """Draw standard noise (1, c, h, w), the same for every image; on the CPU, so that all devices agree."""
         generator = torch.Generator("cpu").manual_seed(seed)
         return torch.randn((1, self.unet.config.in_channels, *size), generator=generator)
 

@@ -127,10 +127,7 @@ def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224)
 
 
 def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> FrozenEncoder:
-    """Load a CLIP, or a DINO, as the folder's config.json says; WeightsError as for `load_clip`.
-
-    `name` is its catalog name, hub id or path, by which the side of a DINO is known.
-    """
+    """Load a CLIP, or a DINO whose side is known by its catalog name or hub id; WeightsError as `load_clip`."""
     return load_dino(folder, dtype, dino_side(name)) if is_dino(folder) else load_clip(folder, dtype)
 
 

@@ -79,7 +79,6 @@ class ClipBaseline(FrozenBaseline):
     clip: FrozenClip
 
     def __init__(self, clip: FrozenClip, weights: str, name: str, device: torch.device) -> None:
-        """Wrap a loaded CLIP whose weights have the hash `weights`."""
         super().__init__(weights, name, clip.side, clip.pooled_dim, device, {"layer": CLIP_LAYER})
         self.clip = clip.to(device)
 
@@ -94,7 +93,6 @@ class DinoBaseline(FrozenBaseline):
     baseline = "B-DINO"
 
     def __init__(self, dino: FrozenDino, weights: str, name: str, device: torch.device) -> None:
-        """Wrap a loaded DINO whose weights have the hash `weights`."""
         super().__init__(weights, name, dino.side, dino.channels, device, {"side": dino.side})
         self.dino = dino.to(device)
 
@@ -113,7 +111,6 @@ class SdBaseline(FrozenBaseline):
     baseline = "B-SD"
 
     def __init__(self, diffusion: FrozenDiffusion, weights: str, name: str, device: torch.device) -> None:
-        """Wrap a loaded diffusion model whose weights have the hash `weights`."""
         side, dim = input_side(diffusion), sum(diffusion.channels(STAGES).values())
         super().__init__(weights, name, side, dim, device, {"stages": STAGES, "t": TIMESTEP, "side": side})
         self.diffusion = diffusion.to(device)
@@ -137,7 +134,6 @@ class SdClipBaseline(FrozenBaseline):
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenClip, weights: str, name: str, device: torch.device
     ) -> None:
-        """Join two loaded models; `weights` are both hashes."""
         self.channels = sum(diffusion.channels(STAGES).values()) + clip.channels  # of the maps
         side = max(input_side(diffusion), clip.side)
         settings = {"stages": STAGES, "t": TIMESTEP, "layer": CLIP_LAYER, "side": side, "whole": CLIP_WEIGHT}
@@ -192,10 +188,7 @@ def stages_on_grid(
 def stages_and_tokens(
     diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor, seed: int = 0
 ) -> tuple[Tensor, Tokens]:
-    """Concatenate the stages of latents (B, c, g, g) and CLIP's tokens of pictures (B, 3, S, S): maps (B, C, g, g).
-
-    The second result is all that CLIP gives. `seed` is that of the noise.
-    """
+    """Concatenate stages of latents (B, c, g, g) with CLIP's tokens: maps (B, C, g, g), and all that CLIP gives."""
     stages = stages_on_grid(diffusion, latents, seeds=(seed,))
     tokens = clip(pictures)
     on_grid = _resize_to_unit(tokens.dense, (stages.shape[-2], stages.shape[-1]))

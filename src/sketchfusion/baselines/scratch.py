@@ -37,7 +37,6 @@ class ScratchBaseline(Extractor):
     """The small CNN as an extractor; sketches and photos go through the same weights."""
 
     def __init__(self, net: ScratchNet, config: ScratchConfig, name: str = KIND) -> None:
-        """Wrap a trained network."""
         self.net, self.config, self.name, self.side = net.eval(), config, name, config.side
         self.device = torch.device("cpu")
 

@@ -54,7 +54,6 @@ class TrainedBaseline(TrainedExtractor):
     centring: Centring
 
     def __init__(self, task: str) -> None:
-        """Begin without heads."""
         self.task, self.heads = task, Heads()
 
     def serves(self, task: str) -> bool:
@@ -93,7 +92,6 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FinetunedConfig, name: str, device: torch.device
     ) -> None:
-        """Join loaded models."""
         TrainedBaseline.__init__(self, config.task)
         SdClipBaseline.__init__(self, diffusion, clip, "", name, device)
         self.config = config
@@ -187,10 +185,7 @@ class SdPlConfig:
 
 
 class Prompts(nn.Module):
-    """The trained parts and the centring: a text matrix (1, L, D), and a border for sketches and one for photos.
-
-    They start as the null prompt and as an invisible border.
-    """
+    """The centring and what is trained: a text (1, L, D) and two borders, at first null prompt and invisible."""
 
     rim: Tensor
 

@@ -32,10 +32,7 @@ def is_blank(image: Tensor) -> bool:
 
 
 def is_drawing(image: Tensor) -> bool:
-    """Tell whether (3, H, W) is a digital drawing: mostly pure white, few dark pixels, hardly any colour.
-
-    A photographed drawing counts as a photo.
-    """
+    """Tell whether (3, H, W) is a digital drawing, not a photo of one: mostly white, few dark pixels, no colour."""
     dark = image.amin(dim=0) < 0.5
     grey = (image.amax(dim=0) - image.amin(dim=0)).mean() < 0.02
     return _is_clean(image) and bool(grey) and bool(dark.float().mean() < 0.3)
@@ -123,10 +120,7 @@ def _darken_strokes(image: Tensor) -> Tensor:
 
 
 def _ink_level(values: Tensor, middle: float) -> float:
-    """Estimate the typical brightness of strokes from pixel values that are scaled so that paper is 1.
-
-    `middle` is the share of the values, the darkest ones, that surely are the middle of strokes.
-    """
+    """Estimate the brightness of strokes, paper being 1; the darkest values, a share of `middle`, surely are ink."""
     darkest = values.kthvalue(max(1, int(len(values) * middle))).values
     return float(values[values <= (1 + darkest) / 2].median())
 
@@ -262,7 +256,6 @@ def _closing(image: Tensor) -> Tensor:
 
 
 def _blurred(image: Tensor) -> Tensor:
-    """Apply a 5 x 5 box blur."""
     return F.avg_pool2d(F.pad(image[None], [2] * 4, mode="replicate"), 5, 1)[0]
 
 

@@ -43,16 +43,13 @@ _COUNT = struct.Struct("<H")
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """Strokes in drawing order, in a frame from (0, 0) to (width, height).
+    """Strokes in drawing order, in a frame from (0, 0) to (width, height)."""
 
-    `strokes` are (N, 2) arrays of x, y in drawing units; `widths`, one per stroke, are in the same units.
-    """
-
-    strokes: tuple[Stroke, ...]
+    strokes: tuple[Stroke, ...]  # (N, 2) each: x and y in drawing units
     width: float
     height: float
     label: str = ""
-    widths: tuple[float, ...] | None = None
+    widths: tuple[float, ...] | None = None  # one per stroke, in drawing units
 
 
 def rasterize(
@@ -88,10 +85,7 @@ def rasterize(
 
 
 def parse_ndjson(line: str, source: str = "ndjson line") -> Drawing:
-    """Read one Quick, Draw! line, raw (x, y, t) or simplified (x, y); the frame is the strokes' bounding box.
-
-    Raises ImageError, which begins with `source`, for anything but a drawing.
-    """
+    """Read one Quick, Draw! line, raw (x, y, t) or simplified (x, y); an ImageError begins with `source`."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -124,10 +124,7 @@ def upload(folder: Path, repository: str, private: bool = False) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """List the safetensors that a library loads from a model folder: full precision, or fp16 if there is no other.
-
-    Raises WeightsError, which names what is there instead.
-    """
+    """List the safetensors that a library loads of a model folder, fp16 if there is no other; raises WeightsError."""
     if not folder.is_dir():
         raise WeightsError(f"{folder} is missing; a model folder in the usual hub layout was expected")
     found = sorted(path for path in folder.iterdir() if WEIGHT_FILE.fullmatch(path.name))
@@ -151,10 +148,7 @@ def weights_hash(weights: nn.Module | Mapping[str, Tensor]) -> str:
 
 
 def folder_hash(folder: Path) -> str:
-    """Hash the weights in a model folder as `weights_hash` does, with names prefixed by their subfolder.
-
-    The hash is cached with the files' sizes and times, so that an unchanged folder is read only once.
-    """
+    """Hash a folder as `weights_hash` does, names prefixed by the subfolder; cached by the files' sizes and times."""
     parts = [part for part in PARTS if (folder / part).is_dir()] or [""]
     files = [(part, path) for part in parts for path in weight_files(folder / part)]
     stamp = [[str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns] for _, path in files]

@@ -262,10 +262,7 @@ def distance_penalty(expected: Tensor, positions: Tensor) -> Tensor:
 
 
 def sample_strokes(sketch: Tensor, count: int) -> Tensor:
-    """Choose points spread evenly over the strokes of a sketch (3, H, W): (at most `count`, 2) x, y of inked pixels.
-
-    Farthest point sampling, starting with the ink nearest to the middle of all ink.
-    """
+    """Choose at most `count` points (N, 2) x, y of a sketch's strokes, evenly spread by farthest point sampling."""
     ink = ink_points(sketch)
     chosen = [int((ink - ink.mean(dim=0)).norm(dim=1).argmin())]
     distance = torch.full((len(ink),), torch.inf)

@@ -26,10 +26,7 @@ DIM = 0.35  # share of the contrast kept outside a mask
 
 
 def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) -> Image.Image:
-    """Draw both pictures (3, H, W) in [0, 1] side by side and join matching points by lines, a colour for each match.
-
-    A match that is not mutual has a thin line and hollow points.
-    """
+    """Draw pictures (3, H, W) side by side and join matches by lines; one that is not mutual is thin and hollow."""
     left, right = _fitted(sketch), _fitted(photo)
     height = max(left.height, right.height)
     size = (left.width + right.width + FINE * (GAP + 2 * MARGIN), height + 2 * FINE * MARGIN)
