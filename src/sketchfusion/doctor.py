@@ -8,6 +8,14 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+import torch
+
+from .backbones.catalog import CATALOG, Card, locate
+from .extractor import pick_device
+from .io.weights import WeightsError, folder_hash
+from .models import load
+
 PACKAGES = ("sketchfusion", "torch", "diffusers", "transformers", "safetensors", "lancedb", "numpy", "pillow")
 
 
@@ -50,10 +58,6 @@ def _version(package: str) -> str:
 
 
 def _device() -> str:
-    import torch
-
-    from .extractor import pick_device
-
     device = pick_device()
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
@@ -68,9 +72,6 @@ def _memory() -> float | None:
 
 
 def _weights() -> list[dict[str, Any]]:
-    from .backbones.catalog import CATALOG, Card, locate
-    from .io.weights import WeightsError, folder_hash
-
     rows = []
     for card in CATALOG.values():
         if isinstance(card, Card):
@@ -85,10 +86,6 @@ def _weights() -> list[dict[str, Any]]:
 
 def _self_test() -> dict[str, Any]:
     """Embed two pictures twice with mini: expect the same bits, unit length, and two different vectors."""
-    import numpy as np
-
-    from .models import load
-
     started = time.monotonic()
     try:
         model = load("mini")

@@ -33,25 +33,19 @@ class Frame:
     def to_square(self, points: Tensor) -> Tensor:
         """Convert file pixels x, y (N, 2) to square pixels."""
         points = _floating(points)
-        return points * points.new_tensor(self._scale) + points.new_tensor(self._offset)
+        scale = points.new_tensor((self.scale_x, self.scale_y))
+        return points * scale + points.new_tensor((self.offset_x, self.offset_y))
 
     def to_file(self, points: Tensor) -> Tensor:
         """Convert square pixels x, y (N, 2) to file pixels."""
         points = _floating(points)
-        return (points - points.new_tensor(self._offset)) / points.new_tensor(self._scale)
+        scale = points.new_tensor((self.scale_x, self.scale_y))
+        return (points - points.new_tensor((self.offset_x, self.offset_y))) / scale
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the file in pixels."""
         return self.width, self.height
-
-    @property
-    def _scale(self) -> tuple[float, float]:
-        return self.scale_x, self.scale_y
-
-    @property
-    def _offset(self) -> tuple[float, float]:
-        return self.offset_x, self.offset_y
 
 
 @dataclass(frozen=True, repr=False)

@@ -143,13 +143,9 @@ def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
         raise WeightsError(f"{folder} is no Stable Diffusion: its unet and vae do not say their sizes in config.json")
     sized = replace(card, side=side, grid=int(side // stride), width=max(channels))
     logging.getLogger(__name__).warning(
-        "%s is none of the models that are known here: it is used at its own %s px, with maps of %s x %s cells and %s "
-        "channels; `--set side=`, `fusion.grid=` and `fusion.width=` change that",
-        diffusion,
-        side,
-        sized.grid,
-        sized.grid,
-        sized.width,
+        f"{diffusion} is none of the models that are known here: it is used at its own {side} px, with maps of "
+        f"{sized.grid} x {sized.grid} cells and {sized.width} channels; `--set side=`, `fusion.grid=` and "
+        "`fusion.width=` change that"
     )
     return sized
 

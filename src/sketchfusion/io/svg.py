@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from graphlib import CycleError, TopologicalSorter
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -241,25 +242,17 @@ def _cost(root: ET.Element) -> int:
     An element with long attributes counts as several. A cycle of references gives more than `MAX_COST`.
     """
     by_id = {element.get("id"): element for element in root.iter() if element.get("id")}
+    named = {element: [by_id[name] for name in _references(element) if name in by_id] for element in root.iter()}
+    parts = {element: [*element, *others] for element, others in named.items()}
     counts: dict[ET.Element, int] = {}
-    stack: list[tuple[ET.Element, bool]] = [(root, False)]
-    open_now: set[ET.Element] = set()
-    while stack:
-        element, done = stack.pop()
-        parts = [*element, *(by_id[name] for name in _references(element) if name in by_id)]
-        if done:
-            open_now.discard(element)
+    try:
+        for element in TopologicalSorter(parts).static_order():
             long = sum(20_000 if value.startswith(_DATA) else len(value) for value in element.attrib.values()) // 200
-            counts[element] = 1 + long + sum(counts[part] for part in parts)
+            counts[element] = 1 + long + sum(counts[part] for part in parts[element])
             if counts[element] > MAX_COST:
                 break
-        elif element not in counts:
-            open_now.add(element)
-            stack.append((element, True))
-            pending = [part for part in parts if part not in counts]
-            if any(part in open_now for part in pending):
-                return MAX_COST + 1
-            stack.extend((part, False) for part in pending)
+    except CycleError:
+        return MAX_COST + 1
     return max(counts.values())
 
 
