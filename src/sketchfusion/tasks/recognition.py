@@ -129,7 +129,8 @@ def joint_space(model: Extractor) -> Extractor:
 
 def prototypes(model: Extractor, labels: Sequence[str], kind: Kind = "sketch") -> Floats:
     """Encode each label as the normalised mean of its prompts' embeddings: (N, p)."""
-    prompts, encoded = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS, list[Floats]()
+    prompts = SKETCH_PROMPTS if kind == "sketch" else PHOTO_PROMPTS
+    encoded: list[Floats] = []
     for start in range(0, len(labels), CHUNK):
         chunk = labels[start : start + CHUNK]
         texts = model.encode_text([prompt.format(label) for label in chunk for prompt in prompts])
