@@ -92,7 +92,6 @@ class SketchFusion(TrainedExtractor):
         self.clip = clip
         self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
         self.device = torch.device("cpu")
-        self.heads = Heads()  # classifier and threshold of its task
         self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
 
@@ -280,22 +279,12 @@ class SketchFusion(TrainedExtractor):
 def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:
     """Write the model card of light weights for a hub repository, in Markdown with the hub's metadata."""
     parts = {"Stable Diffusion": (config.diffusion, config.diffusion_hash), "CLIP": (config.clip, config.clip_hash)}
-    cards = {name: CATALOG.get(name) for name, _ in parts.values()}
-    homes = {name: card.repositories[0] if isinstance(card, Card) else name for name, card in cards.items()}
-    licences = {name: card.licence if isinstance(card, Card) else "see its own page" for name, card in cards.items()}
-    bases = "".join(f"- {home}\n" for home in homes.values() if "/" in home)
-    rows = "".join(
-        f"| {part} | `{homes[name]}` | {licences[name]} | `{digest}` |\n" for part, (name, digest) in parts.items()
-    )
-    fusion = config.fusion
-    settings = {
-        "task": config.task,
-        "input": f"{config.side} x {config.side} px",
-        "map": f"{fusion.grid} x {fusion.grid} cells of {fusion.width} channels",
-        "embedding": f"{dim} numbers; weight of CLIP's own vector {config.whole:g}, of quarters {config.quarters:g}",
-        "timestep": str(fusion.timestep),
-        "noise draws": str(fusion.ensemble),
-    }
+    bases, rows, fusion = "", "", config.fusion
+    for part, (name, digest) in parts.items():
+        card = CATALOG.get(name)
+        home, licence = (card.repositories[0], card.licence) if isinstance(card, Card) else (name, "see its own page")
+        bases += f"- {home}\n" if "/" in home else ""
+        rows += f"| {part} | `{home}` | {licence} | `{digest}` |\n"
     return f"""---
 library_name: sketchfusion
 tags: [sketch, image-retrieval, correspondence]
@@ -311,7 +300,13 @@ compared (SketchFusion, CVPR 2025). The frozen models are not part of this repos
 {rows}
 | setting | value |
 |---|---|
-{"".join(f"| {name} | {value} |{chr(10)}" for name, value in settings.items())}
+| task | {config.task} |
+| input | {config.side} x {config.side} px |
+| map | {fusion.grid} x {fusion.grid} cells of {fusion.width} channels |
+| embedding | {dim} numbers; weight of CLIP's own vector {config.whole:g}, of quarters {config.quarters:g} |
+| timestep | {fusion.timestep} |
+| noise draws | {fusion.ensemble} |
+
 ```python
 from sketchfusion import SketchFusion
 

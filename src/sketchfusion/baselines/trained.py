@@ -53,9 +53,6 @@ class TrainedBaseline(TrainedExtractor):
     task: str
     centring: Centring
 
-    def __init__(self, task: str) -> None:
-        self.task, self.heads = task, Heads()
-
     def serves(self, task: str) -> bool:
         return self.task in (task, UNIVERSAL)
 
@@ -92,9 +89,8 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
     def __init__(
         self, diffusion: FrozenDiffusion, clip: FrozenClip, config: FinetunedConfig, name: str, device: torch.device
     ) -> None:
-        TrainedBaseline.__init__(self, config.task)
-        SdClipBaseline.__init__(self, diffusion, clip, "", name, device)
-        self.config = config
+        super().__init__(diffusion, clip, "", name, device)
+        self.config, self.task = config, config.task
         self.centring = Centring(self.channels).to(device)
 
     @classmethod
@@ -221,8 +217,7 @@ class SdPlBaseline(TrainedBaseline):
 
     def __init__(self, diffusion: FrozenDiffusion, config: SdPlConfig, name: str, device: torch.device) -> None:
         """Put new prompts before a loaded diffusion model; ValueError for stages that it does not have."""
-        super().__init__(config.task)
-        self.config, self.name, self.side, self.device = config, name, config.side, device
+        self.config, self.task, self.name, self.side, self.device = config, config.task, name, config.side, device
         self._dim = sum(diffusion.channels(config.stages).values())
         self.diffusion = diffusion.to(device)
         self.prompts = Prompts(diffusion.null_prompt, config.side, config.border, self._dim).eval().to(device)
