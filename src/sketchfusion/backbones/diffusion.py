@@ -40,10 +40,11 @@ class FrozenDiffusion(Frozen):
         self.register_buffer("null_prompt", null_prompt, persistent=False)
         self.null_prompt: Tensor
         self.latent_stride = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.stages: dict[str, Stage] = {stage.name: stage for stage in _stages(unet, self.latent_stride)}
+        blocks = _stages(unet, self.latent_stride)
+        self.stages = {stage.name: stage for _, stage in blocks}
         self.freeze()
-        for name, block in _blocks(unet):
-            block.register_forward_hook(partial(self._visit, name))
+        for block, stage in blocks:
+            block.register_forward_hook(partial(self._visit, stage.name))
 
     def checkpoint(self) -> None:
         """Compute most features anew on the way back instead of keeping them: less memory for more time."""
@@ -174,21 +175,14 @@ class _AllReadError(Exception):
 _RUN: ContextVar[_Run | None] = ContextVar("sketchfusion_unet_run", default=None)
 
 
-def _blocks(unet: UNet2DConditionModel) -> list[tuple[str, nn.Module]]:
-    """List the UNet's blocks by stage name."""
-    down = [(f"down{index}", block) for index, block in enumerate(unet.down_blocks)]
-    up = [(f"up{index}", block) for index, block in enumerate(unet.up_blocks)]
-    return [*down, ("mid", unet.mid_block), *up]
-
-
-def _stages(unet: UNet2DConditionModel, stride: int) -> list[Stage]:
-    widths = list(unet.config.block_out_channels)
-    down, up = [], []
+def _stages(unet: UNet2DConditionModel, stride: int) -> list[tuple[nn.Module, Stage]]:
+    """List the UNet's blocks in the order in which they run, for latents of a stride."""
+    widths, found = list(unet.config.block_out_channels), list[tuple[nn.Module, Stage]]()
     for index, block in enumerate(unet.down_blocks):
         stride *= 2 if block.downsamplers is not None else 1
-        down.append(Stage(f"down{index}", widths[index], stride))
-    mid = Stage("mid", widths[-1], stride)
+        found.append((block, Stage(f"down{index}", widths[index], stride)))
+    found.append((unet.mid_block, Stage("mid", widths[-1], stride)))
     for index, block in enumerate(unet.up_blocks):
         stride //= 2 if block.upsamplers is not None else 1
-        up.append(Stage(f"up{index}", widths[-1 - index], stride))
-    return [*down, mid, *up]
+        found.append((block, Stage(f"up{index}", widths[-1 - index], stride)))
+    return found
