@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -156,7 +156,7 @@ def folder_hash(folder: Path) -> str:
     cached = read_json(hashes).get(key)
     if cached and cached["files"] == stamp:
         return str(cached["sha256"])
-    tensors = {}
+    tensors: dict[str, tuple[Any, str]] = {}
     for part, path in files:
         try:
             opened = safe_open(path, framework="pt")

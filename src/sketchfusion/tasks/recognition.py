@@ -116,8 +116,9 @@ class Namer:
 
 def unit_means(groups: Sequence[npt.ArrayLike]) -> Floats:
     """Average each group of vectors (n, d) and scale the means to length 1: (groups, d)."""
-    means: Floats = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
-    return means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    means = np.stack([np.asarray(group, np.float32).mean(axis=0) for group in groups])
+    unit: Floats = means / np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    return unit
 
 
 def joint_space(model: Extractor) -> Extractor:
@@ -183,8 +184,8 @@ def _by_examples(
 
 
 def _log_softmax(logits: Floats) -> Floats:
-    total: Floats = np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    return logits - total
+    normalised: Floats = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    return normalised
 
 
 def _read(images: Images, kind: Kind) -> Images:
