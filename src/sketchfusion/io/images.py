@@ -350,7 +350,8 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
         return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), kind, "standard input")
     if text.lstrip().startswith("{"):
         return draw_strokes(parse_ndjson(text))
-    path, number = _path_and_number(text)
+    match = re.fullmatch(r"(.+):(\d+)", text)
+    path, number = (Path(match[1]), int(match[2])) if match and not Path(text).exists() else (Path(text), 1)
     try:
         with path.open("rb") as file:
             if path.is_file() and (drawn := _draw_numbered(path, number, file.peek(64))) is not None:
@@ -380,13 +381,6 @@ def _draw_numbered(path: Path, number: int, head: bytes) -> npt.NDArray[np.uint8
     if path.suffix.lower() == ".bin":
         return draw_strokes(read_bin(path, number))
     return draw_strokes(read_sketchrnn(path, number)) if path.suffix.lower() == ".npz" else None
-
-
-def _path_and_number(text: str) -> tuple[Path, int]:
-    match = re.fullmatch(r"(.+):(\d+)", text)
-    if match and not Path(text).exists():
-        return Path(match.group(1)), int(match.group(2))
-    return Path(text), 1
 
 
 def _decode(data: bytes, kind: Kind, name: str) -> npt.NDArray[np.uint8]:

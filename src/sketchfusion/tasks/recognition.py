@@ -135,7 +135,7 @@ def prototypes(model: Extractor, labels: Sequence[str], kind: Kind = "sketch") -
     for start in range(0, len(labels), CHUNK):
         chunk = labels[start : start + CHUNK]
         texts = model.encode_text([prompt.format(label) for label in chunk for prompt in prompts])
-        encoded += texts.numpy().reshape(len(chunk), len(prompts), -1)
+        encoded.extend(texts.numpy().reshape(len(chunk), len(prompts), -1))
     return unit_means(encoded)
 
 
