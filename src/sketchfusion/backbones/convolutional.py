@@ -189,7 +189,7 @@ class Towers(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @property
-    def text_model(self) -> nn.Module:
+    def text_model(self) -> Any:
         """The text encoder, by the name that it has in transformers' CLIP."""
         return self.text
 

@@ -73,7 +73,7 @@ class FrozenEncoder(Frozen):
     @property
     def dtype(self) -> torch.dtype:
         """The type the frozen weights compute in."""
-        return next(self.model.parameters()).dtype
+        return next(self.parameters()).dtype
 
     def _pixels(self, images: Tensor, layer: int, side: int) -> Tensor:
         """Resize and normalise images; ValueError for a layer that does not exist."""
