@@ -112,12 +112,23 @@ def test_confidence_is_the_share_of_unrelated_questions_beaten(count: int) -> No
     gallery, others, fresh = (unit(generator.standard_normal((n, 256), np.float32)) for n in (count, 200, 400))
     background = Background(count, {"vector": gallery[:3000]})
     learned = measure_chance([make_scorer([vector], [], None) for vector in others], background)
-    fresh = (fresh @ gallery.T).max(axis=1)
-    confidence = np.array(learned.confidences(fresh))
+    scores = fresh @ gallery.T
+    confidence = np.array([learned.confidences(row.max(keepdims=True), row[:3000])[0] for row in scores])
     assert (confidence > 0.5).mean() == pytest.approx(0.5, abs=0.17)
     assert (confidence > 0.9).mean() == pytest.approx(0.1, abs=0.1)
-    assert learned.confidences([1.0])[0] > 0.999
-    assert learned.confidences([0.0])[0] < 0.001
+    sure, unsure = learned.confidences(np.array([1.0, 0.0], np.float32), scores[0, :3000])
+    assert sure > 0.999 and unsure < 0.001
+
+
+def test_a_drawing_that_is_a_little_like_everything_is_not_surer() -> None:
+    """Its cosines are all higher, and all spread wider; what counts is how far a photo stands out."""
+    generator = np.random.default_rng(0)
+    gallery, others = (unit(generator.standard_normal((n, 64), np.float32)) for n in (300, 50))
+    chance = measure_chance([make_scorer([of], [], None) for of in others], Background(300, {"vector": gallery}))
+    scores = gallery @ others[0]
+    assert chance.confidences(scores * 2 + 0.5, scores * 2 + 0.5) == pytest.approx(
+        chance.confidences(scores, scores), abs=1e-4
+    )
 
 
 def test_the_highest_of_many_is_told_from_a_sample() -> None:

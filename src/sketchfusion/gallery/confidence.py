@@ -2,7 +2,8 @@
 
 A gallery answers any query with some best photo. So unrelated queries are put to it first, and the highest score of
 each is recorded. The confidence of a photo is the share of them that it beats: with a cut at 0.9, one unrelated query
-in ten still gets an answer. No labels are needed.
+in ten still gets an answer. No labels are needed. Scores are compared as standard scores among the gallery's photos,
+because some drawings, such as a circle, are a little like everything.
 
 The unrelated queries are the sketches in references.png, drawn by Sketch World, and the names of what they show; for a
 query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.
@@ -41,21 +42,25 @@ COLUMNS = 8  # sketches in a row of the picture that holds them
 SIDE = 128  # pixels of a sketch
 SKETCHES, WORDS, GUESSED = "sketches", "words", "guessed"  # the tables of their features
 TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
+FEW = 24  # photos; among fewer, median and spread of a query's scores tell nothing
 _embedded: dict[str, dict[str, Floats]] = {}  # features of the references by the model's fingerprint and kind
 TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
 
 @dataclass(frozen=True)
 class Chance:
-    """The scores of the best photo for unrelated queries: median and standard deviation."""
+    """The scores of the best photo for unrelated queries: median and standard deviation, both of `comparable` ones."""
 
     middle: float
     spread: float
 
-    def confidences(self, scores: Iterable[float]) -> list[float]:
-        """Give for each score the share of unrelated queries whose best photo scores lower."""
+    def confidences(self, scores: Floats, background: Floats) -> list[float]:
+        """Give for each score of a query the share of unrelated queries whose best photo scores lower.
+
+        `background` (S,) are the scores of a sample of the gallery's photos for that query.
+        """
         normal = NormalDist(self.middle, self.spread)
-        return [normal.cdf(float(score)) for score in scores]
+        return [normal.cdf(float(score)) for score in comparable(scores, background)]
 
 
 class Calibration:
@@ -103,10 +108,16 @@ def measure_chance(unrelated: Iterable[Scorer], background: Background) -> Chanc
     """Put unrelated queries to a gallery of which a sample of photos is given."""
     if not len(next(iter(background.columns.values()))):
         return Chance(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
-    best = [
-        highest(scorer.standardised(background).scores(background.columns), background.count) for scorer in unrelated
-    ]
+    each = [scorer.standardised(background).scores(background.columns) for scorer in unrelated]
+    best = [highest(comparable(scores, scores), background.count) for scores in each]
     return Chance(*robust_moments(np.array(best, np.float32)))
+
+
+def comparable(scores: Floats, background: Floats) -> Floats:
+    """Scale scores of a query by the median and spread of those of a sample of photos (S,), unless it is small."""
+    middle, spread = robust_moments(background) if len(background) >= FEW else (0.0, 1.0)
+    scaled: Floats = (scores - np.float32(middle)) / np.float32(spread)
+    return scaled
 
 
 def highest(scores: Floats, count: int) -> float:

@@ -130,13 +130,14 @@ class Gallery:
             self._calibration = Calibration(self._existing_store(), self.model)
         chance = self._calibration.chance(scorer, index)
         scorer = scorer.standardised(index.background)
+        background = scorer.scores(index.background.columns)
         excluded = None if query.like is None else absolute(query.like)
         count = max(query.k, CANDIDATES) if query.diffuse else query.k
         while True:
             ranked = index.best(scorer, count + (excluded is not None), query.filter).without(excluded)
             if query.diffuse:
-                ranked = diffused(ranked, float(scorer.scores(index.background.columns).std()))
-            confidences = np.array(chance.confidences(ranked.scores))
+                ranked = diffused(ranked, float(background.std()))
+            confidences = np.array(chance.confidences(ranked.scores, background))
             enough = np.flatnonzero(confidences >= (query.min_score or 0))
             ranked = ranked.take(enough)
             hits = to_hits(ranked, confidences[enough].tolist())

@@ -97,16 +97,16 @@ def _confidence_figures(
     drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels, reference: Sequence[Scorer]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """AUC, false alarms and precision in one gallery, a value for each sketch or photo that counts."""
-    calibration = measure_chance(reference, Background(len(labels), {"vector": vectors}))
+    chance = measure_chance(reference, Background(len(labels), {"vector": vectors}))
     scores = drawn @ vectors.T
+    confidence = np.array([chance.confidences(row, row) for row in scores])
     right = sketch_labels[:, None] == labels[None]
     present = scores.max(axis=1)[right.any(axis=1)]
     absent = np.where(right, -np.inf, scores).max(axis=1)
     wins = (present[:, None] > absent).mean(axis=1) + 0.5 * (present[:, None] == absent).mean(axis=1)
-    highest_absent = np.array(calibration.confidences(absent))
-    confidence = np.array(calibration.confidences(scores[right.any(axis=1)].ravel())).reshape(-1, len(labels))
-    hits = right[right.any(axis=1)]
-    precision = {f"precision at {cut}": hits[confidence >= cut].astype(float) for cut in CUTS}
+    highest_absent = np.where(right, 0.0, confidence).max(axis=1)
+    hits, sure = right[right.any(axis=1)], confidence[right.any(axis=1)]
+    precision = {f"precision at {cut}": hits[sure >= cut].astype(float) for cut in CUTS}
     return {
         "AUC": wins,
         **{f"false alarms at {cut}": (highest_absent >= cut).astype(float) for cut in CUTS},
