@@ -9,7 +9,11 @@ import torch
 
 from .backbones import catalog
 from .backbones.catalog import CATALOG, ClipCard, DiffusionCard, DinoCard, FusedCard
+from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
+from .baselines.scratch import KIND, ScratchBaseline, is_scratch
+from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
 from .extractor import Extractor
+from .features import SketchFusion
 from .io.weights import WeightsError, resolve
 from .saved import read_method
 
@@ -31,30 +35,26 @@ def load(
 
     Raises WeightsError for anything else.
     """
-    from .baselines.scratch import KIND, ScratchBaseline, is_scratch
-
     name = str(name)
     pair, _, baseline = name.partition(":")
     card = CATALOG.get(pair)
     if baseline and catalog.parts_of(pair) and not Path(name).exists():
         return load(frozen_part(pair, baseline), device, dtype)
     if "+" in name and not Path(name).exists():
-        from .baselines.frozen import SdClipBaseline
-
         diffusion, _, clip = name.partition("+")
         return SdClipBaseline.load(diffusion, clip, device=device, dtype=dtype)
     if name == KIND or is_scratch(name):
         return ScratchBaseline.load(None if name == KIND else name, device)
     folder = None if card else resolve(name)
     if folder and (method := read_method(folder)):
-        return _load_trained(method, folder, device, dtype).for_task(task)
+        if method == SD_PL:
+            return SdPlBaseline.load(folder, device, dtype).for_task(task)
+        if method == B_FINETUNING:
+            return FinetunedBaseline.load_trained(folder, device, dtype).for_task(task)
+        raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
     kind = _kind_of(folder) if folder else type(card)
     if kind is FusedCard:
-        from .features import SketchFusion
-
         return SketchFusion.from_pretrained(name, device, dtype, task)
-    from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline
-
     of_kind: dict[type, type[FrozenBaseline]] = {
         ClipCard: ClipBaseline,
         DiffusionCard: SdBaseline,
@@ -94,16 +94,6 @@ def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
         raise WeightsError("only models of full size have other checkpoints")
     catalog.locate(given.get(name, name))
     return given.get(name, name)
-
-
-def _load_trained(method: str, folder: Path, device: str | torch.device | None, dtype: torch.dtype | None) -> Extractor:
-    from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-
-    if method == SD_PL:
-        return SdPlBaseline.load(folder, device, dtype)
-    if method == B_FINETUNING:
-        return FinetunedBaseline.load_trained(folder, device, dtype)
-    raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
 
 
 def _kind_of(folder: Path) -> type[catalog.Card | FusedCard]:

@@ -99,9 +99,9 @@ class Reduced:
         image = _to_tensor(self.pixels)
         return normalise_sketch(image) if kind == "sketch" else image
 
-    def jpeg(self, quality: int = 85) -> bytes:
+    def jpeg(self) -> bytes:
         """Encode the pixels as JPEG, without the file's metadata about place, time and camera."""
-        return _jpeg(Image.fromarray(self.pixels), quality)
+        return _jpeg(Image.fromarray(self.pixels))
 
 
 def read_reduced(
@@ -300,16 +300,16 @@ def data_url(picture: Image.Image | npt.NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def thumbnail(image: Tensor, side: int = 256, quality: int = 85) -> bytes:
+def thumbnail(image: Tensor, side: int = 256) -> bytes:
     """Give (3, H, W) in [0, 1] as JPEG bytes, reduced so that no edge is longer than `side`."""
     picture = Image.fromarray(to_uint8(image))
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return _jpeg(picture, quality)
+    return _jpeg(picture)
 
 
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def _jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=quality)
+    picture.save(buffer, format="JPEG", quality=85)
     return buffer.getvalue()
 
 

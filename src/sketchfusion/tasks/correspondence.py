@@ -155,15 +155,13 @@ def match_maps(
     pixels of the source and of the target to coordinates that both share; counterparts are then expected nearby.
     """
     points, source, target = points.float(), source.centred(), target.centred()
-    if to_shared is None:
-        found = locate(source.sample(points), target, temperature, window)
-        back = locate(target.sample(found), source, temperature, window)
-    else:
-        from_source, from_target = to_shared
-        forward = Prior(from_source(points), from_target(target.centres()))
-        found = locate(source.sample(points), target, temperature, window, forward)
-        backward = Prior(from_target(found), from_source(source.centres()))
-        back = locate(target.sample(found), source, temperature, window, backward)
+
+    def counterparts(points: Tensor, here: FeatureMap, there: FeatureMap, ways: Sequence[ToShared] | None) -> Tensor:
+        prior = Prior(ways[0](points), ways[1](there.centres())) if ways else None
+        return locate(here.sample(points), there, temperature, window, prior)
+
+    found = counterparts(points, source, target, to_shared)
+    back = counterparts(found, target, source, to_shared and to_shared[::-1])
     reach = RETURN * max(source.frame.size)
     scores = F.cosine_similarity(source.sample(points).float(), target.sample(found).float(), dim=1)
     return Matched(found, scores, (back - points.to(back.device)).norm(dim=1) <= reach)
