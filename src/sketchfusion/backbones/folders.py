@@ -18,7 +18,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..errors import first_line
 from ..io.files import atomic_write
 from ..io.weights import WeightsError, weight_files
 from .catalog import (
@@ -276,7 +275,8 @@ def loading_errors(folder: Path) -> Iterator[None]:
     except WeightsError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
-        raise WeightsError(f"cannot load {folder}: {first_line(error)}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"cannot load {folder}: {reason}") from error
 
 
 @contextmanager
