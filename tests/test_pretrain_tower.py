@@ -133,7 +133,7 @@ def test_contrast_is_least_where_sketches_lie_at_their_photos() -> None:
 @pytest.mark.usefixtures("small_network")
 def test_early_blocks_stay_and_the_rest_learns(sources: Sources, encoder: SentenceEncoder, tmp_path: Path) -> None:
     trained, names = pretrain_tower(sources, RECIPE, tmp_path, "any", encoder, False, None)
-    start = Tower(pretraining.released_network("any"), len(names), encoder.width, 10.0)
+    start = Tower(pretraining.released_network("any"), len(names), encoder.width)
     moved = {
         name: not torch.equal(weight, start.network.state_dict()[name])
         for name, weight in trained.network.state_dict().items()

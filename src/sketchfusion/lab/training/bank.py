@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from ...io.files import atomic_write
 from ...io.images import Kind, letterbox, quantise, read_image, stroke_window
 from ..datasets.base import is_unseen, readable_name
 from . import augment
+from .loop import Report
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
@@ -94,6 +96,11 @@ class PictureArray:
             return torch.from_numpy(self.pixels[index]).float() / 255
         return self._on_device[torch.tensor(index).to(self.device)].float() / 255
 
+    def windows(self, index: list[int]) -> Tensor:
+        """Return the pictures at `index` as models see them: sketches by the windows around their strokes."""
+        squares = self.take(index)
+        return squares if self.kind == "photo" else torch.stack([around_strokes(page) for page in squares])
+
     @cached_property
     def _on_device(self) -> Tensor:
         """All pictures, copied to the device once; copying every batch would be slow."""
@@ -114,37 +121,47 @@ def choose(pool: Sequence[Item], generator: Generator) -> Item:
     return pool[int(torch.randint(len(pool), (1,), generator=generator))]
 
 
-def decode(
-    pictures: list[Picture],
-    kind: Kind,
-    side: int,
-    cache: Path,
-    report: Callable[[int, int], None] | None = None,
-) -> PictureArray:
+def decode(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> PictureArray:
     """Letterbox pictures to `side` pixels, or read the result from `cache`; unreadable files are left out.
 
-    The cache's key depends on names, paths, sizes and modification times: changed files are decoded anew.
+    The cache's key depends on names, paths, sizes and modification times: changed files are decoded anew. ValueError if
+    no file can be read.
     """
-    key = hashlib.sha256("\n".join(f"{p.names} {file_state(p.path)}" for p in pictures).encode()).hexdigest()[:16]
     if not pictures:
         return PictureArray(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
+    key = hashlib.sha256("\n".join(f"{p.names} {file_state(p.path)}" for p in pictures).encode()).hexdigest()[:16]
     path = cache / f"{kind}-{side}-{len(pictures)}-{key}.npy"
-    if (kept := _kept(path)) is None:
-
-        def load(picture: Picture) -> tuple[Pixels, Box] | None:
-            try:
-                square, frame = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
-            except ImageError:
-                return None
-            channels = square if kind == "photo" else square.mean(0, keepdim=True)
-            return quantise(channels), box_of(frame)
-
-        with ThreadPoolExecutor(2) as pool:
-            starts = range(0, len(pictures), DECODED)
-            loaded = (one for start in starts for one in pool.map(load, pictures[start : start + DECODED]))
-            kept = _store(path, loaded, [p.names for p in pictures], report)
-    pixels, names, boxes = kept
+    rows: list[tuple[Sequence[str], Box]] = []
+    with suppress(OSError, ValueError):
+        rows = json.loads(path.with_suffix(".json").read_text())
+    pixels = mapped(path)
+    if pixels is None or len(pixels) != len(rows):
+        rows = []
+        pixels = _write_rows(path, _decoded(pictures, kind, side, rows), len(pictures))
+        with atomic_write(path.with_suffix(".json")) as draft:
+            draft.write_text(json.dumps(rows))
+    boxes = np.array([box for _, box in rows], np.float64)
+    names = [tuple(names) for names, _ in rows]
     return PictureArray(kind, pixels, names, boxes=None if (boxes == WHOLE).all() else boxes)
+
+
+def _decoded(pictures: list[Picture], kind: Kind, side: int, rows: list[tuple[Sequence[str], Box]]) -> Iterator[Pixels]:
+    """Yield the square (1, C, S, S) of each picture that can be read, and append its names and box to `rows`."""
+
+    def load(picture: Picture) -> tuple[Pixels, Box] | None:
+        try:
+            square, frame = letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
+        except ImageError:
+            return None
+        return quantise(square if kind == "photo" else square.mean(0, keepdim=True)), box_of(frame)
+
+    with ThreadPoolExecutor(2) as pool:
+        for start in range(0, len(pictures), DECODED):
+            some = pictures[start : start + DECODED]
+            for picture, loaded in zip(some, pool.map(load, some), strict=True):
+                if loaded:
+                    rows.append((picture.names, loaded[1]))
+                    yield loaded[0][None]
 
 
 def box_of(frame: Frame) -> Box:
@@ -173,49 +190,23 @@ def mapped(path: Path) -> np.memmap | None:
     return array
 
 
-def _kept(path: Path) -> tuple[Pixels, list[tuple[str, ...]], np.ndarray] | None:
-    """Read stored pixels, names and boxes; None if any is missing or damaged."""
-    try:
-        rows = json.loads(path.with_suffix(".json").read_text())
-        names = [tuple(names) for names, _ in rows]
-        boxes = np.array([box for _, box in rows], np.float64).reshape(len(names), 4)
-    except (OSError, ValueError):
-        return None
-    pixels = mapped(path)
-    return None if pixels is None or len(pixels) != len(names) else (pixels, names, boxes)
-
-
-def _store(
-    path: Path,
-    pictures: Iterable[tuple[Pixels, Box] | None],
-    names: Sequence[tuple[str, ...]],
-    report: Callable[[int, int], None] | None,
-) -> tuple[Pixels, list[tuple[str, ...]], np.ndarray]:
-    """Write pictures of one shape one after the other, leaving out those that are None; ValueError if all are."""
-    rows: list[tuple[tuple[str, ...], Box]] = []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path.with_suffix(".json")) as names_draft, atomic_write(path) as draft:
-        with draft.open("wb") as file:
-            for number, (picture, name) in enumerate(zip(pictures, names, strict=True), start=1):
-                if picture is not None:
-                    array, box = picture
-                    if not rows:
-                        shape = array.shape
-                        _write_header(file, (len(names), *shape))
-                    file.write(array.tobytes())
-                    rows.append((name, box))
-                if report:
-                    report(number, len(names))
+def _write_rows(path: Path, blocks: Iterable[np.ndarray], most: int) -> np.memmap:
+    """Write blocks (n, ...) one after the other as one array of at most `most` rows; ValueError if there are none."""
+    header: dict[str, Any] = {}
+    rows = 0
+    with atomic_write(path) as draft, draft.open("wb") as file:  # not memory-mapped: a full disk would kill the process
+        for block in blocks:
             if not rows:
-                raise ValueError(f"no picture for {path}")
-            file.seek(0)
-            _write_header(file, (len(rows), *shape))  # as long as before: numpy leaves room for the first number
-        names_draft.write_text(json.dumps(rows))
-    return np.load(path, mmap_mode="r"), [name for name, _ in rows], np.array([box for _, box in rows])
-
-
-def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: str = "|u1") -> None:
-    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+                header = {"descr": np.lib.format.dtype_to_descr(block.dtype), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (most, *block.shape[1:])})
+            file.write(block.tobytes())
+            rows += len(block)
+        if not rows:
+            raise ValueError(f"no picture for {path}")
+        file.seek(0)  # the second header is as long as the first: numpy leaves room for the number of rows
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *block.shape[1:])})
+    array: np.memmap = np.load(path, mmap_mode="r")
+    return array
 
 
 def world_banks(
@@ -234,13 +225,12 @@ def world_banks(
     def made(kind: str, pictures: Iterable[Pixels]) -> Pixels:
         path = cache / f"world-{kind}-{side}-{seed}-{instances}.npy"
         kept = mapped(path)
-        return _store(path, ((pixels, WHOLE) for pixels in pictures), names, None)[0] if kept is None else kept
+        return _write_rows(path, (pixels[None] for pixels in pictures), len(things)) if kept is None else kept
 
-    photo = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
+    photos = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
     drawn = (world.sketch(*thing, hand=thing[1] % 4, of_photo=of_photo)[0][None] for thing in things)
-    return PictureArray("photo", photo, names), PictureArray(
-        "sketch", made("sketch-of-photo" if of_photo else "sketch", drawn), names
-    )
+    sketches = made("sketch-of-photo" if of_photo else "sketch", drawn)
+    return PictureArray("photo", photos, names), PictureArray("sketch", sketches, names)
 
 
 @dataclass(frozen=True)
@@ -298,7 +288,7 @@ def cached(
     side: int,
     views: int,
     folder: Path,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
     shown: Shown = "window",
 ) -> np.memmap:
     """Return one encoder's features (N, views, C, h, w) float16 of all pictures, from `folder` or computed now.
@@ -316,34 +306,19 @@ def cached(
     path = folder / f"{key}.npy"
     if (kept := mapped(path)) is not None:
         return kept
-    with atomic_write(path) as draft:
-        _make(bank, encode, side, views, draft, report, shown)
-    array: np.memmap = np.load(path, mmap_mode="r")
-    return array
 
-
-@torch.no_grad()
-def _make(
-    bank: PictureArray,
-    encode: Encode,
-    side: int,
-    views: int,
-    path: Path,
-    report: Callable[[int, int], None] | None,
-    shown: Shown,
-) -> None:
-    generator = torch.Generator().manual_seed(0)
-    with path.open("wb") as file:  # not memory-mapped: a full disk would kill the process
+    def encoded() -> Iterator[np.ndarray]:
+        generator = torch.Generator().manual_seed(0)
         for start in range(0, len(bank), ENCODED):
             index = list(range(start, min(start + ENCODED, len(bank))))
             pictures = _shown(bank, index, shown)
             features = [encode(_view(pictures, bank.kind, side, view, generator)) for view in range(views)]
-            array = torch.stack(features, 1).cpu().to(torch.float16).numpy()
-            if start == 0:
-                _write_header(file, (len(bank), *array.shape[1:]), "<f2")
-            file.write(array.tobytes())
+            yield torch.stack(features, 1).cpu().to(torch.float16).numpy()
             if report:
-                report(index[-1] + 1, len(bank))
+                report(index[-1] + 1, len(bank), {})
+
+    with torch.no_grad():
+        return _write_rows(path, encoded(), len(bank))
 
 
 def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
@@ -352,9 +327,9 @@ def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
     "window": photos as they are stored, sketches by the window around their strokes. "black" and "middle" are the
     squares of the authors' code (`prepare_as_released`): padded with black, and the middle of the picture.
     """
-    squares = bank.take(index)
     if shown == "window":
-        return squares if bank.kind == "photo" else torch.stack([around_strokes(page) for page in squares])
+        return bank.windows(index)
+    squares = bank.take(index)
     if bank.boxes is None:
         return squares
     side = squares.shape[-1]

@@ -26,7 +26,7 @@ class Checkpoint:
     """
 
     step: int = 0
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)  # "model.", "average." and "optimiser.", then the name
     notes: dict[str, str] = field(default_factory=dict)  # such as settings, frozen weights and best validation loss
 
     def write(self, path: Path) -> None:
@@ -69,51 +69,35 @@ class Checkpoint:
                     "leave --resume out or ask for the same"
                 )
         if changed:
-            logging.getLogger(__name__).warning(
-                "%s goes on with %s",
-                path,
-                ", ".join(f"{name}={value} in place of {trained_with[name]}" for name, value in changed.items()),
-            )
+            differences = (f"{name}={value} in place of {trained_with[name]}" for name, value in changed.items())
+            logging.getLogger(__name__).warning("%s goes on with %s", path, ", ".join(differences))
 
+    def add(self, group: str, tensors: Mapping[str, Tensor]) -> None:
+        """Add tensors under the names `group.name`."""
+        self.tensors |= {f"{group}.{name}": tensor for name, tensor in tensors.items()}
 
-def gather(module: nn.Module, optimiser: torch.optim.Optimizer, average: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Collect the state of model, optimiser and moving average in one flat dict, for `Checkpoint.tensors`."""
-    tensors = {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
-    return tensors
+    def group(self, group: str) -> dict[str, Tensor]:
+        """Return the tensors that were added as `group`, by their own names."""
+        prefix = f"{group}."
+        return {name.removeprefix(prefix): of for name, of in self.tensors.items() if name.startswith(prefix)}
 
+    def load_model(self, module: nn.Module, path: Path) -> None:
+        """Load the weights into `module`; ValueError if they do not fit it."""
+        try:
+            module.load_state_dict(self.group("model"))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{path} is of another training; start anew without --resume ({reason})") from None
 
-def restore(
-    saved: Checkpoint,
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    average: dict[str, Tensor],
-    path: Path,
-) -> None:
-    """Load a state that `gather` collected into module, optimiser and average, in place.
+    def add_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
+        """Add an optimiser's state, such as AdamW's moments, as "optimiser.INDEX.KEY"."""
+        for index, state in optimiser.state_dict()["state"].items():
+            self.add(f"optimiser.{index}", {key: torch.as_tensor(value) for key, value in state.items()})
 
-    ValueError if the weights do not fit the module.
-    """
-    restore_model(saved, module, path)
-    kept = _part(saved.tensors, "average.")
-    average.update({name: kept[name].to(value.device) for name, value in average.items()})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _part(saved.tensors, "optimiser.").items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
-
-def restore_model(saved: Checkpoint, module: nn.Module, path: Path) -> None:
-    """Load only the weights of a checkpoint into `module`; ValueError if they do not fit it."""
-    try:
-        module.load_state_dict(_part(saved.tensors, "model."))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} is of another training; start anew without --resume ({reason})") from None
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    def load_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
+        """Load the state that `add_optimiser` added."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in self.group("optimiser").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

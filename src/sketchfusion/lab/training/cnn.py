@@ -77,9 +77,7 @@ def train_scratch(
     photos, sketches = _photos_and_sketches(data, recipe, out / "training" / "cache")
     names = sorted(set(photos.by_name) & set(sketches.by_name))
     if len(names) < 2:
-        raise ValueError(
-            f"{', '.join(str(of.root) for of in data)} has too few names that both sketches and photos carry"
-        )
+        raise ValueError(f"{_roots(data)} has too few names that both sketches and photos carry")
     config, device = ScratchConfig(), pick_device()
     net = nn.ModuleDict({"body": ScratchNet(config), "classify": nn.Linear(config.dim, len(names))}).to(device)
     photos, sketches = photos.on(device), sketches.on(device)
@@ -87,13 +85,9 @@ def train_scratch(
     def loss_of(step: int, generator: Generator) -> Losses:
         chosen = torch.randperm(len(names), generator=generator)[: recipe.classes].repeat_interleave(recipe.per_kind)
         wanted = [names[place] for place in chosen.tolist()]
-        squares = torch.cat(
-            [
-                augment.photos(photos.draw_named(wanted, generator)[0], config.side, generator),
-                augment.sketches(sketches.draw_named(wanted, generator)[0], config.side, generator),
-            ]
-        )
-        embeddings, labels = net["body"](squares), chosen.repeat(2).to(device)
+        drawn = augment.photos(photos.draw_named(wanted, generator)[0], config.side, generator)
+        drawn = torch.cat([drawn, augment.sketches(sketches.draw_named(wanted, generator)[0], config.side, generator)])
+        embeddings, labels = net["body"](drawn), chosen.repeat(2).to(device)
         entropy = F.cross_entropy(net["classify"](F.relu(embeddings)), labels)
         contrastive = contrast(embeddings, labels[:, None] == labels[None, :], recipe.temperature)
         return {"loss": entropy + recipe.contrast * contrastive, "entropy": entropy, "contrast": contrastive}
@@ -168,6 +162,10 @@ def _write_card(out: Path, figures: dict[str, float], **card: Any) -> dict[str, 
     return figures
 
 
+def _roots(data: Sequence[Dataset]) -> str:
+    return ", ".join(str(of.root) for of in data)
+
+
 def _photos_and_sketches(
     data: Sequence[Dataset], recipe: ScratchRecipe, cache: Path
 ) -> tuple[PictureArray, PictureArray]:
@@ -178,9 +176,7 @@ def _photos_and_sketches(
         raise ValueError("the CNN trains on Sketch World or on folders, not on both at once")
     photos, sketches = collect_photos(data), collect_sketches(data)
     if not photos or not sketches:
-        raise ValueError(
-            f"{', '.join(str(of.root) for of in data)} needs sketches and photos of seen classes, in Sketchy's layout"
-        )
+        raise ValueError(f"{_roots(data)} needs sketches and photos of seen classes, in Sketchy's layout")
     return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
 
 
@@ -199,13 +195,10 @@ class EmbeddedPictures:
 
 
 def _few_of_each_class(sources: Sources, per_class: int) -> tuple[list[PictureArray], list[PictureArray]]:
-    photos = [sources.sharp_photos(), sources.small_photos()]
-    sketches = [sources.sketches()]
+    photos, sketches = [sources.sharp_photos(), sources.small_photos()], [sources.sketches()]
+    world_photos, world_sketches = sources.of_world(per_class, WORLD_SIDE)
     few = [[bank.named(set(bank.by_name), per_class) for bank in of if len(bank)] for of in (photos, sketches)]
-    if sources.has_world:
-        for of, bank in zip(few, world_banks(per_class, WORLD_SIDE, sources.cache), strict=True):
-            of.append(bank)
-    return few[0], few[1]
+    return few[0] + world_photos, few[1] + world_sketches
 
 
 def _vectors(teacher: Extractor, bank: PictureArray, folder: Path, report: Report | None) -> Tensor:
@@ -215,8 +208,7 @@ def _vectors(teacher: Extractor, bank: PictureArray, folder: Path, report: Repor
         return teacher.embed([*pictures.clamp(0, 1)], bank.kind)[:, :, None, None]
 
     name = f"embedding {teacher.fingerprint} {bank.kind}"
-    progress = (lambda done, total: report(done, total, {})) if report else None
-    vectors = cached(bank, encode, name, teacher.side, 1, folder, progress)
+    vectors = cached(bank, encode, name, teacher.side, 1, folder, report)
     return torch.from_numpy(np.array(vectors[:, 0, :, 0, 0], np.float32))
 
 

@@ -56,11 +56,6 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
 
     photo_statistics, sketch_statistics = "cells", "cells"
 
-    def __init__(self, recipe: CorrespondenceRecipe) -> None:
-        """Nothing is trained besides the light parts."""
-        super().__init__()
-        self._recipe = recipe
-
     def losses(self, forward: Forward, data: MatchedFeatures, generator: Generator) -> Losses:
         """Draw pairs; matching from sketch to photo and back count equally."""
         recipe = self._recipe
@@ -80,29 +75,32 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
 
 def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Make pairs with matching points and encode them; ValueError if the data have nothing to make them of."""
-    side, trained, validated = encode.side, list[PointPairs](), list[PointPairs]()
-    if sources.has_world:
-        trained.append(world_points(recipe.things, side, sources.cache))
-        validated.append(world_points(held_out_count(recipe.things), side, sources.cache, HELD_OUT_SEED))
-    for pairs, kept_out in ((trained, False), (validated, True)):
-        pairs += annotated_points(sources, kept_out, recipe.unseen)
-    given, sources = sources, sources.pictures
-    for pairs, photos, count, drawn in (
-        (trained, sources.sharp_photos(), recipe.warps, recipe.drawn),
-        (validated, sources.held_out_photos(), recipe.warps // 10, 1),
-    ):
-        if photos.seen and count:
-            pairs.append(warped_outlines(photos, count, side))
-        if photos.seen and recipe.drawn:
-            pairs.append(pseudo_points(photos, sources.cache, drawn))
-    for pairs, most, kept_out in ((trained, recipe.aligned, False), (validated, recipe.aligned // 10, True)):
-        if most and (freehand := aligned_points(sources, most, side, kept_out)):
-            pairs.append(freehand)
+    side = encode.side
+    trained, validated = (_pairs(recipe, sources, side, kept_out) for kept_out in (False, True))
     if not trained:
-        raise ValueError(f"{given}: no photos of seen classes, whose outlines could be matched, and no keypoints")
+        raise ValueError(f"{sources}: no photos of seen classes, whose outlines could be matched, and no keypoints")
     half, full = (_encoded(trained, encode, at) for at in (side // 2, side))
     validation = _encoded(validated, encode, side) if validated else None
     return Training(CorrespondenceObjective(recipe), Phases(half, full, validation))
+
+
+def _pairs(recipe: CorrespondenceRecipe, sources: Sources, side: int, kept_out: bool) -> list[PointPairs]:
+    """Make the pairs to train on, or the fewer ones to validate on if `kept_out`."""
+    things = held_out_count(recipe.things) if kept_out else recipe.things
+    warps, aligned = (number // 10 if kept_out else number for number in (recipe.warps, recipe.aligned))
+    pairs: list[PointPairs] = []
+    if sources.has_world:
+        pairs.append(world_points(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
+    pairs += annotated_points(sources, kept_out, recipe.unseen)
+    sources = sources.pictures
+    photos = sources.held_out_photos() if kept_out else sources.sharp_photos()
+    if photos.seen and warps:
+        pairs.append(warped_outlines(photos, warps, side))
+    if photos.seen and recipe.drawn:
+        pairs.append(pseudo_points(photos, sources.cache, 1 if kept_out else recipe.drawn))
+    if aligned and (freehand := aligned_points(sources, aligned, side, kept_out)):
+        pairs.append(freehand)
+    return pairs
 
 
 def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> MatchedFeatures:

@@ -23,12 +23,13 @@ from ...featuremap import Frame
 from ...io.cleanup import connected
 from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
+from ...tasks.pictures import dilated
 from ..datasets.base import Dataset, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
 from .bank import Box, Picture, PictureArray, box_of, file_state, world_banks
-from .sources import collect_held_out, collect_photos, collect_sketches
+from .sources import collect
 
 POINTS = 16  # of a pair; no category has more that are worth matching
 HANDS = 4  # that `world_banks` draws with in turn
@@ -210,11 +211,7 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     hardly any covers is background, and the rest is unknown. Photos with too few sketches are left out. Only seen
     classes; held-out photos if `kept_out`, else the others. `cache` keeps the result.
     """
-    photos, sketches = (
-        (collect_held_out(datasets, "photo"), collect_held_out(datasets, "sketch"))
-        if kept_out
-        else (collect_photos(datasets), collect_sketches(datasets))
-    )
+    photos, sketches = collect(datasets, kept_out)
     drawn: dict[tuple[str, str], list[Picture]] = {}
     for sketch in sketches:
         drawn.setdefault((sketch.names[0], photo_id_of(Path(sketch.path).stem)), []).append(sketch)
@@ -232,18 +229,18 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
 
 def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
     """Return the photos whose sketches agree on a thing, their boxes and masks, and their indices among the pairs."""
-    pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
-    boxes, places = np.empty((len(pairs), 4)), list[int]()
+    rows: list[tuple[int, np.ndarray, np.ndarray, Box]] = []
     for place, (photo, of) in enumerate(pairs):
         shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", SKETCH_SIDE) for sketch in of]
         mask = _consensus([sheet[0] for sheet in sheets if sheet], side)
         if shown and (mask == THING).any():
-            pixels[len(places)], boxes[len(places)] = quantise(shown[0]), box_of(shown[1])
-            masks[len(places)] = mask
-            places.append(place)
-    kept: Arrays = {"pixels": pixels, "masks": masks, "boxes": boxes}
-    found: Arrays = {name: of[: len(places)] for name, of in kept.items()}
-    return found | {"places": np.array(places, np.int64)}
+            rows.append((place, quantise(shown[0]), mask, box_of(shown[1])))
+    return {
+        "places": np.array([place for place, _, _, _ in rows], np.int64),
+        "pixels": np.array([pixels for _, pixels, _, _ in rows], np.uint8).reshape(-1, 3, side, side),
+        "masks": np.array([mask for _, _, mask, _ in rows], np.uint8).reshape(-1, side, side),
+        "boxes": np.array([box for _, _, _, box in rows], np.float64).reshape(-1, 4),
+    }
 
 
 def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:
@@ -274,20 +271,14 @@ def filled(ink: np.ndarray) -> np.ndarray:
     """
     best = ink
     for reach in GAPS:
-        closed = _dilated(np.pad(ink, reach + 2), reach)
+        closed = dilated(np.pad(ink, reach + 2), reach)
         corner = np.zeros_like(closed)
         corner[0, 0] = True
         outside = connected(torch.from_numpy(corner), torch.from_numpy(~closed)).numpy()
-        found = ~_dilated(outside, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
+        found = ~dilated(outside, reach)[reach + 2 : -reach - 2, reach + 2 : -reach - 2] | ink
         if found.sum() > GAIN * best.sum():
             best = found
     return best
-
-
-def _dilated(mask: np.ndarray, reach: int) -> np.ndarray:
-    """Dilate a mask (S, S) bool by a square of `reach` pixels in every direction."""
-    rows = F.max_pool2d(torch.from_numpy(mask)[None].float(), (2 * reach + 1, 1), 1, (reach, 0))
-    return (F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))[0] > 0).numpy()
 
 
 def _square(picture: Picture, kind: Kind, side: int) -> tuple[Tensor, Frame] | None:

@@ -17,86 +17,59 @@ class Log:
     """One row per step and one per validation; a resumed run drops the rows after its checkpoint."""
 
     def __init__(self, folder: Path, keep: int) -> None:
-        self._losses = _Table(folder / "log.csv", keep)
-        self._validation = _Table(folder / "validation.csv", keep + 1)  # it counts steps done
-        self._board = _board(folder / "tensorboard", keep)
-        self._started = time.monotonic()
+        self._losses, self._validation = folder / "log.csv", folder / "validation.csv"
+        _keep_rows(self._losses, keep)
+        _keep_rows(self._validation, keep + 1)  # it counts steps done
+        self._board: Any = None
+        if find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
 
-    def __enter__(self) -> Log:
-        return self
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=keep)  # type: ignore[no-untyped-call]
+        self._started = time.monotonic()
 
     def write(self, step: int, rate: float, losses: dict[str, float]) -> None:
         """Write the losses of a step."""
         seconds = f"{time.monotonic() - self._started:.1f}"
-        self._losses.write(step, {"seconds": seconds, "rate": f"{rate:.3g}", **_short(losses)})
-        if step % 20 == 0:
-            self.flush()
+        _append(self._losses, step, {"seconds": seconds, "rate": f"{rate:.3g}", **_short(losses)})
         self._show("training", {"rate": rate, **losses}, step)
 
     def validated(self, done: int, metrics: dict[str, float]) -> None:
         """Write the metrics of a validation after `done` steps."""
-        self._validation.write(done, _short(metrics))
+        _append(self._validation, done, _short(metrics))
         self._show("validation", metrics, done)
-
-    def flush(self) -> None:
-        """Write buffered rows to disk."""
-        self._losses.flush()
-        self._validation.flush()
 
     def _show(self, group: str, figures: dict[str, float], step: int) -> None:
         if self._board is not None:
             for name, value in figures.items():
                 self._board.add_scalar(f"{group}/{name}", value, step)
 
-    def __exit__(self, *_: object) -> None:
-        self._losses.close()
-        self._validation.close()
+    def close(self) -> None:
+        """Write what TensorBoard's files still lack."""
         if self._board is not None:
             self._board.close()
 
 
-class _Table:
-    """A CSV file with the step in its first column; keeps the complete rows of an older file for steps below `keep`."""
+def _keep_rows(path: Path, below: int) -> None:
+    """Keep only the complete rows of an older file for steps below `below`."""
+    rows = list(csv.reader(path.open())) if path.is_file() else []
+    complete = [row for row in rows[1:] if len(row) == len(rows[0])]  # a full disk cuts the last one short
+    kept = [row for row in complete if int(row[0]) < below]
+    path.unlink(missing_ok=True)
+    if kept:
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([rows[0], *kept])
 
-    def __init__(self, path: Path, keep: int) -> None:
-        rows = list(csv.reader(path.open())) if keep and path.is_file() else []
-        self._path = path
-        self._file: Any = None
-        self._writer: Any = None
-        path.unlink(missing_ok=True)
-        if len(rows) > 1:
-            complete = [row for row in rows if len(row) == len(rows[0])]  # a full disk cuts the last one short
-            self._open([row for row in complete if row[0] == "step" or int(row[0]) < keep])
 
-    def _open(self, rows: list[list[str]]) -> None:
-        self._file = self._path.open("w", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerows(rows)
-
-    def write(self, step: int, cells: dict[str, str]) -> None:
-        if self._file is None:
-            self._open([["step", *cells]])
-        self._writer.writerow([step, *cells.values()])
-
-    def flush(self) -> None:
-        if self._file is not None:
-            self._file.flush()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+def _append(path: Path, step: int, cells: dict[str, str]) -> None:
+    new = not path.is_file()
+    with path.open("a", newline="") as file:
+        if new:
+            csv.writer(file).writerow(["step", *cells])
+        csv.writer(file).writerow([step, *cells.values()])
 
 
 def _short(figures: dict[str, float]) -> dict[str, str]:
     return {name: f"{value:.5g}" for name, value in figures.items()}
-
-
-def _board(folder: Path, keep: int) -> Any:
-    if find_spec("tensorboard") is None:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder), purge_step=keep)  # type: ignore[no-untyped-call]
 
 
 def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:

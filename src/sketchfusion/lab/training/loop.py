@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint, gather, restore, restore_model
+from .checkpoint import Checkpoint
 from .log import Log
 from .processes import processes
 
@@ -103,8 +103,9 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     saved_at = time.monotonic()
     started = saved_at - schedule.seconds * run.step / schedule.steps
-    with _log(out, run.step) as log, deferred_signals() as stop_requested, torch.random.fork_rng():
-        while run.step < schedule.steps and not run.best.stale(schedule):
+    logging: AbstractContextManager[Log | None] = closing(Log(out, run.step)) if team.first else nullcontext()
+    with logging as log, deferred_signals() as stop_requested, torch.random.fork_rng():
+        while run.step < schedule.steps and not 0 < schedule.patience <= run.best.since:
             losses, stop = run.update(loss_of, stop_requested.is_set())
             step = run.step
             if log:
@@ -123,7 +124,7 @@ def fit(
                 raise KeyboardInterrupt
         run.save(log)
     if run.best.step:
-        restore_model(Checkpoint.read(out / BEST), module, out / BEST)
+        Checkpoint.read(out / BEST).load_model(module, out / BEST)
     elif run.average:
         module.load_state_dict({**module.state_dict(), **run.average})
 
@@ -134,12 +135,18 @@ class _Run:
     def __init__(self, module: nn.Module, schedule: Schedule, out: Path, notes: dict[str, str]) -> None:
         self.module, self.schedule, self.path, self._notes = module, schedule, out / CHECKPOINT, notes
         self.weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        self.optimiser = _optimiser(self.weights, schedule)
+        decayed = [p for p in self.weights.values() if p.ndim > 1]
+        plain = [p for p in self.weights.values() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=schedule.lr, betas=schedule.betas)
         self.average = {name: p.detach().clone() for name, p in self.weights.items() if schedule.average}
         self.step, self.best = 0, Best()
 
     def restore(self, saved: Checkpoint) -> None:
-        restore(saved, self.module, self.optimiser, self.average, self.path)
+        saved.load_model(self.module, self.path)
+        kept = saved.group("average")
+        self.average = {name: kept[name].to(value.device) for name, value in self.average.items()}
+        saved.load_optimiser(self.optimiser)
         self.step, self.best = saved.step, Best.read(saved.notes)
 
     def save(self, log: Log | None) -> None:
@@ -147,9 +154,11 @@ class _Run:
         if not all(bool(weight.isfinite().all()) for weight in self.weights.values()):
             raise ValueError(f"the weights after batch {self.step - 1} are not finite; {self._last_checkpoint()}")
         if log:
-            log.flush()  # first, so that a resumed run finds the rows of all steps before its checkpoint
-            state = gather(self.module, self.optimiser, self.average)
-            Checkpoint(self.step, state, {**self._notes, **self.best.notes()}).write(self.path)
+            checkpoint = Checkpoint(self.step, notes={**self._notes, **self.best.notes()})
+            checkpoint.add("model", self.module.state_dict())
+            checkpoint.add("average", self.average)
+            checkpoint.add_optimiser(self.optimiser)
+            checkpoint.write(self.path)
 
     def update(self, loss_of: LossOf, stop_requested: bool) -> tuple[dict[str, float], bool]:
         """Take one step; return its losses, and whether any process was asked to stop."""
@@ -196,10 +205,11 @@ class _Run:
             log.validated(self.step, metrics)
             if metrics["loss"] < self.best.loss:
                 self.best = Best(metrics["loss"], self.step)
-                tensors = {f"model.{name}": tensor for name, tensor in self.module.state_dict().items()}
-                Checkpoint(self.step, tensors).write(self.path.with_name(BEST))
+                checkpoint = Checkpoint(self.step)
+                checkpoint.add("model", self.module.state_dict())
+                checkpoint.write(self.path.with_name(BEST))
             else:
-                self.best = Best(self.best.loss, self.best.step, self.best.since + 1)
+                self.best = replace(self.best, since=self.best.since + 1)
         self.best = processes().broadcast(self.best)
 
     def _last_checkpoint(self) -> str:
@@ -213,10 +223,6 @@ class Best:
     loss: float = math.inf
     step: int = 0
     since: int = 0
-
-    def stale(self, schedule: Schedule) -> bool:
-        """Return whether training has gone on for too long without improvement."""
-        return 0 < schedule.patience <= self.since
 
     def notes(self) -> dict[str, str]:
         """Return it as text, exactly."""
@@ -255,17 +261,3 @@ def deferred_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _optimiser(weights: dict[str, nn.Parameter], schedule: Schedule) -> torch.optim.AdamW:
-    decayed = [p for p in weights.values() if p.ndim > 1]
-    plain = [p for p in weights.values() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=schedule.lr,
-        betas=schedule.betas,
-    )
-
-
-def _log(out: Path, keep: int) -> Log | nullcontext[None]:
-    return Log(out, keep) if processes().first else nullcontext()

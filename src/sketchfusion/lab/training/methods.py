@@ -26,7 +26,7 @@ from ...features import (
     read_light_weights,
     with_parts,
 )
-from ...fusion import Centring, FusionModel
+from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import Encode, FeatureCache, PictureArray, Shown, cached, joined, valid_cells
@@ -51,6 +51,7 @@ class Method(ABC, Generic[Trained]):
 
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
+    diffusion: FrozenDiffusion  # the part of it that makes the maps; gradients pass through it
     centring: Centring  # of the model; takes over the standardisation
     shown: tuple[Shown, Shown] = ("window", "window")  # what the inputs see of a picture, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
@@ -72,23 +73,33 @@ class Method(ABC, Generic[Trained]):
         Pictures have the model's side; training starts with maps of a `share` of the full grid.
         """
 
-    @property
-    @abstractmethod
-    def network(self) -> FusionModel | FrozenDiffusion:
-        """The part of the model that gradients pass through."""
-
     def checkpoint(self) -> None:
-        """Train with less memory and more time (gradient checkpointing)."""
+        """Train with less memory and more time (gradient checkpointing); CLIP's features are always kept."""
         self.checkpointing = True
-        self.network.checkpoint()
+        self.diffusion.checkpoint()
 
     @abstractmethod
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the maps (B, d, h, w), not centred, of pictures of one kind, at half or full size."""
 
-    @abstractmethod
     def grid(self, share: float = 1.0) -> int:
-        """Return the cells a side of the maps of pictures of a share of the full side."""
+        """Return the cells a side of the maps of pictures of a share of the full side: those of the latents."""
+        cells: int = round(share * self.model.side) // self.diffusion.latent_stride
+        return cells
+
+    def _latents(
+        self, weights: str, side: int, low: float = -1.0, high: float = 1.0, sampled: bool = False
+    ) -> dict[str, Encode]:
+        """Name and compute the latents of the VAE with the hash `weights`, at `side` pixels scaled to [low, high].
+
+        If they are to be `sampled`, compute what they are sampled from: mean and spread.
+        """
+
+        def encode(pictures: Tensor) -> Tensor:
+            squares = resize_square(pictures.to(self.model.device), side) * (high - low) + low
+            return self.diffusion.posterior(squares) if sampled else self.diffusion.encode(squares)
+
+        return {f"{'posterior' if sampled else 'latents'} {weights} {side} {(low, high)}": encode}
 
     @property
     def width(self) -> int:
@@ -110,9 +121,9 @@ class Fused(Method[SketchFusion]):
     setting_names = (FUSION, *FROZEN, "side", *EMBEDDING_WEIGHTS)
 
     def __init__(self, model: SketchFusion) -> None:
-        """Train the light parts of a model."""
         config = model.config
-        self.model, self.trained, self.centring = model, model.model.light, model.model.light.centring
+        self.model, self.diffusion = model, model.model.diffusion
+        self.trained, self.centring = model.model.light, model.model.light.centring
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
         if config.view == "as-released":
             self.shown = ("black", "middle")
@@ -130,9 +141,13 @@ class Fused(Method[SketchFusion]):
             _load_light(fused, start)
         return cls(fused)
 
+    def checkpoint(self) -> None:
+        super().checkpoint()
+        self.model.model.checkpoint()
+
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps: the configured ones, scaled to the latents."""
-        config, stride = self.model.config, self.model.model.diffusion.latent_stride
+        config, stride = self.model.config, self.diffusion.latent_stride
         cells: int = round(config.fusion.grid * (round(share * config.side) // stride) * stride / config.side)
         return cells
 
@@ -145,25 +160,18 @@ class Fused(Method[SketchFusion]):
             return dense
 
         side = round(share * config.side)
-        latents = _latents(
-            model.model.diffusion, config.diffusion_hash, model.device, side, *config.vae_range, config.sample_latents
-        )
+        latents = self._latents(config.diffusion_hash, side, *config.vae_range, config.sample_latents)
         return {**latents, f"tokens {config.clip_hash} {config.clip_layer}": tokens}
-
-    @property
-    def network(self) -> FusionModel:
-        """The frozen UNet with the light parts."""
-        return self.model.model
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Fuse latents and tokens, on a grid scaled to the picture's size."""
         latents, tokens = inputs
-        fusion, config = self.model.model, self.model.config
+        config = self.model.config
         if config.sample_latents:  # anew for each noise draw, as when the model is served
             mean, spread = latents.unsqueeze(1).chunk(2, dim=2)
             latents = mean + spread * torch.randn_like(mean.expand(-1, config.fusion.ensemble, -1, -1, -1))
-        share = latents.shape[-1] * fusion.diffusion.latent_stride / config.side
-        maps: Tensor = fusion(latents, tokens, grid=round(config.fusion.grid * share))
+        share = latents.shape[-1] * self.diffusion.latent_stride / config.side
+        maps: Tensor = self.model.model(latents, tokens, grid=round(config.fusion.grid * share))
         return maps
 
 
@@ -176,8 +184,8 @@ class SdPl(Method[SdPlBaseline]):
     setting_names = ("diffusion",)
 
     def __init__(self, model: SdPlBaseline) -> None:
-        """Train the prompts of a model."""
-        self.model, self.trained, self.centring = model, model.prompts, model.centring
+        self.model, self.diffusion = model, model.diffusion
+        self.trained, self.centring = model.prompts, model.centring
         self._draws = range(model.config.ensemble)
         self._seeds: Sequence[int] = self._draws[:1]
         self.origin = model.config.diffusion_hash[:12]
@@ -188,20 +196,10 @@ class SdPl(Method[SdPlBaseline]):
         _refuse_start(start, SD_PL)
         return cls(SdPlBaseline.untrained(frozen_pair(model, task, settings).diffusion, task))
 
-    def grid(self, share: float = 1.0) -> int:
-        """Return the cells a side of the maps: those of the latents."""
-        cells: int = round(share * self.model.side) // self.model.diffusion.latent_stride
-        return cells
-
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the pictures themselves."""
         side = round(share * self.model.side)
         return {f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
-
-    @property
-    def network(self) -> FrozenDiffusion:
-        """The frozen VAE and UNet."""
-        return self.model.diffusion
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the UNet's stages: with a random noise draw in training, with the first one in validation."""
@@ -227,8 +225,7 @@ class Finetuning(Method[FinetunedBaseline]):
     defaults: ClassVar[Mapping[str, str]] = {"lr": "1e-4"}
 
     def __init__(self, model: FinetunedBaseline) -> None:
-        """Train the UNet and the vision encoder of a model."""
-        self.model, self.centring = model, model.centring
+        self.model, self.diffusion, self.centring = model, model.diffusion, model.centring
         self.trained = nn.ModuleDict({"unet": model.diffusion.unet, "vision": model.clip.model.vision_model})
         self.trained.requires_grad_(True)
         self._hashes = [folder_hash(locate(name)) for name in (model.config.diffusion, model.config.clip)]
@@ -243,22 +240,13 @@ class Finetuning(Method[FinetunedBaseline]):
             raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
-    def grid(self, share: float = 1.0) -> int:
-        """Return the cells a side of the maps: those of the latents."""
-        cells: int = round(share * self.model.side) // self.model.diffusion.latent_stride
-        return cells
-
     def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
         """Cache the VAE's latents and the pixels that CLIP takes."""
-        model = self.model
-        side = model.clip.side
-        latents = _latents(model.diffusion, self._hashes[0], model.device, round(share * model.side))
-        return {**latents, f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
-
-    @property
-    def network(self) -> FrozenDiffusion:
-        """The UNet; CLIP's features, which are fewer, are always kept."""
-        return self.model.diffusion
+        side = self.model.clip.side
+        return {
+            **self._latents(self._hashes[0], round(share * self.model.side)),
+            f"pixels at {side}": lambda pictures: resize_square(pictures, side),
+        }
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the UNet's stages and CLIP's tokens, concatenated."""
@@ -284,24 +272,15 @@ class CachedEncoder:
         """Whether sketches are seen by the window around their strokes."""
         return self.method.shown[0] == "window"
 
-    @property
-    def width(self) -> int:
-        """Channels of the maps that the method makes of the inputs."""
-        return self.method.width
-
     def __call__(self, banks: list[PictureArray], side: int, views: int = 1) -> FeatureCache:
         """Return all pictures' inputs, for maps as of pictures of `side` pixels, in `views` augmented views."""
         return joined([self._one(bank, side, views) for bank in banks if len(bank)])
 
     def _one(self, bank: PictureArray, side: int, views: int) -> FeatureCache:
-        def progress(done: int, total: int) -> None:
-            if self.report:
-                self.report(done, total, {})
-
         bank = bank.on(self.method.model.device)
         inputs = zip(self.method.cached_inputs(side / self.side).items(), self.method.shown, strict=False)
         features = [
-            cached(bank, encode, name, self.side, views, self.folder, progress, shown)
+            cached(bank, encode, name, self.side, views, self.folder, self.report, shown)
             for (name, encode), shown in inputs
         ]
         valid = valid_cells(bank, self.method.grid(side / self.side), views, self.windowed)
@@ -347,24 +326,3 @@ def _load_light(fused: SketchFusion, start: Path) -> None:
 def _refuse_start(start: Path | None, name: str) -> None:
     if start:
         raise ValueError(f"{name} begins with the weights of --model; --start is for light weights of SketchFusion")
-
-
-def _latents(
-    diffusion: FrozenDiffusion,
-    weights: str,
-    device: torch.device,
-    side: int,
-    low: float = -1.0,
-    high: float = 1.0,
-    sampled: bool = False,
-) -> dict[str, Encode]:
-    """Name and compute the latents of a frozen VAE with the hash `weights`, at `side` pixels scaled to [low, high].
-
-    If they are to be `sampled`, compute what they are sampled from: mean and spread.
-    """
-
-    def encode(pictures: Tensor) -> Tensor:
-        squares = resize_square(pictures.to(device), side) * (high - low) + low
-        return diffusion.posterior(squares) if sampled else diffusion.encode(squares)
-
-    return {f"{'posterior' if sampled else 'latents'} {weights} {side} {(low, high)}": encode}

@@ -44,6 +44,11 @@ class Objective(nn.Module, ABC, Generic[Data]):
     photo_statistics: Statistics = "pooled"
     sketch_statistics: Statistics = "pooled"
 
+    def __init__(self, recipe: Any = None) -> None:
+        """Draw batches by a task's recipe; subclasses add what they train besides the light parts."""
+        super().__init__()
+        self._recipe = recipe
+
     def use(self, recipe: Any) -> None:
         """Draw batches by another recipe from now on."""
         self._recipe = recipe

@@ -32,25 +32,34 @@ def processes() -> Processes:
     # then, the thread aborts the process. Destroying the group at exit does not wait for that thread.
     atexit.register(time.sleep, 0.2)
     waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
-    return _Distributed(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
+    return Processes(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
 
 
 class Processes:
-    """A run in a single process; `_Distributed` overrides it for several."""
+    """The processes of a run, of which this is number `rank`; without an accelerator there is only this one."""
 
-    rank, count = 0, 1
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the process that writes files and reports progress."""
-        return self.rank == 0
+    def __init__(self, accelerator: Any = None) -> None:
+        self._accelerator = accelerator
+        self.rank: int = accelerator.process_index if accelerator else 0
+        self.count: int = accelerator.num_processes if accelerator else 1
+        self.first = self.rank == 0  # the one that writes files and reports progress
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors, in place, by their means over all processes."""
+        if self._accelerator:
+            flat = torch.cat([tensor.detach().flatten().float() for tensor in tensors]).to(self._accelerator.device)
+            shared = self._accelerator.reduce(flat, "mean").split([tensor.numel() for tensor in tensors])
+            for tensor, value in zip(tensors, shared, strict=True):
+                tensor.copy_(value.view_as(tensor))
 
     def broadcast(self, value: T) -> T:
         """Return the value that the first process passes."""
-        return value
+        values: list[T] = [value]
+        if self._accelerator:
+            from accelerate.utils import broadcast_object_list
+
+            broadcast_object_list(values)
+        return values[0]
 
     @contextmanager
     def rank0_first(self) -> Iterator[None]:
@@ -58,29 +67,6 @@ class Processes:
 
         If it fails there, the others do not begin: they raise ValueError with the same message.
         """
-        yield
-
-
-class _Distributed(Processes):
-    def __init__(self, accelerator: Any) -> None:
-        self._accelerator = accelerator
-        self.rank, self.count = accelerator.process_index, accelerator.num_processes
-
-    def mean(self, tensors: Sequence[Tensor]) -> None:
-        flat = torch.cat([tensor.detach().flatten().float() for tensor in tensors]).to(self._accelerator.device)
-        shared = self._accelerator.reduce(flat, "mean").split([tensor.numel() for tensor in tensors])
-        for tensor, value in zip(tensors, shared, strict=True):
-            tensor.copy_(value.view_as(tensor))
-
-    def broadcast(self, value: T) -> T:
-        from accelerate.utils import broadcast_object_list
-
-        values: list[T] = [value]
-        broadcast_object_list(values)
-        return values[0]
-
-    @contextmanager
-    def rank0_first(self) -> Iterator[None]:
         if self.first:
             try:
                 yield

@@ -30,18 +30,8 @@ class LightRecipe:
     @property
     def schedule(self) -> Schedule:
         """The training loop's schedule."""
-        return Schedule(
-            self.steps,
-            self.lr,
-            self.weight_decay,
-            self.warmup,
-            seed=self.seed,
-            betas=(0.9, 0.99),
-            accumulate=self.accumulate,
-            validate_every=self.validate_every,
-            patience=self.patience,
-            seconds=self.seconds,
-        )
+        names = {field.name for field in dataclasses.fields(Schedule)} & {of.name for of in dataclasses.fields(self)}
+        return Schedule(betas=(0.9, 0.99), **{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)

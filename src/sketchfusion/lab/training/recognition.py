@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
 from ...fusion import SKETCH
 from ...saved import Heads, LinearHead
-from .bank import FeatureCache, world_banks
+from .bank import FeatureCache
 from .loop import Losses
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import RecognitionRecipe
-from .sources import HELD_OUT_SEED, Sources, held_out_count, names_of
+from .sources import Sources, held_out_count, names_of
 
 
-@dataclass(frozen=True)
-class NamedSketches:
-    """Cached frozen features of sketches at one input size, with the sketches' class names."""
-
-    sketches: FeatureCache
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Class names of the sketches, each once, sorted."""
-        return sorted(self.sketches.by_name)
-
-
-class RecognitionObjective(Objective[NamedSketches]):
+class RecognitionObjective(Objective[FeatureCache]):
     """Cross-entropy of a linear classifier on the max-pooled feature, saved with the light weights."""
 
     def __init__(self, names: list[str], width: int, recipe: RecognitionRecipe) -> None:
         """Make a classifier of `names` on features of `width` channels; its weights start at zero."""
-        super().__init__()
-        self.names, self._recipe = tuple(names), recipe
+        super().__init__(recipe)
+        self.names = tuple(names)
         self._labels = {name: label for label, name in enumerate(names)}
         self.classify = nn.Linear(width, len(names))
         nn.init.zeros_(self.classify.weight)
 
-    def losses(self, forward: Forward, data: NamedSketches, generator: Generator) -> Losses:
+    def losses(self, forward: Forward, data: FeatureCache, generator: Generator) -> Losses:
         """Sample a class-balanced batch; return its cross-entropy as `loss` and its accuracy as `right`."""
-        chosen = torch.randint(len(data.names), (self._recipe.batch,), generator=generator).tolist()
-        names = [data.names[place] for place in chosen]
-        logits = self.classify(forward(data.sketches.draw_named(names, generator), SKETCH).pooled())
+        known = sorted(data.by_name)
+        chosen = torch.randint(len(known), (self._recipe.batch,), generator=generator).tolist()
+        names = [known[place] for place in chosen]
+        logits = self.classify(forward(data.draw_named(names, generator), SKETCH).pooled())
         labels = torch.tensor([self._labels[name] for name in names], device=logits.device)
         loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.smoothing if self.training else 0.0)
         return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}
@@ -61,18 +47,16 @@ def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: Cac
 
     ValueError for fewer than two classes.
     """
-    banks, held_out = [sources.sketches()], [sources.held_out_sketches()]
-    if sources.has_world:
-        banks.append(world_banks(recipe.per_class, side=sources.stored, cache=sources.cache)[1])
-        count = held_out_count(recipe.per_class)
-        held_out.append(world_banks(count, side=sources.stored, cache=sources.cache, seed=HELD_OUT_SEED)[1])
+    side, count = encode.side, held_out_count(recipe.per_class)
+    banks = [sources.sketches(), *sources.of_world(recipe.per_class, side)[1]]
+    held_out = [sources.held_out_sketches(), *sources.of_world(count, side, kept_out=True)[1]]
     names = names_of(banks)
     if len(names) < 2:
         raise ValueError(f"{sources}: fewer than two classes have sketches to train on")
     banks, held_out = ([bank.named(names, recipe.per_class) for bank in of] for of in (banks, held_out))
     phases = Phases(
-        NamedSketches(encode(banks, encode.side // 2, recipe.views)),
-        NamedSketches(encode(banks, encode.side)),
-        NamedSketches(encode(held_out, encode.side)) if names_of(held_out) else None,
+        encode(banks, side // 2, recipe.views),
+        encode(banks, side),
+        encode(held_out, side) if names_of(held_out) else None,
     )
-    return Training(RecognitionObjective(sorted(names), encode.width, recipe), phases)
+    return Training(RecognitionObjective(sorted(names), encode.method.width, recipe), phases)

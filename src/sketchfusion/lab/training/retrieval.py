@@ -14,13 +14,13 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from ...fusion import PHOTO, SKETCH
-from .bank import FeatureCache, PictureArray, world_banks
+from .bank import FeatureCache, PictureArray
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
-from .sources import HELD_OUT_SEED, InstancePairs, Sources, held_out_count, instances, names_of
+from .sources import InstancePairs, Sources, held_out_count, instances, names_of
 
 WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World, for retrieval by category
 
@@ -37,14 +37,23 @@ class SketchesAndPhotos:
         """The names that both have, sorted."""
         return sorted(set(self.photos.by_name) & set(self.sketches.by_name))
 
+    @cached_property
+    def by_class(self) -> dict[str, list[str]]:
+        """The instances with both a photo and a sketch, by class; only classes of two or more."""
+        found: dict[str, list[str]] = {}
+        for instance in self.names:
+            category, slash, _ = instance.partition("/")
+            if slash:
+                found.setdefault(category, []).append(instance)
+        return {category: instances for category, instances in found.items() if len(instances) > 1}
+
 
 class RetrievalObjective(Objective[SketchesAndPhotos]):
     """The paper's triplets, a contrastive loss over the whole batch and a classifier; classes are drawn evenly."""
 
     def __init__(self, names: list[str], width: int, recipe: RetrievalRecipe) -> None:
-        """Make a classifier of `names` on features of `width` channels."""
-        super().__init__()
-        self.names, self._recipe = tuple(names), recipe
+        super().__init__(recipe)
+        self.names = tuple(names)
         self._labels = {name: label for label, name in enumerate(names)}
         self.naming = nn.Linear(width, len(names))
         nn.init.zeros_(self.naming.weight)
@@ -67,63 +76,31 @@ class RetrievalObjective(Objective[SketchesAndPhotos]):
 
 def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect the classes that have photos and sketches and encode them; ValueError for fewer than two."""
-    photos = [sources.sharp_photos(), sources.small_photos()]
-    sketches = [sources.sketches()]
-    held_out = [[sources.held_out_photos()], [sources.held_out_sketches()]]
-    if sources.has_world:
-        for sides, seed, count in (
-            ([photos, sketches], 0, WORLD_INSTANCES),
-            (held_out, HELD_OUT_SEED, HELD_OUT_INSTANCES),
-        ):
-            for banks, bank in zip(
-                sides, world_banks(count, side=sources.stored, cache=sources.cache, seed=seed), strict=True
-            ):
-                banks.append(bank)
+    side = encode.side
+    world, other_world = sources.of_world(WORLD_INSTANCES, side), sources.of_world(HELD_OUT_INSTANCES, side, True)
+    photos = [sources.sharp_photos(), sources.small_photos(), *world[0]]
+    sketches = [sources.sketches(), *world[1]]
+    held_out = [[sources.held_out_photos(), *other_world[0]], [sources.held_out_sketches(), *other_world[1]]]
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
         raise ValueError(f"{sources}: fewer than two classes have both photos and sketches to train on")
 
-    def encoded(sides: list[list[PictureArray]], side: int, views: int, most: int) -> SketchesAndPhotos:
-        return SketchesAndPhotos(
-            *(encode([bank.named(shared, most) for bank in banks], side, views) for banks in sides)
-        )
+    def encoded(banks: list[list[PictureArray]], at: int, views: int, most: int) -> SketchesAndPhotos:
+        return SketchesAndPhotos(*(encode([bank.named(shared, most) for bank in of], at, views) for of in banks))
 
     validates = len(names_of(held_out[0]) & names_of(held_out[1]) & shared) > 1
     phases = Phases(
-        encoded([photos, sketches], encode.side // 2, recipe.views, recipe.per_class),
-        encoded([photos, sketches], encode.side, 1, recipe.full_per_class),
-        encoded(held_out, encode.side, 1, recipe.full_per_class) if validates else None,
+        encoded([photos, sketches], side // 2, recipe.views, recipe.per_class),
+        encoded([photos, sketches], side, 1, recipe.full_per_class),
+        encoded(held_out, side, 1, recipe.full_per_class) if validates else None,
     )
-    return Training(RetrievalObjective(sorted(shared), encode.width, recipe), phases)
+    return Training(RetrievalObjective(sorted(shared), encode.method.width, recipe), phases)
 
 
-@dataclass(frozen=True)
-class InstanceFeatures:
-    """Cached inputs, at one size, of photos and of sketches of those very photos."""
-
-    photos: FeatureCache
-    sketches: FeatureCache
-
-    @cached_property
-    def by_class(self) -> dict[str, list[str]]:
-        """The instances with both a photo and a sketch, by class; only classes of two or more."""
-        found: dict[str, list[str]] = {}
-        for instance in sorted(set(self.photos.by_name) & set(self.sketches.by_name)):
-            category, slash, _ = instance.partition("/")
-            if slash:
-                found.setdefault(category, []).append(instance)
-        return {category: instances for category, instances in found.items() if len(instances) > 1}
-
-
-class InstanceRetrievalObjective(Objective[InstanceFeatures]):
+class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
     """Hard triplets within a class, and a contrastive loss of sketches with photos over the whole batch."""
 
-    def __init__(self, recipe: InstanceRetrievalRecipe) -> None:
-        """Nothing is trained besides the light parts."""
-        super().__init__()
-        self._recipe = recipe
-
-    def losses(self, forward: Forward, data: InstanceFeatures, generator: Generator) -> Losses:
+    def losses(self, forward: Forward, data: SketchesAndPhotos, generator: Generator) -> Losses:
         """Draw classes, instances of each, and a sketch and the photo of each instance."""
         recipe, categories = self._recipe, list(data.by_class)
         names, labels = list[str](), list[int]()
@@ -150,8 +127,8 @@ def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, sources: Sources
     trained = instances(sources, recipe.per_class)
     held_out = instances(sources, held_out_count(recipe.per_class), kept_out=True)
 
-    def encoded(of: InstancePairs, side: int, views: int = 1) -> InstanceFeatures:
-        return InstanceFeatures(encode(of.photos, side, views), encode(of.sketches, side, views))
+    def encoded(of: InstancePairs, side: int, views: int = 1) -> SketchesAndPhotos:
+        return SketchesAndPhotos(encode(of.photos, side, views), encode(of.sketches, side, views))
 
     full = encoded(trained, encode.side) if trained.photos else None
     if full is None or not full.by_class:

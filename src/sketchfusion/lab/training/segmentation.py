@@ -34,7 +34,7 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import FeatureCache, PictureArray, around_strokes, choose, world_banks
+from .bank import FeatureCache, PictureArray, around_strokes, choose
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
@@ -95,17 +95,6 @@ class MaskedFeatures:
         return torch.tensor(self.drawings[place]).float() / 255
 
 
-@dataclass(frozen=True)
-class MaskBatch:
-    """A batch of photos, each scored against one sketch; all (B, S, S) but `present`."""
-
-    cosines: Tensor  # of the pooled sketch with every cell, upsampled
-    heat: Tensor  # logits of the heatmap that is thresholded to masks
-    truth: Tensor  # bool: the pixel belongs to the sketched object
-    inside: Tensor  # bool: where the truth is known
-    present: Tensor  # (B,) bool: the photo shows the sketched object
-
-
 class SegmentationObjective(Objective[MaskedFeatures]):
     """The presence loss compares the pooled sketch with a photo's cells, the mask loss the features of its strokes."""
 
@@ -113,24 +102,41 @@ class SegmentationObjective(Objective[MaskedFeatures]):
 
     def __init__(self, recipe: SegmentationRecipe) -> None:
         """Create the learned threshold and temperature of the presence loss, which inference does not use."""
-        super().__init__()
-        self._recipe = recipe
+        super().__init__(recipe)
         self.threshold = nn.Parameter(torch.tensor(recipe.threshold))
         self.log_temperature = nn.Parameter(torch.tensor(log(recipe.temperature)))
         self._calibrated: Threshold | None = None
 
     def losses(self, forward: Forward, data: MaskedFeatures, generator: Generator) -> Losses:
         """Sample photos, each with a sketch of its object or of a class that it does not show; return the losses."""
-        batch = self._batch(forward, data, generator)
-        odds = (batch.cosines - self.threshold) / self.log_temperature.exp()
-        presence = _cross_entropy(odds, batch.truth, batch.inside)
-        mask = _cross_entropy(batch.heat, batch.truth, batch.inside & batch.present[:, None, None])
-        overlap = _masked_mean(_overlap(batch.heat.sigmoid(), batch), batch.present)
+        recipe = self._recipe
+        index = [choose(data.usable, generator) for _ in range(recipe.batch)]
+        absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
+        absent &= torch.tensor([bool(data.others(place)) for place in index])
+        names = [
+            choose(data.others(place), generator) if other else data.names[place]
+            for place, other in zip(index, absent.tolist(), strict=True)
+        ]
+        drawn = [choose(data.sketches.by_name[name], generator) for name in names]
+        sketches, photos = forward(data.sketches.take(drawn), SKETCH), forward(data.photos.take(index), PHOTO).data
+        masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
+        present, known = ~absent.to(photos.device), masks != OUTSIDE
+        thing = (masks == THING) & present[:, None, None]
+
+        cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.pooled(), dim=1), F.normalize(photos, dim=1))
+        cosines = F.interpolate(cosines[:, None], masks.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+        presence = _cross_entropy((cosines - self.threshold) / self.log_temperature.exp(), thing, known)
+
+        rows = zip(sketches.data, drawn, photos, index, strict=True)
+        heat = torch.stack([_heatmap(of, data.page(page), photo, data.frame(place)) for of, page, photo, place in rows])
+        mask = _cross_entropy(heat, thing, known & present[:, None, None])
+        soft, hard = (_overlap(of, thing, known)[present].sum() for of in (heat.sigmoid(), (heat > 0).float()))
+        count = present.sum().clamp(min=1)
         return {
-            "loss": presence + mask + 1 - overlap,
+            "loss": presence + mask + 1 - soft / count,
             "presence": presence,
             "mask": mask,
-            "overlap": _masked_mean(_overlap((batch.heat > 0).float(), batch), batch.present),
+            "overlap": hard / count,
         }
 
     def calibrate(self, model: Extractor, data: Phases[MaskedFeatures]) -> None:
@@ -145,62 +151,26 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         """Return the calibrated threshold, or none, to save with the weights."""
         return Heads(threshold=self._calibrated)
 
-    def _batch(self, forward: Forward, data: MaskedFeatures, generator: Generator) -> MaskBatch:
-        """Sample a batch of photos, choose a positive or negative sketch for each, and compare their features."""
-        recipe = self._recipe
-        index = [choose(data.usable, generator) for _ in range(recipe.batch)]
-        absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
-        absent &= torch.tensor([bool(data.others(place)) for place in index])
-        names = [
-            choose(data.others(place), generator) if other else data.names[place]
-            for place, other in zip(index, absent.tolist(), strict=True)
-        ]
-        drawn = [choose(data.sketches.by_name[name], generator) for name in names]
-        sketches, photos = forward(data.sketches.take(drawn), SKETCH), forward(data.photos.take(index), PHOTO).data
-        masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
-        inside, present = masks != OUTSIDE, ~absent.to(photos.device)
-        cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.pooled(), dim=1), F.normalize(photos, dim=1))
-        heats = [
-            _heatmap(sketch, around_strokes(data.page(drawing)), photo, data.frame(place))
-            for sketch, drawing, photo, place in zip(sketches.data, drawn, photos, index, strict=True)
-        ]
-        return MaskBatch(
-            F.interpolate(cosines[:, None], masks.shape[1:], mode="bilinear", align_corners=False)[:, 0],
-            torch.stack(heats),
-            (masks == THING) & present[:, None, None],
-            inside,
-            present,
-        )
-
 
 def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect and encode photos with masks and sketches of the same classes; ValueError if no class has both."""
-    side, masked, held_out = encode.side, list[MaskedPhotos](), list[MaskedPhotos]()
+    side = encode.side
     mask_side = max(128, side // 2)
-    sketches, held_out_sketches = [sources.sketches()], [sources.held_out_sketches()]
-    if sources.has_world:
-        for photos, drawn, seed, count in (
-            (masked, sketches, 0, recipe.things),
-            (held_out, held_out_sketches, HELD_OUT_SEED, held_out_count(recipe.things)),
-        ):
-            photos.append(world_masks(count, side, sources.cache, seed))
-            drawn.append(world_banks(count, side, sources.cache, seed)[1])
-    for photos, kept_out in ((masked, False), (held_out, True)):
-        photos += [folder_masks(folder, side, kept_out) for folder in sources.masked]
-        if sources.aligned:
-            photos.append(silhouettes(sources.aligned, side, sources.cache, kept_out))
+    masked, sketches = _collected(recipe.things, sources, side, kept_out=False)
+    held_out, held_out_sketches = _collected(held_out_count(recipe.things), sources, side, kept_out=True)
     shown = {name for of in masked for name in of.names}
     if not shown & names_of(sketches):
         raise ValueError(f"{sources}: no sketches of what the masks show; give a segmentation folder and sketches")
 
     def encoded(photos: list[MaskedPhotos], drawn: list[PictureArray], at: int) -> MaskedFeatures:
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]
-        masks = [_resize(mask, mask_side) for of in photos for mask in of.masks]
-        names = [name for of in photos for name in of.names]
-        pictures = [picture for of in photos for picture in of.photos.pixels]
-        drawings = [drawing for bank in drawn for drawing in bank.pixels]
         return MaskedFeatures(
-            encode([of.photos for of in photos], at), encode(drawn, at), masks, names, pictures, drawings
+            encode([of.photos for of in photos], at),
+            encode(drawn, at),
+            [_resize(mask, mask_side) for of in photos for mask in of.masks],
+            [name for of in photos for name in of.names],
+            [picture for of in photos for picture in of.photos.pixels],
+            [drawing for bank in drawn for drawing in bank.pixels],
         )
 
     validates = {name for of in held_out for name in of.names} & names_of(held_out_sketches) & shown
@@ -212,8 +182,22 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
     return Training(SegmentationObjective(recipe), phases)
 
 
-def _heatmap(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tensor:
+def _collected(
+    things: int, sources: Sources, side: int, kept_out: bool
+) -> tuple[list[MaskedPhotos], list[PictureArray]]:
+    """Collect photos with masks, and sketches, to train on, or the held-out ones if `kept_out`."""
+    masked = [folder_masks(folder, side, kept_out) for folder in sources.masked]
+    if sources.has_world:
+        masked.insert(0, world_masks(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
+    if sources.aligned:
+        masked.append(silhouettes(sources.aligned, side, sources.cache, kept_out))
+    sketches = sources.held_out_sketches() if kept_out else sources.sketches()
+    return masked, [sketches, *sources.of_world(things, side, kept_out)[1]]
+
+
+def _heatmap(sketch: Tensor, page: Tensor, photo: Tensor, frame: Frame) -> Tensor:
     """Return a photo's heatmap as logits (S, S), computed as at inference; the padding gets a constant low value."""
+    drawing = around_strokes(page)
     side = drawing.shape[-1]
     sketch_map = FeatureMap(sketch, Frame(side, side, side, 1.0, 1.0, 0.0, 0.0))
     heat = heat_logits(sketch_cosine(sketch_map, FeatureMap(photo, frame), stroke_cells(drawing, sketch_map)))
@@ -247,21 +231,15 @@ def _cross_entropy(logits: Tensor, truth: Tensor, where: Tensor) -> Tensor:
     return loss / where.sum().clamp(min=1)
 
 
-def _masked_mean(values: Tensor, where: Tensor) -> Tensor:
-    return values[where].sum() / where.sum().clamp(min=1)
-
-
-def _overlap(heat: Tensor, batch: MaskBatch) -> Tensor:
-    """Return the soft IoU (B,) of a heatmap in [0, 1] with the truth, over the pixels where that is known."""
-    both = (heat * (batch.truth & batch.inside)).sum((1, 2))
-    either = ((heat + batch.truth - heat * batch.truth) * batch.inside).sum((1, 2))
+def _overlap(heat: Tensor, truth: Tensor, where: Tensor) -> Tensor:
+    """Return the soft IoU (B,) of a heatmap (B, S, S) in [0, 1] with the truth, over the pixels in the mask `where`."""
+    both = (heat * (truth & where)).sum((1, 2))
+    either = ((heat + truth - heat * truth) * where).sum((1, 2))
     return both / either.clamp(min=1)
 
 
 def _resize(mask: np.ndarray, side: int) -> np.ndarray:
     """Resize a square mask to (side, side) by nearest neighbour."""
-    if len(mask) == side:
-        return mask
     nearest = ((np.arange(side) + 0.5) * len(mask) / side).astype(int)
     resized: np.ndarray = mask[np.ix_(nearest, nearest)]
     return resized

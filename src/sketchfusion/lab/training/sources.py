@@ -121,6 +121,16 @@ class Sources:
         photos, sketches = world_banks(self.world_instances, self.stored, self.cache)
         return photos.on(self.device), sketches.on(self.device)
 
+    def of_world(self, count: int, side: int, kept_out: bool = False) -> tuple[list[PictureArray], list[PictureArray]]:
+        """Return photos and sketches of Sketch World, `count` of each seen category; none if it is not among the data.
+
+        Those that are `kept_out` of training are of another world.
+        """
+        if not self.has_world:
+            return [], []
+        photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
+        return [photos], [sketches]
+
     def _named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
         """Return those with named pictures in files, tiny-imagenet alone or the others if `small` says so."""
         named = [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
@@ -162,10 +172,7 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
 
     Sketchy's file names tell which photo a sketch shows.
     """
-    if kept_out:
-        photos, sketches = (collect_held_out(sources.paired, kind) for kind in ("photo", "sketch"))
-    else:
-        photos, sketches = collect_photos(sources.paired), collect_sketches(sources.paired)
+    photos, sketches = collect(sources.paired, kept_out)
     photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
     found = InstancePairs([], [])
     if photos and sketches:
@@ -219,6 +226,13 @@ def collect_held_out(datasets: Sequence[Dataset], kind: Kind) -> list[Picture]:
     """List the held-out photos or sketches of seen classes (one in five) of data sets that have both."""
     paired = [dataset for dataset in datasets if dataset.paired]
     return [_picture(s) for dataset in paired for s in _samples(dataset, kind) if held_out(s.origin)]
+
+
+def collect(datasets: Sequence[Dataset], kept_out: bool) -> tuple[list[Picture], list[Picture]]:
+    """List the photos and the sketches to train on, or the held-out ones if `kept_out`."""
+    if kept_out:
+        return collect_held_out(datasets, "photo"), collect_held_out(datasets, "sketch")
+    return collect_photos(datasets), collect_sketches(datasets)
 
 
 def _photos(dataset: Dataset) -> Iterator[Picture]:

@@ -19,25 +19,27 @@ from torch import Generator, Tensor, nn
 
 from ....backbones.folders import load_clip, loading_errors
 from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
+from ....io.images import Kind
 from .. import augment
-from ..bank import PictureArray
+from ..bank import choose
 from ..loop import Losses, Report, fit
 from ..recipes import DiffusionRecipe, shaping
 from ..sources import Sources
-from .prompts import Names, pick, tokenizer_for
 from .store import load_part, save_half, save_pipeline
+from .words import TEMPLATES, tokenizer_for
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
 
-PHOTO_PROMPT, SKETCH_PROMPT = "a photo of a {}", "a sketch of a {}"
+PROMPT: dict[Kind, str] = {"photo": "a photo of a {}", "sketch": "a sketch of a {}"}
 PROMPTS = (  # of the samples
-    *map(PHOTO_PROMPT.format, ("sunflower", "airplane", "motorbike", "goldfish")),
-    *map(PHOTO_PROMPT.format, ("butterfly", "pizza", "strawberry", "sailboat")),
-    *map(SKETCH_PROMPT.format, ("cat", "car", "bicycle", "umbrella")),
+    *map(PROMPT["photo"].format, ("sunflower", "airplane", "motorbike", "goldfish")),
+    *map(PROMPT["photo"].format, ("butterfly", "pizza", "strawberry", "sailboat")),
+    *map(PROMPT["sketch"].format, ("cat", "car", "bicycle", "umbrella")),
 )
+VOCABULARY = 2048  # tokens
 SAMPLES_BATCH = 20
 GUIDANCE = 4.0
 
@@ -62,7 +64,8 @@ def pretrain_diffusion(
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")
         unet, text = load_part(start / "sd" / "unet"), load_part(start / "sd" / "text_encoder")
     else:
-        tokenizer = tokenizer_for(mixture.vocabulary(), out / "training" / "diffusion" / "tokenizer", resume)
+        texts = [template.format(name) for name in mixture.names() for template in TEMPLATES]
+        tokenizer = tokenizer_for(texts, out / "training" / "diffusion" / "tokenizer", resume, VOCABULARY)
         unet, text = build_unet(), build_text_encoder(tokenizer)
     alignment = FeatureAlignment(unet, teacher.channels)
     trained = nn.ModuleDict({"unet": unet, "text": text, "inner": alignment.heads}).to(sources.device)
@@ -75,9 +78,11 @@ def pretrain_diffusion(
         return F.mse_loss(unet(noisy, t, encode_prompts(text, tokenizer, texts)).sample, noise)
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        pictures, names, kinds = mixture.batch(step < full_size, generator)
+        pictures, names = mixture.batch(step < full_size, generator)
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
-        texts = ["" if d else kind.format(pick(n, generator)) for n, kind, d in zip(names, kinds, dropped, strict=True)]
+        texts = [
+            "" if d else prompt.format(choose(of, generator)) for (prompt, of), d in zip(names, dropped, strict=True)
+        ]
         denoised = denoising(encode(vae, pictures), texts, generator)
         with torch.no_grad():
             aligned = alignment.distance(teacher(pictures, side=recipe.align_side).dense)
@@ -139,41 +144,36 @@ class DiffusionMixture:
         self._sketches = sources.sketches()
         self._world_photos, self._world_sketches = sources.world()
 
-    def vocabulary(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the names of all pictures."""
         banks = (self._sharp, self._small, self._sketches, self._world_photos)
         return sorted({name for bank in banks for name in bank.by_name})
 
-    def batch(self, small: bool, generator: Generator) -> tuple[Tensor, Names, list[str]]:
-        """Draw pictures (B, 3, S, S) in [0, 1], their names and their prompt templates."""
+    def batch(self, small: bool, generator: Generator) -> tuple[Tensor, list[tuple[str, tuple[str, ...]]]]:
+        """Draw pictures (B, 3, S, S) in [0, 1]; of each its prompt's template and its names."""
         recipe = self._recipe
         side, count = (recipe.side, recipe.batch) if small else (SIDE, recipe.full_size_batch)
         sketches = max(1, round(count * recipe.sketch_share / 2))
         world = round(count * recipe.world_share)
         rest = count - 2 * sketches - world
         tiny = rest // 2 if small and len(self._small) else 0
-        drawn = [
-            (*self._draw_photos(self._sharp, rest - tiny, side, generator), PHOTO_PROMPT),
-            (*self._draw_photos(self._world_photos, world, side, generator), PHOTO_PROMPT),
-            (*self._draw_sketches(self._sketches, sketches, side, generator), SKETCH_PROMPT),
-            (*self._draw_sketches(self._world_sketches, sketches, side, generator), SKETCH_PROMPT),
+        shares = [
+            (self._sharp, rest - tiny),
+            (self._world_photos, world),
+            (self._sketches, sketches),
+            (self._world_sketches, sketches),
+            *([(self._small, tiny)] if tiny else []),
         ]
-        if tiny:
-            drawn.append((*self._draw_photos(self._small, tiny, side, generator), PHOTO_PROMPT))
-        names = [n for _, of, _ in drawn for n in of]
-        kinds = [kind for _, of, kind in drawn for _ in of]
-        return torch.cat([pictures for pictures, _, _ in drawn]), names, kinds
-
-    @staticmethod
-    def _draw_photos(bank: PictureArray, count: int, side: int, generator: Generator) -> tuple[Tensor, Names]:
-        pictures, names = bank.draw(count, generator)
-        return augment.warp(pictures, side, generator, zoom=(0.8, 1.0), degrees=0, stretch=0.05), names
-
-    @staticmethod
-    def _draw_sketches(bank: PictureArray, count: int, side: int, generator: Generator) -> tuple[Tensor, Names]:
-        pictures, names = bank.draw(count, generator)
-        pictures = augment.warp(pictures, side, generator, zoom=(0.95, 1.1), degrees=5)
-        return pictures.expand(-1, 3, -1, -1), names
+        batch, named = [], []
+        for bank, number in shares:
+            pictures, names = bank.draw(number, generator)
+            if bank.kind == "photo":
+                pictures = augment.warp(pictures, side, generator, zoom=(0.8, 1.0), degrees=0, stretch=0.05)
+            else:
+                pictures = augment.warp(pictures, side, generator, zoom=(0.95, 1.1), degrees=5).expand(-1, 3, -1, -1)
+            batch.append(pictures)
+            named += [(PROMPT[bank.kind], of) for of in names]
+        return torch.cat(batch), named
 
 
 @torch.no_grad()

@@ -13,13 +13,14 @@ import json
 import math
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ....backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
+from ....backbones.encoders import normalise
 from ....backbones.folders import load_dino
 from ....backbones.mini import CLIP_SIDE, build_dino
 from .. import augment
@@ -55,19 +56,11 @@ def pretrain_dino(
     crops = Crops(sources, recipe)
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        wide, narrow = crops.draw(step, generator)
-        losses: Losses = distillation(step, wide, narrow)
+        losses: Losses = distillation(step, *crops.draw(step, generator))
         return losses
 
-    fit(
-        distillation.train(),
-        loss_of,
-        recipe.schedule,
-        out / "training" / "dino",
-        resume,
-        report,
-        settings=shaping(recipe),
-    )
+    folder = out / "training" / "dino"
+    fit(distillation.train(), loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     vit = distillation.teacher.standardised()
     save_dino(vit, out)
     held_out = sources.held_out_photos()
@@ -164,7 +157,7 @@ class Crops:
     def __init__(self, sources: Sources, recipe: DinoRecipe) -> None:
         self._recipe = recipe
         shares = (recipe.sharp_share, 1 - recipe.sharp_share)
-        banks = [(bank, s) for bank, s in zip((sources.sharp_photos(), sources.small_photos()), shares, strict=True)]
+        banks = zip((sources.sharp_photos(), sources.small_photos()), shares, strict=True)
         self._banks = [(bank, share) for bank, share in banks if len(bank)]
         if not self._banks:
             raise ValueError("no photos to learn from in " + str(sources))
@@ -196,8 +189,8 @@ def centred(scores: Tensor, rounds: int = 3) -> Tensor:
 
 def class_tokens(vit: ViTModel, pictures: Tensor) -> Tensor:
     """(B, 3, S, S) in [0, 1] -> class tokens (B, C) of the last block, normed."""
-    mean, std = (pictures.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    tokens: Tensor = vit((pictures - mean) / std, interpolate_pos_encoding=True).last_hidden_state[:, 0]
+    normalised = normalise(pictures, IMAGENET_MEAN, IMAGENET_STD)
+    tokens: Tensor = vit(normalised, interpolate_pos_encoding=True).last_hidden_state[:, 0]
     return tokens
 
 
@@ -230,8 +223,8 @@ def _entropy(shares: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def attend_to_neighbours(vision: Any) -> None:
-    """Initialise patch and position embeddings, queries and keys of a `CLIPVisionModel` or `ViTModel` in place.
+def attend_to_neighbours(vision: ViTModel) -> None:
+    """Initialise patch and position embeddings, queries and keys in place.
 
     The last channels of a token, as many as a head has, encode its position as cosines and sines of column and row; a
     head's queries rotate that code by the head's offset. The class token has no position and attends uniformly.
@@ -240,7 +233,8 @@ def attend_to_neighbours(vision: Any) -> None:
     grid, width = config.image_size // config.patch_size, config.hidden_size
     head = width // config.num_attention_heads
     waves = torch.arange(1, head // 4 + 1) * math.pi / grid
-    patches, class_token, positions = _embeddings(vision)
+    patches = vision.embeddings.patch_embeddings.projection.weight
+    class_token, positions = vision.embeddings.cls_token, vision.embeddings.position_embeddings[0]
     torch.nn.init.normal_(patches, std=patches[0].numel() ** -0.5)
     patches[width - head :] = 0
     class_token[..., width - head :] = 0
@@ -257,18 +251,8 @@ def attend_to_neighbours(vision: Any) -> None:
             key[rows, width - head :] = scale * torch.eye(head)
 
 
-def _embeddings(vision: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the patch embedding's weights, the class token and the position embeddings (1 + cells, width)."""
-    embeddings = vision.embeddings
-    if vision.config.model_type == "vit":
-        return embeddings.patch_embeddings.projection.weight, embeddings.cls_token, embeddings.position_embeddings[0]
-    return embeddings.patch_embedding.weight, embeddings.class_embedding, embeddings.position_embedding.weight
-
-
 def _code(waves: Tensor, x: int, y: int) -> Tensor:
-    return torch.stack(
-        [torch.cos(waves * x), torch.sin(waves * x), torch.cos(waves * y), torch.sin(waves * y)], 1
-    ).flatten()
+    return torch.stack([f(waves * place) for place in (x, y) for f in (torch.cos, torch.sin)], 1).flatten()
 
 
 def _rotation(waves: Tensor, offset: tuple[int, int]) -> Tensor:

