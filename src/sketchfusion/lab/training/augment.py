@@ -63,10 +63,7 @@ def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, f
 
 
 def disguise(images: Tensor, generator: Generator) -> Tensor:
-    """Tint, grey, blur or solarise photos at random. (B, 3, H, W) in [0, 1] -> the same shape.
-
-    Without it, two crops of one photo could be matched by their colours alone.
-    """
+    """Tint, grey, blur or solarise photos (B, 3, H, W) at random, so that colours alone do not match two crops."""
     tint = torch.stack([_uniform(0.5, 1.5, images, generator) for _ in range(3)], 1).view(-1, 3, 1, 1)
     images = (images * tint).clamp(0, 1)
 
@@ -79,10 +76,7 @@ def disguise(images: Tensor, generator: Generator) -> Tensor:
 
 
 def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
-    """Bend, turn, thicken and erase strokes of sketches. (B, 1, H, W) -> (B, 3, side, side).
-
-    Further channels are bent and turned only.
-    """
+    """Bend, turn, thicken and erase strokes. (B, 1, H, W) -> (B, 3, side, side); other channels only bend and turn."""
     ink = warp(bend(1 - images, generator), side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
     ink, more = ink[:, :1], ink[:, 1:]
     chosen = _uniform(0, 1, ink, generator).view(-1, 1, 1, 1)
@@ -117,11 +111,7 @@ def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
 
 
 def outline(images: Tensor, generator: Generator) -> Tensor:
-    """Draw the edges of photos as dark lines on white. (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
-
-    A difference of Gaussians of random width, with a soft threshold at a random quantile: few lines, as in a sketch, or
-    many.
-    """
+    """Draw edges of photos (B, 3, H, W) in [0, 1] as dark lines on white (B, 1, H, W): few, as in a sketch, or many."""
     grey = images.mean(1, keepdim=True)
     sigma = float(_uniform(0.8, 1.8, grey[:1], generator))
     response = (_blur(grey, sigma * 1.6) - _blur(grey, sigma)).clamp(min=0)

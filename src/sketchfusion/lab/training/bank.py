@@ -122,10 +122,9 @@ def choose(pool: Sequence[Item], generator: Generator) -> Item:
 
 
 def decode(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> PictureArray:
-    """Letterbox pictures to `side` pixels, or read the result from `cache`; unreadable files are left out.
+    """Letterbox pictures to `side` pixels, or read them from `cache` if no file has changed; leave out unreadable ones.
 
-    The cache's key depends on names, paths, sizes and modification times: changed files are decoded anew. ValueError if
-    no file can be read.
+    ValueError if no file can be read.
     """
     if not pictures:
         return PictureArray(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
@@ -212,10 +211,7 @@ def _write_rows(path: Path, blocks: Iterable[np.ndarray], most: int) -> np.memma
 def world_banks(
     instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False
 ) -> tuple[PictureArray, PictureArray]:
-    """Return photos and sketches of Sketch World's seen categories, `instances` of each, with hands in turn.
-
-    With `of_photo` sketches have the photos' pose.
-    """
+    """Return photos and sketches of Sketch World's seen categories; with `of_photo`, sketches in the photos' pose."""
     from ...world import World
 
     world = World(seed=seed, split="seen", size=side)

@@ -20,20 +20,14 @@ BATCH = ("batch", "classes", "accumulate")  # settings that a resumed training m
 
 @dataclass
 class Checkpoint:
-    """Everything that a run needs to resume exactly.
-
-    The state of random generators is not part of it, as batches depend only on seed and step.
-    """
+    """Everything that a run needs to resume exactly; batches depend only on seed and step."""
 
     step: int = 0
     tensors: dict[str, Tensor] = field(default_factory=dict)  # "model.", "average." and "optimiser.", then the name
     notes: dict[str, str] = field(default_factory=dict)  # such as settings, frozen weights and best validation loss
 
     def write(self, path: Path) -> None:
-        """Replace the file at `path` atomically.
-
-        If the disk is full, the old file stays intact and OSError has a one-line message.
-        """
+        """Replace the file at `path` atomically; if the disk is full, it stays and OSError has a one-line message."""
         with atomic_write(path) as draft:
             tensors = {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()}
             save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})

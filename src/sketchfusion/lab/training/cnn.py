@@ -67,10 +67,9 @@ def train_scratch(
     resume: bool = False,
     report: Report | None = None,
 ) -> dict[str, float]:
-    """Train the baseline on Sketch World alone or on other data sets of sketches and photos, seen categories only.
+    """Train the baseline on Sketch World alone or on other data sets, seen categories only; return the card's figures.
 
-    Writes what `ScratchBaseline.load` reads to `out` and returns the card's figures. ValueError if fewer than two names
-    have both sketches and photos.
+    `ScratchBaseline.load` reads `out`. ValueError if fewer than two names have both sketches and photos.
     """
     recipe = recipe or ScratchRecipe()
     torch.manual_seed(recipe.seed)
@@ -109,10 +108,9 @@ def train_distilled(
     report: Report | None = None,
     cache: Path | None = None,
 ) -> dict[str, float]:
-    """Train a student to embed as `teacher` does, on data sets as `train_task` takes them.
+    """Train a student to embed as `teacher` does, on data sets as `train_task` takes them; `load` reads `out`.
 
-    Writes what `load` reads to `out`. Returns the mean cosine with the teacher on held-out pictures, where the data
-    have any. ValueError if there are no photos, or no sketches.
+    Returns the mean cosine with the teacher on held-out pictures. ValueError if there are no photos, or no sketches.
     """
     recipe = recipe or DistillRecipe()
     torch.manual_seed(recipe.seed)

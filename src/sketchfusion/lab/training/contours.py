@@ -112,10 +112,7 @@ def _colour_difference(colours: Map) -> Map:
 
 
 def _centrality(thing: Map) -> Map:
-    """Return a Gaussian window (SIDE, SIDE) around the centroid of the foreground map `thing`, as wide as its spread.
-
-    Along the border of the picture it falls to 0.
-    """
+    """Return a window (SIDE, SIDE) around the foreground `thing`, as wide as its spread; 0 along the border."""
     line = (np.arange(SIDE) + 0.5) * 2 / SIDE - 1
     usual = np.exp(-(line**2) / (2 * MIDDLE**2))
     mass = thing * usual[:, None] * usual + 1e-9

@@ -169,8 +169,8 @@ def _in_square(shares: np.ndarray, sample: Sample) -> Tensor:
 def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
     """Align up to `most` sketches of Sketchy roots with their photos, at `side` pixels, and sample points on strokes.
 
-    Each sketch is bent by a known warp, and half of them are mirrored, so that a point's position alone does not give
-    its match away. Only seen classes; held-out photos if `kept_out`, else the others. None if there are none.
+    Each is bent by a known warp, and half are mirrored, so that a point's position does not give its match away. Only
+    seen classes; held-out photos if `kept_out`, else the others. None if there are none.
     """
     found = instances(replace(sources, photo_sets=sources.aligned), 0, kept_out)
     if not found.sketches:

@@ -157,10 +157,7 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
 
 
 def warped_outlines(photos: PictureArray, count: int, side: int, seed: int = 0) -> PointPairs:
-    """Pair the first `count` photos of seen classes, at `side` pixels, with warped outlines of themselves.
-
-    The outline at p shows what the photo has at warp(p), so the correspondence is exact without annotation.
-    """
+    """Pair the first `count` photos of seen classes, at `side` pixels, with their outlines under known warps."""
     chosen, generator = photos.seen[:count], torch.Generator().manual_seed(seed)
     return warped(photos, chosen, photos.at(chosen), side, generator, lambda seen: 1 - augment.outline(seen, generator))
 
@@ -265,10 +262,7 @@ def _aligned_ink(sheet: Tensor, zoom: np.ndarray, shift: np.ndarray) -> np.ndarr
 
 
 def filled(ink: np.ndarray) -> np.ndarray:
-    """Fill what strokes (S, S) bool enclose, strokes included: (S, S) bool.
-
-    Gaps in outlines are closed first, wider ones only if that fills much more.
-    """
+    """Fill what strokes (S, S) bool enclose, strokes too; gaps are closed, wider ones only if that fills much more."""
     best = ink
     for reach in GAPS:
         closed = dilated(np.pad(ink, reach + 2), reach)

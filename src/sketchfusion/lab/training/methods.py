@@ -90,9 +90,9 @@ class Method(ABC, Generic[Trained]):
     def _latents(
         self, weights: str, side: int, low: float = -1.0, high: float = 1.0, sampled: bool = False
     ) -> dict[str, Encode]:
-        """Name and compute the latents of the VAE with the hash `weights`, at `side` pixels scaled to [low, high].
+        """Name and compute the VAE's latents, by the hash `weights`; mean and spread if they are to be `sampled`.
 
-        If they are to be `sampled`, compute what they are sampled from: mean and spread.
+        Pictures have `side` pixels, scaled to [low, high].
         """
 
         def encode(pictures: Tensor) -> Tensor:

@@ -101,10 +101,7 @@ class Standardise(nn.Module):
         self.register_buffer("variance", torch.ones(2, width))
 
     def forward(self, maps: Tensor, kind: int, valid: Tensor | None = None) -> Tensor:
-        """Standardise maps (B, d, h, w) of one kind: by the batch, in `eval` mode by the running statistics.
-
-        Cells that are not `valid` (B, h, w) do not count in the statistics.
-        """
+        """Standardise maps (B, d, h, w) by the batch's `valid` cells (B, h, w), in `eval` mode by the running ones."""
         maps = maps.float()
         mean, variance = self.mean[kind], self.variance[kind]
         if self.training:

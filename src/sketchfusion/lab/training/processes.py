@@ -63,10 +63,7 @@ class Processes:
 
     @contextmanager
     def rank0_first(self) -> Iterator[None]:
-        """Run a block in the first process before the others run it, so that they find its cache filled.
-
-        If it fails there, the others do not begin: they raise ValueError with the same message.
-        """
+        """Run a block in the first process, then, with its cache filled, in the others; ValueError if it failed."""
         if self.first:
             try:
                 yield

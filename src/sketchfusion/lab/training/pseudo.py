@@ -36,10 +36,7 @@ MARGIN = 0.06  # around those that fill the frame
 
 @dataclass(frozen=True, eq=False)
 class PseudoSketch:
-    """Strokes (N, 4) in drawing order: x, y in the sketch, then x, y of the same point in the photo.
-
-    All are shares of the picture's side.
-    """
+    """Strokes (N, 4) in drawing order: x, y in the sketch, then in the photo, as shares of the picture's side."""
 
     strokes: tuple[Points, ...]
 
@@ -67,10 +64,7 @@ def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoS
 
 
 def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator) -> PseudoSketch:
-    """Draw the best contours with a hand.
-
-    Their total length is about `ink` sides of the picture, of which the hand leaves some out.
-    """
+    """Draw the best contours with a hand, about `ink` sides of the picture long, of which the hand leaves some out."""
     strokes, _ = stroked(_lines(found, ink), hand, rng)
     if not strokes:
         return PseudoSketch(())
@@ -80,10 +74,7 @@ def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator
 
 
 def _lines(found: list[Contour], ink: float) -> list[Line]:
-    """Simplify the best contours into lines, until `ink` is used up.
-
-    The first third of the ink has level of detail 0 (essential), the last third 2 (fine).
-    """
+    """Simplify the best contours into lines until `ink` is used up; their level of detail goes from 0 to 2 (fine)."""
     lines: list[Line] = []
     spent = 0.0
     for contour in found:
@@ -97,10 +88,7 @@ def _lines(found: list[Contour], ink: float) -> list[Line]:
 
 
 def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list[Points]:
-    """Distort the whole sketch (rotation, shear, stretch, bending) and place it on the page, in shares of its side.
-
-    With probability `FILLED`, or if it would not fit, it is scaled to fill the page.
-    """
+    """Rotate, shear, stretch and bend the whole sketch; place it on the page, filled with probability `FILLED`."""
     points = np.concatenate([stroke[:, :2] for stroke in strokes]) / CANVAS - 0.5
     angle = rng.normal() * 0.05 * hand.tilt
     skew, stretch = rng.normal(size=2) * 0.08 * (0.4 + hand.slop)
@@ -124,10 +112,9 @@ def _displacement(points: Points, waves: NDArray[np.float64]) -> Points:
 
 
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
-    """Pair photos with pseudo-sketches of them, with matching points.
+    """Pair the first `per_class` photos of each seen class with `drawings` pseudo-sketches each, kept in `cache`.
 
-    The first `per_class` photos of each seen class are drawn `drawings` times each; drawings without strokes are left
-    out. The result is cached in the folder `cache`.
+    Drawings without strokes are left out.
     """
     seen = set(photos.seen)
     chosen = sorted({n for of in photos.by_name.values() for n in [m for m in of if m in seen][:per_class]})

@@ -257,10 +257,9 @@ Settable = TypeVar("Settable", bound=Any)
 
 
 def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") -> Settable:
-    """Replace settings of a recipe; ValueError for an unknown key or an impossible value.
+    """Replace settings of a recipe, `part.key` in a nested one; ValueError for an unknown key or an impossible value.
 
-    `part.key` sets a key of a nested recipe; `within` is the prefix that errors then show. A task's name may be spelt
-    with a hyphen.
+    `within` is the prefix of keys in errors. A task's name may be spelt with a hyphen.
     """
     fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     for key, value in settings.items():

@@ -43,10 +43,7 @@ class RecognitionObjective(Objective[FeatureCache]):
 
 
 def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: CachedEncoder) -> Training:
-    """Gather training and held-out sketches, cache their frozen features and make the objective.
-
-    ValueError for fewer than two classes.
-    """
+    """Collect sketches and encode them; ValueError for fewer than two classes."""
     side, count = encode.side, held_out_count(recipe.per_class)
     banks = [sources.sketches(), *sources.of_world(recipe.per_class, side)[1]]
     held_out = [sources.held_out_sketches(), *sources.of_world(count, side, kept_out=True)[1]]

@@ -1,8 +1,4 @@
-"""Light parts for retrieval (paper section 6.1): triplets on globally max-pooled fused maps.
-
-Retrieval by category compares classes; instance retrieval finds the very photo that was sketched, among others of its
-class.
-"""
+"""Light parts for retrieval, by class or of the very photo (paper section 6.1): triplets on max-pooled fused maps."""
 
 from __future__ import annotations
 

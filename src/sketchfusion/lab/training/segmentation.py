@@ -140,10 +140,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         }
 
     def calibrate(self, model: Extractor, data: Phases[MaskedFeatures]) -> None:
-        """Fit the similarity above which a photo counts as showing the sketched object.
-
-        There is no threshold if every photo shows all classes, so that no negative pair can be made.
-        """
+        """Fit the similarity above which a photo shows the object; there is none if every photo shows all classes."""
         measured = data.full if data.held_out is None else data.held_out
         self._calibrated = _calibrate(model, measured) if any(map(measured.others, measured.usable)) else None
 

@@ -122,10 +122,7 @@ class Sources:
         return photos.on(self.device), sketches.on(self.device)
 
     def of_world(self, count: int, side: int, kept_out: bool = False) -> tuple[list[PictureArray], list[PictureArray]]:
-        """Return photos and sketches of Sketch World, `count` of each seen category; none if it is not among the data.
-
-        Those that are `kept_out` of training are of another world.
-        """
+        """Return `count` photos and sketches of each seen category of Sketch World if it is among the data."""
         if not self.has_world:
             return [], []
         photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
@@ -168,10 +165,7 @@ class InstancePairs:
 
 
 def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
-    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone.
-
-    Sketchy's file names tell which photo a sketch shows.
-    """
+    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone."""
     photos, sketches = collect(sources.paired, kept_out)
     photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
     found = InstancePairs([], [])

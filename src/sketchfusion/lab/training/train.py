@@ -165,10 +165,7 @@ def is_card(device: torch.device) -> bool:
 def refuse_too_large(
     trained: nn.Module, loss_of: LossOf, method: Method[Any], objective: Objective[Any], recipe: LightRecipe
 ) -> None:
-    """Try a batch of full size, which would come late in the training; nothing changes if it fits.
-
-    ValueError if a card's memory is too small for it; the line says what would fit.
-    """
+    """Try a batch of full size, which comes late; if a card is too small, ValueError says what would fit."""
     device = method.model.device
     if not is_card(device) or _fits(trained, partial(loss_of, recipe.steps)):
         return

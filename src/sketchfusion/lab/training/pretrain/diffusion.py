@@ -184,10 +184,7 @@ def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
 
 
 def draw_samples(sd: Path, out: Path, prompts: Sequence[str] = PROMPTS, seed: int = 0, steps: int = 25) -> None:
-    """Draw a picture per prompt with diffusers' own pipeline and write them, captioned, as one image `out`.
-
-    `sd` is a Stable Diffusion folder; WeightsError if it is not.
-    """
+    """Draw prompts with diffusers' pipeline of the folder `sd`, captioned, as one image; WeightsError if it is none."""
     from diffusers import StableDiffusionPipeline
 
     with loading_errors(sd):

@@ -19,8 +19,7 @@ SHARD = 15 * 2**20  # bytes of tensors; with its header a file stays below 16 Mi
 def save_half(model: Any, folder: Path) -> None:
     """Save a diffusers or transformers model as fp16 safetensors, in files of at most 16 MiB, in place of `folder`.
 
-    The model itself stays in fp32. The old content of `folder` is replaced once all is written: single-file and
-    sharded weights side by side would be two models.
+    The model itself stays in fp32. Files are replaced together: single and sharded ones would be two models.
     """
     with atomic_write(folder) as draft:
         model.half()

