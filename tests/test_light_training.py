@@ -22,9 +22,8 @@ from sketchfusion.io.weights import WeightsError
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.datasets.base import held_out
-from sketchfusion.lab.training.checkpoint import Checkpoint
 from sketchfusion.lab.training.correspondence import CorrespondenceObjective
-from sketchfusion.lab.training.loop import CHECKPOINT, Losses
+from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint, Losses
 from sketchfusion.lab.training.recipes import CorrespondenceRecipe
 from sketchfusion.lab.training.segmentation import SegmentationObjective
 from sketchfusion.lab.training.train import TASKS, train_task

@@ -16,8 +16,7 @@ from fixtures.roots import training_data
 from sketchfusion.backbones.folders import load_diffusion
 from sketchfusion.fusion import PHOTO, FusionConfig, FusionModel
 from sketchfusion.lab.training import train as training
-from sketchfusion.lab.training.checkpoint import Checkpoint
-from sketchfusion.lab.training.loop import CHECKPOINT
+from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
 from sketchfusion.lab.training.methods import Fused, SdPl
 from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, halved
 from sketchfusion.lab.training.train import train_task

@@ -12,9 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from sketchfusion.lab.training.checkpoint import Checkpoint
 from sketchfusion.lab.training.log import draw_curves
-from sketchfusion.lab.training.loop import CHECKPOINT, Losses, Schedule, fit
+from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint, Losses, Schedule, fit
 
 SCHEDULE = Schedule(steps=12, lr=0.05, warmup=3, average=0.9, checkpoint_seconds=0.0)
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sketchfusion.lab.training.checkpoint import Checkpoint
-from sketchfusion.lab.training.loop import CHECKPOINT
+from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
 
 # Eight pictures of noise a batch, in halves: a batch is then what two processes, or two accumulated ones, see.
 FIT = """

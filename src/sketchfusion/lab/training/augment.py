@@ -37,13 +37,8 @@ def warp(
     room = (1 - visible).abs()
     shift_x, shift_y = (_uniform(-1, 1, images, generator) * room for _ in range(2))
     cos, sin = torch.cos(angle) * visible, torch.sin(angle) * visible
-    theta = torch.stack(
-        [
-            torch.stack([cos * ratio * mirror, -sin / ratio, shift_x], -1),
-            torch.stack([sin * ratio * mirror, cos / ratio, shift_y], -1),
-        ],
-        -2,
-    )
+    rows = [cos * ratio * mirror, -sin / ratio, shift_x, sin * ratio * mirror, cos / ratio, shift_y]
+    theta = torch.stack(rows, -1).view(count, 2, 3)
     grid = F.affine_grid(theta, [count, images.shape[1], side, side], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
@@ -71,7 +66,8 @@ def disguise(images: Tensor, generator: Generator) -> Tensor:
         return torch.where(_uniform(0, 1, images, generator).view(-1, 1, 1, 1) < share, changed, images)
 
     images = some(0.3, images.mean(1, keepdim=True).expand_as(images))
-    images = some(0.4, _blur_colours(images, float(_uniform(0.4, 1.2, images[:1], generator))))
+    sigma = float(_uniform(0.4, 1.2, images[:1], generator))
+    images = some(0.4, _blur(images.flatten(0, 1).unsqueeze(1), sigma).view_as(images))
     return some(0.1, torch.where(images > 0.5, 1 - images, images))
 
 
@@ -92,10 +88,9 @@ def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:
     count, _, height, width = ink.shape
     coarse = torch.randn(count, 2, 5, 5, generator=generator).to(ink.device) * strength
     field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
-    identity = F.affine_grid(
-        torch.eye(2, 3).to(ink).expand(count, 2, 3), [count, 1, height, width], align_corners=False
-    )
-    return F.grid_sample(ink, identity + field, padding_mode="zeros", align_corners=False)
+    same = torch.eye(2, 3).to(ink).expand(count, 2, 3)
+    grid = F.affine_grid(same, [count, 1, height, width], align_corners=False) + field
+    return F.grid_sample(ink, grid, padding_mode="zeros", align_corners=False)
 
 
 def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
@@ -120,10 +115,6 @@ def outline(images: Tensor, generator: Generator) -> Tensor:
     ranks = (share * (flat.shape[1] - 1)).long().unsqueeze(1)
     threshold = flat.sort(1).values.gather(1, ranks).view(-1, 1, 1, 1).clamp(min=0.004)
     return 1 - torch.sigmoid((response / threshold - 1) * 6)
-
-
-def _blur_colours(images: Tensor, sigma: float) -> Tensor:
-    return _blur(images.flatten(0, 1).unsqueeze(1), sigma).view_as(images)
 
 
 def _blur(images: Tensor, sigma: float) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,12 +138,25 @@ def decode(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> Pictu
     pixels = mapped(path)
     if pixels is None or len(pixels) != len(rows):
         rows = []
-        pixels = _write_rows(path, _decoded(pictures, kind, side, rows), len(pictures))
+        try:
+            pixels = _write_rows(path, _decoded(pictures, kind, side, rows), len(pictures))
+        except ValueError as error:  # no rows
+            line = f"none of {len(pictures)} pictures can be read, {pictures[0].path} the first; save them again"
+            raise ValueError(line) from error
         with atomic_write(path.with_suffix(".json")) as draft:
             draft.write_text(json.dumps(rows))
     boxes = np.array([box for _, box in rows], np.float64)
     names = [tuple(names) for names, _ in rows]
+    if lost := len(pictures) - len(names):
+        gone = sorted({name for of in pictures for name in of.names} - {name for of in names for name in of})
+        without = f"; nothing is left of {', '.join(gone)}" if gone else ""
+        _warn_once(f"{lost} of {len(pictures)} pictures ({kind}) cannot be read and are left out{without}")
     return PictureArray(kind, pixels, names, boxes=None if (boxes == WHOLE).all() else boxes)
+
+
+@functools.cache
+def _warn_once(line: str) -> None:
+    logging.getLogger(__name__).warning(line)
 
 
 def _decoded(pictures: list[Picture], kind: Kind, side: int, rows: list[tuple[Sequence[str], Box]]) -> Iterator[Pixels]:

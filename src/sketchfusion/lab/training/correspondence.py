@@ -21,7 +21,7 @@ from ...io.images import stroke_window
 from ..datasets.base import Sample, held_out, is_unseen, readable_name
 from ..datasets.psc6k import SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
-from .bank import FeatureCache, Picture, PictureArray, choose
+from .bank import FeatureCache, Picture, PictureArray, choose, decode
 from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
@@ -29,7 +29,7 @@ from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .pseudo import pseudo_points
 from .recipes import CorrespondenceRecipe
-from .sources import HELD_OUT_SEED, Sources, decoded, held_out_count, instances
+from .sources import HELD_OUT_SEED, Sources, held_out_count, instances
 
 MIRRORED = 0.5  # share of aligned sketches that are mirrored
 NEAR = 0.1  # share of the picture's side within which a point counts as found in the log
@@ -156,7 +156,7 @@ def _each_once(samples: Sequence[Sample], sources: Sources) -> PictureArray:
     """Decode the pictures of samples of one kind; each has its path as a second name."""
     pictures = {sample.source: (readable_name(sample.label), sample.source) for sample in samples}
     kind = samples[0].kind
-    return decoded([Picture(*of) for of in pictures.items()], kind, sources.stored, sources.cache)
+    return decode([Picture(*of) for of in pictures.items()], kind, sources.stored, sources.cache)
 
 
 def _in_square(shares: np.ndarray, sample: Sample) -> Tensor:

@@ -129,9 +129,7 @@ def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray, Box]
     square, frame = letterbox(read_image(pair.photo.source), side, "photo")
     thing = torch.from_numpy(pair.read_mask())[None, None].float()
     left, top = round(frame.offset_x), round(frame.offset_y)
-    width, height = (
-        round(length * scale) for length, scale in ((frame.width, frame.scale_x), (frame.height, frame.scale_y))
-    )
+    width, height = round(frame.width * frame.scale_x), round(frame.height * frame.scale_y)
     size = (max(1, min(height, side - top)), max(1, min(width, side - left)))
     small = F.interpolate(thing, size, mode="area")[0, 0] >= 0.5
     mask = np.full((side, side), OUTSIDE, np.uint8)
@@ -146,11 +144,9 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
         return (2 * torch.rand(count, generator=generator) - 1) * reach
 
     angle, zoom, stretch = drawn(DEGREES * torch.pi / 180), drawn(ZOOM).exp(), drawn(ZOOM / 2).exp()
-    rows = [
-        [zoom * stretch * angle.cos(), -zoom * angle.sin(), drawn(SHIFT)],
-        [zoom * stretch * angle.sin(), zoom * angle.cos(), drawn(SHIFT)],
-    ]
-    theta = torch.stack([torch.stack(row, 1) for row in rows], 1)
+    across = [zoom * stretch * angle.cos(), -zoom * angle.sin(), drawn(SHIFT)]
+    down = [zoom * stretch * angle.sin(), zoom * angle.cos(), drawn(SHIFT)]
+    theta = torch.stack([*across, *down], 1).view(count, 2, 3)
     coarse = torch.randn(count, 2, 4, 4, generator=generator) * BEND
     bent = F.interpolate(coarse, (side, side), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
     return F.affine_grid(theta, [count, 1, side, side], align_corners=False) + bent
@@ -245,9 +241,8 @@ def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:
     if not sheets:
         return np.full((side, side), OUTSIDE, np.uint8)
     frames = mean_alignment(sheet.numpy() for sheet in sheets)
-    covered = np.mean(
-        [filled(_aligned_ink(sheet, *frame)) for sheet, frame in zip(sheets, frames, strict=True)], axis=0
-    )
+    inked = [_aligned_ink(sheet, *frame) for sheet, frame in zip(sheets, frames, strict=True)]
+    covered = np.mean([filled(ink) for ink in inked], axis=0)
     covered = np.asarray(Image.fromarray(covered.astype(np.float32)).resize((side, side)))
     return np.select([covered >= INSIDE, covered <= BACKDROP], [THING, BACKGROUND], OUTSIDE).astype(np.uint8)
 

@@ -8,8 +8,6 @@ those of a root of Sketchy.
 
 from __future__ import annotations
 
-import functools
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -134,26 +132,7 @@ class Sources:
         return [dataset for dataset in named if small in (None, isinstance(dataset, TinyImageNet))]
 
     def _decoded(self, pictures: list[Picture], kind: Kind, side: int) -> PictureArray:
-        return decoded(pictures, kind, side, self.cache).on(self.device)
-
-
-def decoded(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> PictureArray:
-    """Decode pictures (`decode`) and warn how many are left out as unreadable; ValueError if all are."""
-    try:
-        array = decode(pictures, kind, side, cache)
-    except ValueError as error:  # nothing to stack
-        first = pictures[0].path
-        raise ValueError(f"none of {len(pictures)} pictures can be read, {first} the first; save them again") from error
-    if lost := len(pictures) - len(array):
-        gone = sorted({name for picture in pictures for name in picture.names} - set(array.by_name))
-        without = f"; nothing is left of {', '.join(gone)}" if gone else ""
-        _warn_once(f"{lost} of {len(pictures)} pictures ({kind}) cannot be read and are left out{without}")
-    return array
-
-
-@functools.cache
-def _warn_once(line: str) -> None:
-    logging.getLogger(__name__).warning(line)
+        return decode(pictures, kind, side, self.cache).on(self.device)
 
 
 @dataclass(frozen=True)
@@ -185,7 +164,7 @@ def _decoded_instances(pictures: list[Picture], kind: Kind, sources: Sources) ->
         category, stem = picture.names[0], Path(picture.path).stem
         return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_id_of(stem)}"))
 
-    return decoded([named(picture) for picture in pictures], kind, sources.stored, sources.cache)
+    return decode([named(picture) for picture in pictures], kind, sources.stored, sources.cache)
 
 
 def _with_instance_names(bank: PictureArray) -> PictureArray:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Generator, nn
 
-from ...extractor import TrainedExtractor
+from ...extractor import Extractor, TrainedExtractor
+from ...saved import Heads
 from ..datasets import Dataset
 from . import recipes
 from .bank import Inputs
@@ -19,14 +20,55 @@ from .correspondence import prepare_correspondence
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
-from .objective import Maps, Objective, Standardise, Training
+from .objective import Forward, Maps, Objective, Phases, Standardise, Training
 from .processes import processes
-from .recipes import LightRecipe, as_text, halved, shaping, with_settings
+from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, halved, shaping, with_settings
 from .recognition import RecognitionObjective, prepare_recognition
 from .retrieval import RetrievalObjective, prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
 from .sources import Sources
-from .universal import prepare_universal
+
+
+class UniversalObjective(Objective[Mapping[str, Any]]):
+    """The sum of all tasks' losses on the same maps, standardised by pooled features, which most tasks compare."""
+
+    def __init__(self, parts: Mapping[str, Objective[Any]], weights: Weights) -> None:
+        super().__init__()
+        self.parts, self.objectives = parts, nn.ModuleDict(parts)
+        self.weights = {task: getattr(weights, task.replace("-", "_")) for task in parts}
+
+    def use(self, recipe: UniversalRecipe) -> None:
+        for task, part in self.parts.items():
+            part.use(getattr(recipe, task.replace("-", "_")))
+
+    def losses(self, forward: Forward, data: Mapping[str, Any], generator: Generator) -> Losses:
+        """Draw a batch of every task that has data."""
+        losses = {task: self.parts[task].losses(forward, its, generator)["loss"] for task, its in data.items()}
+        return {"loss": torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum(), **losses}
+
+    def calibrate(self, model: Extractor, data: Phases[Mapping[str, Any]]) -> None:
+        for task, full in data.full.items():
+            self.parts[task].calibrate(model, Phases(data.half[task], full, (data.held_out or {}).get(task)))
+
+    def heads(self) -> Heads:
+        heads = [part.heads() for part in self.parts.values()]
+        return Heads(
+            next((of.classifier for of in heads if of.classifier), None),
+            next((of.threshold for of in heads if of.threshold), None),
+        )
+
+
+def prepare_universal(recipe: UniversalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
+    """Prepare all other tasks; the first that lacks data raises its ValueError."""
+    single = {task: prepare for task, (_, prepare) in TASKS.items() if task != "universal"}
+    parts = {t: prepare(getattr(recipe, t.replace("-", "_")), sources, encode) for t, prepare in single.items()}
+    phases = Phases(
+        {task: part.data.half for task, part in parts.items()},
+        {task: part.data.full for task, part in parts.items()},
+        {task: part.data.held_out for task, part in parts.items() if part.data.held_out is not None} or None,
+    )
+    return Training(UniversalObjective({t: part.objective for t, part in parts.items()}, recipe.weights), phases)
+
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Sources, CachedEncoder], Training]]] = {
     "retrieval": (recipes.RetrievalRecipe(), prepare_retrieval),
@@ -171,10 +213,10 @@ def refuse_too_large(
         return
     asked = [] if method.checkpointing else ["--checkpointing"]
     method.checkpoint()
-    tried: LightRecipe | None = recipe
+    tried = recipe if asked else halved(recipe)
     while tried is not None:
         objective.use(tried)
-        if (asked or tried is not recipe) and _fits(trained, partial(loss_of, recipe.steps)):
+        if _fits(trained, partial(loss_of, recipe.steps)):
             break
         tried = halved(tried)
     before, after = as_text(recipe), as_text(tried or recipe)

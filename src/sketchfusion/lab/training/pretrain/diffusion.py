@@ -21,7 +21,7 @@ from ....backbones.folders import load_clip, loading_errors
 from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
 from ....io.images import Kind
 from .. import augment
-from ..bank import choose
+from ..bank import PictureArray, choose
 from ..loop import Losses, Report, fit
 from ..recipes import DiffusionRecipe, shaping
 from ..sources import Sources
@@ -59,12 +59,14 @@ def pretrain_diffusion(
     vae = load_part(out / "sd" / "vae").eval().requires_grad_(False).to(sources.device)
     scheduler = build_scheduler()
     teacher = load_clip(out / "clip").to(sources.device)
-    mixture = DiffusionMixture(sources, recipe)
+    banks = {"sharp": sources.sharp_photos(), "small": sources.small_photos(), "sketches": sources.sketches()}
+    banks["world photos"], banks["world sketches"] = sources.world()
     if start:
         tokenizer = CLIPTokenizer.from_pretrained(start / "sd" / "tokenizer")
         unet, text = load_part(start / "sd" / "unet"), load_part(start / "sd" / "text_encoder")
     else:
-        texts = [template.format(name) for name in mixture.names() for template in TEMPLATES]
+        names = {name for bank in banks.values() for name in bank.by_name}
+        texts = [template.format(name) for name in names for template in TEMPLATES]
         tokenizer = tokenizer_for(texts, out / "training" / "diffusion" / "tokenizer", resume, VOCABULARY)
         unet, text = build_unet(), build_text_encoder(tokenizer)
     alignment = FeatureAlignment(unet, teacher.channels)
@@ -78,7 +80,7 @@ def pretrain_diffusion(
         return F.mse_loss(unet(noisy, t, encode_prompts(text, tokenizer, texts)).sample, noise)
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        pictures, names = mixture.batch(step < full_size, generator)
+        pictures, names = draw_batch(banks, recipe, step < full_size, generator)
         dropped = torch.rand(len(names), generator=generator) < recipe.no_text
         texts = [
             "" if d else prompt.format(choose(of, generator)) for (prompt, of), d in zip(names, dropped, strict=True)
@@ -135,45 +137,27 @@ def encode_prompts(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[st
     return states[[unique.index(one) for one in texts]]
 
 
-class DiffusionMixture:
-    """Batches for the denoiser, mostly of photos."""
-
-    def __init__(self, sources: Sources, recipe: DiffusionRecipe) -> None:
-        self._recipe = recipe
-        self._sharp, self._small = sources.sharp_photos(), sources.small_photos()
-        self._sketches = sources.sketches()
-        self._world_photos, self._world_sketches = sources.world()
-
-    def names(self) -> list[str]:
-        """Return the names of all pictures."""
-        banks = (self._sharp, self._small, self._sketches, self._world_photos)
-        return sorted({name for bank in banks for name in bank.by_name})
-
-    def batch(self, small: bool, generator: Generator) -> tuple[Tensor, list[tuple[str, tuple[str, ...]]]]:
-        """Draw pictures (B, 3, S, S) in [0, 1]; of each its prompt's template and its names."""
-        recipe = self._recipe
-        side, count = (recipe.side, recipe.batch) if small else (SIDE, recipe.full_size_batch)
-        sketches = max(1, round(count * recipe.sketch_share / 2))
-        world = round(count * recipe.world_share)
-        rest = count - 2 * sketches - world
-        tiny = rest // 2 if small and len(self._small) else 0
-        shares = [
-            (self._sharp, rest - tiny),
-            (self._world_photos, world),
-            (self._sketches, sketches),
-            (self._world_sketches, sketches),
-            *([(self._small, tiny)] if tiny else []),
-        ]
-        batch, named = [], []
-        for bank, number in shares:
-            pictures, names = bank.draw(number, generator)
-            if bank.kind == "photo":
-                pictures = augment.warp(pictures, side, generator, zoom=(0.8, 1.0), degrees=0, stretch=0.05)
-            else:
-                pictures = augment.warp(pictures, side, generator, zoom=(0.95, 1.1), degrees=5).expand(-1, 3, -1, -1)
-            batch.append(pictures)
-            named += [(PROMPT[bank.kind], of) for of in names]
-        return torch.cat(batch), named
+def draw_batch(
+    banks: dict[str, PictureArray], recipe: DiffusionRecipe, small: bool, generator: Generator
+) -> tuple[Tensor, list[tuple[str, tuple[str, ...]]]]:
+    """Draw pictures (B, 3, S, S) in [0, 1], mostly photos; of each the template of its prompt and its names."""
+    side, count = (recipe.side, recipe.batch) if small else (SIDE, recipe.full_size_batch)
+    sketches = max(1, round(count * recipe.sketch_share / 2))
+    world = round(count * recipe.world_share)
+    rest = count - 2 * sketches - world
+    tiny = rest // 2 if small and len(banks["small"]) else 0
+    shares = {"sharp": rest - tiny, "world photos": world, "sketches": sketches, "world sketches": sketches}
+    batch, named = [], []
+    for name, number in (shares | ({"small": tiny} if tiny else {})).items():
+        bank = banks[name]
+        pictures, names = bank.draw(number, generator)
+        if bank.kind == "photo":
+            pictures = augment.warp(pictures, side, generator, zoom=(0.8, 1.0), degrees=0, stretch=0.05)
+        else:
+            pictures = augment.warp(pictures, side, generator, zoom=(0.95, 1.1), degrees=5).expand(-1, 3, -1, -1)
+        batch.append(pictures)
+        named += [(PROMPT[bank.kind], of) for of in names]
+    return torch.cat(batch), named
 
 
 @torch.no_grad()

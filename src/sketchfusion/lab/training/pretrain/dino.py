@@ -53,10 +53,14 @@ def pretrain_dino(
         vit = build_dino()
         attend_to_neighbours(vit)
     distillation = SelfDistillation(vit, recipe).to(sources.device)
-    crops = Crops(sources, recipe)
+    shares = (recipe.sharp_share, 1 - recipe.sharp_share)
+    given = zip((sources.sharp_photos(), sources.small_photos()), shares, strict=True)
+    banks = [(bank, share) for bank, share in given if len(bank)]
+    if not banks:
+        raise ValueError(f"no photos to learn from in {sources}")
 
     def loss_of(step: int, generator: Generator) -> Losses:
-        losses: Losses = distillation(step, *crops.draw(step, generator))
+        losses: Losses = distillation(step, *draw_crops(banks, recipe, step, generator))
         return losses
 
     folder = out / "training" / "dino"
@@ -151,32 +155,22 @@ class SelfDistillation(nn.Module):
             average.lerp_(weight, share)
 
 
-class Crops:
-    """Wide and narrow crops of random photos."""
+def draw_crops(
+    banks: list[tuple[PictureArray, float]], recipe: DinoRecipe, step: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw wide and narrow crops of random photos, (2, B, 3, S, S) and (n, B, 3, S/2, S/2)."""
+    side = recipe.side if step < recipe.full_size_after * recipe.schedule.steps else CLIP_SIDE
+    total = sum(share for _, share in banks)
+    drawn = [bank.draw(round(recipe.batch * share / total), generator)[0] for bank, share in banks]
 
-    def __init__(self, sources: Sources, recipe: DinoRecipe) -> None:
-        self._recipe = recipe
-        shares = (recipe.sharp_share, 1 - recipe.sharp_share)
-        banks = zip((sources.sharp_photos(), sources.small_photos()), shares, strict=True)
-        self._banks = [(bank, share) for bank, share in banks if len(bank)]
-        if not self._banks:
-            raise ValueError("no photos to learn from in " + str(sources))
+    def crops(size: int, zoom: tuple[float, float]) -> Tensor:
+        cropped = torch.cat([augment.photos(photos, size, generator, zoom) for photos in drawn])
+        return augment.disguise(cropped, generator)
 
-    def draw(self, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw the crops of a step: (2, B, 3, S, S) and (n, B, 3, S / 2, S / 2)."""
-        recipe = self._recipe
-        side = recipe.side if step < recipe.full_size_after * recipe.schedule.steps else CLIP_SIDE
-        total = sum(share for _, share in self._banks)
-        drawn = [bank.draw(round(recipe.batch * share / total), generator)[0] for bank, share in self._banks]
-
-        def crops(size: int, zoom: tuple[float, float]) -> Tensor:
-            cropped = torch.cat([augment.photos(photos, size, generator, zoom) for photos in drawn])
-            return augment.disguise(cropped, generator)
-
-        wide = torch.stack([crops(side, recipe.wide_zoom) for _ in range(2)])
-        # Cut at full size and then halved: cut at half size, they would be upsampled from few pixels.
-        narrow = [F.avg_pool2d(crops(side, recipe.narrow_zoom), 2) for _ in range(recipe.narrow)]
-        return wide, torch.stack(narrow) if narrow else wide[:0]
+    wide = torch.stack([crops(side, recipe.wide_zoom) for _ in range(2)])
+    # Cut at full size and then halved: cut at half size, they would be upsampled from few pixels.
+    narrow = [F.avg_pool2d(crops(side, recipe.narrow_zoom), 2) for _ in range(recipe.narrow)]
+    return wide, torch.stack(narrow) if narrow else wide[:0]
 
 
 def centred(scores: Tensor, rounds: int = 3) -> Tensor:
