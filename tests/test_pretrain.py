@@ -19,10 +19,15 @@ from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.log import draw_curves
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.methods import Fused
-from sketchfusion.lab.training.pretrain.diffusion import FeatureAlignment, draw_samples, pretrain_diffusion
+from sketchfusion.lab.training.pretrain.diffusion import (
+    FeatureAlignment,
+    draw_samples,
+    load_part,
+    pretrain_diffusion,
+    pretrain_vae,
+    save_half,
+)
 from sketchfusion.lab.training.pretrain.run import run
-from sketchfusion.lab.training.pretrain.store import load_part, save_half
-from sketchfusion.lab.training.pretrain.vae import pretrain_vae
 from sketchfusion.lab.training.sources import Sources
 from sketchfusion.world import export
 

@@ -142,7 +142,7 @@ class Fused(Method[SketchFusion]):
         return cls(fused)
 
     def checkpoint(self) -> None:
-        super().checkpoint()
+        self.checkpointing = True
         self.model.model.checkpoint()
 
     def grid(self, share: float = 1.0) -> int:

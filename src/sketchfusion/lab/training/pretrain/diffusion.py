@@ -1,31 +1,33 @@
-"""The mini diffusion model: denoise VAE latents given a text, as Stable Diffusion does (Rombach et al., 2022).
+"""The mini Stable Diffusion: a VAE, and the UNet that denoises its latents given a text (Rombach et al., 2022).
 
-The UNet decoder's inner maps are also aligned with CLIP's dense tokens of the clean picture, which saves most of the
-steps that a denoiser otherwise needs to learn what things look like (Yu et al., REPA, 2025).
+The VAE learns by absolute and squared error with a little KL divergence. The UNet decoder's inner maps are also aligned
+with CLIP's dense tokens of the clean picture, which saves most of the steps that a denoiser otherwise needs to learn
+what things look like (Yu et al., REPA, 2025).
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Generator, Tensor, nn
 
-from ....backbones.folders import load_clip, loading_errors
-from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet
+from ....backbones.folders import load_clip, loading_errors, save_model
+from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet, build_vae
+from ....io.files import atomic_write
 from ....io.images import Kind
 from .. import augment
 from ..bank import PictureArray, choose
 from ..loop import Losses, Report, fit
-from ..recipes import DiffusionRecipe, shaping
+from ..recipes import DiffusionRecipe, VaeRecipe, shaping
 from ..sources import Sources
-from .store import load_part, save_half, save_pipeline
 from .words import TEMPLATES, tokenizer_for
 
 if TYPE_CHECKING:
@@ -41,7 +43,68 @@ PROMPTS = (  # of the samples
 )
 VOCABULARY = 2048  # tokens
 SAMPLES_BATCH = 20
+SHARD = 15 * 2**20  # bytes of tensors; with its header a file stays below 16 MiB
 GUIDANCE = 4.0
+
+
+def pretrain_vae(
+    sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+) -> dict[str, float]:
+    """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; return the card's figures."""
+    torch.manual_seed(recipe.schedule.seed)
+    vae = load_part(start / "sd" / "vae") if start else build_vae()
+    vae.to(sources.device)
+    photos, sketches = sources.sharp_photos(), sources.sketches()
+
+    def loss_of(step: int, generator: Generator) -> Losses:
+        drawn = round(recipe.batch * recipe.sketch_share)
+        crops = [
+            _crops(bank, n, recipe.crop, generator) for bank, n in ((photos, recipe.batch - drawn), (sketches, drawn))
+        ]
+        pixels = torch.cat([of.expand(-1, 3, -1, -1) for of in crops]) * 2 - 1
+        posterior = vae.encode(pixels).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
+        reconstruction = vae.decode(posterior.mean + posterior.std * noise).sample
+        absolute = (reconstruction - pixels).abs().mean()
+        squared = (reconstruction - pixels).square().mean()
+        kl = posterior.kl().mean()
+        return {"loss": absolute + squared + recipe.kl * kl, "absolute": absolute, "kl": kl}
+
+    fit(vae, loss_of, recipe.schedule, out / "training" / "vae", resume, report, settings=shaping(recipe))
+    vae.eval()
+    spread = _latent_spread(vae, photos, torch.Generator().manual_seed(1))
+    vae.register_to_config(scaling_factor=round(1 / spread, 5))
+    save_half(vae, out / "sd" / "vae")
+    return {"vae/psnr": _psnr(vae, sources.held_out_photos()), "vae/scaling_factor": vae.config.scaling_factor}
+
+
+def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
+    """Draw random crops with random mirroring, (count, C, side, side) in [0, 1]."""
+    pixels, _ = bank.draw(count, generator)
+    room = pixels.shape[-1] - side
+    y, x = torch.randint(room + 1, (2, count), generator=generator)
+    out = torch.stack([p[:, i : i + side, j : j + side] for p, i, j in zip(pixels, y, x, strict=True)])
+    return out.flip(-1) if torch.rand(1, generator=generator) < 0.5 else out
+
+
+@torch.no_grad()
+def _latent_spread(vae: AutoencoderKL, bank: PictureArray, generator: Generator, count: int = 256) -> float:
+    """Return the standard deviation of the latents of random photos."""
+    pixels, _ = bank.draw(count, generator)
+    means = [vae.encode(chunk * 2 - 1).latent_dist.mean for chunk in torch.split(pixels, 16)]
+    return float(torch.cat(means).std())
+
+
+@torch.no_grad()
+def _psnr(vae: nn.Module, bank: PictureArray, count: int = 200) -> float:
+    """Return the mean PSNR (dB) of reconstructions of the first `count` photos, decoded from the posterior's mean."""
+    values = []
+    for start in range(0, min(count, len(bank)), 10):
+        pixels = bank.take(list(range(start, min(start + 10, len(bank)))))
+        latents = vae.encode(pixels * 2 - 1).latent_dist.mean  # type: ignore[operator]
+        reconstruction = (vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)  # type: ignore[operator]
+        values.append(-10 * (reconstruction - pixels).square().mean((1, 2, 3)).log10())
+    return float(torch.cat(values).mean())
 
 
 def pretrain_diffusion(
@@ -188,3 +251,46 @@ def draw_samples(sd: Path, out: Path, prompts: Sequence[str] = PROMPTS, seed: in
         sheet.paste(picture, (x, y))
         pen.text((x + 2, y + side), prompt, fill="black")
     sheet.save(out)
+
+
+def save_half(model: Any, folder: Path) -> None:
+    """Save a diffusers or transformers model as fp16 safetensors, in files of at most 16 MiB, in place of `folder`.
+
+    The model itself stays in fp32. Files are replaced together: single and sharded ones would be two models.
+    """
+    with atomic_write(folder) as draft:
+        model.half()
+        try:
+            save_model(model, draft, max_shard_size=SHARD)
+        finally:
+            model.float()
+
+
+def load_part(folder: Path) -> Any:
+    """Load a model saved by `save_half`, in fp32; ValueError if there is none."""
+    import diffusers
+    import transformers
+
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} holds no model to start from")
+    config = json.loads((folder / "config.json").read_text())
+    name = config.get("_class_name") or config["architectures"][0]
+    kind = getattr(diffusers, name, None) or getattr(transformers, name)
+    return kind.from_pretrained(folder, torch_dtype=torch.float32)
+
+
+def save_pipeline(sd: Path) -> None:
+    """Write the index that makes `sd` a Stable Diffusion repository, loadable as a pipeline."""
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "feature_extractor": [None, None],
+        "image_encoder": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    (sd / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")

@@ -28,7 +28,7 @@ from ..bank import PictureArray
 from ..loop import Losses, Report, fit
 from ..recipes import DinoRecipe, shaping
 from ..sources import Sources
-from .store import save_half
+from .diffusion import save_half
 
 if TYPE_CHECKING:
     from transformers import ViTModel

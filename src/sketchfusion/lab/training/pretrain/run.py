@@ -15,10 +15,9 @@ from ..log import draw_curves
 from ..loop import Report
 from ..recipes import Budget
 from ..sources import Sources
-from .diffusion import draw_samples, pretrain_diffusion
+from .diffusion import draw_samples, pretrain_diffusion, pretrain_vae
 from .dino import pretrain_dino
 from .tower import START, STORED, pretrain_convolutional_clip
-from .vae import pretrain_vae
 
 Stage = Literal["vae", "clip", "diffusion", "dino"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
