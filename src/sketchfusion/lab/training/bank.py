@@ -70,7 +70,6 @@ class PictureArray:
         return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
 
     def on(self, device: str | torch.device) -> PictureArray:
-        """Return the same pictures with batches on another device."""
         return replace(self, device=device)
 
     def named(self, names: set[str], most: int) -> PictureArray:
@@ -110,7 +109,6 @@ class PictureArray:
 
 
 def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
-    """Return the indices of each name."""
     index: dict[str, list[int]] = {}
     for number, of in enumerate(names):
         for name in of:
@@ -119,7 +117,6 @@ def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
 
 
 def choose(pool: Sequence[Item], generator: Generator) -> Item:
-    """Return a random item of `pool`."""
     return pool[int(torch.randint(len(pool), (1,), generator=generator))]
 
 

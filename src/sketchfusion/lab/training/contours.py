@@ -154,7 +154,6 @@ def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
 
 
 def _sampled(picture: Map, row: Map, column: Map) -> Map:
-    """Interpolate a picture bilinearly at fractional positions."""
     top, left = np.floor(row).astype(int), np.floor(column).astype(int)
     top, left = top.clip(0, picture.shape[0] - 2), left.clip(0, picture.shape[1] - 2)
     v, u = row - top, column - left

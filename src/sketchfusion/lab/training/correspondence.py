@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from ...fusion import PHOTO, SKETCH
 from ...io.images import stroke_window
 from ..datasets.base import Sample, held_out, is_unseen, readable_name
-from ..datasets.psc6k import SIDE, released_split
+from ..datasets.psc6k import PSC6K, SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .bank import FeatureCache, Picture, PictureArray, choose, decode
 from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
@@ -129,7 +129,10 @@ def annotated_points(sources: Sources, kept_out: bool = False, unseen: bool = Tr
     Held-out photos (one in five of them) if `kept_out`, else the others; with the unseen classes if `unseen`.
     """
     found = []
-    for keypoints in sources.keypoints:
+    for dataset in sources.photo_sets:
+        keypoints = dataset.keypoints or dataset  # in a root of Sketchy, or in a folder of its own
+        if not isinstance(keypoints, PSC6K):
+            continue
         pairs = [
             pair
             for pair in released_split(keypoints.test_pairs())[0]

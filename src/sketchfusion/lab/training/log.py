@@ -28,7 +28,6 @@ class Log:
         self._started = time.monotonic()
 
     def write(self, step: int, rate: float, losses: dict[str, float]) -> None:
-        """Write the losses of a step."""
         seconds = f"{time.monotonic() - self._started:.1f}"
         _append(self._losses, step, {"seconds": seconds, "rate": f"{rate:.3g}", **_short(losses)})
         self._show("training", {"rate": rate, **losses}, step)
@@ -44,7 +43,6 @@ class Log:
                 self._board.add_scalar(f"{group}/{name}", value, step)
 
     def close(self) -> None:
-        """Write what TensorBoard's files still lack."""
         if self._board is not None:
             self._board.close()
 

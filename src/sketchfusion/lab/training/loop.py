@@ -52,7 +52,6 @@ class Schedule:
     seconds: float = 0.0  # time limit, kept by skipping steps evenly; 0 is no limit
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step."""
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
@@ -182,7 +181,6 @@ class Checkpoint:
             logging.getLogger(__name__).warning("%s goes on with %s", path, ", ".join(differences))
 
     def add(self, group: str, tensors: Mapping[str, Tensor]) -> None:
-        """Add tensors under the names `group.name`."""
         self.tensors |= {f"{group}.{name}": tensor for name, tensor in tensors.items()}
 
     def group(self, group: str) -> dict[str, Tensor]:
@@ -204,7 +202,6 @@ class Checkpoint:
             self.add(f"optimiser.{index}", {key: torch.as_tensor(value) for key, value in state.items()})
 
     def load_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
-        """Load the state that `add_optimiser` added."""
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in self.group("optimiser").items():
             index, key = name.split(".", 1)

@@ -29,7 +29,6 @@ class LightRecipe:
 
     @property
     def schedule(self) -> Schedule:
-        """The training loop's schedule."""
         names = {field.name for field in dataclasses.fields(Schedule)} & {of.name for of in dataclasses.fields(self)}
         return Schedule(betas=(0.9, 0.99), **{name: getattr(self, name) for name in names})
 

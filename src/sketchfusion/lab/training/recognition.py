@@ -38,7 +38,6 @@ class RecognitionObjective(Objective[FeatureCache]):
         return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}
 
     def heads(self) -> Heads:
-        """Return the classifier with its class names, to be saved."""
         return Heads(LinearHead(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
 
 

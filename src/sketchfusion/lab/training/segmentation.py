@@ -145,7 +145,6 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         self._calibrated = _calibrate(model, measured) if any(map(measured.others, measured.usable)) else None
 
     def heads(self) -> Heads:
-        """Return the calibrated threshold, or none, to save with the weights."""
         return Heads(threshold=self._calibrated)
 
 

@@ -65,7 +65,6 @@ class Sources:
 
     @property
     def has_world(self) -> bool:
-        """Whether Sketch World is among the data sets."""
         return any(isinstance(dataset, SketchWorld) for dataset in self.photo_sets)
 
     @property
@@ -79,11 +78,6 @@ class Sources:
         return [dataset for dataset in self.paired if dataset.aligned]
 
     @property
-    def keypoints(self) -> list[PSC6K]:
-        """PSC6K, in a folder of its own or in a root of Sketchy."""
-        return [of for dataset in self.photo_sets if isinstance(of := dataset.keypoints or dataset, PSC6K)]
-
-    @property
     def pictures(self) -> Sources:
         """All but PSC6K in a folder of its own, which has no pictures but those of its pairs."""
         without = [[of for of in side if not isinstance(of, PSC6K)] for side in (self.photo_sets, self.sketch_sets)]
@@ -91,7 +85,6 @@ class Sources:
 
     @property
     def masked(self) -> list[MaskFolder]:
-        """The segmentation folders."""
         return [dataset for dataset in self.photo_sets if isinstance(dataset, MaskFolder)]
 
     def small_photos(self) -> PictureArray:
@@ -154,8 +147,12 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
     if sources.has_world:
         seed = HELD_OUT_SEED if kept_out else 0
         photo, sketch = world_banks(per_class, sources.stored, cache=sources.cache, seed=seed, of_photo=True)
-        found.photos.append(_with_instance_names(photo))
-        found.sketches.append(_with_instance_names(sketch))
+        # photo and sketch of one instance are at the same place
+        names: list[tuple[str, ...]] = [
+            (category, f"{category}/world {place}") for place, (category, *_) in enumerate(photo.names)
+        ]
+        found.photos.append(replace(photo, names=names))
+        found.sketches.append(replace(sketch, names=names))
     return found
 
 
@@ -165,14 +162,6 @@ def _decoded_instances(pictures: list[Picture], kind: Kind, sources: Sources) ->
         return Picture(picture.path, (category, f"{category}/{stem if kind == 'photo' else photo_id_of(stem)}"))
 
     return decode([named(picture) for picture in pictures], kind, sources.stored, sources.cache)
-
-
-def _with_instance_names(bank: PictureArray) -> PictureArray:
-    """Name Sketch World's pictures by position: photo and sketch of one instance are at the same one."""
-    names: list[tuple[str, ...]] = [
-        (category, f"{category}/world {place}") for place, (category, *_) in enumerate(bank.names)
-    ]
-    return replace(bank, names=names)
 
 
 def held_out_count(trained: int) -> int:
