@@ -9,8 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sketchfusion.lab.training.bank import PictureArray
-from sketchfusion.lab.training.contours import contours, simplified
-from sketchfusion.lab.training.pseudo import drawn, pseudo_points, pseudo_sketch
+from sketchfusion.lab.training.pseudo import contours, drawn, pseudo_points, pseudo_sketch, simplified
 from sketchfusion.world.hands import HANDS
 
 
