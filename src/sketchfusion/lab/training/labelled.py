@@ -84,27 +84,25 @@ def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> MaskedPho
 
 def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
     """Return masks (N, side, side), points (N, photo or sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
-    path = cache / f"world-labels-{side}-{seed}-{things}.npz"
-    return cached_arrays(path, lambda: _render_labels(things, side, seed))
-
-
-def _render_labels(things: int, side: int, seed: int) -> Arrays:
     from ...world import World
 
-    world = World(seed=seed, split="seen", size=side)
-    count = len(world.categories) * things
-    masks = np.zeros((count, side, side), np.uint8)
-    points, visible = np.zeros((count, 2, POINTS, 2), np.float32), np.zeros((count, POINTS), bool)
-    for place in range(count):
-        category, thing = world.categories[place // things], place % things
-        shot = world.photo(category, thing)
-        _, _, sketch_keypoints = world.sketch(category, thing, thing % HANDS)
-        masks[place] = np.where(shot.mask, THING, BACKGROUND)
-        for number, (name, in_photo) in enumerate(list(shot.keypoints.items())[:POINTS]):
-            in_sketch = sketch_keypoints[name]
-            points[place, :, number] = np.array([[in_photo.x, in_photo.y], [in_sketch.x, in_sketch.y]]) / side
-            visible[place, number] = in_photo.visible and in_sketch.visible
-    return {"masks": masks, "points": points, "visible": visible}
+    def rendered() -> Arrays:
+        world = World(seed=seed, split="seen", size=side)
+        count = len(world.categories) * things
+        masks = np.zeros((count, side, side), np.uint8)
+        points, visible = np.zeros((count, 2, POINTS, 2), np.float32), np.zeros((count, POINTS), bool)
+        for place in range(count):
+            category, thing = world.categories[place // things], place % things
+            shot = world.photo(category, thing)
+            _, _, sketch_keypoints = world.sketch(category, thing, thing % HANDS)
+            masks[place] = np.where(shot.mask, THING, BACKGROUND)
+            for number, (name, in_photo) in enumerate(list(shot.keypoints.items())[:POINTS]):
+                in_sketch = sketch_keypoints[name]
+                points[place, :, number] = np.array([[in_photo.x, in_photo.y], [in_sketch.x, in_sketch.y]]) / side
+                visible[place, number] = in_photo.visible and in_sketch.visible
+        return {"masks": masks, "points": points, "visible": visible}
+
+    return cached_arrays(cache / f"world-labels-{side}-{seed}-{things}.npz", rendered)
 
 
 def folder_masks(folder: MaskFolder, side: int, kept_out: bool = False) -> MaskedPhotos:

@@ -305,12 +305,9 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
     if own := parts_of(model):
         return replace(pair_config("full", diffusion=diffusion or own[0], clip=clip or own[1]), task=task)
     config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
-    for name, part, expected in (
-        ("diffusion", config.diffusion, config.diffusion_hash),
-        ("clip", config.clip, config.clip_hash),
-    ):
+    for name in FROZEN:
         if name not in parts:
-            check_hash(locate(part), expected)
+            check_hash(locate(getattr(config, name)), getattr(config, f"{name}_hash"))
     return replace(with_parts(config, diffusion, clip), task=task)
 
 

@@ -142,7 +142,26 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
     settings = (VERSION, INK, HAND_SHARES, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
-    kept = cached_arrays(path, lambda: _draw_all(photos, chosen, drawings, seed))
+
+    def draw() -> Arrays:
+        drawn, rows, points = [], [], []
+        for row, place in enumerate(chosen):
+            photo = np.asarray(photos.pixels[place])
+            for drawing in range(drawings):
+                # seeded by its content, so that a photo is drawn the same whichever others there are
+                rng = np.random.default_rng([seed, zlib.crc32(photo.tobytes()), drawing])
+                sketch = pseudo_sketch(photo, rng)
+                if sketch.strokes:
+                    drawn.append(sketch.raster(side)[None])
+                    rows.append(row)
+                    points.append(sketch.points(POINTS, rng))
+        return {
+            "sketches": np.array(drawn, np.uint8).reshape(-1, 1, side, side),
+            "rows": np.array(rows, np.int64),
+            "points": np.array(points, np.float32).reshape(-1, POINTS, 4),
+        }
+
+    kept = cached_arrays(path, draw)
     sketches, rows, points = kept["sketches"], kept["rows"], torch.from_numpy(kept["points"])
     pairs = photos.at([chosen[row] for row in rows])
     return PointPairs(
@@ -152,26 +171,6 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
         points[..., 2:],
         torch.ones(points.shape[:2], dtype=torch.bool),
     )
-
-
-def _draw_all(photos: PictureArray, chosen: list[int], drawings: int, seed: int) -> Arrays:
-    side = photos.pixels.shape[-1]
-    sketches, rows, points = [], [], []
-    for row, place in enumerate(chosen):
-        photo = np.asarray(photos.pixels[place])
-        for drawing in range(drawings):
-            # seeded by its content, so that a photo is drawn the same whichever others there are
-            rng = np.random.default_rng([seed, zlib.crc32(photo.tobytes()), drawing])
-            sketch = pseudo_sketch(photo, rng)
-            if sketch.strokes:
-                sketches.append(sketch.raster(side)[None])
-                rows.append(row)
-                points.append(sketch.points(POINTS, rng))
-    return {
-        "sketches": np.array(sketches, np.uint8).reshape(-1, 1, side, side),
-        "rows": np.array(rows, np.int64),
-        "points": np.array(points, np.float32).reshape(-1, POINTS, 4),
-    }
 
 
 @dataclass(frozen=True, eq=False)
