@@ -266,7 +266,8 @@ def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") 
         name, full_key = outer.replace("-", "_"), f"{within}{key}"
         part = fields.get(name)
         if part is None or dataclasses.is_dataclass(part) != bool(inner):
-            raise ValueError(f"{full_key!r} is not a setting; choose from {', '.join(_names(recipe))}")
+            names = (f"{name}.*" if dataclasses.is_dataclass(value) else name for name, value in fields.items())
+            raise ValueError(f"{full_key!r} is not a setting; choose from {', '.join(names)}")
         if inner:
             part = with_settings(getattr(recipe, name), {inner: value}, f"{within}{outer}.")
             recipe = dataclasses.replace(recipe, **{name: part})
@@ -343,8 +344,3 @@ FREE = ("steps", "patience", "seconds", "validate_every", "validation_batches", 
 def shaping(recipe: Any) -> dict[str, str]:
     """Return, as text, the settings that must be the same when a training is resumed."""
     return {key: value for key, value in as_text(recipe).items() if key.rpartition(".")[2] not in FREE}
-
-
-def _names(recipe: Any) -> list[str]:
-    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return [f"{name}.*" if dataclasses.is_dataclass(value) else name for name, value in values.items()]
