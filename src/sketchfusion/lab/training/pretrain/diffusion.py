@@ -210,7 +210,7 @@ def draw_batch(
     rest = count - 2 * sketches - world
     tiny = rest // 2 if small and len(banks["small"]) else 0
     shares = {"sharp": rest - tiny, "world photos": world, "sketches": sketches, "world sketches": sketches}
-    batch, named = [], []
+    batch, named = list[Tensor](), list[tuple[str, tuple[str, ...]]]()
     for name, number in (shares | ({"small": tiny} if tiny else {})).items():
         bank = banks[name]
         pictures, names = bank.draw(number, generator)
