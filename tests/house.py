@@ -50,7 +50,7 @@ class House:
 
 
 def room_of(module: str) -> str:
-    """The room of a module such as "gallery.store" or "lab.training.pretrain.vae"."""
+    """The room of a module such as "gallery.store" or "lab.training.pretrain.dino"."""
     parts = module.split(".")
     if parts[0] == "lab" and len(parts) > 1:
         return ".".join(parts[:2])
