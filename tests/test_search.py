@@ -282,6 +282,22 @@ def test_what_cannot_be_looked_for_is_said_in_one_line(gallery: Gallery, photos:
         gallery.search(query, text="  ")
 
 
+def test_right_finds_raise_similar_photos_and_wrong_ones_are_left_out(gallery: Gallery, photos: Path) -> None:
+    sketch = read_sketches(photos / "disc" / "green-01.png")
+    plain = gallery.answer(Query(sketch, k=30, also={}))
+    right, wrong = str(photos / "bar" / "red-00.png"), plain[1].path
+    told = gallery.answer(Query(sketch, k=30, also={}, right=[right], wrong=[wrong]))
+    bars = [[hit.rank for hit in hits if hit.category == "bar"] for hits in (plain, told)]
+    assert sum(bars[1]) < sum(bars[0]) and told[0].path == right
+    assert {hit.path for hit in plain} - {hit.path for hit in told} == {wrong}
+    only_wrong = gallery.answer(Query(sketch, k=30, also={}, wrong=[wrong]))
+    assert [hit.path for hit in only_wrong] == [hit.path for hit in plain if hit.path != wrong]
+    by_words = gallery.answer(Query(text="red", k=3, right=[right]))
+    assert by_words[0].path == right
+    with pytest.raises(GalleryError, match=r"nowhere\.png is not in the gallery"):
+        gallery.answer(Query(sketch, right=["nowhere.png"]))
+
+
 @pytest.mark.slow
 def test_mini_tells_copies_of_photos_from_other_photos(tmp_path: Path) -> None:
     """Nine in ten copies are folded into their photo, and no other photo of the same category."""

@@ -32,7 +32,7 @@ from .indexing import (
 )
 from .maintain import drop_superseded, examine, reindex, repair
 from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
-from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, text_weight
+from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, text_weight
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, tag_of
 from .storage import GalleryError
@@ -131,10 +131,10 @@ class Gallery:
         chance = self._calibration.chance(scorer, index)
         scorer = scorer.standardised(index.background)
         background = scorer.scores(index.background.columns)
-        excluded = None if query.like is None else absolute(query.like)
+        excluded = {absolute(path) for path in (query.like, *query.wrong) if path is not None}
         count = max(query.k, CANDIDATES) if query.diffuse else query.k
         while True:
-            ranked = index.best(scorer, count + (excluded is not None), query.filter).without(excluded)
+            ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
             if query.diffuse:
                 ranked = diffused(ranked, float(background.std()))
             confidences = np.array(chance.confidences(ranked.scores, background))
@@ -170,7 +170,18 @@ class Gallery:
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
         weight = text_weight(self.model, query.text) if query.text else 0.0
-        return make_scorer([] if vectors is None else [*vectors], photos, text, weight, guess), names
+        sketches = [] if vectors is None else [*vectors]
+        if query.right:
+            right, wrong = ([self._stored_vector(path) for path in paths] for paths in (query.right, query.wrong))
+            moved = refine(sketches + photos, right, wrong)
+            sketches, photos = ([moved], []) if sketches else ([], [moved])
+        return make_scorer(sketches, photos, text, weight, guess), names
+
+    def _stored_vector(self, path: str) -> Floats:
+        vector = self._existing_store().vector(absolute(path))
+        if vector is None:
+            raise GalleryError(f"{path} is not in the gallery {self.uri}")
+        return vector
 
     @property
     def guesses(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import difflib
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,9 @@ class Ranked:
         """Select photos, in the given order."""
         return Ranked(self.rows.take(places), self.scores[places])
 
-    def without(self, path: str | None) -> Ranked:
-        """Leave out the photo at `path`."""
-        return self.take(np.flatnonzero(self.rows.paths != path))
+    def without(self, paths: Collection[str]) -> Ranked:
+        """Leave out the photos at `paths`."""
+        return self.take(np.flatnonzero(~np.isin(self.rows.paths, list(paths)))) if paths else self
 
 
 class Index(Protocol):

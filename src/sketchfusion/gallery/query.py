@@ -27,6 +27,8 @@ LEARNED_TEXT_WEIGHT, TEXT_WEIGHT = 2.0, 0.25
 SAMPLE = 4096  # photos that stand for a larger gallery
 # Of what the model takes a sketch for: the most names, the least probability, and the weight of a certain one's text.
 GUESSES, LEAST_GUESS, GUESS_WEIGHT = 5, 0.1, 0.5
+# How far the mean vectors of right and wrong finds move a query of unit length; wrong ones alone would make it worse.
+RIGHT_WEIGHT, WRONG_WEIGHT = 2.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Query:
     diffuse: bool = False  # let photos rise that are similar to good answers
     also: Mapping[str, float] | None = None  # what the sketch may show, with probabilities; None: the model guesses
     without: Sequence[str] = ()  # names that are wrong guesses
+    right: Sequence[str] = ()  # paths of finds that are what was looked for: similar ones rise
+    wrong: Sequence[str] = ()  # paths of finds that are not: left out, and similar ones fall if any find is right
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -174,6 +178,14 @@ def make_scorer(
         terms.append(Term("joint", _unit(guess), GUESS_WEIGHT * float(np.linalg.norm(guess))))
     modalities = Modalities(bool(len(sketches)), bool(photos), 0.0 if text is None else weight, guess is not None)
     return Scorer(modalities, tuple(terms))
+
+
+def refine(pictures: Sequence[Floats], right: Sequence[Floats], wrong: Sequence[Floats]) -> Floats:
+    """Move the mean of a query's vectors (d,) towards right finds, away from wrong ones (Rocchio's way)."""
+    moved = RIGHT_WEIGHT * np.mean(right, axis=0)
+    if len(pictures):
+        moved = moved + _unit(np.mean(pictures, axis=0))
+    return _unit(moved - WRONG_WEIGHT * np.mean(wrong, axis=0) if len(wrong) else moved)
 
 
 def text_weight(model: Extractor, text: str) -> float:
