@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .shapes import Points, ellipse, limb, smooth
+from .shapes import Points, curve, ellipse, limb
 
 RGB = tuple[float, float, float]
+Spot = tuple[float, float] | Points  # x and y of one point
 
 COLOURS: dict[str, RGB] = {
     "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
@@ -137,34 +139,61 @@ class Figure:
         marks: Sequence[Mark] = (),
         strokes: Sequence[Points] | None = None,
         solid: bool = True,
+        at: Spot | Mapping[str, Spot] | None = None,
     ) -> None:
-        """Add a part in front of the others."""
+        """Add a part in front of the others. `at` is a keypoint on it with its name, or keypoints by their names."""
         drawn = (np.concatenate([outline, outline[:1]]),) if strokes is None else tuple(strokes)
         group = group or f"{name}#{len(self.parts)}"
-        part = Part(name, outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid)
-        self.parts.append(part)
+        self.parts.append(Part(name, outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid))
+        if at is not None:
+            for key, (x, y) in (at if isinstance(at, Mapping) else {name: at}).items():
+                self.at(key, x, y)
 
     def thin(
         self,
         name: str,
-        points: Sequence[tuple[float, float]],
+        points: ArrayLike,
         width: float,
         paint: Paint,
         detail: int = 1,
         group: str = "",
+        at: Spot | Mapping[str, Spot] | None = None,
     ) -> None:
         """Add a part so thin that sketches draw it as one line, such as a string or a whisker."""
-        spine = smooth(points, closed=False) if len(points) > 2 else np.asarray(points, dtype=np.float64)
-        tube = limb(points, [width] * len(points))
-        self.add(name, tube, paint, group, detail=detail, strokes=(spine,), solid=False)
+        spine = np.asarray(points, dtype=np.float64)
+        strokes = (curve(spine) if len(spine) > 2 else spine,)
+        self.add(name, limb(spine, [width] * len(spine)), paint, group, detail, strokes=strokes, solid=False, at=at)
 
-    def dot(self, name: str, x: float, y: float, r: float, colour: str = "black", detail: int = 1) -> None:
+    def dot(
+        self,
+        name: str,
+        x: float,
+        y: float,
+        r: float,
+        colour: str = "black",
+        detail: int = 1,
+        at: Spot | Mapping[str, Spot] | None = None,
+    ) -> None:
         """Add a small round part, such as an eye or a knob."""
-        self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail)
+        self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail, at=at)
+
+    def eye(self, x: float, y: float, r: float, white: bool = False) -> None:
+        """Add a round eye with its keypoint, optionally with white around it."""
+        if white:
+            self.dot("eye white", x, y, r * 1.9, "white")
+        self.dot("eye", x, y, r, at=(x, y))
 
     def at(self, name: str, x: float, y: float) -> None:
         """Add a keypoint on the part added last."""
         self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
+
+
+SIDES = ((-1, "left"), (1, "right"))
+
+
+def sides(name: str, x: float, y: float) -> dict[str, Spot]:
+    """Make a keypoint at (-x, y) and one at (x, y); in `name`, such as "{} ear", {} stands for left and right."""
+    return {name.format(tag): (side * x, y) for side, tag in SIDES}
 
 
 Recipe = Callable[[Figure], None]

@@ -40,9 +40,19 @@ def smooth(points: ArrayLike, closed: bool = True, steps: int = 6) -> Points:
     return curve if closed else np.concatenate([curve, after[-1:]])
 
 
-def path(*points: tuple[float, float]) -> Points:
-    """Make a polygon or an open line with straight edges."""
-    return np.asarray(points, dtype=np.float64)
+def curve(points: ArrayLike, steps: int = 6) -> Points:
+    """Interpolate an open smooth curve through points (N, D)."""
+    return smooth(points, closed=False, steps=steps)
+
+
+def mirrored(*right: tuple[float, float]) -> list[tuple[float, float]]:
+    """Complete the right half of an outline, from top to bottom, with its mirror image in the line x = 0."""
+    return [*right, *((-x, y) for x, y in reversed(right) if x != 0)]
+
+
+def path(*pieces: tuple[float, float] | Points) -> Points:
+    """Make a polygon or an open line with straight edges through points and lines (N, 2), in their order."""
+    return np.concatenate([np.asarray(piece, dtype=np.float64).reshape(-1, 2) for piece in pieces])
 
 
 @lru_cache(maxsize=512)
@@ -95,9 +105,9 @@ def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> Points:
     return np.concatenate([arc(x, y, r, r, a, a + 90, 5) for x, y, a in corners])
 
 
-def limb(points: Sequence[tuple[float, float]], widths: Sequence[float], steps: int = 5) -> Points:
+def limb(points: ArrayLike, widths: Sequence[float], steps: int = 5) -> Points:
     """Make a tube of half-widths around a smooth centre line, with round ends, such as a leg or a handle."""
-    spine = smooth([(x, y, w) for (x, y), w in zip(points, widths, strict=True)], closed=False, steps=steps)
+    spine = curve(np.column_stack([points, widths]), steps)
     centre, width = spine[:, :2], np.maximum(spine[:, 2:], 1e-4)
     tangent = np.gradient(centre, axis=0)
     length = np.sqrt((tangent * tangent).sum(axis=1, keepdims=True))
@@ -111,6 +121,20 @@ def limb(points: Sequence[tuple[float, float]], widths: Sequence[float], steps: 
         return fanned
 
     return np.concatenate([sides[0], cap(-1, 1.0), sides[1][::-1], cap(0, -1.0)])
+
+
+def leaf(base: tuple[float, float], tip: tuple[float, float], width: float, bend: float = 0.0) -> Points:
+    """Make a pointed oval from base to tip, such as an ear, a leaf or a feather."""
+    (x0, y0), (x1, y1) = base, tip
+    dx, dy = x1 - x0, y1 - y0
+
+    def place(t: float, side: float) -> tuple[float, float]:
+        off = side * width + bend * t * (1 - t)
+        return x0 + dx * t - dy * off, y0 + dy * t + dx * off
+
+    right = curve([place(0, 0), place(0.3, 0.42), place(0.65, 0.42), place(1, 0)])
+    left = curve([place(1, 0), place(0.65, -0.42), place(0.3, -0.42), place(0, 0)])
+    return np.concatenate([right, left[1:-1]])
 
 
 def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float = 0.16) -> Points:

@@ -5,22 +5,32 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, Mark, Paint, category
-from ..shapes import Points, arc, box, ellipse, limb, path, shift, smooth, turn
+from ..figure import SIDES, Figure, Mark, Paint, category, sides
+from ..shapes import (
+    Points,
+    arc,
+    box,
+    curve,
+    ellipse,
+    limb,
+    path,
+    shift,
+    smooth,
+    turn,
+)
 
 
 def pane(f: Figure, x0: float, y0: float, x1: float, y1: float, detail: int = 1, lit: str = "glass") -> None:
     """Draw a window with a cross bar."""
     mx, my = (x0 + x1) / 2, (y0 + y1) / 2
     bars = (path((mx, y0), (mx, y1)), path((x0, my), (x1, my)))
-    f.add("window", box(x0, y0, x1, y1), f.paint("plain", lit, "night", roundness=0.1), detail=detail,
-        lines=bars)
+    f.add("window", box(x0, y0, x1, y1), f.paint("plain", lit, "night", roundness=0.1), detail=detail, lines=bars)
 
 
 def arched(x0: float, x1: float, y0: float, y1: float) -> Points:
     """Make a gate with straight sides and a round top that begins at y0."""
     top = arc((x0 + x1) / 2, y0, (x1 - x0) / 2, (x1 - x0) / 2, 180, 360, 12)
-    return path(*top.tolist(), (x1, y1), (x0, y1))
+    return path(top, (x1, y1), (x0, y1))
 
 
 def battlement(x0: float, x1: float, top: float, bottom: float, teeth: int) -> Points:
@@ -38,20 +48,18 @@ def castle(f: Figure) -> None:
     roof, dark = f.paint("plain", "red", "blue", "maroon", "navy"), f.paint("wood", "dark wood", "brown")
     high, spires = f.trait(-0.5, -0.3), f.chance(0.6)
     if f.chance(0.6):
-        f.add("keep", battlement(-0.26, 0.26, high - 0.3, 0.4, 3), stone.shaded(0.88), detail=0)
-        f.thin("flagpole", [(0, high - 0.2), (0, high - 0.62)], 0.016, dark, detail=1)
+        f.add("keep", battlement(-0.26, 0.26, high - 0.3, 0.4, 3), stone.shaded(0.88))
+        f.thin("flagpole", [(0, high - 0.2), (0, high - 0.62)], 0.016, dark)
         f.add("flag", path((0, high - 0.62), (0.24, high - 0.54), (0, high - 0.46)), roof, detail=1)
-    f.add("wall", battlement(-0.7, 0.7, -0.06, 0.8, 7), stone, detail=0)
-    for side in (-1, 1):
+    f.add("wall", battlement(-0.7, 0.7, -0.06, 0.8, 7), stone)
+    for side, tag in SIDES:
         x = side * 0.76
-        f.add("tower", battlement(x - 0.23, x + 0.23, high, 0.82, 3), stone.shaded(1.04), detail=0)
+        f.add("tower", battlement(x - 0.23, x + 0.23, high, 0.82, 3), stone.shaded(1.04))
         if spires:
-            f.add("spire", path((x - 0.28, high + 0.02), (x, high - 0.48), (x + 0.28, high + 0.02)), roof,
-                detail=0)
-        f.at("left tower" if side < 0 else "right tower", x, high + 0.2)
+            f.add("spire", path((x - 0.28, high + 0.02), (x, high - 0.48), (x + 0.28, high + 0.02)), roof)
+        f.at(f"{tag} tower", x, high + 0.2)
         f.add("slit", arched(x - 0.05, x + 0.05, 0.1, 0.26), dark.shaded(0.5), detail=1)
-    f.add("gate", arched(-0.2, 0.2, 0.42, 0.81), dark, detail=0, lines=(path((0, 0.24), (0, 0.8)),))
-    f.at("gate", 0, 0.6)
+    f.add("gate", arched(-0.2, 0.2, 0.42, 0.81), dark, lines=(path((0, 0.24), (0, 0.8)),), at=(0, 0.6))
 
 
 @category("church", scene="field", spin=3)
@@ -59,23 +67,19 @@ def church(f: Figure) -> None:
     wall = f.paint("plain", "white", "cream", "stone", "brick", roundness=0.2)
     roof, dark = f.paint("grain", "maroon", "grey", "brown", "night"), f.paint("wood", "dark wood", "brown")
     tall, wide = f.trait(-0.4, -0.25), f.trait(0.24, 0.29)
-    f.add("nave", box(-0.2, 0.12, 1.0, 0.8), wall, detail=0)
-    f.add("roof", path((-0.2, 0.14), (-0.06, -0.26), (0.9, -0.26), (1.08, 0.14)), roof, detail=0)
-    f.at("roof end", 0.9, -0.2)
+    f.add("nave", box(-0.2, 0.12, 1.0, 0.8), wall)
+    f.add("roof", path((-0.2, 0.14), (-0.06, -0.26), (0.9, -0.26), (1.08, 0.14)), roof, at={"roof end": (0.9, -0.2)})
     for x in (0.2, 0.48, 0.76):
-        f.add("window", arched(x - 0.07, x + 0.07, 0.36, 0.6), f.paint("plain", "glass", "navy", "night",
-            roundness=0.1), detail=1)
-    f.add("tower", box(-0.4 - wide, tall, -0.4 + wide, 0.82), wall.shaded(1.04), detail=0)
+        f.add("window", arched(x - 0.07, x + 0.07, 0.36, 0.6),
+            f.paint("plain", "glass", "navy", "night", roundness=0.1), detail=1)
+    f.add("tower", box(-0.4 - wide, tall, -0.4 + wide, 0.82), wall.shaded(1.04))
     peak = tall - f.trait(0.5, 0.64)
-    f.add("steeple", path((-0.46 - wide, tall + 0.01), (-0.4, peak), (-0.34 + wide, tall + 0.01)), roof,
-        detail=0)
+    f.add("steeple", path((-0.46 - wide, tall + 0.01), (-0.4, peak), (-0.34 + wide, tall + 0.01)), roof)
     for points in ([(-0.4, peak + 0.02), (-0.4, peak - 0.28)], [(-0.5, peak - 0.17), (-0.3, peak - 0.17)]):
         f.thin("cross", points, 0.025, f.paint("metal", "gold", "night"), detail=0)
     f.at("cross", -0.4, peak - 0.17)
-    f.add("rose window", ellipse(-0.4, tall + 0.26, 0.1), f.paint("plain", "glass", "gold", "navy"),
-        detail=1)
-    f.add("door", arched(-0.52, -0.28, 0.5, 0.81), dark, detail=0)
-    f.at("door", -0.4, 0.66)
+    f.add("rose window", ellipse(-0.4, tall + 0.26, 0.1), f.paint("plain", "glass", "gold", "navy"), detail=1)
+    f.add("door", arched(-0.52, -0.28, 0.5, 0.81), dark, at=(-0.4, 0.66))
 
 
 @category("lighthouse", scene="sea", spin=3)
@@ -89,16 +93,13 @@ def lighthouse(f: Figure) -> None:
     for i in range(stripes):
         y0 = -0.44 + pitch * (2 * i + 0.6)
         marks.append(_mark(box(-0.6, y0, 0.6, y0 + pitch), band))
-    f.add("tower", path((-top, -0.48), (top, -0.48), (wide, 0.86), (-wide, 0.86)), white, marks=marks)
-    f.at("tower foot left", -wide + 0.03, 0.8)
-    f.at("tower foot right", wide - 0.03, 0.8)
+    f.add("tower", path((-top, -0.48), (top, -0.48), (wide, 0.86), (-wide, 0.86)), white, marks=marks,
+        at=sides("tower foot {}", wide - 0.03, 0.8))
     f.add("door", arched(-0.09, 0.09, 0.66, 0.85), f.paint("wood", "dark wood"), detail=1)
-    f.add("gallery", box(-0.3, -0.54, 0.3, -0.46), band.shaded(0.7), detail=0)
-    f.add("lantern", box(-0.15, -0.82, 0.15, -0.54), f.paint("plain", "yellow", "gold"), detail=0,
-        lines=(path((-0.05, -0.82), (-0.05, -0.54)), path((0.05, -0.82), (0.05, -0.54))))
-    f.at("lantern", 0, -0.68)
-    f.add("dome", path((-0.22, -0.81), (0, -1.06), (0.22, -0.81)), band, detail=0)
-    f.at("dome", 0, -0.95)
+    f.add("gallery", box(-0.3, -0.54, 0.3, -0.46), band.shaded(0.7))
+    f.add("lantern", box(-0.15, -0.82, 0.15, -0.54), f.paint("plain", "yellow", "gold"),
+        lines=(path((-0.05, -0.82), (-0.05, -0.54)), path((0.05, -0.82), (0.05, -0.54))), at=(0, -0.68))
+    f.add("dome", path((-0.22, -0.81), (0, -1.06), (0.22, -0.81)), band, at=(0, -0.95))
     if f.chance(0.5):
         for side in (-1, 1):
             for dy in (-0.1, 0.1):
@@ -115,43 +116,35 @@ def tent(f: Figure) -> None:
     cloth = f.paint("grain", "orange", "green", "blue", "red", "yellow", "tan", roundness=0.3)
     lean, high, back = f.pose(0.6, 0.8), f.trait(-0.62, -0.46), f.trait(0.86, 1.0)
     pole, rope = f.paint("wood", "dark wood"), f.paint("plain", "cream", "night")
-    f.add("side", path((-0.3, high), (lean - 0.1, high + 0.06), (back + 0.12, 0.5), (0.3, 0.6)),
-        cloth.shaded(0.8), detail=0)
-    f.at("ridge back", lean - 0.12, high + 0.1)
-    f.at("back corner", back + 0.06, 0.47)
-    f.add("front", path((-0.3, high), (0.3, 0.6), (-0.86, 0.6)), cloth, detail=0)
-    f.at("front left corner", -0.82, 0.58)
-    f.at("front right corner", 0.27, 0.58)
+    f.add("side", path((-0.3, high), (lean - 0.1, high + 0.06), (back + 0.12, 0.5), (0.3, 0.6)), cloth.shaded(0.8),
+        at={"ridge back": (lean - 0.12, high + 0.1), "back corner": (back + 0.06, 0.47)})
+    f.add("front", path((-0.3, high), (0.3, 0.6), (-0.86, 0.6)), cloth,
+        at={"front left corner": (-0.82, 0.58), "front right corner": (0.27, 0.58)})
     open_ = f.pose(0.12, 0.24)
-    f.add("opening", path((-0.3, high + 0.16), (-0.28 + open_, 0.6), (-0.28 - open_, 0.6)),
-        cloth.shaded(0.35), detail=0)
-    f.thin("pole", [(-0.3, high + 0.04), (-0.3, high - 0.14)], 0.02, pole, detail=1)
-    f.at("ridge front", -0.3, high)
+    f.add("opening", path((-0.3, high + 0.16), (-0.28 + open_, 0.6), (-0.28 - open_, 0.6)), cloth.shaded(0.35))
+    f.thin("pole", [(-0.3, high + 0.04), (-0.3, high - 0.14)], 0.02, pole, at={"ridge front": (-0.3, high)})
     for a, b in (((-0.3, high), (-1.06, 0.64)), ((-0.58, 0.1), (-1.0, 0.62))):
         f.thin("rope", [a, b], 0.01, rope, detail=2)
 
 
 @category("cabin", scene="forest", spin=3, unseen=True)
 def cabin(f: Figure) -> None:
-    log, roof = f.paint("wood", "brown", "wood", "dark wood", roundness=0.2), f.paint("grain", "maroon",
-        "dark wood", "grey", "dark green")
+    log = f.paint("wood", "brown", "wood", "dark wood", roundness=0.2)
+    roof = f.paint("grain", "maroon", "dark wood", "grey", "dark green")
     peak, eave = f.trait(-0.78, -0.62), f.trait(-0.12, -0.04)
     if f.chance(0.8):
-        f.add("chimney", box(0.32, peak - 0.06, 0.52, eave), f.paint("brick", "brick", "stone"), detail=0)
-        f.at("chimney", 0.42, peak)
+        f.add("chimney", box(0.32, peak - 0.06, 0.52, eave), f.paint("brick", "brick", "stone"), at=(0.42, peak))
     logs = [path((-0.8, y), (0.8, y)) for y in (0.16, 0.32, 0.48, 0.64)]
-    f.add("wall", box(-0.8, eave, 0.8, 0.8), log, detail=0, lines=logs)
-    for side in (-1, 1):
-        f.at("left corner" if side < 0 else "right corner", side * 0.76, 0.76)
-    f.add("roof", path((-1.0, eave + 0.04), (0.0, peak), (1.0, eave + 0.04), (0.86, eave + 0.14),
-        (0.0, peak + 0.2), (-0.86, eave + 0.14)), roof, detail=0, group="roof")
+    f.add("wall", box(-0.8, eave, 0.8, 0.8), log, lines=logs)
+    for side, tag in SIDES:
+        f.at(f"{tag} corner", side * 0.76, 0.76)
+    f.add("roof", path((-1.0, eave + 0.04), (0.0, peak), (1.0, eave + 0.04), (0.86, eave + 0.14), (0.0, peak + 0.2),
+        (-0.86, eave + 0.14)), roof, group="roof")
     f.add("gable", path((-0.84, eave + 0.1), (0.0, peak + 0.18), (0.84, eave + 0.1)), log.shaded(0.9),
-        detail=0)
-    f.at("roof peak", 0.0, peak + 0.22)
+        at={"roof peak": (0.0, peak + 0.22)})
     door = f.trait(-0.36, -0.16)
     f.add("door", box(door - 0.17, 0.24, door + 0.17, 0.8), f.paint("wood", "red", "dark wood", "green"),
-        detail=0)
-    f.at("door", door, 0.5)
+        at=(door, 0.5))
     f.dot("knob", door + 0.11, 0.54, 0.026, "gold", detail=2)
     pane(f, 0.24, 0.24, 0.6, 0.56, detail=0, lit="yellow")
     f.add("attic window", ellipse(0, peak + 0.46, 0.1), f.paint("plain", "glass", "yellow"), detail=1)
@@ -159,21 +152,18 @@ def cabin(f: Figure) -> None:
 
 @category("skyscraper", scene="city", spin=2, unseen=True)
 def skyscraper(f: Figure) -> None:
-    wall, glass = f.paint("plain", "steel", "sky", "grey", "tan", "night", roundness=0.25), f.paint("plain",
-        "glass", "yellow", "navy", roundness=0.1)
+    wall = f.paint("plain", "steel", "sky", "grey", "tan", "night", roundness=0.25)
+    glass = f.paint("plain", "glass", "yellow", "navy", roundness=0.1)
     wide, crown = f.trait(0.25, 0.34), f.pick("spire", "steps", "flat")
     top, side = f.trait(-0.85, -0.7), f.pose(0.1, 0.2)
     if crown == "spire":
         f.thin("antenna", [(0, top), (0, top - 0.42)], 0.022, wall.shaded(0.6), detail=0)
     if crown != "flat":
-        f.add("upper", box(-wide * 0.62, top - 0.2, wide * 0.62, top + 0.1), wall, detail=0)
+        f.add("upper", box(-wide * 0.62, top - 0.2, wide * 0.62, top + 0.1), wall)
     f.at("top", 0, top + 0.04)
-    f.add("side", path((wide, top), (wide + side, top + 0.08), (wide + side, 0.98), (wide, 1.0)),
-        wall.shaded(0.65), detail=0)
-    f.add("front", box(-wide, top, wide, 1.0), wall, detail=0)
-    f.at("foot left", -wide + 0.02, 0.97)
-    f.at("foot right", wide - 0.02, 0.97)
-    f.at("corner left", -wide + 0.02, top + 0.03)
+    f.add("side", path((wide, top), (wide + side, top + 0.08), (wide + side, 0.98), (wide, 1.0)), wall.shaded(0.65))
+    f.add("front", box(-wide, top, wide, 1.0), wall,
+        at=sides("foot {}", wide - 0.02, 0.97) | {"corner left": (-wide + 0.02, top + 0.03)})
     columns, rows = f.count(3, 4), f.count(7, 9)
     dx, dy = 2 * wide / columns, (0.8 - top) / rows
     for i in range(rows):
@@ -185,27 +175,24 @@ def skyscraper(f: Figure) -> None:
 
 @category("windmill", scene="field", spin=3, unseen=True)
 def windmill(f: Figure) -> None:
-    wall, cap = f.paint("brick", "white", "brick", "stone", "cream"), f.paint("grain", "maroon", "brown",
-        "night", "red")
+    wall = f.paint("brick", "white", "brick", "stone", "cream")
+    cap = f.paint("grain", "maroon", "brown", "night", "red")
     sail, wood = f.paint("plain", "white", "cream"), f.paint("wood", "dark wood", "wood")
     wide, reach = f.trait(0.36, 0.44), f.trait(0.68, 0.82)
-    f.add("tower", path((-0.22, -0.3), (0.22, -0.3), (wide, 1.0), (-wide, 1.0)), wall, detail=0)
-    f.at("foot left", -wide + 0.03, 0.96)
-    f.at("foot right", wide - 0.03, 0.96)
-    f.add("cap", path(*arc(0, -0.28, 0.28, 0.3, 180, 360, 14).tolist()), cap, detail=0)
-    f.add("door", arched(-0.11, 0.11, 0.76, 1.0), wood, detail=0)
-    f.at("door", 0, 0.86)
+    f.add("tower", path((-0.22, -0.3), (0.22, -0.3), (wide, 1.0), (-wide, 1.0)), wall,
+        at=sides("foot {}", wide - 0.03, 0.96))
+    f.add("cap", path(arc(0, -0.28, 0.28, 0.3, 180, 360, 14)), cap)
+    f.add("door", arched(-0.11, 0.11, 0.76, 1.0), wood, at=(0, 0.86))
     f.add("window", arched(-0.07, 0.07, 0.26, 0.38), f.paint("plain", "night", "glass"), detail=1)
     phase = f.pose(8, 82)
     for k in range(4):
         angle = phase + 90 * k
         cloth = shift(turn(box(0.16, 0.02, reach, 0.2), angle), 0, -0.32)
         rungs = [shift(turn(path((x, 0.02), (x, 0.2)), angle), 0, -0.32) for x in (0.34, 0.52)]
-        f.add("sail", cloth, sail, detail=0, lines=rungs)
+        f.add("sail", cloth, sail, lines=rungs)
         arm = shift(turn(path((0.0, 0.0), (reach + 0.03, 0.0)), angle), 0, -0.32)
-        f.thin("arm", [(float(a), float(b)) for a, b in arm], 0.022, wood, detail=0)
-        f.at(f"sail {k + 1}", float(arm[1, 0]), float(arm[1, 1]))
-    f.dot("hub", 0, -0.32, 0.06, "dark wood", detail=1)
+        f.thin("arm", arm, 0.022, wood, detail=0, at={f"sail {k + 1}": (float(arm[1, 0]), float(arm[1, 1]))})
+    f.dot("hub", 0, -0.32, 0.06, "dark wood")
 
 
 @category("door", scene="wall", spin=2, unseen=True)
@@ -213,60 +200,51 @@ def door(f: Figure) -> None:
     wood = f.paint("wood", "wood", "dark wood", "red", "blue", "green", "white", roundness=0.1)
     case = f.paint("wood", "white", "cream", "dark wood", roundness=0.1)
     wide, style = f.trait(0.4, 0.5), f.pick("panels", "glazed", "arch")
-    f.add("frame", box(-wide - 0.11, -1.06, wide + 0.11, 1.0), case, detail=0)
-    f.add("leaf", box(-wide, -0.95, wide, 1.0), wood, detail=0)
-    f.at("top left", -wide + 0.03, -0.91)
-    f.at("top right", wide - 0.03, -0.91)
-    f.at("bottom left", -wide + 0.03, 0.96)
+    f.add("frame", box(-wide - 0.11, -1.06, wide + 0.11, 1.0), case)
+    f.add("leaf", box(-wide, -0.95, wide, 1.0), wood,
+        at=sides("top {}", wide - 0.03, -0.91) | {"bottom left": (-wide + 0.03, 0.96)})
     dark = wood.shaded(0.8)
     if style == "glazed":
         pane(f, -wide * 0.66, -0.78, wide * 0.66, -0.1, detail=0)
     elif style == "arch":
-        f.add("panel", arched(-wide * 0.62, wide * 0.62, -0.5, -0.02), dark, detail=0)
+        f.add("panel", arched(-wide * 0.62, wide * 0.62, -0.5, -0.02), dark)
     else:
         for a, b in ((-wide * 0.76, -0.05), (0.05, wide * 0.76)):
-            f.add("panel", box(a, -0.8, b, -0.06), dark, detail=0)
+            f.add("panel", box(a, -0.8, b, -0.06), dark)
     for a, b in ((-wide * 0.76, -0.05), (0.05, wide * 0.76)):
         f.add("panel", box(a, 0.24, b, 0.84), dark, detail=0 if style != "panels" else 1)
-    f.add("plate", box(wide - 0.15, -0.02, wide - 0.05, 0.2, 0.02), f.paint("metal", "gold", "silver"),
-        detail=2)
-    f.dot("knob", wide - 0.1, 0.08, 0.06, "gold", detail=0)
-    f.at("knob", wide - 0.1, 0.08)
+    f.add("plate", box(wide - 0.15, -0.02, wide - 0.05, 0.2, 0.02), f.paint("metal", "gold", "silver"), detail=2)
+    f.dot("knob", wide - 0.1, 0.08, 0.06, "gold", detail=0, at=(wide - 0.1, 0.08))
     f.add("step", box(-wide - 0.2, 1.0, wide + 0.2, 1.09), f.paint("plain", "stone", "grey"), detail=1)
 
 
 @category("window", scene="wall", spin=2, unseen=True)
 def window(f: Figure) -> None:
-    case, glass = f.paint("wood", "white", "brown", "dark wood", "green", roundness=0.1), f.paint("plain",
-        "glass", "sky", "night", roundness=0.1)
+    case = f.paint("wood", "white", "brown", "dark wood", "green", roundness=0.1)
+    glass = f.paint("plain", "glass", "sky", "night", roundness=0.1)
     wide, high = f.trait(0.56, 0.68), f.trait(0.66, 0.8)
     shutters = f.chance(0.45)
     if shutters:
         for side in (-1, 1):
             a, b = sorted((side * (wide + 0.04), side * (wide + 0.46)))
             slats = [path((a + 0.05, y), (b - 0.05, y)) for y in (-0.5, -0.3, -0.1, 0.1, 0.3, 0.5)]
-            f.add("shutter", box(a, -high, b, high), f.paint("wood", "green", "blue", "red", "brown"),
-                detail=0, lines=slats)
-    f.add("frame", box(-wide, -high, wide, high), case, detail=0)
-    f.at("top left", -wide + 0.04, -high + 0.04)
-    f.at("top right", wide - 0.04, -high + 0.04)
+            f.add("shutter", box(a, -high, b, high), f.paint("wood", "green", "blue", "red", "brown"), lines=slats)
+    f.add("frame", box(-wide, -high, wide, high), case, at=sides("top {}", wide - 0.04, -high + 0.04))
     rows, columns = f.count(2, 3), 2
     dx, dy = (2 * wide - 0.1) / columns, (2 * high - 0.1) / rows
     for i in range(rows):
         for j in range(columns):
             x, y = -wide + 0.05 + dx * j, -high + 0.05 + dy * i
             glint = path((x + dx * 0.3, y + dy * 0.6), (x + dx * 0.55, y + dy * 0.35))
-            f.add("pane", box(x + 0.03, y + 0.03, x + dx - 0.03, y + dy - 0.03), glass, detail=0,
-                lines=(glint,))
+            f.add("pane", box(x + 0.03, y + 0.03, x + dx - 0.03, y + dy - 0.03), glass, lines=(glint,))
     if f.chance(0.4):
         cloth = f.paint("grain", "red", "cream", "yellow", "pink")
         for side in (-1, 1):
-            drape = [(side * wide * 0.94, -high + 0.04), (side * 0.06, -high + 0.04),
-                (side * wide * 0.5, 0.0), (side * wide * 0.78, high * 0.7), (side * wide * 0.94, high * 0.8)]
+            drape = [(side * wide * 0.94, -high + 0.04), (side * 0.06, -high + 0.04), (side * wide * 0.5, 0.0),
+                (side * wide * 0.78, high * 0.7), (side * wide * 0.94, high * 0.8)]
             f.add("curtain", path(*drape), cloth, detail=1)
-    f.add("sill", box(-wide - 0.12, high - 0.02, wide + 0.12, high + 0.1), case.shaded(0.9), detail=0)
-    f.at("sill left", -wide - 0.08, high + 0.04)
-    f.at("sill right", wide + 0.08, high + 0.04)
+    f.add("sill", box(-wide - 0.12, high - 0.02, wide + 0.12, high + 0.1), case.shaded(0.9),
+        at=sides("sill {}", wide + 0.08, high + 0.04))
 
 
 @category("chair", spin=5)
@@ -276,33 +254,30 @@ def chair(f: Figure) -> None:
     top, thick, skew = f.trait(-1.0, -0.8), f.trait(0.035, 0.055), f.pose(0.14, 0.26)
     left, right, y = -0.42, 0.36, f.trait(0.0, 0.1)
     for x in (left + skew, right + skew):
-        f.add("far leg", limb([(x, y - 0.05), (x + 0.02, 0.72)], [thick, thick * 0.8]), wood.shaded(0.7),
-            detail=1)
+        f.add("far leg", limb([(x, y - 0.05), (x + 0.02, 0.72)], [thick, thick * 0.8]), wood.shaded(0.7), detail=1)
     for x, name in ((left + skew, "left post"), (right + skew, "right post")):
-        f.add(name, limb([(x, y), (x + 0.03, top)], [thick, thick]), wood, group="back")
-        f.at(f"{name} top", x + 0.03, top + 0.03)
+        f.add(name, limb([(x, y), (x + 0.03, top)], [thick, thick]), wood, group="back",
+            at={f"{name} top": (x + 0.03, top + 0.03)})
     style = f.pick("slats", "panel", "bars")
     span = (left + skew, right + skew)
     if style == "panel":
-        f.add("back panel", box(span[0], top + 0.06, span[1] + 0.03, y - 0.3, 0.05), cushion, group="back",
-            detail=0)
+        f.add("back panel", box(span[0], top + 0.06, span[1] + 0.03, y - 0.3, 0.05), cushion, group="back")
     elif style == "slats":
         for t in (0.1, 0.34, 0.58):
             yy = top + (y - top) * t + 0.04
-            f.add("slat", box(span[0], yy, span[1] + 0.03, yy + 0.1), wood, group="back", detail=0)
+            f.add("slat", box(span[0], yy, span[1] + 0.03, yy + 0.1), wood, group="back")
     else:
-        f.add("rail", box(span[0], top + 0.02, span[1] + 0.03, top + 0.13), wood, group="back", detail=0)
+        f.add("rail", box(span[0], top + 0.02, span[1] + 0.03, top + 0.13), wood, group="back")
         for t in (0.25, 0.5, 0.75):
             x = span[0] + (span[1] - span[0]) * t
-            f.thin("bar", [(x + 0.03, top + 0.1), (x, y)], 0.022, wood, detail=1)
-    f.add("seat", path((left - 0.03, y + 0.18), (left + skew - 0.03, y - 0.02),
-        (right + skew + 0.04, y - 0.02), (right + 0.04, y + 0.18)), cushion, detail=0)
-    f.add("seat edge", box(left - 0.03, y + 0.18, right + 0.04, y + 0.26), wood.shaded(0.85), detail=0)
-    f.at("seat front left", left, y + 0.2)
-    f.at("seat front right", right, y + 0.2)
+            f.thin("bar", [(x + 0.03, top + 0.1), (x, y)], 0.022, wood)
+    f.add("seat", path((left - 0.03, y + 0.18), (left + skew - 0.03, y - 0.02), (right + skew + 0.04, y - 0.02),
+        (right + 0.04, y + 0.18)), cushion)
+    f.add("seat edge", box(left - 0.03, y + 0.18, right + 0.04, y + 0.26), wood.shaded(0.85),
+        at={"seat front left": (left, y + 0.2), "seat front right": (right, y + 0.2)})
     for x, name in ((left + 0.02, "left"), (right - 0.01, "right")):
-        f.add(f"{name} leg", limb([(x, y + 0.26), (x, 0.96)], [thick, thick * 0.8]), wood, detail=0)
-        f.at(f"{name} foot", x, 0.95)
+        f.add(f"{name} leg", limb([(x, y + 0.26), (x, 0.96)], [thick, thick * 0.8]), wood,
+            at={f"{name} foot": (x, 0.95)})
 
 
 @category("table", spin=4)
@@ -311,19 +286,16 @@ def table(f: Figure) -> None:
     thick, skew, high = f.trait(0.045, 0.08), f.pose(0.16, 0.34), f.trait(0.55, 0.75)
     for x, name in ((-0.86 + skew, "far left foot"), (0.72 + skew * 0.7, "far right foot")):
         f.add("far leg", limb([(x, -0.1), (x, high - 0.18)], [thick * 0.85, thick * 0.7]), wood.shaded(0.68),
-            detail=0)
-        f.at(name, x, high - 0.19)
+            at={name: (x, high - 0.19)})
     for x, name in ((-0.9, "left foot"), (0.84, "right foot")):
-        f.add("leg", limb([(x, 0.0), (x, high)], [thick, thick * 0.75]), wood, detail=0)
-        f.at(name, x, high - 0.01)
+        f.add("leg", limb([(x, 0.0), (x, high)], [thick, thick * 0.75]), wood, at={name: (x, high - 0.01)})
     if f.chance(0.4):
         f.add("drawer", box(-0.3, 0.06, 0.3, 0.24), wood.shaded(0.86), detail=1)
         f.dot("knob", 0.0, 0.15, 0.03, "gold", detail=2)
     f.add("top", path((-1.0, 0.02), (-1.0 + skew + 0.1, -0.28), (0.82 + skew * 0.7, -0.28), (0.98, 0.02)),
-        wood.shaded(1.12), detail=0)
-    f.add("edge", box(-1.0, 0.02, 0.98, 0.1), wood.shaded(0.86), detail=0)
-    f.at("front left corner", -0.98, 0.05)
-    f.at("front right corner", 0.96, 0.05)
+        wood.shaded(1.12))
+    f.add("edge", box(-1.0, 0.02, 0.98, 0.1), wood.shaded(0.86),
+        at={"front left corner": (-0.98, 0.05), "front right corner": (0.96, 0.05)})
 
 
 @category("bed", spin=4)
@@ -334,24 +306,18 @@ def bed(f: Figure) -> None:
     round_ = f.chance(0.5)
     board = smooth([(-1.02, 0.2), (-1.02, head + 0.1), (-0.92, head), (-0.84, head + 0.1),
         (-0.84, 0.2)]) if round_ else box(-1.04, head, -0.88, 0.4)
-    f.add("headboard", board, wood, detail=0)
-    f.at("headboard top", -0.95, head + 0.05)
-    f.add("mattress", box(-0.92, 0.08, 0.96, 0.32, 0.04), sheet, detail=0)
-    f.add("pillow", smooth([(-0.86, 0.08), (-0.86, -0.08), (-0.6, -0.13), (-0.36, -0.06), (-0.38, 0.08),
-        (-0.6, 0.1)]), sheet.shaded(1.04), detail=0)
-    f.at("pillow", -0.62, -0.02)
+    f.add("headboard", board, wood, at={"headboard top": (-0.95, head + 0.05)})
+    f.add("mattress", box(-0.92, 0.08, 0.96, 0.32, 0.04), sheet)
+    f.add("pillow", smooth([(-0.86, 0.08), (-0.86, -0.08), (-0.6, -0.13), (-0.36, -0.06), (-0.38, 0.08), (-0.6, 0.1)]),
+        sheet.shaded(1.04), at=(-0.62, -0.02))
     rise = f.pose(-0.05, 0.02)
-    blanket = [*((float(a), float(b)) for a, b in smooth([(-0.3, 0.3), (-0.26, 0.0 + rise),
-        (0.2, -0.08 + rise), (0.7, -0.03), (0.96, 0.06)], closed=False)), (0.96, 0.38), (-0.34, 0.38)]
-    f.add("blanket", path(*blanket), cover, detail=0, lines=(smooth([(-0.3, 0.14), (0.2, 0.06),
-        (0.94, 0.16)], closed=False),))
-    f.at("blanket", 0.3, 0.16)
-    f.add("frame", box(-0.96, 0.36, 1.0, 0.5), wood, detail=0)
-    f.add("footboard", box(0.92, foot, 1.06, 0.5, 0.03), wood.shaded(0.9), detail=0)
-    f.at("footboard top", 0.99, foot + 0.04)
+    blanket = [*((float(a), float(b)) for a, b in curve([(-0.3, 0.3), (-0.26, 0.0 + rise), (0.2, -0.08 + rise),
+        (0.7, -0.03), (0.96, 0.06)])), (0.96, 0.38), (-0.34, 0.38)]
+    f.add("blanket", path(*blanket), cover, lines=(curve([(-0.3, 0.14), (0.2, 0.06), (0.94, 0.16)]),), at=(0.3, 0.16))
+    f.add("frame", box(-0.96, 0.36, 1.0, 0.5), wood)
+    f.add("footboard", box(0.92, foot, 1.06, 0.5, 0.03), wood.shaded(0.9), at={"footboard top": (0.99, foot + 0.04)})
     for x, name in ((-0.96, "head leg"), (0.99, "foot leg")):
-        f.add(name, box(x - 0.06, 0.4, x + 0.06, 0.74), wood.shaded(0.85), detail=0)
-        f.at(name, x, 0.71)
+        f.add(name, box(x - 0.06, 0.4, x + 0.06, 0.74), wood.shaded(0.85), at=(x, 0.71))
 
 
 @category("couch", spin=4)
@@ -361,41 +327,35 @@ def couch(f: Figure) -> None:
     wide = 0.56 * seats * 0.5 + 0.2
     for x in (-wide - 0.06, wide + 0.06):
         f.add("foot", box(x - 0.06, 0.5, x + 0.06, 0.64), f.paint("wood", "dark wood"), detail=1)
-    f.add("back", box(-wide - 0.1, top, wide + 0.1, 0.3, 0.12), cloth.shaded(0.88), detail=0)
-    f.at("back left", -wide, top + 0.06)
-    f.at("back right", wide, top + 0.06)
-    f.add("base", box(-wide, 0.26, wide, 0.54), cloth.shaded(0.8), detail=0)
+    f.add("back", box(-wide - 0.1, top, wide + 0.1, 0.3, 0.12), cloth.shaded(0.88),
+        at=sides("back {}", wide, top + 0.06))
+    f.add("base", box(-wide, 0.26, wide, 0.54), cloth.shaded(0.8))
     pitch = 2 * wide / seats
     for i in range(seats):
         x = -wide + i * pitch
         f.add("back cushion", box(x + 0.02, top + 0.1, x + pitch - 0.02, 0.14, 0.06), cloth, detail=1)
-        f.add("seat cushion", box(x + 0.01, 0.1, x + pitch - 0.01, 0.32, 0.07), cloth.shaded(1.08), detail=0)
+        f.add("seat cushion", box(x + 0.01, 0.1, x + pitch - 0.01, 0.32, 0.07), cloth.shaded(1.08))
     f.at("seat", 0.0, 0.2)
     round_ = f.trait(0.05, 0.12)
-    for side in (-1, 1):
+    for side, tag in SIDES:
         a, b = sorted((side * (wide - 0.03), side * (wide + 0.24)))
-        f.add("arm", box(a, -0.1, b, 0.54, round_), cloth, detail=0)
-        f.at("left arm" if side < 0 else "right arm", side * (wide + 0.1), -0.04)
+        f.add("arm", box(a, -0.1, b, 0.54, round_), cloth, at={f"{tag} arm": (side * (wide + 0.1), -0.04)})
 
 
 @category("lamp", spin=6)
 def lamp(f: Figure) -> None:
-    shade, base = f.paint("grain", "cream", "yellow", "red", "white", "teal",
-        roundness=0.5), f.paint("metal", "gold", "grey", "brown", "teal")
+    shade = f.paint("grain", "cream", "yellow", "red", "white", "teal", roundness=0.5)
+    base = f.paint("metal", "gold", "grey", "brown", "teal")
     wide, narrow, low = f.trait(0.44, 0.56), f.trait(0.2, 0.3), f.trait(-0.24, -0.12)
     stem = f.pick("slim", "vase")
     if stem == "slim":
-        f.add("stem", limb([(0, low - 0.1), (0, 0.8)], [0.035, 0.04]), base, detail=0)
+        f.add("stem", limb([(0, low - 0.1), (0, 0.8)], [0.035, 0.04]), base)
     else:
-        f.add("stem", smooth([(-0.06, low), (0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78),
-            (-0.14, 0.78), (-0.27, 0.42), (-0.1, 0.1)]), base, detail=0)
+        f.add("stem", smooth([(-0.06, low), (0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78), (-0.14, 0.78),
+            (-0.27, 0.42), (-0.1, 0.1)]), base)
     f.at("stem", 0, 0.35)
-    f.add("base", box(-0.34, 0.76, 0.34, 0.88, 0.05), base.shaded(0.85), detail=0)
-    f.at("base left", -0.31, 0.83)
-    f.at("base right", 0.31, 0.83)
+    f.add("base", box(-0.34, 0.76, 0.34, 0.88, 0.05), base.shaded(0.85), at=sides("base {}", 0.31, 0.83))
     f.thin("pull cord", [(0.2, low), (0.2, low + 0.22)], 0.012, base, detail=2)
-    f.add("shade", path((-narrow, -0.92), (narrow, -0.92), (wide, low), (-wide, low)), shade, detail=0,
-        lines=(path((-wide * 0.96, low - 0.07), (wide * 0.96, low - 0.07)),))
-    f.at("shade top", 0, -0.88)
-    f.at("shade left", -wide + 0.04, low - 0.02)
-    f.at("shade right", wide - 0.04, low - 0.02)
+    f.add("shade", path((-narrow, -0.92), (narrow, -0.92), (wide, low), (-wide, low)), shade,
+        lines=(path((-wide * 0.96, low - 0.07), (wide * 0.96, low - 0.07)),),
+        at={"shade top": (0, -0.88)} | sides("shade {}", wide - 0.04, low - 0.02))

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..figure import Figure, Mark, category
-from ..shapes import arc, ellipse, limb, path, shift, smooth, turn
-from .animals import eye, leaf
+from ..figure import SIDES, Figure, Mark, category, sides
+from ..shapes import (
+    arc,
+    curve,
+    ellipse,
+    leaf,
+    limb,
+    mirrored,
+    path,
+    shift,
+    smooth,
+    turn,
+)
 
 
 @category("duck", scene="lake")
@@ -17,22 +27,18 @@ def duck(f: Figure) -> None:
     plumage, bill = f.paint("fur", "yellow", "white", "brown", "tan"), f.paint("plain", "orange", "gold")
     head = plumage if f.chance(0.6) else f.paint("fur", "dark green", "brown")
     x, y = 0.42 + f.pose(-0.05, 0.06), -0.5 + f.pose(-0.04, 0.06)
-    body = [(0.58, -0.02), (0.3, -0.12), (-0.2, -0.16), (-0.6, -0.12), (-0.92, -0.32), (-0.8, 0.12),
-        (-0.4, 0.42), (0.2, 0.44), (0.56, 0.24)]
+    body = [(0.58, -0.02), (0.3, -0.12), (-0.2, -0.16), (-0.6, -0.12), (-0.92, -0.32), (-0.8, 0.12), (-0.4, 0.42),
+        (0.2, 0.44), (0.56, 0.24)]
     f.add("foot", path((-0.02, 0.4), (0.06, 0.4), (0.1, 0.58), (0.24, 0.64), (-0.06, 0.64)), bill, detail=1)
-    f.add("body", smooth(body), plumage, group="coat")
-    f.at("breast", 0.5, 0.1)
-    f.at("tail tip", -0.88, -0.28)
+    f.add("body", smooth(body), plumage, group="coat", at={"breast": (0.5, 0.1), "tail tip": (-0.88, -0.28)})
     f.add("neck", limb([(0.36, 0.06), (x - 0.04, -0.22), (x, y)], [0.18, 0.13, 0.14]), head, group="coat")
     f.add("head", ellipse(x, y, 0.22, 0.2), head, group="coat")
     long = f.trait(0.24, 0.34)
     beak = [(0.14, -0.05), (0.3, 0.0), (0.16 + long, 0.02), (0.18 + long, 0.09), (0.3, 0.12), (0.14, 0.1)]
-    f.add("bill", shift(smooth(beak), x, y), bill, detail=0)
-    f.at("bill tip", x + 0.15 + long, y + 0.05)
+    f.add("bill", shift(smooth(beak), x, y), bill, at={"bill tip": (x + 0.15 + long, y + 0.05)})
     wing = [(0.26, 0.02), (0.0, -0.08), (-0.4, 0.0), (-0.7, -0.06), (-0.5, 0.2), (-0.1, 0.28), (0.2, 0.2)]
-    f.add("wing", shift(smooth(wing), 0, f.pose(-0.02, 0.04)), plumage.shaded(0.85), detail=1)
-    f.at("wing", -0.1, 0.1)
-    eye(f, x + 0.07, y - 0.05, 0.028)
+    f.add("wing", shift(smooth(wing), 0, f.pose(-0.02, 0.04)), plumage.shaded(0.85), detail=1, at=(-0.1, 0.1))
+    f.eye(x + 0.07, y - 0.05, 0.028)
 
 
 @category("owl", scene="forest")
@@ -42,60 +48,48 @@ def owl(f: Figure) -> None:
     f.add("branch", limb([(-0.9, 0.82), (0.0, 0.78), (0.9, 0.84)], [0.05, 0.06, 0.045]),
         f.paint("wood", "dark wood", "wood"), detail=2)
     f.add("tail", path((-0.14, 0.6), (0.14, 0.6), (0.1, 1.0), (-0.1, 1.0)), plumage.shaded(0.8), detail=1)
-    outline = [(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1),
-        (0.36, 0.6), (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]
-    f.add("body", smooth(outline), plumage)
-    f.at("left ear", -0.4, -0.68)
-    f.at("right ear", 0.4, -0.68)
-    chevrons = [smooth([(x - 0.06, y), (x, y + 0.06), (x + 0.06, y)], closed=False) for x,
+    outline = [(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1), (0.36, 0.6),
+        (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]
+    f.add("body", smooth(outline), plumage, at=sides("{} ear", 0.4, -0.68))
+    chevrons = [curve([(x - 0.06, y), (x, y + 0.06), (x + 0.06, y)]) for x,
         y in ((-0.1, 0.16), (0.1, 0.16), (0, 0.3), (-0.12, 0.44), (0.12, 0.44))]
-    f.add("breast", ellipse(0, 0.3, 0.27, 0.36), pale, detail=1, lines=chevrons)
-    f.at("breast", 0.0, 0.3)
+    f.add("breast", ellipse(0, 0.3, 0.27, 0.36), pale, detail=1, lines=chevrons, at=(0.0, 0.3))
     for side in (-1, 1):
         lift = f.pose(-6, 3)
-        f.add("wing", turn(leaf((side * 0.36, -0.16), (side * 0.42, 0.66), 0.36), side * lift),
-            plumage.shaded(0.8), detail=0)
+        f.add("wing", turn(leaf((side * 0.36, -0.16), (side * 0.42, 0.66), 0.36), side * lift), plumage.shaded(0.8))
         f.add("foot", ellipse(side * 0.14, 0.77, 0.08, 0.05), f.paint("plain", "orange", "gold"), detail=1)
     big = f.trait(0.17, 0.21)
-    for side in (-1, 1):
-        f.add("eye disc", ellipse(side * 0.2, -0.34, big * 1.12), pale, detail=0)
+    for side, tag in SIDES:
+        f.add("eye disc", ellipse(side * 0.2, -0.34, big * 1.12), pale)
         f.add("iris", ellipse(side * 0.2, -0.34, big * 0.72), f.paint("plain", "yellow", "orange"), detail=1)
-        f.dot("pupil", side * 0.2 + f.pose(-0.03, 0.03), -0.34, big * 0.4, "black", detail=1)
-        f.at("left eye" if side < 0 else "right eye", side * 0.2, -0.34)
-    f.add("beak", path((-0.06, -0.26), (0.06, -0.26), (0.0, -0.08)), f.paint("plain", "gold", "orange"),
-        detail=0)
-    f.at("beak", 0.0, -0.2)
+        f.dot("pupil", side * 0.2 + f.pose(-0.03, 0.03), -0.34, big * 0.4, "black",
+            at={f"{tag} eye": (side * 0.2, -0.34)})
+    f.add("beak", path((-0.06, -0.26), (0.06, -0.26), (0.0, -0.08)), f.paint("plain", "gold", "orange"), at=(0.0, -0.2))
 
 
 @category("penguin", scene="ice")
 def penguin(f: Figure) -> None:
     black, white = f.paint("fur", "black", "night", "navy"), f.paint("fur", "white")
     orange, wide = f.paint("plain", "orange", "gold"), f.trait(0.36, 0.44)
-    for side in (-1, 1):
-        f.add("foot", ellipse(side * 0.18 + f.pose(-0.03, 0.03), 0.92, 0.17, 0.07), orange, detail=0)
-        f.at("left foot" if side < 0 else "right foot", side * 0.18, 0.92)
-    for side in (-1, 1):
+    for side, tag in SIDES:
+        f.add("foot", ellipse(side * 0.18 + f.pose(-0.03, 0.03), 0.92, 0.17, 0.07), orange,
+            at={f"{tag} foot": (side * 0.18, 0.92)})
+    for side, tag in SIDES:
         spread = f.pose(0.12, 0.34)
-        f.add("flipper", limb([(side * wide * 0.8, -0.2), (side * (wide + spread * 0.7), 0.1),
-            (side * (wide + spread), 0.36)], [0.1, 0.09, 0.04]), black, detail=0)
-        f.at("left flipper" if side < 0 else "right flipper", side * (wide + spread), 0.34)
-    outline = [(0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1), (wide * 0.95, 0.6),
-        (0.18, 0.9), (-0.18, 0.9), (-wide * 0.95, 0.6), (-wide, 0.1), (-0.32, -0.36), (-0.3, -0.6),
-        (-0.24, -0.86)]
-    f.add("body", smooth(outline), black)
-    f.at("head top", 0, -0.92)
-    belly = [(0.0, -0.36), (0.2, -0.32), (wide * 0.74, 0.2), (wide * 0.6, 0.66), (0, 0.84),
-        (-wide * 0.6, 0.66), (-wide * 0.74, 0.2), (-0.2, -0.32)]
-    f.add("belly", smooth(belly), white, detail=0)
-    f.at("belly", 0, 0.25)
+        f.add("flipper",
+            limb([(side * wide * 0.8, -0.2), (side * (wide + spread * 0.7), 0.1), (side * (wide + spread), 0.36)],
+            [0.1, 0.09, 0.04]), black, at={f"{tag} flipper": (side * (wide + spread), 0.34)})
+    outline = mirrored((0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1), (wide * 0.95, 0.6),
+        (0.18, 0.9))
+    f.add("body", smooth(outline), black, at={"head top": (0, -0.92)})
+    belly = mirrored((0.0, -0.36), (0.2, -0.32), (wide * 0.74, 0.2), (wide * 0.6, 0.66), (0, 0.84))
+    f.add("belly", smooth(belly), white, at=(0, 0.25))
     look = f.pose(-0.05, 0.05)
     f.add("face", smooth([(look, -0.68), (0.13 + look, -0.78), (0.22 + look, -0.64), (0.12 + look, -0.46),
-        (look, -0.42), (-0.12 + look, -0.46), (-0.22 + look, -0.64),
-        (-0.13 + look, -0.78)]), white, detail=1)
+        (look, -0.42), (-0.12 + look, -0.46), (-0.22 + look, -0.64), (-0.13 + look, -0.78)]), white, detail=1)
     for side in (-1, 1):
-        f.dot("eye", side * 0.11 + look, -0.65, 0.036, "black", detail=1)
-    f.add("beak", path((-0.1 + look, -0.57), (0.1 + look, -0.57), (look, -0.42)), orange, detail=0)
-    f.at("beak", look, -0.52)
+        f.dot("eye", side * 0.11 + look, -0.65, 0.036, "black")
+    f.add("beak", path((-0.1 + look, -0.57), (0.1 + look, -0.57), (look, -0.42)), orange, at=(look, -0.52))
 
 
 @category("flamingo", scene="lake")
@@ -104,64 +98,51 @@ def flamingo(f: Figure) -> None:
     leg = f.paint("plain", "rose", "pink").shaded(0.85)
     bend = f.pose(0.1, 0.3)
     f.thin("standing leg", [(0.02, 0.1), (0.0, 0.55), (0.04, 1.02)], 0.026, leg, detail=0)
-    f.thin("lifted leg", [(-0.08, 0.1), (-0.06 + bend, 0.5), (-0.3 + bend, 0.7)], 0.024, leg, detail=0)
-    f.at("knee", -0.06 + bend, 0.5)
-    f.thin("foot", [(0.04, 1.02), (0.2, 1.05)], 0.026, leg, detail=1)
-    f.at("foot", 0.06, 1.03)
+    f.thin("lifted leg", [(-0.08, 0.1), (-0.06 + bend, 0.5), (-0.3 + bend, 0.7)], 0.024, leg, detail=0,
+        at={"knee": (-0.06 + bend, 0.5)})
+    f.thin("foot", [(0.04, 1.02), (0.2, 1.05)], 0.026, leg, at=(0.06, 1.03))
     rise = f.trait(0.78, 0.95)
     x, y = 0.36 + f.pose(-0.05, 0.08), -rise
     neck = [(0.26, -0.02), (0.5, -0.18), (0.44, -0.4), (0.2, -0.55), (x - 0.2, y + 0.08), (x, y)]
     f.add("neck", limb(neck, [0.1, 0.07, 0.058, 0.055, 0.055, 0.06]), pink, group="coat")
-    body = [(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2),
-        (0.0, 0.24), (0.28, 0.12)]
-    f.add("body", smooth(body), pink, group="coat")
-    f.at("body", -0.1, 0.0)
-    f.at("tail", -0.66, 0.13)
-    f.add("wing", smooth([(0.16, -0.1), (-0.2, -0.16), (-0.6, 0.1), (-0.3, 0.14), (0.04, 0.1)]),
-        pink.shaded(0.82), detail=1)
-    f.add("head", ellipse(x + 0.02, y, 0.12, 0.1), pink, group="coat")
-    f.at("head", x, y)
-    f.add("bill", smooth([(x + 0.08, y - 0.05), (x + 0.24, y + 0.02), (x + 0.28, y + 0.18),
-        (x + 0.2, y + 0.22), (x + 0.18, y + 0.1), (x + 0.08,
-        y + 0.06)]), f.paint("plain", "cream", "white"), detail=0)
-    f.add("bill tip", smooth([(x + 0.25, y + 0.09), (x + 0.28, y + 0.18), (x + 0.2, y + 0.22),
-        (x + 0.19, y + 0.13)]), f.paint("plain", "black"), detail=1)
-    f.at("bill tip", x + 0.23, y + 0.18)
-    eye(f, x + 0.04, y - 0.03, 0.02)
+    body = [(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2), (0.0, 0.24),
+        (0.28, 0.12)]
+    f.add("body", smooth(body), pink, group="coat", at={"body": (-0.1, 0.0), "tail": (-0.66, 0.13)})
+    f.add("wing", smooth([(0.16, -0.1), (-0.2, -0.16), (-0.6, 0.1), (-0.3, 0.14), (0.04, 0.1)]), pink.shaded(0.82),
+        detail=1)
+    f.add("head", ellipse(x + 0.02, y, 0.12, 0.1), pink, group="coat", at=(x, y))
+    f.add("bill", smooth([(x + 0.08, y - 0.05), (x + 0.24, y + 0.02), (x + 0.28, y + 0.18), (x + 0.2, y + 0.22),
+        (x + 0.18, y + 0.1), (x + 0.08, y + 0.06)]), f.paint("plain", "cream", "white"))
+    f.add("bill tip", smooth([(x + 0.25, y + 0.09), (x + 0.28, y + 0.18), (x + 0.2, y + 0.22), (x + 0.19, y + 0.13)]),
+        f.paint("plain", "black"), detail=1, at=(x + 0.23, y + 0.18))
+    f.eye(x + 0.04, y - 0.03, 0.02)
 
 
 @category("bat", scene="night", unseen=True)
 def bat(f: Figure) -> None:
     fur, wing = f.paint("fur", "brown", "grey", "dark wood"), f.paint("plain", "black", "night", "maroon")
     span, lift = f.trait(0.95, 1.15), f.pose(-0.2, 0.12)
-    for side in (-1, 1):
+    for side, tag in SIDES:
         tip = (side * span, -0.3 + lift)
         top = [(side * 0.1, -0.05), (side * 0.35, -0.42 + lift * 0.6), (side * 0.7, -0.36 + lift), tip]
         low = [(side * span * 0.84, 0.22 + lift), (side * span * 0.68, 0.06), (side * span * 0.52, 0.34),
             (side * 0.34, 0.12), (side * 0.16, 0.36)]
-        edge = [tip, (side * span * 0.96, 0.0 + lift), low[0], (side * span * 0.74, 0.07),
-            (side * span * 0.64, 0.1), low[2], (side * 0.4, 0.14), (side * 0.28, 0.16), low[4],
-            (side * 0.05, 0.2)]
-        ribs = [path((side * 0.35, -0.42 + lift * 0.6), low[0]), path((side * 0.35, -0.42 + lift * 0.6),
-            low[2])]
-        f.add("wing", path(*((float(a), float(b)) for a, b in smooth(top, closed=False)), *edge[1:]), wing,
-            lines=ribs, detail=0)
-        f.at("left wing tip" if side < 0 else "right wing tip", *tip)
-    f.add("body", ellipse(0, 0.12, 0.17, 0.34), fur, group="coat")
-    f.at("belly", 0, 0.22)
+        edge = [tip, (side * span * 0.96, 0.0 + lift), low[0], (side * span * 0.74, 0.07), (side * span * 0.64, 0.1),
+            low[2], (side * 0.4, 0.14), (side * 0.28, 0.16), low[4], (side * 0.05, 0.2)]
+        ribs = [path((side * 0.35, -0.42 + lift * 0.6), low[0]), path((side * 0.35, -0.42 + lift * 0.6), low[2])]
+        f.add("wing", path(curve(top), *edge[1:]), wing, lines=ribs, at={f"{tag} wing tip": tip})
+    f.add("body", ellipse(0, 0.12, 0.17, 0.34), fur, group="coat", at={"belly": (0, 0.22)})
     big = f.trait(0.2, 0.28)
-    for side in (-1, 1):
-        f.add("ear", path((side * 0.03, -0.3), (side * 0.2, -0.36 - big), (side * 0.2, -0.2)), fur,
-            group="coat", detail=0)
-        f.at("left ear" if side < 0 else "right ear", side * 0.18, -0.3 - big)
+    for side, tag in SIDES:
+        f.add("ear", path((side * 0.03, -0.3), (side * 0.2, -0.36 - big), (side * 0.2, -0.2)), fur, group="coat",
+            at={f"{tag} ear": (side * 0.18, -0.3 - big)})
     f.add("head", ellipse(0, -0.2, 0.2, 0.18), fur, group="coat")
     for side in (-1, 1):
-        f.dot("eye", side * 0.08, -0.23, 0.035, "yellow", detail=1)
-        f.add("fang", path((side * 0.02, -0.11), (side * 0.08, -0.11), (side * 0.05, -0.03)),
-            f.paint("plain", "white"), detail=2)
+        f.dot("eye", side * 0.08, -0.23, 0.035, "yellow")
+        f.add("fang", path((side * 0.02, -0.11), (side * 0.08, -0.11), (side * 0.05, -0.03)), f.paint("plain", "white"),
+            detail=2)
         f.add("foot", limb([(side * 0.07, 0.42), (side * 0.08, 0.54)], [0.03, 0.02]), fur, detail=2)
-    f.add("mouth", ellipse(0, -0.12, 0.01), fur, detail=3, strokes=(),
-        lines=(arc(0, -0.16, 0.09, 0.06, 20, 160, 6),))
+    f.add("mouth", ellipse(0, -0.12, 0.01), fur, detail=3, strokes=(), lines=(arc(0, -0.16, 0.09, 0.06, 20, 160, 6),))
 
 
 @category("butterfly", scene="meadow", spin=25)
@@ -171,76 +152,64 @@ def butterfly(f: Figure) -> None:
     spot, dark = f.paint("plain", "white", "black", "yellow").rgb, f.paint("fur", "black", "dark wood")
     wide, fold = f.trait(0.8, 0.95), f.pose(0.75, 1.0)
     size, tall = f.trait(0.09, 0.15), f.trait(0.6, 0.8)
-    for side in (-1, 1):
+    for side, tag in SIDES:
         s = side * fold
         lower = [(s * 0.05, 0.05), (s * wide * 0.6, 0.08), (s * wide * 0.78, 0.36), (s * wide * 0.5, 0.72),
             (s * 0.16, 0.5)]
-        f.add("lower wing", smooth(lower), low, marks=(Mark(ellipse(s * wide * 0.48, 0.38, size * fold,
-            size), spot),), detail=0)
-        f.at("left lower wing" if side < 0 else "right lower wing", s * wide * 0.55, 0.6)
+        f.add("lower wing", smooth(lower), low, marks=(Mark(ellipse(s * wide * 0.48, 0.38, size * fold, size), spot),),
+            at={f"{tag} lower wing": (s * wide * 0.55, 0.6)})
         upper = [(s * 0.04, 0.08), (s * wide * 0.3, -tall * 0.62), (s * wide * 0.8, -tall),
             (s * wide * 1.06, -tall * 0.72), (s * wide * 0.84, -0.06), (s * 0.4, 0.14)]
         rounds = (Mark(ellipse(s * wide * 0.72, -tall * 0.62, size * fold * 1.3, size * 1.3), spot),
             Mark(ellipse(s * wide * 0.42, -0.14, size * 0.7), spot))
-        f.add("upper wing", smooth(upper), wing, marks=rounds, detail=0)
-        f.at("left wing tip" if side < 0 else "right wing tip", s * wide * 0.98, -tall * 0.8)
+        f.add("upper wing", smooth(upper), wing, marks=rounds, at={f"{tag} wing tip": (s * wide * 0.98, -tall * 0.8)})
     for side in (-1, 1):
         feeler = [(side * 0.02, -0.3), (side * 0.1, -0.55), (side * 0.24, -0.7 + f.pose(-0.05, 0.05))]
-        f.thin("feeler", feeler, 0.014, dark, detail=1)
+        f.thin("feeler", feeler, 0.014, dark)
         f.dot("feeler tip", *feeler[-1], 0.03, "black", detail=2)
     f.add("body", limb([(0, -0.26), (0, 0.1), (0, 0.5)], [0.07, 0.075, 0.035]), dark, group="trunk")
-    f.add("head", ellipse(0, -0.3, 0.08), dark, group="trunk")
-    f.at("head", 0, -0.3)
-    f.at("body end", 0, 0.5)
+    f.add("head", ellipse(0, -0.3, 0.08), dark, group="trunk", at={"head": (0, -0.3), "body end": (0, 0.5)})
 
 
 @category("spider", scene="ground", spin=30)
 def spider(f: Figure) -> None:
     skin = f.paint("fur", "black", "brown", "dark wood", "grey")
     fat = f.trait(0.34, 0.44)
-    for side in (-1, 1):
-        for i, (angle, reach) in enumerate(((-1.0, 0.95), (-0.35, 0.9), (0.3, 0.9), (0.95, 1.0))):
+    for side, tag in SIDES:
+        for (i, (angle, reach)) in enumerate(((-1.0, 0.95), (-0.35, 0.9), (0.3, 0.9), (0.95, 1.0))):
             step = f.pose(-0.08, 0.08)
             knee = (side * reach * 0.58, -0.12 + angle * 0.42 - 0.16 + step)
             foot = (side * reach, -0.02 + angle * 0.78 + step)
             spine = [(side * 0.1, -0.12 + angle * 0.08), knee, foot]
-            f.add("leg", limb(spine, [0.04, 0.034, 0.018], steps=4), skin, detail=0,
-                strokes=(smooth(spine, closed=False),), solid=False)
+            f.add("leg", limb(spine, [0.04, 0.034, 0.018], steps=4), skin, strokes=(curve(spine),), solid=False)
             if i in (0, 3):
-                f.at(f"{'left' if side < 0 else 'right'} {'front' if i == 0 else 'hind'} foot", *foot)
+                f.at(f"{tag} {'front' if i == 0 else 'hind'} foot", *foot)
     cross = f.paint("plain", "red", "white", "yellow").rgb
     marks = (Mark(ellipse(0, 0.3, 0.06, 0.16), cross),) if f.chance(0.5) else ()
-    f.add("abdomen", ellipse(0, 0.28, fat * 0.82, fat), skin, marks=marks)
-    f.at("abdomen", 0, 0.4)
-    f.add("head", ellipse(0, -0.18, 0.2, 0.19), skin, detail=0)
-    f.at("head", 0, -0.2)
+    f.add("abdomen", ellipse(0, 0.28, fat * 0.82, fat), skin, marks=marks, at=(0, 0.4))
+    f.add("head", ellipse(0, -0.18, 0.2, 0.19), skin, at=(0, -0.2))
     for x in (-0.07, 0.07):
-        f.dot("eye", x, -0.26, 0.032, "white", detail=1)
+        f.dot("eye", x, -0.26, 0.032, "white")
 
 
 @category("snail", scene="ground")
 def snail(f: Figure) -> None:
-    skin, shell = (f.paint("grain", "tan", "cream", "stone"), f.paint("grain", "brown", "orange", "chestnut",
-        "rose"))
+    skin, shell = f.paint("grain", "tan", "cream", "stone"), f.paint("grain", "brown", "orange", "chestnut", "rose")
     rise = f.pose(-0.06, 0.06)
     for x, lean in ((0.72, 0.06), (0.86, 0.16)):
         tip = (x + lean + f.pose(-0.04, 0.04), -0.46 + rise)
         f.thin("horn", [(x, -0.06), tip], 0.02, skin, detail=0)
-        f.dot("horn tip", *tip, 0.038, "dark wood", detail=1)
-        f.at("near eye" if lean > 0.1 else "far eye", *tip)
-    foot = [(0.98, 0.02), (0.84, -0.16 + rise), (0.66, -0.1), (0.52, 0.14), (0.0, 0.3), (-0.6, 0.34),
-        (-1.02, 0.5), (-0.4, 0.54), (0.5, 0.52), (0.84, 0.36)]
+        f.dot("horn tip", *tip, 0.038, "dark wood", at={"near eye" if lean > 0.1 else "far eye": tip})
+    foot = [(0.98, 0.02), (0.84, -0.16 + rise), (0.66, -0.1), (0.52, 0.14), (0.0, 0.3), (-0.6, 0.34), (-1.02, 0.5),
+        (-0.4, 0.54), (0.5, 0.52), (0.84, 0.36)]
     smile = arc(0.84, 0.06, 0.09, 0.06, 10, 120, 6)
-    f.add("foot", smooth(foot), skin, lines=(smile,))
-    f.at("tail", -0.96, 0.48)
-    f.at("head", 0.84, 0.0)
+    f.add("foot", smooth(foot), skin, lines=(smile,), at={"tail": (-0.96, 0.48), "head": (0.84, 0.0)})
     big, turns = f.trait(0.48, 0.58), f.trait(2.1, 3.0)
     t = np.linspace(0, 1, 44)
     unit = np.round(np.stack([np.cos(2 * np.pi * turns * t), np.sin(2 * np.pi * turns * t)], axis=1), 12)
     spiral = unit * (big * 0.97 * (1 - t) + 0.03)[:, None] + np.array([-0.16, -0.06])
-    f.add("shell", ellipse(-0.16, -0.06, big), shell, lines=(spiral,))
-    f.at("shell centre", -0.16, -0.06)
-    f.at("shell top", -0.16, 0.02 - big)
+    f.add("shell", ellipse(-0.16, -0.06, big), shell, lines=(spiral,),
+        at={"shell centre": (-0.16, -0.06), "shell top": (-0.16, 0.02 - big)})
 
 
 @category("fish", scene="underwater", spin=14)
@@ -248,83 +217,70 @@ def fish(f: Figure) -> None:
     skin = f.paint("grain", "orange", "yellow", "blue", "red", "silver", "purple")
     fin, high = skin.shaded(0.78), f.trait(0.34, 0.46)
     flick = f.pose(-0.1, 0.1)
-    f.add("tail fin", smooth([(-0.55, 0.0), (-0.82, -0.3), (-1.0, -0.36 + flick), (-0.88, flick),
-        (-1.0, 0.36 + flick), (-0.82, 0.3)]), fin, detail=0)
-    f.at("tail", -0.95, flick)
-    f.add("top fin", smooth([(0.2, -high * 0.8), (-0.02, -high - 0.22), (-0.3, -high - 0.1),
-        (-0.4, -high * 0.55)]), fin, detail=0)
-    f.at("top fin", -0.1, -high - 0.08)
-    f.add("bottom fin", smooth([(0.05, high * 0.85), (-0.12, high + 0.18), (-0.28, high * 0.7)]), fin,
-        detail=1)
-    outline = [(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09),
-        (-0.66, 0.09), (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]
+    f.add("tail fin", smooth([(-0.55, 0.0), (-0.82, -0.3), (-1.0, -0.36 + flick), (-0.88, flick), (-1.0, 0.36 + flick),
+        (-0.82, 0.3)]), fin, at={"tail": (-0.95, flick)})
+    f.add("top fin", smooth([(0.2, -high * 0.8), (-0.02, -high - 0.22), (-0.3, -high - 0.1), (-0.4, -high * 0.55)]),
+        fin, at=(-0.1, -high - 0.08))
+    f.add("bottom fin", smooth([(0.05, high * 0.85), (-0.12, high + 0.18), (-0.28, high * 0.7)]), fin, detail=1)
+    outline = [(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09), (-0.66, 0.09),
+        (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]
     bands = tuple(Mark(limb([(a, -0.6), (a + 0.07, 0), (a, 0.6)], [0.055] * 3),
         f.paint("plain", "white", "black", "yellow").rgb) for a in (0.05, -0.25))
-    scales = [arc(a, b, 0.1, 0.12, -80, 80, 7) for a, b in ((0.0, -0.12), (0.0, 0.12), (-0.2, 0.0),
-        (-0.4, 0.0))]
+    scales = [arc(a, b, 0.1, 0.12, -80, 80, 7) for a, b in ((0.0, -0.12), (0.0, 0.12), (-0.2, 0.0), (-0.4, 0.0))]
     banded = f.chance(0.5)
     gill = arc(0.28, 0, 0.12, high * 0.72, -70, 70, 9)
-    f.add("body", smooth(outline), skin, marks=bands if banded else (),
-        lines=[gill] if banded else [gill, *scales])
-    f.at("mouth", 0.77, 0.0)
+    f.add("body", smooth(outline), skin, marks=bands if banded else (), lines=[gill] if banded else [gill, *scales],
+        at={"mouth": (0.77, 0.0)})
     f.add("side fin", leaf((0.2, 0.1), (-0.12, 0.22 + f.pose(-0.1, 0.06)), 0.5), fin, detail=1)
-    eye(f, 0.56, -0.1, 0.042, white=True)
+    f.eye(0.56, -0.1, 0.042, white=True)
 
 
 @category("shark", scene="underwater", spin=10)
 def shark(f: Figure) -> None:
     back, belly = f.paint("plain", "grey", "night", "steel"), f.paint("plain", "white", "silver")
     high, flick = f.trait(0.24, 0.29), f.pose(-0.06, 0.06)
-    f.add("tail fin", path((-0.86, 0.0), (-1.22, -0.46 + flick), (-1.06, -0.06), (-1.16, 0.28 + flick)),
-        back, group="coat")
-    f.at("tail tip", -1.18, -0.4 + flick)
+    f.add("tail fin", path((-0.86, 0.0), (-1.22, -0.46 + flick), (-1.06, -0.06), (-1.16, 0.28 + flick)), back,
+        group="coat", at={"tail tip": (-1.18, -0.4 + flick)})
     tall = f.trait(0.34, 0.44)
     f.add("back fin", smooth([(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall),
-        (-0.12, -high - tall * 0.4), (-0.2, -high * 0.7)]), back, group="coat")
-    f.at("back fin", -0.12, -high - tall * 0.92)
+        (-0.12, -high - tall * 0.4), (-0.2, -high * 0.7)]), back, group="coat", at=(-0.12, -high - tall * 0.92))
     f.add("small fin", path((-0.6, 0.1), (-0.76, 0.26), (-0.74, 0.04)), back, group="coat", detail=2)
-    outline = [(1.0, -0.02), (0.72, -0.17), (0.25, -high), (-0.3, -0.2), (-0.95, -0.05), (-0.95, 0.05),
-        (-0.4, 0.17), (0.2, high * 0.95), (0.7, 0.2), (0.9, 0.1)]
-    under = Mark(smooth([(1.1, 0.1), (0.5, 0.08), (-0.2, 0.1), (-0.9, 0.06), (-0.6, 0.5), (0.6, 0.5)]),
-        belly.rgb, drawn=False)
+    outline = [(1.0, -0.02), (0.72, -0.17), (0.25, -high), (-0.3, -0.2), (-0.95, -0.05), (-0.95, 0.05), (-0.4, 0.17),
+        (0.2, high * 0.95), (0.7, 0.2), (0.9, 0.1)]
+    under = Mark(smooth([(1.1, 0.1), (0.5, 0.08), (-0.2, 0.1), (-0.9, 0.06), (-0.6, 0.5), (0.6, 0.5)]), belly.rgb,
+        drawn=False)
     gills = [arc(0.36 - 0.08 * i, -0.01, 0.03, 0.1, -70, 70, 5) for i in range(3)]
-    f.add("body", smooth(outline), back, group="coat", marks=(under,), lines=gills)
-    f.at("snout", 0.97, -0.02)
-    teeth = path((0.6, 0.14), (0.63, 0.09), (0.67, 0.14), (0.7, 0.08), (0.74, 0.13), (0.77, 0.07),
-        (0.81, 0.12), (0.86, 0.07))
-    f.add("mouth", path((0.58, 0.15), (0.88, 0.06), (0.84, 0.13)), f.paint("plain", "maroon"), detail=1,
-        lines=(teeth,))
-    f.add("side fin", path((0.26, 0.12), (-0.02, 0.48 + flick), (0.06, 0.12)), back.shaded(0.85), detail=0)
-    f.at("side fin", 0.0, 0.43 + flick)
-    eye(f, 0.68, -0.07, 0.026)
+    f.add("body", smooth(outline), back, group="coat", marks=(under,), lines=gills, at={"snout": (0.97, -0.02)})
+    teeth = path((0.6, 0.14), (0.63, 0.09), (0.67, 0.14), (0.7, 0.08), (0.74, 0.13), (0.77, 0.07), (0.81, 0.12),
+        (0.86, 0.07))
+    f.add("mouth", path((0.58, 0.15), (0.88, 0.06), (0.84, 0.13)), f.paint("plain", "maroon"), detail=1, lines=(teeth,))
+    f.add("side fin", path((0.26, 0.12), (-0.02, 0.48 + flick), (0.06, 0.12)), back.shaded(0.85),
+        at=(0.0, 0.43 + flick))
+    f.eye(0.68, -0.07, 0.026)
 
 
 @category("dolphin", scene="sea", spin=16, unseen=True)
 def dolphin(f: Figure) -> None:
     skin, belly = f.paint("plain", "grey", "steel", "blue"), f.paint("plain", "white", "silver")
     high, arch = f.trait(0.22, 0.27), f.pose(0.0, 0.16)
-    f.add("tail fin", smooth([(-0.86, 0.16 + arch), (-1.02, 0.06 + arch), (-1.24, 0.08 + arch),
-        (-1.08, 0.2 + arch), (-1.16, 0.42 + arch), (-0.98, 0.32 + arch),
-        (-0.88, 0.24 + arch)]), skin, group="coat")
-    f.at("tail", -1.1, 0.18 + arch)
-    f.add("back fin", smooth([(0.12, -high * 0.8), (-0.06, -high - 0.2), (-0.26, -high - 0.3),
-        (-0.2, -high - 0.08), (-0.22, -high * 0.6)]), skin, group="coat")
-    f.at("back fin", -0.22, -high - 0.24)
-    outline = [(0.64, -0.12), (0.4, -high * 0.95), (0.0, -high), (-0.45, -0.12 + arch * 0.3),
-        (-0.9, 0.14 + arch), (-0.9, 0.26 + arch), (-0.4, 0.16 + arch * 0.4), (0.1, high * 0.9),
-        (0.5, high * 0.75), (0.72, 0.06)]
-    under = Mark(smooth([(0.9, 0.06), (0.4, 0.08), (-0.2, 0.1 + arch * 0.3), (-0.5, 0.3), (0.5, 0.5)]),
-        belly.rgb, drawn=False)
+    f.add("tail fin", smooth([(-0.86, 0.16 + arch), (-1.02, 0.06 + arch), (-1.24, 0.08 + arch), (-1.08, 0.2 + arch),
+        (-1.16, 0.42 + arch), (-0.98, 0.32 + arch), (-0.88, 0.24 + arch)]),
+        skin, group="coat", at={"tail": (-1.1, 0.18 + arch)})
+    f.add("back fin", smooth([(0.12, -high * 0.8), (-0.06, -high - 0.2), (-0.26, -high - 0.3), (-0.2, -high - 0.08),
+        (-0.22, -high * 0.6)]), skin, group="coat", at=(-0.22, -high - 0.24))
+    outline = [(0.64, -0.12), (0.4, -high * 0.95), (0.0, -high), (-0.45, -0.12 + arch * 0.3), (-0.9, 0.14 + arch),
+        (-0.9, 0.26 + arch), (-0.4, 0.16 + arch * 0.4), (0.1, high * 0.9), (0.5, high * 0.75), (0.72, 0.06)]
+    under = Mark(smooth([(0.9, 0.06), (0.4, 0.08), (-0.2, 0.1 + arch * 0.3), (-0.5, 0.3), (0.5, 0.5)]), belly.rgb,
+        drawn=False)
     beak = f.trait(0.24, 0.32)
-    f.add("beak", limb([(0.62, 0.02), (0.68 + beak, 0.05)], [0.08, 0.045]), skin, group="coat")
-    f.at("beak tip", 0.68 + beak, 0.05)
+    f.add("beak", limb([(0.62, 0.02), (0.68 + beak, 0.05)], [0.08, 0.045]), skin, group="coat",
+        at={"beak tip": (0.68 + beak, 0.05)})
     f.add("body", smooth(outline), skin, group="coat", marks=(under,))
-    f.add("side fin", smooth([(0.28, 0.1), (0.14, 0.3), (-0.02, 0.44), (0.02, 0.26), (0.1, 0.1)]),
-        skin.shaded(0.82), detail=0)
-    f.at("side fin", 0.04, 0.36)
-    smile = smooth([(0.68 + beak, 0.07), (0.72, 0.08), (0.56, 0.03)], closed=False)
+    f.add("side fin", smooth([(0.28, 0.1), (0.14, 0.3), (-0.02, 0.44), (0.02, 0.26), (0.1, 0.1)]), skin.shaded(0.82),
+        at=(0.04, 0.36))
+    smile = curve([(0.68 + beak, 0.07), (0.72, 0.08), (0.56, 0.03)])
     f.add("mouth", ellipse(0.6, 0.04, 0.01), skin, strokes=(), detail=2, lines=(smile,))
-    eye(f, 0.5, -0.04, 0.026)
+    f.eye(0.5, -0.04, 0.026)
 
 
 @category("whale", scene="sea")
@@ -333,27 +289,21 @@ def whale(f: Figure) -> None:
     high, lift = f.trait(0.46, 0.54), f.pose(-0.05, 0.12)
     water = f.paint("plain", "sky")
     for side in (-1, 1):
-        jet = [(0.42, -high * 0.8), (0.42 + side * 0.08, -high - 0.24),
-            (0.42 + side * 0.28, -high - 0.2 - lift)]
+        jet = [(0.42, -high * 0.8), (0.42 + side * 0.08, -high - 0.24), (0.42 + side * 0.28, -high - 0.2 - lift)]
         f.thin("spout", jet, 0.03, water, detail=0)
     f.at("spout", 0.42, -high)
-    for side in (-1, 1):
+    for side, tag in SIDES:
         fluke = leaf((-1.0, -0.42 - lift), (-1.04 + side * 0.3, -0.68 - lift), 0.5, side * 0.3)
-        f.add("fluke", fluke, skin, group="coat")
-        f.at("left fluke" if side < 0 else "right fluke", -1.04 + side * 0.27, -0.66 - lift)
-    f.add("stem", limb([(-0.5, 0.1), (-0.86, -0.1), (-1.0, -0.46 - lift)], [0.28, 0.13, 0.07]), skin,
-        group="coat")
+        f.add("fluke", fluke, skin, group="coat", at={f"{tag} fluke": (-1.04 + side * 0.27, -0.66 - lift)})
+    f.add("stem", limb([(-0.5, 0.1), (-0.86, -0.1), (-1.0, -0.46 - lift)], [0.28, 0.13, 0.07]), skin, group="coat")
     outline = [(0.92, -0.08), (0.72, -0.4), (0.3, -high), (-0.2, -high * 0.75), (-0.68, -0.1), (-0.6, 0.25),
         (-0.2, 0.44), (0.4, 0.46), (0.84, 0.28)]
-    under = Mark(smooth([(1.0, 0.14), (0.5, 0.2), (-0.1, 0.24), (-0.6, 0.2), (-0.4, 0.7), (0.7, 0.7)]),
-        belly.rgb)
-    f.add("body", smooth(outline), skin, group="coat", marks=(under,))
-    f.at("snout", 0.89, -0.06)
-    f.add("flipper", leaf((0.2, 0.26), (-0.08, 0.62), 0.5), skin.shaded(0.82), detail=0)
-    f.at("flipper tip", -0.06, 0.58)
-    mouth = smooth([(0.9, 0.1), (0.7, 0.14), (0.52, 0.06)], closed=False)
+    under = Mark(smooth([(1.0, 0.14), (0.5, 0.2), (-0.1, 0.24), (-0.6, 0.2), (-0.4, 0.7), (0.7, 0.7)]), belly.rgb)
+    f.add("body", smooth(outline), skin, group="coat", marks=(under,), at={"snout": (0.89, -0.06)})
+    f.add("flipper", leaf((0.2, 0.26), (-0.08, 0.62), 0.5), skin.shaded(0.82), at={"flipper tip": (-0.06, 0.58)})
+    mouth = curve([(0.9, 0.1), (0.7, 0.14), (0.52, 0.06)])
     f.add("mouth", ellipse(0.6, 0.1, 0.01), skin, strokes=(), detail=1, lines=(mouth,))
-    eye(f, 0.56, -0.06, 0.03)
+    f.eye(0.56, -0.06, 0.03)
 
 
 @category("octopus", scene="underwater", spin=10)
@@ -363,51 +313,43 @@ def octopus(f: Figure) -> None:
         side = -1 if x < 0 else 1
         reach, curl = 0.3 + abs(x) * 1.5, f.pose(-0.14, 0.14)
         foot = (x + side * reach * 0.95 + curl, 0.78 - abs(x) * 0.9 + curl)
-        arm = [(x * 0.8, 0.1), (x + side * reach * 0.25 - curl, 0.44),
-            (x + side * reach * 0.62, 0.62 - abs(x) * 0.4), foot]
-        f.add("arm", limb(arm, [0.11, 0.085, 0.06, 0.03]), skin if i % 2 else skin.shaded(0.9), group="coat",
-            detail=0)
+        arm = [(x * 0.8, 0.1), (x + side * reach * 0.25 - curl, 0.44), (x + side * reach * 0.62, 0.62 - abs(x) * 0.4),
+            foot]
+        f.add("arm", limb(arm, [0.11, 0.085, 0.06, 0.03]), skin if i % 2 else skin.shaded(0.9), group="coat")
         if i in (0, 2, 3, 5):
             f.at(f"arm {i + 1} tip", *foot)
     wide, tall = f.trait(0.42, 0.5), f.trait(0.5, 0.62)
-    head = [(0.0, -tall - 0.14), (wide * 0.8, -tall * 0.8), (wide, -tall * 0.25), (0.36, 0.16), (0.0, 0.24),
-        (-0.36, 0.16), (-wide, -tall * 0.25), (-wide * 0.8, -tall * 0.8)]
-    f.add("head", smooth(head), skin, group="coat")
-    f.at("head top", 0.0, -tall - 0.1)
-    for side in (-1, 1):
+    head = mirrored((0.0, -tall - 0.14), (wide * 0.8, -tall * 0.8), (wide, -tall * 0.25), (0.36, 0.16), (0.0, 0.24))
+    f.add("head", smooth(head), skin, group="coat", at={"head top": (0.0, -tall - 0.1)})
+    for side, tag in SIDES:
         f.add("eye white", ellipse(side * 0.16, -0.12, 0.1, 0.11), f.paint("plain", "white"), detail=1)
-        f.dot("pupil", side * 0.16 + f.pose(-0.03, 0.03), -0.1, 0.045, "black", detail=1)
-        f.at("left eye" if side < 0 else "right eye", side * 0.16, -0.12)
-    f.add("mouth", ellipse(0, 0.08, 0.01), skin, strokes=(), detail=2,
-        lines=(arc(0, 0.02, 0.12, 0.07, 20, 160, 7),))
+        f.dot("pupil", side * 0.16 + f.pose(-0.03, 0.03), -0.1, 0.045, "black", at={f"{tag} eye": (side * 0.16, -0.12)})
+    f.add("mouth", ellipse(0, 0.08, 0.01), skin, strokes=(), detail=2, lines=(arc(0, 0.02, 0.12, 0.07, 20, 160, 7),))
 
 
 @category("crab", scene="beach")
 def crab(f: Figure) -> None:
     shell = f.paint("blotch", "red", "orange", "maroon", "tan")
     wide, high = f.trait(0.5, 0.6), f.trait(0.3, 0.36)
-    for side in (-1, 1):
+    for side, tag in SIDES:
         for i in range(3):
             step = f.pose(-0.05, 0.05)
             knee = (side * (wide + 0.22 - 0.06 * i), 0.02 + 0.12 * i + step)
             foot = (side * (wide + 0.36 - 0.14 * i) + step, 0.42 + 0.1 * i)
-            f.add("leg", limb([(side * wide * 0.7, 0.1 + 0.08 * i), knee, foot], [0.05, 0.045, 0.02],
-                steps=3), shell.shaded(0.85), detail=0)
+            f.add("leg", limb([(side * wide * 0.7, 0.1 + 0.08 * i), knee, foot], [0.05, 0.045, 0.02], steps=3),
+                shell.shaded(0.85))
         elbow = (side * (wide + 0.2), -0.28)
         raise_ = f.pose(-0.12, 0.1)
         hand = (side * (wide + 0.1), -0.62 + raise_)
-        f.add("arm", limb([(side * wide * 0.75, -0.06), elbow, hand], [0.07, 0.07, 0.06]), shell, detail=0)
+        f.add("arm", limb([(side * wide * 0.75, -0.06), elbow, hand], [0.07, 0.07, 0.06]), shell)
         big = f.trait(0.24, 0.32)
         tilt = side * f.pose(-10, 25)
-        claw = path(*((float(a), float(b)) for a, b in arc(0, 0, big * 0.8, big, -60, 240, 18)), (0.0, 0.02))
-        f.add("claw", shift(turn(claw, tilt), hand[0], hand[1] - big * 0.6), shell, detail=0)
-        f.at("left claw" if side < 0 else "right claw", hand[0], hand[1] - big * 0.2)
-    for side in (-1, 1):
-        f.thin("eye stalk", [(side * 0.16, -high * 0.6), (side * 0.18, -high - 0.16)], 0.022, shell,
-            detail=1)
+        claw = path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02))
+        f.add("claw", shift(turn(claw, tilt), hand[0], hand[1] - big * 0.6), shell,
+            at={f"{tag} claw": (hand[0], hand[1] - big * 0.2)})
+    for side, tag in SIDES:
+        f.thin("eye stalk", [(side * 0.16, -high * 0.6), (side * 0.18, -high - 0.16)], 0.022, shell)
         f.add("eye white", ellipse(side * 0.18, -high - 0.18, 0.07), f.paint("plain", "white"), detail=1)
-        f.dot("pupil", side * 0.18, -high - 0.18, 0.036, "black", detail=1)
-        f.at("left eye" if side < 0 else "right eye", side * 0.18, -high - 0.18)
+        f.dot("pupil", side * 0.18, -high - 0.18, 0.036, "black", at={f"{tag} eye": (side * 0.18, -high - 0.18)})
     smile = arc(0, 0.0, 0.18, 0.14, 20, 160, 8)
-    f.add("shell", ellipse(0, 0.05, wide, high), shell, lines=(smile,))
-    f.at("shell", 0, -0.05)
+    f.add("shell", ellipse(0, 0.05, wide, high), shell, lines=(smile,), at=(0, -0.05))

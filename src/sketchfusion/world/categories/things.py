@@ -5,30 +5,37 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, Mark, category
-from ..shapes import arc, box, ellipse, limb, path, shift, smooth, turn
+from ..figure import SIDES, Figure, Mark, category, sides
+from ..shapes import (
+    arc,
+    box,
+    curve,
+    ellipse,
+    limb,
+    mirrored,
+    path,
+    shift,
+    smooth,
+    turn,
+)
 
 
 @category("teapot", scene="table", spin=6)
 def teapot(f: Figure) -> None:
     glaze = f.paint("plain", "white", "blue", "red", "teal", "yellow", "green", "pink", roundness=1.0)
     wide, high = f.trait(0.52, 0.6), f.trait(0.42, 0.52)
-    grip = [(-wide * 0.72, -0.2), (-wide - 0.3, -0.34), (-wide - 0.4, 0.02), (-wide - 0.1, 0.3),
-        (-wide * 0.8, 0.26)]
-    f.add("handle", limb(grip, [0.055] * 5), glaze.shaded(0.88), detail=0)
-    f.at("handle", -wide - 0.35, -0.08)
+    grip = [(-wide * 0.72, -0.2), (-wide - 0.3, -0.34), (-wide - 0.4, 0.02), (-wide - 0.1, 0.3), (-wide * 0.8, 0.26)]
+    f.add("handle", limb(grip, [0.055] * 5), glaze.shaded(0.88), at=(-wide - 0.35, -0.08))
     reach = f.trait(0.4, 0.52)
     spout = [(wide * 0.7, 0.22), (wide + 0.18, 0.1), (wide + reach - 0.14, -0.24), (wide + reach, -0.38)]
-    f.add("spout", limb(spout, [0.17, 0.12, 0.075, 0.075]), glaze.shaded(0.94), group="pot")
-    f.at("spout tip", *spout[-1])
+    f.add("spout", limb(spout, [0.17, 0.12, 0.075, 0.075]), glaze.shaded(0.94), group="pot",
+        at={"spout tip": spout[-1]})
     f.add("foot", box(-0.3, high + 0.02, 0.3, high + 0.14), glaze.shaded(0.8), detail=1)
-    band = smooth([(-wide * 0.95, 0.16), (0, 0.26), (wide * 0.95, 0.16)], closed=False)
-    f.add("body", ellipse(0, 0.08, wide, high), glaze, group="pot", lines=(band,) if f.chance(0.4) else ())
-    f.at("body", 0, 0.1)
-    f.add("lid", path(*arc(0, -high + 0.16, wide * 0.6, 0.2, 180, 360, 14).tolist(),
-        (wide * 0.6, -high + 0.2), (-wide * 0.6, -high + 0.2)), glaze.shaded(1.08), detail=0)
-    f.add("knob", ellipse(0, -high - 0.09, 0.08), glaze.shaded(0.8), detail=0)
-    f.at("knob", 0, -high - 0.09)
+    band = curve([(-wide * 0.95, 0.16), (0, 0.26), (wide * 0.95, 0.16)])
+    f.add("body", ellipse(0, 0.08, wide, high), glaze, group="pot", lines=(band,) if f.chance(0.4) else (), at=(0, 0.1))
+    f.add("lid", path(arc(0, -high + 0.16, wide * 0.6, 0.2, 180, 360, 14), (wide * 0.6, -high + 0.2),
+        (-wide * 0.6, -high + 0.2)), glaze.shaded(1.08))
+    f.add("knob", ellipse(0, -high - 0.09, 0.08), glaze.shaded(0.8), at=(0, -high - 0.09))
 
 
 @category("cup", scene="table", spin=6)
@@ -40,67 +47,56 @@ def cup(f: Figure) -> None:
         for x in (-0.18, 0.16):
             w = f.pose(-0.06, 0.06)
             f.thin("steam", [(x, -0.62), (x + 0.09 + w, -0.76), (x - 0.05, -0.92), (x + 0.06, -1.08)], 0.022,
-                f.paint("plain", "silver", "white"), detail=1)
+                f.paint("plain", "silver", "white"))
     y = -0.05
     grip = [(wide * 0.9, y - 0.28), (wide + 0.3, y - 0.26), (wide + 0.34, y + 0.1), (wide * 0.85, y + 0.3)]
-    f.add("handle", limb(grip, [0.065] * 4), glaze.shaded(0.88), detail=0)
-    f.at("handle", wide + 0.33, y - 0.06)
+    f.add("handle", limb(grip, [0.065] * 4), glaze.shaded(0.88), at=(wide + 0.33, y - 0.06))
     bottom = arc(0, high, wide * taper, 0.1, 0, 180, 12).tolist()
-    band = [smooth([(-wide * 0.96, d), (0, d + 0.1), (wide * 0.96, d)], closed=False) for d in (0.0, 0.14)]
-    f.add("body", path((-wide, -0.45), (wide, -0.45), *bottom), glaze, group="cup",
-        lines=band if f.chance(0.4) else ())
-    f.at("foot left", -wide * taper + 0.05, high)
-    f.at("foot right", wide * taper - 0.05, high)
-    f.add("rim", ellipse(0, -0.45, wide, 0.12), glaze.shaded(1.08), detail=0)
-    f.add("drink", ellipse(0, -0.43, wide * 0.86, 0.085), f.paint("plain", "dark wood", "brown"), detail=1)
-    f.at("rim left", -wide + 0.04, -0.45)
+    band = [curve([(-wide * 0.96, d), (0, d + 0.1), (wide * 0.96, d)]) for d in (0.0, 0.14)]
+    f.add("body", path((-wide, -0.45), (wide, -0.45), *bottom), glaze, group="cup", lines=band if f.chance(0.4) else (),
+        at=sides("foot {}", wide * taper - 0.05, high))
+    f.add("rim", ellipse(0, -0.45, wide, 0.12), glaze.shaded(1.08))
+    f.add("drink", ellipse(0, -0.43, wide * 0.86, 0.085), f.paint("plain", "dark wood", "brown"), detail=1,
+        at={"rim left": (-wide + 0.04, -0.45)})
 
 
 @category("candle", scene="table", spin=4)
 def candle(f: Figure) -> None:
-    wax, holder = f.paint("plain", "white", "cream", "red", "blue", "pink", "green"), f.paint("metal",
-        "gold", "silver", "brown")
+    wax = f.paint("plain", "white", "cream", "red", "blue", "pink", "green")
+    holder = f.paint("metal", "gold", "silver", "brown")
     thick, top, sway = f.trait(0.13, 0.2), f.trait(-0.5, -0.3), f.pose(-0.05, 0.05)
-    f.thin("wick", [(0, top + 0.02), (0.01, top - 0.14)], 0.018, f.paint("plain", "black"), detail=1)
+    f.thin("wick", [(0, top + 0.02), (0.01, top - 0.14)], 0.018, f.paint("plain", "black"))
     tall = f.pose(0.34, 0.46)
-    f.add("flame", smooth([(sway, top - 0.1 - tall), (0.1 + sway * 0.5, top - 0.3), (0.12, top - 0.15),
-        (0, top - 0.06), (-0.12, top - 0.15), (-0.1 + sway * 0.5,
-        top - 0.3)]), f.paint("plain", "orange", "yellow", roundness=0.1), detail=0)
-    f.at("flame tip", sway, top - 0.06 - tall)
-    f.add("flame core", smooth([(sway * 0.5, top - 0.28), (0.05, top - 0.16), (0, top - 0.08),
-        (-0.05, top - 0.16)]), f.paint("plain", "white", "yellow", roundness=0.1), detail=2)
+    f.add("flame", smooth([(sway, top - 0.1 - tall), (0.1 + sway * 0.5, top - 0.3), (0.12, top - 0.15), (0, top - 0.06),
+        (-0.12, top - 0.15), (-0.1 + sway * 0.5, top - 0.3)]),
+        f.paint("plain", "orange", "yellow", roundness=0.1), at={"flame tip": (sway, top - 0.06 - tall)})
+    f.add("flame core", smooth([(sway * 0.5, top - 0.28), (0.05, top - 0.16), (0, top - 0.08), (-0.05, top - 0.16)]),
+        f.paint("plain", "white", "yellow", roundness=0.1), detail=2)
     drip = f.trait(0.15, 0.4)
-    f.add("stick", box(-thick, top, thick, 0.74, 0.03), wax, detail=0)
-    f.at("stick top left", -thick + 0.03, top + 0.04)
-    f.at("stick top right", thick - 0.03, top + 0.04)
-    f.add("drip", limb([(-thick * 0.55, top + 0.03), (-thick * 0.6, top + drip)], [0.045, 0.05]),
-        wax.shaded(1.08), detail=1)
-    f.add("dish", smooth([(-0.5, 0.66), (-0.3, 0.74), (0.3, 0.74), (0.5, 0.66), (0.4, 0.86), (0, 0.9),
-        (-0.4, 0.86)]), holder, detail=0)
-    f.at("dish", 0, 0.82)
+    f.add("stick", box(-thick, top, thick, 0.74, 0.03), wax, at=sides("stick top {}", thick - 0.03, top + 0.04))
+    f.add("drip", limb([(-thick * 0.55, top + 0.03), (-thick * 0.6, top + drip)], [0.045, 0.05]), wax.shaded(1.08),
+        detail=1)
+    f.add("dish", smooth([(-0.5, 0.66), (-0.3, 0.74), (0.3, 0.74), (0.5, 0.66), (0.4, 0.86), (0, 0.9), (-0.4, 0.86)]),
+        holder, at=(0, 0.82))
     if f.chance(0.6):
         loop = arc(0.56, 0.74, 0.15, 0.14, 0, 360, 21)
-        f.add("ring", path(*loop.tolist(), *arc(0.56, 0.74, 0.09, 0.08, 360, 0, 21).tolist()),
-            holder.shaded(0.9), detail=1, strokes=(loop,), solid=False)
+        f.add("ring", path(loop, arc(0.56, 0.74, 0.09, 0.08, 360, 0, 21)), holder.shaded(0.9), detail=1,
+            strokes=(loop,), solid=False)
 
 
 @category("clock", scene="wall", spin=5)
 def clock(f: Figure) -> None:
-    case, face = f.paint("metal", "red", "gold", "blue", "black", "teal", "silver"), f.paint("plain",
-        "white", "cream", roundness=0.2)
+    case = f.paint("metal", "red", "gold", "blue", "black", "teal", "silver")
+    face = f.paint("plain", "white", "cream", roundness=0.2)
     alarm = f.chance(0.5)
     if alarm:
         for side in (-1, 1):
-            f.add("leg", limb([(side * 0.4, 0.5), (side * 0.56, 0.86)], [0.06, 0.05]), case.shaded(0.8),
-                detail=0)
+            f.add("leg", limb([(side * 0.4, 0.5), (side * 0.56, 0.86)], [0.06, 0.05]), case.shaded(0.8))
             bell = turn(arc(0, 0, 0.3, 0.28, 180, 360, 12), side * 36)
-            f.add("bell", shift(bell, side * 0.44, -0.58), case.shaded(0.92), detail=0)
+            f.add("bell", shift(bell, side * 0.44, -0.58), case.shaded(0.92))
         f.add("hammer", box(-0.05, -0.92, 0.05, -0.66), case.shaded(0.7), detail=1)
     f.add("case", ellipse(0, 0, 0.78), case)
-    f.add("face", ellipse(0, 0, 0.66), face, detail=0)
-    f.at("left", -0.72, 0)
-    f.at("right", 0.72, 0)
-    f.at("twelve", 0, -0.56)
+    f.add("face", ellipse(0, 0, 0.66), face, at=sides("{}", 0.72, 0) | {"twelve": (0, -0.56)})
     ink = f.paint("plain", "black", "navy")
     for k in range(12):
         unit = arc(0, 0, 1, 1, 30 * k, 30 * k + 1, 2)[0]
@@ -110,85 +106,74 @@ def clock(f: Figure) -> None:
     hour, minute = f.trait(0, 360), f.trait(0, 360)
     for angle, long, width, name in ((hour, 0.32, 0.034, "hour hand"), (minute, 0.48, 0.024, "minute hand")):
         tip = turn(path((0.0, -long)), angle)[0]
-        f.thin(name, [(0, 0), (float(tip[0]), float(tip[1]))], width, ink, detail=0)
-        f.at(name, tip[0], tip[1])
+        f.thin(name, [(0, 0), (float(tip[0]), float(tip[1]))], width, ink, detail=0, at=(tip[0], tip[1]))
     f.dot("pin", 0, 0, 0.045, "red", detail=2)
 
 
 @category("wine_bottle", scene="table", spin=10)
 def wine_bottle(f: Figure) -> None:
-    glass, label = f.paint("plain", "dark green", "green", "maroon", "night", "brown"), f.paint("plain",
-        "cream", "white", "yellow", roundness=0.5)
+    glass = f.paint("plain", "dark green", "green", "maroon", "night", "brown")
+    label = f.paint("plain", "cream", "white", "yellow", roundness=0.5)
     wide, neck, slope = f.trait(0.25, 0.32), f.trait(0.085, 0.105), f.trait(0.14, 0.34)
     outline = [(neck, -1.0), (neck, -0.46), (wide, -0.46 + slope), (wide, 0.92), (wide - 0.06, 1.0)]
-    shoulder = smooth([(neck, -0.6), (neck, -0.46), (neck + (wide - neck) * 0.6, -0.42 + slope * 0.55),
-        (wide, -0.36 + slope * 1.2), (wide, 0.2)], closed=False).tolist()
+    shoulder = curve([(neck, -0.6), (neck, -0.46), (neck + (wide - neck) * 0.6, -0.42 + slope * 0.55),
+        (wide, -0.36 + slope * 1.2), (wide, 0.2)]).tolist()
     right = [outline[0], *shoulder, outline[3], outline[4]]
-    f.add("bottle", path(*right, *[(-x, y) for x, y in right[::-1]]), glass)
-    f.at("shoulder left", -wide + 0.05, -0.2 + slope)
-    f.at("foot left", -wide + 0.06, 0.95)
-    f.at("foot right", wide - 0.06, 0.95)
-    f.add("capsule", box(-neck - 0.012, -1.0, neck + 0.012, -0.74), f.paint("metal", "red", "gold", "black"),
-        detail=1)
-    f.add("lip", box(-neck - 0.035, -1.06, neck + 0.035, -0.98, 0.02), glass.shaded(0.8), detail=1)
-    f.at("mouth", 0, -1.02)
+    f.add("bottle", path(*right, *[(-x, y) for x, y in right[::-1]]), glass,
+        at={"shoulder left": (-wide + 0.05, -0.2 + slope)} | sides("foot {}", wide - 0.06, 0.95))
+    f.add("capsule", box(-neck - 0.012, -1.0, neck + 0.012, -0.74), f.paint("metal", "red", "gold", "black"), detail=1)
+    f.add("lip", box(-neck - 0.035, -1.06, neck + 0.035, -0.98, 0.02), glass.shaded(0.8), detail=1,
+        at={"mouth": (0, -1.02)})
     top = f.trait(0.06, 0.2)
     words = [path((-wide * 0.6, top + 0.14 + d), (wide * 0.6, top + 0.14 + d)) for d in (0.0, 0.12)]
-    f.add("label", box(-wide, top, wide, top + 0.5), label, detail=0, lines=words)
-    f.at("label", 0, top + 0.25)
+    f.add("label", box(-wide, top, wide, top + 0.5), label, lines=words, at=(0, top + 0.25))
 
 
 @category("hourglass", scene="table", spin=8)
 def hourglass(f: Figure) -> None:
-    wood, glass, sand = f.paint("wood", "wood", "dark wood", "gold"), f.paint("plain", "glass", "white",
-        "silver"), f.paint("grain", "gold", "tan", "orange")
+    wood = f.paint("wood", "wood", "dark wood", "gold")
+    glass = f.paint("plain", "glass", "white", "silver")
+    sand = f.paint("grain", "gold", "tan", "orange")
     wide, top = f.trait(0.42, 0.5), f.pose(0.2, 0.75)
     for x in (-0.58, 0.58):
         f.add("post", box(x - 0.045, -0.86, x + 0.045, 0.86), wood.shaded(0.85), detail=1)
-    half = smooth([(wide, -0.86), (wide * 0.96, -0.5), (wide * 0.5, -0.16), (0.05, 0.0), (wide * 0.5, 0.16),
-        (wide * 0.96, 0.5), (wide, 0.86)], closed=False).tolist()
-    f.add("glass", path(*half, *[(-x, y) for x, y in half[::-1]]), glass, detail=0)
-    f.at("waist", 0, 0)
+    half = curve([(wide, -0.86), (wide * 0.96, -0.5), (wide * 0.5, -0.16), (0.05, 0.0), (wide * 0.5, 0.16),
+        (wide * 0.96, 0.5), (wide, 0.86)]).tolist()
+    f.add("glass", path(*half, *[(-x, y) for x, y in half[::-1]]), glass, at={"waist": (0, 0)})
     level = -0.2 - 0.42 * top
     w = wide * (0.55 + 0.38 * top)
-    f.add("upper sand", smooth([(-w, level), (w, level), (wide * 0.42, -0.15), (0.0, -0.02),
-        (-wide * 0.42, -0.15)]), sand, detail=1)
+    f.add("upper sand", smooth([(-w, level), (w, level), (wide * 0.42, -0.15), (0.0, -0.02), (-wide * 0.42, -0.15)]),
+        sand, detail=1)
     f.thin("stream", [(0, 0.0), (0, 0.7)], 0.016, sand, detail=2)
     f.add("lower sand", smooth([(-wide * 0.9, 0.84), (wide * 0.9, 0.84), (0.2, 0.6), (0, 0.36 + 0.2 * top),
         (-0.2, 0.6)]), sand, detail=1)
     for y, tag in ((-0.93, "top"), (0.93, "bottom")):
-        f.add(f"{tag} plate", box(-0.72, y - 0.09, 0.72, y + 0.09, 0.04), wood, detail=0)
-        f.at(f"{tag} left", -0.68, y)
-        f.at(f"{tag} right", 0.68, y)
+        f.add(f"{tag} plate", box(-0.72, y - 0.09, 0.72, y + 0.09, 0.04), wood,
+            at={f"{tag} left": (-0.68, y), f"{tag} right": (0.68, y)})
 
 
 @category("light_bulb", scene="wall", spin=20)
 def light_bulb(f: Figure) -> None:
-    glass, metal = f.paint("plain", "yellow", "white", "cream", roundness=1.0), f.paint("metal", "silver",
-        "grey", "gold")
+    glass = f.paint("plain", "yellow", "white", "cream", roundness=1.0)
+    metal = f.paint("metal", "silver", "grey", "gold")
     wide, neck = f.trait(0.52, 0.62), f.trait(0.2, 0.26)
     if f.chance(0.5):
         for angle in (-160, -125, -90, -55, -20):
             unit = arc(0, -0.3, 1, 1, angle, angle + 1, 2)[0] - [0, -0.3]
             x, y = float(unit[0]), float(unit[1])
             f.thin("ray", [(x * 0.76, -0.3 + y * 0.76), (x * 0.96, -0.3 + y * 0.96)], 0.026,
-                f.paint("plain", "yellow", "orange"), detail=1)
-    outline = [(0, -0.9), (wide * 0.72, -0.72), (wide, -0.28), (wide * 0.74, 0.12), (neck * 1.1, 0.44),
-        (neck, 0.6), (-neck, 0.6), (-neck * 1.1, 0.44), (-wide * 0.74, 0.12), (-wide, -0.28),
-        (-wide * 0.72, -0.72)]
-    f.add("glass", smooth(outline), glass)
-    f.at("top", 0, -0.86)
-    f.at("left", -wide + 0.04, -0.28)
-    f.at("right", wide - 0.04, -0.28)
-    coil = [(-0.12, 0.56), (-0.15, -0.1), (-0.08, -0.24), (-0.03, -0.08), (0.03, -0.24), (0.08, -0.08),
-        (0.15, -0.2), (0.12, 0.56)]
-    f.thin("filament", coil, 0.016, f.paint("plain", "orange", "night"), detail=1)
+                f.paint("plain", "yellow", "orange"))
+    outline = mirrored((0, -0.9), (wide * 0.72, -0.72), (wide, -0.28), (wide * 0.74, 0.12), (neck * 1.1, 0.44),
+        (neck, 0.6))
+    f.add("glass", smooth(outline), glass, at={"top": (0, -0.86)} | sides("{}", wide - 0.04, -0.28))
+    coil = [(-0.12, 0.56), (-0.15, -0.1), (-0.08, -0.24), (-0.03, -0.08), (0.03, -0.24), (0.08, -0.08), (0.15, -0.2),
+        (0.12, 0.56)]
+    f.thin("filament", coil, 0.016, f.paint("plain", "orange", "night"))
     for i in range(3):
         y = 0.6 + 0.12 * i
         f.add("thread", limb([(-neck * 0.94, y + 0.05), (neck * 0.94, y + 0.01)], [0.065, 0.065]),
-            metal.shaded(0.9 + 0.1 * (i % 2)), detail=0)
-    f.add("contact", ellipse(0, 0.98, 0.11, 0.07), metal.shaded(0.6), detail=0)
-    f.at("contact", 0, 0.99)
+            metal.shaded(0.9 + 0.1 * (i % 2)))
+    f.add("contact", ellipse(0, 0.98, 0.11, 0.07), metal.shaded(0.6), at=(0, 0.99))
 
 
 @category("shoe", scene="floor", spin=8)
@@ -200,27 +185,23 @@ def shoe(f: Figure) -> None:
     upper = [(-0.94, 0.26), (-0.96, -0.1), (-0.9, top + 0.04), (-0.7, top + 0.05), (-0.36, top - 0.01),
         (-0.24, top + 0.02), (-0.16, -0.22), (0.2, -0.06), (0.66, 0.02), (0.94, 0.14), (1.0, 0.28)]
     toe = arc(0.98, 0.3, 0.36, 0.26, 190, 275, 8)
-    f.add("upper", path(*smooth(upper, closed=False).tolist()), leather, lines=(toe,), detail=0)
-    f.at("heel", -0.92, 0.0)
-    f.at("ankle", -0.6, top + 0.08)
-    f.at("toe", 0.92, 0.2)
+    f.add("upper", path(curve(upper)), leather, lines=(toe,),
+        at={"heel": (-0.92, 0.0), "ankle": (-0.6, top + 0.08), "toe": (0.92, 0.2)})
     if f.chance(0.6):
-        band = [Mark(limb([(x - 0.06, 0.3), (x + 0.12, -0.16)], [0.04, 0.03]), sole.rgb) for x in (-0.5,
-            -0.32)]
-        f.add("side panel", path((-0.66, 0.24), (-0.6, -0.16), (-0.2, -0.12), (-0.02, 0.24)),
-            leather.shaded(1.12), marks=band, detail=2)
+        band = [Mark(limb([(x - 0.06, 0.3), (x + 0.12, -0.16)], [0.04, 0.03]), sole.rgb) for x in (-0.5, -0.32)]
+        f.add("side panel", path((-0.66, 0.24), (-0.6, -0.16), (-0.2, -0.12), (-0.02, 0.24)), leather.shaded(1.12),
+            marks=band, detail=2)
     f.add("sole", smooth([(-0.98, 0.24), (-0.2, 0.26), (0.4, 0.26), (1.02, 0.26), (1.06, 0.36), (0.9, 0.43),
-        (0.2, 0.42), (-0.5, 0.43), (-0.96, 0.43)]), sole, detail=0)
-    f.at("sole", 0.0, 0.35)
+        (0.2, 0.42), (-0.5, 0.43), (-0.96, 0.43)]), sole, at=(0.0, 0.35))
     for i in range(4):
         x, y = -0.14 + 0.11 * i, -0.26 + 0.055 * i
-        f.thin("lace", [(x - 0.05, y + 0.13), (x + 0.09, y - 0.04)], 0.022, lace, detail=1)
+        f.thin("lace", [(x - 0.05, y + 0.13), (x + 0.09, y - 0.04)], 0.022, lace)
 
 
 @category("hat", scene="table", spin=8)
 def hat(f: Figure) -> None:
-    felt, band = f.paint("grain", "black", "brown", "grey", "tan", "navy", "cream"), f.paint("plain", "red",
-        "blue", "gold", "black", "white")
+    felt = f.paint("grain", "black", "brown", "grey", "tan", "navy", "cream")
+    band = f.paint("plain", "red", "blue", "gold", "black", "white")
     kind, wide = f.pick("top", "bowler", "fedora"), f.trait(0.86, 1.0)
     if kind == "top":
         crown = [(-0.46, 0.3), (-0.5, -0.75), (0.5, -0.75), (0.46, 0.3)]
@@ -228,29 +209,24 @@ def hat(f: Figure) -> None:
         f.add("crown top", ellipse(0, -0.75, 0.5, 0.1), felt.shaded(1.15), detail=1)
         high = -0.75
     elif kind == "bowler":
-        f.add("crown", path(*arc(0, 0.3, 0.55, 0.82, 180, 360, 22).tolist()), felt, group="hat")
+        f.add("crown", path(arc(0, 0.3, 0.55, 0.82, 180, 360, 22)), felt, group="hat")
         high = -0.5
     else:
-        f.add("crown", smooth([(-0.52, 0.34), (-0.48, -0.1), (-0.34, -0.5), (0.0, -0.4), (0.34, -0.5),
-            (0.48, -0.1), (0.52, 0.34)]), felt, group="hat")
+        f.add("crown", smooth(mirrored((-0.52, 0.34), (-0.48, -0.1), (-0.34, -0.5), (0.0, -0.4))), felt, group="hat")
         high = -0.36
     f.at("top", 0, high + 0.05)
-    f.add("band", path((-0.5, 0.06), (0.0, 0.12), (0.5, 0.06), (0.52, 0.26), (0.0, 0.33), (-0.52, 0.26)),
-        band, detail=0)
-    f.at("band", 0, 0.2)
+    f.add("band", path((-0.5, 0.06), (0.0, 0.12), (0.5, 0.06), (0.52, 0.26), (0.0, 0.33), (-0.52, 0.26)), band,
+        at=(0, 0.2))
     droop = f.trait(0.0, 0.14)
     brim = [(-wide, 0.24 - droop * 0.5), (-0.5, 0.24), (0.0, 0.3), (0.5, 0.24), (wide, 0.24 - droop * 0.5),
         (0.62, 0.42), (0.0, 0.48), (-0.62, 0.42)]
-    f.add("brim", smooth(brim), felt.shaded(0.9), detail=0)
-    f.at("brim left", -wide + 0.04, 0.25 - droop * 0.4)
-    f.at("brim right", wide - 0.04, 0.25 - droop * 0.4)
+    f.add("brim", smooth(brim), felt.shaded(0.9), at=sides("brim {}", wide - 0.04, 0.25 - droop * 0.4))
 
 
 @category("t_shirt", scene="wall", spin=8)
 def t_shirt(f: Figure) -> None:
     cloth = f.paint("grain", "red", "blue", "white", "green", "yellow", "black", "purple", roundness=0.3)
-    print_, kind = f.paint("plain", "white", "yellow", "navy", "orange"), f.pick("plain", "stripes", "disc",
-        "pocket")
+    print_, kind = f.paint("plain", "white", "yellow", "navy", "orange"), f.pick("plain", "stripes", "disc", "pocket")
     wide, sleeve, long = f.trait(0.46, 0.56), f.trait(0.34, 0.46), f.trait(0.76, 0.92)
     marks: tuple[Mark, ...] = ()
     if kind == "stripes":
@@ -265,50 +241,42 @@ def t_shirt(f: Figure) -> None:
         (wide, -0.2), (wide, long)]
     outline = [*[(-x, y) for x, y in right[::-1]], *neck, *right]
     seams = [path((s * wide, -0.2), (s * 0.5, -0.62)) for s in (-1, 1)]
-    f.add("shirt", path(*outline), cloth, marks=marks, lines=seams)
-    f.at("left sleeve", -wide - sleeve + 0.1, -0.08 - lift)
-    f.at("right sleeve", wide + sleeve - 0.1, -0.08 - lift)
-    f.at("left hem", -wide + 0.04, long - 0.04)
-    f.at("right hem", wide - 0.04, long - 0.04)
+    f.add("shirt", path(*outline), cloth, marks=marks, lines=seams,
+        at=sides("{} sleeve", wide + sleeve - 0.1, -0.08 - lift) | sides("{} hem", wide - 0.04, long - 0.04))
     collar = arc(0, -0.72, 0.27, 0.28, 180, 0, 12)
-    f.add("collar", path(*collar.tolist(), *neck[::-1]), cloth.shaded(0.8), detail=1)
-    f.at("collar", 0, -0.48)
+    f.add("collar", path(collar, *neck[::-1]), cloth.shaded(0.8), detail=1, at=(0, -0.48))
 
 
 @category("eyeglasses", scene="table", spin=15)
 def eyeglasses(f: Figure) -> None:
-    rim, glass = f.paint("plain", "black", "brown", "red", "gold", "blue"), f.paint("plain", "glass", "sky",
-        "silver", "night", roundness=0.3)
+    rim = f.paint("plain", "black", "brown", "red", "gold", "blue")
+    glass = f.paint("plain", "glass", "sky", "silver", "night", roundness=0.3)
     wide, high, square = f.trait(0.34, 0.42), f.trait(0.27, 0.36), f.chance(0.45)
     skew = f.pose(0.05, 0.2)
-    for side, tag in ((-1, "left"), (1, "right")):
-        f.thin(f"{tag} temple", [(side * 0.86, -0.08), (side * 0.98 + skew, -0.42),
-            (side * 0.84 + skew, -0.62)], 0.036, rim, detail=0)
-        f.at(f"{tag} temple tip", side * 0.84 + skew, -0.6)
-    for side, tag in ((-1, "left"), (1, "right")):
+    for side, tag in SIDES:
+        f.thin(f"{tag} temple", [(side * 0.86, -0.08), (side * 0.98 + skew, -0.42), (side * 0.84 + skew, -0.62)], 0.036,
+            rim, detail=0, at={f"{tag} temple tip": (side * 0.84 + skew, -0.6)})
+    for side, tag in SIDES:
         cx = side * 0.48
         outer = box(cx - wide, -high, cx + wide, high, 0.12) if square else ellipse(cx, 0, wide, high)
         inner = box(cx - wide + 0.07, -high + 0.07, cx + wide - 0.07, high - 0.07,
             0.08) if square else ellipse(cx, 0, wide - 0.07, high - 0.07)
-        f.add(f"{tag} rim", outer, rim, detail=0)
+        f.add(f"{tag} rim", outer, rim)
         glint = path((cx - 0.12, 0.08), (cx + 0.06, -0.12))
-        f.add(f"{tag} lens", inner, glass, detail=1, lines=(glint,))
-        f.at(f"{tag} lens", cx, 0)
-    f.thin("bridge", [(-0.12, -0.06), (0, -0.14), (0.12, -0.06)], 0.045, rim, detail=0)
-    f.at("bridge", 0, -0.13)
+        f.add(f"{tag} lens", inner, glass, detail=1, lines=(glint,), at=(cx, 0))
+    f.thin("bridge", [(-0.12, -0.06), (0, -0.14), (0.12, -0.06)], 0.045, rim, detail=0, at=(0, -0.13))
 
 
 @category("umbrella", scene="rain", spin=18)
 def umbrella(f: Figure) -> None:
-    one, two = f.paint("plain", "red", "blue", "purple", "green", "black", "yellow"), f.paint("plain",
-        "white", "yellow", "pink", "sky")
+    one = f.paint("plain", "red", "blue", "purple", "green", "black", "yellow")
+    two = f.paint("plain", "white", "yellow", "pink", "sky")
     wide, high, panels = f.trait(0.86, 1.0), f.trait(0.62, 0.78), f.count(4, 5)
     grip = [(0, -0.3), (0, 0.7), (0.03, 0.86), (0.16, 0.92), (0.28, 0.84), (0.29, 0.7)]
-    f.thin("handle", grip, 0.034, f.paint("wood", "dark wood", "wood", "black"), detail=0)
-    f.at("handle end", 0.29, 0.72)
-    f.at("shaft", 0, 0.4)
-    f.thin("ferrule", [(0, -high), (0, -high - 0.2)], 0.024, f.paint("metal", "silver", "night"), detail=0)
-    f.at("tip", 0, -high - 0.17)
+    f.thin("handle", grip, 0.034, f.paint("wood", "dark wood", "wood", "black"), detail=0,
+        at={"handle end": (0.29, 0.72), "shaft": (0, 0.4)})
+    f.thin("ferrule", [(0, -high), (0, -high - 0.2)], 0.024, f.paint("metal", "silver", "night"), detail=0,
+        at={"tip": (0, -high - 0.17)})
     scallops: list[tuple[float, float]] = []
     step = 2 * wide / panels
     for i in range(panels):
@@ -316,49 +284,41 @@ def umbrella(f: Figure) -> None:
         scallops += [(float(x), float(y)) for x, y in edge]
     ribs, marks = [], []
     joints = [-wide + step * i for i in range(panels + 1)]
-    lines = [smooth([(0, -high), (x * 0.66, -high * 0.62), (x, 0.02)], closed=False) for x in joints]
+    lines = [curve([(0, -high), (x * 0.66, -high * 0.62), (x, 0.02)]) for x in joints]
     ribs = lines[1:-1]
     if f.chance(0.55):
-        marks = [Mark(path(*lines[i].tolist(), *lines[i + 1][::-1].tolist()), two.rgb,
-            drawn=False) for i in range(0, panels, 2)]
+        marks = [Mark(path(lines[i], lines[i + 1][::-1]), two.rgb, drawn=False) for i in range(0, panels, 2)]
     dome = arc(0, 0.02, wide, high, 180, 360, 24).tolist()
-    f.add("canopy", path(*dome, *scallops), one, marks=marks, lines=ribs)
-    f.at("left edge", -wide + 0.05, -0.06)
-    f.at("right edge", wide - 0.05, -0.06)
+    f.add("canopy", path(*dome, *scallops), one, marks=marks, lines=ribs, at=sides("{} edge", wide - 0.05, -0.06))
 
 
 @category("guitar", scene="wall", spin=45)
 def guitar(f: Figure) -> None:
-    wood, neck = f.paint("wood", "wood", "orange", "tan", "maroon", "red", "navy"), f.paint("wood",
-        "dark wood", "brown")
+    wood = f.paint("wood", "wood", "orange", "tan", "maroon", "red", "navy")
+    neck = f.paint("wood", "dark wood", "brown")
     wide, waist, long = f.trait(0.4, 0.48), f.trait(0.22, 0.27), f.trait(-1.1, -0.95)
-    right = [(0.07, -0.22), (wide * 0.66, -0.2), (wide * 0.76, 0.04), (waist, 0.24), (wide, 0.52),
-        (wide * 0.84, 0.84), (0.2, 1.0)]
+    right = [(0.07, -0.22), (wide * 0.66, -0.2), (wide * 0.76, 0.04), (waist, 0.24), (wide, 0.52), (wide * 0.84, 0.84),
+        (0.2, 1.0)]
     outline = [*right, *[(-x, y) for x, y in right[::-1]]]
-    f.add("body", smooth(outline), wood)
-    f.at("body bottom", 0, 0.96)
-    f.at("waist left", -waist + 0.03, 0.24)
-    f.at("waist right", waist - 0.03, 0.24)
-    f.add("sound hole", ellipse(0, 0.2, 0.135), f.paint("plain", "black", roundness=0.1), detail=0)
-    f.add("bridge", box(-0.2, 0.62, 0.2, 0.69, 0.02), neck, detail=1)
-    f.at("bridge", 0, 0.65)
+    f.add("body", smooth(outline), wood, at={"body bottom": (0, 0.96)} | sides("waist {}", waist - 0.03, 0.24))
+    f.add("sound hole", ellipse(0, 0.2, 0.135), f.paint("plain", "black", roundness=0.1))
+    f.add("bridge", box(-0.2, 0.62, 0.2, 0.69, 0.02), neck, detail=1, at=(0, 0.65))
     frets = [path((-0.085, long + t), (0.085, long + t)) for t in (0.18, 0.34, 0.48, 0.6)]
-    f.add("neck", box(-0.085, long, 0.085, 0.06), neck, detail=0, lines=frets)
+    f.add("neck", box(-0.085, long, 0.085, 0.06), neck, lines=frets)
     f.add("head", path((-0.07, long), (-0.13, long - 0.08), (-0.11, long - 0.34), (0.11, long - 0.34),
-        (0.13, long - 0.08), (0.07, long)), neck.shaded(0.8), detail=0)
-    f.at("head", 0, long - 0.3)
+        (0.13, long - 0.08), (0.07, long)), neck.shaded(0.8), at=(0, long - 0.3))
     for side in (-1, 1):
         for i in range(3):
-            f.add("peg", ellipse(side * 0.16, long - 0.1 - 0.1 * i, 0.04, 0.03),
-                f.paint("metal", "silver", "gold"), detail=1)
+            f.add("peg", ellipse(side * 0.16, long - 0.1 - 0.1 * i, 0.04, 0.03), f.paint("metal", "silver", "gold"),
+                detail=1)
     for x in (-0.035, 0.035):
-        f.thin("string", [(x, long - 0.1), (x, 0.65)], 0.007, f.paint("metal", "silver"), detail=1)
+        f.thin("string", [(x, long - 0.1), (x, 0.65)], 0.007, f.paint("metal", "silver"))
 
 
 @category("drum", scene="room", spin=6)
 def drum(f: Figure) -> None:
-    shell, rim = f.paint("plain", "red", "blue", "green", "orange", "purple", "teal"), f.paint("metal",
-        "gold", "silver", "white")
+    shell = f.paint("plain", "red", "blue", "green", "orange", "purple", "teal")
+    rim = f.paint("metal", "gold", "silver", "white")
     skin, wood = f.paint("grain", "cream", "white"), f.paint("wood", "tan", "wood", "dark wood")
     wide, low = f.trait(0.66, 0.78), f.trait(0.4, 0.62)
     zig, count = [], f.count(4, 6)
@@ -366,26 +326,21 @@ def drum(f: Figure) -> None:
         x0, x1 = -wide + 2 * wide * i / count, -wide + 2 * wide * (i + 1) / count
 
         def sag(x: float) -> float:
-            return 0.15 * (1 - (x / wide) * (x / wide)) ** 0.5 if abs(x) < wide else 0.0
+            return 0.15 * (1 - x / wide * (x / wide)) ** 0.5 if abs(x) < wide else 0.0
 
-        zig.append(path((x0, -0.22 + sag(x0)), ((x0 + x1) / 2, low - 0.08 + sag((x0 + x1) / 2)),
-            (x1, -0.22 + sag(x1))))
+        zig.append(path((x0, -0.22 + sag(x0)), ((x0 + x1) / 2, low - 0.08 + sag((x0 + x1) / 2)), (x1, -0.22 + sag(x1))))
     bottom = arc(0, low, wide, 0.17, 0, 180, 18).tolist()
-    f.add("shell", path((-wide, -0.3), (wide, -0.3), *bottom), shell, lines=zig, group="shell")
-    f.at("foot left", -wide + 0.04, low)
-    f.at("foot right", wide - 0.04, low)
+    f.add("shell", path((-wide, -0.3), (wide, -0.3), *bottom), shell, lines=zig, group="shell",
+        at=sides("foot {}", wide - 0.04, low))
     top, base = arc(0, -0.24, wide, 0.17, 180, 0, 18), arc(0, low - 0.08, wide, 0.17, 180, 0, 18)
     for edge in (top, base):
-        band = path(*edge.tolist(), *shift(edge[::-1], 0, 0.09).tolist())
+        band = path(edge, shift(edge[::-1], 0, 0.09))
         f.add("hoop", band, rim, detail=1)
-    f.add("skin", ellipse(0, -0.3, wide, 0.19), skin, detail=0)
-    f.at("rim left", -wide + 0.05, -0.3)
-    f.at("rim right", wide - 0.05, -0.3)
-    for side in (-1, 1):
+    f.add("skin", ellipse(0, -0.3, wide, 0.19), skin, at=sides("rim {}", wide - 0.05, -0.3))
+    for side, tag in SIDES:
         tip, end = (side * 0.08 + f.pose(-0.1, 0.1), -0.34), (side * 0.72 + f.pose(-0.14, 0.14), -0.92)
-        f.add("stick", limb([tip, end], [0.034, 0.034]), wood, detail=0)
-        f.add("bead", ellipse(*tip, 0.065, 0.05), wood.shaded(0.85), detail=1)
-        f.at("left stick" if side < 0 else "right stick", *end)
+        f.add("stick", limb([tip, end], [0.034, 0.034]), wood)
+        f.add("bead", ellipse(*tip, 0.065, 0.05), wood.shaded(0.85), detail=1, at={f"{tag} stick": end})
 
 
 @category("trumpet", scene="wall", spin=20)
@@ -397,22 +352,19 @@ def trumpet(f: Figure) -> None:
     hole = [*arc(-0.3, low / 2 - 0.08, 0.21, low / 2 - 0.01, 90, 270, 12).tolist(),
         *arc(0.2, low / 2 - 0.08, 0.21, low / 2 - 0.01, -90, 90, 12).tolist()]
     rim = [path(*loop, loop[0]), path(*hole, hole[0])]
-    f.add("tubing", path(*loop, loop[0], hole[0], *hole[::-1]), brass.shaded(0.86), detail=0, strokes=rim)
-    f.at("tubing", -0.56, low / 2 - 0.08)
+    f.add("tubing", path(*loop, loop[0], hole[0], *hole[::-1]), brass.shaded(0.86), strokes=rim,
+        at=(-0.56, low / 2 - 0.08))
     top = [(-1.0, -0.2), (0.3, -0.2), (0.62, -0.26), (0.86, -0.38), (1.0, -0.16 - flare)]
-    upper, lower = smooth(top[1:], closed=False).tolist(), smooth([(1.0, -0.12 + flare), (0.86, 0.1),
-        (0.62, -0.03), (0.3, -0.1)], closed=False).tolist()
-    f.add("bell", path(top[0], *upper, *lower, (-1.0, -0.1)), brass, detail=0)
-    f.at("bell top", 0.98, -0.12 - flare)
-    f.at("bell bottom", 0.98, -0.16 + flare)
+    upper = curve(top[1:]).tolist()
+    lower = curve([(1.0, -0.12 + flare), (0.86, 0.1), (0.62, -0.03), (0.3, -0.1)]).tolist()
+    f.add("bell", path(top[0], *upper, *lower, (-1.0, -0.1)), brass,
+        at={"bell top": (0.98, -0.12 - flare), "bell bottom": (0.98, -0.16 + flare)})
     f.add("mouth of the bell", ellipse(1.0, -0.14, 0.07, flare + 0.02), brass.shaded(0.75), detail=1)
     f.add("mouthpiece", path((-1.0, -0.19), (-1.1, -0.24), (-1.16, -0.24), (-1.16, -0.06), (-1.1, -0.06),
-        (-1.0, -0.11)), brass.shaded(0.9), detail=0)
-    f.at("mouthpiece", -1.12, -0.15)
+        (-1.0, -0.11)), brass.shaded(0.9), at=(-1.12, -0.15))
     for i, x in enumerate((-0.22, -0.02, 0.18)):
         press = f.pose(-0.04, 0.1)
-        f.thin("piston", [(x, -0.3), (x, -0.46 + press)], 0.022, brass.shaded(0.7), detail=1)
-        f.add("valve", box(x - 0.07, -0.32, x + 0.07, low + 0.12, 0.03), brass.shaded(1.05), detail=0)
+        f.thin("piston", [(x, -0.3), (x, -0.46 + press)], 0.022, brass.shaded(0.7))
+        f.add("valve", box(x - 0.07, -0.32, x + 0.07, low + 0.12, 0.03), brass.shaded(1.05))
         f.add("button", box(x - 0.07, -0.53 + press, x + 0.07, -0.46 + press, 0.02), brass.shaded(0.8),
-            detail=0)
-        f.at(f"valve {i + 1}", x, 0.0)
+            at={f"valve {i + 1}": (x, 0.0)})

@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
-from ..figure import Figure, Mark, category
-from ..shapes import Points, arc, box, ellipse, limb, path, ring, smooth
+from ..figure import SIDES, Figure, Mark, category, sides
+from ..shapes import (
+    Points,
+    arc,
+    box,
+    curve,
+    ellipse,
+    limb,
+    mirrored,
+    path,
+    ring,
+    smooth,
+)
 
 
 def tyre(f: Figure, x: float, y: float, r: float, name: str) -> None:
     """Draw a solid wheel with a hub."""
-    f.add(name, ellipse(x, y, r), f.paint("plain", "black", roundness=0.3), detail=0)
-    f.at(name, x, y)
+    f.add(name, ellipse(x, y, r), f.paint("plain", "black", roundness=0.3), at=(x, y))
     f.add("hub", ellipse(x, y, r * 0.5), f.paint("metal", "silver", "grey"), detail=1)
 
 
@@ -23,10 +33,8 @@ def spoked(f: Figure, x: float, y: float, r: float, name: str, spokes: int = 8) 
     for tip in arc(x, y, r * 0.9, r * 0.9, turn_, 360 + turn_, spokes + 1)[:-1]:
         f.thin("spoke", [(x, y), (float(tip[0]), float(tip[1]))], 0.009, steel, detail=2)
     circles = (arc(x, y, r, r, 0, 360, 33), arc(x, y, r * 0.88, r * 0.88, 0, 360, 33))
-    f.add(name, ring(x, y, r, r * 0.88), rubber, detail=0, strokes=circles[:1], lines=circles[1:],
-        solid=False)
-    f.dot("axle", x, y, r * 0.09, "grey", detail=2)
-    f.at(name, x, y)
+    f.add(name, ring(x, y, r, r * 0.88), rubber, strokes=circles[:1], lines=circles[1:], solid=False)
+    f.dot("axle", x, y, r * 0.09, "grey", detail=2, at={name: (x, y)})
 
 
 @category("car", scene="street")
@@ -36,19 +44,17 @@ def car(f: Figure) -> None:
     roof, nose, back = f.trait(-0.62, -0.5), f.trait(0.34, 0.5), f.trait(-0.78, -0.56)
     cabin = [(back - 0.06, -0.16), (back + 0.14, roof + 0.02), (back + 0.24, roof), (nose - 0.22, roof),
         (nose - 0.1, roof + 0.05), (nose + 0.12, -0.16)]
-    f.add("cabin", path(*cabin), body, group="coat")
-    f.at("roof", (back + nose) / 2, roof + 0.03)
-    hull = [(-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24),
-        (0.94, 0.28), (-0.96, 0.28), (-1.0, 0.2)]
+    f.add("cabin", path(*cabin), body, group="coat", at={"roof": ((back + nose) / 2, roof + 0.03)})
+    hull = [(-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24), (0.94, 0.28),
+        (-0.96, 0.28), (-1.0, 0.2)]
     door = path((-0.16, -0.14), (-0.16, 0.22), (0.28, 0.22), (0.3, -0.14))
-    f.add("hull", path(*hull), body, group="coat", lines=(door, path((-0.06, -0.04), (0.04, -0.04))))
-    f.at("bonnet", 0.72, -0.08)
-    f.at("boot", -0.93, -0.08)
+    f.add("hull", path(*hull), body, group="coat", lines=(door, path((-0.06, -0.04), (0.04, -0.04))),
+        at={"bonnet": (0.72, -0.08), "boot": (-0.93, -0.08)})
     middle = (back + nose) / 2 + 0.05
     f.add("rear window", path((back + 0.06, -0.18), (back + 0.2, roof + 0.07), (middle - 0.05, roof + 0.07),
-        (middle - 0.05, -0.18)), glass, detail=0)
-    f.add("front window", path((middle + 0.04, -0.18), (middle + 0.04, roof + 0.07),
-        (nose - 0.18, roof + 0.07), (nose + 0.01, -0.18)), glass, detail=0)
+        (middle - 0.05, -0.18)), glass)
+    f.add("front window", path((middle + 0.04, -0.18), (middle + 0.04, roof + 0.07), (nose - 0.18, roof + 0.07),
+        (nose + 0.01, -0.18)), glass)
     f.add("headlight", ellipse(0.92, 0.02, 0.06, 0.07), f.paint("plain", "yellow", "white"), detail=1)
     f.add("tail light", box(-1.0, -0.06, -0.93, 0.06), f.paint("plain", "red"), detail=2)
     r = f.trait(0.19, 0.23)
@@ -58,21 +64,18 @@ def car(f: Figure) -> None:
 
 @category("truck", scene="street")
 def truck(f: Figure) -> None:
-    cab, glass = (f.paint("plain", "red", "blue", "green", "orange", "white", roundness=0.4),
-        f.paint("plain", "glass", roundness=0.3))
+    cab = f.paint("plain", "red", "blue", "green", "orange", "white", roundness=0.4)
+    glass = f.paint("plain", "glass", roundness=0.3)
     cargo = f.paint("plain", "white", "silver", "yellow", "cream", "teal", roundness=0.3)
     top, front = f.trait(-0.78, -0.6), f.trait(0.28, 0.4)
     f.add("chassis", box(-1.0, 0.2, 0.96, 0.3), f.paint("metal", "night", "black"), detail=1)
     planks = [path((-1.02 + a, top + 0.03), (-1.02 + a, 0.17)) for a in (0.32, 0.64, 0.96)]
     f.add("cargo", box(-1.04, top, front - 0.02, 0.2), cargo, lines=planks if f.chance(0.5) else (),
-        detail=0)
-    f.at("cargo top left", -1.0, top + 0.04)
-    f.at("cargo top right", front - 0.06, top + 0.04)
-    f.add("cab", path((front + 0.04, -0.46), (front + 0.4, -0.46), (front + 0.56, -0.1),
-        (front + 0.68, -0.04), (front + 0.7, 0.26), (front + 0.04, 0.26)), cab, detail=0)
-    f.at("cab", front + 0.3, 0.06)
-    f.add("window", path((front + 0.16, -0.38), (front + 0.36, -0.38), (front + 0.47, -0.1),
-        (front + 0.16, -0.1)), glass, detail=0)
+        at={"cargo top left": (-1.0, top + 0.04), "cargo top right": (front - 0.06, top + 0.04)})
+    f.add("cab", path((front + 0.04, -0.46), (front + 0.4, -0.46), (front + 0.56, -0.1), (front + 0.68, -0.04),
+        (front + 0.7, 0.26), (front + 0.04, 0.26)), cab, at=(front + 0.3, 0.06))
+    f.add("window", path((front + 0.16, -0.38), (front + 0.36, -0.38), (front + 0.47, -0.1), (front + 0.16, -0.1)),
+        glass)
     f.add("headlight", ellipse(front + 0.65, 0.1, 0.05), f.paint("plain", "yellow"), detail=1)
     r = f.trait(0.17, 0.21)
     for x, name in ((-0.82, "rear wheel"), (-0.4, "middle wheel"), (front + 0.4, "front wheel")):
@@ -81,20 +84,17 @@ def truck(f: Figure) -> None:
 
 @category("bus", scene="street")
 def bus(f: Figure) -> None:
-    body, glass = (f.paint("plain", "yellow", "red", "blue", "green", "orange", roundness=0.4),
-        f.paint("plain", "glass", roundness=0.3))
+    body = f.paint("plain", "yellow", "red", "blue", "green", "orange", roundness=0.4)
+    glass = f.paint("plain", "glass", roundness=0.3)
     top, count = f.trait(-0.66, -0.52), f.count(4, 6)
-    f.add("body", box(-1.05, top, 1.05, 0.36, 0.12), body, lines=(path((-1.02, 0.1), (1.02, 0.1)),))
-    f.at("roof front", 0.94, top + 0.06)
-    f.at("roof rear", -0.94, top + 0.06)
+    f.add("body", box(-1.05, top, 1.05, 0.36, 0.12), body, lines=(path((-1.02, 0.1), (1.02, 0.1)),),
+        at={"roof front": (0.94, top + 0.06), "roof rear": (-0.94, top + 0.06)})
     pitch = 1.56 / count
     for i in range(count):
         x = -0.95 + i * pitch
-        f.add("window", box(x, top + 0.12, x + pitch * 0.82, -0.06, 0.03), glass,
-            detail=0 if i % 2 == 0 else 1)
-    f.add("door", box(0.66, top + 0.14, 0.9, 0.34, 0.02), glass.shaded(0.85), detail=0,
-        lines=(path((0.78, top + 0.16), (0.78, 0.32)),))
-    f.at("door", 0.78, 0.0)
+        f.add("window", box(x, top + 0.12, x + pitch * 0.82, -0.06, 0.03), glass, detail=0 if i % 2 == 0 else 1)
+    f.add("door", box(0.66, top + 0.14, 0.9, 0.34, 0.02), glass.shaded(0.85),
+        lines=(path((0.78, top + 0.16), (0.78, 0.32)),), at=(0.78, 0.0))
     f.add("headlight", ellipse(1.0, 0.22, 0.045), f.paint("plain", "white"), detail=2)
     r = f.trait(0.17, 0.2)
     tyre(f, -0.62, 0.38, r, "rear wheel")
@@ -103,8 +103,8 @@ def bus(f: Figure) -> None:
 
 @category("bicycle", scene="street")
 def bicycle(f: Figure) -> None:
-    paint, black = (f.paint("metal", "red", "blue", "green", "black", "orange", "teal"),
-        f.paint("plain", "black", "brown"))
+    paint = f.paint("metal", "red", "blue", "green", "black", "orange", "teal")
+    black = f.paint("plain", "black", "brown")
     r = f.trait(0.42, 0.48)
     back, front = (-0.62, 0.3), (0.64, 0.3)
     spoked(f, *back, r, "rear wheel")
@@ -119,39 +119,29 @@ def bicycle(f: Figure) -> None:
     grip = f.pick("drop", "flat")
     stem = (0.42, -0.46)
     f.thin("stem", [head, stem], 0.026, paint, detail=0, group="frame")
-    bar = [stem, (0.6, -0.5), (0.68, -0.4), (0.58, -0.32)] if grip == "drop" else [stem, (0.34, -0.56),
-        (0.2, -0.52)]
-    f.thin("handlebar", bar, 0.028, black, detail=0, group="frame")
-    f.at("handlebar", *stem)
+    bar = [stem, (0.6, -0.5), (0.68, -0.4), (0.58, -0.32)] if grip == "drop" else [stem, (0.34, -0.56), (0.2, -0.52)]
+    f.thin("handlebar", bar, 0.028, black, detail=0, group="frame", at=stem)
     f.add("saddle", smooth([(seat[0] - 0.18, seat[1] - 0.06), (seat[0] + 0.16, seat[1] - 0.03),
-        (seat[0] + 0.02, seat[1] + 0.03), (seat[0] - 0.14, seat[1] + 0.04)]), black, detail=0)
-    f.at("saddle", seat[0], seat[1] - 0.02)
+        (seat[0] + 0.02, seat[1] + 0.03), (seat[0] - 0.14, seat[1] + 0.04)]), black, at=(seat[0], seat[1] - 0.02))
     f.add("chainring", ring(*crank, 0.11, 0.06), f.paint("metal", "silver"), detail=1,
-        strokes=(arc(*crank, 0.11, 0.11, 0, 360, 20),))
-    f.at("crank", *crank)
+        strokes=(arc(*crank, 0.11, 0.11, 0, 360, 20),), at={"crank": crank})
     a = arc(*crank, 0.2, 0.2, f.pose(0, 180), 200, 2)[0]
     ax, ay = float(a[0]), float(a[1])
-    f.thin("pedal arm", [(ax, ay), (2 * crank[0] - ax, 2 * crank[1] - ay)], 0.02, black, detail=1)
+    f.thin("pedal arm", [(ax, ay), (2 * crank[0] - ax, 2 * crank[1] - ay)], 0.02, black)
 
 
 @category("wheelchair", scene="street", unseen=True)
 def wheelchair(f: Figure) -> None:
-    steel, cloth = (f.paint("metal", "silver", "grey", "night"), f.paint("grain", "blue", "black", "red",
-        "teal"))
+    steel, cloth = f.paint("metal", "silver", "grey", "night"), f.paint("grain", "blue", "black", "red", "teal")
     r = f.trait(0.42, 0.48)
-    f.thin("push handle", [(-0.36, -0.72), (-0.44, -0.84), (-0.62, -0.84)], 0.034, steel, detail=0)
-    f.at("push handle", -0.6, -0.84)
-    f.add("backrest", limb([(-0.36, -0.74), (-0.26, 0.02)], [0.065, 0.065]), cloth, detail=0)
-    f.at("backrest top", -0.36, -0.74)
-    f.add("seat", limb([(-0.24, 0.05), (0.4, 0.05)], [0.075, 0.075]), cloth, detail=0)
-    f.at("seat front", 0.4, 0.05)
-    f.thin("armrest", [(-0.3, -0.3), (0.28, -0.3), (0.3, 0.0)], 0.036, steel, detail=0)
-    f.at("armrest", 0.25, -0.3)
+    f.thin("push handle", [(-0.36, -0.72), (-0.44, -0.84), (-0.62, -0.84)], 0.034, steel, detail=0, at=(-0.6, -0.84))
+    f.add("backrest", limb([(-0.36, -0.74), (-0.26, 0.02)], [0.065, 0.065]), cloth, at={"backrest top": (-0.36, -0.74)})
+    f.add("seat", limb([(-0.24, 0.05), (0.4, 0.05)], [0.075, 0.075]), cloth, at={"seat front": (0.4, 0.05)})
+    f.thin("armrest", [(-0.3, -0.3), (0.28, -0.3), (0.3, 0.0)], 0.036, steel, detail=0, at=(0.25, -0.3))
     reach = f.trait(0.66, 0.78)
     f.thin("leg rest", [(0.4, 0.06), (0.48, 0.2), (reach - 0.1, 0.72)], 0.034, steel, detail=0)
-    f.thin("footrest", [(reach - 0.12, 0.72), (reach + 0.16, 0.7)], 0.04, cloth, detail=0)
-    f.at("footrest", reach + 0.14, 0.7)
-    f.thin("caster fork", [(0.34, 0.1), (0.4, 0.64)], 0.028, steel, detail=1)
+    f.thin("footrest", [(reach - 0.12, 0.72), (reach + 0.16, 0.7)], 0.04, cloth, detail=0, at=(reach + 0.14, 0.7))
+    f.thin("caster fork", [(0.34, 0.1), (0.4, 0.64)], 0.028, steel)
     tyre(f, 0.4, 0.74, 0.13, "small wheel")
     spoked(f, -0.14, 0.42, r, "big wheel", 10)
     rim = arc(-0.14, 0.42, r * 0.72, r * 0.72, 0, 360, 25)
@@ -160,119 +150,98 @@ def wheelchair(f: Figure) -> None:
 
 @category("airplane", scene="sky", spin=18)
 def airplane(f: Figure) -> None:
-    body, trim = f.paint("plain", "white", "silver", "sky", "yellow"), f.paint("plain", "red", "blue",
-        "orange", "navy", "green")
+    body = f.paint("plain", "white", "silver", "sky", "yellow")
+    trim = f.paint("plain", "red", "blue", "orange", "navy", "green")
     glass, thick = f.paint("plain", "glass", "navy", roundness=0.2), f.trait(0.15, 0.19)
     rise, sweep = f.trait(0.4, 0.5), f.trait(0.3, 0.42)
-    f.add("far wing", path((0.12, -thick * 0.6), (-0.2 - sweep, -0.5), (-0.36 - sweep, -0.5),
-        (-0.22, -thick * 0.6)), body.shaded(0.8), detail=0)
-    f.at("far wing tip", -0.28 - sweep, -0.48)
+    f.add("far wing", path((0.12, -thick * 0.6), (-0.2 - sweep, -0.5), (-0.36 - sweep, -0.5), (-0.22, -thick * 0.6)),
+        body.shaded(0.8), at={"far wing tip": (-0.28 - sweep, -0.48)})
     f.add("fin", path((-0.62, -0.08), (-0.86, -0.1 - rise), (-1.06, -0.1 - rise), (-0.96, 0.0)), trim,
-        detail=0)
-    f.at("fin tip", -0.96, -0.06 - rise)
-    hull = [(1.05, 0.04), (0.92, -0.1), (0.6, -thick), (0.0, -thick), (-0.6, -0.14), (-1.05, -0.1),
-        (-0.98, 0.0), (-0.5, 0.14), (0.2, thick), (0.8, 0.15)]
-    f.add("fuselage", smooth(hull), body)
-    f.at("nose", 1.02, 0.04)
+        at={"fin tip": (-0.96, -0.06 - rise)})
+    hull = [(1.05, 0.04), (0.92, -0.1), (0.6, -thick), (0.0, -thick), (-0.6, -0.14), (-1.05, -0.1), (-0.98, 0.0),
+        (-0.5, 0.14), (0.2, thick), (0.8, 0.15)]
+    f.add("fuselage", smooth(hull), body, at={"nose": (1.02, 0.04)})
     f.add("cockpit", path((0.72, -0.13), (0.84, -0.12), (0.94, -0.04), (0.74, -0.04)), glass, detail=1)
     for i in range(f.count(5, 7)):
         f.add("window", ellipse(0.54 - 0.15 * i, -0.05, 0.034, 0.042), glass, detail=1)
     f.add("tailplane", path((-0.76, 0.0), (-1.14, 0.16), (-1.24, 0.14), (-1.0, -0.04)), trim, detail=1)
     reach = f.trait(0.5, 0.62)
     f.add("near wing", path((0.2, 0.06), (-0.22 - sweep, reach), (-0.42 - sweep, reach), (-0.24, 0.08)),
-        body.shaded(0.92), detail=0)
-    f.at("near wing tip", -0.32 - sweep, reach - 0.02)
+        body.shaded(0.92), at={"near wing tip": (-0.32 - sweep, reach - 0.02)})
     f.add("engine", limb([(-0.02, 0.3), (0.16, 0.3)], [0.06, 0.065]), trim, detail=1)
 
 
 @category("helicopter", scene="sky", spin=12, unseen=True)
 def helicopter(f: Figure) -> None:
-    body, steel = f.paint("plain", "red", "blue", "yellow", "dark green", "orange",
-        "night"), f.paint("metal", "night", "grey")
+    body = f.paint("plain", "red", "blue", "yellow", "dark green", "orange", "night")
+    steel = f.paint("metal", "night", "grey")
     glass, long = f.paint("plain", "glass", roundness=0.3), f.trait(0.7, 0.85)
     f.add("tail boom", limb([(-0.2, -0.1), (-long, -0.18)], [0.14, 0.05]), body, group="coat")
-    f.add("tail fin", path((-long - 0.08, -0.44), (-long + 0.08, -0.2), (-long - 0.02, -0.1),
-        (-long - 0.2, -0.42)), body, group="coat")
-    f.at("tail", -long - 0.04, -0.2)
+    f.add("tail fin", path((-long - 0.08, -0.44), (-long + 0.08, -0.2), (-long - 0.02, -0.1), (-long - 0.2, -0.42)),
+        body, group="coat", at={"tail": (-long - 0.04, -0.2)})
     blade = f.pose(0, 90)
     for tip in arc(-long, -0.2, 0.17, 0.17, blade, blade + 180, 2):
-        f.thin("tail rotor", [(-long, -0.2), (float(tip[0]), float(tip[1]))], 0.02, steel, detail=1)
+        f.thin("tail rotor", [(-long, -0.2), (float(tip[0]), float(tip[1]))], 0.02, steel)
     for x in (-0.14, 0.38):
-        f.thin("strut", [(x, 0.26), (x + 0.02, 0.52)], 0.022, steel, detail=1)
-    f.thin("skid", [(-0.36, 0.54), (0.6, 0.54), (0.7, 0.46)], 0.028, steel, detail=0)
-    f.at("skid front", 0.62, 0.53)
-    cabin = [(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2),
-        (0.0, 0.34), (0.48, 0.33)]
-    f.add("cabin", smooth(cabin), body, group="coat", lines=(path((0.16, -0.2), (0.16, 0.24), (-0.16, 0.24),
-        (-0.16, -0.2)),))
-    f.at("nose", 0.7, 0.1)
-    f.add("windscreen", smooth([(0.68, 0.04), (0.56, -0.19), (0.3, -0.29), (0.26, -0.02), (0.4, 0.08)]),
-        glass, detail=0)
-    f.add("mast", box(0.06, -0.56, 0.14, -0.35), steel, detail=0)
+        f.thin("strut", [(x, 0.26), (x + 0.02, 0.52)], 0.022, steel)
+    f.thin("skid", [(-0.36, 0.54), (0.6, 0.54), (0.7, 0.46)], 0.028, steel, detail=0, at={"skid front": (0.62, 0.53)})
+    cabin = [(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2), (0.0, 0.34),
+        (0.48, 0.33)]
+    f.add("cabin", smooth(cabin), body, group="coat",
+        lines=(path((0.16, -0.2), (0.16, 0.24), (-0.16, 0.24), (-0.16, -0.2)),), at={"nose": (0.7, 0.1)})
+    f.add("windscreen", smooth([(0.68, 0.04), (0.56, -0.19), (0.3, -0.29), (0.26, -0.02), (0.4, 0.08)]), glass)
+    f.add("mast", box(0.06, -0.56, 0.14, -0.35), steel)
     span = f.trait(0.9, 1.05)
     tilt = f.pose(-0.04, 0.04)
-    f.add("rotor", limb([(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)],
-        [0.032, 0.03, 0.032]), steel, detail=0)
-    f.at("left rotor tip", 0.12 - span, -0.56 - tilt)
-    f.at("right rotor tip", 0.08 + span, -0.56 + tilt)
+    f.add("rotor", limb([(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)], [0.032, 0.03, 0.032]),
+        steel, at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
 
 
 @category("hot_air_balloon", scene="sky", spin=10)
 def hot_air_balloon(f: Figure) -> None:
-    one, two = f.paint("plain", "red", "blue", "purple", "green"), f.paint("plain", "yellow", "white",
-        "orange", "sky")
+    one, two = f.paint("plain", "red", "blue", "purple", "green"), f.paint("plain", "yellow", "white", "orange", "sky")
     wide, low = f.trait(0.56, 0.66), f.trait(0.7, 0.84)
     rope, basket = f.paint("plain", "dark wood"), f.paint("grain", "brown", "tan", "wood")
     for x in (-0.16, 0.16):
         f.thin("rope", [(x * 0.9, 0.28), (x, low)], 0.014, rope, detail=0)
-    outline = [(0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06), (0.2, 0.34),
-        (-0.2, 0.34), (-wide * 0.72, 0.06), (-wide, -0.36), (-wide * 0.72, -0.82)]
+    outline = mirrored((0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06), (0.2, 0.34))
 
     def seam(k: float) -> list[tuple[float, float]]:
-        return [(0, -1.0), (wide * k * 0.8, -0.76), (wide * k, -0.34), (wide * k * 0.72, 0.06),
-            (0.2 * k, 0.34)]
+        return [(0, -1.0), (wide * k * 0.8, -0.76), (wide * k, -0.34), (wide * k * 0.72, 0.06), (0.2 * k, 0.34)]
 
     marks, lines = [], []
     for a, b in ((-0.75, -0.28), (0.28, 0.75)):
-        left, right = smooth(seam(a), closed=False), smooth(seam(b), closed=False)
-        marks.append(Mark(path(*((float(x), float(y)) for x, y in left),
-            *((float(x), float(y)) for x, y in right[::-1])), two.rgb, drawn=False))
+        left, right = curve(seam(a)), curve(seam(b))
+        marks.append(Mark(path(left, right[::-1]), two.rgb, drawn=False))
         lines += [left, right]
-    f.add("envelope", smooth(outline), one, marks=marks, lines=lines)
-    f.at("top", 0, -0.95)
-    f.at("left side", -wide * 0.95, -0.36)
-    f.at("right side", wide * 0.95, -0.36)
-    f.add("basket", box(-0.19, low - 0.02, 0.19, low + 0.26, 0.04), basket, detail=0,
-        lines=(path((-0.19, low + 0.06), (0.19, low + 0.06)),))
-    f.at("basket", 0, low + 0.12)
+    f.add("envelope", smooth(outline), one, marks=marks, lines=lines,
+        at={"top": (0, -0.95)} | sides("{} side", wide * 0.95, -0.36))
+    f.add("basket", box(-0.19, low - 0.02, 0.19, low + 0.26, 0.04), basket,
+        lines=(path((-0.19, low + 0.06), (0.19, low + 0.06)),), at=(0, low + 0.12))
 
 
 @category("rocket", scene="night", spin=25)
 def rocket(f: Figure) -> None:
-    hull, trim = f.paint("plain", "white", "silver", "sky", "cream"), f.paint("plain", "red", "blue",
-        "orange", "teal")
+    hull, trim = f.paint("plain", "white", "silver", "sky", "cream"), f.paint("plain", "red", "blue", "orange", "teal")
     wide, nose = f.trait(0.24, 0.3), f.trait(-0.5, -0.36)
     if f.chance(0.75):
         reach = 1.0 + f.pose(0.0, 0.16)
-        flame = smooth([(-0.17, 0.6), (-0.2, 0.78), (0.0, reach), (0.2, 0.78), (0.17, 0.6)])
-        f.add("flame", flame, f.paint("plain", "orange", "yellow", roundness=0.1), detail=0)
-        f.add("flame core", shift_y(flame, 0.52, 0.6), f.paint("plain", "yellow", "white", roundness=0.1),
-            detail=2)
+        flame = smooth(mirrored((-0.17, 0.6), (-0.2, 0.78), (0.0, reach)))
+        f.add("flame", flame, f.paint("plain", "orange", "yellow", roundness=0.1))
+        f.add("flame core", shift_y(flame, 0.52, 0.6), f.paint("plain", "yellow", "white", roundness=0.1), detail=2)
     fin = f.trait(0.28, 0.38)
-    for side in (-1, 1):
+    for side, tag in SIDES:
         f.add("fin", path((side * wide * 0.9, 0.2), (side * (wide + fin), 0.56), (side * (wide + fin), 0.8),
-            (side * wide * 0.7, 0.6)), trim, detail=0)
-        f.at("left fin" if side < 0 else "right fin", side * (wide + fin * 0.9), 0.7)
-    f.add("nozzle", path((-0.16, 0.56), (0.16, 0.56), (0.2, 0.7), (-0.2, 0.7)),
-        f.paint("metal", "grey", "night"), detail=1)
-    f.add("body", smooth([(0, -1.0), (wide * 0.66, -0.7), (wide, -0.25), (wide, 0.25), (wide * 0.74, 0.6),
-        (-wide * 0.74, 0.6), (-wide, 0.25), (-wide, -0.25), (-wide * 0.66, -0.7)]), hull, group="hull")
-    f.add("nose", smooth([(0, -1.0), (wide * 0.6, -0.76), (wide * 0.9, nose), (-wide * 0.9, nose),
-        (-wide * 0.6, -0.76)]), trim, detail=0)
-    f.at("nose tip", 0, -0.94)
+            (side * wide * 0.7, 0.6)), trim, at={f"{tag} fin": (side * (wide + fin * 0.9), 0.7)})
+    f.add("nozzle", path((-0.16, 0.56), (0.16, 0.56), (0.2, 0.7), (-0.2, 0.7)), f.paint("metal", "grey", "night"),
+        detail=1)
+    f.add("body", smooth(mirrored((0, -1.0), (wide * 0.66, -0.7), (wide, -0.25), (wide, 0.25), (wide * 0.74, 0.6))),
+        hull, group="hull")
+    f.add("nose", smooth(mirrored((0, -1.0), (wide * 0.6, -0.76), (wide * 0.9, nose))), trim,
+        at={"nose tip": (0, -0.94)})
     for i in range(f.count(1, 2)):
         y = nose + 0.28 + 0.32 * i
-        f.add("porthole rim", ellipse(0, y, 0.13), f.paint("metal", "grey", "gold"), detail=0)
+        f.add("porthole rim", ellipse(0, y, 0.13), f.paint("metal", "grey", "gold"))
         f.add("porthole", ellipse(0, y, 0.09), f.paint("plain", "glass", "navy"), detail=1)
     f.add("middle fin", limb([(0, 0.42), (0, 0.76)], [0.035, 0.03]), trim, detail=1)
 
@@ -284,23 +253,20 @@ def shift_y(points: Points, scale: float, about: float) -> Points:
 
 @category("sailboat", scene="sea")
 def sailboat(f: Figure) -> None:
-    hull, sail = f.paint("wood", "brown", "red", "blue", "white", "navy"), f.paint("plain", "white", "cream",
-        "orange", "red", "yellow")
+    hull = f.paint("wood", "brown", "red", "blue", "white", "navy")
+    sail = f.paint("plain", "white", "cream", "orange", "red", "yellow")
     mast, tall = f.trait(-0.1, 0.06), f.trait(0.95, 1.15)
-    f.thin("mast", [(mast, 0.5), (mast, 0.4 - tall)], 0.026, f.paint("wood", "dark wood", "wood"), detail=0)
-    f.at("mast top", mast, 0.42 - tall)
+    f.thin("mast", [(mast, 0.5), (mast, 0.4 - tall)], 0.026, f.paint("wood", "dark wood", "wood"), detail=0,
+        at={"mast top": (mast, 0.42 - tall)})
     full = f.pose(0.0, 0.1)
-    main = smooth([(mast - 0.05, 0.46 - tall), (mast - 0.26, 0.0), (mast - 0.62, 0.34)], closed=False)
-    f.add("main sail", path(*((float(a), float(b)) for a, b in main), (mast - 0.05, 0.36)), sail, detail=0,
-        lines=(path((mast - 0.05, 0.0), (mast - 0.3, 0.05)),) if f.chance(0.5) else ())
-    f.at("main sail corner", mast - 0.58, 0.33)
-    jib = smooth([(mast + 0.05, 0.52 - tall), (mast + 0.34 + full, -0.02), (mast + 0.6, 0.34)], closed=False)
-    f.add("fore sail", path(*((float(a), float(b)) for a, b in jib), (mast + 0.06, 0.34)), sail.shaded(0.93),
-        detail=0)
-    f.at("fore sail corner", mast + 0.56, 0.33)
-    f.add("hull", smooth_hull(f.trait(0.26, 0.34)), hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),))
-    f.at("bow", 0.95, 0.46)
-    f.at("stern", -0.86, 0.48)
+    main = curve([(mast - 0.05, 0.46 - tall), (mast - 0.26, 0.0), (mast - 0.62, 0.34)])
+    f.add("main sail", path(main, (mast - 0.05, 0.36)), sail,
+        lines=(path((mast - 0.05, 0.0), (mast - 0.3, 0.05)),) if f.chance(0.5) else (),
+        at={"main sail corner": (mast - 0.58, 0.33)})
+    jib = curve([(mast + 0.05, 0.52 - tall), (mast + 0.34 + full, -0.02), (mast + 0.6, 0.34)])
+    f.add("fore sail", path(jib, (mast + 0.06, 0.34)), sail.shaded(0.93), at={"fore sail corner": (mast + 0.56, 0.33)})
+    f.add("hull", smooth_hull(f.trait(0.26, 0.34)), hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
+        at={"bow": (0.95, 0.46), "stern": (-0.86, 0.48)})
     if f.chance(0.6):
         f.add("flag", path((mast, 0.38 - tall), (mast + 0.2, 0.43 - tall), (mast, 0.49 - tall)),
             f.paint("plain", "red", "blue"), detail=1)
@@ -308,6 +274,6 @@ def sailboat(f: Figure) -> None:
 
 def smooth_hull(depth: float) -> Points:
     """Make the side of a boat, with a flat deck and a curved bottom."""
-    bottom = smooth([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
-        (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)], closed=False)
+    bottom = curve([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
+        (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)])
     return bottom
