@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,7 @@ DOT = 2.0  # the same for a closed contour that is visible completely
 JOIN = 7.0  # distance between ends below which lines are joined
 
 
-@dataclass(frozen=True)
-class Camera:
+class Camera(NamedTuple):
     """A viewpoint (mirroring, rotation, stretch, shear, bend and perspective) and the object's place in the picture.
 
     `angle` is in degrees. `fill` is the object's longer side and (x, y) its centre, as shares of the picture's side.
@@ -29,19 +29,18 @@ class Camera:
     angle: float
     stretch: float
     shear: float
-    bend: tuple[float, float]
-    vanish: tuple[float, float]
+    bend_x: float
+    bend_y: float
+    vanish_x: float
+    vanish_y: float
     fill: float
     x: float
     y: float
 
     def astray(self, other: Camera, share: float) -> Camera:
         """Move this viewpoint by a share of the way to another one, keeping the mirroring."""
-        own, theirs = (
-            np.array([c.angle, c.stretch, c.shear, *c.bend, *c.vanish, c.fill, c.x, c.y]) for c in (self, other)
-        )
-        angle, stretch, shear, b0, b1, v0, v1, fill, x, y = (own + share * (theirs - own)).tolist()
-        return Camera(self.mirror, angle, stretch, shear, (b0, b1), (v0, v1), fill, x, y)
+        moved = (own + share * (their - own) for own, their in zip(self[1:], other[1:], strict=True))
+        return Camera(self.mirror, *moved)
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,10 @@ def choose_camera(
         angle=u[1] * spin * hard.spin,
         stretch=1 + u[2] * skew,
         shear=u[3] * skew * 0.7,
-        bend=(u[4] * skew * 0.5, u[5] * skew * 0.5),
-        vanish=(u[6] * far, abs(u[5]) * far * 0.5),
+        bend_x=u[4] * skew * 0.5,
+        bend_y=u[5] * skew * 0.5,
+        vanish_x=u[6] * far,
+        vanish_y=abs(u[5]) * far * 0.5,
         fill=size,
         x=0.5 + u[8] * room,
         y=0.5 + u[9] * room,
@@ -75,16 +76,13 @@ def choose_camera(
 
 def place(figure: Figure, camera: Camera, side: float) -> Scene:
     """Project a figure's parts and landmarks to pixels of a square picture; coordinates are rounded to 1e-4."""
-    parts = figure.parts
+    parts, landmarks = figure.parts, figure.landmarks
     arrays = [p.outline for p in parts]
-    count = len(arrays)
     for p in parts:
         arrays += [*p.strokes, *p.lines, *(m.outline for m in p.marks)]
-    marks = list(figure.landmarks.values())
-    arrays.append(np.array([[m.x, m.y] for m in marks]).reshape(-1, 2))
-    moved = _project(np.concatenate(arrays), sum(len(a) for a in arrays[:count]), camera, side)
-    ends = np.cumsum([len(a) for a in arrays]).tolist()
-    pieces = iter([moved[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)])
+    arrays.append(np.array([[m.x, m.y] for m in landmarks.values()]).reshape(-1, 2))
+    moved = _project(np.concatenate(arrays), sum(len(p.outline) for p in parts), camera, side)
+    pieces = iter(np.split(moved, np.cumsum([len(a) for a in arrays[:-1]])))
     outlines = [next(pieces) for _ in parts]
     placed = [
         replace(
@@ -96,9 +94,8 @@ def place(figure: Figure, camera: Camera, side: float) -> Scene:
         )
         for p, outline in zip(parts, outlines, strict=True)
     ]
-    spots = next(pieces)
-    named = zip(figure.landmarks, marks, spots.tolist(), strict=True)
-    return Scene(tuple(placed), {name: Landmark(x, y, m.part) for name, m, (x, y) in named})
+    spots = zip(landmarks.items(), next(pieces).tolist(), strict=True)
+    return Scene(tuple(placed), {name: Landmark(x, y, m.part) for (name, m), (x, y) in spots})
 
 
 def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
@@ -106,51 +103,38 @@ def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
     low, high = points[:solid].min(axis=0), points[:solid].max(axis=0)
     unit = (points - (low + high) / 2) * (2 / float((high - low).max()))
     x, y = unit[:, 0] * camera.stretch, unit[:, 1]
-    x, y = x + camera.shear * y + camera.bend[0] * y * y, y + camera.bend[1] * x * y
+    x, y = x + camera.shear * y + camera.bend_x * y * y, y + camera.bend_y * x * y
     if camera.mirror:
         x = -x
     turned = turn(np.stack([x, y], axis=1), camera.angle)
-    turned = turned / (1 + camera.vanish[0] * turned[:, :1] + camera.vanish[1] * turned[:, 1:])
+    turned = turned / (1 + camera.vanish_x * turned[:, :1] + camera.vanish_y * turned[:, 1:])
     low, high = turned[:solid].min(axis=0), turned[:solid].max(axis=0)
     scale = camera.fill * side / float((high - low).max())
     placed: Points = np.round((turned - (low + high) / 2) * scale + np.array([camera.x, camera.y]) * side, 4)
     return placed
 
 
-def hidden(
-    points: Points, owner: NDArray[np.intp], merged: NDArray[np.bool_], scene: Scene, through: bool = False
-) -> NDArray[np.bool_]:
-    """Mark the points covered by a part in front of theirs (unless `through`) or, if `merged`, by their own group.
+def _stacking(scene: Scene, owner: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark which parts are in front of each point's part, and which are of its group: two tables (parts, points)."""
+    group = np.unique([p.group for p in scene.parts], return_inverse=True)[1]
+    return np.arange(len(group))[:, None] > owner, group[:, None] == group[owner]
 
-    `owner` is the index of each point's part.
-    """
-    groups: dict[str, int] = {}
-    group = np.array([groups.setdefault(p.group, len(groups)) for p in scene.parts])
-    own_group = group[owner]
+
+def _covered(points: Points, scene: Scene, by: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the points that lie inside a solid part; `by` (parts, points) says which parts can cover a point."""
     found = np.zeros(len(points), dtype=bool)
-    for j, part in enumerate(scene.parts):
-        if not part.solid:
-            continue
-        candidates = np.flatnonzero(
-            ~found & (((owner < j) & (not through)) | (merged & (own_group == group[j]) & (owner != j)))
-        )
-        if len(candidates):
-            found[candidates] = inside(points[candidates], part.outline)
+    for part, candidates in zip(scene.parts, by, strict=True):
+        near = np.flatnonzero(candidates & ~found) if part.solid else ()
+        if len(near):
+            found[near] = inside(points[near], part.outline)
     return found
 
 
 def landmark_hidden(scene: Scene) -> NDArray[np.bool_]:
     """Mark the landmarks that lie behind a part of another group, in the order of `scene.landmarks`."""
     spots = scene.landmarks.values()
-    found = np.zeros(len(scene.landmarks), dtype=bool)
-    points = np.array([[m.x, m.y] for m in spots]).reshape(-1, 2)
-    for i, m in enumerate(spots):
-        group = scene.parts[m.part].group
-        for part in scene.parts[m.part + 1 :]:
-            if part.solid and part.group != group and inside(points[i : i + 1], part.outline)[0]:
-                found[i] = True
-                break
-    return found
+    front, kin = _stacking(scene, np.array([m.part for m in spots]))
+    return _covered(np.array([[m.x, m.y] for m in spots]), scene, front & ~kin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +174,14 @@ def trace(scene: Scene, detail: int, groups: int, whole: bool = False) -> list[L
         return []
     fine = [resample(piece[0], STEP)[0] for piece in pieces]
     counts = [len(p) for p in fine]
-    owner = np.repeat(np.array([p[1] for p in pieces]), counts)
-    merged = np.repeat(np.array([p[3] for p in pieces]), counts)
-    covered = hidden(np.concatenate(fine), owner, merged, scene, through=whole)
+    owner = np.repeat([p[1] for p in pieces], counts)
+    merged = np.repeat([p[3] for p in pieces], counts)
+    front, kin = _stacking(scene, owner)
+    itself = np.arange(len(scene.parts))[:, None] == owner
+    covered = _covered(np.concatenate(fine), scene, (front & (not whole)) | (merged & kin & ~itself))
+    visible = np.split(~covered, np.cumsum(counts[:-1]))
     lines: list[Line] = []
-    start = 0
-    for points, (_, i, level, _, clip) in zip(fine, pieces, strict=True):
-        seen = ~covered[start : start + len(points)]
-        start += len(points)
+    for points, seen, (_, i, level, _, clip) in zip(fine, visible, pieces, strict=True):
         if clip is not None:
             seen &= inside(points, clip)
         lines += [Line(run, scene.parts[i].group, level, length) for run, length in _runs(points, seen)]
@@ -216,8 +200,6 @@ def _simplified(scene: Scene, detail: int, groups: int) -> Scene:
 
 
 def _runs(points: Points, seen: NDArray[np.bool_]) -> list[tuple[Points, float]]:
-    if not seen.any():
-        return []
     closed = bool((np.abs(points[0] - points[-1]) < 1e-3).all())
     if closed and not seen.all():
         gap = int(np.flatnonzero(~seen)[0])
@@ -252,17 +234,14 @@ def _join(lines: list[Line]) -> list[Line]:
 
 
 def _meeting(chain: Line, rest: list[Line]) -> tuple[int, Points] | None:
+    """Find a line of the rest that meets an end of an open one: its index, and both lines as one."""
     (hx, hy), (tx, ty) = chain.points[0].tolist(), chain.points[-1].tolist()
     if abs(hx - tx) + abs(hy - ty) < 1e-3:
         return None
     for index, other in enumerate(rest):
-        (ax, ay), (bx, by) = other.points[0].tolist(), other.points[-1].tolist()
-        if abs(tx - ax) + abs(ty - ay) < JOIN:
-            return index, np.concatenate([chain.points, other.points])
-        if abs(tx - bx) + abs(ty - by) < JOIN:
-            return index, np.concatenate([chain.points, other.points[::-1]])
-        if abs(hx - bx) + abs(hy - by) < JOIN:
-            return index, np.concatenate([other.points, chain.points])
-        if abs(hx - ax) + abs(hy - ay) < JOIN:
-            return index, np.concatenate([other.points[::-1], chain.points])
+        own, theirs = chain.points, other.points
+        for first, second in ((own, theirs), (own, theirs[::-1]), (theirs, own), (theirs[::-1], own)):
+            (ax, ay), (bx, by) = first[-1].tolist(), second[0].tolist()
+            if abs(ax - bx) + abs(ay - by) < JOIN:
+                return index, np.concatenate([first, second])
     return None

@@ -51,28 +51,22 @@ def _draw_ids(parts: list[Part], side: int) -> tuple[NDArray[np.uint8], NDArray[
     return np.asarray(canvas), np.asarray(patches)
 
 
-def _tables(parts: list[Part], side: int) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.bool_]]:
-    """For each id: colour (n, 3), shading (n, 5: x0, 1/rx, y0, 1/ry, roundness), texture (n,), whether it is empty."""
-    boxes: dict[str, tuple[Floats, Floats]] = {}
-    for part in parts:
-        low, high = part.outline.min(axis=0), part.outline.max(axis=0)
-        if part.group in boxes:
-            low, high = np.minimum(low, boxes[part.group][0]), np.maximum(high, boxes[part.group][1])
-        boxes[part.group] = (low.astype(np.float32), high.astype(np.float32))
-    count = 2 * len(parts) + 1
-    rgb, form = np.zeros((count, 3), dtype=np.float32), np.zeros((count, 5), dtype=np.float32)
-    texture, plain = np.zeros(count, dtype=np.intp), np.ones(count, dtype=bool)
-    for i, part in enumerate(parts):
-        low, high = boxes[part.group]
-        mine_low, mine_high = part.outline.min(axis=0), part.outline.max(axis=0)
-        centre = (low + high) * 0.3 + (mine_low + mine_high) * 0.2
-        radius = np.maximum((high - low) * 0.3 + (mine_high - mine_low) * 0.2, side * 0.012)
-        row = (centre[0] * FINE, 1 / (radius[0] * FINE), centre[1] * FINE, 1 / (radius[1] * FINE), part.paint.roundness)
-        rgb[2 * i + 1], rgb[2 * i + 2] = part.paint.rgb, np.array(part.paint.rgb) * 0.5
-        form[2 * i + 1 : 2 * i + 3] = row
-        texture[2 * i + 1 : 2 * i + 3] = TEXTURES.index(part.paint.texture)
-        plain[2 * i + 1 : 2 * i + 3] = False
-    return rgb, form, texture, plain
+def _tables(parts: list[Part], side: int) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """For each id of `_draw_ids`: colour (n, 3), shading (n, 5: x0, 1/rx, y0, 1/ry, roundness) and texture (n,)."""
+    group = np.unique([part.group for part in parts], return_inverse=True)[1]
+    low, high = (np.array([f(part.outline, axis=0) for part in parts]) for f in (np.min, np.max))
+    all_low = np.array([low[group == g].min(axis=0) for g in group], dtype=np.float32)
+    all_high = np.array([high[group == g].max(axis=0) for g in group], dtype=np.float32)
+    # Each part is shaded as a mixture of its group's form and its own.
+    centre = (all_low + all_high) * 0.3 + (low + high) * 0.2
+    radius = np.maximum((all_high - all_low) * 0.3 + (high - low) * 0.2, side * 0.012)
+    (x, y), (rx, ry) = (centre * FINE).T, 1 / (radius * FINE).T
+    rgb = np.array([(part.paint.rgb, np.array(part.paint.rgb) * 0.5) for part in parts]).reshape(-1, 3)
+    form = np.repeat(np.stack([x, rx, y, ry, [part.paint.roundness for part in parts]], axis=1), 2, axis=0)
+    texture = np.repeat([TEXTURES.index(part.paint.texture) for part in parts], 2)
+    empty = np.zeros((1, 8), dtype=np.float32)
+    rgb, form = np.concatenate([empty[:, :3], rgb]), np.concatenate([empty[:, 3:], form])
+    return rgb.astype(np.float32), form.astype(np.float32), np.concatenate([[0], texture])
 
 
 def _shade(
@@ -85,18 +79,13 @@ def _shade(
     side: int,
 ) -> tuple[Floats, Floats, Floats]:
     """Premultiplied colour (side, side, 3), cover (side, side) and the object's own cover (side, side)."""
-    colour, cover, own = (
-        np.zeros((side, side, 3), np.float32),
-        np.zeros((side, side), np.float32),
-        np.zeros((side, side), np.float32),
-    )
-    rows, columns = np.flatnonzero(ids.any(axis=1)), np.flatnonzero(ids.any(axis=0))
-    if len(rows) == 0:
+    colour = np.zeros((side, side, 3), np.float32)
+    cover, own = np.zeros((2, side, side), np.float32)
+    if (found := _box(ids > 0)) is None:
         return colour, cover, own
-    y0, y1 = int(rows[0]) // FINE * FINE, -(-(int(rows[-1]) + 1) // FINE) * FINE
-    x0, x1 = int(columns[0]) // FINE * FINE, -(-(int(columns[-1]) + 1) // FINE) * FINE
+    (x0, y0), (x1, y1) = ((v // FINE * FINE for v in found[:2]), (-(-v // FINE) * FINE for v in found[2:]))
     crop = ids[y0:y1, x0:x1]
-    rgb, form, texture, plain = _tables(parts, side)
+    rgb, form, texture = _tables(parts, side)
     paint = rgb[crop]
     if marks.any():
         owner, tint = _mark_tables(parts)
@@ -112,7 +101,7 @@ def _shade(
     dx, dy = (int(t * TILE) for t in rng.random(2))
     tile = textures()[texture[crop], (np.arange(y0, y1)[:, None] + dy) % TILE, (np.arange(x0, x1)[None, :] + dx) % TILE]
     bright = bright + np.float32(0.1 + 0.16 * float(rng.random())) * tile
-    solid = ~plain[crop]
+    solid = crop > 0
     soft = Image.fromarray(solid.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(side * FINE / 42))
     bright = bright * (0.62 + 0.38 * np.clip(np.asarray(soft, dtype=np.float32) / 200.0, 0, 1))
     paint = paint * (np.clip(bright, 0.25, 1.5) * solid)[..., None]
@@ -123,6 +112,11 @@ def _shade(
     mine = solid & (crop <= 2 * own_parts)
     own[inner] = mine.reshape(shape).mean(axis=(1, 3), dtype=np.float32)
     return colour, cover, own
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Return the box (x0, y0, x1, y1) of the pixels that are set, without x1 and y1; None if there are none."""
+    return Image.fromarray(mask.astype(np.uint8)).getbbox()
 
 
 def _mark_tables(parts: list[Part]) -> tuple[NDArray[np.intp], Floats]:
@@ -138,12 +132,11 @@ def _shadow(
 ) -> Floats:
     """Draw the object's shadow: at its foot, or on the wall behind it."""
     strength = 0.25 + 0.4 * float(rng.random())
-    rows, columns = np.flatnonzero((own > 0.5).any(axis=1)), np.flatnonzero((own > 0.5).any(axis=0))
-    if len(rows) == 0:
+    if (found := _box(own > 0.5)) is None:
         return picture
     canvas = Image.new("L", (side, side), 0)
     if setting.grounded:
-        left, right, foot = int(columns[0]), int(columns[-1]), int(rows[-1])
+        left, right, foot = found[0], found[2] - 1, found[3] - 1
         high, slide = (right - left) * 0.07 + 1, -float(light[0]) * (right - left) * 0.12
         ImageDraw.Draw(canvas).ellipse((left + slide, foot - high * 1.3, right + slide, foot + high * 0.9), fill=255)
     else:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 
 from ..io.strokes import Drawing, rasterize
 from .camera import Scene, choose_camera, landmark_hidden, place, trace
 from .categories import CATEGORIES, Category
 from .difficulty import DEFAULT, Difficulty
-from .figure import Figure, Part
+from .figure import Figure, Landmark
 from .hands import CANVAS, HANDS, draw
 from .photo import photograph
 from .scenery import choose_setting
@@ -94,12 +96,16 @@ class World:
     def photo(self, category: str, instance: int) -> Shot:
         """Render the photo of an instance with its mask and keypoints."""
         kind, rng, hard = self._category(category), self._rng(category, instance, "photo"), self.difficulty
-        figure = self._figure(kind, instance, rng, 0.0)
+        figure = self._figure(kind, instance, rng)
         camera = choose_camera(rng, kind.spin, hard.photo_fill, hard)
         scene = place(figure, camera, float(self.size))
         setting = choose_setting(rng, kind.scene, hard)
         picture, mask, front = photograph(scene, setting, rng, self.size, hard)
-        return Shot(picture, mask, self._photo_points(scene, front))
+
+        def occluded(m: Landmark) -> bool:
+            return any(bool(inside(np.array([[m.x, m.y]]), part.outline)[0]) for part in front)
+
+        return Shot(picture, mask, self._keypoints(scene, self.size, occluded))
 
     def sketch(
         self, category: str, instance: int, hand: int = 0, *, of_photo: bool = False
@@ -122,26 +128,19 @@ class World:
         lines = trace(scene, style.detail, style.groups, style.whole)
         drawing, drawn = draw(lines, style, rng, category, hard.errors)
         picture = rasterize(drawing, self.size, margin=0.0)
-        return picture, drawing, self._sketch_points(scene, drawn)
+        return picture, drawing, self._keypoints(scene, CANVAS, lambda m: scene.parts[m.part].group not in drawn)
 
     def _category(self, category: str) -> Category:
         check_categories([category])
         return CATEGORIES[category]
 
-    def _rng(self, *keys: object) -> np.random.Generator:
+    def _rng(self, *keys: object) -> Rng:
         """Return a random generator that depends on the world's seed and the keys alone."""
         text = "\x1f".join(str(key) for key in (VERSION, self.seed, *keys))
         number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
-        return np.random.Generator(np.random.PCG64(number))
+        return Rng(np.random.PCG64(number))
 
-    def _figure(
-        self,
-        kind: Category,
-        instance: int,
-        pose: np.random.Generator,
-        slop: float,
-        errors: np.random.Generator | None = None,
-    ) -> Figure:
+    def _figure(self, kind: Category, instance: int, pose: Rng, slop: float = 0.0, errors: Rng | None = None) -> Figure:
         """Build an instance: its identity is fixed, its pose is drawn from `pose`.
 
         `slop` is the size of a sketch's errors in proportions, drawn from `errors`, or from `pose` if that is None.
@@ -150,22 +149,11 @@ class World:
         kind.recipe(figure)
         return figure
 
-    def _photo_points(self, scene: Scene, front: list[Part]) -> dict[str, Keypoint]:
-        """Return the photo's keypoints; hidden are those outside, behind the object, or behind parts in `front`."""
-        size = self.size
+    def _keypoints(self, scene: Scene, side: float, missing: Callable[[Landmark], bool]) -> dict[str, Keypoint]:
+        """Return keypoints in pixels; hidden are those outside of `side`, behind the object, or `missing`."""
+        scale = self.size / side
         found: dict[str, Keypoint] = {}
         for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
-            point = np.array([[m.x, m.y]])
-            shown = 0 <= m.x < size and 0 <= m.y < size and not behind
-            shown = shown and not any(bool(inside(point, part.outline)[0]) for part in front)
-            found[name] = Keypoint(m.x, m.y, shown)
-        return found
-
-    def _sketch_points(self, scene: Scene, drawn: set[str]) -> dict[str, Keypoint]:
-        """Return the sketch's keypoints in pixels; hidden are those outside, behind the object, or on undrawn parts."""
-        scale = self.size / CANVAS
-        found: dict[str, Keypoint] = {}
-        for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
-            shown = not behind and scene.parts[m.part].group in drawn and 0 <= m.x < CANVAS and 0 <= m.y < CANVAS
+            shown = 0 <= m.x < side and 0 <= m.y < side and not behind and not missing(m)
             found[name] = Keypoint(round(m.x * scale, 4), round(m.y * scale, 4), shown)
         return found

@@ -11,19 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..figure import COLOURS, SIDES, Figure, Mark, Paint, category
-from ..shapes import (
-    Points,
-    arc,
-    cloud,
-    curve,
-    ellipse,
-    leaf,
-    limb,
-    path,
-    shift,
-    smooth,
-    turn,
-)
+from ..shapes import Points, arc, cloud, curve, ellipse, leaf, limb, path, shift, smooth, turn
 
 # The shared frame: trunk, legs, eyes, ears and tails
 

@@ -6,18 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, Paint, category, sides
-from ..shapes import (
-    Points,
-    arc,
-    box,
-    curve,
-    ellipse,
-    limb,
-    path,
-    shift,
-    smooth,
-    turn,
-)
+from ..shapes import Points, arc, box, curve, ellipse, limb, path, shift, smooth, turn
 
 
 def pane(f: Figure, x0: float, y0: float, x1: float, y1: float, detail: int = 1, lit: str = "glass") -> None:

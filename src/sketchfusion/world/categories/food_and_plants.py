@@ -6,21 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
-from ..shapes import (
-    Points,
-    arc,
-    cloud,
-    curve,
-    ellipse,
-    inside,
-    leaf,
-    limb,
-    mirrored,
-    path,
-    shift,
-    smooth,
-    turn,
-)
+from ..shapes import Points, arc, cloud, curve, ellipse, inside, leaf, limb, mirrored, path, shift, smooth, turn
 
 
 def stalk(f: Figure, x: float, y: float) -> None:

@@ -8,18 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..figure import SIDES, Figure, Mark, category, sides
-from ..shapes import (
-    arc,
-    curve,
-    ellipse,
-    leaf,
-    limb,
-    mirrored,
-    path,
-    shift,
-    smooth,
-    turn,
-)
+from ..shapes import arc, curve, ellipse, leaf, limb, mirrored, path, shift, smooth, turn
 
 
 @category("duck", scene="lake")

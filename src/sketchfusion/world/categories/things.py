@@ -6,18 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
-from ..shapes import (
-    arc,
-    box,
-    curve,
-    ellipse,
-    limb,
-    mirrored,
-    path,
-    shift,
-    smooth,
-    turn,
-)
+from ..shapes import arc, box, curve, ellipse, limb, mirrored, path, shift, smooth, turn
 
 
 @category("teapot", scene="table", spin=6)

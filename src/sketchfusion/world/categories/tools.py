@@ -6,18 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Paint, category
-from ..shapes import (
-    arc,
-    box,
-    curve,
-    ellipse,
-    limb,
-    path,
-    ring,
-    shift,
-    smooth,
-    turn,
-)
+from ..shapes import arc, box, curve, ellipse, limb, path, ring, shift, smooth, turn
 
 
 def handle(f: Figure, x0: float, x1: float, half: float, paint: Paint, y: float = 0.0) -> None:

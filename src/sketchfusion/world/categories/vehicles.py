@@ -6,18 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
-from ..shapes import (
-    Points,
-    arc,
-    box,
-    curve,
-    ellipse,
-    limb,
-    mirrored,
-    path,
-    ring,
-    smooth,
-)
+from ..shapes import Points, arc, box, curve, ellipse, limb, mirrored, path, ring, smooth
 
 
 def tyre(f: Figure, x: float, y: float, r: float, name: str) -> None:
