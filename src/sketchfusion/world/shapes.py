@@ -45,9 +45,19 @@ def curve(points: ArrayLike, steps: int = 6) -> Points:
     return smooth(points, closed=False, steps=steps)
 
 
-def mirrored(*right: tuple[float, float]) -> list[tuple[float, float]]:
-    """Complete the right half of an outline, from top to bottom, with its mirror image in the line x = 0."""
-    return [*right, *((-x, y) for x, y in reversed(right) if x != 0)]
+def mirrored(*right: tuple[float, float]) -> Points:
+    """Make a polygon from its right half and the mirror image of that in the line x = 0.
+
+    It begins with the first point or, if that is not on the line, with the mirror image of it.
+    """
+    outline = np.array([*right, *((-x, y) for x, y in reversed(right) if x != 0)], dtype=np.float64)
+    return np.roll(outline, 1, axis=0) if right[0][0] else outline
+
+
+def flipped(line: Points) -> Points:
+    """Return the mirror image of a line in the line x = 0, from its last point to its first."""
+    image: Points = line[::-1] * np.array([-1, 1])
+    return image
 
 
 def path(*pieces: tuple[float, float] | Points) -> Points:

@@ -49,7 +49,6 @@ def _legs(f: Figure, body: BodyFrame, coat: Paint, near: bool) -> None:
         bend = -0.06 * body.leg if side < 0 else 0.03 * body.leg
         hip, foot = (x, 0.25 * body.height), (x + swing, body.height * 0.5 + body.leg)
         knee = ((hip[0] + foot[0]) / 2 + bend, hip[1] * 0.42 + foot[1] * 0.58)
-
         leg = limb([hip, knee, foot], [body.thick * 1.35, body.thick * 0.85, body.foot])
         if near:
             f.add(f"{name} leg", leg, coat, group="coat", at={f"{name} knee": knee, f"{name} foot": foot})

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, Paint, category, sides
-from ..shapes import Points, arc, box, curve, ellipse, limb, path, shift, smooth, turn
+from ..shapes import Points, arc, box, curve, ellipse, limb, mirrored, path, shift, smooth, turn
 
 
 def pane(f: Figure, x0: float, y0: float, x1: float, y1: float, detail: int = 1, lit: str = "glass") -> None:
@@ -82,7 +82,7 @@ def lighthouse(f: Figure) -> None:
     for i in range(stripes):
         y0 = -0.44 + pitch * (2 * i + 0.6)
         marks.append(_mark(box(-0.6, y0, 0.6, y0 + pitch), band))
-    f.add("tower", path((-top, -0.48), (top, -0.48), (wide, 0.86), (-wide, 0.86)), white, marks=marks,
+    f.add("tower", mirrored((top, -0.48), (wide, 0.86)), white, marks=marks,
         at=sides("tower foot {}", wide - 0.03, 0.8))
     f.add("door", arched(-0.09, 0.09, 0.66, 0.85), f.paint("wood", "dark wood"), detail=1)
     f.add("gallery", box(-0.3, -0.54, 0.3, -0.46), band.shaded(0.7))
@@ -168,8 +168,7 @@ def windmill(f: Figure) -> None:
     cap = f.paint("grain", "maroon", "brown", "night", "red")
     sail, wood = f.paint("plain", "white", "cream"), f.paint("wood", "dark wood", "wood")
     wide, reach = f.trait(0.36, 0.44), f.trait(0.68, 0.82)
-    f.add("tower", path((-0.22, -0.3), (0.22, -0.3), (wide, 1.0), (-wide, 1.0)), wall,
-        at=sides("foot {}", wide - 0.03, 0.96))
+    f.add("tower", mirrored((0.22, -0.3), (wide, 1.0)), wall, at=sides("foot {}", wide - 0.03, 0.96))
     f.add("cap", path(arc(0, -0.28, 0.28, 0.3, 180, 360, 14)), cap)
     f.add("door", arched(-0.11, 0.11, 0.76, 1.0), wood, at=(0, 0.86))
     f.add("window", arched(-0.07, 0.07, 0.26, 0.38), f.paint("plain", "night", "glass"), detail=1)
@@ -340,11 +339,9 @@ def lamp(f: Figure) -> None:
     if stem == "slim":
         f.add("stem", limb([(0, low - 0.1), (0, 0.8)], [0.035, 0.04]), base)
     else:
-        f.add("stem", smooth([(-0.06, low), (0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78), (-0.14, 0.78),
-            (-0.27, 0.42), (-0.1, 0.1)]), base)
+        f.add("stem", smooth(mirrored((0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78))), base)
     f.at("stem", 0, 0.35)
     f.add("base", box(-0.34, 0.76, 0.34, 0.88, 0.05), base.shaded(0.85), at=sides("base {}", 0.31, 0.83))
     f.thin("pull cord", [(0.2, low), (0.2, low + 0.22)], 0.012, base, detail=2)
-    f.add("shade", path((-narrow, -0.92), (narrow, -0.92), (wide, low), (-wide, low)), shade,
-        lines=(path((-wide * 0.96, low - 0.07), (wide * 0.96, low - 0.07)),),
-        at={"shade top": (0, -0.88)} | sides("shade {}", wide - 0.04, low - 0.02))
+    f.add("shade", mirrored((narrow, -0.92), (wide, low)), shade, lines=(path((-wide * 0.96, low - 0.07),
+        (wide * 0.96, low - 0.07)),), at={"shade top": (0, -0.88)} | sides("shade {}", wide - 0.04, low - 0.02))

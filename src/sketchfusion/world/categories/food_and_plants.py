@@ -89,9 +89,8 @@ def pineapple(f: Figure) -> None:
         x = k * 0.22
         weave += [path((x - 0.55, -0.28), (x + 0.55, 0.98)), path((x + 0.55, -0.28), (x - 0.55, 0.98))]
     inside_ = ellipse(0, 0.35, wide * 0.97, 0.62)
-    f.add("fruit", ellipse(0, 0.35, wide, 0.64), skin,
-        lines=[_clip(line, inside_) for line in weave if len(_clip(line, inside_)) > 1],
-        at=sides("{}", wide - 0.04, 0.35) | {"bottom": (0, 0.94)})
+    f.add("fruit", ellipse(0, 0.35, wide, 0.64), skin, lines=[_clip(line, inside_)
+        for line in weave if len(_clip(line, inside_)) > 1], at=sides("{}", wide - 0.04, 0.35) | {"bottom": (0, 0.94)})
 
 
 def _clip(line: Points, polygon: Points) -> Points:
@@ -105,7 +104,7 @@ def ice_cream(f: Figure) -> None:
     wide, scoops = f.trait(0.36, 0.44), f.count(1, 3)
     grid = [path((-wide * 0.6, -0.1), (0.16, 0.66)), path((-wide * 0.05, -0.1), (0.26, 0.34)),
         path((wide * 0.6, -0.1), (-0.16, 0.66)), path((wide * 0.05, -0.1), (-0.26, 0.34))]
-    f.add("cone", path((-wide, -0.1), (wide, -0.1), (0.03, 1.0), (-0.03, 1.0)), waffle, lines=grid,
+    f.add("cone", mirrored((wide, -0.1), (0.03, 1.0)), waffle, lines=grid,
         at={"cone tip": (0, 0.96)} | sides("cone {}", wide - 0.06, -0.06))
     places = {1: [(0.0, -0.32)], 2: [(0.0, -0.3), (0.0, -0.72)],
         3: [(-0.22, -0.28), (0.22, -0.28), (0.0, -0.66)]}[scoops]
@@ -124,8 +123,7 @@ def ice_cream(f: Figure) -> None:
 def hamburger(f: Figure) -> None:
     bun, meat = f.paint("grain", "tan", "gold", "orange", roundness=0.9), f.paint("blotch", "dark wood", "brown")
     wide, high = f.trait(0.86, 0.98), f.trait(0.5, 0.64)
-    f.add("bottom bun", smooth([(-wide * 0.94, 0.42), (wide * 0.94, 0.42), (wide * 0.9, 0.66), (0.5, 0.74),
-        (-0.5, 0.74), (-wide * 0.9, 0.66)]), bun, at=(0, 0.62))
+    f.add("bottom bun", smooth(mirrored((wide * 0.94, 0.42), (wide * 0.9, 0.66), (0.5, 0.74))), bun, at=(0, 0.62))
     f.add("patty", smooth([(-wide, 0.2), (0, 0.14), (wide, 0.2), (wide * 1.02, 0.36), (0, 0.46), (-wide * 1.02, 0.36)]),
         meat, at=sides("patty {}", wide - 0.03, 0.3))
     cheese = [(-wide * 0.96, 0.12), (wide * 0.96, 0.12), (wide * 0.7, 0.2), (wide * 0.45, 0.36), (wide * 0.2, 0.2),
@@ -137,8 +135,8 @@ def hamburger(f: Figure) -> None:
     if f.chance(0.5):
         f.add("tomato", limb([(-wide * 0.8, -0.01), (wide * 0.8, -0.01)], [0.06, 0.06]), f.paint("plain", "red"),
             detail=1)
-    seeds = [Mark(ellipse(x * wide, y * high - 0.08, 0.05, 0.028, 20 * x), f.paint("plain", "cream").rgb) for x,
-        y in ((-0.5, -0.4), (-0.2, -0.72), (0.1, -0.45), (0.42, -0.66), (0.62, -0.32), (-0.74, -0.16))]
+    seeds = [Mark(ellipse(x * wide, y * high - 0.08, 0.05, 0.028, 20 * x), f.paint("plain", "cream").rgb)
+        for x, y in ((-0.5, -0.4), (-0.2, -0.72), (0.1, -0.45), (0.42, -0.66), (0.62, -0.32), (-0.74, -0.16))]
     dome = [*arc(0, -0.05, wide, high, 180, 360, 22).tolist(), (wide * 0.9, 0.03), (-wide * 0.9, 0.03)]
     f.add("top bun", path(*dome), bun, marks=seeds, at={"top": (0, -high)})
 
@@ -153,8 +151,8 @@ def carrot(f: Figure) -> None:
         f.add("leaf", leaf((t * 0.08, -0.36), tip, 0.32, 0.2 * t), green.shaded(0.86 + 0.16 * (k % 2)))
         if k in (0, count - 1):
             f.at("left leaf" if k == 0 else "right leaf", *tip)
-    notches = [curve([(x, y), (x + s * 0.1, y + 0.02)]) for x, y,
-        s in ((-wide * 0.8, -0.1, 1), (wide * 0.7, 0.08, -1), (-wide * 0.55, 0.3, 1), (wide * 0.4, 0.5, -1))]
+    notches = [curve([(x, y), (x + s * 0.1, y + 0.02)])
+        for x, y, s in ((-wide * 0.8, -0.1, 1), (wide * 0.7, 0.08, -1), (-wide * 0.55, 0.3, 1), (wide * 0.4, 0.5, -1))]
     outline = [(0, -0.46), (wide * 0.8, -0.42), (wide, -0.2), (wide * 0.66 + bend * 0.5, 0.4), (0.03 + bend, 1.0),
         (-0.03 + bend, 1.0), (-wide * 0.66 + bend * 0.5, 0.4), (-wide, -0.2), (-wide * 0.8, -0.42)]
     f.add("root", smooth(outline), skin, lines=notches,
@@ -189,11 +187,11 @@ def flower(f: Figure) -> None:
 def mushroom(f: Figure) -> None:
     cap, stalk = f.paint("plain", "red", "orange", "brown", "tan", "maroon"), f.paint("grain", "cream", "white")
     wide, high, thick = f.trait(0.62, 0.78), f.trait(0.6, 0.75), f.trait(0.17, 0.26)
-    f.add("stalk", smooth([(-thick, -0.1), (thick, -0.1), (thick * 0.9, 0.4), (thick * 1.35, 0.8), (0, 0.88),
-        (-thick * 1.35, 0.8), (-thick * 0.9, 0.4)]), stalk, at={"stalk foot": (0, 0.83)})
+    f.add("stalk", smooth(mirrored((thick, -0.1), (thick * 0.9, 0.4), (thick * 1.35, 0.8), (0, 0.88))), stalk,
+        at={"stalk foot": (0, 0.83)})
     if f.chance(0.6):
-        f.add("skirt", smooth([(-thick * 0.9, 0.08), (thick * 0.9, 0.08), (thick * 1.5, 0.26), (0, 0.2),
-            (-thick * 1.5, 0.26)]), stalk.shaded(0.93), detail=1)
+        f.add("skirt", smooth(mirrored((thick * 0.9, 0.08), (thick * 1.5, 0.26), (0, 0.2))), stalk.shaded(0.93),
+            detail=1)
     f.add("gills", ellipse(0, -0.02, wide * 0.92, 0.13), stalk.shaded(0.78), detail=1)
     spots = [(0.0, -0.42, 0.12), (-0.36, -0.2, 0.09), (0.38, -0.22, 0.1), (-0.16, -0.08, 0.07), (0.2, -0.04, 0.06)]
     marks = [Mark(ellipse(x * wide * 1.4, y * high * 1.3, r, r * 0.85), stalk.rgb) for x, y, r in spots]
@@ -222,7 +220,7 @@ def cactus(f: Figure) -> None:
         f.thin("spine", [(x, y), (x * 1.4, y - 0.05)], 0.01, f.paint("plain", "cream"), detail=2)
     if f.chance(0.4):
         f.add("bloom", cloud(0.02, top - thick, 0.12, 0.1, 5), f.paint("plain", "rose", "red", "yellow"), detail=1)
-    f.add("pot" if f.chance(0.4) else "sand", path((-0.42, 0.74), (0.42, 0.74), (0.32, 1.12), (-0.32, 1.12)),
+    f.add("pot" if f.chance(0.4) else "sand", mirrored((0.42, 0.74), (0.32, 1.12)),
         f.paint("grain", "brick", "orange", "tan"), detail=1)
 
 
@@ -232,8 +230,8 @@ def tree(f: Figure) -> None:
     kind = f.pick("round", "round", "fir", "tall")
     thick = f.trait(0.1, 0.16)
     lean = f.pose(-0.06, 0.06)
-    f.add("trunk", path((-thick * 0.8, 0.0), (thick * 0.8, 0.0), (thick, 0.7), (thick * 1.9, 0.98),
-        (-thick * 1.9, 0.98), (-thick, 0.7)), bark, at={"trunk foot": (0, 0.94), "trunk": (0, 0.6)})
+    f.add("trunk", mirrored((thick * 0.8, 0.0), (thick, 0.7), (thick * 1.9, 0.98)), bark,
+        at={"trunk foot": (0, 0.94), "trunk": (0, 0.6)})
     if kind == "fir":
         for i in range(3):
             y, w = 0.36 - 0.42 * i, 0.66 - 0.15 * i

@@ -36,12 +36,12 @@ def owl(f: Figure) -> None:
     wide = f.trait(0.42, 0.5)
     f.add("branch", limb([(-0.9, 0.82), (0.0, 0.78), (0.9, 0.84)], [0.05, 0.06, 0.045]),
         f.paint("wood", "dark wood", "wood"), detail=2)
-    f.add("tail", path((-0.14, 0.6), (0.14, 0.6), (0.1, 1.0), (-0.1, 1.0)), plumage.shaded(0.8), detail=1)
+    f.add("tail", mirrored((0.14, 0.6), (0.1, 1.0)), plumage.shaded(0.8), detail=1)
     outline = [(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1), (0.36, 0.6),
         (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]
     f.add("body", smooth(outline), plumage, at=sides("{} ear", 0.4, -0.68))
-    chevrons = [curve([(x - 0.06, y), (x, y + 0.06), (x + 0.06, y)]) for x,
-        y in ((-0.1, 0.16), (0.1, 0.16), (0, 0.3), (-0.12, 0.44), (0.12, 0.44))]
+    chevrons = [curve([(x - 0.06, y), (x, y + 0.06), (x + 0.06, y)])
+        for x, y in ((-0.1, 0.16), (0.1, 0.16), (0, 0.3), (-0.12, 0.44), (0.12, 0.44))]
     f.add("breast", ellipse(0, 0.3, 0.27, 0.36), pale, detail=1, lines=chevrons, at=(0.0, 0.3))
     for side in (-1, 1):
         lift = f.pose(-6, 3)
@@ -165,7 +165,7 @@ def spider(f: Figure) -> None:
     skin = f.paint("fur", "black", "brown", "dark wood", "grey")
     fat = f.trait(0.34, 0.44)
     for side, tag in SIDES:
-        for (i, (angle, reach)) in enumerate(((-1.0, 0.95), (-0.35, 0.9), (0.3, 0.9), (0.95, 1.0))):
+        for i, (angle, reach) in enumerate(((-1.0, 0.95), (-0.35, 0.9), (0.3, 0.9), (0.95, 1.0))):
             step = f.pose(-0.08, 0.08)
             knee = (side * reach * 0.58, -0.12 + angle * 0.42 - 0.16 + step)
             foot = (side * reach, -0.02 + angle * 0.78 + step)

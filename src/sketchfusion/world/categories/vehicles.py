@@ -215,15 +215,14 @@ def rocket(f: Figure) -> None:
     wide, nose = f.trait(0.24, 0.3), f.trait(-0.5, -0.36)
     if f.chance(0.75):
         reach = 1.0 + f.pose(0.0, 0.16)
-        flame = smooth(mirrored((-0.17, 0.6), (-0.2, 0.78), (0.0, reach)))
+        flame = smooth([(-0.17, 0.6), (-0.2, 0.78), (0.0, reach), (0.2, 0.78), (0.17, 0.6)])
         f.add("flame", flame, f.paint("plain", "orange", "yellow", roundness=0.1))
         f.add("flame core", shift_y(flame, 0.52, 0.6), f.paint("plain", "yellow", "white", roundness=0.1), detail=2)
     fin = f.trait(0.28, 0.38)
     for side, tag in SIDES:
         f.add("fin", path((side * wide * 0.9, 0.2), (side * (wide + fin), 0.56), (side * (wide + fin), 0.8),
             (side * wide * 0.7, 0.6)), trim, at={f"{tag} fin": (side * (wide + fin * 0.9), 0.7)})
-    f.add("nozzle", path((-0.16, 0.56), (0.16, 0.56), (0.2, 0.7), (-0.2, 0.7)), f.paint("metal", "grey", "night"),
-        detail=1)
+    f.add("nozzle", mirrored((0.16, 0.56), (0.2, 0.7)), f.paint("metal", "grey", "night"), detail=1)
     f.add("body", smooth(mirrored((0, -1.0), (wide * 0.66, -0.7), (wide, -0.25), (wide, 0.25), (wide * 0.74, 0.6))),
         hull, group="hull")
     f.add("nose", smooth(mirrored((0, -1.0), (wide * 0.6, -0.76), (wide * 0.9, nose))), trim,
