@@ -146,8 +146,7 @@ class Figure:
         group = group or f"{name}#{len(self.parts)}"
         self.parts.append(Part(name, outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid))
         if at is not None:
-            for key, (x, y) in (at if isinstance(at, Mapping) else {name: at}).items():
-                self.at(key, x, y)
+            self.at(at if isinstance(at, Mapping) else {name: at})
 
     def thin(
         self,
@@ -183,17 +182,18 @@ class Figure:
             self.dot("eye white", x, y, r * 1.9, "white")
         self.dot("eye", x, y, r, at=(x, y))
 
-    def at(self, name: str, x: float, y: float) -> None:
-        """Add a keypoint on the part added last."""
-        self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
+    def at(self, spots: Mapping[str, Spot]) -> None:
+        """Add keypoints on the part added last."""
+        for name, (x, y) in spots.items():
+            self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
 
 
 SIDES = ((-1, "left"), (1, "right"))
 
 
-def sides(name: str, x: float, y: float) -> dict[str, Spot]:
-    """Make a keypoint at (-x, y) and one at (x, y); in `name`, such as "{} ear", {} stands for left and right."""
-    return {name.format(tag): (side * x, y) for side, tag in SIDES}
+def sides(name: str, x: float, y: float, middle: float = 0.0) -> dict[str, Spot]:
+    """Make keypoints at (middle - x, y) and (middle + x, y); in `name`, such as "{} ear", {} is left or right."""
+    return {name.format(tag): (middle + side * x, y) for side, tag in SIDES}
 
 
 Recipe = Callable[[Figure], None]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..figure import SIDES, Figure, Mark, Paint, category, sides
+from ..figure import SIDES, Figure, Mark, category, sides
 from ..shapes import Points, arc, box, curve, ellipse, limb, mirrored, path, shift, smooth, turn
 
 
@@ -46,7 +46,7 @@ def castle(f: Figure) -> None:
         f.add("tower", battlement(x - 0.23, x + 0.23, high, 0.82, 3), stone.shaded(1.04))
         if spires:
             f.add("spire", path((x - 0.28, high + 0.02), (x, high - 0.48), (x + 0.28, high + 0.02)), roof)
-        f.at(f"{tag} tower", x, high + 0.2)
+        f.at({f"{tag} tower": (x, high + 0.2)})
         f.add("slit", arched(x - 0.05, x + 0.05, 0.1, 0.26), dark.shaded(0.5), detail=1)
     f.add("gate", arched(-0.2, 0.2, 0.42, 0.81), dark, lines=(path((0, 0.24), (0, 0.8)),), at=(0, 0.6))
 
@@ -59,14 +59,14 @@ def church(f: Figure) -> None:
     f.add("nave", box(-0.2, 0.12, 1.0, 0.8), wall)
     f.add("roof", path((-0.2, 0.14), (-0.06, -0.26), (0.9, -0.26), (1.08, 0.14)), roof, at={"roof end": (0.9, -0.2)})
     for x in (0.2, 0.48, 0.76):
-        f.add("window", arched(x - 0.07, x + 0.07, 0.36, 0.6),
-            f.paint("plain", "glass", "navy", "night", roundness=0.1), detail=1)
+        glass = f.paint("plain", "glass", "navy", "night", roundness=0.1)
+        f.add("window", arched(x - 0.07, x + 0.07, 0.36, 0.6), glass, detail=1)
     f.add("tower", box(-0.4 - wide, tall, -0.4 + wide, 0.82), wall.shaded(1.04))
     peak = tall - f.trait(0.5, 0.64)
     f.add("steeple", path((-0.46 - wide, tall + 0.01), (-0.4, peak), (-0.34 + wide, tall + 0.01)), roof)
     for points in ([(-0.4, peak + 0.02), (-0.4, peak - 0.28)], [(-0.5, peak - 0.17), (-0.3, peak - 0.17)]):
         f.thin("cross", points, 0.025, f.paint("metal", "gold", "night"), detail=0)
-    f.at("cross", -0.4, peak - 0.17)
+    f.at({"cross": (-0.4, peak - 0.17)})
     f.add("rose window", ellipse(-0.4, tall + 0.26, 0.1), f.paint("plain", "glass", "gold", "navy"), detail=1)
     f.add("door", arched(-0.52, -0.28, 0.5, 0.81), dark, at=(-0.4, 0.66))
 
@@ -74,15 +74,13 @@ def church(f: Figure) -> None:
 @category("lighthouse", scene="sea", spin=3)
 def lighthouse(f: Figure) -> None:
     white, band = f.paint("plain", "white", "cream"), f.paint("plain", "red", "blue", "black")
-    wide, top, stripes = f.trait(0.3, 0.38), 0.19, f.count(2, 3)
-    f.add("rock", smooth([(-0.75, 0.98), (-0.55, 0.78), (-0.2, 0.84), (0.2, 0.78), (0.5, 0.82), (0.8, 0.98),
-        (0.0, 1.04)]), f.paint("blotch", "stone", "grey", "brown"), detail=1)
-    marks = []
+    wide, stripes = f.trait(0.3, 0.38), f.count(2, 3)
+    rock = [(-0.75, 0.98), (-0.55, 0.78), (-0.2, 0.84), (0.2, 0.78), (0.5, 0.82), (0.8, 0.98), (0.0, 1.04)]
+    f.add("rock", smooth(rock), f.paint("blotch", "stone", "grey", "brown"), detail=1)
     pitch = 1.3 / (2 * stripes)
-    for i in range(stripes):
-        y0 = -0.44 + pitch * (2 * i + 0.6)
-        marks.append(_mark(box(-0.6, y0, 0.6, y0 + pitch), band))
-    f.add("tower", mirrored((top, -0.48), (wide, 0.86)), white, marks=marks,
+    tops = [-0.44 + pitch * (2 * i + 0.6) for i in range(stripes)]
+    marks = [Mark(box(-0.6, y, 0.6, y + pitch), band.rgb) for y in tops]
+    f.add("tower", mirrored((0.19, -0.48), (wide, 0.86)), white, marks=marks,
         at=sides("tower foot {}", wide - 0.03, 0.8))
     f.add("door", arched(-0.09, 0.09, 0.66, 0.85), f.paint("wood", "dark wood"), detail=1)
     f.add("gallery", box(-0.3, -0.54, 0.3, -0.46), band.shaded(0.7))
@@ -92,12 +90,8 @@ def lighthouse(f: Figure) -> None:
     if f.chance(0.5):
         for side in (-1, 1):
             for dy in (-0.1, 0.1):
-                f.thin("beam", [(side * 0.3, -0.7 + dy * 0.6), (side * 0.66, -0.7 + dy * 1.8)], 0.015,
-                    f.paint("plain", "yellow"), detail=2)
-
-
-def _mark(outline: Points, paint: Paint) -> Mark:
-    return Mark(outline, paint.rgb)
+                beam = [(side * 0.3, -0.7 + dy * 0.6), (side * 0.66, -0.7 + dy * 1.8)]
+                f.thin("beam", beam, 0.015, f.paint("plain", "yellow"), detail=2)
 
 
 @category("tent", scene="forest", spin=4)
@@ -112,8 +106,8 @@ def tent(f: Figure) -> None:
     open_ = f.pose(0.12, 0.24)
     f.add("opening", path((-0.3, high + 0.16), (-0.28 + open_, 0.6), (-0.28 - open_, 0.6)), cloth.shaded(0.35))
     f.thin("pole", [(-0.3, high + 0.04), (-0.3, high - 0.14)], 0.02, pole, at={"ridge front": (-0.3, high)})
-    for a, b in (((-0.3, high), (-1.06, 0.64)), ((-0.58, 0.1), (-1.0, 0.62))):
-        f.thin("rope", [a, b], 0.01, rope, detail=2)
+    for ends in ([(-0.3, high), (-1.06, 0.64)], [(-0.58, 0.1), (-1.0, 0.62)]):
+        f.thin("rope", ends, 0.01, rope, detail=2)
 
 
 @category("cabin", scene="forest", spin=3, unseen=True)
@@ -124,16 +118,15 @@ def cabin(f: Figure) -> None:
     if f.chance(0.8):
         f.add("chimney", box(0.32, peak - 0.06, 0.52, eave), f.paint("brick", "brick", "stone"), at=(0.42, peak))
     logs = [path((-0.8, y), (0.8, y)) for y in (0.16, 0.32, 0.48, 0.64)]
-    f.add("wall", box(-0.8, eave, 0.8, 0.8), log, lines=logs)
-    for side, tag in SIDES:
-        f.at(f"{tag} corner", side * 0.76, 0.76)
-    f.add("roof", path((-1.0, eave + 0.04), (0.0, peak), (1.0, eave + 0.04), (0.86, eave + 0.14), (0.0, peak + 0.2),
-        (-0.86, eave + 0.14)), roof, group="roof")
+    f.add("wall", box(-0.8, eave, 0.8, 0.8), log, lines=logs, at=sides("{} corner", 0.76, 0.76))
+    slope = path((-1.0, eave + 0.04), (0.0, peak), (1.0, eave + 0.04), (0.86, eave + 0.14), (0.0, peak + 0.2),
+        (-0.86, eave + 0.14))
+    f.add("roof", slope, roof, group="roof")
     f.add("gable", path((-0.84, eave + 0.1), (0.0, peak + 0.18), (0.84, eave + 0.1)), log.shaded(0.9),
         at={"roof peak": (0.0, peak + 0.22)})
     door = f.trait(-0.36, -0.16)
-    f.add("door", box(door - 0.17, 0.24, door + 0.17, 0.8), f.paint("wood", "red", "dark wood", "green"),
-        at=(door, 0.5))
+    wood = f.paint("wood", "red", "dark wood", "green")
+    f.add("door", box(door - 0.17, 0.24, door + 0.17, 0.8), wood, at=(door, 0.5))
     f.dot("knob", door + 0.11, 0.54, 0.026, "gold", detail=2)
     pane(f, 0.24, 0.24, 0.6, 0.56, detail=0, lit="yellow")
     f.add("attic window", ellipse(0, peak + 0.46, 0.1), f.paint("plain", "glass", "yellow"), detail=1)
@@ -149,7 +142,7 @@ def skyscraper(f: Figure) -> None:
         f.thin("antenna", [(0, top), (0, top - 0.42)], 0.022, wall.shaded(0.6), detail=0)
     if crown != "flat":
         f.add("upper", box(-wide * 0.62, top - 0.2, wide * 0.62, top + 0.1), wall)
-    f.at("top", 0, top + 0.04)
+    f.at({"top": (0, top + 0.04)})
     f.add("side", path((wide, top), (wide + side, top + 0.08), (wide + side, 0.98), (wide, 1.0)), wall.shaded(0.65))
     f.add("front", box(-wide, top, wide, 1.0), wall,
         at=sides("foot {}", wide - 0.02, 0.97) | {"corner left": (-wide + 0.02, top + 0.03)})
@@ -169,17 +162,15 @@ def windmill(f: Figure) -> None:
     sail, wood = f.paint("plain", "white", "cream"), f.paint("wood", "dark wood", "wood")
     wide, reach = f.trait(0.36, 0.44), f.trait(0.68, 0.82)
     f.add("tower", mirrored((0.22, -0.3), (wide, 1.0)), wall, at=sides("foot {}", wide - 0.03, 0.96))
-    f.add("cap", path(arc(0, -0.28, 0.28, 0.3, 180, 360, 14)), cap)
+    f.add("cap", arc(0, -0.28, 0.28, 0.3, 180, 360, 14), cap)
     f.add("door", arched(-0.11, 0.11, 0.76, 1.0), wood, at=(0, 0.86))
     f.add("window", arched(-0.07, 0.07, 0.26, 0.38), f.paint("plain", "night", "glass"), detail=1)
-    phase = f.pose(8, 82)
+    phase, flat = f.pose(8, 82), [box(0.16, 0.02, reach, 0.2), path((0, 0), (reach + 0.03, 0))]
+    flat += [path((x, 0.02), (x, 0.2)) for x in (0.34, 0.52)]
     for k in range(4):
-        angle = phase + 90 * k
-        cloth = shift(turn(box(0.16, 0.02, reach, 0.2), angle), 0, -0.32)
-        rungs = [shift(turn(path((x, 0.02), (x, 0.2)), angle), 0, -0.32) for x in (0.34, 0.52)]
+        cloth, arm, *rungs = (shift(turn(line, phase + 90 * k), 0, -0.32) for line in flat)
         f.add("sail", cloth, sail, lines=rungs)
-        arm = shift(turn(path((0.0, 0.0), (reach + 0.03, 0.0)), angle), 0, -0.32)
-        f.thin("arm", arm, 0.022, wood, detail=0, at={f"sail {k + 1}": (float(arm[1, 0]), float(arm[1, 1]))})
+        f.thin("arm", arm, 0.022, wood, detail=0, at={f"sail {k + 1}": arm[1]})
     f.dot("hub", 0, -0.32, 0.06, "dark wood")
 
 
@@ -211,12 +202,10 @@ def window(f: Figure) -> None:
     case = f.paint("wood", "white", "brown", "dark wood", "green", roundness=0.1)
     glass = f.paint("plain", "glass", "sky", "night", roundness=0.1)
     wide, high = f.trait(0.56, 0.68), f.trait(0.66, 0.8)
-    shutters = f.chance(0.45)
-    if shutters:
-        for side in (-1, 1):
-            a, b = sorted((side * (wide + 0.04), side * (wide + 0.46)))
-            slats = [path((a + 0.05, y), (b - 0.05, y)) for y in (-0.5, -0.3, -0.1, 0.1, 0.3, 0.5)]
-            f.add("shutter", box(a, -high, b, high), f.paint("wood", "green", "blue", "red", "brown"), lines=slats)
+    for side in (-1, 1) if f.chance(0.45) else ():
+        a, b = sorted((side * (wide + 0.04), side * (wide + 0.46)))
+        slats = [path((a + 0.05, y), (b - 0.05, y)) for y in (-0.5, -0.3, -0.1, 0.1, 0.3, 0.5)]
+        f.add("shutter", box(a, -high, b, high), f.paint("wood", "green", "blue", "red", "brown"), lines=slats)
     f.add("frame", box(-wide, -high, wide, high), case, at=sides("top {}", wide - 0.04, -high + 0.04))
     rows, columns = f.count(2, 3), 2
     dx, dy = (2 * wide - 0.1) / columns, (2 * high - 0.1) / rows
@@ -228,9 +217,9 @@ def window(f: Figure) -> None:
     if f.chance(0.4):
         cloth = f.paint("grain", "red", "cream", "yellow", "pink")
         for side in (-1, 1):
-            drape = [(side * wide * 0.94, -high + 0.04), (side * 0.06, -high + 0.04), (side * wide * 0.5, 0.0),
-                (side * wide * 0.78, high * 0.7), (side * wide * 0.94, high * 0.8)]
-            f.add("curtain", path(*drape), cloth, detail=1)
+            drape = path((side * wide * 0.94, -high + 0.04), (side * 0.06, -high + 0.04), (side * wide * 0.5, 0.0),
+                (side * wide * 0.78, high * 0.7), (side * wide * 0.94, high * 0.8))
+            f.add("curtain", drape, cloth, detail=1)
     f.add("sill", box(-wide - 0.12, high - 0.02, wide + 0.12, high + 0.1), case.shaded(0.9),
         at=sides("sill {}", wide + 0.08, high + 0.04))
 
@@ -246,26 +235,26 @@ def chair(f: Figure) -> None:
     for x, name in ((left + skew, "left post"), (right + skew, "right post")):
         f.add(name, limb([(x, y), (x + 0.03, top)], [thick, thick]), wood, group="back",
             at={f"{name} top": (x + 0.03, top + 0.03)})
-    style = f.pick("slats", "panel", "bars")
-    span = (left + skew, right + skew)
+    style, x0, x1 = f.pick("slats", "panel", "bars"), left + skew, right + skew
     if style == "panel":
-        f.add("back panel", box(span[0], top + 0.06, span[1] + 0.03, y - 0.3, 0.05), cushion, group="back")
+        f.add("back panel", box(x0, top + 0.06, x1 + 0.03, y - 0.3, 0.05), cushion, group="back")
     elif style == "slats":
         for t in (0.1, 0.34, 0.58):
-            yy = top + (y - top) * t + 0.04
-            f.add("slat", box(span[0], yy, span[1] + 0.03, yy + 0.1), wood, group="back")
+            edge = top + (y - top) * t + 0.04
+            f.add("slat", box(x0, edge, x1 + 0.03, edge + 0.1), wood, group="back")
     else:
-        f.add("rail", box(span[0], top + 0.02, span[1] + 0.03, top + 0.13), wood, group="back")
+        f.add("rail", box(x0, top + 0.02, x1 + 0.03, top + 0.13), wood, group="back")
         for t in (0.25, 0.5, 0.75):
-            x = span[0] + (span[1] - span[0]) * t
+            x = x0 + (x1 - x0) * t
             f.thin("bar", [(x + 0.03, top + 0.1), (x, y)], 0.022, wood)
-    f.add("seat", path((left - 0.03, y + 0.18), (left + skew - 0.03, y - 0.02), (right + skew + 0.04, y - 0.02),
-        (right + 0.04, y + 0.18)), cushion)
-    f.add("seat edge", box(left - 0.03, y + 0.18, right + 0.04, y + 0.26), wood.shaded(0.85),
+    front, rear = y + 0.18, y - 0.02
+    seat = path((left - 0.03, front), (left + skew - 0.03, rear), (right + skew + 0.04, rear), (right + 0.04, front))
+    f.add("seat", seat, cushion)
+    f.add("seat edge", box(left - 0.03, front, right + 0.04, y + 0.26), wood.shaded(0.85),
         at={"seat front left": (left, y + 0.2), "seat front right": (right, y + 0.2)})
     for x, name in ((left + 0.02, "left"), (right - 0.01, "right")):
-        f.add(f"{name} leg", limb([(x, y + 0.26), (x, 0.96)], [thick, thick * 0.8]), wood,
-            at={f"{name} foot": (x, 0.95)})
+        leg = limb([(x, y + 0.26), (x, 0.96)], [thick, thick * 0.8])
+        f.add(f"{name} leg", leg, wood, at={f"{name} foot": (x, 0.95)})
 
 
 @category("table", spin=4)
@@ -280,8 +269,8 @@ def table(f: Figure) -> None:
     if f.chance(0.4):
         f.add("drawer", box(-0.3, 0.06, 0.3, 0.24), wood.shaded(0.86), detail=1)
         f.dot("knob", 0.0, 0.15, 0.03, "gold", detail=2)
-    f.add("top", path((-1.0, 0.02), (-1.0 + skew + 0.1, -0.28), (0.82 + skew * 0.7, -0.28), (0.98, 0.02)),
-        wood.shaded(1.12))
+    top = path((-1.0, 0.02), (-1.0 + skew + 0.1, -0.28), (0.82 + skew * 0.7, -0.28), (0.98, 0.02))
+    f.add("top", top, wood.shaded(1.12))
     f.add("edge", box(-1.0, 0.02, 0.98, 0.1), wood.shaded(0.86),
         at={"front left corner": (-0.98, 0.05), "front right corner": (0.96, 0.05)})
 
@@ -291,17 +280,16 @@ def bed(f: Figure) -> None:
     wood, sheet = f.paint("wood", "wood", "dark wood", "white", "night"), f.paint("plain", "white", "cream")
     cover = f.paint("grain", "blue", "red", "green", "purple", "pink", "teal")
     head, foot = f.trait(-0.62, -0.42), f.trait(-0.04, 0.12)
-    round_ = f.chance(0.5)
-    board = smooth([(-1.02, 0.2), (-1.02, head + 0.1), (-0.92, head), (-0.84, head + 0.1),
-        (-0.84, 0.2)]) if round_ else box(-1.04, head, -0.88, 0.4)
+    board = box(-1.04, head, -0.88, 0.4)
+    if f.chance(0.5):
+        board = smooth([(-1.02, 0.2), (-1.02, head + 0.1), (-0.92, head), (-0.84, head + 0.1), (-0.84, 0.2)])
     f.add("headboard", board, wood, at={"headboard top": (-0.95, head + 0.05)})
     f.add("mattress", box(-0.92, 0.08, 0.96, 0.32, 0.04), sheet)
-    f.add("pillow", smooth([(-0.86, 0.08), (-0.86, -0.08), (-0.6, -0.13), (-0.36, -0.06), (-0.38, 0.08), (-0.6, 0.1)]),
-        sheet.shaded(1.04), at=(-0.62, -0.02))
-    rise = f.pose(-0.05, 0.02)
-    blanket = [*((float(a), float(b)) for a, b in curve([(-0.3, 0.3), (-0.26, 0.0 + rise), (0.2, -0.08 + rise),
-        (0.7, -0.03), (0.96, 0.06)])), (0.96, 0.38), (-0.34, 0.38)]
-    f.add("blanket", path(*blanket), cover, lines=(curve([(-0.3, 0.14), (0.2, 0.06), (0.94, 0.16)]),), at=(0.3, 0.16))
+    pillow = [(-0.86, 0.08), (-0.86, -0.08), (-0.6, -0.13), (-0.36, -0.06), (-0.38, 0.08), (-0.6, 0.1)]
+    f.add("pillow", smooth(pillow), sheet.shaded(1.04), at=(-0.62, -0.02))
+    rise, fold = f.pose(-0.05, 0.02), curve([(-0.3, 0.14), (0.2, 0.06), (0.94, 0.16)])
+    ridge = curve([(-0.3, 0.3), (-0.26, rise), (0.2, -0.08 + rise), (0.7, -0.03), (0.96, 0.06)])
+    f.add("blanket", path(ridge, (0.96, 0.38), (-0.34, 0.38)), cover, lines=(fold,), at=(0.3, 0.16))
     f.add("frame", box(-0.96, 0.36, 1.0, 0.5), wood)
     f.add("footboard", box(0.92, foot, 1.06, 0.5, 0.03), wood.shaded(0.9), at={"footboard top": (0.99, foot + 0.04)})
     for x, name in ((-0.96, "head leg"), (0.99, "foot leg")):
@@ -323,7 +311,7 @@ def couch(f: Figure) -> None:
         x = -wide + i * pitch
         f.add("back cushion", box(x + 0.02, top + 0.1, x + pitch - 0.02, 0.14, 0.06), cloth, detail=1)
         f.add("seat cushion", box(x + 0.01, 0.1, x + pitch - 0.01, 0.32, 0.07), cloth.shaded(1.08))
-    f.at("seat", 0.0, 0.2)
+    f.at({"seat": (0.0, 0.2)})
     round_ = f.trait(0.05, 0.12)
     for side, tag in SIDES:
         a, b = sorted((side * (wide - 0.03), side * (wide + 0.24)))
@@ -335,13 +323,11 @@ def lamp(f: Figure) -> None:
     shade = f.paint("grain", "cream", "yellow", "red", "white", "teal", roundness=0.5)
     base = f.paint("metal", "gold", "grey", "brown", "teal")
     wide, narrow, low = f.trait(0.44, 0.56), f.trait(0.2, 0.3), f.trait(-0.24, -0.12)
-    stem = f.pick("slim", "vase")
-    if stem == "slim":
-        f.add("stem", limb([(0, low - 0.1), (0, 0.8)], [0.035, 0.04]), base)
-    else:
-        f.add("stem", smooth(mirrored((0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78))), base)
-    f.at("stem", 0, 0.35)
+    slim, vase = [(0, low - 0.1), (0, 0.8)], mirrored((0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78))
+    stem = limb(slim, [0.035, 0.04]) if f.pick("slim", "vase") == "slim" else smooth(vase)
+    f.add("stem", stem, base, at=(0, 0.35))
     f.add("base", box(-0.34, 0.76, 0.34, 0.88, 0.05), base.shaded(0.85), at=sides("base {}", 0.31, 0.83))
     f.thin("pull cord", [(0.2, low), (0.2, low + 0.22)], 0.012, base, detail=2)
-    f.add("shade", mirrored((narrow, -0.92), (wide, low)), shade, lines=(path((-wide * 0.96, low - 0.07),
-        (wide * 0.96, low - 0.07)),), at={"shade top": (0, -0.88)} | sides("shade {}", wide - 0.04, low - 0.02))
+    hem = path((-wide * 0.96, low - 0.07), (wide * 0.96, low - 0.07))
+    f.add("shade", mirrored((narrow, -0.92), (wide, low)), shade, lines=(hem,),
+        at={"shade top": (0, -0.88)} | sides("shade {}", wide - 0.04, low - 0.02))

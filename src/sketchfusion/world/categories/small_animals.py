@@ -61,21 +61,20 @@ def penguin(f: Figure) -> None:
     black, white = f.paint("fur", "black", "night", "navy"), f.paint("fur", "white")
     orange, wide = f.paint("plain", "orange", "gold"), f.trait(0.36, 0.44)
     for side, tag in SIDES:
-        f.add("foot", ellipse(side * 0.18 + f.pose(-0.03, 0.03), 0.92, 0.17, 0.07), orange,
-            at={f"{tag} foot": (side * 0.18, 0.92)})
+        foot = ellipse(side * 0.18 + f.pose(-0.03, 0.03), 0.92, 0.17, 0.07)
+        f.add("foot", foot, orange, at={f"{tag} foot": (side * 0.18, 0.92)})
     for side, tag in SIDES:
         spread = f.pose(0.12, 0.34)
-        f.add("flipper",
-            limb([(side * wide * 0.8, -0.2), (side * (wide + spread * 0.7), 0.1), (side * (wide + spread), 0.36)],
-            [0.1, 0.09, 0.04]), black, at={f"{tag} flipper": (side * (wide + spread), 0.34)})
+        bones = [(side * wide * 0.8, -0.2), (side * (wide + spread * 0.7), 0.1), (side * (wide + spread), 0.36)]
+        f.add("flipper", limb(bones, [0.1, 0.09, 0.04]), black, at={f"{tag} flipper": (side * (wide + spread), 0.34)})
     outline = mirrored((0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1), (wide * 0.95, 0.6),
         (0.18, 0.9))
     f.add("body", smooth(outline), black, at={"head top": (0, -0.92)})
     belly = mirrored((0.0, -0.36), (0.2, -0.32), (wide * 0.74, 0.2), (wide * 0.6, 0.66), (0, 0.84))
     f.add("belly", smooth(belly), white, at=(0, 0.25))
     look = f.pose(-0.05, 0.05)
-    f.add("face", smooth([(look, -0.68), (0.13 + look, -0.78), (0.22 + look, -0.64), (0.12 + look, -0.46),
-        (look, -0.42), (-0.12 + look, -0.46), (-0.22 + look, -0.64), (-0.13 + look, -0.78)]), white, detail=1)
+    face = mirrored((0, -0.68), (0.13, -0.78), (0.22, -0.64), (0.12, -0.46), (0, -0.42))
+    f.add("face", smooth(shift(face, look, 0)), white, detail=1)
     for side in (-1, 1):
         f.dot("eye", side * 0.11 + look, -0.65, 0.036, "black")
     f.add("beak", path((-0.1 + look, -0.57), (0.1 + look, -0.57), (look, -0.42)), orange, at=(look, -0.52))
@@ -83,12 +82,11 @@ def penguin(f: Figure) -> None:
 
 @category("flamingo", scene="lake")
 def flamingo(f: Figure) -> None:
-    pink = f.paint("fur", "rose", "pink", "orange")
-    leg = f.paint("plain", "rose", "pink").shaded(0.85)
+    pink, leg = f.paint("fur", "rose", "pink", "orange"), f.paint("plain", "rose", "pink").shaded(0.85)
     bend = f.pose(0.1, 0.3)
     f.thin("standing leg", [(0.02, 0.1), (0.0, 0.55), (0.04, 1.02)], 0.026, leg, detail=0)
-    f.thin("lifted leg", [(-0.08, 0.1), (-0.06 + bend, 0.5), (-0.3 + bend, 0.7)], 0.024, leg, detail=0,
-        at={"knee": (-0.06 + bend, 0.5)})
+    lifted = [(-0.08, 0.1), (-0.06 + bend, 0.5), (-0.3 + bend, 0.7)]
+    f.thin("lifted leg", lifted, 0.024, leg, detail=0, at={"knee": lifted[1]})
     f.thin("foot", [(0.04, 1.02), (0.2, 1.05)], 0.026, leg, at=(0.06, 1.03))
     rise = f.trait(0.78, 0.95)
     x, y = 0.36 + f.pose(-0.05, 0.08), -rise
@@ -97,13 +95,13 @@ def flamingo(f: Figure) -> None:
     body = [(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2), (0.0, 0.24),
         (0.28, 0.12)]
     f.add("body", smooth(body), pink, group="coat", at={"body": (-0.1, 0.0), "tail": (-0.66, 0.13)})
-    f.add("wing", smooth([(0.16, -0.1), (-0.2, -0.16), (-0.6, 0.1), (-0.3, 0.14), (0.04, 0.1)]), pink.shaded(0.82),
-        detail=1)
+    wing = [(0.16, -0.1), (-0.2, -0.16), (-0.6, 0.1), (-0.3, 0.14), (0.04, 0.1)]
+    f.add("wing", smooth(wing), pink.shaded(0.82), detail=1)
     f.add("head", ellipse(x + 0.02, y, 0.12, 0.1), pink, group="coat", at=(x, y))
-    f.add("bill", smooth([(x + 0.08, y - 0.05), (x + 0.24, y + 0.02), (x + 0.28, y + 0.18), (x + 0.2, y + 0.22),
-        (x + 0.18, y + 0.1), (x + 0.08, y + 0.06)]), f.paint("plain", "cream", "white"))
-    f.add("bill tip", smooth([(x + 0.25, y + 0.09), (x + 0.28, y + 0.18), (x + 0.2, y + 0.22), (x + 0.19, y + 0.13)]),
-        f.paint("plain", "black"), detail=1, at=(x + 0.23, y + 0.18))
+    bill = path((0.08, -0.05), (0.24, 0.02), (0.28, 0.18), (0.2, 0.22), (0.18, 0.1), (0.08, 0.06))
+    f.add("bill", smooth(shift(bill, x, y)), f.paint("plain", "cream", "white"))
+    tip = smooth(shift(path((0.25, 0.09), (0.28, 0.18), (0.2, 0.22), (0.19, 0.13)), x, y))
+    f.add("bill tip", tip, f.paint("plain", "black"), detail=1, at=(x + 0.23, y + 0.18))
     f.eye(x + 0.04, y - 0.03, 0.02)
 
 
@@ -111,15 +109,12 @@ def flamingo(f: Figure) -> None:
 def bat(f: Figure) -> None:
     fur, wing = f.paint("fur", "brown", "grey", "dark wood"), f.paint("plain", "black", "night", "maroon")
     span, lift = f.trait(0.95, 1.15), f.pose(-0.2, 0.12)
+    wrist, first, second = (0.35, -0.42 + lift * 0.6), (span * 0.84, 0.22 + lift), (span * 0.52, 0.34)
+    outline = path(curve([(0.1, -0.05), wrist, (0.7, -0.36 + lift), (span, -0.3 + lift)]), (span * 0.96, lift), first,
+        (span * 0.74, 0.07), (span * 0.64, 0.1), second, (0.4, 0.14), (0.28, 0.16), (0.16, 0.36), (0.05, 0.2))
     for side, tag in SIDES:
-        tip = (side * span, -0.3 + lift)
-        top = [(side * 0.1, -0.05), (side * 0.35, -0.42 + lift * 0.6), (side * 0.7, -0.36 + lift), tip]
-        low = [(side * span * 0.84, 0.22 + lift), (side * span * 0.68, 0.06), (side * span * 0.52, 0.34),
-            (side * 0.34, 0.12), (side * 0.16, 0.36)]
-        edge = [tip, (side * span * 0.96, 0.0 + lift), low[0], (side * span * 0.74, 0.07), (side * span * 0.64, 0.1),
-            low[2], (side * 0.4, 0.14), (side * 0.28, 0.16), low[4], (side * 0.05, 0.2)]
-        ribs = [path((side * 0.35, -0.42 + lift * 0.6), low[0]), path((side * 0.35, -0.42 + lift * 0.6), low[2])]
-        f.add("wing", path(curve(top), *edge[1:]), wing, lines=ribs, at={f"{tag} wing tip": tip})
+        half, *ribs = (shift(line, 0, 0, side, 1) for line in (outline, path(wrist, first), path(wrist, second)))
+        f.add("wing", half, wing, lines=ribs, at={f"{tag} wing tip": (side * span, -0.3 + lift)})
     f.add("body", ellipse(0, 0.12, 0.17, 0.34), fur, group="coat", at={"belly": (0, 0.22)})
     big = f.trait(0.2, 0.28)
     for side, tag in SIDES:
@@ -128,8 +123,8 @@ def bat(f: Figure) -> None:
     f.add("head", ellipse(0, -0.2, 0.2, 0.18), fur, group="coat")
     for side in (-1, 1):
         f.dot("eye", side * 0.08, -0.23, 0.035, "yellow")
-        f.add("fang", path((side * 0.02, -0.11), (side * 0.08, -0.11), (side * 0.05, -0.03)), f.paint("plain", "white"),
-            detail=2)
+        fang = path((side * 0.02, -0.11), (side * 0.08, -0.11), (side * 0.05, -0.03))
+        f.add("fang", fang, f.paint("plain", "white"), detail=2)
         f.add("foot", limb([(side * 0.07, 0.42), (side * 0.08, 0.54)], [0.03, 0.02]), fur, detail=2)
     f.add("mouth", ellipse(0, -0.12, 0.01), fur, detail=3, strokes=(), lines=(arc(0, -0.16, 0.09, 0.06, 20, 160, 6),))
 
@@ -172,7 +167,7 @@ def spider(f: Figure) -> None:
             spine = [(side * 0.1, -0.12 + angle * 0.08), knee, foot]
             f.add("leg", limb(spine, [0.04, 0.034, 0.018], steps=4), skin, strokes=(curve(spine),), solid=False)
             if i in (0, 3):
-                f.at(f"{tag} {'front' if i == 0 else 'hind'} foot", *foot)
+                f.at({f"{tag} {'front' if i == 0 else 'hind'} foot": foot})
     cross = f.paint("plain", "red", "white", "yellow").rgb
     marks = (Mark(ellipse(0, 0.3, 0.06, 0.16), cross),) if f.chance(0.5) else ()
     f.add("abdomen", ellipse(0, 0.28, fat * 0.82, fat), skin, marks=marks, at=(0, 0.4))
@@ -206,20 +201,19 @@ def fish(f: Figure) -> None:
     skin = f.paint("grain", "orange", "yellow", "blue", "red", "silver", "purple")
     fin, high = skin.shaded(0.78), f.trait(0.34, 0.46)
     flick = f.pose(-0.1, 0.1)
-    f.add("tail fin", smooth([(-0.55, 0.0), (-0.82, -0.3), (-1.0, -0.36 + flick), (-0.88, flick), (-1.0, 0.36 + flick),
-        (-0.82, 0.3)]), fin, at={"tail": (-0.95, flick)})
-    f.add("top fin", smooth([(0.2, -high * 0.8), (-0.02, -high - 0.22), (-0.3, -high - 0.1), (-0.4, -high * 0.55)]),
-        fin, at=(-0.1, -high - 0.08))
+    tail = [(-0.55, 0.0), (-0.82, -0.3), (-1.0, -0.36 + flick), (-0.88, flick), (-1.0, 0.36 + flick), (-0.82, 0.3)]
+    f.add("tail fin", smooth(tail), fin, at={"tail": (-0.95, flick)})
+    top = [(0.2, -high * 0.8), (-0.02, -high - 0.22), (-0.3, -high - 0.1), (-0.4, -high * 0.55)]
+    f.add("top fin", smooth(top), fin, at=(-0.1, -high - 0.08))
     f.add("bottom fin", smooth([(0.05, high * 0.85), (-0.12, high + 0.18), (-0.28, high * 0.7)]), fin, detail=1)
     outline = [(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09), (-0.66, 0.09),
         (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]
-    bands = tuple(Mark(limb([(a, -0.6), (a + 0.07, 0), (a, 0.6)], [0.055] * 3),
-        f.paint("plain", "white", "black", "yellow").rgb) for a in (0.05, -0.25))
+    bands = [limb([(a, -0.6), (a + 0.07, 0), (a, 0.6)], [0.055] * 3) for a in (0.05, -0.25)]
+    marks = [Mark(band, f.paint("plain", "white", "black", "yellow").rgb) for band in bands]
     scales = [arc(a, b, 0.1, 0.12, -80, 80, 7) for a, b in ((0.0, -0.12), (0.0, 0.12), (-0.2, 0.0), (-0.4, 0.0))]
-    banded = f.chance(0.5)
+    marks, scales = (marks, []) if f.chance(0.5) else ([], scales)
     gill = arc(0.28, 0, 0.12, high * 0.72, -70, 70, 9)
-    f.add("body", smooth(outline), skin, marks=bands if banded else (), lines=[gill] if banded else [gill, *scales],
-        at={"mouth": (0.77, 0.0)})
+    f.add("body", smooth(outline), skin, marks=marks, lines=[gill, *scales], at={"mouth": (0.77, 0.0)})
     f.add("side fin", leaf((0.2, 0.1), (-0.12, 0.22 + f.pose(-0.1, 0.06)), 0.5), fin, detail=1)
     f.eye(0.56, -0.1, 0.042, white=True)
 
@@ -228,23 +222,24 @@ def fish(f: Figure) -> None:
 def shark(f: Figure) -> None:
     back, belly = f.paint("plain", "grey", "night", "steel"), f.paint("plain", "white", "silver")
     high, flick = f.trait(0.24, 0.29), f.pose(-0.06, 0.06)
-    f.add("tail fin", path((-0.86, 0.0), (-1.22, -0.46 + flick), (-1.06, -0.06), (-1.16, 0.28 + flick)), back,
-        group="coat", at={"tail tip": (-1.18, -0.4 + flick)})
+    tail = path((-0.86, 0.0), (-1.22, -0.46 + flick), (-1.06, -0.06), (-1.16, 0.28 + flick))
+    f.add("tail fin", tail, back, group="coat", at={"tail tip": (-1.18, -0.4 + flick)})
     tall = f.trait(0.34, 0.44)
-    f.add("back fin", smooth([(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall),
-        (-0.12, -high - tall * 0.4), (-0.2, -high * 0.7)]), back, group="coat", at=(-0.12, -high - tall * 0.92))
+    fin = [(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall), (-0.12, -high - tall * 0.4),
+        (-0.2, -high * 0.7)]
+    f.add("back fin", smooth(fin), back, group="coat", at=(-0.12, -high - tall * 0.92))
     f.add("small fin", path((-0.6, 0.1), (-0.76, 0.26), (-0.74, 0.04)), back, group="coat", detail=2)
     outline = [(1.0, -0.02), (0.72, -0.17), (0.25, -high), (-0.3, -0.2), (-0.95, -0.05), (-0.95, 0.05), (-0.4, 0.17),
         (0.2, high * 0.95), (0.7, 0.2), (0.9, 0.1)]
-    under = Mark(smooth([(1.1, 0.1), (0.5, 0.08), (-0.2, 0.1), (-0.9, 0.06), (-0.6, 0.5), (0.6, 0.5)]), belly.rgb,
-        drawn=False)
+    under = smooth([(1.1, 0.1), (0.5, 0.08), (-0.2, 0.1), (-0.9, 0.06), (-0.6, 0.5), (0.6, 0.5)])
     gills = [arc(0.36 - 0.08 * i, -0.01, 0.03, 0.1, -70, 70, 5) for i in range(3)]
-    f.add("body", smooth(outline), back, group="coat", marks=(under,), lines=gills, at={"snout": (0.97, -0.02)})
+    f.add("body", smooth(outline), back, group="coat", marks=[Mark(under, belly.rgb, drawn=False)], lines=gills,
+        at={"snout": (0.97, -0.02)})
     teeth = path((0.6, 0.14), (0.63, 0.09), (0.67, 0.14), (0.7, 0.08), (0.74, 0.13), (0.77, 0.07), (0.81, 0.12),
         (0.86, 0.07))
     f.add("mouth", path((0.58, 0.15), (0.88, 0.06), (0.84, 0.13)), f.paint("plain", "maroon"), detail=1, lines=(teeth,))
-    f.add("side fin", path((0.26, 0.12), (-0.02, 0.48 + flick), (0.06, 0.12)), back.shaded(0.85),
-        at=(0.0, 0.43 + flick))
+    side = path((0.26, 0.12), (-0.02, 0.48 + flick), (0.06, 0.12))
+    f.add("side fin", side, back.shaded(0.85), at=(0.0, 0.43 + flick))
     f.eye(0.68, -0.07, 0.026)
 
 
@@ -252,22 +247,19 @@ def shark(f: Figure) -> None:
 def dolphin(f: Figure) -> None:
     skin, belly = f.paint("plain", "grey", "steel", "blue"), f.paint("plain", "white", "silver")
     high, arch = f.trait(0.22, 0.27), f.pose(0.0, 0.16)
-    f.add("tail fin", smooth([(-0.86, 0.16 + arch), (-1.02, 0.06 + arch), (-1.24, 0.08 + arch), (-1.08, 0.2 + arch),
-        (-1.16, 0.42 + arch), (-0.98, 0.32 + arch), (-0.88, 0.24 + arch)]),
-        skin, group="coat", at={"tail": (-1.1, 0.18 + arch)})
-    f.add("back fin", smooth([(0.12, -high * 0.8), (-0.06, -high - 0.2), (-0.26, -high - 0.3), (-0.2, -high - 0.08),
-        (-0.22, -high * 0.6)]), skin, group="coat", at=(-0.22, -high - 0.24))
+    tail = path((-0.86, 0.16), (-1.02, 0.06), (-1.24, 0.08), (-1.08, 0.2), (-1.16, 0.42), (-0.98, 0.32), (-0.88, 0.24))
+    f.add("tail fin", smooth(shift(tail, 0, arch)), skin, group="coat", at={"tail": (-1.1, 0.18 + arch)})
+    fin = [(0.12, -high * 0.8), (-0.06, -high - 0.2), (-0.26, -high - 0.3), (-0.2, -high - 0.08), (-0.22, -high * 0.6)]
+    f.add("back fin", smooth(fin), skin, group="coat", at=(-0.22, -high - 0.24))
     outline = [(0.64, -0.12), (0.4, -high * 0.95), (0.0, -high), (-0.45, -0.12 + arch * 0.3), (-0.9, 0.14 + arch),
         (-0.9, 0.26 + arch), (-0.4, 0.16 + arch * 0.4), (0.1, high * 0.9), (0.5, high * 0.75), (0.72, 0.06)]
-    under = Mark(smooth([(0.9, 0.06), (0.4, 0.08), (-0.2, 0.1 + arch * 0.3), (-0.5, 0.3), (0.5, 0.5)]), belly.rgb,
-        drawn=False)
-    beak = f.trait(0.24, 0.32)
-    f.add("beak", limb([(0.62, 0.02), (0.68 + beak, 0.05)], [0.08, 0.045]), skin, group="coat",
-        at={"beak tip": (0.68 + beak, 0.05)})
-    f.add("body", smooth(outline), skin, group="coat", marks=(under,))
-    f.add("side fin", smooth([(0.28, 0.1), (0.14, 0.3), (-0.02, 0.44), (0.02, 0.26), (0.1, 0.1)]), skin.shaded(0.82),
-        at=(0.04, 0.36))
-    smile = curve([(0.68 + beak, 0.07), (0.72, 0.08), (0.56, 0.03)])
+    under = smooth([(0.9, 0.06), (0.4, 0.08), (-0.2, 0.1 + arch * 0.3), (-0.5, 0.3), (0.5, 0.5)])
+    tip = 0.68 + f.trait(0.24, 0.32)
+    f.add("beak", limb([(0.62, 0.02), (tip, 0.05)], [0.08, 0.045]), skin, group="coat", at={"beak tip": (tip, 0.05)})
+    f.add("body", smooth(outline), skin, group="coat", marks=[Mark(under, belly.rgb, drawn=False)])
+    side = smooth([(0.28, 0.1), (0.14, 0.3), (-0.02, 0.44), (0.02, 0.26), (0.1, 0.1)])
+    f.add("side fin", side, skin.shaded(0.82), at=(0.04, 0.36))
+    smile = curve([(tip, 0.07), (0.72, 0.08), (0.56, 0.03)])
     f.add("mouth", ellipse(0.6, 0.04, 0.01), skin, strokes=(), detail=2, lines=(smile,))
     f.eye(0.5, -0.04, 0.026)
 
@@ -275,12 +267,11 @@ def dolphin(f: Figure) -> None:
 @category("whale", scene="sea")
 def whale(f: Figure) -> None:
     skin, belly = f.paint("blotch", "blue", "navy", "night", "steel"), f.paint("plain", "white", "silver")
-    high, lift = f.trait(0.46, 0.54), f.pose(-0.05, 0.12)
-    water = f.paint("plain", "sky")
+    high, lift, water = f.trait(0.46, 0.54), f.pose(-0.05, 0.12), f.paint("plain", "sky")
     for side in (-1, 1):
         jet = [(0.42, -high * 0.8), (0.42 + side * 0.08, -high - 0.24), (0.42 + side * 0.28, -high - 0.2 - lift)]
         f.thin("spout", jet, 0.03, water, detail=0)
-    f.at("spout", 0.42, -high)
+    f.at({"spout": (0.42, -high)})
     for side, tag in SIDES:
         fluke = leaf((-1.0, -0.42 - lift), (-1.04 + side * 0.3, -0.68 - lift), 0.5, side * 0.3)
         f.add("fluke", fluke, skin, group="coat", at={f"{tag} fluke": (-1.04 + side * 0.27, -0.66 - lift)})
@@ -302,11 +293,11 @@ def octopus(f: Figure) -> None:
         side = -1 if x < 0 else 1
         reach, curl = 0.3 + abs(x) * 1.5, f.pose(-0.14, 0.14)
         foot = (x + side * reach * 0.95 + curl, 0.78 - abs(x) * 0.9 + curl)
-        arm = [(x * 0.8, 0.1), (x + side * reach * 0.25 - curl, 0.44), (x + side * reach * 0.62, 0.62 - abs(x) * 0.4),
-            foot]
-        f.add("arm", limb(arm, [0.11, 0.085, 0.06, 0.03]), skin if i % 2 else skin.shaded(0.9), group="coat")
+        elbow, wrist = (x + side * reach * 0.25 - curl, 0.44), (x + side * reach * 0.62, 0.62 - abs(x) * 0.4)
+        arm = limb([(x * 0.8, 0.1), elbow, wrist, foot], [0.11, 0.085, 0.06, 0.03])
+        f.add("arm", arm, skin if i % 2 else skin.shaded(0.9), group="coat")
         if i in (0, 2, 3, 5):
-            f.at(f"arm {i + 1} tip", *foot)
+            f.at({f"arm {i + 1} tip": foot})
     wide, tall = f.trait(0.42, 0.5), f.trait(0.5, 0.62)
     head = mirrored((0.0, -tall - 0.14), (wide * 0.8, -tall * 0.8), (wide, -tall * 0.25), (0.36, 0.16), (0.0, 0.24))
     f.add("head", smooth(head), skin, group="coat", at={"head top": (0.0, -tall - 0.1)})
@@ -325,20 +316,16 @@ def crab(f: Figure) -> None:
             step = f.pose(-0.05, 0.05)
             knee = (side * (wide + 0.22 - 0.06 * i), 0.02 + 0.12 * i + step)
             foot = (side * (wide + 0.36 - 0.14 * i) + step, 0.42 + 0.1 * i)
-            f.add("leg", limb([(side * wide * 0.7, 0.1 + 0.08 * i), knee, foot], [0.05, 0.045, 0.02], steps=3),
-                shell.shaded(0.85))
-        elbow = (side * (wide + 0.2), -0.28)
-        raise_ = f.pose(-0.12, 0.1)
-        hand = (side * (wide + 0.1), -0.62 + raise_)
+            leg = limb([(side * wide * 0.7, 0.1 + 0.08 * i), knee, foot], [0.05, 0.045, 0.02], steps=3)
+            f.add("leg", leg, shell.shaded(0.85))
+        elbow, hand = (side * (wide + 0.2), -0.28), (side * (wide + 0.1), -0.62 + f.pose(-0.12, 0.1))
         f.add("arm", limb([(side * wide * 0.75, -0.06), elbow, hand], [0.07, 0.07, 0.06]), shell)
         big = f.trait(0.24, 0.32)
-        tilt = side * f.pose(-10, 25)
-        claw = path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02))
-        f.add("claw", shift(turn(claw, tilt), hand[0], hand[1] - big * 0.6), shell,
+        claw = turn(path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02)), side * f.pose(-10, 25))
+        f.add("claw", shift(claw, hand[0], hand[1] - big * 0.6), shell,
             at={f"{tag} claw": (hand[0], hand[1] - big * 0.2)})
     for side, tag in SIDES:
         f.thin("eye stalk", [(side * 0.16, -high * 0.6), (side * 0.18, -high - 0.16)], 0.022, shell)
         f.add("eye white", ellipse(side * 0.18, -high - 0.18, 0.07), f.paint("plain", "white"), detail=1)
         f.dot("pupil", side * 0.18, -high - 0.18, 0.036, "black", at={f"{tag} eye": (side * 0.18, -high - 0.18)})
-    smile = arc(0, 0.0, 0.18, 0.14, 20, 160, 8)
-    f.add("shell", ellipse(0, 0.05, wide, high), shell, lines=(smile,), at=(0, -0.05))
+    f.add("shell", ellipse(0, 0.05, wide, high), shell, lines=(arc(0, 0, 0.18, 0.14, 20, 160, 8),), at=(0, -0.05))

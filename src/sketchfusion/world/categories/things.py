@@ -188,7 +188,7 @@ def hat(f: Figure) -> None:
     f.add("crown", crown, felt, group="hat")
     if kind == "top":
         f.add("crown top", ellipse(0, -0.75, 0.5, 0.1), felt.shaded(1.15), detail=1)
-    f.at("top", 0, high + 0.05)
+    f.at({"top": (0, high + 0.05)})
     ribbon = path((-0.5, 0.06), (0.0, 0.12), (0.5, 0.06), (0.52, 0.26), (0.0, 0.33), (-0.52, 0.26))
     f.add("band", ribbon, band, at=(0, 0.2))
     droop = f.trait(0.0, 0.14)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
-from ..shapes import Points, arc, box, curve, ellipse, limb, mirrored, path, ring, smooth
+from ..shapes import arc, box, curve, ellipse, limb, mirrored, path, ring, shift, smooth
 
 
 def tyre(f: Figure, x: float, y: float, r: float, name: str) -> None:
@@ -20,7 +20,7 @@ def spoked(f: Figure, x: float, y: float, r: float, name: str, spokes: int = 8) 
     rubber, steel = f.paint("plain", "black", roundness=0.2), f.paint("metal", "silver", "grey")
     turn_ = f.pose(0, 360 / spokes)
     for tip in arc(x, y, r * 0.9, r * 0.9, turn_, 360 + turn_, spokes + 1)[:-1]:
-        f.thin("spoke", [(x, y), (float(tip[0]), float(tip[1]))], 0.009, steel, detail=2)
+        f.thin("spoke", path((x, y), tip), 0.009, steel, detail=2)
     circles = (arc(x, y, r, r, 0, 360, 33), arc(x, y, r * 0.88, r * 0.88, 0, 360, 33))
     f.add(name, ring(x, y, r, r * 0.88), rubber, strokes=circles[:1], lines=circles[1:], solid=False)
     f.dot("axle", x, y, r * 0.09, "grey", detail=2, at={name: (x, y)})
@@ -39,11 +39,11 @@ def car(f: Figure) -> None:
     door = path((-0.16, -0.14), (-0.16, 0.22), (0.28, 0.22), (0.3, -0.14))
     f.add("hull", path(*hull), body, group="coat", lines=(door, path((-0.06, -0.04), (0.04, -0.04))),
         at={"bonnet": (0.72, -0.08), "boot": (-0.93, -0.08)})
-    middle = (back + nose) / 2 + 0.05
-    f.add("rear window", path((back + 0.06, -0.18), (back + 0.2, roof + 0.07), (middle - 0.05, roof + 0.07),
-        (middle - 0.05, -0.18)), glass)
-    f.add("front window", path((middle + 0.04, -0.18), (middle + 0.04, roof + 0.07), (nose - 0.18, roof + 0.07),
-        (nose + 0.01, -0.18)), glass)
+    middle, top = (back + nose) / 2 + 0.05, roof + 0.07
+    rear = path((back + 0.06, -0.18), (back + 0.2, top), (middle - 0.05, top), (middle - 0.05, -0.18))
+    front = path((middle + 0.04, -0.18), (middle + 0.04, top), (nose - 0.18, top), (nose + 0.01, -0.18))
+    f.add("rear window", rear, glass)
+    f.add("front window", front, glass)
     f.add("headlight", ellipse(0.92, 0.02, 0.06, 0.07), f.paint("plain", "yellow", "white"), detail=1)
     f.add("tail light", box(-1.0, -0.06, -0.93, 0.06), f.paint("plain", "red"), detail=2)
     r = f.trait(0.19, 0.23)
@@ -99,24 +99,19 @@ def bicycle(f: Figure) -> None:
     spoked(f, *back, r, "rear wheel")
     spoked(f, *front, r, "front wheel")
     seat, crank, head = (-0.3, -0.32 - f.trait(0, 0.1)), (-0.08, 0.32), (0.46, -0.3)
-    low = f.chance(0.3)
-    tubes = [(seat, crank), (crank, head), (back, crank), (back, (-0.26, -0.18)),
-        ((-0.2, 0.04) if low else (-0.26, -0.2), head)]
-    for a, b in tubes:
+    joint, stem = (-0.2, 0.04) if f.chance(0.3) else (-0.26, -0.2), (0.42, -0.46)
+    for a, b in ((seat, crank), (crank, head), (back, crank), (back, (-0.26, -0.18)), (joint, head)):
         f.thin("frame", [a, b], 0.03, paint, detail=0, group="frame")
     f.thin("fork", [head, front], 0.03, paint, detail=0, group="frame")
-    grip = f.pick("drop", "flat")
-    stem = (0.42, -0.46)
     f.thin("stem", [head, stem], 0.026, paint, detail=0, group="frame")
-    bar = [stem, (0.6, -0.5), (0.68, -0.4), (0.58, -0.32)] if grip == "drop" else [stem, (0.34, -0.56), (0.2, -0.52)]
-    f.thin("handlebar", bar, 0.028, black, detail=0, group="frame", at=stem)
-    f.add("saddle", smooth([(seat[0] - 0.18, seat[1] - 0.06), (seat[0] + 0.16, seat[1] - 0.03),
-        (seat[0] + 0.02, seat[1] + 0.03), (seat[0] - 0.14, seat[1] + 0.04)]), black, at=(seat[0], seat[1] - 0.02))
+    bends = {"drop": [(0.6, -0.5), (0.68, -0.4), (0.58, -0.32)], "flat": [(0.34, -0.56), (0.2, -0.52)]}
+    f.thin("handlebar", [stem, *bends[f.pick("drop", "flat")]], 0.028, black, detail=0, group="frame", at=stem)
+    saddle = shift(path((-0.18, -0.06), (0.16, -0.03), (0.02, 0.03), (-0.14, 0.04)), *seat)
+    f.add("saddle", smooth(saddle), black, at=(seat[0], seat[1] - 0.02))
     f.add("chainring", ring(*crank, 0.11, 0.06), f.paint("metal", "silver"), detail=1,
         strokes=(arc(*crank, 0.11, 0.11, 0, 360, 20),), at={"crank": crank})
-    a = arc(*crank, 0.2, 0.2, f.pose(0, 180), 200, 2)[0]
-    ax, ay = float(a[0]), float(a[1])
-    f.thin("pedal arm", [(ax, ay), (2 * crank[0] - ax, 2 * crank[1] - ay)], 0.02, black)
+    x, y = arc(*crank, 0.2, 0.2, f.pose(0, 180), 200, 2)[0]
+    f.thin("pedal arm", [(x, y), (2 * crank[0] - x, 2 * crank[1] - y)], 0.02, black)
 
 
 @category("wheelchair", scene="street", unseen=True)
@@ -170,20 +165,20 @@ def helicopter(f: Figure) -> None:
         body, group="coat", at={"tail": (-long - 0.04, -0.2)})
     blade = f.pose(0, 90)
     for tip in arc(-long, -0.2, 0.17, 0.17, blade, blade + 180, 2):
-        f.thin("tail rotor", [(-long, -0.2), (float(tip[0]), float(tip[1]))], 0.02, steel)
+        f.thin("tail rotor", path((-long, -0.2), tip), 0.02, steel)
     for x in (-0.14, 0.38):
         f.thin("strut", [(x, 0.26), (x + 0.02, 0.52)], 0.022, steel)
     f.thin("skid", [(-0.36, 0.54), (0.6, 0.54), (0.7, 0.46)], 0.028, steel, detail=0, at={"skid front": (0.62, 0.53)})
     cabin = [(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2), (0.0, 0.34),
         (0.48, 0.33)]
-    f.add("cabin", smooth(cabin), body, group="coat",
-        lines=(path((0.16, -0.2), (0.16, 0.24), (-0.16, 0.24), (-0.16, -0.2)),), at={"nose": (0.7, 0.1)})
+    door = path((0.16, -0.2), (0.16, 0.24), (-0.16, 0.24), (-0.16, -0.2))
+    f.add("cabin", smooth(cabin), body, group="coat", lines=(door,), at={"nose": (0.7, 0.1)})
     f.add("windscreen", smooth([(0.68, 0.04), (0.56, -0.19), (0.3, -0.29), (0.26, -0.02), (0.4, 0.08)]), glass)
     f.add("mast", box(0.06, -0.56, 0.14, -0.35), steel)
-    span = f.trait(0.9, 1.05)
-    tilt = f.pose(-0.04, 0.04)
-    f.add("rotor", limb([(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)], [0.032, 0.03, 0.032]),
-        steel, at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
+    span, tilt = f.trait(0.9, 1.05), f.pose(-0.04, 0.04)
+    blades = [(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)]
+    f.add("rotor", limb(blades, [0.032, 0.03, 0.032]), steel,
+        at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
 
 
 @category("hot_air_balloon", scene="sky", spin=10)
@@ -194,16 +189,10 @@ def hot_air_balloon(f: Figure) -> None:
     for x in (-0.16, 0.16):
         f.thin("rope", [(x * 0.9, 0.28), (x, low)], 0.014, rope, detail=0)
     outline = mirrored((0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06), (0.2, 0.34))
-
-    def seam(k: float) -> list[tuple[float, float]]:
-        return [(0, -1.0), (wide * k * 0.8, -0.76), (wide * k, -0.34), (wide * k * 0.72, 0.06), (0.2 * k, 0.34)]
-
-    marks, lines = [], []
-    for a, b in ((-0.75, -0.28), (0.28, 0.75)):
-        left, right = curve(seam(a)), curve(seam(b))
-        marks.append(Mark(path(left, right[::-1]), two.rgb, drawn=False))
-        lines += [left, right]
-    f.add("envelope", smooth(outline), one, marks=marks, lines=lines,
+    seams = [curve([(0, -1.0), (wide * k * 0.8, -0.76), (wide * k, -0.34), (wide * k * 0.72, 0.06), (0.2 * k, 0.34)])
+        for k in (-0.75, -0.28, 0.28, 0.75)]
+    marks = [Mark(path(left, right[::-1]), two.rgb, drawn=False) for left, right in (seams[:2], seams[2:])]
+    f.add("envelope", smooth(outline), one, marks=marks, lines=seams,
         at={"top": (0, -0.95)} | sides("{} side", wide * 0.95, -0.36))
     f.add("basket", box(-0.19, low - 0.02, 0.19, low + 0.26, 0.04), basket,
         lines=(path((-0.19, low + 0.06), (0.19, low + 0.06)),), at=(0, low + 0.12))
@@ -217,16 +206,17 @@ def rocket(f: Figure) -> None:
         reach = 1.0 + f.pose(0.0, 0.16)
         flame = smooth([(-0.17, 0.6), (-0.2, 0.78), (0.0, reach), (0.2, 0.78), (0.17, 0.6)])
         f.add("flame", flame, f.paint("plain", "orange", "yellow", roundness=0.1))
-        f.add("flame core", shift_y(flame, 0.52, 0.6), f.paint("plain", "yellow", "white", roundness=0.1), detail=2)
+        core = (flame - [0, 0.6]) * 0.52 + [0, 0.6]
+        f.add("flame core", core, f.paint("plain", "yellow", "white", roundness=0.1), detail=2)
     fin = f.trait(0.28, 0.38)
     for side, tag in SIDES:
         f.add("fin", path((side * wide * 0.9, 0.2), (side * (wide + fin), 0.56), (side * (wide + fin), 0.8),
             (side * wide * 0.7, 0.6)), trim, at={f"{tag} fin": (side * (wide + fin * 0.9), 0.7)})
     f.add("nozzle", mirrored((0.16, 0.56), (0.2, 0.7)), f.paint("metal", "grey", "night"), detail=1)
-    f.add("body", smooth(mirrored((0, -1.0), (wide * 0.66, -0.7), (wide, -0.25), (wide, 0.25), (wide * 0.74, 0.6))),
-        hull, group="hull")
-    f.add("nose", smooth(mirrored((0, -1.0), (wide * 0.6, -0.76), (wide * 0.9, nose))), trim,
-        at={"nose tip": (0, -0.94)})
+    body = mirrored((0, -1.0), (wide * 0.66, -0.7), (wide, -0.25), (wide, 0.25), (wide * 0.74, 0.6))
+    f.add("body", smooth(body), hull, group="hull")
+    tip = mirrored((0, -1.0), (wide * 0.6, -0.76), (wide * 0.9, nose))
+    f.add("nose", smooth(tip), trim, at={"nose tip": (0, -0.94)})
     for i in range(f.count(1, 2)):
         y = nose + 0.28 + 0.32 * i
         f.add("porthole rim", ellipse(0, y, 0.13), f.paint("metal", "grey", "gold"))
@@ -234,9 +224,7 @@ def rocket(f: Figure) -> None:
     f.add("middle fin", limb([(0, 0.42), (0, 0.76)], [0.035, 0.03]), trim, detail=1)
 
 
-def shift_y(points: Points, scale: float, about: float) -> Points:
-    """Shrink points about the line x = 0 and the height y = `about`."""
-    return (points - [0.0, about]) * scale + [0.0, about]
+
 
 
 @category("sailboat", scene="sea")
@@ -253,15 +241,11 @@ def sailboat(f: Figure) -> None:
         at={"main sail corner": (mast - 0.58, 0.33)})
     jib = curve([(mast + 0.05, 0.52 - tall), (mast + 0.34 + full, -0.02), (mast + 0.6, 0.34)])
     f.add("fore sail", path(jib, (mast + 0.06, 0.34)), sail.shaded(0.93), at={"fore sail corner": (mast + 0.56, 0.33)})
-    f.add("hull", smooth_hull(f.trait(0.26, 0.34)), hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
-        at={"bow": (0.95, 0.46), "stern": (-0.86, 0.48)})
-    if f.chance(0.6):
-        f.add("flag", path((mast, 0.38 - tall), (mast + 0.2, 0.43 - tall), (mast, 0.49 - tall)),
-            f.paint("plain", "red", "blue"), detail=1)
-
-
-def smooth_hull(depth: float) -> Points:
-    """Make the side of a boat, with a flat deck and a curved bottom."""
+    depth = f.trait(0.26, 0.34)
     bottom = curve([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
         (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)])
-    return bottom
+    f.add("hull", bottom, hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
+        at={"bow": (0.95, 0.46), "stern": (-0.86, 0.48)})
+    if f.chance(0.6):
+        flag = path((mast, 0.38 - tall), (mast + 0.2, 0.43 - tall), (mast, 0.49 - tall))
+        f.add("flag", flag, f.paint("plain", "red", "blue"), detail=1)
