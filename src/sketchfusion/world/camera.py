@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 
 from .difficulty import Difficulty
@@ -51,9 +52,7 @@ class Scene:
     landmarks: dict[str, Landmark]
 
 
-def choose_camera(
-    rng: np.random.Generator, spin: float, fill: tuple[float, float], hard: Difficulty, effort: float = 1.0
-) -> Camera:
+def choose_camera(rng: Rng, spin: float, fill: tuple[float, float], hard: Difficulty, effort: float = 1.0) -> Camera:
     """Sample a viewpoint; `spin` is the largest rotation in degrees, `effort` scales skew and perspective."""
     u = [2 * float(v) - 1 for v in rng.random(10)]
     skew, far = hard.skew * effort, hard.perspective * effort

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.random import Generator as Rng
 from numpy.typing import ArrayLike
 
 from .shapes import Points, curve, ellipse, limb
 
 RGB = tuple[float, float, float]
 Spot = tuple[float, float] | Points  # x and y of one point
+Spots = Spot | Mapping[str, Spot] | None  # one with the name of its part, or any by their names
 
 COLOURS: dict[str, RGB] = {
     "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
@@ -59,7 +61,6 @@ class Part:
     3. Only `solid` parts hide others.
     """
 
-    name: str
     outline: Points
     paint: Paint
     group: str
@@ -87,13 +88,7 @@ class Figure:
     picture, and to the sketches made of it.
     """
 
-    def __init__(
-        self,
-        identity: np.random.Generator,
-        pose: np.random.Generator,
-        slop: float = 0.0,
-        errors: np.random.Generator | None = None,
-    ) -> None:
+    def __init__(self, identity: Rng, pose: Rng, slop: float = 0.0, errors: Rng | None = None) -> None:
         self._identity, self._pose, self._slop, self._errors = identity, pose, slop, errors
         self.parts: list[Part] = []
         self.landmarks: dict[str, Landmark] = {}
@@ -139,40 +134,24 @@ class Figure:
         marks: Sequence[Mark] = (),
         strokes: Sequence[Points] | None = None,
         solid: bool = True,
-        at: Spot | Mapping[str, Spot] | None = None,
+        at: Spots = None,
     ) -> None:
-        """Add a part in front of the others. `at` is a keypoint on it with its name, or keypoints by their names."""
+        """Add a part in front of the others, with keypoints."""
         drawn = (np.concatenate([outline, outline[:1]]),) if strokes is None else tuple(strokes)
         group = group or f"{name}#{len(self.parts)}"
-        self.parts.append(Part(name, outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid))
+        self.parts.append(Part(outline, paint, group, detail, drawn, tuple(lines), tuple(marks), solid))
         if at is not None:
             self.at(at if isinstance(at, Mapping) else {name: at})
 
     def thin(
-        self,
-        name: str,
-        points: ArrayLike,
-        width: float,
-        paint: Paint,
-        detail: int = 1,
-        group: str = "",
-        at: Spot | Mapping[str, Spot] | None = None,
+        self, name: str, line: ArrayLike, width: float, paint: Paint, detail: int = 1, group: str = "", at: Spots = None
     ) -> None:
         """Add a part so thin that sketches draw it as one line, such as a string or a whisker."""
-        spine = np.asarray(points, dtype=np.float64)
+        spine = np.asarray(line, dtype=np.float64)
         strokes = (curve(spine) if len(spine) > 2 else spine,)
         self.add(name, limb(spine, [width] * len(spine)), paint, group, detail, strokes=strokes, solid=False, at=at)
 
-    def dot(
-        self,
-        name: str,
-        x: float,
-        y: float,
-        r: float,
-        colour: str = "black",
-        detail: int = 1,
-        at: Spot | Mapping[str, Spot] | None = None,
-    ) -> None:
+    def dot(self, name: str, x: float, y: float, r: float, colour: str, detail: int = 1, at: Spots = None) -> None:
         """Add a small round part, such as an eye or a knob."""
         self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail, at=at)
 
@@ -180,7 +159,7 @@ class Figure:
         """Add a round eye with its keypoint, optionally with white around it."""
         if white:
             self.dot("eye white", x, y, r * 1.9, "white")
-        self.dot("eye", x, y, r, at=(x, y))
+        self.dot("eye", x, y, r, "black", at=(x, y))
 
     def at(self, spots: Mapping[str, Spot]) -> None:
         """Add keypoints on the part added last."""

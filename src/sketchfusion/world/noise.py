@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,7 +15,7 @@ TILE = 256
 Tile = NDArray[np.float32]
 
 
-def _octaves(rng: np.random.Generator, scales: tuple[tuple[int, int], ...], decay: float = 0.6) -> Tile:
+def _octaves(rng: Rng, scales: tuple[tuple[int, int], ...], decay: float = 0.6) -> Tile:
     """Make value noise in about [-1, 1] with a period of TILE pixels, one octave for each (columns, rows) grid."""
     total, gain = np.zeros((TILE, TILE), dtype=np.float32), 1.0
     for columns, rows in scales:
@@ -37,7 +38,7 @@ def _bricks() -> Tile:
 @lru_cache(maxsize=1)
 def textures() -> NDArray[np.float32]:
     """Make the textures of objects (len(TEXTURES), TILE, TILE), in the order of TEXTURES."""
-    rng = np.random.Generator(np.random.PCG64(20240229))
+    rng = Rng(np.random.PCG64(20240229))
     made = {
         "plain": _octaves(rng, ((4, 4), (8, 8))) * 0.35,
         "fur": _octaves(rng, ((16, 8), (64, 24), (128, 48))) * 0.9,
@@ -53,7 +54,7 @@ def textures() -> NDArray[np.float32]:
 @lru_cache(maxsize=1)
 def grounds() -> dict[str, Tile]:
     """Make the textures of backgrounds, each (2 TILE, 2 TILE), so that a window of TILE fits anywhere."""
-    rng = np.random.Generator(np.random.PCG64(19991231))
+    rng = Rng(np.random.PCG64(19991231))
     made = {
         "clouds": _octaves(rng, ((3, 5), (6, 10), (12, 20), (32, 40))),
         "grass": _octaves(rng, ((8, 8), (96, 32), (200, 64)), 0.9),
@@ -70,7 +71,7 @@ def grounds() -> dict[str, Tile]:
     return {name: np.tile(tile, (2, 2)).astype(np.float32) for name, tile in made.items()}
 
 
-def _planks(rng: np.random.Generator) -> Tile:
+def _planks(rng: Rng) -> Tile:
     y = np.arange(TILE)[:, None]
     shade = np.repeat(rng.uniform(-0.4, 0.4, 8), TILE // 8)[:, None]
     gaps = np.where(y % (TILE // 8) < 2, -0.9, 0.0)
@@ -85,11 +86,11 @@ def _tiles() -> Tile:
 @lru_cache(maxsize=1)
 def grain() -> NDArray[np.float32]:
     """Make standard normal sensor noise (2 TILE, 2 TILE, 3)."""
-    rng = np.random.Generator(np.random.PCG64(314159))
+    rng = Rng(np.random.PCG64(314159))
     return rng.standard_normal((2 * TILE, 2 * TILE, 3)).astype(np.float32)
 
 
-def window(tile: NDArray[np.float32], rng: np.random.Generator, side: int) -> NDArray[np.float32]:
+def window(tile: NDArray[np.float32], rng: Rng, side: int) -> NDArray[np.float32]:
     """Cut a side x side window at a random place; beyond TILE pixels the texture repeats."""
     x, y = (int(v * TILE) for v in rng.random(2))
     if side <= TILE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -17,7 +18,7 @@ Floats = NDArray[np.float32]
 
 
 def photograph(
-    scene: Scene, setting: Setting, rng: np.random.Generator, side: int, hard: Difficulty
+    scene: Scene, setting: Setting, rng: Rng, side: int, hard: Difficulty
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Part]]:
     """Render a photo (side, side, 3), the mask (side, side) of the object's visible pixels, and the occluding parts."""
     front = occluders(rng, side, hard)
@@ -75,7 +76,7 @@ def _shade(
     ids: NDArray[np.uint8],
     marks: NDArray[np.uint8],
     light: NDArray[np.float64],
-    rng: np.random.Generator,
+    rng: Rng,
     side: int,
 ) -> tuple[Floats, Floats, Floats]:
     """Premultiplied colour (side, side, 3), cover (side, side) and the object's own cover (side, side)."""
@@ -127,9 +128,7 @@ def _mark_tables(parts: list[Part]) -> tuple[NDArray[np.intp], Floats]:
     return np.array(owner), np.array(tint, dtype=np.float32)
 
 
-def _shadow(
-    picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: np.random.Generator, side: int
-) -> Floats:
+def _shadow(picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: Rng, side: int) -> Floats:
     """Draw the object's shadow: at its foot, or on the wall behind it."""
     strength = 0.25 + 0.4 * float(rng.random())
     if (found := _box(own > 0.5)) is None:
@@ -148,9 +147,7 @@ def _shadow(
     return picture * (1 - np.float32(strength / 255) * soft)[..., None]
 
 
-def _develop(
-    picture: Floats, light: NDArray[np.float64], rng: np.random.Generator, side: int, hard: Difficulty
-) -> NDArray[np.uint8]:
+def _develop(picture: Floats, light: NDArray[np.float64], rng: Rng, side: int, hard: Difficulty) -> NDArray[np.uint8]:
     """Apply a light gradient, colour cast, exposure, contrast, blur and sensor noise."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     x, y = (np.float32(0.14 * float(rng.random()) * v) for v in light)

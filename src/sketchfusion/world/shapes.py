@@ -26,23 +26,23 @@ def _basis(steps: int) -> tuple[Points, ...]:
     )
 
 
-def smooth(points: ArrayLike, closed: bool = True, steps: int = 6) -> Points:
-    """Interpolate a closed or open Catmull-Rom curve through points (N, D)."""
+def _interpolated(steps: int, *around: Points) -> Points:
+    """Interpolate between two points in the middle of four, for each of N pieces: four arrays (N, D)."""
+    first, second, third, fourth = (weight * p[:, None] for weight, p in zip(_basis(steps), around, strict=True))
+    return (first + second + third + fourth).reshape(-1, around[0].shape[1])
+
+
+def smooth(points: ArrayLike) -> Points:
+    """Interpolate a closed Catmull-Rom curve through points (N, D)."""
     p = np.asarray(points, dtype=np.float64)
-    if closed:
-        before, after, after2 = np.roll(p, 1, 0), np.roll(p, -1, 0), np.roll(p, -2, 0)
-    else:
-        padded = np.concatenate([p[:1], p, p[-1:]])
-        before, p, after, after2 = padded[:-3], padded[1:-2], padded[2:-1], padded[3:]
-    b = _basis(steps)
-    curve = b[0] * before[:, None] + b[1] * p[:, None] + b[2] * after[:, None] + b[3] * after2[:, None]
-    curve = curve.reshape(-1, curve.shape[-1])
-    return curve if closed else np.concatenate([curve, after[-1:]])
+    return _interpolated(6, np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0))
 
 
 def curve(points: ArrayLike, steps: int = 6) -> Points:
-    """Interpolate an open smooth curve through points (N, D)."""
-    return smooth(points, closed=False, steps=steps)
+    """Interpolate an open Catmull-Rom curve through points (N, D)."""
+    p = np.asarray(points, dtype=np.float64)
+    padded = np.concatenate([p[:1], p, p[-1:]])
+    return np.concatenate([_interpolated(steps, padded[:-3], p[:-1], p[1:], padded[3:]), p[-1:]])
 
 
 def mirrored(*right: tuple[float, float]) -> Points:
@@ -73,14 +73,10 @@ def _unit_arc(start: float, stop: float, count: int) -> Points:
 
 def turn(points: Points, degrees: float, about: tuple[float, float] = (0.0, 0.0)) -> Points:
     """Rotate points by degrees, clockwise on the screen."""
-    (cos, sin), (cx, cy) = _cos_sin(degrees), about
+    radians, (cx, cy) = degrees * (np.pi / 180), about
+    cos, sin = round(float(np.cos(radians)), 12), round(float(np.sin(radians)), 12)
     x, y = points[:, 0] - cx, points[:, 1] - cy
     return np.stack([cx + cos * x - sin * y, cy + sin * x + cos * y], axis=1)
-
-
-def _cos_sin(degrees: float) -> tuple[float, float]:
-    radians = degrees * (np.pi / 180)
-    return round(float(np.cos(radians)), 12), round(float(np.sin(radians)), 12)
 
 
 def shift(points: Points, dx: float, dy: float, sx: float = 1.0, sy: float | None = None) -> Points:
@@ -158,17 +154,11 @@ def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float =
 
 def inside(points: Points, polygon: Points) -> NDArray[np.bool_]:
     """Mark the points (N, 2) inside the polygon, by the even-odd rule."""
-    x, y = points[:, 0], points[:, 1]
     found = np.zeros(len(points), dtype=bool)
-    near = np.flatnonzero(
-        (x >= polygon[:, 0].min())
-        & (x <= polygon[:, 0].max())
-        & (y >= polygon[:, 1].min())
-        & (y <= polygon[:, 1].max())
-    )
+    near = np.flatnonzero(((points >= polygon.min(axis=0)) & (points <= polygon.max(axis=0))).all(axis=1))
     if len(near) == 0:
         return found
-    x, y = x[near, None], y[near, None]
+    x, y = points[near, :1], points[near, 1:]
     x0, y0 = polygon[:, 0], polygon[:, 1]
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
     rise = y1 - y0
