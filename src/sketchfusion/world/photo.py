@@ -27,15 +27,17 @@ def photograph(
     largest = max(scene.parts, key=lambda p: float(np.ptp(p.outline[:, 0]) * np.ptp(p.outline[:, 1])))
     picture = backdrop(rng, setting, side, hard, largest.paint.rgb)
     parts = [*scene.parts, *front]
-    ids, marks = _draw_ids(parts, side)
-    colour, cover, own = _shade(parts, len(scene.parts), ids, marks, light, rng, side)
+    colour, cover, own = _shade(parts, len(scene.parts), light, rng, side)
     picture = _shadow(picture, own, setting, light, rng, side)
     picture = picture * (1 - cover[..., None]) + colour
     return _develop(picture, light, rng, side, hard), own > 0.5, front
 
 
-def _draw_ids(parts: list[Part], side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw maps of the visible part (2 i + 1, and 2 i + 2 for its inner lines) and mark, FINE times as large."""
+def _draw(parts: list[Part], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw which part is visible where (2 i + 1, and 2 i + 2 for its inner lines) and which mark, FINE times as large.
+
+    Marks are counted from 1 through all parts.
+    """
     canvas, patches = (Image.new("L", (side * FINE, side * FINE), 0) for _ in range(2))
     pen, brush = ImageDraw.Draw(canvas), ImageDraw.Draw(patches)
     fine, number = max(1, round(side * FINE / 170)), 0
@@ -49,60 +51,52 @@ def _draw_ids(parts: list[Part], side: int) -> tuple[NDArray[np.uint8], NDArray[
         for mark in part.marks:
             number += 1
             brush.polygon((mark.outline * FINE).ravel().tolist(), fill=number)
-    return np.asarray(canvas), np.asarray(patches)
+    return np.asarray(canvas, dtype=np.intp), np.asarray(patches, dtype=np.intp)
 
 
-def _tables(parts: list[Part], side: int) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """For each id of `_draw_ids`: colour (n, 3), shading (n, 5: x0, 1/rx, y0, 1/ry, roundness) and texture (n,)."""
+def _forms(parts: list[Part], side: int) -> Floats:
+    """Return the shading (n, 5) of each part: x, 1 / radius, y, 1 / radius of its form, FINE times as large, roundness.
+
+    The form is a mixture of the part's box and that of its group.
+    """
     group = np.unique([part.group for part in parts], return_inverse=True)[1]
     low, high = (np.array([f(part.outline, axis=0) for part in parts]) for f in (np.min, np.max))
     all_low = np.array([low[group == g].min(axis=0) for g in group], dtype=np.float32)
     all_high = np.array([high[group == g].max(axis=0) for g in group], dtype=np.float32)
-    # Each part is shaded as a mixture of its group's form and its own.
     centre = (all_low + all_high) * 0.3 + (low + high) * 0.2
     radius = np.maximum((all_high - all_low) * 0.3 + (high - low) * 0.2, side * 0.012)
     (x, y), (rx, ry) = (centre * FINE).T, 1 / (radius * FINE).T
-    rgb = np.array([(part.paint.rgb, np.array(part.paint.rgb) * 0.5) for part in parts]).reshape(-1, 3)
-    form = np.repeat(np.stack([x, rx, y, ry, [part.paint.roundness for part in parts]], axis=1), 2, axis=0)
-    texture = np.repeat([TEXTURES.index(part.paint.texture) for part in parts], 2)
-    empty = np.zeros((1, 8), dtype=np.float32)
-    rgb, form = np.concatenate([empty[:, :3], rgb]), np.concatenate([empty[:, 3:], form])
-    return rgb.astype(np.float32), form.astype(np.float32), np.concatenate([[0], texture])
+    return np.stack([x, rx, y, ry, [part.paint.roundness for part in parts]], axis=1).astype(np.float32)
 
 
 def _shade(
-    parts: list[Part],
-    own_parts: int,
-    ids: NDArray[np.uint8],
-    marks: NDArray[np.uint8],
-    light: NDArray[np.float64],
-    rng: Rng,
-    side: int,
+    parts: list[Part], own_parts: int, light: NDArray[np.float64], rng: Rng, side: int
 ) -> tuple[Floats, Floats, Floats]:
     """Premultiplied colour (side, side, 3), cover (side, side) and the object's own cover (side, side)."""
     colour = np.zeros((side, side, 3), np.float32)
     cover, own = np.zeros((2, side, side), np.float32)
+    ids, patches = _draw(parts, side)
     if (found := _box(ids > 0)) is None:
         return colour, cover, own
     (x0, y0), (x1, y1) = ((v // FINE * FINE for v in found[:2]), (-(-v // FINE) * FINE for v in found[2:]))
-    crop = ids[y0:y1, x0:x1]
-    rgb, form, texture = _tables(parts, side)
-    paint = rgb[crop]
-    if marks.any():
-        owner, tint = _mark_tables(parts)
-        patch = marks[y0:y1, x0:x1]
-        lies = (owner[patch] == crop) & (patch > 0)
-        paint[lies] = tint[patch[lies]]
+    crop, patch = ids[y0:y1, x0:x1], patches[y0:y1, x0:x1]
+    solid, index = crop > 0, (crop - 1) // 2  # of the part, where there is one
+    paint = np.array([part.paint.rgb for part in parts], dtype=np.float32)[index]
+    paint[crop % 2 == 0] *= 0.5
+    owner = np.array([-1, *(2 * i + 1 for i, part in enumerate(parts) for _ in part.marks)])
+    tint = np.array([(0, 0, 0), *(mark.rgb for part in parts for mark in part.marks)], dtype=np.float32)
+    lies = owner[patch] == crop
+    paint[lies] = tint[patch[lies]]
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
-    u = (x - form[:, 0][crop]) * form[:, 1][crop]
-    v = (y - form[:, 2][crop]) * form[:, 3][crop]
-    bright = 1.06 + form[:, 4][crop] * (
+    cx, rx, cy, ry, roundness = (column[index] for column in _forms(parts, side).T)
+    u, v = (x - cx) * rx, (y - cy) * ry
+    bright = 1.06 + roundness * (
         np.float32(light[0] * 0.26) * u + np.float32(light[1] * 0.3) * v - 0.12 * (u * u + v * v)
     )
+    texture = np.array([TEXTURES.index(part.paint.texture) for part in parts])[index]
     dx, dy = (int(t * TILE) for t in rng.random(2))
-    tile = textures()[texture[crop], (np.arange(y0, y1)[:, None] + dy) % TILE, (np.arange(x0, x1)[None, :] + dx) % TILE]
+    tile = textures()[texture, (np.arange(y0, y1)[:, None] + dy) % TILE, (np.arange(x0, x1)[None, :] + dx) % TILE]
     bright = bright + np.float32(0.1 + 0.16 * float(rng.random())) * tile
-    solid = crop > 0
     soft = Image.fromarray(solid.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(side * FINE / 42))
     bright = bright * (0.62 + 0.38 * np.clip(np.asarray(soft, dtype=np.float32) / 200.0, 0, 1))
     paint = paint * (np.clip(bright, 0.25, 1.5) * solid)[..., None]
@@ -118,14 +112,6 @@ def _shade(
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     """Return the box (x0, y0, x1, y1) of the pixels that are set, without x1 and y1; None if there are none."""
     return Image.fromarray(mask.astype(np.uint8)).getbbox()
-
-
-def _mark_tables(parts: list[Part]) -> tuple[NDArray[np.intp], Floats]:
-    owner, tint = [0], [(0.0, 0.0, 0.0)]
-    for i, part in enumerate(parts):
-        owner += [2 * i + 1] * len(part.marks)
-        tint += [mark.rgb for mark in part.marks]
-    return np.array(owner), np.array(tint, dtype=np.float32)
 
 
 def _shadow(picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: Rng, side: int) -> Floats:

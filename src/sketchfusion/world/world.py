@@ -95,7 +95,8 @@ class World:
 
     def photo(self, category: str, instance: int) -> Shot:
         """Render the photo of an instance with its mask and keypoints."""
-        kind, rng, hard = self._category(category), self._rng(category, instance, "photo"), self.difficulty
+        check_categories([category])
+        kind, rng, hard = CATEGORIES[category], self._rng(category, instance, "photo"), self.difficulty
         figure = self._figure(kind, instance, rng)
         camera = choose_camera(rng, kind.spin, hard.photo_fill, hard)
         scene = place(figure, camera, float(self.size))
@@ -117,7 +118,8 @@ class World:
         """
         if hand < 0:
             raise ValueError(f"hand={hand}: choose 0 (faithful) or more")
-        kind, hard, style = self._category(category), self.difficulty, HANDS[hand % len(HANDS)]
+        check_categories([category])
+        kind, hard, style = CATEGORIES[category], self.difficulty, HANDS[hand % len(HANDS)]
         rng = self._rng(category, instance, f"hand {hand} of the photo" if of_photo else f"hand {hand}")
         pose = self._rng(category, instance, "photo") if of_photo else rng
         figure = self._figure(kind, instance, pose, style.slop * hard.errors, rng if of_photo else None)
@@ -129,10 +131,6 @@ class World:
         drawing, drawn = draw(lines, style, rng, category, hard.errors)
         picture = rasterize(drawing, self.size, margin=0.0)
         return picture, drawing, self._keypoints(scene, CANVAS, lambda m: scene.parts[m.part].group not in drawn)
-
-    def _category(self, category: str) -> Category:
-        check_categories([category])
-        return CATEGORIES[category]
 
     def _rng(self, *keys: object) -> Rng:
         """Return a random generator that depends on the world's seed and the keys alone."""

@@ -1,8 +1,6 @@
 """The recipes of all categories; importing this package registers them in `CATEGORIES`."""
 
 from ..figure import CATEGORIES, Category
-from . import animals, buildings, food_and_plants, small_animals, things, tools, vehicles
+from . import animals, buildings, food_and_plants, small_animals, things, vehicles
 
-FAMILIES = (animals, buildings, food_and_plants, small_animals, things, tools, vehicles)
-
-__all__ = ["CATEGORIES", "FAMILIES", "Category"]
+__all__ = ["CATEGORIES", "Category", "animals", "buildings", "food_and_plants", "small_animals", "things", "vehicles"]

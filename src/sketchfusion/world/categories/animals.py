@@ -82,17 +82,15 @@ def horse(f: Figure) -> None:
     coat = f.paint("fur", "chestnut", "brown", "tan", "grey", "white")
     mane = f.paint("fur", "black", "dark wood", "cream")
     body = BodyFrame(f.trait(0.52, 0.62), f.trait(0.22, 0.27), f.trait(0.58, 0.7), 0.075, 0.045, swing=0.16)
-    rise, up = f.trait(0.48, 0.6), f.pose(-0.04, 0.06)
-    x, y = body.length + 0.22, -rise - up
+    x, y = body.length + 0.22, -f.trait(0.48, 0.6) - f.pose(-0.04, 0.06)
     tail(f, body, mane, [(0, -0.12), (-0.16, 0.05), (-0.2, 0.45)], [0.03, 0.08, 0.03], f.pose(-0.1, 0.1))
     trunk(f, body, coat)
     neck = [(body.length - 0.16, 0.0), (body.length + 0.02, -0.22), (x, y)]
     f.add("neck", limb(neck, [0.2, 0.15, 0.09]), coat, group="coat")
     f.add("ear", leaf((x - 0.05, y - 0.06), (x - 0.05, y - 0.25), 0.5), coat, group="coat", detail=1)
-    head = [(-0.1, -0.06), (0.02, -0.12), (0.2, -0.03), (0.38, 0.06), (0.42, 0.16), (0.34, 0.21), (0.18, 0.16),
-        (0.04, 0.16), (-0.08, 0.08)]
-    nod = 22 + f.pose(-8, 14)
-    f.add("head", shift(turn(smooth(head), nod), x, y), coat, group="coat", at={"nose": (x + 0.3, y + 0.22)})
+    head = smooth([(-0.1, -0.06), (0.02, -0.12), (0.2, -0.03), (0.38, 0.06), (0.42, 0.16), (0.34, 0.21), (0.18, 0.16),
+        (0.04, 0.16), (-0.08, 0.08)])
+    f.add("head", shift(turn(head, 22 + f.pose(-8, 14)), x, y), coat, group="coat", at={"nose": (x + 0.3, y + 0.22)})
     f.eye(x + 0.08, y, 0.028)
     ridge = [(x + 0.02, y - 0.13), (x - 0.1, y - 0.06), (body.length - 0.1, -0.34), (body.length - 0.3, -0.22),
         (body.length - 0.16, -0.16), (body.length, -0.24), (x - 0.06, y + 0.04)]
@@ -111,16 +109,15 @@ def cow(f: Figure) -> None:
     trunk(f, body, coat, [Mark(outline, patch) for outline in spots])
     f.add("udder", ellipse(-0.24, body.height * 0.9, 0.13, 0.1), f.paint("plain", "pink"), detail=1)
     f.add("neck", limb([(body.length - 0.2, -0.05), (x, y)], [0.24, 0.15]), coat, group="coat")
-    ivory = f.paint("plain", "cream")
+    ivory, nod = f.paint("plain", "cream"), f.pose(4, 26)
     for side in (-0.1, 0.06):
         f.add("horn", leaf((x + side, y - 0.1), (x + side + 0.05, y - 0.3), 0.32, 0.5), ivory)
     head = [(-0.14, -0.1), (0.06, -0.15), (0.26, -0.02), (0.4, 0.1), (0.38, 0.24), (0.22, 0.24), (0.02, 0.16),
         (-0.12, 0.1)]
-    nod = f.pose(4, 26)
     f.add("ear", leaf((x - 0.1, y - 0.04), (x - 0.3, y - 0.06), 0.6), coat.shaded(0.85))
     f.add("head", shift(turn(smooth(head), nod), x, y), coat, group="coat")
-    f.add("muzzle", turn(ellipse(x + 0.33, y + 0.14, 0.09, 0.11), nod, (x, y)), f.paint("plain", "pink", "tan"),
-        detail=1, at={"nose": (x + 0.28, y + 0.22)})
+    muzzle = turn(ellipse(x + 0.33, y + 0.14, 0.09, 0.11), nod, (x, y))
+    f.add("muzzle", muzzle, f.paint("plain", "pink", "tan"), detail=1, at={"nose": (x + 0.28, y + 0.22)})
     f.eye(x + 0.06, y - 0.01, 0.025)
 
 
@@ -144,9 +141,9 @@ def giraffe(f: Figure) -> None:
         f.thin("horn", [(x + side, y - 0.06), (x + side - 0.02, y - 0.2)], 0.018, coat.shaded(0.7), detail=0)
         f.dot("horn tip", x + side - 0.02, y - 0.2, 0.028, "dark wood")
     f.add("ear", leaf((x - 0.04, y - 0.03), (x - 0.2, y - 0.1), 0.5), coat, group="coat", detail=1)
-    head = [(-0.07, -0.05), (0.04, -0.09), (0.2, 0.0), (0.32, 0.09), (0.3, 0.16), (0.14, 0.13), (-0.04, 0.08)]
-    f.add("head", shift(turn(smooth(head), f.pose(-6, 16)), x, y), coat, group="coat",
-        at={"nose": (x + 0.27, y + 0.11)})
+    head = smooth([(-0.07, -0.05), (0.04, -0.09), (0.2, 0.0), (0.32, 0.09), (0.3, 0.16), (0.14, 0.13), (-0.04, 0.08)])
+    head = shift(turn(head, f.pose(-6, 16)), x, y)
+    f.add("head", head, coat, group="coat", at={"nose": (x + 0.27, y + 0.11)})
     f.eye(x + 0.06, y - 0.01, 0.02)
 
 
@@ -185,9 +182,9 @@ def elephant(f: Figure) -> None:
     f.add("trunk", limb(nose, [0.17, 0.1, 0.07, 0.05]), hide, group="coat", at={"trunk tip": nose[-1]})
     f.add("head", ellipse(x + 0.02, y, 0.3, 0.32), hide, group="coat")
     size = f.trait(0.28, 0.36)
-    ear = [(0.1, -0.75), (0.2, 0.0), (0.0, 0.7), (-0.35, 1.0), (-0.75, 0.5), (-0.9, -0.3), (-0.5, -0.95)]
-    f.add("ear", shift(turn(smooth(ear), f.pose(-8, 12)), x + 0.02, y + 0.02, size), hide.shaded(0.86),
-        at=(x - 0.1, y + 0.03))
+    ear = smooth([(0.1, -0.75), (0.2, 0.0), (0.0, 0.7), (-0.35, 1.0), (-0.75, 0.5), (-0.9, -0.3), (-0.5, -0.95)])
+    ear = shift(turn(ear, f.pose(-8, 12)), x + 0.02, y + 0.02, size)
+    f.add("ear", ear, hide.shaded(0.86), at=(x - 0.1, y + 0.03))
     f.eye(x + 0.15, y - 0.06, 0.026)
 
 
@@ -204,8 +201,8 @@ def camel(f: Figure) -> None:
         bump = [(cx - width, -0.05), (cx - width * 0.6, -0.22 - size * 0.5), (cx, -0.2 - size),
             (cx + width * 0.6, -0.22 - size * 0.5), (cx + width, -0.05)]
         f.add("hump", smooth(bump), coat, group="coat", at={"hump" if cx < 0 else "second hump": (cx, -0.17 - size)})
-    f.add("neck", limb([(body.length - 0.14, 0.0), (body.length + 0.16, 0.1), (x - 0.06, y + 0.3), (x, y)],
-        [0.19, 0.13, 0.09, 0.075]), coat, group="coat")
+    neck = [(body.length - 0.14, 0.0), (body.length + 0.16, 0.1), (x - 0.06, y + 0.3), (x, y)]
+    f.add("neck", limb(neck, [0.19, 0.13, 0.09, 0.075]), coat, group="coat")
     f.add("ear", leaf((x - 0.03, y - 0.04), (x - 0.09, y - 0.18), 0.55), coat, group="coat", detail=1)
     head = [(-0.08, -0.06), (0.04, -0.1), (0.18, -0.04), (0.34, 0.0), (0.38, 0.09), (0.3, 0.14), (0.14, 0.1),
         (-0.06, 0.09)]
@@ -246,8 +243,8 @@ def pig(f: Figure) -> None:
         f.dot("nostril", x + 0.42, y + drop, 0.018, "maroon", detail=2)
     flop = f.pose(-0.03, 0.06)
     for side in (-0.16, 0.06):
-        f.add("ear", path((x + side - 0.06, y - 0.18), (x + side + 0.16 + flop, y - 0.4), (x + side + 0.12, y - 0.16)),
-            skin.shaded(0.85))
+        ear = path((x + side - 0.06, y - 0.18), (x + side + 0.16 + flop, y - 0.4), (x + side + 0.12, y - 0.16))
+        f.add("ear", ear, skin.shaded(0.85))
     smile = arc(x + 0.2, y + 0.12, 0.12, 0.08, 40, 130, 7)
     f.add("cheek", ellipse(x + 0.05, y + 0.1, 0.06), skin.shaded(1.06), detail=3, lines=(smile,))
     f.eye(x + 0.1, y - 0.06, 0.026)
@@ -268,8 +265,8 @@ def dog(f: Figure) -> None:
     muzzle = limb([(0.06, 0.04), (long, 0.09)], [0.12, 0.075])
     f.add("muzzle", shift(turn(muzzle, nod), x, y), coat, group="coat")
     f.add("skull", ellipse(x, y, 0.21, 0.19), coat, group="coat")
-    tip = turn(path((long + 0.05, 0.05)), nod)[0]
-    f.dot("nose", x + tip[0], y + tip[1], 0.05, "black", detail=0, at=(x + tip[0], y + tip[1]))
+    tip = shift(turn(path((long + 0.05, 0.05)), nod), x, y)[0]
+    f.dot("nose", *tip, 0.05, "black", detail=0, at=tip)
     if f.chance(0.65):
         ear = smooth([(-0.1, -0.16), (0.04, -0.12), (0.05, 0.1), (-0.03, 0.26), (-0.14, 0.2), (-0.17, 0.0)])
     else:
@@ -290,8 +287,7 @@ def cat(f: Figure) -> None:
     tail(f, body, coat, bends, [0.05, 0.05, 0.045, 0.035], f.pose(-0.12, 0.2), "coat")
     trunk(f, body, coat, [Mark(stripe, coat.shaded(0.6).rgb) for stripe in stripes])
     x, y = body.length + 0.06, -0.34 + f.pose(-0.05, 0.06)
-    tilt = f.pose(-10, 10)
-    inner = f.paint("plain", "pink")
+    tilt, inner = f.pose(-10, 10), f.paint("plain", "pink")
     for side, tag in SIDES:
         ear = path((side * 0.26, 0.0), (side * 0.25, -0.42), (side * 0.04, -0.2))
         f.add("ear", shift(turn(ear, tilt), x, y), coat, group="coat", at={f"{tag} ear": (x + side * 0.21, y - 0.3)})
@@ -299,12 +295,12 @@ def cat(f: Figure) -> None:
         f.add("inner ear", shift(within, x, y), inner, detail=2)
     f.add("head", ellipse(x, y, 0.29, 0.25, tilt), coat, group="coat")
     for side, tag in SIDES:
-        px, py = turn(path((side * 0.11, -0.04)), tilt)[0]
-        f.add("eye", ellipse(x + px, y + py, 0.05, 0.06), f.paint("plain", "lime", "yellow", "sky"), detail=1,
-            at={f"{tag} eye": (x + px, y + py)})
-        f.add("pupil", ellipse(x + px, y + py, 0.018, 0.045), f.paint("plain", "black"), detail=2)
-    f.add("nose", shift(turn(path((-0.04, 0.05), (0.04, 0.05), (0.0, 0.1)), tilt), x, y), inner.shaded(0.8), detail=1,
-        at=(x, y + 0.07))
+        spot = shift(turn(path((side * 0.11, -0.04)), tilt), x, y)[0]
+        iris = f.paint("plain", "lime", "yellow", "sky")
+        f.add("eye", ellipse(*spot, 0.05, 0.06), iris, detail=1, at={f"{tag} eye": spot})
+        f.add("pupil", ellipse(*spot, 0.018, 0.045), f.paint("plain", "black"), detail=2)
+    nose = shift(turn(path((-0.04, 0.05), (0.04, 0.05), (0.0, 0.1)), tilt), x, y)
+    f.add("nose", nose, inner.shaded(0.8), detail=1, at=(x, y + 0.07))
     ink = f.paint("plain", "black", "white")
     for side in (-1, 1):
         for drop in (-0.02, 0.04, 0.1):
@@ -320,16 +316,16 @@ def rabbit(f: Figure) -> None:
     x, y = 0.38 + f.pose(-0.03, 0.05), -0.28 + f.pose(-0.04, 0.04)
     long = f.trait(0.55, 0.75)
     for i, lean in enumerate((f.pose(-0.34, -0.2), f.pose(-0.12, 0.06))):
-        ear = leaf((x - 0.1 + 0.12 * i, y - 0.12), (x - 0.06 + lean + 0.1 * i, y - 0.14 - long), 0.36)
-        f.add("ear", ear, coat, group=f"ear{i}")
-        inner = leaf((x - 0.1 + 0.12 * i, y - 0.2), (x - 0.06 + lean + 0.1 * i, y - 0.06 - long), 0.2)
-        f.add("inner ear", inner, pink, detail=2, at={f"ear {i + 1} tip": (x - 0.06 + lean + 0.1 * i, y - 0.1 - long)})
+        root, tip = x - 0.1 + 0.12 * i, x - 0.06 + lean + 0.1 * i
+        f.add("ear", leaf((root, y - 0.12), (tip, y - 0.14 - long), 0.36), coat, group=f"ear{i}")
+        inner = leaf((root, y - 0.2), (tip, y - 0.06 - long), 0.2)
+        f.add("inner ear", inner, pink, detail=2, at={f"ear {i + 1} tip": (tip, y - 0.1 - long)})
     f.add("head", ellipse(x, y, 0.27, 0.23, 8), coat, group="coat")
     front = [(0.2, 0.2), (0.24, 0.42), (0.34 + f.pose(-0.03, 0.08), 0.58)]
     f.add("front leg", limb(front, [0.1, 0.07, 0.06]), coat, group="coat", at={"front foot": (0.34, 0.57)})
     f.add("haunch", ellipse(-0.3, 0.36, 0.27, 0.25), coat.shaded(0.94), detail=1)
-    f.add("hind foot", limb([(-0.36, 0.58), (0.02 + f.pose(-0.05, 0.1), 0.6)], [0.075, 0.065]), coat, group="coat",
-        at=(-0.02, 0.59))
+    hind = limb([(-0.36, 0.58), (0.02 + f.pose(-0.05, 0.1), 0.6)], [0.075, 0.065])
+    f.add("hind foot", hind, coat, group="coat", at=(-0.02, 0.59))
     f.dot("nose", x + 0.25, y + 0.03, 0.035, "rose", at=(x + 0.25, y + 0.03))
     f.eye(x + 0.1, y - 0.05, 0.032)
 
@@ -339,8 +335,8 @@ def mouse(f: Figure) -> None:
     coat, pink = f.paint("fur", "grey", "brown", "white"), f.paint("plain", "pink")
     sway = f.pose(-0.2, 0.2)
     spine = [(-0.5, 0.24), (-0.75, 0.32), (-0.95, 0.14 + sway), (-1.2, 0.1), (-1.35, -0.06 + sway)]
-    f.add("tail", limb(spine, [0.045, 0.035, 0.028, 0.022, 0.012]), pink.shaded(0.9), strokes=(curve(spine),),
-        at={"tail tip": spine[-1]})
+    tube = limb(spine, [0.045, 0.035, 0.028, 0.022, 0.012])
+    f.add("tail", tube, pink.shaded(0.9), strokes=(curve(spine),), at={"tail tip": spine[-1]})
     for x in (-0.3, 0.26):
         f.add("foot", ellipse(x + f.pose(-0.04, 0.06), 0.4, 0.13, 0.05), pink, detail=1)
     fat = f.trait(0.36, 0.44)
@@ -366,9 +362,8 @@ def turtle(f: Figure) -> None:
     high = f.trait(0.46, 0.58)
     f.add("tail", leaf((-0.62, 0.14), (-0.88, 0.2), 0.5), skin, detail=1, at={"tail tip": (-0.85, 0.19)})
     for name, x in (("hind", -0.4), ("front", 0.42)):
-        step = f.pose(-0.1, 0.1)
-        f.add(f"{name} leg", limb([(x, 0.12), (x + step, 0.4)], [0.13, 0.12]), skin,
-            at={f"{name} foot": (x + step, 0.42)})
+        foot = x + f.pose(-0.1, 0.1)
+        f.add(f"{name} leg", limb([(x, 0.12), (foot, 0.4)], [0.13, 0.12]), skin, at={f"{name} foot": (foot, 0.42)})
     rise = f.pose(-0.14, 0.02)
     f.add("neck", limb([(0.5, 0.12), (0.82, -0.08 + rise)], [0.12, 0.1]), skin, group="head")
     f.add("head", ellipse(0.92, -0.12 + rise, 0.19, 0.15), skin, group="head", at=(0.95, -0.12 + rise))
