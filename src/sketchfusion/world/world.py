@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from ..io.strokes import Drawing, rasterize
 from .camera import Scene, choose_camera, landmark_hidden, place, trace
 from .categories import CATEGORIES, Category
 from .difficulty import DEFAULT, Difficulty
-from .figure import Figure, Landmark
+from .figure import Figure
 from .hands import CANVAS, HANDS, draw
 from .photo import photograph
 from .scenery import choose_setting
@@ -102,10 +101,8 @@ class World:
         scene = place(figure, camera, float(self.size))
         setting = choose_setting(rng, kind.scene, hard)
         picture, mask, front = photograph(scene, setting, rng, self.size, hard)
-
-        def occluded(m: Landmark) -> bool:
-            return any(bool(inside(np.array([[m.x, m.y]]), part.outline)[0]) for part in front)
-
+        spots = [(name, np.array([[m.x, m.y]])) for name, m in scene.landmarks.items()]
+        occluded = {name for name, spot in spots if any(inside(spot, part.outline)[0] for part in front)}
         return Shot(picture, mask, self._keypoints(scene, self.size, occluded))
 
     def sketch(
@@ -130,7 +127,8 @@ class World:
         lines = trace(scene, style.detail, style.groups, style.whole)
         drawing, drawn = draw(lines, style, rng, category, hard.errors)
         picture = rasterize(drawing, self.size, margin=0.0)
-        return picture, drawing, self._keypoints(scene, CANVAS, lambda m: scene.parts[m.part].group not in drawn)
+        undrawn = {name for name, m in scene.landmarks.items() if scene.parts[m.part].group not in drawn}
+        return picture, drawing, self._keypoints(scene, CANVAS, undrawn)
 
     def _rng(self, *keys: object) -> Rng:
         """Return a random generator that depends on the world's seed and the keys alone."""
@@ -147,11 +145,11 @@ class World:
         kind.recipe(figure)
         return figure
 
-    def _keypoints(self, scene: Scene, side: float, missing: Callable[[Landmark], bool]) -> dict[str, Keypoint]:
-        """Return keypoints in pixels; hidden are those outside of `side`, behind the object, or `missing`."""
+    def _keypoints(self, scene: Scene, side: float, hidden: set[str]) -> dict[str, Keypoint]:
+        """Return keypoints in pixels; not visible are those outside of `side`, behind the object, or `hidden`."""
         scale = self.size / side
         found: dict[str, Keypoint] = {}
         for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
-            shown = 0 <= m.x < side and 0 <= m.y < side and not behind and not missing(m)
+            shown = 0 <= m.x < side and 0 <= m.y < side and not behind and name not in hidden
             found[name] = Keypoint(round(m.x * scale, 4), round(m.y * scale, 4), shown)
         return found

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from ..figure import SIDES, Figure, Mark, category, sides
 from ..shapes import Points, arc, box, curve, ellipse, limb, mirrored, path, shift, smooth, turn
 
@@ -87,11 +89,9 @@ def lighthouse(f: Figure) -> None:
     f.add("lantern", box(-0.15, -0.82, 0.15, -0.54), f.paint("plain", "yellow", "gold"),
         lines=(path((-0.05, -0.82), (-0.05, -0.54)), path((0.05, -0.82), (0.05, -0.54))), at=(0, -0.68))
     f.add("dome", path((-0.22, -0.81), (0, -1.06), (0.22, -0.81)), band, at=(0, -0.95))
-    if f.chance(0.5):
-        for side in (-1, 1):
-            for dy in (-0.1, 0.1):
-                beam = [(side * 0.3, -0.7 + dy * 0.6), (side * 0.66, -0.7 + dy * 1.8)]
-                f.thin("beam", beam, 0.015, f.paint("plain", "yellow"), detail=2)
+    for side, dy in product((-1, 1), (-0.1, 0.1)) if f.chance(0.5) else ():
+        beam = [(side * 0.3, -0.7 + dy * 0.6), (side * 0.66, -0.7 + dy * 1.8)]
+        f.thin("beam", beam, 0.015, f.paint("plain", "yellow"), detail=2)
 
 
 @category("tent", scene="forest", spin=4)
@@ -148,10 +148,9 @@ def skyscraper(f: Figure) -> None:
         at=sides("foot {}", wide - 0.02, 0.97) | {"corner left": (-wide + 0.02, top + 0.03)})
     columns, rows = f.count(3, 4), f.count(7, 9)
     dx, dy = 2 * wide / columns, (0.8 - top) / rows
-    for i in range(rows):
-        for j in range(columns):
-            x, y = -wide + dx * (j + 0.22), top + dy * (i + 0.3)
-            f.add("window", box(x, y, x + dx * 0.56, y + dy * 0.5), glass, detail=1 if i % 2 == 0 else 2)
+    for i, j in product(range(rows), range(columns)):
+        x, y = -wide + dx * (j + 0.22), top + dy * (i + 0.3)
+        f.add("window", box(x, y, x + dx * 0.56, y + dy * 0.5), glass, detail=1 if i % 2 == 0 else 2)
     f.add("door", box(-0.09, 0.84, 0.09, 1.0), glass.shaded(0.6), detail=1)
 
 
@@ -209,11 +208,10 @@ def window(f: Figure) -> None:
     f.add("frame", box(-wide, -high, wide, high), case, at=sides("top {}", wide - 0.04, -high + 0.04))
     rows, columns = f.count(2, 3), 2
     dx, dy = (2 * wide - 0.1) / columns, (2 * high - 0.1) / rows
-    for i in range(rows):
-        for j in range(columns):
-            x, y = -wide + 0.05 + dx * j, -high + 0.05 + dy * i
-            glint = path((x + dx * 0.3, y + dy * 0.6), (x + dx * 0.55, y + dy * 0.35))
-            f.add("pane", box(x + 0.03, y + 0.03, x + dx - 0.03, y + dy - 0.03), glass, lines=(glint,))
+    for i, j in product(range(rows), range(columns)):
+        x, y = -wide + 0.05 + dx * j, -high + 0.05 + dy * i
+        glint = path((x + dx * 0.3, y + dy * 0.6), (x + dx * 0.55, y + dy * 0.35))
+        f.add("pane", box(x + 0.03, y + 0.03, x + dx - 0.03, y + dy - 0.03), glass, lines=(glint,))
     if f.chance(0.4):
         cloth = f.paint("grain", "red", "cream", "yellow", "pink")
         for side in (-1, 1):

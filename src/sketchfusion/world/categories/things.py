@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from ..figure import SIDES, Figure, Mark, category, sides
 from ..shapes import arc, box, curve, ellipse, flipped, limb, mirrored, path, ring, shift, smooth, turn
 
@@ -275,10 +277,9 @@ def guitar(f: Figure) -> None:
     f.add("neck", box(-0.085, long, 0.085, 0.06), neck, lines=frets)
     left = path((-0.07, long), (-0.13, long - 0.08), (-0.11, long - 0.34))
     f.add("head", path(left, flipped(left)), neck.shaded(0.8), at=(0, long - 0.3))
-    for side in (-1, 1):
-        for i in range(3):
-            peg = ellipse(side * 0.16, long - 0.1 - 0.1 * i, 0.04, 0.03)
-            f.add("peg", peg, f.paint("metal", "silver", "gold"), detail=1)
+    for side, i in product((-1, 1), range(3)):
+        peg = ellipse(side * 0.16, long - 0.1 - 0.1 * i, 0.04, 0.03)
+        f.add("peg", peg, f.paint("metal", "silver", "gold"), detail=1)
     for x in (-0.035, 0.035):
         f.thin("string", [(x, long - 0.1), (x, 0.65)], 0.007, f.paint("metal", "silver"))
 

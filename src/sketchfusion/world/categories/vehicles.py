@@ -9,10 +9,11 @@ from ..figure import SIDES, Figure, Mark, category, sides
 from ..shapes import arc, box, curve, ellipse, limb, mirrored, path, ring, shift, smooth
 
 
-def tyre(f: Figure, x: float, y: float, r: float, name: str) -> None:
-    """Draw a solid wheel with a hub."""
-    f.add(name, ellipse(x, y, r), f.paint("plain", "black", roundness=0.3), at=(x, y))
-    f.add("hub", ellipse(x, y, r * 0.5), f.paint("metal", "silver", "grey"), detail=1)
+def tyres(f: Figure, y: float, r: float, places: dict[str, float]) -> None:
+    """Draw solid wheels with hubs at the same height; `places` are the wheels' x by name."""
+    for name, x in places.items():
+        f.add(name, ellipse(x, y, r), f.paint("plain", "black", roundness=0.3), at=(x, y))
+        f.add("hub", ellipse(x, y, r * 0.5), f.paint("metal", "silver", "grey"), detail=1)
 
 
 def spoked(f: Figure, x: float, y: float, r: float, name: str, spokes: int = 8) -> None:
@@ -46,9 +47,7 @@ def car(f: Figure) -> None:
     f.add("front window", front, glass)
     f.add("headlight", ellipse(0.92, 0.02, 0.06, 0.07), f.paint("plain", "yellow", "white"), detail=1)
     f.add("tail light", box(-1.0, -0.06, -0.93, 0.06), f.paint("plain", "red"), detail=2)
-    r = f.trait(0.19, 0.23)
-    tyre(f, -0.58, 0.28, r, "rear wheel")
-    tyre(f, 0.6, 0.28, r, "front wheel")
+    tyres(f, 0.28, f.trait(0.19, 0.23), {"rear wheel": -0.58, "front wheel": 0.6})
 
 
 @category("truck", scene="street")
@@ -66,9 +65,7 @@ def truck(f: Figure) -> None:
     f.add("window", path((front + 0.16, -0.38), (front + 0.36, -0.38), (front + 0.47, -0.1), (front + 0.16, -0.1)),
         glass)
     f.add("headlight", ellipse(front + 0.65, 0.1, 0.05), f.paint("plain", "yellow"), detail=1)
-    r = f.trait(0.17, 0.21)
-    for x, name in ((-0.82, "rear wheel"), (-0.4, "middle wheel"), (front + 0.4, "front wheel")):
-        tyre(f, x, 0.3, r, name)
+    tyres(f, 0.3, f.trait(0.17, 0.21), {"rear wheel": -0.82, "middle wheel": -0.4, "front wheel": front + 0.4})
 
 
 @category("bus", scene="street")
@@ -85,9 +82,7 @@ def bus(f: Figure) -> None:
     f.add("door", box(0.66, top + 0.14, 0.9, 0.34, 0.02), glass.shaded(0.85),
         lines=(path((0.78, top + 0.16), (0.78, 0.32)),), at=(0.78, 0.0))
     f.add("headlight", ellipse(1.0, 0.22, 0.045), f.paint("plain", "white"), detail=2)
-    r = f.trait(0.17, 0.2)
-    tyre(f, -0.62, 0.38, r, "rear wheel")
-    tyre(f, 0.46, 0.38, r, "front wheel")
+    tyres(f, 0.38, f.trait(0.17, 0.2), {"rear wheel": -0.62, "front wheel": 0.46})
 
 
 @category("bicycle", scene="street")
@@ -126,7 +121,7 @@ def wheelchair(f: Figure) -> None:
     f.thin("leg rest", [(0.4, 0.06), (0.48, 0.2), (reach - 0.1, 0.72)], 0.034, steel, detail=0)
     f.thin("footrest", [(reach - 0.12, 0.72), (reach + 0.16, 0.7)], 0.04, cloth, detail=0, at=(reach + 0.14, 0.7))
     f.thin("caster fork", [(0.34, 0.1), (0.4, 0.64)], 0.028, steel)
-    tyre(f, 0.4, 0.74, 0.13, "small wheel")
+    tyres(f, 0.74, 0.13, {"small wheel": 0.4})
     spoked(f, -0.14, 0.42, r, "big wheel", 10)
     rim = arc(-0.14, 0.42, r * 0.72, r * 0.72, 0, 360, 25)
     f.add("push rim", ring(-0.14, 0.42, r * 0.74, r * 0.69), steel, detail=1, strokes=(rim,), solid=False)
