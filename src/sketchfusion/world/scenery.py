@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.random import Generator as Rng
@@ -29,10 +30,8 @@ def tinted(rng: Rng, names: tuple[str, ...]) -> Floats:
 
 def _bush(rng: Rng, x: float, y: float, s: float) -> Pieces:
     colour = tinted(rng, ("green", "dark green", "lime", "brown"))
-    return [
-        (cloud(x, y, s * 0.7, s * 0.5, 7), colour * 0.8),
-        (cloud(x - s * 0.1, y - s * 0.1, s * 0.4, s * 0.3, 6), colour),
-    ]
+    back, front = cloud(x, y, s * 0.7, s * 0.5, 7), cloud(x - s * 0.1, y - s * 0.1, s * 0.4, s * 0.3, 6)
+    return [(back, colour * 0.8), (front, colour)]
 
 
 def _rock(rng: Rng, x: float, y: float, s: float) -> Pieces:
@@ -78,11 +77,9 @@ def _stem(rng: Rng, x: float, y: float, s: float) -> Pieces:
 
 
 def _disc(rng: Rng, x: float, y: float, s: float) -> Pieces:
-    colour = tinted(rng, ANY)
-    return [
-        (ellipse(x, y, s * 0.4, s * (0.2 + 0.25 * float(rng.random()))), colour),
-        (ellipse(x - s * 0.1, y - s * 0.08, s * 0.16, s * 0.1), colour * 1.15),
-    ]
+    colour, high = tinted(rng, ANY), s * (0.2 + 0.25 * float(rng.random()))
+    shine = ellipse(x - s * 0.1, y - s * 0.08, s * 0.16, s * 0.1)
+    return [(ellipse(x, y, s * 0.4, high), colour), (shine, colour * 1.15)]
 
 
 def _block(rng: Rng, x: float, y: float, s: float) -> Pieces:
@@ -95,7 +92,7 @@ def _block(rng: Rng, x: float, y: float, s: float) -> Pieces:
 
 def _house(rng: Rng, x: float, y: float, s: float) -> Pieces:
     front, dark = _block(rng, x, y, s * 1.3), tinted(rng, ("night", "glass", "yellow"))
-    corners = [(dx, dy) for dx in (-0.36, 0.1) for dy in (-0.4, 0.05)]
+    corners = product((-0.36, 0.1), (-0.4, 0.05))
     return front + [(box(x + dx * s, y + dy * s, x + (dx + 0.2) * s, y + (dy + 0.2) * s), dark) for dx, dy in corners]
 
 
@@ -110,12 +107,9 @@ def _picture(rng: Rng, x: float, y: float, s: float) -> Pieces:
 
 
 def _pane(rng: Rng, x: float, y: float, s: float) -> Pieces:
-    dark = tinted(rng, ("night", "glass", "navy"))
-    return [
-        (box(x + dx * s, y - s * 1.2 + dy * s, x + (dx + 0.4) * s, y - s * 0.7 + dy * s), dark)
-        for dx in (-0.6, 0.0)
-        for dy in (0.0, 0.7)
-    ]
+    dark, top, bottom = tinted(rng, ("night", "glass", "navy")), y - s * 1.2, y - s * 0.7
+    corners = product((-0.6, 0.0), (0.0, 0.7))
+    return [(box(x + dx * s, top + dy * s, x + (dx + 0.4) * s, bottom + dy * s), dark) for dx, dy in corners]
 
 
 def _kerb(rng: Rng, x: float, y: float, s: float) -> Pieces:
@@ -139,11 +133,8 @@ def _star(rng: Rng, x: float, y: float, s: float) -> Pieces:
 
 
 def _bottle(rng: Rng, x: float, y: float, s: float) -> Pieces:
-    colour = tinted(rng, ANY)
-    return [
-        (box(x - s * 0.2, y - s * 0.5, x + s * 0.2, y + s * 0.5, s * 0.08), colour),
-        (box(x - s * 0.1, y - s * 0.8, x + s * 0.1, y - s * 0.45), colour * 0.8),
-    ]
+    colour, neck = tinted(rng, ANY), box(x - s * 0.1, y - s * 0.8, x + s * 0.1, y - s * 0.45)
+    return [(box(x - s * 0.2, y - s * 0.5, x + s * 0.2, y + s * 0.5, s * 0.08), colour), (neck, colour * 0.8)]
 
 
 @dataclass(frozen=True)
