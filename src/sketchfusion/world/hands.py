@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator as Rng
+from numpy.typing import ArrayLike
 
 from ..io.strokes import Drawing
 from .camera import Line, resample
@@ -109,6 +110,6 @@ def _repeat(stroke: Points, rng: Rng) -> Points:
     return part
 
 
-def _wave(knots: Points, where: Points, at: Points) -> Points:
+def _wave(knots: Points, where: ArrayLike, at: ArrayLike) -> Points:
     """Interpolate displacements (K, 2), which are known at `where`, linearly at `at`."""
     return np.stack([np.interp(at, where, knots[:, k]) for k in (0, 1)], axis=1)

@@ -29,7 +29,8 @@ def _basis(steps: int) -> tuple[Points, ...]:
 def _interpolated(steps: int, *around: Points) -> Points:
     """Interpolate between two points in the middle of four, for each of N pieces: four arrays (N, D)."""
     first, second, third, fourth = (weight * p[:, None] for weight, p in zip(_basis(steps), around, strict=True))
-    return (first + second + third + fourth).reshape(-1, around[0].shape[1])
+    between: Points = (first + second + third + fourth).reshape(-1, around[0].shape[1])
+    return between
 
 
 def smooth(points: ArrayLike) -> Points:

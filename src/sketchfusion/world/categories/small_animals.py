@@ -211,9 +211,9 @@ def fish(f: Figure) -> None:
     bands = [limb([(a, -0.6), (a + 0.07, 0), (a, 0.6)], [0.055] * 3) for a in (0.05, -0.25)]
     marks = [Mark(band, f.paint("plain", "white", "black", "yellow").rgb) for band in bands]
     scales = [arc(a, b, 0.1, 0.12, -80, 80, 7) for a, b in ((0.0, -0.12), (0.0, 0.12), (-0.2, 0.0), (-0.4, 0.0))]
-    marks, scales = (marks, []) if f.chance(0.5) else ([], scales)
-    gill = arc(0.28, 0, 0.12, high * 0.72, -70, 70, 9)
-    f.add("body", smooth(outline), skin, marks=marks, lines=[gill, *scales], at={"mouth": (0.77, 0.0)})
+    banded, gill = f.chance(0.5), arc(0.28, 0, 0.12, high * 0.72, -70, 70, 9)
+    f.add("body", smooth(outline), skin, marks=marks if banded else (), lines=[gill] if banded else [gill, *scales],
+        at={"mouth": (0.77, 0.0)})
     f.add("side fin", leaf((0.2, 0.1), (-0.12, 0.22 + f.pose(-0.1, 0.06)), 0.5), fin, detail=1)
     f.eye(0.56, -0.1, 0.042, white=True)
 

@@ -458,8 +458,8 @@ def key(f: Figure) -> None:
     f.add("collar", box(-0.38, -0.12, -0.3, 0.12), metal.shaded(0.85), detail=1)
     cx = -0.5 - big
     places, outer, inner, count, end = {
-        "round": (((0, 0),), big + 0.06, big * 0.55, 33, big * 0.9),
-        "clover": (((0.1, -0.22), (0.1, 0.22), (-0.2, 0)), 0.21, 0.1, 25, 0.36),
+        "round": ([(0.0, 0.0)], big + 0.06, big * 0.55, 33, big * 0.9),
+        "clover": ([(0.1, -0.22), (0.1, 0.22), (-0.2, 0.0)], 0.21, 0.1, 25, 0.36),
     }[style]
     for dx, dy in places:
         circles = [arc(cx + dx, dy, r, r, 0, 360, count) for r in (outer, inner)]
