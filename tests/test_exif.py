@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fixtures.photos import camera, photo
-from sketchfusion.io.exif import Capture, read_capture
+from sketchfusion.io.exif import Camera, Capture, read_camera, read_capture
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.heic"])
@@ -40,13 +40,18 @@ def test_what_makes_no_sense_is_unknown(tmp_path: Path) -> None:
 
 
 def test_broken_exif_never_raises(tmp_path: Path) -> None:
-    whole = bytearray(photo(tmp_path / "a.jpg", 1, exif=camera()).read_bytes())
-    rng, times = random.Random(0), set()
+    taken = camera()
+    taken[0x010F], taken[0x0110] = "Maker", "One"
+    taken.get_ifd(0x8769).update({0x829A: 0.5, 0x829D: float("inf"), 0x8827: (200, 100), 0x920A: 50.0})
+    whole = bytearray(photo(tmp_path / "a.jpg", 1, exif=taken).read_bytes())
+    assert read_camera(bytes(whole)) == Camera("Maker One", None, "0.5 s, ISO 200, 50 mm")
+    rng, times, makers = random.Random(0), set(), set()
     end = whole.index(b"\xff\xdb")  # up to here there is only EXIF
     for _ in range(400):
         broken = whole.copy()
         for _ in range(4):
             broken[rng.randrange(20, end)] = rng.randrange(256)
         times.add(read_capture(bytes(broken)).taken)
-    assert len(times) > 1
+        makers.add(read_camera(bytes(broken)).camera)
+    assert len(times) > 1 and len(makers) > 1
     Image.open(io.BytesIO(whole)).load()

@@ -147,7 +147,13 @@ def test_the_keyboard_alone_draws_searches_and_opens(open_page: OpenPage, fake: 
     press("ArrowDown")
     press("Enter")
     expect(page.locator("#photo")).to_be_visible()
-    assert page.evaluate("document.activeElement.id") == "tab-photo"
+    assert page.evaluate("document.activeElement.id") == "photo-name"
+    name = page.locator("#photo-name").inner_text()
+    press("ArrowRight")
+    assert page.locator("#photo-name").inner_text() != name
+    press("ArrowLeft")
+    expect(page.locator("#photo-name")).to_have_text(name)
+    page.locator("#tab-photo").focus()
     press("ArrowRight")
     page.wait_for_selector("#mask-canvas:not([hidden])")
     press("3")

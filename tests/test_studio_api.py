@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import shutil
+import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -446,3 +448,85 @@ def test_an_answer_goes_on_from_an_offset(studio: Server) -> None:
     parts = [studio.search(drawn("cup"), k=5, offset=n).json()["hits"] for n in range(0, PHOTOS + 5, 5)]
     assert [(hit["id"], hit["rank"]) for part in parts for hit in part] == [(hit["id"], hit["rank"]) for hit in whole]
     assert studio.search(drawn("cup"), offset=10_001).status_code == 422
+
+
+def test_a_photo_is_given_whole_and_its_file_as_it_is(empty: Server) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS R5"
+    exif.get_ifd(0x8769).update({0x829A: 0.004, 0x829D: 2.8, 0x8827: 400, 0x920A: 35.0, 0xA434: "RF 35mm"})
+    noise = np.random.default_rng(0).integers(0, 255, (900, 1800, 3), np.uint8)
+    sent = jpeg(Image.fromarray(noise), exif=exif)
+    assert finished(empty, upload(empty, ("trip/sea \u00e9.jpg", sent)).json()["job"])["state"] == "done"
+    photo = empty.get("v1/photos").json()["photos"][0]
+    whole = empty.get(f"v1/photos/{photo['id']}", params={"full": True})
+    assert picture(whole.content).size == (1800, 900) and b"Canon" not in whole.content
+    kept = empty.get(f"v1/photos/{photo['id']}/file")
+    assert kept.content == sent and kept.headers["content-type"] == "image/jpeg"
+    assert kept.headers["content-disposition"] == "attachment; filename*=utf-8''sea%20%C3%A9.jpg"
+    facts = empty.get(f"v1/photos/{photo['id']}/info").json()
+    taken = (facts["camera"], facts["lens"], facts["exposure"])
+    assert taken == ("Canon EOS R5", "RF 35mm", "1/250 s, f/2.8, ISO 400, 35 mm")
+    next(path for path in empty.studio.uploads.rglob("*.jpg")).write_bytes(b"other")
+    assert empty.get(f"v1/photos/{photo['id']}/file").status_code == 404
+    assert empty.get(f"v1/photos/{photo['id']}/info").json()["camera"] is None
+
+
+def test_many_photos_are_taken_as_an_archive(empty: Server, world_photos: Path) -> None:
+    data = [(world_photos / "cup" / f"{number}.png").read_bytes() for number in (0, 1)]
+    files = (("cup/a.png", data[0]), ("cup/a.png", data[1]), ("tree/b.png", data[1]))
+    assert finished(empty, upload(empty, *files).json()["job"])["state"] == "done"
+    photos = empty.get("v1/photos").json()["photos"]
+    gone = next(path for path in empty.studio.uploads.rglob("b-*.png"))
+    gone.unlink()
+    archive = empty.post("v1/export", {"ids": [photo["id"] for photo in photos], "format": "zip"})
+    assert archive.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as opened:
+        assert opened.testzip() is None
+        assert sorted(opened.namelist()) == ["cup/a (2).png", "cup/a.png", "missing.txt"]
+        assert {opened.read("cup/a.png"), opened.read("cup/a (2).png")} == set(data)
+        assert "tree/b.png: " in opened.read("missing.txt").decode()
+
+
+def test_whole_paths_and_the_file_manager_are_for_this_machine_only(
+    studio: Server, world_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = first_photo(studio)
+    shown: list[str] = []
+    monkeypatch.setattr("sketchfusion.studio.routes.reveal", shown.append)
+    body = {"ids": [photo["id"]], "format": "paths"}
+    assert studio.get("v1/info").json()["local"] is True
+    assert studio.post("v1/export", body).text == f"{world_photos / photo['path']}\n"
+    assert studio.post(f"v1/photos/{photo['id']}/reveal").status_code == 200
+    assert shown == [str(world_photos / photo["path"])]
+    for name in ("X-Forwarded-For", "Forwarded", "Via"):
+        away = {"headers": {name: "192.0.2.7"}}
+        assert studio.get("v1/info", **away).json()["local"] is False
+        assert studio.post("v1/export", body, **away).text == f"{photo['path']}\n"
+        assert studio.post(f"v1/photos/{photo['id']}/reveal", **away).status_code == 403
+    assert len(shown) == 1
+
+
+def test_a_file_is_shown_by_the_file_manager_or_its_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from sketchfusion.studio import studio as module
+
+    asked: list[list[str]] = []
+    working = {"xdg-open"}
+
+    def run(command: list[str], **_: Any) -> Any:
+        asked.append(command)
+        if command[0] not in working:
+            raise FileNotFoundError(command[0])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(module.sys, "platform", "linux")
+    path = str(tmp_path / "a b.jpg")
+    module.reveal(path)
+    assert [command[0] for command in asked] == ["dbus-send", "xdg-open"]
+    assert f"array:string:{Path(path).as_uri()}" in asked[0] and asked[1][1] == str(tmp_path)
+    working.add("dbus-send")
+    module.reveal(path)
+    assert [command[0] for command in asked[2:]] == ["dbus-send"]
+    working.clear()
+    with pytest.raises(module.NotFound, match="no file manager"):
+        module.reveal(path)

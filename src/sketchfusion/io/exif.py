@@ -1,4 +1,4 @@
-"""Read when and where a photo was taken from its EXIF; broken entries count as unknown."""
+"""Read when, where and with what a photo was taken from its EXIF; broken entries count as unknown."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 
 from .images import parse_header
 
+PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
 
@@ -25,21 +26,59 @@ class Capture:
     longitude: float | None = None  # degrees, east is positive
 
 
+@dataclass(frozen=True)
+class Camera:
+    """What a photo was taken with, in words for people; None where unknown."""
+
+    camera: str | None = None  # maker and model
+    lens: str | None = None
+    exposure: str | None = None  # 1/250 s, f/2.8, ISO 400, 35 mm
+
+
 def read_capture(data: bytes) -> Capture:
-    """Read the EXIF of a picture given as the bytes of its file; never raises."""
+    """Read time and place of a picture given as the bytes of its file; never raises."""
+    main, details, gps = _entries(data)
+    written = (*(details.get(tag) for tag in TIMES), main.get(ExifTags.Base.DateTime))
+    taken = next((time for value in written if (time := _time(value))), None)
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
+    return Capture(taken) if latitude is None or longitude is None else Capture(taken, latitude, longitude)
+
+
+def read_camera(data: bytes) -> Camera:
+    """Read camera, lens and exposure of a picture given as the bytes of its file; never raises."""
+    main, details, _ = _entries(data)
+    maker, model = _text(main.get(ExifTags.Base.Make)), _text(main.get(ExifTags.Base.Model))
+    named = not maker or model.lower().startswith(maker.split()[0].lower())
+    time, aperture, length = (
+        _positive(details.get(tag))
+        for tag in (ExifTags.Base.ExposureTime, ExifTags.Base.FNumber, ExifTags.Base.FocalLength)
+    )
+    speed = details.get(ExifTags.Base.ISOSpeedRatings)
+    iso = _positive(speed[0] if isinstance(speed, tuple) and speed else speed)
+    exposure = [
+        ("" if not time else f"{time:.2g} s" if time > 0.3 else f"1/{1 / time:.0f} s"),
+        f"f/{aperture:.3g}" if aperture else "",
+        f"ISO {iso:.0f}" if iso else "",
+        f"{length:.3g} mm" if length else "",
+    ]
+    lens = _text(details.get(ExifTags.Base.LensModel))
+    return Camera(
+        (model if named else f"{maker} {model}") or None, lens or None, ", ".join(filter(None, exposure)) or None
+    )
+
+
+def _entries(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+    """Give the main entries, those of the exposure and those of the place; empty where there are none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with parse_header(data) as image:
                 exif = image.getexif()
-                camera, gps = (_part(exif, ifd) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo))
-                written = (*(camera.get(tag) for tag in TIMES), exif.get(ExifTags.Base.DateTime))
+                details, gps = (_part(exif, ifd) for ifd in PARTS)
+                return dict(exif), details, gps
     except Exception:  # decoders raise anything on hostile bytes
-        return Capture()
-    taken = next((time for value in written if (time := _time(value))), None)
-    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
-    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
-    return Capture(taken) if latitude is None or longitude is None else Capture(taken, latitude, longitude)
+        return {}, {}, {}
 
 
 def _part(exif: Image.Exif, ifd: int) -> dict[int, Any]:
@@ -50,7 +89,18 @@ def _part(exif: Image.Exif, ifd: int) -> dict[int, Any]:
 
 
 def _text(value: object) -> str:
-    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")).strip("\0 ")
+    """Give an entry as one line of at most 80 characters."""
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+    return " ".join(text.replace("\0", " ").split())[:80]
+
+
+def _positive(value: Any) -> float | None:
+    """Give an entry as a number that a camera may have meant."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    return number if 1e-6 < number < 1e6 else None
 
 
 def _time(value: object) -> str | None:

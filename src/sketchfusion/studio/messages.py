@@ -106,11 +106,11 @@ class InspectRequest(QueuedRequest):
 
 
 class ExportRequest(RequestBody):
-    """Photos to export as a contact sheet (PNG) or a list (JSON)."""
+    """Photos to export: contact sheet (PNG), list (JSON), their files (ZIP) or their paths (text, a path a line)."""
 
     drawing: Drawing | None = None
     ids: Annotated[list[Name], Field(min_length=1)]
-    format: Literal["sheet", "json"] = "json"
+    format: Literal["sheet", "json", "zip", "paths"] = "json"
 
 
 # Answers
@@ -145,12 +145,15 @@ class FoundPhoto(PhotoCard):
 
 
 class PhotoFacts(PhotoCard):
-    """Everything that the gallery knows about a photo."""
+    """Everything that the gallery and the photo's file tell."""
 
     bytes: int
     taken: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    camera: str | None = None
+    lens: str | None = None
+    exposure: str | None = None
 
 
 class Label(BaseModel):
@@ -175,6 +178,12 @@ class PhotoList(BaseModel):
 
     total: int
     photos: list[PhotoCard]
+
+
+class Revealed(BaseModel):
+    """The photo is shown in the file manager."""
+
+    revealed: bool = True
 
 
 class Removed(BaseModel):
@@ -302,6 +311,7 @@ class Info(BaseModel):
     model: ModelInfo
     gallery: GalleryInfo
     limits: LimitsInfo
+    local: bool  # whether the client is on the machine of the photos, and may see where they lie
 
 
 class ExampleStroke(BaseModel):

@@ -235,6 +235,13 @@ def client_error(error: Exception, message: str) -> JSONResponse:
     return problem(400, message)
 
 
+def is_local(request: Request) -> bool:
+    """Whether a request comes from a browser on this machine, and not through a proxy."""
+    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
+    sender = request.client.host if request.client else ""
+    return not forwarded and is_loopback(sender) and is_loopback(_host_name(request.headers.get("host", "")))
+
+
 def is_loopback(host: str) -> bool:
     """Whether a name or address reaches this machine only."""
     if host.lower() == "localhost":

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mimetypes
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, File, Header, Request, UploadFile
 from fastapi import Query as Parameter
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from .. import __version__
 from ..errors import ImageError
@@ -51,12 +54,14 @@ from .messages import (
     PhotoRequest,
     QueuedRequest,
     Removed,
+    Revealed,
     SearchAnswer,
     SearchRequest,
     SegmentAnswer,
 )
+from .protection import is_local
 from .queue import single
-from .studio import NotFound, SearchHits, Studio
+from .studio import NotFound, SearchHits, Studio, reveal
 from .uploads import Job, original_name, save_uploads
 
 Answer = TypeVar("Answer")
@@ -92,10 +97,10 @@ CurrentStudio = Annotated[Studio, Depends(_studio)]
 
 
 @service_router.get("/info")
-async def get_info(studio: CurrentStudio) -> Info:
+async def get_info(studio: CurrentStudio, request: Request) -> Info:
     """Describe the model, the gallery and the limits, once the model is loaded."""
     await studio.loaded()
-    return await studio.in_thread(lambda: _info(studio))
+    return await studio.in_thread(lambda: _info(studio, is_local(request)))
 
 
 @service_router.get("/examples")
@@ -145,11 +150,24 @@ async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
 
 
 @search_router.post("/export", response_class=Response, responses=EXPORT_RESPONSES)
-async def export(body: ExportRequest, studio: CurrentStudio) -> Response:
-    """Export photos as a contact sheet (PNG) or as a list (JSON)."""
+async def export(body: ExportRequest, studio: CurrentStudio, request: Request) -> Response:
+    """Export photos as a contact sheet (PNG), list (JSON), archive of their files (ZIP) or list of paths (text).
+
+    Whole paths are given only on the machine of the studio; elsewhere the last folder and the name.
+    """
     if len(body.ids) > studio.limits.results:
         raise LimitExceeded(f"{len(body.ids)} photos; at most {studio.limits.results} fit")
     paths = [studio.photos.path(name) for name in body.ids]
+    if body.format == "zip":
+        pieces = studio.photos.zipped(await studio.in_thread(lambda: _names(studio, paths)))
+        return StreamingResponse(pieces, media_type="application/zip", headers=_attachment("found.zip"))
+    if body.format == "paths":
+        shown = (
+            paths
+            if is_local(request)
+            else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
+        )
+        return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
     scores: dict[str, Hit] = {}
     if sketch:
@@ -186,12 +204,32 @@ async def list_photos(
 
 
 @photos_router.get("/{photo}", response_class=Response, responses=JPEG_RESPONSES)
-async def get_picture(photo: str, studio: CurrentStudio) -> Response:
-    """Return the photo as JPEG, at most 1600 pixels on an edge, without its metadata."""
+async def get_picture(photo: str, studio: CurrentStudio, full: bool = False) -> Response:
+    """Return the photo as JPEG without its metadata, at most 1600 pixels on an edge unless it is wanted in `full`."""
     path = studio.photos.path(photo)
-    side = studio.limits.photo_side
-    data = await studio.decode(lambda: studio.photos.original(path, side).jpeg())
+    side = None if full else studio.limits.photo_side
+    data = await studio.decode(lambda: studio.photos.original(path, side).jpeg(92 if full else 85))
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": CACHE_CONTROL})
+
+
+@photos_router.get("/{photo}/file", response_class=Response)
+async def get_file(photo: str, studio: CurrentStudio) -> Response:
+    """Return the photo's file as it is, metadata included, to keep."""
+    path = studio.photos.path(photo)
+    data = await studio.in_thread(lambda: studio.photos.file(path))
+    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    headers = {**_attachment(_card(studio, path, {}).name), "Cache-Control": CACHE_CONTROL}
+    return Response(data, media_type=kind, headers=headers)
+
+
+@photos_router.post("/{photo}/reveal")
+async def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> Revealed:
+    """Show the photo's file in the file manager; only for a browser on the machine of the studio."""
+    if not is_local(request):
+        raise HTTPException(403, "the photo lies on another machine")
+    path = studio.photos.path(photo)
+    await studio.in_thread(lambda: reveal(path))
+    return Revealed()
 
 
 @photos_router.get("/{photo}/thumbnail", response_class=Response, responses=JPEG_RESPONSES)
@@ -286,7 +324,7 @@ async def inspect_features(body: InspectRequest, studio: CurrentStudio) -> Inspe
 # Answers
 
 
-def _info(studio: Studio) -> Info:
+def _info(studio: Studio, local: bool) -> Info:
     model, gallery = studio.gallery.model, studio.gallery
     photos = len(gallery)
     return Info(
@@ -304,6 +342,7 @@ def _info(studio: Studio) -> Info:
             demo=studio.demo,
         ),
         limits=LimitsInfo.model_validate(studio.limits, from_attributes=True),
+        local=local,
     )
 
 
@@ -348,7 +387,18 @@ def _found_photos(studio: Studio, hits: Sequence[Hit]) -> list[FoundPhoto]:
 
 
 def _attachment(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}"'}
+    return {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
+
+
+def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
+    """Give photos the names of their folder and file, by path, with numbers where two would have the same."""
+    names: dict[str, str] = {}
+    for path, card in zip(paths, _cards(studio, paths), strict=True):
+        whole, number = PurePosixPath(card.path), 2
+        while card.path in names.values():
+            card.path, number = str(whole.with_stem(f"{whole.stem} ({number})")), number + 1
+        names[path] = card.path
+    return names
 
 
 def _contact_sheet_png(
@@ -386,6 +436,7 @@ def _facts(studio: Studio, path: str) -> PhotoFacts:
         taken=str(info.taken) if info.taken else None,
         latitude=info.latitude,
         longitude=info.longitude,
+        **vars(studio.photos.camera(path)),
     )
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import subprocess
+import sys
 import threading
 import time
+import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,6 +27,7 @@ from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Query, Report
 from ..gallery.nearest import Hits
 from ..gallery.query import likely, see
+from ..io.exif import Camera, read_camera
 from ..io.images import NormalisedSketch, Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer
@@ -267,8 +272,19 @@ class PhotoStore:
             for path in list(self._thumbnails) if paths is None else paths:
                 self._cached_bytes -= len(self._thumbnails.pop(path, b""))
 
-    def original(self, path: str, side: int) -> Reduced:
-        """Read a photo with no edge longer than `side`; NotFound unless its file is the one that was indexed."""
+    def original(self, path: str, side: int | None) -> Reduced:
+        """Read a photo with no edge longer than `side`, if it is given; NotFound as `file` raises it."""
+        return read_reduced(self.file(path), side, "photo", Path(path).name)
+
+    def camera(self, path: str) -> Camera:
+        """Read what a photo was taken with; nothing is known of one whose file is gone."""
+        try:
+            return read_camera(Path(path).read_bytes())
+        except OSError:
+            return Camera()
+
+    def file(self, path: str) -> bytes:
+        """Read the file of a photo as it is; NotFound unless it is the one that was indexed."""
         info = self._gallery.infos([path]).get(path)
         if info is None:
             raise NotFound("no such photo in the gallery any more")
@@ -278,7 +294,27 @@ class PhotoStore:
             raise NotFound(f"{Path(path).name}: the file is gone; only its small picture is left") from None
         if hashlib.sha256(data).hexdigest() != info.digest:
             raise NotFound(f"{Path(path).name}: the file has changed since it was indexed; index it again")
-        return read_reduced(data, side, "photo", Path(path).name)
+        return data
+
+    def zipped(self, paths: Mapping[str, str]) -> Iterator[bytes]:
+        """Write the files of photos, each under the name given for its path, into a ZIP archive, piece by piece.
+
+        Files that are gone or have changed are listed in missing.txt.
+        """
+        pieces, missing = _Pieces(), []
+        with zipfile.ZipFile(pieces, "w") as archive:  # photos do not get smaller by compression
+            for path, name in paths.items():
+                try:
+                    data = self.file(path)
+                    entry = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+                except (NotFound, OSError) as error:
+                    missing.append(f"{name}: {error if isinstance(error, NotFound) else error.strerror}")
+                else:
+                    archive.writestr(entry, data)
+                    yield pieces.take()
+            if missing:
+                archive.writestr("missing.txt", "\n".join(missing) + "\n")
+        yield pieces.take()
 
     def _scan(self) -> None:
         """Compute the identifiers of all paths, once for each version of the gallery."""
@@ -297,6 +333,42 @@ class PhotoStore:
             while self._cached_bytes > self._limits.thumbnail_bytes:
                 self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
         return fetched
+
+
+class _Pieces(io.RawIOBase):
+    """A file that only grows at its end, and whose new bytes can be taken away."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken
+
+
+def reveal(path: str) -> None:
+    """Show a file in this machine's file manager, or at least its folder."""
+    if sys.platform == "darwin":
+        commands = [["open", "-R", path]]
+    elif sys.platform == "win32":
+        commands = [["explorer", f"/select,{path}"]]
+    else:
+        manager = ["--dest=org.freedesktop.FileManager1", "/org/freedesktop/FileManager1"]
+        call = ["org.freedesktop.FileManager1.ShowItems", f"array:string:{Path(path).as_uri()}", "string:"]
+        commands = [["dbus-send", "--session", "--print-reply", *manager, *call], ["xdg-open", str(Path(path).parent)]]
+    for command in commands:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+            if not done.returncode or sys.platform == "win32":  # the Explorer answers 1 when all is well
+                return
+    raise NotFound("there is no file manager to show the photo in; copy its path")
 
 
 class QueuedModel:

@@ -3,6 +3,7 @@
 import { byId } from "./dom.js";
 import { notice } from "./notice.js";
 import { fromFile } from "./picture.js";
+import { fromHere } from "./taking.js";
 import { dropped } from "./uploads.js";
 
 export function connectArrivals(drawing, uploads) {
@@ -39,7 +40,7 @@ export function connectArrivals(drawing, uploads) {
 }
 
 function connectDrops(draw, index) {
-  const carries = (event) => event.dataTransfer?.types.includes("Files");
+  const carries = (event) => event.dataTransfer?.types.includes("Files") && !fromHere();
   const mark = (event) => {
     const over = Boolean(event && carries(event));
     document.body.classList.toggle("dropping", over);

@@ -11,8 +11,10 @@ const KEYS = [
   ["D", "go to the paper; arrow keys move the pen, Space puts it down and lifts it, Shift leaps"],
   ["/", "go to the words"],
   ["G", "go to the photos; arrow keys walk, Enter opens"],
+  ["X, Shift or Ctrl with a click", "select photos, to export them together"],
   ["1 2 3 4", "photo, mask, match, inside"],
-  ["Page up, Page down", "photo before, photo after"],
+  ["Left, Right", "photo before, photo after"],
+  ["Z", "photo at full size; + and - zoom, 0 fits, 1 is true size"],
   ["Esc", "back to all photos"],
   ["?", "this help"],
 ];
@@ -20,6 +22,7 @@ const KEYS = [
 const TOUCHES = [
   ["Draw", "with a finger or a pen; pressure makes the line wider"],
   ["Tap a photo", "to open it; Back leads to all photos"],
+  ["Tap the filter, then Select", "to choose several photos and export them together"],
   ["Tap a guess", "to look for that word too"],
   ["Tap the filter", "for the category, how sure a photo must be, and the export"],
 ];

@@ -1,4 +1,4 @@
-/** The plain view of a photo: what is known of it, and those that were folded into it. */
+/** The plain view of a photo: what one can do with it, what is known of it, and those that were folded into it. */
 
 import { byId, make } from "./dom.js";
 import { Away, Refused } from "./api.js";
@@ -10,22 +10,33 @@ const when = (taken) => {
   return Number.isNaN(date.getTime()) ? String(taken) : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 };
 
+/** A link to a map, which nobody is asked for until it is followed. */
+function place({ latitude, longitude }) {
+  if (latitude === null || latitude === undefined) return null;
+  const href = `https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}#map=15/${latitude}/${longitude}`;
+  const words = `${latitude.toFixed(4)}, ${longitude.toFixed(4)}`;
+  return make("a", { href, target: "_blank", rel: "noopener noreferrer", title: "Show on OpenStreetMap, in a new tab" }, words);
+}
+
 function rows(info) {
-  const place = info.latitude === null || info.latitude === undefined ? null : `${info.latitude.toFixed(4)}, ${info.longitude.toFixed(4)}`;
   return [
     ["File", info.path ?? info.name],
     ["Category", info.category],
     ["Size", `${info.width} × ${info.height} px${info.bytes ? `, ${size(info.bytes)}` : ""}`],
     ["Taken", info.taken ? when(info.taken) : null],
-    ["Place", place],
+    ["Camera", info.camera],
+    ["Lens", info.lens],
+    ["Exposure", info.exposure],
+    ["Place", place(info)],
   ].filter(([, value]) => value);
 }
 
 export class Facts {
   #shown = null;
 
-  constructor(api, openById) {
-    Object.assign(this, { api, openById });
+  /** `taking` makes the row of things to do with a photo. */
+  constructor(api, openById, taking) {
+    Object.assign(this, { api, openById, taking });
   }
 
   async show(photo) {
@@ -45,7 +56,8 @@ export class Facts {
 
   #fill(info, photo) {
     const list = make("dl", { className: "facts" }, ...rows(info).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-    byId("below").replaceChildren(list, ...this.#similar(photo));
+    const row = byId("below").querySelector(".taking") ?? this.taking.row(photo);
+    byId("below").replaceChildren(row, list, ...this.#similar(photo));
   }
 
   #similar(photo) {

@@ -103,7 +103,6 @@ export class Finds {
   browse(category) {
     this.#announced = false;
     this.#mode = "gallery";
-    byId("export").disabled = true;
     byId("finds").classList.add("browsing");
     this.list.start(category);
   }
@@ -131,6 +130,7 @@ export class Finds {
     const { photos, total } = this.#listed;
     this.results.show(photos.filter(({ id }) => !this.#hidden.has(id)));
     byId("count").textContent = total ? `All ${count(total)}` : "";
+    byId("export").disabled = !photos.length;
     this.#goOn(photos.length < total);
     this.#empty(total ? null : make("p", {}, make("strong", {}, "The gallery is empty."), " Drop photos or a folder on this page, and they can be found by drawing."));
   }

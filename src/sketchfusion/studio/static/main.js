@@ -7,7 +7,7 @@ import { showAbout, showHelp } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { Drawing, EMPTY } from "./drawing.js";
 import { Examples } from "./examples.js";
-import { connectExport } from "./export.js";
+import { connectExport, connectSelecting } from "./export.js";
 import { Facts } from "./facts.js";
 import { Finds } from "./finds.js";
 import { GalleryList, forget } from "./gallery.js";
@@ -26,8 +26,10 @@ import { Search } from "./search.js";
 import { connectShortcuts } from "./shortcuts.js";
 import { connectTheme } from "./theme.js";
 import { Threads } from "./threads.js";
+import { Taking, connectDragOut } from "./taking.js";
 import { Tools } from "./tools.js";
 import { Uploads } from "./uploads.js";
+import { Viewer } from "./viewer.js";
 
 const BESIDE = "(min-width: 761px)"; // drawing and photos stand side by side
 const NAMES_PAUSE = 2500;
@@ -44,7 +46,9 @@ const line = new QueryLine(search, drawing, (least) => finds.cut(least));
 const uploads = new Uploads(api, byId("job"));
 const examples = new Examples(api, drawing, say);
 const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
-const views = { photo: new Facts(api, openById), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
+const viewer = new Viewer((by) => photos.step(by));
+const taking = new Taking(api, () => info?.local, (photo) => viewer.open(photo));
+const views = { photo: new Facts(api, openById, taking), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
 const photos = new PhotoView(views, () => results.photos);
 const address = new Address(shown, show);
 let info = null;
@@ -139,12 +143,13 @@ search.addEventListener("refused", ({ detail }) => {
 results.addEventListener("open", ({ detail }) => {
   above = scrollY;
   photos.show(detail);
-  byId("tab-photo").parentElement.querySelector("[aria-selected=true]").focus();
+  byId("photo-name").focus();
 });
 photos.addEventListener("shown", () => {
   document.body.classList.add("viewing");
   scrollTo(0, 0);
   byId("photo").hidden = false;
+  viewer.follow(photos.photo);
   if (results.photos.slice(-STEPS).some(({ id }) => id === photos.photo.id)) finds.more();
 });
 photos.addEventListener("close", ({ detail }) => {
@@ -181,7 +186,11 @@ api.addEventListener("back", () => {
 });
 
 connectArrivals(drawing, uploads);
-connectExport(api, drawing, () => results.photos);
+connectDragOut(byId("results"), (target) => results.photoAt(target));
+connectDragOut(byId("large"), () => photos.photo);
+byId("large").addEventListener("click", () => photos.view === "photo" && viewer.open(photos.photo));
+connectExport(api, drawing, () => results.photos, () => [...results.selected.values()]);
+connectSelecting(results);
 connectTheme(() => paper.refresh());
 byId("help-button").addEventListener("click", showHelp);
 byId("about-button").addEventListener("click", () => showAbout(info));
@@ -209,6 +218,7 @@ new KeyboardPen(byId("stage"), byId("photo-cursor"), {
   say,
 });
 
+const aside = (by) => (event) => (photos.open && !event.target.matches("input, [role=toolbar] *") ? photos.step(by) : false);
 const view = (name) => () => (photos.open ? photos.choose(name) : false);
 connectShortcuts({
   p: () => tools.choose("pen"),
@@ -227,9 +237,16 @@ connectShortcuts({
   2: view("mask"),
   3: view("match"),
   4: view("inside"),
+  z: () => (photos.open ? viewer.open(photos.photo) : false),
+  arrowleft: aside(-1),
+  arrowright: aside(1),
   pageup: () => (photos.open ? photos.step(-1) : false),
   pagedown: () => (photos.open ? photos.step(1) : false),
-  escape: () => (photos.open ? photos.close() : false),
+  escape: () => {
+    if (photos.open) return photos.close();
+    if (!results.selecting) return false;
+    return void (results.selecting = false);
+  },
   "?": showHelp,
 });
 

@@ -15,16 +15,20 @@ function beside(buttons, button) {
   return near.sort(([, one], [, other]) => Math.abs(one.left - left) - Math.abs(other.left - left))[0]?.[0];
 }
 
-/** Says "open" with detail = the photo. Photos are the server's: {id, name, category, thumbnail, confidence?, similar?, ..}. */
+/** Says "open" with detail = the photo, and "selected" when others are. Photos are the server's: {id, name, category, thumbnail, confidence?, similar?, ..}. */
 export class Results extends EventTarget {
   #tiles = new Map();
+  #last = null; // the photo that was chosen last, from which Shift chooses
   photos = [];
+  /** Photos that are chosen, by identifier; they stay so when others are shown. */
+  selected = new Map();
 
   constructor(grid) {
     super();
     this.grid = grid;
     this.rule = make("li", { className: "rule" });
     grid.addEventListener("keydown", (event) => this.#key(event));
+    grid.addEventListener("click", (event) => this.#click(event));
   }
 
   /** How many photos fill the window, and a row more. */
@@ -56,6 +60,23 @@ export class Results extends EventTarget {
     this.#glide(before);
   }
 
+  /** Whether a click chooses a photo instead of opening it. */
+  get selecting() {
+    return this.grid.classList.contains("selecting");
+  }
+
+  set selecting(on) {
+    this.grid.classList.toggle("selecting", on);
+    if (!on) this.selected.clear();
+    this.#mark();
+  }
+
+  /** The photo whose tile an element belongs to, or null. */
+  photoAt(element) {
+    const tile = element.closest?.("li");
+    return this.photos.find(({ id }) => this.#tiles.get(id) === tile) ?? null;
+  }
+
   focus(id) {
     (this.#tiles.get(id) ?? this.grid.firstElementChild)?.querySelector("button").focus();
   }
@@ -65,12 +86,13 @@ export class Results extends EventTarget {
     if (!tile) {
       const image = make("img", { src: photo.thumbnail, alt: "", decoding: "async", loading: "lazy", draggable: false });
       image.addEventListener("error", () => tile.classList.add("lost"));
-      const button = make("button", { type: "button", tabIndex: -1 }, image, make("span", { className: "sure" }), make("span", { className: "folded" }));
-      tile = make("li", {}, button);
+      const button = make("button", { type: "button", tabIndex: -1, draggable: true }, image, make("span", { className: "sure" }), make("span", { className: "folded" }));
+      const check = make("input", { type: "checkbox", tabIndex: -1, "aria-label": `Select ${photo.name}` });
+      tile = make("li", {}, button, check);
       this.#tiles.set(photo.id, tile);
     }
     const button = tile.firstElementChild;
-    button.onclick = () => this.dispatchEvent(new CustomEvent("open", { detail: photo }));
+    tile.lastElementChild.checked = this.selected.has(photo.id);
     const sure = photo.confidence;
     const words = [photo.category || photo.name, sure === undefined ? null : `${percent(sure)} sure`];
     const folded = photo.similar?.length ?? 0;
@@ -82,16 +104,45 @@ export class Results extends EventTarget {
     return tile;
   }
 
-  #rove() {
+  #rove(to = document.activeElement?.closest?.("#results li > button")) {
     const buttons = [...this.grid.querySelectorAll("button")];
-    const focused = buttons.find((button) => button === document.activeElement);
-    buttons.forEach((button, index) => { button.tabIndex = button === (focused ?? buttons[0]) || (index === 0 && !focused) ? 0 : -1; });
+    const stop = buttons.includes(to) ? to : buttons[0];
+    for (const button of buttons) button.tabIndex = button.nextElementSibling.tabIndex = button === stop ? 0 : -1;
+  }
+
+  /** A click on a check box chooses, with Shift all from the last one; so does a click on a photo with Ctrl or Shift, or once one is chosen. */
+  #click(event) {
+    const photo = this.photoAt(event.target);
+    if (!photo) return;
+    const box = event.target.matches("input");
+    if (box || this.selecting || event.ctrlKey || event.metaKey || event.shiftKey) this.#choose(photo, event.shiftKey);
+    else this.dispatchEvent(new CustomEvent("open", { detail: photo }));
+  }
+
+  #choose(photo, through) {
+    const ids = this.photos.map(({ id }) => id);
+    const [from, to] = [ids.indexOf(this.#last), ids.indexOf(photo.id)];
+    const chosen = through && from >= 0 ? this.photos.slice(Math.min(from, to), Math.max(from, to) + 1) : [photo];
+    const on = chosen.length > 1 || !this.selected.has(photo.id);
+    for (const each of chosen) {
+      if (on) this.selected.set(each.id, each);
+      else this.selected.delete(each.id);
+    }
+    this.#last = photo.id;
+    this.grid.classList.add("selecting");
+    this.#mark();
+  }
+
+  #mark() {
+    for (const [id, tile] of this.#tiles) tile.lastElementChild.checked = this.selected.has(id);
+    this.dispatchEvent(new Event("selected"));
   }
 
   #key(event) {
     const buttons = [...this.grid.querySelectorAll("button")];
     const at = buttons.indexOf(document.activeElement);
     if (at < 0) return;
+    if (event.key === "x") this.#choose(this.photoAt(buttons[at]), false);
     const goals = {
       ArrowLeft: () => buttons[at - 1],
       ArrowRight: () => buttons[at + 1],
@@ -104,8 +155,7 @@ export class Results extends EventTarget {
     event.preventDefault();
     const next = goals[event.key]();
     if (!next) return;
-    buttons[at].tabIndex = -1;
-    next.tabIndex = 0;
+    this.#rove(next);
     next.focus();
   }
 
