@@ -81,7 +81,7 @@ def test_everything_has_a_name_and_a_role(open_page: OpenPage, fake: FakeStudio)
         '- button "Load a drawing from a file"',
         "- search",
         '- searchbox "Add words"',
-        '- combobox "Category"',
+        '- combobox "Folder"',
         '- region "Photos"',
         '- list "Photos found"',
         '- button "Draw example teapot"',

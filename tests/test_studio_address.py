@@ -160,3 +160,26 @@ def test_a_wide_window_is_full(open_page: OpenPage, fake: FakeStudio) -> None:
     searched(page, fake, 1)
     grid = page.locator("#results").bounding_box()
     assert grid["y"] + grid["height"] > 1080
+
+
+def test_the_last_drawings_are_kept_and_come_back(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    expect(page.locator("#show-recents")).to_be_hidden()
+    draw(page, [LINE])
+    recents = page.locator("#recents button")
+    expect(recents).to_have_count(1)
+    draw(page, [LOOP])  # the same drawing goes on
+    page.wait_for_timeout(1800)
+    expect(recents).to_have_count(1)
+    both = ink(page)
+    page.click("#clear")
+    draw(page, [[(60, 60), (450, 450)]])
+    expect(recents).to_have_count(2)
+    page.reload()
+    page.click("#show-recents")
+    expect(page.locator("#examples")).to_be_hidden()
+    expect(recents).to_have_count(2)
+    recents.nth(1).click()
+    until(page, lambda: ink(page) == both)
+    page.click("#undo")
+    until(page, lambda: ink(page) != both)

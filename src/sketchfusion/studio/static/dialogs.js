@@ -24,7 +24,7 @@ const TOUCHES = [
   ["Tap a photo", "to open it; Back leads to all photos"],
   ["Tap the filter, then Select", "to choose several photos and export them together"],
   ["Tap a guess", "to look for that word too"],
-  ["Tap the filter", "for the category, how sure a photo must be, and the export"],
+  ["Tap the filter", "for the folder, how sure a photo must be, and the export"],
 ];
 
 const closing = () => make("form", { method: "dialog" }, make("button", {}, "Close"));

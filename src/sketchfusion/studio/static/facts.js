@@ -21,7 +21,7 @@ function place({ latitude, longitude }) {
 function rows(info) {
   return [
     ["File", info.path ?? info.name],
-    ["Category", info.category],
+    ["Folder", info.category],
     ["Size", `${info.width} × ${info.height} px${info.bytes ? `, ${size(info.bytes)}` : ""}`],
     ["Taken", info.taken ? when(info.taken) : null],
     ["Camera", info.camera],

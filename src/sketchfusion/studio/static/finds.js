@@ -80,7 +80,7 @@ export class Finds {
     byId("export").disabled = !hits.length;
     byId("count").textContent = hits.length ? this.#words(sure.length, rest.length || !this.search.endless ? "" : "+") : "";
     this.#goOn(this.search.endless);
-    this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos of “${asked.category}”.` : "There are no photos to find."));
+    this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos in “${asked.category}”.` : "There are no photos to find."));
     if (this.#announced || !hits.length) return;
     this.#announced = true;
     const [first] = hits;

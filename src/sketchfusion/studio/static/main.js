@@ -21,6 +21,7 @@ import { Paper } from "./paper.js";
 import { PhotoView } from "./photo.js";
 import { fromKept } from "./picture.js";
 import { QueryLine } from "./query.js";
+import { Recents } from "./recents.js";
 import { Results } from "./results.js";
 import { Search } from "./search.js";
 import { connectShortcuts } from "./shortcuts.js";
@@ -45,6 +46,7 @@ const finds = new Finds(results, new GalleryList(api), search);
 const line = new QueryLine(search, drawing, (least) => finds.cut(least));
 const uploads = new Uploads(api, byId("job"));
 const examples = new Examples(api, drawing, say);
+new Recents(drawing);
 const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
 const viewer = new Viewer((by) => photos.step(by));
 const taking = new Taking(api, () => info?.local, (photo) => viewer.open(photo));
@@ -128,6 +130,7 @@ search.addEventListener("found", ({ detail }) => {
   // names come a while after the server does
   if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
 });
+search.addEventListener("settled", () => finds.busy(false));
 search.addEventListener("more", () => photos.place());
 search.addEventListener("idle", () => {
   finds.busy(false);

@@ -61,7 +61,7 @@ export class QueryLine extends EventTarget {
   categories(names) {
     const select = byId("category");
     const chosen = select.value;
-    select.replaceChildren(make("option", { value: "" }, "All categories"), ...names.map((name) => make("option", { value: name }, name)));
+    select.replaceChildren(make("option", { value: "" }, "All folders"), ...names.map((name) => make("option", { value: name }, name)));
     select.value = names.includes(chosen) ? chosen : "";
     select.closest("label").hidden = !names.length;
     if (select.value !== chosen) this.#take();

@@ -10,7 +10,7 @@ const key = (body) => JSON.stringify({ ...body, k: 0 });
 
 /**
  * Says "asking", "found" (detail: the answer with `asked`, `last`: none newer is on its way, and `fresh`: it begins anew), "more" (detail: the photos after those),
- * "idle" when there is nothing to search with, and "refused" (detail: Refused).
+ * "settled" when that is still what is asked, "idle" when there is nothing to search with, and "refused" (detail: Refused).
  * Asks at most every 120 ms, also while a stroke goes on.
  */
 export class Search extends EventTarget {
@@ -94,6 +94,7 @@ export class Search extends EventTarget {
     const body = this.query();
     const asked = body ? key(body) : `all of ${this.category}`;
     if (asked === this.#asked) {
+      if (this.#answer && asked === key(this.#answer.asked)) this.#say("settled");
       if (this.#later) this.more();
       return;
     }
