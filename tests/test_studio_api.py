@@ -518,8 +518,8 @@ def test_a_file_is_shown_by_the_file_manager_or_its_folder_is(monkeypatch: pytes
             raise FileNotFoundError(command[0])
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(module.subprocess, "run", run)
-    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr("sys.platform", "linux")
     path = str(tmp_path / "a b.jpg")
     module.reveal(path)
     assert [command[0] for command in asked] == ["dbus-send", "xdg-open"]

@@ -301,7 +301,7 @@ class PhotoStore:
 
         Files that are gone or have changed are listed in missing.txt.
         """
-        pieces, missing = _Pieces(), []
+        pieces, missing = _Pieces(), list[str]()
         with zipfile.ZipFile(pieces, "w") as archive:  # photos do not get smaller by compression
             for path, name in paths.items():
                 try:
