@@ -244,6 +244,21 @@ def test_folders_go_up_in_parcels_with_progress_and_cancel(
     page.wait_for_selector("#job >> text=then cancelled")
 
 
+def test_what_was_added_is_shown_in_its_folder(open_page: OpenPage, fake: FakeStudio, tmp_path: Path) -> None:
+    photo = tmp_path / "castle" / "new.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(b"jpeg")
+    page = open_page(fake.url)
+    draw(page, [LINE])
+    searched(page, fake, 1)
+    fake.refuse["/jobs/j1"] = (200, {"job": "j1", "state": "done", "done": 1, "total": 1, "failed": []})
+    page.locator("#photo-folder").set_input_files(photo.parent)
+    page.click("#job >> text=Show them")
+    expect(page.locator("#count")).to_have_text("All 3 photos")
+    expect(page.locator("#category")).to_have_value("castle")
+    expect(page.locator("#hint")).to_be_visible()
+
+
 def place_of_rule(page: Any) -> int:
     """How many photos stand above the hairline."""
     return int(page.evaluate("[...document.querySelector('#results').children].findIndex((e) => e.matches('.rule'))"))

@@ -175,6 +175,10 @@ photos.addEventListener("forget", ({ detail }) => {
   photos.close();
   forget(api, detail, (hidden) => finds.hide(detail.id, hidden), learn);
 });
+uploads.addEventListener("show", ({ detail }) => {
+  drawing.clear();
+  line.set({ words: "", folder: detail, like: "" });
+});
 uploads.addEventListener("added", () => {
   search.again();
   learn();

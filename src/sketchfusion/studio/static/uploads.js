@@ -16,6 +16,9 @@ export async function dropped(transfer) {
   return found;
 }
 
+/** The folder in which the server keeps a photo of this path. */
+const folderOf = (path) => path.split("/").at(-2) ?? "uploads";
+
 async function walk(entry, found) {
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed));
@@ -30,7 +33,7 @@ async function walk(entry, found) {
   }
 }
 
-/** Says "added" (detail: how many) after each parcel. */
+/** Says "added" (detail: how many) after each parcel, and "show" (detail: their folder) when somebody wants to see what was added. */
 export class Uploads extends EventTarget {
   limits = { upload_bytes: 50_000_000, upload_files: 50 };
   #cancelled = false;
@@ -68,7 +71,7 @@ export class Uploads extends EventTarget {
     this.#running = false;
     const added = done - failed.length;
     const line = error ?? `${added} ${added === 1 ? "photo" : "photos"} added${this.#cancelled ? ", then cancelled" : ""}.`;
-    return this.#end(added, failed, line);
+    return this.#end(added, failed, line, folderOf(photos[0].path));
   }
 
   /** Parts that one request may carry. */
@@ -128,13 +131,14 @@ export class Uploads extends EventTarget {
     if (this.#job) await this.api.delete(`/jobs/${encodeURIComponent(this.#job)}`).catch(() => {});
   }
 
-  #end(added, failed, line) {
+  #end(added, failed, line, folder) {
     const close = make("button", { type: "button", onclick: () => { this.box.hidden = true; } }, "Close");
     const list = failed.length
       ? make("details", {}, make("summary", {}, `${failed.length} could not be read`), make("ul", {}, ...failed.map(({ name, reason }) => make("li", {}, `${name}: ${reason}`))))
       : null;
+    const show = make("button", { type: "button", onclick: () => this.dispatchEvent(new CustomEvent("show", { detail: folder })) }, "Show them");
     this.box.hidden = false;
-    this.box.replaceChildren(make("span", { role: "status" }, line), ...(list ? [list] : []), close);
+    this.box.replaceChildren(make("span", { role: "status" }, line), ...(list ? [list] : []), ...(added ? [show] : []), close);
     return added;
   }
 }
