@@ -25,7 +25,7 @@ export class Recents {
       clearTimeout(this.#timer);
       if (!drawing.live && !drawing.blank) this.#timer = setTimeout(() => this.#keep(), PAUSE);
     });
-    addEventListener("pagehide", () => drawing.blank || this.#keep());
+    addEventListener("pagehide", () => drawing.blank || this.#keep(false)); // a page that goes loads no pictures
     addEventListener("storage", ({ key }) => key === KEY && this.#recall());
     for (const name of ["examples", "recents"]) byId(`show-${name}`).addEventListener("click", () => this.#choose(name));
     this.#choose("examples");
@@ -39,7 +39,7 @@ export class Recents {
   }
 
   /** Keep the drawing; one that goes on, or goes back by a few strokes, takes the place of what it was. */
-  #keep() {
+  #keep(show = true) {
     const now = packed(this.drawing);
     const [newest] = this.#list;
     const same = newest && newest.picture === now.picture && (now.q.startsWith(newest.q) || newest.q.startsWith(now.q));
@@ -50,7 +50,7 @@ export class Recents {
     } catch {
       // without storage, or without room in it, they last as long as the page
     }
-    this.#fill();
+    if (show) this.#fill();
   }
 
   #recall() {
