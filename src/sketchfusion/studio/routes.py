@@ -208,7 +208,7 @@ async def get_picture(photo: str, studio: CurrentStudio, full: bool = False) -> 
     """Return the photo as JPEG without its metadata, at most 1600 pixels on an edge unless it is wanted in `full`."""
     path = studio.photos.path(photo)
     side = None if full else studio.limits.photo_side
-    data = await studio.decode(lambda: studio.photos.original(path, side).jpeg(92 if full else 85))
+    data = await studio.decode(lambda: studio.photos.original(path, side).jpeg())
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": CACHE_CONTROL})
 
 
