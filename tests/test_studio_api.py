@@ -101,6 +101,13 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
         assert (hit["width"], hit["height"]) == (128, 128)
 
 
+def test_right_finds_come_first_and_wrong_ones_not_at_all(studio: Server) -> None:
+    first, second, *_, last = studio.search(drawn("sailboat"), k=PHOTOS).json()["hits"]
+    told = studio.search(drawn("sailboat"), k=PHOTOS, right=[last["id"]], wrong=[first["id"]]).json()["hits"]
+    assert told[0]["id"] == last["id"] and len(told) == PHOTOS - 1
+    assert first["id"] not in [hit["id"] for hit in told] and second["id"] in [hit["id"] for hit in told]
+
+
 def test_drawings_are_labelled_as_recognize_does(studio: Server, mini: Any) -> None:
     from sketchfusion.studio.drawing import read_sketch
     from sketchfusion.studio.limits import Limits

@@ -77,6 +77,8 @@ class SearchRequest(QueuedRequest):
     like: Name | None = None
     text: str | None = None
     without: Annotated[list[Name], Field(max_length=32)] = []  # labels of the drawing that are wrong
+    right: Annotated[list[Name], Field(max_length=64)] = []  # photos found that are what was looked for
+    wrong: Annotated[list[Name], Field(max_length=64)] = []  # photos found that are not, to leave out
     k: Annotated[int, Field(ge=1)] = 24
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0  # photos of the answer to leave out, which were given before
     category: str | None = None
