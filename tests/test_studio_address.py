@@ -46,7 +46,7 @@ def test_a_reload_and_a_second_tab_show_drawing_words_and_photo(open_page: OpenP
         expect(shown.locator("#text")).to_have_value("at night")
         expect(shown.locator("#category")).to_have_value("castle")
         assert ink(shown) == before
-        until(shown, lambda: fake.asked("/search") and last_search(fake)["category"] == "castle")
+        until(shown, lambda: bool(fake.asked("/search")) and last_search(fake)["category"] == "castle")
         assert last_search(fake)["drawing"] == asked["drawing"] and last_search(fake)["text"] == "at night"
         fake.requests.clear()
 
