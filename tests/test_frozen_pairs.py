@@ -13,8 +13,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from fixtures import full_size
 from fixtures.roots import training_data
+from sketchfusion.backbones.folders import UNETS, VAE
 from sketchfusion.cli import app, terminal
 from sketchfusion.extractor import prepare_as_released
 from sketchfusion.featuremap import FeatureMap
@@ -30,7 +30,7 @@ SHORT = {"steps": "2", "warmup": "1", "classes": "2", "views": "1", "validate_ev
 
 def full_size_folder(folder: Path, clip: Path) -> Path:
     """A folder with the configurations of SD 2.1 and one number for weights, beside a CLIP."""
-    for part, config in (("unet", full_size.UNET), ("vae", full_size.VAE), ("text_encoder", {})):
+    for part, config in (("unet", UNETS["sd21"]), ("vae", VAE), ("text_encoder", {})):
         (folder / "sd" / part).mkdir(parents=True)
         channels = {"block_out_channels": [320, 640, 1280, 1280]} if part == "unet" else {}
         (folder / "sd" / part / "config.json").write_text(json.dumps({**channels, **config}))

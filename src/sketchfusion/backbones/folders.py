@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -28,6 +28,7 @@ from .catalog import (
     OPENAI_STD,
     dino_side,
     is_dino,
+    locate,
     model_type,
 )
 from .convolutional import load_convolutional_clip
@@ -48,6 +49,26 @@ SCHEDULE: dict[str, Any] = {  # of the noise, the same in all Stable Diffusions
     "steps_offset": 1,
     "clip_sample": False,
 }
+# Sizes of the models of the pairs `full` and `released`, as the config.json of their repositories in the catalog says.
+SD2 = {"cross_attention_dim": 1024, "attention_head_dim": (5, 10, 20, 20), "use_linear_projection": True}
+UNETS: dict[str, dict[str, Any]] = {"sd21": {"sample_size": 96, **SD2}, "sd21-base": {"sample_size": 64, **SD2}}
+VAE: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "sample_size": 768,
+}
+CLIP_SIDES = {"clip-l14": 224, "clip-l14-336": 336}
+CLIP_VISION = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "projection_dim": 768,
+}
+CLIP_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 
 
 def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
@@ -65,6 +86,39 @@ def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDi
         vae = _load(AutoencoderKL, folder, "vae", dtype).to(memory_format=torch.channels_last)
         scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
         return FrozenDiffusion(unet, vae, scheduler, embed_prompt(folder).to(dtype))
+
+
+def blank_diffusion(name: str) -> FrozenDiffusion:
+    """Make a Stable Diffusion of the sizes of a name or folder, on the meta device, without weights."""
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+
+    unet, vae = UNETS.get(name), VAE
+    if unet is None:
+        unet, vae = (_read_json(locate(name) / part / "config.json") for part in ("unet", "vae"))
+    scheduler = DDIMScheduler(**SCHEDULE)
+    with quiet_libraries(), torch.device("meta"):
+        parts = UNet2DConditionModel.from_config(unet), AutoencoderKL.from_config(vae)
+        return FrozenDiffusion(*parts, scheduler, torch.empty(1, 77, parts[0].config.cross_attention_dim))
+
+
+def blank_encoder(name: str) -> FrozenEncoder:
+    """Make a CLIP, or a DINO, likewise, without a tokenizer; a convolutional CLIP, which is small, is loaded."""
+    from transformers import AutoConfig, AutoModel, CLIPConfig
+
+    if name not in CLIP_SIDES and model_type(locate(name)) == CONVOLUTIONAL_CLIP:
+        return load_convolutional_clip(locate(name))
+    if name in CLIP_SIDES:
+        vision = {"image_size": CLIP_SIDES[name], **CLIP_VISION}
+        config: Any = CLIPConfig(
+            text_config=CLIP_TEXT, vision_config=vision, projection_dim=CLIP_VISION["projection_dim"]
+        )
+    else:
+        config = AutoConfig.from_pretrained(locate(name), local_files_only=True)
+    with quiet_libraries(), torch.device("meta"):
+        model = AutoModel.from_config(config)
+    if config.model_type == "clip":
+        return FrozenClip(model, cast("CLIPTokenizer", None), OPENAI_MEAN, OPENAI_STD)
+    return FrozenDino(model, dino_side(name), IMAGENET_MEAN, IMAGENET_STD)
 
 
 def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
@@ -225,13 +279,8 @@ def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -
     }
     yield "unet", UNet2DConditionModel, unet, rename.convert_ldm_unet_checkpoint(state, unet)
     base = len(state["first_stage_model.encoder.conv_in.weight"])
-    vae = {
-        "block_out_channels": tuple(base * factor for factor in (1, 2, 4, 4)),
-        "down_block_types": ("DownEncoderBlock2D",) * 4,
-        "up_block_types": ("UpDecoderBlock2D",) * 4,
-        "layers_per_block": 2,
-        "sample_size": 768 if second and not small else 512,
-    }
+    channels, side = tuple(base * factor for factor in (1, 2, 4, 4)), 768 if second and not small else 512
+    vae = {**VAE, "block_out_channels": channels, "sample_size": side}
     yield "vae", AutoencoderKL, vae, rename.convert_ldm_vae_checkpoint(state, vae)
     if second:
         width = state["cond_stage_model.model.positional_embedding"].shape[1]

@@ -88,7 +88,7 @@ def pretrain(
 def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help=TRAINED)],
     data: Data,
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    out: Annotated[Path | None, typer.Option(help="The folder to write; not needed with --plan.")] = None,
     model: Annotated[
         str, typer.Option(help="Frozen models: a name, SD+CLIP, a folder that pretrain wrote, or scratch.")
     ] = "mini",
@@ -104,6 +104,8 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")
     ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take on a GPU.")] = False,
+    tflops: Annotated[float, typer.Option(min=0.1, help="Speed of the GPU for --plan, TFLOP/s.")] = 100.0,
 ) -> None:
     """Train a method for a task; with --model scratch, the baseline CNN from random weights.
 
@@ -120,6 +122,14 @@ def train(
     if baseline and cache:
         raise ValueError("the baseline CNN has no use for a cache: leave --cache out")
     opened = [datasets.open(root) for root in data]
+    if plan:
+        from ..lab.training.plan import describe
+
+        for line in describe(task, opened, model, chosen, method, tflops):
+            typer.echo(line)
+        return
+    if out is None:
+        raise ValueError("say with --out which folder to write")
     with terminal.loss_bar(f"training {task}") as report:
         if baseline:
             from ..lab.training.cnn import ScratchRecipe, train_scratch

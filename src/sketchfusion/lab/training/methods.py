@@ -131,15 +131,19 @@ class Fused(Method[SketchFusion]):
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
         """Make new light parts, or load those of the folder `start`."""
+        fused = SketchFusion.untrained(model, config=cls.configure(model, task, settings), task=task)
+        if start:
+            _load_light(fused, start)
+        return cls(fused)
+
+    @staticmethod
+    def configure(model: str, task: str, settings: Mapping[str, str]) -> FeaturesConfig:
+        """Give the configuration of what is made, its arguments as in `create`."""
         shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
         config = frozen_pair(model, task, settings)
         config = replace(config, fusion=with_settings(config.fusion, shape), whole=CLIP_WEIGHT.get(task, 0.0))
         of_features = ("side", *EMBEDDING_WEIGHTS)
-        config = with_settings(config, {name: settings[name] for name in of_features if name in settings})
-        fused = SketchFusion.untrained(model, config=config, task=task)
-        if start:
-            _load_light(fused, start)
-        return cls(fused)
+        return with_settings(config, {name: settings[name] for name in of_features if name in settings})
 
     def checkpoint(self) -> None:
         self.checkpointing = True

@@ -321,6 +321,11 @@ def as_text(recipe: Any) -> dict[str, str]:
     return found
 
 
+def changed(before: Any, after: Any) -> list[str]:
+    """Return, as key=value, every setting of a recipe that differs from another one."""
+    return [f"{name}={value}" for name, value in as_text(after).items() if as_text(before)[name] != value]
+
+
 def halved(recipe: LightRecipe) -> LightRecipe | None:
     """Return a task's recipe with half the batch and twice as many batches a step; None if it cannot be halved."""
     smaller = _halved(recipe)

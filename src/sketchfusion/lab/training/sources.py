@@ -89,23 +89,23 @@ class Sources:
 
     def small_photos(self) -> PictureArray:
         """Return named photos of 64 px (tiny-imagenet)."""
-        return self._decoded(collect_photos(self._named(self.photo_sets, small=True)), "photo", SMALL)
+        return self._decoded(collect_photos(self.named(self.photo_sets, small=True)), "photo", SMALL)
 
     def sharp_photos(self) -> PictureArray:
         """Return named photos of the other data sets."""
-        return self._decoded(collect_photos(self._named(self.photo_sets, small=False)), "photo", self.stored)
+        return self._decoded(collect_photos(self.named(self.photo_sets, small=False)), "photo", self.stored)
 
     def sketches(self) -> PictureArray:
         """Return named freehand sketches of seen classes."""
-        return self._decoded(collect_sketches(self._named(self.sketch_sets)), "sketch", self.stored)
+        return self._decoded(collect_sketches(self.named(self.sketch_sets)), "sketch", self.stored)
 
     def held_out_photos(self) -> PictureArray:
         """Return held-out photos of seen classes, at the models' side."""
-        return self._decoded(collect_held_out(self._named(self.photo_sets), "photo"), "photo", self.stored)
+        return self._decoded(collect_held_out(self.named(self.photo_sets), "photo"), "photo", self.stored)
 
     def held_out_sketches(self) -> PictureArray:
         """Return the sketches of those photos."""
-        return self._decoded(collect_held_out(self._named(self.sketch_sets), "sketch"), "sketch", self.stored)
+        return self._decoded(collect_held_out(self.named(self.sketch_sets), "sketch"), "sketch", self.stored)
 
     def world(self) -> tuple[PictureArray, PictureArray]:
         """Return photos and sketches of Sketch World's seen categories."""
@@ -119,7 +119,7 @@ class Sources:
         photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
         return [photos], [sketches]
 
-    def _named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
+    def named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
         """Return those with named pictures in files, tiny-imagenet alone or the others if `small` says so."""
         named = [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
         return [dataset for dataset in named if small in (None, isinstance(dataset, TinyImageNet))]

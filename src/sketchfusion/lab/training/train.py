@@ -22,7 +22,7 @@ from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
 from .objective import Forward, Maps, Objective, Phases, Standardise, Training
 from .processes import processes
-from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, halved, shaping, with_settings
+from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, changed, halved, shaping, with_settings
 from .recognition import RecognitionObjective, prepare_recognition
 from .retrieval import RetrievalObjective, prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
@@ -109,13 +109,8 @@ def train_task(
     ablations do; `diffusion` and `clip` name other frozen models, of which `clip` may be a DINO. ValueError, in one
     line, for data or settings that do not fit.
     """
-    if task not in TASKS:
-        raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
-    if method not in METHODS:
-        raise ValueError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
-    method_type, (recipe, prepare) = METHODS[method], TASKS[task]
-    of_method, of_recipe = _split(settings or {}, method_type.setting_names)
-    recipe = with_settings(recipe, {**method_type.defaults, **of_recipe})
+    recipe, of_method = choose(task, method, settings or {})
+    method_type, prepare = METHODS[method], TASKS[task][1]
     team = processes()  # before the model, which goes to this process's own device
     folder = out / "training" / task
     if resume and team.first and not (folder / CHECKPOINT).is_file():
@@ -135,6 +130,16 @@ def train_task(
         draw_curves(folder / "log.csv", folder / "curve.svg")
     trained: TrainedExtractor = in_training.model
     return trained
+
+
+def choose(task: str, method: str, settings: Mapping[str, str]) -> tuple[LightRecipe, dict[str, str]]:
+    """Return a task's recipe and the method's settings; ValueError for an unknown name or setting."""
+    if task not in TASKS:
+        raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
+    if method not in METHODS:
+        raise ValueError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
+    of_method, of_recipe = _split(settings, METHODS[method].setting_names)
+    return with_settings(TASKS[task][0], {**METHODS[method].defaults, **of_recipe}), of_method
 
 
 def train(
@@ -219,9 +224,8 @@ def refuse_too_large(
         if _fits(trained, partial(loss_of, recipe.steps)):
             break
         tried = halved(tried)
-    before, after = as_text(recipe), as_text(tried or recipe)
-    changed = [f"{name}={value}" for name, value in after.items() if before[name] != value]
-    way = " ".join([*asked, *(["--set", *changed] if changed else [])])
+    smaller = changed(recipe, tried or recipe)
+    way = " ".join([*asked, *(["--set", *smaller] if smaller else [])])
     raise ValueError(
         f"a batch of full size does not fit into the memory of this {device}; "
         + (f"{way} would" if tried else "not even the smallest with --checkpointing would: take a card with more")

@@ -1,0 +1,220 @@
+"""Count what a training of light weights takes, without weights, without a GPU and without writing anything.
+
+The models are made of fake tensors, which have shapes but no contents, so a step of full size runs in seconds. Memory
+is that of PyTorch's tensors on a GPU: frozen weights in bfloat16, trained ones in float32, convolutions in bfloat16.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, register_flop_formula, sdpa_backward_flop, sdpa_flop
+
+from ...backbones.folders import blank_diffusion, blank_encoder
+from ...features import FeaturesConfig, SketchFusion
+from ...fusion import PASS, PHOTO
+from ...world import SEEN
+from ..datasets import Dataset
+from ..datasets.psc6k import PSC6K, released_split
+from .methods import Fused
+from .recipes import changed, halved
+from .retrieval import WORLD_INSTANCES
+from .sources import Sources, collect
+from .train import METHODS, choose
+
+GIB, GB, TERA = 2**30, 10**9, 10**12
+CARDS = (24, 48, 80)  # GiB
+ROOM = 0.92  # share of a card for tensors; the rest is CUDA's context, workspaces of its libraries, and gaps
+SIZES = {"half": 0.5, "full": 1.0}  # of the two phases, in sides
+# Copies of a map in float32 that standardisation and losses keep for the way back.
+COPIES = {"retrieval": 3, "instance-retrieval": 3, "recognition": 3, "correspondence": 4, "segmentation": 5}
+FORMULAS: dict[str, Any] = {"": sdpa_flop, "_backward": sdpa_backward_flop}  # of attention on a GPU, here for a CPU's
+for way, formula in FORMULAS.items():
+    register_flop_formula(getattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{way}"), True)(formula)
+
+
+class Live(TorchDispatchMode):
+    """Adds up FLOP, and the bytes of new tensors that are alive; `peak` is the largest sum of these."""
+
+    def __init__(self, module: nn.Module) -> None:
+        """Leave out the weights of a module."""
+        super().__init__()
+        self.flop = self.now = self.peak = 0
+        self._known = {of.untyped_storage()._cdata for of in (*module.parameters(), *module.buffers())}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func._overloadpacket):
+            self.flop += count(*args, **(kwargs or {}), out_val=result)
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor) and (storage := tensor.untyped_storage())._cdata not in self._known:
+                self._known.add(storage._cdata)
+                weakref.finalize(storage, self._free, storage._cdata, storage.nbytes())
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+        return result
+
+    def _free(self, storage: int, size: int) -> None:
+        self._known.discard(storage)
+        self.now -= size
+
+
+def saved_bytes(forward: Callable[[], Tensor]) -> tuple[Tensor, int]:
+    """Return a result, and the bytes of the tensors other than weights that are kept for its gradient."""
+    kept = weakref.WeakSet[Callable[[], Tensor]]()  # what the result does not need is gone once it is there
+
+    def keep(tensor: Tensor) -> Callable[[], Tensor]:
+        def found() -> Tensor:
+            return tensor
+
+        kept.add(found)
+        return found
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda found: found()):
+        result = forward()
+    storages = [tensor.untyped_storage() for found in kept if not isinstance(tensor := found(), nn.Parameter)]
+    return result, sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+
+
+class Counted:
+    """The models of a configuration as fake tensors: on a GPU, or in float32 throughout."""
+
+    def __init__(self, config: FeaturesConfig, bf16: bool = True) -> None:
+        """Make them; WeightsError for models that are neither known by size nor in a folder."""
+        self.bf16, self._fake = bf16, FakeTensorMode(allow_non_fake_inputs=True)
+        frozen = blank_diffusion(config.diffusion), blank_encoder(config.clip)
+        with self._fake:
+            for part in (part for of in frozen for part in of.to(torch.bfloat16 if bf16 else torch.float32).modules()):
+                for name, of in part.named_parameters(recurse=False):
+                    setattr(part, name, nn.Parameter(torch.empty(of.shape, dtype=of.dtype), requires_grad=False))
+                for name, buffer in part.named_buffers(recurse=False):
+                    part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+            self.method = Fused(SketchFusion(*frozen, config))
+        self.weights = sum(of.numel() for part in frozen for of in part.parameters())
+        self.trained = sum(of.numel() for of in self.method.trained.parameters())
+        for part in self.method.trained.modules():
+            if isinstance(part, nn.GroupNorm):  # in float32 under autocast on a GPU, but not on a CPU
+                part.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+
+    def keeping(self, share: float) -> tuple[list[tuple[int, ...]], float]:
+        """Return the shapes of what is kept of a view for a share of the full side, and the FLOP of making it."""
+        side = self.method.model.side
+        with self._fake, torch.no_grad(), Live(self.method.model.model) as live:
+            kept = [encode(torch.zeros(1, 3, side, side)) for encode in self.method.cached_inputs(share).values()]
+        return [tuple(map(int, of.shape[1:])) for of in kept], live.flop
+
+    def step(self, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float, float]:
+        """Return the bytes that a picture saves for the way back, those beyond them at the peak, and its FLOP."""
+        fusion, count = self.method.model.model.train(), max(1, PASS // self.method.model.config.fusion.ensemble)
+
+        def forward() -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+                return self.method.maps(inputs, PHOTO)
+
+        with self._fake:
+            inputs = tuple(torch.zeros(count, *shape) for shape in shapes)
+            with Live(fusion) as live:
+                maps, saved = saved_bytes(forward)
+                torch.autograd.backward(maps, torch.empty_like(maps))
+                fusion.zero_grad(set_to_none=True)
+        return saved / count, max(0, live.peak - 4 * self.trained - saved) / count, live.flop / count
+
+
+def parts_of(task: str, recipe: Any) -> dict[str, Any]:
+    """Return the recipe of each task that a step is made of."""
+    return {of: getattr(recipe, of.replace("-", "_")) for of in COPIES} if task == "universal" else {task: recipe}
+
+
+def batch_bytes(parts: Mapping[str, Any], saved: float, more: float, numbers: float) -> tuple[int, float, float]:
+    """Return the pictures of a batch, what it saves and its peak, from those of a picture and the numbers in a map."""
+    each = {of: getattr(its, "batch", 0) or its.classes * getattr(its, "things", 1) for of, its in parts.items()}
+    both = {task: count if task == "recognition" else 2 * count for task, count in each.items()}
+    kept = sum(count * (saved + 4 * COPIES[task] * numbers) for task, count in both.items())
+    return sum(both.values()), kept, kept + more * max(each.values())
+
+
+def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Counter[str]]) -> tuple[int, int]:
+    """Return at most how many views are kept at half and at full size, given how many pictures each name has."""
+    (photos, sketches), world = by_name, 2 * len(SEEN) if sources.has_world else 0
+    paired = [of.total() for of in listed(sources.paired)]
+
+    def most(of: Counter[str], count: int, names: Container[str]) -> int:
+        return sum(min(count, found) for name, found in of.items() if name in names)
+
+    if task == "retrieval":
+        sizes = recipe.per_class, recipe.full_per_class
+        half, full = (most(photos, of, sketches) + most(sketches, of, photos) + world * WORLD_INSTANCES for of in sizes)
+        return recipe.views * half, full
+    if task == "instance-retrieval":
+        full = sum(paired) + world * recipe.per_class
+    elif task == "recognition":
+        full = most(sketches, recipe.per_class, sketches) + world // 2 * recipe.per_class
+    elif task == "correspondence":
+        made = min(photos.total(), recipe.warps) + most(photos, recipe.drawn, photos) + min(paired[1], recipe.aligned)
+        annotated = (of.keypoints or of for of in sources.photo_sets)
+        made += sum(len(released_split(of.test_pairs())[0]) for of in annotated if isinstance(of, PSC6K))
+        full = 2 * made + world * recipe.things
+    else:
+        full = paired[0] + sum(len(of.pairs()) for of in sources.masked) + world * recipe.things
+        full += most(sketches, recipe.per_class, sketches)
+    return getattr(recipe, "views", 1) * full, full
+
+
+def listed(datasets: Sequence[Dataset]) -> list[Counter[str]]:
+    """Count photos, and sketches, by name, held-out ones too; files are listed, not read."""
+    kinds = zip(collect(datasets, kept_out=False), collect(datasets, kept_out=True), strict=True)
+    return [Counter(picture.names[0] for of in kind for picture in of) for kind in kinds]
+
+
+def describe(
+    task: str, data: Sequence[Dataset], model: str, settings: Mapping[str, str], method: str, tflops: float
+) -> Iterator[str]:
+    """Yield, line by line, what `train_task` would take on a GPU; ValueError for what cannot be trained, or counted."""
+    recipe, of_method = choose(task, method, settings)
+    if METHODS[method] is not Fused:
+        raise ValueError(f"--plan counts SketchFusion, not {method}")
+    config, parts, sources = Fused.configure(model, task, of_method), parts_of(task, recipe), Sources.of(data, Path())
+    pictures = listed(sources.named(sources.pictures.photo_sets))
+    views = [sum(of) for of in zip(*(kept_views(*part, sources, pictures) for part in parts.items()), strict=True)]
+    models = Counted(config)
+    keeping = [models.keeping(share) for share in SIZES.values()]
+    ways = {"": [models.step(shapes) for shapes, _ in keeping]}
+    models.method.checkpoint()
+    ways[" --checkpointing"] = [models.step(shapes) for shapes, _ in keeping]
+    cells = [config.fusion.width * models.method.grid(share) ** 2 for share in SIZES.values()]
+    fixed, side = 2 * models.weights + 16 * models.trained, models.method.model.side
+    batch = batch_bytes(parts, 0, 0, 0)[0]
+    yield f"{task} with {config.diffusion} and {config.clip} at {config.side} px; a batch has {batch} pictures"
+    yield f"weights: {models.weights:,} frozen in bfloat16, {models.trained:,} trained without classifier and threshold"
+    yield f"weights, gradients and AdamW's moments: {fixed / GIB:.2f} GiB"
+    for way, place, size in ((way, *size) for way in ways for size in enumerate(SIZES)):
+        *memory, flop = ways[way][place]
+        _, saved, peak = (of / batch / GIB for of in batch_bytes(parts, *memory, cells[place]))
+        yield f"a picture at {size} size{way}: {saved:.3f} GiB saved, {peak:.3f} at the peak, {flop / TERA:.3f} TFLOP"
+    for card, way, (*memory, _) in ((card, way, full) for card in CARDS for way, (_, full) in ways.items()):
+        tried, room = recipe, ROOM * card * GIB - fixed
+        while (peak := batch_bytes(parts_of(task, tried), *memory, cells[1])[2]) > room and (less := halved(tried)):
+            tried = less
+        fits = " ".join(changed(recipe, tried)) or "the batch as it is"
+        yield f"{card} GiB{way}: {fits if peak <= room else 'not even the smallest'}, {(fixed + peak) / GIB:.1f} GiB"
+    disk = sum(2 * count * sum(map(prod, shapes)) for count, (shapes, _) in zip(views, keeping, strict=True)) / GB
+    decoded = side**2 * (3 * pictures[0].total() + pictures[1].total()) / GB
+    yield f"disk: at most {disk:.1f} GB for {views[0]:,} views at half and {views[1]:,} at full size,"
+    yield f"  {decoded:.1f} GB for decoded pictures, {28 * models.trained / GB:.2f} GB for checkpoints"
+    made = sum(count * flop for count, (_, flop) in zip(views, keeping, strict=True)) / TERA
+    validated = recipe.steps // (recipe.validate_every or recipe.steps + 1) * recipe.validation_batches
+    for way, ((*_, half), (*_, full)) in ways.items():
+        step = recipe.accumulate * batch * (recipe.full_size_after * half + (1 - recipe.full_size_after) * full) / TERA
+        flop = made + recipe.steps * step + validated * batch * full / TERA / 2  # there is no way back, half of a step
+        yield f"time{way}: {flop / tflops / 3600:.2f} h at {tflops:g} TFLOP/s,"
+        yield f"  {recipe.steps} steps of {step:.1f} TFLOP, and {made:.0f} TFLOP for what is kept"
