@@ -81,13 +81,12 @@ def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage
     words = page.locator("#count").inner_text()
     labels = page.eval_on_selector_all("#results button", "all => all.map(b => b.getAttribute('aria-label'))")
     shares = [int(re.findall(r"(\d+) % sure", label)[0]) for label in labels]
-    sure = sum(share >= 50 for share in shares)
-    if sure:
-        assert words == f"{sure} photos, at least 50 % sure".replace("1 photos", "1 photo")
-        rule = "[...document.querySelector('#results').children].findIndex((e) => e.matches('.rule'))"
-        assert page.evaluate(rule) == sure
+    above = page.evaluate("[...document.querySelector('#results').children].findIndex((e) => e.matches('.rule'))")
+    if above > 0:
+        assert words == f"{above} photos, at least 50 % sure".replace("1 photos", "1 photo")
+        assert min(shares[:above]) >= 50 >= max(shares[above:])
     else:
-        assert words == "Nothing is 50 % sure; the closest first"
+        assert words == "Nothing is 50 % sure; the closest first" and max(shares) <= 50
 
 
 @pytest.mark.parametrize("tab", ["mask", "match", "inside"])

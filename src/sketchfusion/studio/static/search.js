@@ -6,7 +6,7 @@ const PAUSE = 120;
 const MOST = 200; // photos that the server gives at once
 const FURTHEST = 10_000; // photos of one answer that it counts up to
 
-const key = (body) => JSON.stringify({ ...body, k: 0 });
+const key = (body) => JSON.stringify({ ...body, k: 0, offset: 0 });
 
 /**
  * Says "asking", "found" (detail: the answer with `asked`, `last`: none newer is on its way, and `fresh`: it begins anew), "more" (detail: the photos after those),
@@ -25,7 +25,6 @@ export class Search extends EventTarget {
   #timer = 0;
   #asked = "";
   #newest;
-  #further;
   #answer = null; // {asked, shown, asking, ended} of the answer that is shown
   #anew = false;
   #later = false; // whether more is wanted once it is clear that nothing else is asked
@@ -33,13 +32,11 @@ export class Search extends EventTarget {
   constructor(api, drawing) {
     super();
     this.drawing = drawing;
-    const failed = (error) => {
-      this.#asked = "";
-      this.#say("refused", error);
-    };
-    const send = (body) => api.ask("/search", body);
-    this.#newest = new Newest(api, { send, done: (answer, asked) => this.#found(answer, asked), failed });
-    this.#further = new Newest(api, { send, done: (answer, asked) => this.#more(answer, asked), failed: () => (this.#answer.ended = true) });
+    this.#newest = new Newest(api, {
+      send: (body) => api.ask("/search", body),
+      done: (answer, asked) => (asked.offset ? this.#more(answer, asked) : this.#found(answer, asked)),
+      failed: (error) => this.#failed(error),
+    });
     drawing.addEventListener("change", () => {
       if (drawing.blank) this.without.clear();
       this.soon();
@@ -73,7 +70,7 @@ export class Search extends EventTarget {
     if (this.#later || this.#asked !== key(this.#answer.asked)) return;
     const { asked, shown } = this.#answer;
     this.#answer.asking = true;
-    this.#further.ask({ ...asked, offset: shown, k: Math.min(2 * this.count, MOST, FURTHEST - shown) });
+    this.#newest.ask({ ...asked, offset: shown, k: Math.min(2 * this.count, MOST, FURTHEST - shown) });
   }
 
   /** Leave a name out of what the drawing is taken for, or take it back in. */
@@ -99,7 +96,7 @@ export class Search extends EventTarget {
       return;
     }
     this.#asked = asked;
-    this.#further.drop();
+    if (this.#answer) this.#answer.asking = false;
     if (body) {
       if (this.#anew) body.k = Math.min(MOST, Math.max(this.count, this.#answer?.shown ?? 0));
       this.#anew = false;
@@ -113,16 +110,25 @@ export class Search extends EventTarget {
   }
 
   #found(answer, asked) {
-    this.#further.drop();
     this.#answer = { asked, shown: answer.hits.length, ended: answer.hits.length < asked.k };
     this.#say("found", { ...answer, asked, fresh: asked.k <= this.count, last: key(asked) === this.#asked && !this.#timer });
   }
 
   #more({ hits }, asked) {
+    if (!this.#answer?.asking || key(asked) !== this.#asked) return; // another answer is wanted by now
     this.#answer.asking = false;
     this.#answer.shown += hits.length;
     this.#answer.ended = hits.length < asked.k || this.#answer.shown >= FURTHEST;
     this.#say("more", hits);
+  }
+
+  #failed(error) {
+    if (this.#answer?.asking) {
+      Object.assign(this.#answer, { asking: false, ended: true });
+      return;
+    }
+    this.#asked = "";
+    this.#say("refused", error);
   }
 
   #say(type, detail) {
