@@ -77,7 +77,7 @@ def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage
     page = open_page(drawn_studio.address)
     draw(page, strokes("ice_cream"))
     settled(page)
-    expect(page.locator("#results button")).to_have_count((len(SHAPES) + len(OTHERS)) * PHOTOS)
+    expect(page.locator("#results button")).to_have_count((len(SHAPES) + len(OTHERS)) * PHOTOS, timeout=30_000)
     words = page.locator("#count").inner_text()
     labels = page.eval_on_selector_all("#results button", "all => all.map(b => b.getAttribute('aria-label'))")
     shares = [int(re.findall(r"(\d+) % sure", label)[0]) for label in labels]

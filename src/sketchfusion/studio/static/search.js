@@ -96,7 +96,6 @@ export class Search extends EventTarget {
       return;
     }
     this.#asked = asked;
-    if (this.#answer) this.#answer.asking = false;
     if (body) {
       if (this.#anew) body.k = Math.min(MOST, Math.max(this.count, this.#answer?.shown ?? 0));
       this.#anew = false;
@@ -115,7 +114,7 @@ export class Search extends EventTarget {
   }
 
   #more({ hits }, asked) {
-    if (!this.#answer?.asking || key(asked) !== this.#asked) return; // another answer is wanted by now
+    if (!this.#answer?.asking || key(asked) !== key(this.#answer.asked)) return; // another answer is shown by now
     this.#answer.asking = false;
     this.#answer.shown += hits.length;
     this.#answer.ended = hits.length < asked.k || this.#answer.shown >= FURTHEST;
