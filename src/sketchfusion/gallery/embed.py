@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,13 +49,6 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Known:
-    """A file whose content has a row already."""
-
-    file: FileState
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A file that was read: its row without the feature, and the picture for the model."""
 
@@ -62,20 +56,13 @@ class Prepared:
     view: ModelInput
 
 
-Read = Prepared | Known | Failure
-Item = Photo | Known | Failure
-
-
-class Engine(Protocol):
-    """Something that embeds files: this process, several processes, or Ray."""
-
-    def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
-        """Give the rows of files, in any order, each file once; contents whose SHA-256 is known are not embedded."""
+Read = Prepared | FileState | Failure  # FileState: its content has a row already
+Item = Photo | FileState | Failure
 
 
 def choose_engine(
     model: Extractor, location: bool, engine: str, workers: int, load: Callable[[], Extractor] | None
-) -> Engine:
+) -> Embedder | Workers:
     """Give the engine of a name, local or ray, with a number of workers; GalleryError if there is none.
 
     `load` gives workers their models; by default it loads the model's name.
@@ -90,8 +77,8 @@ def choose_engine(
         from ..models import load as load_by_name
 
         load = partial(load_by_name, model.name)
-    task = WorkerTask(load, model.fingerprint, location)
-    return RayWorkers(task, workers) if engine == "ray" else LocalWorkers(task, workers)
+    setup = partial(start_worker, load, model.fingerprint, location)
+    return Workers(ray_crew(setup, workers) if engine == "ray" else local_crew(setup, workers), workers)
 
 
 class Embedder:
@@ -108,7 +95,7 @@ class Embedder:
         for item in _overlapped(paths, lambda path: self.read(path, known)):
             if isinstance(item, Prepared):
                 if item.photo.file.digest in known:
-                    item = Known(item.photo.file)  # its twin was read at the same time
+                    item = item.photo.file  # its twin was read at the same time
                 else:
                     known.add(item.photo.file.digest)
                     pictures += 1
@@ -130,7 +117,7 @@ class Embedder:
             after = path.stat()
             if (len(data), before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != before.st_size:
                 return Failure(str(path), "changed while it was read; index it again")
-            return Known(file) if file.digest in known else self.decode(data, file)
+            return file if file.digest in known else self.decode(data, file)
         except ImageError as error:
             return Failure(str(path), str(error).removeprefix(f"{path}: "))
         except UnicodeEncodeError:
@@ -151,20 +138,16 @@ class Embedder:
 
     def embed(self, items: Sequence[Read]) -> list[Item]:
         """Embed all pictures among what was read; the order stays."""
-        prepared = [item for item in items if isinstance(item, Prepared)]
-        rows = iter(self._rows(prepared) if prepared else [])
-        return [next(rows) if isinstance(item, Prepared) else item for item in items]
+        views = [item.view for item in items if isinstance(item, Prepared)]
+        vectors, joint = embed_views(self._model, views) if views else (np.empty((0, 0), np.float32), None)
+        each = zip(vectors, [None] * len(views) if joint is None else joint, strict=True)
+        return [_row(item.photo, *next(each)) if isinstance(item, Prepared) else item for item in items]
 
-    def _rows(self, prepared: Sequence[Prepared]) -> list[Photo | Failure]:
-        views = [item.view for item in prepared]
-        vectors, joint = embed_views(self._model, views)
-        finite = [bool(np.isfinite(vector).all()) for vector in vectors]
-        return [
-            replace(item.photo, vector=vectors[place], joint=None if joint is None else joint[place])
-            if finite[place]
-            else Failure(item.photo.file.path, "the model gives no finite feature")
-            for place, item in enumerate(prepared)
-        ]
+
+def _row(photo: Photo, vector: Floats, joint: Floats | None) -> Photo | Failure:
+    if not np.isfinite(vector).all():
+        return Failure(photo.file.path, "the model gives no finite feature")
+    return replace(photo, vector=vector, joint=joint)
 
 
 def embed_views(model: Extractor, views: Sequence[ModelInput]) -> tuple[Floats, Floats | None]:
@@ -197,99 +180,148 @@ def _overlapped(paths: Sequence[Path], read: Callable[[Path], Read]) -> Iterator
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-# Workers: processes of this machine, or Ray actors. A worker that dies costs nothing but its time: its files are given
-# out again one by one, so that a file that kills whoever reads it is found, reported, and left out. Only the process
-# that asked for them writes rows.
+# Workers: processes of this machine, or Ray actors. Only the process that asked for them writes rows.
+
+Worker = Callable[[Chunk], Future[list[Item]]]  # gives the rows of files
+Start = Callable[[frozenset[str]], Worker]  # starts a worker that knows some contents
+Setup = Callable[[int, frozenset[str]], None]  # prepares a worker: number of threads, contents
 
 
-@dataclass(frozen=True)
-class WorkerTask:
-    """What a worker needs to know, in a form that can be sent to it."""
+class Workers:
+    """An engine of several workers, each with a model of its own.
 
-    load: Callable[[], Extractor]
-    fingerprint: str  # the loaded model's must be the same
-    location: bool = True
+    A worker that dies costs nothing but its time: its files are given out again one by one, so that a file that kills
+    whoever reads it is found, reported, and left out.
+    """
 
-    def embedder(self) -> Embedder:
-        """Load the model; GalleryError if it has another fingerprint."""
-        model = self.load()
-        if model.fingerprint != self.fingerprint:
-            raise GalleryError(f"a worker loaded other weights ({model.fingerprint[:12]}) than {self.fingerprint[:12]}")
-        return Embedder(model, self.location)
-
-
-class LocalWorkers:
-    """An engine of worker processes."""
-
-    def __init__(self, task: WorkerTask, count: int) -> None:
-        """Start `count` workers when needed, each with a model of its own."""
-        self._task, self._count = task, count
+    def __init__(self, crew: AbstractContextManager[tuple[Start, type[Exception]]], count: int) -> None:
+        """Use `count` workers of a crew, which gives what starts one, and the error that tells of its death."""
+        self._crew, self._count = crew, count
 
     def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
         """Give the rows of files as they are finished."""
-        todo = deque([list(paths[start : start + batch_size]) for start in range(0, len(paths), batch_size)])
-        suspects: deque[Path] = deque()
+        todo = deque(list(paths[start : start + batch_size]) for start in range(0, len(paths), batch_size))
+        running: dict[Future[list[Item]], tuple[Worker, Chunk]] = {}
+        suspects: set[Path] = set()
         deaths = 0
-        while todo or suspects:
-            pool = self._pool(known)
-            try:
-                for item in self._rounds(pool, todo, suspects):
-                    if isinstance(item, Photo):
-                        known.add(item.file.digest)
-                        deaths = 0
-                    yield item
-            except BrokenProcessPool:  # a new pool goes on with the rest
-                deaths += 1
-                if deaths == MAX_DEATHS:
-                    raise GalleryError(
-                        f"{deaths} times in a row a worker died without an answer; what was finished is kept, so "
-                        "run the same command again with fewer --workers"
-                    ) from None
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _rounds(self, pool: ProcessPoolExecutor, todo: deque[Chunk], suspects: deque[Path]) -> Iterator[Item]:
-        """Give out files until all are done, or until a worker dies, which raises BrokenProcessPool."""
-        while suspects:
-            path = suspects.popleft()
-            try:
-                yield from pool.submit(embed_in_worker, [path]).result()
-            except BrokenProcessPool:
-                yield Failure(str(path), "the worker that read it died")
-                raise
-        running: dict[Future[list[Item]], Chunk] = {}
-        try:
+        with self._crew as (start, death):
+            free = [start(frozenset(known)) for _ in range(min(self._count, len(todo)))]
             while todo or running:
-                while todo and len(running) < 2 * self._count:
-                    running[pool.submit(embed_in_worker, todo[0])] = todo[0]
-                    todo.popleft()
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                while todo and free:
+                    worker, chunk = free.pop(), todo.popleft()
+                    running[worker(chunk)] = worker, chunk
+                future = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+                worker, chunk = running.pop(future)
+                try:
                     items = future.result()
-                    del running[future]
-                    yield from items
-        except BrokenProcessPool:
-            suspects.extend(path for chunk in running.values() for path in chunk)
-            raise
+                except death as error:
+                    deaths += 1
+                    if deaths == MAX_DEATHS * self._count:
+                        raise _too_many(deaths, error) from None
+                    lethal = chunk if len(chunk) == 1 and chunk[0] in suspects else []
+                    items = [Failure(str(path), "the worker that read it died") for path in lethal]
+                    suspects.update(chunk)
+                    todo.extend([path] for path in chunk if path not in lethal)
+                    worker = start(frozenset(known))
+                except Exception as error:
+                    raise getattr(error, "cause", None) or error from None  # Ray wraps what an actor raises
+                else:
+                    deaths = 0
+                    known |= {item.file.digest for item in items if isinstance(item, Photo)}
+                free.append(worker)
+                yield from items
 
-    def _pool(self, known: set[str]) -> ProcessPoolExecutor:
-        threads = max(1, (os.cpu_count() or 1) // self._count)
-        setup = (self._task, threads, frozenset(known))
-        return ProcessPoolExecutor(self._count, get_context("spawn"), initializer=start_worker, initargs=setup)
+
+def _too_many(deaths: int, error: Exception) -> GalleryError:
+    if isinstance(error, BrokenProcessPool):
+        what = "a worker died without an answer"
+    else:
+        what = f"a Ray actor died without an answer ({str(error).strip().splitlines()[-1].strip()})"
+    return GalleryError(
+        f"{deaths} times in a row {what}; what was finished is kept, so run the same command again with fewer --workers"
+    )
+
+
+@contextmanager
+def local_crew(setup: Setup, count: int) -> Iterator[tuple[Start, type[Exception]]]:
+    """Give what starts a process of this machine as one of `count` workers; `setup` prepares it."""
+    threads = max(1, (os.cpu_count() or 1) // count)
+    pools: list[ProcessPoolExecutor] = []
+
+    def start(known: frozenset[str]) -> Worker:
+        pools.append(ProcessPoolExecutor(1, get_context("spawn"), initializer=setup, initargs=(threads, known)))
+        return partial(pools[-1].submit, embed_in_worker)
+
+    try:
+        yield start, BrokenProcessPool
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
+            pool.shutdown()
+
+
+@contextmanager
+def ray_crew(setup: Setup, count: int) -> Iterator[tuple[Start, type[Exception]]]:
+    """Give what starts a Ray actor, on this machine or on the cluster that RAY_ADDRESS names, as one of `count`.
+
+    Every machine of the cluster must see the photos under the same paths. GalleryError if Ray is not installed, or if
+    the cluster has too few CPUs.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise GalleryError("--engine ray needs Ray: pip install 'sketchfusion[ray]'") from None
+    starts_ray = not ray.is_initialized()
+    if starts_ray:
+        with warnings.catch_warnings(action="ignore"):  # LanceDB's, of the processes that Ray starts
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        there = ray.cluster_resources()
+        if there.get("CPU", 0) < count:
+            raise GalleryError(f"Ray has {there.get('CPU', 0):g} CPUs; ask for that many --workers at most")
+        share = min(1.0, there.get("GPU", 0) / count)
+        remote: Any = ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")(Actor)
+
+        def start(known: frozenset[str]) -> Worker:
+            actor = remote.remote(setup, known)
+            return lambda chunk: actor.embed.remote(chunk).future()
+
+        yield start, ray.exceptions.RayActorError
+    finally:
+        if starts_ray:
+            ray.shutdown()
+
+
+class Actor:
+    """A Ray worker."""
+
+    def __init__(self, setup: Setup, known: frozenset[str]) -> None:
+        setup(1, known)
+
+    def embed(self, paths: Chunk) -> list[Item]:
+        """Give the rows of files."""
+        return embed_in_worker(paths)
 
 
 _embedder: Embedder | Exception | None = None  # of a worker process
 _known: frozenset[str] = frozenset()
 
 
-def start_worker(task: WorkerTask, threads: int, known: frozenset[str]) -> None:
-    """Make this process a worker that computes with a number of threads."""
+def start_worker(
+    load: Callable[[], Extractor], fingerprint: str, location: bool, threads: int, known: frozenset[str]
+) -> None:
+    """Make this process a worker that computes with a number of threads; its model must have a fingerprint."""
     global _embedder, _known
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
     try:
         import torch
 
         torch.set_num_threads(threads)
-        _embedder, _known = task.embedder(), known
+        model = load()
+        if model.fingerprint != fingerprint:
+            raise GalleryError(f"a worker loaded other weights ({model.fingerprint[:12]}) than {fingerprint[:12]}")
+        _embedder, _known = Embedder(model, location), known
     except Exception as error:  # raised here it would look as if the worker had been killed
         _embedder = error
 
@@ -299,92 +331,3 @@ def embed_in_worker(paths: Chunk) -> list[Item]:
     if not isinstance(_embedder, Embedder):
         raise _embedder or RuntimeError("this process is no worker")
     return list(_embedder.stream(paths, set(_known), len(paths)))
-
-
-class RayWorkers:
-    """An engine of Ray actors, on this machine or on the cluster that RAY_ADDRESS names.
-
-    Every machine of the cluster must see the photos under the same paths.
-    """
-
-    def __init__(self, task: WorkerTask, count: int) -> None:
-        """Start `count` actors when needed, each with a model of its own. GalleryError if Ray is not installed."""
-        try:
-            import ray
-        except ImportError:
-            raise GalleryError("--engine ray needs Ray: pip install 'sketchfusion[ray]'") from None
-        self._ray: Any = ray
-        self._task, self._count = task, count
-
-    def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
-        """Give the rows of files as they are finished."""
-        chunks = [list(paths[place : place + batch_size]) for place in range(0, len(paths), batch_size)]
-        starts_ray = not self._ray.is_initialized()
-        if starts_ray:
-            with warnings.catch_warnings(action="ignore"):  # LanceDB's, of the processes that Ray starts
-                self._ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
-        try:
-            yield from self._rounds(deque(chunks), known)
-        finally:
-            if starts_ray:
-                self._ray.shutdown()
-
-    def _rounds(self, todo: deque[Chunk], known: set[str]) -> Iterator[Item]:
-        """Give each free actor a chunk until all chunks are done."""
-        new = self._actor_maker()
-        free = [new(frozenset(known)) for _ in range(min(self._count, len(todo)))]
-        running: dict[Any, tuple[Any, Chunk]] = {}
-        suspects: set[Path] = set()
-        deaths = 0
-        while todo or running:
-            while todo and free:
-                actor, chunk = free.pop(), todo.popleft()
-                running[actor.embed.remote(chunk)] = actor, chunk
-            (done,), _ = self._ray.wait(list(running))
-            actor, chunk = running.pop(done)
-            try:
-                items = self._ray.get(done)
-            except self._ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            except self._ray.exceptions.RayActorError as error:
-                deaths += 1
-                if deaths == MAX_DEATHS * self._count:
-                    raise GalleryError(
-                        f"{deaths} times in a row a Ray actor died without an answer ({_last_line(error)}); what "
-                        "was finished is kept, so run the same command again with fewer --workers"
-                    ) from None
-                lethal = [path for path in chunk if len(chunk) == 1 and path in suspects]
-                yield from (Failure(str(path), "the worker that read it died") for path in lethal)
-                suspects.update(chunk)
-                todo.extend([path] for path in chunk if path not in lethal)
-                free.append(new(frozenset(known)))
-                continue
-            free.append(actor)
-            deaths = 0
-            known |= {item.file.digest for item in items if isinstance(item, Photo)}
-            yield from items
-
-    def _actor_maker(self) -> Any:
-        """Give a function that starts an actor; GalleryError if the cluster has too few CPUs for all."""
-        there = self._ray.cluster_resources()
-        if there.get("CPU", 0) < self._count:
-            raise GalleryError(f"Ray has {there.get('CPU', 0):g} CPUs; ask for that many --workers at most")
-        share = min(1.0, there.get("GPU", 0) / self._count)
-        remote = self._ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")(Actor)
-        return lambda known: remote.remote(self._task, known)
-
-
-class Actor:
-    """A Ray worker."""
-
-    def __init__(self, task: WorkerTask, known: frozenset[str]) -> None:
-        """Load the model."""
-        start_worker(task, 1, known)
-
-    def embed(self, paths: Chunk) -> list[Item]:
-        """Give the rows of files."""
-        return embed_in_worker(paths)
-
-
-def _last_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[-1].strip()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..io.files import file_digest, holds_images, is_gone, survey
-from .embed import Embedder, Engine, Failure, Item, Known
+from .embed import Embedder, Failure, Item, Workers
 from .rows import FileState, Photo
 from .storage import GalleryError
 from .store import GalleryStore
@@ -54,7 +54,9 @@ class Settings:
 class Builder:
     """One run of indexing into a store."""
 
-    def __init__(self, store: GalleryStore, model: Extractor, settings: Settings, engine: Engine | None = None) -> None:
+    def __init__(
+        self, store: GalleryStore, model: Extractor, settings: Settings, engine: Embedder | Workers | None = None
+    ) -> None:
         """Embed in this process unless an `engine` does it elsewhere; only this process writes rows."""
         self._store, self._settings = store, settings
         self._embedder = Embedder(model, settings.location)
@@ -92,8 +94,8 @@ class Builder:
     def _add(self, item: Item) -> None:
         if isinstance(item, Failure):
             self._report.failed.append(item)
-        elif isinstance(item, Known):
-            self._copied.append(item.file)
+        elif isinstance(item, FileState):
+            self._copied.append(item)
         else:
             self._rows.append(item)
             self._report.embedded += 1
