@@ -10,8 +10,9 @@ import pytest
 from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Gallery, reorder
-from sketchfusion.gallery.nearest import Ranked, Rows
+from sketchfusion.gallery.nearest import Ranked
 from sketchfusion.gallery.reorder import NEIGHBOURS, SHARPNESS, SPREAD, diffused
+from sketchfusion.gallery.rows import Rows
 from sketchfusion.lab.evaluation import search
 
 DRAWING = np.full((64, 64, 3), 255, np.uint8)

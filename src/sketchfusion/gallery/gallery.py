@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import ImageError
 from ..featuremap import Floats
 from ..io.files import is_gone, survey
-from ..io.images import NormalisedSketch
 from ..tasks.inputs import read_sketches
 from .confidence import Calibration, store_references
 from .embed import Embedder, choose_engine
@@ -31,12 +30,12 @@ from .indexing import (
     remove,
 )
 from .maintain import drop_superseded, examine, reindex, repair
-from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
-from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, text_weight
+from .nearest import Hits, Index, build_index_if_large, open_index, to_hits
+from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, see, text_weight
 from .reorder import CANDIDATES, diffused, fold
-from .rows import PhotoInfo, tag_of
+from .rows import PhotoInfo, Rows, tag_of
 from .storage import GalleryError
-from .store import Contents, GalleryStore, absolute, chunks, sql_list
+from .store import GalleryStore, absolute, chunks, sql_list
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -151,15 +150,15 @@ class Gallery:
         guess, names = None, dict[str, float]()
         guessing = query.also is None or len(query.also) > 0
         if guessing and len(query.sketches) and query.text is None and query.like is None and self.guesses:
-            guesser, also = self._guessing(), query.also
+            self._guesser = guesser = self._guesser or Guesser(self.model)
+            also = query.also
             if vectors is None or also is None:
                 vectors, guessed = guesser.see(query.sketches)
                 also = guessed if also is None else also
             names = {name: share for name, share in also.items() if name not in query.without}
             guess = guesser.vector(names) if names else None
         elif vectors is None and len(query.sketches):
-            sketches = [NormalisedSketch(sketch) for sketch in query.sketches]
-            vectors = self.model.embed(sketches, kind="sketch").numpy()
+            vectors, _ = see(self.model, None, query.sketches)
         photos = []
         if query.like is not None:
             stored = self._existing_store().vector(absolute(query.like))
@@ -187,10 +186,6 @@ class Gallery:
     def guesses(self) -> bool:
         """Whether sketches are searched by what the model takes them for too."""
         return bool(self._existing_store().made_with.joint_dim) and can_guess(self.model)
-
-    def _guessing(self) -> Guesser:
-        self._guesser = self._guesser or Guesser(self.model)
-        return self._guesser
 
     def _newest_index(self) -> Index:
         """Prepare the newest version for searching; it is read again after a commit."""
@@ -261,10 +256,9 @@ class Gallery:
         """Give small JPEG pictures of photos by path; they outlive the files."""
         return self._existing_store().thumbnails(paths)
 
-    def contents(self) -> Contents:
-        """Give every photo's path, category and feature, in memory."""
-        index = self._newest_index()
-        return index.contents if isinstance(index, ExactIndex) else self._existing_store().load()
+    def contents(self) -> Rows:
+        """Read every photo's path, category and vectors, ordered by path, into memory."""
+        return self._existing_store().load()[1]
 
     def add(
         self,

@@ -73,7 +73,9 @@ class Builder:
         """
         files = self._store.files()
         known = {file.digest for file in files.values() if file.mtime_ns}
-        todo = [path for path in paths if not _is_indexed(path, files.get(str(path)), known)]
+        todo = [
+            path for path in paths if not unchanged(path, files.get(str(path))) or files[str(path)].digest not in known
+        ]
         self._report.unchanged = len(paths) - len(todo)
         if progress:
             progress(0, len(todo))
@@ -92,6 +94,12 @@ class Builder:
         return self._report
 
     def _add(self, item: Item) -> None:
+        self._note(item)
+        due = time.monotonic() - self._committed > self._settings.commit_seconds
+        if due or len(self._rows) + len(self._copied) >= self._settings.commit_rows:
+            self._commit()
+
+    def _note(self, item: Item) -> None:
         if isinstance(item, Failure):
             self._report.failed.append(item)
         elif isinstance(item, FileState):
@@ -101,9 +109,6 @@ class Builder:
             self._report.embedded += 1
             if item.damage:
                 self._report.damaged.append(Failure(item.file.path, item.damage))
-        due = time.monotonic() - self._committed > self._settings.commit_seconds
-        if due or len(self._rows) + len(self._copied) >= self._settings.commit_rows:
-            self._commit()
 
     def _commit(self) -> None:
         copies = self._copies()
@@ -124,11 +129,7 @@ class Builder:
             else:  # the row that held it was replaced meanwhile, as when files swap names
                 lost.append(Path(file.path))
         for item in self._embedder.embed([self._embedder.read(path, set()) for path in lost]):
-            if isinstance(item, Failure):
-                self._report.failed.append(item)
-            elif isinstance(item, Photo):
-                self._rows.append(item)
-                self._report.embedded += 1
+            self._note(item)
         return copies
 
     def _drop_moved(self) -> None:
@@ -153,10 +154,6 @@ def unchanged(path: Path, file: FileState | None) -> bool:
     except OSError:
         return False
     return (state.st_size, state.st_mtime_ns) == (file.size, file.mtime_ns)
-
-
-def _is_indexed(path: Path, file: FileState | None, known: set[str]) -> bool:
-    return file is not None and file.digest in known and unchanged(path, file)
 
 
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:
@@ -285,7 +282,8 @@ class Watcher:
         """Scan once; add and forget what has not changed since the last scan."""
         now, files = self._states(), self._files()
         settled = {path for path, state in now.items() if self._before and self._before.get(path) == state}
-        new = sorted(path for path in settled if self._is_new(path, now[path], files.get(path)))
+        stored = {path: (file.size, file.mtime_ns) for path, file in files.items()}
+        new = sorted(path for path in settled if now[path] not in (stored.get(path), self._failed.get(path)))
         gone = [] if self._before is None else sorted(self._gone(files, {*now, *self._before}))
         self._before = now
         if not new and not gone:
@@ -294,11 +292,6 @@ class Watcher:
         self._failed |= {failure.path: now[failure.path] for failure in report.failed if failure.path in now}
         report.removed = self._remove(gone) if gone else 0
         return report
-
-    def _is_new(self, path: str, state: State, file: FileState | None) -> bool:
-        if file is not None and (file.size, file.mtime_ns) == state:
-            return False
-        return self._failed.get(path) != state
 
     def _gone(self, files: dict[str, FileState], found: set[str]) -> list[str]:
         """List the photos whose files neither this scan nor the last one found, in folders that are there."""

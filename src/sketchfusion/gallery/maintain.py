@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -17,7 +17,7 @@ from ..errors import ImageError
 from ..io.images import read_reduced
 from .embed import Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
-from .rows import FileState, ModelTag, Photo, broken, checksum, tag_of, to_photo
+from .rows import FileState, ModelTag, Photo, broken, checksum, seals, tag_of, to_photo
 from .storage import GalleryError, connect, storage_errors, table_names
 from .store import PREFIX, UNFINISHED, GalleryStore
 
@@ -42,7 +42,8 @@ def reindex(
         raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
     drop_superseded(old)
     new = _begin(old, tag)
-    report = Builder(new, model, settings).run(_existing(old), progress)
+    there = [path for path in map(Path, sorted(old.files())) if path.exists()]
+    report = Builder(new, model, settings).run(there, progress)
     report.from_thumbnail = _from_thumbnails(old, new, model, settings)
     new.forget(new.files().keys() - old.files().keys())  # removed meanwhile
     new.record()
@@ -69,10 +70,6 @@ def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
         mark = UNFINISHED + tag.fingerprint[:16]
         connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
     return GalleryStore.create(old.uri, tag, old.generation + 1)
-
-
-def _existing(old: GalleryStore) -> Sequence[Path]:
-    return [path for path in map(Path, sorted(old.files())) if path.exists()]
 
 
 def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, settings: Settings) -> int:
@@ -147,7 +144,7 @@ def examine(store: GalleryStore) -> Damage:
     damage = Damage()
     version, found = store.version, [np.empty(0, np.int64)]
     for rows in store.batches(ROWS):
-        found.append(np.asarray(rows["seal"].to_numpy(), np.int64))
+        found.append(seals(rows))
         places = broken(rows).tolist()
         damage.rows |= {rows["seal"][place].as_py(): rows["path"][place].as_py() for place in places}
         pictures = rows.select(["path", "thumbnail", "thumbnail_seal"]).to_pylist()

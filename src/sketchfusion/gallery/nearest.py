@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from ..featuremap import Floats
 from ..io.images import read_reduced
 from ..tasks.retrieval import best_first
 from .query import SAMPLE, Background, Filter
-from .rows import matrix
+from .rows import Rows, matrix
 from .storage import GalleryError
 
 if TYPE_CHECKING:
@@ -32,20 +32,6 @@ EXACT_ROWS = 100_000
 CANDIDATES = 500  # for each term of a query that has several
 TIES = 16  # photos fetched beyond k, so that equal scores at the end of an answer come in the order of their paths
 FEW = 5_000  # where a filter leaves no more photos than these, all are compared
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Photos with their vectors."""
-
-    paths: npt.NDArray[np.object_]  # (N,)
-    categories: npt.NDArray[np.object_]  # (N,)
-    columns: dict[str, Floats]  # (N, d) each
-
-    def take(self, places: npt.NDArray[np.int64]) -> Rows:
-        """Select rows, in the given order."""
-        columns = {name: vectors[places] for name, vectors in self.columns.items()}
-        return Rows(self.paths[places], self.categories[places], columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,24 +50,6 @@ class Ranked:
         return self.take(np.flatnonzero(~np.isin(self.rows.paths, list(paths)))) if paths else self
 
 
-class Index(Protocol):
-    """One version of a gallery, ready to be searched."""
-
-    version: int
-    background: Background
-
-    def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
-        """Find the min(k, photos that pass the filter) best; equal scores come in the order of their paths.
-
-        GalleryError for an unknown category and a malformed SQL condition.
-        """
-
-
-def open_index(store: GalleryStore) -> Index:
-    """Read a gallery's newest version, or only a sample of it where it is too large to hold in memory."""
-    return ApproximateIndex(store) if len(store) > EXACT_ROWS else ExactIndex(store)
-
-
 def build_index_if_large(store: GalleryStore) -> None:
     """Build the approximate index once a gallery has grown beyond exact search."""
     if len(store) > EXACT_ROWS:
@@ -93,18 +61,16 @@ class ExactIndex:
 
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
-        self.contents = store.load()
-        self.version = self.contents.version
-        columns = {"vector": self.contents.vectors}
-        if self.contents.joint is not None:
-            columns["joint"] = self.contents.joint
-        self._rows = Rows(self.contents.paths, self.contents.categories, columns)
+        self.version, self._rows = store.load()
         count = len(self._rows.paths)
         sample = self._rows.take(np.arange(0, count, max(1, -(-count // SAMPLE))))
         self.background = Background(count, sample.columns)
-        self._details_verified = False
 
     def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
+        """Find the min(k, photos that pass the filter) best; equal scores come in the order of their paths.
+
+        GalleryError for an unknown category and a malformed SQL condition.
+        """
         places = self._filtered(wanted)
         return _best(self._rows if places is None else self._rows.take(places), scorer, k)
 
@@ -118,9 +84,6 @@ class ExactIndex:
             if not keep.any():
                 raise _unknown_category(wanted.category, sorted(set(self._rows.categories)))
         if wanted.where is not None:
-            if not self._details_verified:
-                self._store.verify_details(self.version)
-                self._details_verified = True
             paths = self._store.matching(wanted.where)
             keep &= np.fromiter((path in paths for path in self._rows.paths), bool, len(keep))
         return None if keep.all() else np.flatnonzero(keep)
@@ -135,6 +98,7 @@ class ApproximateIndex:
         self.background = Background(*store.sample(SAMPLE))
 
     def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
+        """Find what `ExactIndex.best` finds."""
         condition, count = wanted.condition, self.background.count
         if condition is not None:
             count = self._store.count(condition)
@@ -160,6 +124,14 @@ class ApproximateIndex:
         needed = {"vector"} | scorer.columns
         columns = {name: np.concatenate([matrix(table[name]) for table in tables]) for name in needed}
         return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
+
+
+Index = ExactIndex | ApproximateIndex
+
+
+def open_index(store: GalleryStore) -> Index:
+    """Read a gallery's newest version, or only a sample of it where it is too large to hold in memory."""
+    return ApproximateIndex(store) if len(store) > EXACT_ROWS else ExactIndex(store)
 
 
 def _best(rows: Rows, scorer: Scorer, k: int) -> Ranked:

@@ -201,14 +201,17 @@ def can_guess(model: Extractor) -> bool:
     return bool(model.joint_dim and names)
 
 
-def see(model: Extractor, namer: Namer, sketches: Sequence[Tensor]) -> tuple[Floats, Floats]:
-    """Embed N sketches (N, d) and name them, log probabilities (N, names), in one pass where the weights allow it."""
+def see(model: Extractor, namer: Namer | None, sketches: Sequence[Tensor]) -> tuple[Floats, Floats]:
+    """Embed N sketches (N, d) and name them, log probabilities (N, names), in one pass where the weights allow it.
+
+    Without a namer there are no names.
+    """
     pictures = [NormalisedSketch(sketch) for sketch in sketches]
-    if namer.classifies and getattr(model, "recognises_as_it_is", False):
+    if namer and namer.classifies and getattr(model, "recognises_as_it_is", False):
         look = model.look(pictures, "sketch", len(pictures))  # type: ignore[attr-defined]
         return look.vectors.numpy(), namer.seen(look)
     vectors: Floats = model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
-    return vectors, namer.log_probabilities(pictures)
+    return vectors, namer.log_probabilities(pictures) if namer else np.empty((len(pictures), 0), np.float32)
 
 
 def likely(guesses: Iterable[Guess]) -> dict[str, float]:

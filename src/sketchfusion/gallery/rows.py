@@ -84,6 +84,20 @@ class Photo:
     damage: str = ""  # what is wrong with the file; it is reported, not stored
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a search needs of photos."""
+
+    paths: npt.NDArray[np.object_]  # (N,)
+    categories: npt.NDArray[np.object_]  # (N,)
+    columns: dict[str, Floats]  # (N, d) each
+
+    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+        """Select rows, in the given order."""
+        columns = {name: vectors[places] for name, vectors in self.columns.items()}
+        return Rows(self.paths[places], self.categories[places], columns)
+
+
 def schema(model: ModelTag) -> pa.Schema:
     """Give the columns of a gallery of a model's vectors."""
     import pyarrow as pa
@@ -147,18 +161,15 @@ def listed(vectors: Floats) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
 
 
-def matrix(column: pa.ChunkedArray, order: npt.NDArray[np.int64] | None = None) -> Floats:
-    """Read a column as vectors (N, d); row n of them is row `order[n]` of the column."""
-    vectors = np.empty((len(column), column.type.list_size), np.float32)
-    places = np.arange(len(column))
-    if order is not None:
-        places[order] = places.copy()
-    start = 0
-    for chunk in column.chunks:  # each copied once, straight to its places: 100,000 rows have hundreds of megabytes
-        values = chunk.flatten().to_numpy(zero_copy_only=False)
-        vectors[places[start : start + len(chunk)]] = values.reshape(len(chunk), -1)
-        start += len(chunk)
-    return vectors
+def matrix(column: pa.ChunkedArray) -> Floats:
+    """Read a column as vectors (N, d), in one piece and read-only."""
+    values: Floats = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(column), column.type.list_size)
+
+
+def seals(rows: pa.Table) -> npt.NDArray[np.int64]:
+    """Read the stored checksums (N,)."""
+    return np.asarray(rows["seal"].to_numpy(), np.int64)
 
 
 def table_digest(columns: pa.Table, vectors: Mapping[str, Floats]) -> str:
@@ -181,7 +192,7 @@ def broken(rows: pa.Table) -> npt.NDArray[np.int64]:
     """Find the rows (of all columns but the thumbnail) that do not fit their checksums; gives their places."""
     vectors = np.hstack([matrix(rows[name]) for name in vectors_in(rows.schema)])
     found = checksums(zip(*(rows[name].to_pylist() for name in DETAILS), strict=True), vectors)
-    return np.flatnonzero(found != rows["seal"].to_numpy())
+    return np.flatnonzero(found != seals(rows))
 
 
 def checksums(details: Iterable[tuple[object, ...]], vectors: Floats) -> npt.NDArray[np.int64]:

@@ -96,47 +96,6 @@ def storage_errors(uri: str) -> Iterator[None]:
         raise GalleryError(f"gallery {uri}: {reason}") from error
 
 
-def write_file(uri: str, name: str, data: bytes) -> None:
-    """Write or replace a small file in a gallery's folder or object store; it appears whole or not at all."""
-    with storage_errors(uri):
-        system, root = _file_system(uri)
-        path = f"{root}/{name}"
-        if system.type_name != "local":  # an object appears whole, and needs no folder
-            return _write(system, path, data)
-        system.create_dir(path.rpartition("/")[0], recursive=True)
-        part = f"{path}.{uuid4().hex}"
-        _write(system, part, data)
-        system.move(part, path)
-
-
-def read_file(uri: str, name: str) -> bytes | None:
-    """Read such a file; None if there is none."""
-    with storage_errors(uri):
-        system, root = _file_system(uri)
-        try:
-            with system.open_input_file(f"{root}/{name}") as file:
-                data: bytes = file.read()
-                return data
-        except FileNotFoundError:
-            return None
-
-
-def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
-    from pyarrow import fs
-
-    uri = uri if "://" in uri else str(Path(uri).resolve())
-    if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
-        scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both
-        uri += "?" + urlencode({"scheme": scheme, "endpoint_override": host})
-    system, root = fs.FileSystem.from_uri(uri)
-    return system, root.rstrip("/")
-
-
-def _write(system: fs.FileSystem, path: str, data: bytes) -> None:
-    with system.open_output_stream(path, compression=None) as file:
-        file.write(data)
-
-
 # The ledger: which rows the newest version of the table has. A row's own checksum cannot say that another row is
 # missing, and what is deleted is a list of row numbers without a checksum: one flipped bit, and another photo is gone.
 
@@ -147,12 +106,27 @@ def write_ledger(uri: str, table: str, version: int, checksums: npt.NDArray[np.i
     `digests` are those of several columns of all rows, where they were verified.
     """
     entry = {"table": table, "version": version, **_summary(checksums), "digests": digests}
-    write_file(uri, LEDGER, json.dumps(entry).encode())
+    with storage_errors(uri):
+        system, path = _ledger(uri)
+        local = system.type_name == "local"  # where a file must not appear in part; an object appears whole
+        written = f"{path}.{uuid4().hex}" if local else path
+        if local:
+            system.create_dir(path.rpartition("/")[0], recursive=True)
+        with system.open_output_stream(written, compression=None) as file:
+            file.write(json.dumps(entry).encode())
+        if local:
+            system.move(written, path)
 
 
 def read_ledger(uri: str, table: str, version: int) -> dict[str, Any]:
     """Read what was recorded of a version; empty where it is another one, as after a kill, until the next commit."""
-    data = read_file(uri, LEDGER)
+    with storage_errors(uri):
+        system, path = _ledger(uri)
+        try:
+            with system.open_input_file(path) as file:
+                data = file.read()
+        except FileNotFoundError:
+            return {}
     try:
         entry = json.loads(data) if data else {}
     except ValueError:
@@ -170,3 +144,15 @@ def agrees(entry: dict[str, Any], checksums: npt.NDArray[np.int64]) -> bool:
 def _summary(checksums: npt.NDArray[np.int64]) -> dict[str, int]:
     """Give the number of rows and the exclusive or of their checksums."""
     return {"count": len(checksums), "roll": int(np.bitwise_xor.reduce(checksums)) if len(checksums) else 0}
+
+
+def _ledger(uri: str) -> tuple[fs.FileSystem, str]:
+    """Give the ledger's file system and its path there."""
+    from pyarrow import fs
+
+    uri = uri if "://" in uri else str(Path(uri).resolve())
+    if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
+        scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both
+        uri += "?" + urlencode({"scheme": scheme, "endpoint_override": host})
+    system, root = fs.FileSystem.from_uri(uri)
+    return system, f"{root.rstrip('/')}/{LEDGER}"

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,12 @@ from .rows import (
     ModelTag,
     Photo,
     PhotoInfo,
+    Rows,
     broken,
     checksum,
     matrix,
     schema,
+    seals,
     table_digest,
     to_photo,
     to_rows,
@@ -66,17 +68,6 @@ VERIFIED_ROWS = 100_000  # larger galleries are never loaded whole, so the ledge
 METRIC, PROBES, EF, REFINE = "cosine", 64, 2048, 4
 
 
-@dataclass(frozen=True, eq=False)
-class Contents:
-    """What exact search needs of every row, ordered by path."""
-
-    version: int
-    paths: npt.NDArray[np.object_]  # (N,)
-    categories: npt.NDArray[np.object_]  # (N,)
-    vectors: Floats  # (N, d)
-    joint: Floats | None  # (N, P), of a model that reads text
-
-
 class GalleryStore:
     """The rows of one gallery, of one model."""
 
@@ -89,9 +80,12 @@ class GalleryStore:
                 f"gallery {uri} has format {found}, and this version reads format {FORMAT}; index the photos into a "
                 "new gallery"
             )
+        self._verified: int | None = None  # the version whose details are known to be whole
         self.generation = int(metadata.get("generation", 0))  # of two finished tables the later one counts
-        dim, joint_dim = (_length(table.schema, column) for column in ("vector", "joint"))
-        self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], dim, joint_dim)
+        lengths = {name: int(table.schema.field(name).type.list_size) for name in vectors_in(table.schema)}
+        self.made_with = ModelTag(
+            metadata["model"], metadata["fingerprint"], lengths["vector"], lengths.get("joint", 0)
+        )
 
     @classmethod
     def find(cls, uri: str) -> Self | None:
@@ -167,8 +161,10 @@ class GalleryStore:
             for batch in self._table.search().limit(None).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
 
-    def load(self, verify_rows: bool = False) -> Contents:
-        """Read what exact search needs into memory; GalleryError if a row is missing or is not what was written.
+    def load(self, verify_rows: bool = False) -> tuple[int, Rows]:
+        """Read all rows, ordered by path, into memory, and give their version with them.
+
+        GalleryError if a row is missing or is not what was written.
 
         The contents are compared with the digest in the ledger. Only where that has none, or another one, every row is
         compared with its own checksum, which takes several times as long; `verify_rows` does so in any case.
@@ -178,20 +174,13 @@ class GalleryStore:
             columns, vectors = _by_path(self._read([*SEARCHED, *vectors_in(self._table.schema)]))
         if verify_rows or not self._has_digest(version, "contents", table_digest(columns, vectors)):
             rows = self._read_verified()
-            if not self.is_complete(version, _checksums(rows)):
+            if not self.is_complete(version, seals(rows)):
                 raise GalleryError(
                     f"gallery {self.uri} does not have the photos that it was left with, a file of it is damaged; "
                     "index them again with --prune, or bring back a copy"
                 )
             columns, vectors = _by_path(rows)
-        paths, categories = (columns[name].to_numpy() for name in ("path", "category"))
-        return Contents(version, paths, categories, vectors["vector"], vectors.get("joint"))
-
-    def verify_details(self, version: int) -> None:
-        """Verify the columns that conditions are about, as `load` verifies what it reads."""
-        details = self._read([*DETAILS, "seal"]).sort_by("path")
-        if not self._has_digest(version, "details", table_digest(details, {})):
-            self._read_verified()
+        return version, Rows(columns["path"].to_numpy(), columns["category"].to_numpy(), vectors)
 
     def _has_digest(self, version: int, kind: str, digest: str) -> bool:
         recorded: dict[str, str] = read_ledger(self.uri, self.name, version).get("digests") or {}
@@ -222,7 +211,13 @@ class GalleryStore:
         return sorted(set(self._read(["category"])["category"].unique().to_pylist()))
 
     def matching(self, where: str) -> set[str]:
-        """Give the paths of the rows that an SQL condition over the columns holds for."""
+        """Give the paths of the rows that an SQL condition over the columns holds for, verified as `load` does."""
+        version = self.version
+        if self._verified != version:
+            details = self._read([*DETAILS, "seal"]).sort_by("path")
+            if not self._has_digest(version, "details", table_digest(details, {})):
+                self._read_verified()
+            self._verified = version
         with self._condition_errors(where):
             return set(self._read(["path"], where)["path"].to_pylist())
 
@@ -340,7 +335,9 @@ class GalleryStore:
         """Wipe the bytes of deleted photos from disk, older versions and all."""
         for _ in range(CLEANING_ROUNDS):
             self._optimize(timedelta(0))
-            if not self._deleted_rows():
+            self._table.checkout_latest()
+            newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
+            if not int(newest["metadata"]["total_deletion_file_rows"]):
                 break
             # A file of which little was deleted is left alone, unless there is another one to be joined with it.
             self.put([to_photo(row) for row in self._read(None, limit=1).to_pylist()])
@@ -370,7 +367,7 @@ class GalleryStore:
                 details = rows.select([*DETAILS, "seal"]).sort_by("path")
                 digests = {"contents": table_digest(*_by_path(rows)), "details": table_digest(details, {})}
         if self.version == version:
-            write_ledger(self.uri, self.name, version, _checksums(rows), digests)
+            write_ledger(self.uri, self.name, version, seals(rows), digests)
 
     def _commit(self, change: Callable[[], Result]) -> Result:
         """Make a commit, again from the newest version where another writer's came first."""
@@ -391,11 +388,6 @@ class GalleryStore:
                 if not is_conflict(error):
                     raise
 
-    def _deleted_rows(self) -> int:
-        self._table.checkout_latest()
-        newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
-        return int(newest["metadata"]["total_deletion_file_rows"])
-
 
 def absolute(path: str | Path) -> str:
     """Give the name that a file has in the store: links are kept, because a link's folder may be its category."""
@@ -412,16 +404,10 @@ def sql_list(values: Iterable[str]) -> str:
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
-def _length(schema: pa.Schema, column: str) -> int:
-    return int(schema.field(column).type.list_size) if column in schema.names else 0
-
-
-def _checksums(rows: pa.Table) -> npt.NDArray[np.int64]:
-    return np.asarray(rows["seal"].to_numpy(), np.int64)
-
-
 def _by_path(rows: pa.Table) -> tuple[pa.Table, dict[str, Floats]]:
     """Order rows by path: SEARCHED columns, and vectors (N, d) by column."""
-    order = np.argsort(rows["path"].to_numpy(), kind="stable")
-    vectors = {name: matrix(rows[name], order) for name in vectors_in(rows.schema)}
-    return rows.select(SEARCHED).take(order), vectors
+    columns, vectors = rows.select(SEARCHED), {name: matrix(rows[name]) for name in vectors_in(rows.schema)}
+    order = np.argsort(columns["path"].to_numpy(), kind="stable")
+    if (np.diff(order) == 1).all():  # as photos were indexed: hundreds of megabytes need not be moved
+        return columns, vectors
+    return columns.take(order), {name: np.take(each, order, axis=0) for name, each in vectors.items()}

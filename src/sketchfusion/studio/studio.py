@@ -28,7 +28,7 @@ from ..gallery import Gallery, GalleryError, Query, Report
 from ..gallery.nearest import Hits
 from ..gallery.query import likely, see
 from ..io.exif import Camera, read_camera
-from ..io.images import NormalisedSketch, Reduced, read_reduced
+from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer
 from .drawing import Sketch, read_sketch
@@ -219,12 +219,9 @@ class Searcher:
 
     def _see(self, sketches: Sequence[Tensor]) -> list[tuple[Floats, list[Guess]]]:
         """Embed sketches, (1, d) each, and label them, in one pass over the model where that can be."""
-        if self.namer:
-            vectors, each = see(self.gallery.model, self.namer, sketches)
-            return [*zip(vectors[:, None], self.namer.best(each, GUESSES), strict=True)]
-        pictures = [NormalisedSketch(sketch) for sketch in sketches]
-        embedded = self.gallery.model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
-        return [(vector, []) for vector in embedded[:, None]]
+        vectors, each = see(self.gallery.model, self.namer, sketches)
+        names = self.namer.best(each, GUESSES) if self.namer else [[] for _ in sketches]
+        return [*zip(vectors[:, None], names, strict=True)]
 
 
 class PhotoStore:

@@ -106,7 +106,7 @@ def _measure_gallery(gallery: Gallery, model: Extractor, data: RetrievalData, la
     queries, labels = embed_labelled(model, [*data.sketches()], "sketch")
     contents = gallery.contents()
     categories = [str(category) for category in contents.categories]
-    result = score_retrieval(queries, labels, contents.vectors, categories, model.name, model.fingerprint)
+    result = score_retrieval(queries, labels, contents.columns["vector"], categories, model.name, model.fingerprint)
     return Timed(label, result, time.monotonic() - before)
 
 

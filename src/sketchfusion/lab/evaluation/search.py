@@ -16,9 +16,10 @@ from ...baselines.trained import SdPlBaseline
 from ...featuremap import Floats
 from ...gallery.confidence import embed_references, measure_chance
 from ...gallery.embed import embed_views
-from ...gallery.nearest import Ranked, Rows
+from ...gallery.nearest import Ranked
 from ...gallery.query import Background, Scorer, embed_text, make_scorer
 from ...gallery.reorder import diffused
+from ...gallery.rows import Rows
 from ...tasks.retrieval import best_first
 from .metrics import Estimate, Hits, average_precision, bootstrap
 from .result import Result
