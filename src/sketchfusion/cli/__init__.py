@@ -10,8 +10,6 @@ import sys
 from . import evaluate, gallery, photo, search, table, terminal, train  # noqa: F401  (importing them adds their commands)
 from .terminal import app, keep_memory
 
-terminal.group_commands()
-
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
 
 

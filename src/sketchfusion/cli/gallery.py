@@ -1,4 +1,4 @@
-"""Commands for someone who keeps a gallery: index, reindex, and what doctor says of one."""
+"""Commands for someone who keeps a gallery: index, reindex, doctor, studio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
@@ -61,13 +61,7 @@ def index(
         return _follow(kept, changes, as_json)
     with terminal.progress_bar("indexing") as progress:
         report = kept.add(
-            photos,
-            progress,
-            batch_size,
-            location=not no_location,
-            workers=workers,
-            engine=engine,
-            exclude=exclude,
+            photos, progress, batch_size, location=not no_location, workers=workers, engine=engine, exclude=exclude
         )
     report.removed = kept.prune(photos) if prune else 0
     if report.failed and not len(kept):
@@ -90,6 +84,23 @@ def reindex(
     with terminal.progress_bar("reindexing") as progress:
         report = kept.reindex(model, progress, batch_size)
     _say(kept, report, as_json)
+
+
+@app.command()
+def doctor(
+    gallery: Annotated[str | None, typer.Option("--gallery", "-g", help="Check this gallery instead.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Embed the gallery's damaged photos again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is installed, which weights are here, and whether the embedded model, or a gallery, is whole."""
+    if gallery is not None:
+        return check(gallery, repair, as_json)
+    from ..doctor import describe, examine
+
+    found = examine()
+    terminal.print_json(found) if as_json else typer.echo(describe(found))
+    if not found["self_test"]["passed"]:
+        raise ValueError(f"the self-test failed: {found['self_test']['reason']}")
 
 
 def check(gallery: str, repair: bool, as_json: bool) -> None:
@@ -122,34 +133,21 @@ def _follow(kept: Gallery, changes: Iterator[Report], as_json: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for report in changes:
-            if as_json:
-                terminal.print_json_line(_as_json(kept, report))
-            else:
-                typer.echo(_summary(kept, report))
-                _list_failures(report)
+            _say(kept, report, as_json, one_of_many=True)
     except KeyboardInterrupt:
         typer.echo("stopped; all that was finished is kept", err=True)
 
 
-def _say(kept: Gallery, report: Report, as_json: bool) -> None:
+def _say(kept: Gallery, report: Report, as_json: bool, one_of_many: bool = False) -> None:
     if as_json:
-        terminal.print_json(_as_json(kept, report))
-    else:
-        typer.echo(_summary(kept, report))
-        _list_failures(report)
-
-
-def _as_json(kept: Gallery, report: Report) -> dict[str, Any]:
-    return {**asdict(report), "photos": len(kept)}
-
-
-def _summary(kept: Gallery, report: Report) -> str:
+        return terminal.print_json({**asdict(report), "photos": len(kept)}, one_of_many)
     more = f", {report.from_thumbnail} from their thumbnails" if report.from_thumbnail else ""
-    return (
+    typer.echo(
         f"{len(kept)} photos in {kept.uri}: {report.embedded} embedded, {report.reused} known by content, "
         f"{report.unchanged} unchanged, {report.moved} moved, {report.removed} removed, "
         f"{len(report.failed)} failed{more}"
     )
+    _list_failures(report)
 
 
 def _list_failures(report: Report) -> None:
@@ -161,14 +159,8 @@ def _list_failures(report: Report) -> None:
 
 def _planned(plan: Plan) -> str:
     """List what would be done by folder; the sum is last, where a terminal shows it."""
-    kinds = {
-        "add": plan.to_add,
-        "change": plan.changed,
-        "move": plan.moved,
-        "copy": plan.copied,
-        "remove": plan.to_remove,
-        "unreadable": plan.unreadable,
-    }
+    kinds = {"add": plan.to_add, "change": plan.changed, "move": plan.moved, "copy": plan.copied}
+    kinds |= {"remove": plan.to_remove, "unreadable": plan.unreadable}
     counts = Counter((str(Path(path).parent), kind) for kind, paths in kinds.items() for path in paths)
     ignored = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in plan.ignored.items())
     return "\n".join(

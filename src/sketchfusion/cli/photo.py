@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -77,8 +77,11 @@ def match(
     from ..tasks.correspondence import match as find
     from ..tasks.inputs import read_sketch
 
+    if source not in ("sketch", "photo"):
+        raise ValueError(f"--source {source}: choose sketch or photo")
     drawing, pixels = read_sketch(sketch), read_image(photo)
-    found = find(load(model), drawing, pixels, _points(points) if points is not None else None, _side(source))
+    asked = _points(points) if points is not None else None
+    found = find(load(model), drawing, pixels, asked, cast("Side", source))
     if picture:
         from ..tasks.pictures import match_picture
 
@@ -97,14 +100,6 @@ def _save(picture: Image.Image, path: Path) -> None:
 
     with atomic_write(path) as draft:
         picture.save(draft, format="PNG")
-
-
-def _side(name: str) -> Side:
-    if name == "sketch":
-        return "sketch"
-    if name == "photo":
-        return "photo"
-    raise ValueError(f"--source {name}: choose sketch or photo")
 
 
 def _points(text: str) -> list[tuple[float, float]]:

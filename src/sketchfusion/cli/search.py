@@ -1,4 +1,4 @@
-"""Commands for someone who draws: search, recognize, features; and doctor."""
+"""Commands for someone who draws: search, recognize, features."""
 
 from __future__ import annotations
 
@@ -201,22 +201,3 @@ def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator
         raise ImageError(failed[0] if len(failed) == 1 else f"none of the {len(failed)} can be read; {failed[0]}")
     for reason in failed:
         typer.echo(f"  {escaped(reason)}", err=True)
-
-
-@app.command()
-def doctor(
-    gallery: Annotated[str | None, typer.Option("--gallery", "-g", help="Check this gallery instead.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Embed the gallery's damaged photos again.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Say what is installed, which weights are here, and whether the embedded model, or a gallery, is whole."""
-    if gallery is not None:
-        from .gallery import check
-
-        return check(gallery, repair, as_json)
-    from ..doctor import describe, examine
-
-    found = examine()
-    terminal.print_json(found) if as_json else typer.echo(describe(found))
-    if not found["self_test"]["passed"]:
-        raise ValueError(f"the self-test failed: {found['self_test']['reason']}")

@@ -31,11 +31,14 @@ GROUPS = {
 
 
 class Commands(TyperGroup):
-    """All commands, in the order of `GROUPS`."""
+    """All commands, in the groups and the order of `GROUPS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Give their names as --help shows them."""
-        return [name for names in GROUPS.values() for name in names if name in self.commands]
+        there = {name: group for group, names in GROUPS.items() for name in names if name in self.commands}
+        for name, group in there.items():
+            self.commands[name].rich_help_panel = group  # type: ignore[attr-defined]
+        return [*there]
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -61,14 +64,6 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 FIRST_LINE, NEXT_LINE = 1.0, 10.0  # seconds of progress without a terminal
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # options of mallopt(3)
-
-
-def group_commands() -> None:
-    """Group the commands in --help; to be called once all of them are there."""
-    groups = {name: group for group, names in GROUPS.items() for name in names}
-    registered: list[Any] = [*app.registered_commands, *app.registered_groups]
-    for command in registered:
-        command.rich_help_panel = groups[command.name or getattr(command.callback, "__name__", "")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -155,14 +150,9 @@ def repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str
     return out
 
 
-def print_json(answer: Any) -> None:
-    """Print an answer as JSON."""
-    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
-
-
-def print_json_line(answer: Any) -> None:
-    """Print one of many answers as one line of JSON, without waiting for the others."""
-    typer.echo(json.dumps(answer, ensure_ascii=False))
+def print_json(answer: Any, one_of_many: bool = False) -> None:
+    """Print an answer as JSON; one of many in one line, at once."""
+    typer.echo(json.dumps(answer, indent=None if one_of_many else 2, ensure_ascii=False))
     sys.stdout.flush()
 
 

@@ -145,15 +145,20 @@ class Builder:
         self._report.moved = self._store.forget(gone) if gone else 0
 
 
+State = tuple[int, int]  # bytes, time of the last change in ns
+
+
 def unchanged(path: Path, file: FileState | None) -> bool:
     """Tell whether a file is as it was when it was indexed, by its size and time."""
-    if file is None:
-        return False
+    return file is not None and _state(path) == (file.size, file.mtime_ns)
+
+
+def _state(path: Path) -> State | None:
     try:
         state = path.stat()
     except OSError:
-        return False
-    return (state.st_size, state.st_mtime_ns) == (file.size, file.mtime_ns)
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:
@@ -245,9 +250,7 @@ def estimate_seconds(embedder: Embedder, paths: Sequence[str], batch_size: int) 
     return (time.perf_counter() - started) / max(len(sample), 1) * len(paths)
 
 
-State = tuple[int, int]  # bytes, time of the last change in ns
-
-
+@dataclass
 class Watcher:
     """Compares folders with a gallery again and again, by polling, so that it works on any file system.
 
@@ -255,20 +258,14 @@ class Watcher:
     waits. Nothing is forgotten of a folder that is missing or empty: its disk may be unplugged.
     """
 
-    def __init__(
-        self,
-        roots: Sequence[str],
-        files: Callable[[], dict[str, FileState]],
-        add: Callable[[Sequence[Path]], Report],
-        remove: Callable[[Sequence[str]], int],
-        interval: float,
-        exclude: Sequence[str] = (),
-    ) -> None:
-        """Watch absolute `roots`; the functions are the gallery's."""
-        self._roots, self._files, self._add, self._remove = roots, files, add, remove
-        self._interval, self._exclude = interval, exclude
-        self._before: dict[str, State] | None = None
-        self._failed: dict[str, State] = {}  # unreadable files, until they change
+    roots: Sequence[str]  # absolute
+    files: Callable[[], dict[str, FileState]]  # these three are the gallery's
+    add: Callable[[Sequence[Path]], Report]
+    remove: Callable[[Sequence[str]], int]
+    interval: float  # seconds between scans
+    exclude: Sequence[str] = ()
+    _before: dict[str, State] | None = field(default=None, init=False)  # what the last scan found
+    _failed: dict[str, State] = field(default_factory=dict, init=False)  # unreadable files, until they change
 
     def changes(self) -> Iterator[Report]:
         """Give a report for each batch of changes, for ever."""
@@ -276,11 +273,11 @@ class Watcher:
             report = self.scan()
             if report:
                 yield report
-            time.sleep(self._interval)
+            time.sleep(self.interval)
 
     def scan(self) -> Report | None:
         """Scan once; add and forget what has not changed since the last scan."""
-        now, files = self._states(), self._files()
+        now, files = self._states(), self.files()
         settled = {path for path, state in now.items() if self._before and self._before.get(path) == state}
         stored = {path: (file.size, file.mtime_ns) for path, file in files.items()}
         new = sorted(path for path in settled if now[path] not in (stored.get(path), self._failed.get(path)))
@@ -288,25 +285,19 @@ class Watcher:
         self._before = now
         if not new and not gone:
             return None
-        report = self._add([Path(path) for path in new]) if new else Report()
+        report = self.add([Path(path) for path in new]) if new else Report()
         self._failed |= {failure.path: now[failure.path] for failure in report.failed if failure.path in now}
-        report.removed = self._remove(gone) if gone else 0
+        report.removed = self.remove(gone) if gone else 0
         return report
 
     def _gone(self, files: dict[str, FileState], found: set[str]) -> list[str]:
         """List the photos whose files neither this scan nor the last one found, in folders that are there."""
-        absent = [path for path in files if path not in found and under(path, self._roots)]
+        absent = [path for path in files if path not in found and under(path, self.roots)]
         if not absent:
             return []
-        there = [root for root in self._roots if Path(root).is_dir() and holds_images(root)]
+        there = [root for root in self.roots if Path(root).is_dir() and holds_images(root)]
         return [path for path in absent if under(path, there) and is_gone(path)]
 
     def _states(self) -> dict[str, State]:
-        states = {}
-        for path in survey([root for root in self._roots if not is_gone(root)], self._exclude).pictures:
-            try:
-                state = path.stat()
-            except OSError:
-                continue  # it went away meanwhile
-            states[str(path)] = (state.st_size, state.st_mtime_ns)
-        return states
+        found = survey([root for root in self.roots if not is_gone(root)], self.exclude).pictures
+        return {str(path): state for path in found if (state := _state(path))}  # without one it went away meanwhile

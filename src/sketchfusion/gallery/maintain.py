@@ -19,7 +19,7 @@ from .embed import Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
 from .rows import FileState, ModelTag, Photo, broken, checksum, seals, tag_of, to_photo
 from .storage import GalleryError, connect, storage_errors, table_names
-from .store import PREFIX, UNFINISHED, GalleryStore
+from .store import PREFIX, UNFINISHED, GalleryStore, finished_tables
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -55,10 +55,8 @@ def drop_superseded(store: GalleryStore) -> None:
     """Drop the table that this one replaced, where a kill came between the last commit and the drop."""
     with storage_errors(store.uri):
         database = connect(store.uri)
-        names = table_names(database)
-        hidden = {PREFIX + name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
-        for name in names:
-            if name.startswith(PREFIX) and name != store.name and name not in hidden:
+        for name in finished_tables(database):
+            if name != store.name:
                 _drop(database, name)
 
 

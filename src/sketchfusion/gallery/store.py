@@ -95,17 +95,13 @@ class GalleryStore:
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
         with storage_errors(uri):
-            database = connect(uri)
-            names = table_names(database)
-            hidden = {name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)}
-            found = []
-            for name in names:
-                if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in hidden:
-                    try:
-                        found.append(cls(uri, database.open_table(name)))
-                    except ValueError as error:
-                        if "was not found" not in str(error):
-                            raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
+            database, found = connect(uri), []
+            for name in finished_tables(database):
+                try:
+                    found.append(cls(uri, database.open_table(name)))
+                except ValueError as error:
+                    if "was not found" not in str(error):
+                        raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
             return max(found, key=lambda store: store.generation, default=None)
 
     @classmethod
@@ -387,6 +383,12 @@ class GalleryStore:
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
+
+
+def finished_tables(database: Any) -> list[str]:
+    """List the tables of photos whose making was not interrupted; there are two when a model has replaced another."""
+    names = table_names(database)
+    return [name for name in names if name.startswith(PREFIX) and UNFINISHED + name.removeprefix(PREFIX) not in names]
 
 
 def absolute(path: str | Path) -> str:
