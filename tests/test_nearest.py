@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,38 @@ def test_the_highest_of_many_is_told_from_a_sample() -> None:
     told = [highest(scores[start : start + 4000], len(scores)) for start in range(0, 200_000, 4000)]
     assert np.mean(told) == pytest.approx(float(scores.max()), abs=0.2)
     assert highest(scores, len(scores)) == scores.max()
+
+
+def flipped(root: Path, piece: bytes) -> int:
+    """Flip a bit in the middle of a piece of data wherever files hold it; give how often."""
+    count = 0
+    for path in root.rglob("data/*.lance"):
+        whole = bytearray(path.read_bytes())
+        if (place := whole.find(piece)) >= 0:
+            whole[place + len(piece) // 2] ^= 1
+            path.write_bytes(whole)
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_gallery_is_loaded_in_order_and_a_flipped_bit_in_a_row_is_said(tmp_path: Path, backwards: bool) -> None:
+    made = photos(range(50), 2)
+    store = GalleryStore.create(str(tmp_path / "g"), ModelTag("m", "f" * 64, DIM, JOINT))
+    store.put(made[::-1] if backwards else made)
+    store.compact()
+    for quick in (True, False):
+        version, rows = store.load(verify_rows=not quick)
+        assert version == store.version and list(rows.paths) == [photo.file.path for photo in made]
+        assert (rows.columns["vector"] == np.stack([photo.vector for photo in made])).all()
+        assert (rows.columns["joint"] == np.stack([photo.joint for photo in made])).all()
+    for piece in (made[20].vector.tobytes(), made[30].joint.tobytes(), made[40].file.path.encode()):
+        shutil.copytree(tmp_path / "g", tmp_path / "broken")
+        assert flipped(tmp_path / "broken", piece) == 1
+        damaged = GalleryStore.find(str(tmp_path / "broken"))
+        assert damaged is not None
+        with pytest.raises(GalleryError, match="damaged"):
+            damaged.load()
+        with pytest.raises(GalleryError, match="damaged"):
+            ExactIndex(damaged)
+        shutil.rmtree(tmp_path / "broken")

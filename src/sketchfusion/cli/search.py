@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import escaped
+from ..errors import ImageError, escaped
 from . import terminal
 from .terminal import GalleryOption, Json, MaybeSketches, ModelOption, OptionalModel, Sketches, app
 
@@ -187,8 +187,6 @@ def features(
 
 def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
     """Read one picture after another; in the end those that cannot be read get a line each. ImageError if none can."""
-    from ..errors import ImageError
-
     failed = []
     for source in sources:
         try:

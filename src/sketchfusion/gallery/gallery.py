@@ -35,7 +35,7 @@ from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, r
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, Rows, tag_of
 from .storage import GalleryError
-from .store import GalleryStore, absolute, chunks, sql_list
+from .store import GalleryStore, absolute, is_in
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -125,8 +125,7 @@ class Gallery:
         """
         index = self._newest_index()
         scorer, guesses = self._scorer(query, vectors)
-        if self._calibration is None:
-            self._calibration = Calibration(self._existing_store(), self.model)
+        self._calibration = self._calibration or Calibration(self._existing_store(), self.model)
         chance = self._calibration.chance(scorer, index)
         scorer = scorer.standardised(index.background)
         background = scorer.scores(index.background.columns)
@@ -242,8 +241,7 @@ class Gallery:
     def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
         """Describe photos by path; those that are not in the gallery are left out."""
         store = self._existing_store()
-        conditions = [f"path IN ({sql_list(some)})" for some in chunks(list(paths))]
-        return {info.path: info for condition in conditions for info in store.infos(condition)}
+        return {info.path: info for condition in is_in("path", paths) for info in store.infos(condition)}
 
     def info(self, path: str | Path) -> PhotoInfo:
         """Describe one photo; GalleryError if it is not in the gallery."""

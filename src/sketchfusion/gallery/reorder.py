@@ -71,9 +71,13 @@ def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Callable[[Iterable[st
     doubtful = np.flatnonzero(alike.any(axis=1)).tolist()
     pictures = thumbnails(hits[place].path for place in doubtful)
     reduced = {place: _reduced(pictures[hits[place].path]) for place in doubtful}
+
+    def same(one: int, other: int) -> bool:
+        return bool(alike[one, other] and (reduced[one] * reduced[other]).mean() >= SAME_COLOURS)
+
     leaders: dict[int, list[str]] = {}
     for place, hit in enumerate(hits):
-        leader = next((one for one in leaders if alike[one, place] and _agree(reduced[one], reduced[place])), None)
+        leader = next((one for one in leaders if same(one, place)), None)
         if leader is None:
             leaders[place] = []
         else:
@@ -82,10 +86,6 @@ def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Callable[[Iterable[st
         replace(hits[place], rank=rank, similar=tuple(similar))
         for rank, (place, similar) in enumerate(leaders.items(), start=1)
     ]
-
-
-def _agree(one: Floats, other: Floats) -> bool:
-    return float((one * other).mean()) >= SAME_COLOURS
 
 
 def _reduced(thumbnail: bytes) -> Floats:

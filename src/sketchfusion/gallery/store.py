@@ -13,7 +13,7 @@ from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +54,6 @@ from .storage import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
-Result = TypeVar("Result")
 
 PREFIX, UNFINISHED = "photos-", "unfinished-"
 SEARCHED = ["path", "category", "seal"]  # with the vectors, the columns that exact search needs
@@ -122,14 +120,17 @@ class GalleryStore:
     def version(self) -> int:
         """The number of the newest commit, whoever made it."""
         with storage_errors(self.uri):
-            self._table.checkout_latest()
-            return int(self._table.version)
+            return int(self._newest.version)
 
     def __len__(self) -> int:
         """Number of photos."""
         with storage_errors(self.uri):
-            self._table.checkout_latest()
-            return int(self._table.count_rows())
+            return int(self._newest.count_rows())
+
+    @property
+    def _newest(self) -> Any:
+        self._table.checkout_latest()
+        return self._table
 
     def files(self) -> dict[str, FileState]:
         """Give the state of every indexed file, by path."""
@@ -140,8 +141,8 @@ class GalleryStore:
         """Give one photo for each content (SHA-256 of a file) that has been embedded."""
         return {
             photo.file.digest: photo
-            for some in chunks(list(digests))
-            for photo in map(to_photo, self._read(None, f"digest IN ({sql_list(some)}) AND mtime_ns > 0").to_pylist())
+            for condition in is_in("digest", digests)
+            for photo in map(to_photo, self._read(None, f"{condition} AND mtime_ns > 0").to_pylist())
         }
 
     def rows(self, paths: Sequence[str]) -> pa.Table:
@@ -153,8 +154,7 @@ class GalleryStore:
         import pyarrow as pa
 
         with storage_errors(self.uri):
-            self._table.checkout_latest()
-            for batch in self._table.search().limit(None).to_batches(batch_size=size):
+            for batch in self._newest.search().limit(None).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
 
     def load(self, verify_rows: bool = False) -> tuple[int, Rows]:
@@ -226,8 +226,8 @@ class GalleryStore:
         """Give the small pictures (JPEG) of photos, by path; GalleryError if one is not what was written."""
         columns = ["path", "thumbnail", "thumbnail_seal"]
         found = {}
-        for some in chunks(list(paths)):
-            for row in self._read(columns, f"path IN ({sql_list(some)})").to_pylist():
+        for condition in is_in("path", paths):
+            for row in self._read(columns, condition).to_pylist():
                 if checksum(row["thumbnail"]) != row["thumbnail_seal"]:
                     raise GalleryError(
                         f"gallery {self.uri}: the thumbnail of {row['path']} is damaged on disk; "
@@ -250,8 +250,7 @@ class GalleryStore:
         """
         assert column in VECTORS
         with storage_errors(self.uri):
-            self._table.checkout_latest()
-            search = self._table.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
+            search = self._newest.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
             search = search.where(where, prefilter=True) if where else search
             if exactly:
                 search = search.bypass_vector_index()
@@ -265,8 +264,7 @@ class GalleryStore:
         """Read rows of the newest version."""
 
         def read() -> pa.Table:
-            self._table.checkout_latest()
-            search = self._table.search().limit(limit)
+            search = self._newest.search().limit(limit)
             search = search.where(where) if where else search
             return (search.select(columns) if columns else search).to_arrow()
 
@@ -303,21 +301,27 @@ class GalleryStore:
     def put(self, photos: Sequence[Photo]) -> None:
         """Add photos, or replace those with the same path, in one commit."""
         if photos:
-            merge = self._table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all()
-            self._commit(partial(merge.execute, to_rows(photos, self._table.schema)))
+            rows = to_rows(photos, self._table.schema)
+            self._commit(
+                lambda table: (
+                    table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+                )
+            )
 
     def forget(self, paths: Iterable[str]) -> int:
         """Delete photos by their paths; give how many there were.
 
         Their bytes stay on disk until `clean`, and the ledger as it was until `record`, `compact` or `clean`.
         """
-        conditions = [f"path IN ({sql_list(some)})" for some in chunks(list(paths))]
-        return sum(int(self._commit(partial(self._table.delete, one)).num_deleted_rows) for one in conditions)
+        return sum(self._delete(condition) for condition in is_in("path", paths))
 
     def forget_by_checksum(self, checksums: Iterable[int]) -> None:
         """Delete rows whose path cannot be trusted by their checksums as they are stored."""
         for value in checksums:
-            self._commit(partial(self._table.delete, f"seal = {value}"))
+            self._delete(f"seal = {value}")
+
+    def _delete(self, condition: str) -> int:
+        return int(self._commit(lambda table: table.delete(condition)).num_deleted_rows)
 
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions.
@@ -331,8 +335,7 @@ class GalleryStore:
         """Wipe the bytes of deleted photos from disk, older versions and all."""
         for _ in range(CLEANING_ROUNDS):
             self._optimize(timedelta(0))
-            self._table.checkout_latest()
-            newest = max(self._table.list_versions(), key=lambda one: int(one["version"]))
+            newest = max(self._newest.list_versions(), key=lambda one: int(one["version"]))
             if not int(newest["metadata"]["total_deletion_file_rows"]):
                 break
             # A file of which little was deleted is left alone, unless there is another one to be joined with it.
@@ -344,8 +347,7 @@ class GalleryStore:
         from lancedb.index import IvfHnswSq
 
         with storage_errors(self.uri):
-            self._table.checkout_latest()
-            done = {column for index in self._table.list_indices() for column in index.columns}
+            done = {column for index in self._newest.list_indices() for column in index.columns}
             missing = set(vectors_in(self._table.schema)) - done
             for column in missing:
                 retry(partial(self._table.create_index, column, config=IvfHnswSq(distance_type=METRIC)))
@@ -365,21 +367,16 @@ class GalleryStore:
         if self.version == version:
             write_ledger(self.uri, self.name, version, seals(rows), digests)
 
-    def _commit(self, change: Callable[[], Result]) -> Result:
-        """Make a commit, again from the newest version where another writer's came first."""
-
-        def attempt() -> Result:
-            self._table.checkout_latest()  # a retry from the version that lost would lose again
-            return change()
-
+    def _commit(self, change: Callable[[Any], Any]) -> Any:
+        """Make a commit to the newest version, again where another writer's came first."""
         with storage_errors(self.uri):
-            return retry(attempt)
+            return retry(lambda: change(self._newest))
 
     def _optimize(self, keep: timedelta) -> None:
         with storage_errors(self.uri), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # readers of a version that is cleaned away read again
             try:
-                retry(lambda: (self._table.checkout_latest(), self._table.optimize(cleanup_older_than=keep)))
+                retry(lambda: self._newest.optimize(cleanup_older_than=keep))
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
@@ -396,9 +393,10 @@ def absolute(path: str | Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
 
-def chunks(values: list[str], size: int = 500) -> Iterator[list[str]]:
-    """Give values, so many at a time as fit into one condition."""
-    return (values[start : start + size] for start in range(0, len(values), size))
+def is_in(column: str, values: Iterable[str]) -> list[str]:
+    """Write conditions that hold for the rows with some values, so many in each as it may have."""
+    every = list(values)
+    return [f"{column} IN ({sql_list(every[start : start + 500])})" for start in range(0, len(every), 500)]
 
 
 def sql_list(values: Iterable[str]) -> str:
