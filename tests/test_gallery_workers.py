@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Failure, Gallery, GalleryError
+from sketchfusion.gallery.embed import local_crew, start_worker
 
 
 class Deadly(PixelExtractor):
@@ -68,6 +70,24 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
     report = gallery.add(root, kill_one, batch_size=4, workers=2, load=Slow)
     assert killed and (report.embedded, report.failed, len(gallery)) == (80, [], 80)
     assert gallery.verify() == []
+
+
+def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(tmp_path: Path) -> None:
+    path, model = photo(tmp_path / "a.png", 1), PixelExtractor()
+    with local_crew(partial(start_worker, PixelExtractor, model.fingerprint, True), 1) as (start, death):
+        worker = start(frozenset())
+        (before,) = worker([path]).result()
+        for process in psutil.Process().children():
+            if "spawn_main" in " ".join(process.cmdline()):
+                process.kill()
+        assert death is BrokenProcessPool
+        after = None
+        while after is None:
+            try:
+                (after,) = worker([path]).result()
+            except death:  # its pool has not noticed yet
+                time.sleep(0.05)
+        assert (after.file, after.vector.tolist()) == (before.file, before.vector.tolist())
 
 
 @pytest.mark.slow

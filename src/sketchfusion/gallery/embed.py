@@ -203,13 +203,14 @@ class Workers:
         todo = deque(list(paths[start : start + batch_size]) for start in range(0, len(paths), batch_size))
         running: dict[Future[list[Item]], tuple[Worker, Chunk]] = {}
         suspects: set[Path] = set()
-        deaths = 0
+        deaths, items = 0, list[Item]()
         with self._crew as (start, death):
             free = [start(frozenset(known)) for _ in range(min(self._count, len(todo)))]
             while todo or running:
                 while todo and free:
                     worker, chunk = free.pop(), todo.popleft()
                     running[worker(chunk)] = worker, chunk
+                yield from items  # only now, so that no worker waits for the next commit
                 future = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
                 worker, chunk = running.pop(future)
                 try:
@@ -229,7 +230,7 @@ class Workers:
                     deaths = 0
                     known |= {item.file.digest for item in items if isinstance(item, Photo)}
                 free.append(worker)
-                yield from items
+            yield from items
 
 
 def _too_many(deaths: int, error: Exception) -> GalleryError:
@@ -248,9 +249,22 @@ def local_crew(setup: Setup, count: int) -> Iterator[tuple[Start, type[Exception
     threads = max(1, (os.cpu_count() or 1) // count)
     pools: list[ProcessPoolExecutor] = []
 
-    def start(known: frozenset[str]) -> Worker:
+    def launch(known: frozenset[str]) -> ProcessPoolExecutor:
         pools.append(ProcessPoolExecutor(1, get_context("spawn"), initializer=setup, initargs=(threads, known)))
-        return partial(pools[-1].submit, embed_in_worker)
+        return pools[-1]
+
+    def start(known: frozenset[str]) -> Worker:
+        pool = launch(known)
+
+        def embed(chunk: Chunk) -> Future[list[Item]]:
+            nonlocal pool
+            try:
+                return pool.submit(embed_in_worker, chunk)
+            except BrokenProcessPool:  # it died while it had nothing to do, which no file is to blame for
+                pool = launch(known)
+                return pool.submit(embed_in_worker, chunk)
+
+        return embed
 
     try:
         yield start, BrokenProcessPool
