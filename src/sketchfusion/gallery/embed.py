@@ -7,7 +7,7 @@ import os
 import signal
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
@@ -140,7 +140,8 @@ class Embedder:
         """Embed all pictures among what was read; the order stays."""
         views = [item.view for item in items if isinstance(item, Prepared)]
         vectors, joint = embed_views(self._model, views) if views else (np.empty((0, 0), np.float32), None)
-        each = zip(vectors, [None] * len(views) if joint is None else joint, strict=True)
+        joints: Iterable[Floats | None] = [None] * len(views) if joint is None else joint
+        each = zip(vectors, joints, strict=True)
         return [_row(item.photo, *next(each)) if isinstance(item, Prepared) else item for item in items]
 
 

@@ -93,7 +93,8 @@ class GalleryStore:
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
         with storage_errors(uri):
-            database, found = connect(uri), []
+            database = connect(uri)
+            found: list[Self] = []
             for name in finished_tables(database):
                 try:
                     found.append(cls(uri, database.open_table(name)))
