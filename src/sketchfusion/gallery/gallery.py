@@ -367,7 +367,8 @@ class Gallery:
             model = load(model)
         settings = Settings(batch_size, commit_rows, commit_seconds)
         self._store, report = reindex(self._existing_store(), model, settings, progress)
-        self._model, self._fingerprint_checked, self._index, self._calibration = model, False, None, None
+        self._model, self._fingerprint_checked = model, False
+        self._index = self._calibration = self._guesser = None
         store_references(self._store, model)
         build_index_if_large(self._store)
         return report
