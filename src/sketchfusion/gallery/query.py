@@ -191,14 +191,13 @@ def refine(pictures: Sequence[Floats], right: Sequence[Floats], wrong: Sequence[
 def text_weight(model: Extractor, text: str) -> float:
     """Give the weight of words beside a picture: more if they hold a name that the model has learned."""
     words = f" {' '.join(text.lower().split())} "
-    learned = any(f" {name} " in words for name in getattr(model, "labels", ()))
+    learned = any(f" {name} " in words for name in model.labels)
     return LEARNED_TEXT_WEIGHT if learned else TEXT_WEIGHT
 
 
 def can_guess(model: Extractor) -> bool:
     """Tell whether a model has a text encoder and names that it has learned."""
-    names = getattr(model, "classes", ()) or getattr(model, "labels", ())
-    return bool(model.joint_dim and names)
+    return bool(model.joint_dim and (model.classes or model.labels))
 
 
 def see(model: Extractor, namer: Namer | None, sketches: Sequence[Tensor]) -> tuple[Floats, Floats]:
@@ -207,8 +206,8 @@ def see(model: Extractor, namer: Namer | None, sketches: Sequence[Tensor]) -> tu
     Without a namer there are no names.
     """
     pictures = [NormalisedSketch(sketch) for sketch in sketches]
-    if namer and namer.classifies and getattr(model, "recognises_as_it_is", False):
-        look = model.look(pictures, "sketch", len(pictures))  # type: ignore[attr-defined]
+    if namer and namer.classifies and model.recognises_as_it_is:
+        look = model.look(pictures, "sketch", len(pictures))
         return look.vectors.numpy(), namer.seen(look)
     vectors: Floats = model.embed(pictures, kind="sketch", batch_size=len(pictures)).numpy()
     return vectors, namer.log_probabilities(pictures) if namer else np.empty((len(pictures), 0), np.float32)
