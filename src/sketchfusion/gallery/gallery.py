@@ -30,7 +30,7 @@ from .indexing import (
     remove,
 )
 from .maintain import drop_superseded, examine, reindex, repair
-from .nearest import Hits, Index, build_index_if_large, open_index, to_hits
+from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
 from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, see, text_weight
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, Rows, tag_of
@@ -255,8 +255,9 @@ class Gallery:
         return self._existing_store().thumbnails(paths)
 
     def contents(self) -> Rows:
-        """Read every photo's path, category and vectors, ordered by path, into memory."""
-        return self._existing_store().load()[1]
+        """Give every photo's path, category and vectors, ordered by path, in memory."""
+        index = self._newest_index()
+        return index.rows if isinstance(index, ExactIndex) else self._existing_store().load()[1]
 
     def add(
         self,

@@ -61,9 +61,9 @@ class ExactIndex:
 
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
-        self.version, self._rows = store.load()
-        count = len(self._rows.paths)
-        sample = self._rows.take(np.arange(0, count, max(1, -(-count // SAMPLE))))
+        self.version, self.rows = store.load()
+        count = len(self.rows.paths)
+        sample = self.rows.take(np.arange(0, count, max(1, -(-count // SAMPLE))))
         self.background = Background(count, sample.columns)
 
     def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
@@ -72,20 +72,20 @@ class ExactIndex:
         GalleryError for an unknown category and a malformed SQL condition.
         """
         places = self._filtered(wanted)
-        return _best(self._rows if places is None else self._rows.take(places), scorer, k)
+        return _best(self.rows if places is None else self.rows.take(places), scorer, k)
 
     def _filtered(self, wanted: Filter) -> npt.NDArray[np.int64] | None:
         """Find the rows that pass a filter, or None if all do."""
         if wanted.condition is None:
             return None
-        keep = np.ones(len(self._rows.paths), bool)
+        keep = np.ones(len(self.rows.paths), bool)
         if wanted.category is not None:
-            keep &= self._rows.categories == wanted.category
+            keep &= self.rows.categories == wanted.category
             if not keep.any():
-                raise _unknown_category(wanted.category, sorted(set(self._rows.categories)))
+                raise _unknown_category(wanted.category, sorted(set(self.rows.categories)))
         if wanted.where is not None:
             paths = self._store.matching(wanted.where)
-            keep &= np.fromiter((path in paths for path in self._rows.paths), bool, len(keep))
+            keep &= np.fromiter((path in paths for path in self.rows.paths), bool, len(keep))
         return None if keep.all() else np.flatnonzero(keep)
 
 
