@@ -111,17 +111,18 @@ def test_what_a_sketch_is_taken_for_is_looked_for_too(photos: Path, tmp_path: Pa
     assert count(guessed, "red") > count(plain, "red") and guessed[0].category == "bar"
     assert [hit.confidence for hit in guessed] == sorted((hit.confidence for hit in guessed), reverse=True)
 
+    corrected = gallery.answer(Query(sketch, k=5, without=["red"]))
+    assert list(corrected.guesses) == ["blue"] and count(corrected, "blue") > count(guessed, "blue")
+    assert gallery.search(sketch, text="green", k=5).guesses == {}  # the user's word counts, not the guess
+    again = Gallery.open(gallery.uri, ColourGuesser())
+    assert again.search(sketch, k=5) == guessed
+
     class OtherGuesser(ColourGuesser):
         def encode_image(self, images: Sequence[object], kind: str = "photo") -> Tensor:
             return F.normalize(torch.tensor([[0.0, 1.0, 0.1]] * len(images)), dim=1)
 
     gallery.reindex(OtherGuesser("other", "2"))
     assert next(iter(gallery.search(sketch, k=5).guesses)) == "green"
-    corrected = gallery.answer(Query(sketch, k=5, without=["red"]))
-    assert list(corrected.guesses) == ["blue"] and count(corrected, "blue") > count(guessed, "blue")
-    assert gallery.search(sketch, text="green", k=5).guesses == {}  # the user's word counts, not the guess
-    again = Gallery.open(gallery.uri, ColourGuesser())
-    assert again.search(sketch, k=5) == guessed
 
 
 def test_a_model_or_gallery_without_words_says_so(photos: Path, tmp_path: Path) -> None:
