@@ -16,7 +16,6 @@ from sketchfusion.cli.terminal import repeat_options, run
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, held_out
 from sketchfusion.lab.evaluation.metrics import target_ranks
-from sketchfusion.lab.evaluation.recognition import naming_data
 from sketchfusion.lab.evaluation.retrieval import (
     InstanceId,
     instance_data,
@@ -227,10 +226,11 @@ def test_instances_are_of_sketchys_own_photos(tmp_path: Path) -> None:
 def test_folders_of_photos_and_paired_roots_can_be_named(tmp_path: Path) -> None:
     for name in ("cats/1.jpg", "dogs/2.jpg", "3.jpg"):
         picture(tmp_path / "photos" / name)
-    naming = naming_data(datasets.open(tmp_path / "photos"), "photo")
-    assert naming.labels == ["cats", "dogs"] and {label for _, label in naming.pictures} == {"cats", "dogs"}
-    drawn = naming_data(datasets.open(tuberlin_at(tmp_path / "t")), "sketch")
-    assert "banana" in drawn.labels and "giraffe" not in drawn.labels  # giraffes are an unseen class
+    photos = datasets.open(tmp_path / "photos")
+    assert photos.names == ["cats", "dogs"] and {photo.label for photo in photos.named("photo")} == {"cats", "dogs"}
+    drawn = datasets.open(tuberlin_at(tmp_path / "t"))
+    assert "banana" in drawn.names and "giraffe" not in drawn.names  # giraffes are an unseen class
+    assert drawn.named("sketch")
 
 
 def evaluate(*arguments: object) -> tuple[int, str, str]:

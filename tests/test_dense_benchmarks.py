@@ -95,7 +95,7 @@ def test_masks_are_scored_beside_trivial_ones() -> None:
     mask = np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True
     scene = MaskedScene("square", square(20, 20), lambda: mask, square(24, 24), square(2, 2))
-    result = benchmark_segmentation(PixelExtractor(), [scene, scene], refine=False)
+    result = benchmark_segmentation(PixelExtractor(), [scene, scene])
     summary = result.to_json()
     assert summary["trivial"]["everything"]["mIoU"] == pytest.approx(400 / 4096)
     box = np.zeros((64, 64), bool)
@@ -192,9 +192,10 @@ def test_the_threshold_with_the_best_masks_is_chosen(monkeypatch: pytest.MonkeyP
     with pytest.raises(ValueError, match="no photos with masks to choose a threshold from"):
         calibrate.choose_level(PixelExtractor(), [])
     monkeypatch.undo()
-    cut = [benchmark_segmentation(PixelExtractor(), [scene], None, False, at).metrics["mIoU"].mean for at in LEVELS]
+    monkeypatch.setattr("sketchfusion.tasks.segmentation.can_refine", lambda: False)
+    cut = [benchmark_segmentation(PixelExtractor(), [scene], level=at).metrics["mIoU"].mean for at in LEVELS]
     best = calibrate.choose_level(PixelExtractor(), [scene])
-    assert benchmark_segmentation(PixelExtractor(), [scene], None, False, best).metrics["mIoU"].mean == max(cut)
+    assert benchmark_segmentation(PixelExtractor(), [scene], level=best).metrics["mIoU"].mean == max(cut)
 
 
 def test_the_command_measures_a_folder(folder: Path) -> None:

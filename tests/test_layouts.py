@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,7 @@ from PIL import Image
 from sketchfusion.cli import app, terminal
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets import layouts
-from sketchfusion.lab.datasets.base import (
-    Dataset,
-    DatasetError,
-    Sample,
-    checked_categories,
-    class_folders,
-    class_names,
-    pictures,
-    unseen_of,
-)
+from sketchfusion.lab.datasets.base import ClassFolders, DatasetError, class_folders, unseen_of
 from sketchfusion.lab.datasets.layouts import recognise
 from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
 from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
@@ -232,26 +223,17 @@ def test_roots_that_cannot_be_used_are_said_in_one_line(tmp_path: Path) -> None:
         recognise(tmp_path / "nowhere")
 
 
-class Shoes(Dataset):
+class Shoes(ClassFolders):
     """The data set that docs/research.md adds."""
 
     layout = "Shoes"
-    paired = True
 
     def __init__(self, root: str | Path) -> None:
-        super().__init__(root)
-        self._sketches, self._photos = (class_folders(self.root / side) for side in ("drawings", "photos"))
-        self.categories = class_names(self._sketches, self._photos)
+        super().__init__(root, class_folders(Path(root) / "drawings"), class_folders(Path(root) / "photos"))
 
     @classmethod
     def present(cls, root: Path) -> bool:
         return (root / "shoes.txt").is_file()
-
-    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
-        return list(pictures(self._photos, checked_categories(self.categories, categories, self.root), "photo"))
-
-    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
-        return list(pictures(self._sketches, checked_categories(self.categories, categories, self.root), "sketch"))
 
 
 def test_a_data_set_is_added_by_one_class_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

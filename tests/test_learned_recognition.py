@@ -14,7 +14,7 @@ from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import app, terminal
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError
-from sketchfusion.lab.evaluation.recognition import SHOTS, NamingData, benchmark_examples, naming_data
+from sketchfusion.lab.evaluation.recognition import SHOTS, benchmark_examples
 from sketchfusion.lab.evaluation.table import measure_task
 from sketchfusion.saved import Heads, LinearHead
 from sketchfusion.world import SEEN
@@ -86,13 +86,10 @@ def test_a_classifier_is_asked_for_the_names_that_training_gave_it() -> None:
 
 
 def test_a_table_compares_features_by_one_head_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "sketchfusion.lab.evaluation.table.naming_data",
-        lambda data, kind, examples=False: NamingData(
-            data.name, kind, pictures(12, 0) if examples else pictures(5, 1), []
-        ),
-    )
-    found = measure_task("recognition", Thirds(trained=True), datasets.open("world"))
+    world = datasets.open("world")
+    monkeypatch.setattr(world, "named", lambda kind, examples: pictures(12, 0) if examples else pictures(5, 1))
+    monkeypatch.setattr("sketchfusion.lab.evaluation.table.labelled_pictures", lambda samples: samples)
+    found = measure_task("recognition", Thirds(trained=True), world)
     assert found["Acc@1"] == found["Acc@1/linear head"] != found["Acc@1/classifier"]
 
 
@@ -108,17 +105,15 @@ def test_one_shot_of_noise_is_chance_and_a_class_without_examples_is_refused() -
 
 def test_examples_are_other_pictures_than_those_to_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sketchfusion.lab.datasets.world.EXAMPLES", 2)
-    asked, seen = (
-        naming_data(datasets.open("world"), "sketch"),
-        naming_data(datasets.open("world"), "sketch", examples=True),
-    )
-    assert {label for _, label in asked.pictures} == {label for _, label in seen.pictures}
-    known = {np.asarray(picture).tobytes() for picture, _ in asked.pictures[:50]}
-    assert not known & {np.asarray(picture).tobytes() for picture, _ in seen.pictures}
+    world = datasets.open("world")
+    asked, seen = world.named("sketch"), world.named("sketch", examples=True)
+    assert {sketch.label for sketch in asked} == {sketch.label for sketch in seen}
+    known = {np.asarray(sketch.picture).tobytes() for sketch in asked[:50]}
+    assert not known & {np.asarray(sketch.picture).tobytes() for sketch in seen}
     (tmp_path / "cat").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "1.png")
     with pytest.raises(DatasetError, match="no held-out part"):
-        naming_data(datasets.open(tmp_path), "photo", examples=True)
+        datasets.open(tmp_path).named("photo", examples=True)
 
 
 def test_the_command_reports_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from sketchfusion.cli import app, terminal
 from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
 from sketchfusion.lab.datasets import Dataset
-from sketchfusion.lab.evaluation.fill import fill
+from sketchfusion.lab.evaluation.fill import TableFiller
 from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.lab.evaluation.search import benchmark_search
 from sketchfusion.lab.evaluation.table import TABLES, TableColumn, TableLayout
@@ -407,11 +407,12 @@ def test_their_rows_of_a_table_are_trained_loaded_and_measured(
         return {"Acc@1": bootstrap([share])}
 
     table = TableLayout("Recognition", (TableColumn("recognition", "Acc@1"),), rows)
-    cells = fill("3", table, str(model_folder), tmp_path, load, train, measure)
+    filler = TableFiller(str(model_folder), tmp_path, load, train, measure)
+    cells = filler.fill("3", table)
     assert [len(cell.values) for cell in cells] == [1, 1]
     assert cells[0].paper == pytest.approx(0.1237) and cells[1].paper is None
     assert cells[0].weights != cells[1].weights
-    assert fill("3", table, str(model_folder), tmp_path, load, train, measure) == cells
+    assert filler.fill("3", table) == cells
 
 
 @torch.no_grad()

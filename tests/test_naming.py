@@ -13,7 +13,7 @@ from torch import Tensor
 from sketchfusion.extractor import Look
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import held_out
-from sketchfusion.lab.evaluation.recognition import benchmark_naming, naming_data
+from sketchfusion.lab.evaluation.recognition import benchmark_naming
 from sketchfusion.world import SEEN, export
 
 
@@ -77,9 +77,9 @@ def test_a_model_that_cannot_separate_names_reaches_chance() -> None:
 
 def test_only_what_training_never_draws_is_measured(tmp_path: Path) -> None:
     export(tmp_path / "root", 0, ["cat", "car", "windmill"], "all", 30, 128)
-    naming = naming_data(datasets.open(tmp_path / "root"), "photo")
-    assert naming.labels == ["car", "cat"]  # windmills are an unseen class
-    stems = [Path(str(source)).stem for source, _ in naming.pictures]
+    data = datasets.open(tmp_path / "root")
+    assert data.names == ["car", "cat"]  # windmills are an unseen class
+    stems = [photo.path.stem for photo in data.named("photo")]
     assert 2 <= len(stems) < 30 and all(held_out(stem) for stem in stems)
 
 
@@ -90,12 +90,13 @@ def test_drawings_of_unseen_classes_are_left_out_but_their_names_stay(tmp_path: 
             for n in range(40)
         ]
         (tmp_path / f"{category}.ndjson").write_text("\n".join(lines))
-    naming = naming_data(datasets.open(tmp_path), "sketch")
-    assert naming.labels == ["bus", "scissors"]
-    assert {label for _, label in naming.pictures} == {"bus"}
-    assert len(naming.pictures) == sum(held_out(f"bus:{n}") for n in range(1, 41))
+    data = datasets.open(tmp_path)
+    assert data.names == ["bus", "scissors"]
+    drawn = data.named("sketch")
+    assert {sketch.label for sketch in drawn} == {"bus"}
+    assert len(drawn) == sum(held_out(f"bus:{n}") for n in range(1, 41))
     with pytest.raises(ValueError, match="has no photos"):
-        naming_data(datasets.open(tmp_path), "photo")
+        data.named("photo")
 
 
 def test_tiny_imagenet_is_named_by_its_validation_photos(tmp_path: Path) -> None:
@@ -103,19 +104,19 @@ def test_tiny_imagenet_is_named_by_its_validation_photos(tmp_path: Path) -> None
     (tmp_path / "wnids.txt").write_text("n1\nn2\n")
     (tmp_path / "words.txt").write_text("n1\ttabby cat, tabby\nn2\tgoldfish\nn3\tbat\n")
     with pytest.raises(ValueError, match=r"val_annotations.txt is missing"):
-        naming_data(datasets.open(tmp_path), "photo")
+        datasets.open(tmp_path).named("photo")
     (tmp_path / "val" / "val_annotations.txt").write_text("a.JPEG\tn2\t0\t0\t9\t9\nb.JPEG\tn1\t0\t0\t9\t9\n")
-    naming = naming_data(datasets.open(tmp_path), "photo")
-    assert naming.labels == ["tabby cat", "goldfish"]
-    assert [(Path(str(source)).name, label) for source, label in naming.pictures] == [
+    data = datasets.open(tmp_path)
+    assert data.names == ["tabby cat", "goldfish"]
+    assert [(photo.path.name, photo.label) for photo in data.named("photo")] == [
         ("a.JPEG", "goldfish"),
         ("b.JPEG", "tabby cat"),
     ]
     with pytest.raises(ValueError, match="holds photos only"):
-        naming_data(datasets.open(tmp_path), "sketch")
+        data.named("sketch")
 
 
 def test_sketch_world_is_named_from_new_objects_of_what_was_trained_on() -> None:
-    naming = naming_data(datasets.open("world"), "sketch")
-    assert naming.labels == list(SEEN)
-    assert {label for _, label in naming.pictures} == set(SEEN)
+    world = datasets.open("world")
+    assert world.names == list(SEEN)
+    assert {sketch.label for sketch in world.named("sketch")} == set(SEEN)

@@ -44,29 +44,17 @@ def root(tmp_path: Path) -> Path:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.exists() or Image.new("L", (512, 256)).save(path)
     table(tmp_path / "test_pairs_ps.csv", "photo,sketch,class,XA,YA,XB,YB", [[*pair, XA, YA, XB, YB] for pair in pairs])
-    both = [row for a, b, c in pairs for row in ([a, b, c, XA, YA, XB, YB], [b, a, c, XB, YB, XA, YA])]
-    table(tmp_path / "test_pairs_st.csv", "source_image,target_image,class,XA,YA,XB,YB", both)
-    flips = [[*pair, flip] for pair in pairs for flip in "01"]
-    table(tmp_path / "train_pairs_ps.csv", "photo,sketch,class,flip", flips)
-    ways = [row for a, b, c, flip in flips for row in ([a, b, c, flip], [b, a, c, flip])]
-    table(tmp_path / "train_pairs_st.csv", "source_image,target_image,class,flip", ways)
     return tmp_path
 
 
-def test_all_four_tables_are_read(root: Path) -> None:
-    data = PSC6K(root)
-    pair, directions = data.test_pairs()[0], data.test_directions()
-    assert (len(data.test_pairs()), len(directions)) == (100, 200)
+def test_annotated_pairs_are_read(root: Path) -> None:
+    pairs = PSC6K(root).test_pairs()
+    pair = pairs[0]
+    assert len(pairs) == 100
     assert (pair.source.kind, pair.target.kind, pair.source.label) == ("photo", "sketch", "airplane")
     assert pair.source.photo_id == pair.target.photo_id == "n0_0"
     assert pair.source_points.shape == pair.target_points.shape == (8, 2)
     assert pair.target_points[0].tolist() == [10, 81]  # x, then y
-    there, back = directions[:2]
-    assert (back.source, back.target) == (there.target, there.source)
-    assert (back.source_points == there.target_points).all() and (back.target_points == there.source_points).all()
-    plain, mirrored = data.train_pairs()[:2]
-    assert (plain.source, plain.flip, mirrored.source, mirrored.flip) == (mirrored.source, False, plain.source, True)
-    assert (len(data.train_pairs()), len(data.train_directions())) == (200, 400)
 
 
 def test_training_leaves_out_the_photos_that_are_measured_and_their_sketches(root: Path) -> None:
@@ -109,8 +97,6 @@ def test_the_released_split_parts_photos_not_pairs(root: Path) -> None:
             {p.source.photo_id for p in of if p.source.label == category} for of in (train, evaluation)
         )
         assert trained == {f"n0_{n}" for n in range(6)} and measured == {f"n0_{n}" for n in range(6, 10)}
-    directed = released_split(PSC6K(root).test_directions())
-    assert [len(side) for side in directed] == [120, 80]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +121,12 @@ def test_rows_that_are_wrong_are_named(root: Path, row: str, why: str) -> None:
 
 
 def test_missing_and_foreign_tables_are_refused(root: Path) -> None:
-    (root / "train_pairs_st.csv").unlink()
-    with pytest.raises(DatasetError, match=r"train_pairs_st\.csv: cannot be read"):
-        PSC6K(root).train_directions()
-    (root / "train_pairs_ps.csv").write_text("photo,sketch,class\n")
-    with pytest.raises(DatasetError, match="no column 'flip'"):
-        PSC6K(root).train_pairs()
+    (root / "test_pairs_ps.csv").write_text("photo,sketch,class\n")
+    with pytest.raises(DatasetError, match="no column 'XA'"):
+        PSC6K(root).test_pairs()
+    (root / "test_pairs_ps.csv").unlink()
+    with pytest.raises(DatasetError, match=r"test_pairs_ps\.csv: cannot be read .*; PSC6K has train_pairs_ps\.csv"):
+        PSC6K(root).test_pairs()
 
 
 def test_correspondence_is_measured_on_the_photos_of_the_second_part(root: Path) -> None:

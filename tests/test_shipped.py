@@ -12,7 +12,8 @@ import sketchfusion
 from sketchfusion.baselines.frozen import DinoBaseline
 from sketchfusion.features import SketchFusion
 from sketchfusion.lab.datasets.base import is_unseen
-from sketchfusion.lab.evaluation.retrieval import benchmark_retrieval
+from sketchfusion.lab.datasets.world import SketchWorld
+from sketchfusion.lab.evaluation.retrieval import benchmark_retrieval, retrieval_data
 from sketchfusion.lab.evaluation.speed import flop_of
 from sketchfusion.world import UNSEEN, World
 
@@ -61,15 +62,12 @@ def test_the_injection_was_trained(mini: SketchFusion) -> None:
     assert all(float(p.abs().max()) > 0 for p in weights)
 
 
-def test_sketches_of_unseen_things_find_their_photos_better_than_chance(mini: SketchFusion) -> None:
-    world = World(split="unseen")
-    photos = [(world.photo(category, number).photo, category) for category in UNSEEN for number in range(6)]
-    sketches = [
-        (world.sketch(category, 900 + number, 0)[0][:, :, None].repeat(3, axis=2), category)
-        for category in UNSEEN
-        for number in range(4)
-    ]
-    result = benchmark_retrieval(mini, sketches, photos)
+def test_sketches_of_unseen_things_find_their_photos_better_than_chance(
+    mini: SketchFusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for count, each in (("PHOTOS", 6), ("SKETCHES", 4)):
+        monkeypatch.setattr(f"sketchfusion.lab.datasets.world.{count}", each)
+    result = benchmark_retrieval(mini, retrieval_data(SketchWorld()))
     assert result.metrics["mAP@all"].low > result.chance["mAP@all"]
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from sketchfusion.io.weights import WeightsError
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.world import SketchWorld
 from sketchfusion.lab.evaluation import figures
-from sketchfusion.lab.evaluation.fill import fill, write
+from sketchfusion.lab.evaluation.fill import Cell, TableFiller, write
 from sketchfusion.lab.evaluation.metrics import Estimate, bootstrap
 from sketchfusion.lab.evaluation.table import TABLES, TableColumn, TableLayout, TableRow, in_paper, measure_task
 from sketchfusion.lab.training.train import settings_for
@@ -58,6 +59,10 @@ class Workshop:
         self.measured.append(model.fingerprint)
         value = 0.5 if model.name == "mini:B-SD" else 0.7 + int(model.fingerprint.startswith("pixels-1")) / 10
         return {"mAP@all": bootstrap([value - 0.1, value + 0.1]), "mIoU": bootstrap([value, value, value])}
+
+
+def fill(number: str, table: TableLayout, *how: Any) -> list[Cell]:
+    return TableFiller(*how).fill(number, table)
 
 
 def test_every_row_is_trained_once_for_every_task_and_seed(tmp_path: Path) -> None:

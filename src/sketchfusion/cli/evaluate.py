@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +14,11 @@ from .terminal import Data, Json, ModelOption, app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
+    from ..io.images import Kind
     from ..lab.datasets import Dataset
     from ..lab.evaluation.result import Result
+    from ..lab.evaluation.retrieval import Progress
     from ..lab.evaluation.speed import Cost
-
-
-Measure = Callable[["Extractor", "Dataset", Sequence["Dataset"]], "tuple[str, Result]"]
 
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
@@ -32,6 +32,19 @@ Split = Annotated[str | None, typer.Option(help="Published split of the classes 
 SketchFolders = Annotated[
     list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without any.")
 ]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement: a model on a data set, with further sketches where the data set has none of its own."""
+
+    model: Extractor
+    data: Dataset
+    sketches: Sequence[Dataset]
+    progress: Progress
+
+
+Measure = Callable[[Case], "tuple[str, Result]"]  # gives the name of the data for the report, and the figures
 
 
 @evaluating.command()
@@ -56,17 +69,16 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
+    def measure(case: Case) -> tuple[str, Result]:
         rivals = {name: load(name) for name in against or ()}
-        source = retrieval_data(dataset, split, others, duplicates)
-        with terminal.progress_bar(f"embedding {source.name}") as progress:
-            queries, gallery = [*source.sketches()], [*source.photos()]
-            result = benchmark_retrieval(extractor, queries, gallery, progress, source.about)
-            for name, rival in rivals.items():
-                result = result.more_than(benchmark_retrieval(rival, queries, gallery, progress), name)
-        return _report_name(dataset, split, others, duplicates), result
+        source = retrieval_data(case.data, split, case.sketches, duplicates)
+        result = benchmark_retrieval(case.model, source, case.progress)
+        for name, rival in rivals.items():
+            result = result.more_than(benchmark_retrieval(rival, source, case.progress), name)
+        others = [folder.name for folder in case.sketches] if case.data.splits else []
+        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), result
 
-    _evaluate("retrieval", measure, data, out, model, baseline, as_json, sketches)
+    _evaluate("retrieval", "embedding {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -83,14 +95,11 @@ def instances(
 
     _refuse_for_world(data, {"--split": split})
 
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-        source = instance_data(dataset, split)
-        with terminal.progress_bar(f"embedding {source.name}") as progress:
-            queries, gallery = [*source.sketches()], [*source.photos()]
-            result = benchmark_instances(extractor, queries, gallery, progress, source.about)
-        return _report_name(dataset, split), result
+    def measure(case: Case) -> tuple[str, Result]:
+        result = benchmark_instances(case.model, instance_data(case.data, split), case.progress)
+        return "-".join(filter(None, [case.data.name, split])), result
 
-    _evaluate("instance-retrieval", measure, data, out, model, baseline, as_json)
+    _evaluate("instance-retrieval", "embedding {}", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -106,36 +115,27 @@ def recognition(
     as_json: Json = False,
 ) -> None:
     """Measure recognition: how often pictures get their right name."""
+    from ..lab.evaluation.recognition import benchmark_examples, benchmark_naming
+    from ..lab.evaluation.retrieval import labelled_pictures
+    from ..tasks.recognition import joint_space
+
     if examples and kind:
         raise ValueError("--examples learns from sketches and names sketches; leave --kind out")
     if kind not in (None, "sketch", "photo"):
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
-    measure = _from_examples if examples else _naming(kind == "photo")
-    _evaluate("recognition", measure, data, out, model, baseline, as_json)
+    shown: Kind = "photo" if kind == "photo" else "sketch"
 
+    def measure(case: Case) -> tuple[str, Result]:
+        pictures = labelled_pictures(case.data.named(shown))
+        if examples:
+            learned = labelled_pictures(case.data.named(shown, examples=True))
+            return f"{case.data.name}-examples", benchmark_examples(case.model, learned, pictures, case.progress)
+        space, fingerprint = joint_space(case.model), case.model.fingerprint
+        result = benchmark_naming(space, fingerprint, pictures, case.data.names, shown, case.progress)
+        return f"{case.data.name}-{shown}", result
 
-def _naming(photos: bool) -> Measure:
-    from ..lab.evaluation.recognition import benchmark_naming, naming_data
-    from ..tasks.recognition import joint_space
-
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-        source = naming_data(dataset, "photo" if photos else "sketch")
-        with terminal.progress_bar(f"naming {source.name}") as progress:
-            result = benchmark_naming(
-                joint_space(extractor), extractor.fingerprint, source.pictures, source.labels, source.kind, progress
-            )
-        return f"{source.name}-{source.kind}", result
-
-    return measure
-
-
-def _from_examples(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-    from ..lab.evaluation.recognition import benchmark_examples, naming_data
-
-    pictures, examples = naming_data(dataset, "sketch"), naming_data(dataset, "sketch", examples=True)
-    with terminal.progress_bar(f"learning {dataset.name}") as progress:
-        result = benchmark_examples(extractor, examples.pictures, pictures.pictures, progress)
-    return f"{dataset.name}-examples", result
+    what = "learning {}" if examples else "naming {}"
+    _evaluate("recognition", what, measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -154,11 +154,11 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-        with terminal.progress_bar(f"matching {dataset.name}") as progress:
-            return dataset.name, benchmark_correspondence(extractor, [*point_pairs(dataset, *others)], progress)
+    def measure(case: Case) -> tuple[str, Result]:
+        pairs = [*point_pairs(case.data, *case.sketches)]
+        return case.data.name, benchmark_correspondence(case.model, pairs, case.progress)
 
-    _evaluate("correspondence", measure, data, out, model, baseline, as_json, sketches)
+    _evaluate("correspondence", "matching {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -178,14 +178,13 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-        scenes = [*dataset.scenes(others, "measured" if kept_out else "all")]
-        about = "" if kept_out or dataset.layout != "segmentation folder" else TRAINED_ON
-        with terminal.progress_bar(f"cutting out of {dataset.name}") as progress:
-            result = benchmark_segmentation(extractor, scenes, progress, about=about)
-        return dataset.name + "-held-out" * kept_out, result
+    def measure(case: Case) -> tuple[str, Result]:
+        scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
+        about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
+        result = benchmark_segmentation(case.model, scenes, case.progress, about=about)
+        return case.data.name + "-held-out" * kept_out, result
 
-    _evaluate("segmentation", measure, data, out, model, baseline, as_json, sketches)
+    _evaluate("segmentation", "cutting out of {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -194,13 +193,12 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-        source = retrieval_data(dataset)
-        with terminal.progress_bar(f"embedding {source.name}") as progress:
-            photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-            return source.name, benchmark_search(extractor, [*source.sketches()], photos, progress)
+    def measure(case: Case) -> tuple[str, Result]:
+        source = retrieval_data(case.data)
+        photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
+        return case.data.name, benchmark_search(case.model, source.sketches(), photos, case.progress)
 
-    _evaluate("search", measure, data, out, model, baseline, as_json)
+    _evaluate("search", "embedding {}", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -208,15 +206,15 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.probe import benchmark_probe
 
-    def measure(extractor: Extractor, dataset: Dataset, others: Sequence[Dataset]) -> tuple[str, Result]:
-        with terminal.progress_bar("looking inside") as progress:
-            return dataset.name, benchmark_probe(extractor, dataset, progress)
+    def measure(case: Case) -> tuple[str, Result]:
+        return case.data.name, benchmark_probe(case.model, case.data, case.progress)
 
-    _evaluate("probe", measure, data, out, model, baseline, as_json)
+    _evaluate("probe", "looking inside", measure, data, out, model, baseline, as_json)
 
 
 def _evaluate(
     task: str,
+    what: str,
     measure: Measure,
     data: Sequence[str],
     out: Path,
@@ -225,7 +223,7 @@ def _evaluate(
     as_json: bool,
     sketches: Sequence[str] | None = None,
 ) -> None:
-    """Measure a model on each of `data`, then write and print the reports."""
+    """Measure a model on each of `data`, then write and print the reports; the progress bar says `what` goes on."""
     from ..lab.datasets import open
     from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
@@ -235,15 +233,16 @@ def _evaluate(
         raise ValueError(f"two of --data are called {twice}, as their reports would be; measure them one by one")
     datasets, others = [open(root) for root in data], [open(root) for root in sketches or ()]
     make_folder(out)
-    for dataset in {each.root: each for each in (*datasets, *others) if each.layout != "Sketch World"}.values():
-        _list_broken(dataset.root)
+    for root in dict.fromkeys(each.root for each in (*datasets, *others) if each.layout != "Sketch World"):
+        _list_broken(root)
     answers: list[dict[str, Any]] = []
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
-    for root, dataset in zip(data, datasets, strict=True):
-        name, result = measure(extractor, dataset, others)
+    for given, dataset in zip(data, datasets, strict=True):
+        with terminal.progress_bar(what.format(dataset.name)) as progress:
+            name, result = measure(Case(extractor, dataset, others, progress))
         # folders as they were given: reports are shared, and full paths are private
-        write_report(result, task, name, out, {"root": root, **({"sketches": sketches} if sketches else {})})
+        write_report(result, task, name, out, {"root": given, **({"sketches": sketches} if sketches else {})})
         answers.append(result.to_json())
         if not as_json:
             typer.echo(result.to_markdown(task, name))
@@ -268,14 +267,6 @@ def _list_broken(root: Path) -> None:
 def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
     if "world" in data and (option := next((name for name, value in given.items() if value), None)):
         raise ValueError(f"Sketch World has a split and sketches of its own; leave {option} out")
-
-
-def _report_name(
-    dataset: Dataset, split: str | None, sketches: Sequence[Dataset] = (), duplicates: bool = False
-) -> str:
-    """Name a report after the data set and, where given, the split, the duplicates and other sketches."""
-    other = sketches if dataset.splits else ()
-    return "-".join(filter(None, [dataset.name, split, "duplicates" * duplicates, *(folder.name for folder in other)]))
 
 
 # The commands of `sketchfusion bench`.
@@ -348,8 +339,6 @@ def metrics(seed: int = 0, as_json: Json = False) -> None:
 
 
 def _say(costs: Sequence[Cost], as_json: bool) -> None:
-    from dataclasses import asdict
-
     if as_json:
         terminal.print_json([asdict(cost) for cost in costs])
         return

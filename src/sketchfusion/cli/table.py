@@ -44,9 +44,9 @@ def table(
     """Make a table of the paper: train and measure every row alike, next to the paper's figures."""
     from ..lab import datasets
     from ..lab.evaluation.figures import draw_figures
-    from ..lab.evaluation.fill import fill, models_of, write
+    from ..lab.evaluation.fill import TableFiller, write
     from ..lab.evaluation.result import make_folder
-    from ..lab.evaluation.table import CHECKPOINTS, TABLES
+    from ..lab.evaluation.table import CHECKPOINTS, TABLES, measured_on
     from ..models import load
     from .train import parse_setting
 
@@ -65,15 +65,16 @@ def table(
     if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
         model = f"{chosen.pop('diffusion')}+{chosen.pop('clip')}"
     run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints)
-    categories = run.check_tasks(layout.tasks)
+    categories = {task: measured_on(task, dataset, others) for task in layout.tasks}
     make_folder(out)
     run.check_folders(layout.tasks)
-    cells = fill(number, layout, model, run.folder, load, None if as_it_is else run.train, run.measure, checkpoints)
+    filler = TableFiller(model, run.folder, load, None if as_it_is else run.train, run.measure, checkpoints)
+    cells = filler.fill(number, layout)
     notes = run.notes(categories)
     written = write("-".join([number, *(tasks or [])]), layout, cells, notes, out, dataset.name)
     typer.echo(written.read_text())
     for task in layout.tasks:
-        models = models_of(layout, cells, task, model, run.folder, load, not as_it_is)
+        models = filler.models(layout, cells, task)
         for path in draw_figures(task, models, dataset, others, written.with_suffix("")):
             typer.echo(path)
 
@@ -98,15 +99,6 @@ class TableRun:
     def sketch_world(self) -> bool:
         """Whether the data are Sketch World."""
         return self.dataset.layout == "Sketch World"
-
-    def check_tasks(self, tasks: Sequence[str]) -> dict[str, str]:
-        """Check that every task can be measured on the data, and return the categories that each is measured on.
-
-        A description is empty where there is no choice of categories. ValueError if a task cannot be measured.
-        """
-        from ..lab.evaluation.table import measured_on
-
-        return {task: measured_on(task, self.dataset, self.sketches) for task in tasks}
 
     def check_folders(self, tasks: Sequence[str]) -> None:
         """Record in the output folders what weights and values are made with.
@@ -151,7 +143,7 @@ class TableRun:
             return measure_task(task, model, self.dataset, self.sketches, progress)
 
     def notes(self, categories: Mapping[str, str]) -> dict[str, str]:
-        """Return the notes printed above the table: command, weights, seeds, categories measured on, masks."""
+        """Return the notes printed above the table: command, weights, seeds, categories of each task, masks."""
         from ..lab.evaluation.table import SEEDS
         from ..tasks.segmentation import can_refine
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -186,6 +187,13 @@ class Dataset:
         kept_out = self.kept_out
         return [sample for sample in samples if sample.label in kept_out or not_trained_on(sample)]
 
+    def _checked(self, wanted: Collection[str] | None) -> list[str]:
+        """Return the wanted categories, sorted (all for None); DatasetError if one is not there."""
+        if missing := sorted(set(wanted or ()) - set(self.categories)):
+            known = ", ".join(sorted(self.categories)[:5])
+            raise DatasetError(f"{self.root}: no category {missing[0]!r}; there are {known}, ...")
+        return sorted(self.categories if wanted is None else set(wanted))
+
     def _lacks(self, what: str, advice: str) -> DatasetError:
         return DatasetError(f"{self.root}: a {self.layout} has no {what}; {advice}")
 
@@ -195,7 +203,7 @@ def folder_of(root: str | Path, *inner: str) -> Path:
     path = Path(root)
     if not path.is_dir():
         raise DatasetError(f"{path}: no such folder; check the path of the data")
-    return next((path / name for name in inner if (path / name).is_dir()), path)
+    return first_folder(path, *inner) or path
 
 
 def first_folder(root: Path, *names: str) -> Path | None:
@@ -203,25 +211,64 @@ def first_folder(root: Path, *names: str) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def name_words(name: str) -> list[str]:
-    """Split a class name into lower-case words of letters, digits and combining marks, in Unicode form NFC."""
-    composed = unicodedata.normalize("NFC", name.lower())
-    return "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in composed).split()
+def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[str, str]]:
+    """Read a CSV file with a header; DatasetError, which says what was `expected`, for another file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if missing := [column for column in columns if column not in (rows.fieldnames or ())]:
+                raise DatasetError(f"{path}: no column {missing[0]!r}; expected {', '.join(columns)}")
+            return list(rows)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); {expected}") from None
+
+
+# Data sets with a folder for each class.
+
+
+class ClassFolders(Dataset):
+    """A data set with a folder for each class on either side, as `class_folders` lists them."""
+
+    paired = True
+
+    def __init__(self, root: str | Path, sketches: dict[str, Path], photos: dict[str, Path]) -> None:
+        super().__init__(root)
+        self._sketches, self._photos = sketches, photos
+        self.categories = class_names(sketches, photos)
+
+    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
+        return self._pictures(self._sketches, categories, "sketch")
+
+    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
+        return self._pictures(self._photos, categories, "photo")
+
+    def _pictures(
+        self, side: dict[str, Path], categories: Collection[str] | None, kind: Literal["sketch", "photo"]
+    ) -> list[Sample]:
+        """The pictures of one side, sorted by category and file name, without `photo_id`."""
+        return [
+            Sample(path, category, f"{category}/{path.stem}", kind)
+            for category in self._checked(categories)
+            if (folder := side.get(folder_key(category)))
+            for path in find_images(folder)
+        ]
 
 
 def folder_key(name: str) -> str:
     """Reduce a class name to letters and digits, so that "hot-air_balloon" and "hotairballoon" are the same."""
-    return "".join(name_words(name))
+    return readable_name(name).replace(" ", "")
 
 
-def class_folders(folder: Path | None) -> dict[str, Path]:
-    """Map the `folder_key` of each class to its subfolder; {} for None. DatasetError if two classes have one key."""
-    if folder is None:
-        return {}
+def class_folders(folder: Path | None, renamed: Mapping[str, str] | None = None) -> dict[str, Path]:
+    """Map the `folder_key` of each class to its subfolder; {} for None. DatasetError if two classes have one key.
+
+    `renamed` maps keys of folders to the names of their classes, where those differ.
+    """
     folders: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir()) if folder else ():
         if path.is_dir() and not path.name.startswith((".", "__")):
-            twin = folders.setdefault(folder_key(path.name), path)
+            key = folder_key(path.name)
+            twin = folders.setdefault(folder_key((renamed or {}).get(key, key)), path)
             if twin != path:
                 raise DatasetError(f"{folder}: {twin.name!r} and {path.name!r} are one class; put them together")
     return folders
@@ -233,107 +280,65 @@ def class_names(*sides: dict[str, Path]) -> tuple[str, ...]:
     return tuple(sorted(spelt.values()))
 
 
-def pictures(
-    folders: dict[str, Path], categories: Collection[str], kind: Literal["sketch", "photo"]
-) -> Iterator[Sample]:
-    """List the pictures of the categories, sorted by category and file name, without `photo_id`."""
-    for category in categories:
-        if folder := folders.get(folder_key(category)):
-            for path in find_images(folder):
-                yield Sample(path, category, f"{category}/{path.stem}", kind)
-
-
-def checked_categories(available: Collection[str], wanted: Collection[str] | None, where: Path) -> list[str]:
-    """Return the wanted categories, sorted (all for None); DatasetError if one is not available."""
-    if missing := sorted(set(wanted or ()) - set(available)):
-        raise DatasetError(f"{where}: no category {missing[0]!r}; there are {', '.join(sorted(available)[:5])}, ...")
-    return sorted(available if wanted is None else set(wanted))
-
-
 # Published class splits, and the categories that are never trained on as sketches.
 
 
-SPLITS = (
-    "sketchy-21",
-    "sketchy-25-sake",
-    "sketchy-25-sempcyc",
-    "tuberlin-30-sake",
-    "tuberlin-30-sempcyc",
-    "quickdraw-30",
-)
-
-
-def _lines(name: str) -> list[str]:
-    """Read the lines of the file `data/<name>.txt` that are neither empty nor comments."""
+def data_lines(name: str) -> list[str]:
+    """Read the lines of `data/<name>.txt` without comments, which cite the source; those of a split are its classes."""
     text = resources.files(__package__).joinpath("data", f"{name}.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def split_names(split: str) -> tuple[str, ...]:
-    """Return the unseen categories of a published split, spelt as published; its file in `data/` cites the source."""
-    if split not in SPLITS:
-        raise DatasetError(f"no split {split!r}; choose one of {', '.join(SPLITS)}")
-    return tuple(_lines(split))
-
-
 def unseen_of(categories: Iterable[str], split: str) -> list[str]:
     """Select the categories that are unseen in a published split, sorted; case and punctuation do not matter."""
-    unseen = {comparable_name(name) for name in split_names(split)}
+    unseen = {comparable_name(name) for name in data_lines(split)}
     return sorted(name for name in categories if comparable_name(name) in unseen)
 
 
 def comparable_name(name: str) -> str:
     """Normalise a category for comparison across data sets: "car_(sedan)" -> "car", "Palm-Tree" -> "palm tree"."""
-    return " ".join(name_words(re.sub(r"\(.*?\)", " ", name)))
+    return readable_name(re.sub(r"\(.*?\)", " ", name))
 
 
 def readable_name(name: str) -> str:
     """Spell a category in plain words, as training does: "hot-air_balloon" -> "hot air balloon".
 
-    Words in brackets are kept, unlike in `comparable_name`: "car_(sedan)" -> "car sedan".
+    Words consist of letters, digits and combining marks, in lower case and Unicode form NFC. Those in brackets are
+    kept, unlike in `comparable_name`: "car_(sedan)" -> "car sedan".
     """
-    return " ".join(name_words(name))
-
-
-def unseen_names() -> tuple[str, ...]:
-    """The 21 categories never trained on as a sketch (Yelamarthi et al., ECCV 2018)."""
-    return split_names("sketchy-21")
+    composed = unicodedata.normalize("NFC", name.lower())
+    spaced = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in composed)
+    return " ".join(spaced.split())
 
 
 @functools.cache
 def _table(name: str) -> dict[str, str]:
     """Read `data/<name>.txt`, whose lines are "category: name, name", as a mapping from each name to its category."""
-    pairs = (line.partition(":") for line in _lines(name))
+    pairs = (line.partition(":") for line in data_lines(name))
     return {item.strip(): head for head, _, items in pairs for item in items.split(",")}
 
 
 @functools.cache
 def _terms() -> dict[str, str]:
-    """Map the unseen categories and their synonyms to the category, also written as one word; "-" for exceptions."""
-    terms = {name: name for name in unseen_names()} | _table("unseen-synonyms")
+    """Map unseen categories (Yelamarthi et al., ECCV 2018) and their synonyms to the category; "-" for exceptions."""
+    terms = {name: name for name in data_lines("sketchy-21")} | _table("unseen-synonyms")
     return terms | {term.replace(" ", ""): head for term, head in terms.items()}
 
 
-def unseen_class(name: str) -> str | None:
-    """Find the unseen category that `name` (a category or a WordNet id) belongs to; None if it may be trained on.
+def is_unseen(name: str) -> bool:
+    """Tell whether a category or WordNet id must never be trained on as a sketch.
 
-    Broad on purpose: synonyms, subtypes and look-alikes count, and so does any name that ends with one of these
-    ("palm tree"), unless it is a listed exception ("wading bird").
+    Broad on purpose: synonyms, subtypes and look-alikes of unseen categories count, and so does any name that ends with
+    one of these ("palm tree"), unless it is a listed exception ("wading bird").
     """
     if re.fullmatch(r"n\d{8}", name):
-        return _table("unseen-wnids").get(name)
+        return name in _table("unseen-wnids")
     words = comparable_name(name).split()
     for start in range(len(words)):
         term = " ".join(words[start:])
-        head = _terms().get(term) or _terms().get(term.removesuffix("s"))
-        if head:
-            return None if head == "-" else head
-    return None
-
-
-def is_unseen(name: str) -> bool:
-    """Tell whether a category or WordNet id must never be trained on as a sketch; see `unseen_class`."""
-    return unseen_class(name) is not None
+        if head := _terms().get(term) or _terms().get(term.removesuffix("s")):
+            return head != "-"
+    return False
 
 
 def drawn_as(name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...io.files import find_images
-from .base import Dataset, DatasetError, Sample, checked_categories
+from .base import Dataset, DatasetError, Sample
 
 if TYPE_CHECKING:
     from ...io.images import Kind
@@ -44,16 +44,15 @@ class PhotoFolder(PhotosOnly):
         self._samples = [self._sample(path) for path in find_images(self.root)]
         if not self._samples:
             raise DatasetError(f"{self.root}: no pictures in this folder; give one that holds photos")
-        self.categories: tuple[str, ...] = tuple(sorted({sample.label for sample in self._samples}))
+        self.categories = tuple(sorted({sample.label for sample in self._samples}))
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has pictures anywhere."""
         return bool(find_images(root))
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the categories (all by default), sorted by path."""
-        wanted = set(checked_categories(self.categories, categories, self.root))
+        wanted = set(self._checked(categories))
         return [sample for sample in self._samples if sample.label in wanted]
 
     def _sample(self, path: Path) -> Sample:
@@ -89,11 +88,10 @@ class TinyImageNet(PhotosOnly):
             self.synonyms = {wnid: [name.strip() for name in words[wnid].split(",")] for wnid in wnids}
         except (OSError, ValueError, KeyError) as error:
             raise DatasetError(f"{self.root}: wnids.txt and words.txt do not name the classes ({error})") from error
-        self.categories: tuple[str, ...] = tuple(dict.fromkeys(names[0] for names in self.synonyms.values()))
+        self.categories = tuple(dict.fromkeys(names[0] for names in self.synonyms.values()))
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout."""
         return (root / "wnids.txt").is_file()
 
     def train(self) -> list[tuple[Path, str]]:
@@ -108,7 +106,7 @@ class TinyImageNet(PhotosOnly):
         if not annotations.is_file():
             raise DatasetError(f"{annotations} is missing; it names the validation photos")
         rows = [line.split("\t")[:2] for line in annotations.read_text().splitlines()]
-        wanted = set(checked_categories(self.categories, categories, self.root))
+        wanted = set(self._checked(categories))
         return [
             Sample(folder / "images" / name, self.synonyms[wnid][0], f"val/{name}")
             for name, wnid in rows

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from itertools import islice
 from pathlib import Path
 
-from ...io.strokes import (
-    PARTS,
-    Drawing,
-    count_bitmaps,
-    count_sketchrnn,
-    parse_ndjson,
-    read_bin,
-    read_sketchrnn,
-    scan_bin,
-)
-from .base import Dataset, DatasetError, Sample, checked_categories, class_folders, class_names, first_folder, pictures
+from ...io.strokes import count_bitmaps, count_sketchrnn, scan_bin
+from .base import ClassFolders, Dataset, DatasetError, Sample, class_folders, first_folder, folder_of
 
 # The published name of each file format and its suffix; of several in one folder the first is read.
 FORMS = {
@@ -36,19 +26,15 @@ class QuickDraw(Dataset):
     """Quick, Draw! in one file format; `root` holds the files, or a subfolder with the published name in FORMS.
 
     The formats are ndjson (simplified or raw), `.bin`, Sketch-RNN's `.npz` and `.npy` bitmaps. Drawings that the game
-    did not recognise are left out unless `unrecognised` is set; `.npz` and `.npy` do not say which those are. `part`
-    selects "train" (70,000 drawings of each class), "valid" or "test" (2,500 each) in `.npz` files.
+    did not recognise are left out; `.npz` and `.npy` do not say which those are.
     """
 
     layout = "Quick, Draw!"
 
-    def __init__(self, root: str | Path, unrecognised: bool = False, part: str | None = None) -> None:
+    def __init__(self, root: str | Path) -> None:
         super().__init__(root)
         self.form, self._files = _files(self.root)
-        self.unrecognised, self.part = unrecognised, part
-        if part is not None and (self.form != "sketchrnn" or part not in PARTS):
-            raise DatasetError(f"{self.root}: no part {part!r}; .npz files of Sketch-RNN have {', '.join(PARTS)}")
-        self.categories: tuple[str, ...] = tuple(sorted(self._files))
+        self.categories = tuple(sorted(self._files))
 
     @classmethod
     def present(cls, root: Path) -> bool:
@@ -66,56 +52,27 @@ class QuickDraw(Dataset):
         """The candidate classes when a drawing is classified: all categories, unseen ones included."""
         return list(self.categories)
 
-    def sketches(self, categories: Collection[str] | None = None, limit: int | None = None) -> list[Sample]:
-        """The drawings of the categories, in file order, at most `limit` of each."""
-        return [sample for sample, _ in self._records(categories, limit)]
+    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
+        """The drawings of the categories (all by default), in file order; ImageError for a file that is broken."""
+        return [
+            Sample(self._files[category], category, f"{category}/{key}", "sketch", line=number)
+            for category in self._checked(categories)
+            for number, key in self._numbered(self._files[category])
+        ]
 
-    def drawings(
-        self, categories: Collection[str] | None = None, limit: int | None = None
-    ) -> Iterator[tuple[Sample, Drawing]]:
-        """The drawings with their strokes; ImageError for a malformed one, DatasetError for bitmaps: they have none."""
-        if self.form == "numpy_bitmap":
-            raise DatasetError(f"{self.root}: bitmaps have no strokes; use another form of Quick, Draw!")
-        for sample, line in self._records(categories, limit):
-            if self.form == "binary":
-                yield sample, read_bin(sample.path, sample.line)
-            elif self.form == "sketchrnn":
-                yield sample, read_sketchrnn(sample.path, sample.line)
-            else:
-                yield sample, parse_ndjson(line, sample.source)
-
-    def _records(self, categories: Collection[str] | None, limit: int | None) -> Iterator[tuple[Sample, str]]:
-        """The drawings of the categories, each with its line in an ndjson file ("" in the other formats)."""
-        for category in checked_categories(self.categories, categories, self.root):
-            path = self._files[category]
-            for number, key, line in islice(self._numbered(path), limit):
-                yield Sample(path, category, f"{category}/{key}", "sketch", line=number), line
-
-    def _numbered(self, path: Path) -> Iterator[tuple[int, str, str]]:
-        """The number (from 1), key and ndjson line of each drawing in a file that is to be used."""
+    def _numbered(self, path: Path) -> Iterator[tuple[int, str]]:
+        """The number (from 1) and the key of each drawing in a file; a drawing without a key has its number as one."""
         if self.form == "binary":
-            for number, record in enumerate(scan_bin(path), 1):
-                if record.recognised or self.unrecognised:
-                    yield number, record.key, ""
-        elif self.form == "sketchrnn":
-            start = 1
-            for part, count in count_sketchrnn(path).items():
-                if self.part in (None, part):
-                    yield from ((number, str(number), "") for number in range(start, start + count))
-                start += count
-        elif self.form == "numpy_bitmap":
-            yield from ((number, str(number), "") for number in range(1, count_bitmaps(path) + 1))
+            yield from ((number, record.key) for number, record in enumerate(scan_bin(path), 1) if record.recognised)
+        elif self.form in ("sketchrnn", "numpy_bitmap"):
+            count = sum(count_sketchrnn(path).values()) if self.form == "sketchrnn" else count_bitmaps(path)
+            yield from ((number, str(number)) for number in range(1, count + 1))
         else:
-            yield from self._ndjson_records(path)
-
-    def _ndjson_records(self, path: Path) -> Iterator[tuple[int, str, str]]:
-        """As `_numbered`, for an ndjson file; without a key the line number serves as the key."""
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip() or (_UNRECOGNISED.search(line) and not self.unrecognised):
-                    continue
-                key = _KEY.search(line)
-                yield number, key.group(1) if key else str(number), line
+            with path.open(encoding="utf-8", errors="replace") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip() and not _UNRECOGNISED.search(line):
+                        key = _KEY.search(line)
+                        yield number, key.group(1) if key else str(number)
 
 
 def _files(root: Path) -> tuple[str, dict[str, Path]]:
@@ -147,7 +104,7 @@ SKETCHES = ("QuickDraw_sketches_final", "sketches")
 PHOTOS = ("QuickDraw_images_final", "images")
 
 
-class QuickDrawExtended(Dataset):
+class QuickDrawExtended(ClassFolders):
     """`root` holds `QuickDraw_sketches_final/<class>/<key>.png` and `QuickDraw_images_final/<class>/image_00001.jpg`.
 
     The names that ZSE-SBIR gives the folders, `sketches` and `images`, work too. A sketch's file name is the key of its
@@ -155,17 +112,16 @@ class QuickDrawExtended(Dataset):
     """
 
     layout = "QuickDraw-extended"
-    paired = True
     splits = ("quickdraw-30",)
 
     def __init__(self, root: str | Path) -> None:
-        super().__init__(root)
-        sketches, photos = first_folder(self.root, *SKETCHES), first_folder(self.root, *PHOTOS)
-        for folder, names in ((sketches, SKETCHES), (photos, PHOTOS)):
+        path, sides = folder_of(root), []
+        for names in (SKETCHES, PHOTOS):
+            folder = first_folder(path, *names)
             if folder is None:
-                raise DatasetError(f"{self.root}: no folder {names[0]}; give the folder of QuickDraw-extended")
-        self._sketches, self._photos = class_folders(sketches), class_folders(photos)
-        self.categories: tuple[str, ...] = class_names(self._sketches, self._photos)
+                raise DatasetError(f"{path}: no folder {names[0]}; give the folder of QuickDraw-extended")
+            sides.append(class_folders(folder))
+        super().__init__(root, *sides)
 
     @classmethod
     def present(cls, root: Path) -> bool:
@@ -174,11 +130,3 @@ class QuickDrawExtended(Dataset):
             return True
         folder = first_folder(root, *PHOTOS)
         return folder is not None and next(folder.glob("*/image_*.jpg"), None) is not None
-
-    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """The sketches of the categories (all by default), sorted by category and key."""
-        return list(pictures(self._sketches, checked_categories(self.categories, categories, self.root), "sketch"))
-
-    def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """The photos of the categories (all by default), sorted by category and name."""
-        return list(pictures(self._photos, checked_categories(self.categories, categories, self.root), "photo"))

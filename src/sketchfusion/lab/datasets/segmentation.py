@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from .base import (
     MaskedScene,
     Part,
     Sample,
-    checked_categories,
     comparable_name,
     held_out,
     not_trained_on,
+    read_table,
 )
 
 COLUMNS = ("photo", "category", "mask")
@@ -84,24 +83,17 @@ class MaskFolder(Dataset):
         self._index = self.root / "index.csv"
         if not self._index.is_file():
             raise DatasetError(f"{self.root}: no index.csv; expected a folder with index.csv, photo/ and mask/")
-        try:
-            with self._index.open(newline="", encoding="utf-8-sig") as file:
-                rows = csv.DictReader(file)
-                if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-                    raise DatasetError(f"{self._index}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
-                self._pairs = [self._pair(row, number) for number, row in enumerate(rows, 2)]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(f"{self._index}: cannot be read ({error}); expected a table of photos") from None
-        self.categories: tuple[str, ...] = tuple(sorted({pair.photo.label for pair in self._pairs}))
+        rows = read_table(self._index, COLUMNS, "expected a table of photos")
+        self._pairs = [self._pair(row, number) for number, row in enumerate(rows, 2)]
+        self.categories = tuple(sorted({pair.photo.label for pair in self._pairs}))
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout."""
         return (root / "index.csv").is_file()
 
     def pairs(self, categories: Collection[str] | None = None) -> list[MaskedPhoto]:
         """The photos with their masks of the categories (all by default), in the order of the index."""
-        wanted = set(checked_categories(self.categories, categories, self.root))
+        wanted = set(self._checked(categories))
         return [pair for pair in self._pairs if pair.photo.label in wanted]
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
@@ -143,11 +135,10 @@ class MaskFolder(Dataset):
             right, wrong = (_pick(drawn[name], f"{pair.photo.id} {name}") for name in (category, other))
             yield MaskedScene(category, pair.photo.source, pair.read_mask, right.picture, wrong.picture)
 
-    def _pair(self, row: dict[str, str | None], number: int) -> MaskedPhoto:
-        photo, mask = (self._file(row.get(name), number) for name in ("photo", "mask"))
+    def _pair(self, row: dict[str, str], number: int) -> MaskedPhoto:
+        photo, mask = (self._file(row[name], number) for name in ("photo", "mask"))
         label = row["category"] or ""
-        stem = photo.stem
-        return MaskedPhoto(Sample(photo, label, f"{label}/{stem}", "photo", stem), mask)
+        return MaskedPhoto(Sample(photo, label, f"{label}/{photo.stem}", "photo", photo.stem), mask)
 
     def _file(self, name: str | None, number: int) -> Path:
         path = self.root / (name or "")

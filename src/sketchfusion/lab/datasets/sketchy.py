@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .base import (
+    ClassFolders,
     Dataset,
     DatasetError,
     PointPair,
     Sample,
-    checked_categories,
     class_folders,
     class_names,
     first_folder,
     folder_of,
-    pictures,
 )
 
 # Whole image stretched to 256 x 256, the sketch scaled alike: pixel-aligned.
@@ -28,35 +27,23 @@ ALIGNED = "tx_000000000000"
 INNER = ("256x256", "rendered_256x256/256x256")
 
 
-class Sketchy(Dataset):
+class Sketchy(ClassFolders):
     """`root` holds `256x256/{photo,sketch}/tx_*/<class>/`, or is that `256x256` folder itself.
 
-    Sketch `n02139199_11487-4.png` shows photo `n02139199_11487`. `invalid` names lists of sketches to leave out
-    (the `invalid-*.txt` of the database's info archive; one sketch a line). The views may end in "_ready", as in the
-    archives of SAKE and ZSE-SBIR, and a class may be spelt with other separators on the other side.
+    Sketch `n02139199_11487-4.png` shows photo `n02139199_11487`. The views may end in "_ready", as in the archives of
+    SAKE and ZSE-SBIR, and a class may be spelt with other separators on the other side.
     """
 
     layout = "Sketchy"
-    paired = True
     splits = ("sketchy-21", "sketchy-25-sake", "sketchy-25-sempcyc")
 
-    def __init__(
-        self,
-        root: str | Path,
-        photo_view: str = ALIGNED,
-        sketch_view: str = ALIGNED,
-        invalid: Iterable[str | Path] = (),
-    ) -> None:
-        super().__init__(root)
+    def __init__(self, root: str | Path) -> None:
         self.pictures = folder_of(root, *INNER)
-        self._photos = class_folders(self._view("photo", photo_view))
-        self._sketches = class_folders(self._view("sketch", sketch_view))
-        self._invalid = {stem for listing in invalid for stem in _stems(Path(listing))}
-        self.categories: tuple[str, ...] = class_names(self._sketches, self._photos)
+        photos, sketches = (class_folders(self._view(kind)) for kind in ("photo", "sketch"))
+        super().__init__(root, sketches, photos)
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout."""
         return is_sketchy(root) and extended_folder(root) is None
 
     @property
@@ -65,25 +52,16 @@ class Sketchy(Dataset):
         return self._world_card is None
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """The photos of the categories (all by default), sorted by category and name."""
         return self.originals(categories)
 
     def originals(self, categories: Collection[str] | None = None) -> list[Sample]:
         """Sketchy's own photos, of which the sketches are: the gallery of instance-level retrieval."""
-        wanted = checked_categories(self.categories, categories, self.root)
-        return [replace(photo, photo_id=photo.path.stem) for photo in pictures(self._photos, wanted, "photo")]
+        return [replace(photo, photo_id=photo.path.stem) for photo in super().photos(categories)]
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """The sketches of the categories (all by default), sorted by category and name, invalid ones left out."""
-        wanted = checked_categories(self.categories, categories, self.root)
-        return [
-            replace(sketch, photo_id=photo_id_of(sketch.path.stem))
-            for sketch in pictures(self._sketches, wanted, "sketch")
-            if sketch.path.stem not in self._invalid
-        ]
+        return [replace(sketch, photo_id=photo_id_of(sketch.path.stem)) for sketch in super().sketches(categories)]
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
-        """The sketches of the categories (all by default) and Sketchy's own photos."""
         return self.sketches(categories), self.originals(categories)
 
     def unseen(self, split: str | None = None) -> tuple[list[str], str]:
@@ -107,10 +85,10 @@ class Sketchy(Dataset):
         card = self.pictures.parent / "world.json"
         return card if card.is_file() else None
 
-    def _view(self, kind: str, view: str) -> Path:
-        folder = first_folder(self.pictures / kind, view, f"{view}_ready")
+    def _view(self, kind: str) -> Path:
+        folder = first_folder(self.pictures / kind, ALIGNED, f"{ALIGNED}_ready")
         if folder is None:
-            where = self.pictures / kind / view
+            where = self.pictures / kind / ALIGNED
             raise DatasetError(f"{where}: no such folder; give the folder that holds 256x256/photo and sketch")
         return folder
 
@@ -130,14 +108,6 @@ def photo_id_of(sketch: str) -> str:
     return photo if photo and number.isdecimal() else sketch
 
 
-def _stems(listing: Path) -> list[str]:
-    try:
-        lines = listing.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{listing}: cannot be read ({error}); expected one sketch a line") from None
-    return [Path(line.strip()).name.removesuffix(".png").removesuffix(".svg") for line in lines if line.strip()]
-
-
 # Sketchy-extended: Sketchy with 60,502 more photos of its classes (Liu et al., CVPR 2017).
 
 
@@ -154,10 +124,8 @@ class SketchyExtended(Sketchy):
 
     layout = "Sketchy-extended"
 
-    def __init__(
-        self, root: str | Path, sketch_view: str = ALIGNED, invalid: Iterable[str | Path] = (), twice: bool = False
-    ) -> None:
-        super().__init__(root, ALIGNED, sketch_view, invalid)
+    def __init__(self, root: str | Path, twice: bool = False) -> None:
+        super().__init__(root)
         folder = extended_folder(Path(root))
         if folder is None:
             raise DatasetError(f"{root}: no {EXTENDED[0]} folder; give the folder that holds it and 256x256")
@@ -167,7 +135,6 @@ class SketchyExtended(Sketchy):
 
     @classmethod
     def present(cls, root: Path) -> bool:
-        """Whether a folder has this layout."""
         return is_sketchy(root) and extended_folder(root) is not None
 
     def with_duplicates(self) -> Dataset:
@@ -176,12 +143,11 @@ class SketchyExtended(Sketchy):
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The gallery of the categories (all by default), sorted by category and name; copies, if any, come last."""
-        wanted = checked_categories(self.categories, categories, self.root)
         extended = [
             replace(photo, photo_id="" if is_extension_photo(photo.path) else photo.path.stem)
-            for photo in pictures(self._extended, wanted, "photo")
+            for photo in self._pictures(self._extended, categories, "photo")
         ]
-        copies = self.originals(wanted) if self._twice else []
+        copies = self.originals(categories) if self._twice else []
         return extended + [replace(photo, id=f"{photo.id} (stretched)") for photo in copies]
 
 

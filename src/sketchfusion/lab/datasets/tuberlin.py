@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from .base import (
-    Dataset,
-    DatasetError,
-    Sample,
-    checked_categories,
-    class_folders,
-    class_names,
-    first_folder,
-    folder_key,
-    pictures,
-)
+from .base import ClassFolders, DatasetError, Sample, class_folders, first_folder, folder_key, folder_of
 
 SKETCHES = ("png", "png_ready", "sketches")
 PHOTOS = ("ImageResized", "ImageResized_ready", "images")
@@ -34,24 +24,22 @@ RENAMED = {
 }
 
 
-class TUBerlin(Dataset):
+class TUBerlin(ClassFolders):
     """`root` holds `png/<class>/<1..20000>.png`, and with the extension `ImageResized/<class>/`.
 
     Photo folders are matched with those of sketches regardless of separators, and the nine misspelt ones by name.
     """
 
     layout = "TU-Berlin"
-    paired = True
     splits = ("tuberlin-30-sake", "tuberlin-30-sempcyc")
 
     def __init__(self, root: str | Path) -> None:
-        super().__init__(root)
-        sketches = first_folder(self.root, *SKETCHES)
+        path = folder_of(root)
+        sketches = first_folder(path, *SKETCHES)
         if sketches is None:
-            raise DatasetError(f"{self.root}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
-        self._sketches, self._photos = class_folders(sketches), _renamed(first_folder(self.root, *PHOTOS))
-        names = class_names(self._sketches, self._photos)
-        self.categories: tuple[str, ...] = tuple(sorted(RENAMED.get(folder_key(name), name) for name in names))
+            raise DatasetError(f"{path}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
+        super().__init__(root, class_folders(sketches), class_folders(first_folder(path, *PHOTOS), RENAMED))
+        self.categories = tuple(sorted(RENAMED.get(folder_key(name), name) for name in self.categories))
 
     @classmethod
     def present(cls, root: Path) -> bool:
@@ -65,21 +53,8 @@ class TUBerlin(Dataset):
         """Whether the photos of the extension are there."""
         return bool(self._photos)
 
-    def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """The sketches of the categories (all by default), sorted by category and file name."""
-        return list(pictures(self._sketches, checked_categories(self.categories, categories, self.root), "sketch"))
-
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the extension; DatasetError where only TU-Berlin itself is there."""
         if not self._photos:
             raise DatasetError(f"{self.root}: no folder {PHOTOS[0]}; TU-Berlin has sketches only, its extension photos")
-        return list(pictures(self._photos, checked_categories(self.categories, categories, self.root), "photo"))
-
-
-def _renamed(folder: Path | None) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for key, path in class_folders(folder).items():
-        name = folder_key(RENAMED.get(key, key))
-        if found.setdefault(name, path) != path:
-            raise DatasetError(f"{folder}: {found[name].name!r} and {path.name!r} are one class; put them together")
-    return found
+        return super().photos(categories)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...world import SEEN, UNSEEN, World
-from .base import Dataset, MaskedScene, Part, PointPair, Sample, checked_categories
+from .base import Dataset, MaskedScene, Part, PointPair, Sample
 
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
@@ -54,36 +54,29 @@ class SketchWorld(Dataset):
         self.root, self.world = Path(WORLD), World(seed)
         self.categories = self.world.categories
 
-    @property
-    def name(self) -> str:
-        """The name that reports have."""
-        return WORLD
-
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
-        """Photos of the categories (all by default)."""
         return [
             self._sample(category, (0 if category in UNSEEN else FIRST_SKETCHED) + number, "photo")
-            for category in checked_categories(self.categories, categories, self.root)
+            for category in self._checked(categories)
             for number in range(PHOTOS)
         ]
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """Sketches of the categories (all by default), by each hand."""
-        wanted = checked_categories(self.categories, categories, self.root)
+        wanted = self._checked(categories)
         return [
             self._sample(c, FIRST_SKETCHED + number, "sketch", number) for c in wanted for number in range(SKETCHES)
         ]
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
         """Sketches in the pose and view of their photos, and the photos."""
-        wanted = checked_categories(self.categories, categories, self.root)
+        wanted = self._checked(categories)
         pairs = [(category, number) for category in wanted for number in range(PHOTOS)]
         sketches: list[Sample] = [self._sample(category, n, "sketch", n, of_photo=True) for category, n in pairs]
         return sketches, [self._sample(category, n, "photo") for category, n in pairs]
 
     @property
     def names(self) -> list[str]:
-        """The names to choose from when its pictures are named."""
         return list(SEEN)
 
     def named(self, kind: Kind, examples: bool = False) -> list[Sample]:

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
+from ...extractor import Extractor
 from ...io.images import read_image
 from ...tasks.correspondence import locate
 from ...tasks.inputs import extract_maps, read_sketch
@@ -34,10 +35,6 @@ from ..datasets.base import MaskedScene, PointPair
 from ..datasets.layouts import open
 from ..datasets.world import FIRST_TUNING, SketchWorld
 from .metrics import Overlap, Values, measure_points
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-
 
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
 REACHES = np.arange(0.05, 1.01, 0.05)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import tee
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from ...extractor import Extractor
+from ...featuremap import FeatureMap
 from ...io.images import read_image
 from ...tasks.correspondence import POSE_POINTS, TEMPERATURE, WINDOW, Side, match_aligned, match_maps, sample_strokes
 from ...tasks.inputs import extract_maps, read_sketch
@@ -17,13 +19,6 @@ from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .metrics import Values, bootstrap, measure_points
 from .result import Result, by_category
 from .retrieval import Progress
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...extractor import Extractor
-    from ...featuremap import FeatureMap
-
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
 ROUGH = " Nobody annotated them: each sketch was moved to the average of all sketches of its photo, so they are rough."

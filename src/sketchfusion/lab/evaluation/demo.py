@@ -11,15 +11,15 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ...extractor import Extractor
 from ...gallery import Gallery
 from ...gallery.confidence import reference_sketches
 from ...gallery.sheet import SheetRow, contact_sheet
@@ -27,10 +27,6 @@ from ...models import load
 from ..datasets.world import SketchWorld
 from .result import Result
 from .retrieval import RetrievalData, benchmark_retrieval, embed_labelled, retrieval_data, score_retrieval
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-
 
 MODELS = {"mini": "SketchFusion (mini)", "mini:B-CLIP": "B-CLIP (mini)", "scratch": "CNN from scratch"}
 SHEET_ROWS, SHEET_COLUMNS = 8, 8
@@ -49,21 +45,18 @@ class Timed:
 def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]:
     """Make a gallery, search it with the first model, compare the others; write sheet.png and results.json."""
     started = time.monotonic()
-    data = retrieval_data(SketchWorld())
+    data = replace(retrieval_data(SketchWorld()), about="")
     photos = out / "photos"
     _write_photos(data, photos, console)
     first, *others = models
     model = load(first)
     shutil.rmtree(out / "gallery", ignore_errors=True)  # it may be another version's
-    gallery = Gallery.open(out / "gallery", model)
-    console.print(f"Indexing {photos} with {models[first]} ..")
-    report = gallery.add(photos)
-    console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
+    gallery = _index(photos, out / "gallery", model, f"{photos} with {models[first]}", console)
     rows = [_measure_gallery(gallery, model, data, models[first])]
     for name in others:
         console.print(f"Comparing with {models[name]} ..")
         before = time.monotonic()
-        result = benchmark_retrieval(load(name), [*data.sketches()], [*data.photos()])
+        result = benchmark_retrieval(load(name), data)
         rows.append(Timed(models[name], result, time.monotonic() - before))
     _sheet(gallery, data).save(out / "sheet.png")
     figures = {timed.label: timed.result.to_json() for timed in rows}
@@ -78,10 +71,7 @@ def search_own_photos(photos: Path, out: Path, model: str, console: Console) -> 
 
     The gallery is kept in `out`, so that a second call reads only what is new. GalleryError if no photo can be read.
     """
-    gallery = Gallery.open(out / "own-photos", load(model))
-    console.print(f"Indexing {photos} ..")
-    report = gallery.add(photos)
-    console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
+    gallery = _index(photos, out / "own-photos", load(model), f"{photos}", console)
     drawings = {name: sketch for sketch, name in reference_sketches()}
     rows = [
         SheetRow(Image.fromarray(drawings[name]), name, gallery.search(drawings[name], k=SHEET_COLUMNS))
@@ -91,6 +81,14 @@ def search_own_photos(photos: Path, out: Path, model: str, console: Console) -> 
     contact_sheet(gallery, rows).save(sheet)
     console.print(f"{sheet} shows what was found for ten drawings; look for your own: sketchfusion studio {photos}")
     return sheet
+
+
+def _index(photos: Path, folder: Path, model: Extractor, what: str, console: Console) -> Gallery:
+    gallery = Gallery.open(folder, model)
+    console.print(f"Indexing {what} ..")
+    report = gallery.add(photos)
+    console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
+    return gallery
 
 
 def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
@@ -103,7 +101,7 @@ def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
 
 def _measure_gallery(gallery: Gallery, model: Extractor, data: RetrievalData, label: str) -> Timed:
     before = time.monotonic()
-    queries, labels = embed_labelled(model, [*data.sketches()], "sketch")
+    queries, labels = embed_labelled(model, data.sketches(), "sketch")
     contents = gallery.contents()
     categories = [str(category) for category in contents.categories]
     result = score_retrieval(queries, labels, contents.columns["vector"], categories, model.name, model.fingerprint)
@@ -112,7 +110,7 @@ def _measure_gallery(gallery: Gallery, model: Extractor, data: RetrievalData, la
 
 def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:
     """Draw what is found for sketches of several categories, by different hands."""
-    sketches = list(data.sketches())
+    sketches = data.sketches()
     step = max(1, len(sketches) // SHEET_ROWS)
     rows = []
     for picture, category in sketches[::step][:SHEET_ROWS]:

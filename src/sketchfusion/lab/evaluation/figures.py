@@ -5,30 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
 
 from ...analysis.page import Inspected, comparison
-from ...io.images import read_image, to_uint8
+from ...extractor import Extractor
+from ...featuremap import FeatureMap
+from ...io.images import ImageInput, Kind, read_image, to_uint8
 from ...tasks.correspondence import PointMatch, match_maps
 from ...tasks.inputs import extract_map, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
 from ...tasks.segmentation import segment_from_maps
+from ..datasets.base import Dataset
 from .correspondence import point_pairs
 from .retrieval import embed_labelled, instance_data, retrieval_data
 from .table import fitting_level
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...extractor import Extractor
-    from ...io.images import ImageInput, Kind
-    from ..datasets.base import Dataset
-
-
-Models = Mapping[str, "Extractor"]  # by the names of their rows
+Models = Mapping[str, Extractor]  # by the names of their rows
 Item = TypeVar("Item")
 Query = TypeVar("Query", bound=Hashable)
 Label = TypeVar("Label")
@@ -93,7 +89,7 @@ def _retrieval_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]
         return query == labels if isinstance(labels, str) else query in labels
 
     drawn = _one_per_label(source.sketches(), lambda label: label)
-    return _ranked_figure(models, "retrieval", drawn, _spaced([*source.photos()], GALLERY), relevant)
+    return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY), relevant)
 
 
 def _instance_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
@@ -113,8 +109,8 @@ def _ranked_figure(
     """A block for each sketch, with a row for each model: the photos that it ranks first."""
     orders = {}
     for name, model in models.items():
-        vectors = embed_labelled(model, queries, "sketch", None, task)[0]
-        orders[name] = (-vectors @ embed_labelled(model, photos, "photo", None, task)[0].T).argsort(axis=1)[:, :RANKED]
+        vectors = embed_labelled(model, queries, "sketch", task=task)[0]
+        orders[name] = (-vectors @ embed_labelled(model, photos, "photo", task=task)[0].T).argsort(axis=1)[:, :RANKED]
     rows, pairs = [], []
     for number, (source, label) in enumerate(queries):
         sketch = read_sketch(source)
@@ -134,11 +130,7 @@ def _match_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) ->
         sketch, photo = read_sketch(pair.sketch), read_image(pair.photo)
         points, tiles = torch.from_numpy(pair.sketch_points[:POINTS]), []
         for name, model in models.items():
-            seen = (
-                extract_map(model, sketch, "sketch", "correspondence"),
-                extract_map(model, photo, "photo", "correspondence"),
-            )
-            there = match_maps(*seen, points)
+            there = match_maps(*_maps(model, sketch, photo, "correspondence"), points)
             found = zip(points.tolist(), *(part.tolist() for part in there), strict=True)
             matches = [PointMatch((a[0], a[1]), (b[0], b[1]), score, mutual) for a, b, score, mutual in found]
             tiles.append(Tile(match_picture(sketch, photo, matches), name))
@@ -155,14 +147,15 @@ def _mask_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> 
         sketch, photo = read_sketch(scene.sketch), read_image(scene.photo)
         tiles = [Tile(_to_pil(sketch), scene.category), Tile(mask_picture(photo, scene.mask()), "the thing")]
         for name, model in models.items():
-            seen = (
-                extract_map(model, sketch, "sketch", "segmentation"),
-                extract_map(model, photo, "photo", "segmentation"),
-            )
-            tiles.append(Tile(mask_picture(photo, segment_from_maps(*seen, sketch, photo, levels[name]).mask), name))
+            maps = _maps(model, sketch, photo, "segmentation")
+            tiles.append(Tile(mask_picture(photo, segment_from_maps(*maps, sketch, photo, levels[name]).mask), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
     return TableFigure(rows, pairs)
+
+
+def _maps(model: Extractor, sketch: Tensor, photo: Tensor, task: str) -> tuple[FeatureMap, FeatureMap]:
+    return extract_map(model, sketch, "sketch", task), extract_map(model, photo, "photo", task)
 
 
 def _one_per_label(

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...baselines.frozen import SdClipBaseline
+from ...extractor import Extractor
 from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
 from ...models import checkpoint, frozen_part
-from .metrics import Values, bootstrap
+from .metrics import Estimate, Values, bootstrap
+from .result import file_name, markdown_table
 from .table import TableColumn, TableLayout, TableRow, in_paper
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-    from .metrics import Estimate
-
 
 NOTE = "made-with.json"
 
-Load = Callable[[str], "Extractor"]
+Load = Callable[[str], Extractor]
 Train = Callable[[str, Path, Mapping[str, str], str], None]  # for a task, into a folder, with settings, by a method
-Measure = Callable[[str, "Extractor"], "Mapping[str, Estimate]"]
+Measure = Callable[[str, Extractor], Mapping[str, Estimate]]
 
 
 @dataclass(frozen=True)
@@ -55,78 +50,83 @@ class Run:
     values: dict[str, Values]
 
 
-def fill(
-    number: str,
-    table: TableLayout,
-    pair: str,
-    out: Path,
-    load: Load,
-    train: Train | None,
-    measure: Measure,
-    checkpoints: Mapping[str, str] | None = None,
-) -> list[Cell]:
-    """Fill a table on the frozen parts of `pair`; without `train`, with the weights that the pair comes with.
-
-    `checkpoints` are folders of other models of the catalog, by name; where there is none, the hub's cache is asked.
+@dataclass(frozen=True)
+class TableFiller:
+    """Fills tables on the frozen parts of `pair`; without `train`, with the weights that the pair comes with.
 
     `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/<seed>`, the values of each query
-    in `out/queries`, and a table that was stopped goes on where it was.
+    in `out/queries`, and a table that was stopped goes on where it was. `checkpoints` are folders of other models of
+    the catalog, by name; where there is none, the hub's cache is asked.
     """
-    runs: dict[str, dict[str, list[Run]]] = {}  # row -> task -> runs
-    absent: dict[str, str] = {}
-    for row in table.rows:
-        absent[row.name] = "needs training" if row.is_variant and not train else ""
-        try:
-            parts = {} if absent[row.name] else _other_parts(row, pair, checkpoints or {})
-            tasks = [] if absent[row.name] else table.tasks
-            runs[row.name] = {task: _runs(row, task, pair, out, load, train, measure, parts) for task in tasks}
-        except WeightsError as error:
-            if not (row.baseline or row.encoder or row.checkpoint):
-                raise
-            absent[row.name] = str(error)  # a frozen model that is not there leaves its row empty, not the table
-    return _cells(number, table, runs, absent)
 
+    pair: str
+    out: Path
+    load: Load
+    train: Train | None
+    measure: Measure
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
 
-def _other_parts(row: TableRow, pair: str, checkpoints: Mapping[str, str]) -> dict[str, str]:
-    """Give the frozen models that replace those of the pair in a row, as settings; WeightsError if one is not there."""
-    if row.checkpoint:
-        part, name = row.checkpoint
-        return {part: checkpoint(pair, name, checkpoints)}
-    return {"clip": frozen_part(pair, row.encoder)} if row.encoder else {}
+    def fill(self, number: str, table: TableLayout) -> list[Cell]:
+        """Measure the model of every row; train it before where there is no such model yet."""
+        runs: dict[str, dict[str, list[Run]]] = {}  # row -> task -> runs
+        absent: dict[str, str] = {}
+        for row in table.rows:
+            absent[row.name] = "needs training" if row.is_variant and not self.train else ""
+            try:
+                parts = {} if absent[row.name] else self._other_parts(row)
+                tasks = [] if absent[row.name] else table.tasks
+                runs[row.name] = {task: self._runs(row, task, parts) for task in tasks}
+            except WeightsError as error:
+                if not (row.baseline or row.encoder or row.checkpoint):
+                    raise
+                absent[row.name] = str(error)  # a frozen model that is not there leaves its row empty, not the table
+        return _cells(number, table, runs, absent)
 
+    def models(self, table: TableLayout, cells: Sequence[Cell], task: str) -> dict[str, Extractor]:
+        """Load the models of the rows that were filled for a task, by name: the first seed's, and each model once."""
+        filled = {cell.name for cell in cells if cell.task == task and cell.values and not cell.same_as}
+        return {
+            row.name: self.load(self._frozen(row) if row.baseline or not self.train else str(self._trained(row, task)))
+            for row in table.rows
+            if row.name in filled
+        }
 
-def _runs(
-    row: TableRow,
-    task: str,
-    pair: str,
-    out: Path,
-    load: Load,
-    train: Train | None,
-    measure: Measure,
-    parts: Mapping[str, str],
-) -> list[Run]:
-    """Measure a row's model for a task, one run a seed; train it before where there is no such model yet."""
-    if row.baseline or not train:
-        model = load(_frozen(row, pair))
-        # Nothing of a frozen model is left to chance but the noise that Stable Diffusion sees.
-        seeds = [model.with_noise(n) for n in range(row.seeds)] if isinstance(model, SdClipBaseline) else [model]
-        return [_run(row, task, one, out, measure) for one in seeds]
-    runs = []
-    for seed in range(row.seeds):
-        folder = _trained(row, task, out, seed)
-        if not (folder / "config.json").is_file():
-            train(row.task or task, folder, {**row.settings, **parts, "seed": str(seed)}, row.method)
-        runs.append(_run(row, task, load(str(folder)), out, measure))
-    return runs
+    def _other_parts(self, row: TableRow) -> dict[str, str]:
+        """Give the frozen models that replace those of the pair, as settings; WeightsError if one is not there."""
+        if row.checkpoint:
+            part, name = row.checkpoint
+            return {part: checkpoint(self.pair, name, self.checkpoints)}
+        return {"clip": frozen_part(self.pair, row.encoder)} if row.encoder else {}
 
+    def _runs(self, row: TableRow, task: str, parts: Mapping[str, str]) -> list[Run]:
+        """Measure a row's model for a task, one run a seed."""
+        if row.baseline or not self.train:
+            model = self.load(self._frozen(row))
+            # Nothing of a frozen model is left to chance but the noise that Stable Diffusion sees.
+            seeds = [model.with_noise(n) for n in range(row.seeds)] if isinstance(model, SdClipBaseline) else [model]
+            return [self._run(row, task, one) for one in seeds]
+        runs = []
+        for seed in range(row.seeds):
+            folder = self._trained(row, task, seed)
+            if not (folder / "config.json").is_file():
+                self.train(row.task or task, folder, {**row.settings, **parts, "seed": str(seed)}, row.method)
+            runs.append(self._run(row, task, self.load(str(folder))))
+        return runs
 
-def _run(row: TableRow, task: str, model: Extractor, out: Path, measure: Measure) -> Run:
-    """Measure a model for a task, or read what was measured before."""
-    model = model.for_task(task) if model.serves(task) else model
-    stored = out / "queries" / f"{_file_name(row.stored_as)}-{task}-{model.fingerprint[:16]}.json"
-    if not stored.is_file():
-        _write_json(stored, {name: estimate.each.tolist() for name, estimate in measure(task, model).items()})
-    return Run(model.fingerprint, {name: np.array(each) for name, each in json.loads(stored.read_text()).items()})
+    def _run(self, row: TableRow, task: str, model: Extractor) -> Run:
+        """Measure a model for a task, or read what was measured before."""
+        model = model.for_task(task) if model.serves(task) else model
+        stored = self.out / "queries" / f"{file_name(row.stored_as)}-{task}-{model.fingerprint[:16]}.json"
+        if not stored.is_file():
+            values = {name: estimate.each.tolist() for name, estimate in self.measure(task, model).items()}
+            _write_json(stored, values)
+        return Run(model.fingerprint, {name: np.array(each) for name, each in json.loads(stored.read_text()).items()})
+
+    def _frozen(self, row: TableRow) -> str:
+        return f"{self.pair}:{row.baseline}" if row.baseline else self.pair
+
+    def _trained(self, row: TableRow, task: str, seed: int = 0) -> Path:
+        return self.out / "weights" / file_name(row.stored_as) / (row.task or task) / f"seed-{seed}"
 
 
 def _cells(
@@ -165,30 +165,6 @@ def _lead(column: TableColumn, fused: Sequence[Run], others: Sequence[Run]) -> t
     ours, theirs = (np.mean([run.values[column.metric] for run in runs], axis=0) for runs in (fused, others))
     more = bootstrap(ours - theirs)
     return more.mean, more.low, more.high
-
-
-def models_of(
-    table: TableLayout, cells: Sequence[Cell], task: str, pair: str, out: Path, load: Load, trained: bool
-) -> dict[str, Extractor]:
-    """Load the models of the rows that were filled for a task, by name: the first seed's, and each model once."""
-    filled = {cell.name for cell in cells if cell.task == task and cell.values and not cell.same_as}
-    return {
-        row.name: load(_frozen(row, pair) if row.baseline or not trained else str(_trained(row, task, out)))
-        for row in table.rows
-        if row.name in filled
-    }
-
-
-def _frozen(row: TableRow, pair: str) -> str:
-    return f"{pair}:{row.baseline}" if row.baseline else pair
-
-
-def _trained(row: TableRow, task: str, out: Path, seed: int = 0) -> Path:
-    return out / "weights" / _file_name(row.stored_as) / (row.task or task) / f"seed-{seed}"
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.+-]+", "-", name).strip("-")
 
 
 # What a folder of weights or values was made with.
@@ -235,7 +211,7 @@ def write(
     number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], out: Path, data: str
 ) -> Path:
     """Write `out/table-N-<data>.json` and `.md`; give the path of the latter."""
-    stem = out / f"table-{number}-{_file_name(data)}"
+    stem = out / f"table-{number}-{file_name(data)}"
     record = {"table": number, "title": table.title, "data": data, **notes, "rows": [asdict(cell) for cell in cells]}
     _write_json(stem.with_suffix(".json"), record, indent=2)
     text = stem.with_suffix(".md")
@@ -245,10 +221,11 @@ def write(
 
 def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], data: str) -> str:
     """The table beside the paper's figures, then how much more the fused row has."""
-    heads = [f"{column.metric} ({column.task})" for column in table.columns]
+    heads = ["", *(f"{column.metric} ({column.task})" for column in table.columns)]
     by_row: dict[str, list[Cell]] = {}
     for cell in cells:
         by_row.setdefault(cell.name, []).append(cell)
+    figures = {_row_title(name, row): [_figure(cell) for cell in row] for name, row in by_row.items()}
     lines = [
         f"# Table {number}: {table.title}, on {data}",
         "",
@@ -256,7 +233,7 @@ def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Map
         "",
         "With the spread over seeds, the 95 % interval over queries (first seed) and the paper's figure in italics.",
         "",
-        *_grid(heads, {_row_title(name, row): [_figure(cell) for cell in row] for name, row in by_row.items()}),
+        *markdown_table(heads, figures),
         "",
     ]
     leads = {
@@ -269,18 +246,10 @@ def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Map
         lines += [
             f"How much more {fused} has on the same queries (means over seeds), with the 95 % interval over them.",
             "",
-            *_grid(heads, leads),
+            *markdown_table(heads, leads),
             "",
         ]
     return "\n".join(lines)
-
-
-def _grid(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
-    return [
-        f"| | {' | '.join(heads)} |",
-        "|---" * (1 + len(heads)) + "|",
-        *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items()),
-    ]
 
 
 def _row_title(name: str, row: Sequence[Cell]) -> str:

@@ -17,7 +17,7 @@ among the first k, and prec(i) the precision of the first i ranks:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -46,14 +46,10 @@ class Hits:
         flags = np.asarray(relevance, bool)
         count = flags.sum(axis=1)
         query, position = np.nonzero(flags)
+        place = np.arange(len(query)) - np.repeat(np.cumsum(count) - count, count)  # of a hit among those of its query
         ranks = np.full((len(flags), int(count.max(initial=0))), NEVER, np.int32)
-        ranks[query, _places(count)] = position + 1
+        ranks[query, place] = position + 1
         return cls(ranks, count if relevant is None else np.asarray(relevant, np.int64), flags.shape[1])
-
-
-def _places(count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """0, 1, .. count[0]-1, 0, 1, .. count[1]-1, and so on."""
-    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
 
 
 def average_precision(hits: Hits, k: int | None = None, over: Over = "min(k,R)") -> Values:
@@ -124,10 +120,8 @@ def target_ranks(
 
 def measure(name: str, hits: Hits) -> Values:
     """Compute a metric by its full name for each query (Q,); ValueError for a name that is not in the list above."""
-    if name == "mAP@all":
-        return average_precision(hits)
-    if name == "mAP@all/VOC":
-        return average_precision(hits, over="VOC")
+    if name in ("mAP@all", "mAP@all/VOC"):
+        return average_precision(hits, over="VOC" if name.endswith("VOC") else "min(k,R)")
     parsed = re.fullmatch(r"(mAP|P)@([1-9]\d*)(?:/(.+))?", name)
     over = parsed[3] if parsed else None
     if parsed and parsed[1] == "mAP" and over in _OVER:
@@ -195,17 +189,6 @@ def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0
 # background counts nor what is averaged over, so all are reported.
 
 
-Bools = npt.NDArray[np.bool_]
-MASK_METRICS = (
-    "mIoU",
-    "mIoU/with-background",
-    "mIoU/pooled",
-    "mIoU/category",
-    "pixel accuracy",
-    "pixel accuracy/pooled",
-)
-
-
 def measure_points(
     name: str, found: Sequence[npt.ArrayLike], true: Sequence[npt.ArrayLike], sizes: Sequence[tuple[int, int]]
 ) -> Values:
@@ -238,10 +221,10 @@ def _errors(found: npt.ArrayLike, true: npt.ArrayLike, size: tuple[int, int], re
 class Overlap:
     """How the predicted masks of N photos overlap the true ones: pixel counts, each (N,)."""
 
-    hit: npt.NDArray[np.int64]  # TP: in both
-    extra: npt.NDArray[np.int64]  # FP: in the prediction only
-    missed: npt.NDArray[np.int64]  # FN: in the truth only
-    rest: npt.NDArray[np.int64]  # TN: in neither
+    hit: Ranks  # TP: in both
+    extra: Ranks  # FP: in the prediction only
+    missed: Ranks  # FN: in the truth only
+    rest: Ranks  # TN: in neither
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]) -> Overlap:
@@ -259,17 +242,31 @@ class Overlap:
         return _ratio(self.rest, self.rest + self.extra + self.missed)
 
     @property
-    def pixels(self) -> npt.NDArray[np.int64]:
-        """Pixels of each photo (N,)."""
-        return self.hit + self.extra + self.missed + self.rest
+    def accuracy(self) -> Values:
+        """The share of pixels that are right in each photo (N,)."""
+        return _ratio(self.hit + self.rest, self.hit + self.extra + self.missed + self.rest)
 
-    def pooled(self, chosen: Bools | None = None) -> Overlap:
+    def pooled(self, chosen: npt.NDArray[np.bool_] | slice = slice(None)) -> Overlap:
         """All (or the chosen) photos as one."""
-        sums = (np.atleast_1d(part[... if chosen is None else chosen].sum()) for part in self._parts())
-        return Overlap(*sums)
+        counts = (self.hit, self.extra, self.missed, self.rest)
+        return Overlap(*(part[chosen].sum(keepdims=True) for part in counts))
 
-    def _parts(self) -> tuple[npt.NDArray[np.int64], ...]:
-        return self.hit, self.extra, self.missed, self.rest
+
+def _by_category(overlap: Overlap, categories: Sequence[str] | None) -> Values:
+    if categories is None or len(categories) != len(overlap.hit):
+        raise ValueError("mIoU/category needs the category of each photo")
+    labels = np.asarray(categories)
+    return np.array([overlap.pooled(labels == label).iou[0] for label in sorted(set(categories))])
+
+
+MASK_METRICS: dict[str, Callable[[Overlap, Sequence[str] | None], Values]] = {
+    "mIoU": lambda overlap, categories: overlap.iou,
+    "mIoU/with-background": lambda overlap, categories: (overlap.iou + overlap.background_iou) / 2,
+    "mIoU/pooled": lambda overlap, categories: overlap.pooled().iou,
+    "mIoU/category": _by_category,
+    "pixel accuracy": lambda overlap, categories: overlap.accuracy,
+    "pixel accuracy/pooled": lambda overlap, categories: overlap.pooled().accuracy,
+}
 
 
 def measure_masks(name: str, overlap: Overlap, categories: Sequence[str] | None = None) -> Values:
@@ -280,23 +277,9 @@ def measure_masks(name: str, overlap: Overlap, categories: Sequence[str] | None 
     """
     if not len(overlap.hit):
         raise ValueError("no masks to score")
-    if name == "mIoU":
-        return overlap.iou
-    if name == "mIoU/with-background":
-        return (overlap.iou + overlap.background_iou) / 2
-    if name == "mIoU/pooled":
-        return overlap.pooled().iou
-    if name == "mIoU/category":
-        if categories is None or len(categories) != len(overlap.hit):
-            raise ValueError("mIoU/category needs the category of each photo")
-        labels = np.asarray(categories)
-        return np.array([overlap.pooled(labels == label).iou[0] for label in sorted(set(categories))])
-    if name == "pixel accuracy":
-        return _ratio(overlap.hit + overlap.rest, overlap.pixels)
-    if name == "pixel accuracy/pooled":
-        pooled = overlap.pooled()
-        return _ratio(pooled.hit + pooled.rest, pooled.pixels)
-    raise ValueError(f"no metric of masks is called {name!r}; choose one of {', '.join(MASK_METRICS)}")
+    if name not in MASK_METRICS:
+        raise ValueError(f"no metric of masks is called {name!r}; choose one of {', '.join(MASK_METRICS)}")
+    return MASK_METRICS[name](overlap, categories)
 
 
 def _counts(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[int, int, int, int]:

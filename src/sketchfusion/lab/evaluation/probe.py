@@ -8,24 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ...analysis.inside import component_maps, mean_spectrum, spectrum
-from ..datasets.base import held_out, is_unseen
+from ...analysis.inside import Spectrum, component_maps, mean_spectrum, spectrum
+from ...extractor import Extractor
+from ...io.images import Kind
+from ..datasets.base import Dataset, Sample, held_out, is_unseen
 from .metrics import Estimate, bootstrap
 from .recognition import chosen_ridge
 from .result import Result
-from .retrieval import Progress
-
-if TYPE_CHECKING:
-    from ...analysis.inside import Spectrum
-    from ...extractor import Extractor
-    from ...io.images import Kind
-    from ..datasets.base import Dataset, Sample
-
+from .retrieval import Progress, counter
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
 PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
@@ -51,7 +45,7 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | Non
     sketches, photos = dataset.instances(classes)
     sides: dict[Kind, list[Sample]] = {"photo": photos, "sketch": sketches}
     samples = {(kind, test): list(_some(side, test)) for kind, side in sides.items() for test in (False, True)}
-    total, probed = sum(map(len, samples.values())), dict[tuple["Kind", bool], list[ProbedFeatures]]()
+    count, probed = counter(progress, sum(map(len, samples.values()))), dict[tuple[Kind, bool], list[ProbedFeatures]]()
     for (kind, test), side in samples.items():
         probed[kind, test] = []
         for sample in side:
@@ -59,8 +53,7 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | Non
             pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
             spectra = {name: spectrum(one) for name, one in maps.items()}
             probed[kind, test].append(ProbedFeatures(sample.label, pooled, spectra))
-            if progress:
-                progress(sum(map(len, probed.values())), total)
+            count(1)
     names = list(probed["photo", True][0].pooled)
     metrics = {
         f"{name}, {kind}": _accuracy(probed[kind, False], probed[kind, True], name) for name in names for kind in KINDS

@@ -8,44 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...extractor import Extractor
+from ...io.images import Kind
 from ...tasks.recognition import Namer, unit_means
 from ..datasets.base import comparable_name, readable_name
 from .metrics import Values, accuracy, bootstrap, target_ranks
 from .result import Result, by_category
-from .retrieval import BATCH, Progress, counted, embed_labelled
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-    from ...io.images import Kind
-    from ..datasets.base import Dataset
-    from .retrieval import LabelledImage
-
-
-@dataclass(frozen=True)
-class NamingData:
-    """Pictures of one kind and the names to choose from."""
-
-    name: str
-    kind: Kind
-    pictures: list[LabelledImage]
-    labels: list[str]
-
-
-def naming_data(dataset: Dataset, kind: Kind, examples: bool = False) -> NamingData:
-    """Pictures of a data set that no training uses, with all names to choose from.
-
-    With `examples`, the pictures that those may be learned from instead.
-    """
-    pictures = [(sample.picture, sample.label) for sample in dataset.named(kind, examples)]
-    return NamingData(dataset.name, kind, pictures, dataset.names)
-
+from .retrieval import BATCH, LabelledImage, Progress, counter, embed_labelled
 
 # A linear classifier in closed form, the same for all probes and models.
 
@@ -89,7 +63,6 @@ def benchmark_examples(
     examples: Sequence[LabelledImage],
     pictures: Sequence[LabelledImage],
     progress: Progress | None = None,
-    seed: int = 0,
 ) -> Result:
     """Classify sketches after learning from `examples`: Acc@1 and Acc@5 of each way to learn.
 
@@ -99,11 +72,9 @@ def benchmark_examples(
 
     ValueError if a picture's label has no example.
     """
-    total = len(examples) + len(pictures)
-    vectors, example_labels = embed_labelled(model, examples, "sketch", counted(progress, 0, total), "recognition")
-    query_vectors, true_labels = embed_labelled(
-        model, pictures, "sketch", counted(progress, len(examples), total), "recognition"
-    )
+    count = counter(progress, len(examples) + len(pictures))
+    vectors, example_labels = embed_labelled(model, examples, "sketch", count, "recognition")
+    query_vectors, true_labels = embed_labelled(model, pictures, "sketch", count, "recognition")
     labels = sorted(set(example_labels))
     place = {label: n for n, label in enumerate(labels)}
     if unknown := sorted(set(true_labels) - set(labels)):
@@ -111,7 +82,7 @@ def benchmark_examples(
     x, y = torch.from_numpy(vectors).double(), torch.tensor([place[label] for label in example_labels])
     queries, targets = torch.from_numpy(query_vectors).double(), np.array([place[label] for label in true_labels])
     scores = {"linear head": [chosen_ridge(x, y, len(labels))(queries)]}
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     for shots in SHOTS:
         scores[f"{shots}-shot"] = [queries @ _means(x, y, shots, generator).T for _ in range(DRAWS)]
     trained = model.heads_for("recognition").classifier
@@ -181,14 +152,14 @@ def benchmark_naming(
     if namers[""].classifies:
         namers["/text"] = Namer(model, list(names.values()), kind, classify=False)
     ranks: dict[str, list[int]] = {way: [] for way in namers}
+    count = counter(progress, len(pictures))
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
         for way, namer in namers.items():
             likely = namer.log_probabilities([image for image, _ in batch])
             targets = np.array([namer.labels.index(names[label]) for _, label in batch])
             ranks[way] += target_ranks(likely, targets, np.zeros(len(namer.labels), np.int64), start)[1].tolist()
-        if progress:
-            progress(start + len(batch), len(pictures))
+        count(len(batch))
     values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}
     return Result(
         model.name,

@@ -55,38 +55,32 @@ class Result:
 
     def to_markdown(self, task: str, data: str) -> str:
         """What was measured, every metric with its interval, then the categories from easy to hard."""
-        metrics = [f"| {name} | {e.mean:.4f} | {e.low:.4f} to {e.high:.4f} |" for name, e in self.metrics.items()]
+        metrics = {name: [f"{e.mean:.4f}", f"{e.low:.4f} to {e.high:.4f}"] for name, e in self.metrics.items()}
         names = list(next(iter(self.rows.values())))
         rows = sorted(self.rows.items(), key=lambda row: -row[1][names[0]])
-        return "\n".join(
-            [
-                f"# {task} on {data}: {self.model}",
-                "",
-                self.described(),
-                "",
-                "| metric | mean | 95 % bootstrap interval |",
-                "|---|---|---|",
-                *metrics,
-                "",
-                f"| {self.row_kind} | {' | '.join(names)} |",
-                "|---" * (1 + len(names)) + "|",
-                *(f"| {row} | {' | '.join(f'{values[name]:.3f}' for name in names)} |" for row, values in rows),
-                "",
-            ]
-        )
-
-    def described(self) -> str:
-        """What was measured with which weights, and what chance and trivial answers reach."""
-        trivial = "; ".join(f"{answer}: {_listed(figures)}" for answer, figures in self.trivial.items())
-        return (
-            f"{self.about} Weights {self.fingerprint[:16]}."
-            + (f" Chance: {_listed(self.chance)}." if self.chance else "")
-            + (f" Trivial answers: {trivial}." if trivial else "")
-        )
+        by_row = {row: [f"{values[name]:.3f}" for name in names] for row, values in rows}
+        answers = "; ".join(f"{answer}: {_listed(figures)}" for answer, figures in self.trivial.items())
+        chance = f" Chance: {_listed(self.chance)}." if self.chance else ""
+        trivial = f" Trivial answers: {answers}." if answers else ""
+        about = f"{self.about} Weights {self.fingerprint[:16]}.{chance}{trivial}"
+        lines = [f"# {task} on {data}: {self.model}", "", about, ""]
+        lines += markdown_table(["metric", "mean", "95 % bootstrap interval"], metrics)
+        return "\n".join([*lines, "", *markdown_table([self.row_kind, *names], by_row), ""])
 
 
 def _listed(figures: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+
+
+def markdown_table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    """Write rows by name as the lines of a Markdown table; the first head is that of the names."""
+    head = f"| {' | '.join(heads)} |".replace("|  |", "| |", 1)
+    return [head, "|---" * len(heads) + "|", *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items())]
+
+
+def file_name(name: str) -> str:
+    """Turn a name into one that files may have."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-")
 
 
 def by_category(
@@ -111,13 +105,9 @@ def make_folder(out: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out))
 
 
-def write_report(
-    result: Result, task: str, data: str, out: Path, notes: Mapping[str, object] | None = None
-) -> tuple[Path, Path]:
-    """Write `out/<task>-<data>-<model>.json`, with `notes`, and `.md`; give both paths."""
-    out.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[^\w.+-]+", "-", f"{task}-{data}-{result.model}").strip("-")
-    table, text = out / f"{stem}.json", out / f"{stem}.md"
-    table.write_text(json.dumps({"task": task, "data": data, **(notes or {}), **result.to_json()}, indent=2) + "\n")
-    text.write_text(result.to_markdown(task, data))
-    return table, text
+def write_report(result: Result, task: str, data: str, out: Path, notes: Mapping[str, object]) -> None:
+    """Write `out/<task>-<data>-<model>.json`, with `notes`, and `.md`."""
+    stem = file_name(f"{task}-{data}-{result.model}")
+    record = {"task": task, "data": data, **notes, **result.to_json()}
+    (out / f"{stem}.json").write_text(json.dumps(record, indent=2) + "\n")
+    (out / f"{stem}.md").write_text(result.to_markdown(task, data))

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ...extractor import Extractor
+from ...featuremap import Floats
+from ...io.images import ImageInput, Kind
 from ...tasks.retrieval import rank_chunks
-from ..datasets.base import DatasetError, comparable_name, is_unseen, not_trained_on
+from ..datasets.base import Dataset, DatasetError, Sample, comparable_name, is_unseen, not_trained_on
 from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, shuffle_ties, target_ranks
 from .result import Result, by_category
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-    from ...io.images import ImageInput, Kind
-    from ..datasets.base import Dataset, Sample
-
 
 Label = TypeVar("Label")
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
-LabelledImage = tuple["ImageInput", str]
-GalleryImage = tuple["ImageInput", "str | Collection[str]"]  # a photo and the category or categories that it shows
+LabelledImage = tuple[ImageInput, str]
 Progress = Callable[[int, int], None]  # called with how many are done, of how many
 
 BATCH = 32  # pictures at a time
@@ -53,16 +49,21 @@ class BenchmarkData(Generic[Query, Answer]):
     queries: Sequence[tuple[Sample, Query]]
     gallery: Sequence[tuple[Sample, Answer]]
 
-    def sketches(self) -> Iterator[tuple[ImageInput, Query]]:
+    def sketches(self) -> list[tuple[ImageInput, Query]]:
         """The queries as pictures."""
-        return ((sample.picture, label) for sample, label in self.queries)
+        return [(sample.picture, label) for sample, label in self.queries]
 
-    def photos(self) -> Iterator[tuple[ImageInput, Answer]]:
+    def photos(self) -> list[tuple[ImageInput, Answer]]:
         """The gallery as pictures."""
-        return ((sample.picture, label) for sample, label in self.gallery)
+        return [(sample.picture, label) for sample, label in self.gallery]
 
 
-RetrievalData = BenchmarkData[str, "str | Collection[str]"]
+RetrievalData = BenchmarkData[str, str | Collection[str]]  # photos with the category or categories that they show
+
+
+def labelled_pictures(samples: Iterable[Sample]) -> list[LabelledImage]:
+    """The pictures of samples with their labels."""
+    return [(sample.picture, sample.label) for sample in samples]
 
 
 def retrieval_data(
@@ -135,22 +136,12 @@ def untrained_sides(
     return sketches, photos, f"{about}, of {len(both)} of them what training leaves out"
 
 
-def benchmark_retrieval(
-    model: Extractor,
-    sketches: Sequence[LabelledImage],
-    photos: Sequence[GalleryImage],
-    progress: Progress | None = None,
-    about: str = "",
-) -> Result:
-    """Rank all photos for every sketch; a photo is relevant if one of its labels is the sketch's.
-
-    `progress` is called with the number of pictures embedded and the number of all. `about` says which categories they
-    are of.
-    """
-    total = len(sketches) + len(photos)
-    queries, query_labels = embed_labelled(model, sketches, "sketch", counted(progress, 0, total))
-    gallery, gallery_labels = embed_labelled(model, photos, "photo", counted(progress, len(sketches), total))
-    return score_retrieval(queries, query_labels, gallery, gallery_labels, model.name, model.fingerprint, about)
+def benchmark_retrieval(model: Extractor, data: RetrievalData, progress: Progress | None = None) -> Result:
+    """Rank all photos for every sketch; a photo is relevant if one of its labels is the sketch's."""
+    count = counter(progress, len(data.queries) + len(data.gallery))
+    queries, drawn = embed_labelled(model, data.sketches(), "sketch", count)
+    gallery, shown = embed_labelled(model, data.photos(), "photo", count)
+    return score_retrieval(queries, drawn, gallery, shown, model.name, model.fingerprint, data.about)
 
 
 def _with_trained(about: str, categories: Iterable[str]) -> str:
@@ -185,9 +176,7 @@ def score_retrieval(
     kept = query_classes >= 0
     if not kept.any():
         raise ValueError("no sketch has a photo of its category; sketches and photos need common labels")
-    values: dict[str, list[Values]] = {metric: [] for metric in metrics}
-    extra = [metric for metric in FOREMOST if metric not in values]
-    values |= {metric: [] for metric in extra}
+    values: dict[str, list[Values]] = {metric: [] for metric in (*metrics, *FOREMOST)}
     expected = []
     for hits in _hits(queries[kept], relevance, query_classes[kept], gallery):
         for metric in values:
@@ -213,18 +202,13 @@ def score_retrieval(
     )
 
 
-def _hits(
-    queries: npt.NDArray[np.float32],
-    relevance: npt.NDArray[np.bool_],
-    query_classes: npt.NDArray[np.int64],
-    gallery: npt.ArrayLike,
-) -> Iterator[Hits]:
+def _hits(queries: Floats, relevance: npt.NDArray[np.bool_], classes: Ranks, gallery: npt.ArrayLike) -> Iterator[Hits]:
     """Rank the gallery for the queries (Q, d) of classes (Q,); `relevance` (classes, N) flags the photos of each."""
     start = 0
     for similarity, order in rank_chunks(queries, gallery):
         order = shuffle_ties(similarity, order, start)
-        classes = query_classes[start : start + len(order)]
-        yield Hits.of(np.stack([relevance[number].take(row) for number, row in zip(classes, order, strict=True)]))
+        asked = classes[start : start + len(order)]
+        yield Hits.of(np.stack([relevance[number].take(row) for number, row in zip(asked, order, strict=True)]))
         start += len(order)
 
 
@@ -232,13 +216,13 @@ def embed_labelled(
     model: Extractor,
     pictures: Sequence[tuple[ImageInput, Label]],
     kind: Kind,
-    progress: Callable[[int], None] | None = None,
+    count: Callable[[int], None] = lambda pictures: None,
     task: str | None = None,
-) -> tuple[npt.NDArray[np.float32], list[Label]]:
+) -> tuple[Floats, list[Label]]:
     """Embed labelled pictures in batches: unit vectors (N, d) and their N labels.
 
-    The model's weights for `task` are used where it has any. `progress` is called with the number of pictures done.
-    ValueError if there are none.
+    The model's weights for `task` are used where it has any. `count` is called with the number of pictures of each
+    batch. ValueError if there are none.
     """
     task = task if task and model.serves(task) else None
     if not pictures:
@@ -247,14 +231,21 @@ def embed_labelled(
     for start in range(0, len(pictures), BATCH):
         images = [image for image, _ in pictures[start : start + BATCH]]
         vectors.append(model.embed(images, kind=kind, task=task, batch_size=BATCH).numpy())
-        if progress:
-            progress(start + len(images))
+        count(len(images))
     return np.concatenate(vectors), [label for _, label in pictures]
 
 
-def counted(progress: Progress | None, before: int, total: int) -> Callable[[int], None] | None:
-    """Report on a part of `total` pictures, which begins after `before` of them."""
-    return None if progress is None else lambda done: progress(before + done, total)
+def counter(progress: Progress | None, total: int) -> Callable[[int], None]:
+    """Return what to call with the number of pictures done since the last call; `progress` gets the sum and `total`."""
+    done = 0
+
+    def count(pictures: int) -> None:
+        nonlocal done
+        done += pictures
+        if progress:
+            progress(done, total)
+
+    return count
 
 
 # Instance-level retrieval: is the very photo that a sketch was drawn of among the first k?
@@ -298,21 +289,12 @@ def instance_data(dataset: Dataset, split: str | None = None, untrained: bool = 
     return BenchmarkData(dataset.name, about, queries, gallery)
 
 
-def benchmark_instances(
-    model: Extractor,
-    sketches: Sequence[tuple[ImageInput, InstanceId]],
-    photos: Sequence[tuple[ImageInput, InstanceId]],
-    progress: Progress | None = None,
-    about: str = "",
-) -> Result:
-    """Rank the photos for every sketch and find the one that it was drawn of.
-
-    `progress` is called with the number of pictures embedded and the number of all.
-    """
-    total = len(sketches) + len(photos)
-    queries, drawn = embed_labelled(model, sketches, "sketch", counted(progress, 0, total), INSTANCES)
-    gallery, shown = embed_labelled(model, photos, "photo", counted(progress, len(sketches), total), INSTANCES)
-    about = _with_trained(about, {target.category for target in drawn})
+def benchmark_instances(model: Extractor, data: InstanceData, progress: Progress | None = None) -> Result:
+    """Rank the photos for every sketch and find the one that it was drawn of."""
+    count = counter(progress, len(data.queries) + len(data.gallery))
+    queries, drawn = embed_labelled(model, data.sketches(), "sketch", count, INSTANCES)
+    gallery, shown = embed_labelled(model, data.photos(), "photo", count, INSTANCES)
+    about = _with_trained(data.about, {target.category for target in drawn})
     return score_instances(queries, drawn, gallery, shown, model.name, model.fingerprint, about)
 
 
@@ -331,8 +313,7 @@ def score_instances(
     has its photo.
     """
     place = {photo: number for number, photo in enumerate(shown)}
-    if len(place) < len(shown):
-        twice = next(photo for number, photo in enumerate(shown) if place[photo] != number)
+    if twice := next((photo for number, photo in enumerate(shown) if place[photo] != number), None):
         raise ValueError(f"the photo {twice.photo} of {twice.category!r} is in the gallery twice")
     kept = [number for number, target in enumerate(drawn) if target in place]
     if not kept:
@@ -364,9 +345,7 @@ def score_instances(
     )
 
 
-def _ranks(
-    queries: npt.NDArray[np.float32], gallery: npt.NDArray[np.float32], target: Ranks, category: Ranks
-) -> tuple[Ranks, Ranks]:
+def _ranks(queries: Floats, gallery: Floats, target: Ranks, category: Ranks) -> tuple[Ranks, Ranks]:
     """Rank from 1 of each query's photo `target` (Q,): among those of its category, and among all."""
     parts = [
         target_ranks(queries[start : start + CHUNK] @ gallery.T, target[start : start + CHUNK], category, start)

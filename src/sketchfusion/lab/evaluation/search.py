@@ -7,12 +7,12 @@ search is a false alarm. Galleries of several sizes are made of the same photos.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ...baselines.trained import SdPlBaseline
+from ...extractor import Extractor
 from ...featuremap import Floats
 from ...gallery.confidence import embed_references, measure_chance
 from ...gallery.embed import embed_views
@@ -20,15 +20,11 @@ from ...gallery.nearest import Ranked
 from ...gallery.query import Background, Scorer, embed_text, make_scorer
 from ...gallery.reorder import diffused
 from ...gallery.rows import Rows
+from ...io.images import Kind
 from ...tasks.retrieval import best_first
-from .metrics import Estimate, Hits, average_precision, bootstrap
+from .metrics import Estimate, Hits, average_precision, bootstrap, measure
 from .result import Result
-from .retrieval import BATCH, LabelledImage, Progress
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-    from ...io.images import Kind
-
+from .retrieval import BATCH, LabelledImage, Progress, counter
 
 Labels = npt.NDArray[np.str_]
 
@@ -51,14 +47,7 @@ def benchmark_search(
     progress: Progress | None = None,
 ) -> Result:
     """Measure confidence in several galleries, diffusion and, for a model with a text encoder, the weight of words."""
-    done, total = 0, len(sketches) + len(photos)
-
-    def count(pictures: int) -> None:
-        nonlocal done
-        done += pictures
-        if progress:
-            progress(done, total)
-
+    count = counter(progress, len(sketches) + len(photos))
     queries, sketch_labels = _embed_columns(model, sketches, "sketch", count)
     drawn = queries["vector"]
     columns, labels = _embed_columns(model, photos, "photo", count)
@@ -125,19 +114,12 @@ def _with_diffusion(drawn: Floats, sketch_labels: Labels, vectors: Floats, label
         again = diffused(Ranked(photos.take(order), scores[order]), float(scores.std()))
         plain.append(labels[order] == name)
         with_diffusion.append(again.rows.categories == name)
-    figures = {
-        way: {"mAP@all": average_precision(Hits.of(np.array(of))), "P@10": np.array(of)[:, :10].mean(axis=1)}
-        for way, of in (("plain", plain), ("diffused", with_diffusion))
-    }
-    return {
-        name + more: bootstrap(values)
-        for name in ("mAP@all", "P@10")
-        for more, values in (
-            ("", figures["plain"][name]),
-            (", diffused", figures["diffused"][name]),
-            (", more by diffusion", figures["diffused"][name] - figures["plain"][name]),
-        )
-    }
+    found = {}
+    for name in ("mAP@all", "P@10"):
+        before, after = (measure(name, Hits.of(np.array(right))) for right in (plain, with_diffusion))
+        found[name], found[f"{name}, diffused"] = bootstrap(before), bootstrap(after)
+        found[f"{name}, more by diffusion"] = bootstrap(after - before)
+    return found
 
 
 def _with_words(
@@ -183,6 +165,13 @@ def _embed_columns(
         views = [model.prepare(image, kind) for image, _ in pictures[start : start + BATCH]]
         parts.append(embed_views(model, views))
         progress(len(views))
-    columns = {"vector": np.concatenate([part[0] for part in parts])}
+    return concatenate_views(parts), np.array([label for _, label in pictures])
+
+
+def concatenate_views(parts: Sequence[tuple[Floats, Floats | None]]) -> dict[str, Floats]:
+    """Join the vectors of batches, as `embed_views` gives them, by the column of a gallery that keeps them."""
     joint = [part[1] for part in parts if part[1] is not None]
-    return columns | ({"joint": np.concatenate(joint)} if joint else {}), np.array([label for _, label in pictures])
+    return {
+        "vector": np.concatenate([part[0] for part in parts]),
+        **({"joint": np.concatenate(joint)} if joint else {}),
+    }

@@ -10,11 +10,11 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ...extractor import Extractor
 from ...featuremap import Floats
 from ...gallery.embed import embed_views
 from ...gallery.nearest import ApproximateIndex, ExactIndex
@@ -24,10 +24,9 @@ from ...gallery.store import GalleryStore
 from ...io.images import read_image, thumbnail
 from ..datasets.world import SketchWorld
 from .retrieval import Progress
+from .search import concatenate_views
 from .speed import Cost, cost_of, in_new_process, peak_bytes, with_ratios
 
-if TYPE_CHECKING:
-    from ...extractor import Extractor
 REAL = 3  # photos of each category that the model embeds
 BATCH, COMMIT = 16, 1000  # photos embedded at once, rows stored at once
 QUERIES = 200
@@ -39,8 +38,7 @@ WARM = 5  # warm-up searches, not timed
 class Real:
     """Photos and sketches of Sketch World, embedded; synthetic rows and queries are interpolated between them."""
 
-    vectors: Floats  # (N, d), of the photos
-    joint: Floats | None  # (N, P), of the photos in the space shared with text
+    columns: dict[str, Floats]  # of the photos: "vector" (N, d) and, for a model with text, "joint" (N, P)
     labels: npt.NDArray[np.str_]  # (N,)
     thumbnails: list[bytes]
     sketches: Floats  # (Q, d)
@@ -91,10 +89,8 @@ def embed_world(model: Extractor, seed: int) -> Real:
     started = time.perf_counter()
     parts = [embed_views(model, views[start : start + BATCH]) for start in range(0, len(views), BATCH)]
     seconds = time.perf_counter() - started
-    vectors = np.concatenate([part[0] for part in parts])
-    joint = [part[1] for part in parts if part[1] is not None]
     drawn = model.embed(sketches, kind="sketch").numpy()
-    return Real(vectors, np.concatenate(joint) if joint else None, np.array(labels), thumbnails, drawn, seconds)
+    return Real(concatenate_views(parts), np.array(labels), thumbnails, drawn, seconds)
 
 
 def interpolate(real: Floats, others: Floats, share: Floats, generator: np.random.Generator) -> Floats:
@@ -128,13 +124,12 @@ def _random_photos(real: Real, numbers: range, generator: np.random.Generator) -
     first = generator.integers(len(real.labels), size=count)
     second = first // REAL * REAL + (first + generator.integers(1, REAL, size=count)) % REAL  # of the same category
     share = generator.uniform(0.1, 0.5, (count, 1)).astype(np.float32)
-    vectors = interpolate(real.vectors[first], real.vectors[second], share, generator)
-    joint = None if real.joint is None else interpolate(real.joint[first], real.joint[second], share, generator)
+    made = {name: interpolate(of[first], of[second], share, generator) for name, of in real.columns.items()}
     return [
         Photo(
             FileState(f"/photos/{number:09}.jpg", generator.bytes(32).hex(), 100_000 + number, number + 1),
-            *(640, 480, str(real.labels[source]), real.thumbnails[source], vectors[place]),
-            joint=None if joint is None else joint[place],
+            *(640, 480, str(real.labels[source]), real.thumbnails[source], made["vector"][place]),
+            joint=made["joint"][place] if "joint" in made else None,
         )
         for place, (number, source) in enumerate(zip(numbers, first, strict=True))
     ]

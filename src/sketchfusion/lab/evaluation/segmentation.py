@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import tee
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ...extractor import Extractor
 from ...io.images import read_image
 from ...tasks.inputs import extract_maps, read_sketch
 from ...tasks.segmentation import THRESHOLD, UNTRAINED, presence, segment_from_maps, with_closeup
+from ..datasets.base import MaskedScene
 from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
 from .result import Result, by_category
 from .retrieval import Progress
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-    from ..datasets.base import MaskedScene
-
 
 Mask = npt.NDArray[np.bool_]
 MODEL = "model"
@@ -32,7 +28,6 @@ def benchmark_segmentation(
     model: Extractor,
     scenes: Sequence[MaskedScene],
     progress: Progress | None = None,
-    refine: bool = True,
     level: float = THRESHOLD,
     about: str = "",
 ) -> Result:
@@ -44,7 +39,7 @@ def benchmark_segmentation(
     """
     if not scenes:
         raise ValueError("no photos with masks to measure with")
-    overlaps, scores, refined = _segmented(model, scenes, progress, refine, level)
+    overlaps, scores, refined = _segmented(model, scenes, progress, level)
     categories = [scene.category for scene in scenes]
     figures = {name: measure_masks(name, overlaps[MODEL], categories) for name in MASK_METRICS}
     return Result(
@@ -67,7 +62,7 @@ def benchmark_segmentation(
 
 
 def _segmented(
-    model: Extractor, scenes: Sequence[MaskedScene], progress: Progress | None, refine: bool, level: float
+    model: Extractor, scenes: Sequence[MaskedScene], progress: Progress | None, level: float
 ) -> tuple[dict[str, Overlap], list[tuple[float, float]], bool]:
     """Overlaps of the model's masks and of trivial ones, presence scores of the two sketches, whether a CRF refined."""
     trivial = {"everything": 1.0, **{f"a centred box of {side} of the sides": side for side in BOXES}}
@@ -90,7 +85,7 @@ def _segmented(
         close, other_close = (
             with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in ((right, drawing), (wrong, other))
         )
-        found = segment_from_maps(right, close, drawing, picture, level, refine, threshold)
+        found = segment_from_maps(right, close, drawing, picture, level, head=threshold)
         scores.append((found.score, presence(wrong, other_close, threshold)))
         refined |= found.refined
         pairs[MODEL].append((found.mask, truth))

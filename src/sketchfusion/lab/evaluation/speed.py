@@ -14,7 +14,7 @@ from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,6 @@ from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import train
 from .retrieval import Progress, score_retrieval
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -72,10 +71,10 @@ def with_ratios(costs: Sequence[Cost]) -> list[Cost]:
     return [replace(cost, ratio=costs[0].milliseconds / cost.milliseconds) for cost in costs]
 
 
-def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def in_new_process(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function of a module's top level in a new process, so that the peak memory measured is only its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(function, *args, **kwargs).result()
+        return fresh.submit(function, *arguments).result()
 
 
 def flop_of(call: Callable[[], object]) -> float:

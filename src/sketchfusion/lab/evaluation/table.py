@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ...extractor import Extractor
 from ...fusion import FusionConfig
+from ..datasets.base import Dataset, Part
 from .calibrate import choose_correspondence, choose_level
 from .correspondence import METRICS, POINTWISE, benchmark_correspondence, point_pairs
-from .recognition import benchmark_examples, naming_data
-from .retrieval import Progress, benchmark_instances, benchmark_retrieval, instance_data, retrieval_data
+from .metrics import Estimate
+from .recognition import benchmark_examples
+from .retrieval import (
+    AMONG,
+    Progress,
+    benchmark_instances,
+    benchmark_retrieval,
+    instance_data,
+    labelled_pictures,
+    retrieval_data,
+)
 from .segmentation import benchmark_segmentation
-
-if TYPE_CHECKING:
-    from ...extractor import Extractor
-    from ..datasets.base import Dataset, Part
-    from .metrics import Estimate
-
 
 FUSED = "Proposed"
 SEEDS = 3  # of the fused row and of B-SD+CLIP's; one of the others
@@ -89,58 +94,43 @@ class TableLayout:
 
 CHECKPOINTS = ("sd14", "sd15", "clip-b16", "clip-b32")  # settings of a table: folders of the models in table 6
 
-_FROZEN = (
-    TableRow("B-CLIP", "B-CLIP"),
-    TableRow("B-DINO", "B-DINO"),
-    TableRow("B-DINOv2", "B-DINOv2"),
-    TableRow("B-SD", "B-SD"),
+_ROWS = (
+    *(TableRow(name, name) for name in ("B-CLIP", "B-DINO", "B-DINOv2", "B-SD")),
     TableRow("B-SD+CLIP", "B-SD+CLIP", seeds=SEEDS),
+    *(TableRow(name, method=name) for name in ("B-Finetuning", "SD-PL")),
+    TableRow(FUSED, seeds=SEEDS),
 )
-_TRAINED = (TableRow("B-Finetuning", method="B-Finetuning"), TableRow("SD-PL", method="SD-PL"))
-_ROWS = (*_FROZEN, *_TRAINED, TableRow(FUSED, seeds=SEEDS))
-_RETRIEVAL = TableColumn("retrieval", "mAP@200/min(k,R)")
-_INSTANCES = TableColumn("instance-retrieval", "Acc@1/within-category")
-_NAMES = TableColumn("recognition", "Acc@1")
-_FEW = TableColumn("recognition", "Acc@1/1-shot")  # where a linear head names nearly everything, one example tells more
-_PCK = TableColumn("correspondence", "PCK@0.05")
-_MASKS = TableColumn("segmentation", "mIoU")
+
+
+def _columns(task: str, *metrics: str) -> tuple[TableColumn, ...]:
+    return tuple(TableColumn(task, metric) for metric in metrics)
+
+
+_RETRIEVAL = _columns("retrieval", "mAP@200/min(k,R)")
+_NAMES = _columns("recognition", "Acc@1")
+_PCK = _columns("correspondence", "PCK@0.05")
+_MASKS = _columns("segmentation", "mIoU")
 
 TABLES: dict[str, TableLayout] = {
     "1": TableLayout(
-        "Category-level zero-shot retrieval",
-        (
-            _RETRIEVAL,
-            TableColumn("retrieval", "P@200"),
-            TableColumn("retrieval", "mAP@all"),
-            TableColumn("retrieval", "P@100"),
-        ),
-        _ROWS,
+        "Category-level zero-shot retrieval", _RETRIEVAL + _columns("retrieval", "P@200", "mAP@all", "P@100"), _ROWS
     ),
     "2": TableLayout(
         "Cross-category fine-grained retrieval",
-        tuple(
-            TableColumn("instance-retrieval", f"Acc@{k}/{among}")
-            for among in ("within-category", "across-categories")
-            for k in (1, 5)
-        ),
+        _columns("instance-retrieval", *(f"Acc@{k}/{among}" for among in AMONG for k in (1, 5))),
         _ROWS,
     ),
     "3": TableLayout(
         "Recognition",
-        (
-            _NAMES,
-            *(
-                TableColumn("recognition", metric)
-                for metric in ("Acc@5", "Acc@1/1-shot", "Acc@1/5-shot", "Acc@1/10-shot")
-            ),
-        ),
+        _NAMES + _columns("recognition", "Acc@5", "Acc@1/1-shot", "Acc@1/5-shot", "Acc@1/10-shot"),
         _ROWS,
     ),
-    "4": TableLayout("Sketch-photo correspondence", (_PCK, TableColumn("correspondence", "PCK@0.10")), _ROWS),
-    "5": TableLayout("Sketch-based segmentation", (_MASKS, TableColumn("segmentation", "pixel accuracy")), _ROWS),
+    "4": TableLayout("Sketch-photo correspondence", _PCK + _columns("correspondence", "PCK@0.10"), _ROWS),
+    "5": TableLayout("Sketch-based segmentation", _MASKS + _columns("segmentation", "pixel accuracy"), _ROWS),
     "6": TableLayout(
         "Ablation on design",
-        (_PCK, _MASKS, _RETRIEVAL, _NAMES, _FEW),
+        # where a linear head names nearly everything, one example tells more
+        _PCK + _MASKS + _RETRIEVAL + _NAMES + _columns("recognition", "Acc@1/1-shot"),
         (
             TableRow("SD v1.4", checkpoint=("diffusion", "sd14")),
             TableRow("SD v1.5", checkpoint=("diffusion", "sd15")),
@@ -155,14 +145,14 @@ TABLES: dict[str, TableLayout] = {
     ),
     "timestep": TableLayout(
         "The timestep at which features are taken",
-        (_PCK, _RETRIEVAL),
+        _PCK + _RETRIEVAL,
         tuple(
             TableRow(f"t = {t}", settings={} if t == PROPOSED_AT else {"fusion.timestep": str(t)}) for t in TIMESTEPS
         ),
     ),
     "universal": TableLayout(
         "One set of light weights for all five tasks beside one for each",
-        (_RETRIEVAL, _INSTANCES, _NAMES, _PCK, _MASKS),
+        _RETRIEVAL + _columns("instance-retrieval", "Acc@1/within-category") + _NAMES + _PCK + _MASKS,
         (TableRow(FUSED, seeds=SEEDS), TableRow("Universal", task="universal")),
     ),
 }
@@ -190,58 +180,27 @@ MOST_TUNING_PAIRS = 200
 
 
 def measure_task(
-    task: str,
-    model: Extractor,
-    dataset: Dataset,
-    sketches: Sequence[Dataset] = (),
-    progress: Progress | None = None,
+    task: str, model: Extractor, dataset: Dataset, sketches: Sequence[Dataset] = (), progress: Progress | None = None
 ) -> dict[str, Estimate]:
     """Measure every metric of a task on a data set; ValueError if it cannot serve the task.
 
     Recognition is by the linear head that every model gets, correspondence matches point by point, as in the paper. The
     softmax of correspondence and the threshold of segmentation are each model's best on data that are not measured on.
     """
-    measures: dict[str, Callable[[], dict[str, Estimate]]] = {
-        "retrieval": lambda: _retrieval(model, dataset, sketches, progress),
-        "instance-retrieval": lambda: _instances(model, dataset, progress),
-        "recognition": lambda: _recognition(model, dataset, progress),
-        "correspondence": lambda: _correspondence(model, dataset, sketches, progress),
-        "segmentation": lambda: _segmentation(model, dataset, sketches, progress),
-    }
-    return measures[task]()
-
-
-def _retrieval(
-    model: Extractor, dataset: Dataset, sketches: Sequence[Dataset], progress: Progress | None
-) -> dict[str, Estimate]:
-    data = retrieval_data(dataset, None, sketches, untrained=True)
-    return benchmark_retrieval(model, [*data.sketches()], [*data.photos()], progress).metrics
-
-
-def _instances(model: Extractor, dataset: Dataset, progress: Progress | None) -> dict[str, Estimate]:
-    data = instance_data(dataset, untrained=True)
-    return benchmark_instances(model, [*data.sketches()], [*data.photos()], progress).metrics
-
-
-def _recognition(model: Extractor, dataset: Dataset, progress: Progress | None) -> dict[str, Estimate]:
-    pictures, examples = naming_data(dataset, "sketch"), naming_data(dataset, "sketch", examples=True)
-    found = benchmark_examples(model, examples.pictures, pictures.pictures, progress).metrics
-    return {**found, **{f"Acc@{k}": found[f"Acc@{k}/linear head"] for k in (1, 5)}}
-
-
-def _correspondence(
-    model: Extractor, dataset: Dataset, sketches: Sequence[Dataset], progress: Progress | None
-) -> dict[str, Estimate]:
-    tuning = [*point_pairs(dataset, *sketches[:1], measured=False)]
-    chosen = choose_correspondence(model, tuning[:: 1 + len(tuning) // MOST_TUNING_PAIRS])
-    pairs = [*point_pairs(dataset, *sketches[:1])]
-    found = benchmark_correspondence(model, pairs, progress, chosen["TEMPERATURE"], chosen["WINDOW"]).metrics
-    return {**found, **{name: found[f"{name}/{POINTWISE}"] for name in METRICS}}
-
-
-def _segmentation(
-    model: Extractor, dataset: Dataset, sketches: Sequence[Dataset], progress: Progress | None
-) -> dict[str, Estimate]:
+    if task == "retrieval":
+        return benchmark_retrieval(model, retrieval_data(dataset, None, sketches, untrained=True), progress).metrics
+    if task == "instance-retrieval":
+        return benchmark_instances(model, instance_data(dataset, untrained=True), progress).metrics
+    if task == "recognition":
+        pictures, examples = (labelled_pictures(dataset.named("sketch", learned)) for learned in (False, True))
+        found = benchmark_examples(model, examples, pictures, progress).metrics
+        return {**found, **{f"Acc@{k}": found[f"Acc@{k}/linear head"] for k in (1, 5)}}
+    if task == "correspondence":
+        tuning = [*point_pairs(dataset, *sketches[:1], measured=False)]
+        chosen = choose_correspondence(model, tuning[:: 1 + len(tuning) // MOST_TUNING_PAIRS])
+        pairs = [*point_pairs(dataset, *sketches[:1])]
+        found = benchmark_correspondence(model, pairs, progress, chosen["TEMPERATURE"], chosen["WINDOW"]).metrics
+        return {**found, **{name: found[f"{name}/{POINTWISE}"] for name in METRICS}}
     level = fitting_level(model, dataset, sketches)
     return benchmark_segmentation(model, [*dataset.scenes(sketches, "measured")], progress, level=level).metrics
 
