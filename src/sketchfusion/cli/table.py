@@ -97,7 +97,6 @@ class TableRun:
 
     @property
     def sketch_world(self) -> bool:
-        """Whether the data are Sketch World."""
         return self.dataset.layout == "Sketch World"
 
     def check_folders(self, tasks: Sequence[str]) -> None:
@@ -127,7 +126,6 @@ class TableRun:
         check_made_with(self.folder / "queries", made_with | masks if "segmentation" in tasks else made_with)
 
     def train(self, task: str, folder: Path, row_settings: Mapping[str, str], method: str) -> None:
-        """Train the model of a table row for a task and save it in `folder`."""
         from ..lab.training.train import settings_for, train_task
 
         settings = {**settings_for(method, self.settings or {}), **row_settings}
@@ -136,7 +134,6 @@ class TableRun:
             train_task(task, data, folder, self.model, True, settings, report, None, self.out / "cache", method)
 
     def measure(self, task: str, model: Extractor) -> Mapping[str, Estimate]:
-        """Measure the model of a table row on a task."""
         from ..lab.evaluation.table import measure_task
 
         with terminal.progress_bar(f"{task} of {model.name}") as progress:

@@ -17,7 +17,6 @@ class PhotosOnly(Dataset):
     """A data set of photos alone, all of which are measured on; nothing is held out from training."""
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
-        """Every photo with the categories that it shows."""
         return super().contents()
 
     @property

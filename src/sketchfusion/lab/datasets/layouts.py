@@ -57,6 +57,5 @@ def recognise(root: str | Path) -> type[Dataset]:
 
 
 def _inner(root: Path) -> list[tuple[Path, type[Dataset]]]:
-    """Data sets in the folders of a root."""
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     return [(folder, layout) for folder in folders for layout in LAYOUTS if layout.present(folder)]

@@ -104,7 +104,6 @@ class MaskFolder(Dataset):
         return list(first.values())
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
-        """Every photo with all categories that are masked in it."""
         shown: dict[Path, set[str]] = {}
         for pair in self._pairs:
             shown.setdefault(pair.photo.path, set()).add(pair.photo.label)

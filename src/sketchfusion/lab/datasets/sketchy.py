@@ -74,7 +74,6 @@ class Sketchy(ClassFolders):
         return list(self.categories), f"all {len(self.categories)} categories"
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-        """Refuse: nobody annotated Sketchy itself."""
         raise DatasetError(
             f"{self.root}: Sketch World's sketches do not lie over their photos; measure on world itself"
         )

@@ -18,7 +18,7 @@ from ..datasets.base import Dataset, DatasetError, PointPair, Sample, held_out, 
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .metrics import Values, bootstrap, measure_points
 from .result import Result, by_category
-from .retrieval import Progress
+from .retrieval import Progress, counter
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
 ROUGH = " Nobody annotated them: each sketch was moved to the average of all sketches of its photo, so they are rough."
@@ -70,7 +70,6 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
 
 
 def _sketches_of_part(dataset: Dataset, sketches: Sequence[Sample], measured: bool) -> list[Sample]:
-    """The sketches to measure on, or those for tuning."""
     if any(map(is_unseen, dataset.categories)):
         return [s for s in sketches if is_unseen(s.label) == measured and not_trained_on(s)]
     return [s for s in sketches if held_out(s.origin) == measured]
@@ -96,7 +95,8 @@ def benchmark_correspondence(
     drawings, copies = tee(read_sketch(pair.sketch) for pair in pairs)  # holds a batch at a time, not all of them
     sketches = extract_maps(model, copies, "sketch", "correspondence")
     photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
-    for number, (pair, drawn, sketch, photo) in enumerate(zip(pairs, drawings, sketches, photos, strict=True), start=1):
+    count = counter(progress, len(pairs))
+    for pair, drawn, sketch, photo in zip(pairs, drawings, sketches, photos, strict=True):
         directions = [*_both_directions(pair, sketch, photo, sample_strokes(drawn, POSE_POINTS), temperature, window)]
         for name in METRICS:
             posed, pointwise, unmoved = np.mean([[of[name] for of in way] for way in directions], axis=0).tolist()
@@ -105,8 +105,7 @@ def benchmark_correspondence(
             same_place.setdefault(name, []).append(unmoved)
         for direction, (found, *_) in zip(("sketch to photo", "photo to sketch"), directions, strict=True):
             rows.setdefault(f"PCK@0.10 {direction}", []).append(found["PCK@0.10"])
-        if progress:
-            progress(number, len(pairs))
+        count(1)
     values = {name: np.asarray(row, np.float64) for name, row in rows.items()}
     categories = by_category(values, [pair.category for pair in pairs], METRICS[:2])
     points = sum(len(pair.sketch_points) for pair in pairs)

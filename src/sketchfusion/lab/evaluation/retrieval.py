@@ -50,11 +50,9 @@ class BenchmarkData(Generic[Query, Answer]):
     gallery: Sequence[tuple[Sample, Answer]]
 
     def sketches(self) -> list[tuple[ImageInput, Query]]:
-        """The queries as pictures."""
         return [(sample.picture, label) for sample, label in self.queries]
 
     def photos(self) -> list[tuple[ImageInput, Answer]]:
-        """The gallery as pictures."""
         return [(sample.picture, label) for sample, label in self.gallery]
 
 

@@ -15,7 +15,7 @@ from ...tasks.segmentation import THRESHOLD, UNTRAINED, presence, segment_from_m
 from ..datasets.base import MaskedScene
 from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
 from .result import Result, by_category
-from .retrieval import Progress
+from .retrieval import Progress, counter
 
 Mask = npt.NDArray[np.bool_]
 MODEL = "model"
@@ -79,8 +79,9 @@ def _segmented(
         extract_maps(model, others, "sketch", "segmentation"),
         strict=True,
     )
+    count = counter(progress, len(scenes))
     read = zip(scenes, pictures, drawings, other_drawings, maps, strict=True)
-    for number, (scene, picture, drawing, other, (photo, right, wrong)) in enumerate(read, start=1):
+    for scene, picture, drawing, other, (photo, right, wrong) in read:
         truth = scene.mask()
         close, other_close = (
             with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in ((right, drawing), (wrong, other))
@@ -91,8 +92,7 @@ def _segmented(
         pairs[MODEL].append((found.mask, truth))
         for name, side in trivial.items():
             pairs[name].append((centred_box(truth.shape, side), truth))
-        if progress:
-            progress(number, len(scenes))
+        count(1)
     return {name: Overlap.of(masks) for name, masks in pairs.items()}, scores, refined
 
 
