@@ -36,15 +36,15 @@ SketchFolders = Annotated[
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: a model on a data set, with further sketches where the data set has none of its own."""
+    """What to measure: a model on a data set, with further sketches where the data set has none of its own."""
 
     model: Extractor
     data: Dataset
     sketches: Sequence[Dataset]
-    progress: Progress
 
 
-Measure = Callable[[Case], "tuple[str, Result]"]  # gives the name of the data for the report, and the figures
+# Collects the data; gives their name for the report, and what measures on them.
+Prepare = Callable[[Case], "tuple[str, Callable[[Progress], Result]]"]
 
 
 @evaluating.command()
@@ -69,16 +69,20 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def measure(case: Case) -> tuple[str, Result]:
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
         rivals = {name: load(name) for name in against or ()}
         source = retrieval_data(case.data, split, case.sketches, duplicates)
-        result = benchmark_retrieval(case.model, source, case.progress)
-        for name, rival in rivals.items():
-            result = result.more_than(benchmark_retrieval(rival, source, case.progress), name)
-        others = [folder.name for folder in case.sketches] if case.data.splits else []
-        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), result
 
-    _evaluate("retrieval", "embedding {}", measure, data, out, model, baseline, as_json, sketches)
+        def measure(progress: Progress) -> Result:
+            result = benchmark_retrieval(case.model, source, progress)
+            for name, rival in rivals.items():
+                result = result.more_than(benchmark_retrieval(rival, source, progress), name)
+            return result
+
+        others = [folder.name for folder in case.sketches] if case.data.splits else []
+        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), measure
+
+    _evaluate("retrieval", "embedding {}", prepare, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -95,11 +99,11 @@ def instances(
 
     _refuse_for_world(data, {"--split": split})
 
-    def measure(case: Case) -> tuple[str, Result]:
-        result = benchmark_instances(case.model, instance_data(case.data, split), case.progress)
-        return "-".join(filter(None, [case.data.name, split])), result
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+        source, name = instance_data(case.data, split), f"{case.data.name}-{split}" if split else case.data.name
+        return name, lambda progress: benchmark_instances(case.model, source, progress)
 
-    _evaluate("instance-retrieval", "embedding {}", measure, data, out, model, baseline, as_json)
+    _evaluate("instance-retrieval", "embedding {}", prepare, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -125,17 +129,18 @@ def recognition(
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     shown: Kind = "photo" if kind == "photo" else "sketch"
 
-    def measure(case: Case) -> tuple[str, Result]:
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
         pictures = labelled_pictures(case.data.named(shown))
         if examples:
             learned = labelled_pictures(case.data.named(shown, examples=True))
-            return f"{case.data.name}-examples", benchmark_examples(case.model, learned, pictures, case.progress)
-        space, fingerprint = joint_space(case.model), case.model.fingerprint
-        result = benchmark_naming(space, fingerprint, pictures, case.data.names, shown, case.progress)
-        return f"{case.data.name}-{shown}", result
+            name = f"{case.data.name}-examples"
+            return name, lambda progress: benchmark_examples(case.model, learned, pictures, progress)
+        return f"{case.data.name}-{shown}", lambda progress: benchmark_naming(
+            joint_space(case.model), case.model.fingerprint, pictures, case.data.names, shown, progress
+        )
 
     what = "learning {}" if examples else "naming {}"
-    _evaluate("recognition", what, measure, data, out, model, baseline, as_json)
+    _evaluate("recognition", what, prepare, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -154,11 +159,12 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def measure(case: Case) -> tuple[str, Result]:
-        pairs = [*point_pairs(case.data, *case.sketches)]
-        return case.data.name, benchmark_correspondence(case.model, pairs, case.progress)
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+        return case.data.name, lambda progress: benchmark_correspondence(
+            case.model, [*point_pairs(case.data, *case.sketches)], progress
+        )
 
-    _evaluate("correspondence", "matching {}", measure, data, out, model, baseline, as_json, sketches)
+    _evaluate("correspondence", "matching {}", prepare, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -178,13 +184,13 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def measure(case: Case) -> tuple[str, Result]:
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
         scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
         about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
-        result = benchmark_segmentation(case.model, scenes, case.progress, about=about)
-        return case.data.name + "-held-out" * kept_out, result
+        name = case.data.name + "-held-out" * kept_out
+        return name, lambda progress: benchmark_segmentation(case.model, scenes, progress, about=about)
 
-    _evaluate("segmentation", "cutting out of {}", measure, data, out, model, baseline, as_json, sketches)
+    _evaluate("segmentation", "cutting out of {}", prepare, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -193,12 +199,12 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def measure(case: Case) -> tuple[str, Result]:
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
         source = retrieval_data(case.data)
         photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-        return case.data.name, benchmark_search(case.model, source.sketches(), photos, case.progress)
+        return case.data.name, lambda progress: benchmark_search(case.model, source.sketches(), photos, progress)
 
-    _evaluate("search", "embedding {}", measure, data, out, model, baseline, as_json)
+    _evaluate("search", "embedding {}", prepare, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -206,16 +212,16 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.probe import benchmark_probe
 
-    def measure(case: Case) -> tuple[str, Result]:
-        return case.data.name, benchmark_probe(case.model, case.data, case.progress)
+    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+        return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)
 
-    _evaluate("probe", "looking inside", measure, data, out, model, baseline, as_json)
+    _evaluate("probe", "looking inside", prepare, data, out, model, baseline, as_json)
 
 
 def _evaluate(
     task: str,
     what: str,
-    measure: Measure,
+    prepare: Prepare,
     data: Sequence[str],
     out: Path,
     model: str,
@@ -239,8 +245,9 @@ def _evaluate(
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for given, dataset in zip(data, datasets, strict=True):
+        name, measure = prepare(Case(extractor, dataset, others))
         with terminal.progress_bar(what.format(dataset.name)) as progress:
-            name, result = measure(Case(extractor, dataset, others, progress))
+            result = measure(progress)
         # folders as they were given: reports are shared, and full paths are private
         write_report(result, task, name, out, {"root": given, **({"sketches": sketches} if sketches else {})})
         answers.append(result.to_json())
