@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..lab.evaluation.retrieval import Progress
     from ..lab.evaluation.speed import Cost
 
+    Measure = Callable[[Progress], Result]
+
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
 app.add_typer(evaluating, name="evaluate")
@@ -41,10 +43,6 @@ class Case:
     model: Extractor
     data: Dataset
     sketches: Sequence[Dataset]
-
-
-# Collects the data; gives their name for the report, and what measures on them.
-Prepare = Callable[[Case], "tuple[str, Callable[[Progress], Result]]"]
 
 
 @evaluating.command()
@@ -69,7 +67,7 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         rivals = {name: load(name) for name in against or ()}
         source = retrieval_data(case.data, split, case.sketches, duplicates)
 
@@ -99,7 +97,7 @@ def instances(
 
     _refuse_for_world(data, {"--split": split})
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         source, name = instance_data(case.data, split), f"{case.data.name}-{split}" if split else case.data.name
         return name, lambda progress: benchmark_instances(case.model, source, progress)
 
@@ -129,7 +127,7 @@ def recognition(
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     shown: Kind = "photo" if kind == "photo" else "sketch"
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         pictures = labelled_pictures(case.data.named(shown))
         if examples:
             learned = labelled_pictures(case.data.named(shown, examples=True))
@@ -159,7 +157,7 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         return case.data.name, lambda progress: benchmark_correspondence(
             case.model, [*point_pairs(case.data, *case.sketches)], progress
         )
@@ -184,7 +182,7 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
         about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
         name = case.data.name + "-held-out" * kept_out
@@ -199,7 +197,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         source = retrieval_data(case.data)
         photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
         return case.data.name, lambda progress: benchmark_search(case.model, source.sketches(), photos, progress)
@@ -212,7 +210,7 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.probe import benchmark_probe
 
-    def prepare(case: Case) -> tuple[str, Callable[[Progress], Result]]:
+    def prepare(case: Case) -> tuple[str, Measure]:
         return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)
 
     _evaluate("probe", "looking inside", prepare, data, out, model, baseline, as_json)
@@ -221,7 +219,7 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
 def _evaluate(
     task: str,
     what: str,
-    prepare: Prepare,
+    prepare: Callable[[Case], tuple[str, Measure]],
     data: Sequence[str],
     out: Path,
     model: str,
@@ -229,7 +227,10 @@ def _evaluate(
     as_json: bool,
     sketches: Sequence[str] | None = None,
 ) -> None:
-    """Measure a model on each of `data`, then write and print the reports; the progress bar says `what` goes on."""
+    """Measure a model on each of `data`, then write and print the reports; the progress bar says `what` goes on.
+
+    `prepare` collects the data and gives their name for the report, and what measures on them.
+    """
     from ..lab.datasets import open
     from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
