@@ -117,8 +117,7 @@ def recognition(
     as_json: Json = False,
 ) -> None:
     """Measure recognition: how often pictures get their right name."""
-    from ..lab.evaluation.recognition import benchmark_examples, benchmark_naming
-    from ..lab.evaluation.retrieval import labelled_pictures
+    from ..lab.evaluation.recognition import benchmark_examples, benchmark_naming, labelled_pictures
     from ..tasks.recognition import joint_space
 
     if examples and kind:
@@ -350,11 +349,9 @@ def _say(costs: Sequence[Cost], as_json: bool) -> None:
     if as_json:
         terminal.print_json([asdict(cost) for cost in costs])
         return
-    names = ["", "images/s", "ms", "peak MB", "MFLOP", "ratio", "more"]
-    terminal.print_table(names, [_cells(cost) for cost in costs])
-
-
-def _cells(cost: Cost) -> list[str]:
-    more = ", ".join(f"{name} {value:.6g}" for name, value in cost.more.items())
-    measured = f"{cost.images_per_second:.1f}", f"{cost.milliseconds:.2f}", f"{cost.peak_bytes / 1e6:.0f}"
-    return [cost.name, *measured, f"{cost.flop / 1e6:.0f}", f"{cost.ratio:.2f}", more]
+    rows = []
+    for cost in costs:
+        more = ", ".join(f"{name} {value:.6g}" for name, value in cost.more.items())
+        measured = f"{cost.images_per_second:.1f}", f"{cost.milliseconds:.2f}", f"{cost.peak_bytes / 1e6:.0f}"
+        rows.append([cost.name, *measured, f"{cost.flop / 1e6:.0f}", f"{cost.ratio:.2f}", more])
+    terminal.print_table(["", "images/s", "ms", "peak MB", "MFLOP", "ratio", "more"], rows)

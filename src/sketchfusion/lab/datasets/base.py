@@ -227,14 +227,18 @@ def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[s
 
 
 class ClassFolders(Dataset):
-    """A data set with a folder for each class on either side, as `class_folders` lists them."""
+    """A data set with a folder for each class on every side: sketches, photos, and further photos if there are any.
+
+    `sides` are as `class_folders` lists them. A class is spelt as in the first side that has it.
+    """
 
     paired = True
 
-    def __init__(self, root: str | Path, sketches: dict[str, Path], photos: dict[str, Path]) -> None:
+    def __init__(self, root: str | Path, *sides: dict[str, Path]) -> None:
         super().__init__(root)
-        self._sketches, self._photos = sketches, photos
-        self.categories = class_names(sketches, photos)
+        self._sketches, self._photos, *_ = sides
+        spelt = {key: path.name for side in reversed(sides) for key, path in side.items()}
+        self.categories = tuple(sorted(spelt.values()))
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         return self._pictures(self._sketches, categories, "sketch")
@@ -272,12 +276,6 @@ def class_folders(folder: Path | None, renamed: Mapping[str, str] | None = None)
             if twin != path:
                 raise DatasetError(f"{folder}: {twin.name!r} and {path.name!r} are one class; put them together")
     return folders
-
-
-def class_names(*sides: dict[str, Path]) -> tuple[str, ...]:
-    """List the classes that are in any of the `class_folders`, sorted, spelt as in the first that has them."""
-    spelt = {key: path.name for side in reversed(sides) for key, path in side.items()}
-    return tuple(sorted(spelt.values()))
 
 
 # Published class splits, and the categories that are never trained on as sketches.

@@ -10,17 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .base import (
-    ClassFolders,
-    Dataset,
-    DatasetError,
-    PointPair,
-    Sample,
-    class_folders,
-    class_names,
-    first_folder,
-    folder_of,
-)
+from .base import ClassFolders, Dataset, DatasetError, PointPair, Sample, class_folders, first_folder, folder_of
 
 # Whole image stretched to 256 x 256, the sketch scaled alike: pixel-aligned.
 ALIGNED = "tx_000000000000"
@@ -37,10 +27,10 @@ class Sketchy(ClassFolders):
     layout = "Sketchy"
     splits = ("sketchy-21", "sketchy-25-sake", "sketchy-25-sempcyc")
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, *more: dict[str, Path]) -> None:
         self.pictures = folder_of(root, *INNER)
         photos, sketches = (class_folders(self._view(kind)) for kind in ("photo", "sketch"))
-        super().__init__(root, sketches, photos)
+        super().__init__(root, sketches, photos, *more)
 
     @classmethod
     def present(cls, root: Path) -> bool:
@@ -124,13 +114,11 @@ class SketchyExtended(Sketchy):
     layout = "Sketchy-extended"
 
     def __init__(self, root: str | Path, twice: bool = False) -> None:
-        super().__init__(root)
         folder = extended_folder(Path(root))
         if folder is None:
             raise DatasetError(f"{root}: no {EXTENDED[0]} folder; give the folder that holds it and 256x256")
-        self._extended = class_folders(folder)
-        self._twice = twice
-        self.categories = class_names(self._sketches, self._photos, self._extended)
+        self._extended, self._twice = class_folders(folder), twice
+        super().__init__(root, self._extended)
 
     @classmethod
     def present(cls, root: Path) -> bool:

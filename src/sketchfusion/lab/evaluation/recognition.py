@@ -7,7 +7,7 @@ heads, all models get the same linear head here, those with a classifier of thei
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -16,10 +16,16 @@ from torch import Tensor
 from ...extractor import Extractor
 from ...io.images import Kind
 from ...tasks.recognition import Namer, unit_means
-from ..datasets.base import comparable_name, readable_name
+from ..datasets.base import Sample, comparable_name, readable_name
 from .metrics import Values, accuracy, bootstrap, target_ranks
 from .result import Result, by_category
 from .retrieval import BATCH, LabelledImage, Progress, counter, embed_labelled
+
+
+def labelled_pictures(samples: Iterable[Sample]) -> list[LabelledImage]:
+    """The pictures of samples with their labels."""
+    return [(sample.picture, sample.label) for sample in samples]
+
 
 # A linear classifier in closed form, the same for all probes and models.
 

@@ -59,11 +59,6 @@ class BenchmarkData(Generic[Query, Answer]):
 RetrievalData = BenchmarkData[str, str | Collection[str]]  # photos with the category or categories that they show
 
 
-def labelled_pictures(samples: Iterable[Sample]) -> list[LabelledImage]:
-    """The pictures of samples with their labels."""
-    return [(sample.picture, sample.label) for sample in samples]
-
-
 def retrieval_data(
     dataset: Dataset,
     split: str | None = None,

@@ -15,16 +15,8 @@ from ..datasets.base import Dataset, Part
 from .calibrate import choose_correspondence, choose_level
 from .correspondence import METRICS, POINTWISE, benchmark_correspondence, point_pairs
 from .metrics import Estimate
-from .recognition import benchmark_examples
-from .retrieval import (
-    AMONG,
-    Progress,
-    benchmark_instances,
-    benchmark_retrieval,
-    instance_data,
-    labelled_pictures,
-    retrieval_data,
-)
+from .recognition import benchmark_examples, labelled_pictures
+from .retrieval import AMONG, Progress, benchmark_instances, benchmark_retrieval, instance_data, retrieval_data
 from .segmentation import benchmark_segmentation
 
 FUSED = "Proposed"
