@@ -98,7 +98,8 @@ def instances(
     _refuse_for_world(data, {"--split": split})
 
     def prepare(case: Case) -> tuple[str, Measure]:
-        source, name = instance_data(case.data, split), f"{case.data.name}-{split}" if split else case.data.name
+        source = instance_data(case.data, split)
+        name = f"{case.data.name}-{split}" if split else case.data.name
         return name, lambda progress: benchmark_instances(case.model, source, progress)
 
     _evaluate("instance-retrieval", "embedding {}", prepare, data, out, model, baseline, as_json)

@@ -44,7 +44,6 @@ FOREMOST = ("mAP@all", "P@10")  # of each category, and what models are compared
 class BenchmarkData(Generic[Query, Answer]):
     """Labelled queries and gallery of one benchmark; pictures are made or read when they are asked for."""
 
-    name: str
     about: str  # which categories they are of
     queries: Sequence[tuple[Sample, Query]]
     gallery: Sequence[tuple[Sample, Answer]]
@@ -83,7 +82,7 @@ def retrieval_data(
     if untrained:
         drawn, photos, about = untrained_sides(dataset, drawn, photos, about)
     _check_sides(dataset, drawn, photos)
-    return BenchmarkData(dataset.name, about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
+    return BenchmarkData(about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
 
 
 def _check_sides(dataset: Dataset, sketches: list[Sample], photos: list[Sample]) -> None:
@@ -107,7 +106,7 @@ def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: b
     queries = [(sketch, comparable_name(sketch.label)) for sketch in drawn]
     kinds = len({label for _, label in queries})
     about = f"{kinds} categories that both sides name, {len(shown)} in the gallery"
-    return BenchmarkData(dataset.name, about, queries, gallery)
+    return BenchmarkData(about, queries, gallery)
 
 
 def untrained_sides(
@@ -279,7 +278,7 @@ def instance_data(dataset: Dataset, split: str | None = None, untrained: bool = 
     if not sketches or not photos:
         raise DatasetError(f"{dataset.root}: no {'photos' if sketches else 'sketches'} of the classes to measure on")
     queries, gallery = ([(s, InstanceId(s.label, s.photo_id)) for s in side] for side in (sketches, photos))
-    return BenchmarkData(dataset.name, about, queries, gallery)
+    return BenchmarkData(about, queries, gallery)
 
 
 def benchmark_instances(model: Extractor, data: InstanceData, progress: Progress | None = None) -> Result:
