@@ -20,7 +20,7 @@ from sketchfusion.world import SEEN, export
 class Compass:
     """A joint space of four directions: a picture points as its first pixel says, a text as its last word says."""
 
-    name, labels, classes, logit_scale, joint_dim = "compass", (), (), 1.0, 4
+    name, fingerprint, labels, classes, logit_scale, joint_dim = "compass", "0" * 64, (), (), 1.0, 4
     directions = ("north", "east", "south", "west")
 
     def encode_text(self, prompts: list[str]) -> Tensor:
@@ -33,14 +33,14 @@ class Compass:
 def test_ranks_are_counted_over_all_names() -> None:
     pointing = {"north": (3, 2, 1, 0), "east": (3, 2, 1, 0), "west": (3, 2, 1, 0)}
     pictures = [(np.array([[direction]]), name) for name, direction in pointing.items()]
-    result = benchmark_naming(Compass(), "0" * 64, pictures, Compass.directions, "photo")  # type: ignore[arg-type]
+    result = benchmark_naming(Compass(), pictures, Compass.directions, "photo")  # type: ignore[arg-type]
     assert result.to_json()["Acc@1"] == pytest.approx(1 / 3)
     assert result.to_json()["Acc@5"] == 1.0
     assert result.to_json()["chance"] == {"Acc@1": 0.25}
     assert result.rows["north"]["Acc@1"] == 1.0 and result.rows["west"]["Acc@1"] == 0.0
     assert "| north | 1.000 | 1.000 |" in result.to_markdown("recognition", "winds")
     with pytest.raises(ValueError, match="'up' is not among the 4 names"):
-        benchmark_naming(Compass(), "", [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
+        benchmark_naming(Compass(), [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
 
 
 class Trained(Compass):
@@ -58,10 +58,10 @@ class Trained(Compass):
 
 def test_a_classifier_takes_part_and_zero_shot_is_reported_too() -> None:
     pictures = [(np.array([[torch.eye(4)[n].tolist()]]), name) for n, name in enumerate(Compass.directions)]
-    result = benchmark_naming(Trained(), "", pictures, Compass.directions, "sketch")  # type: ignore[arg-type]
+    result = benchmark_naming(Trained(), pictures, Compass.directions, "sketch")  # type: ignore[arg-type]
     assert result.metrics["Acc@1/text"].mean == 1.0
     assert result.rows == {name: {"Acc@1": float(name != "west"), "Acc@5": 1.0} for name in sorted(Compass.directions)}
-    photos = benchmark_naming(Trained(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
+    photos = benchmark_naming(Trained(), pictures, Compass.directions, "photo")  # type: ignore[arg-type]
     assert set(photos.metrics) == {"Acc@1", "Acc@5"} and photos.metrics["Acc@1"].mean == 1.0
 
 
@@ -71,7 +71,7 @@ def test_a_model_that_cannot_separate_names_reaches_chance() -> None:
             return torch.eye(4)[[0] * len(prompts)]
 
     pictures = [(np.array([[(1, 2, 3, 4)]]), "north")] * 400  # wherever its name stands among the names
-    result = benchmark_naming(Blank(), "", pictures, Compass.directions, "photo")  # type: ignore[arg-type]
+    result = benchmark_naming(Blank(), pictures, Compass.directions, "photo")  # type: ignore[arg-type]
     assert result.to_json()["Acc@1"] == pytest.approx(0.25, abs=0.07)
 
 

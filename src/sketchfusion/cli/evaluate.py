@@ -119,7 +119,6 @@ def recognition(
 ) -> None:
     """Measure recognition: how often pictures get their right name."""
     from ..lab.evaluation.recognition import benchmark_examples, benchmark_naming, labelled_pictures
-    from ..tasks.recognition import joint_space
 
     if examples and kind:
         raise ValueError("--examples learns from sketches and names sketches; leave --kind out")
@@ -133,9 +132,8 @@ def recognition(
             learned = labelled_pictures(case.data.named(shown, examples=True))
             name = f"{case.data.name}-examples"
             return name, lambda progress: benchmark_examples(case.model, learned, pictures, progress)
-        return f"{case.data.name}-{shown}", lambda progress: benchmark_naming(
-            joint_space(case.model), case.model.fingerprint, pictures, case.data.names, shown, progress
-        )
+        name = f"{case.data.name}-{shown}"
+        return name, lambda progress: benchmark_naming(case.model, pictures, case.data.names, shown, progress)
 
     what = "learning {}" if examples else "naming {}"
     _evaluate("recognition", what, prepare, data, out, model, baseline, as_json)

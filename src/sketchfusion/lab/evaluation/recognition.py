@@ -138,7 +138,6 @@ def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:
 
 def benchmark_naming(
     model: Extractor,
-    fingerprint: str,
     pictures: Sequence[LabelledImage],
     labels: Sequence[str],
     kind: Kind,
@@ -169,7 +168,7 @@ def benchmark_naming(
     values = {f"Acc@{k}{way}": accuracy(found, k) for way, found in ranks.items() for k in (1, 5)}
     return Result(
         model.name,
-        fingerprint,
+        model.fingerprint,
         about=f"{len(pictures)} pictures, to be named from {len(names)} names.",
         counts={"pictures": len(pictures), "labels": len(names)},
         metrics={name: bootstrap(value) for name, value in values.items()},
