@@ -106,7 +106,7 @@ def blank_encoder(name: str) -> FrozenEncoder:
     from transformers import AutoConfig, AutoModel, CLIPConfig
 
     if name not in CLIP_SIDES and model_type(locate(name)) == CONVOLUTIONAL_CLIP:
-        return load_convolutional_clip(locate(name))
+        return load_clip(locate(name))
     if name in CLIP_SIDES:
         vision = {"image_size": CLIP_SIDES[name], **CLIP_VISION}
         config: Any = CLIPConfig(

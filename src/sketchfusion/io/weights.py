@@ -164,7 +164,7 @@ def folder_hash(folder: Path) -> str:
             raise WeightsError(
                 f"{path} is not a whole safetensors file: cut short, or something else under that name"
             ) from error
-        tensors |= {f"{part}/{name}" if part else name: (opened, name) for name in opened.keys()}  # noqa: SIM118
+        tensors |= {f"{part}/{name}" if part else name: (opened, name) for name in opened.keys()}  # type: ignore[no-untyped-call] # noqa: SIM118
     digest = _hash((name, tensors[name][0].get_tensor(tensors[name][1])) for name in sorted(tensors))
     with suppress(OSError), atomic_write(hashes) as draft:  # otherwise the next run reads the weights again
         draft.write_text(json.dumps(read_json(hashes) | {key: {"files": stamp, "sha256": digest}}))

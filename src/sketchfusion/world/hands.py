@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator as Rng
-from numpy.typing import ArrayLike
 
 from ..io.strokes import Drawing
 from .camera import Line, resample
@@ -105,11 +104,11 @@ def _repeat(stroke: Points, rng: Rng) -> Points:
     a = int(float(rng.random()) * n * 0.4)
     b = max(a + 3, int(n * (0.6 + 0.4 * float(rng.random()))))
     part = stroke[a:b].copy()
-    wave = _wave(rng.standard_normal((4, 2)) * 2.2, np.arange(4), np.linspace(0, 3, len(part)))
+    wave = _wave(rng.standard_normal((4, 2)) * 2.2, np.arange(4.0), np.linspace(0, 3, len(part)))
     part[:, :2] = part[:, :2] + wave + 1.0
     return part
 
 
-def _wave(knots: Points, where: ArrayLike, at: ArrayLike) -> Points:
+def _wave(knots: Points, where: Points, at: Points) -> Points:
     """Interpolate displacements (K, 2), which are known at `where`, linearly at `at`."""
     return np.stack([np.interp(at, where, knots[:, k]) for k in (0, 1)], axis=1)

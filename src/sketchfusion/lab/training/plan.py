@@ -43,12 +43,12 @@ for way, formula in FORMULAS.items():
     register_flop_formula(getattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{way}"), True)(formula)
 
 
-class Live(TorchDispatchMode):
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up FLOP, and the bytes of new tensors that are alive; `peak` is the largest sum of these."""
 
     def __init__(self, module: nn.Module) -> None:
         """Leave out the weights of a module."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flop = self.now = self.peak = 0
         self._known = {of.untyped_storage()._cdata for of in (*module.parameters(), *module.buffers())}
 
@@ -198,12 +198,12 @@ def describe(
     yield f"weights: {models.weights:,} frozen in bfloat16, {models.trained:,} trained without classifier and threshold"
     yield f"weights, gradients and AdamW's moments: {fixed / GIB:.2f} GiB"
     for way, place, size in ((way, *size) for way in ways for size in enumerate(SIZES)):
-        *memory, flop = ways[way][place]
-        _, saved, peak = (of / batch / GIB for of in batch_bytes(parts, *memory, cells[place]))
+        saved, more, flop = ways[way][place]
+        _, saved, peak = (of / batch / GIB for of in batch_bytes(parts, saved, more, cells[place]))
         yield f"a picture at {size} size{way}: {saved:.3f} GiB saved, {peak:.3f} at the peak, {flop / TERA:.3f} TFLOP"
-    for card, way, (*memory, _) in ((card, way, full) for card in CARDS for way, (_, full) in ways.items()):
+    for card, way, (saved, more, _) in ((card, way, full) for card in CARDS for way, (_, full) in ways.items()):
         tried, room = recipe, ROOM * card * GIB - fixed
-        while (peak := batch_bytes(parts_of(task, tried), *memory, cells[1])[2]) > room and (less := halved(tried)):
+        while (peak := batch_bytes(parts_of(task, tried), saved, more, cells[1])[2]) > room and (less := halved(tried)):
             tried = less
         fits = " ".join(changed(recipe, tried)) or "the batch as it is"
         yield f"{card} GiB{way}: {fits if peak <= room else 'not even the smallest'}, {(fixed + peak) / GIB:.1f} GiB"

@@ -266,7 +266,7 @@ def dog(f: Figure) -> None:
     f.add("muzzle", shift(turn(muzzle, nod), x, y), coat, group="coat")
     f.add("skull", ellipse(x, y, 0.21, 0.19), coat, group="coat")
     tip = shift(turn(path((long + 0.05, 0.05)), nod), x, y)[0]
-    f.dot("nose", *tip, 0.05, "black", detail=0, at=tip)
+    f.dot("nose", tip[0], tip[1], 0.05, "black", detail=0, at=tip)
     if f.chance(0.65):
         ear = smooth([(-0.1, -0.16), (0.04, -0.12), (0.05, 0.1), (-0.03, 0.26), (-0.14, 0.2), (-0.17, 0.0)])
     else:
@@ -297,8 +297,8 @@ def cat(f: Figure) -> None:
     for side, tag in SIDES:
         spot = shift(turn(path((side * 0.11, -0.04)), tilt), x, y)[0]
         iris = f.paint("plain", "lime", "yellow", "sky")
-        f.add("eye", ellipse(*spot, 0.05, 0.06), iris, detail=1, at={f"{tag} eye": spot})
-        f.add("pupil", ellipse(*spot, 0.018, 0.045), f.paint("plain", "black"), detail=2)
+        f.add("eye", ellipse(spot[0], spot[1], 0.05, 0.06), iris, detail=1, at={f"{tag} eye": spot})
+        f.add("pupil", ellipse(spot[0], spot[1], 0.018, 0.045), f.paint("plain", "black"), detail=2)
     nose = shift(turn(path((-0.04, 0.05), (0.04, 0.05), (0.0, 0.1)), tilt), x, y)
     f.add("nose", nose, inner.shaded(0.8), detail=1, at=(x, y + 0.07))
     ink = f.paint("plain", "black", "white")
