@@ -90,7 +90,7 @@ def test_everything_has_a_name_and_a_role(open_page: OpenPage, fake: FakeStudio)
         assert line in tree, f"{line} is not in\n{tree}"
     draw(page, [LINE])
     page.wait_for_selector("#guesses button")
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     tree = page.locator("#finds").aria_snapshot()
     for line in (
         '- tablist "What to see of this photo"',
@@ -219,7 +219,7 @@ def test_a_phone_draws_by_finger_and_nothing_scrolls_or_overflows(open_page: Ope
     assert len(fake.asked("/search")[-1]["drawing"]["strokes"]) == 1
     assert page.evaluate("scrollY") == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    thumb = page.locator("#results button").first.bounding_box()
+    thumb = page.locator("#results .tile").first.bounding_box()
     assert thumb["y"] + thumb["height"] < 784, "no result is on the first screen"
     small = page.evaluate(
         "[...document.querySelectorAll('button, select, input:not([type=file])')]"
@@ -234,7 +234,7 @@ def test_a_phone_draws_by_finger_and_nothing_scrolls_or_overflows(open_page: Ope
     until(page, lambda: len(fake.drawn().get("strokes", [])) == 1)
     page.wait_for_timeout(300)
     assert len(fake.drawn()["strokes"]) == 1, "two fingers are no stroke"
-    page.locator("#results button").first.tap()
+    page.locator("#results .tile").first.tap()
     page.locator("#tab-match").tap()
     page.wait_for_timeout(300)
     stage, paper = page.locator("#stage").bounding_box(), page.locator("#canvas").bounding_box()

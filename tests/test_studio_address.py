@@ -32,7 +32,7 @@ def test_a_reload_and_a_second_tab_show_drawing_words_and_photo(open_page: OpenP
     page.select_option("#category", "castle")
     asked = searched(page, fake, 2)
     until(page, lambda: last_search(fake)["text"] == "at night")
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     page.click("#tab-inside")
     name, before = page.locator("#photo-name").inner_text(), ink(page)
     assert "#q=" in page.url and "words=at+night" in page.url and "folder=castle" in page.url
@@ -58,7 +58,7 @@ def test_back_closes_the_photo_leads_to_the_drawing_and_brings_back_what_was_cle
     draw(page, [LINE])
     searched(page, fake, 1)
     listed = page.url
-    page.locator("#results button").nth(1).click()
+    page.locator("#results .tile").nth(1).click()
     name = page.locator("#photo-name").inner_text()
     page.click("#more-like")
     until(page, lambda: last_search(fake)["like"] is not None)
@@ -84,7 +84,7 @@ def test_what_is_drawn_beside_an_open_photo_is_kept_when_it_closes(open_page: Op
     page = open_page(fake.url)
     draw(page, [LINE])
     searched(page, fake, 1)
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     draw(page, [LOOP])
     searched(page, fake, 2)
     page.click("#back")
@@ -118,7 +118,7 @@ def test_a_broken_address_shows_the_gallery(open_page: OpenPage, fake: FakeStudi
     if "nothing" in hash:
         fake.refuse["/photos/nothing/info"] = (404, {"error": "no such photo in the gallery"})
     page = open_page(f"{fake.url}/{hash}", away=True)
-    expect(page.locator("#results button")).to_have_count(len(fake.photos))
+    expect(page.locator("#results .tile")).to_have_count(len(fake.photos))
     expect(page.locator("#photo")).to_be_hidden()
 
 

@@ -77,11 +77,11 @@ def test_photos_that_stay_keep_their_nodes(open_page: OpenPage, fake: FakeStudio
     page = open_page(fake.url)
     draw(page, [LINE])
     searched(page, fake, 1)
-    page.evaluate("for (const b of document.querySelectorAll('#results button')) b.marked = b.title.split(',')[0]")
-    before = set(page.eval_on_selector_all("#results button", "all => all.map(b => b.marked)"))
+    page.evaluate("for (const b of document.querySelectorAll('#results .tile')) b.marked = b.title.split(',')[0]")
+    before = set(page.eval_on_selector_all("#results .tile", "all => all.map(b => b.marked)"))
     draw(page, [LOOP])
     searched(page, fake, 2)
-    kept = page.eval_on_selector_all("#results button", "all => all.map(b => [b.title.split(',')[0], b.marked])")
+    kept = page.eval_on_selector_all("#results .tile", "all => all.map(b => [b.title.split(',')[0], b.marked])")
     again = [(title, marked) for title, marked in kept if title in before]
     assert again and all(title == marked for title, marked in again)
 
@@ -270,7 +270,7 @@ def test_words_category_confidence_and_grouping_refine(open_page: OpenPage, fake
     first = searched(page, fake, 1)
     assert first["min_score"] is None and first["group"] is False and first["text"] is None
     expect(page.locator("#count")).to_have_text("8 photos, at least 50 % sure")
-    expect(page.locator("#results button")).to_have_count(len(fake.photos))
+    expect(page.locator("#results .tile")).to_have_count(len(fake.photos))
     expect(page.locator("#results li.rule")).to_have_text("Less than 50 % sure")
     assert place_of_rule(page) == 8
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
@@ -279,7 +279,7 @@ def test_words_category_confidence_and_grouping_refine(open_page: OpenPage, fake
     page.locator("#min-score").fill("0.95")
     expect(page.locator("#count")).to_have_text("Nothing is 95 % sure; the closest first")
     expect(page.locator("#results li.rule")).to_have_count(0)
-    expect(page.locator("#results button")).to_have_count(len(fake.photos))
+    expect(page.locator("#results .tile")).to_have_count(len(fake.photos))
     assert len(fake.asked("/search")) == len({body["sequence"] for body in fake.asked("/search")})
     page.locator("#guesses .name").nth(1).click()
     expect(page.locator("#text")).to_have_value("cat")
@@ -308,7 +308,7 @@ def test_more_like_this_replaces_the_drawing_until_one_draws(open_page: OpenPage
     page = open_page(fake.url)
     draw(page, [LINE])
     searched(page, fake, 1)
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     page.click("#more-like")
     until(page, lambda: (last_search(fake)["like"] or "").startswith("p") and last_search(fake)["drawing"] is None)
     expect(page.locator("#like")).to_be_visible()
@@ -320,7 +320,7 @@ def test_more_like_this_replaces_the_drawing_until_one_draws(open_page: OpenPage
 def opened_photo(page: Any, fake: FakeStudio) -> None:
     draw(page, [LINE, LOOP])
     searched(page, fake, 2)
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     for _ in range(100):  # the policy of the page lets nothing wait inside it
         if page.locator("#large").evaluate("image => image.naturalWidth"):
             return
@@ -340,9 +340,9 @@ def test_the_photo_view_opens_steps_and_closes(open_page: OpenPage, fake: FakeSt
     page.go_back()
     expect(page.locator("#results")).to_be_visible()
     expect(page.locator("#photo")).to_be_hidden()
-    page.locator("#results button").nth(2).click()
+    page.locator("#results .tile").nth(2).click()
     page.keyboard.press("Escape")
-    assert page.evaluate("[...document.querySelectorAll('#results button')].indexOf(document.activeElement)") == 2
+    assert page.evaluate("[...document.querySelectorAll('#results .tile')].indexOf(document.activeElement)") == 2
 
 
 def test_the_mask_follows_its_threshold_and_can_be_saved(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -442,7 +442,7 @@ def test_a_removal_can_be_undone_and_is_done_when_the_page_goes(open_page: OpenP
     assert len(last_hits(page)) == count
     page.wait_for_timeout(300)
     assert not [path for method, path, _ in fake.requests if method == "DELETE"]
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     page.click("#forget")
     page.reload()
     page.wait_for_selector("#guesses button")
@@ -450,7 +450,7 @@ def test_a_removal_can_be_undone_and_is_done_when_the_page_goes(open_page: OpenP
 
 
 def last_hits(page: Any) -> list[str]:
-    return list(page.eval_on_selector_all("#results button", "all => all.map(b => b.title)"))
+    return list(page.eval_on_selector_all("#results .tile", "all => all.map(b => b.title)"))
 
 
 def test_results_are_exported(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -465,7 +465,7 @@ def test_results_are_exported(open_page: OpenPage, fake: FakeStudio) -> None:
     with page.expect_download() as listed:
         page.click("#export-json")
     ids = json.loads(Path(listed.value.path()).read_text())["photos"]
-    assert len(ids) == page.locator("#results button").count()
+    assert len(ids) == page.locator("#results .tile").count()
 
 
 def test_refusals_are_one_quiet_line_and_later_means_later(open_page: OpenPage, fake: FakeStudio) -> None:
@@ -547,5 +547,5 @@ def test_an_upload_without_photos_is_a_line_that_goes(open_page: OpenPage, fake:
 def test_a_file_that_is_gone_is_said(open_page: OpenPage, fake: FakeStudio) -> None:
     page = open_page(fake.url, away=True)
     fake.refuse["/photos/p0"] = (404, {"error": "the file is gone"})
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     page.wait_for_selector("#stage.lost")

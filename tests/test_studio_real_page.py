@@ -69,7 +69,7 @@ def test_eight_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage
         page.wait_for_selector("#hint:not([hidden])")
         draw(page, strokes(category))
         settled(page)
-        first[category] = page.locator("#results button").first.get_attribute("aria-label").split(",")[0]
+        first[category] = page.locator("#results .tile").first.get_attribute("aria-label").split(",")[0]
     assert sum(category == found for category, found in first.items()) >= 8, first
 
 
@@ -77,9 +77,9 @@ def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage
     page = open_page(drawn_studio.address)
     draw(page, strokes("ice_cream"))
     settled(page)
-    expect(page.locator("#results button")).to_have_count((len(SHAPES) + len(OTHERS)) * PHOTOS, timeout=30_000)
+    expect(page.locator("#results .tile")).to_have_count((len(SHAPES) + len(OTHERS)) * PHOTOS, timeout=30_000)
     words = page.locator("#count").inner_text()
-    labels = page.eval_on_selector_all("#results button", "all => all.map(b => b.getAttribute('aria-label'))")
+    labels = page.eval_on_selector_all("#results .tile", "all => all.map(b => b.getAttribute('aria-label'))")
     shares = [int(re.findall(r"(\d+) % sure", label)[0]) for label in labels]
     above = page.evaluate("[...document.querySelector('#results').children].findIndex((e) => e.matches('.rule'))")
     if above > 0:
@@ -94,7 +94,7 @@ def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Ser
     page = open_page(drawn_studio.address)
     draw(page, strokes("whale"))
     settled(page)
-    page.locator("#results button").first.click()
+    page.locator("#results .tile").first.click()
     page.click(f"#tab-{tab}")
     match tab:
         case "mask":
@@ -124,7 +124,7 @@ def test_a_photo_is_uploaded_found_and_removed(open_page: OpenPage, drawn_studio
     page.click("#job summary")
     assert "torn.jpg" in page.locator("#job").inner_text()
     page.wait_for_selector(f"#count >> text=All {total + 1} photos")
-    page.locator("#results button[title*=orchard]").click()
+    page.locator("#results .tile[title*=orchard]").click()
     page.click("#forget")
     page.wait_for_timeout(8500)
     page.reload()

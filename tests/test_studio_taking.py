@@ -100,7 +100,7 @@ def test_photos_are_dragged_out_and_not_added_again(open_page: OpenPage, fake: F
     page = open_page(fake.url)
     draw(page, [LINE])
     searched(page, fake, 1)
-    out = page.evaluate(DRAG, ["#results button img", "#results"])
+    out = page.evaluate(DRAG, ["#results .tile img", "#results"])
     assert out.startswith("application/octet-stream:") and out.endswith("/file")
     assert fake.url in out and ".jpg:" in out
     page.wait_for_timeout(300)
@@ -115,7 +115,7 @@ def selected(page: Any) -> list[int]:
 
 def test_several_photos_are_selected_and_exported_together(open_page: OpenPage, fake: FakeStudio) -> None:
     page = open_page(fake.url)
-    tiles = page.locator("#results button")
+    tiles = page.locator("#results .tile")
     tiles.nth(1).click(modifiers=["Control"])
     assert selected(page) == [1] and page.locator("#photo").is_hidden()
     expect(page.locator("#select")).to_have_text("1 selected")

@@ -1,11 +1,11 @@
-/** The page's address: `#q=` with the drawing, then words, folder, date, photo and view, so that reload, Back and a second tab show the same. */
+/** The page's address: `#q=` with the drawing, then words, folder, date, marks, photo and view, so that reload, Back and a second tab show the same. */
 
 import { keepPicture, keptPicture } from "./pictures.js";
 import { pack, unpack } from "./packing.js";
 
 const KEY = "sketchfusion.drawing";
 const PAUSE = 300; // browsers refuse more than a few changes of the address a second
-const PARTS = ["words", "folder", "date", "like", "photo", "view"];
+const PARTS = ["words", "folder", "date", "like", "right", "wrong", "photo", "view"];
 
 const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(9)), (byte) => byte.toString(36)).join("");
 
@@ -40,6 +40,9 @@ const hashOf = (state) => {
   for (const name of ["picture", ...PARTS]) if (state[name]) given.set(name, state[name]);
   return [...given].some(([, value]) => value) ? `#${given}` : "";
 };
+
+/** The address of what a photo was opened from, apart from marks, which are kept when one goes back. */
+const listed = (state) => hashOf({ ...state, photo: "", view: "", right: "", wrong: "" });
 
 /** The drawing that was on the paper when this browser last showed the page, as {q, picture}. */
 export function lastDrawing() {
@@ -95,7 +98,7 @@ export class Address {
     }
     if (push && ((now.photo && !was.photo) || now.like !== was.like || (was.q && !now.q))) {
       this.#flush();
-      history.pushState({ from: now.photo ? hashOf({ ...now, photo: "", view: "" }) : null }, "", hash || location.pathname);
+      history.pushState({ from: now.photo ? listed(now) : null }, "", hash || location.pathname);
     } else {
       this.#due = hash;
       if (this.#timer) return;
@@ -120,7 +123,7 @@ export class Address {
     if (this.#applying) return;
     this.#flush();
     const now = this.read();
-    if (history.state?.from !== hashOf(now)) return this.write();
+    if (history.state?.from !== listed(now)) return this.write();
     this.#state = now;
     return history.back();
   }

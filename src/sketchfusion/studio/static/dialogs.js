@@ -12,6 +12,7 @@ const KEYS = [
   ["/", "go to the words"],
   ["G", "go to the photos; arrow keys walk, Enter opens"],
   ["X, Shift or Ctrl with a click", "select photos, to export them together"],
+  ["+, -", "this find is right, or not: more like the right ones come, and the wrong one goes"],
   ["1 2 3 4", "photo, mask, match, inside"],
   ["Left, Right", "photo before, photo after"],
   ["Z", "photo at full size; + and - zoom, 0 fits, 1 is true size"],
@@ -22,6 +23,7 @@ const KEYS = [
 const TOUCHES = [
   ["Draw", "with a finger or a pen; pressure makes the line wider"],
   ["Tap a photo", "to open it; Back leads to all photos"],
+  ["Tick or cross in an open photo", "it is right, or not: more like the right ones come"],
   ["Tap the filter, then Select", "to choose several photos and export them together"],
   ["Tap a guess", "to look for that word too"],
   ["Tap the filter", "for the folder, how sure a photo must be, and the export"],

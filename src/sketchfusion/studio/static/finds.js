@@ -23,12 +23,18 @@ export class Finds {
     list.addEventListener("page", ({ detail }) => this.#page(detail));
     list.addEventListener("refused", ({ detail }) => this.refused(detail));
     search.addEventListener("more", ({ detail }) => this.#more(detail));
+    search.marks.addEventListener("change", () => this.searched && this.#show());
     this.#end = new IntersectionObserver(([entry]) => entry.isIntersecting && this.more(), { rootMargin: EARLY });
   }
 
   /** Whether the photos shown were searched for. */
   get searched() {
     return this.#mode === "found";
+  }
+
+  /** Whether the whole gallery is shown. */
+  get browsing() {
+    return this.#mode === "gallery";
   }
 
   /** Whether a search is under way. */
@@ -56,12 +62,12 @@ export class Finds {
     if (hidden) this.#hidden.add(id);
     else this.#hidden.delete(id);
     if (this.searched) this.#show();
-    else if (this.#mode === "gallery") this.#list();
+    else if (this.browsing) this.#list();
   }
 
   /** Photos after those that are shown, if there are any. */
   more() {
-    if (this.#mode === "gallery") this.list.more();
+    if (this.browsing) this.list.more();
     else if (this.searched) this.search.more();
   }
 
@@ -73,7 +79,7 @@ export class Finds {
 
   #show() {
     const { asked } = this.#answer;
-    const hits = this.#answer.hits.filter(({ id }) => !this.#hidden.has(id));
+    const hits = this.#answer.hits.filter(({ id }) => !this.#hidden.has(id) && !this.search.marks.wrong.has(id));
     const sure = hits.filter((hit) => hit.confidence >= this.#least);
     const rest = hits.filter((hit) => hit.confidence < this.#least);
     this.results.show([...sure, ...rest], sure.length && rest.length ? sure.length : null, `Less than ${percent(this.#least)} sure`);

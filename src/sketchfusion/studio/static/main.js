@@ -15,6 +15,7 @@ import { showGuesses } from "./guesses.js";
 import { Inside } from "./inside.js";
 import { KeyboardPen } from "./keyboardpen.js";
 import { Mask } from "./mask.js";
+import { connectMarks } from "./marks.js";
 import { Match } from "./match.js";
 import { notice, quiet, say } from "./notice.js";
 import { Paper } from "./paper.js";
@@ -41,7 +42,7 @@ const drawing = new Drawing();
 const paper = new Paper(byId("paper"), drawing);
 const tools = new Tools(drawing, paper);
 const search = new Search(api, drawing);
-const results = new Results(byId("results"));
+const results = new Results(byId("results"), search.marks);
 const finds = new Finds(results, new GalleryList(api), search);
 const line = new QueryLine(search, drawing, (least) => finds.cut(least));
 const uploads = new Uploads(api, byId("job"));
@@ -91,7 +92,7 @@ async function follow() {
 /** What the page shows, as its address tells it. */
 function shown() {
   const view = photos.open && photos.view !== "photo" ? photos.view : "";
-  return { ...packed(drawing), ...line.state, photo: photos.photo?.id ?? "", view };
+  return { ...packed(drawing), ...line.state, ...search.marks.state, photo: photos.photo?.id ?? "", view };
 }
 
 /** Show what an address tells, as long as it is the `current()` one. */
@@ -99,13 +100,15 @@ async function show(wanted, current) {
   const { lost, ...state } = (await unpacked(wanted)) ?? EMPTY;
   const full = lost || !wanted.q ? EMPTY : await fromKept(state);
   if (!current()) return;
-  const now = packed(drawing);
+  const now = shown();
+  const same = ["q", "picture", "words", "like"].every((name) => now[name] === wanted[name]);
   if (now.q !== wanted.q || now.picture !== wanted.picture) {
     if (drawing.canUndo || drawing.canRedo) drawing.replace(full);
     else drawing.restore(full);
   }
   if (lost) notice("The picture of this drawing is not kept in this browser.");
   line.set(wanted);
+  if (!same) search.marks.restore(wanted); // going back to the same search takes no mark away
   if (!wanted.photo) return photos.close();
   photos.choose(wanted.view in views ? wanted.view : "photo");
   if (photos.photo?.id !== wanted.photo) await openById(wanted.photo);
@@ -171,7 +174,33 @@ photos.addEventListener("like", ({ detail }) => {
     photos.close();
   });
 });
+/** Mark a find as right or not, or take that back; one that is wrong goes, with a way back. */
+function mark(photo, as) {
+  const { marks } = search;
+  const before = marks.of(photo.id);
+  marks.set(photo.id, as === "right" && before === "right" ? null : as);
+  if (as !== "wrong") return;
+  photos.close();
+  notice(`${photo.name} is left out.`, { action: { label: "Undo", run: () => marks.set(photo.id, before === "wrong" ? null : before) } });
+}
+
+const marking = (as) => () => {
+  const photo = photos.photo ?? results.photoAt(document.activeElement);
+  return photo && !finds.browsing ? mark(photo, as) : false;
+};
+
+const showMark = () => byId("mark-right").setAttribute("aria-pressed", `${search.marks.right.has(photos.photo?.id)}`);
+
+results.addEventListener("mark", ({ detail }) => mark(detail.photo, detail.mark));
+byId("mark-right").addEventListener("click", marking("right"));
+byId("mark-wrong").addEventListener("click", marking("wrong"));
+photos.addEventListener("shown", showMark);
+search.marks.addEventListener("change", () => {
+  showMark();
+  address.write();
+});
 photos.addEventListener("forget", ({ detail }) => {
+  search.marks.set(detail.id, null);
   photos.close();
   forget(api, detail, (hidden) => finds.hide(detail.id, hidden), learn);
 });
@@ -198,6 +227,7 @@ connectDragOut(byId("large"), () => photos.photo);
 byId("large").addEventListener("click", () => photos.view === "photo" && viewer.open(photos.photo));
 connectExport(api, drawing, () => results.photos, () => [...results.selected.values()]);
 connectSelecting(results);
+connectMarks(search.marks);
 connectTheme(() => paper.refresh());
 byId("help-button").addEventListener("click", showHelp);
 byId("about-button").addEventListener("click", () => showAbout(info));
@@ -244,6 +274,8 @@ connectShortcuts({
   2: view("mask"),
   3: view("match"),
   4: view("inside"),
+  "+": marking("right"),
+  "-": marking("wrong"),
   z: () => (photos.open ? viewer.open(photos.photo) : false),
   arrowleft: aside(-1),
   arrowright: aside(1),

@@ -36,6 +36,7 @@ export class QueryLine extends EventTarget {
   /** Look for photos like this one instead of the drawing; null goes back to the drawing. */
   like(photo) {
     this.search.like = photo;
+    this.search.marks.clear();
     byId("like").hidden = !photo;
     if (photo) byId("like").querySelector("img").src = photo.thumbnail;
     this.search.soon();
@@ -68,12 +69,14 @@ export class QueryLine extends EventTarget {
   }
 
   #take() {
+    const others = byId("text").value.trim() !== this.search.text.trim();
     byId("least").textContent = `${Math.round(100 * Number(this.least.value))} %`;
     Object.assign(this.search, {
       text: byId("text").value,
       category: byId("category").value,
       group: this.group.checked,
     });
+    if (others) this.search.marks.clear();
     this.search.soon();
     this.cut(Number(this.least.value));
     try {

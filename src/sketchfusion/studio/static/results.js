@@ -1,6 +1,6 @@
 /** The grid of photos: what was found, or the whole gallery; a photo that stays keeps its place on the page and its node. */
 
-import { calm, make } from "./dom.js";
+import { calm, icon, make } from "./dom.js";
 
 const MEASURED = 60; // tiles that glide; those further down are out of sight
 
@@ -15,7 +15,7 @@ function beside(buttons, button) {
   return near.sort(([, one], [, other]) => Math.abs(one.left - left) - Math.abs(other.left - left))[0]?.[0];
 }
 
-/** Says "open" with detail = the photo, and "selected" when others are. Photos are the server's: {id, name, category, thumbnail, confidence?, similar?, ..}. */
+/** Says "open" with detail = the photo, "mark" with detail {photo, mark: "right" or "wrong"}, and "selected" when others are. Photos are the server's: {id, name, category, thumbnail, confidence?, similar?, ..}. */
 export class Results extends EventTarget {
   #tiles = new Map();
   #last = null; // the photo that was chosen last, from which Shift chooses
@@ -23,9 +23,10 @@ export class Results extends EventTarget {
   /** Photos that are chosen, by identifier; they stay so when others are shown. */
   selected = new Map();
 
-  constructor(grid) {
+  /** `marks` tells which photos are right. */
+  constructor(grid, marks) {
     super();
-    this.grid = grid;
+    Object.assign(this, { grid, marks });
     this.rule = make("li", { className: "rule" });
     grid.addEventListener("keydown", (event) => this.#key(event));
     grid.addEventListener("click", (event) => this.#click(event));
@@ -42,6 +43,8 @@ export class Results extends EventTarget {
   /** Show exactly these, in this order, with `words` over a hairline before the photo at place `line`, if it is given; tiles that stay glide to their new places. */
   show(photos, line = null, words = "") {
     const before = this.#places();
+    const focused = this.grid.contains(document.activeElement) ? document.activeElement : null;
+    const place = this.photos.indexOf(focused && this.photoAt(focused));
     const stays = new Set(photos.map((photo) => photo.id));
     for (const [id, tile] of this.#tiles) {
       if (stays.has(id)) continue;
@@ -56,6 +59,7 @@ export class Results extends EventTarget {
       if (this.grid.children[index] !== node) this.grid.insertBefore(node, this.grid.children[index] ?? null);
     });
     this.photos = photos;
+    if (focused && focused !== document.activeElement) this.#refocus(focused, place);
     this.#rove();
     this.#glide(before);
   }
@@ -81,18 +85,28 @@ export class Results extends EventTarget {
     (this.#tiles.get(id) ?? this.grid.firstElementChild)?.querySelector("button").focus();
   }
 
+  /** A tile that is moved loses the focus; of one that is gone the tile takes it which is in its place. */
+  #refocus(element, place) {
+    const { id } = this.photos[Math.min(place, this.photos.length - 1)] ?? {};
+    if (element.isConnected) element.focus({ preventScroll: true });
+    else if (place >= 0 && id) this.focus(id);
+  }
+
   #tile(photo) {
     let tile = this.#tiles.get(photo.id);
     if (!tile) {
       const image = make("img", { src: photo.thumbnail, alt: "", decoding: "async", loading: "lazy", draggable: false });
       image.addEventListener("error", () => tile.classList.add("lost"));
-      const button = make("button", { type: "button", tabIndex: -1, draggable: true }, image, make("span", { className: "sure" }), make("span", { className: "folded" }));
+      const button = make("button", { type: "button", className: "tile", tabIndex: -1, draggable: true }, image, make("span", { className: "sure" }), make("span", { className: "folded" }));
       const check = make("input", { type: "checkbox", tabIndex: -1, "aria-label": `Select ${photo.name}` });
-      tile = make("li", {}, button, check);
+      const right = make("button", { type: "button", className: "mark right", tabIndex: -1, title: "This is right (+)", "aria-label": `This is right: ${photo.name}` }, icon("tick"));
+      const wrong = make("button", { type: "button", className: "mark wrong", tabIndex: -1, title: "Not this (-)", "aria-label": `Not this: ${photo.name}` }, icon("close"));
+      tile = make("li", {}, button, check, wrong, right);
       this.#tiles.set(photo.id, tile);
     }
     const button = tile.firstElementChild;
-    tile.lastElementChild.checked = this.selected.has(photo.id);
+    tile.querySelector("input").checked = this.selected.has(photo.id);
+    tile.querySelector(".right").setAttribute("aria-pressed", `${this.marks.right.has(photo.id)}`);
     const sure = photo.confidence;
     const words = [photo.category || photo.name, sure === undefined ? null : `${percent(sure)} sure`];
     const folded = photo.similar?.length ?? 0;
@@ -104,10 +118,12 @@ export class Results extends EventTarget {
     return tile;
   }
 
-  #rove(to = document.activeElement?.closest?.("#results li > button")) {
-    const buttons = [...this.grid.querySelectorAll("button")];
+  #rove(to = document.activeElement?.closest?.("#results .tile")) {
+    const buttons = [...this.grid.querySelectorAll(".tile")];
     const stop = buttons.includes(to) ? to : buttons[0];
-    for (const button of buttons) button.tabIndex = button.nextElementSibling.tabIndex = button === stop ? 0 : -1;
+    for (const button of buttons) {
+      for (const part of button.parentElement.children) part.tabIndex = button === stop ? 0 : -1;
+    }
   }
 
   /** A click on a check box chooses, with Shift all from the last one; so does a click on a photo with Ctrl or Shift, or once one is chosen. */
@@ -115,7 +131,9 @@ export class Results extends EventTarget {
     const photo = this.photoAt(event.target);
     if (!photo) return;
     const box = event.target.matches("input");
-    if (box || this.selecting || event.ctrlKey || event.metaKey || event.shiftKey) this.#choose(photo, event.shiftKey);
+    const mark = event.target.closest(".mark");
+    if (mark) this.dispatchEvent(new CustomEvent("mark", { detail: { photo, mark: mark.classList.contains("right") ? "right" : "wrong" } }));
+    else if (box || this.selecting || event.ctrlKey || event.metaKey || event.shiftKey) this.#choose(photo, event.shiftKey);
     else this.dispatchEvent(new CustomEvent("open", { detail: photo }));
   }
 
@@ -134,12 +152,12 @@ export class Results extends EventTarget {
   }
 
   #mark() {
-    for (const [id, tile] of this.#tiles) tile.lastElementChild.checked = this.selected.has(id);
+    for (const [id, tile] of this.#tiles) tile.querySelector("input").checked = this.selected.has(id);
     this.dispatchEvent(new Event("selected"));
   }
 
   #key(event) {
-    const buttons = [...this.grid.querySelectorAll("button")];
+    const buttons = [...this.grid.querySelectorAll(".tile")];
     const at = buttons.indexOf(document.activeElement);
     if (at < 0) return;
     if (event.key === "x") this.#choose(this.photoAt(buttons[at]), false);

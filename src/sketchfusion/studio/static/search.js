@@ -1,5 +1,6 @@
 /** The search: what is asked of the gallery, when, and what came of it. */
 
+import { Marks } from "./marks.js";
 import { Newest } from "./newest.js";
 
 const PAUSE = 120;
@@ -7,9 +8,13 @@ const MOST = 200; // photos that the server gives at once
 const FURTHEST = 10_000; // photos of one answer that it counts up to
 
 const key = (body) => JSON.stringify({ ...body, k: 0, offset: 0 });
+const unmarked = (body) => key({ ...body, right: [], wrong: [] });
+
+/** Whether a sheet is the earlier one drawn on: that was empty, or something of it is still there. */
+const goesOn = (sheet, before) => !(before.picture || before.strokes.length) || (sheet.picture && sheet.picture === before.picture) || sheet.strokes.some((stroke) => before.strokes.includes(stroke));
 
 /**
- * Says "asking", "found" (detail: the answer with `asked`, `last`: none newer is on its way, and `fresh`: it begins anew), "more" (detail: the photos after those),
+ * Says "asking", "found" (detail: the answer with `asked`, `last`: none newer is on its way, and `fresh`: something else was asked), "more" (detail: the photos after those),
  * "settled" when that is still what is asked, "idle" when there is nothing to search with, and "refused" (detail: Refused).
  * Asks at most every 120 ms, also while a stroke goes on.
  */
@@ -22,6 +27,9 @@ export class Search extends EventTarget {
   count = 24;
   /** Names that the drawing was wrongly taken for. */
   without = new Set();
+  /** Finds that are right and wrong. */
+  marks = new Marks();
+  #sheet; // the drawing as it was last
   #timer = 0;
   #asked = "";
   #newest;
@@ -32,13 +40,23 @@ export class Search extends EventTarget {
   constructor(api, drawing) {
     super();
     this.drawing = drawing;
+    this.#sheet = drawing.state;
     this.#newest = new Newest(api, {
       send: (body) => api.ask("/search", body),
       done: (answer, asked) => (asked.offset ? this.#more(answer, asked) : this.#found(answer, asked)),
       failed: (error) => this.#failed(error),
     });
     drawing.addEventListener("change", () => {
-      if (drawing.blank) this.without.clear();
+      const before = this.#sheet;
+      this.#sheet = drawing.state;
+      if (drawing.blank || (this.#sheet !== before && !goesOn(this.#sheet, before))) {
+        this.without.clear();
+        this.marks.clear();
+      }
+      this.soon();
+    });
+    this.marks.addEventListener("change", () => {
+      this.#anew = true;
       this.soon();
     });
   }
@@ -84,7 +102,7 @@ export class Search extends EventTarget {
     const drawing = this.like ? null : this.drawing.payload();
     const text = this.text.trim() || null;
     if (!drawing && !text && !this.like) return null;
-    return { drawing, like: this.like?.id ?? null, text, without: [...this.without], k: this.count, offset: 0, category: this.category || null, min_score: null, group: this.group };
+    return { drawing, like: this.like?.id ?? null, text, without: [...this.without], right: [...this.marks.right], wrong: [...this.marks.wrong], k: this.count, offset: 0, category: this.category || null, min_score: null, group: this.group };
   }
 
   #now() {
@@ -104,13 +122,15 @@ export class Search extends EventTarget {
     } else {
       this.#newest.drop();
       this.#answer = null;
+      this.marks.clear();
       this.#say("idle");
     }
   }
 
   #found(answer, asked) {
+    const fresh = asked.k <= this.count && (!this.#answer || unmarked(asked) !== unmarked(this.#answer.asked));
     this.#answer = { asked, shown: answer.hits.length, ended: answer.hits.length < asked.k };
-    this.#say("found", { ...answer, asked, fresh: asked.k <= this.count, last: key(asked) === this.#asked && !this.#timer });
+    this.#say("found", { ...answer, asked, fresh, last: key(asked) === this.#asked && !this.#timer });
   }
 
   #more({ hits }, asked) {
