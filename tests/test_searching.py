@@ -64,3 +64,11 @@ def test_a_model_that_guesses_gives_as_many_false_alarms_as_its_confidence_says(
     assert figures["false alarms at 0.5, all photos"] == pytest.approx(0.5, abs=0.2)
     assert figures["false alarms at 0.9, all photos"] == pytest.approx(0.1, abs=0.1)
     assert not [name for name in figures if "words" in name]
+
+
+def test_marked_finds_help_a_model_that_knows_a_little_and_cannot_help_one_that_knows_all() -> None:
+    little, all_of_it = (benchmark_search(Knowing(of), pictures(3, 0), pictures(8, 1)).to_json() for of in (0.2, 0.8))
+    assert little["mAP@all of the rest, more by marks"] > 0.05
+    told = little["mAP@all of the rest, a right and a wrong find marked"]
+    assert told == pytest.approx(little["mAP@all of the rest"] + little["mAP@all of the rest, more by marks"], abs=2e-4)
+    assert all_of_it["mAP@all of the rest"] == 1 and all_of_it["mAP@all of the rest, more by marks"] == 0

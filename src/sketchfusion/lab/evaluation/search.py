@@ -1,4 +1,4 @@
-"""Search measured: how reliable confidence is, and how much words and diffusion add.
+"""Search measured: how reliable confidence is, and how much words, diffusion and judged finds add.
 
 Each sketch searches a gallery twice, with the photos of its category and without them. A confident photo of the second
 search is a false alarm. Galleries of several sizes are made of the same photos.
@@ -17,7 +17,7 @@ from ...featuremap import Floats
 from ...gallery.confidence import embed_references, measure_chance
 from ...gallery.embed import embed_views
 from ...gallery.nearest import Ranked
-from ...gallery.query import Background, Scorer, embed_text, make_scorer
+from ...gallery.query import Background, Scorer, embed_text, make_scorer, refine
 from ...gallery.reorder import diffused
 from ...gallery.rows import Rows
 from ...io.images import Kind
@@ -31,12 +31,14 @@ Labels = npt.NDArray[np.str_]
 CUTS = (0.5, 0.8, 0.9)
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 2.0)
 FEW = 5  # photos of each category in a small gallery
+JUDGED = 20  # the first finds, of which a user marks a right and a wrong one
 EXPLAINED = (
     "AUC: how well the best score tells galleries with the category from galleries without (0.5 is chance). False "
     "alarms at c: share of sketches of missing categories with a photo of confidence c or more, nominally 1 - c. "
     "Precision at c: share of photos of confidence c or more that show the category. Diffused: photos similar to good "
     "answers rise (`search --diffuse`). Words of weight w: the category's name is searched for with the sketch, as the "
-    "sum of standard scores."
+    "sum of standard scores. Rest: the photos left when the first right and the first wrong find of the best 20 are marked "
+    "as such, and taken out."
 )
 
 
@@ -66,6 +68,7 @@ def benchmark_search(
     there = np.isin(sketch_labels, names)
     metrics = {f"{name}, all photos": bootstrap(values) for name, values in by_gallery["all photos"].items()}
     metrics |= _with_diffusion(drawn[there], sketch_labels[there], vectors, labels)
+    metrics |= _with_feedback(drawn[there], sketch_labels[there], vectors, labels)
     if "joint" in columns:
         words = {name: embed_text(model, name.replace("_", " ")) for name in names}
         metrics |= _with_words(drawn[there], sketch_labels[there], columns, labels, words)
@@ -120,6 +123,26 @@ def _with_diffusion(drawn: Floats, sketch_labels: Labels, vectors: Floats, label
         found[name], found[f"{name}, diffused"] = bootstrap(before), bootstrap(after)
         found[f"{name}, more by diffusion"] = bootstrap(after - before)
     return found
+
+
+def _with_feedback(drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels) -> dict[str, Estimate]:
+    """The mAP@all of the rest before and after a right and a wrong find are marked, and the difference."""
+    before, after = list[Floats](), list[Floats]()
+    for sketch, name in zip(drawn, sketch_labels.tolist(), strict=True):
+        order = best_first((vectors @ sketch)[None], len(labels))[0]
+        hits = labels[order[:JUDGED]] == name
+        right, wrong = (np.flatnonzero(hits == answer)[:1] for answer in (True, False))
+        rest = np.delete(order, [*right, *wrong])
+        if (labels[rest] == name).any():
+            moved = refine([sketch], vectors[order[right]], vectors[order[wrong]]) if len(right) else sketch
+            for vector, values in ((sketch, before), (moved, after)):
+                again = rest[best_first((vectors[rest] @ vector)[None], len(rest))[0]]
+                values.append(average_precision(Hits.of((labels[again] == name)[None])))
+    if not before:
+        return {}
+    plain, told = np.concatenate(before), np.concatenate(after)
+    found = {"": plain, ", a right and a wrong find marked": told, ", more by marks": told - plain}
+    return {f"mAP@all of the rest{more}": bootstrap(values) for more, values in found.items()}
 
 
 def _with_words(
