@@ -37,8 +37,8 @@ EXPLAINED = (
     "alarms at c: share of sketches of missing categories with a photo of confidence c or more, nominally 1 - c. "
     "Precision at c: share of photos of confidence c or more that show the category. Diffused: photos similar to good "
     "answers rise (`search --diffuse`). Words of weight w: the category's name is searched for with the sketch, as the "
-    "sum of standard scores. Rest: the photos left when the first right and the first wrong find of the best 20 are marked "
-    "as such, and taken out."
+    "sum of standard scores. Rest: the photos left when the first right and the first wrong find of the best 20 are "
+    "marked as such, and taken out."
 )
 
 
@@ -127,7 +127,7 @@ def _with_diffusion(drawn: Floats, sketch_labels: Labels, vectors: Floats, label
 
 def _with_feedback(drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels) -> dict[str, Estimate]:
     """The mAP@all of the rest before and after a right and a wrong find are marked, and the difference."""
-    before, after = list[Floats](), list[Floats]()
+    before, after = list[float](), list[float]()
     for sketch, name in zip(drawn, sketch_labels.tolist(), strict=True):
         order = best_first((vectors @ sketch)[None], len(labels))[0]
         hits = labels[order[:JUDGED]] == name
@@ -137,10 +137,10 @@ def _with_feedback(drawn: Floats, sketch_labels: Labels, vectors: Floats, labels
             moved = refine([sketch], vectors[order[right]], vectors[order[wrong]]) if len(right) else sketch
             for vector, values in ((sketch, before), (moved, after)):
                 again = rest[best_first((vectors[rest] @ vector)[None], len(rest))[0]]
-                values.append(average_precision(Hits.of((labels[again] == name)[None])))
+                values.append(float(average_precision(Hits.of((labels[again] == name)[None]))[0]))
     if not before:
         return {}
-    plain, told = np.concatenate(before), np.concatenate(after)
+    plain, told = np.array(before), np.array(after)
     found = {"": plain, ", a right and a wrong find marked": told, ", more by marks": told - plain}
     return {f"mAP@all of the rest{more}": bootstrap(values) for more, values in found.items()}
 
