@@ -106,7 +106,7 @@ def main(name: str = "mini") -> None:
         first, warm = trace_searches(Path(folder), model)
         uri, sketch = str(Path(folder) / "gallery"), str(Path(folder) / "sketch.png")
         with contextlib.redirect_stdout(io.StringIO()):
-            command = trace(lambda: search(uri, [sketch], model=name))
+            command = trace(lambda: search([sketch], uri, model=name))
     traces = {
         "a search": warm,
         "the first search, with opening the gallery": first,

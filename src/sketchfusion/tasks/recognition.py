@@ -157,8 +157,9 @@ def _by_both(model: Extractor, labels: Sequence[str], kind: Kind) -> Callable[[L
     classifier probabilities; other labels keep their own. A product of the two would be overconfident, as both see the
     same picture.
     """
-    known = [index for index, label in enumerate(labels) if label in model.classes]
-    columns = [model.classes.index(labels[index]) for index in known]
+    classes = {label: column for column, label in enumerate(model.classes)}
+    known = [index for index, label in enumerate(labels) if label in classes]
+    columns = [classes[labels[index]] for index in known]
     by_text = _text_scores(model, labels, kind)
 
     def logits(look: Look) -> Floats:
