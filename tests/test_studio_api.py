@@ -106,6 +106,8 @@ def test_right_finds_come_first_and_wrong_ones_not_at_all(studio: Server) -> Non
     told = studio.search(drawn("sailboat"), k=PHOTOS, right=[last["id"]], wrong=[first["id"]]).json()["hits"]
     assert told[0]["id"] == last["id"] and len(told) == PHOTOS - 1
     assert first["id"] not in [hit["id"] for hit in told] and second["id"] in [hit["id"] for hit in told]
+    gone = studio.search(drawn("sailboat"), k=PHOTOS, right=["gone"], wrong=["gone"]).json()["hits"]
+    assert [hit["id"] for hit in gone[:2]] == [first["id"], second["id"]]
 
 
 def test_drawings_are_labelled_as_recognize_does(studio: Server, mini: Any) -> None:

@@ -140,7 +140,7 @@ async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
     sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
-    right, wrong = ([studio.photos.path(name) for name in names] for names in (body.right, body.wrong))
+    right, wrong = studio.photos.present(body.right), studio.photos.present(body.wrong)
     narrowed = (body.category, None, body.min_score, body.group)
     query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
     found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)

@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -253,6 +254,14 @@ class PhotoStore:
         if path is None:
             raise NotFound("no such photo in the gallery")
         return path
+
+    def present(self, identifiers: Iterable[str]) -> list[str]:
+        """Return the paths of those photos that the gallery still has."""
+        paths = []
+        for identifier in identifiers:
+            with suppress(NotFound):
+                paths.append(self.path(identifier))
+        return paths
 
     def thumbnails(self, paths: Sequence[str]) -> dict[str, bytes]:
         """Return small JPEG pictures by path, from memory where possible."""
