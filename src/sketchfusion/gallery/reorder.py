@@ -1,10 +1,10 @@
-"""Answers are reordered: scores are diffused between similar photos, and near-duplicates are folded into one hit.
+"""Reorder answers: diffuse scores between similar photos, and fold near-duplicates into one hit.
 
 A sketch is far from all photos, and photos of one thing are near each other, so a photo that is similar to several good
 answers is likely one, too (Zhou et al., Ranking on Data Manifolds, 2003; Iscen et al., Efficient Diffusion on Region
-Manifolds, 2017). Two photos are near-duplicates, resized, recompressed, brightened or slightly cropped, when their
-features agree and their thumbnails, reduced to 8x8, do: the first tells apart photos that only have the same colours in
-the same places, the second photos that only show the same thing.
+Manifolds, 2017). Near-duplicates are one photo resized, recompressed, brightened or slightly cropped. Both their
+features and their thumbnails, reduced to 8x8, must agree: photos that only have similar colours in the same places
+differ in features, photos that only show the same kind of thing differ in thumbnails.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FLAT = 2.0  # grey levels: a picture that varies less is plain
 
 
 def diffused(found: Ranked, deviation: float) -> Ranked:
-    """Reorder the first CANDIDATES photos by their scores and by those of the photos similar to them.
+    """Reorder the first CANDIDATES photos by their own scores and those of the photos similar to them.
 
-    The rest stay behind them in their order, and all keep their scores. `deviation` is the standard deviation of scores
-    over the gallery.
+    The rest follow in their old order. No score changes. `deviation`, the standard deviation of scores over the
+    gallery, is the scale on which scores are compared.
     """
     first = found.take(np.arange(min(CANDIDATES, len(found.scores))))
     if len(first.scores) < 3:
@@ -51,7 +51,7 @@ def diffused(found: Ranked, deviation: float) -> Ranked:
 
 
 def _graph(vectors: Floats) -> Floats:
-    """Link unit vectors (N, d) with their nearest ones by cosine: (N, N), symmetrically normalised."""
+    """Build the nearest-neighbour graph of unit vectors (N, d): cosines (N, N), symmetrically normalised by degree."""
     cosines = np.maximum(vectors @ vectors.T, 0)
     np.fill_diagonal(cosines, 0)
     count = min(NEIGHBOURS, len(cosines) - 1)
@@ -65,7 +65,7 @@ def _graph(vectors: Floats) -> Floats:
 
 
 def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Callable[[Iterable[str]], dict[str, bytes]]) -> list[Hit]:
-    """Fold each hit into the best one that it is a near-duplicate of; `vectors` (N, d) are the features of `hits`."""
+    """Fold each hit into the first kept one that it is a near-duplicate of; `vectors` (N, d) are the hits' features."""
     alike = vectors @ vectors.T >= SAME_FEATURES
     np.fill_diagonal(alike, False)
     doubtful = np.flatnonzero(alike.any(axis=1)).tolist()

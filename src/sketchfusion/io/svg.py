@@ -45,17 +45,17 @@ _LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
 
 
 def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool = False) -> npt.NDArray[np.uint8]:
-    """Render SVG on white as `over_paper` does, the longer edge `side` pixels long: (H, W, 3) uint8.
+    """Render SVG on the paper of `over_paper`, the longer edge `side` pixels long: (H, W, 3) uint8.
 
-    External references, rules of style sheets that have some, and elements in `DROPPED` are removed before rendering.
-    Colours of CSS that the renderer does not know are resolved. Raises ImageError, whose message begins with `source`,
-    also for XML entities that are not short and plain, and where nothing of the shapes can be seen.
+    First `DROPPED` elements, external references and CSS declarations that contain any are removed, and CSS colours
+    that the renderer does not know are replaced. Raises ImageError, whose message begins with `source`, for SVG that is
+    broken, too large or too costly, has XML entities that are not short plain text, or shows none of its shapes.
     """
     if not 0 < side <= MAX_SIDE:
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{source}: SVG of more than {MAX_BYTES} bytes; simplify it first")
-    root = _parse(_with_entities(data), source)
+    root = _parse(_expand_entities(data), source)
     tags = {_local(element.tag) for element in root.iter()}
     _clean(root, source)
     _scale_strokes(root, side)
@@ -78,7 +78,7 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
 
 
 def over_paper(image: Image.Image, light_ink: bool) -> npt.NDArray[np.uint8]:
-    """Lay a transparent picture over white, or with `light_ink` over black if nothing is seen on white: (H, W, 3)."""
+    """Lay a transparent picture over white; with `light_ink`, over black if it hardly shows on white: (H, W, 3)."""
     layers = []
     for colour in ("white", "black"):
         paper = Image.new("RGBA", image.size, colour)
@@ -89,8 +89,8 @@ def over_paper(image: Image.Image, light_ink: bool) -> npt.NDArray[np.uint8]:
     return layers[0]
 
 
-def _with_entities(data: bytes) -> bytes:
-    """Put in the text of a document's entities if they are few, short and plain; others are left and refused later."""
+def _expand_entities(data: bytes) -> bytes:
+    """Replace XML entities by their text if they are few, short and plain; else leave them for `_parse` to refuse."""
     start = data.find(b"<!DOCTYPE")
     end = data.find(b"]", start)
     head, body = data[:end], data[end:]
@@ -105,7 +105,7 @@ def _with_entities(data: bytes) -> bytes:
 
 
 def _variables(root: ET.Element) -> dict[str, str]:
-    """Collect the custom properties of all styles; the first value counts, as a later one is for dark screens."""
+    """Collect the CSS custom properties of all styles; the first value wins, as later ones are for dark screens."""
     styles = [element.text or "" for element in root.iter() if _local(element.tag) == "style"]
     styles += [element.get("style", "") for element in root.iter()]
     found = re.findall(r"(?<![\w-])(--[\w-]{1,100})\s*:\s*([^;{}]{1,200})", ";".join(styles))
@@ -113,7 +113,7 @@ def _variables(root: ET.Element) -> dict[str, str]:
 
 
 def _resolved(css: str, variables: dict[str, str]) -> str:
-    """Resolve var(), light-dark() and colours in other spaces, the innermost first."""
+    """Replace CSS functions by plain colours, innermost first; color-mix() gives its first, lab() and others a grey."""
 
     def simpler(match: re.Match[str]) -> str:
         name, inside = match.group(1).lower(), match.group(2)
@@ -132,7 +132,7 @@ def _resolved(css: str, variables: dict[str, str]) -> str:
             return "#" + f"{round(255 * min(1, max(0, light))):02x}" * 3
         if name in ("rgb", "rgba", "hsl", "hsla"):  # the opacity as a number, and no spaces between
             inside = ",".join([*re.findall(r"[^\s/,]+", inside.replace("deg", ""))[:3], *map(str, numbers[3:4])])
-        return f"{match.group(1)}\1{inside.replace(',', chr(3))}\2"  # until all others are resolved
+        return f"{match.group(1)}\1{inside.replace(',', chr(3))}\2"  # its brackets hidden until the rest is resolved
 
     most = 2 * len(css) + 10_000  # variables in variables would grow without end
     for _ in range(20):
@@ -143,7 +143,7 @@ def _resolved(css: str, variables: dict[str, str]) -> str:
 
 
 def _safe_css(css: str, variables: dict[str, str]) -> str:
-    """Remove, declaration by declaration, what is external, slow to render or not understood; the rest stays."""
+    """Remove each declaration that is external, slow to render or unknown to the renderer; keep the others."""
 
     def plain(match: re.Match[str]) -> str:
         if match[1] is None:
@@ -209,7 +209,7 @@ def _clean(root: ET.Element, source: str) -> None:
 
 
 def _embed(element: ET.Element) -> bool:
-    """Encode the picture in the data URL of an <image> anew, reduced; False if it has none that can be read."""
+    """Re-encode the picture in an <image>'s data URL as a reduced PNG; False if there is none that can be read."""
     links = [name for name in element.attrib if _local(name) == "href"]
     head, _, encoded = element.attrib[links[0]].partition(",") if links else ("", "", "")
     if not re.fullmatch(r"\s*data:image/[\w.+-]+;base64", head):
@@ -284,7 +284,7 @@ def _fit(root: ET.Element, side: int) -> None:
 
 
 def _scale_strokes(root: ET.Element, side: int) -> None:
-    """Give strokes whose width does not scale the width in drawing units that looks the same on a page."""
+    """Give non-scaling strokes (`vector-effect`) the width, in drawing units, that they have at the SVG's own size."""
     box = [float(part) for part in re.findall(_NUMBER, root.get("viewBox", ""))]
     shown = max(_length(root.get("width")), _length(root.get("height"))) or side
     unit = max(box[2:4]) / shown if len(box) == 4 else 1.0

@@ -1,4 +1,4 @@
-"""A queue to the one thread that runs the model: requests form batches, and of each client only the newest waits."""
+"""A queue to the one thread that runs the model in batches; only the newest question of each client and lane waits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 8  # batches of questions in a row, after which one background task r
 
 
 class Superseded(Exception):
-    """A newer question of the same client came before this one was started."""
+    """A newer question of the same client and lane came before this one was started."""
 
 
 class Busy(Exception):
@@ -30,7 +30,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Lane(Generic[Question, Answer]):
-    """A kind of question: the size of its batches, and the function that answers a batch, one answer or error each."""
+    """A kind of question: its largest batch, and a function from a batch to one answer or error per question."""
 
     name: str
     batch: int
@@ -44,7 +44,7 @@ def single(name: str) -> Lane[Callable[[], Answer], Answer]:
 
 @dataclass(eq=False)
 class Ticket:
-    """A waiting question; a newer one of the same client takes its place in the queue."""
+    """A waiting question; a newer one of the same client and lane takes its place in the queue."""
 
     lane: Lane[Any, Any]
     client: str
@@ -64,13 +64,13 @@ class ModelQueue:
     def __init__(self, prepare: Callable[[], None], limit: int) -> None:
         """Start the thread, which calls `prepare` first. At most `limit` questions wait."""
         self.failure: Exception | None = None
-        self.ready = threading.Event()
+        self.ready = threading.Event()  # set once `prepare` has finished or failed
         self._limit = limit
         self._change = threading.Condition()
         self._waiting: dict[tuple[str, str], Ticket] = {}
-        self._running: dict[tuple[str, str], int] = {}
+        self._running: dict[tuple[str, str], int] = {}  # sequence numbers of the batch in progress
         self._background: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._streak = 0
+        self._streak = 0  # batches since the last background task
         self._closed = False
         self._on_failure: Callable[[], Any] = lambda: None
         self._thread = threading.Thread(target=self._work, args=(prepare,), name="model", daemon=True)
@@ -91,18 +91,18 @@ class ModelQueue:
     async def ask(self, lane: Lane[Question, Answer], client: str, sequence: int, question: Question) -> Answer:
         """Queue a question and wait for its answer. Raises Superseded, Busy, Stopped, or what the lane raises."""
         ticket = Ticket(lane, client, sequence, question)
-        self._enter(ticket)
+        self._enqueue(ticket)
         answer: Answer = await asyncio.wrap_future(ticket.future)
         return answer
 
     def run(self, call: Callable[[], Answer]) -> Answer:
-        """Run a function on the model's thread when no question waits, and wait for its result."""
+        """Run a function as `background` does, or at once if already on the model's thread; wait for its result."""
         if threading.current_thread() is self._thread:
             return call()
         return self.background(call).result()
 
     def background(self, call: Callable[[], Answer]) -> Future[Answer]:
-        """Run a function on the model's thread when no question waits, without waiting for it."""
+        """Run a function on the model's thread when no question waits, or after `PATIENCE` batches; do not wait."""
         future: Future[Answer] = Future()
         with self._change:
             if self._closed or self.failure:
@@ -112,13 +112,13 @@ class ModelQueue:
         return future
 
     def close(self) -> None:
-        """Answer everything that waits, then end the thread."""
+        """Refuse new work, finish all questions and background tasks that wait, and end the thread."""
         with self._change:
             self._closed = True
             self._change.notify()
         self._thread.join()
 
-    def _enter(self, ticket: Ticket) -> None:
+    def _enqueue(self, ticket: Ticket) -> None:
         with self._change:
             if self._closed or self.failure:
                 raise Stopped

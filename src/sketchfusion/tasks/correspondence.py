@@ -37,11 +37,11 @@ WINDOW = 0.15  # radius around the best cell over which positions are averaged, 
 RETURN = 0.1  # a match is mutual if matching back ends this near the start, as a share of the picture's longer side
 
 # Chosen on Sketch World's seen categories and Sketchy's seen classes, at a plateau; lengths are in half sides.
-WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # standard deviations around the pose in which each iteration looks
+WIDTHS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3)  # standard deviation of the Gaussian around the pose, by iteration
 OUTLIER_DISTANCE = 0.15  # scale of the Cauchy weights: points further off than this hardly count
-MIN_GAIN = 0.1  # nats that all points together have to tell before they move the pose
-REGULARISATION = 0.01  # towards the pose that the fit starts from
-PAGE_BONUS = 0.05  # nats a point by which the window must explain the features better than the page
+MIN_GAIN = 0.1  # nats; if the points' weights add up to much less, the pose hardly moves
+REGULARISATION = 0.01  # weight of the ridge penalty for leaving the starting pose
+PAGE_BONUS = 0.05  # nats per point by which the window's fit must beat the page's
 PADDING_LOGIT = -1e4  # finite, so that differences of logits are
 
 
@@ -72,7 +72,7 @@ class Prior(NamedTuple):
 
 @dataclass(frozen=True)
 class Pose:
-    """An affine map from a sketch to a photo, whose coordinates both run from -1 to 1 over their files."""
+    """An affine map from a sketch to a photo; the coordinates of both run from -1 to 1 over the file."""
 
     matrix: Tensor  # (3, 2)
     sketch: Frame
@@ -217,12 +217,12 @@ def locate(
 def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> Pose:
     """Align a sketch with a photo by points (N, 2) of its strokes, in pixels of its file.
 
-    Expectation maximisation. In turn, each point's expected counterpart is found by a softmax over cosine /
-    `temperature` within a Gaussian around the current pose, and the affine map is fitted to the counterparts by
-    weighted least squares. A point weighs as much as its cosines tell beyond the Gaussian alone (Kullback-Leibler
-    divergence), less if its counterpart is far from the pose (Cauchy). The Gaussian narrows. There are two starts: the
-    page covers the whole photo, as where the sketch was drawn over it, and the window around the strokes does. The pose
-    that explains the features better counts.
+    Expectation maximisation, alternating two steps while the Gaussian narrows. First each point's expected counterpart
+    is found by a softmax over cosine / `temperature`, times a Gaussian around the current pose. Then the affine map is
+    fitted to the counterparts by weighted least squares. A point's weight is the Kullback-Leibler divergence of the
+    product from the Gaussian alone, reduced if its counterpart is far from the pose (Cauchy). The fit starts twice:
+    from the whole page laid over the photo, as in a tracing, and from the window around the strokes laid over it. The
+    second is returned if its log evidence is higher by `PAGE_BONUS`.
     """
     features = F.normalize(sketch.sample(strokes).float(), dim=1)
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
@@ -235,7 +235,7 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
 
 
 def _fit_pose(logits: Tensor, padding: Tensor, points: Tensor, centres: Tensor, start: Tensor) -> tuple[Tensor, float]:
-    """Fit a pose (3, 2) to `points` (N, 3) from a first one; give also the mean log evidence of the points, in nats.
+    """Fit a pose (3, 2) to homogeneous `points` (N, 3) from `start`; also give their mean log evidence in nats.
 
     `logits` (N, M) are the points' similarities to the photo's cells at `centres` (M, 2), and `padding` (M,) is low on
     cells outside the photo.

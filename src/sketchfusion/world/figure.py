@@ -13,7 +13,7 @@ from .shapes import Points, curve, ellipse, limb
 
 RGB = tuple[float, float, float]
 Spot = tuple[float, float] | Points  # x and y of one point
-Spots = Spot | Mapping[str, Spot] | None  # one with the name of its part, or any by their names
+Spots = Spot | Mapping[str, Spot] | None  # one keypoint, named like its part, or several by name
 
 COLOURS: dict[str, RGB] = {
     "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
@@ -49,7 +49,7 @@ class Mark:
 
     outline: Points
     rgb: RGB
-    drawn: bool = True
+    drawn: bool = True  # whether sketches with fine detail show its outline
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,8 @@ class Part:
     """A part of an object, in object coordinates.
 
     Parts of one `group` share a silhouette in sketches. `strokes` is what a sketch draws of the part (its outline, or
-    the centre line of something thin), `lines` are lines inside it. Every hand draws `detail` 0, careful ones up to
-    3. Only `solid` parts hide others.
+    the centre line of something thin), `lines` are lines inside it. Every hand draws parts of `detail` 0, careful ones
+    up to 3. Only `solid` parts hide others.
     """
 
     outline: Points
@@ -83,9 +83,9 @@ class Landmark:
 class Figure:
     """Collects the parts that a recipe adds, back to front, and gives the recipe its random numbers.
 
-    `trait`, `pick`, `count`, `chance` and `paint` depend on the instance alone, so a photo and its sketches share them;
-    a hand's `slop` adds errors to traits, drawn from `errors` or else from `pose`. `pose` numbers belong to one
-    picture, and to the sketches made of it.
+    `trait`, `pick`, `count`, `chance` and `paint` draw from `identity`, seeded by the instance, so that a photo and its
+    sketches share them. `pose` numbers belong to one picture, or to a photo and the sketches made of it. `slop` is the
+    largest error of a hand in a trait, as a share of its range; errors come from `errors`, or from `pose` if None.
     """
 
     def __init__(self, identity: Rng, pose: Rng, slop: float = 0.0, errors: Rng | None = None) -> None:
@@ -94,7 +94,7 @@ class Figure:
         self.landmarks: dict[str, Landmark] = {}
 
     def trait(self, low: float, high: float) -> float:
-        """Sample a proportion of this instance."""
+        """Sample a number for this instance, such as a length or a proportion, plus the hand's error."""
         value = low + (high - low) * float(self._identity.random())
         drawn = float(self._pose.random())  # drawn even if unused, so that later pose numbers stay the same
         error = ((drawn if self._errors is None else float(self._errors.random())) - 0.5) * 2 * self._slop
@@ -117,7 +117,7 @@ class Figure:
         return bool(self._identity.random() < probability)
 
     def paint(self, texture: str, *colours: str, roundness: float = 0.7) -> Paint:
-        """Choose one of the named colours and vary it for this instance."""
+        """Choose one of the named colours for this instance, and vary it a little."""
         base = COLOURS[self.pick(*colours)]
         light = 0.88 + 0.24 * float(self._identity.random())
         r, g, b = (min(250.0, c * light + 16 * (float(self._identity.random()) - 0.5)) for c in base)
@@ -180,12 +180,12 @@ Recipe = Callable[[Figure], None]
 
 @dataclass(frozen=True)
 class Category:
-    """A category of objects. `spin` is the largest rotation in degrees, `scene` the setting of its photos."""
+    """A category of objects; `unseen` ones are held out of training, `spin` is the largest rotation in degrees."""
 
     name: str
     recipe: Recipe
     unseen: bool
-    scene: str
+    scene: str  # the setting of its photos
     spin: float
 
 
@@ -193,7 +193,7 @@ CATEGORIES: dict[str, Category] = {}
 
 
 def category(name: str, scene: str = "room", spin: float = 8.0, unseen: bool = False) -> Callable[[Recipe], Recipe]:
-    """Register a recipe in `CATEGORIES` under a name."""
+    """Decorate a recipe: register it in `CATEGORIES` under a name."""
 
     def enter(recipe: Recipe) -> Recipe:
         CATEGORIES[name] = Category(name, recipe, unseen, scene, spin)

@@ -1,4 +1,4 @@
-"""Fill a table row by row: train where a row needs it, measure, and do nothing twice; then write it."""
+"""Fill a table row by row: train a row's model if needed, measure it, keep all results for reuse; write the table."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Cell:
     weights: list[str] = field(default_factory=list)  # fingerprint of each seed's model
     absent: str = ""  # why there is no value
     same_as: str = ""  # an earlier row whose frozen baseline is the same model
-    lead: tuple[float, float, float] | None = None  # how much more the fused row has, query by query: mean, low, high
+    lead: tuple[float, float, float] | None = None  # fused row minus this one, over paired queries: mean, low, high
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one model, of one seed, reached: for each metric the value of every query."""
+    """The results of one model of one seed: for each metric the value of every query."""
 
     fingerprint: str
     values: dict[str, Values]
@@ -52,11 +52,11 @@ class Run:
 
 @dataclass(frozen=True)
 class TableFiller:
-    """Fills tables on the frozen parts of `pair`; without `train`, with the weights that the pair comes with.
+    """Fills tables on the frozen models of `pair`; without `train`, with the light weights shipped with the pair.
 
     `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/<seed>`, the values of each query
-    in `out/queries`, and a table that was stopped goes on where it was. `checkpoints` are folders of other models of
-    the catalog, by name; where there is none, the hub's cache is asked.
+    in `out/queries`, and a table that was interrupted resumes from them. `checkpoints` are folders of other models of
+    the catalog, by name; models without a folder are looked up in the hub's cache.
     """
 
     pair: str
@@ -67,7 +67,7 @@ class TableFiller:
     checkpoints: Mapping[str, str] = field(default_factory=dict)
 
     def fill(self, number: str, table: TableLayout) -> list[Cell]:
-        """Measure the model of every row; train it before where there is no such model yet."""
+        """Measure the model of every row, after training it if it does not exist yet."""
         runs: dict[str, dict[str, list[Run]]] = {}  # row -> task -> runs
         absent: dict[str, str] = {}
         for row in table.rows:
@@ -79,42 +79,42 @@ class TableFiller:
             except WeightsError as error:
                 if not (row.baseline or row.encoder or row.checkpoint):
                     raise
-                absent[row.name] = str(error)  # a frozen model that is not there leaves its row empty, not the table
+                absent[row.name] = str(error)  # a missing frozen model leaves only its row empty
         return _cells(number, table, runs, absent)
 
     def models(self, table: TableLayout, cells: Sequence[Cell], task: str) -> dict[str, Extractor]:
-        """Load the models of the rows that were filled for a task, by name: the first seed's, and each model once."""
+        """Load the first seed's model of each row filled for a task, by row name; skip rows that repeat a model."""
         filled = {cell.name for cell in cells if cell.task == task and cell.values and not cell.same_as}
         return {
-            row.name: self.load(self._frozen(row) if row.baseline or not self.train else str(self._trained(row, task)))
+            row.name: self.load(self._frozen(row) if row.baseline or not self.train else str(self._folder(row, task)))
             for row in table.rows
             if row.name in filled
         }
 
     def _other_parts(self, row: TableRow) -> dict[str, str]:
-        """Give the frozen models that replace those of the pair, as settings; WeightsError if one is not there."""
+        """Give the setting that replaces a frozen model of the pair, if any; WeightsError if the new one is missing."""
         if row.checkpoint:
             part, name = row.checkpoint
             return {part: checkpoint(self.pair, name, self.checkpoints)}
         return {"clip": frozen_part(self.pair, row.encoder)} if row.encoder else {}
 
     def _runs(self, row: TableRow, task: str, parts: Mapping[str, str]) -> list[Run]:
-        """Measure a row's model for a task, one run a seed."""
+        """Measure a row's model for a task, one run per seed."""
         if row.baseline or not self.train:
             model = self.load(self._frozen(row))
-            # Nothing of a frozen model is left to chance but the noise that Stable Diffusion sees.
+            # A frozen model is deterministic but for the noise added for Stable Diffusion.
             seeds = [model.with_noise(n) for n in range(row.seeds)] if isinstance(model, SdClipBaseline) else [model]
             return [self._run(row, task, one) for one in seeds]
         runs = []
         for seed in range(row.seeds):
-            folder = self._trained(row, task, seed)
+            folder = self._folder(row, task, seed)
             if not (folder / "config.json").is_file():
                 self.train(row.task or task, folder, {**row.settings, **parts, "seed": str(seed)}, row.method)
             runs.append(self._run(row, task, self.load(str(folder))))
         return runs
 
     def _run(self, row: TableRow, task: str, model: Extractor) -> Run:
-        """Measure a model for a task, or read what was measured before."""
+        """Measure a model for a task, or read its stored values."""
         model = model.for_task(task) if model.serves(task) else model
         stored = self.out / "queries" / f"{file_name(row.stored_as)}-{task}-{model.fingerprint[:16]}.json"
         if not stored.is_file():
@@ -123,16 +123,18 @@ class TableFiller:
         return Run(model.fingerprint, {name: np.array(each) for name, each in json.loads(stored.read_text()).items()})
 
     def _frozen(self, row: TableRow) -> str:
+        """Give the name under which `load` finds a row's baseline, or the pair itself."""
         return f"{self.pair}:{row.baseline}" if row.baseline else self.pair
 
-    def _trained(self, row: TableRow, task: str, seed: int = 0) -> Path:
+    def _folder(self, row: TableRow, task: str, seed: int = 0) -> Path:
+        """Give the folder of the weights that are trained for a row."""
         return self.out / "weights" / file_name(row.stored_as) / (row.task or task) / f"seed-{seed}"
 
 
 def _cells(
     number: str, table: TableLayout, runs: Mapping[str, Mapping[str, list[Run]]], absent: Mapping[str, str]
 ) -> list[Cell]:
-    """The figures of all rows and columns, and how much more the fused row has."""
+    """Compute the figures of all rows and columns, and the fused row's lead over the others."""
     fused = next((runs[row.name] for row in table.rows if row.fused), {})
     first: dict[tuple[str, ...], str] = {}  # task and fingerprints of a frozen model -> the row that had it first
     cells: list[Cell] = []
@@ -161,7 +163,7 @@ def _cells(
 
 
 def _lead(column: TableColumn, fused: Sequence[Run], others: Sequence[Run]) -> tuple[float, float, float]:
-    """How much more the fused runs have on the same queries, each the mean over the seeds."""
+    """Bootstrap fused minus other values, query by query, each averaged over seeds: mean, low, high."""
     ours, theirs = (np.mean([run.values[column.metric] for run in runs], axis=0) for runs in (fused, others))
     more = bootstrap(ours - theirs)
     return more.mean, more.low, more.high
@@ -171,9 +173,9 @@ def _lead(column: TableColumn, fused: Sequence[Run], others: Sequence[Run]) -> t
 
 
 def check_made_with(folder: Path, made_with: Mapping[str, str]) -> None:
-    """Note what `folder` is made with; ValueError if what it holds was made with something else.
+    """Record in a note what `folder` is made with; ValueError if an earlier note there has another value for a key.
 
-    Keys that an earlier note does not have are added.
+    Keys that are missing from the earlier note are added to it.
     """
     note = folder / NOTE
     filled = folder.is_dir() and any(path != note for path in folder.iterdir())
@@ -184,9 +186,9 @@ def check_made_with(folder: Path, made_with: Mapping[str, str]) -> None:
 
 
 def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
-    """How many files lie in some folders, and a digest of their names, sizes and times.
+    """Count the files in some folders, with a digest of their names, sizes and times.
 
-    What a table writes is left out where it lies among them: the folders `own`, and tables in `out`.
+    Files that filling a table writes are left out: those in the folders `own`, and the tables in `out`.
     """
     files = sorted(path for root in roots for path in every_file(Path(root).resolve()))
     own_folders, tables = {folder.resolve() for folder in own}, out.resolve()
@@ -220,7 +222,7 @@ def write(
 
 
 def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], data: str) -> str:
-    """The table beside the paper's figures, then how much more the fused row has."""
+    """Format the table with the paper's figures, then the table of the fused row's leads."""
     heads = ["", *(f"{column.metric} ({column.task})" for column in table.columns)]
     by_row: dict[str, list[Cell]] = {}
     for cell in cells:

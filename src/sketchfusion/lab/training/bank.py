@@ -98,7 +98,7 @@ class PictureArray:
         return self._on_device[torch.tensor(index).to(self.device)].float() / 255
 
     def windows(self, index: list[int]) -> Tensor:
-        """Return the pictures at `index` as models see them: sketches by the windows around their strokes."""
+        """Return the pictures at `index` as models see them: sketches cropped to the window around their strokes."""
         squares = self.take(index)
         return squares if self.kind == "photo" else torch.stack([around_strokes(page) for page in squares])
 
@@ -109,6 +109,7 @@ class PictureArray:
 
 
 def index_by_name(names: list[tuple[str, ...]]) -> dict[str, list[int]]:
+    """Map each name, synonyms too, to the indices of its pictures."""
     index: dict[str, list[int]] = {}
     for number, of in enumerate(names):
         for name in of:
@@ -182,7 +183,7 @@ def box_of(frame: Frame) -> Box:
 
 
 def file_state(path: str) -> str:
-    """Return the real path of a picture with its file's size and modification time; the file may hold many drawings."""
+    """Return the real path of a `Picture.path`, with its file's size and modification time if there is such a file."""
     real = os.path.realpath(path)
     before, _, number = real.rpartition(":")
     try:
@@ -243,7 +244,7 @@ def world_banks(
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the maps of B pictures are made of."""
+    """Frozen features of B pictures, from which a model makes their feature maps."""
 
     features: tuple[Tensor, ...]  # one batch for each frozen encoder
     valid: Tensor | None = None  # (B, h, w) bool, the cells of the maps that lie on the pictures; None: all do
@@ -332,8 +333,8 @@ def cached(
 def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
     """Return the pictures at `index` as a frozen model sees them, (B, C, S, S).
 
-    "window": photos as they are stored, sketches by the window around their strokes. "black" and "middle" are the
-    squares of the authors' code (`prepare_as_released`): padded with black, and the middle of the picture.
+    "window": photos as stored, sketches cropped to the window around their strokes. As in the authors' code
+    (`prepare_as_released`), "black" pads pictures with black, and "middle" crops them to their central square.
     """
     if shown == "window":
         return bank.windows(index)
@@ -355,11 +356,12 @@ def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
 
 
 def around_strokes(page: Tensor) -> Tensor:
-    """Give a sketch (1, S, S) as models see it, (1, S, S): the window around its strokes."""
+    """Crop a sketch (1, S, S) to the window around its strokes, as models see it: (1, S, S)."""
     return letterbox(page.expand(3, -1, -1), page.shape[-1], "sketch")[0].mean(0, keepdim=True)
 
 
 def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generator) -> Tensor:
+    """Resize pictures to (B, 3, side, side) for view 0; augment them for the others."""
     if view == 0:
         plain = torch.nn.functional.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
         return plain.expand(-1, 3, -1, -1)
@@ -371,8 +373,8 @@ def _view(pictures: Tensor, kind: str, side: int, view: int, generator: Generato
 def valid_cells(bank: PictureArray, grid: int, views: int, windowed: bool = True) -> np.ndarray | None:
     """Mark the cells of the maps of all views that lie on the pictures, not on padding: (N, views, grid, grid) bool.
 
-    Cells of the plain view are those of `FeatureMap.valid`; in the others padding moves along with the picture, as in
-    the features that `cached` gives. None if there is no padding.
+    In augmented views padding moves along with the picture, as in the features that `cached` gives. `windowed`
+    sketches are cropped to the window around their strokes. None if there is no padding.
     """
     bank = bank.on("cpu")
     boxes = np.tile(WHOLE, (len(bank), 1)) if bank.boxes is None else bank.boxes.copy()

@@ -1,6 +1,6 @@
 """Pseudo-sketches: contours of real photos as Sketch World's simulated hands draw them, with exact point matches.
 
-Contours are smooth chains of edge points, the most salient first, of which a random amount of ink is simplified into
+Contours are smooth chains of edge points. The most salient ones, up to a random total length, are simplified into
 strokes and drawn with wobble, missing and repeated strokes, and wrong proportions. Photos of unseen classes are never
 drawn.
 """
@@ -33,8 +33,8 @@ HAND_SHARES = (0.35, 0.3, 0.2, 0.1, 0.05)  # probability of each hand, the most 
 SCALE = (1.2, 2.4)  # range of the `scale` of `contours`
 FAINT = 0.08  # share of the best contour's weight below which a contour is never drawn
 TOLERANCE = 1.2  # of the simplification of contours, in units of the 256-unit canvas
-FILLED = 0.5  # probability that a sketch is scaled to fill the frame, as in Quick, Draw!; else it stays in place
-MARGIN = 0.06  # around those that fill the frame
+FILLED = 0.5  # probability that a sketch is scaled to fill the page, as in Quick, Draw!; else it stays if it fits
+MARGIN = 0.06  # around every sketch, as a share of the page's side
 
 SIDE = 128  # of the grid of all maps
 # Salience; lengths are in halves of the picture's side unless noted
@@ -83,7 +83,7 @@ def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoS
 
 
 def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator) -> PseudoSketch:
-    """Draw the best contours with a hand, about `ink` sides of the picture long, of which the hand leaves some out."""
+    """Draw the best contours, in total about `ink` picture sides long, with a hand, which leaves some of them out."""
     strokes, _ = stroked(_lines(found, ink), hand, rng)
     if not strokes:
         return PseudoSketch(())
@@ -93,7 +93,7 @@ def drawn(found: list[Contour], hand: Hand, ink: float, rng: np.random.Generator
 
 
 def _lines(found: list[Contour], ink: float) -> list[Line]:
-    """Simplify the best contours into lines until `ink` is used up; their level of detail goes from 0 to 2 (fine)."""
+    """Simplify the best contours into lines until `ink` is spent; later ones have a finer level of detail, 0 to 2."""
     lines: list[Line] = []
     spent = 0.0
     for contour in found:
@@ -107,7 +107,7 @@ def _lines(found: list[Contour], ink: float) -> list[Line]:
 
 
 def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list[Points]:
-    """Rotate, shear, stretch and bend the whole sketch; place it on the page, filled with probability `FILLED`."""
+    """Rotate, shear, stretch and bend the whole sketch; then scale it to fill the page, or only move it inside."""
     points = np.concatenate([stroke[:, :2] for stroke in strokes]) / CANVAS - 0.5
     angle = rng.normal() * 0.05 * hand.tilt
     skew, stretch = rng.normal(size=2) * 0.08 * (0.4 + hand.slop)
@@ -201,11 +201,11 @@ def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
 
 
 def salience(colours: Map, strength: Map) -> Map:
-    """Compute the salience of the edges of a photo (SIDE, SIDE) from its opponent `colours` (3, S, S).
+    """Compute the salience (SIDE, SIDE) of a photo's edges from its opponent `colours` (3, S, S).
 
-    `strength` (SIDE, SIDE) is that of the gradient. It is reduced where the surround has many edges, which suppresses
-    texture (Grigorescu et al., 2003), where the colour is like the border's, so probably background, and far from the
-    centroid of the foreground; along the border salience is 0.
+    It is the gradient's `strength` (SIDE, SIDE), reduced in three places: where many edges surround a cell, which is
+    texture (Grigorescu et al., 2003); where colours are like the border's, which is probably background; and far from
+    the foreground's centroid. Along the border it is 0.
     """
     alone = np.maximum(strength - 1.2 * blurred(strength, SURROUND), 0.05 * strength)
     alone = alone / (alone + float(np.sqrt((alone**2).mean())) + 1e-9)
@@ -288,7 +288,7 @@ def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
     rows, columns = np.nonzero(inner > max(FLOOR, 0.35 * float(np.sqrt((strength**2).mean()))))
     rows, columns = rows + 1, columns + 1
     here, towards = strength[rows, columns], normal[:, rows, columns].T
-    before, after = (_sampled(strength, rows + s * towards[:, 0], columns + s * towards[:, 1]) for s in (-1, 1))
+    before, after = (_bilinear(strength, rows + s * towards[:, 0], columns + s * towards[:, 1]) for s in (-1, 1))
     top = (here >= before) & (here > after)
     rows, columns, towards = rows[top], columns[top], towards[top]
     bend = np.minimum(before + after - 2 * here, -1e-9)[top]
@@ -297,7 +297,7 @@ def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
     return at, np.stack([-towards[:, 1], towards[:, 0]], 1)
 
 
-def _sampled(picture: Map, row: Map, column: Map) -> Map:
+def _bilinear(picture: Map, row: Map, column: Map) -> Map:
     top, left = np.floor(row).astype(int), np.floor(column).astype(int)
     top, left = top.clip(0, picture.shape[0] - 2), left.clip(0, picture.shape[1] - 2)
     v, u = row - top, column - left
@@ -333,7 +333,7 @@ def _chains(at: Points, along: Points) -> Iterator[list[int]]:
 
 
 def _followed(links: list[list[int]]) -> Iterator[list[int]]:
-    """Yield the paths of a graph; `links` holds each point's two neighbours (-1: none). A loop repeats its start."""
+    """Yield the paths of a graph; `links` holds each point's two neighbours (-1: none). A loop ends at its start."""
     taken = [False] * len(links)
     ends = [n for n, (a, b) in enumerate(links) if (a < 0) != (b < 0)]
     for start in [*ends, *range(len(links))]:
@@ -351,7 +351,7 @@ def _followed(links: list[list[int]]) -> Iterator[list[int]]:
 
 
 def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
-    """Join chains end to end across short gaps and slight turns, greedily from the smoothest continuation on."""
+    """Join chains end to end across short gaps and slight turns, greedily, the smoothest joints first."""
     open_ones = [n for n, chain in enumerate(chains) if chain[0] != chain[-1]]
     yield from (chain for chain in chains if chain[0] == chain[-1])
     if not open_ones:
@@ -377,7 +377,7 @@ def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
 
 
 def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[list[int]]:
-    """Concatenate chains whose ends are partners; 2n stands for the first point of chain n, 2n + 1 for its last."""
+    """Concatenate chains by `partner`, which pairs ends: 2n is the first point of chain n, 2n + 1 its last."""
     taken = [False] * len(chains)
     free = [end for end in range(2 * len(chains)) if end not in partner]
     for start in [*free, *range(0, 2 * len(chains), 2)]:
