@@ -8,18 +8,19 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from PIL import Image
+from typer.testing import CliRunner
 
-from fixtures.photos import camera, child, environment, on_disk, photo
+from fixtures.photos import camera, child, on_disk, photo
 from fixtures.pixels import PixelExtractor
+from sketchfusion.cli import app
 from sketchfusion.errors import ImageError
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
 from sketchfusion.gallery.indexing import Watcher
@@ -349,9 +350,8 @@ def test_the_command_watches_until_it_is_told_to_stop(photos: Path, clip_folder:
 def test_the_commands_plan_prune_move_and_check(
     photos: Path, clip_folder: Path, model_folder: Path, tmp_path: Path
 ) -> None:
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment())
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [*map(str, arguments)])
 
     folder = tmp_path / "g"
     counts = {name: sum(path.parent.name == name for path in photos.rglob("*.jpg")) for name in ("cat", "dog")}
@@ -366,5 +366,5 @@ def test_the_commands_plan_prune_move_and_check(
     moved = run("reindex", "-g", folder, "--model", model_folder)
     assert "10 photos" in moved.stdout and "10 embedded" in moved.stdout, moved.stderr
     whole = run("doctor", "--gallery", folder)
-    assert (whole.returncode, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
+    assert (whole.exit_code, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
     assert [path.name for path in folder.glob("photos-*")] == [f"{Gallery.open(folder)._existing_store().name}.lance"]
