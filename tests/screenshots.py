@@ -26,9 +26,9 @@ CATEGORIES = (
     "ice_cream", "light_bulb", "penguin", "pineapple", "sailboat", "teapot", "tree", "umbrella", "whale",
 )  # fmt: skip
 PHOTOS = 5
-DRAWN = ("ice_cream", 1, 0)
-OTHER = ("penguin", 1, 0)
-UNSURE = ("whale", 10, 1)  # a drawing that the model has no sure answer to
+DRAWN = ("penguin", 1, 0)
+OTHER = ("whale", 10, 1)
+UNSURE = ("ice_cream", 1, 0)  # a drawing that the model has no sure answer to
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
