@@ -140,6 +140,7 @@ def test_the_keyboard_alone_draws_searches_and_opens(open_page: OpenPage, fake: 
     press("Control+z")
     expect(page.locator("#hint")).to_be_visible()
     press("Control+y")
+    expect(page.locator("#count")).to_contain_text("sure")  # the answer replaces the gallery, which undoing had shown
     press("e")
     expect(page.locator("#tool-eraser")).to_have_attribute("aria-pressed", "true")
     press("g")
