@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import requests
-from PIL import Image
+from PIL import ExifTags, Image
 
+from fixtures.photos import camera
 from fixtures.studio import Server, drawn, open_studio
 
 TOKEN = "correct horse battery"
@@ -201,16 +202,18 @@ def test_only_the_photo_that_was_indexed_is_ever_served(tmp_path: Path, mini: An
     """Not what a link or another picture in its place leads to."""
     from sketchfusion import Gallery
 
-    photos, outside = tmp_path / "photos", tmp_path / "outside.png"
+    photos, outside, exif = tmp_path / "photos", tmp_path / "outside.png", camera()
+    exif[ExifTags.Base.Model] = "Box"
     photos.mkdir()
     for path, colour in ((photos / "a.png", "red"), (photos / "b.png", "blue"), (outside, "green")):
         image = Image.new("RGB", (64, 64), colour)
         image.paste("white", (8, 8, 24, 24))
-        image.save(path)
+        image.save(path, exif=exif)
     Gallery.open(tmp_path / "g", mini).add(photos)
     with open_studio(str(tmp_path / "g"), mini) as server:
         first, second = server.get("v1/photos").json()["photos"]
         assert server.get(f"v1/photos/{first['id']}").status_code == 200
+        assert server.get(f"v1/photos/{first['id']}/info").json()["camera"] == "Box"
         (photos / "a.png").unlink()
         (photos / "a.png").symlink_to(outside)
         (photos / "b.png").unlink()
@@ -218,6 +221,7 @@ def test_only_the_photo_that_was_indexed_is_ever_served(tmp_path: Path, mini: An
             answer = server.get(f"v1/photos/{photo['id']}")
             assert answer.status_code == 404 and reason in one_line(answer)
             assert server.get(photo["thumbnail"]).status_code == 200
+            assert server.get(f"v1/photos/{photo['id']}/info").json()["camera"] is None
 
 
 def test_an_unexpected_error_is_logged_under_a_number_and_shows_nothing_else(

@@ -102,7 +102,10 @@ def blank_diffusion(name: str) -> FrozenDiffusion:
 
 
 def blank_encoder(name: str) -> FrozenEncoder:
-    """Make a CLIP, or a DINO, likewise, without a tokenizer; a convolutional CLIP, which is small, is loaded."""
+    """Make a CLIP or DINO of the sizes of a name or folder, on the meta device, without weights or tokenizer.
+
+    A convolutional CLIP is loaded, because it is small.
+    """
     from transformers import AutoConfig, AutoModel, CLIPConfig
 
     if name not in CLIP_SIDES and model_type(locate(name)) == CONVOLUTIONAL_CLIP:

@@ -42,9 +42,9 @@ COLUMNS = 8  # sketches in a row of the picture that holds them
 SIDE = 128  # pixels of a sketch
 SKETCHES, WORDS, GUESSED = "sketches", "words", "guessed"  # the tables of their features
 TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
+TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 FEW = 24  # photos; the median and spread of scores over fewer are not reliable
 _embedded: dict[str, dict[str, Floats]] = {}  # features of the references by the model's fingerprint and kind
-TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
 
 
 @dataclass(frozen=True)
@@ -151,15 +151,15 @@ def embed_references(model: Extractor, kind: str = SKETCHES) -> Floats:
     """
     known = _embedded.setdefault(model.fingerprint, {})
     if kind not in known:
-        known |= _embed_names(model) if kind == WORDS else _embed_sketches(model)
+        if kind == WORDS:
+            known[WORDS] = np.stack([embed_text(model, name) for _, name in reference_sketches()])
+        else:
+            known |= _embed_sketches(model)
     return known[kind]
 
 
-def _embed_names(model: Extractor) -> dict[str, Floats]:
-    return {WORDS: np.stack([embed_text(model, name) for _, name in reference_sketches()])}
-
-
 def _embed_sketches(model: Extractor) -> dict[str, Floats]:
+    """Embed the reference sketches and, in the same pass, guess what they show."""
     sketches = [read_sketches(sketch)[0] for sketch, _ in reference_sketches()]
     if not can_guess(model):
         return {SKETCHES: model.embed(sketches, kind="sketch").numpy()}

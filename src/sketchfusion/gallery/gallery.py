@@ -160,8 +160,8 @@ class Gallery:
             vectors, _ = see(self.model, None, query.sketches)
         photos = []
         if query.like is not None:
-            stored = self._existing_store().vector(absolute(query.like))
-            photos = [self.model.embed([query.like], kind="photo").numpy()[0] if stored is None else stored]
+            stored = self._existing_store().vectors([absolute(query.like)])
+            photos = [*stored.values()] or [*self.model.embed([query.like], kind="photo").numpy()]
         text = None if query.text is None else embed_text(self.model, query.text)
         if text is not None and not self._existing_store().made_with.joint_dim:
             raise GalleryError(
@@ -170,16 +170,16 @@ class Gallery:
         weight = text_weight(self.model, query.text) if query.text else 0.0
         sketches = [] if vectors is None else [*vectors]
         if query.right:
-            right, wrong = ([self._stored_vector(path) for path in paths] for paths in (query.right, query.wrong))
-            moved = refine(sketches + photos, right, wrong)
+            moved = refine(sketches + photos, self._stored_vectors(query.right), self._stored_vectors(query.wrong))
             sketches, photos = ([moved], []) if sketches else ([], [moved])
         return make_scorer(sketches, photos, text, weight, guess), names
 
-    def _stored_vector(self, path: str) -> Floats:
-        vector = self._existing_store().vector(absolute(path))
-        if vector is None:
-            raise GalleryError(f"{path} is not in the gallery {self.uri}")
-        return vector
+    def _stored_vectors(self, paths: Sequence[str]) -> list[Floats]:
+        found = self._existing_store().vectors(map(absolute, paths))
+        for path in paths:
+            if absolute(path) not in found:
+                raise GalleryError(f"{path} is not in the gallery {self.uri}")
+        return [*found.values()]
 
     @property
     def guesses(self) -> bool:

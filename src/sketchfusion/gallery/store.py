@@ -198,10 +198,13 @@ class GalleryStore:
         where = None if category is None else f"category = {sql_list([category])}"
         return sorted(self._read(["path"], where)["path"].to_pylist())
 
-    def vector(self, path: str) -> Floats | None:
-        """Give one photo's feature (d,), or None if it is not there."""
-        found = matrix(self._read_verified(f"path = {sql_list([path])}")["vector"])
-        return found[0] if len(found) else None
+    def vectors(self, paths: Iterable[str]) -> dict[str, Floats]:
+        """Give the features (d,) of photos by path; those that are not there are left out."""
+        found: dict[str, Floats] = {}
+        for condition in is_in("path", paths):
+            rows = self._read_verified(condition)
+            found |= zip(rows["path"].to_pylist(), matrix(rows["vector"]), strict=True)
+        return found
 
     def categories(self) -> list[str]:
         """List the names of the folders that the photos lie in, sorted."""

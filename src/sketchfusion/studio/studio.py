@@ -283,10 +283,10 @@ class PhotoStore:
         return read_reduced(self.file(path), side, "photo", Path(path).name)
 
     def camera(self, path: str) -> Camera:
-        """Read what a photo was taken with; nothing is known of one whose file is gone."""
+        """Read what a photo was taken with; nothing is known of one whose file is gone or has changed."""
         try:
-            return read_camera(Path(path).read_bytes())
-        except OSError:
+            return read_camera(self.file(path))
+        except NotFound:
             return Camera()
 
     def file(self, path: str) -> bytes:
