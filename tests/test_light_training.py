@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -13,9 +16,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fixtures.roots import training_data
+from fixtures.roots import SMALL, measure_few, training_data
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
+from sketchfusion.extractor import TrainedExtractor
 from sketchfusion.featuremap import FeatureMap
 from sketchfusion.features import SketchFusion, read_light_weights
 from sketchfusion.io.weights import WeightsError
@@ -24,13 +28,23 @@ from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.datasets.base import held_out
 from sketchfusion.lab.training.correspondence import CorrespondenceObjective
 from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint, Losses
+from sketchfusion.lab.training.methods import Fused
 from sketchfusion.lab.training.recipes import CorrespondenceRecipe
 from sketchfusion.lab.training.segmentation import SegmentationObjective
 from sketchfusion.lab.training.train import TASKS, train_task
 from sketchfusion.tasks.recognition import recognize
 from sketchfusion.world import export
 
+pytestmark = pytest.mark.usefixtures("few_measured")
 SHORT = {"steps": "4", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
+ONCE = {"steps": "1"}
+FEW = {task: SHORT | small for task, small in SMALL.items()}
+# Of the trainings that several tests look at, some are as long as it takes to learn something.
+FALLING = ("recognition", "correspondence", "segmentation")
+LONGER = {"steps": "16", "lr": "0.02", "validate_every": "8", "full_size_after": "1", "batch": "8"}
+SHARED = FEW | {task: FEW[task] | LONGER for task in FALLING}
+SHARED["universal"] |= {"weights.retrieval": "3", "weights.segmentation": "0"}
+Left = Callable[[str], tuple[Path, TrainedExtractor]]
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +53,45 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
     return training_data(tmp_path_factory.mktemp("roots"))
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is kept of the pictures, shared by the trainings that do not ask whether it is there."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def left(data: list[Dataset], model_folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """What training leaves for a task: the folder, and the model as it was in training."""
+
+    @lru_cache
+    def of(task: str) -> tuple[Path, TrainedExtractor]:
+        out = tmp_path_factory.mktemp(task)
+        with pytest.MonkeyPatch.context() as patch:
+            measure_few(patch)
+            return out, train_task(task, data, out, str(model_folder), settings=SHARED[task], cache=cache)
+
+    return of
+
+
+@pytest.fixture
+def recogniser(left: Left) -> Path:
+    """What training leaves for recognition."""
+    return left("recognition")[0]
+
+
 def log(out: Path, task: str, name: str = "log") -> list[dict[str, str]]:
     return list(csv.DictReader((out / "training" / task / f"{name}.csv").open()))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_leaves_a_folder_that_loads_for_it(
-    task: str, data: list[Dataset], model_folder: Path, tmp_path: Path
-) -> None:
-    trained = train_task(task, data, tmp_path, str(model_folder), settings=SHORT)
-    assert [row["step"] for row in log(tmp_path, task)] == ["0", "1", "2", "3"]
-    assert [row["step"] for row in log(tmp_path, task, "validation")] == ["2", "4"]
-    checkpoint = Checkpoint.read(tmp_path / "training" / task / CHECKPOINT)
+def test_every_task_leaves_a_folder_that_loads_for_it(task: str, data: list[Dataset], left: Left) -> None:
+    out, trained = left(task)
+    steps = int(SHARED[task]["steps"])
+    assert [row["step"] for row in log(out, task)] == [f"{step}" for step in range(steps)]
+    assert [row["step"] for row in log(out, task, "validation")] == [f"{steps // 2}", f"{steps}"]
+    checkpoint = Checkpoint.read(out / "training" / task / CHECKPOINT)
     assert {name.partition(".")[0] for name in checkpoint.tensors} == {"model", "optimiser"}  # no unused average
-    loaded = SketchFusion.from_pretrained(tmp_path, task=task)
+    loaded = SketchFusion.from_pretrained(out, task=task)
     photo = next(data[0].root.rglob("*.jpg"))
     assert torch.equal(loaded.embed([photo]), trained.embed([photo]))
     light = loaded.model.light.state_dict()
@@ -62,58 +101,56 @@ def test_every_task_leaves_a_folder_that_loads_for_it(
     assert (loaded.heads.threshold is not None) == (task in ("segmentation", "universal"))
 
 
+# How far each loss of a batch wanders is more than a few steps take away, so means of the two ends are compared.
+@pytest.mark.parametrize("task", FALLING)
+def test_losses_fall(task: str, left: Left) -> None:
+    losses = [float(row["loss"]) for row in log(left(task)[0], task)]
+    assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
+
+
 def test_with_a_warm_cache_no_task_runs_a_frozen_encoder(
-    data: list[Dataset], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, cache: Path, left: Left, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = SHORT | {"steps": "2"}
-    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+    left("universal")
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a frozen encoder ran although the cache is warm")
 
-    monkeypatch.setattr(
-        SegmentationObjective, "calibrate", lambda *_: None
-    )  # asks the model as it is served, when all is done
+    monkeypatch.setattr(SegmentationObjective, "calibrate", lambda *_: None)  # it asks the model as it is served
     monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
     monkeypatch.setattr(FrozenClip, "forward", refuse)
-    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+    train_task("universal", data, tmp_path, str(model_folder), settings=FEW["universal"] | ONCE, cache=cache)
 
 
-def test_each_loss_counts_by_its_weight_in_the_universal_sum(
-    data: list[Dataset], model_folder: Path, tmp_path: Path
-) -> None:
-    settings = SHORT | {"steps": "1", "weights.retrieval": "3", "weights.segmentation": "0"}
-    train_task("universal", data, tmp_path, str(model_folder), settings=settings)
+def test_each_loss_counts_by_its_weight_in_the_universal_sum(left: Left) -> None:
     counts = {"retrieval": 3, "instance-retrieval": 0.2, "recognition": 1, "correspondence": 2, "segmentation": 0}
-    (row,) = log(tmp_path, "universal")
+    row = log(left("universal")[0], "universal")[0]
     assert float(row["loss"]) == pytest.approx(sum(by * float(row[task]) for task, by in counts.items()), rel=1e-3)
     assert float(row["segmentation"]) > 0
 
 
-# How far each loss of a batch wanders is more than a few steps take away, so means of the two ends are compared.
-@pytest.mark.parametrize(
-    ("task", "figure"), [("recognition", "loss"), ("correspondence", "loss"), ("segmentation", "loss")]
-)
-def test_losses_fall(task: str, figure: str, data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
-    settings = SHORT | {"steps": "40", "lr": "0.01", "validate_every": "0", "full_size_after": "0", "batch": "12"}
-    train_task(task, data, tmp_path, str(model_folder), settings=settings)
-    losses = [float(row["loss"]) for row in log(tmp_path, task)]
-    assert sum(losses[-8:]) < 0.9 * sum(losses[:8])
+@pytest.mark.parametrize(("task", "only"), [("retrieval", "triplet"), ("segmentation", "presence")])
+def test_the_recipe_of_the_paper_has_no_loss_but_the_papers(
+    task: str, only: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
+) -> None:
+    train_task(task, data, tmp_path, str(model_folder), settings=FEW[task] | ONCE, recipe="paper", cache=cache)
+    (row,) = log(tmp_path, task)
+    assert float(row["loss"]) == pytest.approx(float(row[only]), rel=1e-4)
+    assert all(float(value) > 0 for value in row.values() if value != row["step"])  # the others are told, not minimised
 
 
 def test_a_trained_classifier_decides_among_its_classes_and_text_among_other_names(
-    data: list[Dataset], model_folder: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, recogniser: Path
 ) -> None:
-    model = train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
-    loaded = SketchFusion.from_pretrained(tmp_path)
+    loaded = SketchFusion.from_pretrained(recogniser)
     sketches = sorted(data[0].root.rglob("*-1.png"))[:4]
     assert loaded.classes == ("car", "cat", "chair")
     logits = loaded.classify(sketches)
-    views = [model.prepare(sketch, "sketch") for sketch in sketches]
-    head = model.heads.classifier
+    views = [loaded.prepare(sketch, "sketch") for sketch in sketches]
+    head = loaded.heads.classifier
     assert head is not None
     with torch.no_grad():
-        by_hand = torch.stack([view_logits(model, view, head) for view in views])
+        by_hand = torch.stack([view_logits(loaded, view, head) for view in views])
     assert torch.allclose(logits, by_hand, atol=1e-4)
     untrained = SketchFusion.from_pretrained(model_folder)
     offered = ["chair", "teapot", "cat"]
@@ -137,20 +174,27 @@ def view_logits(model: SketchFusion, view: object, head: object) -> torch.Tensor
     return head.weight @ pooled + head.bias  # type: ignore[attr-defined, no-any-return]
 
 
-def test_a_damaged_head_is_refused(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
-    train_task("recognition", data, tmp_path, str(model_folder), settings=SHORT)
-    path = tmp_path / "heads.safetensors"
+def test_a_damaged_head_is_refused(recogniser: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(recogniser, folder)
+    path = folder / "heads.safetensors"
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(WeightsError, match=r"heads.safetensors cannot be read"):
-        SketchFusion.from_pretrained(tmp_path)
+        SketchFusion.from_pretrained(folder)
 
 
 def test_a_task_resumes_bit_for_bit(
-    data: list[Dataset], model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def run(out: str, resume: bool = False) -> str:
+        settings = FEW["correspondence"]
+        return train_task(
+            "correspondence", data, tmp_path / out, str(model_folder), resume, settings, cache=cache
+        ).fingerprint
+
     schedule = replace(CorrespondenceRecipe(), steps=4, warmup=1, validate_every=2).schedule
     monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
-    whole = train_task("correspondence", data, tmp_path / "whole", str(model_folder), settings=SHORT)
+    whole = run("whole")
     original = CorrespondenceObjective.losses
     calls = 0
 
@@ -163,26 +207,30 @@ def test_a_task_resumes_bit_for_bit(
 
     monkeypatch.setattr(CorrespondenceObjective, "losses", dies)
     with pytest.raises(RuntimeError, match="dies"):
-        train_task("correspondence", data, tmp_path / "broken", str(model_folder), settings=SHORT)
+        run("broken")
     assert Checkpoint.read(tmp_path / "broken" / "training" / "correspondence" / CHECKPOINT).step == 3
     monkeypatch.setattr(CorrespondenceObjective, "losses", original)
-    again = train_task("correspondence", data, tmp_path / "broken", str(model_folder), resume=True, settings=SHORT)
-    assert again.fingerprint == whole.fingerprint
+    assert run("broken", resume=True) == whole
     for name in ("log", "validation"):
         one, other = (log(tmp_path / run, "correspondence", name) for run in ("whole", "broken"))
         assert [row["loss"] for row in one] == [row["loss"] for row in other]
 
 
-def test_training_can_start_from_light_weights(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
-    first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT)
-    still = SHORT | {"steps": "1", "lr": "0"}
-    second = train_task("correspondence", data, tmp_path / "b", str(model_folder), settings=still, start=tmp_path / "a")
+def test_training_can_start_from_light_weights(
+    data: list[Dataset], model_folder: Path, recogniser: Path, cache: Path, tmp_path: Path
+) -> None:
+    first, still = SketchFusion.from_pretrained(recogniser), FEW["correspondence"] | {"steps": "1", "lr": "0"}
+    second = train_task(
+        "correspondence", data, tmp_path, str(model_folder), settings=still, start=recogniser, cache=cache
+    )
     for name, weight in first.model.light.state_dict().items():
         same = torch.equal(weight, second.model.light.state_dict()[name])
         assert same != name.startswith("centring")  # which every task finds anew
 
 
-def test_other_weights_are_refused(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
+def test_other_weights_are_refused(
+    data: list[Dataset], model_folder: Path, recogniser: Path, cache: Path, tmp_path: Path
+) -> None:
     config, _ = read_light_weights(model_folder)
     clip = tmp_path / "clip"
     shutil.copytree(config.clip, clip)
@@ -190,25 +238,28 @@ def test_other_weights_are_refused(data: list[Dataset], model_folder: Path, tmp_
     save_file({name: weight * 1.01 for name, weight in weights.items()}, clip / "model.safetensors", {"format": "pt"})
     other = SketchFusion.untrained(config=replace(config, clip=str(clip), clip_hash=""))
     other.save_pretrained(tmp_path / "other")
-    train_task("recognition", data, tmp_path / "out", str(model_folder), settings=SHORT)
+    shutil.copytree(recogniser, tmp_path / "out")
+    given = {"settings": FEW["recognition"], "cache": cache}
     with pytest.raises(ValueError, match=r"was made for the frozen weights .* start anew without --resume"):
-        train_task("recognition", data, tmp_path / "out", str(tmp_path / "other"), resume=True, settings=SHORT)
+        train_task("recognition", data, tmp_path / "out", str(tmp_path / "other"), True, **given)
     with pytest.raises(ValueError, match="was trained on other frozen weights"):
-        train_task("recognition", data, tmp_path / "new", str(model_folder), settings=SHORT, start=tmp_path / "other")
+        train_task("recognition", data, tmp_path / "new", str(model_folder), start=tmp_path / "other", **given)
     trainings = tmp_path / "out" / "training"
     shutil.copytree(trainings / "recognition", trainings / "correspondence")
     saved = Checkpoint.read(trainings / "correspondence" / CHECKPOINT)
     Checkpoint(saved.step, saved.tensors).write(trainings / "correspondence" / CHECKPOINT)  # as older versions left it
     with pytest.raises(ValueError, match="is of another training; start anew without --resume"):
-        train_task("correspondence", data, tmp_path / "out", str(model_folder), resume=True, settings=SHORT)
+        train_task(
+            "correspondence", data, tmp_path / "out", str(model_folder), True, FEW["correspondence"], cache=cache
+        )
 
 
 def test_resuming_with_other_settings_or_classes_is_refused(
-    data: list[Dataset], model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def resumed(*others: Dataset, **settings: str) -> None:
-        asked = SHORT | settings
-        train_task("recognition", others or data[:1], tmp_path, str(model_folder), resume=True, settings=asked)
+        asked = FEW["recognition"] | settings
+        train_task("recognition", others or data[:1], tmp_path, str(model_folder), True, asked, cache=cache)
 
     resumed()
     assert caplog.messages == [
@@ -234,16 +285,16 @@ def test_resuming_with_other_settings_or_classes_is_refused(
     ("task", "setting"), [("retrieval", "classes"), ("recognition", "batch"), ("segmentation", "batch")]
 )
 def test_training_with_a_batch_of_one_gives_finite_weights(
-    task: str, setting: str, data: list[Dataset], model_folder: Path, tmp_path: Path
+    task: str, setting: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
 ) -> None:
-    model = train_task(task, data, tmp_path, str(model_folder), settings=SHORT | {setting: "1"})
+    model = train_task(task, data, tmp_path, str(model_folder), settings=FEW[task] | ONCE | {setting: "1"}, cache=cache)
     assert all(bool(tensor.isfinite().all()) for tensor in model.model.light.state_dict().values())
     photo = next(data[0].root.rglob("*.jpg"))
     assert bool(SketchFusion.from_pretrained(tmp_path).embed([photo]).isfinite().all())
 
 
 def test_held_out_masks_of_a_category_that_is_not_trained_validate_nothing(
-    data: list[Dataset], model_folder: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
 ) -> None:
     masked, rows = tmp_path / "masked", ["photo,category,mask"]
     masked.mkdir()
@@ -254,23 +305,27 @@ def test_held_out_masks_of_a_category_that_is_not_trained_validate_nothing(
             rows.append(f"{stem}.png,{category},{stem}-mask.png")
     (masked / "index.csv").write_text("\n".join(rows) + "\n")
     given = [data[0], datasets.open(masked)]
-    train_task("segmentation", given, tmp_path / "out", str(model_folder), settings=SHORT | {"batch": "2"})
+    train_task("segmentation", given, tmp_path / "out", str(model_folder), settings=FEW["segmentation"], cache=cache)
     assert len(log(tmp_path / "out", "segmentation")) == 4
 
 
 def test_damaged_files_of_the_cache_are_made_anew(data: list[Dataset], model_folder: Path, tmp_path: Path) -> None:
-    first = train_task("recognition", data, tmp_path / "a", str(model_folder), settings=SHORT, cache=tmp_path / "c")
-    kept = {path: path.read_bytes() for path in sorted((tmp_path / "c").iterdir())}
+    given = {"model": str(model_folder), "settings": FEW["recognition"] | ONCE, "cache": tmp_path / "c"}
+    first = train_task("recognition", data, tmp_path / "a", **given)
+    kept = {path: path.read_bytes() for path in (tmp_path / "c").rglob("*.*")}
     assert {path.suffix for path in kept} == {".npy", ".json"}
-    for keep in (0, 20, -40):
-        for path, content in kept.items():
-            path.write_bytes(content[:keep])
-        train_task("recognition", data, tmp_path / "b", str(model_folder), settings=SHORT, cache=tmp_path / "c")
-        assert {path: path.read_bytes() for path in sorted((tmp_path / "c").iterdir())} == kept
-    assert SketchFusion.from_pretrained(tmp_path / "b").fingerprint == first.fingerprint
+    for (path, content), keep in zip(kept.items(), cycle((0, 20, -40)), strict=False):
+        path.write_bytes(content[:keep])
+    second = train_task("recognition", data, tmp_path / "b", **given)
+    assert {path: path.read_bytes() for path in (tmp_path / "c").rglob("*.*")} == kept
+    assert second.fingerprint == first.fingerprint
 
 
-def test_data_that_lack_what_a_task_needs_are_refused(model_folder: Path, tmp_path: Path) -> None:
+def test_data_that_lack_what_a_task_needs_are_refused(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Fused.create(str(model_folder), "retrieval", {}, None).model
+    monkeypatch.setattr(SketchFusion, "untrained", lambda *_, **__: model)  # loaded once for all
     photos, drawings = tmp_path / "photos", tmp_path / "drawings"
     (photos / "cat").mkdir(parents=True)
     Image.new("RGB", (64, 64), "red").save(photos / "cat" / "1.png")

@@ -17,13 +17,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from fixtures.roots import CATEGORIES, training_data
+from fixtures.roots import CATEGORIES, SMALL, training_data
 from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.baselines.frozen import STAGES, SdBaseline, SdClipBaseline
 from sketchfusion.baselines.trained import FinetunedBaseline, SdPlBaseline
 from sketchfusion.cli import app, terminal
+from sketchfusion.extractor import TrainedExtractor
 from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import PICKLES, WeightsError
 from sketchfusion.lab.datasets import Dataset
@@ -35,19 +36,15 @@ from sketchfusion.lab.training.correspondence import CorrespondenceObjective
 from sketchfusion.lab.training.loop import Losses
 from sketchfusion.lab.training.methods import Finetuning, Fused, SdPl
 from sketchfusion.lab.training.recipes import CorrespondenceRecipe
-from sketchfusion.lab.training.train import TASKS, train_task
+from sketchfusion.lab.training.train import TASKS, choose, train_task
 from sketchfusion.models import load
 
+pytestmark = pytest.mark.usefixtures("few_measured")
 SHORT = {"steps": "2", "warmup": "1", "validate_every": "2", "validation_batches": "1"}
-SMALL = {
-    "retrieval": {"classes": "6"},
-    "instance-retrieval": {"classes": "2"},
-    "recognition": {"batch": "8"},
-    "correspondence": {"batch": "4"},
-    "segmentation": {"batch": "4"},
-}
-SMALL["universal"] = {f"{t.replace('-', '_')}.{key}": value for t, of in SMALL.items() for key, value in of.items()}
+FEW = {task: SHORT | small for task, small in SMALL.items()}
 METHODS = ["SD-PL", "B-Finetuning"]
+CACHED = {"SD-PL": (FrozenClip, "forward"), "B-Finetuning": (FrozenDiffusion, "encode")}  # what they need not run
+Left = dict[str, tuple[Path, TrainedExtractor]]
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +148,8 @@ def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Pa
     with torch.no_grad():
         # Before a step it is B-SD+CLIP; on some processors weights that want gradients take another kernel.
         assert torch.allclose(method.model.forward(views).maps, plain.forward(views).maps, atol=1e-6)
-        encoders = method.cached_inputs().values()
-        inputs = tuple(torch.stack([encode(square[None])[0] for square in squares()]) for encode in encoders)
+        given = method.cached_inputs()
+        inputs = tuple(torch.stack([of.encode(square[None])[0] for square in squares()]) for of in given)
         assert torch.allclose(method.maps(inputs, PHOTO), plain.forward(views).maps, atol=1e-5)
     maps = method.maps(inputs, PHOTO)
     (maps * torch.randn(maps.shape, generator=torch.Generator().manual_seed(0))).sum().backward()
@@ -169,45 +166,74 @@ def test_gradient_reaches_unet_and_vision_encoder_and_nothing_else(sd_folder: Pa
     assert not any(p.requires_grad or p.grad is not None for p in frozen)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_leaves_a_folder_that_loads_for_it(
+@pytest.fixture(scope="module")
+def asked() -> list[str]:
+    """The frozen encoders that ran while `left` was made."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def left(
+    data: list[Dataset], model_folder: Path, cache: Path, asked: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Left:
+    """What either method leaves for recognition, and the model as it was in training; SketchFusion went first."""
+    base, made = tmp_path_factory.mktemp("left"), Left()
+    given: dict[str, Any] = {"model": str(model_folder), "settings": FEW["recognition"], "cache": cache}
+    train_task("recognition", data, base / "fused", **given)
+    for method, (encoder, name) in CACHED.items():
+        with pytest.MonkeyPatch.context() as patch:
+            encode = getattr(encoder, name)
+            patch.setattr(encoder, name, lambda *of, method=method, encode=encode: asked.append(method) or encode(*of))
+            made[method] = base / method, train_task("recognition", data, base / method, method=method, **given)
+    return made
+
+
+def test_a_warm_cache_runs_no_cached_encoder(left: Left, asked: list[str]) -> None:
+    assert list(left) == METHODS and asked == []
+
+
+@pytest.mark.parametrize(("method", "task"), [("SD-PL", "recognition"), ("B-Finetuning", "universal")])
+def test_a_task_leaves_a_folder_that_loads_for_it(
     task: str,
     method: str,
     data: list[Dataset],
     model_folder: Path,
     cache: Path,
+    left: Left,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = SHORT | SMALL[task]
-    trained = train_task(task, data, tmp_path, str(model_folder), settings=settings, cache=cache, method=method)
-    assert [row["step"] for row in log(tmp_path, task, "validation")] == ["2"]
-    loaded = load(tmp_path)
+    if task == "recognition":
+        out, trained = left[method]
+    else:
+        out = tmp_path
+        trained = train_task(task, data, out, str(model_folder), settings=FEW[task], cache=cache, method=method)
+    assert [row["step"] for row in log(out, task, "validation")] == ["2"]
+    loaded = load(out)
     photo, sketch = next(data[0].root.rglob("*.jpg")), next(data[0].root.rglob("*-1.png"))
     for picture, kind in ((photo, "photo"), (sketch, "sketch")):
         assert torch.equal(loaded.embed([picture], kind, task), trained.embed([picture], kind))
         assert torch.equal(loaded.extract([picture], kind)[0].data, trained.extract([picture], kind)[0].data)
     assert loaded.fingerprint == trained.fingerprint
     assert bool(loaded.centring.centre.any())
-    assert (loaded.heads_for(task).classifier is not None) == (task in ("recognition", "universal"))
-    assert (loaded.heads_for(task).threshold is not None) == (task in ("segmentation", "universal"))
-    other = "retrieval" if task != "retrieval" else "recognition"
-    assert loaded.serves(other) == (task == "universal")
+    assert loaded.heads_for(task).classifier is not None
+    assert (loaded.heads_for(task).threshold is not None) == (task == "universal")
+    assert loaded.serves("retrieval") == (task == "universal")
     if task != "universal":
-        assert loaded.heads_for(other).classifier is None
-        with pytest.raises(WeightsError, match=f"has weights for '{task}' only, not for '{other}'"):
-            loaded.embed([photo], task=other)
-    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".writing")]
-    assert not [path for path in tmp_path.rglob("*") if path.suffix in PICKLES]
+        assert loaded.heads_for("retrieval").classifier is None
+        with pytest.raises(WeightsError, match=f"has weights for '{task}' only, not for 'retrieval'"):
+            loaded.embed([photo], task="retrieval")
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".writing")]
+    assert not [path for path in out.rglob("*") if path.suffix in PICKLES]
     assert "shards" not in capsys.readouterr().err
 
 
 def test_the_centring_is_that_of_the_mean_of_six_draws(
-    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Single draws, which training sees, have far higher maxima in the fine stages."""
-    arguments: dict[str, Any] = {"settings": SHORT, "cache": cache, "method": "SD-PL"}
+    monkeypatch.setattr("sketchfusion.lab.training.train.STATISTICS_BATCHES", 8)
+    arguments: dict[str, Any] = {"settings": FEW["instance-retrieval"], "cache": cache, "method": "SD-PL"}
     model = train_task("instance-retrieval", data[:1], tmp_path, str(model_folder), **arguments)
     assert isinstance(model, SdPlBaseline)
     views = [model.prepare(path, "photo") for path in sorted(data[0].root.rglob("*.jpg"))]
@@ -223,34 +249,34 @@ def test_the_centring_is_that_of_the_mean_of_six_draws(
 
 def settings_of(method: str, steps: int) -> dict[str, str]:
     rate = "0.03" if method == "SD-PL" else "0.003"
-    return SHORT | {"steps": str(steps), "lr": rate, "validate_every": "0", "full_size_after": "0", "batch": "8"}
+    return SHORT | {"steps": str(steps), "lr": rate, "validate_every": "0", "full_size_after": "1", "batch": "4"}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_losses_fall(method: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path) -> None:
     """Nothing is trained for correspondence beside what the method trains."""
-    settings = settings_of(method, 24) | {"warps": "8"}
+    settings = settings_of(method, 16) | {"warps": "8"}
     train_task("correspondence", data[:1], tmp_path, str(model_folder), False, settings, None, None, cache, method)
     losses = [float(row["loss"]) for row in log(tmp_path, "correspondence")]
     assert sum(losses[-6:]) < 0.97 * sum(losses[:6])
 
 
 def test_weights_of_the_parts_of_an_embedding_are_settings() -> None:
-    fused = Fused.create("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"}, None).model
-    assert (fused.config.quarters, fused.config.whole) == (2.0, 0.5)
-    assert Fused.create("mini", "instance-retrieval", {}, None).model.config.quarters == 0
+    config = Fused.configure("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"})
+    assert (config.quarters, config.whole) == (2.0, 0.5)
+    assert Fused.configure("mini", "instance-retrieval", {}).quarters == 0
     with pytest.raises(ValueError, match="'quarters=-1' must be at least 0"):
-        Fused.create("mini", "instance-retrieval", {"quarters": "-1"}, None)
+        Fused.configure("mini", "instance-retrieval", {"quarters": "-1"})
 
 
-@pytest.mark.parametrize("method", METHODS)
 def test_a_killed_training_resumes_bit_for_bit(
-    method: str, data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """SD-PL draws its noise with torch's own random numbers, which must go on too."""
     schedule = replace(CorrespondenceRecipe(), steps=3, warmup=1, validate_every=0).schedule
     monkeypatch.setattr(CorrespondenceRecipe, "schedule", replace(schedule, checkpoint_seconds=0.0))
     settings = SHORT | {"steps": "3", "batch": "4", "warps": "8"}
-    arguments: dict[str, Any] = {"model": str(model_folder), "settings": settings, "cache": cache, "method": method}
+    arguments: dict[str, Any] = {"model": str(model_folder), "settings": settings, "cache": cache, "method": "SD-PL"}
     whole = train_task("correspondence", data[:1], tmp_path / "whole", **arguments)
     original, calls = CorrespondenceObjective.losses, 0
 
@@ -270,35 +296,8 @@ def test_a_killed_training_resumes_bit_for_bit(
     assert again.fingerprint == whole.fingerprint
 
 
-def test_a_warm_cache_runs_no_cached_encoder(
-    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arguments: dict[str, Any] = {"model": str(model_folder), "settings": SHORT, "cache": cache}
-    train_task("recognition", data, tmp_path / "fused", **arguments)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("the VAE ran although the fused method had asked it")
-
-    monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
-    train_task("recognition", data, tmp_path / "tuned", method="B-Finetuning", **arguments)
-    monkeypatch.undo()
-    monkeypatch.setattr(FrozenClip, "forward", refuse)
-    train_task("recognition", data, tmp_path / "prompts", method="SD-PL", **arguments)
-
-
-@pytest.fixture(scope="module")
-def left(
-    data: list[Dataset], model_folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, Path]:
-    """What either method leaves for recognition."""
-    base = tmp_path_factory.mktemp("left")
-    for method in METHODS:
-        train_task("recognition", data, base / method, str(model_folder), settings=SHORT, cache=cache, method=method)
-    return {method: base / method for method in METHODS}
-
-
-def test_finetuning_saves_two_models_in_the_hub_layout(left: Mapping[str, Path], sd_folder: Path) -> None:
-    folder = left["B-Finetuning"]
+def test_finetuning_saves_two_models_in_the_hub_layout(left: Left, sd_folder: Path) -> None:
+    folder = left["B-Finetuning"][0]
     read = load(f"{folder / 'sd'}+{folder / 'clip'}")  # any tool may, without the centring and the heads
     tuned = load(folder)
     assert isinstance(tuned, FinetunedBaseline) and isinstance(read, SdClipBaseline)
@@ -314,10 +313,10 @@ def test_finetuning_saves_two_models_in_the_hub_layout(left: Mapping[str, Path],
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_damaged_folders_are_refused_in_one_line(method: str, left: Mapping[str, Path], tmp_path: Path) -> None:
+def test_damaged_folders_are_refused_in_one_line(method: str, left: Left, tmp_path: Path) -> None:
     def broken(**changes: Any) -> Path:
         folder = tmp_path / f"broken{len(list(tmp_path.iterdir()))}"
-        shutil.copytree(left[method], folder)
+        shutil.copytree(left[method][0], folder)
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | changes))
         return folder
@@ -353,8 +352,8 @@ def test_damaged_folders_are_refused_in_one_line(method: str, left: Mapping[str,
         assert "\n" not in str(caught.value)
 
 
-def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Mapping[str, Path]) -> None:
-    model = load(left["SD-PL"])
+def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Left) -> None:
+    model = load(left["SD-PL"][0])
     assert isinstance(model, SdPlBaseline)
     sketch = squares(1)[0]
     plain, told = model.embed([sketch]), model.with_caption("a cat")
@@ -365,26 +364,26 @@ def test_a_caption_guides_sd_pl_in_place_of_the_learned_text(left: Mapping[str, 
     assert torch.equal(model.with_caption("").embed([sketch]), model.embed([sketch]))
 
 
-def test_sketches_seen_under_words_are_measured_for_sd_pl(left: Mapping[str, Path]) -> None:
-    named = list(zip(squares(4), ("cat", "cat", "dog", "dog"), strict=True))
-    figures = benchmark_search(load(left["SD-PL"]), named, named).to_json()
+def test_sketches_seen_under_words_are_measured_for_sd_pl(left: Left) -> None:
+    named = list(zip(squares(2), ("cat", "dog"), strict=True))
+    figures = benchmark_search(load(left["SD-PL"][0]), named, named).to_json()
     assert 0 < figures["mAP@all, words as the prompt"] <= 1
 
 
 def test_the_commands(
     data: list[Dataset],
-    left: Mapping[str, Path],
+    left: Left,
     model_folder: Path,
     cache: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     common = ["train", "recognition", "--data", str(data[0].root), "--model", str(model_folder), "--cache", str(cache)]
-    common += [part for key, value in SHORT.items() for part in ("--set", f"{key}={value}")]
+    common += [part for key, value in FEW["recognition"].items() for part in ("--set", f"{key}={value}")]
     out = ["--out", str(tmp_path / "out")]
     assert terminal.run(app, [*common, *out, "--method", "SD-PL"]) == 0
     sketch = str(next(data[0].root.rglob("*-1.png")))
-    for folder in (tmp_path / "out", left["B-Finetuning"]):
+    for folder in (tmp_path / "out", left["B-Finetuning"][0]):
         capsys.readouterr()
         assert terminal.run(app, ["recognize", sketch, "--model", str(folder), "--json"]) == 0
         assert {row["label"] for row in json.loads(capsys.readouterr().out)} == set(CATEGORIES)
@@ -400,16 +399,14 @@ def test_the_commands(
         assert line in " ".join(capsys.readouterr().err.split())
 
 
-def test_their_rows_of_a_table_are_trained_loaded_and_measured(
-    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path
-) -> None:
+def test_their_rows_of_a_table_are_trained_loaded_and_measured(model_folder: Path, left: Left, tmp_path: Path) -> None:
     rows = tuple(row for row in TABLES["3"].rows if row.method != "SketchFusion")
     assert [row.name for row in rows] == ["B-Finetuning", "SD-PL"]
     assert all({row.name for row in rows} <= {row.name for row in TABLES[n].rows} for n in "12345")
 
     def train(task: str, folder: Path, settings: Mapping[str, str], method: str) -> None:
-        given = SHORT | {"steps": "1"} | dict(settings)
-        train_task(task, data, folder, str(model_folder), True, given, None, None, cache, method)
+        choose(task, method, settings)  # raises for settings that do not fit
+        shutil.copytree(left[method][0], folder)
 
     def measure(task: str, model: Any) -> dict[str, Estimate]:
         share = float(model.classify([squares(1)[0]]).softmax(1).max())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -25,24 +26,34 @@ from sketchfusion.lab.training.sources import Sources
 from sketchfusion.lab.training.train import choose, train_task
 from test_step_memory import saved_bytes
 
+# Of the UNet and the VAE of Stable Diffusion 2.1 and of CLIP ViT-L/14, 865,910,724 and 83,653,863 and 427,616,513.
+FULL = 1_377_181_100, 12_738_883
 SETTINGS = {
-    "retrieval": {"classes": "3"},
-    "instance-retrieval": {"classes": "3", "things": "2"},
-    "recognition": {"batch": "4"},
+    "retrieval": {"classes": "3", "views": "2"},
+    "instance-retrieval": {"classes": "3", "things": "2", "views": "1"},
+    "recognition": {"batch": "4", "views": "1"},
     "correspondence": {"batch": "3", "warps": "6", "drawn": "0", "aligned": "0"},
     "segmentation": {"batch": "3"},
 }
+MAPS = {"side": "128", "fusion.grid": "32", "fusion.width": "256"}  # mini's, as much larger than all else as they are
 Shapes = list[list[tuple[int, ...]]]  # of what is kept, at half and at full size
-Costs = dict[bool, list[tuple[float, float, float]]]  # with and without checkpointing, at half and at full size
+# Whether features are computed anew on the way back, and at which size: either way and either size are tried.
+WAYS = {False: "full", True: "half"}
+Costs = dict[bool, tuple[float, float, float]]
 
 
 @pytest.fixture(scope="module")
-def counted() -> tuple[Counted, Shapes, Costs]:
-    models = Counted(Fused.configure("mini", "retrieval", {}), bf16=False)
-    shapes = [models.keeping(share)[0] for share in SIZES.values()]
-    costs = {False: [models.step(of) for of in shapes]}
+def pair(sd_folder: Path, clip_folder: Path) -> str:
+    return f"{sd_folder}+{clip_folder}"
+
+
+@pytest.fixture(scope="module")
+def counted(pair: str) -> tuple[Counted, Shapes, Costs]:
+    models = Counted(Fused.configure(pair, "retrieval", MAPS), bf16=False)
+    shapes = {size: models.keeping(share)[0] for size, share in SIZES.items()}
+    costs = {False: models.step(shapes[WAYS[False]])}
     models.method.checkpoint()
-    return models, shapes, costs | {True: [models.step(of) for of in shapes]}
+    return models, [*shapes.values()], costs | {True: models.step(shapes[WAYS[True]])}
 
 
 class StopError(Exception):
@@ -57,30 +68,32 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
 @pytest.mark.parametrize("task", list(SETTINGS))
 def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
     task: str,
+    pair: str,
     counted: tuple[Counted, Shapes, Costs],
     data: list[Dataset],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    found: dict[bool, list[int]] = {False: [], True: []}
+    ways = (False,) if task in ("instance-retrieval", "recognition") else (False, True)  # as retrieval
+    found: dict[bool, int] = {}
 
     def measure(module: nn.Module, loss_of: LossOf, schedule: Schedule, *_: Any, **__: Any) -> None:
-        for step in (0, schedule.steps):  # at half and at full size
-            found[checkpointing].append(saved_bytes(partial(loss, loss_of, step))[1])
+        step = 0 if WAYS[checkpointing] == "half" else schedule.steps
+        found[checkpointing] = saved_bytes(partial(loss, loss_of, step))[1]
         raise StopError
 
     monkeypatch.setattr(training, "fit", measure)
-    for checkpointing in found:
+    for checkpointing in ways:
         with pytest.raises(StopError):
-            train_task(task, data, tmp_path, "mini", settings=SETTINGS[task], checkpointing=checkpointing)
+            train_task(task, data, tmp_path, pair, settings=SETTINGS[task] | MAPS, checkpointing=checkpointing)
     models, shapes, costs = counted
     recipe = choose(task, "SketchFusion", SETTINGS[task])[0]
-    for way, measured in found.items():
-        for share, (saved, more, _), real in zip(SIZES.values(), costs[way], measured, strict=True):
-            numbers = models.method.width * models.method.grid(share) ** 2
-            foretold = batch_bytes(parts_of(task, recipe), saved, more, numbers)[1]
-            assert foretold == pytest.approx(real, rel=0.15), (way, share, foretold / real)
-    arrays = [np.load(path, mmap_mode="r") for path in (tmp_path / "training" / "cache").glob("*.npy")]
+    for way, real in found.items():
+        saved, more, _ = costs[way]
+        numbers = models.method.width * models.method.grid(SIZES[WAYS[way]]) ** 2
+        foretold = batch_bytes(parts_of(task, recipe), saved, more, numbers)[1]
+        assert foretold == pytest.approx(real, rel=0.15), (way, foretold / real)
+    arrays = [np.load(path, mmap_mode="r") for path in (tmp_path / "training" / "cache").rglob("*.npy")]
     kept = sum(array.nbytes for array in arrays if array.dtype == np.float16)
     sources = Sources.of(data, tmp_path)
     views = kept_views(task, recipe, sources, listed(sources.named(sources.pictures.photo_sets)))
@@ -100,21 +113,44 @@ def test_models_in_folders_have_as_many_weights_as_when_they_are_loaded(sd_folde
     assert models.trained == sum(of.numel() for of in real.model.light.parameters())
 
 
-def test_the_plan_of_full_models_needs_neither_weights_nor_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Takes 40 seconds of one core, half of them to import the libraries."""
+def test_full_models_have_as_many_weights_as_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was used"))
+    models = Counted(Fused.configure("full", "retrieval", {}))
+    assert (models.weights, models.trained) == FULL
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """What is printed for a model, where there is no network; nothing may be written."""
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was used"))
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    assert terminal.run(app, ["train", "retrieval", "--model", "full", "--data", "world", "--plan"]) == 0
-    lines, _ = capsys.readouterr()
-    assert list(here.iterdir()) == []
-    # 865,910,724 and 83,653,863 in the UNet and the VAE of Stable Diffusion 2.1, 427,616,513 in CLIP ViT-L/14
-    assert "1,377,181,100 frozen in bfloat16, 12,738,883 trained" in lines
+
+    def of(model: str) -> str:
+        assert terminal.run(app, ["train", "retrieval", "--model", model, "--data", "world", "--plan"]) == 0
+        assert list(here.iterdir()) == []
+        return capsys.readouterr().out
+
+    return of
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_the_command_says_what_each_card_can_take(pair: str, plan: Callable[[str], str]) -> None:
+    lines = plan(pair)
+    saved = [float(of) for of in re.findall(r"([0-9.]+) GiB saved", lines)]
+    assert len(saved) == 4 and all(less <= more for more, less in zip(saved[:2], saved[2:], strict=True))
+    assert lines.count("GiB: the batch as it is") == 3 and lines.count("GiB --checkpointing: the batch as it is") == 3
+    assert "with latents, 0 with nothing" in lines and "time --checkpointing: " in lines
+
+
+@pytest.mark.slow
+def test_the_plan_of_full_models_needs_neither_weights_nor_a_network(plan: Callable[[str], str]) -> None:
+    lines = plan("full")
+    assert "{:,} frozen in bfloat16, {:,} trained".format(*FULL) in lines
+    disk = re.search(r"at most ([0-9.]+) GB with --keep all, ([0-9.]+) with latents, 0 with nothing", lines)
+    assert disk and float(disk[1]) > 10 * float(disk[2]) > 0
     saved = [float(of) for of in re.findall(r"([0-9.]+) GiB saved", lines)]  # half, full, and with checkpointing
     assert saved[:2] == pytest.approx([0.18, 0.62], rel=0.15)  # as first counted, by another script
     assert all(less < 0.6 * more for more, less in zip(saved[:2], saved[2:], strict=True))

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fixtures.roots import training_data
+from fixtures.roots import SMALL, training_data
 from sketchfusion.backbones.folders import load_diffusion
 from sketchfusion.fusion import PHOTO, FusionConfig, FusionModel
+from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.training import train as training
 from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
 from sketchfusion.lab.training.methods import Fused, SdPl
@@ -22,6 +23,17 @@ from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, 
 from sketchfusion.lab.training.train import train_task
 
 SHORT = {"steps": "2", "warmup": "1", "validate_every": "2", "validation_batches": "1", "full_size_after": "0.5"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[Dataset]:
+    return training_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is kept of the pictures, shared by all trainings here."""
+    return tmp_path_factory.mktemp("cache")
 
 
 class Kept:
@@ -168,20 +180,22 @@ def test_a_card_that_is_too_small_fails_before_the_first_step_and_is_told_what_f
     room: float,
     checkpointing: bool,
     line: str | None,
+    data: list[Dataset],
     model_folder: Path,
+    cache: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    [paired, _] = training_data(tmp_path)
     Card(monkeypatch, room)
 
     def run() -> None:
         train_task(
             "retrieval",
-            [paired],
+            data[:1],
             tmp_path / "out",
             str(model_folder),
-            settings=SHORT | {"classes": "3"},
+            settings=SHORT | {"classes": "3", "views": "1"},
+            cache=cache,
             checkpointing=checkpointing,
         )
 
@@ -194,13 +208,11 @@ def test_a_card_that_is_too_small_fails_before_the_first_step_and_is_told_what_f
 
 
 def test_the_trial_of_the_largest_batch_changes_nothing(
-    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [paired, _] = training_data(tmp_path)
-
     def log(out: str) -> list[dict[str, str]]:
-        settings = SHORT | {"fusion.dropout": "0.2"}
-        train_task("retrieval", [paired], tmp_path / out, str(model_folder), settings=settings, cache=tmp_path / "c")
+        settings = SHORT | {"fusion.dropout": "0.2", "classes": "3", "views": "1"}
+        train_task("retrieval", data[:1], tmp_path / out, str(model_folder), settings=settings, cache=cache)
         rows = csv.DictReader((tmp_path / out / "training" / "retrieval" / "log.csv").open())
         return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
@@ -209,19 +221,19 @@ def test_the_trial_of_the_largest_batch_changes_nothing(
     assert log("tried") == plain and len(card.full) > 2
 
 
+@pytest.mark.usefixtures("few_measured")
 def test_a_training_resumes_with_another_batch_and_says_so(
-    model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    data: list[Dataset], model_folder: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = training_data(tmp_path)
-
     def run(resume: bool, **settings: str) -> None:
-        asked = {**SHORT, **settings}
-        train_task("universal", data, tmp_path / "out", str(model_folder), resume, asked, checkpointing=resume)
+        asked = {**SHORT, **SMALL["retrieval"], **settings}
+        how = {"cache": cache, "checkpointing": resume}
+        train_task("retrieval", data[:1], tmp_path / "out", str(model_folder), resume, asked, **how)
 
     run(False)
-    run(True, steps="3", **{"retrieval.classes": "4", "accumulate": "2"})
-    path = tmp_path / "out" / "training" / "universal" / CHECKPOINT
+    run(True, steps="3", classes="4", accumulate="2")
+    path = tmp_path / "out" / "training" / "retrieval" / CHECKPOINT
     assert Checkpoint.read(path).step == 3
-    assert caplog.messages == [f"{path} goes on with accumulate=2 in place of 1, retrieval.classes=4 in place of 16"]
-    with pytest.raises(ValueError, match=r"retrieval\.margin=0\.3, not 0\.4"):
-        run(True, steps="4", **{"retrieval.margin": "0.4"})
+    assert caplog.messages == [f"{path} goes on with accumulate=2 in place of 1, classes=4 in place of 6"]
+    with pytest.raises(ValueError, match=r"margin=0\.3, not 0\.4"):
+        run(True, steps="4", margin="0.4")

@@ -5,22 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.features import SketchFusion
 from sketchfusion.fusion import PHOTO, Centring, FusionConfig
 from sketchfusion.lab import datasets
-from sketchfusion.lab.training.bank import Inputs
+from sketchfusion.lab.training.bank import PictureArray
+from sketchfusion.lab.training.feature_cache import Inputs
 from sketchfusion.lab.training.loop import Losses
 from sketchfusion.lab.training.objective import Forward, Objective, Phases, Training
-from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, as_text, with_settings
-from sketchfusion.lab.training.train import train, train_task
+from sketchfusion.lab.training.recipes import RECIPES, RetrievalRecipe, UniversalRecipe, as_text, with_settings
+from sketchfusion.lab.training.train import METHODS, TASKS, choose, train, train_task
 from sketchfusion.world import export
 
-SHORT = {"steps": "3", "classes": "3", "views": "2", "warmup": "1"}
+SHORT = {"steps": "2", "classes": "3", "views": "1", "warmup": "1", "per_class": "2", "full_per_class": "2"}
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +41,6 @@ def test_a_trained_folder_loads_and_answers_differently(root: Path, tmp_path: Pa
     assert not torch.allclose(*maps, atol=1e-3)
     moved = loaded.model.light.state_dict()
     assert all(bool(moved[name].any()) for name in moved if name.startswith("injection") and "weight" in name)
-
-
-def test_a_warm_cache_runs_neither_vae_nor_clip(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = tmp_path / "out"
-    train_task("retrieval", [datasets.open(root)], out, settings=SHORT)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a frozen encoder ran although the cache is warm")
-
-    monkeypatch.setattr(FrozenDiffusion, "encode", refuse)
-    monkeypatch.setattr("sketchfusion.backbones.encoders.FrozenClip.forward", refuse)
-    train_task("retrieval", [datasets.open(root)], out, settings=SHORT)
 
 
 class Convolution:
@@ -103,8 +92,9 @@ def test_unknown_tasks_and_settings_and_too_little_data_are_refused(root: Path, 
         train_task("retrieval", [datasets.open(cats)], tmp_path / "out")
 
 
-def test_an_ablation_is_a_setting_of_the_light_parts(root: Path, tmp_path: Path) -> None:
-    train_task("retrieval", [datasets.open(root)], tmp_path, settings={**SHORT, "fusion.bottlenecks": "false"})
+def test_an_ablation_is_a_setting_of_the_light_parts(root: Path, model_folder: Path, tmp_path: Path) -> None:
+    settings = {**SHORT, "fusion.bottlenecks": "false"}
+    train_task("retrieval", [datasets.open(root)], tmp_path, str(model_folder), settings=settings)
     kept = SketchFusion.from_pretrained(tmp_path)
     assert not kept.config.fusion.bottlenecks and not list(kept.model.light.aggregation.branches.parameters())
     with pytest.raises(ValueError, match="'depth' is not a setting"):
@@ -120,9 +110,7 @@ def test_settings_take_the_type_of_the_recipe() -> None:
         with_settings(RetrievalRecipe(), {"steps": "many"})
 
 
-@pytest.mark.parametrize(
-    "name", ["steps", "accumulate", "classes", "views", "per_class", "full_per_class", "retrieval.classes"]
-)
+@pytest.mark.parametrize("name", ["steps", "accumulate", "classes", "views", "retrieval.classes"])
 def test_settings_that_cannot_be_are_refused(name: str) -> None:
     recipe = UniversalRecipe() if "." in name else RetrievalRecipe()
     for value in ("0", "-1"):
@@ -131,8 +119,34 @@ def test_settings_that_cannot_be_are_refused(name: str) -> None:
     assert with_settings(recipe, {name: "1"}) != recipe or name == "accumulate"
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_has_settings_that_its_task_and_every_method_know(task: str, recipe: str) -> None:
+    if (task, recipe) == ("universal", "paper"):
+        with pytest.raises(ValueError, match="there is no recipe paper for universal"):
+            choose(task, "SketchFusion", {}, recipe)
+        return
+    for method, settings in METHODS.items():
+        chosen, _ = choose(task, method, {"seed": "3"}, recipe)
+        assert chosen.seed == 3 and (chosen.steps >= 12_000) == (recipe != "mini")
+        assert chosen.lr == float(settings.defaults.get("lr", chosen.lr)), "a baseline has a rate of its own"
+    shown = choose(task, "SketchFusion", {}, recipe)[1]
+    alone = {"whole": "0", "dense": "0", "local": "false"}
+    assert shown == (alone if recipe == "paper" else {})  # the paper compares the fused maps alone
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(ValueError, match="no recipe is called 'best'; choose one of mini, full, paper"):
+        choose("retrieval", "SketchFusion", {}, "best")
+
+
+def test_no_limit_of_pictures_of_a_class_takes_all() -> None:
+    bank = PictureArray("sketch", np.zeros((5, 1, 8, 8), np.uint8), [("cat",)] * 3 + [("car",)] * 2)
+    assert [len(bank.named({"cat", "car"}, most)) for most in (1, 2, 0)] == [2, 4, 5]
+
+
 def test_settings_that_may_be_zero_may_not_be_negative() -> None:
-    for name in ("lr", "warmup", "patience", "seconds", "validate_every", "validation_batches"):
+    for name in ("lr", "warmup", "patience", "seconds", "validate_every", "validation_batches", "per_class"):
         assert getattr(with_settings(RetrievalRecipe(), {name: "0"}), name) == 0
         with pytest.raises(ValueError, match=f"'{name}=-1' must be at least 0"):
             with_settings(RetrievalRecipe(), {name: "-1"})

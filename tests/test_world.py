@@ -36,6 +36,14 @@ def labels_digest(pairs: list[Pair]) -> str:
     return digest.hexdigest()
 
 
+def test_what_the_world_makes_is_printed_in_one_line() -> None:
+    world = World(size=16)
+    pair = world.pair("cat", 1)
+    assert repr(pair) == "Pair(category='cat', instance=1, hand=0)"
+    assert repr(pair.drawing) == "Drawing(width=256.0, height=256.0, label='cat')"
+    assert repr(world.photo("cat", 1)).startswith("Shot(keypoints={")
+
+
 def test_labels_are_pinned() -> None:
     world = World(seed=7)
     pairs = [world.pair(name, instance, instance) for name in SAMPLE for instance in (0, 3)]
@@ -63,21 +71,19 @@ def test_splits_are_large_disjoint_and_keep_the_unseen_rule() -> None:
 
 @pytest.mark.parametrize("name", [*SEEN, *UNSEEN])
 def test_every_category_makes_a_labelled_pair(name: str) -> None:
-    world = World(seed=1, size=128)
-    for instance in range(3):
-        pair = world.pair(name, instance)
-        assert pair.photo.shape == (128, 128, 3) and pair.photo.dtype == np.uint8
-        assert pair.sketch.shape == (128, 128) and pair.mask.shape == (128, 128)
-        assert 0.005 < pair.mask.mean() < 0.8
-        assert pair.sketch[0, 0] == 255 and (pair.sketch < 128).mean() > 0.005
-        assert pair.photo_keypoints.keys() == pair.sketch_keypoints.keys() and len(pair.photo_keypoints) >= 3
-        rows, columns = np.nonzero(pair.mask)
-        for point in pair.photo_keypoints.values():
-            if point.visible:
-                assert 0 <= point.x < 128 and 0 <= point.y < 128
-                away = np.hypot(columns + 0.5 - point.x, rows + 0.5 - point.y).min()
-                assert away < 7, f"{name} {instance}: keypoint {away:.1f} px from the object"
-        assert sum(point.visible for point in pair.sketch_keypoints.values()) >= 2
+    pair = World(seed=1, size=128).pair(name, 0)
+    assert pair.photo.shape == (128, 128, 3) and pair.photo.dtype == np.uint8
+    assert pair.sketch.shape == (128, 128) and pair.mask.shape == (128, 128)
+    assert 0.005 < pair.mask.mean() < 0.8
+    assert pair.sketch[0, 0] == 255 and (pair.sketch < 128).mean() > 0.005
+    assert pair.photo_keypoints.keys() == pair.sketch_keypoints.keys() and len(pair.photo_keypoints) >= 3
+    rows, columns = np.nonzero(pair.mask)
+    for point in pair.photo_keypoints.values():
+        if point.visible:
+            assert 0 <= point.x < 128 and 0 <= point.y < 128
+            away = np.hypot(columns + 0.5 - point.x, rows + 0.5 - point.y).min()
+            assert away < 7, f"{name}: keypoint {away:.1f} px from the object"
+    assert sum(point.visible for point in pair.sketch_keypoints.values()) >= 2
 
 
 def test_sketch_keypoints_lie_near_ink_in_faithful_sketches() -> None:
@@ -92,12 +98,13 @@ def test_sketch_keypoints_lie_near_ink_in_faithful_sketches() -> None:
     assert np.median(distances) < 4 and max(distances) < 40
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_covered_keypoints_are_not_visible() -> None:
     covered = World(seed=5, difficulty=Difficulty(occlusion=1.0))
     clear = World(seed=5, difficulty=Difficulty(occlusion=0.0))
 
     def share(world: World) -> float:
-        points = [p.visible for n in SAMPLE for i in range(6) for p in world.photo(n, i).keypoints.values()]
+        points = [p.visible for n in SAMPLE for i in range(3) for p in world.photo(n, i).keypoints.values()]
         return float(np.mean(points))
 
     assert share(covered) < share(clear) - 0.02
@@ -105,11 +112,12 @@ def test_covered_keypoints_are_not_visible() -> None:
     assert sum(a for a, _ in masks) < sum(b for _, b in masks)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_sketch_does_not_trace_the_photo() -> None:
     world = World(seed=9, size=128)
     overlaps = []
     for name in (*SEEN[::6], *UNSEEN[::4]):
-        for instance in range(4):
+        for instance in range(2):
             pair = world.pair(name, instance)
             edge = pair.mask & ~(np.roll(pair.mask, 1, 0) & np.roll(pair.mask, 1, 1) & np.roll(pair.mask, -1, 0))
             ink = pair.sketch < 128
@@ -117,9 +125,10 @@ def test_sketch_does_not_trace_the_photo() -> None:
     assert np.mean(overlaps) < 0.35 and np.mean(np.array(overlaps) > 0.7) < 0.05
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_sketch_of_a_photo_has_its_pose_and_a_free_one_does_not() -> None:
     world, still = World(seed=9, size=32), World(seed=9, size=32, difficulty=Difficulty(astray=0.0))
-    shown = {name: [world.photo(name, instance).keypoints for instance in range(8)] for name in UNSEEN[::2]}
+    shown = {name: [world.photo(name, instance).keypoints for instance in range(8)] for name in UNSEEN[::4]}
 
     def found(world: World, of_photo: bool) -> float:
         """How often the keypoints of a sketch, moved and scaled onto those of eight photos, fit its own best."""
@@ -128,7 +137,7 @@ def test_a_sketch_of_a_photo_has_its_pose_and_a_free_one_does_not() -> None:
             for instance in range(8):
                 points = world.sketch(name, instance, instance % 4, of_photo=of_photo)[2]
                 right += int(np.argmin([rest(points, photo) for photo in photos])) == instance
-        return right / (8 * len(UNSEEN[::2]))
+        return right / (8 * len(shown))
 
     assert found(still, of_photo=True) > 0.95
     assert 0.6 < found(world, of_photo=True) < 0.9
@@ -155,10 +164,11 @@ def test_each_hand_errs_in_its_own_way_about_the_same_photo() -> None:
     assert np.corrcoef(errors).min() < 0.5  # 1 if all had erred alike
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_hands_are_ordered_by_abstraction() -> None:
     world = World(seed=11)
     counts = np.array(
-        [[len(world.sketch(name, 0, hand)[1].strokes) for hand in range(len(HANDS))] for name in world.categories]
+        [[len(world.sketch(name, 0, hand)[1].strokes) for hand in range(len(HANDS))] for name in world.categories[::4]]
     )
     assert (np.diff(counts.mean(axis=0)) < 0).all()
     assert counts[:, -1].max() <= 3 and counts[:, -1].min() >= 1 and counts[:, 0].mean() > 10

@@ -8,7 +8,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -74,16 +74,13 @@ class PointPair:
     category: str
     sketch: ImageInput
     photo: ImageInput
-    sketch_points: npt.NDArray[np.float64]
-    photo_points: npt.NDArray[np.float64]
+    sketch_points: npt.NDArray[np.float64] = field(repr=False)
+    photo_points: npt.NDArray[np.float64] = field(repr=False)
     rough: bool = False  # the photo's points were estimated, not annotated
 
 
 class Dataset:
-    """The base class of all data sets; each layout of files is a subclass.
-
-    A subclass overrides the methods for which it has data; the others raise a DatasetError.
-    """
+    """The base class of all data sets: a subclass overrides what it has data for; the rest raises a DatasetError."""
 
     layout: ClassVar[str]
     splits: ClassVar[tuple[str, ...]] = ()  # published class splits, the default one first
@@ -227,10 +224,7 @@ def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[s
 
 
 class ClassFolders(Dataset):
-    """A data set with a folder for each class on every side: sketches, photos, and further photos if there are any.
-
-    `sides` are as `class_folders` lists them. A class is spelt as in the first side that has it.
-    """
+    """Sketches and photos in `sides`, as `class_folders` lists them; a class is spelt as in the first that has it."""
 
     paired = True
 
@@ -264,10 +258,7 @@ def folder_key(name: str) -> str:
 
 
 def class_folders(folder: Path | None, renamed: Mapping[str, str] | None = None) -> dict[str, Path]:
-    """Map the `folder_key` of each class to its subfolder; {} for None. DatasetError if two classes have one key.
-
-    `renamed` maps keys of folders to the names of their classes, where those differ.
-    """
+    """Map the `folder_key` of each class, after `renamed`, to its subfolder; DatasetError if two have one key."""
     folders: dict[str, Path] = {}
     for path in sorted(folder.iterdir()) if folder else ():
         if path.is_dir() and not path.name.startswith((".", "__")):

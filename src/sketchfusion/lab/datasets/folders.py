@@ -94,7 +94,7 @@ class TinyImageNet(PhotosOnly):
         return (root / "wnids.txt").is_file()
 
     def train(self) -> list[tuple[Path, str]]:
-        """The training photos and their WordNet ids."""
+        """List the training photos with their WordNet ids."""
         folders = {wnid: self.root / "train" / wnid / "images" for wnid in self.synonyms}
         return [(path, wnid) for wnid, folder in folders.items() for path in sorted(folder.iterdir())]
 

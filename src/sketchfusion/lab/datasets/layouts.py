@@ -46,7 +46,8 @@ def recognise(root: str | Path) -> type[Dataset]:
         return found[0]
     if PSC6K.present(path):  # no rival of the others: it lies in a root of Sketchy
         return PSC6K
-    if inner := _inner(path):
+    folders = sorted(inner for inner in path.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+    if inner := [(folder, layout) for folder in folders for layout in LAYOUTS if layout.present(folder)]:
         listed = ", ".join(f"{folder.name} ({layout.layout})" for folder, layout in inner[:3])
         raise DatasetError(f"{path}: no data set itself, but it holds {listed}; give one of them")
     if PhotoFolder.present(path):
@@ -54,8 +55,3 @@ def recognise(root: str | Path) -> type[Dataset]:
     known: tuple[type[Dataset], ...] = (*LAYOUTS, PSC6K, PhotoFolder)
     names = ", ".join(layout.layout for layout in known)
     raise DatasetError(f"{path}: no data set that is known here; expected the root of one of {names}")
-
-
-def _inner(root: Path) -> list[tuple[Path, type[Dataset]]]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [(folder, layout) for folder in folders for layout in LAYOUTS if layout.present(folder)]

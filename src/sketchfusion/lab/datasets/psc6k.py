@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +27,8 @@ class KeypointPair:
 
     source: Sample
     target: Sample
-    source_points: Points
-    target_points: Points
+    source_points: Points = field(repr=False)
+    target_points: Points = field(repr=False)
 
 
 class PSC6K(Dataset):
@@ -52,10 +52,7 @@ class PSC6K(Dataset):
         return any((folder / name).is_file() for name in FILES)
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-        """Pairs of the 40 % of photos that are measured on, or of the others; `sketchy` has the pictures, if given.
-
-        Points are scaled from 256 x 256 pixels to the size of the pictures.
-        """
+        """Yield the pairs of the photos to measure on (40 %), or of the others, scaled to the pictures' own pixels."""
         annotated = PSC6K(self.root, sketchy.root) if sketchy else self
         pairs = released_split(annotated.test_pairs())[measured]
         if not pairs:
@@ -94,10 +91,7 @@ class PSC6K(Dataset):
 
 
 def released_split(pairs: list[KeypointPair]) -> tuple[list[KeypointPair], list[KeypointPair]]:
-    """Split test pairs into training and evaluation pairs, as SketchFusion's released code does.
-
-    Of each class the first 60 % of photos by path are for training, the others for evaluation: 6 and 4 of 10.
-    """
+    """Split test pairs as the released code of SketchFusion: of each class the first 60 % of photos are to train."""
     train, evaluation = list[KeypointPair](), list[KeypointPair]()
     in_order = sorted(pairs, key=lambda pair: (pair.source.label, str(pair.source.path)))
     for _, of_class in itertools.groupby(in_order, key=lambda pair: pair.source.label):

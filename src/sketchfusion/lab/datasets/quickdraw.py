@@ -6,17 +6,11 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ...io.strokes import count_bitmaps, count_sketchrnn, scan_bin
+from ...io.strokes import count_sketchrnn, read_bitmaps, scan_bin
 from .base import ClassFolders, Dataset, DatasetError, Sample, class_folders, first_folder, folder_of
 
 # The published name of each file format and its suffix; of several in one folder the first is read.
-FORMS = {
-    "simplified": ".ndjson",
-    "raw": ".ndjson",
-    "binary": ".bin",
-    "sketchrnn": ".npz",
-    "numpy_bitmap": ".npy",
-}
+FORMS = {"simplified": ".ndjson", "raw": ".ndjson", "binary": ".bin", "sketchrnn": ".npz", "numpy_bitmap": ".npy"}
 _PUBLISHED = re.compile(rf"(?:full[_ ])?(?:{'|'.join(FORMS)})[_ ](?=.)")  # full_simplified_cat.ndjson
 _KEY = re.compile(r'"key_id"\s*:\s*"(\w+)"')
 _UNRECOGNISED = re.compile(r'"recognized"\s*:\s*false')
@@ -42,8 +36,8 @@ class QuickDraw(Dataset):
         try:
             _, files = _files(root)
             first = next(iter(files.values()))
-            counted = {".bin": scan_bin, ".npz": count_sketchrnn, ".npy": count_bitmaps}.get(first.suffix)
-            return bool(counted is None or counted(first))
+            read = {".bin": scan_bin, ".npz": count_sketchrnn, ".npy": read_bitmaps}.get(first.suffix)
+            return read is None or len(read(first)) > 0
         except ValueError:
             return False
 
@@ -65,7 +59,7 @@ class QuickDraw(Dataset):
         if self.form == "binary":
             yield from ((number, record.key) for number, record in enumerate(scan_bin(path), 1) if record.recognised)
         elif self.form in ("sketchrnn", "numpy_bitmap"):
-            count = sum(count_sketchrnn(path).values()) if self.form == "sketchrnn" else count_bitmaps(path)
+            count = sum(count_sketchrnn(path).values()) if self.form == "sketchrnn" else len(read_bitmaps(path))
             yield from ((number, str(number)) for number in range(1, count + 1))
         else:
             with path.open(encoding="utf-8", errors="replace") as file:
@@ -77,24 +71,15 @@ class QuickDraw(Dataset):
 
 def _files(root: Path) -> tuple[str, dict[str, Path]]:
     """Return the file format of a folder, and the file of each category; DatasetError if there are none."""
-    for form in FORMS:
-        if paths := _of_form(root, form):
-            # the shortest name is taken: "cat.npz" rather than "cat.full.npz", which holds the same drawings and more
-            files = {_category(path): path for path in sorted(paths, key=lambda path: (-len(path.name), path.name))}
-            return form, files
+    for form, suffix in FORMS.items():
+        folder = first_folder(root, form, f"full/{form}") or root
+        paths = [path for path in folder.iterdir() if path.suffix.lower() == suffix and not path.name.startswith(".")]
+        # the shortest name is taken: "cat.npz" rather than "cat.full.npz", which holds the same drawings and more
+        ordered = sorted(paths, key=lambda path: (-len(path.name), path.name))
+        full = [path for path in ordered if path.is_file() and path.stat().st_size]
+        if full:
+            return form, {_PUBLISHED.sub("", path.stem.removesuffix(".full"), count=1): path for path in full}
     raise DatasetError(f"{root}: no .ndjson, .bin, .npz or .npy files; give the folder of Quick, Draw! categories")
-
-
-def _of_form(root: Path, form: str) -> list[Path]:
-    """List the non-empty files of a format in its published subfolder, or else in `root`."""
-    folder = first_folder(root, form, f"full/{form}") or root
-    files = (path for path in folder.iterdir() if path.suffix.lower() == FORMS[form] and not path.name.startswith("."))
-    return sorted(path for path in files if path.is_file() and path.stat().st_size)
-
-
-def _category(path: Path) -> str:
-    """Return the category in a file name, without the prefixes and suffixes of the published files."""
-    return _PUBLISHED.sub("", path.stem.removesuffix(".full"), count=1)
 
 
 # QuickDraw-extended: 110 classes of Quick, Draw! drawings with photos from the web (Dey et al., CVPR 2019).

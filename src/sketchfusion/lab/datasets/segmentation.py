@@ -149,7 +149,6 @@ class MaskFolder(Dataset):
 
 
 def _turn(photo: Image.Image) -> int:
-    """Read the EXIF orientation, 1 if there is none."""
     try:
         return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF says nothing about the pixels

@@ -83,7 +83,6 @@ class Sketchy(ClassFolders):
 
 
 def is_sketchy(root: Path) -> bool:
-    """Whether a folder holds a view of Sketchy."""
     return any(
         first_folder(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
         for inner in ("", *INNER)

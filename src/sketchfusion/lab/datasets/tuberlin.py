@@ -50,7 +50,6 @@ class TUBerlin(ClassFolders):
 
     @property
     def extended(self) -> bool:
-        """Whether the photos of the extension are there."""
         return bool(self._photos)
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:

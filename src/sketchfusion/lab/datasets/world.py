@@ -39,7 +39,6 @@ class WorldSample(Sample):
 
     @property
     def picture(self) -> ImageInput:
-        """The picture (H, W, 3) uint8."""
         if self.kind == "photo":
             return self.world.photo(self.label, self.instance).photo
         return _rgb(self.world.sketch(self.label, self.instance, self.hand, of_photo=self.of_photo)[0])

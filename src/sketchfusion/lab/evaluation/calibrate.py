@@ -20,6 +20,7 @@ import torch
 
 from ...extractor import Extractor
 from ...io.images import read_image
+from ...models import load
 from ...tasks.correspondence import locate
 from ...tasks.inputs import extract_maps, read_sketch
 from ...tasks.segmentation import (
@@ -63,7 +64,7 @@ def choose_segmentation(model: Extractor, tuning: Iterable[MaskedScene]) -> dict
     means = np.mean(overlaps, axis=0)
     present, absent = torch.tensor(similarities, dtype=torch.float64).T
     return {
-        "REACH": round(float(REACHES[means.argmax()]), 3),
+        "reach": round(float(REACHES[means.argmax()]), 3),
         "threshold": {name: round(value, 3) for name, value in asdict(fit_threshold(present, absent)).items()},
         "mIoU by reach": {f"{at:.2f}": round(float(value), 4) for at, value in zip(REACHES, means, strict=True)},
         "right above wrong": round(float((present > absent).double().mean()), 4),
@@ -109,8 +110,6 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
 
 def main() -> None:
     """Choose on Sketch World, and on a folder if one is given; print what was chosen."""
-    from ...models import load
-
     parser = argparse.ArgumentParser(description="Choose the constants of segmentation and correspondence.")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--data", help="segmentation folder")

@@ -27,10 +27,7 @@ ALIGNED_POINTS = 8  # of a sketch whose keypoints no one annotated; PSC6K has as
 
 
 def point_pairs(dataset: Dataset, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-    """Annotated pairs of a data set, or rough ones of a root of Sketchy; DatasetError for other data.
-
-    With `measured` those to measure on, otherwise those for tuning. `sketchy` has the pictures of PSC6K.
-    """
+    """Annotated pairs to measure on (or tune on), or rough ones of a Sketchy root; DatasetError for other data."""
     source = dataset.keypoints or dataset
     if source.aligned:
         return aligned_pairs(source, measured=measured)

@@ -67,10 +67,7 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]
 
 
 def search_own_photos(photos: Path, out: Path, model: str, console: Console) -> Path:
-    """Index a folder of photos and write sheet.png, on which each drawing of `DRAWINGS` has what it found; return it.
-
-    The gallery is kept in `out`, so that a second call reads only what is new. GalleryError if no photo can be read.
-    """
+    """Index a folder into `out` and write sheet.png of what `DRAWINGS` find; GalleryError if no photo can be read."""
     gallery = _index(photos, out / "own-photos", load(model), f"{photos}", console)
     drawings = {name: sketch for sketch, name in reference_sketches()}
     rows = [
@@ -133,7 +130,7 @@ def _table(rows: Sequence[Timed]) -> Table:
 
 
 def main() -> None:
-    """Run the demo into the folder named on the command line, on the photos of a second one if it is named."""
+    """Run the demo into the folder named first, on the photos of a second one if it is named."""
     console, given = Console(), [Path(name) for name in sys.argv[1:]]
     try:
         if len(given) > 1:

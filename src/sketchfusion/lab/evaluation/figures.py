@@ -55,10 +55,7 @@ class TableFigure:
 
 
 def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Dataset], stem: Path) -> list[Path]:
-    """Write `stem`-TASK.png with answers of the models, and `stem`-TASK.html with PCA maps and spectra of features.
-
-    `data` and `sketches` are those of the table. Recognition answers by names, so it has no figure; return no paths.
-    """
+    """Write `stem`-TASK.png of answers and `stem`-TASK.html of maps and spectra; no paths for recognition."""
     drawers: dict[str, Callable[[Models, Dataset, Sequence[Dataset]], TableFigure]] = {
         "retrieval": _retrieval_figure,
         "instance-retrieval": _instance_figure,
@@ -169,7 +166,6 @@ def _one_per_label(
 
 
 def _spaced(items: Sequence[Item], most: int) -> list[Item]:
-    """Take at most so many items, evenly from all over."""
     return [items[place * len(items) // most] for place in range(most)] if len(items) > most else [*items]
 
 

@@ -17,7 +17,7 @@ from ...io.weights import WeightsError
 from ...models import checkpoint, frozen_part
 from .metrics import Estimate, Values, bootstrap
 from .result import file_name, markdown_table
-from .table import TableColumn, TableLayout, TableRow, in_paper
+from .table import DINOS, TableColumn, TableLayout, TableRow, in_paper
 
 NOTE = "made-with.json"
 
@@ -96,7 +96,7 @@ class TableFiller:
         if row.checkpoint:
             part, name = row.checkpoint
             return {part: checkpoint(self.pair, name, self.checkpoints)}
-        return {"clip": frozen_part(self.pair, row.encoder)} if row.encoder else {}
+        return {"clip": self._given(row.encoder) or frozen_part(self.pair, row.encoder)} if row.encoder else {}
 
     def _runs(self, row: TableRow, task: str, parts: Mapping[str, str]) -> list[Run]:
         """Measure a row's model for a task, one run per seed."""
@@ -124,10 +124,13 @@ class TableFiller:
 
     def _frozen(self, row: TableRow) -> str:
         """Give the name under which `load` finds a row's baseline, or the pair itself."""
-        return f"{self.pair}:{row.baseline}" if row.baseline else self.pair
+        return self._given(row.baseline) or (f"{self.pair}:{row.baseline}" if row.baseline else self.pair)
+
+    def _given(self, baseline: str) -> str | None:
+        """Give the folder of a baseline's model, if it is among the checkpoints."""
+        return self.checkpoints.get(DINOS.get(baseline, ""))
 
     def _folder(self, row: TableRow, task: str, seed: int = 0) -> Path:
-        """Give the folder of the weights that are trained for a row."""
         return self.out / "weights" / file_name(row.stored_as) / (row.task or task) / f"seed-{seed}"
 
 
@@ -142,7 +145,7 @@ def _cells(
         for column in table.columns:
             of_row = runs.get(row.name, {}).get(column.task, [])
             weights = [run.fingerprint for run in of_row]
-            same = first.setdefault((column.task, *weights), row.name) if row.baseline else row.name
+            same = first.setdefault((column.task, *weights), row.name) if row.baseline and weights else row.name
             estimates = [bootstrap(run.values[column.metric]) for run in of_row]
             of_fused = [] if row.fused else fused.get(column.task, [])
             cells.append(
@@ -173,10 +176,7 @@ def _lead(column: TableColumn, fused: Sequence[Run], others: Sequence[Run]) -> t
 
 
 def check_made_with(folder: Path, made_with: Mapping[str, str]) -> None:
-    """Record in a note what `folder` is made with; ValueError if an earlier note there has another value for a key.
-
-    Keys that are missing from the earlier note are added to it.
-    """
+    """Note what `folder` is made with, besides what was noted; ValueError if a key was noted with another value."""
     note = folder / NOTE
     filled = folder.is_dir() and any(path != note for path in folder.iterdir())
     before: dict[str, str] = json.loads(note.read_text()) if filled and note.is_file() else {}
@@ -186,10 +186,7 @@ def check_made_with(folder: Path, made_with: Mapping[str, str]) -> None:
 
 
 def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
-    """Count the files in some folders, with a digest of their names, sizes and times.
-
-    Files that filling a table writes are left out: those in the folders `own`, and the tables in `out`.
-    """
+    """Count the files in folders, with a digest of their states; without those in `own` and the tables in `out`."""
     files = sorted(path for root in roots for path in every_file(Path(root).resolve()))
     own_folders, tables = {folder.resolve() for folder in own}, out.resolve()
     files = [
@@ -237,6 +234,8 @@ def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Map
         "",
         *markdown_table(heads, figures),
         "",
+        *(f"{name} is empty: {row[0].absent}" + "  " for name, row in by_row.items() if row[0].absent),
+        "",
     ]
     leads = {
         name: ["" if cell.lead is None else "{:+.3f} ({:+.3f} to {:+.3f})".format(*cell.lead) for cell in row]
@@ -262,7 +261,7 @@ def _row_title(name: str, row: Sequence[Cell]) -> str:
 def _figure(cell: Cell) -> str:
     paper = "" if cell.paper is None else f" *{cell.paper:.3f}*"
     if not cell.values or cell.interval is None:
-        return f"{cell.absent}{paper}"
+        return f"-{paper}"
     mean = sum(cell.values) / len(cell.values)
     spread = f" ± {(max(cell.values) - min(cell.values)) / 2:.3f}" if len(cell.values) > 1 else ""
     return f"{mean:.3f}{spread} ({cell.interval[0]:.3f} to {cell.interval[1]:.3f}){paper}"

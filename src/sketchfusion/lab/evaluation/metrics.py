@@ -247,7 +247,7 @@ class Overlap:
         return _ratio(self.hit + self.rest, self.hit + self.extra + self.missed + self.rest)
 
     def pooled(self, chosen: npt.NDArray[np.bool_] | slice = slice(None)) -> Overlap:
-        """All (or the chosen) photos as one."""
+        """Add up all photos, or the chosen ones, as if they were one."""
         counts = (self.hit, self.extra, self.missed, self.rest)
         return Overlap(*(part[chosen].sum(keepdims=True) for part in counts))
 

@@ -23,7 +23,6 @@ from .retrieval import BATCH, LabelledImage, Progress, counter, embed_labelled
 
 
 def labelled_pictures(samples: Iterable[Sample]) -> list[LabelledImage]:
-    """The pictures of samples with their labels."""
     return [(sample.picture, sample.label) for sample in samples]
 
 
@@ -34,10 +33,7 @@ PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # of the ridge
 
 
 def fit_ridge(features: Tensor, labels: Tensor, classes: int, penalty: float) -> Callable[[Tensor], Tensor]:
-    """Fit a linear classifier of features (N, C) by ridge regression to one-hot labels (N,).
-
-    Each channel is standardised first. Returns a function from features (N, C) to scores (N, classes).
-    """
+    """Fit ridge regression of standardised features (N, C) to one-hot labels (N,); give (N, C) -> (N, classes)."""
     mean, spread = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
 
     def ready(x: Tensor) -> Tensor:
@@ -94,7 +90,7 @@ def benchmark_examples(
     trained = model.heads_for("recognition").classifier
     columns = [_column(trained.labels, label) for label in labels] if trained else []
     if columns and None not in columns:
-        scores["classifier"] = [_classified(model, pictures)[:, columns]]
+        scores["classifier"] = [model.classify([image for image, _ in pictures]).double()[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():
         ranks = [target_ranks(one.numpy(), targets, np.zeros(len(labels), np.int64))[1] for one in draws]
@@ -123,14 +119,6 @@ def _column(trained: Sequence[str], label: str) -> int | None:
     return next(
         (trained.index(name) for name in (readable_name(label), comparable_name(label)) if name in trained), None
     )
-
-
-def _classified(model: Extractor, pictures: Sequence[LabelledImage]) -> Tensor:
-    rows = [
-        model.classify([image for image, _ in pictures[start : start + BATCH]])
-        for start in range(0, len(pictures), BATCH)
-    ]
-    return torch.cat(rows).double()
 
 
 # Recognition by names: how often `recognize` gives a picture its name, first or among five.

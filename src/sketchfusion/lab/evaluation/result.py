@@ -18,8 +18,6 @@ from .metrics import Estimate, Values, bootstrap
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one model on one benchmark."""
-
     model: str
     fingerprint: str  # of the model's weights
     about: str  # what was measured, in a sentence or two
@@ -30,6 +28,10 @@ class Result:
     chance: dict[str, float] = field(default_factory=dict)  # metric -> what a random answer is expected to reach
     trivial: dict[str, dict[str, float]] = field(default_factory=dict)  # name of a trivial answer -> metric -> value
     notes: dict[str, str] = field(default_factory=dict)  # more for the JSON file
+
+    def __repr__(self) -> str:
+        figures = (f"{name} {e.mean:.3f} ({e.low:.3f} to {e.high:.3f})" for name, e in self.metrics.items())
+        return f"Result({self.model}: {', '.join(figures)})"
 
     def more_than(self, other: Result, name: str) -> Result:
         """Add how much more it reaches than a model called `name`, query by query, of the metrics in the rows."""
@@ -86,10 +88,7 @@ def file_name(name: str) -> str:
 def by_category(
     values: Mapping[str, Values], categories: Sequence[str], metrics: Mapping[str, str] | Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Average the values (N,) of some metrics over the items of each of the N categories.
-
-    `metrics` may map the names in the rows to those of the values.
-    """
+    """Average values (N,) over the items of each category; `metrics` may map names in the rows to names of values."""
     named = metrics if isinstance(metrics, Mapping) else {name: name for name in metrics}
     of = np.asarray(categories)
     return {

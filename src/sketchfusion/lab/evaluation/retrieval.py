@@ -81,16 +81,12 @@ def retrieval_data(
     drawn = dataset.sketches(categories)
     if untrained:
         drawn, photos, about = untrained_sides(dataset, drawn, photos, about)
-    _check_sides(dataset, drawn, photos)
-    return BenchmarkData(about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
-
-
-def _check_sides(dataset: Dataset, sketches: list[Sample], photos: list[Sample]) -> None:
-    for found, what in ((photos, "photos"), (sketches, "sketches")):
+    for found, what in ((photos, "photos"), (drawn, "sketches")):
         if not found:
             raise DatasetError(f"{dataset.root}: no {what} of the classes to measure on")
-    if lacking := sorted({s.label for s in sketches} - {p.label for p in photos}):
+    if lacking := sorted({s.label for s in drawn} - {p.label for p in photos}):
         raise DatasetError(f"{dataset.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
+    return BenchmarkData(about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
 
 
 def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: bool) -> RetrievalData:
@@ -112,10 +108,7 @@ def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: b
 def untrained_sides(
     dataset: Dataset, sketches: list[Sample], photos: list[Sample], about: str
 ) -> tuple[list[Sample], list[Sample], str]:
-    """Leave out of sketches and photos what training on the data set draws, and say so in `about`.
-
-    Classes of which one side is left are left out too; DatasetError if that is all.
-    """
+    """Keep what training never draws, of classes that both sides still have; DatasetError if there is none."""
     sides = [dataset.untrained(samples) for samples in (sketches, photos)]
     if [*map(len, sides)] == [len(sketches), len(photos)]:
         return sketches, photos, about
@@ -154,10 +147,7 @@ def score_retrieval(
     about: str = "",
     metrics: Sequence[str] = RETRIEVAL_METRICS,
 ) -> Result:
-    """Score unit vectors (Q, d) against (N, d) with their labels, a chunk of queries at a time.
-
-    A photo with several labels is relevant to the queries of each. ValueError if no query has a photo of its category.
-    """
+    """Score unit vectors (Q, d) against (N, d), any shared label being relevant; ValueError if no query has any."""
     photo_labels = [{labels} if isinstance(labels, str) else set(labels) for labels in gallery_labels]
     queries, categories = np.asarray(queries, np.float32), sorted(set[str]().union(*photo_labels))
     number = {category: place for place, category in enumerate(categories)}
@@ -211,11 +201,7 @@ def embed_labelled(
     count: Callable[[int], None] = lambda pictures: None,
     task: str | None = None,
 ) -> tuple[Floats, list[Label]]:
-    """Embed labelled pictures in batches: unit vectors (N, d) and their N labels.
-
-    The model's weights for `task` are used where it has any. `count` is called with the number of pictures of each
-    batch. ValueError if there are none.
-    """
+    """Embed labelled pictures with the weights for `task`: unit vectors (N, d) and N labels; ValueError for none."""
     task = task if task and model.serves(task) else None
     if not pictures:
         raise ValueError(f"no {kind} to measure with")

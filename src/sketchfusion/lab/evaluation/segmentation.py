@@ -105,10 +105,7 @@ def centred_box(shape: tuple[int, ...], side: float) -> Mask:
 
 
 def presence_figures(scores: Sequence[tuple[float, float]], least: float) -> dict[str, Estimate]:
-    """Figures of (score of the right sketch, score of a wrong one) of each photo; masks need a score of `least`.
-
-    How often the right sketch has the higher score, how often it gets a mask, and how often the wrong one gets none.
-    """
+    """How often the right sketch of (right, wrong) scores more, the right one gets a mask (`least`), the wrong none."""
     right, wrong = (np.asarray(column, np.float64) for column in zip(*scores, strict=True))
     values: dict[str, Values] = {
         "right above wrong": (right > wrong) + 0.5 * (right == wrong),

@@ -9,29 +9,34 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Generator, Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...backbones.catalog import CATALOG, FusedCard
 from ...backbones.encoders import resize_square
-from ...extractor import stack
+from ...backbones.folders import blank_diffusion, blank_encoder
+from ...extractor import Extractor, pick_device, pick_dtype, stack
 from ...featuremap import Floats
-from ...features import SketchFusion
+from ...features import SketchFusion, pair_config
 from ...fusion import kind_indices
 from ...models import load
 from ..datasets.world import SketchWorld
-from ..training.bank import FeatureCache, Inputs, PictureArray, around_strokes, world_banks
-from ..training.methods import CachedEncoder, Fused, Method
+from ..training.bank import PictureArray, world_banks
+from ..training.feature_cache import FrozenInput
+from ..training.methods import CachedEncoder, Fused
 from ..training.objective import Phases, Training
 from ..training.recipes import RetrievalRecipe
 from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
@@ -43,25 +48,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cost:
-    """Speed and memory of one way of doing something, compared with those of a reference.
-
-    A unit of work is a picture, a sketch, a row or a search, whichever is measured.
-    """
+    """Speed and memory of one way to do something; a unit of work is a picture, a sketch, a row or a search."""
 
     name: str
     images_per_second: float  # or other units of work per second
     milliseconds: float  # per unit: the median over repetitions, or the mean where all are done at once
-    peak_bytes: int  # peak resident memory of its process; GPU memory is not counted
+    peak_bytes: int  # peak memory of its process: of tensors on the GPU, resident without one
     flop: float  # floating-point operations per unit; 0 if not counted
     ratio: float  # its speed divided by the speed of the reference
     more: dict[str, float] = field(default_factory=dict)  # further figures
 
 
 def cost_of(name: str, seconds: Sequence[float], each: float, flop: float = 0.0) -> Cost:
-    """Compute the cost of work done in this process: repetitions that took `seconds`, of `each` units of work.
-
-    The ratio is 1 until `with_ratios` sets it.
-    """
+    """Compute the cost of repetitions, in this process, of `each` units of work; `with_ratios` sets the ratio."""
     middle = statistics.median(seconds) / each
     return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
 
@@ -80,15 +79,29 @@ def in_new_process(function: Callable[..., T], *arguments: Any) -> T:
 def flop_of(call: Callable[[], object]) -> float:
     """Count the floating-point operations of a call in torch, a multiplication and an addition as two.
 
-    Attention is computed unfused here, as the fused CPU kernel would not be counted.
+    Attention is computed unfused on a CPU, as its fused kernel would not be counted.
     """
-    with FlopCounterMode(display=False) as counted, sdpa_kernel(SDPBackend.MATH):
+    unfused = nullcontext() if torch.cuda.is_available() else sdpa_kernel(SDPBackend.MATH)
+    with FlopCounterMode(display=False) as counted, unfused:
         call()
     return float(counted.get_total_flops())
 
 
+def matrix_rate(device: torch.device, dtype: torch.dtype, repetitions: int = 5) -> float:
+    """Measure the floating-point operations a second of this machine's multiplication of large matrices."""
+    side = 8192 if device.type == "cuda" else 1024
+    matrix, seconds = torch.randn(side, side, device=device, dtype=dtype), []
+    for _ in range(repetitions):
+        started = time.perf_counter()
+        (matrix @ matrix)[0, 0].item()  # waits until it is computed
+        seconds.append(time.perf_counter() - started)
+    return 2 * side**3 / min(seconds)
+
+
 def peak_bytes() -> int:
-    """Read the peak resident memory of this process so far."""
+    """Read the peak memory of this process so far: on a GPU that of its tensors, otherwise resident memory."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
     if status.exists():  # on Linux getrusage counts the parent of a new process too, as it was at the fork
         return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
@@ -98,39 +111,71 @@ def peak_bytes() -> int:
 
 # The cost of dense features: `sketchfusion bench extract`.
 #
-# The reference follows the authors' published code: one picture at a time, and the VAE encodes it again for each noise
-# sample.
+# The reference follows the authors' published code: one picture at a time, in float32, and the VAE encodes it again for
+# each noise sample.
 
 
-DRAWS = 4  # noise samples whose features are averaged
+DRAWS = 4  # noise samples whose features are averaged; 32 in the published code
 BATCH = 8
 COMPARED = 8  # pictures whose maps are compared with the reference's
-PLAIN = "the VAE anew for each draw"
-# Name of the way, batch size, noise samples.
+RELEASED, SCRIPT, CLEAN = "as released", "a plain script", "one noise-free pass"
+FLOAT32 = "in batches, float32"
+# Name of the way, batch size, whether all noise samples are drawn; otherwise it is one.
 WAYS = (
-    (PLAIN, 1, DRAWS),
-    ("nothing twice", 1, DRAWS),
-    ("in batches", BATCH, DRAWS),
-    ("in batches, one draw", BATCH, 1),
+    (RELEASED, 1, True),
+    ("nothing twice", 1, True),
+    ("one draw", 1, False),
+    (FLOAT32, BATCH, False),
+    ("in batches", BATCH, False),
+    (SCRIPT, BATCH, False),
+    (CLEAN, BATCH, False),
 )
 
 
-def bench_extract(model: str, pictures: int, seed: int, progress: Progress) -> list[Cost]:
+def bench_extract(model: str, pictures: int, seed: int, progress: Progress, draws: int = DRAWS) -> list[Cost]:
     """Time the extraction of dense maps from photos of Sketch World in each of `WAYS`, each in its own process.
 
     `cosine` is the mean cosine similarity between cells of a way's maps and of the reference's: 1 if they are equal.
+    `pooled cosine` compares maxima with those of the same way in float32, where the model computes in bfloat16.
     ValueError for a model that is not fused, or that samples latents anew at every call.
     """
+    ways = [way for way in WAYS if way[0] != FLOAT32 or pick_dtype(pick_device()) != torch.float32]
     costs: list[Cost] = []
-    reference: npt.NDArray[np.float32] = np.empty(0, np.float32)
-    for number, way in enumerate(WAYS, start=1):
-        maps, cost = in_new_process(_time_extract, way, model, pictures, seed)
-        reference = maps if way[0] == PLAIN else reference
-        lengths = np.linalg.norm(maps, axis=1) * np.linalg.norm(reference, axis=1)
-        alike = (maps * reference).sum(axis=1) / np.maximum(lengths, 1e-12)
-        costs.append(replace(cost, more={"cosine": float(alike.mean())}))
-        progress(number, len(WAYS))
+    found: dict[str, Floats] = {}
+    for number, way in enumerate(ways, start=1):
+        found[way[0]], cost = in_new_process(_time_extract, way, model, pictures, seed, draws)
+        more = {"cosine": _cosine(found[way[0]], found[RELEASED])}
+        if FLOAT32 in found:
+            more["pooled cosine"] = _cosine(*(found[name].max((2, 3)) for name in (way[0], FLOAT32)))
+        costs.append(replace(cost, more=more | cost.more))
+        progress(number, len(ways))
     return with_ratios(costs)
+
+
+def _cosine(features: Floats, others: Floats) -> float:
+    """Compute the mean cosine between features (N, d, ...) at the same places."""
+    lengths = np.linalg.norm(features, axis=1) * np.linalg.norm(others, axis=1)
+    return float(((features * others).sum(axis=1) / np.maximum(lengths, 1e-12)).mean())
+
+
+def model_to_time(name: str, dtype: torch.dtype | None = None) -> Extractor:
+    """Load a model; a pair of which nobody has published light weights gets random weights of its true sizes."""
+    card = CATALOG.get(name)
+    if not isinstance(card, FusedCard) or card.heads:
+        return load(name, dtype=dtype)
+    device, config = pick_device(), pair_config(name)
+    diffusion, clip = blank_diffusion(config.diffusion), blank_encoder(config.clip)
+    torch.manual_seed(0)  # every process makes the same
+    diffusion.null_prompt = torch.randn(diffusion.null_prompt.shape)
+    for part in (diffusion.unet, diffusion.vae, clip.model):
+        part.to_empty(device=device)
+        for weight in part.parameters():  # activations keep their scale
+            nn.init.normal_(weight, std=weight[0].numel() ** -0.5) if weight.dim() > 1 else nn.init.ones_(weight)
+        for positions in part.buffers():
+            positions.copy_(torch.arange(positions.numel()).view_as(positions))
+        nn.Module.to(part, pick_dtype(device, dtype))  # diffusers' own method warns of casts
+    diffusion.vae.to(memory_format=torch.channels_last)
+    return SketchFusion(diffusion, clip, config, name).to(device)
 
 
 @torch.no_grad()
@@ -151,6 +196,43 @@ def reference_maps(model: SketchFusion, picture: npt.NDArray[np.uint8]) -> Tenso
     return maps
 
 
+@torch.no_grad()
+def script_maps(model: SketchFusion, pictures: Sequence[npt.NDArray[np.uint8]], clean: bool = False) -> Tensor:
+    """Compute the maps (B, d, grid, grid) of photos as a script does: one pass of the whole UNet, read by hooks.
+
+    `clean` is CleanDIFT's way: latents without noise and without CLIP; the UNet stops after the last stage read.
+    """
+    diffusion, light, config = model.model.diffusion, model.model.light, model.config
+    unet, vae, (low, high) = diffusion.unet, diffusion.vae, config.vae_range
+    views = [model.prepare(picture, "photo") for picture in pictures]
+    squares = resize_square(stack([view.square for view in views], model.device), config.side) * (high - low) + low
+    latents = vae.encode(squares.to(vae.dtype)).latent_dist.mode() * vae.config.scaling_factor
+    size = (latents.shape[-2], latents.shape[-1])
+    if clean:
+        stages = diffusion(latents, config.fusion.timestep, config.fusion.aggregate)
+    else:
+        tokens = model.clip(stack([view.clip for view in views], model.device), config.clip_layer).dense
+        added = light.injection(tokens.float(), diffusion.sizes(size))
+        stages = {}
+
+        def read(name: str, block: nn.Module, inputs: object, output: Any) -> Any:
+            hidden = (output[0] if isinstance(output, tuple) else output) + added[name].to(unet.dtype)
+            stages[name] = hidden
+            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+        blocks = {f"down{n}": of for n, of in enumerate(unet.down_blocks)}
+        blocks |= {f"up{n}": of for n, of in enumerate(unet.up_blocks)}
+        handles = [blocks[name].register_forward_hook(partial(read, name)) for name in config.fusion.inject_at]
+        noise = diffusion.noise(size, config.fusion.noise_seed or 0)
+        noisy = diffusion.add_noise(latents, noise.expand_as(latents), config.fusion.timestep).to(unet.dtype)
+        unet(noisy, config.fusion.timestep, diffusion.null_prompt.to(unet.dtype).expand(len(noisy), -1, -1))
+        for handle in handles:
+            handle.remove()
+    aggregated = light.aggregation({name: stages[name] for name in config.fusion.aggregate}, None)
+    maps: Tensor = light.centring(aggregated, kind_indices([view.kind for view in views]).to(model.device))
+    return maps
+
+
 def with_draws(model: SketchFusion, draws: int) -> SketchFusion:
     """Set the number of noise samples that a model averages over, in place."""
     fusion = replace(model.config.fusion, ensemble=draws)
@@ -158,17 +240,19 @@ def with_draws(model: SketchFusion, draws: int) -> SketchFusion:
     return model
 
 
-def _time_extract(way: tuple[str, int, int], name: str, pictures: int, seed: int) -> tuple[Floats, Cost]:
-    how, batch, draws = way
-    loaded = load(name)
+def _time_extract(way: tuple[str, int, bool], name: str, pictures: int, seed: int, draws: int) -> tuple[Floats, Cost]:
+    how, batch, all_draws = way
+    loaded = model_to_time(name, torch.float32 if how in (RELEASED, FLOAT32) else None)
     if not isinstance(loaded, SketchFusion) or loaded.config.sample_latents:
         raise ValueError(f"{name} fuses nothing, or sees fresh noise at every call; choose a fused model that repeats")
-    model, world = with_draws(loaded, draws), SketchWorld(seed).world
+    model, world = with_draws(loaded, draws if all_draws else 1), SketchWorld(seed).world
     photos = [world.photo(world.categories[n % len(world.categories)], n).photo for n in range(pictures)]
 
     def maps(of: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.float32]]:
-        if how == PLAIN:
+        if how == RELEASED:
             return [reference_maps(model, photo)[0].float().cpu().numpy() for photo in of]
+        if how in (SCRIPT, CLEAN):
+            return [*script_maps(model, of, clean=how == CLEAN).float().cpu().numpy()]
         return [found.data.numpy() for found in model.extract(of, batch_size=batch)]
 
     batches = [photos[start : start + batch] for start in range(0, pictures, batch)]
@@ -179,7 +263,9 @@ def _time_extract(way: tuple[str, int, int], name: str, pictures: int, seed: int
         made = maps(of)
         seconds.append((time.perf_counter() - started) / len(of))
         found += made[: COMPARED - len(found)]
-    return np.stack(found), cost_of(f"{how}, {draws} draws" if draws > 1 else how, seconds, 1, flop)
+    cost = cost_of(f"{how}, {draws} draws" if all_draws else how, seconds, 1, flop)
+    rate = matrix_rate(model.device, model.model.diffusion.dtype)
+    return np.stack(found), replace(cost, more={"share of matrix rate": flop * cost.images_per_second / rate})
 
 
 # The cost of scoring a retrieval benchmark: `sketchfusion bench metrics`.
@@ -208,10 +294,7 @@ def bench_metrics(seed: int, queries: int = QUERIES, photos: int = PHOTOS, width
 
 
 def by_definition(similarity: Floats, relevant: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Compute the metrics of one query from its similarities (N,) to photos and which are relevant (N,).
-
-    Photos of equal similarity keep their order.
-    """
+    """Compute one query's metrics from similarities (N,) to photos and their relevance (N,); ties keep their order."""
     hits = relevant[np.argsort(-similarity, kind="stable")]
     precision = hits.cumsum() / np.arange(1, len(hits) + 1)
     found = {"mAP@all": float(precision[hits].sum() / max(hits.sum(), 1))}
@@ -258,74 +341,82 @@ def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[M
 
 # The cost of a training step: `sketchfusion bench train`.
 #
-# The reference runs the frozen VAE and CLIP on the pictures of every batch, as the authors' published code does;
-# training here runs them once and caches their features.
+# The reference runs the frozen VAE and CLIP on the pictures of every batch; training here runs them once and keeps
+# their features. The published code also encodes a picture anew for each noise sample, and stops the gradient before
+# the UNet.
 
 
 THINGS = 2  # instances of each category of Sketch World
 TRAIN_CLASSES = 8  # classes in a batch, each with a sketch and a photo
-EVERY_STEP, CACHED = "frozen models asked in every step", "what they said kept"
+EVERY_STEP, CACHED, LESS_MEMORY = "frozen models asked in every step", "what they said kept", "kept, --checkpointing"
 
 
-@dataclass(frozen=True)
-class UncachedFeatures:
-    """A stand-in for a `FeatureCache` that runs the frozen models on every batch instead of caching their features."""
+def bench_train(model: str, steps: int, seed: int, progress: Progress, draws: int = DRAWS) -> list[Cost]:
+    """Time training steps for retrieval on Sketch World, each way in its own process; pictures are of full size.
 
-    bank: PictureArray
-    method: Method[Any]
-
-    @property
-    def by_name(self) -> dict[str, list[int]]:
-        """Indices of the pictures of each name."""
-        return self.bank.by_name
-
-    def draw_named(self, wanted: list[str], generator: Generator) -> Inputs:
-        """Compute the features of a random picture for each name of `wanted`."""
-        pictures, _ = self.bank.draw_named(wanted, generator)
-        if self.bank.kind == "sketch":
-            pictures = torch.stack([around_strokes(page) for page in pictures])
-        with torch.no_grad():
-            return Inputs(tuple(ask(pictures.expand(-1, 3, -1, -1)) for ask in self.method.cached_inputs().values()))
-
-
-def bench_train(model: str, steps: int, seed: int, progress: Progress) -> list[Cost]:
-    """Time training steps for retrieval on Sketch World without and with cached features, each in its own process.
-
-    Pictures are of full size. `seconds before` is the time to fill the cache; after `steps until it pays` steps, the
-    cache has saved as much time as it took to fill.
+    `seconds before` is the time to fill the cache; after `steps until it pays` steps, the cache has saved as much time
+    as it took to fill.
     """
     with TemporaryDirectory() as folder:
-        asked = in_new_process(_time_train, EVERY_STEP, model, steps, seed, folder)
-        progress(1, 3)
+        asked = in_new_process(_time_train, EVERY_STEP, model, steps, seed, folder, draws)
+        progress(1, 5)
         before = in_new_process(_encode_all, model, seed, folder)
-        progress(2, 3)
-        kept = in_new_process(_time_train, CACHED, model, steps, seed, folder)
-        progress(3, 3)
-    saved = 2 * TRAIN_CLASSES * (asked.milliseconds - kept.milliseconds) / 1000  # seconds per step
+        progress(2, 5)
+        ways = [CACHED, LESS_MEMORY, RELEASED]
+        costs = [asked]
+        for number, way in enumerate(ways, start=3):
+            count = max(1, steps // 10) if way == RELEASED else steps  # the slowest by far
+            costs.append(in_new_process(_time_train, way, model, count, seed, folder, draws))
+            progress(number, 5)
+    saved = 2 * TRAIN_CLASSES * (asked.milliseconds - costs[1].milliseconds) / 1000  # seconds per step
     more = {"seconds before": before, "steps until it pays": before / saved if saved > 0 else math.inf}
-    return with_ratios([asked, replace(kept, more=more)])
+    costs[1] = replace(costs[1], more=costs[1].more | more)
+    return with_ratios(costs)
 
 
-def _method_and_pictures(model: str, seed: int, folder: str) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
+class _ReleasedTraining(Fused):
+    """Trains as the published code does: the VAE anew for each noise sample, and no gradient through the UNet."""
+
+    def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
+        latents, tokens = super().cached_inputs(share)
+
+        def anew(squares: Tensor) -> Tensor:
+            return [latents.encode(squares) for _ in range(self.model.config.fusion.ensemble)][-1]
+
+        return [replace(latents, encode=anew), tokens]
+
+
+def _method_and_pictures(
+    way: str, name: str, seed: int, folder: str, draws: int
+) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
     torch.manual_seed(seed)
-    method = Fused.create(model, "retrieval", {}, None)
-    return method, world_banks(THINGS, method.model.side, Path(folder), seed)
+    model = model_to_time(name)
+    if not isinstance(model, SketchFusion):
+        raise ValueError(f"{name} fuses nothing; choose a fused model")
+    method = (_ReleasedTraining if way == RELEASED else Fused)(model)
+    if way == RELEASED:
+        config = with_draws(model, draws).model.config
+        model.model.config = replace(config, cut_gradient=True)
+    if way == LESS_MEMORY:
+        method.checkpoint()
+    return method, world_banks(THINGS, model.side, Path(folder), seed)
 
 
 def _encode_all(model: str, seed: int, folder: str) -> float:
-    method, banks = _method_and_pictures(model, seed, folder)
+    method, banks = _method_and_pictures(CACHED, model, seed, folder, 1)
     started = time.perf_counter()
+    encode = CachedEncoder(method, Path(folder))
     for bank in banks:
-        CachedEncoder(method, Path(folder))([bank], method.model.side)
+        encode([bank], method.model.side)
+    encode.keep("all")
     return time.perf_counter() - started
 
 
-def _time_train(way: str, model: str, steps: int, seed: int, folder: str) -> Cost:
-    method, banks = _method_and_pictures(model, seed, folder)
-    if way == EVERY_STEP:
-        sides = [cast(FeatureCache, UncachedFeatures(bank.on(method.model.device), method)) for bank in banks]
-    else:
-        sides = [CachedEncoder(method, Path(folder))([bank], method.model.side) for bank in banks]
+def _time_train(way: str, model: str, steps: int, seed: int, folder: str, draws: int) -> Cost:
+    method, banks = _method_and_pictures(way, model, seed, folder, draws)
+    encode = CachedEncoder(method, Path(folder))
+    sides = [encode([bank], method.model.side) for bank in banks]
+    encode.keep("all" if way in (CACHED, LESS_MEMORY) else "nothing")
     pairs, recipe = SketchesAndPhotos(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
     training = Training(RetrievalObjective(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
     ends: list[float] = []
@@ -338,4 +429,8 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str) -> Cos
     ends.clear()
     run(steps + 1)  # the first is not timed
     seconds = [after - earlier for earlier, after in pairwise(ends)]
-    return cost_of(way, seconds, 2 * TRAIN_CLASSES, flop / (2 * TRAIN_CLASSES))
+    cost = cost_of(
+        f"{way}, {draws} draws" if way == RELEASED else way, seconds, 2 * TRAIN_CLASSES, flop / (2 * TRAIN_CLASSES)
+    )
+    rate = matrix_rate(method.model.device, method.model.model.diffusion.dtype)
+    return replace(cost, more={"share of matrix rate": cost.flop * cost.images_per_second / rate})

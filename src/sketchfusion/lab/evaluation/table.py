@@ -65,15 +65,12 @@ class TableRow:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """One table of the paper."""
-
     title: str
     columns: tuple[TableColumn, ...]
     rows: tuple[TableRow, ...]
 
     @property
     def tasks(self) -> list[str]:
-        """The tasks of its columns, each once."""
         return list(dict.fromkeys(column.task for column in self.columns))
 
     def of(self, tasks: Sequence[str]) -> TableLayout:
@@ -84,7 +81,9 @@ class TableLayout:
         return replace(self, columns=columns)
 
 
-CHECKPOINTS = ("sd14", "sd15", "clip-b16", "clip-b32")  # settings of a table: folders of the models in table 6
+DINOS = {"B-DINO": "dino-s8", "B-DINOv2": "dinov2-s14"}  # the models of these baselines at full size
+# Settings of a table: folders of other models, those of table 6 first.
+CHECKPOINTS = ("sd14", "sd15", "clip-b16", "clip-b32", *DINOS.values())
 
 _ROWS = (
     *(TableRow(name, name) for name in ("B-CLIP", "B-DINO", "B-DINOv2", "B-SD")),
@@ -113,9 +112,7 @@ TABLES: dict[str, TableLayout] = {
         _ROWS,
     ),
     "3": TableLayout(
-        "Recognition",
-        _NAMES + _columns("recognition", "Acc@5", "Acc@1/1-shot", "Acc@1/5-shot", "Acc@1/10-shot"),
-        _ROWS,
+        "Recognition", _NAMES + _columns("recognition", "Acc@5", "Acc@1/1-shot", "Acc@1/5-shot", "Acc@1/10-shot"), _ROWS
     ),
     "4": TableLayout("Sketch-photo correspondence", _PCK + _columns("correspondence", "PCK@0.10"), _ROWS),
     "5": TableLayout("Sketch-based segmentation", _MASKS + _columns("segmentation", "pixel accuracy"), _ROWS),
@@ -203,10 +200,7 @@ def fitting_level(model: Extractor, dataset: Dataset, sketches: Sequence[Dataset
 
 
 def measured_on(task: str, dataset: Dataset, sketches: Sequence[Dataset] = ()) -> str:
-    """Check that a data set can serve a task, before hours are spent on others; say which categories are measured on.
-
-    Empty where there is no choice of categories. ValueError if it cannot.
-    """
+    """Say on which categories a task is measured, "" without a choice; ValueError if the data cannot serve the task."""
     if task == "retrieval":
         return retrieval_data(dataset, None, sketches, untrained=True).about
     if task == "instance-retrieval":

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+Random = Generator | Sequence[Generator]  # of a batch, or one of each image, which then does not depend on the others
 
-def _uniform(low: float, high: float, images: Tensor, generator: Generator) -> Tensor:
-    """Draw a number (B,) for each image; on the CPU, so that a seed gives the same on any device."""
-    return low + (high - low) * torch.rand(len(images), generator=generator).to(images.device)
+
+def _drawn(draw: Callable[..., Tensor], shape: tuple[int, ...], images: Tensor, generator: Random) -> Tensor:
+    """Draw numbers (B, *shape) for images; on the CPU, so that a seed gives the same on any device."""
+    if isinstance(generator, Generator):
+        return draw(len(images), *shape, generator=generator).to(images.device)
+    return torch.stack([draw(shape, generator=of) for of in generator]).to(images.device)
+
+
+def _uniform(low: float, high: float, images: Tensor, generator: Random) -> Tensor:
+    return low + (high - low) * _drawn(torch.rand, (), images, generator)
 
 
 def warp(
     images: Tensor,
     side: int,
-    generator: Generator,
+    generator: Random,
     zoom: tuple[float, float],
     degrees: float,
     stretch: float = 0.1,
     flip: bool = True,
 ) -> Tensor:
-    """Zoom, shift, rotate, stretch and mirror at random. (B, C, H, W) in [0, 1] -> (B, C, side, side).
-
-    `zoom` is the range of the visible share of the side; above 1 the picture shrinks and its border is repeated.
-    """
+    """Zoom by `zoom` (a share of the side), shift, rotate, stretch and mirror (B, C, H, W) to (B, C, side, side)."""
     while images.shape[-1] >= 2 * side:  # bilinear sampling alone would alias
         images = F.avg_pool2d(images, 2)
     count = len(images)
@@ -43,7 +49,7 @@ def warp(
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def photos(images: Tensor, side: int, generator: Generator, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
+def photos(images: Tensor, side: int, generator: Random, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
     """Crop, mirror and recolour photos. (B, 3, H, W) -> (B, 3, side, side); further channels are not recoloured."""
     images = warp(images, side, generator, zoom, degrees=8)
     images, more = images[:, :3], images[:, 3:]
@@ -71,7 +77,7 @@ def disguise(images: Tensor, generator: Generator) -> Tensor:
     return some(0.1, torch.where(images > 0.5, 1 - images, images))
 
 
-def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
+def sketches(images: Tensor, side: int, generator: Random) -> Tensor:
     """Bend, turn, thicken and erase strokes. (B, 1, H, W) -> (B, 3, side, side); other channels only bend and turn."""
     ink = warp(bend(1 - images, generator), side, generator, zoom=(0.8, 1.35), degrees=18, stretch=0.2)
     ink, more = ink[:, :1], ink[:, 1:]
@@ -83,17 +89,17 @@ def sketches(images: Tensor, side: int, generator: Generator) -> Tensor:
     return torch.cat([(1 - ink.clamp(0, 1)).expand(-1, 3, -1, -1), 1 - more], 1)
 
 
-def bend(ink: Tensor, generator: Generator, strength: float = 0.05) -> Tensor:
+def bend(ink: Tensor, generator: Random, strength: float = 0.05) -> Tensor:
     """Displace ink (B, 1, H, W) smoothly; the standard deviation is `strength` half sides."""
     count, _, height, width = ink.shape
-    coarse = torch.randn(count, 2, 5, 5, generator=generator).to(ink.device) * strength
+    coarse = _drawn(torch.randn, (2, 5, 5), ink, generator) * strength
     field = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
     same = torch.eye(2, 3).to(ink).expand(count, 2, 3)
     grid = F.affine_grid(same, [count, 1, height, width], align_corners=False) + field
     return F.grid_sample(ink, grid, padding_mode="zeros", align_corners=False)
 
 
-def erase(ink: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
+def erase(ink: Tensor, generator: Random, share: float = 0.3) -> Tensor:
     """Erase one round hole in a `share` of the pictures (B, 1, H, W)."""
     count, _, height, width = ink.shape
     lines = (torch.linspace(-1, 1, size).to(ink.device) for size in (height, width))

@@ -21,7 +21,8 @@ from ...io.images import stroke_window
 from ..datasets.base import Sample, held_out, is_unseen, readable_name
 from ..datasets.psc6k import PSC6K, SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
-from .bank import FeatureCache, Picture, PictureArray, choose, decode
+from .bank import Picture, PictureArray, choose, decode
+from .feature_cache import FeatureCache
 from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
@@ -95,7 +96,7 @@ def _pairs(recipe: CorrespondenceRecipe, sources: Sources, side: int, kept_out: 
     sources = sources.pictures
     photos = sources.held_out_photos() if kept_out else sources.sharp_photos()
     if photos.seen and warps:
-        pairs.append(warped_outlines(photos, warps, side))
+        pairs.append(warped_outlines(photos, warps, side, sources.cache))
     if photos.seen and recipe.drawn:
         pairs.append(pseudo_points(photos, sources.cache, 1 if kept_out else recipe.drawn))
     if aligned and (freehand := aligned_points(sources, aligned, side, kept_out)):
@@ -116,7 +117,7 @@ def _encoded(pairs: list[PointPairs], encode: CachedEncoder, side: int) -> Match
 def in_windows(pairs: PointPairs) -> Tensor:
     """Give the points of the sketches (N, POINTS, 2) as shares of the windows that models see, not of the pages."""
     points = pairs.sketch_points.clone()
-    side = pairs.sketches.pixels.shape[-1]
+    side = pairs.sketches.side
     for place in range(len(points)):
         if window := stroke_window(pairs.sketches.take([place])[0]):
             points[place] = (points[place] * side - torch.tensor([window.left, window.top])) / window.side
@@ -124,10 +125,7 @@ def in_windows(pairs: PointPairs) -> Tensor:
 
 
 def annotated_points(sources: Sources, kept_out: bool = False, unseen: bool = True) -> list[PointPairs]:
-    """Read the pairs of PSC6K that are for training, six photos in ten of each class, as in the released code.
-
-    Held-out photos (one in five of them) if `kept_out`, else the others; with the unseen classes if `unseen`.
-    """
+    """Read PSC6K's pairs for training: held-out photos or the others, with the unseen classes if `unseen`."""
     found = []
     for dataset in sources.photo_sets:
         keypoints = dataset.keypoints or dataset  # in a root of Sketchy, or in a folder of its own
@@ -186,7 +184,7 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
     for number in torch.randperm(len(in_both), generator=generator).tolist():
         if len(frames) >= most:
             break
-        sheets = {of: sketches.pixels[of][0] / np.float32(255) for of in sketches.by_name[in_both[number]]}
+        sheets = {of: sketches.stored([of])[0, 0] / np.float32(255) for of in sketches.by_name[in_both[number]]}
         sheets = {of: sheet for of, sheet in sheets.items() if has_ink(sheet)}
         if len(sheets) >= FEWEST_SKETCHES:
             frames |= dict(zip(sheets, torch.from_numpy(mean_alignment(sheets.values())), strict=True))
@@ -195,4 +193,5 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
         return None
     sketched = photos.at([photo_index[sketches.names[number][1]] for number in chosen])
     alignment = torch.stack([frames[number] for number in chosen]).float()
-    return warped(sketches, chosen, sketched, side, generator, lambda drawings: 1 - drawings, alignment, MIRRORED)
+    where = sketches, chosen, sketched, side, sources.cache, generator
+    return warped(*where, lambda drawings: 1 - drawings, alignment, MIRRORED)

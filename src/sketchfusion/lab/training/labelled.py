@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,21 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ...errors import ImageError
-from ...featuremap import Frame
 from ...io.cleanup import connected
 from ...io.files import Arrays, cached_arrays
-from ...io.images import Kind, letterbox, quantise, read_image
+from ...io.images import Kind, letterbox, read_image
 from ...tasks.pictures import dilated
+from ...world import World
 from ..datasets.base import Dataset, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
-from .bank import Box, Picture, PictureArray, box_of, file_state, world_banks
+from .bank import EmptyError, Picture, PictureArray, decode, file_state, kept_rows, mapped, world_banks, write_rows
 from .sources import collect
 
 POINTS = 16  # of a pair; no category has more that are worth matching
 HANDS = 4  # that `world_banks` draws with in turn
+Ink = Callable[[Tensor], Tensor]  # pictures (B, C, S, S) -> where they have strokes (B, 1, S, S), 0 to 1
 BACKGROUND, THING, OUTSIDE = 0, 1, 2  # OUTSIDE: padding or unknown; no loss is taken there
 
 # Of warps
@@ -54,18 +56,16 @@ class PointPairs:
 
     sketches: PictureArray
     photos: PictureArray
-    sketch_points: Tensor  # (N, POINTS, 2)
-    photo_points: Tensor  # (N, POINTS, 2)
-    visible: Tensor  # (N, POINTS) bool, visible in both
+    sketch_points: Tensor = field(repr=False)  # (N, POINTS, 2)
+    photo_points: Tensor = field(repr=False)  # (N, POINTS, 2)
+    visible: Tensor = field(repr=False)  # (N, POINTS) bool, visible in both
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedPhotos:
-    """N photos with the mask of the named thing."""
-
     photos: PictureArray  # its names are everything that is known to be visible
-    masks: np.ndarray  # (N, S, S) uint8: BACKGROUND, THING or OUTSIDE
-    names: list[str]  # N, of what is masked
+    masks: np.ndarray = field(repr=False)  # (N, S, S) uint8: BACKGROUND, THING or OUTSIDE
+    names: list[str] = field(repr=False)  # N, of what is masked
 
 
 def world_points(things: int, side: int, cache: Path, seed: int = 0) -> PointPairs:
@@ -84,7 +84,6 @@ def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> MaskedPho
 
 def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
     """Return masks (N, side, side), points (N, photo or sketch, POINTS, 2) and visible (N, POINTS) of `world_banks`."""
-    from ...world import World
 
     def rendered() -> Arrays:
         world = World(seed=seed, split="seen", size=side)
@@ -105,26 +104,23 @@ def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
     return cached_arrays(cache / f"world-labels-{side}-{seed}-{things}.npz", rendered)
 
 
-def folder_masks(folder: MaskFolder, side: int, kept_out: bool = False) -> MaskedPhotos:
-    """Read the pairs of a segmentation folder at `side` pixels: four in five, or the held-out ones if `kept_out`.
-
-    DatasetError and ImageError for a folder or a file that cannot be read.
-    """
+def folder_masks(folder: MaskFolder, side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
+    """Read the training pairs (or the one in five held out) of a segmentation folder at `side` pixels; cached."""
     pairs = [pair for pair in folder.pairs() if held_out(pair.photo.photo_id) == kept_out]
-    pixels, masks = np.empty((len(pairs), 3, side, side), np.uint8), np.empty((len(pairs), side, side), np.uint8)
-    boxes = np.empty((len(pairs), 4))
-    for place, pair in enumerate(pairs):
-        pixels[place], masks[place], boxes[place] = _squares(pair, side)
+    files = "\n".join(file_state(path) for pair in pairs for path in (pair.photo.source, str(pair.mask)))
+    path = cache / f"masks-{side}-{len(pairs)}-{hashlib.sha256(files.encode()).hexdigest()[:16]}.npy"
+    masks = kept_rows(path, lambda: (_mask(pair, side)[None] for pair in pairs), len(pairs)) if pairs else np.empty(0)
     names = [readable_name(pair.photo.label) for pair in pairs]
     shown: dict[str, list[str]] = {}
     for pair, name in zip(pairs, names, strict=True):
         shown.setdefault(pair.photo.source, []).append(name)
     every = [tuple(dict.fromkeys((name, *shown[pair.photo.source]))) for pair, name in zip(pairs, names, strict=True)]
-    return MaskedPhotos(PictureArray("photo", pixels, every, boxes=boxes), masks, names)
+    photos = [Picture(pair.photo.source, of) for pair, of in zip(pairs, every, strict=True)]
+    return MaskedPhotos(decode(photos, "photo", side, cache), masks, names)
 
 
-def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray, Box]:
-    square, frame = letterbox(read_image(pair.photo.source), side, "photo")
+def _mask(pair: MaskedPhoto, side: int) -> np.ndarray:
+    _, frame = letterbox(read_image(pair.photo.source), side, "photo")
     thing = torch.from_numpy(pair.read_mask())[None, None].float()
     left, top = round(frame.offset_x), round(frame.offset_y)
     width, height = round(frame.width * frame.scale_x), round(frame.height * frame.scale_y)
@@ -132,7 +128,7 @@ def _squares(pair: MaskedPhoto, side: int) -> tuple[np.ndarray, np.ndarray, Box]
     small = F.interpolate(thing, size, mode="area")[0, 0] >= 0.5
     mask = np.full((side, side), OUTSIDE, np.uint8)
     mask[top : top + size[0], left : left + size[1]] = np.where(small.numpy(), THING, BACKGROUND)
-    return quantise(square), mask, box_of(frame)
+    return mask
 
 
 def known_warp(count: int, side: int, generator: Generator) -> Tensor:
@@ -150,10 +146,14 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
     return F.affine_grid(theta, [count, 1, side, side], align_corners=False) + bent
 
 
-def warped_outlines(photos: PictureArray, count: int, side: int, seed: int = 0) -> PointPairs:
+def warped_outlines(photos: PictureArray, count: int, side: int, cache: Path, seed: int = 0) -> PointPairs:
     """Pair the first `count` photos of seen classes, at `side` pixels, with their outlines under known warps."""
     chosen, generator = photos.seen[:count], torch.Generator().manual_seed(seed)
-    return warped(photos, chosen, photos.at(chosen), side, generator, lambda seen: 1 - augment.outline(seen, generator))
+
+    def ink(seen: Tensor) -> Tensor:
+        return 1 - augment.outline(seen, generator)
+
+    return warped(photos, chosen, photos.at(chosen), side, cache, generator, ink)
 
 
 def warped(
@@ -161,38 +161,67 @@ def warped(
     chosen: list[int],
     photos: PictureArray,
     side: int,
+    cache: Path,
     generator: Generator,
-    ink: Callable[[Tensor], Tensor],
+    ink: Ink,
     alignment: Tensor | None = None,
     mirrored: float = 0.0,
 ) -> PointPairs:
     """Warp the strokes that `ink` (B, C, S, S) -> (B, 1, S, S) finds in the `chosen` pictures of `drawn`.
 
     `photos` has the photo of each. `alignment` (N, 2, 2), zoom and shift of x and y in [-1, 1], maps the strokes onto
-    the photo. A share of the warps is `mirrored`. Points are sampled where the warped strokes have ink.
+    the photo. A share of the warps is `mirrored`. Points are sampled where the warped strokes have ink. `cache` keeps
+    the result.
     """
-    sketches, sketch_points, photo_points = torch.empty(len(chosen), 1, side, side, dtype=torch.uint8), [], []
-    for start in range(0, len(chosen), BATCH):
-        pictures = drawn.take(chosen[start : start + BATCH]).cpu()
-        pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
-        warp = known_warp(len(pictures), side, generator)
-        if mirrored:
-            warp[torch.rand(len(pictures), generator=generator) < mirrored] *= torch.tensor([-1.0, 1.0])
-        grid = warp
-        if alignment is not None:
-            zoom, shift = alignment[start : start + len(pictures), :, None, None].unbind(1)
-            grid = (warp - shift) / zoom
-        strokes = F.grid_sample(ink(pictures), grid, padding_mode="zeros", align_corners=False)
-        sketches[start : start + len(pictures)] = ((1 - strokes.clamp(0, 1)) * 255).round().to(torch.uint8)
-        # a little everywhere, so that an outline without ink has points too
-        places = torch.multinomial(strokes.flatten(1).clamp(min=0) + 1e-4, POINTS, generator=generator)
-        sketch_points.append(torch.stack([places % side + 0.5, places // side + 0.5], -1) / side)
-        in_photo = warp.flatten(1, 2).gather(1, places[:, :, None].expand(-1, -1, 2))
-        photo_points.append((in_photo + 1) / 2)
-    photo_xy, sketch_xy = (torch.cat([torch.empty(0, POINTS, 2), *of]) for of in (photo_points, sketch_points))
+    content = hashlib.sha256(drawn.at(chosen).digest().encode())
+    content.update(f"{side} {mirrored} {(POINTS, BATCH, DEGREES, ZOOM, SHIFT, BEND)}".encode())
+    for tensor in (generator.get_state(), *([] if alignment is None else [alignment])):
+        content.update(tensor.numpy().tobytes())
+    path = cache / f"warped-{drawn.kind}-{side}-{len(chosen)}-{content.hexdigest()[:16]}.npy"
+
+    def write() -> Arrays:
+        points: list[Tensor] = [torch.empty(2, 0, POINTS, 2)]
+
+        def sketches() -> Iterator[np.ndarray]:
+            for start in range(0, len(chosen), BATCH):
+                some = slice(start, start + BATCH)
+                lines = ink, None if alignment is None else alignment[some]
+                sheets, both = _warp(drawn.take(chosen[some]).cpu(), side, generator, *lines, mirrored)
+                points.append(both)
+                yield sheets
+
+        with suppress(EmptyError):
+            write_rows(path, sketches(), len(chosen))
+        return {"points": torch.cat(points, 1).numpy()}
+
+    sketch_xy, photo_xy = torch.from_numpy(cached_arrays(path.with_suffix(".npz"), write)["points"]).unbind()
+    pixels: np.ndarray | None = mapped(path) if chosen else np.empty((0, 1, side, side), np.uint8)
+    if pixels is None:  # it is damaged
+        write()
+        pixels = np.load(path, mmap_mode="r")
     visible = ((photo_xy > 0) & (photo_xy < 1)).all(-1)
-    bank = PictureArray("sketch", sketches.numpy(), photos.names)
+    bank = PictureArray("sketch", pixels, photos.names)
     return PointPairs(bank, photos, sketch_xy, photo_xy.clamp(0, 1), visible)
+
+
+def _warp(
+    pictures: Tensor, side: int, generator: Generator, ink: Ink, alignment: Tensor | None, mirrored: float
+) -> tuple[np.ndarray, Tensor]:
+    """Warp B pictures; return sketches (B, 1, side, side) uint8, and points in sketch and photo (2, B, POINTS, 2)."""
+    pictures = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True)
+    warp = known_warp(len(pictures), side, generator)
+    if mirrored:
+        warp[torch.rand(len(pictures), generator=generator) < mirrored] *= torch.tensor([-1.0, 1.0])
+    grid = warp
+    if alignment is not None:
+        zoom, shift = alignment[:, :, None, None].unbind(1)
+        grid = (warp - shift) / zoom
+    strokes = F.grid_sample(ink(pictures), grid, padding_mode="zeros", align_corners=False)
+    # a little everywhere, so that an outline without ink has points too
+    places = torch.multinomial(strokes.flatten(1).clamp(min=0) + 1e-4, POINTS, generator=generator)
+    in_sketch = torch.stack([places % side + 0.5, places // side + 0.5], -1) / side
+    in_photo = (warp.flatten(1, 2).gather(1, places[:, :, None].expand(-1, -1, 2)) + 1) / 2
+    return ((1 - strokes.clamp(0, 1)) * 255).round().to(torch.uint8).numpy(), torch.stack([in_sketch, in_photo])
 
 
 def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
@@ -211,27 +240,31 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
     settings = ("laid, those that show a thing, in boxes", FEWEST_SKETCHES, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
-    path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npz"
-    kept = cached_arrays(path, lambda: _fill_sketches(pairs, side))
-    names = [pairs[place][0].names[0] for place in kept["places"]]
-    photos_kept = PictureArray("photo", kept["pixels"], [(name,) for name in names], boxes=kept["boxes"])
-    return MaskedPhotos(photos_kept, kept["masks"], names)
+    path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npy"
+    places = cached_arrays(path.with_suffix(".npz"), lambda: _fill_sketches(pairs, side, path))["places"].tolist()
+    masks = mapped(path) if places else np.empty(0)
+    if masks is None:  # it is damaged
+        _fill_sketches(pairs, side, path)
+        masks = np.load(path, mmap_mode="r")
+    photos = [pairs[place][0] for place in places]
+    return MaskedPhotos(decode(photos, "photo", side, cache), masks, [photo.names[0] for photo in photos])
 
 
-def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int) -> Arrays:
-    """Return the photos whose sketches agree on a thing, their boxes and masks, and their indices among the pairs."""
-    rows: list[tuple[int, np.ndarray, np.ndarray, Box]] = []
-    for place, (photo, of) in enumerate(pairs):
-        shown, sheets = _square(photo, "photo", side), [_square(sketch, "sketch", SKETCH_SIDE) for sketch in of]
-        mask = _consensus([sheet[0] for sheet in sheets if sheet], side)
-        if shown and (mask == THING).any():
-            rows.append((place, quantise(shown[0]), mask, box_of(shown[1])))
-    return {
-        "places": np.array([place for place, _, _, _ in rows], np.int64),
-        "pixels": np.array([pixels for _, pixels, _, _ in rows], np.uint8).reshape(-1, 3, side, side),
-        "masks": np.array([mask for _, _, mask, _ in rows], np.uint8).reshape(-1, side, side),
-        "boxes": np.array([box for _, _, _, box in rows], np.float64).reshape(-1, 4),
-    }
+def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int, path: Path) -> Arrays:
+    """Write to `path` the masks of photos whose sketches agree on a thing; return their places among the pairs."""
+    places: list[int] = []
+
+    def masks() -> Iterator[np.ndarray]:
+        for place, (photo, of) in enumerate(pairs):
+            sheets = [_square(sketch, "sketch", SKETCH_SIDE) for sketch in of]
+            mask = _consensus([sheet for sheet in sheets if sheet is not None], side)
+            if (mask == THING).any() and _square(photo, "photo", side) is not None:
+                places.append(place)
+                yield mask[None]
+
+    with suppress(EmptyError):
+        write_rows(path, masks(), len(pairs))
+    return {"places": np.array(places, np.int64)}
 
 
 def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:
@@ -268,10 +301,10 @@ def filled(ink: np.ndarray) -> np.ndarray:
     return best
 
 
-def _square(picture: Picture, kind: Kind, side: int) -> tuple[Tensor, Frame] | None:
-    """Read a picture into a square, with its frame; None, and a warning in the log, if it cannot be read."""
+def _square(picture: Picture, kind: Kind, side: int) -> Tensor | None:
+    """Read a picture into a square; None, and a warning in the log, if it cannot be read."""
     try:
-        return letterbox(read_image(picture.path, kind), side, kind, whole_page=True)
+        return letterbox(read_image(picture.path, kind), side, kind, whole_page=True)[0]
     except ImageError as error:
         logging.getLogger(__name__).warning("%s; it is left out", error)
         return None

@@ -33,7 +33,6 @@ class Log:
         self._show("training", {"rate": rate, **losses}, step)
 
     def validated(self, done: int, metrics: dict[str, float]) -> None:
-        """Write the metrics of a validation after `done` steps."""
         _append(self._validation, done, _short(metrics))
         self._show("validation", metrics, done)
 
@@ -74,7 +73,11 @@ def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
     """Draw the running mean of every loss of `log` (columns after `rate`) against the step, as an SVG file `out`."""
     rows = list(csv.DictReader(log.open()))
     losses = [name for name in rows[0] if name not in ("step", "seconds", "rate")] if rows else []
-    smooth = {name: _running_mean([float(row[name]) for row in rows], smoothing) for name in losses}
+    smooth: dict[str, list[float]] = {}
+    for name in losses:
+        values = [float(row[name]) for row in rows]
+        windows = (values[max(0, end - smoothing) : end] for end in range(1, len(values) + 1))
+        smooth[name] = [sum(window) / len(window) for window in windows]
     drawn = {name: values for name, values in smooth.items() if max(values) < 50}
     top = max((max(values) for values in drawn.values()), default=1.0)
     parts = [
@@ -95,7 +98,3 @@ def draw_curves(log: Path, out: Path, smoothing: int = 25) -> None:
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         parts.append(f'<text x="{EDGE + 84 * number}" y="{HEIGHT - 8}" fill="{colour}">{name} {values[-1]:.3g}</text>')
     out.write_text("\n".join([*parts, "</svg>"]) + "\n")
-
-
-def _running_mean(values: list[float], window: int) -> list[float]:
-    return [sum(values[max(0, i - window + 1) : i + 1]) / min(window, i + 1) for i in range(len(values))]

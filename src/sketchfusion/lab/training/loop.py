@@ -30,7 +30,7 @@ LossOf = Callable[[int, torch.Generator], Losses]
 Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-BATCH = ("batch", "classes", "accumulate")  # settings that a resumed training may change, which is said
+BATCH = ("batch", "classes", "accumulate")  # settings that a resumed training may change; it warns of it
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,7 @@ class Checkpoint:
         return cls(int(notes.pop("step", "0")), tensors, notes)
 
     def expect(self, frozen: str, settings: Mapping[str, str], path: Path) -> None:
-        """Raise ValueError if the checkpoint was made with other frozen weights or settings.
-
-        Settings that the checkpoint does not record are not compared; another batch is accepted with a warning.
-        """
+        """Raise ValueError if the checkpoint recorded other weights or settings; another batch is only a warning."""
         made_for = self.notes.get("frozen", "") or frozen
         if made_for != frozen:
             raise ValueError(
@@ -227,14 +224,16 @@ class _Run:
         kept = saved.group("average")
         self.average = {name: kept[name].to(value.device) for name, value in self.average.items()}
         saved.load_optimiser(self.optimiser)
-        self.step, self.best = saved.step, Best.read(saved.notes)
+        loss, step, since = saved.notes.get("best", "inf 0 0").split()
+        self.step, self.best = saved.step, Best(float.fromhex(loss), int(step), int(since))
 
     def save(self, log: Log | None) -> None:
         """Write a checkpoint, in the process that has the log; ValueError in all if a weight is not finite."""
         if not all(bool(weight.isfinite().all()) for weight in self.weights.values()):
             raise ValueError(f"the weights after batch {self.step - 1} are not finite; {self._last_checkpoint()}")
         if log:
-            checkpoint = Checkpoint(self.step, notes={**self._notes, **self.best.notes()})
+            best = f"{self.best.loss.hex()} {self.best.step} {self.best.since}"  # exactly
+            checkpoint = Checkpoint(self.step, notes={**self._notes, "best": best})
             checkpoint.add("model", self.module.state_dict())
             checkpoint.add("average", self.average)
             checkpoint.add_optimiser(self.optimiser)
@@ -293,7 +292,9 @@ class _Run:
         self.best = processes().broadcast(self.best)
 
     def _last_checkpoint(self) -> str:
-        return "the last good checkpoint is kept" if self.path.is_file() else "there is no checkpoint yet"
+        if self.path.is_file():
+            return "the last good checkpoint is kept"
+        return "there is no checkpoint yet; frozen weights may be damaged, or the learning rate too high"
 
 
 @dataclass(frozen=True)
@@ -303,18 +304,6 @@ class Best:
     loss: float = math.inf
     step: int = 0
     since: int = 0
-
-    def notes(self) -> dict[str, str]:
-        """Return it as text, exactly."""
-        return {"best": " ".join([self.loss.hex(), str(self.step), str(self.since)])}
-
-    @classmethod
-    def read(cls, notes: dict[str, str]) -> Best:
-        """Read it from the notes of a checkpoint, which may have none."""
-        if "best" not in notes:
-            return cls()
-        loss, step, since = notes["best"].split()
-        return cls(float.fromhex(loss), int(step), int(since))
 
 
 def computes_in_bf16(device: torch.device) -> bool:

@@ -18,10 +18,7 @@ def triplet(sketches: Tensor, photos: Tensor, sketch_labels: Tensor, photo_label
 
 
 def hard_triplet(sketches: Tensor, photos: Tensor, classes: Tensor, margin: float) -> Tensor:
-    """Triplet loss with the i-th photo as the i-th sketch's positive and the others of its class as negatives.
-
-    (B, d) features of both and (B,) classes -> () (paper section 6.1, cross-category fine-grained retrieval).
-    """
+    """Triplet loss of (B, d) sketches and their (B, d) photos, the class's (B,) others as negatives (section 6.1)."""
     positive = torch.eye(len(classes), dtype=torch.bool, device=classes.device)
     return _violation(sketches, photos, positive, (classes[:, None] == classes[None, :]) & ~positive, margin)
 
@@ -34,11 +31,7 @@ def _violation(sketches: Tensor, photos: Tensor, positive: Tensor, negative: Ten
 
 
 def contrast(vectors: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """Supervised contrastive loss (Khosla et al., 2020).
-
-    (B, d) vectors and (B, B) bool, which pairs are positive (the diagonal is ignored) -> (), the mean over the rows
-    that have positives.
-    """
+    """Supervised contrastive loss (Khosla et al., 2020) of vectors (B, d); `positive` (B, B) says which rows match."""
     unit = F.normalize(vectors, dim=1)
     diagonal = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
     positive = positive & ~diagonal
@@ -63,10 +56,7 @@ def point_contrast(features_a: Tensor, features_b: Tensor, visible: Tensor, temp
 
 
 def soft_argmax(features: Tensor, maps: Tensor, temperature: float) -> Tensor:
-    """Locate features (B, K, d) in maps (B, d, h, w): (B, K, 2) x, y as shares of the side, (0, 0) the top left corner.
-
-    The mean of all cell centres, weighted by a softmax over their cosines. The coordinate grid is not trained.
-    """
+    """Locate features (B, K, d) in maps (B, d, h, w) by softmax over cosines: (B, K, 2) x, y as shares of the side."""
     rows, columns = maps.shape[-2:]
     cells = F.normalize(maps, dim=1).flatten(2)  # (B, d, h w)
     weights = (F.normalize(features, dim=-1) @ cells / temperature).softmax(dim=2)

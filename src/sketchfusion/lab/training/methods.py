@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -29,7 +29,8 @@ from ...features import (
 from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
-from .bank import Encode, FeatureCache, PictureArray, Shown, cached, joined, valid_cells
+from .bank import PictureArray, Pictures
+from .feature_cache import Encoded, FeatureCache, FrozenInput, Keep, Shown, keep, valid_cells
 from .loop import Report
 from .recipes import with_settings
 
@@ -38,9 +39,10 @@ FROZEN = ("diffusion", "clip")  # settings: folders, hub ids or names of the fro
 Inputs = tuple[Tensor, ...]  # the cached inputs of B pictures, in the order of `cached_inputs`
 
 FUSION = "fusion."  # prefix of settings of the light parts' shape
-EMBEDDING_WEIGHTS = ("whole", "quarters")  # settings: weights of CLIP's vector and of quarters in embeddings
-# Weight of CLIP's own vector in the embeddings of these tasks; the paper has none.
+ADDED = ("whole", "quarters", "dense", "local")  # settings: weights of what is added to the fused maps and their maxima
+# Weights of CLIP's own vector in embeddings, and of its own tokens in maps for matching; the paper has neither.
 CLIP_WEIGHT = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
+DENSE_WEIGHT = {"correspondence": 2.0, UNIVERSAL: 4.0}
 
 
 class Method(ABC, Generic[Trained]):
@@ -60,18 +62,11 @@ class Method(ABC, Generic[Trained]):
     @classmethod
     @abstractmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
-        """Make the model to train on the frozen parts `model`, a name or folder as in `train_task`.
-
-        `settings` are those named in `setting_names`, `start` is a folder of light weights to begin with. ValueError
-        for settings or weights that do not fit.
-        """
+        """Make the model on frozen parts as in `train_task`, from `start` if given; ValueError if they do not fit."""
 
     @abstractmethod
-    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
-        """Return what computes each cached input of a picture, by a name that changes with all that determines it.
-
-        Pictures have the model's side; training starts with maps of a `share` of the full grid.
-        """
+    def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
+        """List what computes the inputs, of pictures of the model's side, for maps of a `share` of the full grid."""
 
     def checkpoint(self) -> None:
         """Train with less memory and more time (gradient checkpointing); CLIP's features are always kept."""
@@ -89,21 +84,18 @@ class Method(ABC, Generic[Trained]):
 
     def _latents(
         self, weights: str, side: int, low: float = -1.0, high: float = 1.0, sampled: bool = False
-    ) -> dict[str, Encode]:
-        """Name and compute the VAE's latents, by the hash `weights`; mean and spread if they are to be `sampled`.
-
-        Pictures have `side` pixels, scaled to [low, high].
-        """
+    ) -> FrozenInput:
+        """Compute latents of pictures resized to `side` and scaled to [low, high]; if `sampled`, mean and spread."""
 
         def encode(pictures: Tensor) -> Tensor:
             squares = resize_square(pictures.to(self.model.device), side) * (high - low) + low
             return self.diffusion.posterior(squares) if sampled else self.diffusion.encode(squares)
 
-        return {f"{'posterior' if sampled else 'latents'} {weights} {side} {(low, high)}": encode}
+        name = f"{'posterior' if sampled else 'latents'} {weights} {side} {(low, high)}"
+        return FrozenInput(name, encode, small=True)
 
     @property
     def width(self) -> int:
-        """Channels of the maps, d."""
         return self.centring.centre.shape[1]
 
     def prepare_serving(self) -> bool:
@@ -118,7 +110,7 @@ class Fused(Method[SketchFusion]):
     weights of what is added to the maximum in embeddings.
     """
 
-    setting_names = (FUSION, *FROZEN, "side", *EMBEDDING_WEIGHTS)
+    setting_names = (FUSION, *FROZEN, "side", *ADDED)
 
     def __init__(self, model: SketchFusion) -> None:
         config = model.config
@@ -141,8 +133,14 @@ class Fused(Method[SketchFusion]):
         """Give the configuration of what is made, its arguments as in `create`."""
         shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
         config = frozen_pair(model, task, settings)
-        config = replace(config, fusion=with_settings(config.fusion, shape), whole=CLIP_WEIGHT.get(task, 0.0))
-        of_features = ("side", *EMBEDDING_WEIGHTS)
+        config = replace(
+            config,
+            fusion=with_settings(config.fusion, shape),
+            whole=CLIP_WEIGHT.get(task, 0.0),
+            dense=DENSE_WEIGHT.get(task, 0.0),
+            local=task in ("segmentation", UNIVERSAL),
+        )
+        of_features = ("side", *ADDED)
         return with_settings(config, {name: settings[name] for name in of_features if name in settings})
 
     def checkpoint(self) -> None:
@@ -155,7 +153,7 @@ class Fused(Method[SketchFusion]):
         cells: int = round(config.fusion.grid * (round(share * config.side) // stride) * stride / config.side)
         return cells
 
-    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
+    def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
         """Cache the VAE's latents and CLIP's tokens, which are those of the full picture at any share."""
         model, config = self.model, self.model.config
 
@@ -165,10 +163,9 @@ class Fused(Method[SketchFusion]):
 
         side = round(share * config.side)
         latents = self._latents(config.diffusion_hash, side, *config.vae_range, config.sample_latents)
-        return {**latents, f"tokens {config.clip_hash} {config.clip_layer}": tokens}
+        return [latents, FrozenInput(f"tokens {config.clip_hash} {config.clip_layer}", tokens)]
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
-        """Fuse latents and tokens, on a grid scaled to the picture's size."""
         latents, tokens = inputs
         config = self.model.config
         if config.sample_latents:  # anew for each noise draw, as when the model is served
@@ -180,10 +177,7 @@ class Fused(Method[SketchFusion]):
 
 
 class SdPl(Method[SdPlBaseline]):
-    """SD-PL: learned prompts, in text and around the picture, for a frozen diffusion model.
-
-    Pixels are cached: the border is added to them, so its gradient flows through the frozen VAE too.
-    """
+    """SD-PL: learned prompts. Pixels are cached, as the border is added to them: its gradient flows through the VAE."""
 
     setting_names = ("diffusion",)
 
@@ -196,14 +190,11 @@ class SdPl(Method[SdPlBaseline]):
 
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
-        """Begin with the null prompt and no border."""
         _refuse_start(start, SD_PL)
         return cls(SdPlBaseline.untrained(frozen_pair(model, task, settings).diffusion, task))
 
-    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
-        """Cache the pictures themselves."""
-        side = round(share * self.model.side)
-        return {f"pixels at {side}": lambda pictures: resize_square(pictures, side)}
+    def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
+        return [_pixels(round(share * self.model.side))]
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         """Return the UNet's stages: with a random noise draw in training, with the first one in validation."""
@@ -237,38 +228,36 @@ class Finetuning(Method[FinetunedBaseline]):
 
     @classmethod
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
-        """Begin with the pretrained weights of both."""
         _refuse_start(start, B_FINETUNING)
         pair = frozen_pair(model, task, settings)
         if model_type(locate(pair.clip)) == CONVOLUTIONAL_CLIP:
             raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
-    def cached_inputs(self, share: float = 1.0) -> dict[str, Encode]:
-        """Cache the VAE's latents and the pixels that CLIP takes."""
-        side = self.model.clip.side
-        return {
-            **self._latents(self._hashes[0], round(share * self.model.side)),
-            f"pixels at {side}": lambda pictures: resize_square(pictures, side),
-        }
+    def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
+        return [self._latents(self._hashes[0], round(share * self.model.side)), _pixels(self.model.clip.side)]
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
-        """Return the UNet's stages and CLIP's tokens, concatenated."""
         latents, pictures = inputs
         return stages_and_tokens(self.model.diffusion, self.model.clip, latents, pictures)[0]
 
 
+def _pixels(side: int) -> FrozenInput:
+    return FrozenInput(f"pixels at {side}", lambda pictures: resize_square(pictures, side))
+
+
 @dataclass(frozen=True)
 class CachedEncoder:
-    """Computes a method's inputs for arrays of pictures, or reads them from a folder that caches them."""
+    """Gives a method's inputs for arrays of pictures: computed when they are drawn, or kept in a folder by `keep`."""
 
     method: Method[Any]
     folder: Path
     report: Report | None = None
+    half_size: bool = True  # whether a step ever draws pictures of half the side; else those are not kept
+    given: list[Encoded] = field(default_factory=list)
 
     @property
     def side(self) -> int:
-        """Pixels of the full square."""
         return int(self.method.model.side)
 
     @property
@@ -278,17 +267,19 @@ class CachedEncoder:
 
     def __call__(self, banks: list[PictureArray], side: int, views: int = 1) -> FeatureCache:
         """Return all pictures' inputs, for maps as of pictures of `side` pixels, in `views` augmented views."""
-        return joined([self._one(bank, side, views) for bank in banks if len(bank)])
-
-    def _one(self, bank: PictureArray, side: int, views: int) -> FeatureCache:
-        bank = bank.on(self.method.model.device)
-        inputs = zip(self.method.cached_inputs(side / self.side).items(), self.method.shown, strict=False)
+        pictures, share = Pictures([bank for bank in banks if len(bank)]), side / self.side
         features = [
-            cached(bank, encode, name, self.side, views, self.folder, self.report, shown)
-            for (name, encode), shown in inputs
+            Encoded(of, pictures, self.side, views, shown, self.method.model.device)
+            for of, shown in zip(self.method.cached_inputs(share), self.method.shown, strict=False)
         ]
-        valid = valid_cells(bank, self.method.grid(side / self.side), views, self.windowed)
-        return FeatureCache(tuple(features), bank.names, valid)
+        if self.half_size or side == self.side:
+            self.given.extend(features)
+        names = [names for bank in pictures.banks for names in bank.names]
+        return FeatureCache(features, names, views, valid_cells(pictures, self.method.grid(share), self.windowed))
+
+    def keep(self, choice: Keep | None = None) -> None:
+        """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does."""
+        keep(self.given, self.folder, choice, self.report)
 
 
 def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None) -> FeaturesConfig:

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from ...extractor import Extractor
 from ...fusion import PHOTO, SKETCH, Centring
 from ...saved import Heads
-from .bank import Inputs
+from .feature_cache import Inputs
 from .loop import Losses
 
 Statistics = Literal["pooled", "cells"]  # which features of a picture the standardisation takes its statistics from
@@ -24,8 +24,6 @@ MOMENTUM, EPSILON = 0.1, 1e-5  # of the running statistics, and added to the var
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of B pictures of one kind."""
-
     data: Tensor  # (B, d, h, w)
     valid: Tensor | None = None  # (B, h, w) bool, the cells that lie on the pictures, not on padding; None: all do
 
@@ -50,7 +48,6 @@ class Objective(nn.Module, ABC, Generic[Data]):
         self._recipe = recipe
 
     def use(self, recipe: Any) -> None:
-        """Draw batches by another recipe from now on."""
         self._recipe = recipe
 
     @abstractmethod
@@ -76,8 +73,6 @@ class Phases(Generic[Data]):
 
 @dataclass(frozen=True)
 class Training:
-    """An objective with the data to train it on."""
-
     objective: Objective[Any]
     data: Phases[Any]
 

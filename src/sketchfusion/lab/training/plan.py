@@ -9,6 +9,8 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import compress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from ..datasets import Dataset
 from ..datasets.psc6k import PSC6K, released_split
 from .methods import Fused
 from .recipes import changed, halved
+from .recognition import WORLD_SKETCHES
 from .retrieval import WORLD_INSTANCES
 from .sources import Sources, collect
 from .train import METHODS, choose
@@ -93,12 +96,14 @@ class Counted:
         """Make them; WeightsError for models that are neither known by size nor in a folder."""
         self.bf16, self._fake = bf16, FakeTensorMode(allow_non_fake_inputs=True)
         frozen = blank_diffusion(config.diffusion), blank_encoder(config.clip)
+        dtype = torch.bfloat16 if bf16 else torch.float32
         with self._fake:
-            for part in (part for of in frozen for part in of.to(torch.bfloat16 if bf16 else torch.float32).modules()):
+            for part in (part for of in frozen for part in of.modules()):
                 for name, of in part.named_parameters(recurse=False):
-                    setattr(part, name, nn.Parameter(torch.empty(of.shape, dtype=of.dtype), requires_grad=False))
+                    setattr(part, name, nn.Parameter(torch.empty(of.shape, dtype=dtype), requires_grad=False))
                 for name, buffer in part.named_buffers(recurse=False):
-                    part._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+                    kept = dtype if buffer.is_floating_point() else buffer.dtype
+                    part._buffers[name] = torch.empty(buffer.shape, dtype=kept)
             self.method = Fused(SketchFusion(*frozen, config))
         self.weights = sum(of.numel() for part in frozen for of in part.parameters())
         self.trained = sum(of.numel() for of in self.method.trained.parameters())
@@ -110,7 +115,7 @@ class Counted:
         """Return the shapes of what is kept of a view for a share of the full side, and the FLOP of making it."""
         side = self.method.model.side
         with self._fake, torch.no_grad(), Live(self.method.model.model) as live:
-            kept = [encode(torch.zeros(1, 3, side, side)) for encode in self.method.cached_inputs(share).values()]
+            kept = [of.encode(torch.zeros(1, 3, side, side)) for of in self.method.cached_inputs(share)]
         return [tuple(map(int, of.shape[1:])) for of in kept], live.flop
 
     def step(self, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float, float]:
@@ -149,7 +154,7 @@ def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Count
     paired = [of.total() for of in listed(sources.paired)]
 
     def most(of: Counter[str], count: int, names: Container[str]) -> int:
-        return sum(min(count, found) for name, found in of.items() if name in names)
+        return sum(min(count or found, found) for name, found in of.items() if name in names)
 
     if task == "retrieval":
         sizes = recipe.per_class, recipe.full_per_class
@@ -158,9 +163,10 @@ def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Count
     if task == "instance-retrieval":
         full = sum(paired) + world * recipe.per_class
     elif task == "recognition":
-        full = most(sketches, recipe.per_class, sketches) + world // 2 * recipe.per_class
+        full = most(sketches, recipe.per_class, sketches) + world // 2 * (recipe.per_class or WORLD_SKETCHES)
     elif task == "correspondence":
-        made = min(photos.total(), recipe.warps) + most(photos, recipe.drawn, photos) + min(paired[1], recipe.aligned)
+        traced = most(photos, recipe.drawn, photos) if recipe.drawn else 0
+        made = min(photos.total(), recipe.warps) + traced + min(paired[1], recipe.aligned)
         annotated = (of.keypoints or of for of in sources.photo_sets)
         made += sum(len(released_split(of.test_pairs())[0]) for of in annotated if isinstance(of, PSC6K))
         full = 2 * made + world * recipe.things
@@ -172,20 +178,33 @@ def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Count
 
 def listed(datasets: Sequence[Dataset]) -> list[Counter[str]]:
     """Count photos, and sketches, by name, held-out ones too; files are listed, not read."""
-    kinds = zip(collect(datasets, kept_out=False), collect(datasets, kept_out=True), strict=True)
+    kinds = zip((Counter[str](), Counter[str]()), *map(_listed, datasets), strict=True)
+    return [sum(kind, Counter()) for kind in kinds]
+
+
+@cache  # a listing of Sketchy-extended takes seconds
+def _listed(dataset: Dataset) -> list[Counter[str]]:
+    kinds = zip(collect([dataset], kept_out=False), collect([dataset], kept_out=True), strict=True)
     return [Counter(picture.names[0] for of in kind for picture in of) for kind in kinds]
 
 
 def describe(
-    task: str, data: Sequence[Dataset], model: str, settings: Mapping[str, str], method: str, tflops: float
+    task: str,
+    data: Sequence[Dataset],
+    model: str,
+    settings: Mapping[str, str],
+    method: str,
+    tflops: float,
+    recipe_name: str = "mini",
 ) -> Iterator[str]:
     """Yield, line by line, what `train_task` would take on a GPU; ValueError for what cannot be trained, or counted."""
-    recipe, of_method = choose(task, method, settings)
+    recipe, of_method = choose(task, method, settings, recipe_name)
     if METHODS[method] is not Fused:
         raise ValueError(f"--plan counts SketchFusion, not {method}")
     config, parts, sources = Fused.configure(model, task, of_method), parts_of(task, recipe), Sources.of(data, Path())
     pictures = listed(sources.named(sources.pictures.photo_sets))
     views = [sum(of) for of in zip(*(kept_views(*part, sources, pictures) for part in parts.items()), strict=True)]
+    views[0] *= recipe.full_size_after > 0
     models = Counted(config)
     keeping = [models.keeping(share) for share in SIZES.values()]
     ways = {"": [models.step(shapes) for shapes, _ in keeping]}
@@ -207,9 +226,14 @@ def describe(
             tried = less
         fits = " ".join(changed(recipe, tried)) or "the batch as it is"
         yield f"{card} GiB{way}: {fits if peak <= room else 'not even the smallest'}, {(fixed + peak) / GIB:.1f} GiB"
-    disk = sum(2 * count * sum(map(prod, shapes)) for count, (shapes, _) in zip(views, keeping, strict=True)) / GB
+    small = [of.small for of in models.method.cached_inputs()]
+    kept = [
+        sum(2 * count * sum(map(prod, compress(of, which))) for count, (of, _) in zip(views, keeping, strict=True)) / GB
+        for which in ([True] * len(small), small)
+    ]
     decoded = side**2 * (3 * pictures[0].total() + pictures[1].total()) / GB
-    yield f"disk: at most {disk:.1f} GB for {views[0]:,} views at half and {views[1]:,} at full size,"
+    yield f"disk: at most {kept[0]:.1f} GB with --keep all, {kept[1]:.1f} with latents, 0 with nothing,"
+    yield f"  for {views[0]:,} views at half and {views[1]:,} at full size;"
     yield f"  {decoded:.1f} GB for decoded pictures, {28 * models.trained / GB:.2f} GB for checkpoints"
     made = sum(count * flop for count, (_, flop) in zip(views, keeping, strict=True)) / TERA
     validated = recipe.steps // (recipe.validate_every or recipe.steps + 1) * recipe.validation_batches
@@ -217,4 +241,4 @@ def describe(
         step = recipe.accumulate * batch * (recipe.full_size_after * half + (1 - recipe.full_size_after) * full) / TERA
         flop = made + recipe.steps * step + validated * batch * full / TERA / 2  # there is no way back, half of a step
         yield f"time{way}: {flop / tflops / 3600:.2f} h at {tflops:g} TFLOP/s,"
-        yield f"  {recipe.steps} steps of {step:.1f} TFLOP, and {made:.0f} TFLOP for what is kept"
+        yield f"  {recipe.steps} steps of {step:.1f} TFLOP, and {made:.0f} TFLOP for all that is kept"

@@ -131,14 +131,11 @@ def _displacement(points: Points, waves: NDArray[np.float64]) -> Points:
 
 
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
-    """Pair the first `per_class` photos of each seen class with `drawings` pseudo-sketches each, kept in `cache`.
-
-    Drawings without strokes are left out.
-    """
+    """Pair up to `per_class` photos of each seen class with pseudo-sketches that have strokes, kept in `cache`."""
     seen = set(photos.seen)
     chosen = sorted({n for of in photos.by_name.values() for n in [m for m in of if m in seen][:per_class]})
-    side = photos.pixels.shape[-1]
-    content = hashlib.sha256(photos.pixels[chosen].tobytes()).hexdigest()
+    side = photos.side
+    content = photos.at(chosen).digest()
     settings = (VERSION, INK, HAND_SHARES, SCALE, FAINT, TOLERANCE, FILLED, MARGIN, drawings, seed)
     key = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:16]
     path = cache / f"pseudo-{side}-{len(chosen)}-{drawings}-{key}.npz"
@@ -146,7 +143,7 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
     def draw() -> Arrays:
         drawn, rows, points = [], [], []
         for row, place in enumerate(chosen):
-            photo = np.asarray(photos.pixels[place])
+            photo = photos.stored([place])[0]
             for drawing in range(drawings):
                 # seeded by its content, so that a photo is drawn the same whichever others there are
                 rng = np.random.default_rng([seed, zlib.crc32(photo.tobytes()), drawing])
@@ -280,10 +277,7 @@ def _gradient(maps: Map) -> tuple[Map, Map]:
 
 
 def _ridges(strength: Map, normal: Map) -> tuple[Points, Points]:
-    """Find edge points by non-maximum suppression: where strength is highest along the gradient's direction `normal`.
-
-    Return points (N, 2), row and column at sub-pixel precision, and unit vectors (N, 2) along the edge.
-    """
+    """Find edge points by non-maximum suppression along `normal`: row, column (N, 2) and unit edges (N, 2)."""
     inner = strength[1:-1, 1:-1]
     rows, columns = np.nonzero(inner > max(FLOOR, 0.35 * float(np.sqrt((strength**2).mean()))))
     rows, columns = rows + 1, columns + 1

@@ -43,7 +43,7 @@ class RetrievalRecipe(LightRecipe):
     temperature: float = 0.2
     naming: float = 1.0  # weight of the classifier's loss
     views: int = 4  # cached augmented views of a picture at half size; at full size there is one
-    per_class: int = 60  # most photos, and most sketches, of a class and a source
+    per_class: int = 60  # most photos, and most sketches, of a class and a source; 0 is no limit
     full_per_class: int = 25  # the same at full size
 
 
@@ -63,13 +63,11 @@ class InstanceRetrievalRecipe(LightRecipe):
 
 @dataclass(frozen=True)
 class RecognitionRecipe(LightRecipe):
-    """Cross-entropy of a classifier."""
-
     steps: int = 800
     batch: int = 64  # sketches, names drawn evenly
     smoothing: float = 0.1  # of the labels
     views: int = 3  # as for retrieval
-    per_class: int = 60  # most sketches of a class and a source
+    per_class: int = 60  # most sketches of a class and a source; 0 is no limit
 
 
 @dataclass(frozen=True)
@@ -96,14 +94,13 @@ class SegmentationRecipe(LightRecipe):
     absent: float = 0.25  # share of photos whose sketch shows something else
     threshold: float = 0.2  # initial value
     temperature: float = 0.1  # initial value
+    heat: float = 1.0  # weight of the loss of the heatmap that masks are cut from
     things: int = 60  # instances of each category of Sketch World
-    per_class: int = 60  # most sketches of a class and a source
+    per_class: int = 60  # most sketches of a class and a source; 0 is no limit
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weight of each task's loss in the sum."""
-
     retrieval: float = 1.0
     instance_retrieval: float = 0.2
     recognition: float = 1.0
@@ -123,6 +120,49 @@ class UniversalRecipe(LightRecipe):
     correspondence: CorrespondenceRecipe = CorrespondenceRecipe(batch=8, unseen=False)
     segmentation: SegmentationRecipe = SegmentationRecipe(batch=8)
     weights: Weights = Weights()
+
+
+# Recipes other than mini's, which are the defaults above: the settings that differ, of every task ("") and of each.
+# A training sees as many pairs as the authors' code does in 50 epochs of PSC6K, about 375,000.
+_LONG = {"steps": "12000", "validate_every": "1000"}
+_ALL = {"per_class": "0"}
+_MAPS_ALONE = {"whole": "0", "dense": "0", "local": "false"}
+RECIPES: dict[str, dict[str, dict[str, str]]] = {
+    "mini": {},
+    "full": {
+        "": {**_LONG, "warmup": "500"},
+        "retrieval": {**_ALL, "full_per_class": "0"},
+        "recognition": _ALL,
+        "correspondence": {"steps": "16000", "warps": "20000", "drawn": "25", "aligned": "100000"},
+        "segmentation": {**_ALL, "steps": "16000"},
+    },
+    # The paper and its code state the losses and, of correspondence, data, AdamW's rates and temperature. Chosen here:
+    # the same rates for the other tasks, all batches and margins, the weight of the flow, no augmentation.
+    "paper": {
+        "": {**_LONG, "warmup": "0", "lr": "1.25e-3", "weight_decay": "1e-3", "full_size_after": "0"} | _MAPS_ALONE,
+        "retrieval": {**_ALL, "full_per_class": "0", "contrast": "0", "naming": "0", "views": "1"},
+        "instance-retrieval": {"contrast": "0", "views": "1"},
+        "recognition": {**_ALL, "smoothing": "0", "views": "1"},
+        "correspondence": {
+            **{"steps": "16000", "temperature": "0.02", "flow": "1", "warps": "0", "drawn": "0", "aligned": "0"}
+        },
+        "segmentation": {**_ALL, "steps": "16000", "absent": "0", "heat": "0"},
+    },
+}
+
+
+def settings_of(recipe: str, task: str) -> dict[str, str]:
+    """Return what a recipe sets for a task; ValueError for a recipe that there is not, or not for this task."""
+    if recipe not in RECIPES:
+        raise ValueError(f"no recipe is called {recipe!r}; choose one of {', '.join(RECIPES)}")
+    parts = dict(RECIPES[recipe])
+    shared = parts.pop("", {})
+    if task != "universal":
+        return {**shared, **parts.get(task, {})}
+    if recipe == "paper":
+        raise ValueError("the paper trains every task by itself: there is no recipe paper for universal")
+    each = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items() if key != "steps"}
+    return {**shared, **each}
 
 
 Budget = Literal["cpu", "gpu"]  # of pretraining: two cores, or one H200
@@ -256,10 +296,7 @@ Settable = TypeVar("Settable", bound=Any)
 
 
 def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") -> Settable:
-    """Replace settings of a recipe, `part.key` in a nested one; ValueError for an unknown key or an impossible value.
-
-    `within` is the prefix of keys in errors. A task's name may be spelt with a hyphen.
-    """
+    """Replace settings, `part.key` in a nested recipe; ValueError for an unknown key or impossible value."""
     fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     for key, value in settings.items():
         outer, _, inner = key.partition(".")
@@ -288,11 +325,12 @@ def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") 
 
 # Limits by name: a setting means the same in every recipe, in the light parts' shape and in the features' weights.
 _LEAST: dict[str, float] = {
-    **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views", "per_class", "full_per_class"), 1),
+    **dict.fromkeys(("steps", "accumulate", "batch", "classes", "things", "views"), 1),
     **dict.fromkeys(("per_kind", "world_instances", "grid", "ensemble"), 1),
     **dict.fromkeys(("lr", "weight_decay", "warmup", "patience", "seconds", "validate_every", "validation_batches"), 0),
-    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters", "dropout", "seed"), 0),
-    **dict.fromkeys(("margin", "contrast", "naming", "smoothing", "flow", "absent", "full_size_after"), 0),
+    **dict.fromkeys(("per_class", "full_per_class"), 0),
+    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters", "dense", "dropout", "seed"), 0),
+    **dict.fromkeys(("margin", "contrast", "naming", "smoothing", "flow", "absent", "heat", "full_size_after"), 0),
     **dict.fromkeys(("retrieval", "instance_retrieval", "recognition", "correspondence", "segmentation"), 0),
     "width": 4,
     "side": 32,

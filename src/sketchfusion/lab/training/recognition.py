@@ -8,12 +8,14 @@ from torch.nn import functional as F
 
 from ...fusion import SKETCH
 from ...saved import Heads, LinearHead
-from .bank import FeatureCache
+from .feature_cache import FeatureCache
 from .loop import Losses
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Phases, Training
 from .recipes import RecognitionRecipe
 from .sources import Sources, held_out_count, names_of
+
+WORLD_SKETCHES = 60  # of each category of Sketch World where there is no limit
 
 
 class RecognitionObjective(Objective[FeatureCache]):
@@ -43,9 +45,9 @@ class RecognitionObjective(Objective[FeatureCache]):
 
 def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Collect sketches and encode them; ValueError for fewer than two classes."""
-    side, count = encode.side, held_out_count(recipe.per_class)
-    banks = [sources.sketches(), *sources.of_world(recipe.per_class, side)[1]]
-    held_out = [sources.held_out_sketches(), *sources.of_world(count, side, kept_out=True)[1]]
+    side, things = encode.side, recipe.per_class or WORLD_SKETCHES
+    banks = [sources.sketches(), *sources.of_world(things, side)[1]]
+    held_out = [sources.held_out_sketches(), *sources.of_world(held_out_count(things), side, kept_out=True)[1]]
     names = names_of(banks)
     if len(names) < 2:
         raise ValueError(f"{sources}: fewer than two classes have sketches to train on")

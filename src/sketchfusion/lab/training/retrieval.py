@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,8 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from ...fusion import PHOTO, SKETCH
-from .bank import FeatureCache, PictureArray
+from .bank import PictureArray
+from .feature_cache import FeatureCache
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
 from .methods import CachedEncoder
@@ -23,14 +25,11 @@ WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World,
 
 @dataclass(frozen=True)
 class SketchesAndPhotos:
-    """Cached inputs of photos and sketches at one size."""
-
     photos: FeatureCache
     sketches: FeatureCache
 
     @cached_property
     def names(self) -> list[str]:
-        """The names that both have, sorted."""
         return sorted(set(self.photos.by_name) & set(self.sketches.by_name))
 
     @cached_property
@@ -80,6 +79,9 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
         raise ValueError(f"{sources}: fewer than two classes have both photos and sketches to train on")
+    if lone := sorted(names_of(sketches) - shared):
+        some = ", ".join(lone[:5]) + ", ..." * (len(lone) > 5)
+        logging.getLogger(__name__).warning("left out, with sketches but no photos: %d names (%s)", len(lone), some)
 
     def encoded(banks: list[list[PictureArray]], at: int, views: int, most: int) -> SketchesAndPhotos:
         return SketchesAndPhotos(*(encode([bank.named(shared, most) for bank in of], at, views) for of in banks))

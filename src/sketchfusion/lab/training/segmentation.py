@@ -34,7 +34,8 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import FeatureCache, PictureArray, around_strokes, choose
+from .bank import PictureArray, Pictures, around_strokes, choose
+from .feature_cache import FeatureCache
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
@@ -51,10 +52,11 @@ class MaskedFeatures:
 
     photos: FeatureCache
     sketches: FeatureCache
-    masks: Sequence[np.ndarray]  # N of (S, S), as in `MaskedPhotos`
+    masks: Sequence[np.ndarray]  # N, as in `MaskedPhotos`
     names: list[str]  # N, the class that is masked; `photos.names` has all classes that each photo is known to show
-    pictures: Sequence[np.ndarray]  # the photos themselves, each (3, P, P) uint8, of any P
-    drawings: Sequence[np.ndarray]  # the sketches, each (1, P, P)
+    pictures: Pictures | Sequence[np.ndarray]  # the photos themselves, each (3, P, P) uint8, of any P
+    drawings: Pictures | Sequence[np.ndarray]  # the sketches, each (1, P, P)
+    mask_side: int | None = None  # S, pixels at which losses are taken; None: that of the masks
 
     @cached_property
     def choices(self) -> list[str]:
@@ -70,12 +72,20 @@ class MaskedFeatures:
         """The names in `choices` that the photo at index `place` is not known to show."""
         return [name for name in self.choices if name not in self.photos.names[place]]
 
+    def mask(self, place: int) -> np.ndarray:
+        mask: np.ndarray = self.masks[place]
+        if self.mask_side is not None:
+            nearest = ((np.arange(self.mask_side) + 0.5) * len(mask) / self.mask_side).astype(int)
+            mask = mask[np.ix_(nearest, nearest)]
+        return mask
+
     def frame(self, place: int) -> Frame:
         """The position of the photo at index `place` in its letterboxed mask (S, S)."""
-        rows, columns = (self.masks[place] != OUTSIDE).nonzero()
+        mask = self.mask(place)
+        rows, columns = (mask != OUTSIDE).nonzero()
         top, left = int(rows.min()), int(columns.min())
         height, width = int(rows.max()) + 1 - top, int(columns.max()) + 1 - left
-        return Frame(width, height, self.masks[place].shape[-1], 1.0, 1.0, left, top)
+        return Frame(width, height, mask.shape[-1], 1.0, 1.0, left, top)
 
     def picture(self, place: int) -> Tensor:
         """Return the photo at index `place`, (3, H, W) in [0, 1], without the letterbox padding."""
@@ -119,7 +129,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         ]
         drawn = [choose(data.sketches.by_name[name], generator) for name in names]
         sketches, photos = forward(data.sketches.take(drawn), SKETCH), forward(data.photos.take(index), PHOTO).data
-        masks = torch.from_numpy(np.stack([data.masks[place] for place in index])).to(photos.device)
+        masks = torch.from_numpy(np.stack([data.mask(place) for place in index])).to(photos.device)
         present, known = ~absent.to(photos.device), masks != OUTSIDE
         thing = (masks == THING) & present[:, None, None]
 
@@ -133,7 +143,7 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         soft, hard = (_overlap(of, thing, known)[present].sum() for of in (heat.sigmoid(), (heat > 0).float()))
         count = present.sum().clamp(min=1)
         return {
-            "loss": presence + mask + 1 - soft / count,
+            "loss": presence + recipe.heat * (mask + 1 - soft / count),
             "presence": presence,
             "mask": mask,
             "overlap": hard / count,
@@ -163,10 +173,11 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
         return MaskedFeatures(
             encode([of.photos for of in photos], at),
             encode(drawn, at),
-            [_resize(mask, mask_side) for of in photos for mask in of.masks],
+            [mask for of in photos for mask in of.masks],
             [name for of in photos for name in of.names],
-            [picture for of in photos for picture in of.photos.pixels],
-            [drawing for bank in drawn for drawing in bank.pixels],
+            Pictures([of.photos for of in photos]),
+            Pictures(drawn),
+            mask_side,
         )
 
     validates = {name for of in held_out for name in of.names} & names_of(held_out_sketches) & shown
@@ -182,7 +193,7 @@ def _collected(
     things: int, sources: Sources, side: int, kept_out: bool
 ) -> tuple[list[MaskedPhotos], list[PictureArray]]:
     """Collect photos with masks, and sketches, to train on, or the held-out ones if `kept_out`."""
-    masked = [folder_masks(folder, side, kept_out) for folder in sources.masked]
+    masked = [folder_masks(folder, side, sources.cache, kept_out) for folder in sources.masked]
     if sources.has_world:
         masked.insert(0, world_masks(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
     if sources.aligned:
@@ -232,10 +243,3 @@ def _overlap(heat: Tensor, truth: Tensor, where: Tensor) -> Tensor:
     both = (heat * (truth & where)).sum((1, 2))
     either = ((heat + truth - heat * truth) * where).sum((1, 2))
     return both / either.clamp(min=1)
-
-
-def _resize(mask: np.ndarray, side: int) -> np.ndarray:
-    """Resize a square mask to (side, side) by nearest neighbour."""
-    nearest = ((np.arange(side) + 0.5) * len(mask) / side).astype(int)
-    resized: np.ndarray = mask[np.ix_(nearest, nearest)]
-    return resized

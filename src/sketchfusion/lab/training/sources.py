@@ -48,10 +48,7 @@ class Sources:
 
     @classmethod
     def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Sources:
-        """Take photos and sketches from the same data sets, at `stored` pixels.
-
-        PSC6K's files in a folder of their own go with the pictures of Sketchy among the data sets, if there are some.
-        """
+        """Take photos and sketches from the same data sets; a PSC6K folder goes with the first root of Sketchy."""
         apart = [dataset for dataset in datasets if isinstance(dataset, PSC6K)]
         pictures = [dataset for dataset in datasets if isinstance(dataset, Sketchy) and not dataset.keypoints]
         if apart and pictures:
@@ -69,7 +66,6 @@ class Sources:
 
     @property
     def paired(self) -> list[Dataset]:
-        """The data sets that name the photo of every sketch: Sketchy's layouts."""
         return [dataset for dataset in self.photo_sets if isinstance(dataset, Sketchy)]
 
     @property
@@ -100,15 +96,12 @@ class Sources:
         return self._decoded(collect_sketches(self.named(self.sketch_sets)), "sketch", self.stored)
 
     def held_out_photos(self) -> PictureArray:
-        """Return held-out photos of seen classes, at the models' side."""
         return self._decoded(collect_held_out(self.named(self.photo_sets), "photo"), "photo", self.stored)
 
     def held_out_sketches(self) -> PictureArray:
-        """Return the sketches of those photos."""
         return self._decoded(collect_held_out(self.named(self.sketch_sets), "sketch"), "sketch", self.stored)
 
     def world(self) -> tuple[PictureArray, PictureArray]:
-        """Return photos and sketches of Sketch World's seen categories."""
         photos, sketches = world_banks(self.world_instances, self.stored, self.cache)
         return photos.on(self.device), sketches.on(self.device)
 
@@ -170,7 +163,6 @@ def held_out_count(trained: int) -> int:
 
 
 def names_of(banks: list[PictureArray]) -> set[str]:
-    """Return all names of the pictures of the arrays."""
     return {name for bank in banks for name in bank.by_name}
 
 
@@ -218,7 +210,7 @@ def _photos(dataset: Dataset) -> Iterator[Picture]:
 
 
 def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
-    """Return all samples of a kind, by path, but what is kept for testing."""
+    """Return all samples of a kind except those kept for testing, sorted by path."""
     found, measured = list[Sample](), set[str]()
     if dataset.paired:
         if isinstance(dataset.keypoints, PSC6K):

@@ -12,11 +12,12 @@ import torch
 from torch import Generator, nn
 
 from ...extractor import Extractor, TrainedExtractor
+from ...io.files import clear_drafts
 from ...saved import Heads
 from ..datasets import Dataset
 from . import recipes
-from .bank import Inputs
 from .correspondence import prepare_correspondence
+from .feature_cache import Inputs, Keep
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
@@ -95,6 +96,8 @@ def train_task(
     cache: Path | None = None,
     method: str = "SketchFusion",
     checkpointing: bool = False,
+    recipe: str = "mini",
+    keep: Keep | None = None,
 ) -> TrainedExtractor:
     """Train `method` for `task` on the frozen parts of `model`, save the result to `out` and return it.
 
@@ -103,27 +106,31 @@ def train_task(
     diffusion model and CLIP to use: a name in the catalog, SD+CLIP (two names, hub ids or folders), a folder written by
     `pretrain`, or a folder of light weights (the trained part of a model), of which only the frozen models are used.
     `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features
-    (default: inside `out`); tasks and methods may share one. `checkpointing` takes less memory and more time.
+    (default: inside `out`); tasks and methods may share one. `keep` says which features are kept there, by default as
+    many as fit well; the others are computed for every batch. `checkpointing` takes less memory and more time.
 
-    `settings` override the task's recipe. Those named `fusion.KEY` override the architecture of the trained part, as
-    ablations do; `diffusion` and `clip` name other frozen models, of which `clip` may be a DINO. ValueError, in one
-    line, for data or settings that do not fit.
+    `recipe` is a name in `RECIPES`; `settings` override what it sets. Those named `fusion.KEY` override the
+    architecture of the trained part, as ablations do; `diffusion` and `clip` name other frozen models, of which `clip`
+    may be a DINO. ValueError, in one line, for data or settings that do not fit.
     """
-    recipe, of_method = choose(task, method, settings or {})
+    chosen, of_method = choose(task, method, settings or {}, recipe)
     method_type, prepare = METHODS[method], TASKS[task][1]
     team = processes()  # before the model, which goes to this process's own device
     folder = out / "training" / task
     if resume and team.first and not (folder / CHECKPOINT).is_file():
         logging.getLogger(__name__).warning("%s holds no checkpoint to go on from; training begins anew", folder)
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(chosen.seed)
     in_training = method_type.create(model, task, of_method, start)
     if checkpointing:
         in_training.checkpoint()
     cache = cache or out / "training" / "cache"
+    if team.first:
+        clear_drafts(cache, folder)
     with team.rank0_first():
-        encode = CachedEncoder(in_training, cache, report if team.first else None)
-        training = prepare(recipe, Sources.of(data, cache, encode.side), encode)
-    train(in_training, training, recipe, folder, resume, report)
+        encode = CachedEncoder(in_training, cache, report if team.first else None, chosen.full_size_after > 0)
+        training = prepare(chosen, Sources.of(data, cache, encode.side), encode)
+        encode.keep(keep)
+    train(in_training, training, chosen, folder, resume, report)
     if team.first:
         in_training.model.heads = training.objective.heads()
         in_training.model.save_pretrained(out)
@@ -132,14 +139,17 @@ def train_task(
     return trained
 
 
-def choose(task: str, method: str, settings: Mapping[str, str]) -> tuple[LightRecipe, dict[str, str]]:
+def choose(
+    task: str, method: str, settings: Mapping[str, str], recipe: str = "mini"
+) -> tuple[LightRecipe, dict[str, str]]:
     """Return a task's recipe and the method's settings; ValueError for an unknown name or setting."""
     if task not in TASKS:
         raise ValueError(f"training for {task!r} is not available; choose one of {', '.join(TASKS)}")
     if method not in METHODS:
         raise ValueError(f"no method is called {method!r}; choose one of {', '.join(METHODS)}")
-    of_method, of_recipe = _split(settings, METHODS[method].setting_names)
-    return with_settings(TASKS[task][0], {**METHODS[method].defaults, **of_recipe}), of_method
+    stated = settings_for(method, recipes.settings_of(recipe, task))
+    of_method, of_recipe = _split({**stated, **METHODS[method].defaults, **settings}, METHODS[method].setting_names)
+    return with_settings(TASKS[task][0], of_recipe), of_method
 
 
 def train(

@@ -12,15 +12,19 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import diffusers
 import torch
 import torch.nn.functional as F
+import transformers
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image, ImageDraw
 from torch import Generator, Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
 
-from ....backbones.folders import load_clip, loading_errors, save_model
-from ....backbones.mini import SIDE, build_scheduler, build_text_encoder, build_unet, build_vae
+from ....backbones.folders import SCHEDULE, load_clip, loading_errors, save_model
+from ....backbones.mini import SIDE, build_text_encoder, build_unet, build_vae
 from ....io.files import atomic_write
 from ....io.images import Kind
 from .. import augment
@@ -29,11 +33,6 @@ from ..loop import Losses, Report, fit
 from ..recipes import DiffusionRecipe, VaeRecipe, shaping
 from ..sources import Sources
 from .words import TEMPLATES, tokenizer_for
-
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
-
 
 PROMPT: dict[Kind, str] = {"photo": "a photo of a {}", "sketch": "a sketch of a {}"}
 PROMPTS = (  # of the samples
@@ -116,11 +115,9 @@ def pretrain_diffusion(
     it is not CLIP's. The UNet's maps are aligned with the tokens of the CLIP in `out`. UNet, text encoder and tokenizer
     are those in `start` if given. Returns the model card's figures.
     """
-    from transformers import CLIPTokenizer
-
     torch.manual_seed(recipe.schedule.seed)
     vae = load_part(out / "sd" / "vae").eval().requires_grad_(False).to(sources.device)
-    scheduler = build_scheduler()
+    scheduler = DDIMScheduler(**SCHEDULE)
     teacher = load_clip(out / "clip").to(sources.device)
     banks = {"sharp": sources.sharp_photos(), "small": sources.small_photos(), "sketches": sources.sketches()}
     banks["world photos"], banks["world sketches"] = sources.world()
@@ -232,8 +229,6 @@ def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
 
 def draw_samples(sd: Path, out: Path, prompts: Sequence[str] = PROMPTS, seed: int = 0, steps: int = 25) -> None:
     """Draw prompts with diffusers' pipeline of the folder `sd`, captioned, as one image; WeightsError if it is none."""
-    from diffusers import StableDiffusionPipeline
-
     with loading_errors(sd):
         pipeline = StableDiffusionPipeline.from_pretrained(sd, torch_dtype=torch.float32, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
@@ -254,10 +249,7 @@ def draw_samples(sd: Path, out: Path, prompts: Sequence[str] = PROMPTS, seed: in
 
 
 def save_half(model: Any, folder: Path) -> None:
-    """Save a diffusers or transformers model as fp16 safetensors, in files of at most 16 MiB, in place of `folder`.
-
-    The model itself stays in fp32. Files are replaced together: single and sharded ones would be two models.
-    """
+    """Save a model, which stays in fp32, as fp16 safetensors of at most 16 MiB each, in place of `folder`."""
     with atomic_write(folder) as draft:
         model.half()
         try:
@@ -268,9 +260,6 @@ def save_half(model: Any, folder: Path) -> None:
 
 def load_part(folder: Path) -> Any:
     """Load a model saved by `save_half`, in fp32; ValueError if there is none."""
-    import diffusers
-    import transformers
-
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} holds no model to start from")
     config = json.loads((folder / "config.json").read_text())

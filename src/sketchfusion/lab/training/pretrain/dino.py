@@ -13,11 +13,11 @@ import json
 import math
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+from transformers import ViTModel
 
 from ....backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
 from ....backbones.encoders import normalise
@@ -29,9 +29,6 @@ from ..loop import Losses, Report, fit
 from ..recipes import DinoRecipe, shaping
 from ..sources import Sources
 from .diffusion import save_half
-
-if TYPE_CHECKING:
-    from transformers import ViTModel
 
 OFFSETS = (  # for each block, (x, y) in patches for each head but the last, which is left as it is
     ((1, 0), (-1, 0), (0, 1), (0, -1), (0, 0)),
@@ -148,7 +145,6 @@ class SelfDistillation(nn.Module):
 
     @torch.no_grad()
     def _update_teacher(self, step: int) -> None:
-        """Move the teacher towards the student, more slowly over time."""
         done = step / max(1, self.recipe.schedule.steps)
         share = (1 - self.recipe.momentum) * (1 + math.cos(math.pi * done)) / 2
         for average, weight in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
@@ -189,7 +185,6 @@ def class_tokens(vit: ViTModel, pictures: Tensor) -> Tensor:
 
 
 def save_dino(vit: ViTModel, out: Path) -> None:
-    """Write `out/dino` as a DINO repository."""
     save_half(vit, out / "dino")
     side = vit.config.image_size
     preprocessing = {

@@ -13,13 +13,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
+from transformers import CLIPTokenizer
 
 from ....backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
 from ....backbones.convolutional import (
@@ -39,9 +39,6 @@ from ..pseudo import pseudo_points
 from ..recipes import TowerRecipe, WordsRecipe, shaping
 from ..sources import Sources
 from .words import TEMPLATES, SentenceEncoder, TextTower, encoder_folder, packaged, pretrain_words
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 FOLDER = "clip"  # of the model folder, where it is written
 START = "efficientnet-lite0"
@@ -223,10 +220,7 @@ def pretrain_convolutional_clip(
     resume: bool,
     report: Report | None,
 ) -> dict[str, float]:
-    """Train both towers and write `out/clip`; return the model card's figures.
-
-    The text tower learns names and `texts` from the encoder `sentences`. ValueError if that or `start` cannot be found.
-    """
+    """Train both towers and write `out/clip`; ValueError if `sentences` or `start` cannot be found."""
     sketched = sorted(sources.sketches().by_name)
     encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sketched)
     image, labels = pretrain_tower(sources, recipe, out, start, encoder, resume, report)
@@ -271,11 +265,7 @@ def pooled_features(network: EfficientNet, bank: PictureArray, side: int) -> Ten
 
 
 def comparing(photos: Tensor, sketches: Tensor, width: int) -> nn.Linear:
-    """Find the projection of features (N, C) to `width` that keeps most of their variance, but not their kind.
-
-    The direction from the mean of the sketches to that of the photos is taken out: in it every sketch is nearer to
-    every other sketch than to a photo.
-    """
+    """Project features (N, C) to the `width` of most variance, without the direction from sketches to photos."""
     centre = (photos.mean(0) + sketches.mean(0)) / 2
     gap = F.normalize(photos.mean(0) - sketches.mean(0), dim=0)
     both = torch.cat([photos, sketches]) - centre

@@ -10,19 +10,17 @@ import zipfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
+from transformers import AutoModel, AutoTokenizer, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from ....backbones.mini import build_tokenizer
 from ..loop import Losses, Report, fit
 from ..recipes import WordsRecipe, shaping
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "a sketch of a {}", "a drawing of a {}")
 MAX_TOKENS = 48  # of a text for the sentence encoder
@@ -39,8 +37,6 @@ class SentenceEncoder:
         Names of things lie close together in a sentence encoder's space; without centring, all their cosines would be
         nearly equal. ValueError if the folder has no encoder.
         """
-        from transformers import AutoModel, AutoTokenizer
-
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True).eval()
@@ -57,7 +53,6 @@ class SentenceEncoder:
         return F.normalize(means - self._mean, dim=1)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Return vectors (N, P) of texts."""
         return F.normalize(self._encode(texts) - self._mean, dim=1)
 
     @torch.no_grad()
@@ -98,8 +93,6 @@ class TextTower(nn.Module):
 
     def __init__(self, recipe: WordsRecipe, tokenizer: CLIPTokenizer, width: int) -> None:
         """Start with random weights; `width` is that of the joint space."""
-        from transformers import CLIPTextConfig, CLIPTextModel
-
         super().__init__()
         config = CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -162,8 +155,6 @@ def pretrain_words(
 
 def tokenizer_for(texts: Sequence[str], kept: Path, resume: bool, size: int) -> CLIPTokenizer:
     """Learn at most `size` tokens and save them in `kept`; a resumed run loads its own: ties are broken at random."""
-    from transformers import CLIPTokenizer
-
     if not (resume and (kept / "tokenizer.json").is_file()):
         build_tokenizer([*texts], size).save_pretrained(kept)
     tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)

@@ -1,0 +1,210 @@
+"""Training of a student, which reads a fused model's maps off a convolutional CLIP, without a diffusion model.
+
+The teacher is asked once about some thousand augmented pictures; its maps are kept in the cache. The student learns
+these maps, their maxima, and the similarities between the maxima of a batch (relational distillation, Park et al.,
+2019). Names are not used, so any photos and sketches will do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from ...backbones.catalog import locate
+from ...extractor import Extractor, ModelInput
+from ...featuremap import Frame
+from ...features import SketchFusion
+from ...io.images import Kind, quantise
+from ...io.weights import folder_hash
+from ..datasets import Dataset
+from . import augment
+from .bank import PictureArray, kept_rows
+from .loop import Losses, Report, Schedule, fit
+from .recipes import shaping
+from .sources import Sources
+from .train import TASKS
+
+KINDS: tuple[Kind, ...] = ("photo", "sketch")
+ASKED = 8  # pictures that the teacher sees at once
+MEASURED = 100  # held-out pictures of a kind that teacher and student are compared on
+
+
+@dataclass(frozen=True)
+class DistillRecipe:
+    """Settings of the student's training."""
+
+    pictures: int = 2000  # that the teacher is asked about once, half of them sketches
+    steps: int = 600
+    lr: float = 3e-3
+    batch: int = 24  # pictures
+    inner: int = 64  # channels inside the student
+    relations: float = 0.5  # weight of the similarities between pictures
+    temperature: float = 0.05  # of these similarities
+    world_instances: int = 10  # of each seen category of Sketch World
+    clip: str = "mini-clip"  # the convolutional CLIP that the student stands on
+    seed: int = 0
+
+
+def train_student(
+    data: Sequence[Dataset],
+    out: Path,
+    teacher: Extractor,
+    recipe: DistillRecipe | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+    cache: Path | None = None,
+) -> dict[str, float]:
+    """Train a student for each set of light weights of `teacher`; `load` reads `out`.
+
+    Returns the mean cosines of maps and maxima with the teacher's, of held-out pictures. ValueError if the teacher is
+    no fused model, or if there are no photos or no sketches.
+    """
+    recipe = recipe or DistillRecipe()
+    torch.manual_seed(recipe.seed)
+    if not isinstance(teacher, SketchFusion):
+        raise ValueError(f"{teacher.name} has no fused maps to teach; name a fused model, such as mini")
+    folder = cache or out / "training" / "cache"
+    sources = Sources.of(data, folder, teacher.side)
+    served = [teacher.for_task(task) for task in TASKS if teacher.serves(task)]
+    teachers = {of.config.task: of for of in served}
+    students = {task: _untrained(of, recipe) for task, of in teachers.items()}
+    lessons = {kind: Lessons.make(sources, kind, teachers, recipe, folder, report) for kind in KINDS}
+
+    def loss_of(step: int, generator: Generator) -> Losses:
+        inputs, wanted = list[ModelInput](), list[Tensor]()
+        for kind in KINDS:
+            drawn, maps = lessons[kind].draw(recipe.batch // 2, generator)
+            inputs += drawn
+            wanted.append(maps)
+        losses: Losses = {"loss": torch.zeros((), device=teacher.device)}
+        for (task, student), target in zip(students.items(), torch.cat(wanted).unbind(1), strict=True):
+            maps, target = student.forward(inputs).maps, target.to(teacher.device).float()
+            maxima, others = (F.normalize(each.amax((2, 3)), dim=1) for each in (maps, target))
+            error = (maps - target).square().mean() / target.square().mean()
+            alike = _relations(maxima, others, recipe.temperature)
+            total = error + 1 - (maxima * others).sum(1).mean() + recipe.relations * alike
+            losses |= {f"map of {task}": error, f"relations of {task}": alike, "loss": losses["loss"] + total}
+        return losses
+
+    nets = nn.ModuleDict({task: of.light for task, of in students.items()}).train()
+    schedule = Schedule(recipe.steps, recipe.lr, warmup=min(50, recipe.steps // 10), seed=recipe.seed)
+    settings = shaping(recipe)
+    fit(nets, loss_of, schedule, out / "training", resume, report, frozen=teacher.fingerprint, settings=settings)
+    nets.eval()
+    for task, of in students.items():
+        of.save_pretrained(out / task if len(students) > 1 else out)
+    held_out = [bank for bank in (sources.held_out_photos(), sources.held_out_sketches()) if len(bank)]
+    figures = {
+        f"{what} of {task}, held-out {bank.kind}": value
+        for bank in held_out
+        for task, of in students.items()
+        for what, value in _cosines(of, teachers[task], bank).items()
+    }
+    names = [str(of.root) for of in data]
+    card = {"data": names, "teacher": teacher.fingerprint, "recipe": asdict(recipe), "figures": figures}
+    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    return figures
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Augmented pictures of a kind, with the maps of each teacher."""
+
+    kind: Kind
+    squares: np.ndarray  # (N, C, S, S) uint8
+    maps: np.ndarray  # (N, teachers, d, grid, grid) float16
+
+    @classmethod
+    def make(
+        cls,
+        sources: Sources,
+        kind: Kind,
+        teachers: Mapping[str, SketchFusion],
+        recipe: DistillRecipe,
+        folder: Path,
+        report: Report | None,
+    ) -> Lessons:
+        """Draw half of the recipe's pictures and ask the teachers, or read both from `folder`."""
+        banks = [sources.sharp_photos(), sources.small_photos()] if kind == "photo" else [sources.sketches()]
+        banks = [bank for bank in banks if len(bank)]
+        banks += sources.of_world(recipe.world_instances, sources.stored)[KINDS.index(kind)]
+        if not banks:
+            raise ValueError(f"{sources}: a student needs photos and sketches to look at")
+        digests = " ".join(bank.digest() for bank in banks)
+        prints = " ".join(of.fingerprint for of in teachers.values())
+        key = hashlib.sha256(f"{digests} {prints} {recipe.seed}".encode()).hexdigest()[:16]
+        count = recipe.pictures // 2
+
+        def drawn() -> Iterator[np.ndarray]:
+            for number in range(count):
+                generator = torch.Generator().manual_seed(recipe.seed * count + number)
+                bank = banks[int(torch.multinomial(sizes, 1, generator=generator))]
+                change = augment.sketches if kind == "sketch" else augment.photos
+                picture = bank.windows(torch.randint(len(bank), (1,), generator=generator).tolist())
+                yield quantise(change(picture, sources.stored, generator)[0])[None]
+
+        def answers() -> Iterator[np.ndarray]:
+            for start in range(0, count, ASKED):
+                inputs = _inputs(squares[start : start + ASKED], kind)
+                with torch.no_grad():
+                    told = torch.stack([of.forward(inputs).maps for of in teachers.values()], 1)
+                if report:
+                    report(start, count, {})
+                yield told.half().cpu().numpy()
+
+        sizes = torch.tensor([len(bank) for bank in banks]).double().sqrt()
+        squares = kept_rows(folder / f"taught-{kind}-{count}-{key}.npy", drawn, count)
+        return cls(kind, squares, kept_rows(folder / f"maps-{kind}-{count}-{key}.npy", answers, count))
+
+    def draw(self, count: int, generator: Generator) -> tuple[list[ModelInput], Tensor]:
+        """Draw pictures, and the teachers' maps of them (count, teachers, d, grid, grid)."""
+        index = torch.randint(len(self.squares), (count,), generator=generator).numpy()
+        return _inputs(self.squares[index], self.kind), torch.from_numpy(self.maps[index])
+
+
+def _untrained(teacher: SketchFusion, recipe: DistillRecipe) -> SketchFusion:
+    """Make a student with the heads of a teacher, and its weights of CLIP's own features if that is its CLIP too."""
+    digest = folder_hash(locate(recipe.clip))
+    config = replace(teacher.config, clip=recipe.clip, clip_hash=digest, diffusion="", diffusion_hash="")
+    config = replace(config, student=recipe.inner, view="letterbox")  # as its lessons are, whatever the teacher's view
+    if digest != teacher.config.clip_hash:
+        config = replace(config, clip_layer=None, whole=0.0, dense=0.0, local=False)
+    student = SketchFusion.untrained(config=config, device=teacher.device)
+    student.heads = teacher.heads
+    return student
+
+
+def _inputs(squares: np.ndarray, kind: Kind) -> list[ModelInput]:
+    side = squares.shape[-1]
+    frame, pictures = Frame(side, side, side, 1.0, 1.0, 0.0, 0.0), torch.from_numpy(np.array(squares)).float() / 255
+    return [ModelInput(square, square, frame, kind) for square in pictures.expand(-1, 3, -1, -1)]
+
+
+def _relations(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """KL divergence between the softmax similarities of the student's vectors (B, d) and of the teacher's (B, d)."""
+    diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    student, teacher = (
+        F.log_softmax((of @ of.T / temperature).masked_fill(diagonal, -1e4), dim=1) for of in (vectors, targets)
+    )
+    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+@torch.no_grad()
+def _cosines(student: SketchFusion, teacher: SketchFusion, bank: PictureArray) -> dict[str, float]:
+    """Give the mean cosines of cells and of maxima of the student's and the teacher's maps."""
+    cells, maxima = [], []
+    chosen = list(range(0, len(bank), max(1, len(bank) // MEASURED)))
+    for start in range(0, len(chosen), 8):
+        inputs = _inputs(quantise(bank.windows(chosen[start : start + 8])), bank.kind)
+        one, other = student.forward(inputs).maps, teacher.forward(inputs).maps.float()
+        cells.append(F.cosine_similarity(one, other).mean((1, 2)))
+        maxima.append(F.cosine_similarity(one.amax((2, 3)), other.amax((2, 3))))
+    return {"cosine of cells": float(torch.cat(cells).mean()), "cosine of maxima": float(torch.cat(maxima).mean())}
