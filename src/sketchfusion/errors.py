@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# Not all that str.isprintable refuses: macOS puts a narrow space into names of screenshots, emoji have joiners.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class ImageError(ValueError):
     """A picture or drawing cannot be read; the message is one line that names it and says what to do."""
@@ -12,9 +17,8 @@ class ImageWarning(UserWarning):
 
 
 def escaped(name: object) -> str:
-    """Give a file's name in one printable line: line breaks and bytes that are not UTF-8 are escaped."""
-    text = str(name)
-    return text if text.isprintable() else repr(text)[1:-1]
+    """Give a file's name in one line: control characters, turns of the writing direction and stray bytes escaped."""
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], str(name))
 
 
 def first_line(error: BaseException) -> str:

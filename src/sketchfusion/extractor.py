@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from PIL import Image
@@ -16,11 +17,9 @@ from torch.nn import functional as F
 
 from .backbones.encoders import FrozenClip, FrozenEncoder
 from .featuremap import FeatureMap, Frame
-from .io.images import ImageInput, Kind, NormalisedSketch, letterbox, read_image, to_uint8
+from .io.images import ImageInput, Images, Kind, as_list, letterbox, read_image, to_uint8
 from .io.weights import WeightsError
 from .saved import Heads
-
-Images = ImageInput | Sequence[ImageInput]
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,9 @@ class Extractor(ABC):
     device: torch.device
     clip: FrozenEncoder | None = None  # a CLIP also places pictures and prompts in the space of its towers
     heads = Heads()  # classifier and threshold of its task, where it is trained
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}: {self.side} px -> vectors ({self.dim},), on {self.device})"
 
     @property
     @abstractmethod
@@ -179,6 +181,8 @@ class Extractor(ABC):
             yield inputs, output
 
     def _batches(self, images: Images, kind: Kind, batch_size: int) -> Iterator[list[ModelInput]]:
+        if kind not in get_args(Kind):
+            raise ValueError(f"kind={kind!r}: choose {' or '.join(map(repr, get_args(Kind)))}")
         sources = as_list(images)
         for start in range(0, len(sources), batch_size):
             yield [self.prepare(source, kind) for source in sources[start : start + batch_size]]
@@ -256,11 +260,7 @@ def max_pool_quarters(maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
 
 
 def concatenate_weighted(vectors: Tensor, others: Tensor, weight: float) -> Tensor:
-    """Normalise and concatenate two sets of vectors: (B, d) and (B, p) to (B, d + p).
-
-    The cosine of two results is the mean of both cosines, the second weighted by `weight`; with a weight of 0 the
-    first vectors are returned unchanged.
-    """
+    """Join (B, d) and (B, p), normalised, to (B, d + p), whose cosine is both cosines' mean, the second by `weight`."""
     if not weight:
         return vectors
     return torch.cat([F.normalize(vectors.float(), dim=1), weight**0.5 * F.normalize(others.float(), dim=1)], dim=1)
@@ -278,16 +278,13 @@ def hash_settings(settings: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def as_list(images: Images) -> list[ImageInput]:
-    """Give pictures as a list: a single picture becomes a list of one, a stacked array or tensor is unstacked."""
-    if isinstance(images, (str, Path, Image.Image, NormalisedSketch)) or getattr(images, "ndim", None) == 3:
-        return [images]  # type: ignore[list-item]
-    return list(images)  # type: ignore[arg-type]
-
-
 def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """Choose a device: the given one, else the best available: CUDA, then Apple's MPS, then the CPU."""
+    """Give the device, ValueError if it cannot be used; without one the best: CUDA, then Apple's MPS, then the CPU."""
     if device is not None:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device {str(device)!r} cannot be used here: {str(error).splitlines()[0]}") from None
         return torch.device(device)
     if torch.cuda.is_available():
         return torch.device("cuda")

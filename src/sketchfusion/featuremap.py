@@ -55,6 +55,7 @@ class FeatureMap:
     data: Tensor
     frame: Frame
     joint: Tensor | None = None  # (P,) in the space that the model's CLIP shares with text; None without a CLIP
+    local: Tensor | None = None  # (V, h', w') image vectors of the cells of CLIP's last map, for segmentation
 
     def __post_init__(self) -> None:
         if self.data.ndim != 3 or 0 in self.data.shape:
@@ -105,10 +106,7 @@ class FeatureMap:
         return self.to_pixels(torch.stack([columns.flatten(), rows.flatten()], dim=1).to(self.data.device) + 0.5)
 
     def sample(self, points: Tensor) -> Tensor:
-        """Sample the features at (N, 2) file pixels, bilinear between the centres of valid cells: (N, C).
-
-        Points beyond the outermost valid centres take the value there, so padding never leaks in.
-        """
+        """Sample the features at (N, 2) file pixels, bilinear between valid cells, clamped at the border: (N, C)."""
         h, w = self.grid
         cells = self.to_cells(points).float()
         valid = self.valid().nonzero().flip(1)
@@ -121,6 +119,12 @@ class FeatureMap:
     def centred(self) -> FeatureMap:
         """Subtract each channel's mean over the valid cells, so that parts of one picture differ more."""
         return replace(self, data=self.data - self.data[:, self.valid()].mean(dim=1)[:, None, None])
+
+    def beside(self, other: FeatureMap, weight: float) -> FeatureMap:
+        """Append a map of the same square on this grid; a cosine is then the mean of both, the second by `weight`."""
+        data = F.interpolate(other.data.float()[None], self.grid, mode="bicubic", align_corners=False)[0]
+        maps = [F.normalize(of.centred().data.float(), dim=0) for of in (self, replace(self, data=data))]
+        return replace(self, data=torch.cat([maps[0], weight**0.5 * maps[1]]))
 
     def pooled(self) -> Tensor:
         """Global max pooling over the valid cells: (C,) (paper, section 6.1)."""
@@ -137,15 +141,23 @@ class FeatureMap:
         return torch.einsum("chw,c->hw", F.normalize(self.data, dim=0), F.normalize(vector, dim=0))
 
     def crop_to_image(self, size: tuple[int, int] | None = None) -> Tensor:
-        """Sample the map at the centre of every pixel of the file, without padding: (C, H, W).
-
-        `size` (rows, columns) is that of another raster over the same picture, by default the file's own.
-        """
+        """Sample the map at the pixels of the file, or of a raster of `size`, without padding: (C, rows, columns)."""
         height, width = size or (self.frame.height, self.frame.width)
-        xs = (torch.arange(width, device=self.data.device) + 0.5) * (self.frame.width / width)
-        ys = (torch.arange(height, device=self.data.device) + 0.5) * (self.frame.height / height)
-        points = torch.cartesian_prod(ys, xs).flip(1)
-        return self.sample(points).T.reshape(-1, height, width)
+        xs = (torch.arange(width) + 0.5) * (self.frame.width / width)
+        ys = (torch.arange(height) + 0.5) * (self.frame.height / height)
+        valid, data = self.valid(), self.data.float()
+        left, right, across = _neighbours(self.to_cells(torch.stack([xs, xs], dim=1))[:, 0], valid.any(dim=0))
+        top, bottom, down = _neighbours(self.to_cells(torch.stack([ys, ys], dim=1))[:, 1], valid.any(dim=1))
+        rows = torch.lerp(data[:, :, left], data[:, :, right], across)
+        return torch.lerp(rows[:, top], rows[:, bottom], down[:, None]).to(self.data.dtype)
+
+
+def _neighbours(positions: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the valid cells before and after positions (N,) of an axis, and how far each lies from one to the other."""
+    first, last = valid.nonzero()[[0, -1], 0].tolist()
+    inner = (positions.float() - 0.5).clamp(first, last)
+    before = inner.floor().long()
+    return before, (before + 1).clamp(max=last), inner - before
 
 
 def _inside(cells: int, side: int, scale: float, offset: float, size: int) -> Tensor:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .backbones.catalog import (
     CATALOG,
@@ -22,11 +22,11 @@ from .backbones.catalog import (
     public_name,
     sized_for,
 )
+from .backbones.convolutional import ConvolutionalClip
 from .backbones.diffusion import FrozenDiffusion
 from .backbones.encoders import FrozenEncoder, resize_square
 from .backbones.folders import load_diffusion, load_encoder
 from .extractor import (
-    Images,
     ModelInput,
     ModelOutput,
     TrainedExtractor,
@@ -40,11 +40,14 @@ from .extractor import (
     prepare_letterboxed,
     stack,
 )
-from .featuremap import Frame
-from .fusion import FusionConfig, FusionModel, kind_indices
-from .io.images import ImageInput, Kind
+from .featuremap import FeatureMap, Frame
+from .fusion import FusionConfig, FusionModel, Student, kind_indices
+from .io.images import ImageInput, Images, Kind, NormalisedSketch, as_list, read_image
 from .io.weights import PACKAGE, WeightsError, folder_hash, resolve, upload, weights_hash
 from .saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
+
+MATCHING, CUTTING = "correspondence", "segmentation"  # the tasks whose maps get something of CLIP's own
+FINER = 2  # how many times its usual side CLIP sees pictures for that
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class FeaturesConfig:
     clip_layer: int | None = None  # None: the one that the encoder is meant to be read at, the penultimate of a ViT
     whole: float = 0.0  # weight of CLIP's own vector in the embedding; the pooled map's is 1
     quarters: float = 0.0  # weight of the maxima over the picture's quarters, likewise
+    dense: float = 0.0  # weight of CLIP's own tokens in maps for matching points; the fused map's is 1
+    local: bool = False  # whether maps for segmentation have the vector of each cell of CLIP's last map, if it has any
+    student: int = 0  # channels inside the student that stands in for the diffusion model; 0: there is none
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
@@ -84,23 +90,45 @@ class SketchFusion(TrainedExtractor):
     clip: FrozenEncoder
 
     def __init__(
-        self, diffusion: FrozenDiffusion, clip: FrozenEncoder, config: FeaturesConfig, name: str = "sketchfusion"
+        self, diffusion: FrozenDiffusion | None, clip: FrozenEncoder, config: FeaturesConfig, name: str = "sketchfusion"
     ) -> None:
-        """Join loaded frozen parts by new, untrained light weights; `from_pretrained` loads trained ones."""
+        """Join loaded frozen parts by new, untrained light weights; `from_pretrained` loads trained ones.
+
+        Without a diffusion model, which a configuration of a `student` has none of, the maps are the student's.
+        """
         self.name, self.config = name, config
         self.side = config.side if config.view == "as-released" else max(config.side, clip.side)
         self.clip = clip
-        self.model = FusionModel(diffusion, clip.channels, config.fusion).eval()
+        self._diffusion = diffusion
+        self._maps: FusionModel | Student
+        if diffusion:
+            self._maps = FusionModel(diffusion, clip.channels, config.fusion).eval()
+        else:
+            sizes = config.student, config.fusion.width, config.fusion.grid
+            self._maps = Student(level_channels(clip), *sizes).eval()
         self.device = torch.device("cpu")
         self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
 
     def __repr__(self) -> str:
         config, grid, width = self.config, self.config.fusion.grid, self.config.fusion.width
+        parts = f"student on {config.clip}" if config.student else f"{config.diffusion} + {config.clip}"
         return (
-            f"SketchFusion({self.name!r}: {config.diffusion} + {config.clip} for {config.task}, {self.side} px -> "
+            f"SketchFusion({self.name!r}: {parts} for {config.task}, {self.side} px -> "
             f"maps ({width}, {grid}, {grid}), vectors ({self.dim},), on {self.device})"
         )
+
+    @property
+    def model(self) -> FusionModel:
+        """The fusion of the frozen parts; ValueError for a student, which has none."""
+        if isinstance(self._maps, Student):
+            raise ValueError(f"{self.name} is a student: there is no diffusion model in it; take its teacher")
+        return self._maps
+
+    @property
+    def light(self) -> nn.Module:
+        """All that is trained and saved."""
+        return self._maps if isinstance(self._maps, Student) else self._maps.light
 
     @classmethod
     def from_pretrained(
@@ -139,11 +167,7 @@ class SketchFusion(TrainedExtractor):
         preset: Preset | None = None,
         config: FeaturesConfig | None = None,
     ) -> SketchFusion:
-        """Make a fused model with new light weights: what training starts from.
-
-        `name` is a pair of the catalog; `preset="as-released"` takes the choices of the authors' code instead of the
-        paper's intent. `config` sets everything by hand; the hashes in it are filled in.
-        """
+        """Make a model with new light weights for a pair of the catalog, by a preset or all by `config`."""
         config = config or pair_config(name, preset)
         return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
@@ -154,20 +178,19 @@ class SketchFusion(TrainedExtractor):
         """Load the frozen parts that a configuration names; check their hashes, or fill them in."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
-        sd, vit = locate(config.diffusion), locate(config.clip)
-        config = replace(
-            config,
-            diffusion=lasting_name(config.diffusion),
-            clip=lasting_name(config.clip),
-            diffusion_hash=check_hash(sd, config.diffusion_hash),
-            clip_hash=check_hash(vit, config.clip_hash),
-        )
-        return cls(load_diffusion(sd, dtype), load_encoder(config.clip, vit, dtype), config, name).to(device)
+        vit = locate(config.clip)
+        config = replace(config, clip=lasting_name(config.clip), clip_hash=check_hash(vit, config.clip_hash))
+        diffusion = None
+        if not config.student:
+            sd = locate(config.diffusion)
+            found, diffusion = check_hash(sd, config.diffusion_hash), load_diffusion(sd, dtype)
+            config = replace(config, diffusion=lasting_name(config.diffusion), diffusion_hash=found)
+        return cls(diffusion, load_encoder(config.clip, vit, dtype), config, name).to(device)
 
     def to(self, device: str | torch.device) -> SketchFusion:
-        """Move every part to a device."""
-        self.device = torch.device(device)
-        self.model.to(self.device)
+        """Move every part to a device; ValueError, and nothing has moved, if it cannot be used."""
+        self.device = pick_device(device)
+        self._maps.to(self.device)
         self.clip.to(self.device)
         return self
 
@@ -189,7 +212,7 @@ class SketchFusion(TrainedExtractor):
             config, state = read_light_weights(folder)
             if (config.diffusion_hash, config.clip_hash) != (self.config.diffusion_hash, self.config.clip_hash):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
-            other = SketchFusion(self.model.diffusion, self.clip, config, self.name).to(self.device)
+            other = SketchFusion(self._diffusion, self.clip, config, self.name).to(self.device)
             other._load(state, folder)
             other._tasks, other._by_task = self._tasks, self._by_task
             self._by_task[folder.name] = other
@@ -199,10 +222,10 @@ class SketchFusion(TrainedExtractor):
     def fingerprint(self) -> str:
         """A hash of configuration, frozen and light weights; where the parts lie, device and type do not count."""
         unused = {"diffusion", "clip", "task"}
-        if not self.config.quarters:
-            unused |= {"quarters"}  # so that galleries made before this setting existed stay valid
+        # so that galleries made before these settings existed stay valid; `local` shapes no vector and no fused map
+        unused |= {"local"} | {name for name in ("quarters", "dense", "student") if not getattr(self.config, name)}
         settings = {key: value for key, value in asdict(self.config).items() if key not in unused}
-        settings["light"] = weights_hash(self.model.light)
+        settings["light"] = weights_hash(self.light)
         return hash_settings(settings)
 
     @property
@@ -216,6 +239,38 @@ class SketchFusion(TrainedExtractor):
             return prepare_as_released(image, self.side, self.clip.side)
         return prepare_letterboxed(image, kind, self.side)
 
+    def extract(
+        self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
+    ) -> list[FeatureMap]:
+        """Give each picture's fused map (d, grid, grid) as `Extractor.extract` does, with CLIP's own for two tasks.
+
+        For "correspondence" CLIP's own tokens are appended, weighted by the configuration's `dense`; for "segmentation"
+        the maps get the image vectors of the cells of CLIP's last map (`local`). For that CLIP sees pictures larger,
+        because parts need finer cells than whole objects; but not sketches, whose vectors are averaged.
+        """
+        model = self.for_task(task)
+        matches, cuts = task == MATCHING and model.config.dense > 0, task == CUTTING and model.config.local
+        if not matches and not cuts:
+            return super().extract(images, kind, batch_size, task)
+        side, sources = model.clip.side * (1 if cuts and kind == "sketch" else FINER), as_list(images)
+        maps = list[FeatureMap]()
+        for start in range(0, len(sources), batch_size):
+            read = [read_image(image, kind) for image in sources[start : start + batch_size]]
+            pictures: list[ImageInput] = [NormalisedSketch(one) if kind == "sketch" else one for one in read]
+            squares = stack([prepare_letterboxed(picture, kind, side).square for picture in pictures], model.device)
+            with torch.no_grad():
+                tokens = model.clip(squares, model.config.clip_layer, side)
+            fused = super().extract(pictures, kind, batch_size, task)
+            if matches:
+                finer = zip(fused, tokens.dense.float().cpu(), strict=True)
+                maps += [one.beside(replace(one, data=data), model.config.dense) for one, data in finer]
+            elif tokens.local is None:
+                maps += fused
+            else:
+                local = zip(fused, tokens.local.float().cpu(), strict=True)
+                maps += [replace(one, local=data) for one, data in local]
+        return maps
+
     def encode(self, images: Images, kind: Kind = "photo") -> Encoded:
         """Run the frozen VAE and CLIP once for each picture; latents, tokens and kinds are what `model` takes."""
         return self._encode([one for batch in self._batches(images, kind, batch_size=8) for one in batch])
@@ -226,13 +281,20 @@ class SketchFusion(TrainedExtractor):
         An embedding is the maximum of the map (paper, section 6.1), with the maxima of the picture's quarters and
         CLIP's own vector appended as the configuration's `quarters` and `whole` weight them.
         """
-        encoded, config = self._encode(inputs), self.config
-        maps: Tensor = self.model(encoded.latents, encoded.tokens, kinds=encoded.kinds)
+        config = self.config
+        if isinstance(self._maps, Student):
+            with torch.no_grad():
+                tokens = self.clip(stack([one.square for one in inputs], self.device), config.clip_layer)
+            maps: Tensor = self._maps(tokens.levels, kind_indices([one.kind for one in inputs]))
+            whole, joint = tokens.pooled, tokens.joint
+        else:
+            encoded = self._encode(inputs)
+            maps = self._maps(encoded.latents, encoded.tokens, kinds=encoded.kinds)
+            whole, joint = encoded.vectors, encoded.joint
         vectors = max_pool(maps, inputs)
         if config.quarters:
             vectors = concatenate_weighted(vectors, max_pool_quarters(maps, inputs), config.quarters)
-        vectors = concatenate_weighted(vectors, encoded.vectors, config.whole)
-        return ModelOutput(maps, vectors, encoded.joint)
+        return ModelOutput(maps, concatenate_weighted(vectors, whole, config.whole), joint)
 
     @torch.no_grad()
     def _encode(self, inputs: Sequence[ModelInput]) -> Encoded:
@@ -249,7 +311,7 @@ class SketchFusion(TrainedExtractor):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""
-        write_trained(Path(folder), asdict(self.config), self.model.light.state_dict())
+        write_trained(Path(folder), asdict(self.config), self.light.state_dict())
         self.heads.write(Path(folder))
 
     def push_to_hub(
@@ -260,25 +322,35 @@ class SketchFusion(TrainedExtractor):
         `diffusion` and `clip` are the hub ids by which others get the frozen parts. Of a part that was loaded from a
         local folder, without an id, only the folder's own name is uploaded: who loads the weights says where it is.
         """
-        public = replace(
-            self.config,
-            diffusion=diffusion or public_name(self.config.diffusion),
-            clip=clip or public_name(self.config.clip),
-        )
+        public = replace(self.config, clip=clip or public_name(self.config.clip))
+        if not public.student:
+            public = replace(public, diffusion=diffusion or public_name(public.diffusion))
         with TemporaryDirectory() as folder:
-            write_trained(Path(folder), asdict(public), self.model.light.state_dict())
+            write_trained(Path(folder), asdict(public), self.light.state_dict())
             self.heads.write(Path(folder))
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
 
     def _load(self, state: dict[str, Tensor], folder: Path) -> None:
-        load_weights(self.model.light, state, folder)
+        load_weights(self.light, state, folder)
         self.heads = Heads.read(folder)
+
+
+def level_channels(clip: FrozenEncoder) -> list[int]:
+    """List the channels of a convolutional CLIP's levels; WeightsError for another encoder, which has none."""
+    if not isinstance(clip, ConvolutionalClip):
+        raise WeightsError("a student stands on a convolutional CLIP, as mini-clip is; this one is none")
+    return clip.model.image.level_channels  # type: ignore[no-any-return]
 
 
 def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:
     """Write the model card of light weights for a hub repository, in Markdown with the hub's metadata."""
     parts = {"Stable Diffusion": (config.diffusion, config.diffusion_hash), "CLIP": (config.clip, config.clip_hash)}
+    if config.student:
+        del parts["Stable Diffusion"]
+    how = "Light weights that fuse a frozen Stable Diffusion with a frozen CLIP"
+    if config.student:
+        how = "A student: light weights that read the features of a fused model off a frozen CLIP alone"
     bases, rows, fusion = "", "", config.fusion
     for part, (name, digest) in parts.items():
         card = CATALOG.get(name)
@@ -292,7 +364,7 @@ tags: [sketch, image-retrieval, correspondence]
 
 # SketchFusion light weights for {config.task}
 
-Light weights that fuse a frozen Stable Diffusion with a frozen CLIP, so that freehand sketches and photos can be
+{how}, so that freehand sketches and photos can be
 compared (SketchFusion, CVPR 2025). The frozen models are not part of this repository.
 
 | frozen part | where | licence | SHA-256 of its weights |
@@ -322,11 +394,7 @@ Where a frozen part is not at the place above, name a folder that has it:
 def pair_config(
     name: str, preset: Preset | None = None, *, diffusion: str | None = None, clip: str | None = None
 ) -> FeaturesConfig:
-    """Give the configuration of a pair of the catalog, by its own preset or another; WeightsError if it is none.
-
-    `diffusion` and `clip` are folders, hub ids or catalog names to use in place of the pair's own. The sizes are then
-    those that suit the Stable Diffusion (`sized_for`).
-    """
+    """Configure a pair of the catalog, with other parts if given (and their sizes); WeightsError if it is none."""
     card = CATALOG.get(name)
     if not isinstance(card, FusedCard):
         pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
@@ -375,7 +443,7 @@ def find_light_weights(name: str) -> Path:
             f"nobody has published light weights for {name!r}: make them with `sketchfusion train`, or use the "
             f"untrained {card.diffusion}+{card.clip} (B-SD+CLIP) on the same commands"
         )
-    if card is not None or "+" in name:
+    if card is not None or ("+" in name and not Path(name).exists()):
         raise WeightsError(f"{name!r} has no light weights, it is a baseline: load it with sketchfusion.load({name!r})")
     return resolve(name)
 

@@ -5,7 +5,8 @@
 3. Centring: what sketches, or photos, have in common is removed from the map (not in the paper).
 4. The model joins the three around a frozen diffusion model, at a fixed timestep and noise (sections 3.2 and 5.1).
 
-Only injection and aggregation hold weights that gradients train; the diffusion model stays frozen.
+Only injection and aggregation hold weights that gradients train; the diffusion model stays frozen. A `Student` has no
+diffusion model: it was taught to give the same map from CLIP's features (not in the paper).
 """
 
 from __future__ import annotations
@@ -71,10 +72,7 @@ class Injection(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Tensor]:
-        """Compute the maps (B, C_stage, h, w) to add, from tokens (B, C, h', w') and the (h, w) of each stage.
-
-        The convolution runs at CLIP's resolution, which is cheaper; being 1x1 it commutes with the resize.
-        """
+        """Compute maps (B, C_stage, h, w) to add from tokens (B, C, h', w'), at whose size the 1x1 convolution runs."""
         return {
             name: F.interpolate(conv(tokens), sizes[name], mode="bilinear", align_corners=False)
             for name, conv in self.convs.items()
@@ -189,7 +187,6 @@ class Centring(nn.Module):
         return (maps - self.centre[kinds, :, None, None]) / self.spread[kinds, :, None, None]
 
     def reset(self) -> None:
-        """Set mean 0 and spread 1."""
         self.centre.zero_()
         self.spread.fill_(1.0)
 
@@ -225,11 +222,7 @@ class LightParts(nn.Module):
 
 
 class FusionModel(nn.Module):
-    """The method as one module: CLIP's tokens correct the UNet's stages, and the corrected stages become one map.
-
-    `light` holds everything trainable; its state dict is all that is saved. The diffusion model is frozen,
-    but gradient passes through it on its way to the injection.
-    """
+    """The method as one module; only `light` is trained and saved, gradient passes through the diffusion model."""
 
     def __init__(self, diffusion: FrozenDiffusion, clip_channels: int, config: FusionConfig | None = None) -> None:
         """Join a frozen diffusion model and new light parts for CLIP tokens of `clip_channels` channels."""
@@ -251,10 +244,7 @@ class FusionModel(nn.Module):
         grid: int | None = None,
         kinds: Tensor | None = None,
     ) -> Tensor:
-        """Compute the fused maps (B, d, grid, grid), float32, on the configured grid by default.
-
-        `kinds` (B,) are PHOTO or SKETCH, by default all photos. The other arguments are those of `stages`.
-        """
+        """Compute fused maps (B, d, grid, grid), float32; `kinds` (B,) are PHOTO or SKETCH, the rest as in `stages`."""
         aggregated = self.light.aggregation(self.stages(latents, tokens, noise), grid)
         kinds = torch.zeros(len(aggregated), dtype=torch.long) if kinds is None else kinds
         centred: Tensor = self.light.centring(aggregated, kinds.to(aggregated.device))
@@ -296,3 +286,29 @@ class FusionModel(nn.Module):
         if seed is None:
             return torch.randn((count, *shape), device=latents.device)
         return torch.stack([self.diffusion.noise((shape[-2], shape[-1]), seed + draw) for draw in range(count)])
+
+
+class Student(nn.Module):
+    """A network of a tenth of a million weights that reads a fused model's maps off a convolutional CLIP alone.
+
+    CLIP's maps of stride 4, 8, 16 and 32 (`Tokens.levels`) become one map on the teacher's grid (not in the paper).
+    """
+
+    def __init__(self, channels: Sequence[int], inner: int, width: int, grid: int) -> None:
+        """Take maps of the given channels to maps of `width` channels on a grid of `grid` x `grid` cells."""
+        super().__init__()
+        self.grid = grid
+        self.reduce = nn.ModuleList(nn.Conv2d(of, inner, 1) for of in channels)
+        self.kinds = nn.Parameter(torch.zeros(2, inner))  # what is added for photos, and for sketches
+        self.mix = nn.Sequential(nn.ReLU(), nn.Conv2d(inner, inner, 3, padding=1), nn.ReLU())
+        self.expand = nn.Conv2d(inner, width, 1)
+        nn.init.normal_(self.expand.weight, std=0.01)  # maps that start small err less than large ones
+
+    def forward(self, levels: Sequence[Tensor], kinds: Tensor) -> Tensor:
+        """Compute maps (B, width, grid, grid) from maps (B, C, h, w) of each level and the kinds (B,) of pictures."""
+        size = (self.grid, self.grid)
+        total = self.kinds[kinds.to(self.kinds.device), :, None, None]
+        for level, reduce in zip(levels, self.reduce, strict=True):
+            total = total + F.interpolate(reduce(level.float()), size, mode="bilinear", antialias=True)
+        mapped: Tensor = self.expand(total + self.mix(total))
+        return mapped

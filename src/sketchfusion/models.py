@@ -82,10 +82,7 @@ def frozen_part(pair: str, baseline: str) -> str:
 
 
 def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
-    """Say where another model of the catalog is to be had for an ablation of a pair; WeightsError where it is not.
-
-    `given` has folders by catalog name. The published models are tried with a pair of full size only.
-    """
+    """Say where another model of a pair is to be had: in `given` by name, or published; WeightsError if it is not."""
     card, parts = CATALOG.get(pair), catalog.parts_of(pair)
     channels = card.channels if isinstance(card, FusedCard) else ()
     if parts and not channels:

@@ -30,10 +30,7 @@ def write_trained(folder: Path, settings: Mapping[str, Any], tensors: Mapping[st
 
 
 def read_trained(folder: Path, what: str = "light weights") -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read settings and tensors that `write_trained` wrote; WeightsError, which names `what`, for any other folder.
-
-    Frozen parts that lie within the folder are given by their full path.
-    """
+    """Read what `write_trained` wrote, frozen parts by full path; WeightsError, naming `what`, for other folders."""
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder} has no {name}, so it is not a folder of {what}")
@@ -156,5 +153,4 @@ class Heads:
 
 
 def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copy tensors to where safetensors can write them from."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -77,9 +77,7 @@ _CARDS: tuple[Card | FusedCard, ...] = (
         SD2_LICENCE,
     ),
     DiffusionCard(
-        "sd15",
-        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"),
-        SD1_LICENCE,
+        "sd15", ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"), SD1_LICENCE
     ),
     DiffusionCard("sd14", ("CompVis/stable-diffusion-v1-4",), SD1_LICENCE),
     DiffusionCard("mini-sd", ("package:mini/sd",), "Apache-2.0"),
@@ -126,10 +124,7 @@ def is_dino(folder: Path) -> bool:
 
 
 def sized_for(diffusion: str, card: FusedCard) -> FusedCard:
-    """Give a pair the sizes that suit a Stable Diffusion: those of the pair of the catalog with the same UNet.
-
-    `card` is preferred where several have it. A UNet that no pair has gets its own sizes, and a warning says which.
-    """
+    """Give a pair the sizes of the catalog's pair with its UNet, `card` first; its own, with a warning, if none."""
     folder = locate(diffusion)
     weight_files(folder / "unet")  # says what is wrong with a folder of something else
     unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))

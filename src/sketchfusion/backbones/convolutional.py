@@ -57,7 +57,9 @@ class EfficientNetConfig:
         for number, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
             if 0 < number < len(STAGES) - 1:  # Lite variants do not scale the depth of the first and last stage
                 repeats = math.ceil(repeats * self.depth)
-            after = round_to_eight(channels * self.width)
+            wide = channels * self.width
+            after = max(8, int(wide + 4) // 8 * 8)  # the nearest multiple of eight,
+            after += 8 if after < 0.9 * wide else 0  # or the next one if that is over 10 % lower
             for repeat in range(repeats):
                 found.append((before, after, kernel, stride if repeat == 0 else 1, expansion))
                 before = after
@@ -69,12 +71,6 @@ LITE = {
     "efficientnet-lite1": EfficientNetConfig(depth=1.1, side=240),
     "efficientnet-lite2": EfficientNetConfig(width=1.1, depth=1.2, side=260),
 }
-
-
-def round_to_eight(channels: float) -> int:
-    """Round a number of channels to the nearest multiple of eight, or the next one if that is over 10 % lower."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 class Convolution(nn.Module):
@@ -132,19 +128,27 @@ class EfficientNet(nn.Module):
         self.blocks = nn.ModuleList(Block(*sizes, fold=fold) for sizes in blocks)
         self.head = Convolution(blocks[-1][1], config.pooled, fold=fold)
         halvings = [n for n, (_, _, _, stride, _) in enumerate(blocks) if stride == 2]
-        self.dense_block = halvings[-1] - 1  # the last block of stride 16
+        self.ends = [*(n - 1 for n in halvings[1:]), len(blocks) - 1]  # the last blocks of stride 4, 8, 16 and 32
+        self.dense_block = self.ends[-2]
         self.dense_channels = blocks[self.dense_block][1]
+        self.level_channels = [blocks[n][1] for n in self.ends]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, images: Tensor, block: int | None = None) -> tuple[Tensor, Tensor]:
-        """Give the map after `block` (the last one of stride 16 by default) and the last map (B, pooled, h, w)."""
+    def forward(self, images: Tensor, block: int | None = None) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Give the map after `block` (by default the last of stride 16), the last map (B, pooled, h, w) and `levels`.
+
+        The levels are the maps after the last blocks of stride 4, 8, 16 and 32.
+        """
         wanted = self.dense_block if block is None else block % len(self.blocks)
         maps = F.relu6(self.stem(images.contiguous(memory_format=torch.channels_last)))
+        levels = []
         for number, layer in enumerate(self.blocks):
             maps = layer(maps)
             if number == wanted:
                 dense = maps
-        return dense, F.relu6(self.head(maps))
+            if number in self.ends:
+                levels.append(maps)
+        return dense, F.relu6(self.head(maps)), tuple(levels)
 
 
 _TWINS = {  # a released convolution -> its batch norm, and the convolution's name here
@@ -206,10 +210,7 @@ class Towers(nn.Module):
 
 
 class ConvolutionalClip(FrozenClip):
-    """A frozen convolutional CLIP with the interface of `FrozenClip`: images in [0, 1] to `Tokens`, texts to vectors.
-
-    `patch` is the stride of the dense tokens, `channels` their width; `layers` counts the blocks.
-    """
+    """A frozen convolutional CLIP with `FrozenClip`'s interface; `patch` and `channels` are of the dense tokens."""
 
     def __init__(
         self,
@@ -236,9 +237,11 @@ class ConvolutionalClip(FrozenClip):
         if layer is not None and not -self.layers <= layer < self.layers:
             raise ValueError(f"this CLIP has {self.layers} blocks; block {layer} does not exist")
         pixels = normalise(resize_square(images, self.side if side is None else side), self.mean, self.std)
-        dense, last = self.model.image(pixels.to(self.dtype), layer)
+        dense, last, levels = self.model.image(pixels.to(self.dtype), layer)
         pooled = last.mean((2, 3))
-        return Tokens(dense.contiguous(), self.model.image_vector(pooled), self.model.image_projection(pooled))
+        local = self.model.image_vector(last.movedim(1, -1)).movedim(-1, 1)  # linear, so its mean is the vector
+        joint = self.model.image_projection(pooled)
+        return Tokens(dense.contiguous(), self.model.image_vector(pooled), joint, local, levels)
 
 
 def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:

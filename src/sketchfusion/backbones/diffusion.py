@@ -53,16 +53,11 @@ class FrozenDiffusion(Frozen):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type the frozen weights compute in."""
-        dtype: torch.dtype = self.unet.dtype
-        return dtype
+        return _dtype(self.unet)
 
     def encode(self, images: Tensor, draws: int | None = None) -> Tensor:
-        """Compute the scaled latents (B, c, H/s, W/s) of images (B, 3, H, W) in the VAE's range, [-1, 1].
-
-        They are the posterior's mean, which is deterministic; `draws` samples from it instead: (B, draws, c, h, w).
-        """
-        posterior = self.vae.encode(images.to(self.vae.dtype)).latent_dist
+        """Compute scaled latents (B, c, h, w) of images (B, 3, H, W) in [-1, 1], or that many `draws` of each."""
+        posterior = self.vae.encode(images.to(_dtype(self.vae))).latent_dist
         if draws is None:
             latents: Tensor = posterior.mode()
         else:
@@ -72,7 +67,7 @@ class FrozenDiffusion(Frozen):
 
     def posterior(self, images: Tensor) -> Tensor:
         """Compute what scaled latents are drawn from: their mean and, after it, their spread (B, 2 c, H/s, W/s)."""
-        posterior = self.vae.encode(images.to(self.vae.dtype)).latent_dist
+        posterior = self.vae.encode(images.to(_dtype(self.vae))).latent_dist
         scale: float = self.vae.config.scaling_factor
         return torch.cat([posterior.mean, posterior.std], dim=1) * scale
 
@@ -173,6 +168,11 @@ class _AllReadError(Exception):
 
 # Per thread and task, so that a server may call one model from many threads.
 _RUN: ContextVar[_Run | None] = ContextVar("sketchfusion_unet_run", default=None)
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    """Give the type of a model's weights; diffusers' own property looks at every module each time."""
+    return next(model.parameters()).dtype
 
 
 def _stages(unet: UNet2DConditionModel, stride: int) -> list[tuple[nn.Module, Stage]]:

@@ -30,13 +30,12 @@ class Tokens:
     dense: Tensor  # (B, C, h, w), one vector per patch
     pooled: Tensor  # (B, V), one vector per image, by which images are compared
     joint: Tensor | None = None  # (B, P) in the space that CLIP's towers share; None without a text encoder
+    local: Tensor | None = None  # (B, V, h', w') image vectors of the last map's cells; `pooled` is their mean
+    levels: tuple[Tensor, ...] = ()  # (B, C, h, w) of stride 4, 8, 16 and 32, of a convolutional CLIP alone
 
 
 class Frozen(nn.Module):
-    """A module whose weights never change: no gradient reaches them and `train()` leaves it in eval mode.
-
-    Gradient still flows through it, to what was added to its features.
-    """
+    """A module whose weights never change, not even after `train()`; gradient flows through it to what was added."""
 
     def freeze(self) -> Self:
         """Turn off the gradient of every weight and enter eval mode."""
@@ -54,14 +53,7 @@ class FrozenEncoder(Frozen):
     pooled_dim: int  # length of the vectors by which images are compared
 
     def __init__(
-        self,
-        model: Any,
-        patch: int,
-        channels: int,
-        layers: int,
-        side: int,
-        mean: Sequence[float],
-        std: Sequence[float],
+        self, model: Any, patch: int, channels: int, layers: int, side: int, mean: Sequence[float], std: Sequence[float]
     ) -> None:
         """Wrap a loaded model and the sizes of its image tower; `mean` and `std` are per channel."""
         super().__init__()
@@ -72,7 +64,6 @@ class FrozenEncoder(Frozen):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type the frozen weights compute in."""
         return next(self.parameters()).dtype
 
     def _pixels(self, images: Tensor, layer: int, side: int) -> Tensor:
@@ -130,10 +121,10 @@ class FrozenClip(FrozenEncoder):
     def text(self, prompts: Sequence[str]) -> Tensor:
         """Compute the joint-space vectors (N, P) of prompts, not normalised."""
         length = self.model.text_model.config.max_position_embeddings
-        tokens = self.tokenizer(
-            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        # No attention mask: CLIP is causal and was trained without one, and padding comes after the end token.
+        whole = [prompt.encode(errors="replace").decode() for prompt in prompts]  # half an emoji has no code in UTF-8
+        tokens = self.tokenizer(whole, padding=True, max_length=length, truncation=True, return_tensors="pt")
+        # CLIP is causal: no token sees the padding, which comes after the end token. So no mask, and no more padding
+        # than the longest prompt needs.
         output = self.model.text_model(tokens.input_ids.to(self.model.text_projection.weight.device))
         projected: Tensor = self.model.text_projection(output.pooler_output)
         return projected

@@ -72,10 +72,7 @@ CLIP_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads
 
 
 def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
-    """Load a Stable Diffusion folder (unet, vae, text_encoder, tokenizer, scheduler) for feature extraction.
-
-    Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
-    """
+    """Load a Stable Diffusion folder; WeightsError for a missing part, one not in safetensors or that does not fit."""
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
     if (folder / "text_encoder_2").is_dir():
@@ -102,10 +99,7 @@ def blank_diffusion(name: str) -> FrozenDiffusion:
 
 
 def blank_encoder(name: str) -> FrozenEncoder:
-    """Make a CLIP or DINO of the sizes of a name or folder, on the meta device, without weights or tokenizer.
-
-    A convolutional CLIP is loaded, because it is small.
-    """
+    """Make a CLIP or DINO of a name or folder without weights (on the meta device); a convolutional CLIP is loaded."""
     from transformers import AutoConfig, AutoModel, CLIPConfig
 
     if name not in CLIP_SIDES and model_type(locate(name)) == CONVOLUTIONAL_CLIP:
@@ -125,10 +119,7 @@ def blank_encoder(name: str) -> FrozenEncoder:
 
 
 def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
-    """Encode a prompt with a Stable Diffusion folder's text encoder: (1, L, D), float32.
-
-    The checkpoint's own tokenizer pads it: SD 2.x with token 0, SD 1.x with the end-of-text token.
-    """
+    """Encode a prompt with a Stable Diffusion folder's tokenizer and text encoder: (1, L, D), float32."""
     from transformers import CLIPTextModel, CLIPTokenizer
 
     with loading_errors(folder):
@@ -142,10 +133,7 @@ def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
 
 
 def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
-    """Load a CLIP folder: both towers and the tokenizer, transformers' or this project's convolutional kind.
-
-    Raises WeightsError when a part is missing, is not in safetensors, or does not fit its configuration.
-    """
+    """Load a CLIP folder, transformers' or convolutional; WeightsError if a part is missing or does not fit."""
     with loading_errors(folder):
         names = folder / "labels.txt"
         labels = names.read_text().splitlines() if names.is_file() else ()
@@ -161,10 +149,7 @@ def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
 
 
 def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224) -> FrozenDino:
-    """Load a DINO (ViT) or DINOv2 folder; `side` counts where the folder names no preprocessing.
-
-    Raises WeightsError when it is neither, is not in safetensors, or does not fit its configuration.
-    """
+    """Load a DINO or DINOv2 folder (`side` if it names none); WeightsError if it is neither or does not fit."""
     from transformers import Dinov2Model, ViTModel
 
     with loading_errors(folder):
@@ -328,6 +313,7 @@ def loading_errors(folder: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason.partition(" If you want to")[0]  # diffusers' advice to programmers
         raise WeightsError(f"cannot load {folder}: {reason}") from error
 
 

@@ -6,14 +6,10 @@ Only `sketchfusion pretrain` needs them: the weights are stored in the hub layou
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
-from .folders import SCHEDULE
-
-if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer, ViTModel
-
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, ViTConfig, ViTModel
 
 SIDE = 128  # pixels of the square for the VAE
 CLIP_SIDE = 64  # pixels of the same square for CLIP
@@ -24,8 +20,6 @@ JOINT_WIDTH = 256  # of the space that CLIP's pictures and texts share
 
 def build_vae() -> AutoencoderKL:
     """Build a variational autoencoder: (B, 3, 128, 128) in [-1, 1] <-> (B, 4, 32, 32)."""
-    from diffusers import AutoencoderKL
-
     return AutoencoderKL(
         block_out_channels=(32, 64, 64),
         down_block_types=("DownEncoderBlock2D",) * 3,
@@ -40,8 +34,6 @@ def build_vae() -> AutoencoderKL:
 
 def build_unet() -> UNet2DConditionModel:
     """Build a UNet as Stable Diffusion's: four down blocks, a middle, four up blocks, cross-attention to text."""
-    from diffusers import UNet2DConditionModel
-
     return UNet2DConditionModel(
         sample_size=SIDE // 4,
         block_out_channels=(32, 64, 128, 192),
@@ -52,17 +44,8 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
-def build_scheduler() -> DDIMScheduler:
-    """Build the noise schedule of Stable Diffusion, for epsilon-prediction."""
-    from diffusers import DDIMScheduler
-
-    return DDIMScheduler(**SCHEDULE)
-
-
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     """Build the diffusion model's text encoder: a transformer of 4 blocks, trained together with the UNet."""
-    from transformers import CLIPTextConfig, CLIPTextModel
-
     sizes = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
@@ -80,8 +63,6 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 def build_dino() -> ViTModel:
     """Build a ViT for DINO, of the sizes of CLIP's image tower: 4 blocks over 8x8 patches of 64 px."""
-    from transformers import ViTConfig, ViTModel
-
     sizes = ViTConfig(
         hidden_size=192,
         intermediate_size=768,
@@ -95,9 +76,6 @@ def build_dino() -> ViTModel:
 
 def build_tokenizer(texts: list[str], vocabulary: int = 2048) -> CLIPTokenizer:
     """Learn a byte-pair encoding in CLIP's format from `texts`, of at most `vocabulary` tokens."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-    from transformers import CLIPTokenizer
-
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
     bpe.normalizer = normalizers.Lowercase()
     bpe.pre_tokenizer = pre_tokenizers.Sequence(

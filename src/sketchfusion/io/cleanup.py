@@ -85,11 +85,7 @@ def specks(ink: Tensor) -> Tensor:
 
 
 def _is_light_on_dark(image: Tensor) -> bool:
-    """Tell whether the strokes are lighter than the ground.
-
-    The third moment of each pixel's difference from its local mean decides: strokes are few pixels that differ much,
-    so that it has the sign of their difference.
-    """
+    """Tell if strokes are lighter than the ground, by the third moment of local contrast: strokes are the few."""
     small = _shrunk(image, SHADING_SIDE)
     if _is_clean(small) or small.amax(dim=0).median() > LIGHTEST_GROUND:
         return False
@@ -211,14 +207,14 @@ def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
     dark = grey < DEEPEST_SHADOW * 1.4 * bright
     desk = connected(_border(dark), dark)
     light = small.flatten(1).kthvalue(max(1, int(grey.numel() * 0.8)), dim=1).values
-    small = torch.maximum(_blurred(small), DEEPEST_SHADOW * light[:, None, None])
+    blurred = F.avg_pool2d(F.pad(small[None], [2] * 4, mode="replicate"), 5, 1)[0]
+    small = torch.maximum(blurred, DEEPEST_SHADOW * light[:, None, None])
     desk = F.max_pool2d(desk.float()[None], 7, 1, 3)[0] > 0
     paper = F.interpolate(small[None], size=size, mode="bilinear", align_corners=False)[0]
     return paper, F.interpolate(desk.float()[None, None], size=size)[0, 0] > 0
 
 
 def _border(mask: Tensor) -> Tensor:
-    """Keep the outermost pixels of a mask (h, w)."""
     outer = torch.zeros_like(mask)
     outer[[0, -1]] = mask[[0, -1]]
     outer[:, [0, -1]] = mask[:, [0, -1]]
@@ -255,12 +251,7 @@ def _closing(image: Tensor) -> Tensor:
     return -F.max_pool2d(-dilated, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
 
 
-def _blurred(image: Tensor) -> Tensor:
-    return F.avg_pool2d(F.pad(image[None], [2] * 4, mode="replicate"), 5, 1)[0]
-
-
 def _shrunk(image: Tensor, side: int) -> Tensor:
-    """Downscale so that the longer edge is at most `side` pixels."""
     height, width = image.shape[1:]
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

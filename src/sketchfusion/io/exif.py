@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +15,12 @@ from PIL import ExifTags, Image
 from .images import parse_header
 
 PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+_TIME = re.compile(r"([12]\d{3})[:./-](\d\d)[:./-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
 TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
 
 @dataclass(frozen=True)
 class Capture:
-    """Time and place of a photo; None where unknown."""
-
     taken: str | None = None  # ISO 8601 by the camera's clock, without a time zone: 2024-05-01T13:30:00
     latitude: float | None = None  # degrees, north is positive
     longitude: float | None = None  # degrees, east is positive
@@ -104,8 +104,12 @@ def _positive(value: Any) -> float | None:
 
 
 def _time(value: object) -> str | None:
+    """Give a time in ISO 8601; some programs write dashes, no seconds, a time zone, or hour 24 for 0."""
+    if not (found := _TIME.match(_text(value))):
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
     try:
-        return datetime.strptime(_text(value)[:19], "%Y:%m:%d %H:%M:%S").isoformat()
+        return datetime(year, month, day, 0 if hour == 24 else hour, minute, second).isoformat()
     except ValueError:
         return None
 

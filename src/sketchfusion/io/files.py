@@ -10,10 +10,11 @@ import os
 import re
 import shutil
 import stat
+import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,6 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Survey:
-    """What folders hold."""
-
     pictures: list[Path] = field(default_factory=list)  # sorted, without duplicates
     ignored: Counter[str] = field(default_factory=Counter)  # files that are no pictures, by suffix
     skipped: Counter[str] = field(default_factory=Counter)  # folders of the system, and excluded ones, by name
@@ -78,8 +77,8 @@ def survey(roots: str | Path | Iterable[str | Path], exclude: Sequence[str] = ()
     survey, found = Survey(), dict[str, Path]()
     for root in [roots] if isinstance(roots, str | Path) else roots:
         path = Path(root)
-        if is_gone(path):
-            raise ImageError(f"{path}: no such file or folder; check the path")
+        if is_gone(path) or root == "":  # as of a variable of the shell that is not set; Path would take it for here
+            raise ImageError(f"{root or repr('')}: no such file or folder; check the path")
         for item in _pictures(path, survey, exclude):
             real = os.path.realpath(item)
             found[real] = min(item, found.get(real, item), key=lambda path: (len(path.parts), path))
@@ -133,8 +132,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file or a folder in one step: yield a new hidden name beside `path`, which replaces `path` at the end.
 
     Missing parent folders are made. After an error `path` is as it was and nothing else is left; only a killed process
-    leaves the hidden name behind. Several processes may write the same `path`: the last one wins. Raises OSError, which
-    names `path`, if it cannot be written.
+    leaves the hidden name behind, for `clear_drafts`. Several processes may write the same `path`: the last one wins.
+    Raises OSError, which names `path`, if it cannot be written.
     """
     draft = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.draft{path.suffix}")
     try:
@@ -144,13 +143,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
         draft.replace(path)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or f"the disk may be full ({error})"
+        unsaid = str(error) if isinstance(error, SafetensorError) else f"the disk may be full ({error})"
+        reason = getattr(error, "strerror", None) or unsaid
         raise OSError(f"{path} cannot be written: {reason}") from None
     finally:
         if draft.is_dir():
             shutil.rmtree(draft, ignore_errors=True)
         else:
             draft.unlink(missing_ok=True)
+
+
+def clear_drafts(*folders: Path) -> None:
+    """Delete the drafts of `atomic_write` in folders that nothing was written to for an hour: their process is gone."""
+    for draft in (draft for folder in folders for draft in folder.rglob(".*.draft*")):
+        with suppress(OSError):
+            if time.time() - draft.stat().st_mtime > 3600:
+                draft.unlink()
 
 
 def cached_arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
@@ -181,7 +189,7 @@ def _pictures(root: Path, survey: Survey, exclude: Sequence[str]) -> Iterator[Pa
         return
     for folder, folders, files in _folders(root, denied):
         for name in list(folders):
-            if name.casefold() in SYSTEM_FOLDERS or name.casefold().endswith(".lrdata") or excluded(folder / name):
+            if _of_system(folder, name.casefold()) or excluded(folder / name):
                 folders.remove(name)
                 survey.skipped[name] += 1
         for path in (folder / name for name in files):
@@ -192,6 +200,12 @@ def _pictures(root: Path, survey: Survey, exclude: Sequence[str]) -> Iterator[Pa
                     yield path
                 else:
                     survey.ignored[path.suffix.lower()] += 1
+
+
+def _of_system(folder: Path, name: str) -> bool:
+    """Tell whether a folder, by its name in lower case, holds thumbnails, rubbish and the like, but no photos."""
+    in_library = folder.suffix.lower() in (".photoslibrary", ".photolibrary")  # Apple's Photos and iPhoto
+    return name in SYSTEM_FOLDERS or name.endswith(".lrdata") or (in_library and name not in ("originals", "masters"))
 
 
 def _folders(

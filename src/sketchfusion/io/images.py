@@ -9,6 +9,7 @@ import math
 import re
 import sys
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
@@ -38,13 +39,15 @@ class NormalisedSketch:
     pixels: Tensor  # (3, H, W) float32 in [0, 1], dark on white
 
 
-ImageInput: TypeAlias = str | Path | Image.Image | npt.NDArray[Any] | Tensor | NormalisedSketch
+ImageInput: TypeAlias = str | Path | bytes | Image.Image | npt.NDArray[Any] | Tensor | NormalisedSketch
+Images: TypeAlias = ImageInput | Sequence[ImageInput]
 
 # Only these decoders run: Pillow would hand some other formats to outside programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM", "ICO", "JPEG2000")
 MAX_PIXELS = 89_000_000
 MAX_FILE_PIXELS = 1_000_000_000  # of a JPEG that is decoded at a part of its size
 MAX_BYTES = 512_000_000
+LONGEST_NAME = 1000  # characters of a path that are repeated in an error; more is no path but the content of a file
 FRAMES = 64  # of an animation that are looked at for one that shows something
 JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 LEAST_LEFT = 0.5  # of a JPEG that is cut short
@@ -67,10 +70,11 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     """Read a picture as (3, H, W) float32 in [0, 1]; sketches are cleaned to dark strokes on white.
 
     `source` is a path ("file.ndjson:7" is the 7th drawing of a Quick, Draw! file, which may be .bin, .npy or .npz
-    too; the content decides, not the suffix), "-" for standard input, an ndjson line, a PIL image, an array (H, W, 3)
-    uint8 or float in [0, 1], or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied, transparent pixels become
-    white, and of an animation the first frame that shows something is read. A JPEG of more than `MAX_PIXELS` is read at
-    a half, a quarter or an eighth of its size, and one that is cut short with an ImageWarning. Raises ImageError.
+    too; the content decides, not the suffix), "-" for standard input, the bytes of a file, an ndjson line, a PIL image,
+    an array (H, W, 3) uint8 or float in [0, 1], or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied,
+    transparent pixels become white, and of an animation the first frame that shows something is read. A JPEG of more
+    than `MAX_PIXELS` is read at a half, a quarter or an eighth of its size, and one that is cut short with an
+    ImageWarning. Raises ImageError.
     """
     if isinstance(source, NormalisedSketch):
         return source.pixels
@@ -79,10 +83,23 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     elif isinstance(source, np.ndarray):
         image = _from_array(source)
     elif isinstance(source, Image.Image):
-        image = _to_tensor(to_rgb(source, kind, "the given image"))
-    else:
+        pixels = to_rgb(source, kind, "the given image")
+        image = _to_tensor(_in_srgb(pixels, source.info.get("icc_profile")))
+    elif isinstance(source, bytes):
+        image = _to_tensor(_decode(source, kind, "the given bytes"))
+    elif isinstance(source, str | Path):
         image = _to_tensor(_from_name(source, kind))
+    else:
+        raise ImageError(
+            f"a picture must be a path, bytes, a PIL image, an array or a tensor, not {type(source).__name__}"
+        )
     return normalise_sketch(image) if kind == "sketch" else image
+
+
+def as_list(images: Images) -> list[ImageInput]:
+    """Give pictures as a list: a single picture becomes a list of one, a stacked array or tensor is unstacked."""
+    several = isinstance(images, Iterable) and not isinstance(images, str | bytes | io.IOBase)
+    return list(images) if several and getattr(images, "ndim", 4) != 3 else [images]  # type: ignore[arg-type, list-item]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +110,7 @@ class Reduced:
     width: int
     height: int
     damage: str = ""  # what is wrong with the file, though it could be read
+    profile: bytes | None = None  # ICC, of the colours where they are not sRGB
 
     def tensor(self, kind: Kind) -> Tensor:
         """Give (3, H, W) float32 in [0, 1]; sketches are cleaned to dark strokes on white."""
@@ -131,31 +149,47 @@ def read_reduced(
         if there < LEAST_LEFT:
             raise ImageError(f"{name}: broken or cut short, only {there:.0%} of it is there; get it again") from None
         damage = f"cut short, {there:.0%} of it is there and is used"
-    if side is None or side >= max(read.pixels.shape):
-        return replace(read, damage=damage)
-    picture = Image.fromarray(read.pixels)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return Reduced(np.asarray(picture, dtype=np.uint8), read.width, read.height, damage)
+    pixels = read.pixels
+    if side is not None and side < max(pixels.shape):
+        picture = Image.fromarray(pixels)
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        pixels = np.asarray(picture, dtype=np.uint8)
+    return replace(read, pixels=_in_srgb(pixels, read.profile), profile=None, damage=damage)
+
+
+def _in_srgb(pixels: npt.NDArray[np.uint8], profile: bytes | None) -> npt.NDArray[np.uint8]:
+    """Convert colours (H, W, 3) from an RGB profile, such as a phone's Display P3; others are taken for sRGB."""
+    try:
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
+        if own is None or "sRGB" in (own.profile.profile_description or ""):
+            return pixels
+        converted = ImageCms.profileToProfile(Image.fromarray(pixels), own, ImageCms.createProfile("sRGB"))
+        return np.asarray(converted, dtype=np.uint8)
+    except Exception:  # hostile bytes raise anything, and a profile of greys or inks does not fit
+        return pixels
 
 
 def _read_raster(data: bytes, side: int | None, kind: Kind, name: str, max_pixels: int) -> Reduced:
     """Decode a raster picture: the first frame that shows something, or the first one if none does."""
     with open_image(data, name, max_pixels) as image:
-        width, height = _upright_size(image)
-        if isinstance(image, JpegImageFile):
+        size = None
+        if isinstance(image, JpegImageFile):  # which is decoded at a part of its size
+            size = _upright_size(image)
             share = next(n for n in (1, 2, 4, 8) if n == 8 or image.width * image.height <= max_pixels * n * n)
             share = max(share, min(image.size) // side) if side else share
             image.draft(None, (max(1, image.width // share), max(1, image.height // share)))
         first = pixels = to_rgb(image, kind, name)
         for frame in range(1, FRAMES):
             if has_content(pixels):
-                return Reduced(pixels, width, height)
+                first = pixels
+                break
             try:
                 image.seek(frame)
                 pixels = to_rgb(image, kind, name)
             except Exception:  # there are no more frames, or broken ones
                 break
-    return Reduced(first, width, height)
+        width, height = size or (first.shape[1], first.shape[0])
+        return Reduced(first, width, height, profile=image.info.get("icc_profile"))
 
 
 def has_content(pixels: npt.NDArray[np.uint8]) -> bool:
@@ -346,6 +380,7 @@ def _to_tensor(array: npt.NDArray[np.uint8]) -> Tensor:
 
 def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
     text = str(source)
+    name = text if len(text) <= LONGEST_NAME else f"{text[:80]}.."
     if text == "-":
         return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), kind, "standard input")
     if text.lstrip().startswith("{"):
@@ -356,14 +391,16 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
         with path.open("rb") as file:
             if path.is_file() and (drawn := _draw_numbered(path, number, file.peek(64))) is not None:
                 return drawn
+            if number > 1:
+                raise ImageError(f"{text}: {path.name} is no file of several drawings; leave :{number} out")
             data = file.read(MAX_BYTES + 1)
     except IsADirectoryError:
-        raise ImageError(f"{text}: a folder, not a picture; name a file in it") from None
+        raise ImageError(f"{name}: a folder, not a picture; name a file in it") from None
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ImageError(f"{text}: {reason}; check the path") from None
+        raise ImageError(f"{name}: {reason}; check the path") from None
     return _decode(data, kind, text)
 
 
@@ -401,7 +438,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
+def _upright_size(image: JpegImageFile) -> tuple[int, int]:
     try:
         turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
     except Exception:  # broken EXIF says nothing about the pixels
@@ -411,7 +448,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 def _eight_bit(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Scale 16-bit greys by their type's range, 32-bit ones by the smallest usual range that holds the values."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0)
     ceilings = [255.0, 65535.0, 2.0**31 - 1] if image.mode == "I" else [65535.0]
     if image.mode == "F":
         ceilings = [1.0, 255.0, 65535.0, max(1.0, float(values.max()))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from ..errors import ImageError, first_line
 from .strokes import MAX_POINTS, Drawing, frame_strokes, parse_ndjson, parse_record, rasterize
 from .svg import rasterize_svg
 
+_SVG = re.compile(rb"<(\w+:)?svg[\s>]")
 Points = npt.NDArray[np.float64]
 
 VECTOR_SIDE = 512  # pixels of the raster of a vector drawing
@@ -40,7 +42,9 @@ def draw_vectors(data: bytes, side: int, name: str, light_ink: bool = False) -> 
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(data, name)
     head = data[:65536].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(b"<") and b"<svg" in head:
+    if head[:64].lower().startswith((b"<!doctype html", b"<html")):
+        raise ImageError(f"{name}: a web page, not a picture; get the picture itself")
+    if head.startswith(b"<") and _SVG.search(head):
         return rasterize_svg(data, side, name, light_ink)
     try:
         if head.startswith(b"<") and b"<ink" in head:

@@ -13,7 +13,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,11 @@ _COUNT = struct.Struct("<H")
 class Drawing:
     """Strokes in drawing order, in a frame from (0, 0) to (width, height)."""
 
-    strokes: tuple[Stroke, ...]  # (N, 2) each: x and y in drawing units
+    strokes: tuple[Stroke, ...] = field(repr=False)  # (N, 2) each: x and y in drawing units
     width: float
     height: float
     label: str = ""
-    widths: tuple[float, ...] | None = None  # one per stroke, in drawing units
+    widths: tuple[float, ...] | None = field(default=None, repr=False)  # one per stroke, in drawing units
 
 
 def rasterize(
@@ -98,7 +98,10 @@ def parse_record(record: Any, source: str) -> Drawing:
     raw = record.get("drawing") if isinstance(record, dict) else None
     if not isinstance(raw, list) or not raw:
         raise ImageError(f'{source}: no strokes; expected {{"drawing": [[[x, ...], [y, ...]], ...]}}')
-    strokes = [_stroke(item, f"{source}: stroke {number}") for number, item in enumerate(raw, 1)]
+    read = [_stroke(item, f"{source}: stroke {number}") for number, item in enumerate(raw, 1)]
+    strokes = [stroke for stroke in read if len(stroke)]
+    if not strokes:
+        raise ImageError(f"{source}: no points in its strokes; draw something first")
     if sum(map(len, strokes)) > MAX_POINTS:
         raise ImageError(f"{source}: more than {MAX_POINTS} points; simplify the drawing first")
     label = record.get("word", "")
@@ -159,14 +162,9 @@ def read_bin(path: Path, number: int = 1) -> Drawing:
     return frame_strokes(strokes, path.stem)
 
 
-def count_bitmaps(path: Path) -> int:
-    """Count the bitmaps in a `.npy` file; ImageError if it holds anything else."""
-    return len(_bitmaps(path))
-
-
 def read_bitmap(path: Path, number: int = 1) -> npt.NDArray[np.uint8]:
     """Read one bitmap (counted from 1) of a `.npy` file as (28, 28), dark on white. Raises ImageError."""
-    bitmaps = _bitmaps(path)
+    bitmaps = read_bitmaps(path)
     if not 0 < number <= len(bitmaps):
         raise ImageError(f"{path}: no bitmap {number}; there are {len(bitmaps)}")
     return 255 - np.asarray(bitmaps[number - 1]).reshape(BITMAP_SIDE, BITMAP_SIDE)  # the file has them light on dark
@@ -213,8 +211,8 @@ def _stroke(item: Any, where: str) -> npt.NDArray[np.float64]:
         x, y = (np.asarray(axis, dtype=np.float64) for axis in item[:2])
     except (TypeError, ValueError, KeyError, OverflowError):
         raise ImageError(f"{where} is not a pair of number lists [x, ...], [y, ...]") from None
-    if x.ndim != 1 or x.shape != y.shape or not len(x):
-        raise ImageError(f"{where} needs as many x as y, and at least one; it has {x.shape} and {y.shape}")
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ImageError(f"{where} needs as many x as y; it has {x.shape} and {y.shape}")
     points = np.stack([x, y], axis=1)
     if not (np.abs(points) < 1e7).all():
         raise ImageError(f"{where} has coordinates that are not finite numbers below 10,000,000")
@@ -247,7 +245,8 @@ def frame_strokes(strokes: Sequence[npt.NDArray[np.floating]], label: str) -> Dr
     return Drawing(tuple((stroke - low).astype(np.float32) for stroke in strokes), width, height, label)
 
 
-def _bitmaps(path: Path) -> npt.NDArray[np.uint8]:
+def read_bitmaps(path: Path) -> npt.NDArray[np.uint8]:
+    """Map all bitmaps of a `.npy` file to memory: (N, 784), light on dark; ImageError if it holds anything else."""
     try:
         bitmaps: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

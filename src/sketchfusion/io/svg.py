@@ -72,7 +72,9 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
         left = {_local(element.tag) for element in root.iter()}
         missing = sorted(((DROPPED | {"image"}) & tags) - left) + sorted({"text"} & tags)
         names = ["a picture that is not embedded" if name == "image" else f"<{name}>" for name in missing]
-        reason = f"{' and '.join(names)} cannot be drawn" if names else "no colour of them is understood"
+        reason = (
+            f"{' and '.join(names)} cannot be drawn" if names else "no colour is understood, or all is off the page"
+        )
         raise ImageError(f"{source}: nothing of its shapes can be seen, as {reason}; save it as plain SVG or PNG")
     return over_paper(drawn, light_ink)
 
@@ -237,10 +239,7 @@ def _is_unsafe(name: str, value: str) -> bool:
 
 
 def _cost(root: ET.Element) -> int:
-    """Count the elements to render; one that is referenced (as by <use>) counts again at each reference.
-
-    An element with long attributes counts as several. A cycle of references gives more than `MAX_COST`.
-    """
+    """Count the elements to render, again at each reference; above `MAX_COST` for a cycle of references."""
     by_id = {element.get("id"): element for element in root.iter() if element.get("id")}
     named = {element: [by_id[name] for name in _references(element) if name in by_id] for element in root.iter()}
     parts = {element: [*element, *others] for element, others in named.items()}

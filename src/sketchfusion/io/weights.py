@@ -15,16 +15,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from ..errors import first_line
 from .files import atomic_write, read_json
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
 
 PACKAGE = "package:"  # prefix of a folder inside this package
 PACKAGED = Path(__file__).resolve().parent.parent / "weights"
@@ -172,8 +171,6 @@ def folder_hash(folder: Path) -> str:
 
 
 def _hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    import torch
-
     digest = hashlib.sha256()
     for name, tensor in tensors:
         digest.update(f"{name}\0{list(tensor.shape)}\0".encode())
@@ -193,8 +190,6 @@ def convert(folder: Path, out: Path) -> list[Path]:
     Pickles are opened with `weights_only=True`, which runs no code from them. Raises WeightsError, and writes nothing,
     for anything that is not a plain dictionary of tensors, and when `out` exists.
     """
-    from safetensors.torch import save_file
-
     if not folder.is_dir():
         raise WeightsError(f"there is no folder or file {folder} to convert")
     folder = _snapshot(folder)
@@ -220,8 +215,6 @@ def convert(folder: Path, out: Path) -> list[Path]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    import torch
-
     try:
         with warnings.catch_warnings(action="ignore"):
             state = torch.load(path, map_location="cpu", weights_only=True)
