@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from fixtures.photos import environment, photo
+from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
+from fixtures.writers import start
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelOutput
-from sketchfusion.gallery import Gallery, GalleryError, Report
+from sketchfusion.gallery import Gallery, GalleryError, Query, Report
+from sketchfusion.gallery.embed import Failure
 from sketchfusion.gallery.sheet import SheetRow, contact_sheet
 
 
@@ -128,6 +130,22 @@ def test_duplicates_are_embedded_once_and_both_found(tmp_path: Path, photos: Pat
     assert first.score == second.score
 
 
+def test_a_file_that_two_paths_lead_to_is_one_photo(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(photos)
+    report = gallery.add(tmp_path / "link")
+    assert (report.embedded, report.reused, report.moved, len(gallery)) == (0, 12, 12, 12)
+    assert all(path.startswith(f"{tmp_path}/link/") for path in gallery.paths())
+
+
+def test_files_without_a_time_are_embedded_once(gallery: Gallery, photos: Path) -> None:
+    """As on phones and network drives that tell none, and before 1970."""
+    for time, path in zip((0, -1), (photos / "cat").iterdir(), strict=False):
+        os.utime(path, ns=(time, time))
+    assert gallery.add(photos).reused == 2
+    again = gallery.add(photos)
+    assert (again.embedded, again.reused, again.unchanged) == (0, 0, 12)
+
+
 def test_bad_files_are_listed_and_the_rest_goes_on(tmp_path: Path, photos: Path) -> None:
     whole = (photos / "cat" / "01.png").read_bytes()
     bad = {"empty.png": b"", "text.png": b"hello, I am not a picture", "cut.png": whole[: len(whole) // 2]}
@@ -165,6 +183,7 @@ def test_what_is_missing_is_said_in_one_line(gallery: Gallery, photos: Path, tmp
     with pytest.raises(GalleryError, match=r"no gallery at .*absent; make one: sketchfusion index"):
         Gallery.open(tmp_path / "absent", PixelExtractor()).search(query)
     assert not (tmp_path / "absent").exists()
+    (photos / "loop.jpg").symlink_to("loop.jpg")
     with pytest.raises(GalleryError, match="no gallery at"):
         Gallery.open(photos, PixelExtractor()).search(query)
     with pytest.raises(GalleryError, match="is a file; a gallery is a folder"):
@@ -210,28 +229,23 @@ def test_contact_sheet_frames_the_right_photos(gallery: Gallery, photos: Path) -
     assert not lower.any()
 
 
-FULL = """
-import resource, sys
-from fixtures.photos import environment, photo
-from fixtures.pixels import PixelExtractor
-from sketchfusion.gallery import Gallery, GalleryError
-
-gallery = Gallery.open(sys.argv[1], PixelExtractor())
-resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))
-try:
-    gallery.add(sys.argv[2])
-except GalleryError as error:
-    print(error)
-"""
+def fill(uri: str, root: Path) -> None:
+    """Index photos where no file may grow beyond 4 kB."""
+    gallery = Gallery.open(uri, PixelExtractor())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))
+    with pytest.raises(
+        GalleryError, match="there is no room left to write; all that was stored before is kept"
+    ) as full:
+        gallery.add(root)
+    assert "\n" not in str(full.value)
 
 
 def test_a_full_disk_is_said_and_what_was_stored_stays(gallery: Gallery, tmp_path: Path) -> None:
     for number in range(100, 140):
         photo(tmp_path / "more" / f"{number}.png", number)
-    command = [sys.executable, "-c", FULL, str(tmp_path / "g"), str(tmp_path / "more")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
-    assert "there is no room left to write; all that was stored before is kept" in done.stdout
-    assert done.stdout.count("\n") == 1
+    process = start(fill, gallery.uri, tmp_path / "more")
+    process.join()
+    assert process.exitcode == 0
     survived = Gallery.open(tmp_path / "g", PixelExtractor())
     assert len(survived) == 12
     assert len(survived.search(sketch_of(tmp_path / "photos" / "cat" / "01.png"), 99)) == 12
@@ -263,3 +277,19 @@ def test_a_notebook_shows_the_photos_of_an_answer(gallery: Gallery, photos: Path
     assert page.count("data:image/jpeg;base64,") == 2 and Path(hits[0].path).name in page
     Path(hits[0].path).unlink()
     assert "<img" not in hits[0]._repr_html_()
+
+
+def test_queries_and_answers_are_printed_in_one_line(gallery: Gallery, photos: Path) -> None:
+    photo = sorted(photos.rglob("*.png"))[5]
+    assert repr(Query([torch.ones(3, 8, 8)], "red", k=5)) == "Query(sketches=1, text='red', k=5)"
+    assert repr(Query(like=photo.read_bytes())) == "Query(like=<class 'bytes'>)"
+    assert repr(Report(embedded=12, failed=[Failure("a.jpg", "torn")])) == "Report(embedded=12, failed=1)"
+    hits = gallery.search(sketch_of(photo), k=5)
+    assert repr(hits).startswith("Hits(5 photos; 1. ") and hits[2].path in repr(hits) and hits[3].path not in repr(hits)
+
+
+def test_the_bytes_of_a_photo_are_searched_by_as_its_file_is(gallery: Gallery, photos: Path) -> None:
+    photo = sorted(photos.rglob("*.png"))[5]
+    named, given = gallery.search(like=photo, k=3), gallery.search(like=photo.read_bytes(), k=4)
+    assert [hit.path for hit in given] == [str(photo), *(hit.path for hit in named)]
+    assert gallery.search(photo.read_bytes(), k=3) == gallery.search(photo, k=3)

@@ -7,23 +7,20 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from PIL import Image
-from typer.testing import CliRunner
 
-from fixtures.photos import camera, child, on_disk, photo
+from fixtures.photos import camera, on_disk, photo
 from fixtures.pixels import PixelExtractor
-from sketchfusion.cli import app
+from fixtures.writers import command, line, reindex, start
 from sketchfusion.errors import ImageError
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
 from sketchfusion.gallery.indexing import Watcher
+from test_cli import sketchfusion
 
 
 @pytest.fixture
@@ -47,7 +44,7 @@ def found(gallery: Gallery) -> dict[str, float]:
 
 
 def shown(gallery: Gallery) -> list[str]:
-    return [info.path for info in gallery.photos(limit=1000)]
+    return [info.path for info in gallery]
 
 
 def test_what_is_known_of_a_photo(gallery: Gallery, photos: Path) -> None:
@@ -63,12 +60,8 @@ def test_what_is_known_of_a_photo(gallery: Gallery, photos: Path) -> None:
         gallery.info("nowhere.jpg")
 
 
-def test_photos_come_in_pages_ordered_by_path(gallery: Gallery, photos: Path) -> None:
-    every = sorted(map(str, photos.rglob("*.jpg")))
-    assert shown(gallery) == every
-    assert [info.path for info in gallery.photos(4, 3)] == every[4:7]
-    assert {info.category for info in gallery.photos(category="dog")} == {"dog"}
-    assert gallery.photos(offset=11) == []
+def test_photos_come_ordered_by_path(gallery: Gallery, photos: Path) -> None:
+    assert shown(gallery) == sorted(map(str, photos.rglob("*.jpg")))
 
 
 def test_search_narrows_by_time_and_place(gallery: Gallery, photos: Path) -> None:
@@ -86,16 +79,19 @@ def test_location_can_be_left_out(tmp_path: Path, photos: Path) -> None:
     assert (info.taken, info.latitude, info.longitude) == ("2024-05-01T13:30:00", None, None)
 
 
-def test_a_gallery_of_another_format_is_refused(gallery: Gallery) -> None:
+@pytest.mark.parametrize(
+    ("its", "advice"), [("1", "index the photos into a new gallery"), ("3", "update sketchfusion")]
+)
+def test_a_gallery_of_another_format_is_refused(its: str, advice: str, gallery: Gallery) -> None:
     import lancedb
 
     store = gallery._existing_store()
     database = lancedb.connect(gallery.uri)
     rows = store._table.to_arrow()
-    other = rows.replace_schema_metadata({**rows.schema.metadata, b"format": b"3"})
+    other = rows.replace_schema_metadata({**rows.schema.metadata, b"format": its.encode()})
     database.drop_table(store.name)
     database.create_table(store.name, other)
-    with pytest.raises(GalleryError, match="has format 3, and this version reads format 2; index the photos"):
+    with pytest.raises(GalleryError, match=f"has format {its}, and this version reads format 2; {advice}"):
         Gallery.open(gallery.uri, PixelExtractor())
 
 
@@ -127,18 +123,20 @@ def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> 
 
 
 def test_what_is_left_out_of_folders_is_said(tmp_path: Path, gallery: Gallery, photos: Path) -> None:
-    for name in ("@eaDir/00.jpg/THUMB.jpg", "catalogue.lrdata/x.jpg", "drafts/x.jpg", "RAW/a.CR2", "b.jxl"):
+    thumbnails = ("@eaDir/00.jpg/THUMB.jpg", "catalogue.lrdata/x.jpg", "Mine.photoslibrary/resources/x.jpg")
+    for name in (*thumbnails, "drafts/x.jpg", "RAW/a.CR2", "b.jxl"):
         photo(photos / "cat" / "y.jpg", 77)
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         (photos / "cat" / "y.jpg").rename(photos / name)
     os.mkfifo(photos / "pipe.jpg")
-    shutil.copy(photos / "dog" / "00.jpg", photos / "no suffix")
+    (photos / "Mine.photoslibrary" / "originals").mkdir()
+    shutil.copy(photos / "dog" / "00.jpg", photos / "Mine.photoslibrary" / "originals" / "no suffix")
     report = gallery.add(photos, exclude=["draft*"])
     assert (report.reused, report.embedded, report.failed) == (1, 0, [])
     assert report.left_out == [
         "1 not read: RAW photos; save them as JPEG",
         "1 not read: JPEG XL; save them as JPEG or PNG",
-        "3 left out: @eaDir, catalogue.lrdata, drafts",
+        "4 left out: @eaDir, catalogue.lrdata, drafts, resources",
         f"{photos}/pipe.jpg: a named pipe, socket or device and no file; left out",
     ]
     assert gallery.plan(photos, exclude=["draft*"]).left_out == report.left_out
@@ -182,6 +180,7 @@ def test_pictures_without_content_and_cut_short_are_said(tmp_path: Path) -> None
     (folder / "little.jpg").write_bytes(data[: len(data) // 4])
     Image.new("RGB", (1, 1), "red").save(folder / "dot.png")
     Image.new("P", (1, 1), 0).save(folder / "spacer.gif", transparency=0)
+    photo(folder / "thin.png", 2, (200, 2))
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
     report = gallery.add(folder)
     assert report.embedded == 2
@@ -189,6 +188,7 @@ def test_pictures_without_content_and_cut_short_are_said(tmp_path: Path) -> None
         ("dot.png", "shows nothing"),
         ("little.jpg", "broken or cut short"),
         ("spacer.gif", "shows nothing"),
+        ("thin.png", "shows nothing"),
     ]
     assert [(Path(one.path).name, one.reason.partition(",")[0]) for one in report.damaged] == [
         ("most.jpg", "cut short")
@@ -256,22 +256,6 @@ def test_reindex_moves_to_other_weights(gallery: Gallery, photos: Path) -> None:
     assert len(again) == 11
 
 
-SLOW = """
-import sys, time
-from fixtures.pixels import PixelExtractor
-from sketchfusion.gallery import Gallery
-
-class Slow(PixelExtractor):
-    def forward(self, views):
-        time.sleep(0.05)
-        return super().forward(views)
-
-print("ready", flush=True)
-Gallery.open(sys.argv[1]).reindex(Slow("other", "2"), batch_size=2, commit_rows=4)
-print("done", flush=True)
-"""
-
-
 def test_reindex_survives_kills_and_the_old_one_answers_meanwhile(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for number in range(40):
@@ -280,14 +264,12 @@ def test_reindex_survives_kills_and_the_old_one_answers_meanwhile(tmp_path: Path
     gallery.add(root)
     before = found(gallery)
     data = tmp_path / "g" / f"photos-{PixelExtractor('other', '2').fingerprint[:16]}.lance" / "data"
-    for commits in (0, 3):
-        process = child(SLOW, gallery.uri)
-        assert process.stdout and process.stdout.readline() == "ready\n"
-        deadline = time.monotonic() + 60
-        while len(list(data.glob("*"))) < commits and time.monotonic() < deadline:
+    for commits in (1, 3):
+        process = start(reindex, gallery.uri)
+        while len(list(data.glob("*"))) < commits and process.is_alive():
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         assert found(Gallery.open(gallery.uri, PixelExtractor())) == before
     assert gallery.add(root) == Report(unchanged=40)  # which also leaves the unfinished table alone
     other = PixelExtractor("other", "2")
@@ -332,39 +314,32 @@ def test_watching_an_unplugged_disk_gives_nothing_up(gallery: Gallery, photos: P
         gallery.watch(photos / "nowhere")
 
 
-def test_the_command_watches_until_it_is_told_to_stop(photos: Path, clip_folder: Path, tmp_path: Path) -> None:
-    command = "from sketchfusion.cli import main; main()"
-    arguments = ["index", photos, "-g", tmp_path / "g", "--model", clip_folder, "--watch", "--json"]
-    process = child(command, *arguments)
-    assert process.stdout is not None
-    killer = threading.Timer(100, process.kill)
-    killer.start()
-    assert json.loads(process.stdout.readline())["embedded"] == 11
+def test_the_command_watches_until_it_is_told_to_stop(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start(command, PixelExtractor, out, "index", photos, "-g", tmp_path / "g", "--watch", "--json")
+    assert json.loads(line(process, out, 0))["embedded"] == 11
     photo(photos / "cat" / "new.png", 60)
-    assert json.loads(process.stdout.readline())["photos"] == 12
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 0
-    killer.cancel()
+    assert json.loads(line(process, out, 1))["photos"] == 12
+    process.terminate()
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_the_commands_plan_prune_move_and_check(
     photos: Path, clip_folder: Path, model_folder: Path, tmp_path: Path
 ) -> None:
-    def run(*arguments: object) -> Result:
-        return CliRunner().invoke(app, [*map(str, arguments)])
-
     folder = tmp_path / "g"
     counts = {name: sum(path.parent.name == name for path in photos.rglob("*.jpg")) for name in ("cat", "dog")}
-    planned = run("index", photos, "-g", folder, "--model", clip_folder, "--dry-run")
+    planned = sketchfusion("index", photos, "-g", folder, "--model", clip_folder, "--dry-run")
     *folders, summary = planned.stdout.splitlines()
     assert [line.split() for line in folders] == [["add", str(n), str(photos / name)] for name, n in counts.items()]
     assert summary.startswith("11 to add, 0 changed") and not folder.exists(), planned.stderr
-    assert "11 embedded" in run("index", photos, "-g", folder, "--model", clip_folder).stdout
+    assert "11 embedded" in sketchfusion("index", photos, "-g", folder, "--model", clip_folder).stdout
     (photos / "dog" / "00.jpg").unlink()
-    pruned = run("index", photos, "-g", folder, "--prune", "--json")
+    pruned = sketchfusion("index", photos, "-g", folder, "--prune", "--json")
     assert json.loads(pruned.stdout)["removed"] == 1, pruned.stderr
-    moved = run("reindex", "-g", folder, "--model", model_folder)
+    moved = sketchfusion("reindex", "-g", folder, "--model", model_folder)
     assert "10 photos" in moved.stdout and "10 embedded" in moved.stdout, moved.stderr
-    whole = run("doctor", "--gallery", folder)
-    assert (whole.exit_code, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
+    whole = sketchfusion("doctor", "--gallery", folder)
+    assert (whole.returncode, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
     assert [path.name for path in folder.glob("photos-*")] == [f"{Gallery.open(folder)._existing_store().name}.lance"]

@@ -33,6 +33,12 @@ class Slow(PixelExtractor):
         return super().forward(views)
 
 
+def running() -> list[psutil.Process]:
+    """The workers, which are children of a child of this process."""
+    below = psutil.Process().children(recursive=True)
+    return [one for one in below if one.ppid() != os.getpid() and "forkserver" in " ".join(one.cmdline())]
+
+
 def rows(gallery: Gallery) -> list[tuple[object, ...]]:
     store = gallery._existing_store()
     paths = sorted(store.files())
@@ -62,9 +68,8 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path) -> None:
 
     def kill_one(done: int, total: int) -> None:
         if done >= 8 and not killed:
-            workers = [p for p in psutil.Process().children() if "spawn_main" in " ".join(p.cmdline())]
-            killed.append(workers[0].pid)
-            workers[0].kill()
+            killed.append(running()[0])
+            killed[0].kill()
 
     gallery = Gallery.open(tmp_path / "g", Slow())
     report = gallery.add(root, kill_one, batch_size=4, workers=2, load=Slow)
@@ -77,9 +82,8 @@ def test_a_worker_that_dies_while_it_has_nothing_to_do_is_replaced(tmp_path: Pat
     with local_crew(partial(start_worker, PixelExtractor, model.fingerprint, True), 1) as (start, death):
         worker = start(frozenset())
         (before,) = worker([path]).result()
-        for process in psutil.Process().children():
-            if "spawn_main" in " ".join(process.cmdline()):
-                process.kill()
+        for process in running():
+            process.kill()
         assert death is BrokenProcessPool
         after = None
         while after is None:

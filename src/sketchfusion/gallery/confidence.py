@@ -19,23 +19,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from PIL import Image
 
+from ..extractor import Extractor
 from ..featuremap import Floats
 from ..tasks.inputs import read_sketches
-from .query import Background, Guesser, Modalities, Scorer, can_guess, embed_text, make_scorer, robust_moments
+from .nearest import ApproximateIndex, ExactIndex
+from .query import FEW, Background, Guesser, Modalities, Scorer, can_guess, embed_text, make_scorer, robust_moments
 from .rows import listed, matrix
 from .storage import GalleryError, connect, storage_errors, table_names
-
-if TYPE_CHECKING:
-    from ..extractor import Extractor
-    from .nearest import Index
-    from .store import GalleryStore
-
+from .store import GalleryStore
 
 COUNT = 48  # unrelated queries
 COLUMNS = 8  # sketches in a row of the picture that holds them
@@ -43,7 +40,6 @@ SIDE = 128  # pixels of a sketch
 SKETCHES, WORDS, GUESSED = "sketches", "words", "guessed"  # the tables of their features
 TAIL = 32  # the highest scores of a sample, by which those of the whole gallery are extrapolated
 TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is about the 1 - TYPICAL / n quantile
-FEW = 24  # photos; the median and spread of scores over fewer are not reliable
 _embedded: dict[str, dict[str, Floats]] = {}  # features of the references by the model's fingerprint and kind
 
 
@@ -55,10 +51,7 @@ class Chance:
     spread: float
 
     def confidences(self, scores: Floats, background: Floats) -> list[float]:
-        """Estimate for each score of a query the share of unrelated queries whose best photo scores lower.
-
-        `background` (S,) are the scores of a sample of the gallery's photos for that query.
-        """
+        """Give the share of unrelated queries with a lower best score; `background` (S,) is a sample's scores."""
         normal = NormalDist(self.middle, self.spread)
         return [normal.cdf(float(score)) for score in comparable(scores, background)]
 
@@ -71,7 +64,7 @@ class Calibration:
         self._references: dict[str, Floats] = {}
         self._chances: dict[tuple[int, Modalities], Chance] = {}
 
-    def chance(self, scorer: Scorer, index: Index) -> Chance:
+    def chance(self, scorer: Scorer, index: ExactIndex | ApproximateIndex) -> Chance:
         """Measure the best scores of unrelated queries that have the scorer's modalities."""
         key = index.version, scorer.modalities
         if key not in self._chances:
@@ -121,10 +114,7 @@ def comparable(scores: Floats, background: Floats) -> Floats:
 
 
 def highest(scores: Floats, count: int) -> float:
-    """Estimate the highest of `count` scores from a sample (S,) of them.
-
-    Beyond the sample the scores are extrapolated from its highest ones along the normal distribution.
-    """
+    """Estimate the highest of `count` scores from a sample (S,), extrapolated along the normal distribution."""
     size, normal = len(scores), NormalDist()
     if count <= size or size < TAIL:
         return float(scores.max())
@@ -145,36 +135,24 @@ def reference_sketches() -> list[tuple[npt.NDArray[np.uint8], str]]:
 
 
 def embed_references(model: Extractor, kind: str = SKETCHES) -> Floats:
-    """Embed the reference sketches (COUNT, d), their names (COUNT, P), or the model's guesses of names (COUNT, P).
-
-    Each process computes them once per model.
-    """
+    """Embed the reference sketches (COUNT, d), their names or guesses of names (COUNT, P), once per model."""
     known = _embedded.setdefault(model.fingerprint, {})
     if kind not in known:
         if kind == WORDS:
             known[WORDS] = np.stack([embed_text(model, name) for _, name in reference_sketches()])
+            return known[WORDS]
+        sketches = [read_sketches(sketch)[0] for sketch, _ in reference_sketches()]
+        if can_guess(model):
+            guesser = Guesser(model)
+            vectors, guesses = zip(*(guesser.see([sketch]) for sketch in sketches), strict=True)
+            known[SKETCHES], known[GUESSED] = np.concatenate(vectors), np.stack([*map(guesser.vector, guesses)])
         else:
-            known |= _embed_sketches(model)
+            known[SKETCHES] = model.embed(sketches, kind="sketch").numpy()
     return known[kind]
 
 
-def _embed_sketches(model: Extractor) -> dict[str, Floats]:
-    """Embed the reference sketches and, in the same pass, guess what they show."""
-    sketches = [read_sketches(sketch)[0] for sketch, _ in reference_sketches()]
-    if not can_guess(model):
-        return {SKETCHES: model.embed(sketches, kind="sketch").numpy()}
-    guesser = Guesser(model)
-    vectors, guesses = zip(*(guesser.see([sketch]) for sketch in sketches), strict=True)
-    return {SKETCHES: np.concatenate(vectors), GUESSED: np.stack([guesser.vector(of) for of in guesses])}
-
-
 def store_references(store: GalleryStore, model: Extractor) -> None:
-    """Store the features of unrelated queries with a gallery that has none, so that searches need not compute them.
-
-    If storing fails, as on a full disk, searches compute them.
-    """
-    import pyarrow as pa
-
+    """Store the features of unrelated queries with a gallery that has none; if that fails, searches compute them."""
     kinds = [SKETCHES, WORDS] if store.made_with.joint_dim else [SKETCHES]
     for kind in [*kinds, GUESSED] if can_guess(model) else kinds:
         if _read(store, kind) is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,26 +16,29 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from ..errors import ImageError, escaped
+from ..extractor import Extractor, ModelInput
 from ..featuremap import Floats
 from ..io.exif import Capture, read_capture
 from ..io.images import MAX_BYTES, has_content, read_reduced, thumbnail
+from ..models import load as load_by_name
 from .rows import FileState, Photo
 from .storage import GalleryError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..extractor import Extractor, ModelInput
-
-
 DECODERS = 2  # threads that read files
 PHOTO_SIDE = 2000  # longer side at which photos are decoded: all that models and thumbnails need
+LEAST_SIDE = 8  # pixels of a photo as decoded: a spacer or a sliver would be found for any sketch
 AHEAD = 48  # files read before their turn
+# Makes worker processes: on Linux by forking one that has imported the libraries, because importing takes seconds.
+PROCESSES = get_context("forkserver" if sys.platform == "linux" else "spawn")
+if sys.platform == "linux":
+    PROCESSES.set_forkserver_preload([__name__])
 MAX_DEATHS = 3  # workers that die in a row without an answer before indexing gives up
 
 Chunk = list[Path]
@@ -42,8 +46,6 @@ Chunk = list[Path]
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be indexed, and why."""
-
     path: str
     reason: str
 
@@ -63,21 +65,14 @@ Item = Photo | FileState | Failure
 def choose_engine(
     model: Extractor, location: bool, engine: str, workers: int, load: Callable[[], Extractor] | None
 ) -> Embedder | Workers:
-    """Give the engine of a name, local or ray, with a number of workers; GalleryError if there is none.
-
-    `load` gives workers their models; by default it loads the model's name.
-    """
+    """Make the engine "local" or "ray"; workers get their models from `load`, else by name. GalleryError else."""
     if workers < 1:
         raise GalleryError(f"workers must be at least 1, not {workers}")
     if engine not in ("local", "ray"):
         raise GalleryError(f"no engine is called {engine!r}; choose local or ray")
     if engine == "local" and workers == 1:
         return Embedder(model, location)
-    if load is None:
-        from ..models import load as load_by_name
-
-        load = partial(load_by_name, model.name)
-    setup = partial(start_worker, load, model.fingerprint, location)
+    setup = partial(start_worker, load or partial(load_by_name, model.name), model.fingerprint, location)
     return Workers(ray_crew(setup, workers) if engine == "ray" else local_crew(setup, workers), workers)
 
 
@@ -85,8 +80,7 @@ class Embedder:
     """Embeds files in this process."""
 
     def __init__(self, model: Extractor, location: bool = True) -> None:
-        """Embed with a model; without `location` leave out where photos were taken."""
-        self._model, self._location = model, location
+        self._model, self._location = model, location  # where photos were taken is left out without `location`
 
     def stream(self, paths: Sequence[Path], known: set[str], batch_size: int) -> Iterator[Item]:
         """Give the rows of files in order, decoding while the model runs; `known` grows by the contents read."""
@@ -113,7 +107,7 @@ class Embedder:
             if before.st_size > MAX_BYTES:
                 return Failure(str(path), f"larger than {MAX_BYTES // 10**6} MB; make it smaller first")
             data = path.read_bytes()
-            file = FileState(str(path), hashlib.sha256(data).hexdigest(), before.st_size, before.st_mtime_ns)
+            file = FileState(str(path), hashlib.sha256(data).hexdigest(), before.st_size, before.st_mtime_ns or 1)
             after = path.stat()
             if (len(data), before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != before.st_size:
                 return Failure(str(path), "changed while it was read; index it again")
@@ -126,10 +120,9 @@ class Embedder:
             return Failure(str(path), error.strerror or str(error))
 
     def decode(self, data: bytes, file: FileState) -> Prepared:
-        """Decode a photo; ImageError if it cannot be read."""
         picture = read_reduced(data, PHOTO_SIDE, "photo", file.path)
-        if not has_content(picture.pixels):
-            raise ImageError(f"{file.path}: shows nothing, it has one colour; left out")
+        if min(picture.pixels.shape[:2]) < LEAST_SIDE or not has_content(picture.pixels):
+            raise ImageError(f"{file.path}: shows nothing, it is tiny or of one colour; left out")
         capture = read_capture(data) if self._location else Capture(read_capture(data).taken)
         image, unknown = picture.tensor("photo"), np.empty(0, dtype=np.float32)
         size, category = (picture.width, picture.height), Path(file.path).parent.name
@@ -142,28 +135,22 @@ class Embedder:
         vectors, joint = embed_views(self._model, views) if views else (np.empty((0, 0), np.float32), None)
         joints: Iterable[Floats | None] = [None] * len(views) if joint is None else joint
         each = zip(vectors, joints, strict=True)
-        return [_row(item.photo, *next(each)) if isinstance(item, Prepared) else item for item in items]
 
+        def row(photo: Photo, vector: Floats, joint: Floats | None) -> Photo | Failure:
+            if not np.isfinite(vector).all():
+                return Failure(photo.file.path, "the model gives no finite feature")
+            return replace(photo, vector=vector, joint=joint)
 
-def _row(photo: Photo, vector: Floats, joint: Floats | None) -> Photo | Failure:
-    if not np.isfinite(vector).all():
-        return Failure(photo.file.path, "the model gives no finite feature")
-    return replace(photo, vector=vector, joint=joint)
+        return [row(item.photo, *next(each)) if isinstance(item, Prepared) else item for item in items]
 
 
 def embed_views(model: Extractor, views: Sequence[ModelInput]) -> tuple[Floats, Floats | None]:
     """Embed prepared pictures as unit vectors (B, d), and (B, P) in the space shared with text if there is one."""
-    import torch
-
     with torch.no_grad():
         seen = model.forward(views)
-    return _unit(seen.vectors), None if seen.joint is None else _unit(seen.joint)
-
-
-def _unit(vectors: Tensor) -> Floats:
-    from torch.nn import functional as F
-
-    return np.asarray(F.normalize(vectors.float(), dim=1).cpu().numpy(), np.float32)
+        vectors = F.normalize(seen.vectors.float(), dim=1).cpu().numpy()
+        joint = None if seen.joint is None else F.normalize(seen.joint.float(), dim=1).cpu().numpy()
+    return vectors, joint
 
 
 def _overlapped(paths: Sequence[Path], read: Callable[[Path], Read]) -> Iterator[Read]:
@@ -189,11 +176,7 @@ Setup = Callable[[int, frozenset[str]], None]  # prepares a worker: number of th
 
 
 class Workers:
-    """An engine of several workers, each with a model of its own.
-
-    A worker that dies costs nothing but its time: its files are given out again one by one, so that a file that kills
-    whoever reads it is found, reported, and left out.
-    """
+    """Several workers, each with a model; a dead one's files are given out singly to find the one that kills."""
 
     def __init__(self, crew: AbstractContextManager[tuple[Start, type[Exception]]], count: int) -> None:
         """Use `count` workers of a crew, which gives what starts one, and the error that tells of its death."""
@@ -251,7 +234,7 @@ def local_crew(setup: Setup, count: int) -> Iterator[tuple[Start, type[Exception
     pools: list[ProcessPoolExecutor] = []
 
     def launch(known: frozenset[str]) -> ProcessPoolExecutor:
-        pools.append(ProcessPoolExecutor(1, get_context("spawn"), initializer=setup, initargs=(threads, known)))
+        pools.append(ProcessPoolExecutor(1, PROCESSES, initializer=setup, initargs=(threads, known)))
         return pools[-1]
 
     def start(known: frozenset[str]) -> Worker:
@@ -315,7 +298,6 @@ class Actor:
         setup(1, known)
 
     def embed(self, paths: Chunk) -> list[Item]:
-        """Give the rows of files."""
         return embed_in_worker(paths)
 
 
@@ -330,8 +312,6 @@ def start_worker(
     global _embedder, _known
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes
     try:
-        import torch
-
         torch.set_num_threads(threads)
         model = load()
         if model.fingerprint != fingerprint:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
 from ..errors import ImageError
+from ..extractor import Extractor
 from ..featuremap import Floats
 from ..io.files import is_gone, survey
+from ..io.images import ImageInput, Images
+from ..models import load as load_model
 from ..tasks.inputs import read_sketches
 from .confidence import Calibration, store_references
 from .embed import Embedder, choose_engine
+from .facets import Facets, Places, count_facets, count_places
 from .indexing import (
     COMMIT_ROWS,
     COMMIT_SECONDS,
@@ -30,19 +34,12 @@ from .indexing import (
     remove,
 )
 from .maintain import drop_superseded, examine, reindex, repair
-from .nearest import ExactIndex, Hits, Index, build_index_if_large, open_index, to_hits
-from .query import Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, see, text_weight
+from .nearest import ApproximateIndex, ExactIndex, Hit, Hits, is_large
+from .query import Filter, Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, see, text_weight
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, Rows, tag_of
 from .storage import GalleryError
 from .store import GalleryStore, absolute, is_in
-
-if TYPE_CHECKING:
-    from ..extractor import Extractor
-    from ..io.images import ImageInput
-
-
-DEFAULT_MODEL = "mini"
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -56,9 +53,10 @@ class Gallery:
         self._model = model
         self._fingerprint_checked = False
         self._store = GalleryStore.find(uri)
-        self._index: Index | None = None
+        self._index: ExactIndex | ApproximateIndex | None = None
         self._calibration: Calibration | None = None
         self._guesser: Guesser | None = None
+        self._places: tuple[int, Places] | None = None  # and the version that they are of
 
     @classmethod
     def open(cls, uri: str | Path, model: Extractor | str | None = None) -> Self:
@@ -73,10 +71,8 @@ class Gallery:
         """The model, loaded on first use; GalleryError if it is not the one that made the gallery."""
         model = self._model
         if model is None or isinstance(model, str):
-            from ..models import load
-
-            recorded = self._store.made_with.name if self._store else DEFAULT_MODEL
-            model = self._model = load(model or recorded)
+            recorded = self._store.made_with.name if self._store else "mini"
+            model = self._model = load_model(model or recorded)
         if self._store and not self._fingerprint_checked:
             made_with, fingerprint = self._store.made_with, model.fingerprint
             if made_with.fingerprint != fingerprint:
@@ -89,13 +85,13 @@ class Gallery:
 
     def search(
         self,
-        sketch: ImageInput | Sequence[ImageInput] | None = None,
+        sketch: Images | None = None,
         k: int = 10,
         category: str | None = None,
         where: str | None = None,
         *,
         text: str | None = None,
-        like: str | Path | None = None,
+        like: ImageInput | None = None,
         min_score: float | None = None,
         group: bool = False,
         diffuse: bool = False,
@@ -103,7 +99,7 @@ class Gallery:
     ) -> Hits:
         """Find the photos that show what a sketch shows, best first: min(k, number of photos) of them.
 
-        `text` says in words what they show, and `like` names a photo, of the gallery or any other, to which similar
+        `text` says in words what they show, and `like` is a photo, of the gallery or any other, to which similar
         ones are wanted (it is left out itself); both with or without a sketch. Several sketches and a photo are
         averaged. `category` and `where`, an SQL condition over the columns (path, size, width, height, category ..),
         narrow the choice. `min_score`, 0 to 1, leaves out photos of less confidence. `group` folds near-duplicates into
@@ -119,17 +115,14 @@ class Gallery:
         return self.answer(Query(sketches, text, like, k, category, where, min_score, group, diffuse, also))
 
     def answer(self, query: Query, vectors: Floats | None = None) -> Hits:
-        """Answer a query, as `search` does.
-
-        `vectors` (N, d) are the embeddings of its sketches, for callers that have embedded several queries at once.
-        """
+        """Answer a query as `search` does; `vectors` (N, d) are its sketches' embeddings, if they are known already."""
         index = self._newest_index()
         scorer, guesses = self._scorer(query, vectors)
         self._calibration = self._calibration or Calibration(self._existing_store(), self.model)
         chance = self._calibration.chance(scorer, index)
         scorer = scorer.standardised(index.background)
         background = scorer.scores(index.background.columns)
-        excluded = {absolute(path) for path in (query.like, *query.wrong) if path is not None}
+        excluded = {absolute(path) for path in (query.like, *query.wrong) if isinstance(path, str | Path)}
         count = max(query.k, CANDIDATES) if query.diffuse else query.k
         while True:
             ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
@@ -138,7 +131,11 @@ class Gallery:
             confidences = np.array(chance.confidences(ranked.scores, background))
             enough = np.flatnonzero(confidences >= (query.min_score or 0))
             ranked = ranked.take(enough)
-            hits = to_hits(ranked, confidences[enough].tolist())
+            found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences[enough], strict=True)
+            hits = [
+                Hit(str(path), float(score), rank, str(category), float(confidence))
+                for rank, (path, score, category, confidence) in enumerate(found, start=1)
+            ]
             answer = fold(hits, ranked.rows.columns["vector"], self.thumbnails) if query.group else hits
             if len(answer) >= query.k or len(hits) < count:
                 return Hits(answer[: query.k], guesses)
@@ -160,7 +157,8 @@ class Gallery:
             vectors, _ = see(self.model, None, query.sketches)
         photos = []
         if query.like is not None:
-            stored = self._existing_store().vectors([absolute(query.like)])
+            named = [absolute(query.like)] if isinstance(query.like, str | Path) else []
+            stored = self._existing_store().vectors(named)
             photos = [*stored.values()] or [*self.model.embed([query.like], kind="photo").numpy()]
         text = None if query.text is None else embed_text(self.model, query.text)
         if text is not None and not self._existing_store().made_with.joint_dim:
@@ -186,7 +184,7 @@ class Gallery:
         """Whether sketches are searched by what the model takes them for too."""
         return bool(self._existing_store().made_with.joint_dim) and can_guess(self.model)
 
-    def _newest_index(self) -> Index:
+    def _newest_index(self) -> ExactIndex | ApproximateIndex:
         """Prepare the newest version for searching; it is read again after a commit."""
         store = self._existing_store()
         if self._index is None or self._index.version != store.version:
@@ -194,7 +192,7 @@ class Gallery:
                 raise GalleryError(
                     f"gallery {self.uri} is empty; sketchfusion index PHOTOS --gallery {self.uri} fills it"
                 )
-            self._index = open_index(store)
+            self._index = ApproximateIndex(store) if is_large(store) else ExactIndex(store)
         return self._index
 
     def _existing_store(self) -> GalleryStore:
@@ -204,7 +202,6 @@ class Gallery:
         return self._store
 
     def __len__(self) -> int:
-        """Number of photos."""
         self._store = self._store or GalleryStore.find(self.uri)
         return len(self._store) if self._store else 0
 
@@ -216,7 +213,6 @@ class Gallery:
                 yield from self.infos(paths[start : start + 500]).values()
 
     def __repr__(self) -> str:
-        """Say how many photos there are, where, and of which model."""
         made_with = f" by {self._store.made_with.name}" if len(self) and self._store else ""
         return f"Gallery({self.uri!r}: {len(self)} photos{made_with})"
 
@@ -230,13 +226,17 @@ class Gallery:
         """The names of the folders that the photos lie in."""
         return self._existing_store().categories()
 
-    def paths(self, category: str | None = None) -> list[str]:
-        """List the paths of all photos, or of those in a category, in order."""
-        return self._existing_store().paths(category)
+    def facets(self, folder: str = "", date: str = "") -> Facets:
+        """Count the photos of a date (2024 or 2024-05; by default all) by folder, and those in a folder by month."""
+        store = self._existing_store()
+        if self._places is None or self._places[0] != store.version:
+            self._places = store.version, count_places(store.dates())
+        return count_facets(self._places[1], folder, date)
 
-    def photos(self, offset: int = 0, limit: int = 100, category: str | None = None) -> list[PhotoInfo]:
-        """Describe photos, ordered by path, a page at a time."""
-        return list(self.infos(self.paths(category)[offset : offset + limit]).values())
+    def paths(self, category: str | None = None, where: str | None = None) -> list[str]:
+        """List the paths of all photos, or of those in a category or that an SQL condition holds for, in order."""
+        store, condition = self._existing_store(), Filter(category, where).condition
+        return sorted(store.matching(condition)) if condition else store.paths()
 
     def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
         """Describe photos by path; those that are not in the gallery are left out."""
@@ -245,10 +245,9 @@ class Gallery:
 
     def info(self, path: str | Path) -> PhotoInfo:
         """Describe one photo; GalleryError if it is not in the gallery."""
-        found = self.infos([absolute(path)])
-        if not found:
-            raise GalleryError(f"{path} is not in gallery {self.uri}")
-        return found[absolute(path)]
+        if found := self.infos([absolute(path)]):
+            return found[absolute(path)]
+        raise GalleryError(f"{path} is not in gallery {self.uri}")
 
     def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Give small JPEG pictures of photos by path; they outlive the files."""
@@ -297,8 +296,7 @@ class Gallery:
         report = Builder(self._store, model, settings, chosen).run(pictures, progress)
         report.left_out = found.advice()
         if len(self._store):
-            store_references(self._store, model)
-            build_index_if_large(self._store)
+            self._prepare_searches(model)
         return report
 
     def plan(self, paths: Paths, prune: bool = False, batch_size: int = 16, *, exclude: Sequence[str] = ()) -> Plan:
@@ -313,10 +311,7 @@ class Gallery:
         return plan
 
     def prune(self, roots: Paths) -> int:
-        """Forget the photos under some folders whose file is gone; give how many.
-
-        GalleryError, and nothing is forgotten, if a folder is missing or holds no photo any more: its disk may be away.
-        """
+        """Forget photos under folders whose file is gone; GalleryError if a folder is missing or none of it is left."""
         store = self._existing_store()
         return remove(store, missing(store, [absolute(root) for root in _listed(roots)]))
 
@@ -363,16 +358,20 @@ class Gallery:
         Interrupted at any moment, the same call goes on. Photos whose file is gone are embedded from their thumbnails.
         """
         if isinstance(model, str):
-            from ..models import load
-
-            model = load(model)
+            model = load_model(model)
         settings = Settings(batch_size, commit_rows, commit_seconds)
         self._store, report = reindex(self._existing_store(), model, settings, progress)
         self._model, self._fingerprint_checked = model, False
         self._index = self._calibration = self._guesser = None
-        store_references(self._store, model)
-        build_index_if_large(self._store)
+        self._prepare_searches(model)
         return report
+
+    def _prepare_searches(self, model: Extractor) -> None:
+        """Store what searches would otherwise compute, and index a gallery that is too large for exact search."""
+        store = self._existing_store()
+        store_references(store, model)
+        if is_large(store):
+            store.index()
 
     def verify(self) -> list[str]:
         """Read everything once and say what is damaged, a line each."""

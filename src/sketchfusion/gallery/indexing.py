@@ -7,17 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..extractor import Extractor
 from ..io.files import file_digest, holds_images, is_gone, survey
 from .embed import Embedder, Failure, Item, Workers
 from .rows import FileState, Photo
 from .storage import GalleryError
 from .store import GalleryStore
-
-if TYPE_CHECKING:
-    from ..extractor import Extractor
-
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
 
@@ -33,18 +29,20 @@ class Report:
     embedded: int = 0
     reused: int = 0  # content that had been embedded before: moved, copied or only touched files
     unchanged: int = 0
-    moved: int = 0  # rows dropped because their file is gone and a file of the same content is elsewhere
+    moved: int = 0  # rows dropped because a file of the same content is there, and theirs is gone or is that file
     removed: int = 0  # rows dropped because their file is gone
     from_thumbnail: int = 0  # rows whose file is gone, embedded from the stored thumbnail
     failed: list[Failure] = field(default_factory=list)
     damaged: list[Failure] = field(default_factory=list)  # indexed all the same
     left_out: list[str] = field(default_factory=list)  # files and folders that are not read, a line for each kind
 
+    def __repr__(self) -> str:
+        counts = {name: value if isinstance(value, int) else len(value) for name, value in vars(self).items()}
+        return f"Report({', '.join(f'{name}={count}' for name, count in counts.items() if count)})"
+
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run reads and writes."""
-
     batch_size: int = 16
     commit_rows: int = COMMIT_ROWS
     commit_seconds: float = COMMIT_SECONDS
@@ -65,13 +63,11 @@ class Builder:
         self._rows: list[Photo] = []  # for the next commit
         self._copied: list[FileState] = []  # for the next commit, rows to be copied from others of the same content
         self._committed = time.monotonic()
+        self._asked = set[str]()  # the paths of this run
 
     def run(self, paths: Sequence[Path], progress: Progress | None = None) -> Report:
-        """Bring the rows of `paths` up to date; unreadable files are listed in the report, the rest goes on.
-
-        What was committed before an interruption is not embedded again.
-        """
-        files = self._store.files()
+        """Update the rows of `paths`, except those committed before; unreadable files go into the report."""
+        files, self._asked = self._store.files(), set(map(str, paths))
         known = {file.digest for file in files.values() if file.mtime_ns}
         todo = [
             path for path in paths if not unchanged(path, files.get(str(path))) or files[str(path)].digest not in known
@@ -81,7 +77,10 @@ class Builder:
             progress(0, len(todo))
         try:
             for done, item in enumerate(self._engine.stream(todo, known, self._settings.batch_size), start=1):
-                self._add(item)
+                self._note(item)
+                due = time.monotonic() - self._committed > self._settings.commit_seconds
+                if due or len(self._rows) + len(self._copied) >= self._settings.commit_rows:
+                    self._commit()
                 if progress:
                     progress(done, len(todo))
             self._commit()
@@ -92,12 +91,6 @@ class Builder:
         if todo or self._report.moved:
             self._store.compact()
         return self._report
-
-    def _add(self, item: Item) -> None:
-        self._note(item)
-        due = time.monotonic() - self._committed > self._settings.commit_seconds
-        if due or len(self._rows) + len(self._copied) >= self._settings.commit_rows:
-            self._commit()
 
     def _note(self, item: Item) -> None:
         if isinstance(item, Failure):
@@ -133,15 +126,16 @@ class Builder:
         return copies
 
     def _drop_moved(self) -> None:
-        """Drop rows whose file is gone while the same content has a row whose file is there."""
+        """Drop rows whose content is also in a file elsewhere: their own is gone, or is that file by another path."""
         by_digest: dict[str, list[str]] = {}
         for file in self._store.files().values():
             by_digest.setdefault(file.digest, []).append(file.path)
         gone = []
         for paths in by_digest.values():
             if len(paths) > 1:
-                there = [path for path in paths if not is_gone(path)]
-                gone += [path for path in paths if path not in there] if there else []
+                there = sorted((path for path in paths if not is_gone(path)), key=self._asked.__contains__)
+                kept = {os.path.realpath(path): path for path in there}  # of several paths to a file, one of this run
+                gone += [path for path in paths if path not in kept.values()] if there else []
         self._report.moved = self._store.forget(gone) if gone else 0
 
 
@@ -158,7 +152,7 @@ def _state(path: Path) -> State | None:
         state = path.stat()
     except OSError:
         return None
-    return state.st_size, state.st_mtime_ns
+    return state.st_size, state.st_mtime_ns or 1  # 0, the time of all files on some drives, means a file that was gone
 
 
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:
@@ -170,10 +164,7 @@ def remove(store: GalleryStore, paths: Iterable[str]) -> int:
 
 
 def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
-    """List the photos under some folders whose file is gone.
-
-    GalleryError if a folder itself is missing, or is empty while the gallery has photos of it: its disk may be away.
-    """
+    """List the photos under folders whose file is gone; GalleryError if a folder is missing, or empty (disk away)."""
     paths = sorted(store.files())
     for root in roots:
         here = [path for path in paths if under(path, [root])]
@@ -194,8 +185,6 @@ def under(path: str, roots: Iterable[str]) -> bool:
 
 @dataclass
 class Plan:
-    """What a run of indexing would do."""
-
     to_add: list[str] = field(default_factory=list)  # new
     changed: list[str] = field(default_factory=list)  # the file has other bytes now
     moved: list[str] = field(default_factory=list)  # embedded before, from a file that is gone
@@ -209,7 +198,6 @@ class Plan:
 
     @property
     def to_embed(self) -> list[str]:
-        """The files that have to be embedded."""
         return [*self.to_add, *self.changed]
 
 
@@ -277,7 +265,9 @@ class Watcher:
 
     def scan(self) -> Report | None:
         """Scan once; add and forget what has not changed since the last scan."""
-        now, files = self._states(), self.files()
+        found = survey([root for root in self.roots if not is_gone(root)], self.exclude).pictures
+        now = {str(path): state for path in found if (state := _state(path))}  # without one it went away meanwhile
+        files = self.files()
         settled = {path for path, state in now.items() if self._before and self._before.get(path) == state}
         stored = {path: (file.size, file.mtime_ns) for path, file in files.items()}
         new = sorted(path for path in settled if now[path] not in (stored.get(path), self._failed.get(path)))
@@ -297,7 +287,3 @@ class Watcher:
             return []
         there = [root for root in self.roots if Path(root).is_dir() and holds_images(root)]
         return [path for path in absent if under(path, there) and is_gone(path)]
-
-    def _states(self) -> dict[str, State]:
-        found = survey([root for root in self.roots if not is_gone(root)], self.exclude).pictures
-        return {str(path): state for path in found if (state := _state(path))}  # without one it went away meanwhile

@@ -7,29 +7,24 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ..errors import ImageError
+from ..extractor import Extractor
 from ..io.images import read_reduced
-from .embed import Embedder, Failure, Prepared
+from .embed import PROCESSES, Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
 from .rows import FileState, ModelTag, Photo, broken, checksum, seals, tag_of, to_photo
 from .storage import GalleryError, connect, storage_errors, table_names
 from .store import PREFIX, UNFINISHED, GalleryStore, finished_tables
 
-if TYPE_CHECKING:
-    from ..extractor import Extractor
-
 
 def reindex(
-    old: GalleryStore,
-    model: Extractor,
-    settings: Settings,
-    progress: Progress | None = None,
+    old: GalleryStore, model: Extractor, settings: Settings, progress: Progress | None = None
 ) -> tuple[GalleryStore, Report]:
     """Embed every photo of a gallery with another model; killed at any moment, the same call goes on.
 
@@ -62,8 +57,6 @@ def drop_superseded(store: GalleryStore) -> None:
 
 def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
     """Make the second table, hidden by a mark until it is finished."""
-    import pyarrow as pa
-
     with storage_errors(old.uri):
         mark = UNFINISHED + tag.fingerprint[:16]
         connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
@@ -122,14 +115,11 @@ ROWS = 1000  # verified at a time
 
 @dataclass
 class Damage:
-    """What is damaged in a gallery."""
-
     rows: dict[int, str] = field(default_factory=dict)  # stored checksum to stored path
     thumbnails: list[str] = field(default_factory=list)  # paths
     others: bool = False  # whether rows are missing, or deleted ones came back
 
     def lines(self) -> list[str]:
-        """One line for each thing that is damaged."""
         return [
             *(f"{path!r}: its row is damaged" for path in self.rows.values()),
             *(f"{path!r}: its thumbnail is damaged" for path in self.thumbnails),
@@ -154,11 +144,8 @@ def examine(store: GalleryStore) -> Damage:
 
 
 def check_readable(uri: str, read: Callable[[str], None] | None = None) -> None:
-    """Read a gallery in a process of its own first, because a damaged file can make the store's library stop it.
-
-    GalleryError if that happens; whatever else is wrong is left to `examine`.
-    """
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    """Read a gallery in its own process first: GalleryError if damage makes the store's library stop that process."""
+    with ProcessPoolExecutor(1, PROCESSES) as pool:
         try:
             pool.submit(read or _read, uri).result()
         except BrokenProcessPool:

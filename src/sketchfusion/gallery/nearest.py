@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import difflib
+import functools
 import html
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,10 @@ from ..errors import ImageError
 from ..featuremap import Floats
 from ..io.images import read_reduced
 from ..tasks.retrieval import best_first
-from .query import SAMPLE, Background, Filter
+from .query import SAMPLE, Background, Filter, Scorer
 from .rows import Rows, matrix
 from .storage import GalleryError
-
-if TYPE_CHECKING:
-    from .query import Scorer
-    from .store import GalleryStore
-
+from .store import GalleryStore
 
 # Searched exactly and held in memory up to here: 100,000 photos of 768 numbers take 300 MB and 15 ms a search.
 EXACT_ROWS = 100_000
@@ -42,18 +38,15 @@ class Ranked:
     scores: Floats
 
     def take(self, places: npt.NDArray[np.int64]) -> Ranked:
-        """Select photos, in the given order."""
         return Ranked(self.rows.take(places), self.scores[places])
 
     def without(self, paths: Collection[str]) -> Ranked:
-        """Leave out the photos at `paths`."""
         return self.take(np.flatnonzero(~np.isin(self.rows.paths, list(paths)))) if paths else self
 
 
-def build_index_if_large(store: GalleryStore) -> None:
-    """Build the approximate index once a gallery has grown beyond exact search."""
-    if len(store) > EXACT_ROWS:
-        store.index()
+def is_large(store: GalleryStore) -> bool:
+    """Tell whether a gallery has grown beyond exact search."""
+    return len(store) > EXACT_ROWS
 
 
 class ExactIndex:
@@ -62,6 +55,7 @@ class ExactIndex:
     def __init__(self, store: GalleryStore) -> None:
         self._store = store
         self.version, self.rows = store.load()
+        self._filtered = functools.lru_cache(maxsize=8)(self._filter)  # a drawing asks for the same again and again
         count = len(self.rows.paths)
         sample = self.rows.take(np.arange(0, count, max(1, -(-count // SAMPLE))))
         self.background = Background(count, sample.columns)
@@ -74,8 +68,7 @@ class ExactIndex:
         places = self._filtered(wanted)
         return _best(self.rows if places is None else self.rows.take(places), scorer, k)
 
-    def _filtered(self, wanted: Filter) -> npt.NDArray[np.int64] | None:
-        """Find the rows that pass a filter, or None if all do."""
+    def _filter(self, wanted: Filter) -> npt.NDArray[np.int64] | None:
         if wanted.condition is None:
             return None
         keep = np.ones(len(self.rows.paths), bool)
@@ -126,14 +119,6 @@ class ApproximateIndex:
         return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
 
 
-Index = ExactIndex | ApproximateIndex
-
-
-def open_index(store: GalleryStore) -> Index:
-    """Read a gallery's newest version, or only a sample of it where it is too large to hold in memory."""
-    return ApproximateIndex(store) if len(store) > EXACT_ROWS else ExactIndex(store)
-
-
 def _best(rows: Rows, scorer: Scorer, k: int) -> Ranked:
     scores = scorer.scores(rows.columns)
     places = best_first(scores[None], min(k, len(scores)))[0]
@@ -176,15 +161,9 @@ class Hits(list[Hit]):
         super().__init__(hits)
         self.guesses = guesses or {}
 
+    def __repr__(self) -> str:
+        first = "".join(f"; {hit.rank}. {hit.confidence:.0%} {hit.path}" for hit in self[:3])
+        return f"Hits({len(self)} photos{first}{'; ..' if len(self) > 3 else ''})"
+
     def _repr_html_(self) -> str:
-        """Show the first 50."""
         return "".join(hit._repr_html_() for hit in self[:50])
-
-
-def to_hits(ranked: Ranked, confidences: Sequence[float]) -> list[Hit]:
-    """Number ranked photos, best first."""
-    each = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences, strict=True)
-    return [
-        Hit(str(path), float(score), rank, str(category), confidence)
-        for rank, (path, score, category, confidence) in enumerate(each, start=1)
-    ]

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
+from ..extractor import Extractor
 from ..featuremap import Floats
-from ..io.images import NormalisedSketch
+from ..io.images import ImageInput, NormalisedSketch
 from ..tasks.recognition import Guess, Namer, joint_space
 from .storage import GalleryError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..extractor import Extractor
-
 
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 # Weights of the text's standard score when there is a picture too, for words that the model has learned with photos and
 # for others; chosen on photos of things that it has learned, and by `sketchfusion evaluate search` on others.
 LEARNED_TEXT_WEIGHT, TEXT_WEIGHT = 2.0, 0.25
 SAMPLE = 4096  # photos that stand for a larger gallery
+FEW = 24  # photos; the median and spread of scores over fewer are not reliable
 # Of what the model takes a sketch for: the most names, the least probability, and the weight of a certain one's text.
 GUESSES, LEAST_GUESS, GUESS_WEIGHT = 5, 0.1, 0.5
 # How far the mean vectors of right and wrong finds move a query of unit length; wrong ones alone would make it worse.
@@ -33,8 +29,6 @@ RIGHT_WEIGHT, WRONG_WEIGHT = 2.0, 0.5
 
 @dataclass(frozen=True)
 class Filter:
-    """Which photos may be in an answer."""
-
     category: str | None = None
     where: str | None = None  # SQL condition over the columns
 
@@ -45,16 +39,13 @@ class Filter:
         return f"{category} AND ({self.where})" if category and self.where else category or self.where
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Query:
-    """What to look for, and what the answer should be like; GalleryError for a query that cannot be answered.
-
-    Several sketches, and a photo beside them, are averaged.
-    """
+    """What to look for and how to answer; several pictures are averaged. GalleryError if it cannot be answered."""
 
     sketches: Sequence[Tensor] = ()  # (3, H, W) each, dark on white, as `tasks.inputs.read_sketches` gives them
     text: str | None = None  # what the photos show
-    like: str | Path | None = None  # a photo, of the gallery or any other, to which similar ones are wanted
+    like: ImageInput | None = None  # a photo, of the gallery or any other, to which similar ones are wanted
     k: int = 10
     category: str | None = None
     where: str | None = None  # SQL condition over the columns
@@ -74,9 +65,18 @@ class Query:
         if not len(self.sketches) and self.text is None and self.like is None:
             raise GalleryError("there is nothing to look for; give a sketch, a text or a photo")
 
+    def __repr__(self) -> str:
+        """Give the number of sketches and what else was set, in one line."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = {name: value for name, value in given.items() if value is not getattr(Query, name)}
+        if "sketches" in given:
+            given["sketches"] = len(self.sketches)
+        if not isinstance(self.like, str | Path | None):
+            given["like"] = type(self.like)
+        return f"Query({', '.join(f'{name}={value!r}' for name, value in given.items())})"
+
     @property
     def filter(self) -> Filter:
-        """Which photos may be in the answer."""
         return Filter(self.category, self.where)
 
 
@@ -97,16 +97,15 @@ class Background:
 
 
 def robust_moments(values: Floats) -> tuple[float, float]:
-    """Give the median, and the standard deviation estimated from the median absolute deviation."""
-    middle = float(np.median(values))
-    spread = 1.4826 * float(np.median(np.abs(values - np.float32(middle))))
+    """Give the median, and the standard deviation: of `FEW` values and more from the median absolute deviation."""
+    middle, spread = float(np.median(values)), float(np.std(values))
+    if len(values) >= FEW:  # of fewer it is often much too small, and with copies 0: some photo would stand out
+        spread = 1.4826 * float(np.median(np.abs(values - np.float32(middle))))
     return middle, max(spread, 1e-6)
 
 
 @dataclass(frozen=True)
 class Modalities:
-    """What a query consists of."""
-
     sketch: bool
     photo: bool
     text: float  # the weight of the words; 0 without any
@@ -144,10 +143,7 @@ class Scorer:
         return np.asarray(sum(each[1:], each[0]), np.float32)
 
     def standardised(self, background: Background) -> Scorer:
-        """Make several terms comparable: each cosine becomes its standard score among a gallery's photos.
-
-        A single term keeps its cosine.
-        """
+        """Replace the cosines of several terms by their standard scores among a gallery's photos, to add them up."""
         if len(self.terms) == 1:
             return self
         terms = []
@@ -201,10 +197,7 @@ def can_guess(model: Extractor) -> bool:
 
 
 def see(model: Extractor, namer: Namer | None, sketches: Sequence[Tensor]) -> tuple[Floats, Floats]:
-    """Embed N sketches (N, d) and name them, log probabilities (N, names), in one pass where the weights allow it.
-
-    Without a namer there are no names.
-    """
+    """Embed N sketches (N, d) and name them: log probabilities (N, names). In one pass where the weights allow it."""
     pictures = [NormalisedSketch(sketch) for sketch in sketches]
     if namer and namer.classifies and model.recognises_as_it_is:
         look = model.look(pictures, "sketch", len(pictures))
@@ -240,10 +233,7 @@ class Guesser:
 
 
 def embed_text(model: Extractor, text: str) -> Floats:
-    """Embed a text in the space (P,) that it shares with pictures, as the mean of several prompts.
-
-    Raises ValueError for an empty text and for a model that cannot read.
-    """
+    """Embed a text (P,), the mean of several prompts; ValueError for an empty text or a model that cannot read."""
     words = " ".join(text.split())
     if not words:
         raise ValueError("the text is empty; say what the photos should show")

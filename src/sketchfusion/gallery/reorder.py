@@ -12,17 +12,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from ..featuremap import Floats
-from .nearest import Hit
-
-if TYPE_CHECKING:
-    from .nearest import Ranked
-
+from .nearest import Hit, Ranked
 
 CANDIDATES = 1000  # the best photos, between which scores are diffused
 # Chosen on Sketch World's unseen categories and Sketchy's validation classes (docs/results/mini.md, twelfth round).

@@ -6,18 +6,15 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from ..extractor import Extractor
 from ..featuremap import Floats
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from ..extractor import Extractor
-
 
 FORMAT = "2"
 FILE = ("path", "digest", "size", "mtime_ns")
@@ -93,15 +90,12 @@ class Rows:
     columns: dict[str, Floats]  # (N, d) each
 
     def take(self, places: npt.NDArray[np.int64]) -> Rows:
-        """Select rows, in the given order."""
         columns = {name: vectors[places] for name, vectors in self.columns.items()}
         return Rows(self.paths[places], self.categories[places], columns)
 
 
 def schema(model: ModelTag) -> pa.Schema:
     """Give the columns of a gallery of a model's vectors."""
-    import pyarrow as pa
-
     return pa.schema(
         [
             ("path", pa.string()),
@@ -126,8 +120,6 @@ def schema(model: ModelTag) -> pa.Schema:
 
 def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
     """Write photos as rows with checksums."""
-    import pyarrow as pa
-
     vectors = {name: np.stack([getattr(photo, name) for photo in photos]) for name in vectors_in(columns)}
     content = {
         **{name: [getattr(photo.file, name) for photo in photos] for name in FILE},
@@ -141,7 +133,6 @@ def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:
 
 
 def to_photo(row: dict[str, Any]) -> Photo:
-    """Read a row as a photo."""
     file = FileState(*(row[name] for name in FILE))
     rest = {name: row[name] for name in (*PICTURE, *CAPTURE, "thumbnail")}
     vectors = {name: np.asarray(row[name], np.float32) for name in VECTORS if row.get(name)}
@@ -155,8 +146,6 @@ def vectors_in(columns: pa.Schema) -> list[str]:
 
 def listed(vectors: Floats) -> pa.Array:
     """Write vectors (N, d) as a column."""
-    import pyarrow as pa
-
     flat = pa.array(vectors.astype(np.float32, copy=False).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
 
@@ -168,18 +157,11 @@ def matrix(column: pa.ChunkedArray) -> Floats:
 
 
 def seals(rows: pa.Table) -> npt.NDArray[np.int64]:
-    """Read the stored checksums (N,)."""
     return np.asarray(rows["seal"].to_numpy(), np.int64)
 
 
 def table_digest(columns: pa.Table, vectors: Mapping[str, Floats]) -> str:
-    """Give one digest of rows in their order: of some columns and of columns of vectors (N, d).
-
-    Vectors have a CRC-32, which any accident changes, and which costs a tenth of the time that it takes to read them.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
+    """Give one digest of rows in order: columns, and vectors (N, d) by CRC-32, which is fast and finds any accident."""
     texts = [columns[name].cast(pa.string()) for name in columns.column_names]
     joined = pc.binary_join_element_wise(*texts, "\x1f", null_handling="replace", null_replacement="\0")
     digest = hashlib.sha256("\x1e".join(joined.to_pylist()).encode())

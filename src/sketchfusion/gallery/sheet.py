@@ -7,18 +7,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from torch import Tensor
 
 from ..io.images import to_uint8
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from .gallery import Gallery
-    from .nearest import Hit
-
+from .gallery import Gallery
+from .nearest import Hit
 
 CELL = 144
 FRAME = 4
@@ -30,8 +25,6 @@ RIGHT, WRONG, LINE = "#1a7f37", "#d0d7de", "#d0d7de"
 
 @dataclass(frozen=True, eq=False)
 class SheetRow:
-    """A query with its answer."""
-
     query: Image.Image
     caption: str
     hits: Sequence[Hit]
@@ -39,10 +32,7 @@ class SheetRow:
 
 
 def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequence[Hit]) -> SheetRow:
-    """The row of a picture (3, H, W) in [0, 1] read from `source`, or of the words that `source` is.
-
-    The folder that a picture lies in may tell what it shows.
-    """
+    """Make the row of a picture (3, H, W) in [0, 1] from `source`, whose folder may name its category, or of words."""
     if shown is None:
         return SheetRow(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
     pixels = to_uint8(shown)

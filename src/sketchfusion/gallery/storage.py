@@ -9,16 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from pyarrow import fs
-
+from pyarrow import fs
 
 NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large")  # disk, file size, quota
 # Parts of an object store's messages, and what to do about each.
@@ -43,7 +40,6 @@ class GalleryError(ValueError):
 
 
 def connect(uri: str) -> Any:
-    """Open the database at a URI."""
     os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of every table that it makes
     import lancedb  # late: it takes more than a second to import
 
@@ -51,7 +47,6 @@ def connect(uri: str) -> Any:
 
 
 def table_names(database: Any) -> list[str]:
-    """List the names of all tables, sorted."""
     return sorted(database.list_tables().tables)
 
 
@@ -60,19 +55,15 @@ def is_conflict(error: BaseException) -> bool:
     return "conflict" in str(error)
 
 
-def is_outdated(error: BaseException) -> bool:
-    """Tell whether files of a version were cleaned away while it was read."""
-    reason = str(error).lower()
-    return "not found" in reason and any(file in reason for file in (".lance/", ".manifest", ".txn"))
-
-
 def retry(change: Callable[[], Result]) -> Result:
     """Call again when another writer's commit came first, or cleaned away what was being read."""
     for attempt in range(RETRIES):
         try:
             return change()
         except (OSError, ValueError, RuntimeError) as error:
-            if not (is_conflict(error) or is_outdated(error)) or attempt == RETRIES - 1:
+            reason = str(error).lower()
+            cleaned = "not found" in reason and any(file in reason for file in (".lance/", ".manifest", ".txn"))
+            if not (cleaned or is_conflict(error)) or attempt == RETRIES - 1:
                 raise
             time.sleep(min(0.05 * 2**attempt, 0.5) * random.random())
     raise AssertionError("the last attempt returns or raises")
@@ -101,11 +92,8 @@ def storage_errors(uri: str) -> Iterator[None]:
 
 
 def write_ledger(uri: str, table: str, version: int, checksums: npt.NDArray[np.int64], digests: dict[str, str]) -> None:
-    """Record the rows of a version by their checksums (N,), in place of what was recorded before.
-
-    `digests` are those of several columns of all rows, where they were verified.
-    """
-    entry = {"table": table, "version": version, **_summary(checksums), "digests": digests}
+    """Record the rows of a version by checksums (N,), and `digests` of several columns where they were verified."""
+    entry = {"table": table, "version": version, **summary(checksums), "digests": digests}
     with storage_errors(uri):
         system, path = _ledger(uri)
         local = system.type_name == "local"  # where a file must not appear in part; an object appears whole
@@ -136,20 +124,13 @@ def read_ledger(uri: str, table: str, version: int) -> dict[str, Any]:
     return entry if (entry.get("table"), entry.get("version")) == (table, version) else {}
 
 
-def agrees(entry: dict[str, Any], checksums: npt.NDArray[np.int64]) -> bool:
-    """Tell whether rows with these checksums (N,) are those of a ledger's entry; True for an empty entry."""
-    return not entry or {name: entry.get(name) for name in ("count", "roll")} == _summary(checksums)
-
-
-def _summary(checksums: npt.NDArray[np.int64]) -> dict[str, int]:
+def summary(checksums: npt.NDArray[np.int64]) -> dict[str, int]:
     """Give the number of rows and the exclusive or of their checksums."""
     return {"count": len(checksums), "roll": int(np.bitwise_xor.reduce(checksums)) if len(checksums) else 0}
 
 
 def _ledger(uri: str) -> tuple[fs.FileSystem, str]:
     """Give the ledger's file system and its path there."""
-    from pyarrow import fs
-
     uri = uri if "://" in uri else str(Path(uri).resolve())
     if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
         scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both

@@ -13,10 +13,11 @@ from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ..featuremap import Floats
 from .rows import (
@@ -41,19 +42,15 @@ from .rows import (
 )
 from .storage import (
     GalleryError,
-    agrees,
     connect,
     is_conflict,
     read_ledger,
     retry,
     storage_errors,
+    summary,
     table_names,
     write_ledger,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 PREFIX, UNFINISHED = "photos-", "unfinished-"
 SEARCHED = ["path", "category", "seal"]  # with the vectors, the columns that exact search needs
@@ -73,11 +70,10 @@ class GalleryStore:
         """Wrap an open table; GalleryError for another format."""
         self.uri, self._table = uri, table
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        if (found := metadata.get("format")) != FORMAT:
-            raise GalleryError(
-                f"gallery {uri} has format {found}, and this version reads format {FORMAT}; index the photos into a "
-                "new gallery"
-            )
+        if (found := metadata.get("format", "0")) != FORMAT:
+            newer = found.isdigit() and int(found) > int(FORMAT)
+            advice = "update sketchfusion" if newer else "index the photos into a new gallery"
+            raise GalleryError(f"gallery {uri} has format {found}, and this version reads format {FORMAT}; {advice}")
         self._verified: int | None = None  # the version whose details are known to be whole
         self.generation = int(metadata.get("generation", 0))  # of two finished tables the later one counts
         lengths = {name: int(table.schema.field(name).type.list_size) for name in vectors_in(table.schema)}
@@ -88,8 +84,8 @@ class GalleryStore:
     @classmethod
     def find(cls, uri: str) -> Self | None:
         """Open the gallery at `uri`, or give None if there is none."""
-        if "://" not in uri and not Path(uri).is_dir():
-            if Path(uri).exists():
+        if "://" not in uri and not any(Path(uri).glob(f"{PREFIX}*")):  # a store walks through a whole folder of photos
+            if Path(uri).is_file():
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
         with storage_errors(uri):
@@ -114,7 +110,6 @@ class GalleryStore:
 
     @property
     def name(self) -> str:
-        """The name of the table."""
         return str(self._table.name)
 
     @property
@@ -124,7 +119,6 @@ class GalleryStore:
             return int(self._newest.version)
 
     def __len__(self) -> int:
-        """Number of photos."""
         with storage_errors(self.uri):
             return int(self._newest.count_rows())
 
@@ -143,7 +137,7 @@ class GalleryStore:
         return {
             photo.file.digest: photo
             for condition in is_in("digest", digests)
-            for photo in map(to_photo, self._read(None, f"{condition} AND mtime_ns > 0").to_pylist())
+            for photo in map(to_photo, self._read(None, f"{condition} AND mtime_ns <> 0").to_pylist())
         }
 
     def rows(self, paths: Sequence[str]) -> pa.Table:
@@ -152,8 +146,6 @@ class GalleryStore:
 
     def batches(self, size: int) -> Iterator[pa.Table]:
         """Give all columns of all rows, `size` at a time."""
-        import pyarrow as pa
-
         with storage_errors(self.uri):
             for batch in self._newest.search().limit(None).to_batches(batch_size=size):
                 yield pa.Table.from_batches([batch])
@@ -185,7 +177,8 @@ class GalleryStore:
 
     def is_complete(self, version: int, checksums: npt.NDArray[np.int64]) -> bool:
         """Compare the checksums (N,) of all rows of a version with the ledger; True if nothing is known of it."""
-        return self.version != version or agrees(read_ledger(self.uri, self.name, version), checksums)
+        entry = {} if self.version != version else read_ledger(self.uri, self.name, version)
+        return not entry or {name: entry.get(name) for name in ("count", "roll")} == summary(checksums)
 
     def infos(self, where: str) -> list[PhotoInfo]:
         """Describe the photos that an SQL condition holds for, ordered by path."""
@@ -193,10 +186,12 @@ class GalleryStore:
         rows = self._read_verified(where).select(names)
         return [PhotoInfo(**row) for row in sorted(rows.to_pylist(), key=lambda row: str(row["path"]))]
 
-    def paths(self, category: str | None) -> list[str]:
-        """List the paths of all photos, or of those in a category, sorted."""
-        where = None if category is None else f"category = {sql_list([category])}"
-        return sorted(self._read(["path"], where)["path"].to_pylist())
+    def paths(self) -> list[str]:
+        return sorted(self._read(["path"])["path"].to_pylist())
+
+    def dates(self) -> pa.Table:
+        """Give path, date taken and time of the last change of every photo's file."""
+        return self._read(["path", "taken", "mtime_ns"])
 
     def vectors(self, paths: Iterable[str]) -> dict[str, Floats]:
         """Give the features (d,) of photos by path; those that are not there are left out."""
@@ -222,7 +217,6 @@ class GalleryStore:
             return set(self._read(["path"], where)["path"].to_pylist())
 
     def count(self, where: str) -> int:
-        """Count the photos that an SQL condition holds for."""
         with self._condition_errors(where):
             return int(self._table.count_rows(where))
 
@@ -248,10 +242,7 @@ class GalleryStore:
         return count, {name: matrix(rows[name]) for name in vectors_in(rows.schema)}
 
     def nearest(self, column: str, query: Floats, k: int, where: str | None = None, exactly: bool = False) -> pa.Table:
-        """Give the rows of the k photos nearest to a unit vector (d,), by the index or by comparing all.
-
-        Photos that came after the index was built are compared one by one.
-        """
+        """Give the rows of the k photos nearest to a unit vector (d,), by the index or, `exactly`, by comparing all."""
         assert column in VECTORS
         with storage_errors(self.uri):
             search = self._newest.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
@@ -265,8 +256,6 @@ class GalleryStore:
         return rows
 
     def _read(self, columns: list[str] | None, where: str | None = None, limit: int | None = None) -> pa.Table:
-        """Read rows of the newest version."""
-
         def read() -> pa.Table:
             search = self._newest.search().limit(limit)
             search = search.where(where) if where else search
@@ -303,7 +292,7 @@ class GalleryStore:
             raise GalleryError(f"cannot filter by {where!r}; it must be an SQL condition on {columns}") from error
 
     def put(self, photos: Sequence[Photo]) -> None:
-        """Add photos, or replace those with the same path, in one commit."""
+        """Add photos, or replace those of the same paths, in one commit."""
         if photos:
             rows = to_rows(photos, self._table.schema)
             self._commit(
@@ -313,10 +302,7 @@ class GalleryStore:
             )
 
     def forget(self, paths: Iterable[str]) -> int:
-        """Delete photos by their paths; give how many there were.
-
-        Their bytes stay on disk until `clean`, and the ledger as it was until `record`, `compact` or `clean`.
-        """
+        """Delete photos by path, and give how many; `clean` wipes their bytes, and updates the ledger."""
         return sum(self._delete(condition) for condition in is_in("path", paths))
 
     def forget_by_checksum(self, checksums: Iterable[int]) -> None:
@@ -328,10 +314,7 @@ class GalleryStore:
         return int(self._commit(lambda table: table.delete(condition)).num_deleted_rows)
 
     def compact(self) -> None:
-        """Join the many small files that commits leave behind, and drop old versions.
-
-        Nothing is lost when another writer, who does the same at that moment, gets ahead: its work stands.
-        """
+        """Join the many small files that commits leave behind, and drop old versions; another writer's work stands."""
         self._optimize(KEEP_OLD_VERSIONS)
         self.record()
 
@@ -404,7 +387,6 @@ def is_in(column: str, values: Iterable[str]) -> list[str]:
 
 
 def sql_list(values: Iterable[str]) -> str:
-    """Write values as a list in SQL."""
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
