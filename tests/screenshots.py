@@ -1,6 +1,6 @@
 """Take screenshots of every view of the studio on the real server: `python tests/screenshots.py docs/pictures`.
 
-Photos and drawings are Sketch World's. The pictures are WebP, named studio-<view>.webp.
+Photos and drawings are Sketch World's. The pictures are WebP, named studio-<view>.webp; studio-film.webp is animated.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ OTHER = ("whale", 10, 1)
 UNSURE = ("ice_cream", 1, 0)  # a drawing that the model has no sure answer to
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
+FILM = (800, 500)
+POINTER = """() => {
+  const pointer = document.createElement("div");
+  Object.assign(pointer.style, { position: "fixed", zIndex: 99, width: "17px", height: "24px", background: "#0a628f",
+    clipPath: "polygon(0 0, 0 76%, 28% 60%, 48% 100%, 66% 92%, 48% 54%, 88% 50%)", pointerEvents: "none" });
+  document.body.append(pointer);
+  addEventListener("pointermove", ({ clientX, clientY }) =>
+    Object.assign(pointer.style, { left: `${clientX}px`, top: `${clientY}px` }), true);
+}"""
 
 
 def make_photos(root: Path) -> None:
@@ -129,6 +138,59 @@ def walk(camera: Camera) -> None:
     page.context.close()
 
 
+def film(camera: Camera) -> None:
+    """Film a person who draws, opens a photo that was found, and cuts the drawn thing out of it."""
+    page = camera.open(DESKTOP, drawn=None)
+    page.evaluate(POINTER)
+    frames: list[Image.Image] = []
+    durations: list[int] = []
+
+    def show(milliseconds: int) -> None:
+        page.wait_for_timeout(200)
+        page.wait_for_selector("#results[aria-busy=false]", state="attached")
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            frames.append(picture.convert("RGB").resize(FILM, Image.Resampling.LANCZOS))
+        durations.append(milliseconds)
+
+    def click(selector: str, then: str) -> None:
+        box = page.locator(selector).first.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        show(700)
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_selector(then)
+        page.wait_for_timeout(900)
+
+    show(1200)
+    sheet = page.locator("#canvas").bounding_box()
+    for stroke in strokes(*DRAWN):
+        points = [(sheet["x"] + x * sheet["width"] / 512, sheet["y"] + y * sheet["width"] / 512) for x, y in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for start in range(0, len(points), 6):
+            for point in points[start : start + 6]:
+                page.mouse.move(*point)
+            show(80)
+        page.mouse.up()
+    page.wait_for_selector("#guesses .clean path")
+    page.wait_for_timeout(1500)
+    show(2200)
+    click("#results li:has([aria-label$='penguin-0.jpg']) .tile", "#photo:not([hidden])")
+    show(1800)
+    click("#tab-mask", "#mask-canvas:not([hidden])")
+    show(3500)
+    frames[0].save(
+        camera.out / "studio-film.webp",
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        quality=60,
+        method=6,
+        minimize_size=True,
+    )
+    page.context.close()
+
+
 @contextmanager
 def serving(root: Path) -> Iterator[str]:
     """The studio on a gallery of the photos."""
@@ -155,6 +217,7 @@ def main(out: Path) -> None:
         with serving(Path(folder)) as url:
             camera = Camera(browser, url, out)
             walk(camera)
+            film(camera)
             page = camera.open(DESKTOP)
         draw(page, [[(70, 470), (250, 480), (450, 466)]])
         page.wait_for_selector("#notice.shown")

@@ -29,13 +29,15 @@ def test_a_reload_and_a_second_tab_show_drawing_words_and_photo(open_page: OpenP
     page = open_page(fake.url)
     draw(page, [LINE, LOOP])
     page.fill("#text", "at night")
-    page.select_option("#category", "castle")
-    asked = searched(page, fake, 2)
+    page.click("#folder")
+    page.click("#folder-menu >> text=things")
+    page.click("#folder-menu >> text=castle")
     until(page, lambda: last_search(fake)["text"] == "at night")
+    asked = searched(page, fake, 2)
     page.locator("#results .tile").first.click()
     page.click("#tab-inside")
     name, before = page.locator("#photo-name").inner_text(), ink(page)
-    assert "#q=" in page.url and "words=at+night" in page.url and "folder=castle" in page.url
+    assert "#q=" in page.url and "words=at+night" in page.url and "folder=things%2Fcastle" in page.url
     fake.requests.clear()
     page.reload()
     address = page.url
@@ -44,9 +46,9 @@ def test_a_reload_and_a_second_tab_show_drawing_words_and_photo(open_page: OpenP
         expect(shown.locator("#photo-name")).to_have_text(name)
         expect(shown.locator("#tab-inside")).to_have_attribute("aria-selected", "true")
         expect(shown.locator("#text")).to_have_value("at night")
-        expect(shown.locator("#category")).to_have_value("castle")
+        expect(shown.locator("#folder")).to_have_text("Folder: castle")
         assert ink(shown) == before
-        until(shown, lambda: bool(fake.asked("/search")) and last_search(fake)["category"] == "castle")
+        until(shown, lambda: bool(fake.asked("/search")) and last_search(fake)["folder"] == "things/castle")
         assert last_search(fake)["drawing"] == asked["drawing"] and last_search(fake)["text"] == "at night"
         fake.requests.clear()
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import requests
 from PIL import Image
 
+from fixtures.pixels import PixelExtractor
 from fixtures.studio import CATEGORIES, INSTANCES, Server, drawn, open_studio
 
 PHOTOS = len(CATEGORIES) * INSTANCES
@@ -33,9 +35,14 @@ def from_url(url: str) -> Image.Image:
     return picture(base64.b64decode(data))
 
 
+def folder(studio: Server, name: str) -> str:
+    """The identifier of the folder of this name."""
+    return next(str(one["id"]) for one in studio.get("v1/info").json()["gallery"]["folders"] if one["name"] == name)
+
+
 def first_photo(studio: Server, category: str = "cup") -> dict[str, Any]:
-    photos: list[dict[str, Any]] = studio.get("v1/photos", params={"category": category}).json()["photos"]
-    return photos[0]
+    photos = studio.get("v1/photos", params={"folder": folder(studio, category)}).json()["photos"]
+    return dict(photos[0])
 
 
 def closeup(studio: Server, path: str, **more: Any) -> Any:
@@ -65,8 +72,9 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
 
 
 @pytest.fixture
-def empty(tmp_path: Path, mini: Any) -> Any:
-    with open_studio(str(tmp_path / "new"), mini, upload_files=3, jobs_waiting=2) as server:
+def empty(tmp_path: Path) -> Iterator[Server]:
+    """A studio without photos, and with a model that takes no time."""
+    with open_studio(str(tmp_path / "new"), PixelExtractor(), upload_files=3, jobs_waiting=2) as server:
         yield server
 
 
@@ -76,7 +84,9 @@ def test_info_says_what_is_loaded(studio: Server, mini: Any) -> None:
     assert info["model"]["labels"] == len(mini.labels) and "retrieval" in info["model"]["tasks"]
     gallery = info["gallery"]
     assert (gallery["name"], gallery["photos"], gallery["demo"]) == ("gallery", PHOTOS, False)
-    assert gallery["categories"] == sorted(CATEGORIES)
+    folders = [(one["name"], one["parent"], one["photos"]) for one in gallery["folders"]]
+    assert folders == [(name, "", INSTANCES) for name in sorted(CATEGORIES)]
+    assert sum(one["photos"] for one in gallery["months"]) == gallery["undated"] == PHOTOS
     assert info["limits"]["upload_bytes"] > 1e6
 
 
@@ -84,8 +94,7 @@ def test_a_search_gives_what_the_gallery_gives(studio: Server, world_gallery: st
     from sketchfusion import Gallery
     from sketchfusion.gallery import Query
     from sketchfusion.studio.drawing import read_sketch
-    from sketchfusion.studio.limits import Limits
-    from sketchfusion.studio.messages import StrokesDrawing
+    from sketchfusion.studio.messages import Limits, StrokesDrawing
 
     drawing = drawn("sailboat")
     answer = studio.search(drawing, sequence=7, k=5).json()
@@ -112,33 +121,46 @@ def test_right_finds_come_first_and_wrong_ones_not_at_all(studio: Server) -> Non
 
 def test_drawings_are_labelled_as_recognize_does(studio: Server, mini: Any) -> None:
     from sketchfusion.studio.drawing import read_sketch
-    from sketchfusion.studio.limits import Limits
-    from sketchfusion.studio.messages import StrokesDrawing
+    from sketchfusion.studio.messages import Limits, StrokesDrawing
     from sketchfusion.tasks.recognition import Namer
 
     drawing = drawn("bicycle")
-    for _ in range(600):  # the names are read after the first questions are answered
-        if labels := studio.search(drawing).json()["labels"]:
-            break
-        time.sleep(0.1)
+    labels = studio.search(drawing).json()["labels"]
     sketch = read_sketch(StrokesDrawing.model_validate(drawing), Limits()).picture
     expected = Namer(mini).name([sketch])[0]
     assert [label["label"] for label in labels] == [guess.label for guess in expected]
     assert [label["score"] for label in labels] == pytest.approx([guess.score for guess in expected], abs=0.01)
 
 
-def test_category_and_k_narrow_the_answer(studio: Server) -> None:
-    hits = studio.search(drawn("tree"), k=100, category="tree").json()["hits"]
+def test_folder_date_and_k_narrow_the_answer(studio: Server) -> None:
+    hits = studio.search(drawn("tree"), k=100, folder=folder(studio, "tree")).json()["hits"]
     assert [hit["category"] for hit in hits] == ["tree"] * INSTANCES
     assert len(studio.search(drawn("tree"), k=3).json()["hits"]) == 3
-    wrong = studio.search(drawn("tree"), category="treee")
-    assert wrong.status_code == 400 and "tree" in wrong.json()["error"]
+    month = studio.get("v1/info").json()["gallery"]["months"][0]
+    for date, photos in ((month["month"], month["photos"]), (month["month"][:4], month["photos"]), ("1999-12", 0)):
+        assert len(studio.search(drawn("tree"), k=100, date=date).json()["hits"]) == photos
+        assert studio.get("v1/photos", params={"date": date}).json()["total"] == photos
+    gone = studio.search(drawn("tree"), folder="gone")
+    assert gone.status_code == 404 and "folder" in gone.json()["error"]
+    assert studio.search(drawn("tree"), date="2024-13").status_code == 422
 
 
 def test_more_like_this_photo(studio: Server) -> None:
     photo = first_photo(studio, "giraffe")
     hits = studio.search(None, like=photo["id"], k=50).json()["hits"]
     assert len(hits) == PHOTOS - 1 and photo["id"] not in [hit["id"] for hit in hits]
+
+
+def test_a_photo_from_elsewhere_finds_photos_like_it(studio: Server, world_photos: Path) -> None:
+    path = world_photos / "giraffe" / "0.png"
+    data = {"kind": "image", "data": base64.b64encode(path.read_bytes()).decode()}
+    first, *rest = studio.search(None, photo=data, k=50).json()["hits"]
+    assert first["path"] == "giraffe/0.png" and first["score"] == pytest.approx(1, abs=1e-3)
+    like = studio.search(None, like=first["id"], k=50).json()["hits"]
+    assert [hit["id"] for hit in rest] == [hit["id"] for hit in like]
+    assert "the photo" in studio.search(None, photo=data | {"data": "aaaa"}).json()["error"]
+    plain = {"kind": "image", "data": base64.b64encode(jpeg(Image.new("RGB", (64, 64), "red"))).decode()}
+    assert studio.search(plain).json()["error"] == "there are no lines in this drawing"
 
 
 def test_text_searches_alone_and_together_with_a_drawing(studio: Server) -> None:
@@ -171,8 +193,7 @@ def test_photos_are_listed_in_pages(studio: Server, world_photos: Path) -> None:
     listed = [photo["path"] for page in pages for photo in page["photos"]]
     assert listed == sorted(str(path.relative_to(world_photos)) for path in world_photos.rglob("*.png"))
     assert {page["total"] for page in pages} == {PHOTOS}
-    assert studio.get("v1/photos", params={"category": "cup"}).json()["total"] == INSTANCES
-    assert studio.get("v1/photos", params={"category": "none"}).json() == {"total": 0, "photos": []}
+    assert studio.get("v1/photos", params={"folder": folder(studio, "cup")}).json()["total"] == INSTANCES
 
 
 def test_a_photo_is_served_reduced_and_without_metadata(empty: Server) -> None:
@@ -211,7 +232,7 @@ def test_no_answer_contains_a_path_of_the_machine(studio: Server, world_photos: 
         studio.get("v1/photos"),
         studio.get(f"v1/photos/{first_photo(studio)['id']}/info"),
         studio.search(drawn("cup")),
-        studio.search(drawn("cup"), category="nothing like it"),
+        studio.search(drawn("cup"), folder="nothing like it"),
         studio.post("v1/export", {"ids": [first_photo(studio)["id"]]}),
     ]
     secret = str(world_photos.parent)
@@ -227,6 +248,7 @@ def test_uploads_are_indexed_found_and_can_be_removed(empty: Server, world_photo
     state = finished(empty, answer.json()["job"])
     assert (state["state"], state["done"], state["total"]) == ("done", 2, 2)
     assert [(one["name"], bool(one["reason"])) for one in state["failed"]] == [("notes.txt", True)]
+    assert empty.get("v1/photos", params={"folder": state["folder"]}).json()["total"] == 1
     hits = empty.search(drawn("cup")).json()["hits"]
     assert [(hit["name"], hit["category"], hit["path"]) for hit in hits] == [("big one.png", "cup", "cup/big one.png")]
     kept = [path for path in empty.studio.uploads.rglob("*") if path.is_file()]
@@ -296,8 +318,7 @@ def test_too_many_waiting_jobs_are_refused() -> None:
 def test_segmentation_is_what_segment_gives(studio: Server, world_photos: Path, mini: Any) -> None:
     from sketchfusion import segment
     from sketchfusion.studio.drawing import read_sketch
-    from sketchfusion.studio.limits import Limits
-    from sketchfusion.studio.messages import StrokesDrawing
+    from sketchfusion.studio.messages import Limits, StrokesDrawing
 
     answer = closeup(studio, "segment")
     sketch = read_sketch(StrokesDrawing.model_validate(drawn("cup")), Limits()).picture
@@ -373,11 +394,8 @@ def test_inspection_gives_maps_spectra_and_weights(studio: Server) -> None:
     assert [one["photo"] for one in alone["maps"]] == [None] * len(features)
 
 
-def test_a_model_without_parts_cannot_be_inspected(tmp_path: Path) -> None:
-    from sketchfusion import load
-
-    with open_studio(str(tmp_path / "new"), load("mini:B-CLIP")) as server:
-        answer = server.post("v1/inspect", {"client": "one", "sequence": 0, "drawing": drawn("cup")})
+def test_a_model_without_parts_cannot_be_inspected(empty: Server) -> None:
+    answer = empty.post("v1/inspect", {"client": "one", "sequence": 0, "drawing": drawn("cup")})
     assert answer.status_code == 400 and "not a fused model" in answer.json()["error"]
 
 
@@ -398,6 +416,8 @@ def test_examples_can_be_searched(studio: Server) -> None:
     assert len(examples) >= 8 and len({example["name"] for example in examples}) == len(examples)
     drawing = {key: examples[0][key] for key in ("width", "height", "strokes")} | {"kind": "strokes"}
     assert studio.search(drawing).status_code == 200
+    assert studio.get("v1/examples/Wine-bottle").json()["name"] == "wine bottle"
+    assert studio.get("v1/examples/sphinx").status_code == 404
 
 
 def test_health(studio: Server) -> None:
@@ -450,6 +470,7 @@ def test_folders_are_indexed_and_followed_and_their_files_stay(
     assert {path.name for path in folder.rglob("*.*")} == here
     shutil.copytree(world_photos / "tree", folder / "tree")
     assert indexing(before + 4)["error"] is None
+    assert len(empty.studio.left_out) == 1 and "not a picture" in empty.studio.left_out[0]
 
 
 def test_an_answer_goes_on_from_an_offset(studio: Server) -> None:
@@ -513,6 +534,14 @@ def test_whole_paths_and_the_file_manager_are_for_this_machine_only(
         assert studio.post("v1/export", body, **away).text == f"{photo['path']}\n"
         assert studio.post(f"v1/photos/{photo['id']}/reveal", **away).status_code == 403
     assert len(shown) == 1
+
+
+def test_only_this_machine_is_told_how_a_phone_enters(studio: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert studio.get("v1/info").json()["phone"] is None
+    monkeypatch.setattr(studio.studio, "network_address", "http://192.168.1.5:8000/?token=correct")
+    phone = studio.get("v1/info").json()["phone"]
+    assert phone["address"].endswith("?token=correct") and phone["code"].startswith("data:image/svg+xml")
+    assert studio.get("v1/info", headers={"X-Forwarded-For": "192.0.2.7"}).json()["phone"] is None
 
 
 def test_a_file_is_shown_by_the_file_manager_or_its_folder_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -21,9 +20,14 @@ from typing import Any
 import pytest
 import requests
 
+from fixtures.pixels import PixelExtractor
 from fixtures.studio import CATEGORIES, Server, drawn
+from fixtures.writers import command, line, start
+from sketchfusion.extractor import ModelInput, ModelOutput
+from sketchfusion.gallery import Gallery
+from test_cli import sketchfusion
 
-CLIENTS, DRAWINGS = 50, 3
+CLIENTS, DRAWINGS, REQUESTS = 20, 2, 16
 
 
 def found(answer: requests.Response) -> list[tuple[str, float]]:
@@ -37,7 +41,7 @@ def same(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> bool:
     )
 
 
-def test_fifty_clients_that_draw_at_once_each_get_the_answer_to_their_newest_drawing(
+def test_clients_that_draw_at_once_each_get_the_answer_to_their_newest_drawing(
     studio: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each sends drawing after drawing without waiting; all are answered or superseded, the last one answered."""
@@ -96,14 +100,29 @@ def wait_until_ready(address: str) -> list[str]:
     raise AssertionError("the model does not load")
 
 
-def test_a_stopping_server_answers_requests_in_progress(process: tuple[subprocess.Popen[str], str]) -> None:
+class Waiting(PixelExtractor):
+    """Takes a second to load, and a second for each batch."""
+
+    def __init__(self) -> None:
+        time.sleep(1)
+        super().__init__()
+
+    def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
+        time.sleep(1)
+        return super().forward(views)
+
+
+def test_a_stopping_server_answers_requests_in_progress(world_photos: Path, tmp_path: Path) -> None:
     """Also: the page is there while the model loads, and says so."""
-    running, address = process
+    Gallery.open(tmp_path / "g", PixelExtractor()).add(world_photos)
+    out = tmp_path / "out"
+    running = start(command, Waiting, out, "studio", "--gallery", tmp_path / "g", "--port", 0)
+    address = line(running, out, 0).split(" ")[0].rstrip("/")
     assert requests.get(f"{address}/", timeout=10).status_code == 200
     assert wait_until_ready(address)[0] == "starting"
     bodies = [
         json.dumps({"client": f"c{client}", "sequence": 0, "drawing": drawn(CATEGORIES[client % 6])}).encode()
-        for client in range(30)
+        for client in range(REQUESTS)
     ]
     asked = [HTTPConnection(address.removeprefix("http://"), timeout=120) for _ in bodies]
     for connection, body in zip(asked, bodies, strict=True):
@@ -111,26 +130,24 @@ def test_a_stopping_server_answers_requests_in_progress(process: tuple[subproces
     # connections are accepted in order, so once this is answered the server has all those before it
     assert requests.get(f"{address}/api/v1/health", timeout=30).status_code == 200
     answered, _, _ = select([connection.sock for connection in asked], [], [], 0)
-    assert len(answered) < 30, "nothing was left to finish"
-    running.send_signal(signal.SIGTERM)
-    assert [connection.getresponse().status for connection in asked] == [200] * 30
-    assert running.wait(60) == 0
+    assert len(answered) < REQUESTS, "nothing was left to finish"
+    running.terminate()
+    assert [connection.getresponse().status for connection in asked] == [200] * REQUESTS
+    running.join(60)
+    assert running.exitcode == 0
 
 
 def test_a_gallery_that_cannot_be_opened_gives_one_line(world_gallery: str, tmp_path: Path) -> None:
-    from sketchfusion import Gallery
-
-    def said(*arguments: str) -> str:
-        code = "from sketchfusion.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-c", code, "studio", *arguments], capture_output=True, text=True, timeout=300
-        )
-        *before, last = done.stderr.splitlines()
-        assert done.returncode == 2 and not [line for line in before if "Traceback" in line], done.stderr
-        return last
-
-    assert "token" in said("--host", "0.0.0.0", "--gallery", world_gallery)
-    assert "was made with mini" in said("--gallery", world_gallery, "--model", "mini:B-CLIP", "--port", "0")
+    here = ("studio", "--gallery", world_gallery)
+    refused = sketchfusion(*here, "--host", "0.0.0.0")
+    # A process of its own, because a server needs the event loop of the main thread.
+    process = start(command, PixelExtractor, tmp_path / "out", *here, "--port", 0)
+    process.join()
+    for code, said, why in (
+        (refused.returncode, refused.stderr, "token"),
+        (process.exitcode, (tmp_path / "out.err").read_text(), "was made with mini"),
+    ):
+        assert code == 2 and why in said.splitlines()[-1] and "Traceback" not in said
     assert len(Gallery.open(world_gallery))
 
 
@@ -151,8 +168,8 @@ def test_memory_stays_flat(process: tuple[subprocess.Popen[str], str]) -> None:
         return int(Path(f"/proc/{running.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     sizes = []
-    for start in range(0, 300, 75):
-        for number in range(start, start + 75):
+    for first in range(0, 300, 75):
+        for number in range(first, first + 75):
             ask(number)
         sizes.append(resident())
     print(json.dumps([round(size / 1e6) for size in sizes]))
@@ -183,7 +200,7 @@ def test_latency_of_one_and_of_fifty(process: tuple[subprocess.Popen[str], str])
                 sequence += 1
                 time.sleep(max(0.0, 0.25 - (time.monotonic() - begun)))
 
-    threads = [threading.Thread(target=draw, args=(n,)) for n in range(CLIENTS)]
+    threads = [threading.Thread(target=draw, args=(n,)) for n in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -15,8 +15,7 @@ from pydantic import TypeAdapter
 
 from sketchfusion.errors import ImageError
 from sketchfusion.studio.drawing import LimitExceeded, Sketch, read_sketch
-from sketchfusion.studio.limits import Limits
-from sketchfusion.studio.messages import Drawing
+from sketchfusion.studio.messages import Drawing, Limits
 from sketchfusion.tasks.inputs import read_sketches
 
 LIMITS = Limits()
@@ -166,7 +165,7 @@ def test_an_svg_is_drawn_without_loading_anything_else(tmp_path: Path) -> None:
         ({"kind": "image", "data": ""}, "empty"),
         ({"kind": "image", "data": base64.b64encode(b"GIF89a").decode()}, "not a picture"),
         ({"kind": "image", "data": base64.b64encode(b'{"drawing": 1}').decode()}, "no strokes"),
-        ({"kind": "image", "data": in_base64(Image.new("RGB", (40, 40), "white"))}, "blank"),
+        ({"kind": "image", "data": in_base64(Image.new("RGB", (40, 40), "white"))}, "no lines"),
     ],
 )
 def test_a_broken_drawing_is_refused_in_one_line(drawing: dict[str, Any], reason: str) -> None:

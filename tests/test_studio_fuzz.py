@@ -17,20 +17,21 @@ from schemathesis.specs.openapi.checks import (
 from fixtures.studio import Server
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 12  # of requests to each operation
-
 FIT, UNFIT = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 
 
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", [FIT, UNFIT], ids=["fitting", "not fitting"])
-def test_every_answer_is_as_described(studio: Server, mode: Any) -> None:
+def test_every_answer_is_as_described(studio: Server, mode: Any, examples: int) -> None:
+    """With so many requests to each operation."""
     schema = schemathesis.openapi.from_url(f"{studio.address}/api/v1/openapi.json")
     asked = 0
     for result in schema.get_all_operations():
         operation = result.ok()
 
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,
             derandomize=True,
             database=None,
@@ -49,4 +50,4 @@ def test_every_answer_is_as_described(studio: Server, mode: Any) -> None:
         except Exception as error:
             if "Unsatisfiable" not in type(error).__name__:  # what has no parameters cannot be asked wrongly
                 raise
-    assert asked > 50
+    assert asked > 30

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,11 +107,65 @@ def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(locked: Serve
     entered = locked.get("/", params={"token": TOKEN}, allow_redirects=False)
     assert (entered.status_code, entered.headers["location"]) == (303, "/")
     cookie = entered.headers["set-cookie"]
-    assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and TOKEN not in cookie
     with requests.Session() as browser:
         assert browser.get(locked.url("/"), params={"token": TOKEN}, timeout=10).url == locked.url("/")
         assert browser.get(locked.url("v1/photos"), timeout=10).status_code == 200
     assert locked.get("/", params={"token": "wrong"}, allow_redirects=False).status_code == 401
+
+
+def test_a_browser_without_the_token_gets_a_page_that_says_what_to_do(locked: Server) -> None:
+    page = locked.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert page.status_code == 401 and page.headers["content-type"].startswith("text/html")
+    assert "?token=" in page.text and "<script" not in page.text and TOKEN not in page.text
+    for needed in re.findall(r'href="([^"]+)"', page.text):
+        assert locked.get(needed).status_code == 200, needed
+    assert "token" in one_line(locked.get("v1/photos", headers={"Accept": "application/json"}))
+
+
+def test_an_app_on_the_home_screen_enters_by_its_manifest(locked: Server, studio: Server) -> None:
+    assert locked.get("/manifest.webmanifest").status_code == 401
+    answer = locked.get("/manifest.webmanifest", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.headers["content-type"] == "application/manifest+json"
+    manifest = answer.json()
+    assert locked.get(manifest["start_url"], allow_redirects=False).status_code == 303
+    for icon in manifest["icons"]:
+        assert locked.get(icon["src"]).headers["content-type"] == icon["type"]
+    assert studio.get("/manifest.webmanifest").json()["start_url"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("host", "here", "there"),
+    [("127.0.0.1", "127.0.0.1", None), ("0.0.0.0", "127.0.0.1", "192.168.1.5"), ("::", "[::1]", "192.168.1.5")],
+)
+def test_the_page_has_an_address_here_and_one_for_other_devices(
+    host: str, here: str, there: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sketchfusion.studio import server
+    from sketchfusion.studio.protection import Access
+
+    monkeypatch.setattr(server, "network_address", lambda: "192.168.1.5")
+    listener: Any = SimpleNamespace(getsockname=lambda: (host, 8000))
+    ends = ":8000/?token=correct%20horse%20battery"
+    assert server.addresses(listener, Access(host, TOKEN)) == (
+        f"http://{here}{ends}",
+        there and f"http://{there}{ends}",
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "no-such-name.invalid"])
+def test_an_address_that_this_machine_has_not_is_no_matter_of_the_port(host: str) -> None:
+    from sketchfusion.studio import server
+
+    with pytest.raises(OSError, match="no such address; choose another one: --host"):
+        server.listen(host, 0)
+
+
+def test_an_ipv6_address_may_have_brackets() -> None:
+    from sketchfusion.studio import server
+
+    with server.listen("[::1]", 0) as listener:
+        assert listener.getsockname()[0] == "::1"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])

@@ -12,25 +12,21 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from fixtures.browser import OpenPage, draw
-from fixtures.studio import Server, open_studio
-from sketchfusion import Gallery
+from fixtures.studio import Server, index, open_studio
 from sketchfusion.world import World
+from test_studio_page import NOTE
 
 # Drawings that the model knows, by category: instance and hand of a world that no photo here is of.
 SHAPES = {
     "apple": (4, 0),
-    "drum": (0, 1),
-    "hamburger": (11, 1),
     "hat": (8, 1),
     "hot_air_balloon": (7, 0),
-    "hourglass": (1, 1),
     "ice_cream": (1, 0),
-    "light_bulb": (6, 1),
     "penguin": (10, 0),
     "whale": (10, 1),
 }
 OTHERS = ("church", "windmill")
-PHOTOS = 4
+PHOTOS = 2
 
 
 def strokes(category: str) -> list[list[tuple[float, float]]]:
@@ -43,14 +39,14 @@ def strokes(category: str) -> list[list[tuple[float, float]]]:
 
 @pytest.fixture(scope="module")
 def drawn_studio(tmp_path_factory: pytest.TempPathFactory, mini: Any) -> Iterator[Server]:
-    """A gallery of the ten categories and two more."""
+    """A gallery of the six categories and two more."""
     world, root = World(size=128), tmp_path_factory.mktemp("drawn") / "photos"
     for category in (*SHAPES, *OTHERS):
         (root / category).mkdir(parents=True)
         for instance in range(PHOTOS):
             Image.fromarray(world.photo(category, instance).photo).save(root / category / f"{instance}.png")
     uri = str(root.parent / "gallery")
-    Gallery.open(uri, mini).add(root)
+    index(uri, mini, root)
     with open_studio(uri, mini) as server:
         yield server
 
@@ -61,7 +57,7 @@ def settled(page: Any) -> None:
     page.wait_for_selector("#results[aria-busy=false]", timeout=30_000)
 
 
-def test_eight_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
+def test_five_of_six_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
     first: dict[str, str] = {}
     for category in SHAPES:
@@ -70,7 +66,7 @@ def test_eight_of_ten_drawn_shapes_find_their_category_first(open_page: OpenPage
         draw(page, strokes(category))
         settled(page)
         first[category] = page.locator("#results .tile").first.get_attribute("aria-label").split(",")[0]
-    assert sum(category == found for category, found in first.items()) >= 8, first
+    assert sum(category == found for category, found in first.items()) >= 5, first
 
 
 def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage, drawn_studio: Server) -> None:
@@ -89,25 +85,22 @@ def test_the_sure_stand_above_the_line_and_all_others_follow(open_page: OpenPage
         assert words == "Nothing is 50 % sure; the closest first" and max(shares) <= 50
 
 
-@pytest.mark.parametrize("tab", ["mask", "match", "inside"])
-def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Server, tab: str) -> None:
+def test_each_view_of_a_photo_is_answered(open_page: OpenPage, drawn_studio: Server) -> None:
     page = open_page(drawn_studio.address)
     draw(page, strokes("whale"))
     settled(page)
     page.locator("#results .tile").first.click()
-    page.click(f"#tab-{tab}")
-    match tab:
-        case "mask":
-            page.wait_for_selector("#mask-canvas[aria-label]:not([hidden])", timeout=60_000)
-        case "match":
-            page.click("text=Match all over")
-            page.wait_for_selector("#photo-marks circle", timeout=60_000)
-            page.locator("label.switch:has-text('Colour by match')").click()
-            page.wait_for_selector("#photo-dense:not([hidden])", timeout=60_000)
-        case "inside":
-            page.wait_for_selector(".chart .curve", timeout=60_000)
-            assert page.locator(".maps img").count() >= 4
-            assert page.locator(".bars dd").count() >= 2
+    page.click("#tab-mask")
+    page.wait_for_selector("#mask-canvas[aria-label]:not([hidden])", timeout=60_000)
+    page.click("#tab-match")
+    page.click("text=Match all over")
+    page.wait_for_selector("#photo-marks circle", timeout=60_000)
+    page.locator("label.switch:has-text('Colour by match')").click()
+    page.wait_for_selector("#photo-dense:not([hidden])", timeout=60_000)
+    page.click("#tab-inside")
+    page.wait_for_selector(".chart .curve", timeout=60_000)
+    assert page.locator(".maps img").count() >= 4
+    assert page.locator(".bars dd").count() >= 2
 
 
 def test_a_photo_is_uploaded_found_and_removed(open_page: OpenPage, drawn_studio: Server) -> None:
@@ -126,6 +119,7 @@ def test_a_photo_is_uploaded_found_and_removed(open_page: OpenPage, drawn_studio
     page.wait_for_selector(f"#count >> text=All {total + 1} photos")
     page.locator("#results .tile[title*=orchard]").click()
     page.click("#forget")
-    page.wait_for_timeout(8500)
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.locator("#photo-files").set_input_files(NOTE)  # whose line takes the place of the one that can undo
     page.reload()
     page.wait_for_selector(f"#count >> text=All {total} photos")

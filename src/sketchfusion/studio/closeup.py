@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..analysis.inside import branch_weights, component_maps, crop_padding, pca_pictures, spectrum
-from ..io.images import data_url, quantise
+from ..extractor import Extractor
+from ..featuremap import FeatureMap
+from ..io.images import Kind, data_url, quantise
 from ..tasks.correspondence import POSE_POINTS, TASK, dense_match, match, sample_strokes
 from ..tasks.inputs import extract_map
 from ..tasks.segmentation import segment
@@ -29,12 +31,6 @@ from .messages import (
     SegmentAnswer,
     SpectrumReply,
 )
-
-if TYPE_CHECKING:
-    from ..extractor import Extractor
-    from ..featuremap import FeatureMap
-    from ..io.images import Kind, Reduced
-
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -51,11 +47,6 @@ class CloseupPhoto:
     width: int
     height: int
 
-    @classmethod
-    def from_reduced(cls, photo: Reduced) -> Self:
-        """Convert a photo that was read at a reduced size."""
-        return cls(photo.tensor("photo"), photo.width, photo.height)
-
     @property
     def scale(self) -> tuple[float, float]:
         """Pixels of the picture per pixel of the original, in x and y."""
@@ -63,10 +54,7 @@ class CloseupPhoto:
 
 
 def segment_photo(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
-    """Compute how strongly each pixel of the photo shows the drawn object; the page applies the threshold.
-
-    If the photo probably does not show the object, the threshold is 1, above all heat.
-    """
+    """Compute how strongly each pixel shows the drawn object; if the photo seems not to, the threshold is 1."""
     found = segment(model, sketch.picture, photo.picture, refine=False)
     height, width = found.heat.shape
     threshold = found.threshold if found.mask.any() else 1.0
@@ -100,14 +88,12 @@ def match_points(
 
 
 def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
-    """Colour the drawing by position, and each part of the photo like the part of the drawing that it matches.
-
-    The photo's opacity is the heat of its segmentation.
-    """
+    """Colour the drawing by position, and the photo by the matching position, as opaque as its segmentation is hot."""
     sketch_map = extract_map(model, sketch.picture, "sketch", TASK)
     photo_map = extract_map(model, photo.picture, "photo", TASK)
     positions, _ = dense_match(sketch_map, photo_map, sample_strokes(sketch.picture, POSE_POINTS))
-    low, high = _ink_box(sketch.picture)
+    ink = (sketch.picture.mean(dim=0) < 0.6).nonzero().flip(1).double()
+    low, high = ink.amin(dim=0), ink.amax(dim=0) + 1  # corners x, y of the box around the ink
     colours = crop_padding(_position_colours(positions, low, high), photo_map)
     height, width = photo.picture.shape[1:]
     heat = segment(model, sketch.picture, photo.picture, refine=False).heat
@@ -137,12 +123,6 @@ def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | Non
     return InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
 
 
-def _ink_box(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the top left and bottom right corners (x, y) of the ink."""
-    ink = (picture.mean(dim=0) < 0.6).nonzero().flip(1).double()
-    return ink.amin(dim=0), ink.amax(dim=0) + 1
-
-
 def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Pixels:
     """Colour the ink of the whole sheet by position, on a transparent ground."""
     factor = SHEET_SIDE / max(sketch.size)
@@ -169,7 +149,6 @@ def _position_colours(positions: Tensor, low: Tensor, high: Tensor) -> Pixels:
 
 
 def _with_opacity(colours: Pixels, opacity: Tensor) -> Pixels:
-    """Join RGB (H, W, 3) and opacity (H, W) to RGBA."""
     return np.concatenate([colours, quantise(opacity.clamp(0, 1))[..., None]], axis=-1)
 
 

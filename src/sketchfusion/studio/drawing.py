@@ -17,9 +17,9 @@ from torch import Tensor
 from ..errors import ImageError
 from ..io.images import read_reduced
 from ..tasks.inputs import read_sketches
-from ..world import World
-from .limits import Limits
-from .messages import Drawing, Example, ExampleStroke, ImageDrawing, Stroke, StrokesDrawing, SvgDrawing
+from ..world import Difficulty, World
+from ..world.categories import CATEGORIES, Category
+from .messages import Drawing, Example, ImageDrawing, Limits, Stroke, StrokesDrawing, SvgDrawing
 
 SIDE = 512  # of the picture that strokes are drawn into
 SMOOTHING = 2  # drawn this many times larger and then reduced
@@ -27,6 +27,7 @@ MARGIN = 0.06  # blank share on each side of the ink, as in the sketches that th
 MIN_EXTENT = 0.15  # share of the sheet that is enlarged to fill the picture at most
 PEN = (SIDE / 170, SIDE / 40)  # thinnest and thickest line; lines of Sketchy's sketches are SIDE / 85
 EXAMPLE_INSTANCE = 1_000  # of Sketch World; none of the demo's photos show it
+CLEAN = Difficulty(errors=0, skew=0, perspective=0, spin=0)  # an upright drawing by a steady hand
 EXAMPLES = (
     *("cup", "umbrella", "sailboat", "giraffe", "windmill", "bicycle"),
     *("tree", "fish", "helicopter", "key", "butterfly", "wheelchair"),
@@ -67,14 +68,29 @@ def read_sketch(drawing: Drawing, limits: Limits) -> Sketch:
         sketch = _from_file(drawing, drawing.svg.encode(), limits)
     else:
         sketch = _from_file(drawing, _decoded(drawing.data), limits)
-    return replace(sketch, picture=read_sketches([sketch.picture])[0])
+    try:
+        return replace(sketch, picture=read_sketches([sketch.picture])[0])
+    except ImageError:
+        raise ImageError("there are no lines in this drawing") from None
+
+
+def read_photo(photo: ImageDrawing, limits: Limits) -> Tensor:
+    """Read a photo of a request as (3, H, W), ImageError if it is broken."""
+    return read_reduced(_decoded(photo.data), limits.drawing_side, "photo", "the photo", limits.pixels).tensor("photo")
+
+
+def category_of(label: str) -> Category | None:
+    """Give the category of Sketch World that a label names, or None."""
+    return CATEGORIES.get(label.casefold().replace(" ", "_").replace("-", "_"))
 
 
 @functools.cache
-def examples() -> list[Example]:
-    """Draw the example drawings, sketches of Sketch World; always the same ones."""
-    world = World(size=64)
-    return [_example(world, name) for name in EXAMPLES]
+def clean_drawing(category: str) -> Example:
+    """Draw a category of Sketch World, always in the same way."""
+    _, drawing, _ = World(size=16, difficulty=CLEAN).sketch(category, EXAMPLE_INSTANCE, hand=0)
+    pairs = zip(drawing.strokes, drawing.widths or (), strict=True)
+    strokes = [Stroke(points=points.astype(float).round(1).tolist(), width=width) for points, width in pairs]
+    return Example(name=category.replace("_", " "), width=drawing.width, height=drawing.height, strokes=strokes)
 
 
 def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Sketch:
@@ -91,7 +107,7 @@ def _decoded(data: str) -> bytes:
     try:
         return base64.b64decode(rest if comma and head.startswith("data:") else data, validate=True)
     except (binascii.Error, ValueError):
-        raise ImageError("the drawing: its data is not base64") from None
+        raise ImageError("the picture: its data is not base64") from None
 
 
 def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Sketch:
@@ -141,13 +157,3 @@ def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats
             pen.line((*before, x, y), fill=fill, width=round(wide))
         pen.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=fill)
         before = (x, y)
-
-
-def _example(world: World, name: str) -> Example:
-    _, drawing, _ = world.sketch(name, EXAMPLE_INSTANCE, hand=0)
-    widths = drawing.widths or (3.0,) * len(drawing.strokes)
-    strokes = [
-        ExampleStroke(points=[[round(float(x), 1), round(float(y), 1)] for x, y in stroke], width=width)
-        for stroke, width in zip(drawing.strokes, widths, strict=True)
-    ]
-    return Example(name=name.replace("_", " "), width=drawing.width, height=drawing.height, strokes=strokes)

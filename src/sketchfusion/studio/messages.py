@@ -1,7 +1,8 @@
-"""Bodies of requests and answers of the HTTP interface, version 1."""
+"""Bodies of requests and answers of the HTTP interface, version 1, and the limits on them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ Fraction = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Client = Annotated[str, Field(min_length=1, max_length=64)]
+Period = Annotated[str, Field(pattern=r"^[12]\d{3}(-(0[1-9]|1[0-2]))?$")]  # a year or a month: 2024, 2024-05
 SequenceNumber = Annotated[int, Field(ge=0, le=2**53)]
 Pair = tuple[float, float]
 
@@ -71,17 +73,19 @@ class QueuedRequest(RequestBody):
 
 
 class SearchRequest(QueuedRequest):
-    """A search by a drawing, by a photo of the gallery (`like`) or by text, or by several of them together."""
+    """A search by a drawing, by a photo (of the gallery: `like`) or by text, or by several of them together."""
 
     drawing: Drawing | None = None
     like: Name | None = None
+    photo: ImageDrawing | None = None
     text: str | None = None
     without: Annotated[list[Name], Field(max_length=32)] = []  # labels of the drawing that are wrong
     right: Annotated[list[Name], Field(max_length=64)] = []  # photos found that are what was looked for
     wrong: Annotated[list[Name], Field(max_length=64)] = []  # photos found that are not, to leave out
     k: Annotated[int, Field(ge=1)] = 24
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0  # photos of the answer to leave out, which were given before
-    category: str | None = None
+    folder: Name | None = None  # as `info` lists it; all below it counts
+    date: Period | None = None
     min_score: Fraction | None = None
     group: bool = False
 
@@ -164,6 +168,7 @@ class Label(BaseModel):
     label: str
     score: float
     used: bool
+    drawable: bool  # whether there is an example drawing of it
 
 
 class SearchAnswer(BaseModel):
@@ -216,6 +221,7 @@ class JobState(BaseModel):
     total: int
     failed: list[FailedFile]
     error: str | None = None
+    folder: str  # the folder of the first photo
 
 
 class SegmentAnswer(BaseModel):
@@ -284,13 +290,57 @@ class ModelInfo(BaseModel):
     labels: int
 
 
+class FolderCount(BaseModel):
+    """A folder of photos, with the number in it and below; `parent` is the `id` of the one above, empty at the top."""
+
+    id: str
+    name: str
+    parent: str
+    photos: int
+
+
+class MonthCount(BaseModel):
+    """A month, such as 2024-05, and the number of its photos."""
+
+    month: str
+    photos: int
+
+
 class GalleryInfo(BaseModel):
-    """The gallery that is searched."""
+    """The gallery that is searched; photos without a date of the camera, `undated`, have that of their file."""
 
     name: str
     photos: int
-    categories: list[str]
+    folders: list[FolderCount] = []
+    months: list[MonthCount] = []
+    undated: int = 0
     demo: bool
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Every limit of the studio; names with `bytes` are in bytes, names with `side` in pixels."""
+
+    upload_bytes: int = 100_000_000  # of all files in one request
+    upload_files: int = 500  # in one request
+    json_bytes: int = 16_000_000
+    json_depth: int = 12  # levels of nesting
+    json_lists: int = 60_000  # lists and objects in one request; every point of a stroke is a list
+    pixels: int = 50_000_000  # of one picture
+    strokes: int = 2_000
+    points: int = 50_000  # of all strokes together
+    text: int = 200  # characters of a text query
+    results: int = 200  # photos returned by one search
+    waiting: int = 256  # requests in the queue
+    batch: int = 16  # searches that one run of the model answers together
+    background_batch: int = 4  # photos per run of the model while indexing; waiting searches go between runs
+    decoders: int = 2  # pictures decoded at the same time
+    photo_side: int = 1_600  # longer side of a photo as the page shows it
+    task_side: int = 640  # longer side of a photo that is segmented, matched or inspected
+    drawing_side: int = 2_048  # longer side of a drawing sent as a picture; up to here it is read as a file is
+    thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
+    jobs: int = 64  # indexing jobs that are remembered, finished ones included
+    jobs_waiting: int = 8  # indexing jobs that wait for their turn
 
 
 class LimitsInfo(BaseModel):
@@ -306,6 +356,13 @@ class LimitsInfo(BaseModel):
     results: int
 
 
+class Phone(BaseModel):
+    """How a phone in the same network opens the studio."""
+
+    address: str
+    code: str  # a QR code of the address, SVG as a data URL
+
+
 class Info(BaseModel):
     """The studio's version, model, gallery and limits."""
 
@@ -314,14 +371,7 @@ class Info(BaseModel):
     gallery: GalleryInfo
     limits: LimitsInfo
     local: bool  # whether the client is on the machine of the photos, and may see where they lie
-
-
-class ExampleStroke(BaseModel):
-    """A stroke of an example drawing."""
-
-    points: list[list[float]]
-    width: float
-    erase: bool = False
+    phone: Phone | None = None  # for a local client, where other devices can reach the studio
 
 
 class Example(BaseModel):
@@ -330,16 +380,16 @@ class Example(BaseModel):
     name: str
     width: float
     height: float
-    strokes: list[ExampleStroke]
+    strokes: list[Stroke]
 
 
 class Indexing(BaseModel):
     """How far the folders that the studio follows are indexed."""
 
     done: int
-    total: int
-    photos: int
-    error: str | None
+    total: int  # photos to embed at the start
+    photos: int  # of the gallery
+    error: str | None  # why following ended
 
 
 class Health(BaseModel):

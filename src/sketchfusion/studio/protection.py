@@ -14,19 +14,19 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ImageError
 from ..gallery import GalleryError
 from .drawing import LimitExceeded
-from .limits import Limits
-from .messages import Problem
+from .messages import Limits, Problem
 from .queue import Busy, Stopped, Superseded
 from .studio import NotFound
 from .uploads import TooManyJobs
@@ -48,20 +48,22 @@ COOKIE_SECONDS = 365 * 24 * 3600
 SHORTEST_TOKEN = 12
 RETRY_SECONDS = 1
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-PUBLIC_PATHS = ("/api/v1/health", "/favicon.svg")  # served without a token
+PUBLIC_PATHS = ("/api/v1/health", "/favicon.svg", "/static/icon.png", "/static/theme.css")  # served without a token
+LOCKED_PAGE = Path(__file__).parent / "static" / "locked.html"
 JSON_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
-# Errors whose message is meant for the client; all others are faults of the studio.
-CLIENT_ERRORS: tuple[type[Exception], ...] = (
-    GalleryError,
-    ImageError,
-    LimitExceeded,
-    NotFound,
-    Superseded,
-    Busy,
-    Stopped,
-    TooManyJobs,
-)
+# Errors that are meant for the client, their status, and what it is told if not their own message; all others are
+# faults of the studio.
+CLIENT_ERRORS: dict[type[Exception], tuple[int, str | None]] = {
+    GalleryError: (400, None),
+    ImageError: (400, None),
+    NotFound: (404, None),
+    Superseded: (409, "a newer request of this client came first"),
+    LimitExceeded: (413, None),
+    Busy: (503, "too many people are drawing at this moment; try again"),
+    Stopped: (503, "the studio is being closed"),
+    TooManyJobs: (503, "too many uploads wait to be indexed; try again"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Access:
         """Value of the cookie, derived from the token so that it does not reveal it."""
         return hmac.new(self.token.encode(), b"studio cookie", hashlib.sha256).hexdigest() if self.token else None
 
+    @property
+    def entrance(self) -> str:
+        """The path of the page, with the token."""
+        return f"/?token={quote(self.token, safe='')}" if self.token else "/"
+
     def accepts_host(self, name: str) -> bool:
         """Whether a Host header names this server; a foreign name that resolves to it (DNS rebinding) does not."""
         if is_loopback(name) or name == self.host.lower():
@@ -92,14 +99,13 @@ class Access:
         if is_loopback(self.host):
             return False
         hostname = socket.gethostname().lower()
-        return _is_address(name) or name in (hostname, hostname.partition(".")[0], f"{hostname}.local")
+        return _address(name) is not None or name in (hostname, hostname.partition(".")[0], f"{hostname}.local")
 
 
 class OuterMiddleware:
     """Add security headers to every answer, and answer unexpected errors without a stack trace."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Protect the answers of `app`."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,11 +139,9 @@ class Guard:
     """Refuse requests with a foreign host name, changes from other sites' pages, and requests without the token."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
-        """Protect `app`."""
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with an error, or pass the request on."""
         answer = self._check(Request(scope)) if scope["type"] == "http" else None
         await (answer or self._app)(scope, receive, send)
 
@@ -157,30 +161,28 @@ class Guard:
         if request.url.path == "/" and in_query and _equal(in_query, token):
             answer = RedirectResponse("/", 303)
             secure = request.url.scheme == "https"
-            answer.set_cookie(COOKIE, cookie, COOKIE_SECONDS, path="/", secure=secure, httponly=True, samesite="strict")
+            # not "strict", which would lock out who follows the address from a mail or chat in the browser
+            answer.set_cookie(COOKIE, cookie, COOKIE_SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
             return answer
         kind, _, bearer = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and _equal(bearer.strip(), token):
             return None
         if _equal(request.cookies.get(COOKIE, ""), cookie):
             return None
-        unauthorised = problem(401, "this studio needs a token; open the address that ends in ?token=..")
+        unauthorised: Response = problem(401, "this studio needs a token; open the address that ends in ?token=..")
+        if "text/html" in request.headers.get("accept", ""):
+            unauthorised = FileResponse(LOCKED_PAGE, 401)
         unauthorised.headers["WWW-Authenticate"] = "Bearer"
         return unauthorised
 
 
 class BodyLimit:
-    """Check size and nesting of JSON before it is parsed, and the size of uploads while they stream.
-
-    Bytes are counted as they arrive, whatever the headers say.
-    """
+    """Limit JSON by size and nesting before it is parsed, and uploads by size while they stream; bytes are counted."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        """Limit the requests to `app`."""
         self._app, self._limits = app, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with an error, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif Headers(scope=scope).get("content-type", "").startswith("multipart/"):
@@ -219,20 +221,8 @@ def problem(status: int, error: str, retry: bool = False, superseded: bool | Non
 
 def client_error(error: Exception, message: str) -> JSONResponse:
     """Answer one of `CLIENT_ERRORS`, whose text is `message`."""
-    match error:
-        case Superseded():
-            return problem(409, "a newer request of this client came first", superseded=True)
-        case Busy():
-            return problem(503, "too many people are drawing at this moment; try again", retry=True)
-        case TooManyJobs():
-            return problem(503, "too many uploads wait to be indexed; try again", retry=True)
-        case Stopped():
-            return problem(503, "the studio is being closed", retry=True)
-        case NotFound():
-            return problem(404, message)
-        case LimitExceeded():
-            return problem(413, message)
-    return problem(400, message)
+    status, told = next(answer for kind, answer in CLIENT_ERRORS.items() if isinstance(error, kind))
+    return problem(status, told or message, retry=status == 503, superseded=isinstance(error, Superseded) or None)
 
 
 def is_local(request: Request) -> bool:
@@ -244,20 +234,15 @@ def is_local(request: Request) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether a name or address reaches this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    address = _address(host)
+    return host.lower() == "localhost" or (address is not None and address.is_loopback)
 
 
-def _is_address(name: str) -> bool:
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(name.strip("[]"))
+        return ipaddress.ip_address(name.strip("[]"))
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _host_name(host: str) -> str:

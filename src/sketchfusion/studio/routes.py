@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
+import segno
 from fastapi import APIRouter, Depends, File, Header, Request, UploadFile
 from fastapi import Query as Parameter
 from PIL import Image
@@ -26,39 +27,9 @@ from ..extractor import Extractor
 from ..gallery import Gallery, GalleryError, Hit, PhotoInfo, Query
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
-from . import closeup
+from . import closeup, messages
 from .closeup import CloseupPhoto
-from .drawing import LimitExceeded, Sketch, examples
-from .messages import (
-    DenseAnswer,
-    Example,
-    ExportRequest,
-    FailedFile,
-    FoundPhoto,
-    GalleryInfo,
-    Health,
-    Indexing,
-    Info,
-    InspectAnswer,
-    InspectRequest,
-    JobStarted,
-    JobState,
-    Label,
-    LimitsInfo,
-    MatchAnswer,
-    MatchRequest,
-    ModelInfo,
-    PhotoCard,
-    PhotoFacts,
-    PhotoList,
-    PhotoRequest,
-    QueuedRequest,
-    Removed,
-    Revealed,
-    SearchAnswer,
-    SearchRequest,
-    SegmentAnswer,
-)
+from .drawing import EXAMPLES, LimitExceeded, Sketch, category_of, clean_drawing
 from .protection import is_local
 from .queue import single
 from .studio import NotFound, SearchHits, Studio, reveal
@@ -97,28 +68,36 @@ CurrentStudio = Annotated[Studio, Depends(_studio)]
 
 
 @service_router.get("/info")
-async def get_info(studio: CurrentStudio, request: Request) -> Info:
-    """Describe the model, the gallery and the limits, once the model is loaded."""
+async def get_info(studio: CurrentStudio, request: Request, folder: str = "", date: str = "") -> messages.Info:
+    """Describe model, gallery and limits; photos are counted by folder for the `date`, by month for the `folder`."""
     await studio.loaded()
-    return await studio.in_thread(lambda: _info(studio, is_local(request)))
+    return await studio.in_thread(lambda: _info(studio, is_local(request), studio.gallery_info(folder, date)))
 
 
 @service_router.get("/examples")
-async def list_examples(studio: CurrentStudio) -> list[Example]:
+async def list_examples(studio: CurrentStudio) -> list[messages.Example]:
     """List example drawings to start from."""
-    return await studio.in_thread(examples)
+    return await studio.in_thread(lambda: [clean_drawing(name) for name in EXAMPLES])
+
+
+@service_router.get("/examples/{label}")
+async def get_example(label: str, studio: CurrentStudio) -> messages.Example:
+    """Return a clean drawing of a label of which a search says that it is `drawable`."""
+    if category := category_of(label):
+        return await studio.in_thread(lambda: clean_drawing(category.name))
+    raise NotFound(f"there is no drawing of {label}")
 
 
 @service_router.get("/health")
-async def get_health(studio: CurrentStudio) -> Health:
+async def get_health(studio: CurrentStudio) -> messages.Health:
     """Say whether requests are answered."""
     status: Literal["starting", "ok", "stopping"] = "ok" if studio.queue.ready.is_set() else "starting"
-    return Health(
+    return messages.Health(
         status="stopping" if studio.stopping else status,
         version=__version__,
         waiting=studio.queue.waiting,
         uptime_seconds=round(time.monotonic() - studio.started, 1),
-        indexing=Indexing.model_validate(studio.following, from_attributes=True) if studio.following else None,
+        indexing=studio.following,
     )
 
 
@@ -126,33 +105,36 @@ async def get_health(studio: CurrentStudio) -> Health:
 
 
 @search_router.post("/search")
-async def search(body: SearchRequest, studio: CurrentStudio) -> SearchAnswer:
+async def search(body: messages.SearchRequest, studio: CurrentStudio) -> messages.SearchAnswer:
     """Find photos; only the newest search of a client waits, older ones answer 409."""
     started = time.monotonic()
     text = (body.text or "").strip() or None
-    if body.drawing is None and body.like is None and text is None:
+    if not (body.drawing or body.like or body.photo or text):
         raise GalleryError("nothing to look for; draw, choose a photo or write some words")
     if body.text and len(body.text) > studio.limits.text:
         raise LimitExceeded(f"a text of {len(body.text)} characters; at most {studio.limits.text} are allowed")
     if body.k > studio.limits.results:
         raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
-    like = studio.photos.path(body.like) if body.like else None
+    like = studio.photos.path(body.like) if body.like else await studio.photo(body.photo) if body.photo else None
     sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
     right, wrong = studio.photos.present(body.right), studio.photos.present(body.wrong)
-    narrowed = (body.category, None, body.min_score, body.group)
+    narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
     query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
     found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
     hits = await studio.in_thread(lambda: _found_photos(studio, found.hits[body.offset :]))
     used = found.hits.guesses
-    labels = [Label(label=guess.label, score=guess.score, used=guess.label in used) for guess in found.guesses]
+    labels = [
+        messages.Label(**vars(one), used=one.label in used, drawable=bool(category_of(one.label)))
+        for one in found.guesses
+    ]
     milliseconds = round(1000 * (time.monotonic() - started), 1)
-    return SearchAnswer(sequence=body.sequence, hits=hits, labels=labels, milliseconds=milliseconds)
+    return messages.SearchAnswer(sequence=body.sequence, hits=hits, labels=labels, milliseconds=milliseconds)
 
 
 @search_router.post("/export", response_class=Response, responses=EXPORT_RESPONSES)
-async def export(body: ExportRequest, studio: CurrentStudio, request: Request) -> Response:
+async def export(body: messages.ExportRequest, studio: CurrentStudio, request: Request) -> Response:
     """Export photos as a contact sheet (PNG), list (JSON), archive of their files (ZIP) or list of paths (text).
 
     Whole paths are given only on the machine of the studio; elsewhere the last folder and the name.
@@ -199,10 +181,11 @@ async def list_photos(
     studio: CurrentStudio,
     offset: Annotated[int, Parameter(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 60,
-    category: str | None = None,
-) -> PhotoList:
+    folder: str | None = None,
+    date: messages.Period | None = None,
+) -> messages.PhotoList:
     """List a page of the gallery's photos, ordered by path."""
-    return await studio.in_thread(lambda: _page(studio, offset, limit, category))
+    return await studio.in_thread(lambda: _page(studio, offset, limit, studio.photos.condition(folder, date)))
 
 
 @photos_router.get("/{photo}", response_class=Response, responses=JPEG_RESPONSES)
@@ -225,13 +208,13 @@ async def get_file(photo: str, studio: CurrentStudio) -> Response:
 
 
 @photos_router.post("/{photo}/reveal")
-async def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> Revealed:
+async def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> messages.Revealed:
     """Show the photo's file in the file manager; only for a browser on the machine of the studio."""
     if not is_local(request):
         raise HTTPException(403, "the photo lies on another machine")
     path = studio.photos.path(photo)
     await studio.in_thread(lambda: reveal(path))
-    return Revealed()
+    return messages.Revealed()
 
 
 @photos_router.get("/{photo}/thumbnail", response_class=Response, responses=JPEG_RESPONSES)
@@ -250,73 +233,73 @@ async def get_thumbnail(
 
 
 @photos_router.get("/{photo}/info")
-async def get_photo_info(photo: str, studio: CurrentStudio) -> PhotoFacts:
+async def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
     """Return what the gallery knows about a photo."""
     path = studio.photos.path(photo)
     return await studio.in_thread(lambda: _facts(studio, path))
 
 
 @photos_router.delete("/{photo}")
-async def remove_photo(photo: str, studio: CurrentStudio) -> Removed:
+async def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     """Remove a photo from the gallery; its file stays."""
     path = studio.photos.path(photo)
     removed = await studio.in_thread(lambda: studio.gallery.remove([path]))
     studio.photos.drop_thumbnails([path])
     if not removed:
         raise NotFound("no such photo in the gallery any more")
-    return Removed(removed=removed)
+    return messages.Removed(removed=removed)
 
 
 # Uploads and their indexing jobs
 
 
 @uploads_router.post("/photos", status_code=202)
-async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStudio) -> JobStarted:
+async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStudio) -> messages.JobStarted:
     """Store photos and start a job that indexes them."""
     if len(files) > studio.limits.upload_files:
         raise LimitExceeded(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
     uploads = [(file.filename or "photo", file.file) for file in files]
     paths = await run_in_threadpool(save_uploads, studio.uploads, uploads)
-    return JobStarted(job=studio.jobs.submit(paths).name)
+    return messages.JobStarted(job=studio.jobs.submit(paths).name)
 
 
 @uploads_router.get("/jobs/{job}")
-async def get_job(job: str, studio: CurrentStudio) -> JobState:
+async def get_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Return the progress of a job."""
-    return _job_state(_find_job(studio, job))
+    return _job_state(studio, _find_job(studio, job))
 
 
 @uploads_router.delete("/jobs/{job}")
-async def cancel_job(job: str, studio: CurrentStudio) -> JobState:
+async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Cancel a job; photos indexed so far are kept."""
     running = _find_job(studio, job)
     studio.jobs.cancel(running)
-    return _job_state(running)
+    return _job_state(studio, running)
 
 
 # A drawing and one photo
 
 
 @closeup_router.post("/segment")
-async def segment(body: PhotoRequest, studio: CurrentStudio) -> SegmentAnswer:
+async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.SegmentAnswer:
     """Compute where the photo shows the drawn object."""
     return await _on_photo(studio, "segment", body, closeup.segment_photo)
 
 
 @closeup_router.post("/match")
-async def match(body: MatchRequest, studio: CurrentStudio) -> MatchAnswer:
+async def match(body: messages.MatchRequest, studio: CurrentStudio) -> messages.MatchAnswer:
     """Match points of one picture to the other."""
     return await _on_photo(studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source))
 
 
 @closeup_router.post("/dense")
-async def dense(body: PhotoRequest, studio: CurrentStudio) -> DenseAnswer:
+async def dense(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.DenseAnswer:
     """Colour drawing and photo alike where they match."""
     return await _on_photo(studio, "dense", body, closeup.match_densely)
 
 
 @closeup_router.post("/inspect")
-async def inspect_features(body: InspectRequest, studio: CurrentStudio) -> InspectAnswer:
+async def inspect_features(body: messages.InspectRequest, studio: CurrentStudio) -> messages.InspectAnswer:
     """Show the features of CLIP, of Stable Diffusion and fused."""
     sketch = await studio.sketch(body.drawing)
     photo = await _photo(body.photo, studio) if body.photo else None
@@ -326,35 +309,32 @@ async def inspect_features(body: InspectRequest, studio: CurrentStudio) -> Inspe
 # Answers
 
 
-def _info(studio: Studio, local: bool) -> Info:
-    model, gallery = studio.gallery.model, studio.gallery
-    photos = len(gallery)
-    return Info(
+def _info(studio: Studio, local: bool, gallery: messages.GalleryInfo) -> messages.Info:
+    model, address = studio.gallery.model, studio.network_address if local else None
+    return messages.Info(
         version=__version__,
-        model=ModelInfo(
+        model=messages.ModelInfo(
             name=model.name,
             fingerprint=model.fingerprint,
             tasks=[task for task in TASKS if model.serves(task)],
             labels=len(getattr(model, "labels", ())),
         ),
-        gallery=GalleryInfo(
-            name=studio.name,
-            photos=photos,
-            categories=gallery.categories if photos else [],
-            demo=studio.demo,
-        ),
-        limits=LimitsInfo.model_validate(studio.limits, from_attributes=True),
+        gallery=gallery,
+        limits=messages.LimitsInfo.model_validate(studio.limits, from_attributes=True),
         local=local,
+        phone=messages.Phone(address=address, code=segno.make_qr(address).svg_data_uri(light="white", omitsize=True))
+        if address
+        else None,
     )
 
 
-def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> PhotoCard:
+def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages.PhotoCard:
     """Describe a photo for the page."""
     info = infos.get(path)
     file = Path(path)
     name = original_name(file) if file.is_relative_to(studio.uploads) else file.name
     identifier = studio.photos.identifier(path)
-    return PhotoCard(
+    return messages.PhotoCard(
         id=identifier,
         name=name,
         path=f"{file.parent.name}/{name}",
@@ -365,7 +345,7 @@ def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> PhotoCar
     )
 
 
-def _cards(studio: Studio, paths: Sequence[str]) -> list[PhotoCard]:
+def _cards(studio: Studio, paths: Sequence[str]) -> list[messages.PhotoCard]:
     """Describe photos for the page, and load their thumbnails, which it will request next."""
     if not paths:
         return []
@@ -374,10 +354,10 @@ def _cards(studio: Studio, paths: Sequence[str]) -> list[PhotoCard]:
     return [_card(studio, path, infos) for path in paths]
 
 
-def _found_photos(studio: Studio, hits: Sequence[Hit]) -> list[FoundPhoto]:
+def _found_photos(studio: Studio, hits: Sequence[Hit]) -> list[messages.FoundPhoto]:
     described = _cards(studio, [hit.path for hit in hits])
     return [
-        FoundPhoto(
+        messages.FoundPhoto(
             **photo.model_dump(),
             score=hit.score,
             confidence=hit.confidence,
@@ -420,19 +400,19 @@ def _contact_sheet_png(
     return buffer.getvalue()
 
 
-def _page(studio: Studio, offset: int, limit: int, category: str | None) -> PhotoList:
+def _page(studio: Studio, offset: int, limit: int, where: str | None) -> messages.PhotoList:
     if not len(studio.gallery):
-        return PhotoList(total=0, photos=[])
-    paths = studio.gallery.paths(category)
-    return PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
+        return messages.PhotoList(total=0, photos=[])
+    paths = studio.gallery.paths(where=where)
+    return messages.PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
 
 
-def _facts(studio: Studio, path: str) -> PhotoFacts:
+def _facts(studio: Studio, path: str) -> messages.PhotoFacts:
     infos = studio.gallery.infos([path])
     if path not in infos:
         raise NotFound("no such photo in the gallery any more")
     info = infos[path]
-    return PhotoFacts(
+    return messages.PhotoFacts(
         **_card(studio, path, infos).model_dump(),
         bytes=info.size,
         taken=str(info.taken) if info.taken else None,
@@ -443,19 +423,21 @@ def _facts(studio: Studio, path: str) -> PhotoFacts:
 
 
 def _find_job(studio: Studio, name: str) -> Job:
-    job = studio.jobs.find(name)
-    if job is None:
+    if (job := studio.jobs.find(name)) is None:
         raise NotFound("no such job, or it ended long ago")
     return job
 
 
-def _job_state(job: Job) -> JobState:
-    failed = [FailedFile(name=original_name(path), reason=reason) for path, reason in job.failures()]
-    return JobState(job=job.name, state=job.state, done=job.done, total=len(job.paths), failed=failed, error=job.error)
+def _job_state(studio: Studio, job: Job) -> messages.JobState:
+    failed = [messages.FailedFile(name=original_name(Path(one.path)), reason=one.reason) for one in job.failed]
+    folder, total = studio.photos.identifier(str(job.paths[0].parent)), len(job.paths)
+    return messages.JobState(
+        job=job.name, state=job.state, done=job.done, total=total, failed=failed, error=job.error, folder=folder
+    )
 
 
 async def _on_photo(
-    studio: Studio, lane: str, body: PhotoRequest, call: Callable[[Extractor, Sketch, CloseupPhoto], Answer]
+    studio: Studio, lane: str, body: messages.PhotoRequest, call: Callable[[Extractor, Sketch, CloseupPhoto], Answer]
 ) -> Answer:
     """Run a function of the model, the drawing and the photo on the model's thread."""
     sketch, photo = await studio.sketch(body.drawing), await _photo(body.photo, studio)
@@ -464,10 +446,11 @@ async def _on_photo(
 
 async def _photo(name: str, studio: Studio) -> CloseupPhoto:
     path, side = studio.photos.path(name), studio.limits.task_side
-    return await studio.decode(lambda: CloseupPhoto.from_reduced(studio.photos.original(path, side)))
+    photo = await studio.decode(lambda: studio.photos.original(path, side))
+    return CloseupPhoto(photo.tensor("photo"), photo.width, photo.height)
 
 
-async def _queued(studio: Studio, lane: str, body: QueuedRequest, call: Callable[[], Answer]) -> Answer:
+async def _queued(studio: Studio, lane: str, body: messages.QueuedRequest, call: Callable[[], Answer]) -> Answer:
     """Run a function on the model's thread in its turn; a ValueError is meant for the client."""
 
     def answered() -> Answer:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import ipaddress
 import mimetypes
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import FrameType
 
 import anyio
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from .messages import Problem
-from .protection import CLIENT_ERRORS, Access, BodyLimit, Guard, OuterMiddleware, client_error, problem
+from .protection import CLIENT_ERRORS, Access, BodyLimit, Guard, OuterMiddleware, client_error, is_loopback, problem
 from .routes import ROUTERS
 from .studio import Studio
 
@@ -30,6 +31,18 @@ PROBLEMS = (400, 401, 403, 404, 409, 413, 415, 421, 422, 500, 503)
 GRACE_SECONDS = 30  # for requests in progress when the server is told to stop
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 1024
+UNUSED_ADDRESS = ("192.0.2.1", 9)  # reserved for documentation
+MANIFEST = {  # by which a phone puts the page on its home screen
+    "name": "SketchFusion: find photos by drawing",
+    "short_name": "SketchFusion",
+    "display": "standalone",
+    "scope": "/",
+    "background_color": "#eceef0",
+    "icons": [
+        {"src": "/static/icon.png", "sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
+        {"src": "/favicon.svg", "sizes": "any", "type": "image/svg+xml"},
+    ],
+}
 
 for suffix, kind in ((".js", "text/javascript"), (".svg", "image/svg+xml"), (".css", "text/css")):
     mimetypes.add_type(kind, suffix)  # some systems define other types
@@ -56,7 +69,7 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
     app.state.studio = studio
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
-    _serve_page(app)
+    _serve_page(app, access)
     _handle_errors(app, studio)
     app.add_middleware(BodyLimit, limits=studio.limits)
     app.add_middleware(Guard, access=access)
@@ -66,6 +79,7 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
 
 def listen(host: str, port: int) -> socket.socket:
     """Open a listening socket; OSError with advice if the port is not available."""
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,18 +88,37 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)  # connections made before the server runs wait
     except OSError as error:
         listener.close()
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno, f"cannot listen on port {port}: {reason}; choose another one: --port", host
-        ) from None
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            said = "this machine has no such address; choose another one: --host"
+        else:
+            said = f"cannot listen on port {port}: {error.strerror or error}; choose another one: --port"
+        raise OSError(error.errno, said, host) from None
     return listener
 
 
-def serve(studio: Studio, access: Access, listener: socket.socket, started: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; `started` is called with the address.
+def addresses(listener: socket.socket, access: Access) -> tuple[str, str | None]:
+    """Give the address of the page on this machine, and for others in its network; None if they cannot reach it."""
+    host, port = listener.getsockname()[:2]
+    here, there = host, None if is_loopback(host) else host
+    if ipaddress.ip_address(host).is_unspecified:
+        here, there = "::1" if ":" in host else "127.0.0.1", network_address()
 
-    Raises the error that kept the model from loading, if any.
-    """
+    def link(name: str) -> str:
+        return f"http://{f'[{name}]' if ':' in name else name}:{port}{access.entrance}"
+
+    return link(here), there and link(there)
+
+
+def network_address() -> str | None:
+    """Give this machine's address in its network, or None if it is in none; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as chooser, contextlib.suppress(OSError):
+        chooser.connect(UNUSED_ADDRESS)  # without a connection to make, this only chooses the address to send from
+        return str(chooser.getsockname()[0])
+    return None
+
+
+def serve(studio: Studio, access: Access, listener: socket.socket, started: Callable[[str], None]) -> None:
+    """Serve until stopped; `started` gets the page's local address. Raises what kept the model from loading."""
     config = uvicorn.Config(
         make_app(studio, access),
         log_level="warning",
@@ -98,9 +131,9 @@ def serve(studio: Studio, access: Access, listener: socket.socket, started: Call
     server = uvicorn.Server(config)
     studio.queue.on_failure(lambda: setattr(server, "should_exit", True))
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _ignore)  # uvicorn raises the signal again after its shutdown
-    host, port = listener.getsockname()[:2]
-    started(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again after its shutdown
+    here, studio.network_address = addresses(listener, access)
+    started(here)
     server.run(sockets=[listener])
     if studio.queue.failure:
         raise studio.queue.failure
@@ -116,7 +149,7 @@ class PageFiles(StaticFiles):
         return answer
 
 
-def _serve_page(app: FastAPI) -> None:
+def _serve_page(app: FastAPI, access: Access) -> None:
     @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     async def index() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=REVALIDATE)
@@ -124,6 +157,11 @@ def _serve_page(app: FastAPI) -> None:
     @app.api_route("/favicon.svg", methods=["GET", "HEAD"], include_in_schema=False)
     async def favicon() -> FileResponse:
         return FileResponse(STATIC / "favicon.svg", headers=REVALIDATE)
+
+    @app.get("/manifest.webmanifest", include_in_schema=False)
+    async def manifest() -> JSONResponse:
+        # with the token, as an app on the home screen may not have the browser's cookie
+        return JSONResponse({**MANIFEST, "start_url": access.entrance}, media_type="application/manifest+json")
 
     app.mount("/static", PageFiles(directory=STATIC))
 
@@ -146,7 +184,3 @@ def _handle_errors(app: FastAPI, studio: Studio) -> None:
 
     for kind in CLIENT_ERRORS:
         app.add_exception_handler(kind, meant_for_client)
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Ignore a signal."""

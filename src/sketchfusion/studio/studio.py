@@ -12,7 +12,6 @@ import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,15 +25,15 @@ from ..errors import ImageError
 from ..extractor import Extractor
 from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Query, Report
+from ..gallery.facets import dated, in_folder
 from ..gallery.nearest import Hits
 from ..gallery.query import likely, see
 from ..io.exif import Camera, read_camera
 from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer
-from .drawing import Sketch, read_sketch
-from .limits import Limits
-from .messages import Drawing
+from .drawing import Sketch, read_photo, read_sketch
+from .messages import Drawing, FolderCount, GalleryInfo, ImageDrawing, Indexing, Limits, MonthCount
 from .queue import Lane, ModelQueue, Stopped
 from .uploads import Cancelled, Jobs
 
@@ -73,17 +72,32 @@ class Studio:
         self.searching: Lane[Query, SearchHits] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
-        self.following: Following | None = None
+        self.following: Indexing | None = None  # None if no folders are followed
+        self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
+        self.network_address: str | None = None  # of the page, with its token, for other devices in the network
 
     @property
     def name(self) -> str:
-        """Name of the gallery, without its path."""
         return "demo" if self.demo else self.uri.rstrip("/").rpartition("/")[2] or "gallery"
+
+    def gallery_info(self, folder: str = "", date: str = "") -> GalleryInfo:
+        """Describe the gallery; photos are counted by folder for a date, and by month for a folder's identifier."""
+        photos = len(self.gallery)
+        info = GalleryInfo(name=self.name, photos=photos, demo=self.demo)
+        if photos:
+            [chosen] = self.photos.present([folder] if folder else []) or [""]
+            facets, name = self.gallery.facets(chosen, date), self.photos.identifier
+            for one in facets.folders:
+                above, last = one.parent and name(one.parent), Path(one.path).name
+                info.folders.append(FolderCount(id=name(one.path), name=last, parent=above, photos=one.photos))
+            info.months = [MonthCount(month=month, photos=count) for month, count in facets.months.items()]
+            info.undated = facets.undated
+        return info
 
     def follow(self, folders: Sequence[str]) -> None:
         """Index folders in the background, then watch them until the studio closes; their files are only read."""
-        self.following = Following(folders)
-        threading.Thread(target=self._follow, args=(self.following,), name="following", daemon=True).start()
+        self.following = Indexing(done=0, total=0, photos=0, error=None)
+        threading.Thread(target=self._follow, args=(folders, self.following), name="following", daemon=True).start()
 
     async def loaded(self) -> None:
         """Wait until the model is loaded. Raises Stopped if it cannot be."""
@@ -93,8 +107,10 @@ class Studio:
             raise Stopped
 
     async def sketch(self, drawing: Drawing) -> Sketch:
-        """Read the drawing of a request."""
         return await self.decode(lambda: read_sketch(drawing, self.limits))
+
+    async def photo(self, photo: ImageDrawing) -> Tensor:
+        return await self.decode(lambda: read_photo(photo, self.limits))
 
     async def decode(self, call: Callable[[], Result]) -> Result:
         """Run a function that decodes pictures in a thread, `limits.decoders` at a time."""
@@ -138,7 +154,7 @@ class Studio:
             queued = cast(Extractor, QueuedModel(model, self.queue))
             searcher.namer = Namer(queued, classify=model.recognises_as_it_is)
 
-    def _follow(self, following: Following) -> None:
+    def _follow(self, folders: Sequence[str], following: Indexing) -> None:
         self.queue.ready.wait()
         if self.queue.failure:
             return
@@ -152,10 +168,13 @@ class Studio:
         gallery = Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
         batch = self.limits.background_batch
         try:
-            with contextlib.suppress(ImageError):  # no photos there yet
-                gallery.add(following.folders, progress, batch, commit_seconds=FOLLOWING_COMMIT_SECONDS)
+            try:
+                report = gallery.add(folders, progress, batch, commit_seconds=FOLLOWING_COMMIT_SECONDS)
+                self.left_out = [*(f"{one.path}: {one.reason}" for one in report.failed), *report.left_out]
+            except ImageError as error:  # no photos there yet
+                self.left_out = [str(error)]
             following.photos = len(gallery)
-            for _ in gallery.watch(following.folders, batch_size=batch):
+            for _ in gallery.watch(folders, batch_size=batch):
                 self.photos.drop_thumbnails()
                 following.photos = len(gallery)
         except (Cancelled, Stopped):
@@ -172,17 +191,6 @@ class Studio:
         self.photos.drop_thumbnails(map(str, paths))
         self.queue.run(self._warm)
         return report
-
-
-@dataclass
-class Following:
-    """Folders that are indexed and watched, and how far that is."""
-
-    folders: Sequence[str]
-    done: int = 0
-    total: int = 0  # photos to embed at the start
-    photos: int = 0  # of the gallery
-    error: str | None = None  # why following ended
 
 
 @dataclass(frozen=True)
@@ -226,10 +234,7 @@ class Searcher:
 
 
 class PhotoStore:
-    """Photos of the gallery by opaque identifiers, so that clients never see a path.
-
-    The identifier of a path stays the same while the gallery keeps its URI.
-    """
+    """Photos by opaque identifiers, which last as long as the gallery's URI, so that clients never see a path."""
 
     def __init__(self, gallery: Gallery, limits: Limits) -> None:
         """Open the photos of a gallery; nothing is read yet."""
@@ -241,27 +246,31 @@ class PhotoStore:
         self._lock = threading.Lock()
 
     def identifier(self, path: str) -> str:
-        """Return the identifier of a photo, a digest of its path."""
+        """Return the identifier of a photo or folder, a digest of its path."""
         digest = hashlib.blake2b(f"{self._gallery.uri}\0{path}".encode(), digest_size=15).hexdigest()
         self._paths[digest] = path
         return digest
 
     def path(self, identifier: str) -> str:
-        """Return the path of a photo; NotFound if the gallery has none of this identifier."""
+        """Return the path of a photo or folder; NotFound if the gallery has none of this identifier."""
         if identifier not in self._paths:
             self._scan()
-        path = self._paths.get(identifier)
-        if path is None:
-            raise NotFound("no such photo in the gallery")
+        if (path := self._paths.get(identifier)) is None:
+            raise NotFound("no such photo or folder in the gallery")
         return path
 
     def present(self, identifiers: Iterable[str]) -> list[str]:
         """Return the paths of those photos that the gallery still has."""
         paths = []
         for identifier in identifiers:
-            with suppress(NotFound):
+            with contextlib.suppress(NotFound):
                 paths.append(self.path(identifier))
         return paths
+
+    def condition(self, folder: str | None, date: str | None) -> str | None:
+        """Write the SQL condition for photos in a folder, given by its identifier, and of a date; None for all."""
+        parts = [in_folder(self.path(folder))] if folder else []
+        return " AND ".join([*parts, dated(date)] if date else parts) or None
 
     def thumbnails(self, paths: Sequence[str]) -> dict[str, bytes]:
         """Return small JPEG pictures by path, from memory where possible."""
@@ -291,8 +300,7 @@ class PhotoStore:
 
     def file(self, path: str) -> bytes:
         """Read the file of a photo as it is; NotFound unless it is the one that was indexed."""
-        info = self._gallery.infos([path]).get(path)
-        if info is None:
+        if (info := self._gallery.infos([path]).get(path)) is None:
             raise NotFound("no such photo in the gallery any more")
         try:
             data = Path(path).read_bytes()
@@ -303,10 +311,7 @@ class PhotoStore:
         return data
 
     def zipped(self, paths: Mapping[str, str]) -> Iterator[bytes]:
-        """Write the files of photos, each under the name given for its path, into a ZIP archive, piece by piece.
-
-        Files that are gone or have changed are listed in missing.txt.
-        """
+        """Yield a ZIP archive of photos under the names given for their paths; missing.txt lists the others."""
         pieces, missing = _Pieces(), list[str]()
         with zipfile.ZipFile(pieces, "w") as archive:  # photos do not get smaller by compression
             for path, name in paths.items():
@@ -326,7 +331,8 @@ class PhotoStore:
         """Compute the identifiers of all paths, once for each version of the gallery."""
         version = self._gallery.version
         if version != self._scanned:
-            for path in self._gallery.paths():
+            folders = [folder.path for folder in self._gallery.facets().folders]
+            for path in [*self._gallery.paths(), *folders]:
                 self.identifier(path)
             self._scanned = version
 

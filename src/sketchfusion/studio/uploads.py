@@ -8,8 +8,8 @@ import re
 import secrets
 import shutil
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
@@ -64,10 +64,6 @@ class Job:
     error: str | None = None
     cancelled: bool = False
 
-    def failures(self) -> list[tuple[Path, str]]:
-        """Return the files that could not be indexed and the reasons."""
-        return [(Path(failure.path), failure.reason) for failure in self.failed]
-
     def progress(self, done: int, total: int) -> None:
         """Record the progress; raises Cancelled if the job was cancelled."""
         self.done = len(self.paths) - total + done
@@ -76,29 +72,27 @@ class Job:
 
 
 class Jobs:
-    """A thread that runs indexing jobs one by one, and the jobs themselves, oldest first."""
+    """A thread that runs indexing jobs one by one, and the jobs by name, oldest first."""
 
     def __init__(self, index: Index, explain: Callable[[Exception], str], remembered: int, waiting: int) -> None:
         """Start the thread. At most `waiting` jobs wait, and `remembered` are listed; `explain` describes an error."""
         self._index, self._explain = index, explain
         self._remembered, self._limit = remembered, waiting
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._change = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
-        self._thread.start()
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "jobs")
 
     def submit(self, paths: Sequence[Path]) -> Job:
         """Queue photos for indexing. Raises TooManyJobs."""
         job = Job(paths)
-        with self._change:
+        with self._lock:
             if sum(other.state == "waiting" for other in self._jobs.values()) >= self._limit:
                 raise TooManyJobs
             self._jobs[job.name] = job
             finished = [name for name, other in self._jobs.items() if other.state not in ("waiting", "running")]
             for name in finished[: max(0, len(self._jobs) - self._remembered)]:
                 del self._jobs[name]
-            self._change.notify()
+        self._thread.submit(self._run, job)
         return job
 
     def find(self, name: str) -> Job | None:
@@ -107,34 +101,22 @@ class Jobs:
 
     def cancel(self, job: Job) -> None:
         """Stop a job or do not start it; photos indexed so far are kept."""
-        with self._change:
+        with self._lock:
             job.cancelled = True
             if job.state == "waiting":
                 job.state = "cancelled"
 
     def close(self) -> None:
         """Cancel all jobs and wait for the running one to stop."""
-        with self._change:
-            self._closed = True
-            for job in self._jobs.values():
-                job.cancelled = True
-            self._change.notify()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while (job := self._next()) is not None:
-            self._run(job)
-
-    def _next(self) -> Job | None:
-        with self._change:
-            while not self._closed:
-                if job := next((job for job in self._jobs.values() if job.state == "waiting"), None):
-                    job.state = "running"
-                    return job
-                self._change.wait()
-            return None
+        for job in self._jobs.values():
+            job.cancelled = True
+        self._thread.shutdown(cancel_futures=True)
 
     def _run(self, job: Job) -> None:
+        with self._lock:
+            if job.state == "cancelled":
+                return
+            job.state = "running"
         try:
             job.failed = self._index(job.paths, job.progress).failed
             job.done, job.state = len(job.paths), "done"
@@ -159,5 +141,4 @@ def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
 
 
 def _safe_name(text: str) -> str:
-    """Replace characters that have a meaning in file systems."""
     return re.sub(r"[^\w \-().]", "_", text).strip(" .")[:NAME_LENGTH].strip(" .")

@@ -35,7 +35,8 @@ export function parts(hash) {
   return Object.fromEntries(["q", "picture", ...PARTS].map((name) => [name, given.get(name) ?? ""]));
 }
 
-const hashOf = (state) => {
+/** The address of these parts, empty where there is nothing. */
+export const hashOf = (state) => {
   const given = new URLSearchParams({ q: state.q });
   for (const name of ["picture", ...PARTS]) if (state[name]) given.set(name, state[name]);
   return [...given].some(([, value]) => value) ? `#${given}` : "";

@@ -1,4 +1,4 @@
-/** Files that arrive: dropped on the paper or pasted they become the drawing, dropped elsewhere they go to the gallery. */
+/** Files that arrive: dropped on the paper or pasted they become the drawing, or are taken for a photo; dropped elsewhere they go to the gallery. */
 
 import { byId } from "./dom.js";
 import { notice } from "./notice.js";
@@ -6,10 +6,13 @@ import { fromFile } from "./picture.js";
 import { fromHere } from "./taking.js";
 import { dropped } from "./uploads.js";
 
-export function connectArrivals(drawing, uploads) {
+export function connectArrivals(drawing, line, uploads) {
+  connectLoaded(drawing, line, uploads);
   const draw = async (file) => {
     try {
-      drawing.replace(await fromFile(file));
+      const state = await fromFile(file);
+      state.picture.file = file;
+      drawing.replace(state);
     } catch (error) {
       notice(error.message);
     }
@@ -37,6 +40,25 @@ export function connectArrivals(drawing, uploads) {
     else if (/^(<\?xml[^]*)?<svg[\s>]/.test(text)) draw(new File([text], "What was pasted", { type: "image/svg+xml" }));
   });
   connectDrops(draw, (files) => uploads.add(files));
+}
+
+/** Offer to take the picture on the paper for a photo: to find photos like it, and to add its file, as long as the page has that. */
+function connectLoaded(drawing, line, uploads) {
+  const show = () => {
+    const { picture } = drawing.state;
+    byId("loaded").hidden = picture?.kind !== "image" || Boolean(line.search.like);
+    byId("loaded-add").hidden = !picture?.file;
+  };
+  drawing.addEventListener("change", show);
+  line.addEventListener("change", show);
+  byId("loaded-like").addEventListener("click", () => {
+    line.likeLoaded();
+    byId("finds").focus(); // the button is gone
+  });
+  byId("loaded-add").addEventListener("click", () => {
+    const { file } = drawing.state.picture;
+    uploads.add([{ file, path: file.name }]);
+  });
 }
 
 function connectDrops(draw, index) {

@@ -1,4 +1,4 @@
-/** Help and About: two plain dialogs. */
+/** Help, Phone and About: three plain dialogs. */
 
 import { byId, make } from "./dom.js";
 
@@ -26,7 +26,7 @@ const TOUCHES = [
   ["Tick or cross in an open photo", "it is right, or not: more like the right ones come"],
   ["Tap the filter, then Select", "to choose several photos and export them together"],
   ["Tap a guess", "to look for that word too"],
-  ["Tap the filter", "for the folder, how sure a photo must be, and the export"],
+  ["Tap the filter", "for folder and date, how sure a photo must be, and the export"],
 ];
 
 const closing = () => make("form", { method: "dialog" }, make("button", {}, "Close"));
@@ -38,12 +38,24 @@ export function showHelp() {
   byId("help").replaceChildren(
     make("h2", { id: "help-title", tabIndex: -1, autofocus: true }, "Draw, and the photos come"),
     make("p", {}, "Draw what you are looking for: the photos change while you draw. What you draw is ink; all that the model adds (its guesses, how sure it is, masks, matching points) is blue pencil."),
-    make("p", {}, "Choose a photo to cut the drawn thing out of it, to see which point is which, or to look inside the models. A drawing on paper works too: photograph it and load it."),
+    make("p", {}, "Choose a photo to cut the drawn thing out of it, to see which point is which, or to look inside the models. A drawing on paper works too: photograph it and load it. The small drawing beside a guess takes the place of yours; Undo brings yours back."),
     make("h3", {}, touch ? "By touch" : "Keys"),
     make("dl", { className: "keys" }, ...rows),
     closing(),
   );
   byId("help").showModal();
+}
+
+export function showPhone({ address, code }) {
+  byId("phone").replaceChildren(
+    make("h2", { id: "phone-title", tabIndex: -1, autofocus: true }, "Draw on a phone"),
+    make("p", {}, "Point the camera of a phone in the same network here, and open what it finds."),
+    make("img", { className: "code", src: code, alt: "QR code of the address below" }),
+    make("p", { className: "address" }, address),
+    make("p", {}, "Whoever has this address sees the photos of this gallery, and can add and remove some."),
+    closing(),
+  );
+  byId("phone").showModal();
 }
 
 export function showAbout(info) {

@@ -37,3 +37,18 @@ export function download(blob, name) {
 
 /** Whether the person asked for less motion. */
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+const MARGIN = 8;
+
+/** Open a menu below the button that opens it, or above where there is no room, within the window. Gives what places it anew. */
+export function placeBelow(menu, button) {
+  const place = () => {
+    const from = button.getBoundingClientRect();
+    const left = Math.min(from.right, innerWidth - MARGIN) - menu.offsetWidth;
+    const below = from.bottom + 4;
+    const top = below + menu.offsetHeight > innerHeight - MARGIN ? from.top - 4 - menu.offsetHeight : below;
+    Object.assign(menu.style, { inset: "auto", left: `${Math.max(left, MARGIN)}px`, top: `${Math.max(top, MARGIN)}px` });
+  };
+  menu.addEventListener("toggle", ({ newState }) => newState === "open" && place());
+  return place;
+}

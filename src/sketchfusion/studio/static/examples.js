@@ -1,4 +1,4 @@
-/** Example drawings: small pictures; a click draws one on the paper, stroke after stroke. */
+/** Example drawings: small pictures; a click draws one on the paper, stroke after stroke, or one of a guess in place of what is there. */
 
 import { byId, calm, make, makeSvg } from "./dom.js";
 import { SIDE, finished, fitted, path } from "./strokes.js";
@@ -6,8 +6,11 @@ import { SIDE, finished, fitted, path } from "./strokes.js";
 const SECONDS = 0.9;
 const MARGIN = 28;
 
+const picture = ({ width, height, strokes }) => makeSvg("svg", { viewBox: `-6 -6 ${width + 12} ${height + 12}`, "aria-hidden": "true" }, makeSvg("path", { d: path(strokes) }));
+
 export class Examples {
   #turn = 0;
+  #clean = new Map();
 
   constructor(api, drawing, say) {
     Object.assign(this, { api, drawing, say });
@@ -19,16 +22,33 @@ export class Examples {
     byId("examples").closest(".examples").hidden = !examples.length;
   }
 
-  #button(example) {
-    const picture = makeSvg("svg", { viewBox: `-6 -6 ${example.width + 12} ${example.height + 12}`, "aria-hidden": "true" }, makeSvg("path", { d: path(example.strokes) }));
-    return make("button", { type: "button", title: example.name, "aria-label": `Draw example ${example.name}`, onclick: () => this.#draw(example) }, picture);
+  /** A button with the clean drawing of a label, which takes the place of the drawing on the paper. */
+  clean(label) {
+    const title = `Draw this ${label} in place of yours`;
+    const button = make("button", { type: "button", className: "clean", title, "aria-label": title });
+    if (!this.#clean.has(label)) this.#clean.set(label, this.api.get(`/examples/${encodeURIComponent(label)}`));
+    this.#clean.get(label).then(
+      (example) => {
+        button.append(picture(example));
+        button.addEventListener("click", () => this.#draw(example, true));
+      },
+      () => {
+        this.#clean.delete(label);
+        button.remove();
+      },
+    );
+    return button;
   }
 
-  async #draw({ name, width, height, strokes }) {
+  #button(example) {
+    return make("button", { type: "button", title: example.name, "aria-label": `Draw example ${example.name}`, onclick: () => this.#draw(example, calm()) }, picture(example));
+  }
+
+  async #draw({ name, width, height, strokes }, atOnce) {
     const turn = ++this.#turn;
     const inner = fitted(strokes, { width, height }, { width: SIDE - 2 * MARGIN, height: SIDE - 2 * MARGIN });
     const moved = inner.map((stroke) => finished({ ...stroke, points: stroke.points.map(([x, y]) => [x + MARGIN, y + MARGIN]) }));
-    if (calm()) this.drawing.replace({ strokes: moved, picture: null, width: SIDE, height: SIDE });
+    if (atOnce) this.drawing.replace({ strokes: moved, picture: null, width: SIDE, height: SIDE });
     else if (!(await this.#replay(moved, turn))) return;
     this.say(`${name} drawn`);
   }

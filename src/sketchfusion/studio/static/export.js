@@ -1,41 +1,27 @@
 /** What was found or selected, to keep: the photos, a contact sheet or a list. */
 
 import { Away, Refused } from "./api.js";
-import { byId, download } from "./dom.js";
+import { byId, download, placeBelow } from "./dom.js";
 import { notice, quiet } from "./notice.js";
 
 const FILES = { zip: "sketchfusion-found.zip", sheet: "sketchfusion-found.png", paths: "sketchfusion-found.txt", json: "sketchfusion-found.json" };
 const MOST = 200; // that the server takes at once
 
-const MARGIN = 8;
-
-/** Open a menu below the button that opens it, within the window. */
-function placeBelow(menu, button) {
-  menu.addEventListener("toggle", ({ newState }) => {
-    if (newState !== "open") return;
-    const from = button.getBoundingClientRect();
-    const left = Math.min(from.right, innerWidth - MARGIN) - menu.offsetWidth;
-    const below = from.bottom + 4;
-    const top = below + menu.offsetHeight > innerHeight - MARGIN ? from.top - 4 - menu.offsetHeight : below;
-    Object.assign(menu.style, { inset: "auto", left: `${Math.max(left, MARGIN)}px`, top: `${Math.max(top, MARGIN)}px` });
-  });
-}
-
-/** `shown()` gives the photos that are shown, `selected()` those that are chosen. */
-export function connectExport(api, drawing, shown, selected) {
+/** `drawn()` gives the drawing that is searched with, `shown()` the photos that are shown, `selected()` those that are chosen. */
+export function connectExport(api, drawn, shown, selected) {
   placeBelow(byId("export-menu"), byId("export"));
   const taken = () => (selected().length ? selected() : shown()).slice(0, MOST);
   byId("export-menu").addEventListener("beforetoggle", () => {
     const [chosen, all] = [selected().length, shown().length];
-    const of = chosen ? `The ${chosen} selected` : all > MOST ? `The first ${MOST} shown` : `All ${all} shown`;
-    byId("export-of").textContent = `${of}, as`;
+    const [count, which] = chosen ? [chosen, "selected"] : [all, "shown"];
+    byId("export-of").textContent = `${count > MOST ? `The first ${MOST}` : chosen ? "The " + chosen : "All " + all} ${which}, as`;
   });
   for (const format of Object.keys(FILES)) {
     byId(`export-${format}`).addEventListener("click", async () => {
       byId("export-menu").hidePopover();
       if (format === "zip") notice("The photos are being packed ..", { stays: true, key: "zip" });
       try {
-        const body = { drawing: drawing.payload(), ids: taken().map((photo) => photo.id), format };
+        const body = { drawing: drawn(), ids: taken().map((photo) => photo.id), format };
         download(await api.blob("/export", body), FILES[format]);
         quiet("zip");
       } catch (error) {

@@ -6,6 +6,7 @@ import { say } from "./notice.js";
 const count = (number, more = "") => `${number.toLocaleString()}${more} ${number === 1 && !more ? "photo" : "photos"}`;
 const percent = (share) => `${Math.round(100 * share)} %`;
 
+const NARROW = "There is no photo of this folder and date.";
 const EARLY = "800px"; // more is asked for so far before the end of the page comes into sight
 
 export class Finds {
@@ -86,7 +87,7 @@ export class Finds {
     byId("export").disabled = !hits.length;
     byId("count").textContent = hits.length ? this.#words(sure.length, rest.length || !this.search.endless ? "" : "+") : "";
     this.#goOn(this.search.endless);
-    this.#empty(hits.length ? null : make("p", {}, asked.category ? `There are no photos in “${asked.category}”.` : "There are no photos to find."));
+    this.#empty(hits.length ? null : make("p", {}, asked.folder || asked.date ? NARROW : "There are no photos to find."));
     if (this.#announced || !hits.length) return;
     this.#announced = true;
     const [first] = hits;
@@ -106,11 +107,11 @@ export class Finds {
   }
 
   /** The whole gallery, when there is nothing to search with. */
-  browse(category) {
+  browse() {
     this.#announced = false;
     this.#mode = "gallery";
     byId("finds").classList.add("browsing");
-    this.list.start(category);
+    this.list.start(this.search.narrowed);
   }
 
   /** Show why there is no answer; the photos of the answer before it go. */
@@ -138,7 +139,7 @@ export class Finds {
     byId("count").textContent = total ? `All ${count(total)}` : "";
     byId("export").disabled = !photos.length;
     this.#goOn(photos.length < total);
-    this.#empty(total ? null : make("p", {}, make("strong", {}, "The gallery is empty."), " Drop photos or a folder on this page, and they can be found by drawing."));
+    this.#empty(total ? null : this.list.narrowed ? make("p", {}, NARROW) : make("p", {}, make("strong", {}, "The gallery is empty."), " Drop photos or a folder on this page, and they can be found by drawing."));
   }
 
   #empty(content) {

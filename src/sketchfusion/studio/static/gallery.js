@@ -18,11 +18,11 @@ export class GalleryList extends EventTarget {
     this.api = api;
   }
 
-  /** Begin again from the first photo of a category ("" for all). */
-  async start(category) {
+  /** Begin again from the first photo; `narrowed` ends the address of the list. */
+  async start(narrowed) {
     this.#turn++;
-    const again = category === this.category ? this.#shown : 0; // what was scrolled to stays there
-    this.category = category;
+    const again = narrowed === this.narrowed ? this.#shown : 0; // what was scrolled to stays there
+    this.narrowed = narrowed;
     this.#shown = 0;
     this.#loading = false;
     await this.more(Math.min(MOST, Math.max(PAGE, again)));
@@ -39,8 +39,7 @@ export class GalleryList extends EventTarget {
     this.#loading = true;
     const turn = this.#turn;
     try {
-      const category = this.category ? `&category=${encodeURIComponent(this.category)}` : "";
-      const { photos, total } = await this.api.get(`/photos?offset=${this.#shown}&limit=${limit}${category}`);
+      const { photos, total } = await this.api.get(`/photos?offset=${this.#shown}&limit=${limit}${this.narrowed}`);
       if (turn !== this.#turn) return;
       const first = this.#shown === 0;
       this.#shown += photos.length;

@@ -3,7 +3,7 @@
 import { Address, lastDrawing, packed, parts, unpacked } from "./address.js";
 import { Api, Away, Refused } from "./api.js";
 import { connectArrivals } from "./arrivals.js";
-import { showAbout, showHelp } from "./dialogs.js";
+import { showAbout, showHelp, showPhone } from "./dialogs.js";
 import { byId } from "./dom.js";
 import { Drawing, EMPTY } from "./drawing.js";
 import { Examples } from "./examples.js";
@@ -24,6 +24,7 @@ import { fromKept } from "./picture.js";
 import { QueryLine } from "./query.js";
 import { Recents } from "./recents.js";
 import { Results } from "./results.js";
+import { Saved } from "./saved.js";
 import { Search } from "./search.js";
 import { connectShortcuts } from "./shortcuts.js";
 import { connectTheme } from "./theme.js";
@@ -42,7 +43,9 @@ const drawing = new Drawing();
 const paper = new Paper(byId("paper"), drawing);
 const tools = new Tools(drawing, paper);
 const search = new Search(api, drawing);
-const results = new Results(byId("results"), search.marks);
+const fresh = new Set();
+const saved = new Saved(search, () => ({ ...shown(), photo: "", view: "" }), () => Number(line.least.value), fresh); // hears of an answer before it is shown
+const results = new Results(byId("results"), search.marks, fresh);
 const finds = new Finds(results, new GalleryList(api), search);
 const line = new QueryLine(search, drawing, (least) => finds.cut(least));
 const uploads = new Uploads(api, byId("job"));
@@ -56,18 +59,24 @@ const photos = new PhotoView(views, () => results.photos);
 const address = new Address(shown, show);
 let info = null;
 let above = 0; // where the grid was scrolled to when a photo was opened
+let counted = ""; // the folder and date that the menus count for
 
 async function learn() {
+  counted = search.narrowed;
   try {
-    info = await api.get("/info");
+    const [asked, answer] = [counted, await api.get(`/info?${counted.slice(1)}`)];
+    if (asked !== counted) return; // another answer is on its way
+    info = answer;
   } catch (error) {
     if (error instanceof Refused) notice(error.message, { stays: true });
     return;
   }
   uploads.limits = info.limits;
-  line.categories(info.gallery.categories ?? []);
+  byId("phone-button").hidden = !info.phone;
+  line.offer(info.gallery);
+  saved.of(info.gallery.name);
   byId("where").textContent = `${info.gallery.demo ? "Demo gallery" : info.gallery.name} · ${info.gallery.photos.toLocaleString()} photos`;
-  await examples.load().catch((error) => {
+  if (!byId("examples").children.length) await examples.load().catch((error) => {
     if (!(error instanceof Away || error instanceof Refused)) throw error;
   });
 }
@@ -129,7 +138,7 @@ search.addEventListener("found", ({ detail }) => {
   if (detail.fresh && !photos.open && matchMedia(BESIDE).matches) scrollTo(0, 0);
   photos.place();
   finds.busy(!detail.last);
-  showGuesses(byId("guesses"), detail.labels ?? [], (label) => line.say(label), (label) => search.drop(label), search.without);
+  showGuesses(byId("guesses"), detail.labels ?? [], examples, (label) => line.say(label), (label) => search.drop(label), search.without);
   // names come a while after the server does
   if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
 });
@@ -137,12 +146,12 @@ search.addEventListener("settled", () => finds.busy(false));
 search.addEventListener("more", () => photos.place());
 search.addEventListener("idle", () => {
   finds.busy(false);
-  showGuesses(byId("guesses"), [], null);
-  finds.browse(search.category);
+  showGuesses(byId("guesses"), []);
+  finds.browse();
 });
 search.addEventListener("refused", ({ detail }) => {
   finds.busy(false);
-  showGuesses(byId("guesses"), [], null);
+  showGuesses(byId("guesses"), []);
   finds.refused(detail);
 });
 
@@ -167,7 +176,10 @@ photos.addEventListener("close", ({ detail }) => {
 });
 photos.addEventListener("view", () => address.write());
 drawing.addEventListener("change", () => drawing.live || address.write());
-line.addEventListener("change", () => address.write());
+line.addEventListener("change", () => {
+  address.write();
+  if (search.narrowed !== counted) learn();
+});
 photos.addEventListener("like", ({ detail }) => {
   address.together(() => {
     line.like(detail);
@@ -206,7 +218,7 @@ photos.addEventListener("forget", ({ detail }) => {
 });
 uploads.addEventListener("show", ({ detail }) => {
   drawing.clear();
-  line.set({ words: "", folder: detail, like: "" });
+  line.set({ words: "", folder: detail, date: "", like: "" });
 });
 uploads.addEventListener("added", () => {
   search.again();
@@ -221,15 +233,16 @@ api.addEventListener("back", () => {
   if (!finds.searched) search.again();
 });
 
-connectArrivals(drawing, uploads);
+connectArrivals(drawing, line, uploads);
 connectDragOut(byId("results"), (target) => results.photoAt(target));
 connectDragOut(byId("large"), () => photos.photo);
 byId("large").addEventListener("click", () => photos.view === "photo" && viewer.open(photos.photo));
-connectExport(api, drawing, () => results.photos, () => [...results.selected.values()]);
+connectExport(api, () => search.query()?.drawing ?? null, () => results.photos, () => [...results.selected.values()]);
 connectSelecting(results);
 connectMarks(search.marks);
 connectTheme(() => paper.refresh());
 byId("help-button").addEventListener("click", showHelp);
+byId("phone-button").addEventListener("click", () => showPhone(info.phone));
 byId("about-button").addEventListener("click", () => showAbout(info));
 
 new KeyboardPen(paper.canvas, byId("pen-cursor"), {

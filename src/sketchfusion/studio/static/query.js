@@ -1,11 +1,16 @@
-/** The line above the photos: words, folder, how sure at least, grouping, and the photo to find more like. */
+/** The line above the photos: words, folder, date, how sure at least, grouping, and the photo to find more like. */
 
-import { byId, make } from "./dom.js";
+import { Chip, dates } from "./chips.js";
+import { byId } from "./dom.js";
 
 const KEY = "sketchfusion.filters";
+const LOADED = "loaded"; // in place of a photo's identifier: the picture on the paper
 
-/** Says "change" when one of the words, the folder or the photo to find more like is another. */
+/** Says "change" when one of the words, the folder, the date or the photo to find more like is another. */
 export class QueryLine extends EventTarget {
+  #folder = new Chip("folder", "All folders");
+  #date = new Chip("date", "All dates");
+
   /** `cut(least)` is called with how sure a photo must be to stand above the line. */
   constructor(search, drawing, cut) {
     super();
@@ -20,10 +25,14 @@ export class QueryLine extends EventTarget {
       byId("filter-toggle").setAttribute("aria-expanded", `${open}`);
     });
     byId("text").addEventListener("input", () => this.#take());
-    byId("category").addEventListener("change", () => this.#take());
+    for (const chip of [this.#folder, this.#date]) chip.addEventListener("change", () => this.#take());
     for (const input of [this.least, this.group]) input.addEventListener("input", () => this.#take());
     byId("like").querySelector("button").addEventListener("click", () => this.like(null));
-    drawing.addEventListener("change", () => drawing.live && search.like && this.like(null));
+    this.drawing = drawing;
+    drawing.addEventListener("change", () => {
+      const { like } = search;
+      if (like && (drawing.live || (like.picture && like.picture !== drawing.state.picture))) this.like(null);
+    });
     this.#take();
   }
 
@@ -38,34 +47,40 @@ export class QueryLine extends EventTarget {
     this.search.like = photo;
     this.search.marks.clear();
     byId("like").hidden = !photo;
-    if (photo) byId("like").querySelector("img").src = photo.thumbnail;
+    byId("like").querySelector("img").hidden = !photo?.thumbnail; // this browser cannot show every picture
+    if (photo?.thumbnail) byId("like").querySelector("img").src = photo.thumbnail;
     this.search.soon();
     this.dispatchEvent(new Event("change"));
   }
 
+  /** Look for photos like the picture on the paper. */
+  likeLoaded() {
+    const { picture } = this.drawing.state;
+    this.like(picture?.kind === "image" ? { id: LOADED, picture, thumbnail: picture.url } : null);
+  }
+
   /** The parts of the address that are said here. */
   get state() {
-    const { text, category, like } = this.search;
-    return { words: text.trim(), folder: category, like: like?.id ?? "" };
+    const { text, folder, date, like } = this.search;
+    return { words: text.trim(), folder, date, like: like?.id ?? "" };
   }
 
   /** Ask for what an address says. */
-  set({ words, folder, like }) {
-    const select = byId("category");
+  set({ words, folder, date, like }) {
     byId("text").value = words;
-    if (![...select.options].some(({ value }) => value === folder)) select.append(make("option", { value: folder }, folder));
-    select.value = folder;
+    this.#folder.set(folder);
+    this.#date.set(date);
     this.#take();
-    if (like !== this.state.like) this.like(like ? { id: like, thumbnail: `/api/v1/photos/${encodeURIComponent(like)}/thumbnail` } : null);
+    if (like === this.state.like) return;
+    if (like === LOADED) this.likeLoaded();
+    else this.like(like ? { id: like, thumbnail: `/api/v1/photos/${encodeURIComponent(like)}/thumbnail` } : null);
   }
 
-  categories(names) {
-    const select = byId("category");
-    const chosen = select.value;
-    select.replaceChildren(make("option", { value: "" }, "All folders"), ...names.map((name) => make("option", { value: name }, name)));
-    select.value = names.includes(chosen) ? chosen : "";
-    select.closest("label").hidden = !names.length;
-    if (select.value !== chosen) this.#take();
+  /** Offer the folders and months of a gallery. */
+  offer({ folders, months, undated }) {
+    const others = `${undated.toLocaleString()} ${undated === 1 ? "photo" : "photos"} without one: the date of the file.`;
+    this.#folder.offer(folders);
+    this.#date.offer(months.length > 1 ? dates(months) : [], `The date that the camera wrote.${undated ? ` Of ${others}` : ""}`);
   }
 
   #take() {
@@ -73,7 +88,8 @@ export class QueryLine extends EventTarget {
     byId("least").textContent = `${Math.round(100 * Number(this.least.value))} %`;
     Object.assign(this.search, {
       text: byId("text").value,
-      category: byId("category").value,
+      folder: this.#folder.value,
+      date: this.#date.value,
       group: this.group.checked,
     });
     if (others) this.search.marks.clear();

@@ -12,6 +12,7 @@ const KEY = "sketchfusion.recents";
 const MOST = 30;
 const PAUSE = 1500; // without a stroke until a drawing is kept
 const SIDE = 112;
+const STRIPS = ["examples", "recents", "saved"];
 
 /** Drawings are kept as {q, picture, small, when}: as an address names them, with a small copy of a loaded picture. */
 export class Recents {
@@ -27,12 +28,12 @@ export class Recents {
     });
     addEventListener("pagehide", () => drawing.blank || this.#keep(false)); // a page that goes loads no pictures
     addEventListener("storage", ({ key }) => key === KEY && this.#recall());
-    for (const name of ["examples", "recents"]) byId(`show-${name}`).addEventListener("click", () => this.#choose(name));
+    for (const name of STRIPS) byId(`show-${name}`).addEventListener("click", () => this.#choose(name));
     this.#choose("examples");
   }
 
   #choose(name) {
-    for (const each of ["examples", "recents"]) {
+    for (const each of STRIPS) {
       byId(`show-${each}`).setAttribute("aria-pressed", `${each === name}`);
       byId(each).hidden = each !== name;
     }

@@ -23,10 +23,10 @@ export class Results extends EventTarget {
   /** Photos that are chosen, by identifier; they stay so when others are shown. */
   selected = new Map();
 
-  /** `marks` tells which photos are right. */
-  constructor(grid, marks) {
+  /** `marks` tells which photos are right, `fresh` which are new. */
+  constructor(grid, marks, fresh) {
     super();
-    Object.assign(this, { grid, marks });
+    Object.assign(this, { grid, marks, fresh });
     this.rule = make("li", { className: "rule" });
     grid.addEventListener("keydown", (event) => this.#key(event));
     grid.addEventListener("click", (event) => this.#click(event));
@@ -111,10 +111,12 @@ export class Results extends EventTarget {
     const words = [photo.category || photo.name, sure === undefined ? null : `${percent(sure)} sure`];
     const folded = photo.similar?.length ?? 0;
     if (folded) words.push(`and ${folded} like it`);
+    const isNew = this.fresh.has(photo.id);
+    if (isNew) words.push("new");
     button.setAttribute("aria-label", words.filter(Boolean).join(", "));
     button.title = `${photo.path ?? photo.name}${sure === undefined ? "" : `, ${percent(sure)} sure`}`;
     tile.style.setProperty("--sure", `${sure ?? 0}`);
-    button.querySelector(".folded").textContent = folded ? `+${folded}` : "";
+    button.querySelector(".folded").textContent = [isNew ? "new" : "", folded ? `+${folded}` : ""].filter(Boolean).join(" ");
     return tile;
   }
 

@@ -20,7 +20,9 @@ const goesOn = (sheet, before) => !(before.picture || before.strokes.length) || 
  */
 export class Search extends EventTarget {
   text = "";
-  category = "";
+  folder = "";
+  date = "";
+  /** The photo {id, thumbnail} to find more like; with `picture`, as a drawing has it, for one that is not in the gallery. */
   like = null;
   group = false;
   /** Photos to ask for at a time. */
@@ -34,7 +36,7 @@ export class Search extends EventTarget {
   #asked = "";
   #newest;
   #answer = null; // {asked, shown, asking, ended} of the answer that is shown
-  #anew = false;
+  #anew = 0; // how many photos are wanted at least of what was asked before
   #later = false; // whether more is wanted once it is clear that nothing else is asked
 
   constructor(api, drawing) {
@@ -56,9 +58,15 @@ export class Search extends EventTarget {
       this.soon();
     });
     this.marks.addEventListener("change", () => {
-      this.#anew = true;
+      this.#anew = 1;
       this.soon();
     });
+  }
+
+  /** Folder and date as the end of an address of the server: "&folder=..&date=..". */
+  get narrowed() {
+    const { folder, date } = this;
+    return Object.entries({ folder, date }).map(([name, value]) => value && `&${name}=${encodeURIComponent(value)}`).join("");
   }
 
   /** Whether there are more photos to this answer than were asked for so far. */
@@ -74,10 +82,10 @@ export class Search extends EventTarget {
     }, PAUSE);
   }
 
-  /** Ask the same again, for example after photos were added. */
-  again() {
+  /** Ask the same again, for example after photos were added, for so many photos at least. */
+  again(least = 1) {
     this.#asked = "";
-    this.#anew = true;
+    this.#anew = least;
     this.soon();
   }
 
@@ -99,15 +107,17 @@ export class Search extends EventTarget {
 
   /** What a search would ask now, or null. */
   query() {
-    const drawing = this.like ? null : this.drawing.payload();
+    const { like } = this;
+    const drawing = like ? null : this.drawing.payload();
     const text = this.text.trim() || null;
-    if (!drawing && !text && !this.like) return null;
-    return { drawing, like: this.like?.id ?? null, text, without: [...this.without], right: [...this.marks.right], wrong: [...this.marks.wrong], k: this.count, offset: 0, category: this.category || null, min_score: null, group: this.group };
+    if (!drawing && !text && !like) return null;
+    const photo = like?.picture ? { kind: "image", data: like.picture.data } : null;
+    return { drawing, like: photo ? null : (like?.id ?? null), photo, text, without: [...this.without], right: [...this.marks.right], wrong: [...this.marks.wrong], k: this.count, offset: 0, folder: this.folder || null, date: this.date || null, min_score: null, group: this.group };
   }
 
   #now() {
     const body = this.query();
-    const asked = body ? key(body) : `all of ${this.category}`;
+    const asked = body ? key(body) : `all of ${this.narrowed}`;
     if (asked === this.#asked) {
       if (this.#answer && asked === key(this.#answer.asked)) this.#say("settled");
       if (this.#later) this.more();
@@ -115,8 +125,8 @@ export class Search extends EventTarget {
     }
     this.#asked = asked;
     if (body) {
-      if (this.#anew) body.k = Math.min(MOST, Math.max(this.count, this.#answer?.shown ?? 0));
-      this.#anew = false;
+      if (this.#anew) body.k = Math.min(MOST, Math.max(this.count, this.#answer?.shown ?? 0, this.#anew));
+      this.#anew = 0;
       this.#say("asking");
       this.#newest.ask(body);
     } else {

@@ -79,7 +79,8 @@ export function connectDragOut(element, photoAt) {
     dragged = true;
     const url = `${location.origin}${there(photo)}/file`;
     event.dataTransfer.effectAllowed = "copy";
-    event.dataTransfer.setData("DownloadURL", `application/octet-stream:${photo.name}:${url}`);
+    const name = photo.name.replaceAll(":", "-"); // colons separate the parts
+    event.dataTransfer.setData("DownloadURL", `application/octet-stream:${name}:${url}`);
     event.dataTransfer.setData("text/uri-list", url);
   });
   element.addEventListener("dragend", () => { dragged = false; });

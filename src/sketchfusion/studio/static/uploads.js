@@ -16,9 +16,6 @@ export async function dropped(transfer) {
   return found;
 }
 
-/** The folder in which the server keeps a photo of this path. */
-const folderOf = (path) => path.split("/").at(-2) ?? "uploads";
-
 async function walk(entry, found) {
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed));
@@ -51,16 +48,19 @@ export class Uploads extends EventTarget {
     if (this.#running) return notice("Wait until the photos before these are in, or cancel.");
     this.#running = true;
     this.#cancelled = false;
-    const failed = [];
-    let done = 0;
+    const large = photos.filter(({ file }) => file.size > this.#room);
+    const failed = large.map(({ path }) => ({ name: path, reason: `larger than ${Math.round(this.#room / 1e6)} MB` }));
+    let done = large.length;
     let error = null;
+    let folder = "";
     try {
-      for (const parcel of this.#parcels(photos)) {
+      for (const parcel of this.#parcels(photos.filter((photo) => !large.includes(photo)))) {
         if (this.#cancelled) break;
         const before = done;
         const result = await this.#send(parcel, (now) => this.#progress(before + now, photos.length));
         failed.push(...result.failed);
         done += parcel.length;
+        folder ||= result.folder;
         if (result.error) throw new Refused(500, { error: result.error });
         this.dispatchEvent(new CustomEvent("added", { detail: parcel.length - result.failed.length }));
       }
@@ -71,7 +71,12 @@ export class Uploads extends EventTarget {
     this.#running = false;
     const added = done - failed.length;
     const line = error ?? `${added} ${added === 1 ? "photo" : "photos"} added${this.#cancelled ? ", then cancelled" : ""}.`;
-    return this.#end(added, failed, line, folderOf(photos[0].path));
+    return this.#end(added, failed, line, folder);
+  }
+
+  /** Bytes of photos that one request may carry, beside their names. */
+  get #room() {
+    return 0.95 * this.limits.upload_bytes;
   }
 
   /** Parts that one request may carry. */
@@ -79,7 +84,7 @@ export class Uploads extends EventTarget {
     let parcel = [];
     let bytes = 0;
     for (const photo of photos) {
-      const full = parcel.length >= (this.limits.upload_files ?? 50) || bytes + photo.file.size > 0.95 * this.limits.upload_bytes;
+      const full = parcel.length >= (this.limits.upload_files ?? 50) || bytes + photo.file.size > this.#room;
       if (parcel.length && full) {
         yield parcel;
         [parcel, bytes] = [[], 0];
@@ -87,7 +92,7 @@ export class Uploads extends EventTarget {
       parcel.push(photo);
       bytes += photo.file.size;
     }
-    yield parcel;
+    if (parcel.length) yield parcel;
   }
 
   async #send(parcel, progress) {
@@ -98,7 +103,7 @@ export class Uploads extends EventTarget {
     for (;;) {
       const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
       progress(state.done);
-      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: state.failed ?? [], error: state.state === "failed" && !this.#cancelled ? state.error : null };
+      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: state.failed ?? [], folder: state.folder, error: state.state === "failed" && !this.#cancelled ? state.error : null };
       await new Promise((go) => setTimeout(go, POLL));
     }
   }
@@ -134,7 +139,7 @@ export class Uploads extends EventTarget {
   #end(added, failed, line, folder) {
     const close = make("button", { type: "button", onclick: () => { this.box.hidden = true; } }, "Close");
     const list = failed.length
-      ? make("details", {}, make("summary", {}, `${failed.length} could not be read`), make("ul", {}, ...failed.map(({ name, reason }) => make("li", {}, `${name}: ${reason}`))))
+      ? make("details", {}, make("summary", {}, `${failed.length} not added`), make("ul", {}, ...failed.map(({ name, reason }) => make("li", {}, `${name}: ${reason}`))))
       : null;
     const show = make("button", { type: "button", onclick: () => this.dispatchEvent(new CustomEvent("show", { detail: folder })) }, "Show them");
     this.box.hidden = false;
