@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/python -m sketchfusion.lab.evaluation.demo demo $(if $(PHOTOS),"$(PHOTOS)")
 
 test: check browser
-	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 test-slow: $(READY) browser
 	$(BIN)/python -m pytest -m slow

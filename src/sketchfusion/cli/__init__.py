@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import sys
 
@@ -21,7 +22,10 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     keep_memory()
-    code = terminal.run(app, terminal.repeat_options(sys.argv[1:] or ["--help"], SEVERAL))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the output's encoding lacks is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
+    arguments = [terminal.with_home(argument) for argument in sys.argv[1:]]
+    code = terminal.run(app, terminal.repeat_options(arguments or ["--help"], SEVERAL))
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()

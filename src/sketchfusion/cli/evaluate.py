@@ -225,10 +225,7 @@ def _evaluate(
     as_json: bool,
     sketches: Sequence[str] | None = None,
 ) -> None:
-    """Measure a model on each of `data`, then write and print the reports; the progress bar says `what` goes on.
-
-    `prepare` collects the data and gives their name for the report, and what measures on them.
-    """
+    """Measure with what `prepare` gives on each of `data`, then write and print the reports."""
     from ..lab.datasets import open
     from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
@@ -280,20 +277,22 @@ def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
 
 benching = typer.Typer(help="Measure costs next to those of a reference way, in one run.")
 app.add_typer(benching, name="bench")
+Draws = Annotated[int, typer.Option(min=1, help="Noise samples of the authors' way; their code has 32.")]
 
 
 @benching.command()
 def extract(
     model: ModelOption = "mini",
     pictures: Annotated[int, typer.Option(min=1, help="Pictures to extract features of.")] = 32,
+    draws: Draws = 4,
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure the cost of dense features."""
+    """Measure the cost of dense features; full and released have random weights."""
     from ..lab.evaluation.speed import bench_extract
 
     with terminal.progress_bar("measuring extract") as progress:
-        costs = bench_extract(model, pictures, seed, progress)
+        costs = bench_extract(model, pictures, seed, progress, draws)
     _say(costs, as_json)
 
 
@@ -325,14 +324,15 @@ def bench_search(
 def train(
     model: ModelOption = "mini",
     steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 10,
+    draws: Draws = 4,
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure the cost of a training step."""
+    """Measure the cost of a training step; full and released have random weights."""
     from ..lab.evaluation.speed import bench_train
 
     with terminal.progress_bar("measuring train") as progress:
-        costs = bench_train(model, steps, seed, progress)
+        costs = bench_train(model, steps, seed, progress, draws)
     _say(costs, as_json)
 
 

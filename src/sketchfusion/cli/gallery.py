@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import signal
 import sys
 import threading
@@ -11,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -65,8 +66,8 @@ def index(
         )
     report.removed = kept.prune(photos) if prune else 0
     if report.failed and not len(kept):
-        first = report.failed[0]
-        raise ValueError(f"none of the {len(report.failed)} files can be read; {escaped(first.path)}: {first.reason}")
+        first = f"{escaped(report.failed[0].path)}: {report.failed[0].reason}"
+        raise ValueError(f"none of the {len(report.failed)} files can be read; {first}" if report.failed[1:] else first)
     _say(kept, report, as_json)
 
 
@@ -185,6 +186,7 @@ def studio(
     ] = None,
     gallery: GalleryOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Show a gallery of rendered pictures instead.")] = False,
+    share: Annotated[bool, typer.Option("--share", help="Let a phone in the same network draw, too.")] = False,
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond this machine a token is needed.")
     ] = "127.0.0.1",
@@ -204,11 +206,13 @@ def studio(
     if gallery and not photos:
         terminal.existing_gallery(gallery)
     typer.echo("starting: loading libraries", err=True)
-    from ..studio.protection import Access
+    from ..studio.protection import Access, is_loopback
     from ..studio.server import listen, serve
     from ..studio.studio import Studio
     from ..studio.uploads import upload_folder
 
+    if share:
+        host, token = "0.0.0.0" if is_loopback(host) else host, token or secrets.token_urlsafe(12)
     access = Access(host, token)
     taken = listen(host, port)
     made: Extractor | str | None = model
@@ -216,9 +220,9 @@ def studio(
         uri, made = _demo(model or "mini")
     opened = Studio(uri, upload_folder(uri), made, demo=demo)
 
-    def started(address: str) -> None:
-        link = f"{address}?token={quote(token)}" if token else address
+    def started(link: str) -> None:
         typer.echo(f"{link} (Ctrl-C stops)")
+        _say_address(opened.network_address, share)
         sys.stdout.flush()
         typer.echo("loading the model; the page answers as soon as it is there", err=True)
         threading.Thread(target=_say_ready, args=(opened,), daemon=True).start()
@@ -231,6 +235,18 @@ def studio(
     typer.echo("stopped", err=True)
 
 
+def _say_address(address: str | None, share: bool) -> None:
+    if address:
+        typer.echo(f"{address} for phones and others in this network: whoever has it sees the photos")
+    elif share:
+        typer.echo("this machine is in no network, so no phone can reach it", err=True)
+    if address and share:
+        import segno
+
+        with contextlib.suppress(UnicodeEncodeError):  # such a terminal cannot show it
+            segno.make_qr(address).terminal(border=2, compact=True)
+
+
 def _say_ready(studio: Studio) -> None:
     studio.queue.ready.wait()
     if studio.queue.failure:
@@ -240,13 +256,15 @@ def _say_ready(studio: Studio) -> None:
     if not count and not studio.following:
         typer.echo("no photos yet: drop some on the page, or start with a folder: sketchfusion studio FOLDER", err=True)
     shown = (0, 0)
-    while (state := studio.following) and not state.error and not studio.stopping:
+    while (state := studio.following) and not studio.stopping:
         if (state.done, state.total) != shown:
             shown = state.done, state.total
             typer.echo(f"indexed {state.done} of {state.total} new photos", err=True)
+        while studio.left_out:
+            typer.echo(f"  {escaped(studio.left_out.pop(0))}", err=True)
+        if state.error:
+            return typer.echo(f"following ended: {state.error}", err=True)
         time.sleep(5)
-    if state and state.error:
-        typer.echo(f"following ended: {state.error}", err=True)
 
 
 def _demo(model: str) -> tuple[str, Extractor]:

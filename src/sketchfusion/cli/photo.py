@@ -42,6 +42,7 @@ def segment(
     from ..tasks.segmentation import can_refine
     from ..tasks.segmentation import segment as cut
 
+    terminal.check_ending(".png", out, overlay)
     pixels = read_image(photo)
     found = cut(load(model), sketch, pixels, threshold, not no_refine)
     if out:
@@ -72,16 +73,17 @@ def match(
     as_json: Json = False,
 ) -> None:
     """Find the points of a photo that match points of a sketch, or the other way round."""
-    from ..io.images import read_image
+    from ..io.images import NormalisedSketch, read_image
     from ..models import load
     from ..tasks.correspondence import match as find
     from ..tasks.inputs import read_sketch
 
+    terminal.check_ending(".png", picture)
     if source not in ("sketch", "photo"):
         raise ValueError(f"--source {source}: choose sketch or photo")
     drawing, pixels = read_sketch(sketch), read_image(photo)
     asked = _points(points) if points is not None else None
-    found = find(load(model), drawing, pixels, asked, cast("Side", source))
+    found = find(load(model), NormalisedSketch(drawing), pixels, asked, cast("Side", source))
     if picture:
         from ..tasks.pictures import match_picture
 
@@ -139,6 +141,7 @@ def inspect(
     from ..io.images import read_image, to_uint8
     from ..models import load
 
+    terminal.check_ending(".html", out)
     if sketch and photo:
         raise ValueError("--sketch and --photo exclude each other; without both, the pixels decide")
     extractor = load(model)

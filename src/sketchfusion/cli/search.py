@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -60,6 +62,7 @@ def search(
 
     if as_json and paths0:
         raise ValueError("--json and --paths0 exclude each other")
+    terminal.check_ending(".png", sheet)
     opened = Gallery.open(terminal.existing_gallery(gallery), model)
     pictures = read_sketches(sketches) if sketches else []
     query = Query(pictures, text, like, k, category, where, min_score, group, diffuse, also=None if guess else {})
@@ -167,11 +170,13 @@ def features(
 ) -> None:
     """Write dense maps (N, C, h, w) and pooled features (N, d) of pictures."""
     import torch
+    from safetensors.torch import save_file
 
+    from ..io.files import atomic_write
     from ..io.images import read_image
-    from ..io.maps import write_maps
     from ..models import load
 
+    terminal.check_ending(".safetensors", out)
     extractor = load(model, task=task)
     kind: Kind = "sketch" if sketch else "photo"
     readable = _readable(images, partial(read_image, kind=kind))
@@ -181,7 +186,10 @@ def features(
         names += [name for name, _ in some]
         maps += extractor.extract(pictures, kind)
         vectors.append(extractor.embed(pictures, kind))
-    write_maps(out, maps, torch.cat(vectors), names, {"model": extractor.name, "fingerprint": extractor.fingerprint})
+    metadata = {"model": extractor.name, "fingerprint": extractor.fingerprint, "images": json.dumps(names)}
+    metadata["frames"] = json.dumps([asdict(one.frame) for one in maps])
+    with atomic_write(out) as draft:
+        save_file({"maps": torch.stack([one.data for one in maps]), "vectors": torch.cat(vectors)}, draft, metadata)
     typer.echo(f"{out}: maps {tuple(maps[0].data.shape)} and vectors of {len(names)} pictures")
 
 

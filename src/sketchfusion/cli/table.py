@@ -7,17 +7,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import terminal
 from .terminal import app
+from .train import Checkpointing, Keep, checked_keep, parse_setting
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..lab.datasets import Dataset
     from ..lab.evaluation.metrics import Estimate
+
+AsItIs = Annotated[
+    bool, typer.Option("--as-it-is", help="Train nothing: measure the pair's own light weights, without ablations.")
+]
 
 
 @app.command()
@@ -26,19 +31,21 @@ def table(
     out: Annotated[Path, typer.Option(help="Folder for table-N-<data>.json and .md, weights and measured values.")],
     data: Annotated[str, typer.Option(help='"world", or a folder of data to train and measure on.')] = "world",
     sketches: Annotated[
-        list[str] | None,
-        typer.Option(help="Folders of sketches, for data without; for PSC6K, the root of Sketchy."),
+        list[str] | None, typer.Option(help="Folders of sketches, for data without; for PSC6K, the root of Sketchy.")
     ] = None,
     model: Annotated[str, typer.Option(help="The pair of frozen models.")] = "mini",
-    as_it_is: Annotated[
-        bool, typer.Option("--as-it-is", help="Train nothing: measure the pair's own light weights, without ablations.")
-    ] = False,
+    as_it_is: AsItIs = False,
     tasks: Annotated[
         list[str] | None, typer.Option("--task", help="Only this task's columns; a later run into OUT reuses them.")
     ] = None,
+    recipe: Annotated[str, typer.Option(help=terminal.RECIPE)] = "mini",
+    keep: Keep = None,
+    checkpointing: Checkpointing = False,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value for training every row; sd14=DIR, clip-b16=DIR and so on for table 6."),
+        typer.Option(
+            "--set", help="key=value for training every row; NAME=DIR: where sd14, clip-b16, dino-s8 and so on are."
+        ),
     ] = None,
 ) -> None:
     """Make a table of the paper: train and measure every row alike, next to the paper's figures."""
@@ -48,13 +55,12 @@ def table(
     from ..lab.evaluation.result import make_folder
     from ..lab.evaluation.table import CHECKPOINTS, TABLES, measured_on
     from ..models import load
-    from .train import parse_setting
 
     if number not in TABLES:
         raise ValueError(f"no table {number!r}; choose one of {', '.join(TABLES)}")
     chosen = dict(parse_setting(setting) for setting in settings or [])
-    if chosen and as_it_is:
-        raise ValueError("--set is for training, and --as-it-is trains nothing; leave one out")
+    if (chosen or recipe != "mini") and as_it_is:
+        raise ValueError("--set and --recipe are for training, and --as-it-is trains nothing; leave one out")
     dataset, others = datasets.open(data), [datasets.open(root) for root in sketches or ()]
     if not as_it_is and dataset.layout == "PSC6K":
         raise ValueError(
@@ -64,7 +70,8 @@ def table(
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
     if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
         model = f"{chosen.pop('diffusion')}+{chosen.pop('clip')}"
-    run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints)
+    how = {"recipe": recipe, "keep": checked_keep(keep), "checkpointing": checkpointing}
+    run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints, how)
     categories = {task: measured_on(task, dataset, others) for task in layout.tasks}
     make_folder(out)
     run.check_folders(layout.tasks)
@@ -89,6 +96,7 @@ class TableRun:
     out: Path
     settings: Mapping[str, str] | None  # None where nothing is trained
     checkpoints: Mapping[str, str]  # folders of other models of the catalog, by name
+    how: Mapping[str, Any]  # further arguments of `train_task`, of which only the recipe changes what comes out
 
     @property
     def folder(self) -> Path:
@@ -100,10 +108,7 @@ class TableRun:
         return self.dataset.layout == "Sketch World"
 
     def check_folders(self, tasks: Sequence[str]) -> None:
-        """Record in the output folders what weights and values are made with.
-
-        ValueError if a folder holds results that were made with other data, models or settings.
-        """
+        """Note in the output folders what they are made with; ValueError if that was other data, models or settings."""
         from ..lab.evaluation.fill import check_made_with, describe_files
         from ..tasks.segmentation import can_refine
 
@@ -118,7 +123,8 @@ class TableRun:
             made_with["files"] = describe_files(folders, (self.folder, self.out / "cache"), self.out)
         if self.settings is not None:
             frozen = str(Path(self.model).resolve()) if Path(self.model).is_dir() else self.model
-            settings = " ".join(f"{key}={value}" for key, value in sorted(self.settings.items()))
+            named = self.settings if self.how["recipe"] == "mini" else {"recipe": self.how["recipe"], **self.settings}
+            settings = " ".join(f"{key}={value}" for key, value in sorted(named.items()))
             trained_with = {"model": frozen, "settings": settings or "the recipe's settings"}
             others = {name: str(Path(place).resolve()) for name, place in self.checkpoints.items()}
             check_made_with(self.folder / "weights", {**made_with, **trained_with, **others})
@@ -126,12 +132,15 @@ class TableRun:
         check_made_with(self.folder / "queries", made_with | masks if "segmentation" in tasks else made_with)
 
     def train(self, task: str, folder: Path, row_settings: Mapping[str, str], method: str) -> None:
+        from ..lab.training.loop import CHECKPOINT
         from ..lab.training.train import settings_for, train_task
 
         settings = {**settings_for(method, self.settings or {}), **row_settings}
+        resume = (folder / "training" / task / CHECKPOINT).is_file()
         with terminal.loss_bar(f"training {folder.relative_to(self.out)}") as report:
             data = (self.dataset, *self.sketches)
-            train_task(task, data, folder, self.model, True, settings, report, None, self.out / "cache", method)
+            cache = self.out / "cache"
+            train_task(task, data, folder, self.model, resume, settings, report, None, cache, method, **self.how)
 
     def measure(self, task: str, model: Extractor) -> Mapping[str, Estimate]:
         from ..lab.evaluation.table import measure_task

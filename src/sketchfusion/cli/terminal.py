@@ -6,6 +6,7 @@ import ctypes
 import difflib
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -18,7 +19,6 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
 # The commands by who needs them, in the order of use.
@@ -54,6 +54,7 @@ Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help="Pictur
 MaybeSketches = Annotated[
     list[str] | None, typer.Argument(metavar="[SKETCH...]", help="Picture, SVG, .ndjson[:line], or - .")
 ]
+RECIPE = "mini (two CPU cores), full (whole data sets on a GPU) or paper (the paper's losses and data)."
 Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]
 
 INTERRUPTED, WRONG = 130, 2  # exit codes
@@ -150,33 +151,40 @@ def repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str
     return out
 
 
+def with_home(argument: str) -> str:
+    """Put the home folder for a ~ that shells leave: after an equals sign, as in --gallery=~/g, and in quotes."""
+    return re.sub(r"^(--[\w-]+=)?~(?=[/\\]|$)", lambda found: (found[1] or "") + str(Path.home()), argument)
+
+
+def check_ending(suffix: str, *written: Path | None) -> None:
+    """Refuse to write files of other names: in `--out *.jpg` the shell names the first photo."""
+    if wrong := [path for path in written if path and path.suffix.lower() != suffix]:
+        raise ValueError(f"{wrong[0]}: the name of the file to write must end in {suffix}")
+
+
 def print_json(answer: Any, one_of_many: bool = False) -> None:
     """Print an answer as JSON; one of many in one line, at once."""
-    typer.echo(json.dumps(answer, indent=None if one_of_many else 2, ensure_ascii=False))
+    ascii_only = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    typer.echo(json.dumps(answer, indent=None if one_of_many else 2, ensure_ascii=ascii_only))
     sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows as a table; into a file or a pipe as lines with tabs."""
+    """Print rows as a table, never cut, however narrow the terminal; into a file or a pipe as lines with tabs."""
     if not sys.stdout.isatty():
         typer.echo("\n".join("\t".join(row) for row in rows))
         return
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.cells import cell_len, set_cell_size
 
-    grid = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        grid.add_row(*map(escape, row))
-    _console().print(grid)
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        cells = (set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True))
+        typer.secho("  ".join(cells).rstrip(), bold=row is columns or None)
 
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar with rate and time left; yield what to call with (done, total).
-
-    The clock runs from the first call, which comes when the model is loaded and work begins. Where there is no
-    terminal, a line is printed after a second and then every ten.
-    """
+    """Show progress, rate and time left, as lines where there is no terminal; yield what takes (done, total)."""
     from rich.progress import TextColumn
 
     began, told = 0.0, 0.0
@@ -218,17 +226,12 @@ def loss_bar(what: str) -> Iterator[Callable[[int, int, dict[str, float]], None]
 
 
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     first = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     last = columns or (TimeRemainingColumn(),)
-    return Progress(*first, *last, console=_console(stderr=True), transient=transient)
-
-
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False)
+    return Progress(*first, *last, console=Console(stderr=True, highlight=False), transient=transient)
 
 
 def keep_memory() -> None:

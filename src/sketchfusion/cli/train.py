@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from . import terminal
 from .terminal import Data, app
 
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        help="Frozen features kept on disk, the others are computed for every batch: all, latents or nothing. "
+        "By default as many as fit well."
+    ),
+]
+Checkpointing = Annotated[
+    bool, typer.Option("--checkpointing", help="Less memory, more time: compute features anew on the way back.")
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")]
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, universal or distill"
 
 
@@ -22,8 +33,7 @@ def world(
     instances: Annotated[int, typer.Option(min=1, help="Instances of each category.")] = 10,
     size: Annotated[int, typer.Option(help="Pixels of a side.")] = 128,
     of_photo: Annotated[
-        bool,
-        typer.Option("--of-photo", help="Sketches have the photo's pose and roughly its view, as Sketchy's do."),
+        bool, typer.Option("--of-photo", help="Sketches have the photo's pose and roughly its view, as Sketchy's do.")
     ] = False,
 ) -> None:
     """Write Sketch World in Sketchy's layout, with masks, keypoints and strokes."""
@@ -45,8 +55,7 @@ def pretrain(
     sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; not for dino.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     start: Annotated[
-        Path | None,
-        typer.Option(help="Model folder with the initial weights; for clip efficientnet-lite0, 1 or 2."),
+        Path | None, typer.Option(help="Model folder with the initial weights; for clip efficientnet-lite0, 1 or 2.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")] = None,
@@ -67,20 +76,8 @@ def pretrain(
         raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
     photo_sets, sketch_sets = ([datasets.open(root) for root in roots] for roots in (photos, sketches or []))
     with terminal.loss_bar(f"pretraining {stage}") as report:
-        figures = run(
-            stage,
-            cast(Budget, budget),
-            photo_sets,
-            sketch_sets,
-            out,
-            start,
-            resume,
-            steps,
-            text_steps,
-            report,
-            sentences,
-            texts,
-        )
+        options = (start, resume, steps, text_steps, report, sentences, texts)
+        figures = run(stage, cast(Budget, budget), photo_sets, sketch_sets, out, *options)
     terminal.print_json(figures)
 
 
@@ -89,43 +86,39 @@ def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help=TRAINED)],
     data: Data,
     out: Annotated[Path | None, typer.Option(help="The folder to write; not needed with --plan.")] = None,
-    model: Annotated[
-        str, typer.Option(help="Frozen models: a name, SD+CLIP, a folder that pretrain wrote, or scratch.")
-    ] = "mini",
+    model: Annotated[str, typer.Option(help="Frozen models: a name, SD+CLIP, a folder, or scratch.")] = "mini",
     method: Annotated[str, typer.Option(help="SketchFusion, SD-PL or B-Finetuning.")] = "SketchFusion",
+    recipe: Annotated[str, typer.Option(help=terminal.RECIPE)] = "mini",
     start: Annotated[Path | None, typer.Option(help="Folder with initial light weights.")] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for the frozen models' features; tasks may share it.")
-    ] = None,
-    checkpointing: Annotated[
-        bool, typer.Option("--checkpointing", help="Less memory, more time: compute features anew on the way back.")
-    ] = False,
+    cache: Annotated[Path | None, typer.Option(help="Folder for the frozen features; tasks may share it.")] = None,
+    keep: Keep = None,
+    checkpointing: Checkpointing = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")
-    ] = None,
+    settings: Settings = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take on a GPU.")] = False,
     tflops: Annotated[float, typer.Option(min=0.1, help="Speed of the GPU for --plan, TFLOP/s.")] = 100.0,
 ) -> None:
     """Train a method for a task; with --model scratch, the baseline CNN from random weights.
 
-    distill trains a small CNN to embed as --model does.
+    distill trains a student: a small network that gives the features of --model without a diffusion model.
     """
     from ..lab import datasets
     from ..lab.training.recipes import with_settings
 
     chosen = dict(parse_setting(setting) for setting in settings or [])
     baseline = model == "scratch" and task == "retrieval"
-    if (baseline or task == "distill") and (start or checkpointing or method != "SketchFusion"):
+    others = start or keep or checkpointing or (method, recipe) != ("SketchFusion", "mini")
+    if (baseline or task == "distill") and others:
         name = "the baseline CNN" if baseline else task
-        raise ValueError(f"{name} has no light weights: leave --start, --method and --checkpointing out")
+        raise ValueError(f"{name} has no light weights: leave --start, --method, --recipe, --keep, --checkpointing out")
+    kept = checked_keep(keep)
     if baseline and cache:
         raise ValueError("the baseline CNN has no use for a cache: leave --cache out")
     opened = [datasets.open(root) for root in data]
     if plan:
         from ..lab.training.plan import describe
 
-        for line in describe(task, opened, model, chosen, method, tflops):
+        for line in describe(task, opened, model, chosen, method, tflops, recipe):
             typer.echo(line)
         return
     if out is None:
@@ -136,15 +129,23 @@ def train(
 
             train_scratch(opened, out, with_settings(ScratchRecipe(), chosen), resume, report)
         elif task == "distill":
-            from ..lab.training.cnn import DistillRecipe, train_distilled
+            from ..lab.training.distill import DistillRecipe, train_student
             from ..models import load
 
-            train_distilled(opened, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
+            train_student(opened, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
         else:
             from ..lab.training.train import train_task
 
-            train_task(task, opened, out, model, resume, chosen, report, start, cache, method, checkpointing)
+            of_model = (start, cache, method, checkpointing, recipe)
+            train_task(task, opened, out, model, resume, chosen, report, *of_model, kept)
     typer.echo(f"{out}: trained; use it with --model {out}")
+
+
+def checked_keep(keep: str | None) -> Literal["all", "latents", "nothing"] | None:
+    """Return the value of --keep; ValueError if there is no such one."""
+    if keep in (None, "all", "latents", "nothing"):
+        return keep  # type: ignore[return-value]
+    raise ValueError(f"--keep {keep}: choose all, latents or nothing")
 
 
 def parse_setting(setting: str) -> tuple[str, str]:
