@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one worker for each core already
 
-pytest_plugins = ["fixtures.tiny", "fixtures.fused", "fixtures.studio", "fixtures.browser"]
+pytest_plugins = ["fixtures.tiny", "fixtures.fused", "fixtures.roots", "fixtures.studio", "fixtures.browser"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one worker more than there are cores, because tests of the browser and of servers wait; four at most."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +30,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set SKETCHFUSION_DATA to test on them")
     return folder
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Measure no coverage of what this thread runs, for tests of much Python that others run too: it doubles its time.
+
+    Servers in threads of their own are still measured, which they are not after pytest-cov's `no_cover`.
+    """
+    measuring = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(measuring)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import top_k_accuracy_score
 
+from fixtures.pixels import PixelExtractor
 from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import repeat_options, run
 from sketchfusion.lab import datasets
@@ -214,6 +215,7 @@ def test_instances_within_and_across_categories_differ_by_the_gallery() -> None:
         score_instances(sketch, [InstanceId("z", "1")] * 2, gallery, shown)
 
 
+@pytest.mark.usefixtures("few_categories")
 def test_instances_are_of_sketchys_own_photos(tmp_path: Path) -> None:
     source = instance_data(datasets.open(sketchy_at(tmp_path)))
     assert [own for _, own in source.sketches()] == [own for _, own in source.photos()]
@@ -293,9 +295,16 @@ def test_options_that_contradict_the_task_or_one_another_are_refused(
     assert (code, len(error.splitlines())) == (2, 1) and line in error, error
 
 
-def test_reports_of_other_splits_and_sketches_lie_beside_one_another(model_folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every name of a model mean one that takes no time."""
+    monkeypatch.setattr("sketchfusion.models.load", lambda name: PixelExtractor(name))
+
+
+@pytest.mark.usefixtures("pixels")
+def test_reports_of_other_splits_and_sketches_lie_beside_one_another(tmp_path: Path) -> None:
     root, out = sketchy_at(tmp_path / "tiny"), tmp_path / "out"
-    common = ("--data", root, "--model", model_folder, "--out", out, "--json")
+    common = ("--data", root, "--out", out, "--json")
     asked: list[tuple[object, ...]] = [(), ("--split", "sketchy-21"), ("--duplicates",), ("--sketches", root)]
     for options in asked:
         code, _, error = evaluate("retrieval", *common, *options)
@@ -309,9 +318,10 @@ def test_reports_of_other_splits_and_sketches_lie_beside_one_another(model_folde
     assert reports["tiny-tiny"]["sketches"] == [str(root)]
 
 
-def test_a_report_says_which_of_its_classes_training_may_draw(model_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("pixels")
+def test_a_report_says_which_of_its_classes_training_may_draw(tmp_path: Path) -> None:
     root = sketchy_at(tmp_path / "tiny")
-    common = ("--data", root, "--model", model_folder, "--out", tmp_path / "out")
+    common = ("--data", root, "--out", tmp_path / "out")
     for task in ("retrieval", "instances"):
         said = evaluate(task, *common, "--split", "sketchy-25-sempcyc")[1]  # of jack-o-lanterns
         assert "classes of sketchy-25-sempcyc, 1 of which models of this project may have been trained on)" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sketchfusion.io.files import find_images
 from sketchfusion.io.images import read_image, stroke_window
 
 
+@functools.cache
 def clean_sketch(side: int = 256) -> Image.Image:
     image = Image.new("L", (side * 4, side * 4), 255)
     pen = ImageDraw.Draw(image)

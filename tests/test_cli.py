@@ -1,44 +1,57 @@
-"""The commands as people run them: real processes, real files, bad input, exit codes."""
+"""The commands as people run them: real files, bad input, exit codes."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import segno
 from PIL import Image, ImageDraw
 from safetensors import safe_open
 
+from fixtures.pixels import PixelExtractor
+from fixtures.writers import command, start
+from sketchfusion import models
 from sketchfusion.cli import SEVERAL, app
-from sketchfusion.cli.terminal import GROUPS, progress_bar, repeat_options, run
-from sketchfusion.gallery import Gallery
+from sketchfusion.cli.gallery import _say_ready
+from sketchfusion.cli.terminal import GROUPS, progress_bar, repeat_options, run, with_home
+from sketchfusion.gallery import Gallery, confidence
 from sketchfusion.io.files import find_images
+from sketchfusion.studio.protection import Access
+from sketchfusion.studio.server import addresses
+from sketchfusion.studio.studio import Studio
 from sketchfusion.world import export
 
 DRAWING = '{"word":"cat","drawing":[[[10,200,200,10,10],[10,10,200,200,10]],[[10,200],[10,200]]]}'
 
 
+load = functools.cache(models.load)
+few = confidence.reference_sketches()[:6]
+
+
 def sketchfusion(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """Run a command line as `main` does; in this process, because a new one takes seconds to import the libraries."""
+    """Run a command line as `main` does; in this process and with models kept, because both take seconds to load."""
     words, out, err = [str(argument) for argument in arguments], io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        patch.setattr(models, "load", load)
+        patch.setattr("sketchfusion.gallery.gallery.load_model", load)
+        patch.setattr(confidence, "reference_sketches", lambda: few)
         code = run(app, repeat_options(words, SEVERAL))
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
-
-
-def process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the installed command."""
-    command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def refused(*arguments: object, given: bytes = b"") -> str:
@@ -110,6 +123,30 @@ def test_without_gallery_the_users_own_is_used(
     assert "no such file or folder" in refused("studio", tmp_path / "nowhere")
 
 
+def test_share_lets_a_phone_in_by_a_new_token_and_prints_its_address_as_a_qr_code(
+    gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def serve(studio: Studio, access: Access, listener: socket.socket, started: Callable[[str], None]) -> None:
+        here, studio.network_address = addresses(listener, access)
+        listener.close()
+        opened.append((access, studio.network_address))
+        started(here)
+        studio.close()
+
+    monkeypatch.setattr("sketchfusion.studio.server.serve", serve)
+    monkeypatch.setattr("sketchfusion.studio.server.network_address", lambda: "192.168.1.5")
+    said = [sketchfusion("studio", "--gallery", gallery, "--port", 0, "--share").stdout for _ in range(2)]
+    (one, address), (other, _) = opened
+    assert one.host == "0.0.0.0" and one.token != other.token and len(str(one.token)) >= 16
+    here, there, *code = said[0].splitlines()
+    assert here.startswith("http://127.0.0.1:") and there.split()[0] == address and address.endswith(str(one.token))
+    drawn = io.StringIO()
+    segno.make_qr(address).terminal(drawn, border=2, compact=True)
+    assert code == drawn.getvalue().splitlines()
+
+
 def test_on_a_terminal_search_prints_rank_confidence_and_the_path_within_the_gallery(
     gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,14 +182,6 @@ def test_without_a_terminal_progress_is_lines_with_a_rate(
 def test_every_command_explains_itself(command: str) -> None:
     done = sketchfusion(command, "--help")
     assert done.returncode == 0 and "--help" in done.stdout
-
-
-def test_the_command_itself_searches_and_refuses(gallery: Path, photos: Path) -> None:
-    found = process("search", photos / "cat" / "1.png", "--gallery", gallery, "-k", 3, "--json")
-    assert (found.returncode, len(json.loads(found.stdout))) == (0, 3), found.stderr
-    wrong = process("search", photos / "cat" / "none.png", "--gallery", gallery)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("sketchfusion: ") and len(wrong.stderr.splitlines()) == 1
 
 
 def test_search_uses_the_model_that_made_the_gallery(gallery: Path, photos: Path) -> None:
@@ -249,7 +278,7 @@ def test_bad_input_gets_one_line_that_names_it(gallery: Path, model_folder: Path
     assert "no gallery at" in refused("search", DRAWING, "-g", tmp_path / "none")
     assert "no photos in" in refused("index", empty, "-g", tmp_path / "g", "--model", model_folder)
     assert "no such file or folder" in refused("index", tmp_path / "nowhere", "-g", tmp_path / "g")
-    assert "none of the 1 files can be read" in refused("index", text, "-g", tmp_path / "g", "--model", model_folder)
+    assert "text.png: not a picture" in refused("index", text, "-g", tmp_path / "g", "--model", model_folder)
     assert "no model is called 'gigantic'" in refused("recognize", DRAWING, "--model", "gigantic")
     assert "you have no gallery yet" in refused("search", DRAWING)
     assert "No such command" in refused("fly")
@@ -325,14 +354,14 @@ def test_features_are_written_with_their_frames(model_folder: Path, photos: Path
 
 def test_world_is_written_and_measured(model_folder: Path, tmp_path: Path) -> None:
     root = tmp_path / "world"
-    done = sketchfusion("world", root, "--categories", "bat,cow", "door", "--instances", 3, "--size", 64)
-    assert done.returncode == 0 and "9 photos and 18 sketches of 3 categories" in done.stdout, done.stderr
+    done = sketchfusion("world", root, "--categories", "bat,cow", "door", "--instances", 2, "--size", 64)
+    assert done.returncode == 0 and "6 photos and 12 sketches of 3 categories" in done.stdout, done.stderr
     report = sketchfusion(
         "evaluate", "retrieval", "--data", root, "--model", model_folder, "--out", tmp_path / "out", "--json"
     )
     figures = json.loads(report.stdout)
     assert {"mAP@all", "mAP@200/min(k,R)", "mAP@200/VOC", "P@100"} <= set(figures)
-    assert 0 < figures["mAP@all"] <= 1 and figures["queries"] == 18 and figures["gallery"] == 9
+    assert 0 < figures["mAP@all"] <= 1 and figures["queries"] == 12 and figures["gallery"] == 6
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".json", ".md"}
     broken = find_images(root)[::9][:2]
     for path in broken:
@@ -345,25 +374,67 @@ def test_world_is_written_and_measured(model_folder: Path, tmp_path: Path) -> No
     assert "No such command 'cooking'" in said
 
 
-def test_interrupt_ends_with_one_line(photos: Path, model_folder: Path, tmp_path: Path) -> None:
-    script = (
-        "import signal, sketchfusion.gallery.embed as embed\nfrom sketchfusion.cli import main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a runner in the background has it ignored
-        "embed.embed_views = lambda *_: signal.raise_signal(signal.SIGINT)\nmain()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, "index", photos, "-g", tmp_path / "g", "--model", model_folder],
-        capture_output=True,
-        text=True,
-    )
+def test_interrupt_ends_with_one_line(
+    photos: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sketchfusion.gallery.embed.embed_views", interrupt)
+    done = sketchfusion("index", photos, "-g", tmp_path / "g", "--model", model_folder)
     assert done.returncode == 128 + signal.SIGINT
-    assert "interrupted" in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "sketchfusion: interrupted; finished work is kept"
+
+
+def test_what_a_studio_cannot_show_of_its_folders_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    ready = SimpleNamespace(wait=lambda: None)
+    studio: Any = SimpleNamespace(queue=SimpleNamespace(ready=ready, failure=None), gallery=[], uri="g", stopping=False)
+    studio.following = SimpleNamespace(done=0, total=0, error="the end")
+    studio.left_out = ["no photos in RAW; name a folder that has some; 9 not read: RAW photos; save them as JPEG"]
+    _say_ready(studio)
+    assert "9 not read: RAW photos" in capsys.readouterr().err
 
 
 def test_options_may_take_several_values() -> None:
     arguments = ["train", "retrieval", "--data", "a", "b", "--out", "o", "--data", "-"]
     expected = ["train", "retrieval", "--data", "a", "--data", "b", "--out", "o", "--data", "-"]
     assert repeat_options(arguments, ("--data",)) == expected
+
+
+def test_a_home_folder_that_the_shell_left_is_put_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert [*map(with_home, ("--gallery=~/g", "~", "~/a b", "a~", "--text=~a"))] == [
+        "--gallery=/home/me/g",
+        "/home/me",
+        "/home/me/a b",
+        "a~",
+        "--text=~a",
+    ]
+
+
+def test_what_is_written_never_takes_a_photos_name(photos: Path) -> None:
+    some = sorted((photos / "cat").glob("*.png"))[:2]
+    before = some[0].read_bytes()
+    assert "must end in .safetensors" in refused("features", "--out", *some)
+    assert "must end in .html" in refused("inspect", "--out", *some)
+    assert "must end in .png" in refused("search", "x.png", "--sheet", "photo.jpg")
+    assert some[0].read_bytes() == before
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_the_output_cannot_encode_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """As a pipe on Windows and a terminal of another language cannot, and no encoding a name that is not UTF-8."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("\u5199.jpg", "\udcff.jpg"):
+        (photos / name).symlink_to(f"no {name}")
+    process = start(command, PixelExtractor, out, "index", photos, "-g", tmp_path / "g", "--dry-run", "--json")
+    process.join()
+    unreadable = json.loads(out.read_text(encoding))["unreadable"]
+    assert [Path(path).name for path in unreadable] == ["\u5199.jpg", "\udcff.jpg"]
 
 
 def test_search_by_words_or_a_photo_needs_no_sketch(gallery: Path, photos: Path, tmp_path: Path) -> None:
@@ -390,6 +461,7 @@ def test_search_refuses_in_one_line_what_it_cannot_look_for(gallery: Path, photo
     )
 
 
+@pytest.mark.usefixtures("few_measured")
 def test_train_leaves_a_model_that_recognize_uses_and_says_what_is_wrong_in_one_line(
     model_folder: Path, tmp_path: Path
 ) -> None:
@@ -407,7 +479,7 @@ def test_train_leaves_a_model_that_recognize_uses_and_says_what_is_wrong_in_one_
         (("train", "retrieval", *given, "--model", "scratch"), "the baseline CNN has no use for a cache"),
         (
             ("train", "distill", *given, "--method", "SD-PL"),
-            "distill has no light weights: leave --start, --method and",
+            "distill has no light weights: leave --start, --method, --recipe, --keep",
         ),
         (("train", "recognition", *given, "--start", tmp_path), "is not a folder of light weights"),
     ):

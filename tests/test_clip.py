@@ -76,6 +76,7 @@ def test_pooled_images_and_prompts_lie_in_clips_own_joint_space(clip: FrozenClip
         singles = [text(**words([p], return_tensors="pt", truncation=True)).text_embeds for p in prompts]
     assert torch.allclose(clip(images(32)).pooled, expected_image, atol=1e-5)
     assert torch.allclose(clip.text(prompts), torch.cat(singles), atol=1e-5)
+    assert torch.equal(clip.text(["red \ud83d"]), clip.text(["red ?"]))  # an emoji that a field cut in two
 
 
 def test_pixels_are_prepared_as_the_folders_processor_does(clip: FrozenClip, clip_folder: Path) -> None:

@@ -100,6 +100,12 @@ def test_dense_tokens_have_stride_16(clip: ConvolutionalClip, side: int, cells: 
     assert seen.joint is not None and seen.joint.shape == (2, clip.dim) == (2, 24)
 
 
+def test_the_vector_of_a_picture_is_the_mean_of_those_of_its_places(clip: ConvolutionalClip) -> None:
+    tokens = clip(torch.rand(2, 3, 96, 96), side=96)
+    assert tokens.local is not None and tokens.local.shape == (2, clip.pooled_dim, 3, 3)
+    torch.testing.assert_close(tokens.local.mean((2, 3)), tokens.pooled, atol=1e-5, rtol=1e-4)
+
+
 def test_any_block_can_be_read(clip: ConvolutionalClip) -> None:
     images = torch.rand(1, 3, 64, 64)
     default = clip.model.image.dense_block

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelInput
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.tasks.correspondence import dense_match, locate, match, match_aligned, match_maps, sample_strokes
+from test_cli import refused, sketchfusion
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 WIDE = Frame(128, 64, 64, 0.5, 0.5, 0, 16)  # 128 x 64 pixels in the middle half of the square
@@ -149,15 +148,12 @@ def test_wrong_points_and_blank_sketches_are_refused() -> None:
 def test_the_command_answers_in_json_and_draws(tmp_path: Path) -> None:
     drawing().save(tmp_path / "sketch.png")
     drawing(120, 120).save(tmp_path / "photo.jpg")
-    command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", "match"]
-    files = [str(tmp_path / "sketch.png"), str(tmp_path / "photo.jpg")]
-    out = tmp_path / "new" / "matches.png"
-    done = subprocess.run([*command, *files, "--json", "--picture", str(out)], capture_output=True, text=True)
+    asked, out = ("match", tmp_path / "sketch.png", tmp_path / "photo.jpg"), tmp_path / "new" / "matches.png"
+    done = sketchfusion(*asked, "--json", "--picture", out)
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert set(answers[0]) == {"sketch", "photo", "score", "mutual"} and len(answers) == 12
     assert all(0 <= one["photo"][0] <= 120 and -1 <= one["score"] <= 1 for one in answers)
     with Image.open(out) as picture:
         assert picture.width > picture.height > 300
-    wrong = subprocess.run([*command, *files, "--points", "3;4"], capture_output=True, text=True)
-    assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "'3' is not a point" in wrong.stderr
+    assert "'3' is not a point" in refused(*asked, "--points", "3;4")

@@ -13,19 +13,21 @@ from rich.console import Console
 from fixtures.photos import photo
 from sketchfusion.lab.datasets import world
 from sketchfusion.lab.evaluation import demo
-from sketchfusion.world import UNSEEN
+from sketchfusion.world import World
 
 
+@pytest.mark.usefixtures("few_categories")
 def test_the_demo_ranks_models_beside_chance(
     model_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world, "PHOTOS", 2)
+    monkeypatch.setattr(world, "PHOTOS", 3)
+    monkeypatch.setattr(world, "SKETCHES", 2)
     said = io.StringIO()
     models = {str(model_folder): "fused", str(clip_folder): "B-CLIP"}
     rows = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))
-    count = len(UNSEEN)
+    count = len(World(split="unseen").categories)
     assert [row.label for row in rows] == ["fused", "B-CLIP"]
-    counts = {"queries": 5 * count, "queries left out": 0, "gallery": 2 * count}
+    counts = {"queries": 2 * count, "queries left out": 0, "gallery": 3 * count}
     assert all(row.result.counts == counts for row in rows)
     assert "chance" in said.getvalue() and "mAP@all" in said.getvalue() and "P@10" in said.getvalue()
     assert Image.open(tmp_path / "demo" / "sheet.png").size > (1000, 1000)

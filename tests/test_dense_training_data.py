@@ -37,16 +37,18 @@ def test_an_array_gives_its_batches_on_its_device() -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_points_of_a_warped_outline_match_through_the_warp(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_of_a_warped_outline_match_through_the_warp(
+    axis: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ink that grows with x, or with y, tells in every pixel of the sketch which column, or row, it came from."""
     ramp = ((torch.arange(64) + 0.5) / 64).expand(64, -1)
     ink = ramp if axis == 0 else ramp.T
     monkeypatch.setattr(
         "sketchfusion.lab.training.augment.outline", lambda images, _: 1 - ink.expand(len(images), 1, -1, -1)
     )
-    pairs = warped_outlines(noise(24), 24, 64)
+    pairs = warped_outlines(noise(24), 24, 64, tmp_path)
     at = (pairs.sketch_points * 64).long()
-    drawn = torch.from_numpy(pairs.sketches.pixels).float()[:, 0]
+    drawn = torch.from_numpy(np.array(pairs.sketches.pixels)).float()[:, 0]
     read = 1 - torch.stack([drawn[n, at[n, :, 1], at[n, :, 0]] for n in range(24)]) / 255
     inside = pairs.visible & (pairs.photo_points > 0.02).all(-1) & (pairs.photo_points < 0.98).all(-1)
     assert inside.float().mean() > 0.7
@@ -54,11 +56,11 @@ def test_points_of_a_warped_outline_match_through_the_warp(axis: int, monkeypatc
     assert (pairs.photo_points - pairs.sketch_points).norm(dim=-1)[inside].mean() > 0.05
 
 
-def test_points_lie_on_the_strokes() -> None:
+def test_points_lie_on_the_strokes(tmp_path: Path) -> None:
     y, x = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
     disc = torch.where((x - 32) ** 2 + (y - 32) ** 2 < 200, 40, 220).to(torch.uint8)
-    pairs = warped_outlines(PictureArray("photo", disc.expand(8, 3, -1, -1).numpy(), [("cat",)] * 8), 8, 64)
-    drawn = torch.from_numpy(pairs.sketches.pixels).float()[:, 0]
+    pairs = warped_outlines(PictureArray("photo", disc.expand(8, 3, -1, -1).numpy(), [("cat",)] * 8), 8, 64, tmp_path)
+    drawn = torch.from_numpy(np.array(pairs.sketches.pixels)).float()[:, 0]
     at = (pairs.sketch_points * 64).long()
     read = torch.stack([drawn[n, at[n, :, 1], at[n, :, 0]] for n in range(8)])
     assert read.mean() < 0.5 * drawn.mean()
@@ -70,8 +72,8 @@ def test_warps_repeat_for_a_seed_and_differ_between_pictures() -> None:
     assert not torch.allclose(one[0], one[1], atol=0.01)
 
 
-def test_photos_of_unseen_classes_are_never_turned_into_sketches() -> None:
-    assert len(warped_outlines(noise(5, "giraffe"), 5, 64).visible) == 0
+def test_photos_of_unseen_classes_are_never_turned_into_sketches(tmp_path: Path) -> None:
+    assert len(warped_outlines(noise(5, "giraffe"), 5, 64, tmp_path).visible) == 0
 
 
 def test_points_and_masks_are_those_of_sketch_world(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_masks_are_letterboxed_as_their_photos(width: int, height: int, tmp_path
         Image.fromarray(thing.astype(np.uint8) * 255).save(tmp_path / f"m{number}.png")
     rows = [f"{n}.png,Cat,m{n}.png" for n in range(12)]
     (tmp_path / "index.csv").write_text("\n".join(["photo,category,mask", *rows]) + "\n")
-    trained, kept_out = folder_masks(MaskFolder(tmp_path), 64), folder_masks(MaskFolder(tmp_path), 64, kept_out=True)
+    trained, kept_out = (folder_masks(MaskFolder(tmp_path), 64, tmp_path / "cache", out) for out in (False, True))
     assert len(trained.names) + len(kept_out.names) == 12
     assert trained.names[0] == "cat"
     mask, dark = trained.masks[0], trained.photos.pixels[0].mean(0) < 128

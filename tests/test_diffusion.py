@@ -81,16 +81,20 @@ def test_stages_are_named_with_their_channels_and_strides(diffusion: FrozenDiffu
     ]
 
 
-@pytest.mark.parametrize("folder", ["sd_folder", "sd1_folder"])
-@pytest.mark.parametrize("size", [(8, 8), (42, 42), (7, 13)])
-@pytest.mark.parametrize("timestep", [0, 195, 999])
+@pytest.fixture(scope="module", params=["sd_folder", "sd1_folder"])
+def and_untouched(request: pytest.FixtureRequest) -> tuple[FrozenDiffusion, UNet2DConditionModel]:
+    """A model as it is loaded, and the UNet of the same folder as its library loads it."""
+    path = request.getfixturevalue(request.param)
+    return load_diffusion(path), plain_unet(path)
+
+
+@pytest.mark.parametrize(("size", "timestep"), [((8, 8), 0), ((42, 42), 195), ((7, 13), 999)])
 def test_stages_equal_those_of_an_untouched_unet(
-    folder: str, size: tuple[int, int], timestep: int, request: pytest.FixtureRequest
+    and_untouched: tuple[FrozenDiffusion, UNet2DConditionModel], size: tuple[int, int], timestep: int
 ) -> None:
-    path = request.getfixturevalue(folder)
-    model = load_diffusion(path)
+    model, untouched = and_untouched
     noisy = latents(2, 4, *size)
-    expected = captured(plain_unet(path), noisy, timestep, model.null_prompt)
+    expected = captured(untouched, noisy, timestep, model.null_prompt)
     got = model(noisy, timestep, ALL)
     for name in ALL:
         # Not bits: two loaded copies of the weights may be aligned differently in memory.
@@ -158,8 +162,8 @@ def test_nothing_runs_after_the_last_wanted_stage(diffusion: FrozenDiffusion) ->
         handle.remove()
 
 
-def test_outside_a_run_the_unet_is_as_it_was(sd_folder: Path) -> None:
-    model, untouched = load_diffusion(sd_folder), plain_unet(sd_folder)
+def test_outside_a_run_the_unet_is_as_it_was(and_untouched: tuple[FrozenDiffusion, UNet2DConditionModel]) -> None:
+    model, untouched = and_untouched
     noisy, prompt = latents(1, 4, 8, 8), model.null_prompt
     with torch.no_grad():
         expected = model.unet(noisy, 195, prompt).sample  # hooks on, but no run of ours
@@ -227,10 +231,11 @@ def test_latents_are_the_posterior_mean_of_images_in_the_vaes_range(
     assert torch.allclose(drawn.std(dim=1), spread, rtol=0.25)
 
 
-@pytest.mark.parametrize("folder", ["sd_folder", "sd1_folder"])
-def test_noise_is_added_by_the_checkpoints_schedule(folder: str, request: pytest.FixtureRequest) -> None:
+def test_noise_is_added_by_the_checkpoints_schedule(
+    and_untouched: tuple[FrozenDiffusion, UNet2DConditionModel],
+) -> None:
     """Scaled-linear betas, by hand in float64; v- and epsilon-prediction and DDIM and PNDM do not differ in this."""
-    model = load_diffusion(request.getfixturevalue(folder))
+    model, _ = and_untouched
     keep = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)[195]
     clean, noise = latents(2, 4, 8, 8), model.noise((8, 8))
     expected = keep**0.5 * clean.double() + (1 - keep) ** 0.5 * noise.double()
@@ -296,7 +301,7 @@ def test_half_precision_files_are_run_in_the_type_asked_for(sd_folder: Path, tmp
     assert load_diffusion(tmp_path / "sd", torch.bfloat16).dtype == torch.bfloat16
 
 
-def test_a_folder_of_fp16_variants_loads(sd_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_of_fp16_variants_loads(diffusion: FrozenDiffusion, sd_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(sd_folder, tmp_path / "sd")
     for part, stem in (
         ("unet", "diffusion_pytorch_model"),
@@ -306,16 +311,15 @@ def test_a_folder_of_fp16_variants_loads(sd_folder: Path, tmp_path: Path) -> Non
         path = tmp_path / "sd" / part / f"{stem}.safetensors"
         path.rename(path.with_name(f"{stem}.fp16.safetensors"))
     noisy = latents(1, 4, 8, 8)
-    expected = load_diffusion(sd_folder)(noisy, 195, ("up2",))["up2"]
+    expected = diffusion(noisy, 195, ("up2",))["up2"]
     got = load_diffusion(tmp_path / "sd")(noisy, 195, ("up2",))["up2"]
     assert float((got - expected).abs().max()) <= TOLERANCE
 
 
-def test_the_vaes_stride_comes_from_its_configuration(sd_folder: Path) -> None:
-    model = load_diffusion(sd_folder)
+def test_the_vaes_stride_comes_from_its_configuration(diffusion: FrozenDiffusion) -> None:
     short = {**VAE, "block_out_channels": (8, 8, 16), "down_block_types": ("DownEncoderBlock2D",) * 3}
     vae = AutoencoderKL(**{**short, "up_block_types": ("UpDecoderBlock2D",) * 3})
-    quarter = FrozenDiffusion(model.unet, vae, model.scheduler, model.null_prompt)
+    quarter = FrozenDiffusion(diffusion.unet, vae, diffusion.scheduler, diffusion.null_prompt)
     assert quarter.encode(torch.zeros(1, 3, 64, 64)).shape == (1, 4, 16, 16)
     assert quarter.latent_stride == 4 and quarter.stages["up2"].stride == 4
     assert quarter.sizes((32, 32))["up0"] == (8, 8)

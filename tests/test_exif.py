@@ -28,8 +28,22 @@ def test_a_file_without_exif_says_nothing(tmp_path: Path) -> None:
     assert read_capture(b"") == read_capture(b"hello") == Capture()
 
 
-def test_what_makes_no_sense_is_unknown(tmp_path: Path) -> None:
-    wrong = camera("0000:00:00 00:00:00")
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2024-05-01 13:30:00", "2024-05-01T13:30:00"),
+        ("2024:05:01T13:30:00+02:00", "2024-05-01T13:30:00"),
+        ("2024/05/01 13:30", "2024-05-01T13:30:00"),
+        ("2024:05:01 24:04:20", "2024-05-01T00:04:20"),
+    ],
+)
+def test_times_that_programs_write_in_their_own_way_are_read(written: str, meant: str, tmp_path: Path) -> None:
+    assert read_capture(photo(tmp_path / "a.jpg", 1, exif=camera(written)).read_bytes()).taken == meant
+
+
+@pytest.mark.parametrize("never", ["0000:00:00 00:00:00", "0001:01:01 00:00:00", "9999:12:31 23:59:59"])
+def test_what_makes_no_sense_is_unknown(never: str, tmp_path: Path) -> None:
+    wrong = camera(never)
     wrong.get_ifd(0x8825)[2] = (200.0, 0.0, 0.0)  # no such latitude
     found = read_capture(photo(tmp_path / "a.jpg", 1, exif=wrong).read_bytes())
     assert found == Capture("2031-01-01T00:00:00")

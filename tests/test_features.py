@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from sketchfusion import match, segment
 from sketchfusion.errors import ImageError
-from sketchfusion.extractor import as_list, pick_device, pick_dtype
+from sketchfusion.extractor import pick_device, pick_dtype
 from sketchfusion.features import FeaturesConfig, SketchFusion, read_light_weights
 from sketchfusion.fusion import FusionConfig
-from sketchfusion.io.images import letterbox
+from sketchfusion.io import images
+from sketchfusion.io.images import as_list, letterbox, read_image
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.models import load
 
@@ -113,12 +115,15 @@ def test_every_kind_of_input_gives_the_same_features(model: SketchFusion, pictur
     expected = model.embed(array)
     assert expected.shape == (1, 32) and expected.dtype == torch.float32
     assert torch.allclose(expected.norm(dim=1), torch.ones(1), atol=1e-6)
-    for given in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(array), tensor, [array], tensor[None]):
+    path = tmp_path / "a.png"
+    for given in (path, str(path), path.read_bytes(), Image.fromarray(array), tensor, [array], tensor[None]):
         assert torch.equal(model.embed(given), expected)
     assert model.embed([]).shape == (0, 32) and model.extract([]) == []
     assert len(as_list(np.stack([array, array]))) == 2
     with pytest.raises(ImageError, match="nowhere"):
         model.embed([array, tmp_path / "nowhere.png"])
+    with pytest.raises(ImageError, match=r"must be a path, .+, not BufferedReader"), path.open("rb") as file:
+        model.embed(file)  # type: ignore[arg-type]
 
 
 def test_sketches_are_prepared_as_sketches(model: SketchFusion, pictures: list[Any]) -> None:
@@ -167,17 +172,18 @@ def test_text_and_pictures_meet_in_clips_space(model: SketchFusion, pictures: li
 
 
 def test_what_is_saved_loads_to_the_same_model(model: SketchFusion, pictures: list[Any], tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path / "light")
-    assert {path.name for path in (tmp_path / "light").iterdir()} == {"config.json", "model.safetensors"}
+    folder = tmp_path / "sd21+clip-l14"  # not taken for a pair of models
+    model.save_pretrained(folder)
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     light = sum(parameter.numel() for parameter in model.model.light.parameters())
-    assert (tmp_path / "light" / "model.safetensors").stat().st_size < 4 * light + 20_000
-    loaded = SketchFusion.from_pretrained(tmp_path / "light")
+    assert (folder / "model.safetensors").stat().st_size < 4 * light + 20_000
+    loaded = SketchFusion.from_pretrained(folder)
     assert torch.allclose(loaded.embed(pictures), model.embed(pictures), atol=1e-5)
     assert loaded.fingerprint == model.fingerprint
     assert loaded.config == model.config
-    assert loaded.name == str(tmp_path / "light")
+    assert loaded.name == str(folder)
     assert loaded.config.diffusion_hash == model.config.diffusion_hash and len(loaded.config.clip_hash) == 64
-    assert isinstance(load(tmp_path / "light"), SketchFusion)
+    assert isinstance(load(folder), SketchFusion)
 
 
 def test_frozen_parts_may_have_moved_but_not_changed(
@@ -198,19 +204,24 @@ def test_frozen_parts_may_have_moved_but_not_changed(
 
 
 def test_the_fingerprint_changes_with_anything_that_shapes_the_features(
-    model: SketchFusion, sd_folder: Path, sd1_folder: Path, clip_folder: Path
+    model: SketchFusion, sd_folder: Path, clip_folder: Path
 ) -> None:
-    base = config_of(sd_folder, clip_folder)
-    variants = [
-        stirred(base, seed=1),
-        stirred(replace(base, clip_layer=-1)),
-        stirred(replace(base, side=32)),
-        stirred(config_of(sd_folder, clip_folder, timestep=100)),
-        stirred(config_of(sd_folder, clip_folder, inject_skips=True)),
+    other = stirred(config_of(sd_folder, clip_folder))
+    assert other.fingerprint == model.fingerprint
+    base, prints = other.config, {other.fingerprint}
+    fusions = (replace(base.fusion, timestep=100), replace(base.fusion, inject_skips=True))
+    changes: list[dict[str, Any]] = [
+        {"clip_layer": -1},
+        {"side": 32},
+        {"dense": 1.0},
+        *({"fusion": f} for f in fusions),
     ]
-    prints = {variant.fingerprint for variant in variants} | {model.fingerprint}
-    assert len(prints) == len(variants) + 1
-    assert stirred(base).fingerprint == model.fingerprint
+    for change in changes:
+        other.config = replace(base, **change)
+        prints.add(other.fingerprint)
+    other.config = base
+    next(other.model.light.parameters()).data.mul_(2)
+    assert len(prints | {other.fingerprint}) == len(changes) + 2
 
 
 def test_a_folder_with_sets_for_several_tasks(
@@ -425,6 +436,21 @@ def test_devices_and_types() -> None:
     assert pick_dtype(torch.device("cuda"), torch.float32) == torch.float32
 
 
+def test_a_device_that_is_not_there_is_refused_and_the_model_stays_usable(
+    model: SketchFusion, pictures: list[Any]
+) -> None:
+    for device in ("cuda:99", "nonsense"):
+        with pytest.raises(ValueError, match=f"device '{device}' cannot be used here: .+"):
+            model.to(device)
+    assert len(model.embed(pictures[:1])) == 1 and str(model).endswith("on cpu)")
+
+
+def test_only_sketches_and_photos_are_kinds(model: SketchFusion, pictures: list[Any]) -> None:
+    for call in (model.extract, model.embed, model.encode_image, model.encode):
+        with pytest.raises(ValueError, match="kind='image': choose 'sketch' or 'photo'"):
+            call(pictures[:1], "image")
+
+
 def test_bfloat16_stays_close(sd_folder: Path, clip_folder: Path, tmp_path: Path, pictures: list[Any]) -> None:
     stirred(config_of(sd_folder, clip_folder)).save_pretrained(tmp_path)
     full, half = (SketchFusion.from_pretrained(tmp_path, dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
@@ -463,3 +489,57 @@ def test_the_maxima_of_the_quarters_stand_beside_the_pooled_map_with_their_weigh
     assert cosines[0] == pytest.approx((cosines[1] + 4 * cosines[2]) / 5, abs=1e-5)
     model.config = replace(model.config, quarters=4.0, whole=1.0)
     assert model.embed(pictures).shape == (2, model.dim)
+
+
+def test_for_matching_clips_own_tokens_stand_beside_the_map_with_their_weight() -> None:
+    model = SketchFusion.from_pretrained("mini", task="correspondence")
+    model.config = replace(model.config, dense=3.0)
+    pictures = [np.random.default_rng(seed).integers(0, 256, (60, 40 + seed, 3), np.uint8) for seed in range(3)]
+    both, alone = (model.extract(pictures, "photo", 2, task) for task in ("correspondence", None))
+    assert [of.frame for of in both] == [of.frame for of in alone]
+    side, width = 2 * model.clip.side, model.config.fusion.width
+    for picture, one, fused in zip(pictures, both, alone, strict=True):
+        square = letterbox(read_image(picture), side)[0]
+        tokens = model.clip(square[None], side=side).dense[0]
+        assert one.shape == (width + len(tokens), *fused.grid) and tokens.shape[-1] == side // model.clip.patch
+        own = replace(fused, data=F.interpolate(tokens[None], fused.grid, mode="bicubic")[0])
+        pairs = [F.normalize(of.centred().data.flatten(1), dim=0)[:, [200, 530]] for of in (fused, own)]
+        cosines = [float(of[:, 0] @ of[:, 1]) for of in pairs]
+        found = F.cosine_similarity(*one.data.flatten(1)[:, [200, 530]].T, dim=0)
+        assert float(found) == pytest.approx((cosines[0] + 3 * cosines[1]) / 4, abs=1e-4)
+    model.config = replace(model.config, dense=0.0)
+    assert torch.equal(model.extract(pictures[:1], task="correspondence")[0].data, model.extract(pictures[:1])[0].data)
+
+
+def test_for_cutting_out_photos_bring_clips_vectors_of_places_and_sketches_those_of_the_whole() -> None:
+    model = SketchFusion.from_pretrained("mini")
+    pictures = [np.random.default_rng(seed).integers(0, 256, (60, 40, 3), np.uint8) for seed in range(3)]
+    for kind, side in (("photo", 2 * model.clip.side), ("sketch", model.clip.side)):
+        maps = model.extract(pictures, kind, 2, "segmentation")
+        for picture, of in zip(pictures, maps, strict=True):
+            square, _ = letterbox(read_image(picture, kind), side, kind)
+            expected = model.clip(square[None], side=side).local[0]
+            torch.testing.assert_close(of.local, expected, atol=1e-4, rtol=1e-3)
+    assert all(of.local is None for of in model.extract(pictures))
+    fingerprint = model.fingerprint
+    model.config = replace(model.config, local=False)
+    assert model.extract(pictures[:1], task="segmentation")[0].local is None
+    assert model.fingerprint == fingerprint  # the vectors that galleries keep are the same
+
+
+@pytest.mark.parametrize(("run", "task"), [(match, "correspondence"), (segment, "segmentation")])
+def test_a_sketch_is_cleaned_and_a_photo_decoded_once(
+    run: Any, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drawing photographed with a phone takes seconds to clean, and the model looks at it twice."""
+    model = SketchFusion.from_pretrained("mini", task=task)
+    sketch = Image.new("RGB", (90, 60), "white")
+    ImageDraw.Draw(sketch).line((20, 20, 70, 40), "black", 3)
+    sketch.save(tmp_path / "sketch.png")
+    sketch.save(tmp_path / "photo.jpg")
+    calls = list[str]()
+    for name in ("normalise_sketch", "_from_name"):
+        of = getattr(images, name)
+        monkeypatch.setattr(images, name, lambda *args, of=of, name=name: calls.append(name) or of(*args))
+    run(model, tmp_path / "sketch.png", tmp_path / "photo.jpg")
+    assert sorted(calls) == ["_from_name", "_from_name", "normalise_sketch"]

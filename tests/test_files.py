@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from sketchfusion.io.files import atomic_write, cached_arrays, read_json
 
@@ -16,6 +17,8 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=said), atomic_write(wanted) as draft:
         draft.touch()
         raise OSError("9 requested and 5 written")  # as numpy says it
+    with pytest.raises(OSError, match=r"bank\.npy cannot be written: Permission denied"), atomic_write(wanted):
+        raise SafetensorError("Permission denied (os error 13)")
     assert not any(tmp_path.iterdir())
 
 

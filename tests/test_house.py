@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -111,14 +109,6 @@ def test_the_house_keeps_its_size() -> None:
     assert not {name: lines for name, lines in house.functions.items() if lines > LONGEST_FUNCTION}
     assert len(house.arrows) <= MOST_ARROWS
     assert not house.circles
-
-
-@pytest.mark.parametrize("command", ["import sketchfusion", "import sketchfusion.cli"])
-def test_importing_the_package_loads_no_model_library(command: str) -> None:
-    heavy = "{'torch', 'diffusers', 'transformers', 'lancedb', 'numpy'}"
-    code = f"import sys; {command}; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_torchvision_is_neither_installed_nor_asked_for() -> None:

@@ -16,13 +16,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageCms, ImageDraw
 from torch import Tensor
 
 from sketchfusion.errors import ImageError, ImageWarning, escaped
 from sketchfusion.io.cleanup import is_blank
 from sketchfusion.io.files import file_digest, find_images, survey
-from sketchfusion.io.images import data_url, read_image, read_reduced, thumbnail
+from sketchfusion.io.images import as_list, data_url, read_image, read_reduced, thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -100,6 +100,33 @@ def test_sixteen_bit_is_scaled_and_not_clipped(tmp_path: Path) -> None:
         torch.testing.assert_close(read_image(tmp_path / name), expected, atol=0.003, rtol=0)
     Image.fromarray((ramp / 65535).astype(np.float32)).save(tmp_path / "f.tiff")
     torch.testing.assert_close(read_image(tmp_path / "f.tiff"), expected, atol=0.003, rtol=0)
+    hot = (ramp / 65535).astype(np.float32)
+    hot[0, 0] = np.inf  # a pixel without a value does not darken the others
+    Image.fromarray(hot).save(tmp_path / "f.tiff")
+    torch.testing.assert_close(read_image(tmp_path / "f.tiff"), expected, atol=0.003, rtol=0)
+
+
+def test_colours_of_an_rgb_profile_become_srgb(tmp_path: Path) -> None:
+    """Red and blue are exchanged in a profile, so that it cannot be missed; sRGB's own and a broken one do nothing."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exchanged = srgb.replace(b"rXYZ", b"?XYZ").replace(b"bXYZ", b"rXYZ").replace(b"?XYZ", b"bXYZ")
+    exchanged = exchanged.replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be")).replace(b"sRGB", b"mine")
+    for profile, expected in [
+        (exchanged, [BLUE, GREEN, RED, WHITE]),
+        (srgb, [RED, GREEN, BLUE, WHITE]),
+        (b"broken", [RED, GREEN, BLUE, WHITE]),
+    ]:
+        corners().save(tmp_path / "a.png", icc_profile=profile)
+        assert seen(read_image(tmp_path / "a.png")) == expected
+        assert seen(read_image(Image.open(tmp_path / "a.png"))) == expected
+
+
+def test_a_turned_tiff_has_the_size_that_it_is_shown_in() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    corners().save(file := io.BytesIO(), "TIFF", exif=exif)
+    read = read_reduced(file.getvalue(), None)
+    assert (read.height, read.width) == read.pixels.shape[:2] == (40, 24)
 
 
 def test_alpha_lies_over_white(tmp_path: Path) -> None:
@@ -200,6 +227,9 @@ def test_drawings_by_file_line_text_and_standard_input(tmp_path: Path, monkeypat
         assert torch.equal(third, read_image("-", "sketch"))
     with pytest.raises(ImageError, match="line 9"):
         read_image(f"{path}:9")
+    corners().save(tmp_path / "pages.tiff")
+    with pytest.raises(ImageError, match="no file of several drawings; leave :2 out"):
+        read_image(f"{tmp_path / 'pages.tiff'}:2")
 
 
 def test_svg_is_drawn_whatever_its_suffix(tmp_path: Path) -> None:
@@ -238,7 +268,7 @@ BROKEN = {
     "text": (b"hello", "not a picture"),
     "zeros": (bytes(100), "not a picture"),
     "pickle": (b"\x80\x04\x95\x0b\x00\x00\x00cos\nsystem\n.", "not a picture"),
-    "html": (b"<!doctype html><title>404</title>", "not a picture"),
+    "html": (b"<!doctype html><title>404</title><svg></svg><br>", "a web page, not a picture"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "not a picture"),
     "json": (b'{"a": 1}', "no strokes"),
     "heic head": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not a picture"),
@@ -287,7 +317,7 @@ def test_arrays_and_tensors_of_another_kind_are_refused(wrong: Tensor | np.ndarr
         read_image(wrong)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damaged_files_never_raise_anything_else(data: st.DataObject) -> None:
     buffer = io.BytesIO()
@@ -320,6 +350,8 @@ def test_pictures_in_folders_are_found_once_and_in_order(tmp_path: Path) -> None
     )
     with pytest.raises(ImageError, match="nowhere"):
         find_images([tmp_path, tmp_path / "nowhere"])
+    with pytest.raises(ImageError, match=r"^'': no such"):
+        find_images("")
 
 
 def test_where_the_suffix_does_not_decide_the_bytes_do(tmp_path: Path) -> None:
@@ -347,6 +379,9 @@ def test_folders_are_excluded_by_name_and_by_path(tmp_path: Path) -> None:
 
 def test_a_name_is_shown_in_one_printable_line() -> None:
     assert escaped("a b.jpg") == "a b.jpg" and escaped("ü.jpg") == "ü.jpg"
+    name = "Screenshot 1.30\u202fPM, \N{CAT}\u200d, \u5199\u771f\u3000.png"  # as macOS and people write
+    assert escaped(name) == name
+    assert escaped("\u202egpj.exe") == "\\u202egpj.exe"
     assert escaped("a\nb.jpg") == "a\\nb.jpg" and escaped("a\udcff.jpg") == "a\\udcff.jpg"
 
 
@@ -366,3 +401,14 @@ def test_float_arrays_are_read_as_float_tensors_are() -> None:
         read_image(pixels * 255)
     with pytest.raises(ImageError, match="int64"):
         read_image(np.zeros((5, 7, 3), np.int64))
+
+
+def test_the_bytes_of_a_file_are_a_picture_and_never_printed(tmp_path: Path) -> None:
+    corners((8, 4)).save(tmp_path / "p.png")
+    data = (tmp_path / "p.png").read_bytes()
+    assert torch.equal(read_image(data), read_image(tmp_path / "p.png"))
+    assert as_list(data) == [data]
+    for source in (data[:60], b"x" * 5000, b"", "<svg>" * 1000, {"no": "picture" * 100}):
+        with pytest.raises(ImageError) as caught:
+            read_image(source)  # type: ignore[arg-type]
+        assert len(str(caught.value)) < 200 and "\n" not in str(caught.value)

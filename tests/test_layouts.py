@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from fixtures.photos import blank
 from sketchfusion.cli import app, terminal
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets import layouts
@@ -24,7 +24,7 @@ from sketchfusion.lab.training.sources import collect_photos, collect_sketches
 
 def picture(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (8, 8), 255).save(path)
+    path.write_bytes(blank(path.suffix))
 
 
 def sketchy_at(root: Path, ready: str = "", extended: str = "EXTEND_image_sketchy") -> Path:

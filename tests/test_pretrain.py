@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from fixtures.roots import limit_categories
 from fixtures.tiny import convolutional_clip
 from sketchfusion.backbones.convolutional import save_convolutional_clip
 from sketchfusion.backbones.folders import load_clip, load_diffusion
@@ -19,6 +22,7 @@ from sketchfusion.lab.training import recipes
 from sketchfusion.lab.training.log import draw_curves
 from sketchfusion.lab.training.loop import Schedule
 from sketchfusion.lab.training.methods import Fused
+from sketchfusion.lab.training.pretrain import diffusion as stages
 from sketchfusion.lab.training.pretrain.diffusion import (
     FeatureAlignment,
     draw_samples,
@@ -35,12 +39,20 @@ NAMES = ["cat", "car", "chair"]
 SHORT = Schedule(steps=2, lr=1e-4, warmup=1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_measured() -> Iterator[None]:
+    """Measure how far latents spread on few photos: all stages together take less time than on all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "_latent_spread", partial(stages._latent_spread, count=16))
+        yield
+
+
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
     root = tmp_path_factory.mktemp("world")
-    export(root, 0, NAMES, "seen", 12, 128)
+    export(root, 0, NAMES, "seen", 6, 128)
     data = [datasets.open(root)]
-    return Sources(data, data, root / "cache", world_instances=1)
+    return Sources(data, data, root / "cache", world_instances=1, stored=64)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +62,9 @@ def pretrained(sources: Sources, tmp_path_factory: pytest.TempPathFactory) -> Pa
     diffusion = replace(recipes.DIFFUSION["cpu"], schedule=SHORT, batch=8, full_size_batch=8)
     save_convolutional_clip(convolutional_clip(NAMES, NAMES), out / "clip")  # training one: test_pretrain_tower.py
     figures = pretrain_vae(sources, vae, out, None, False, None)
-    figures |= pretrain_diffusion(sources, diffusion, out, None, False, None)
+    with pytest.MonkeyPatch.context() as patch:
+        limit_categories(patch)
+        figures |= pretrain_diffusion(sources, diffusion, out, None, False, None)
     assert all(torch.isfinite(torch.tensor(value)) for value in figures.values())
     assert len(figures) == 3
     return out
@@ -111,7 +125,9 @@ def test_a_stage_names_the_missing_stage_it_builds_on(sources: Sources, tmp_path
         run("gan", "cpu", [], [], tmp_path)  # type: ignore[arg-type]
 
 
-def test_run_writes_the_card(sources: Sources, tmp_path: Path) -> None:
+def test_run_writes_the_card(sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(recipes.VAE, "cpu", replace(recipes.VAE["cpu"], batch=4))
+    monkeypatch.setattr("sketchfusion.lab.training.pretrain.run.Sources", partial(Sources, stored=64))
     run("vae", "cpu", sources.photo_sets, sources.sketch_sets, tmp_path, steps=1)
     with pytest.raises(ValueError, match="run `sketchfusion pretrain clip`"):
         run("diffusion", "cpu", sources.photo_sets, sources.sketch_sets, tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from fixtures.photos import blank
 from fixtures.pixels import PixelExtractor
 from sketchfusion.features import SketchFusion
 from sketchfusion.lab import datasets
@@ -31,7 +32,7 @@ def table(path: Path, columns: str, rows: list[list[str]]) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Two classes of ten test photos with five sketches each, in one folder with the tables."""
-    pairs = []
+    pairs, files = [], {suffix: blank(suffix, (512, 256)) for suffix in (".jpg", ".png")}
     for number, category in enumerate(("airplane", "zebra"), 1):
         for photo in range(10):
             # written out of order, as a table need not be sorted
@@ -42,7 +43,7 @@ def root(tmp_path: Path) -> Path:
                 for name in (shown, drawn):
                     path = tmp_path / "256x256" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.exists() or Image.new("L", (512, 256)).save(path)
+                    path.write_bytes(files[path.suffix])
     table(tmp_path / "test_pairs_ps.csv", "photo,sketch,class,XA,YA,XB,YB", [[*pair, XA, YA, XB, YB] for pair in pairs])
     return tmp_path
 

@@ -140,7 +140,7 @@ def test_each_sketch_is_paired_with_its_own_photo(tmp_path: Path) -> None:
     of_photos, of_sketches = pairs.photos, pairs.sketches
     assert of_sketches.names == [("cat",)] * 6 + [("dog",)] * 3
     assert of_sketches.pixels.shape == (9, 1, 64, 64) and of_sketches.pixels.dtype == np.uint8
-    assert np.array_equal(of_photos.pixels, np.repeat(bank.pixels[[0, 1, 3]], 3, axis=0))
+    assert np.array_equal(of_photos.stored(slice(None)), np.repeat(bank.pixels[[0, 1, 3]], 3, axis=0))
     assert len(np.unique(of_sketches.pixels.reshape(9, -1), axis=0)) == 9
     # a photo is drawn alike whichever others there are
     alone = pseudo_points(bank.at([3]), tmp_path, per_class=2, drawings=3).sketches

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
@@ -25,6 +26,7 @@ KEPT = 12  # numbers of each embedding that are written out, to compare on other
 NAMES = [*SEEN[::9][:5], *UNSEEN[::3][:5]]
 
 
+@functools.cache
 def pictures(kind: str) -> list[np.ndarray]:
     """Five sketches or five photos, (S, S, 3) uint8, of Sketch World's seen and unseen categories."""
     drawn = []

@@ -55,6 +55,7 @@ def test_a_perfect_model_is_confident_and_right() -> None:
     assert figures["precision at 0.9, all photos"] > 0.9
     assert set(result.rows) == {"all photos", "5 of each", "half of the categories"}
     assert result.counts == {"queries": 18, "gallery": 48}
+    assert repr(result).startswith("Result(") and "AUC, all photos 1.000 (1.000 to 1.000)" in repr(result)
     assert "| AUC, all photos | 1.0000 |" in result.to_markdown("search", "made up")
 
 

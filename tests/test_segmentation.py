@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,7 +18,7 @@ from torch.nn import functional as F
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.lab.training.bank import FeatureCache
+from sketchfusion.lab.training.feature_cache import FeatureCache, Rows
 from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING
 from sketchfusion.lab.training.objective import Maps, Phases
 from sketchfusion.lab.training.recipes import SegmentationRecipe
@@ -43,6 +41,7 @@ from sketchfusion.tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
+from test_cli import refused, sketchfusion
 
 SQUARE = Frame(64, 64, 64, 1.0, 1.0, 0, 0)
 TALL = Frame(30, 60, 64, 64 / 60, 64 / 60, 16, 0)  # 32 of 64 columns of the square
@@ -104,6 +103,21 @@ def test_presence_rises_with_the_best_cell_and_with_clips_cosine() -> None:
     assert likenesses == pytest.approx([1, 0, -1])
     assert presence(asked, said[0]) > presence(asked, said[1]) == presence(maps[0], said[0])
     assert presence(maps[0], maps[2], Threshold(0.9, 1e-3)) < 1e-9
+
+
+def test_clips_vectors_of_places_say_where_a_thing_is_and_whether_it_is_there() -> None:
+    thing, ground, other = torch.eye(8)[:3]
+    flat = FeatureMap(torch.ones(8, 16, 16), SQUARE)  # fused maps that tell nothing
+    places = torch.zeros(8, 4, 4) + ground[:, None, None]
+    places[:, 1:3, 2:4] = (thing + ground)[:, None, None]
+    photo = replace(flat, local=places)
+    sketch, wrong = (replace(flat, local=of[:, None, None].repeat(1, 3, 3)) for of in (thing, other))
+    ink = torch.zeros(16, 16, dtype=torch.bool)
+    ink[4:12, 4:12] = True
+    cosine = sketch_cosine(sketch, photo, ink)
+    assert cosine[24:40, 44:60].min() > 0.3 > 0 > cosine[:, :16].max()
+    assert torch.equal(sketch_cosine(sketch, flat, ink), sketch_cosine(flat, flat, ink))  # both must have them
+    assert similarity(sketch, photo) == pytest.approx(0.5**0.5, abs=1e-6) and similarity(wrong, photo) == 0
 
 
 class Labelled(PixelExtractor):
@@ -219,13 +233,18 @@ class Photographed(PixelExtractor):
         return torch.stack([1 - grey, grey], dim=1)
 
 
+def rows(features: np.ndarray) -> Rows:
+    """The features (N, C, h, w) of pictures, of which there is one view."""
+    return lambda index, views: torch.from_numpy(features[list(index)]).float()
+
+
 def test_training_fits_the_threshold_to_similarities_as_served() -> None:
     mask = np.full((3, 8, 8), BACKGROUND, np.uint8)
     mask[:, :, :2] = OUTSIDE
     tones = np.array([0, 128, 255], np.uint8)
     photos = tones[:, None, None, None].repeat(3, 1).repeat(16, 2).repeat(16, 3).copy()
     photos[:, :, :, :4] = 0  # beside the photo, like the first
-    said = FeatureCache((np.zeros((3, 1, 1, 1, 1), np.float16),), [("cat",), ("car",), ("cup",)])
+    said = FeatureCache([rows(np.zeros((3, 1, 1, 1)))], [("cat",), ("car",), ("cup",)])
     data = MaskedFeatures(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
     objective = Learned(SegmentationRecipe(batch=4))
     assert objective.heads().threshold is None
@@ -261,8 +280,8 @@ def test_training_uses_the_same_heat_as_serving(
     mask[:, :beside] = OUTSIDE
     scale = drawing_side // 8
     data = MaskedFeatures(
-        FeatureCache((photo[None, None].astype(np.float16),), [("cat",)]),
-        FeatureCache((sketch[None, None].astype(np.float16),), [("cat",)]),
+        FeatureCache([rows(photo[None])], [("cat",)]),
+        FeatureCache([rows(sketch[None])], [("cat",)]),
         mask[None],
         ["cat"],
         [np.zeros((3, 8, 8), np.uint8)],
@@ -322,11 +341,9 @@ def test_the_crf_finds_the_edge_of_a_large_photo() -> None:
 def test_the_command_writes_a_mask_of_the_photos_size(tmp_path: Path) -> None:
     picture().save(tmp_path / "sketch.png")
     picture().resize((90, 70)).save(tmp_path / "photo.png")
-    command = [sys.executable, "-c", "from sketchfusion.cli import main; main()", "segment"]
-    files = [str(tmp_path / "sketch.png"), str(tmp_path / "photo.png")]
-    out, overlay = tmp_path / "mask.png", tmp_path / "overlay.png"
-    options = ["--out", str(out), "--overlay", str(overlay), "--threshold", "0.4", "--json"]
-    done = subprocess.run([*command, *files, *options], capture_output=True, text=True)
+    sketch, photo, out, overlay = (tmp_path / f"{name}.png" for name in ("sketch", "photo", "mask", "overlay"))
+    options = ("--out", out, "--overlay", overlay, "--threshold", "0.4", "--json")
+    done = sketchfusion("segment", sketch, photo, *options)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["threshold"] == 0.4 and (answer["width"], answer["height"]) == (90, 70)
@@ -334,8 +351,7 @@ def test_the_command_writes_a_mask_of_the_photos_size(tmp_path: Path) -> None:
         pixels = np.asarray(mask)
         assert mask.size == shown.size == (90, 70) and set(np.unique(pixels)) <= {0, 255}
     assert (pixels > 0).mean() == pytest.approx(answer["share"])
-    gone = subprocess.run([*command, str(tmp_path / "none.png"), files[1]], capture_output=True, text=True)
-    assert gone.returncode == 2 and gone.stderr.count("\n") == 1
+    assert "none.png: No such file" in refused("segment", tmp_path / "none.png", photo)
 
 
 @pytest.mark.parametrize("radius", [1, 2, 5, 13, 50])

@@ -32,11 +32,11 @@ def round_about(low: int) -> Image.Image:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A Sketchy root of a seen and an unseen class; of each photo three sketches of a disc and one of a square."""
+    """A Sketchy root, most of it of a seen class; of each photo three sketches of a disc and one of a square."""
     for category in ("cat", "bat"):
         for kind in ("photo", "sketch"):
             (tmp_path / "256x256" / kind / "tx_000000000000" / category).mkdir(parents=True)
-        for number in range(12):
+        for number in range(12 if category == "cat" else 2):
             photo = tmp_path / "256x256/photo/tx_000000000000" / category / f"n1_{number}.jpg"
             Image.new("RGB", (256, 256), (number * 20, 90, 90)).save(photo)
             drawings = [round_about(64), round_about(40), round_about(88), outlined(64, 192, gap=16)]
@@ -68,10 +68,11 @@ def test_what_cannot_be_read_is_left_out_and_a_damaged_cache_is_made_anew(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
-    [kept] = (tmp_path / "cache").glob("silhouettes-*.npz")
-    kept.write_bytes(kept.read_bytes()[:3000])
-    again = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
-    assert np.array_equal(whole.masks, again.masks) and whole.names == again.names
+    masks = np.array(whole.masks)
+    for kept in (tmp_path / "cache").glob("silhouettes-*"):
+        kept.write_bytes(kept.read_bytes()[:-100])
+        again = silhouettes([datasets.open(root)], 64, tmp_path / "cache")
+        assert np.array_equal(masks, again.masks) and whole.names == again.names
     photo = next(path for n in range(1, 12) if not held_out((path := photo_at(root, n)).stem))
     photo.write_bytes(photo.read_bytes()[:200])
     (root / "256x256/sketch/tx_000000000000/cat" / f"{photo_at(root, 1).stem}-1.png").write_bytes(b"torn")

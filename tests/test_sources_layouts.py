@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from fixtures.photos import blank
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, is_unseen, not_trained_on
 from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
@@ -24,7 +24,7 @@ EACH = 20
 
 def picture(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), "white").save(path)
+    path.write_bytes(blank(path.suffix))
 
 
 def sketchy_at(root: Path, inner: str = "256x256", ready: str = "") -> Path:

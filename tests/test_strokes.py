@@ -46,6 +46,10 @@ def test_malformed_lines_are_one_line_errors_that_name_the_place(text: str) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_strokes_without_points_are_left_out() -> None:
+    assert len(parse_ndjson(line([[], []], [[1, 2], [3, 4]])).strokes) == 1
+
+
 def test_read_counts_lines_and_names_the_broken_one(tmp_path: Path) -> None:
     path = tmp_path / "cat.ndjson"
     path.write_text(line([[0, 1], [0, 1]], word="a") + "\n\n" + line([[0, 1], [0, 1]], word="b") + "\n{broken\n")

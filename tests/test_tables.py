@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,21 @@ def test_a_frozen_model_that_is_not_there_leaves_its_row_empty(tmp_path: Path) -
     cells = fill("0", TABLE, "mini", tmp_path, load, shop.train, shop.measure)
     assert {cell.absent for cell in cells if cell.name == "B-SD"} == {"it is published as pickled weights only"}
     assert all(cell.values for cell in cells if cell.name == "Ours")
+    text = write("0", TABLE, cells, {}, tmp_path, "world").read_text()
+    assert "| B-SD | - | - |" in text and "B-SD is empty: it is published as pickled weights only" in text
+
+
+def test_a_baseline_may_lie_in_a_folder(tmp_path: Path) -> None:
+    shop, loaded = Workshop(), list[str]()
+    rows = TableRow("B-DINO", "B-DINO"), TableRow("B-DINOv2", "B-DINOv2")
+
+    def load(name: str) -> PixelExtractor:
+        loaded.append(name)
+        return shop.load(name)
+
+    table, there = TableLayout("Trial", TABLE.columns[:1], rows), {"dino-s8": "converted"}
+    fill("0", table, "full", tmp_path, load, shop.train, shop.measure, there)
+    assert loaded == ["converted", "full:B-DINOv2"]
 
 
 def test_settings_of_one_method_are_not_passed_to_another() -> None:
@@ -215,31 +231,34 @@ def test_the_papers_figures_have_rows_and_columns_here() -> None:
             assert {row.name for row in table.rows} - known == ({"SD-PL"} if number in "345" else set())
 
 
+@pytest.mark.usefixtures("few_categories")
 @pytest.mark.parametrize(("task", "metric"), [(c.task, c.metric) for t in "12345" for c in TABLES[t].columns[:1]])
 def test_each_task_is_measured_on_sketch_world(task: str, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for count in ("PHOTOS", "SKETCHES", "EXAMPLES"):
         monkeypatch.setattr(f"sketchfusion.lab.datasets.world.{count}", 1)
-    few_pairs, few_scenes = [*SketchWorld().draw_pairs(count=1)][:3], [*SketchWorld().draw_scenes(count=1)][:3]
+    world = SketchWorld()
+    few_pairs, few_scenes = ([*islice(draw(count=1), 3)] for draw in (world.draw_pairs, world.draw_scenes))
     monkeypatch.setattr(SketchWorld, "point_pairs", lambda *_, measured=True: few_pairs)
     monkeypatch.setattr(SketchWorld, "scenes", lambda *_: few_scenes)
-    measured = measure_task(task, PixelExtractor(), SketchWorld())
+    measured = measure_task(task, PixelExtractor(), world)
     assert 0 <= measured[metric].mean <= 1
     if task == "correspondence":
         assert measured[metric] == measured[f"{metric}/pointwise"]
 
 
+@pytest.mark.usefixtures("few_categories")
 @pytest.mark.parametrize("task", ["retrieval", "instance-retrieval", "segmentation"])
 def test_a_figure_shows_every_model(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sketchfusion.lab.datasets.world.PHOTOS", 3)
     monkeypatch.setattr("sketchfusion.lab.datasets.world.SKETCHES", 1)
-    few = [*SketchWorld().draw_scenes(count=1)][:4]
+    few = [*SketchWorld().draw_scenes(count=1)]
     monkeypatch.setattr(SketchWorld, "scenes", lambda *_: few)
     monkeypatch.setattr(figures, "fitting_level", lambda model, data, sketches: 0.5)
-    models = {name: PixelExtractor() for name in (["One", "Two"] if task != "segmentation" else "abcdefghijkl")}
+    models = {name: PixelExtractor() for name in ("One", "Two")}
     sheet, page = figures.draw_figures(task, models, SketchWorld(), (), tmp_path / "table")
     lines = 3 * (1 if task == "segmentation" else len(models))  # of three sketches
-    width, height = (1 + 8, lines) if task == "retrieval" else (14, 3) if task == "segmentation" else (1 + 8, lines)
-    assert Image.open(sheet).size == (8 + width * 136, 8 + height * 168)
+    width = 2 + len(models) if task == "segmentation" else 1 + 8
+    assert Image.open(sheet).size == (8 + width * 136, 8 + lines * 168)
     assert page.read_text().count('<figure class="map">') == len(models) * 2 * 3
     assert figures.draw_figures("recognition", models, SketchWorld(), (), tmp_path / "table") == []
 
@@ -261,6 +280,7 @@ def test_the_right_photos_are_framed_in_green(tmp_path: Path) -> None:
     assert corners.count([0x1A, 0x7F, 0x37]) == 4  # of each category there are four photos
 
 
+@pytest.mark.usefixtures("few_categories")
 def test_the_command_makes_a_table_with_its_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,7 +332,14 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     shop = Workshop()
 
     def train(
-        task: str, roots: object, folder: Path, model: str, resume: bool, settings: Mapping[str, str], *_: object
+        task: str,
+        _: object,
+        folder: Path,
+        model: str,
+        resume: bool,
+        settings: Mapping[str, str],
+        *__: object,
+        **how: object,
     ) -> None:
         if "stepz" in settings:
             raise ValueError("'stepz' is not a setting")

@@ -79,7 +79,7 @@ def test_training_changes_only_trainable_weights(tmp_path: Path) -> None:
     module = fresh()
     module.bias.requires_grad_(False)
     before = module.bias.clone()
-    fit(module, regression(module), replace(SCHEDULE, steps=400), tmp_path)
+    fit(module, regression(module), replace(SCHEDULE, steps=400, checkpoint_seconds=60.0), tmp_path)
     losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / "log.csv").open())]
     assert losses[-1] < losses[0] / 100
     assert torch.equal(module.bias, before)

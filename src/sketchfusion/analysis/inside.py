@@ -5,21 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..extractor import as_list
+from ..extractor import Extractor
 from ..featuremap import FeatureMap
 from ..features import SketchFusion
-from ..io.images import quantise
-
-if TYPE_CHECKING:
-    from ..extractor import Extractor, Images
-    from ..io.images import Kind
-
+from ..io.images import Images, Kind, as_list, quantise
 
 Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -103,10 +97,7 @@ class Spectrum:
 
 
 def spectrum(map_: FeatureMap) -> Spectrum:
-    """Compute the radial log amplitude of a map: averaged over channels and rings of frequencies (Park and Kim, 2022).
-
-    Padding is left out. So are frequencies above the highest along an axis, which only diagonals have.
-    """
+    """Compute the radial log amplitude of a map, padding left out, mean over channels (Park and Kim, 2022)."""
     valid = map_.valid()
     cells = map_.data[:, valid.any(dim=1)][:, :, valid.any(dim=0)].double()
     transformed = torch.fft.fft2(cells).abs()

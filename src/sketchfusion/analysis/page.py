@@ -6,20 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from ..io.images import data_url
+from ..featuremap import FeatureMap
+from ..io.images import Kind, data_url
 from .inside import Spectrum, crop_padding, mean_spectrum, pca_pictures, spectrum
 
-if TYPE_CHECKING:
-    from ..featuremap import FeatureMap
-    from ..io.images import Kind
-
-
 Curve = tuple[Sequence[float], Sequence[float]]
-Averages = Mapping["Kind", Mapping[str, Spectrum]]
+Averages = Mapping[Kind, Mapping[str, Spectrum]]
 
 WIDTH, HEIGHT = 460, 270  # of a chart
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40  # its margins

@@ -70,10 +70,7 @@ class FrozenBaseline(Extractor):
 
 
 class ClipBaseline(FrozenBaseline):
-    """B-CLIP: dense features are the penultimate block's patch tokens, the embedding is CLIP's joint-space vector.
-
-    The paper does not say how it pooled B-CLIP; the vector that CLIP was trained to compare is the strongest reading.
-    """
+    """B-CLIP: penultimate patch tokens, and CLIP's joint vector as embedding (the paper leaves the pooling open)."""
 
     baseline = "B-CLIP"
     clip: FrozenClip
@@ -172,10 +169,7 @@ def stages_on_grid(
     seeds: Sequence[int] = (0,),
     prompt: Tensor | None = None,
 ) -> Tensor:
-    """Compute stages of latents (B, c, g, g) on the latents' grid, each of unit length in every cell: (B, C, g, g).
-
-    They are averaged over the noise of the `seeds` first. `prompt` (1, L, D) is the null prompt by default.
-    """
+    """Stages of latents (B, c, g, g) on their grid, unit length per cell, mean over `seeds` of noise: (B, C, g, g)."""
     size = (latents.shape[-2], latents.shape[-1])
     total: dict[str, Tensor] = {}
     for seed in seeds:

@@ -25,8 +25,6 @@ KIND = "scratch"
 
 @dataclass(frozen=True)
 class ScratchConfig:
-    """The sizes of the network."""
-
     side: int = 64  # pixels of its input
     widths: tuple[int, ...] = (32, 64, 128, 192)  # channels of its blocks; each but the first halves the grid
     dim: int = 128  # length of an embedding
@@ -98,7 +96,6 @@ class ScratchNet(nn.Module):
         self.project = nn.Linear(config.widths[-1], config.dim)
 
     def maps(self, squares: Tensor) -> Tensor:
-        """Compute the last block's features."""
         maps: Tensor = self.blocks(self.stem((squares - 0.5) / 0.25))
         return maps
 

@@ -44,11 +44,7 @@ BORDER = 16 / MAX_SIDE  # of the side
 
 
 class TrainedBaseline(TrainedExtractor):
-    """A baseline trained for one task, or for all; its maps are centred by kind as the fused ones are.
-
-    The papers do not centre. But without it all cosines of these features are near 1 too, and only one of the methods
-    compared would have the advantage.
-    """
+    """A baseline trained for a task or all; centred as fused maps are, or else all its cosines were near 1."""
 
     task: str
     centring: Centring
@@ -97,7 +93,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
     def untrained(
         cls, diffusion: str, clip: str, task: str = "retrieval", device: str | torch.device | None = None
     ) -> Self:
-        """Load what training starts from, in float32: the steps of training are too small for less."""
+        """Load what training starts from, in float32: its steps are too small for less."""
         device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
         models = load_diffusion(locate(diffusion)), load_clip(locate(clip))
         return cls(*models, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
@@ -130,26 +126,22 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         folder = Path(folder)
         (folder / CONFIG).unlink(missing_ok=True)
         with atomic_write(folder / "sd") as sd, atomic_write(folder / "clip") as clip:
-            self._write_diffusion(locate(self.config.diffusion), sd)
-            self._write_clip(locate(self.config.clip), clip)
+            source = locate(self.config.diffusion)
+            save_model(self.diffusion.unet, sd / "unet")
+            for part in COPIED:
+                if (source / part).is_dir():
+                    ignored = shutil.ignore_patterns(*(f"*{suffix}" for suffix in PICKLES))
+                    shutil.copytree(source / part, sd / part, ignore=ignored)
+            shutil.copy(source / "model_index.json", sd)
+            source = locate(self.config.clip)
+            save_model(self.clip.model, clip)
+            for path in (*source.glob("*.json"), *source.glob("*.txt")):
+                if path.name != CONFIG and not path.name.endswith(".index.json"):
+                    shutil.copy(path, clip)
         hashes = {"diffusion_hash": folder_hash(folder / "sd"), "clip_hash": folder_hash(folder / "clip")}
         self.config = replace(self.config, **hashes)
         self.heads.write(folder)
         write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict())
-
-    def _write_diffusion(self, source: Path, folder: Path) -> None:
-        save_model(self.diffusion.unet, folder / "unet")
-        for part in COPIED:
-            if (source / part).is_dir():
-                ignored = shutil.ignore_patterns(*(f"*{suffix}" for suffix in PICKLES))
-                shutil.copytree(source / part, folder / part, ignore=ignored)
-        shutil.copy(source / "model_index.json", folder)
-
-    def _write_clip(self, source: Path, folder: Path) -> None:
-        save_model(self.clip.model, folder)
-        for path in (*source.glob("*.json"), *source.glob("*.txt")):
-            if path.name != CONFIG and not path.name.endswith(".index.json"):
-                shutil.copy(path, folder)
 
     @property
     def fingerprint(self) -> str:
@@ -168,8 +160,6 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
 
 @dataclass(frozen=True)
 class SdPlConfig:
-    """How pictures become features."""
-
     diffusion: str  # catalog name, hub id or folder
     diffusion_hash: str
     task: str
@@ -265,11 +255,7 @@ class SdPlBaseline(TrainedBaseline):
         write_trained(Path(folder), {"method": SD_PL, **asdict(self.config)}, self.prompts.state_dict())
 
     def with_caption(self, text: str) -> Self:
-        """Give a model with a caption in place of the learned text, for retrieval by sketch and text.
-
-        All weights are shared, and this model stays as it is. The features are meant to be compared with those under
-        the learned text, so the fingerprint is the same.
-        """
+        """Give a model with a caption in place of the learned text, all else shared: their features are compared."""
         other = copy(self)
         other.caption = embed_prompt(locate(self.config.diffusion), " ".join(text.split()))
         return other

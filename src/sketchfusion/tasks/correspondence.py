@@ -29,10 +29,11 @@ ToShared = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to coordinat
 TASK = "correspondence"
 DEFAULT_POINTS = 12  # matched when the caller names none
 POSE_POINTS = 32  # points of a sketch that its pose is fitted to
+MOST_INK = 50_000  # pixels of strokes among which points are chosen
 CHUNK = 1024  # points at a time: with 60 x 60 cells they take about 100 MB
 
 # Chosen on Sketch World by `python -m sketchfusion.lab.evaluation.calibrate`, which prints what they are chosen from.
-TEMPERATURE = 0.05  # of the softmax over cosines
+TEMPERATURE = 0.035  # of the softmax over cosines; also by points placed by eye (docs/results/points)
 WINDOW = 0.15  # radius around the best cell over which positions are averaged, as a share of the grid's longer side
 RETURN = 0.1  # a match is mutual if matching back ends this near the start, as a share of the picture's longer side
 
@@ -102,10 +103,11 @@ def match(
     if source not in ("sketch", "photo"):
         raise ValueError(f"source must be sketch or photo, not {source!r}")
     sketch_image = read_sketch(sketch)
+    pose_points = sample_strokes(sketch_image, POSE_POINTS)
     if points is None:
         if source == "photo":
             raise ValueError("say which points of the photo to match; only a sketch has strokes to choose points from")
-        queries = sample_strokes(sketch_image, DEFAULT_POINTS)
+        queries = pose_points[:DEFAULT_POINTS]
     else:
         queries = torch.as_tensor(points, dtype=torch.float32)
     maps = {
@@ -113,7 +115,6 @@ def match(
         "photo": extract_map(model, read_image(photo), "photo", TASK),
     }
     _check_points(queries, maps[source].frame, source)
-    pose_points = sample_strokes(sketch_image, POSE_POINTS)
     matched = match_aligned(maps["sketch"], maps["photo"], pose_points, queries, source)
     columns = [queries, matched.positions] if source == "sketch" else [matched.positions, queries]
     pairs = zip(*(values.tolist() for values in (*columns, matched.scores, matched.mutual)), strict=True)
@@ -260,8 +261,12 @@ def distance_penalty(expected: Tensor, positions: Tensor) -> Tensor:
 
 
 def sample_strokes(sketch: Tensor, count: int) -> Tensor:
-    """Choose at most `count` points (N, 2) x, y of a sketch's strokes, evenly spread by farthest point sampling."""
+    """Choose at most `count` points (N, 2) x, y of a sketch's strokes, evenly spread by farthest point sampling.
+
+    The first of them are those of a smaller `count`. Of a very large sketch not every pixel is looked at.
+    """
     ink = ink_points(sketch)
+    ink = ink[:: len(ink) // MOST_INK + 1]
     chosen = [int((ink - ink.mean(dim=0)).norm(dim=1).argmin())]
     distance = torch.full((len(ink),), torch.inf)
     while len(chosen) < min(count, len(ink)):

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from ..errors import ImageError
 from ..io.cleanup import is_blank
-from ..io.images import read_image
+from ..io.images import NormalisedSketch, as_list, read_image
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..extractor import Extractor
     from ..featuremap import FeatureMap
-    from ..io.images import ImageInput, Kind
+    from ..io.images import ImageInput, Images, Kind
 
 
 BATCH = 16  # pictures at a time
 
 
-def read_sketches(sketches: ImageInput | Sequence[ImageInput]) -> list[Tensor]:
+def read_sketches(sketches: Images) -> list[Tensor]:
     """Read one sketch or several into (3, H, W) tensors; ImageError names the one that is unreadable or blank."""
-    several = isinstance(sketches, Sequence) and not isinstance(sketches, str)
-    listed: Sequence[ImageInput] = sketches if several else [sketches]  # type: ignore[assignment, list-item]
     images = []
-    for number, sketch in enumerate(listed, start=1):
+    for number, sketch in enumerate(as_list(sketches), start=1):
         image = read_image(sketch, "sketch")
         if is_blank(image):
             name = _name(sketch, number)
@@ -49,8 +47,11 @@ def ink_points(sketch: Tensor) -> Tensor:
 
 
 def extract_map(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
-    """Extract the map of a picture with the weights for a task, or with the default ones if the task has none."""
-    return model.extract([image], kind, task=task if model.serves(task) else None)[0]
+    """Extract the map of a picture with the weights for a task, or with the default ones if the task has none.
+
+    A sketch is one that `read_sketch` gave.
+    """
+    return next(extract_maps(model, [image], kind, task))
 
 
 def extract_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
@@ -58,7 +59,8 @@ def extract_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, tas
     pictures = iter(images)
     while batch := list(islice(pictures, BATCH)):
         new = [n for n, image in enumerate(batch) if n == 0 or not _same(image, batch[n - 1])]
-        maps = model.extract([batch[n] for n in new], kind, task=task if model.serves(task) else None)
+        clean = [NormalisedSketch(one) if kind == "sketch" and isinstance(one, Tensor) else one for one in batch]
+        maps = model.extract([clean[n] for n in new], kind, task=task if model.serves(task) else None)
         yield from (maps[bisect_right(new, n) - 1] for n in range(len(batch)))
 
 

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from ..io.images import to_uint8
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from .correspondence import PointMatch
-
+from .correspondence import PointMatch
 
 HEIGHT, GAP, MARGIN = 440, 72, 20
 FINE = 2  # supersampling: drawn this many times larger, then reduced, for smooth lines

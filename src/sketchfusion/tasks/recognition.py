@@ -14,9 +14,9 @@ from .inputs import read_sketches
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..extractor import Extractor, Images, Look
+    from ..extractor import Extractor, Look
     from ..featuremap import Floats
-    from ..io.images import ImageInput, Kind
+    from ..io.images import ImageInput, Images, Kind
 
 
 Logits = Callable[["Images"], "Floats"]  # N pictures to (N, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from .inputs import read_sketches
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..io.images import ImageInput
+    from ..io.images import Images
 
 
 Ints = npt.NDArray[np.int64]
@@ -30,12 +30,7 @@ class Match:
     score: float
 
 
-def retrieve(
-    model: Extractor,
-    sketches: ImageInput | Sequence[ImageInput],
-    photos: ImageInput | Sequence[ImageInput],
-    k: int = 10,
-) -> list[list[Match]]:
+def retrieve(model: Extractor, sketches: Images, photos: Images, k: int = 10) -> list[list[Match]]:
     """Rank the `k` most similar photos for each sketch (SketchFusion, section 4.1).
 
     Raises ImageError for an unreadable file or a blank sketch. For more than a handful of photos use a Gallery,
@@ -51,10 +46,7 @@ def retrieve(
 
 
 def rank_chunks(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = None) -> Iterator[tuple[Floats, Ints]]:
-    """Rank unit vectors (Q, d) and (N, d) exactly; equal scores keep the order of the gallery.
-
-    Yields all similarities (q, N) and indices (q, min(k, N)), best first, of a chunk of queries at a time.
-    """
+    """Rank (Q, d) by (N, d), ties in order; yield similarities (q, N) and the best (q, min(k, N)) of each chunk."""
     queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
         raise ValueError(f"cannot compare features of shapes {queries.shape} and {gallery.shape}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ THRESHOLD = 0.5  # of the heat
 REFINED_SIDE = 640  # of the raster on which the CRF runs
 
 # Chosen on masks by `python -m sketchfusion.lab.evaluation.calibrate`, which prints what they are chosen from.
+SUMMED = 2 / 3  # of the sum of two cosines of each cell: of its fused feature and of its CLIP vector (`local`)
 HALF_HEAT_GAP = 0.5  # how far below the highest cosine the heat is 0.5: this gives the best masks
 HEAT_TEMPERATURE = 0.1  # the difference in cosine over which heat rises from 0.5 to 0.73
 CROP_COSINE_GAP = 0.15  # the close-up surrounds the cells this far below the highest cosine,
@@ -43,8 +44,8 @@ UNTRAINED = Threshold(at=0.22, temperature=0.27, least=0.4)  # for weights not t
 class Segmentation:
     """Where a photo of (H, W) pixels shows the object of a sketch."""
 
-    heat: Heat  # (H, W) in [0, 1]
-    mask: Mask  # (H, W)
+    heat: Heat = field(repr=False)  # (H, W) in [0, 1]
+    mask: Mask = field(repr=False)  # (H, W)
     score: float  # in [0, 1]; low: the photo does not show it
     threshold: float  # of the heat, above which a pixel is in the mask
     refined: bool  # whether the mask was fitted to the photo's edges by a fully connected CRF
@@ -97,10 +98,7 @@ def segment_from_maps(
 def with_closeup(
     model: Extractor, sketch: FeatureMap, photo: FeatureMap, sketch_image: Tensor, photo_image: Tensor
 ) -> FeatureMap:
-    """Replace the CLIP vector of a photo's map by that of a crop around the most similar place.
-
-    A small object fills little of the photo, but much of the crop. A model without CLIP vectors gets its map back.
-    """
+    """Replace a photo's CLIP vector by that of a crop around its most similar cell, which a small object fills."""
     if photo.joint is None or not model.joint_dim:
         return photo
     crop = crop_around(sketch_cosine(sketch, photo, stroke_cells(sketch_image, sketch)), photo_image)
@@ -138,13 +136,18 @@ def sketch_cosine(sketch: FeatureMap, photo: FeatureMap, ink: Tensor, size: tupl
     """Compute the cosine of the drawn object with the photo, interpolated to its pixels (H, W) or a raster of `size`.
 
     The object's feature is the mean over the cells of the strokes and those that they enclose. Each map's own mean is
-    subtracted first: it tells a drawing from a photo, not an object from its surroundings.
+    subtracted first: it tells a drawing from a photo, not an object from its surroundings. If the maps have CLIP's
+    vectors of their cells (`local`), the cosines of the photo's with the mean of the sketch's are added.
     """
     drawn = fill_enclosed(ink) & sketch.valid()
     drawn = drawn if drawn.any() else sketch.valid()
     cells = photo.centred().cosine(sketch.centred().data[:, drawn].mean(dim=1))
     height, width = size or (photo.frame.height, photo.frame.width)
-    return replace(photo, data=cells.float()[None]).crop_to_image((height, width))[0]
+    cosine = replace(photo, data=cells.float()[None]).crop_to_image((height, width))[0]
+    if sketch.local is None or photo.local is None:
+        return cosine
+    of_cells = replace(photo, data=photo.local).centred().cosine(sketch.local.mean(dim=(1, 2)))
+    return SUMMED * (cosine + replace(photo, data=of_cells[None]).crop_to_image((height, width))[0])
 
 
 def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold = UNTRAINED) -> float:
@@ -156,10 +159,14 @@ def presence(sketch: FeatureMap, photo: FeatureMap, head: Threshold = UNTRAINED)
 def similarity(sketch: FeatureMap, photo: FeatureMap) -> float:
     """Add the cosine of the pooled sketch with the most similar cell and, where there are any, that of CLIP vectors.
 
-    The first says whether something in the photo looks like the sketch. The second says whether it is such an object,
-    and CLIP knows many more of them than were ever masked; it concerns the crop of `with_closeup`, or else the photo.
+    The first says whether something in the photo looks like the sketch; if the maps have CLIP's vectors of their cells
+    (`local`), it compares those. The second says whether it is such an object, and CLIP knows many more of them than
+    were ever masked; it concerns the crop of `with_closeup`, or else the photo.
     """
-    best = float(photo.cosine(sketch.pooled())[photo.valid()].amax())
+    vector = sketch.pooled()
+    if sketch.local is not None and photo.local is not None:
+        photo, vector = replace(photo, data=photo.local), sketch.local.mean(dim=(1, 2))
+    best = float(photo.cosine(vector)[photo.valid()].amax())
     if sketch.joint is None or photo.joint is None:
         return best
     return best + float(F.cosine_similarity(sketch.joint, photo.joint, dim=0))

@@ -21,10 +21,7 @@ JOIN = 7.0  # distance between ends below which lines are joined
 
 
 class Camera(NamedTuple):
-    """A viewpoint (mirroring, rotation, stretch, shear, bend and perspective) and the object's place in the picture.
-
-    `angle` is in degrees. `fill` is the object's longer side and (x, y) its centre, as shares of the picture's side.
-    """
+    """A viewpoint, the object's centre (x, y) and longer side `fill` as shares of the picture; `angle` in degrees."""
 
     mirror: bool
     angle: float
@@ -156,10 +153,7 @@ def resample(points: Points, step: float) -> tuple[Points, float]:
 
 
 def trace(scene: Scene, detail: int, groups: int, whole: bool = False) -> list[Line]:
-    """Trace the contours of the largest `groups` up to a level of detail; the parts of a group share a silhouette.
-
-    What other parts cover is left out, unless shapes are drawn `whole`.
-    """
+    """Trace contours of the largest `groups` up to a level of detail, without hidden parts unless drawn `whole`."""
     scene = _simplified(scene, detail, groups)
     pieces: list[tuple[Points, int, int, bool, Points | None]] = []
     for i, part in enumerate(scene.parts):

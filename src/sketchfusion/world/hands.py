@@ -59,10 +59,7 @@ def draw(lines: list[Line], hand: Hand, rng: Rng, label: str, errors: float = 1.
 
 
 def stroked(lines: list[Line], hand: Hand, rng: Rng, errors: float = 1.0) -> tuple[list[Points], set[str]]:
-    """Turn lines into a hand's strokes (N, 4), in drawing order, and the groups that were drawn.
-
-    The columns are the x and y drawn, then the x and y of the point on the line that was meant.
-    """
+    """Turn lines into strokes (N, 4) in drawing order, x and y as drawn and as meant; also give the groups drawn."""
     chosen = _choose(lines, hand, rng)
     strokes: list[Points] = []
     for line in chosen:

@@ -34,10 +34,7 @@ def photograph(
 
 
 def _draw(parts: list[Part], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Draw which part is visible where (2 i + 1, and 2 i + 2 for its inner lines) and which mark, FINE times as large.
-
-    Marks are counted from 1 through all parts.
-    """
+    """Draw which part (2 i + 1, inner lines 2 i + 2) and which mark, from 1, is visible where, FINE times as large."""
     canvas, patches = (Image.new("L", (side * FINE, side * FINE), 0) for _ in range(2))
     pen, brush = ImageDraw.Draw(canvas), ImageDraw.Draw(patches)
     fine, number = max(1, round(side * FINE / 170)), 0
@@ -55,10 +52,7 @@ def _draw(parts: list[Part], side: int) -> tuple[NDArray[np.intp], NDArray[np.in
 
 
 def _forms(parts: list[Part], side: int) -> Floats:
-    """Return the shading (n, 5) of each part: x, 1 / radius, y, 1 / radius of its form, FINE times as large, roundness.
-
-    The form is a mixture of the part's box and that of its group.
-    """
+    """Give (n, 5) for shading: x, 1 / radius, y, 1 / radius of part and group, FINE times as large, and roundness."""
     group = np.unique([part.group for part in parts], return_inverse=True)[1]
     low, high = (np.array([f(part.outline, axis=0) for part in parts]) for f in (np.min, np.max))
     all_low = np.array([low[group == g].min(axis=0) for g in group], dtype=np.float32)

@@ -47,10 +47,7 @@ def curve(points: ArrayLike, steps: int = 6) -> Points:
 
 
 def mirrored(*right: tuple[float, float]) -> Points:
-    """Make a polygon from its right half and the mirror image of that in the line x = 0.
-
-    It begins with the first point or, if that is not on the line, with the mirror image of it.
-    """
+    """Make a polygon of its right half and the mirror image in x = 0; the first point is the left one of two."""
     outline = np.array([*right, *((-x, y) for x, y in reversed(right) if x != 0)], dtype=np.float64)
     return np.roll(outline, 1, axis=0) if right[0][0] else outline
 

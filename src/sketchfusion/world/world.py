@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ class Keypoint:
 class Shot:
     """A photo (H, W, 3) uint8 of an instance, the mask (H, W) of the object's visible pixels, and keypoints by name."""
 
-    photo: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
+    photo: NDArray[np.uint8] = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
     keypoints: dict[str, Keypoint]
 
 
@@ -58,12 +58,12 @@ class Pair:
     category: str
     instance: int
     hand: int
-    photo: NDArray[np.uint8]
-    sketch: NDArray[np.uint8]
-    drawing: Drawing
-    mask: NDArray[np.bool_]
-    photo_keypoints: dict[str, Keypoint]
-    sketch_keypoints: dict[str, Keypoint]
+    photo: NDArray[np.uint8] = field(repr=False)
+    sketch: NDArray[np.uint8] = field(repr=False)
+    drawing: Drawing = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+    photo_keypoints: dict[str, Keypoint] = field(repr=False)
+    sketch_keypoints: dict[str, Keypoint] = field(repr=False)
 
 
 def check_categories(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
@@ -75,10 +75,7 @@ def check_categories(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 class World:
-    """Renders photos and sketches of the categories of a split, deterministically by the seed.
-
-    The same (seed, category, instance, hand) gives the same strokes and coordinates on every machine.
-    """
+    """Renders photos and sketches of a split's categories; strokes and coordinates are the same on every machine."""
 
     def __init__(self, seed: int = 0, split: str = "all", size: int = 128, difficulty: Difficulty = DEFAULT) -> None:
         if split not in SPLITS:
@@ -89,10 +86,7 @@ class World:
         self.categories: tuple[str, ...] = SPLITS[split]
 
     def pair(self, category: str, instance: int, hand: int = 0) -> Pair:
-        """Render a photo and a sketch of an instance, in independent poses.
-
-        Each `hand` gives another sketch; modulo 5 it selects the drawing style, 0 (faithful) to 4 (three strokes).
-        """
+        """Render a photo and a sketch of an instance in independent poses; `hand` % 5 is the style, 0 the truest."""
         shot = self.photo(category, instance)
         sketch, drawing, points = self.sketch(category, instance, hand)
         return Pair(category, instance, hand, shot.photo, sketch, drawing, shot.mask, shot.keypoints, points)
@@ -142,10 +136,7 @@ class World:
         return Rng(np.random.PCG64(number))
 
     def _figure(self, kind: Category, instance: int, pose: Rng, slop: float = 0.0, errors: Rng | None = None) -> Figure:
-        """Build an instance: its identity is fixed, its pose is drawn from `pose`.
-
-        `slop` is the size of a sketch's errors in proportions, drawn from `errors`, or from `pose` if that is None.
-        """
+        """Build an instance in a pose drawn from `pose`; `slop`, a sketch's errors, comes from `errors` or `pose`."""
         figure = Figure(self._rng(kind.name, instance, "identity"), pose, slop, errors)
         kind.recipe(figure)
         return figure
