@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,7 @@ from fixtures.pixels import PixelExtractor
 from fixtures.writers import command, start
 from sketchfusion import models
 from sketchfusion.cli import SEVERAL, app
-from sketchfusion.cli.gallery import _say_ready
+from sketchfusion.cli.gallery import _report_progress
 from sketchfusion.cli.terminal import GROUPS, progress_bar, repeat_options, run, with_home
 from sketchfusion.gallery import Gallery, confidence
 from sketchfusion.io.files import find_images
@@ -387,11 +388,11 @@ def test_interrupt_ends_with_one_line(
 
 
 def test_what_a_studio_cannot_show_of_its_folders_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    ready = SimpleNamespace(wait=lambda: None)
-    studio: Any = SimpleNamespace(queue=SimpleNamespace(ready=ready, failure=None), gallery=[], uri="g", stopping=False)
+    queue = SimpleNamespace(ready=SimpleNamespace(wait=lambda: None), failure=None)
+    studio: Any = SimpleNamespace(queue=queue, gallery=[], uri="g", stopping=threading.Event())
     studio.following = SimpleNamespace(done=0, total=0, error="the end")
     studio.left_out = ["no photos in RAW; name a folder that has some; 9 not read: RAW photos; save them as JPEG"]
-    _say_ready(studio)
+    _report_progress(studio)
     assert "9 not read: RAW photos" in capsys.readouterr().err
 
 

@@ -265,8 +265,9 @@ def test_reindex_survives_kills_and_the_old_one_answers_meanwhile(tmp_path: Path
     before = found(gallery)
     data = tmp_path / "g" / f"photos-{PixelExtractor('other', '2').fingerprint[:16]}.lance" / "data"
     for commits in (1, 3):
-        process = start(reindex, gallery.uri)
-        while len(list(data.glob("*"))) < commits and process.is_alive():
+        process = start(reindex, gallery.uri, 14)
+        while len(list(data.glob("*"))) < commits:
+            assert process.is_alive()
             time.sleep(0.01)
         process.kill()
         process.join()

@@ -100,7 +100,7 @@ def test_a_killed_writer_and_two_at_once_lose_nothing_in_a_bucket(uri: str, tmp_
     roots = [tmp_path / "a", tmp_path / "b"]
     for number in range(48):
         photo(roots[number % 6 == 5] / f"{number}.png", number)
-    killed = start(write, uri, roots[0])
+    killed = start(write, uri, roots[0], 30)
     while not len(Gallery.open(uri, PixelExtractor())):
         assert killed.is_alive()
         time.sleep(0.1)

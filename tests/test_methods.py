@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from fixtures.roots import CATEGORIES, SMALL, training_data
-from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, tokenizer
+from fixtures.tiny import SCHEDULE, TEXT, UNET, VAE, convolutional_clip, tokenizer
+from sketchfusion.backbones.convolutional import save_convolutional_clip
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
 from sketchfusion.baselines.frozen import STAGES, SdBaseline, SdClipBaseline
@@ -310,6 +311,24 @@ def test_finetuning_saves_two_models_in_the_hub_layout(left: Left, sd_folder: Pa
             read.forward(views).maps, SdClipBaseline.load(str(sd_folder), str(folder / "clip")).forward(views).maps
         )
     assert "_name_or_path" not in (folder / "sd" / "unet" / "config.json").read_text()
+
+
+def test_finetuning_takes_a_convolutional_clip(sd_folder: Path, tmp_path: Path) -> None:
+    save_convolutional_clip(convolutional_clip(["cat", "cup"], ["cat"]), tmp_path / "clip")
+    method = Finetuning(FinetunedBaseline.untrained(str(sd_folder), str(tmp_path / "clip")))
+    inputs = tuple(torch.stack([of.encode(square[None])[0] for square in squares()]) for of in method.cached_inputs())
+    (method.maps(inputs, PHOTO) ** 3).sum().backward()
+    reached = {name for name, p in method.trained["vision"].named_parameters() if p.grad is not None}
+    dense = method.model.clip.model.image.dense_block
+    assert {name.split(".")[1] for name in reached if "blocks" in name} == {str(n) for n in range(dense + 1)}
+    with torch.no_grad():
+        for p in method.trained["vision"].parameters():
+            p += 1e-3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(0))
+    method.model.save_pretrained(tmp_path / "out")
+    views = [method.model.prepare(square, "sketch") for square in squares()]
+    with torch.no_grad():
+        read = load(tmp_path / "out").forward(views).vectors  # weights that want gradients may take another kernel
+        assert torch.allclose(read, method.model.forward(views).vectors, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)

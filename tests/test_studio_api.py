@@ -6,6 +6,7 @@ import base64
 import io
 import shutil
 import subprocess
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -471,6 +472,8 @@ def test_folders_are_indexed_and_followed_and_their_files_stay(
     shutil.copytree(world_photos / "tree", folder / "tree")
     assert indexing(before + 4)["error"] is None
     assert len(empty.studio.left_out) == 1 and "not a picture" in empty.studio.left_out[0]
+    empty.studio.close()
+    assert "following" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_an_answer_goes_on_from_an_offset(studio: Server) -> None:

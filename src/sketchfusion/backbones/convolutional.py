@@ -194,8 +194,12 @@ class Towers(nn.Module):
 
     @property
     def text_model(self) -> Any:
-        """The text encoder, under its attribute name in transformers' CLIP."""
+        """The text encoder, under its attribute name in transformers' CLIP, as `vision_model` is."""
         return self.text
+
+    @property
+    def vision_model(self) -> EfficientNet:
+        return self.image
 
     def fold(self) -> Towers:
         """Give the same towers with each batch norm multiplied into its convolution."""
@@ -244,8 +248,8 @@ class ConvolutionalClip(FrozenClip):
         return Tokens(dense.contiguous(), self.model.image_vector(pooled), joint, local, levels)
 
 
-def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
-    """Write config.json, model.safetensors (fp16, batch norms folded), the tokenizer and the labels to `folder`."""
+def save_convolutional_clip(clip: ConvolutionalClip, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write config.json, model.safetensors (batch norms folded), the tokenizer and the labels to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     towers = clip.model
     config = {
@@ -259,7 +263,7 @@ def save_convolutional_clip(clip: ConvolutionalClip, folder: Path) -> None:
         "image_std": list(clip.std),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    state = {name: value.half().contiguous() for name, value in towers.fold().state_dict().items()}
+    state = {name: value.to(dtype).contiguous() for name, value in towers.fold().state_dict().items()}
     save_file(state, folder / "model.safetensors")
     clip.tokenizer.save_pretrained(folder)
     (folder / "labels.txt").write_text("\n".join(clip.labels) + "\n")

@@ -31,7 +31,7 @@ from .catalog import (
     locate,
     model_type,
 )
-from .convolutional import load_convolutional_clip
+from .convolutional import ConvolutionalClip, load_convolutional_clip, save_convolutional_clip
 from .diffusion import FrozenDiffusion
 from .encoders import FrozenClip, FrozenDino, FrozenEncoder
 
@@ -179,6 +179,14 @@ def save_model(model: Any, folder: Path, **options: Any) -> None:
     config = _read_json(folder / "config.json")
     config.pop("_name_or_path", None)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def save_clip(clip: FrozenClip, folder: Path) -> None:
+    """Save a CLIP in its own layout and float32, without what its folder has beside weights and configuration."""
+    if isinstance(clip, ConvolutionalClip):
+        save_convolutional_clip(clip, folder, torch.float32)
+    else:
+        save_model(clip.model, folder)
 
 
 def _load(kind: Any, folder: Path, subfolder: str, dtype: torch.dtype, **options: Any) -> Any:

@@ -151,8 +151,13 @@ class SdClipBaseline(FrozenBaseline):
         squares = stack([one.square for one in inputs], self.device)
         latents = self.diffusion.encode(resize_square(squares, input_side(self.diffusion)) * 2 - 1)
         maps, tokens = stages_and_tokens(self.diffusion, self.clip, latents, squares, self._seed)
+        maps = self.centred(maps, inputs)
         vectors = concatenate_weighted(max_pool(maps, inputs), tokens.pooled, CLIP_WEIGHT)
         return ModelOutput(maps, vectors, tokens.joint)
+
+    def centred(self, maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
+        """Centre maps, which only trained ones need."""
+        return maps
 
 
 def input_side(diffusion: FrozenDiffusion) -> int:

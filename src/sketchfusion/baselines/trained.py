@@ -16,12 +16,11 @@ from torch.nn import functional as F
 from ..backbones.catalog import locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
-from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_model
+from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_clip, save_model
 from ..extractor import (
     ModelInput,
     ModelOutput,
     TrainedExtractor,
-    concatenate_weighted,
     hash_settings,
     max_pool,
     pick_device,
@@ -32,7 +31,7 @@ from ..fusion import Centring, kind_indices
 from ..io.files import atomic_write
 from ..io.weights import PICKLES, WeightsError, folder_hash, weights_hash
 from ..saved import CONFIG, UNIVERSAL, Heads, build, check_hash, load_weights, read_trained, write_trained
-from .frozen import CLIP_WEIGHT, MAX_SIDE, STAGES, SdClipBaseline, input_side, stages_on_grid
+from .frozen import MAX_SIDE, STAGES, SdClipBaseline, input_side, stages_on_grid
 
 B_FINETUNING, SD_PL = "B-Finetuning", "SD-PL"  # the names of the methods in configurations
 
@@ -134,7 +133,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
                     shutil.copytree(source / part, sd / part, ignore=ignored)
             shutil.copy(source / "model_index.json", sd)
             source = locate(self.config.clip)
-            save_model(self.clip.model, clip)
+            save_clip(self.clip, clip)
             for path in (*source.glob("*.json"), *source.glob("*.txt")):
                 if path.name != CONFIG and not path.name.endswith(".index.json"):
                     shutil.copy(path, clip)
@@ -150,12 +149,6 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
             raise ValueError(f"{self.name} has no fingerprint until it is saved")
         weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
         return hash_settings({"baseline": B_FINETUNING, **self.settings, "weights": weights})
-
-    def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        output = super().forward(inputs)
-        maps = self.centred(output.maps, inputs)
-        assert output.joint is not None
-        return ModelOutput(maps, concatenate_weighted(max_pool(maps, inputs), output.joint, CLIP_WEIGHT), output.joint)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import secrets
 import signal
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")]
 Exclude = Annotated[list[str] | None, typer.Option(help="Leave out files and folders by a glob; may be repeated.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]
+REPORT_SECONDS = 5.0  # between two lines about what is indexed
 
 
 @app.command()
@@ -225,13 +225,15 @@ def studio(
         _say_address(opened.network_address, share)
         sys.stdout.flush()
         typer.echo("loading the model; the page answers as soon as it is there", err=True)
-        threading.Thread(target=_say_ready, args=(opened,), daemon=True).start()
+        reporter.start()
         if sys.stdout.isatty() if open_page is None else open_page:
             typer.launch(link)
 
+    reporter = threading.Thread(target=_report_progress, args=(opened,), daemon=True)
     if photos:
         opened.follow(photos)
     serve(opened, access, taken, started)
+    reporter.join()
     typer.echo("stopped", err=True)
 
 
@@ -247,16 +249,17 @@ def _say_address(address: str | None, share: bool) -> None:
             segno.make_qr(address).terminal(border=2, compact=True)
 
 
-def _say_ready(studio: Studio) -> None:
+def _report_progress(studio: Studio) -> None:
+    """Say when the model is loaded, and until the studio stops what is indexed of the folders that it follows."""
     studio.queue.ready.wait()
-    if studio.queue.failure:
+    if studio.queue.failure or studio.stopping.is_set():
         return
     count = len(studio.gallery)
     typer.echo(f"ready: {count} photos in {studio.uri}", err=True)
     if not count and not studio.following:
         typer.echo("no photos yet: drop some on the page, or start with a folder: sketchfusion studio FOLDER", err=True)
     shown = (0, 0)
-    while (state := studio.following) and not studio.stopping:
+    while state := studio.following:
         if (state.done, state.total) != shown:
             shown = state.done, state.total
             typer.echo(f"indexed {state.done} of {state.total} new photos", err=True)
@@ -264,7 +267,8 @@ def _say_ready(studio: Studio) -> None:
             typer.echo(f"  {escaped(studio.left_out.pop(0))}", err=True)
         if state.error:
             return typer.echo(f"following ended: {state.error}", err=True)
-        time.sleep(5)
+        if studio.stopping.wait(REPORT_SECONDS):
+            return
 
 
 def _demo(model: str) -> tuple[str, Extractor]:

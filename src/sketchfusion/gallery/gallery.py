@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -327,10 +328,11 @@ class Gallery:
         batch_size: int = 16,
         location: bool = True,
         exclude: Sequence[str] = (),
+        stop: threading.Event | None = None,
     ) -> Iterator[Report]:
-        """Follow folders for ever: add and forget photos as files appear, change and go; a report for each batch.
+        """Follow folders until `stop` is set: add and forget photos as files appear, change and go.
 
-        A file is indexed when two scans, `interval` seconds apart, find it unchanged.
+        Yields a report for each batch. A file is indexed when two scans, `interval` seconds apart, find it unchanged.
         """
         folders = _listed(roots)
         if absent := [str(root) for root in folders if is_gone(root)]:
@@ -342,6 +344,7 @@ class Gallery:
             lambda gone: remove(self._existing_store(), gone),
             interval,
             exclude,
+            stop or threading.Event(),
         )
         return watcher.changes()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -252,16 +253,17 @@ class Watcher:
     remove: Callable[[Sequence[str]], int]
     interval: float  # seconds between scans
     exclude: Sequence[str] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
     _before: dict[str, State] | None = field(default=None, init=False)  # what the last scan found
     _failed: dict[str, State] = field(default_factory=dict, init=False)  # unreadable files, until they change
 
     def changes(self) -> Iterator[Report]:
-        """Give a report for each batch of changes, for ever."""
-        while True:
+        """Give a report for each batch of changes, until `stop` is set."""
+        while not self.stop.is_set():
             report = self.scan()
             if report:
                 yield report
-            time.sleep(self.interval)
+            self.stop.wait(self.interval)
 
     def scan(self) -> Report | None:
         """Scan once; add and forget what has not changed since the last scan."""

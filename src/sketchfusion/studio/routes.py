@@ -93,7 +93,7 @@ async def get_health(studio: CurrentStudio) -> messages.Health:
     """Say whether requests are answered."""
     status: Literal["starting", "ok", "stopping"] = "ok" if studio.queue.ready.is_set() else "starting"
     return messages.Health(
-        status="stopping" if studio.stopping else status,
+        status="stopping" if studio.stopping.is_set() else status,
         version=__version__,
         waiting=studio.queue.waiting,
         uptime_seconds=round(time.monotonic() - studio.started, 1),

@@ -41,6 +41,7 @@ Result = TypeVar("Result")
 
 GUESSES = 5
 FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
+FOLLOWER_SECONDS = 10.0  # most that closing waits for the thread that follows folders
 WARMUP = np.full((128, 128, 3), 255, np.uint8)  # a square; any drawing runs every part of the model once
 WARMUP[40:88, 40:88] = 0
 
@@ -64,7 +65,7 @@ class Studio:
         self.uri, self.uploads, self.demo = uri, uploads, demo
         self.limits = limits or Limits()
         self.started = time.monotonic()
-        self.stopping = False
+        self.stopping = threading.Event()
         self.gallery = Gallery.open(uri, model)
         self.photos = PhotoStore(self.gallery, self.limits)
         self._decoders = anyio.CapacityLimiter(self.limits.decoders)
@@ -73,6 +74,7 @@ class Studio:
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
         self.following: Indexing | None = None  # None if no folders are followed
+        self._follower: threading.Thread | None = None
         self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
         self.network_address: str | None = None  # of the page, with its token, for other devices in the network
 
@@ -97,7 +99,9 @@ class Studio:
     def follow(self, folders: Sequence[str]) -> None:
         """Index folders in the background, then watch them until the studio closes; their files are only read."""
         self.following = Indexing(done=0, total=0, photos=0, error=None)
-        threading.Thread(target=self._follow, args=(folders, self.following), name="following", daemon=True).start()
+        what = folders, self.following
+        self._follower = threading.Thread(target=self._follow, args=what, name="following", daemon=True)
+        self._follower.start()
 
     async def loaded(self) -> None:
         """Wait until the model is loaded. Raises Stopped if it cannot be."""
@@ -129,9 +133,11 @@ class Studio:
 
     def close(self) -> None:
         """Finish running requests and stop the jobs; photos indexed so far are kept."""
-        self.stopping = True
+        self.stopping.set()
         self.jobs.close()
         self.queue.close()
+        if self._follower:  # it must not run on while the interpreter ends
+            self._follower.join(FOLLOWER_SECONDS)
 
     def _prepare(self, searcher: Searcher) -> None:
         """Load the model and run it once; its labels are encoded later, while no request waits."""
@@ -160,7 +166,7 @@ class Studio:
             return
 
         def progress(done: int, total: int) -> None:
-            if self.stopping:
+            if self.stopping.is_set():
                 raise Cancelled
             following.done, following.total = done, total
             following.photos = len(gallery)
@@ -174,7 +180,7 @@ class Studio:
             except ImageError as error:  # no photos there yet
                 self.left_out = [str(error)]
             following.photos = len(gallery)
-            for _ in gallery.watch(folders, batch_size=batch):
+            for _ in gallery.watch(folders, batch_size=batch, stop=self.stopping):
                 self.photos.drop_thumbnails()
                 following.photos = len(gallery)
         except (Cancelled, Stopped):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ...backbones.catalog import CATALOG, CONVOLUTIONAL_CLIP, is_diffusion, locate, model_type, parts_of
+from ...backbones.catalog import CATALOG, is_diffusion, locate, model_type, parts_of
 from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
 from ...baselines.frozen import stages_and_tokens
@@ -212,8 +212,8 @@ class Finetuning(Method[FinetunedBaseline]):
     """B-Finetuning: every weight of the UNet and of CLIP's vision encoder.
 
     Latents are cached, because the VAE is frozen, and pixels at CLIP's own side. The learning rate is a twentieth of
-    that of new parts. Weights behind the last feature (the last up block and head of the UNet, CLIP's last block) get
-    no gradient.
+    that of new parts. Weights behind the last feature (the last up block and head of the UNet, CLIP's last block, or a
+    convolutional one's blocks of stride 32) get no gradient.
     """
 
     setting_names = FROZEN
@@ -230,8 +230,6 @@ class Finetuning(Method[FinetunedBaseline]):
     def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
         _refuse_start(start, B_FINETUNING)
         pair = frozen_pair(model, task, settings)
-        if model_type(locate(pair.clip)) == CONVOLUTIONAL_CLIP:
-            raise ValueError(f"{pair.clip} is a convolutional CLIP; {B_FINETUNING} trains one of transformers' own")
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
 
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
