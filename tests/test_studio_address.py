@@ -130,9 +130,19 @@ def crowd(fake: FakeStudio) -> None:
     fake.photos = [{**photo, "id": name, "thumbnail": f"/api/v1/photos/{name}/thumbnail"} for photo, name in copies]
 
 
+LATE = """
+window.IntersectionObserver = class extends IntersectionObserver {
+    constructor(call, options) { super((entries) => call([{ isIntersecting: false }, ...entries]), options); }
+};
+"""
+
+
 def test_results_go_on_as_one_scrolls(open_page: OpenPage, fake: FakeStudio) -> None:
+    """Also in a browser so busy that it tells of two changes at once."""
     crowd(fake)
     page = open_page(fake.url)
+    page.add_init_script(LATE)
+    page.reload()
     draw(page, [LINE])
     searched(page, fake, 1)
 

@@ -25,7 +25,8 @@ export class Finds {
     list.addEventListener("refused", ({ detail }) => this.refused(detail));
     search.addEventListener("more", ({ detail }) => this.#more(detail));
     search.marks.addEventListener("change", () => this.searched && this.#show());
-    this.#end = new IntersectionObserver(([entry]) => entry.isIntersecting && this.more(), { rootMargin: EARLY });
+    // of several entries, which a busy browser gives at once, the last is how it is now
+    this.#end = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.more(), { rootMargin: EARLY });
   }
 
   /** Whether the photos shown were searched for. */
