@@ -121,7 +121,7 @@ def test_a_root_without_unseen_classes_is_measured_on_what_no_training_draws(roo
 def test_an_exported_sketch_world_is_not_taken_for_aligned(tmp_path: Path) -> None:
     export(tmp_path, 0, ["cat"], "seen", 6, 64, hands=3)
     sources = Sources.of([datasets.open(tmp_path)], tmp_path / "cache")
-    assert [dataset.root for dataset in sources.paired] == [tmp_path] and sources.aligned == []
+    assert [dataset.root for dataset in sources.with_instances] == [tmp_path] and sources.aligned == []
     assert aligned_points(sources, 100, 64) is None
     for given in (tmp_path, tmp_path / "256x256"):
         with pytest.raises(DatasetError, match="do not lie over their photos"):

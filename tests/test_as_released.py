@@ -23,6 +23,7 @@ from fixtures.oracles import aggregate_by_hand
 from sketchfusion.backbones.catalog import CATALOG, OPENAI_STD, FusedCard
 from sketchfusion.features import FeaturesConfig, SketchFusion, as_released
 from sketchfusion.fusion import FusionConfig
+from sketchfusion.lab.training.methods import Fused
 
 SIDE, CLIP_SIDE, GRID, WIDTH = 336, 32, 12, 32
 DRAWS = 2  # instead of 32, for time
@@ -222,6 +223,13 @@ def test_the_injection_starts_from_pytorchs_own_initialisation(ours: SketchFusio
         weight = conv.weight.detach()
         assert float(weight.abs().max()) <= bound < 1.1 * float(weight.abs().max())
         assert ours.config.fusion.dropout == 0.5
+
+
+def test_training_adds_nothing_of_clips_own_as_the_released_code(ours: SketchFusion, tmp_path: Path) -> None:
+    ours.save_pretrained(tmp_path)
+    for task in ("retrieval", "correspondence", "segmentation"):
+        config = Fused.configure(str(tmp_path), task, {})
+        assert (config.view, config.whole, config.dense, config.local) == ("as-released", 0, 0, False)
 
 
 def test_the_catalogs_pair_names_what_was_published() -> None:

@@ -178,7 +178,7 @@ def test_features_that_are_not_finite_are_neither_kept_nor_used(tmp_path: Path) 
     damaged = FrozenInput("latents of weights", lambda squares: squares * torch.nan)
     encoded = Encoded(damaged, pictures(3), 8)
     for use in (lambda: encoded.keep(tmp_path), lambda: encoded([0], [0])):
-        with pytest.raises(ValueError, match="the latents that the frozen model makes are not"):
+        with pytest.raises(ValueError, match="the latents of a picture are not"):
             use()
     assert list(tmp_path.iterdir()) == []
 

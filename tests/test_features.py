@@ -237,6 +237,10 @@ def test_a_folder_with_sets_for_several_tasks(
     other = model.for_task("segmentation")
     assert isinstance(other, SketchFusion) and other.model.diffusion is model.model.diffusion
     assert other.for_task("retrieval") is model and model.for_task("segmentation") is other
+    other.to("meta")
+    assert {p.device.type for one in (model, other) for p in one.light.parameters()} == {"meta"}
+    assert model.device == other.device == torch.device("meta")
+    model = SketchFusion.from_pretrained(tmp_path)
     with pytest.raises(WeightsError, match="no light weights for 'correspondence'; it has retrieval, segmentation"):
         model.embed(pictures, task="correspondence")
     (tmp_path / "segmentation").rename(tmp_path / "universal")

@@ -87,7 +87,7 @@ def test_sketches_are_sketches_photos_are_photos_and_neither_is_of_an_unseen_cla
     photos, sketches = collect_photos(sources.photo_sets), collect_sketches(sources.sketch_sets)
     assert {p.names for p in photos} == {p.names for p in sketches} == {("airplane",), ("cat",)}
     assert all(p.path.endswith(".jpg") for p in photos) and all(p.path.endswith(".png") for p in sketches)
-    assert [dataset.root for dataset in sources.paired] == ([root] if name.startswith("Sketchy") else [])
+    assert [dataset.root for dataset in sources.with_instances] == ([root] if name.startswith("Sketchy") else [])
     for kind, trained in (("photo", photos), ("sketch", sketches)):
         kept = collect_held_out([datasets.open(root)], kind)  # type: ignore[arg-type]
         assert kept and not set(kept) & set(trained)

@@ -147,13 +147,14 @@ class SketchFusion(TrainedExtractor):
         frozen parts are when that is not where the configuration says; their hashes must be those that the light
         weights were trained on. Raises WeightsError, in one line, when anything is missing or does not fit.
         """
-        heads = find_light_weights(str(name_or_path))
-        folder = find_task_folder(heads, task or "retrieval")
+        root = find_light_weights(str(name_or_path))
+        folder = find_task_folder(root, task or "retrieval")
         config, state = read_light_weights(folder)
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
         model._load(state, folder)
-        model._tasks = None if folder == heads else heads
+        if folder != root:
+            model._tasks, model._by_task = root, {folder.name: model}
         return model.for_task(task)
 
     @classmethod
@@ -188,10 +189,12 @@ class SketchFusion(TrainedExtractor):
         return cls(diffusion, load_encoder(config.clip, vit, dtype), config, name).to(device)
 
     def to(self, device: str | torch.device) -> SketchFusion:
-        """Move every part to a device; ValueError, and nothing has moved, if it cannot be used."""
-        self.device = pick_device(device)
-        self._maps.to(self.device)
-        self.clip.to(self.device)
+        """Move every part to a device, other tasks' too; ValueError, and nothing has moved, if it cannot be used."""
+        chosen = pick_device(device)
+        for model in (self, *self._by_task.values()):
+            model.device = chosen
+            model._maps.to(chosen)
+        self.clip.to(chosen)
         return self
 
     def serves(self, task: str) -> bool:
@@ -212,6 +215,7 @@ class SketchFusion(TrainedExtractor):
             config, state = read_light_weights(folder)
             if (config.diffusion_hash, config.clip_hash) != (self.config.diffusion_hash, self.config.clip_hash):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
+            config = replace(config, diffusion=self.config.diffusion, clip=self.config.clip)  # where they were found
             other = SketchFusion(self._diffusion, self.clip, config, self.name).to(self.device)
             other._load(state, folder)
             other._tasks, other._by_task = self._tasks, self._by_task
@@ -244,9 +248,10 @@ class SketchFusion(TrainedExtractor):
     ) -> list[FeatureMap]:
         """Give each picture's fused map (d, grid, grid) as `Extractor.extract` does, with CLIP's own for two tasks.
 
-        For "correspondence" CLIP's own tokens are appended, weighted by the configuration's `dense`; for "segmentation"
-        the maps get the image vectors of the cells of CLIP's last map (`local`). For that CLIP sees pictures larger,
-        because parts need finer cells than whole objects; but not sketches, whose vectors are averaged.
+        With `task="correspondence"` CLIP's own tokens are appended, weighted by the configuration's `dense`; with
+        `task="segmentation"` the maps get the image vectors of the cells of CLIP's last map (`local`). For that CLIP
+        sees pictures larger, because parts need finer cells than whole objects; but not sketches, whose vectors are
+        averaged. Without `task` a map is the fused one alone, even of a model for these tasks.
         """
         model = self.for_task(task)
         matches, cuts = task == MATCHING and model.config.dense > 0, task == CUTTING and model.config.local
@@ -448,13 +453,13 @@ def find_light_weights(name: str) -> Path:
     return resolve(name)
 
 
-def find_task_folder(heads: Path, task: str) -> Path:
+def find_task_folder(root: Path, task: str) -> Path:
     """Choose a task's light weights or the universal ones; a folder that is itself one set is returned as it is."""
-    for candidate in (heads, heads / task, heads / UNIVERSAL):
+    for candidate in (root, root / task, root / UNIVERSAL):
         if (candidate / CONFIG).is_file():
             return candidate
-    tasks = sorted(path.parent.name for path in heads.glob(f"*/{CONFIG}"))
-    raise WeightsError(f"{heads} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")
+    tasks = sorted(path.parent.name for path in root.glob(f"*/{CONFIG}"))
+    raise WeightsError(f"{root} has no light weights for {task!r}; it has {', '.join(tasks) or 'none'}")
 
 
 def read_light_weights(folder: Path) -> tuple[FeaturesConfig, dict[str, Tensor]]:

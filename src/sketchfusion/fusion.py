@@ -25,7 +25,7 @@ from .backbones.diffusion import FrozenDiffusion
 
 PHOTO, SKETCH = 0, 1  # indices of the kinds of pictures
 MAX_GROUPS = 32  # of group norm, as everywhere in Stable Diffusion
-PASS = 8  # pictures in one pass of the UNet, up to which noise draws share it; larger batches have one draw a pass
+PASS = 8  # noise draws share a pass of the UNet while draws x pictures are at most so many; else each has its own
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Aggregation(nn.Module):
         )
         self.branch_weights = nn.Parameter(torch.ones(len(stages)), requires_grad=weights)
         self.dropout = dropout
-        self.checkpointing = False  # whether branches are computed anew on the way back, in training
+        self.checkpointing = False  # whether branches are computed anew in the backward pass of training
 
     def forward(self, maps: Mapping[str, Tensor], grid: int | None = None) -> Tensor:
         """Compute the map (B, width, grid, grid) from the stages' maps (B, C_stage, h, w)."""
@@ -232,7 +232,7 @@ class FusionModel(nn.Module):
         self.light = LightParts(self.config, diffusion, clip_channels)
 
     def checkpoint(self) -> None:
-        """Train with less memory and more time: features are computed anew on the way back (gradient checkpointing)."""
+        """Train with less memory and more time: features are computed anew in the backward pass (checkpointing)."""
         self.diffusion.checkpoint()
         self.light.aggregation.checkpointing = True
 
@@ -244,7 +244,10 @@ class FusionModel(nn.Module):
         grid: int | None = None,
         kinds: Tensor | None = None,
     ) -> Tensor:
-        """Compute fused maps (B, d, grid, grid), float32; `kinds` (B,) are PHOTO or SKETCH, the rest as in `stages`."""
+        """Compute fused maps (B, d, grid, grid), float32; all but the last two arguments are as in `stages`.
+
+        `kinds` (B,) are PHOTO or SKETCH; without them every picture is centred as a photo.
+        """
         aggregated = self.light.aggregation(self.stages(latents, tokens, noise), grid)
         kinds = torch.zeros(len(aggregated), dtype=torch.long) if kinds is None else kinds
         centred: Tensor = self.light.centring(aggregated, kinds.to(aggregated.device))

@@ -47,7 +47,7 @@ class FrozenDiffusion(Frozen):
             block.register_forward_hook(partial(self._visit, stage.name))
 
     def checkpoint(self) -> None:
-        """Compute most features anew on the way back instead of keeping them: less memory for more time."""
+        """Compute most features anew in the backward pass instead of keeping them: less memory, more time."""
         self.unet.enable_gradient_checkpointing()
         self.vae.enable_gradient_checkpointing()
 

@@ -288,7 +288,7 @@ def extract(
     seed: int = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure the cost of dense features; full and released have random weights."""
+    """Measure the cost of dense features; full has random weights, and released, which draws anew, is refused."""
     from ..lab.evaluation.speed import bench_extract
 
     with terminal.progress_bar("measuring extract") as progress:

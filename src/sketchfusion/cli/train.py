@@ -17,9 +17,7 @@ Keep = Annotated[
         "By default as many as fit well."
     ),
 ]
-Checkpointing = Annotated[
-    bool, typer.Option("--checkpointing", help="Less memory, more time: compute features anew on the way back.")
-]
+Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Less memory, more time: compute features twice.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")]
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, universal or distill"
 

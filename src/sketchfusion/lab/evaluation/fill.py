@@ -54,9 +54,9 @@ class Run:
 class TableFiller:
     """Fills tables on the frozen models of `pair`; without `train`, with the light weights shipped with the pair.
 
-    `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/<seed>`, the values of each query
-    in `out/queries`, and a table that was interrupted resumes from them. `checkpoints` are folders of other models of
-    the catalog, by name; models without a folder are looked up in the hub's cache.
+    `out` is for one pair and one benchmark: weights lie in `out/weights/<row>/<task>/seed-<n>`, the values of each
+    query in `out/queries`, and a table that was interrupted resumes from them. `checkpoints` are folders of other
+    models of the catalog, by name; models without a folder are looked up in the hub's cache.
     """
 
     pair: str
@@ -176,7 +176,10 @@ def _lead(column: TableColumn, fused: Sequence[Run], others: Sequence[Run]) -> t
 
 
 def check_made_with(folder: Path, made_with: Mapping[str, str]) -> None:
-    """Note what `folder` is made with, besides what was noted; ValueError if a key was noted with another value."""
+    """Record what the content of `folder` is made with, adding to its record; ValueError if they contradict.
+
+    The record of a folder with nothing else in it is replaced.
+    """
     note = folder / NOTE
     filled = folder.is_dir() and any(path != note for path in folder.iterdir())
     before: dict[str, str] = json.loads(note.read_text()) if filled and note.is_file() else {}
@@ -214,7 +217,7 @@ def write(
     record = {"table": number, "title": table.title, "data": data, **notes, "rows": [asdict(cell) for cell in cells]}
     _write_json(stem.with_suffix(".json"), record, indent=2)
     text = stem.with_suffix(".md")
-    text.write_text(_markdown(number, table, cells, notes, data))
+    text.write_text(_markdown(number, table, cells, notes, data), encoding="utf-8")
     return text
 
 
@@ -230,7 +233,7 @@ def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Map
         "",
         *(f"{name}: {value}" + "  " for name, value in notes.items()),
         "",
-        "With the spread over seeds, the 95 % interval over queries (first seed) and the paper's figure in italics.",
+        "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics.",
         "",
         *markdown_table(heads, figures),
         "",

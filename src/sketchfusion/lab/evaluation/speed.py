@@ -40,7 +40,7 @@ from ..training.methods import CachedEncoder, Fused
 from ..training.objective import Phases, Training
 from ..training.recipes import RetrievalRecipe
 from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
-from ..training.train import train
+from ..training.train import is_card, train
 from .retrieval import Progress, score_retrieval
 
 T = TypeVar("T")
@@ -59,9 +59,12 @@ class Cost:
     more: dict[str, float] = field(default_factory=dict)  # further figures
 
 
-def cost_of(name: str, seconds: Sequence[float], each: float, flop: float = 0.0) -> Cost:
-    """Compute the cost of repetitions, in this process, of `each` units of work; `with_ratios` sets the ratio."""
-    middle = statistics.median(seconds) / each
+def cost_of(name: str, seconds: Sequence[float], units: float, flop: float = 0.0) -> Cost:
+    """Return the cost of a unit of work in this process, given the `seconds` of each repetition and its `units`.
+
+    The ratio is 1 until `with_ratios` sets it.
+    """
+    middle = statistics.median(seconds) / units
     return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
 
 
@@ -123,7 +126,7 @@ FLOAT32 = "in batches, float32"
 # Name of the way, batch size, whether all noise samples are drawn; otherwise it is one.
 WAYS = (
     (RELEASED, 1, True),
-    ("nothing twice", 1, True),
+    ("nothing computed twice", 1, True),
     ("one draw", 1, False),
     (FLOAT32, BATCH, False),
     ("in batches", BATCH, False),
@@ -136,8 +139,8 @@ def bench_extract(model: str, pictures: int, seed: int, progress: Progress, draw
     """Time the extraction of dense maps from photos of Sketch World in each of `WAYS`, each in its own process.
 
     `cosine` is the mean cosine similarity between cells of a way's maps and of the reference's: 1 if they are equal.
-    `pooled cosine` compares maxima with those of the same way in float32, where the model computes in bfloat16.
-    ValueError for a model that is not fused, or that samples latents anew at every call.
+    `pooled cosine` is the same of the maps' maxima, compared with those of `FLOAT32`, where the model computes in
+    bfloat16. ValueError for a model that is not fused, or that draws noise or latents anew at every call.
     """
     ways = [way for way in WAYS if way[0] != FLOAT32 or pick_dtype(pick_device()) != torch.float32]
     costs: list[Cost] = []
@@ -243,8 +246,8 @@ def with_draws(model: SketchFusion, draws: int) -> SketchFusion:
 def _time_extract(way: tuple[str, int, bool], name: str, pictures: int, seed: int, draws: int) -> tuple[Floats, Cost]:
     how, batch, all_draws = way
     loaded = model_to_time(name, torch.float32 if how in (RELEASED, FLOAT32) else None)
-    if not isinstance(loaded, SketchFusion) or loaded.config.sample_latents:
-        raise ValueError(f"{name} fuses nothing, or sees fresh noise at every call; choose a fused model that repeats")
+    if not isinstance(loaded, SketchFusion) or loaded.config.sample_latents or loaded.config.fusion.noise_seed is None:
+        raise ValueError(f"{name} fuses nothing, or draws noise anew at every call; choose a fused model that repeats")
     model, world = with_draws(loaded, draws if all_draws else 1), SketchWorld(seed).world
     photos = [world.photo(world.categories[n % len(world.categories)], n).photo for n in range(pictures)]
 
@@ -275,7 +278,7 @@ def _time_extract(way: tuple[str, int, bool], name: str, pictures: int, seed: in
 
 
 QUERIES, PHOTOS, CLASSES, WIDTH = 12_694, 10_453, 21, 1280
-METRICS_PLAIN = 50  # sketches that the reference scores, the first ones
+SCORED_ONE_BY_ONE = 50  # sketches that the reference scores, the first ones
 CUTS = (100, 200)
 METRICS = ("mAP@all", "mAP@200/min(k,R)", "P@100", "P@200")
 
@@ -284,12 +287,12 @@ def bench_metrics(seed: int, queries: int = QUERIES, photos: int = PHOTOS, width
     """Time scoring one sketch at a time, and `queries` sketches together, against `photos`; each in its own process.
 
     `largest difference` is the largest between the values that the two ways compute, over all metrics and the first
-    `METRICS_PLAIN` sketches, the only ones that are also scored one at a time.
+    `SCORED_ONE_BY_ONE` sketches, the only ones that are also scored one at a time.
     Scoring all together does more: it also computes confidence intervals, chance level and figures per class.
     """
-    by_definition, reference = in_new_process(_score_one_by_one, seed, queries, photos, width)
+    one_by_one, reference = in_new_process(_score_one_by_one, seed, queries, photos, width)
     scored, cost = in_new_process(_score_together, seed, queries, photos, width)
-    apart = max(abs(scored[name][place] - of[name]) for place, of in enumerate(by_definition) for name in METRICS)
+    apart = max(abs(scored[name][place] - of[name]) for place, of in enumerate(one_by_one) for name in METRICS)
     return with_ratios([reference, replace(cost, more={**cost.more, "largest difference": apart})])
 
 
@@ -322,7 +325,7 @@ def _random_benchmark(seed: int, queries: int, photos: int, width: int) -> tuple
 def _score_one_by_one(seed: int, queries: int, photos: int, width: int) -> tuple[list[dict[str, float]], Cost]:
     sketches, drawn, gallery, shown = _random_benchmark(seed, queries, photos, width)
     classes, found, seconds = np.array(shown), [], []
-    for sketch, label in zip(sketches[:METRICS_PLAIN], drawn, strict=False):
+    for sketch, label in zip(sketches[:SCORED_ONE_BY_ONE], drawn, strict=False):
         started = time.perf_counter()
         found.append(by_definition(gallery @ sketch, classes == label))
         seconds.append(time.perf_counter() - started)
@@ -335,7 +338,7 @@ def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[M
     result = score_retrieval(sketches, drawn, gallery, shown, metrics=METRICS)
     seconds = time.perf_counter() - started
     cost = cost_of(f"all {queries}, in chunks", [seconds], queries, 2.0 * photos * width)
-    each = {name: estimate.each[:METRICS_PLAIN].tolist() for name, estimate in result.metrics.items()}
+    each = {name: estimate.each[:SCORED_ONE_BY_ONE].tolist() for name, estimate in result.metrics.items()}
     return each, replace(cost, more={"seconds": seconds})
 
 
@@ -348,7 +351,7 @@ def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[M
 
 THINGS = 2  # instances of each category of Sketch World
 TRAIN_CLASSES = 8  # classes in a batch, each with a sketch and a photo
-EVERY_STEP, CACHED, LESS_MEMORY = "frozen models asked in every step", "what they said kept", "kept, --checkpointing"
+EVERY_STEP, CACHED, LESS_MEMORY = "frozen models run in every step", "their outputs kept", "kept, --checkpointing"
 
 
 def bench_train(model: str, steps: int, seed: int, progress: Progress, draws: int = DRAWS) -> list[Cost]:
@@ -425,7 +428,8 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str, draws:
         out = Path(folder) / way / f"{steps}"
         train(method, training, replace(recipe, steps=steps), out, report=lambda *_: ends.append(time.perf_counter()))
 
-    flop = flop_of(lambda: run(1))
+    trials = 1 + is_card(method.model.device)  # on a GPU `train` tries a batch before the first
+    flop = flop_of(lambda: run(1)) / trials
     ends.clear()
     run(steps + 1)  # the first is not timed
     seconds = [after - earlier for earlier, after in pairwise(ends)]

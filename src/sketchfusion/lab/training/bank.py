@@ -29,7 +29,8 @@ from ..datasets.base import is_unseen, readable_name
 
 Pixels = np.ndarray
 Item = TypeVar("Item")
-DECODED = 64  # pictures that are decoded ahead of the one that is being stored
+CHUNK = 64  # pictures that are decoded or hashed at a time
+BANK_HANDS = 4  # the first hands of Sketch World, which draw the sketches of `world_banks` in turn
 BLOCK = 128  # pictures whose features, in one view, are kept in one file
 WHOLE = (0.0, 0.0, 1.0, 1.0)  # the box of a picture that fills its square
 Box = tuple[float, ...]  # left, top, right and bottom of a picture in its square, as shares of the side
@@ -43,7 +44,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class PictureArray:
-    """Pictures of one kind and size with their names."""
+    """A bank: pictures of one kind and size with their names."""
 
     kind: Kind
     pixels: Pixels = field(repr=False)  # (M, C, S, S) uint8; C = 3 for photos, 1 for sketches
@@ -93,8 +94,8 @@ class PictureArray:
     def digest(self, start: int = 0, stop: int | None = None) -> str:
         """Return the SHA-256 of the bytes of the pictures from `start` to `stop`, read a few at a time."""
         content, stop = hashlib.sha256(), len(self) if stop is None else stop
-        for first in range(start, stop, DECODED):
-            content.update(self.stored(slice(first, min(first + DECODED, stop))).tobytes())
+        for first in range(start, stop, CHUNK):
+            content.update(self.stored(slice(first, min(first + CHUNK, stop))).tobytes())
         return content.hexdigest()
 
     def draw_named(self, wanted: list[str], generator: Generator) -> tuple[Tensor, list[tuple[str, ...]]]:
@@ -163,7 +164,7 @@ def choose(pool: Sequence[Item], generator: Generator) -> Item:
 
 
 def decode(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> PictureArray:
-    """Letterbox the readable pictures to `side` pixels, or take them from `cache`; ValueError if none is left."""
+    """Letterbox the readable pictures to `side` pixels, or take them from `cache`; ValueError if none can be read."""
     if not pictures:
         return PictureArray(kind, np.empty((0, 3 if kind == "photo" else 1, side, side), np.uint8), [])
     key = hashlib.sha256("\n".join(f"{p.names} {file_state(p.path)}" for p in pictures).encode()).hexdigest()[:16]
@@ -175,7 +176,7 @@ def decode(pictures: list[Picture], kind: Kind, side: int, cache: Path) -> Pictu
     if pixels is None or len(pixels) != len(rows):
         rows = []
         try:
-            pixels = write_rows(path, _decoded(pictures, kind, side, rows), len(pictures))
+            pixels = write_rows(path, _decoded(pictures, kind, side, rows))
         except EmptyError as error:
             line = f"none of {len(pictures)} pictures can be read, {pictures[0].path} the first; save them again"
             raise ValueError(line) from error
@@ -208,8 +209,8 @@ def _decoded(pictures: list[Picture], kind: Kind, side: int, rows: list[tuple[Se
         return quantise(square if kind == "photo" else square.mean(0, keepdim=True)), box
 
     with ThreadPoolExecutor(2) as pool:
-        for start in range(0, len(pictures), DECODED):
-            some = pictures[start : start + DECODED]
+        for start in range(0, len(pictures), CHUNK):
+            some = pictures[start : start + CHUNK]
             for picture, loaded in zip(some, pool.map(load, some), strict=True):
                 if loaded:
                     rows.append((picture.names, loaded[1]))
@@ -240,26 +241,26 @@ class EmptyError(ValueError):
     """There are no rows to write."""
 
 
-def kept_rows(path: Path, blocks: Callable[[], Iterable[np.ndarray]], most: int) -> np.memmap:
+def kept_rows(path: Path, blocks: Callable[[], Iterable[np.ndarray]]) -> np.memmap:
     """Map the array at `path`; where it is missing or damaged, write it as `write_rows` does."""
     kept = mapped(path)
-    return write_rows(path, blocks(), most) if kept is None else kept
+    return write_rows(path, blocks()) if kept is None else kept
 
 
-def write_rows(path: Path, blocks: Iterable[np.ndarray], most: int) -> np.memmap:
-    """Write blocks (n, ...) one after the other as one array of at most `most` rows; EmptyError if there are none."""
+def write_rows(path: Path, blocks: Iterable[np.ndarray]) -> np.memmap:
+    """Write blocks (n, ...) one after the other as one array; EmptyError if there are none."""
     header: dict[str, Any] = {}
     rows = 0
     with atomic_write(path) as draft, draft.open("wb") as file:  # not memory-mapped: a full disk would kill the process
         for block in blocks:
             if not rows:
                 header = {"descr": np.lib.format.dtype_to_descr(block.dtype), "fortran_order": False}
-                np.lib.format.write_array_header_1_0(file, {**header, "shape": (most, *block.shape[1:])})
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (0, *block.shape[1:])})
             file.write(block.tobytes())
             rows += len(block)
         if not rows:
             raise EmptyError(f"no picture for {path}")
-        file.seek(0)  # the second header is as long as the first: numpy leaves room for the number of rows
+        file.seek(0)  # the second header is as long: numpy leaves room for any number of rows
         np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *block.shape[1:])})
     array: np.memmap = np.load(path, mmap_mode="r")
     return array
@@ -275,10 +276,10 @@ def world_banks(
 
     def made(kind: str, pictures: Iterable[Pixels]) -> Pixels:
         path = cache / f"world-{kind}-{side}-{seed}-{instances}.npy"
-        return kept_rows(path, lambda: (pixels[None] for pixels in pictures), len(things))
+        return kept_rows(path, lambda: (pixels[None] for pixels in pictures))
 
     photos = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
-    drawn = (world.sketch(*thing, hand=thing[1] % 4, of_photo=of_photo)[0][None] for thing in things)
+    drawn = (world.sketch(*thing, hand=thing[1] % BANK_HANDS, of_photo=of_photo)[0][None] for thing in things)
     sketches = made("sketch-of-photo" if of_photo else "sketch", drawn)
     return PictureArray("photo", photos, names), PictureArray("sketch", sketches, names)
 

@@ -161,8 +161,8 @@ class Lessons:
                 yield told.half().cpu().numpy()
 
         sizes = torch.tensor([len(bank) for bank in banks]).double().sqrt()
-        squares = kept_rows(folder / f"taught-{kind}-{count}-{key}.npy", drawn, count)
-        return cls(kind, squares, kept_rows(folder / f"maps-{kind}-{count}-{key}.npy", answers, count))
+        squares = kept_rows(folder / f"taught-{kind}-{count}-{key}.npy", drawn)
+        return cls(kind, squares, kept_rows(folder / f"maps-{kind}-{count}-{key}.npy", answers))
 
     def draw(self, count: int, generator: Generator) -> tuple[list[ModelInput], Tensor]:
         """Draw pictures, and the teachers' maps of them (count, teachers, d, grid, grid)."""

@@ -1,7 +1,7 @@
 """Frozen models' features of training pictures: kept in files, or computed when a batch is drawn, the same either way.
 
 Files hold the features of a block of pictures in one view. Each is written at once, so a killed run goes on with those
-that are there. Rows are read through short-lived memory maps; from Lance, 64 of 0.5 MB take 1.4 to 2 times as long.
+that are there. Rows are read through short-lived memory maps; 64 rows of 0.5 MB take 1.4 to 2 times as long from Lance.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .loop import Report
 
 ENCODED = 8  # pictures that are encoded together, always so many: others could change the last bits
 GIB = 2**30
-FITS = 20 * GIB  # most that is kept without being asked for, and half of what is free
+FITS = 20 * GIB  # by default at most this is kept, and at most half of the free disk space
 Keep = Literal["all", "latents", "nothing"]  # which features are kept on disk
 Shown = Literal["window", "black", "middle"]  # what a frozen model sees of a square, as in `_shown`
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> a frozen model's features (B, C, h, w)
@@ -121,8 +121,8 @@ class Encoded:
         return found
 
     def missing(self, folder: Path) -> dict[Path, int]:
-        """Return the files that `keep` would write, with their bytes; if there are any, one blank page is encoded."""
-        files = {path: self._rows(*of) for of, path in self.files(folder).items() if mapped(path) is None}
+        """Return the files that `keep` would write, with their bytes, for which a blank page is encoded."""
+        files = {path: self._rows(*of[:2]) for of, path in self.files(folder).items() if mapped(path) is None}
         if not files:
             return {}
         with torch.no_grad():
@@ -137,7 +137,7 @@ class Encoded:
         files = self.files(folder)
         for done, (of, path) in enumerate(files.items(), 1):
             if mapped(path) is None:
-                rows = self._rows(*of)
+                rows = self._rows(*of[:2])
                 features = self._computed(rows, [of[2]] * len(rows)).cpu().numpy()
                 with atomic_write(path) as draft:
                     np.save(draft, features)
@@ -145,7 +145,7 @@ class Encoded:
                 report(done, len(files), {})
         self.kept = files
 
-    def _rows(self, number: int, block: int, view: int) -> range:
+    def _rows(self, number: int, block: int) -> range:
         """Return the pictures of a block among those of all arrays."""
         before = sum(map(len, self.pictures.banks[:number]))
         return range(before + block * BLOCK, before + min((block + 1) * BLOCK, len(self.pictures.banks[number])))
@@ -161,7 +161,7 @@ class Encoded:
         features = torch.cat(made)
         if not bool(features.isfinite().all()):
             kind = self.input.name.split()[0]
-            raise ValueError(f"the {kind} that the frozen model makes are not finite: its weights may be damaged")
+            raise ValueError(f"the {kind} of a picture are not finite: the weights of the frozen model may be damaged")
         return features
 
     def _seen(self, index: Sequence[int], views: Sequence[int]) -> Tensor:
@@ -180,7 +180,7 @@ class Encoded:
 
 
 def keep(encoded: Sequence[Encoded], folder: Path, choice: Keep | None = None, report: Report | None = None) -> None:
-    """Keep features in `folder`: all, those that are small, or none; by default as many as fit well.
+    """Keep features in `folder`: all, those that are small, or none; by default the first of these that fits.
 
     ValueError, before anything is computed, if there is no room for the `choice`.
     """
@@ -229,7 +229,10 @@ def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
 
 
 def _augmented(pictures: Tensor, kind: str, side: int, places: Sequence[int], views: Sequence[int]) -> Tensor:
-    """Augment pictures to (B, 3, side, side), each by a generator of its own, seeded by its place and view."""
+    """Augment pictures to (B, 3, side, side), each by a generator of its own, seeded by its place and view.
+
+    Further channels follow, moved alike.
+    """
     seeds = (int(np.random.SeedSequence(of).generate_state(1)[0]) for of in zip(places, views, strict=True))
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     if kind == "sketch":
@@ -238,7 +241,7 @@ def _augmented(pictures: Tensor, kind: str, side: int, places: Sequence[int], vi
 
 
 def valid_cells(pictures: Pictures, grid: int, windowed: bool = True) -> Rows | None:
-    """Return what marks the cells of maps that lie on the pictures, not on padding: rows (grid, grid) bool.
+    """Return a function that marks the cells of maps that lie on the pictures, not on padding: (grid, grid) bool.
 
     In augmented views padding moves along with the picture, as in the features. `windowed` sketches are cropped to the
     window around their strokes. None if there is no padding.

@@ -29,11 +29,22 @@ from ..datasets.base import Dataset, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
-from .bank import EmptyError, Picture, PictureArray, decode, file_state, kept_rows, mapped, world_banks, write_rows
+from .bank import (
+    BANK_HANDS,
+    EmptyError,
+    Picture,
+    PictureArray,
+    decode,
+    file_state,
+    kept_rows,
+    mapped,
+    world_banks,
+    write_rows,
+)
 from .sources import collect
 
 POINTS = 16  # of a pair; no category has more that are worth matching
-HANDS = 4  # that `world_banks` draws with in turn
+VERSION = 1  # of what is computed here; part of the names of files in the cache
 Ink = Callable[[Tensor], Tensor]  # pictures (B, C, S, S) -> where they have strokes (B, 1, S, S), 0 to 1
 BACKGROUND, THING, OUTSIDE = 0, 1, 2  # OUTSIDE: padding or unknown; no loss is taken there
 
@@ -77,7 +88,7 @@ def world_points(things: int, side: int, cache: Path, seed: int = 0) -> PointPai
 
 
 def world_masks(things: int, side: int, cache: Path, seed: int = 0) -> MaskedPhotos:
-    """Return the same photos with their masks."""
+    """Return photos of Sketch World's seen categories, `things` of each, with the masks of their objects."""
     photos, _ = world_banks(things, side, cache, seed)
     return MaskedPhotos(photos, _labels(things, side, cache, seed)["masks"], [names[0] for names in photos.names])
 
@@ -93,7 +104,7 @@ def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
         for place in range(count):
             category, thing = world.categories[place // things], place % things
             shot = world.photo(category, thing)
-            _, _, sketch_keypoints = world.sketch(category, thing, thing % HANDS)
+            _, _, sketch_keypoints = world.sketch(category, thing, thing % BANK_HANDS)
             masks[place] = np.where(shot.mask, THING, BACKGROUND)
             for number, (name, in_photo) in enumerate(list(shot.keypoints.items())[:POINTS]):
                 in_sketch = sketch_keypoints[name]
@@ -105,11 +116,14 @@ def _labels(things: int, side: int, cache: Path, seed: int) -> Arrays:
 
 
 def folder_masks(folder: MaskFolder, side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
-    """Read the training pairs (or the one in five held out) of a segmentation folder at `side` pixels; cached."""
+    """Read the training pairs (or the one in five held out) of a segmentation folder at `side` pixels; cached.
+
+    ImageError or DatasetError for a photo or mask that cannot be read.
+    """
     pairs = [pair for pair in folder.pairs() if held_out(pair.photo.photo_id) == kept_out]
     files = "\n".join(file_state(path) for pair in pairs for path in (pair.photo.source, str(pair.mask)))
     path = cache / f"masks-{side}-{len(pairs)}-{hashlib.sha256(files.encode()).hexdigest()[:16]}.npy"
-    masks = kept_rows(path, lambda: (_mask(pair, side)[None] for pair in pairs), len(pairs)) if pairs else np.empty(0)
+    masks = kept_rows(path, lambda: (_mask(pair, side)[None] for pair in pairs)) if pairs else np.empty(0)
     names = [readable_name(pair.photo.label) for pair in pairs]
     shown: dict[str, list[str]] = {}
     for pair, name in zip(pairs, names, strict=True):
@@ -174,7 +188,7 @@ def warped(
     the result.
     """
     content = hashlib.sha256(drawn.at(chosen).digest().encode())
-    content.update(f"{side} {mirrored} {(POINTS, BATCH, DEGREES, ZOOM, SHIFT, BEND)}".encode())
+    content.update(f"{side} {mirrored} {(VERSION, POINTS, BATCH, DEGREES, ZOOM, SHIFT, BEND)}".encode())
     for tensor in (generator.get_state(), *([] if alignment is None else [alignment])):
         content.update(tensor.numpy().tobytes())
     path = cache / f"warped-{drawn.kind}-{side}-{len(chosen)}-{content.hexdigest()[:16]}.npy"
@@ -191,7 +205,7 @@ def warped(
                 yield sheets
 
         with suppress(EmptyError):
-            write_rows(path, sketches(), len(chosen))
+            write_rows(path, sketches())
         return {"points": torch.cat(points, 1).numpy()}
 
     sketch_xy, photo_xy = torch.from_numpy(cached_arrays(path.with_suffix(".npz"), write)["points"]).unbind()
@@ -238,7 +252,7 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     pairs = [(photo, drawn.get((photo.names[0], Path(photo.path).stem), [])) for photo in photos]
     pairs = [(photo, of) for photo, of in pairs if len(of) >= FEWEST_SKETCHES]
     files = "\n".join(file_state(picture.path) for photo, of in pairs for picture in (photo, *of))
-    settings = ("laid, those that show a thing, in boxes", FEWEST_SKETCHES, INSIDE, BACKDROP, GRID, FAINT, GAPS, GAIN)
+    settings = (VERSION, FEWEST_SKETCHES, INSIDE, BACKDROP, SKETCH_SIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npy"
     places = cached_arrays(path.with_suffix(".npz"), lambda: _fill_sketches(pairs, side, path))["places"].tolist()
@@ -263,7 +277,7 @@ def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int, path: 
                 yield mask[None]
 
     with suppress(EmptyError):
-        write_rows(path, masks(), len(pairs))
+        write_rows(path, masks())
     return {"places": np.array(places, np.int64)}
 
 

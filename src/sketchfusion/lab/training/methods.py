@@ -54,10 +54,10 @@ class Method(ABC, Generic[Trained]):
     model: Trained  # the model that is saved in the end
     trained: nn.Module  # the part of it that is trained
     diffusion: FrozenDiffusion  # the part of it that makes the maps; gradients pass through it
-    centring: Centring  # of the model; takes over the standardisation
+    centring: Centring  # of the model; gets the statistics that training has standardised by
     shown: tuple[Shown, Shown] = ("window", "window")  # what the inputs see of a picture, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
-    checkpointing: bool = False  # whether features are computed anew on the way back, for less memory
+    checkpointing: bool = False  # whether features are computed anew in the backward pass, for less memory
 
     @classmethod
     @abstractmethod
@@ -69,13 +69,16 @@ class Method(ABC, Generic[Trained]):
         """List what computes the inputs, of pictures of the model's side, for maps of a `share` of the full grid."""
 
     def checkpoint(self) -> None:
-        """Train with less memory and more time (gradient checkpointing); CLIP's features are always kept."""
+        """Train with less memory and more time (gradient checkpointing); CLIP runs once in any case."""
         self.checkpointing = True
         self.diffusion.checkpoint()
 
     @abstractmethod
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
-        """Return the maps (B, d, h, w), not centred, of pictures of one kind, at half or full size."""
+        """Return the maps (B, d, h, w) of pictures of one kind, which only SD-PL needs, at half or full size.
+
+        They are not centred, as `train` has reset the centring.
+        """
 
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps of pictures of a share of the full side: those of the latents."""
@@ -133,13 +136,10 @@ class Fused(Method[SketchFusion]):
         """Give the configuration of what is made, its arguments as in `create`."""
         shape = {key.removeprefix(FUSION): value for key, value in settings.items() if key.startswith(FUSION)}
         config = frozen_pair(model, task, settings)
-        config = replace(
-            config,
-            fusion=with_settings(config.fusion, shape),
-            whole=CLIP_WEIGHT.get(task, 0.0),
-            dense=DENSE_WEIGHT.get(task, 0.0),
-            local=task in ("segmentation", UNIVERSAL),
-        )
+        config = replace(config, fusion=with_settings(config.fusion, shape))
+        if config.view != "as-released":  # the released code has nothing of the kind
+            whole, dense = (weights.get(task, 0.0) for weights in (CLIP_WEIGHT, DENSE_WEIGHT))
+            config = replace(config, whole=whole, dense=dense, local=task in ("segmentation", UNIVERSAL))
         of_features = ("side", *ADDED)
         return with_settings(config, {name: settings[name] for name in of_features if name in settings})
 
@@ -252,7 +252,7 @@ class CachedEncoder:
     folder: Path
     report: Report | None = None
     half_size: bool = True  # whether a step ever draws pictures of half the side; else those are not kept
-    given: list[Encoded] = field(default_factory=list)
+    made: list[Encoded] = field(default_factory=list)  # all that `keep` is to keep
 
     @property
     def side(self) -> int:
@@ -271,13 +271,13 @@ class CachedEncoder:
             for of, shown in zip(self.method.cached_inputs(share), self.method.shown, strict=False)
         ]
         if self.half_size or side == self.side:
-            self.given.extend(features)
+            self.made.extend(features)
         names = [names for bank in pictures.banks for names in bank.names]
         return FeatureCache(features, names, views, valid_cells(pictures, self.method.grid(share), self.windowed))
 
     def keep(self, choice: Keep | None = None) -> None:
         """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does."""
-        keep(self.given, self.folder, choice, self.report)
+        keep(self.made, self.folder, choice, self.report)
 
 
 def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None) -> FeaturesConfig:
@@ -292,7 +292,7 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
     if model in CATALOG:
         return replace(pair_config(model, diffusion=diffusion, clip=clip), task=task)
     if method := read_method(folder):
-        raise WeightsError(f"{model} was left by {method}; name the pair that it was trained on")
+        raise WeightsError(f"{model} holds a model trained by {method}; name the pair of frozen models below it")
     if is_diffusion(folder) or model_type(folder):
         raise WeightsError(f"{model} is one model, and two are fused: name them as `--model SD+CLIP`")
     if own := parts_of(model):

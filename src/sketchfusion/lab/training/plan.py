@@ -39,11 +39,13 @@ GIB, GB, TERA = 2**30, 10**9, 10**12
 CARDS = (24, 48, 80)  # GiB
 ROOM = 0.92  # share of a card for tensors; the rest is CUDA's context, workspaces of its libraries, and gaps
 SIZES = {"half": 0.5, "full": 1.0}  # of the two phases, in sides
-# Copies of a map in float32 that standardisation and losses keep for the way back.
+# Copies of a map in float32 that standardisation and losses keep for the backward pass.
 COPIES = {"retrieval": 3, "instance-retrieval": 3, "recognition": 3, "correspondence": 4, "segmentation": 5}
-FORMULAS: dict[str, Any] = {"": sdpa_flop, "_backward": sdpa_backward_flop}  # of attention on a GPU, here for a CPU's
-for way, formula in FORMULAS.items():
-    register_flop_formula(getattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{way}"), True)(formula)
+CHECKPOINT_BYTES = 28  # of a trained weight: itself and its two moments while one file replaces another, and the best
+# Attention on a CPU is counted as on a GPU.
+aten = torch.ops.aten
+register_flop_formula(aten._scaled_dot_product_flash_attention_for_cpu, True)(sdpa_flop)
+register_flop_formula(aten._scaled_dot_product_flash_attention_for_cpu_backward, True)(sdpa_backward_flop)
 
 
 class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -119,7 +121,7 @@ class Counted:
         return [tuple(map(int, of.shape[1:])) for of in kept], live.flop
 
     def step(self, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float, float]:
-        """Return the bytes that a picture saves for the way back, those beyond them at the peak, and its FLOP."""
+        """Return a picture's bytes saved for the backward pass, its further bytes at the peak, and its FLOP."""
         fusion, count = self.method.model.model.train(), max(1, PASS // self.method.model.config.fusion.ensemble)
 
         def forward() -> Tensor:
@@ -141,7 +143,10 @@ def parts_of(task: str, recipe: Any) -> dict[str, Any]:
 
 
 def batch_bytes(parts: Mapping[str, Any], saved: float, more: float, numbers: float) -> tuple[int, float, float]:
-    """Return the pictures of a batch, what it saves and its peak, from those of a picture and the numbers in a map."""
+    """Return how many pictures a batch has, the bytes that it saves for the backward pass, and those at its peak.
+
+    `saved` and `more` are one picture's, as `step` returns them; `numbers` is how many numbers a map has.
+    """
     each = {of: getattr(its, "batch", 0) or its.classes * getattr(its, "things", 1) for of, its in parts.items()}
     both = {task: count if task == "recognition" else 2 * count for task, count in each.items()}
     kept = sum(count * (saved + 4 * COPIES[task] * numbers) for task, count in both.items())
@@ -151,7 +156,7 @@ def batch_bytes(parts: Mapping[str, Any], saved: float, more: float, numbers: fl
 def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Counter[str]]) -> tuple[int, int]:
     """Return at most how many views are kept at half and at full size, given how many pictures each name has."""
     (photos, sketches), world = by_name, 2 * len(SEEN) if sources.has_world else 0
-    paired = [of.total() for of in listed(sources.paired)]
+    paired = [of.total() for of in listed(sources.with_instances)]
 
     def most(of: Counter[str], count: int, names: Container[str]) -> int:
         return sum(min(count or found, found) for name, found in of.items() if name in names)
@@ -204,7 +209,7 @@ def describe(
     config, parts, sources = Fused.configure(model, task, of_method), parts_of(task, recipe), Sources.of(data, Path())
     pictures = listed(sources.named(sources.pictures.photo_sets))
     views = [sum(of) for of in zip(*(kept_views(*part, sources, pictures) for part in parts.items()), strict=True)]
-    views[0] *= recipe.full_size_after > 0
+    views[0] *= recipe.full_size_after > 0  # else no step is at half size
     models = Counted(config)
     keeping = [models.keeping(share) for share in SIZES.values()]
     ways = {"": [models.step(shapes) for shapes, _ in keeping]}
@@ -234,11 +239,11 @@ def describe(
     decoded = side**2 * (3 * pictures[0].total() + pictures[1].total()) / GB
     yield f"disk: at most {kept[0]:.1f} GB with --keep all, {kept[1]:.1f} with latents, 0 with nothing,"
     yield f"  for {views[0]:,} views at half and {views[1]:,} at full size;"
-    yield f"  {decoded:.1f} GB for decoded pictures, {28 * models.trained / GB:.2f} GB for checkpoints"
+    yield f"  {decoded:.1f} GB for decoded pictures, {CHECKPOINT_BYTES * models.trained / GB:.2f} GB for checkpoints"
     made = sum(count * flop for count, (_, flop) in zip(views, keeping, strict=True)) / TERA
     validated = recipe.steps // (recipe.validate_every or recipe.steps + 1) * recipe.validation_batches
     for way, ((*_, half), (*_, full)) in ways.items():
         step = recipe.accumulate * batch * (recipe.full_size_after * half + (1 - recipe.full_size_after) * full) / TERA
-        flop = made + recipe.steps * step + validated * batch * full / TERA / 2  # there is no way back, half of a step
+        flop = made + recipe.steps * step + validated * batch * full / TERA / 2  # forward alone: half of a step
         yield f"time{way}: {flop / tflops / 3600:.2f} h at {tflops:g} TFLOP/s,"
         yield f"  {recipe.steps} steps of {step:.1f} TFLOP, and {made:.0f} TFLOP for all that is kept"

@@ -1,9 +1,9 @@
-"""The pictures that training draws from data sets, as decoded arrays, and the rules of what it never draws.
+"""Which pictures of data sets are trained on, and these pictures as decoded arrays.
 
-No sketch of the 21 unseen classes of Sketchy is ever drawn; photos of them may be, but not from a data set that has
-sketches too, which evaluation searches. Of such a data set training also leaves out the classes that its usual split
-keeps for testing (30 of TU-Berlin's, 30 of QuickDraw-extended's), and the photos of PSC6K's evaluation part, which are
-those of a root of Sketchy.
+Never trained on are sketches of the 21 unseen classes of Sketchy, and photos of them in data sets that have sketches
+too, as evaluation searches those photos. Of such a data set training also leaves out the classes that its usual split
+keeps for testing (30 of TU-Berlin's, 30 of QuickDraw-extended's), and of Sketchy the photos that PSC6K measures on. Of
+what is left, one picture in five is held out for validation (`held_out`).
 """
 
 from __future__ import annotations
@@ -65,13 +65,14 @@ class Sources:
         return any(isinstance(dataset, SketchWorld) for dataset in self.photo_sets)
 
     @property
-    def paired(self) -> list[Dataset]:
+    def with_instances(self) -> list[Dataset]:
+        """The roots of Sketchy, whose sketches belong to a photo each."""
         return [dataset for dataset in self.photo_sets if isinstance(dataset, Sketchy)]
 
     @property
     def aligned(self) -> list[Dataset]:
-        """The paired ones whose sketches lie over their photos."""
-        return [dataset for dataset in self.paired if dataset.aligned]
+        """Those of `with_instances` whose sketches lie over their photos."""
+        return [dataset for dataset in self.with_instances if dataset.aligned]
 
     @property
     def pictures(self) -> Sources:
@@ -131,7 +132,7 @@ class InstancePairs:
 
 def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
     """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone."""
-    photos, sketches = collect(sources.paired, kept_out)
+    photos, sketches = collect(sources.with_instances, kept_out)
     photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
     found = InstancePairs([], [])
     if photos and sketches:
