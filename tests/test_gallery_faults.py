@@ -36,19 +36,18 @@ def test_kill_9_at_random_moments_loses_nothing_and_repeats_nothing(tmp_path: Pa
     root, folder, rng = tmp_path / "photos", tmp_path / "g", random.Random(rounds)
     paths = [photo(root / f"c{number % 3}" / f"{number:04}.png", number) for number in range(60 * rounds)]
     before: dict[str, float] = {}
-    kills = 0
     for _ in range(rounds):
-        writer = start(write, folder, root)
+        writer = start(write, folder, root, 50)  # all three are not enough to finish
         while not before and not len(Gallery.open(folder, PixelExtractor())) and writer.is_alive():
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 0.5))
-        kills += writer.is_alive()  # it may have overtaken a test that a busy machine kept waiting
+        assert writer.is_alive()
         writer.kill()
         writer.join()
         after = scores(Gallery.open(folder, PixelExtractor()), paths[0])
         assert before.items() <= after.items()
         before = after
-    assert kills and before
+    assert before
     gallery = Gallery.open(folder, PixelExtractor())
     report = gallery.add(root)
     assert (report.unchanged, report.embedded) == (len(before), len(paths) - len(before))
@@ -81,7 +80,7 @@ def test_a_reader_during_writes_and_deletions_always_gets_an_answer(tmp_path: Pa
     removed = sorted(map(str, first.iterdir()))[1:]
     keep = sorted(first.iterdir())[0]
     reader, asked = Gallery.open(tmp_path / "g", PixelExtractor()), 0
-    writer = start(write, tmp_path / "g", root)
+    writer = start(write, tmp_path / "g", root, None, 0.1)
     while writer.is_alive():
         hits = reader.search(Image.open(keep), k=1)
         assert hits[0].path == str(keep) and reader.thumbnails([str(keep)])
@@ -89,7 +88,7 @@ def test_a_reader_during_writes_and_deletions_always_gets_an_answer(tmp_path: Pa
         if removed and asked % 5 == 0:
             assert writer_gallery.remove([removed.pop()]) == 1  # which drops every older version
         time.sleep(0.02)
-    assert writer.exitcode == 0 and asked > 5
+    assert writer.exitcode == 0 and asked
     assert len(scores(reader, keep)) == 80 + 1 + len(removed)
 
 
@@ -200,10 +199,10 @@ def test_a_flipped_bit_never_gives_a_wrong_answer(sound: Path, tmp_path: Path, f
             broken = bytearray(whole)
             broken[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
             path.write_bytes(broken)
-            here.send(True)
             try:
+                here.send(True)
                 outcomes[here.recv()] += 1
-            except EOFError:
+            except (EOFError, ConnectionError):
                 outcomes["died"] += 1
                 process = None
             path.write_bytes(whole)

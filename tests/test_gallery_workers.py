@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -35,8 +36,12 @@ class Slow(PixelExtractor):
 
 def running() -> list[psutil.Process]:
     """The workers, which are children of a child of this process."""
-    below = psutil.Process().children(recursive=True)
-    return [one for one in below if one.ppid() != os.getpid() and "forkserver" in " ".join(one.cmdline())]
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if one.ppid() != os.getpid() and "forkserver" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 def rows(gallery: Gallery) -> list[tuple[object, ...]]:

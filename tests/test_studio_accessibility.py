@@ -203,12 +203,15 @@ def test_about_says_which_weights_and_gallery(open_page: OpenPage, fake: FakeStu
     assert "5f1c0a9d2e7b" in words and "mini" in words and "30" in words and "104" in words
 
 
-def test_a_studio_that_is_shared_shows_its_address_for_a_phone(open_page: OpenPage, fake: FakeStudio) -> None:
+def test_a_studio_that_is_shared_shows_its_address_for_a_phone(
+    open_page: OpenPage, fake: FakeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = open_page(fake.url)
     expect(page.locator("#results li")).not_to_have_count(0)
     expect(page.locator("#phone-button")).to_be_hidden()
     address = "http://192.168.1.5:8000/?token=correct"
-    fake.phone = {"address": address, "code": segno.make_qr(address).svg_data_uri(light="white", omitsize=True)}
+    code = segno.make_qr(address).svg_data_uri(light="white", omitsize=True)
+    monkeypatch.setattr(fake, "phone", {"address": address, "code": code})
     page.reload()
     page.click("#phone-button")
     expect(page.locator("#phone .address")).to_have_text(address)

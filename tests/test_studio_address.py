@@ -97,6 +97,13 @@ def test_what_is_drawn_beside_an_open_photo_is_kept_when_it_closes(open_page: Op
     until(page, lambda: ink(page) == both)
 
 
+KEPT = """
+import("/static/pictures.js").then(
+    ({ keptPicture }) => keptPicture(new URLSearchParams(location.hash.slice(1)).get("picture"))
+).then(Boolean)
+"""
+
+
 def test_a_loaded_picture_is_kept_in_this_browser_and_said_to_be_missing_in_another(
     open_page: OpenPage, fake: FakeStudio
 ) -> None:
@@ -106,7 +113,7 @@ def test_a_loaded_picture_is_kept_in_this_browser_and_said_to_be_missing_in_anot
     )
     page.wait_for_selector("#guesses button")
     sent = last_search(fake)["drawing"]
-    until(page, lambda: "picture=" in page.url)
+    until(page, lambda: "picture=" in page.url and page.evaluate(KEPT))
     fake.requests.clear()
     page.reload()
     page.wait_for_selector("#underlay:not([hidden])")
@@ -159,9 +166,17 @@ def test_results_go_on_as_one_scrolls(open_page: OpenPage, fake: FakeStudio) -> 
     assert len(set(shown())) == len(fake.photos)
     last = last_search(fake)
     assert last["offset"] > 0 and last["drawing"] == fake.asked("/search")[-2]["drawing"]
+    places = [-1.0]
+
+    def still() -> bool:
+        page.wait_for_timeout(100)
+        places.append(page.evaluate("scrollY"))
+        return places[-1] == places[-2]
+
+    until(page, still)  # the wheel's last turn may still scroll
     draw(page, [LOOP])
     searched(page, fake, 2)
-    assert page.evaluate("scrollY") == 0 and len(shown()) < len(fake.photos)
+    until(page, lambda: page.evaluate("scrollY") == 0 and len(shown()) < len(fake.photos))
 
 
 def test_a_wide_window_is_full(open_page: OpenPage, fake: FakeStudio) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from fixtures.browser import OpenPage, draw, until
+from fixtures.browser import OpenPage, draw, painted, until
 from fixtures.fake_studio import FakeStudio
 from test_studio_page import LINE, last_search, searched
 
@@ -71,6 +71,7 @@ def test_a_menu_keeps_the_keyboard_when_photos_arrive_while_it_is_open(open_page
     current = page.locator("#folder-menu [aria-current]")
     expect(current).to_be_focused()
     current.evaluate("button => { button.dataset.before = 'yes'; }")
+    until(page, lambda: bool(held))
     held.pop().fulfill(json={"indexing": {"done": 30, "total": 30, "photos": 30, "error": None}})
     expect(page.locator("#folder-menu [data-before]")).to_have_count(0)
     expect(current).to_be_focused()
@@ -104,6 +105,7 @@ def test_menus_lie_within_the_window_at_their_chip(open_page: OpenPage, fake: Fa
             page.click("#filter-toggle")
         for name in ("folder", "date"):
             page.click(f"#{name}")
+            painted(page)
             chip, menu = page.locator(f"#{name}").bounding_box(), page.locator(f"#{name}-menu").bounding_box()
             assert menu["x"] >= 0 and menu["x"] + menu["width"] <= width
             below, above = menu["y"] - chip["y"] - chip["height"], chip["y"] - menu["y"] - menu["height"]

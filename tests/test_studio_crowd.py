@@ -101,25 +101,38 @@ def wait_until_ready(address: str) -> list[str]:
 
 
 class Waiting(PixelExtractor):
-    """Takes a second to load, and a second for each batch."""
+    """Neither loads nor answers while there is a file HOLD."""
 
     def __init__(self) -> None:
-        time.sleep(1)
+        wait_while_held()
         super().__init__()
 
     def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
-        time.sleep(1)
+        wait_while_held()
         return super().forward(views)
 
 
-def test_a_stopping_server_answers_requests_in_progress(world_photos: Path, tmp_path: Path) -> None:
+def wait_while_held() -> None:
+    while Path(os.environ["HOLD"]).exists():
+        time.sleep(0.05)
+
+
+def test_a_stopping_server_answers_requests_in_progress(
+    world_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also: the page is there while the model loads, and says so."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    monkeypatch.setenv("HOLD", str(hold))
     Gallery.open(tmp_path / "g", PixelExtractor()).add(world_photos)
     out = tmp_path / "out"
     running = start(command, Waiting, out, "studio", "--gallery", tmp_path / "g", "--port", 0)
     address = line(running, out, 0).split(" ")[0].rstrip("/")
     assert requests.get(f"{address}/", timeout=10).status_code == 200
-    assert wait_until_ready(address)[0] == "starting"
+    assert requests.get(f"{address}/api/v1/health", timeout=30).json()["status"] == "starting"
+    hold.unlink()
+    wait_until_ready(address)
+    hold.touch()
     bodies = [
         json.dumps({"client": f"c{client}", "sequence": 0, "drawing": drawn(CATEGORIES[client % 6])}).encode()
         for client in range(REQUESTS)
@@ -130,8 +143,9 @@ def test_a_stopping_server_answers_requests_in_progress(world_photos: Path, tmp_
     # connections are accepted in order, so once this is answered the server has all those before it
     assert requests.get(f"{address}/api/v1/health", timeout=30).status_code == 200
     answered, _, _ = select([connection.sock for connection in asked], [], [], 0)
-    assert len(answered) < REQUESTS, "nothing was left to finish"
+    assert not answered
     running.terminate()
+    hold.unlink()
     assert [connection.getresponse().status for connection in asked] == [200] * REQUESTS
     running.join(60)
     assert running.exitcode == 0

@@ -23,11 +23,12 @@ class Model:
     """A model that waits at a gate and writes down what it was asked."""
 
     def __init__(self, limit: int = 100) -> None:
-        self.gate, self.batches = threading.Event(), list[list[Any]]()
+        self.gate, self.begun, self.batches = threading.Event(), threading.Event(), list[list[Any]]()
         self.queue = ModelQueue(lambda: None, limit)
         self.lane: Lane[Any, str] = Lane("search", 16, self.run)
 
     def run(self, questions: Sequence[Any]) -> list[str | Exception]:
+        self.begun.set()
         self.gate.wait(10)
         self.batches.append(list(questions))
         return [ValueError("bad") if question == "bad" else f"answer {question}" for question in questions]
@@ -55,8 +56,14 @@ async def gathered(*questions: Coroutine[Any, Any, Any]) -> list[Any]:
 
 async def opened(model: Model, *questions: Coroutine[Any, Any, Any]) -> list[Any]:
     """Let the model work only when all questions have come; the first one occupies it meanwhile."""
-    threading.Timer(0.02 * len(questions) + 0.2, model.gate.set).start()
-    return await gathered(model.ask("first", 0), *questions)
+    first = asyncio.ensure_future(model.ask("first", 0))
+    await asyncio.to_thread(model.begun.wait, 10)
+    tasks = []
+    for question in questions:
+        tasks.append(asyncio.ensure_future(question))
+        await asyncio.sleep(0)  # which puts it into the queue
+    model.gate.set()
+    return await asyncio.gather(first, *tasks, return_exceptions=True)
 
 
 def test_questions_that_wait_together_are_one_batch(model: Model) -> None:
@@ -110,11 +117,11 @@ def test_background_work_waits_for_questions_but_is_not_starved(model: Model) ->
     slow = Lane("slow", 1, lambda asked: [order.append(asked[0]) or asked[0]])
 
     async def crowd() -> list[Any]:
-        threading.Timer(0.8, model.gate.set).start()
         asks = [model.ask("first", 0), *(model.queue.ask(slow, f"c{n}", 0, f"c{n}") for n in range(12))]
         tasks = [asyncio.ensure_future(ask) for ask in asks]
-        await asyncio.sleep(0.1)
+        await asyncio.to_thread(model.begun.wait, 10)
         work = model.queue.background(lambda: order.append("work"))
+        model.gate.set()
         await asyncio.gather(*tasks)
         await asyncio.wrap_future(work)
         return order
@@ -151,7 +158,7 @@ def test_a_model_that_does_not_load_answers_nobody_and_says_why() -> None:
 def test_a_cancelled_question_is_not_run(model: Model) -> None:
     async def gone() -> None:
         occupying = asyncio.ensure_future(model.ask("first", 0))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(model.begun.wait, 10)
         leaving = asyncio.ensure_future(model.ask("gone", 0))
         await asyncio.sleep(0.05)
         leaving.cancel()

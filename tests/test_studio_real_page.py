@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from fixtures.browser import OpenPage, draw
-from fixtures.studio import Server, index, open_studio
+from fixtures.studio import Server, drawn, index, open_studio
 from sketchfusion.world import World
 from test_studio_page import NOTE
 
@@ -48,13 +49,16 @@ def drawn_studio(tmp_path_factory: pytest.TempPathFactory, mini: Any) -> Iterato
     uri = str(root.parent / "gallery")
     index(uri, mini, root)
     with open_studio(uri, mini) as server:
+        while not server.search(drawn("cup")).json()["labels"]:  # names are read later
+            time.sleep(0.05)
         yield server
 
 
 def settled(page: Any) -> None:
-    """Until the answer to the newest drawing is shown."""
-    page.wait_for_timeout(300)
-    page.wait_for_selector("#results[aria-busy=false]", timeout=30_000)
+    """Until the answer to the newest drawing is shown; between two questions of the pen it may seem to be."""
+    for _ in range(2):
+        page.wait_for_timeout(300)
+        page.wait_for_selector("#results[aria-busy=false]", timeout=30_000)
 
 
 def test_five_of_six_drawn_shapes_find_their_category_first(open_page: OpenPage, drawn_studio: Server) -> None:
@@ -113,13 +117,13 @@ def test_a_photo_is_uploaded_found_and_removed(open_page: OpenPage, drawn_studio
         {"name": "torn.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()[:400]},
     ]
     page.locator("#photo-files").set_input_files(files)
-    page.wait_for_selector("#job >> text=1 photo added")
+    page.wait_for_selector("#job >> text=1 photo added", timeout=60_000)
     page.click("#job summary")
     assert "torn.jpg" in page.locator("#job").inner_text()
-    page.wait_for_selector(f"#count >> text=All {total + 1} photos")
+    page.wait_for_selector(f"#count >> text=All {total + 1} photos", timeout=60_000)
     page.locator("#results .tile[title*=orchard]").click()
     page.click("#forget")
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         page.locator("#photo-files").set_input_files(NOTE)  # whose line takes the place of the one that can undo
     page.reload()
-    page.wait_for_selector(f"#count >> text=All {total} photos")
+    page.wait_for_selector(f"#count >> text=All {total} photos", timeout=60_000)
