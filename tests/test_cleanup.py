@@ -198,7 +198,7 @@ def test_a_drawing_that_leaves_the_page_and_hatching_stay() -> None:
     assert torch.equal(normalise_sketch(picture), picture)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1000))
 def test_normalising_never_fails(height: int, width: int, seed: int) -> None:
     image = torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))

@@ -38,7 +38,7 @@ def test_a_map_matched_with_itself_gives_the_same_points() -> None:
     assert scores.min() > 0.97 and mutual.all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(-4, 4), st.integers(-4, 4))
 def test_a_shifted_map_is_matched_at_the_shift(right: int, down: int) -> None:
     whole = FeatureMap(smooth(1, 32), SQUARE)

@@ -33,7 +33,7 @@ def bilinear(data: Tensor, x: float, y: float) -> Tensor:
     return top * (1 - (y - r)) + bottom * (y - r)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, sizes, st.sampled_from([32, 100, 128]), st.sampled_from([7, 16, 32]))
 def test_points_come_back_from_square_and_cells(width: int, height: int, side: int, cells: int) -> None:
     fmap = feature_map(width, height, side, cells)
@@ -59,7 +59,7 @@ def test_sample_is_bilinear_between_cell_centres() -> None:
     torch.testing.assert_close(fmap.sample(centre)[0], fmap.data[:, 2, 3])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, sizes, st.sampled_from([8, 15, 32]))
 def test_valid_marks_exactly_the_cells_whose_centre_is_on_the_image(width: int, height: int, cells: int) -> None:
     fmap = feature_map(width, height, 96, cells)

@@ -317,7 +317,7 @@ def test_arrays_and_tensors_of_another_kind_are_refused(wrong: Tensor | np.ndarr
         read_image(wrong)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_damaged_files_never_raise_anything_else(data: st.DataObject) -> None:
     buffer = io.BytesIO()

@@ -67,7 +67,7 @@ def test_padding_is_white_for_sketches_and_the_edge_for_photos() -> None:
     assert torch.equal(sketch[:, 16:48], image) and torch.equal(photo[:, 16:48], image)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 96), st.sampled_from(["sketch", "photo"]))
 def test_any_size_fits(width: int, height: int, side: int, kind: str) -> None:
     square, frame = letterbox(torch.rand(3, height, width), side, kind, whole_page=True)  # type: ignore[arg-type]

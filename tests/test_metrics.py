@@ -55,7 +55,7 @@ def test_hand_vectors_tell_the_definitions_apart(flags: list[int], relevant: int
 rankings = st.lists(st.lists(st.integers(0, 1), min_size=12, max_size=12), min_size=1, max_size=5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rankings, st.integers(1, 20))
 def test_every_definition_equals_its_oracle(rows: list[list[int]], k: int) -> None:
     hits = Hits.of(rows)

@@ -35,7 +35,7 @@ pair = st.integers(1, 5).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(pair, min_size=1, max_size=5), st.sampled_from([0.05, 0.125, 0.25]), st.sampled_from([64, 32]))
 def test_pck_equals_its_oracle(pairs: list[tuple[list, list]], alpha: float, height: int) -> None:
     found, true = zip(*pairs, strict=True)
@@ -115,7 +115,7 @@ mask_pair = st.tuples(st.integers(1, 4), st.integers(1, 4)).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(mask_pair, st.sampled_from("abc")), min_size=1, max_size=6))
 def test_every_metric_of_masks_equals_its_oracle(labelled: list[tuple[tuple[np.ndarray, np.ndarray], str]]) -> None:
     pairs, categories = [pair for pair, _ in labelled], [name for _, name in labelled]

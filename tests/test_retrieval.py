@@ -24,7 +24,7 @@ def rank(queries: np.ndarray, gallery: np.ndarray, k: int | None = None) -> tupl
 few_values = st.sampled_from([-1.0, -0.5, -0.0, 0.0, 0.25, 1.0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(hnp.arrays(np.float32, (3, 2), elements=few_values), hnp.arrays(np.float32, (17, 2), elements=few_values))
 def test_ties_keep_the_order_of_the_gallery(queries: np.ndarray, gallery: np.ndarray) -> None:
     for k in (None, 1, 5, 17, 40):
