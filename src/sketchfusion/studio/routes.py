@@ -115,11 +115,14 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
         raise LimitExceeded(f"a text of {len(body.text)} characters; at most {studio.limits.text} are allowed")
     if body.k > studio.limits.results:
         raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
-    like = studio.photos.path(body.like) if body.like else await studio.photo(body.photo) if body.photo else None
+    marked = ([body.like] if body.like else [], body.right, body.wrong)
+    liked, right, wrong = await studio.in_thread(lambda: [studio.photos.present(names) for names in marked])
+    if body.like and not liked:
+        raise NotFound("no such photo in the gallery any more")
+    like = liked[0] if liked else await studio.photo(body.photo) if body.photo else None
     sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
-    right, wrong = studio.photos.present(body.right), studio.photos.present(body.wrong)
     narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
     query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
     found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
@@ -259,8 +262,8 @@ async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStud
     if len(files) > studio.limits.upload_files:
         raise LimitExceeded(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
     uploads = [(file.filename or "photo", file.file) for file in files]
-    paths = await run_in_threadpool(save_uploads, studio.uploads, uploads)
-    return messages.JobStarted(job=studio.jobs.submit(paths).name)
+    job = await run_in_threadpool(studio.jobs.submit, partial(save_uploads, studio.uploads, uploads))
+    return messages.JobStarted(job=job.name)
 
 
 @uploads_router.get("/jobs/{job}")
