@@ -120,7 +120,7 @@ class Gallery:
         index = self._newest_index()
         scorer, guesses = self._scorer(query, vectors)
         self._calibration = self._calibration or Calibration(self._existing_store(), self.model)
-        chance = self._calibration.chance(scorer, index)
+        unrelated = self._calibration.best_scores(scorer, index)
         scorer = scorer.standardised(index.background)
         background = scorer.scores(index.background.columns)
         excluded = {absolute(path) for path in (query.like, *query.wrong) if isinstance(path, str | Path)}
@@ -129,7 +129,7 @@ class Gallery:
             ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
             if query.diffuse:
                 ranked = diffused(ranked, float(background.std()))
-            confidences = np.array(chance.confidences(ranked.scores, background))
+            confidences = np.array(unrelated.confidences(ranked.scores, background))
             enough = np.flatnonzero(confidences >= (query.min_score or 0))
             ranked = ranked.take(enough)
             found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences[enough], strict=True)

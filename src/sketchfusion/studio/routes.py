@@ -140,7 +140,7 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
 async def export(body: messages.ExportRequest, studio: CurrentStudio, request: Request) -> Response:
     """Export photos as a contact sheet (PNG), list (JSON), archive of their files (ZIP) or list of paths (text).
 
-    Whole paths are given only on the machine of the studio; elsewhere the last folder and the name.
+    The list of paths has whole ones for the machine of the studio; all else has the last folder and the name.
     """
     if len(body.ids) > studio.limits.results:
         raise LimitExceeded(f"{len(body.ids)} photos; at most {studio.limits.results} fit")
