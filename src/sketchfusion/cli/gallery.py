@@ -50,10 +50,7 @@ def index(
     from ..gallery import Gallery
 
     if watch and (prune or dry_run or workers > 1):
-        raise ValueError(
-            "--watch removes photos whose files are gone, and embeds in one process; "
-            "leave out --prune, --dry-run and --workers"
-        )
+        raise ValueError("--watch removes what is gone, in one process; leave out --prune, --dry-run and --workers")
     kept, exclude = Gallery.open(gallery or terminal.default_gallery(), model), exclude or []
     if dry_run:
         plan = kept.plan(photos, prune, batch_size, exclude=exclude)

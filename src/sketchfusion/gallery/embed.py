@@ -219,9 +219,8 @@ class Workers:
 
 
 def _too_many(deaths: int, error: Exception) -> GalleryError:
-    if isinstance(error, BrokenProcessPool):
-        what = "a worker died without an answer"
-    else:
+    what = "a worker died without an answer"
+    if not isinstance(error, BrokenProcessPool):
         what = f"a Ray actor died without an answer ({str(error).strip().splitlines()[-1].strip()})"
     return GalleryError(
         f"{deaths} times in a row {what}; what was finished is kept, so run the same command again with fewer --workers"

@@ -265,11 +265,9 @@ class Watcher:
     def changes(self) -> Iterator[Report]:
         """Give a report for each batch of changes, until `stop` is set."""
         while not self.stop.is_set():
-            report = None
             with suppress(ImageError):  # a file or folder went away since it was found; the next scan sees it
-                report = self.scan()
-            if report:
-                yield report
+                if report := self.scan():
+                    yield report
             self.stop.wait(self.interval)
 
     def scan(self) -> Report | None:

@@ -149,15 +149,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def _put_in_place(draft: Path, path: Path) -> None:
-    if not (draft.is_dir() and path.is_dir()):
-        draft.replace(path)
-        return
     aside = draft.with_name(f"{draft.name}.old")
-    path.replace(aside)
+    if both := draft.is_dir() and path.is_dir():
+        path.replace(aside)
     try:
         draft.replace(path)
     except OSError:
-        aside.replace(path)
+        if both:
+            aside.replace(path)
         raise
     _delete(aside)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import mimetypes
 import secrets
 import time
@@ -149,28 +150,21 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         pieces = studio.photos.zipped(await studio.in_thread(lambda: _names(studio, paths)))
         return StreamingResponse(pieces, media_type="application/zip", headers=_attachment("found.zip"))
     if body.format == "paths":
-        shown = (
-            paths
-            if is_local(request)
-            else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
-        )
+        local = is_local(request)
+        shown = paths if local else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
         return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
-    scores: dict[str, Hit] = {}
+    scores: dict[str, float] = {}
     if sketch:
         query = Query([sketch.picture], k=studio.limits.results)
         found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
-        scores = {hit.path: hit for hit in found.hits}
+        scores = {hit.path: hit.score for hit in found.hits}
     if body.format == "sheet":
         png = await studio.in_thread(lambda: _contact_sheet_png(studio.gallery, sketch, paths, scores))
         return Response(png, media_type="image/png", headers=_attachment("found.png"))
     photos = await studio.in_thread(lambda: _cards(studio, paths))
     rows = [
-        {
-            "rank": rank,
-            **photo.model_dump(exclude={"thumbnail"}),
-            "score": scores[path].score if path in scores else None,
-        }
+        {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": scores.get(path)}
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
     return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
@@ -387,12 +381,12 @@ def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
 
 
 def _contact_sheet_png(
-    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, Hit]
+    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, float]
 ) -> bytes:
     """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
     infos = gallery.infos(paths)
     hits = [
-        Hit(path, scores[path].score if path in scores else float("nan"), rank, infos[path].category)
+        Hit(path, scores.get(path, math.nan), rank, infos[path].category)
         for rank, path in enumerate(paths, start=1)
         if path in infos
     ]

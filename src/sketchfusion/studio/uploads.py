@@ -79,7 +79,7 @@ class Jobs:
         self._index, self._explain = index, explain
         self._remembered, self._limit = remembered, waiting
         self._jobs: dict[str, Job] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread = ThreadPoolExecutor(1, "jobs")
 
     def submit(self, save: Callable[[], Sequence[Path]]) -> Job:
@@ -114,9 +114,8 @@ class Jobs:
     def close(self) -> None:
         """Cancel all jobs and wait for the running one to stop."""
         with self._lock:
-            jobs = list(self._jobs.values())
-        for job in jobs:
-            self.cancel(job)
+            for job in self._jobs.values():
+                self.cancel(job)
         self._thread.shutdown(cancel_futures=True)
 
     def _run(self, job: Job) -> None:
