@@ -3,7 +3,7 @@
 A gallery answers any query with some best photo. So unrelated queries are put to it first, and the highest score of
 each is recorded. A photo's confidence is the share of such highest scores below its own, by a normal distribution
 fitted robustly to them: with a threshold of 0.9, about one unrelated query in ten gets an answer. No labels are needed.
-All scores are standardised over the photos first, because some drawings, such as a circle, are like everything.
+All scores are standardised over the photos first, because some drawings, such as a circle, are a bit like all.
 
 The unrelated queries are the sketches in references.png, drawn by Sketch World, and the names of what they show; for a
 query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.

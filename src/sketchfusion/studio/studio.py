@@ -177,6 +177,7 @@ class Studio:
         gallery = Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
         batch = self.limits.background_batch
         try:
+            changes = gallery.watch(folders, batch_size=batch, stop=self.stopping)  # knows what is removed from now on
             try:
                 report = gallery.add(folders, progress, batch, commit_seconds=FOLLOWING_COMMIT_SECONDS)
                 self.left_out = [*(f"{one.path}: {one.reason}" for one in report.failed), *report.left_out]
@@ -184,7 +185,7 @@ class Studio:
                 self.left_out = [str(error)]
             self.photos.drop_thumbnails()  # of photos that have changed since the last time
             following.photos = len(gallery)
-            for _ in gallery.watch(folders, batch_size=batch, stop=self.stopping):
+            for _ in changes:
                 self.photos.drop_thumbnails()
                 following.photos = len(gallery)
         except (Cancelled, Stopped):
