@@ -213,7 +213,9 @@ def test_search_takes_drawings_in_every_form(gallery: Path, tmp_path: Path) -> N
 def test_search_narrows(gallery: Path) -> None:
     done = sketchfusion("search", DRAWING, "-g", gallery, "--category", "dog", "--where", "width = 96", "--json")
     assert {hit["category"] for hit in json.loads(done.stdout)} == {"dog"}
-    assert "no photo in category 'dgo'; there is dog" in refused("search", DRAWING, "-g", gallery, "--category", "dgo")
+    assert "no photo is in category 'dgo'; categories include dog" in refused(
+        "search", DRAWING, "-g", gallery, "--category", "dgo"
+    )
     assert "must be an SQL condition" in refused("search", DRAWING, "-g", gallery, "--where", "nonsense =")
 
 
@@ -457,7 +459,7 @@ def test_search_refuses_in_one_line_what_it_cannot_look_for(gallery: Path, photo
     assert "--min-score" in refused("search", "--text", "cat", "--gallery", gallery, "--min-score", 2)
     assert "the text is empty" in refused("search", "--text", " ", "--gallery", gallery)
     assert "gone.png" in refused("search", "--like", photos / "gone.png", "--gallery", gallery)
-    assert "no photo in category 'cow'; there is cat" in refused(
+    assert "no photo is in category 'cow'; categories include cat" in refused(
         "search", "--text", "x", "--gallery", gallery, "--category", "cow"
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from sketchfusion.io.files import atomic_write, cached_arrays, read_json
+from sketchfusion.io.files import atomic_write, cached_arrays, clear_drafts, read_json
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -49,6 +50,35 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
         draft.mkdir()
         (draft / "new.safetensors").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["sd", "new.safetensors"]
+
+
+def test_an_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, replace = tmp_path / "sd", Path.replace
+    wanted.mkdir()
+    (wanted / "old.safetensors").touch()
+
+    def refused(path: Path, target: Path) -> Path:
+        if path.name.endswith(".draft"):
+            raise PermissionError(13, "Permission denied")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(OSError, match="sd cannot be written: Permission denied"), atomic_write(wanted) as draft:
+        draft.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["sd", "old.safetensors"]
+
+
+def test_drafts_of_files_and_folders_are_cleared_once_nothing_is_written_to_them(tmp_path: Path) -> None:
+    for name in (".a.1.draft.npy", ".sd.1.draft/unet/x", ".sd.2.draft/unet/x", ".sd.3.draft.old/x", "kept.npy"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (1, 1))
+    (tmp_path / ".sd.2.draft" / "unet" / "x").write_text("still being written")
+    clear_drafts(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {".sd.2.draft", "kept.npy"}
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"no archive", "cut"])

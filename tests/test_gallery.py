@@ -188,7 +188,7 @@ def test_what_is_missing_is_said_in_one_line(gallery: Gallery, photos: Path, tmp
         Gallery.open(photos, PixelExtractor()).search(query)
     with pytest.raises(GalleryError, match="is a file; a gallery is a folder"):
         Gallery.open(photos / "cat" / "01.png", PixelExtractor())
-    with pytest.raises(GalleryError, match="no photo in category 'cats'; there is cat"):
+    with pytest.raises(GalleryError, match="no photo is in category 'cats'; categories include cat"):
         gallery.search(query, category="cats")
     with pytest.raises(GalleryError, match="must be an SQL condition on path, digest"):
         gallery.search(query, where="colour = 'red'")

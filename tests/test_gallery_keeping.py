@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fixtures.writers import command, line, reindex, start
 from sketchfusion.errors import ImageError
 from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
 from sketchfusion.gallery.indexing import Watcher
+from sketchfusion.studio.queue import Stopped
 from test_cli import sketchfusion
 
 
@@ -109,7 +111,7 @@ def test_a_plan_says_what_indexing_then_does(gallery: Gallery, photos: Path) -> 
         "changed": ["01.jpg"],
         "moved": ["03.jpg"],
         "copied": ["twin.jpg"],
-        "to_remove": ["03.jpg", "06.jpg"],
+        "to_remove": ["06.jpg"],
         "unreadable": [],
         "left_out": ["1 not read: videos; save stills of them"],
     }
@@ -213,7 +215,7 @@ def test_an_unplugged_disk_empties_no_gallery(gallery: Gallery, photos: Path) ->
     with pytest.raises(GalleryError, match="photos is missing; is its disk plugged in"):
         gallery.prune(photos)
     photos.mkdir()  # as a mount point is without its disk
-    with pytest.raises(GalleryError, match="holds no photo at all, and the gallery 11 of it"):
+    with pytest.raises(GalleryError, match="holds no photos, but the gallery has 11 from it"):
         gallery.prune(photos)
     assert len(gallery) == 11
 
@@ -301,6 +303,61 @@ def test_watching_takes_up_what_settles_and_gives_up_what_goes(gallery: Gallery,
     photo(photos / "cat" / "bad.jpg", 61)
     assert (watcher.scan(), watcher.scan()) == (None, Report(embedded=1))
     assert shown(gallery) == sorted(str(path) for path in photos.rglob("*.*"))
+
+
+def test_a_photo_removed_from_the_gallery_stays_away_until_its_file_changes(gallery: Gallery, photos: Path) -> None:
+    first, second, third = (photos / "cat" / f"0{number}.jpg" for number in (1, 2, 4))
+
+    def add(paths: Sequence[Path]) -> Report:
+        gallery.remove([third])  # while others are embedded
+        return gallery.add(paths)
+
+    watcher = Watcher([str(photos)], gallery._existing_store().files, add, gallery.remove, 0)
+    gallery.remove([first])
+    assert [watcher.scan() for _ in range(3)] == [None, None, None]
+    gallery.remove([second])
+    assert [watcher.scan() for _ in range(3)] == [None, None, None] and len(gallery) == 9
+    photo(first, 70)
+    assert [watcher.scan() for _ in range(4)] == [None, Report(embedded=1), None, None] and len(gallery) == 9
+    assert gallery.add(photos).embedded == 2  # asked for anew
+
+
+def test_watching_goes_on_when_a_file_goes_at_the_wrong_moment(gallery: Gallery, photos: Path) -> None:
+    new, calls = photos / "cat" / "new.jpg", []
+
+    def add(paths: Sequence[Path]) -> Report:
+        calls.append(paths)
+        if len(calls) == 1:
+            new.rename(photos / "dog" / "new.jpg")
+        return gallery.add(paths)
+
+    watcher = Watcher([str(photos)], gallery._existing_store().files, add, gallery.remove, 0)
+    photo(new, 71)
+    assert next(watcher.changes()) == Report(embedded=1)
+    assert str(photos / "dog" / "new.jpg") in shown(gallery) and len(calls) == 2
+
+
+def test_a_name_that_is_no_text_is_tried_once(gallery: Gallery, photos: Path) -> None:
+    photo(photos / "cat" / "new.jpg", 72).rename(os.fsdecode(os.fsencode(photos) + b"/\xff.jpg"))
+    watcher = Watcher([str(photos)], gallery._existing_store().files, gallery.add, gallery.remove, 0)
+    reports = [watcher.scan() for _ in range(4)]
+    assert [report and len(report.failed) for report in reports] == [None, 1, None, None]
+
+
+@pytest.mark.parametrize("error", [GalleryError("too many workers died"), Stopped()])
+def test_what_was_embedded_before_an_error_is_kept(error: Exception, tmp_path: Path, photos: Path) -> None:
+    class Failing(PixelExtractor):
+        batches = 0
+
+        def forward(self, views):  # type: ignore[no-untyped-def]
+            self.batches += 1
+            if self.batches == 3:
+                raise error
+            return super().forward(views)
+
+    with pytest.raises(type(error)):
+        Gallery.open(tmp_path / "new", Failing()).add(photos, batch_size=2)
+    assert Gallery.open(tmp_path / "new", PixelExtractor()).add(photos).unchanged == 4
 
 
 def test_watching_an_unplugged_disk_gives_nothing_up(gallery: Gallery, photos: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from fixtures.photos import environment, photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.gallery import Failure, Gallery, GalleryError
+from sketchfusion.gallery.embed import gpu_share
 from test_gallery_workers import Deadly, Slow, rows
 
 with_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray, the extra, is not installed")
@@ -84,6 +85,13 @@ def test_what_ray_cannot_do_is_said_in_one_line(cluster: None, photos: Path, tmp
         gallery.add(photos, engine="ray", workers=2, load=partial(PixelExtractor, "other", "2"))
     with pytest.raises(GalleryError, match=r"^Ray has 2 CPUs; ask for that many --workers at most$"):
         gallery.add(photos, engine="ray", workers=3, load=PixelExtractor)
+
+
+@pytest.mark.parametrize(("gpus", "count"), [(1, 1), (2, 3), (2, 2), (4, 2), (1, 6), (3, 7), (8, 60)])
+def test_every_actor_finds_a_place_on_a_gpu(gpus: int, count: int) -> None:
+    share = gpu_share(gpus, count)
+    assert 0 < share <= 1 and gpus * (1 // share) >= count
+    assert gpu_share(0, count) == 0
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")

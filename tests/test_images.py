@@ -290,11 +290,16 @@ def test_broken_files_are_one_line_that_names_them(name: str, tmp_path: Path) ->
 
 
 def test_missing_files_folders_and_odd_names(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    corners().save(photo)
     for source, why in [
         (tmp_path / "no.jpg", "No such file"),
         (tmp_path, "a folder"),
         ("a\0b", "null byte"),
         ("x" * 5000, "too long"),
+        ("x" * 5000 + ":2", "too long"),
+        ("a.png:" + "9" * 5000, "too long"),
+        (f"{photo}:0", "drawings are counted from 1"),
     ]:
         with pytest.raises(ImageError, match=why):
             read_image(source)

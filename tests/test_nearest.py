@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sketchfusion.gallery import GalleryError
-from sketchfusion.gallery.confidence import highest, measure_chance
+from sketchfusion.gallery.confidence import highest, measure_best_scores
 from sketchfusion.gallery.nearest import ApproximateIndex, ExactIndex
 from sketchfusion.gallery.query import Background, Filter, Scorer, make_scorer, robust_moments
 from sketchfusion.gallery.rows import FileState, ModelTag, Photo
@@ -88,7 +88,7 @@ def test_an_answer_has_as_many_rows_as_there_are(store: GalleryStore) -> None:
         assert len(nearest.best(question, 10_000, Filter()).scores) == ROWS + 200
         assert len(nearest.best(question, 10_000, Filter("rare")).scores) == 7
         assert len(nearest.best(question, 3, Filter(where="width > 4000")).scores) == 0
-        with pytest.raises(GalleryError, match=r"no photo in category 'rarer'; there is rare"):
+        with pytest.raises(GalleryError, match=r"no photo is in category 'rarer'; categories include rare"):
             nearest.best(question, 3, Filter("rarer"))
         with pytest.raises(GalleryError, match=r"cannot filter by 'colour = 3'; .*path, digest.*longitude$"):
             nearest.best(question, 3, Filter(where="colour = 3"))
@@ -118,7 +118,7 @@ def test_confidence_is_the_share_of_unrelated_questions_beaten(count: int) -> No
     generator = np.random.default_rng(count)
     gallery, others, fresh = (unit(generator.standard_normal((n, 256), np.float32)) for n in (count, 200, 400))
     background = Background(count, {"vector": gallery[:3000]})
-    learned = measure_chance([make_scorer([vector], [], None) for vector in others], background)
+    learned = measure_best_scores([make_scorer([vector], [], None) for vector in others], background)
     scores = fresh @ gallery.T
     confidence = np.array([learned.confidences(row.max(keepdims=True), row[:3000])[0] for row in scores])
     assert (confidence > 0.5).mean() == pytest.approx(0.5, abs=0.17)
@@ -131,7 +131,7 @@ def test_a_drawing_that_is_a_little_like_everything_is_not_surer() -> None:
     """Its cosines are all higher, and all spread wider; what counts is how far a photo stands out."""
     generator = np.random.default_rng(0)
     gallery, others = (unit(generator.standard_normal((n, 64), np.float32)) for n in (300, 50))
-    chance = measure_chance([make_scorer([of], [], None) for of in others], Background(300, {"vector": gallery}))
+    chance = measure_best_scores([make_scorer([of], [], None) for of in others], Background(300, {"vector": gallery}))
     scores = gallery @ others[0]
     assert chance.confidences(scores * 2 + 0.5, scores * 2 + 0.5) == pytest.approx(
         chance.confidences(scores, scores), abs=1e-4

@@ -19,6 +19,7 @@ from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelInput, ModelOutput
 from sketchfusion.gallery import Gallery, GalleryError, Hit, Query, nearest
 from sketchfusion.gallery.confidence import reference_sketches
+from sketchfusion.gallery.query import PROMPTS, Guesser
 from sketchfusion.gallery.store import GalleryStore
 from sketchfusion.tasks.inputs import read_sketches
 
@@ -96,6 +97,18 @@ def test_words_beside_a_sketch_decide_between_what_looks_alike(gallery: Gallery)
     reds = [h for h in gallery.search(sketch, text="red", k=5) if "red" in Path(h.path).name]
     assert len(reds) > len([h for h in plain if "red" in Path(h.path).name])
     assert gallery.search(sketch, text="red", k=1)[0].category == "bar"
+
+
+def test_only_the_names_that_are_looked_for_are_encoded() -> None:
+    class Counted(ColourGuesser):
+        prompts = 0
+
+        def encode_text(self, prompts: Sequence[str]) -> Tensor:
+            self.prompts += len(prompts)
+            return super().encode_text(prompts)
+
+    model = Counted()
+    assert Guesser(model).vector({"red": 0.5}).any() and model.prompts == len(PROMPTS)
 
 
 def test_what_a_sketch_is_taken_for_is_looked_for_too(photos: Path, tmp_path: Path) -> None:

@@ -11,15 +11,21 @@ import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import requests
+import torch
 from PIL import Image
 
+from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
 from fixtures.studio import CATEGORIES, INSTANCES, Server, drawn, open_studio
+from sketchfusion.gallery import Gallery, Report
+from sketchfusion.studio.studio import Searcher
+from sketchfusion.studio.uploads import Job, Jobs, TooManyJobs, save_uploads
 
 PHOTOS = len(CATEGORIES) * INSTANCES
 
@@ -240,6 +246,63 @@ def test_no_answer_contains_a_path_of_the_machine(studio: Server, world_photos: 
     assert not [answer.text for answer in answers if secret in answer.text]
 
 
+def test_photos_removed_since_are_no_marks_and_nothing_to_look_like(empty: Server, world_photos: Path) -> None:
+    files = [(f"{kind}/a.png", (world_photos / kind / "0.png").read_bytes()) for kind in ("cup", "tree")]
+    finished(empty, upload(empty, *files).json()["job"])
+    kept, gone = (hit["id"] for hit in empty.search(drawn("cup")).json()["hits"])
+    assert empty.delete(f"v1/photos/{gone}").status_code == 200
+    for marks in ({"right": [gone]}, {"wrong": [gone]}, {"right": [gone, kept], "wrong": [gone]}):
+        assert [hit["id"] for hit in empty.search(drawn("cup"), **marks).json()["hits"]] == [kept]
+    for path in empty.studio.uploads.rglob("a-*.png"):
+        path.unlink()
+    answer = empty.search(None, like=gone)
+    assert (answer.status_code, str(empty.studio.uploads.parent) in answer.text) == (404, False)
+    empty.delete(f"v1/photos/{kept}")
+    assert empty.search(drawn("cup"), right=[kept]).json()["hits"] == []
+
+
+def test_an_explanation_shows_no_path_of_a_gallery_named_relatively(
+    empty: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for uri in ("kept/g", "kept/holiday", "h/x", "a"):
+        monkeypatch.setattr(empty.studio, "uri", uri)
+        assert empty.studio.explain(ValueError(f"{tmp_path / uri} is bad")) == f"{uri.rpartition('/')[2]} is bad"
+
+
+def test_a_namer_that_comes_during_a_search_waits_for_the_next() -> None:
+    class Late(Searcher):
+        reads = 0
+
+        @property
+        def namer(self) -> Any:
+            self.reads += 1
+            return None if self.reads == 1 else "a namer"
+
+        @namer.setter
+        def namer(self, value: Any) -> None:
+            pass
+
+    gallery: Any = SimpleNamespace(model=PixelExtractor())
+    [(vector, names)] = Late(gallery)._see([torch.zeros(3, 64, 64)])
+    assert vector.shape == (1, gallery.model.dim) and names == []
+
+
+def test_a_photo_that_changed_before_the_start_gets_a_new_thumbnail(empty: Server, tmp_path: Path) -> None:
+    path = photo(tmp_path / "mine" / "a.png", 1)
+    Gallery.open(empty.studio.uri, PixelExtractor()).add(path.parent)
+    url = empty.get("v1/photos").json()["photos"][0]["thumbnail"]
+    before = empty.get(url).content
+    photo(path, 2)
+    empty.studio.follow([str(path.parent)])
+    for _ in range(100):
+        if empty.get(url).content != before:
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("the page keeps the old picture")
+
+
 def test_uploads_are_indexed_found_and_can_be_removed(empty: Server, world_photos: Path) -> None:
     assert empty.search(drawn("cup")).json().get("hits") == []
     assert empty.get("v1/photos").json() == {"total": 0, "photos": []}
@@ -267,11 +330,11 @@ def test_uploads_are_indexed_found_and_can_be_removed(empty: Server, world_photo
     "name", ["../../../etc/passwd.png", "..\\..\\evil.png", "/etc/evil.png", "a/../../b.png", "....png", "\0.png", ""]
 )
 def test_an_upload_never_leaves_its_folder(tmp_path: Path, name: str) -> None:
-    from sketchfusion.studio.uploads import save_uploads
-
     (path,) = save_uploads(tmp_path / "in", [(name, io.BytesIO(b"x"))])
     assert path.resolve().is_relative_to((tmp_path / "in").resolve()) and path.read_bytes() == b"x"
     assert [item.name for item in tmp_path.iterdir()] == ["in"]
+    before = path.stat()
+    assert save_uploads(tmp_path / "in", [(name, io.BytesIO(b"x"))]) == [path] and path.stat() == before
 
 
 def test_jobs_can_be_cancelled(empty: Server, world_photos: Path) -> None:
@@ -289,31 +352,43 @@ def test_jobs_can_be_cancelled(empty: Server, world_photos: Path) -> None:
     assert upload(empty, *((f"{n}.png", b"") for n in range(4))).status_code == 413
 
 
-def test_too_many_waiting_jobs_are_refused() -> None:
-    import threading
-
-    from sketchfusion.gallery import Report
-    from sketchfusion.studio.uploads import Jobs, TooManyJobs
-
-    gate, begun = threading.Event(), threading.Event()
+def test_too_many_waiting_jobs_are_refused_and_closing_cancels_those_that_wait() -> None:
+    gate, begun, saved = threading.Event(), threading.Event(), list[str]()
 
     def index(paths: Any, progress: Any) -> Report:
         begun.set()
         gate.wait(5)
+        progress(0, 1)
         return Report()
 
+    def submit(name: str) -> Job:
+        return jobs.submit(lambda: (saved.append(name), [Path(name)])[1])
+
     jobs = Jobs(index, str, remembered=2, waiting=1)
-    running = jobs.submit([Path("a")])
+    running = submit("a")
     assert begun.wait(5)
-    waiting = jobs.submit([Path("b")])
+    waiting = submit("b")
     with pytest.raises(TooManyJobs):
-        jobs.submit([Path("c")])
+        submit("c")
+    assert saved == ["a", "b"]  # nothing is stored that will not be indexed
     gate.set()
     while waiting.state != "done":
         time.sleep(0.01)
-    later = jobs.submit([Path("d")])
+    with pytest.raises(ZeroDivisionError):
+        jobs.submit(lambda: [Path(str(1 // 0))])
+    gate.clear()
+    begun.clear()
+    later = submit("d")
     assert running.state == "done" and jobs.find(running.name) is None and jobs.find(later.name) is later
-    jobs.close()
+    assert begun.wait(5)
+    last = submit("e")
+    closing = threading.Thread(target=jobs.close)
+    closing.start()
+    while not (later.cancelled and last.cancelled):
+        time.sleep(0.01)
+    gate.set()
+    closing.join()
+    assert (later.state, last.state) == ("cancelled", "cancelled")
 
 
 def test_segmentation_is_what_segment_gives(studio: Server, world_photos: Path, mini: Any) -> None:
@@ -469,8 +544,9 @@ def test_folders_are_indexed_and_followed_and_their_files_stay(
     state = indexing(before + 2)
     assert (state["done"], state["total"], state["error"]) == (3, 3, None)
     assert {path.name for path in folder.rglob("*.*")} == here
+    assert empty.delete(f"v1/photos/{empty.get('v1/photos').json()['photos'][0]['id']}").json() == {"removed": 1}
     shutil.copytree(world_photos / "tree", folder / "tree")
-    assert indexing(before + 4)["error"] is None
+    assert indexing(before + 3)["error"] is None  # what was removed on the page stays away
     assert len(empty.studio.left_out) == 1 and "not a picture" in empty.studio.left_out[0]
     empty.studio.close()
     assert "following" not in {thread.name for thread in threading.enumerate()}

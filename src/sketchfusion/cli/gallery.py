@@ -50,9 +50,7 @@ def index(
     from ..gallery import Gallery
 
     if watch and (prune or dry_run or workers > 1):
-        raise ValueError(
-            "--watch forgets what goes by itself and embeds alone; leave out --prune, --dry-run, --workers"
-        )
+        raise ValueError("--watch removes what is gone, in one process; leave out --prune, --dry-run and --workers")
     kept, exclude = Gallery.open(gallery or terminal.default_gallery(), model), exclude or []
     if dry_run:
         plan = kept.plan(photos, prune, batch_size, exclude=exclude)
@@ -78,7 +76,7 @@ def reindex(
     batch_size: BatchSize = 16,
     as_json: Json = False,
 ) -> None:
-    """Move a gallery to other weights; interrupted, the same command goes on, and till the end the old ones answer."""
+    """Move a gallery to another model, which answers once all is done; interrupted, the same command goes on."""
     from ..gallery import Gallery
 
     kept = Gallery.open(terminal.existing_gallery(gallery))
@@ -93,7 +91,7 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="Embed the gallery's damaged photos again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is installed, which weights are here, and whether the embedded model, or a gallery, is whole."""
+    """Say what is installed, which weights are here, and whether the model in the package, or a gallery, is whole."""
     if gallery is not None:
         return check(gallery, repair, as_json)
     from ..doctor import describe, examine

@@ -1,9 +1,9 @@
 """Confidence that a photo shows what was looked for: 0 to 1, comparable across galleries and models.
 
 A gallery answers any query with some best photo. So unrelated queries are put to it first, and the highest score of
-each is recorded. A photo's confidence is the share of these highest scores that its own exceeds: with a threshold of
-0.9, one unrelated query in ten still gets an answer. No labels are needed. Each query's scores are standardised over
-the gallery's photos first, because some drawings, such as a circle, are a little like everything.
+each is recorded. A photo's confidence is the share of such highest scores below its own, by a normal distribution
+fitted robustly to them: with a threshold of 0.9, about one unrelated query in ten gets an answer. No labels are needed.
+All scores are standardised over the photos first, because some drawings, such as a circle, are a bit like all.
 
 The unrelated queries are the sketches in references.png, drawn by Sketch World, and the names of what they show; for a
 query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.
@@ -44,7 +44,7 @@ _embedded: dict[str, dict[str, Floats]] = {}  # features of the references by th
 
 
 @dataclass(frozen=True)
-class Chance:
+class BestScores:
     """The distribution of the best photo's `comparable` score for unrelated queries: median and standard deviation."""
 
     middle: float
@@ -62,16 +62,16 @@ class Calibration:
     def __init__(self, store: GalleryStore, model: Extractor) -> None:
         self._store, self._model = store, model
         self._references: dict[str, Floats] = {}
-        self._chances: dict[tuple[int, Modalities], Chance] = {}
+        self._measured: dict[tuple[int, Modalities], BestScores] = {}
 
-    def chance(self, scorer: Scorer, index: ExactIndex | ApproximateIndex) -> Chance:
+    def best_scores(self, scorer: Scorer, index: ExactIndex | ApproximateIndex) -> BestScores:
         """Measure the best scores of unrelated queries that have the scorer's modalities."""
         key = index.version, scorer.modalities
-        if key not in self._chances:
+        if key not in self._measured:
             unrelated, background = self._unrelated(scorer.modalities, index.background)
-            self._chances = {old: value for old, value in self._chances.items() if old[0] == index.version}
-            self._chances[key] = measure_chance(unrelated, background)
-        return self._chances[key]
+            self._measured = {old: value for old, value in self._measured.items() if old[0] == index.version}
+            self._measured[key] = measure_best_scores(unrelated, background)
+        return self._measured[key]
 
     def _unrelated(self, modalities: Modalities, background: Background) -> tuple[list[Scorer], Background]:
         """Make unrelated queries, and the sample of photos to score for them, without photos that serve as queries."""
@@ -97,13 +97,13 @@ class Calibration:
         return self._references[kind]
 
 
-def measure_chance(unrelated: Iterable[Scorer], background: Background) -> Chance:
+def measure_best_scores(unrelated: Iterable[Scorer], background: Background) -> BestScores:
     """Score a sample of a gallery for unrelated queries, and estimate their best scores over the whole gallery."""
     if not len(next(iter(background.columns.values()))):
-        return Chance(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
+        return BestScores(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
     each = [scorer.standardised(background).scores(background.columns) for scorer in unrelated]
     best = [highest(comparable(scores, scores), background.count) for scores in each]
-    return Chance(*robust_moments(np.array(best, np.float32)))
+    return BestScores(*robust_moments(np.array(best, np.float32)))
 
 
 def comparable(scores: Floats, background: Floats) -> Floats:

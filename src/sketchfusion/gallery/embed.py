@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import signal
 import sys
@@ -39,7 +40,7 @@ AHEAD = 48  # files read before their turn
 PROCESSES = get_context("forkserver" if sys.platform == "linux" else "spawn")
 if sys.platform == "linux":
     PROCESSES.set_forkserver_preload([__name__])
-MAX_DEATHS = 3  # workers that die in a row without an answer before indexing gives up
+MAX_DEATHS = 3  # for each worker: so many die in a row, without an answer of any, before indexing gives up
 
 Chunk = list[Path]
 
@@ -218,9 +219,8 @@ class Workers:
 
 
 def _too_many(deaths: int, error: Exception) -> GalleryError:
-    if isinstance(error, BrokenProcessPool):
-        what = "a worker died without an answer"
-    else:
+    what = "a worker died without an answer"
+    if not isinstance(error, BrokenProcessPool):
         what = f"a Ray actor died without an answer ({str(error).strip().splitlines()[-1].strip()})"
     return GalleryError(
         f"{deaths} times in a row {what}; what was finished is kept, so run the same command again with fewer --workers"
@@ -278,7 +278,7 @@ def ray_crew(setup: Setup, count: int) -> Iterator[tuple[Start, type[Exception]]
         there = ray.cluster_resources()
         if there.get("CPU", 0) < count:
             raise GalleryError(f"Ray has {there.get('CPU', 0):g} CPUs; ask for that many --workers at most")
-        share = min(1.0, there.get("GPU", 0) / count)
+        share = gpu_share(int(there.get("GPU", 0)), count)
         remote: Any = ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")(Actor)
 
         def start(known: frozenset[str]) -> Worker:
@@ -289,6 +289,11 @@ def ray_crew(setup: Setup, count: int) -> Iterator[tuple[Start, type[Exception]]
     finally:
         if starts_ray:
             ray.shutdown()
+
+
+def gpu_share(gpus: int, count: int) -> float:
+    """Give the part of a GPU for each of `count` actors, so that all find a place; each lies on one GPU."""
+    return 10_000 // math.ceil(count / gpus) / 10_000 if gpus else 0.0  # Ray rounds to four digits, also up
 
 
 class Actor:

@@ -17,23 +17,11 @@ from ..io.files import is_gone, survey
 from ..io.images import ImageInput, Images
 from ..models import load as load_model
 from ..tasks.inputs import read_sketches
+from . import indexing
 from .confidence import Calibration, store_references
 from .embed import Embedder, choose_engine
 from .facets import Facets, Places, count_facets, count_places
-from .indexing import (
-    COMMIT_ROWS,
-    COMMIT_SECONDS,
-    Builder,
-    Plan,
-    Progress,
-    Report,
-    Settings,
-    Watcher,
-    compare,
-    estimate_seconds,
-    missing,
-    remove,
-)
+from .indexing import COMMIT_ROWS, COMMIT_SECONDS, Builder, Plan, Progress, Report, Settings, Watcher
 from .maintain import drop_superseded, examine, reindex, repair
 from .nearest import ApproximateIndex, ExactIndex, Hit, Hits, is_large
 from .query import Filter, Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, see, text_weight
@@ -120,7 +108,7 @@ class Gallery:
         index = self._newest_index()
         scorer, guesses = self._scorer(query, vectors)
         self._calibration = self._calibration or Calibration(self._existing_store(), self.model)
-        chance = self._calibration.chance(scorer, index)
+        unrelated = self._calibration.best_scores(scorer, index)
         scorer = scorer.standardised(index.background)
         background = scorer.scores(index.background.columns)
         excluded = {absolute(path) for path in (query.like, *query.wrong) if isinstance(path, str | Path)}
@@ -129,7 +117,7 @@ class Gallery:
             ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
             if query.diffuse:
                 ranked = diffused(ranked, float(background.std()))
-            confidences = np.array(chance.confidences(ranked.scores, background))
+            confidences = np.array(unrelated.confidences(ranked.scores, background))
             enough = np.flatnonzero(confidences >= (query.min_score or 0))
             ranked = ranked.take(enough)
             found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences[enough], strict=True)
@@ -305,20 +293,20 @@ class Gallery:
         roots = _listed(paths)
         found = survey(roots, exclude)
         pictures = [Path(absolute(path)) for path in found.pictures]
-        plan = compare(self._store, pictures, [absolute(root) for root in roots], prune)
+        plan = indexing.compare(self._store, pictures, [absolute(root) for root in roots], prune)
         plan.ignored, plan.left_out = dict(sorted(found.ignored.items())), found.advice()
         if plan.to_embed:
-            plan.seconds = estimate_seconds(Embedder(self.model), plan.to_embed, batch_size)
+            plan.seconds = indexing.estimate_seconds(Embedder(self.model), plan.to_embed, batch_size)
         return plan
 
     def prune(self, roots: Paths) -> int:
         """Forget photos under folders whose file is gone; GalleryError if a folder is missing or none of it is left."""
         store = self._existing_store()
-        return remove(store, missing(store, [absolute(root) for root in _listed(roots)]))
+        return indexing.remove(store, indexing.missing(store, [absolute(root) for root in _listed(roots)]))
 
     def remove(self, paths: Iterable[str | Path]) -> int:
         """Forget photos by their paths and wipe them from the store's files; give how many there were."""
-        return remove(self._existing_store(), map(absolute, paths))
+        return indexing.remove(self._existing_store(), map(absolute, paths))
 
     def watch(
         self,
@@ -341,7 +329,7 @@ class Gallery:
             [absolute(root) for root in folders],
             lambda: self._store.files() if self._store else {},
             partial(self.add, batch_size=batch_size, location=location),
-            lambda gone: remove(self._existing_store(), gone),
+            lambda gone: indexing.remove(self._existing_store(), gone),
             interval,
             exclude,
             stop or threading.Event(),

@@ -6,9 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..errors import ImageError, escaped
 from ..extractor import Extractor
 from ..io.files import file_digest, holds_images, is_gone, survey
 from .embed import Embedder, Failure, Item, Workers
@@ -70,9 +72,7 @@ class Builder:
         """Update the rows of `paths`, except those committed before; unreadable files go into the report."""
         files, self._asked = self._store.files(), set(map(str, paths))
         known = {file.digest for file in files.values() if file.mtime_ns}
-        todo = [
-            path for path in paths if not unchanged(path, files.get(str(path))) or files[str(path)].digest not in known
-        ]
+        todo = [path for path in paths if not unchanged(path, files.get(str(path)))]
         self._report.unchanged = len(paths) - len(todo)
         if progress:
             progress(0, len(todo))
@@ -84,10 +84,8 @@ class Builder:
                     self._commit()
                 if progress:
                     progress(done, len(todo))
+        finally:  # whatever ends it: what was finished is kept
             self._commit()
-        except KeyboardInterrupt:
-            self._commit()
-            raise
         self._drop_moved()
         if todo or self._report.moved:
             self._store.compact()
@@ -105,13 +103,16 @@ class Builder:
                 self._report.damaged.append(Failure(item.file.path, item.damage))
 
     def _commit(self) -> None:
-        copies = self._copies()
-        self._store.put([*self._rows, *copies])
-        self._rows, self._copied = [], []
+        while self._rows or self._copied:
+            copies, lost = self._copies()
+            self._store.put([*self._rows, *copies])
+            self._rows, self._copied = [], []
+            for item in self._embedder.embed([self._embedder.read(path, set()) for path in lost]):
+                self._note(item)
         self._committed = time.monotonic()
 
-    def _copies(self) -> list[Photo]:
-        """Copy the rows of the same content, from this commit or from the store, for files that need no embedding."""
+    def _copies(self) -> tuple[list[Photo], list[Path]]:
+        """Copy rows of the same content, from this commit or the store; list the files whose content no row has now."""
         sources = {row.file.digest: row for row in self._rows}
         sources |= self._store.photos_with_digests({file.digest for file in self._copied} - sources.keys())
         copies, lost = [], []
@@ -122,12 +123,10 @@ class Builder:
                 self._report.reused += 1
             else:  # the row that held it was replaced meanwhile, as when files swap names
                 lost.append(Path(file.path))
-        for item in self._embedder.embed([self._embedder.read(path, set()) for path in lost]):
-            self._note(item)
-        return copies
+        return copies, lost
 
     def _drop_moved(self) -> None:
-        """Drop rows whose content is also in a file elsewhere: their own is gone, or is that file by another path."""
+        """Drop rows whose file is gone, or is another row's by another path, if a row of their content has its file."""
         by_digest: dict[str, list[str]] = {}
         for file in self._store.files().values():
             by_digest.setdefault(file.digest, []).append(file.path)
@@ -173,7 +172,7 @@ def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
             raise GalleryError(f"{root} is missing; is its disk plugged in? nothing was removed")
         if here and not holds_images(root):
             raise GalleryError(
-                f"{root} holds no photo at all, and the gallery {len(here)} of it; is its disk plugged in? "
+                f"{root} holds no photos, but the gallery has {len(here)} from it; is its disk plugged in? "
                 "nothing was removed"
             )
     return [path for path in paths if under(path, roots) and is_gone(path)]
@@ -206,17 +205,19 @@ def compare(store: GalleryStore | None, found: Sequence[Path], roots: Sequence[s
     """Compare files with a gallery's rows; the estimate of the time is left at zero."""
     files = store.files() if store else {}
     by_digest = {file.digest: path for path, file in files.items() if file.mtime_ns}
-    plan = Plan()
+    plan, here = Plan(), set[str]()  # contents of the files that are there
     for path in found:
         known = files.get(str(path))
-        if unchanged(path, known):
+        if known and unchanged(path, known):
             plan.unchanged += 1
+            here.add(known.digest)
             continue
         try:
             digest = file_digest(path)
         except OSError:
             plan.unreadable.append(str(path))
             continue
+        here.add(digest)
         source = by_digest.get(digest)
         if source is None:
             (plan.to_add if known is None else plan.changed).append(str(path))
@@ -224,8 +225,7 @@ def compare(store: GalleryStore | None, found: Sequence[Path], roots: Sequence[s
         else:
             (plan.moved if is_gone(source) else plan.copied).append(str(path))
     if prune and store:
-        here = {str(path) for path in plan.moved}
-        plan.to_remove = [path for path in missing(store, roots) if path not in here]
+        plan.to_remove = [path for path in missing(store, roots) if files[path].digest not in here]
     return plan
 
 
@@ -244,7 +244,8 @@ class Watcher:
     """Compares folders with a gallery again and again, by polling, so that it works on any file system.
 
     A file is added, or forgotten, when two scans in a row find it in the same state: one that is still being written
-    waits. Nothing is forgotten of a folder that is missing or empty: its disk may be unplugged.
+    waits. A photo that was removed from the gallery meanwhile stays away until its file changes. Of a folder that is
+    missing or empty, as its disk may be unplugged, only photos are forgotten that were added elsewhere: they moved.
     """
 
     roots: Sequence[str]  # absolute
@@ -255,34 +256,43 @@ class Watcher:
     exclude: Sequence[str] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     _before: dict[str, State] | None = field(default=None, init=False)  # what the last scan found
-    _failed: dict[str, State] = field(default_factory=dict, init=False)  # unreadable files, until they change
+    _stored: dict[str, State] = field(default_factory=dict, init=False)  # photos then, whose files are as indexed
+    _left_out: dict[str, State] = field(default_factory=dict, init=False)  # unreadable or removed, until they change
+
+    def __post_init__(self) -> None:
+        self._stored = self._states()
 
     def changes(self) -> Iterator[Report]:
         """Give a report for each batch of changes, until `stop` is set."""
         while not self.stop.is_set():
-            report = self.scan()
-            if report:
-                yield report
+            with suppress(ImageError):  # a file or folder went away since it was found; the next scan sees it
+                if report := self.scan():
+                    yield report
             self.stop.wait(self.interval)
 
     def scan(self) -> Report | None:
         """Scan once; add and forget what has not changed since the last scan."""
         found = survey([root for root in self.roots if not is_gone(root)], self.exclude).pictures
         now = {str(path): state for path in found if (state := _state(path))}  # without one it went away meanwhile
-        files = self.files()
-        settled = {path for path, state in now.items() if self._before and self._before.get(path) == state}
-        stored = {path: (file.size, file.mtime_ns) for path, file in files.items()}
-        new = sorted(path for path in settled if now[path] not in (stored.get(path), self._failed.get(path)))
-        gone = [] if self._before is None else sorted(self._gone(files, {*now, *self._before}))
-        self._before = now
+        stored, settled = self._states(), now.items() & (self._before or {}).items()
+        removed = self._stored.items() - stored.items()
+        self._left_out |= {path: state for path, state in removed if path not in stored and now.get(path) == state}
+        new = sorted(path for path, state in settled if state not in (stored.get(path), self._left_out.get(path)))
+        gone = [] if self._before is None else sorted(self._gone(stored, {*now, *self._before}))
+        self._before, self._stored = now, dict(now.items() & stored.items())
         if not new and not gone:
             return None
         report = self.add([Path(path) for path in new]) if new else Report()
-        self._failed |= {failure.path: now[failure.path] for failure in report.failed if failure.path in now}
+        failed = {failure.path for failure in report.failed}
+        self._left_out |= {path: now[path] for path in new if {path, escaped(path)} & failed}
         report.removed = self.remove(gone) if gone else 0
+        self._stored |= now.items() & self._states().items()
         return report
 
-    def _gone(self, files: dict[str, FileState], found: set[str]) -> list[str]:
+    def _states(self) -> dict[str, State]:
+        return {path: (file.size, file.mtime_ns) for path, file in self.files().items()}
+
+    def _gone(self, files: Iterable[str], found: set[str]) -> list[str]:
         """List the photos whose files neither this scan nor the last one found, in folders that are there."""
         absent = [path for path in files if path not in found and under(path, self.roots)]
         if not absent:

@@ -91,7 +91,7 @@ class ApproximateIndex:
         self.background = Background(*store.sample(SAMPLE))
 
     def best(self, scorer: Scorer, k: int, wanted: Filter) -> Ranked:
-        """Find what `ExactIndex.best` finds."""
+        """Find what `ExactIndex.best` finds, and score it exactly; the store's index may miss a few photos."""
         condition, count = wanted.condition, self.background.count
         if condition is not None:
             count = self._store.count(condition)
@@ -127,8 +127,7 @@ def _best(rows: Rows, scorer: Scorer, k: int) -> Ranked:
 
 def _unknown_category(category: str, known: list[str]) -> GalleryError:
     near = difflib.get_close_matches(category, known, n=3, cutoff=0.5) or known[:8]
-    more = ".." if len(known) > len(near) else ""
-    return GalleryError(f"no photo in category {category!r}; there is {', '.join(near)}{more}")
+    return GalleryError(f"no photo is in category {category!r}; categories include {', '.join(near)}")
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Hit:
     """One photo of an answer."""
 
     path: str
-    score: float  # cosine of the features; with both a picture and a text, the weighted sum of their standard scores
+    score: float  # cosine; of a query of several parts, such as a sketch and its guesses, a sum of standard scores
     rank: int  # from 1
     category: str  # the name of its folder
     confidence: float = 0.0  # 0 to 1: how surely it shows what was looked for, comparable between galleries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -215,9 +216,13 @@ class Guesser:
     """Guesses what sketches show, so that photos of it can be found by name too."""
 
     def __init__(self, model: Extractor) -> None:
-        """Encode the model's names; ValueError if it has none or cannot read."""
-        self._model, self._namer = model, Namer(model)
+        """Use a model that `can_guess`; nothing is encoded yet."""
+        self._model = model
         self._texts: dict[str, Floats] = {}
+
+    @cached_property
+    def _namer(self) -> Namer:
+        return Namer(self._model)  # encodes all names, which `vector` does not need
 
     def see(self, sketches: Sequence[Tensor]) -> tuple[Floats, dict[str, float]]:
         """Embed sketches (N, d) of one thing, and guess its names with their probabilities."""

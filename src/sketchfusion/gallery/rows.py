@@ -96,26 +96,15 @@ class Rows:
 
 def schema(model: ModelTag) -> pa.Schema:
     """Give the columns of a gallery of a model's vectors."""
-    return pa.schema(
-        [
-            ("path", pa.string()),
-            ("digest", pa.string()),
-            ("size", pa.int64()),
-            ("mtime_ns", pa.int64()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("category", pa.string()),
-            ("thumbnail", pa.binary()),
-            ("vector", pa.list_(pa.float32(), model.dim)),
-            *([("joint", pa.list_(pa.float32(), model.joint_dim))] if model.joint_dim else []),
-            ("taken", pa.string()),
-            ("latitude", pa.float64()),
-            ("longitude", pa.float64()),
-            ("seal", pa.int64()),  # checksum of all of the row but the thumbnail
-            ("thumbnail_seal", pa.int64()),
-        ],
-        metadata={"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint},
-    )
+    text, whole, degrees = pa.string(), pa.int64(), pa.float64()
+    file = [("path", text), ("digest", text), ("size", whole), ("mtime_ns", whole)]
+    picture = [("width", pa.int32()), ("height", pa.int32()), ("category", text), ("thumbnail", pa.binary())]
+    sizes = zip(VECTORS, (model.dim, model.joint_dim), strict=True)
+    vectors = [(name, pa.list_(pa.float32(), dim)) for name, dim in sizes if dim]
+    capture = [("taken", text), ("latitude", degrees), ("longitude", degrees)]
+    sums = [("seal", whole), ("thumbnail_seal", whole)]  # checksums of all of the row but the thumbnail, and of that
+    metadata = {"format": FORMAT, "model": model.name, "fingerprint": model.fingerprint}
+    return pa.schema([*file, *picture, *vectors, *capture, *sums], metadata=metadata)
 
 
 def to_rows(photos: Sequence[Photo], columns: pa.Schema) -> pa.Table:

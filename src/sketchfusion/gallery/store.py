@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..featuremap import Floats
+from . import storage
 from .rows import (
     DETAILS,
     FILE,
@@ -40,17 +41,7 @@ from .rows import (
     to_rows,
     vectors_in,
 )
-from .storage import (
-    GalleryError,
-    connect,
-    is_conflict,
-    read_ledger,
-    retry,
-    storage_errors,
-    summary,
-    table_names,
-    write_ledger,
-)
+from .storage import GalleryError, connect, is_conflict, retry, storage_errors, table_names
 
 PREFIX, UNFINISHED = "photos-", "unfinished-"
 SEARCHED = ["path", "category", "seal"]  # with the vectors, the columns that exact search needs
@@ -172,13 +163,13 @@ class GalleryStore:
         return version, Rows(columns["path"].to_numpy(), columns["category"].to_numpy(), vectors)
 
     def _has_digest(self, version: int, kind: str, digest: str) -> bool:
-        recorded: dict[str, str] = read_ledger(self.uri, self.name, version).get("digests") or {}
+        recorded: dict[str, str] = storage.read_ledger(self.uri, self.name, version).get("digests") or {}
         return recorded.get(kind) == digest
 
     def is_complete(self, version: int, checksums: npt.NDArray[np.int64]) -> bool:
         """Compare the checksums (N,) of all rows of a version with the ledger; True if nothing is known of it."""
-        entry = {} if self.version != version else read_ledger(self.uri, self.name, version)
-        return not entry or {name: entry.get(name) for name in ("count", "roll")} == summary(checksums)
+        entry = {} if self.version != version else storage.read_ledger(self.uri, self.name, version)
+        return not entry or {name: entry.get(name) for name in ("count", "roll")} == storage.summary(checksums)
 
     def infos(self, where: str) -> list[PhotoInfo]:
         """Describe the photos that an SQL condition holds for, ordered by path."""
@@ -352,7 +343,7 @@ class GalleryStore:
                 details = rows.select([*DETAILS, "seal"]).sort_by("path")
                 digests = {"contents": table_digest(*_by_path(rows)), "details": table_digest(details, {})}
         if self.version == version:
-            write_ledger(self.uri, self.name, version, seals(rows), digests)
+            storage.write_ledger(self.uri, self.name, version, seals(rows), digests)
 
     def _commit(self, change: Callable[[Any], Any]) -> Any:
         """Make a commit to the newest version, again where another writer's came first."""

@@ -54,7 +54,7 @@ Arrays = dict[str, np.ndarray]
 class Survey:
     pictures: list[Path] = field(default_factory=list)  # sorted, without duplicates
     ignored: Counter[str] = field(default_factory=Counter)  # files that are no pictures, by suffix
-    skipped: Counter[str] = field(default_factory=Counter)  # folders of the system, and excluded ones, by name
+    skipped: Counter[str] = field(default_factory=Counter)  # the system's folders and what is excluded, by name
     unreadable: list[str] = field(default_factory=list)  # folders one may not read and special files, with the reason
 
     def advice(self) -> list[str]:
@@ -132,33 +132,48 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file or a folder in one step: yield a new hidden name beside `path`, which replaces `path` at the end.
 
     Missing parent folders are made. After an error `path` is as it was and nothing else is left; only a killed process
-    leaves the hidden name behind, for `clear_drafts`. Several processes may write the same `path`: the last one wins.
-    Raises OSError, which names `path`, if it cannot be written.
+    leaves hidden names behind, for `clear_drafts`. Several processes may write the same `path`: the last one wins. An
+    old folder is moved to a hidden name first, as no folder can be replaced. OSError, with `path`, if that fails.
     """
     draft = path.with_name(f".{path.stem}.{uuid4().hex[:12]}.draft{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
-        if draft.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        draft.replace(path)
+        _put_in_place(draft, path)
     except (OSError, SafetensorError) as error:
         unsaid = str(error) if isinstance(error, SafetensorError) else f"the disk may be full ({error})"
         reason = getattr(error, "strerror", None) or unsaid
         raise OSError(f"{path} cannot be written: {reason}") from None
     finally:
-        if draft.is_dir():
-            shutil.rmtree(draft, ignore_errors=True)
-        else:
-            draft.unlink(missing_ok=True)
+        _delete(draft)
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
+    aside = draft.with_name(f"{draft.name}.old")
+    if both := draft.is_dir() and path.is_dir():
+        path.replace(aside)
+    try:
+        draft.replace(path)
+    except OSError:
+        if both:
+            aside.replace(path)
+        raise
+    _delete(aside)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def clear_drafts(*folders: Path) -> None:
     """Delete the drafts of `atomic_write` in folders that nothing was written to for an hour: their process is gone."""
-    for draft in (draft for folder in folders for draft in folder.rglob(".*.draft*")):
+    for draft in [draft for folder in folders for draft in folder.rglob(".*.draft*")]:
         with suppress(OSError):
-            if time.time() - draft.stat().st_mtime > 3600:
-                draft.unlink()
+            if time.time() - max(one.stat().st_mtime for one in (draft, *draft.rglob("*"))) > 3600:
+                _delete(draft)
 
 
 def cached_arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:
@@ -222,7 +237,7 @@ def _folders(
 
 
 def _is_file(path: Path, survey: Survey) -> bool:
-    """Tell whether a path is no pipe, socket or device, which might never end; those are noted in `survey`."""
+    """Tell whether a path may be opened: pipes, sockets and devices, which might never end, are noted in `survey`."""
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):

@@ -25,6 +25,7 @@ from torch import Tensor
 from ..errors import ImageError, ImageWarning, first_line
 from ..featuremap import Frame
 from .cleanup import normalise_sketch, specks
+from .files import is_gone
 from .programs import MAX_UNPACKED, VECTOR_SIDE, draw_strokes, draw_vectors
 from .strokes import parse_ndjson, read_bin, read_bitmap, read_drawing, read_sketchrnn
 from .svg import over_paper
@@ -70,11 +71,11 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     """Read a picture as (3, H, W) float32 in [0, 1]; sketches are cleaned to dark strokes on white.
 
     `source` is a path ("file.ndjson:7" is the 7th drawing of a Quick, Draw! file, which may be .bin, .npy or .npz
-    too; the content decides, not the suffix), "-" for standard input, the bytes of a file, an ndjson line, a PIL image,
-    an array (H, W, 3) uint8 or float in [0, 1], or a tensor (3, H, W) in [0, 1]. EXIF orientation is applied,
-    transparent pixels become white, and of an animation the first frame that shows something is read. A JPEG of more
-    than `MAX_PIXELS` is read at a half, a quarter or an eighth of its size, and one that is cut short with an
-    ImageWarning. Raises ImageError.
+    too; only .bin and .npz are known by their suffix, all else by content), "-" for standard input, the bytes of a
+    file, an ndjson line, a PIL image, an array (H, W, 3) uint8 or float in [0, 1], or a tensor (3, H, W) in [0, 1].
+    EXIF orientation is applied, transparent pixels become white, and of an animation the first frame that shows
+    something is read. A JPEG of more than `MAX_PIXELS` is read at a half, a quarter or an eighth of its size, and one
+    that is cut short with an ImageWarning. Raises ImageError.
     """
     if isinstance(source, NormalisedSketch):
         return source.pixels
@@ -201,8 +202,8 @@ def has_content(pixels: npt.NDArray[np.uint8]) -> bool:
 def open_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Open the bytes of a raster picture without decoding it yet; ImageError if it is none, or too large.
 
-    A JPEG may be 64 times as large, as `read_reduced` decodes it at an eighth of its size; a progressive one, of which
-    the decoder holds all in memory, twice.
+    A JPEG may have 64 times `max_pixels`, as `read_reduced` decodes it at an eighth of its size, a progressive one, of
+    which the decoder holds all in memory, twice; none may have more than `MAX_FILE_PIXELS`.
     """
     try:
         image = parse_header(data)
@@ -385,8 +386,10 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
         return _decode(sys.stdin.buffer.read(MAX_BYTES + 1), kind, "standard input")
     if text.lstrip().startswith("{"):
         return draw_strokes(parse_ndjson(text))
-    match = re.fullmatch(r"(.+):(\d+)", text)
-    path, number = (Path(match[1]), int(match[2])) if match and not Path(text).exists() else (Path(text), 1)
+    match = re.fullmatch(r"(.+):(\d{1,9})", text)
+    path, number = (Path(match[1]), int(match[2])) if match and is_gone(text) else (Path(text), 1)
+    if number < 1:
+        raise ImageError(f"{name}: drawings are counted from 1")
     try:
         with path.open("rb") as file:
             if path.is_file() and (drawn := _draw_numbered(path, number, file.peek(64))) is not None:

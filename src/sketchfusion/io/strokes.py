@@ -293,7 +293,7 @@ def _offsets(item: Any) -> Offsets:
     return values.astype(np.int16)
 
 
-# Sketch-RNN's files were pickled by Python 2. Of all that a pickle can ask for, only the four names that an array of
+# Sketch-RNN's files were pickled by Python 2. Of all that a pickle can ask for, only the five names that an array of
 # arrays needs are answered, by stand-ins that keep what they are given; every other name is refused.
 
 

@@ -21,16 +21,8 @@ from ..io.images import Kind, data_url, quantise
 from ..tasks.correspondence import POSE_POINTS, TASK, dense_match, match, sample_strokes
 from ..tasks.inputs import extract_map
 from ..tasks.segmentation import segment
+from . import messages
 from .drawing import Floats, Sketch
-from .messages import (
-    DenseAnswer,
-    FeaturePictures,
-    InspectAnswer,
-    MatchAnswer,
-    MatchedPoint,
-    SegmentAnswer,
-    SpectrumReply,
-)
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -53,13 +45,13 @@ class CloseupPhoto:
         return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
 
 
-def segment_photo(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> SegmentAnswer:
+def segment_photo(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> messages.SegmentAnswer:
     """Compute how strongly each pixel shows the drawn object; if the photo seems not to, the threshold is 1."""
     found = segment(model, sketch.picture, photo.picture, refine=False)
     height, width = found.heat.shape
     threshold = found.threshold if found.mask.any() else 1.0
     heat = data_url(quantise(torch.from_numpy(found.heat)))
-    return SegmentAnswer(score=found.score, threshold=threshold, heat=heat, width=width, height=height)
+    return messages.SegmentAnswer(score=found.score, threshold=threshold, heat=heat, width=width, height=height)
 
 
 def match_points(
@@ -68,7 +60,7 @@ def match_points(
     photo: CloseupPhoto,
     points: Sequence[Sequence[float]] | None,
     source: Literal["sketch", "photo"],
-) -> MatchAnswer:
+) -> messages.MatchAnswer:
     """Match points given in drawing units or in pixels of the original photo; by default points over the strokes."""
     scale = np.array(photo.scale)
     queries: Tensor | None = None
@@ -79,15 +71,15 @@ def match_points(
     found = match(model, sketch.picture, photo.picture, queries, source)
     on_drawing = sketch.to_drawing([pair.sketch for pair in found]).tolist()
     on_photo = (np.array([pair.photo for pair in found]) / scale).tolist()
-    return MatchAnswer(
+    return messages.MatchAnswer(
         matches=[
-            MatchedPoint(sketch=tuple(here), photo=tuple(there), score=pair.score, mutual=pair.mutual)
+            messages.MatchedPoint(sketch=tuple(here), photo=tuple(there), score=pair.score, mutual=pair.mutual)
             for here, there, pair in zip(on_drawing, on_photo, found, strict=True)
         ]
     )
 
 
-def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> DenseAnswer:
+def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> messages.DenseAnswer:
     """Colour the drawing by position, and the photo by the matching position, as opaque as its segmentation is hot."""
     sketch_map = extract_map(model, sketch.picture, "sketch", TASK)
     photo_map = extract_map(model, photo.picture, "photo", TASK)
@@ -98,10 +90,10 @@ def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> Dens
     height, width = photo.picture.shape[1:]
     heat = segment(model, sketch.picture, photo.picture, refine=False).heat
     coloured = _with_opacity(_resized(colours, width, height), torch.from_numpy(heat))
-    return DenseAnswer(sketch=data_url(_coloured_sheet(sketch, low, high)), photo=data_url(coloured))
+    return messages.DenseAnswer(sketch=data_url(_coloured_sheet(sketch, low, high)), photo=data_url(coloured))
 
 
-def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) -> InspectAnswer:
+def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) -> messages.InspectAnswer:
     """Show each feature by its principal components and its spectrum."""
     kinds: list[Kind] = ["sketch", "photo"] if photo else ["sketch"]
     components = component_maps(model, [sketch.picture, photo.picture] if photo else [sketch.picture], kinds)
@@ -109,18 +101,14 @@ def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | Non
     for feature in components[0]:
         each = [parts[feature] for parts in components]
         coloured = [_feature_picture(pixels, map_) for pixels, map_ in zip(pca_pictures(each), each, strict=True)]
-        maps.append(FeaturePictures(feature=feature, sketch=coloured[0], photo=coloured[1] if photo else None))
+        maps.append(messages.FeaturePictures(feature=feature, sketch=coloured[0], photo=coloured[1] if photo else None))
         for kind, map_ in zip(kinds, each, strict=True):
             curve = spectrum(map_)
-            spectra.append(
-                SpectrumReply(
-                    feature=feature,
-                    kind=kind,
-                    frequency=[round(value, 4) for value in curve.frequency.tolist()],
-                    amplitude=[round(value, 4) for value in curve.amplitude.tolist()],
-                )
+            frequency, amplitude = (
+                values.astype(float).round(4).tolist() for values in (curve.frequency, curve.amplitude)
             )
-    return InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
+            spectra.append(messages.SpectrumReply(feature=feature, kind=kind, frequency=frequency, amplitude=amplitude))
+    return messages.InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
 
 
 def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import mimetypes
 import secrets
 import time
@@ -115,11 +116,14 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
         raise LimitExceeded(f"a text of {len(body.text)} characters; at most {studio.limits.text} are allowed")
     if body.k > studio.limits.results:
         raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
-    like = studio.photos.path(body.like) if body.like else await studio.photo(body.photo) if body.photo else None
+    marked = ([body.like] if body.like else [], body.right, body.wrong)
+    liked, right, wrong = await studio.in_thread(lambda: [studio.photos.present(names) for names in marked])
+    if body.like and not liked:
+        raise NotFound("no such photo in the gallery any more")
+    like = liked[0] if liked else await studio.photo(body.photo) if body.photo else None
     sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
-    right, wrong = studio.photos.present(body.right), studio.photos.present(body.wrong)
     narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
     query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
     found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
@@ -137,7 +141,7 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
 async def export(body: messages.ExportRequest, studio: CurrentStudio, request: Request) -> Response:
     """Export photos as a contact sheet (PNG), list (JSON), archive of their files (ZIP) or list of paths (text).
 
-    Whole paths are given only on the machine of the studio; elsewhere the last folder and the name.
+    The list of paths has whole ones for the machine of the studio; all else has the last folder and the name.
     """
     if len(body.ids) > studio.limits.results:
         raise LimitExceeded(f"{len(body.ids)} photos; at most {studio.limits.results} fit")
@@ -146,28 +150,21 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         pieces = studio.photos.zipped(await studio.in_thread(lambda: _names(studio, paths)))
         return StreamingResponse(pieces, media_type="application/zip", headers=_attachment("found.zip"))
     if body.format == "paths":
-        shown = (
-            paths
-            if is_local(request)
-            else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
-        )
+        local = is_local(request)
+        shown = paths if local else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
         return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
-    scores: dict[str, Hit] = {}
+    scores: dict[str, float] = {}
     if sketch:
         query = Query([sketch.picture], k=studio.limits.results)
         found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
-        scores = {hit.path: hit for hit in found.hits}
+        scores = {hit.path: hit.score for hit in found.hits}
     if body.format == "sheet":
         png = await studio.in_thread(lambda: _contact_sheet_png(studio.gallery, sketch, paths, scores))
         return Response(png, media_type="image/png", headers=_attachment("found.png"))
     photos = await studio.in_thread(lambda: _cards(studio, paths))
     rows = [
-        {
-            "rank": rank,
-            **photo.model_dump(exclude={"thumbnail"}),
-            "score": scores[path].score if path in scores else None,
-        }
+        {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": scores.get(path)}
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
     return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
@@ -259,8 +256,8 @@ async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStud
     if len(files) > studio.limits.upload_files:
         raise LimitExceeded(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
     uploads = [(file.filename or "photo", file.file) for file in files]
-    paths = await run_in_threadpool(save_uploads, studio.uploads, uploads)
-    return messages.JobStarted(job=studio.jobs.submit(paths).name)
+    job = await run_in_threadpool(studio.jobs.submit, partial(save_uploads, studio.uploads, uploads))
+    return messages.JobStarted(job=job.name)
 
 
 @uploads_router.get("/jobs/{job}")
@@ -384,12 +381,12 @@ def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
 
 
 def _contact_sheet_png(
-    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, Hit]
+    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, float]
 ) -> bytes:
     """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
     infos = gallery.infos(paths)
     hits = [
-        Hit(path, scores[path].score if path in scores else float("nan"), rank, infos[path].category)
+        Hit(path, scores.get(path, math.nan), rank, infos[path].category)
         for rank, path in enumerate(paths, start=1)
         if path in infos
     ]

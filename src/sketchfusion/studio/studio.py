@@ -11,7 +11,7 @@ import threading
 import time
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -87,7 +87,9 @@ class Studio:
         photos = len(self.gallery)
         info = GalleryInfo(name=self.name, photos=photos, demo=self.demo)
         if photos:
-            [chosen] = self.photos.present([folder] if folder else []) or [""]
+            chosen = ""
+            with contextlib.suppress(NotFound):
+                chosen = folder and self.photos.path(folder)
             facets, name = self.gallery.facets(chosen, date), self.photos.identifier
             for one in facets.folders:
                 above, last = one.parent and name(one.parent), Path(one.path).name
@@ -127,7 +129,8 @@ class Studio:
     def explain(self, error: Exception) -> str:
         """Describe an error in one line without the paths of the gallery and the uploads."""
         text = str(error)
-        for place in {self.uri, str(Path(self.uri).absolute()), str(self.uploads)}:
+        places = {self.uri, str(Path(self.uri).absolute()), str(self.uploads)}
+        for place in sorted(places, key=len, reverse=True):  # a relative one is a part of the absolute one
             text = text.replace(place, self.name)
         return " ".join(text.split())[:300] or type(error).__name__
 
@@ -174,13 +177,15 @@ class Studio:
         gallery = Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
         batch = self.limits.background_batch
         try:
+            changes = gallery.watch(folders, batch_size=batch, stop=self.stopping)  # knows what is removed from now on
             try:
                 report = gallery.add(folders, progress, batch, commit_seconds=FOLLOWING_COMMIT_SECONDS)
                 self.left_out = [*(f"{one.path}: {one.reason}" for one in report.failed), *report.left_out]
             except ImageError as error:  # no photos there yet
                 self.left_out = [str(error)]
+            self.photos.drop_thumbnails()  # of photos that have changed since the last time
             following.photos = len(gallery)
-            for _ in gallery.watch(folders, batch_size=batch, stop=self.stopping):
+            for _ in changes:
                 self.photos.drop_thumbnails()
                 following.photos = len(gallery)
         except (Cancelled, Stopped):
@@ -216,14 +221,14 @@ class Searcher:
         self.namer: Namer | None = None
 
     def __call__(self, queries: Sequence[Query]) -> list[SearchHits | Exception]:
-        """Answer queries of at most one sketch each; an error in one does not affect the others."""
+        """Answer queries of at most one sketch each, or give the error of each; one of the model ends them all."""
         sketches = [query.sketches[0] for query in queries if query.sketches]
         seen = iter(self._see(sketches) if sketches else ())
         answers: list[SearchHits | Exception] = []
         for query in queries:
             vector, names = next(seen) if query.sketches else (None, [])
             try:
-                query = replace(query, also=likely(names) if self.namer else {})
+                query = replace(query, also=likely(names))
                 hits = self.gallery.answer(query, vector) if len(self.gallery) else Hits()
                 answers.append(SearchHits(hits, names))
             except ValueError as error:  # what the gallery says of a query is meant for the client
@@ -234,8 +239,9 @@ class Searcher:
 
     def _see(self, sketches: Sequence[Tensor]) -> list[tuple[Floats, list[Guess]]]:
         """Embed sketches, (1, d) each, and label them, in one pass over the model where that can be."""
-        vectors, each = see(self.gallery.model, self.namer, sketches)
-        names = self.namer.best(each, GUESSES) if self.namer else [[] for _ in sketches]
+        namer = self.namer  # which another thread may set meanwhile
+        vectors, each = see(self.gallery.model, namer, sketches)
+        names = namer.best(each, GUESSES) if namer else [[] for _ in sketches]
         return [*zip(vectors[:, None], names, strict=True)]
 
 
@@ -258,20 +264,20 @@ class PhotoStore:
         return digest
 
     def path(self, identifier: str) -> str:
-        """Return the path of a photo or folder; NotFound if the gallery has none of this identifier."""
+        """Return the path of a photo or folder, which may be gone meanwhile; NotFound if there never was one."""
         if identifier not in self._paths:
             self._scan()
         if (path := self._paths.get(identifier)) is None:
             raise NotFound("no such photo or folder in the gallery")
         return path
 
-    def present(self, identifiers: Iterable[str]) -> list[str]:
+    def present(self, identifiers: Collection[str]) -> list[str]:
         """Return the paths of those photos that the gallery still has."""
-        paths = []
-        for identifier in identifiers:
-            with contextlib.suppress(NotFound):
-                paths.append(self.path(identifier))
-        return paths
+        if not identifiers or not len(self._gallery):
+            return []
+        if not self._paths.keys() >= set(identifiers):
+            self._scan()
+        return [*self._gallery.infos(self._paths[one] for one in identifiers if one in self._paths)]
 
     def condition(self, folder: str | None, date: str | None) -> str | None:
         """Write the SQL condition for photos in a folder, given by its identifier, and of a date; None for all."""
@@ -358,9 +364,6 @@ class _Pieces(io.RawIOBase):
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, data: Any) -> int:
         self._pieces.append(bytes(data))

@@ -39,7 +39,7 @@ def save_uploads(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Pa
 
 
 def original_name(path: Path) -> str:
-    """Return the name that an upload had, without the digest that was added."""
+    """Return the name that an upload was stored under, without the digest that was added."""
     stem, _, digest = path.stem.rpartition("-")
     return f"{stem}{path.suffix}" if len(digest) == 12 and stem else path.name
 
@@ -56,7 +56,7 @@ class TooManyJobs(Exception):
 class Job:
     """Photos to index, and the progress."""
 
-    paths: Sequence[Path]
+    paths: Sequence[Path] = ()
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "waiting"
     done: int = 0
@@ -79,12 +79,12 @@ class Jobs:
         self._index, self._explain = index, explain
         self._remembered, self._limit = remembered, waiting
         self._jobs: dict[str, Job] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread = ThreadPoolExecutor(1, "jobs")
 
-    def submit(self, paths: Sequence[Path]) -> Job:
-        """Queue photos for indexing. Raises TooManyJobs."""
-        job = Job(paths)
+    def submit(self, save: Callable[[], Sequence[Path]]) -> Job:
+        """Queue the photos that `save` stores for indexing. Raises TooManyJobs, and then nothing is stored."""
+        job = Job()
         with self._lock:
             if sum(other.state == "waiting" for other in self._jobs.values()) >= self._limit:
                 raise TooManyJobs
@@ -92,6 +92,11 @@ class Jobs:
             finished = [name for name, other in self._jobs.items() if other.state not in ("waiting", "running")]
             for name in finished[: max(0, len(self._jobs) - self._remembered)]:
                 del self._jobs[name]
+        try:
+            job.paths = save()
+        except BaseException:
+            self.cancel(job)
+            raise
         self._thread.submit(self._run, job)
         return job
 
@@ -108,8 +113,9 @@ class Jobs:
 
     def close(self) -> None:
         """Cancel all jobs and wait for the running one to stop."""
-        for job in self._jobs.values():
-            job.cancelled = True
+        with self._lock:
+            for job in self._jobs.values():
+                self.cancel(job)
         self._thread.shutdown(cancel_futures=True)
 
     def _run(self, job: Job) -> None:
@@ -135,8 +141,9 @@ def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
         digest.update(chunk)
     stream.seek(0)
     path = folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
-    with atomic_write(path) as draft, draft.open("wb") as file:
-        shutil.copyfileobj(stream, file, CHUNK)
+    if not path.exists():
+        with atomic_write(path) as draft, draft.open("wb") as file:
+            shutil.copyfileobj(stream, file, CHUNK)
     return path
 
 
