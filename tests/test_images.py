@@ -299,7 +299,7 @@ def test_missing_files_folders_and_odd_names(tmp_path: Path) -> None:
         ("x" * 5000, "too long"),
         ("x" * 5000 + ":2", "too long"),
         ("a.png:" + "9" * 5000, "too long"),
-        (f"{photo}:0", "drawings are counted from 1"),
+        (f"{photo}:0", "they are counted from 1"),
     ]:
         with pytest.raises(ImageError, match=why):
             read_image(source)

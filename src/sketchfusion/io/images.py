@@ -389,7 +389,7 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
     match = re.fullmatch(r"(.+):(\d{1,9})", text)
     path, number = (Path(match[1]), int(match[2])) if match and is_gone(text) else (Path(text), 1)
     if number < 1:
-        raise ImageError(f"{name}: drawings are counted from 1")
+        raise ImageError(f"{name}: there is no drawing 0; they are counted from 1")
     try:
         with path.open("rb") as file:
             if path.is_file() and (drawn := _draw_numbered(path, number, file.peek(64))) is not None:
