@@ -60,6 +60,7 @@ const address = new Address(shown, show);
 let info = null;
 let above = 0; // where the grid was scrolled to when a photo was opened
 let counted = ""; // the folder and date that the menus count for
+let naming = 0; // the timer of the one question that is asked again for its names
 
 async function learn() {
   counted = search.narrowed;
@@ -132,6 +133,11 @@ async function openById(id) {
   }
 }
 
+function nameAgain() {
+  naming = 0;
+  search.again();
+}
+
 search.addEventListener("asking", () => finds.busy(true));
 search.addEventListener("found", ({ detail }) => {
   finds.found(detail);
@@ -139,8 +145,8 @@ search.addEventListener("found", ({ detail }) => {
   photos.place();
   finds.busy(!detail.last);
   showGuesses(byId("guesses"), detail.labels ?? [], examples, (label) => line.say(label), (label) => search.drop(label), search.without);
-  // names come a while after the server does
-  if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
+  // names come a while after the server does, and what it knows of itself may come later still
+  if ((info?.model.labels ?? 1) && detail.asked.drawing && !detail.labels?.length) naming ||= setTimeout(nameAgain, NAMES_PAUSE);
 });
 search.addEventListener("settled", () => finds.busy(false));
 search.addEventListener("more", () => photos.place());
