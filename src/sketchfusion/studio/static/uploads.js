@@ -36,6 +36,9 @@ export class Uploads extends EventTarget {
   #cancelled = false;
   #running = false;
   #job = null;
+  #words = make("span");
+  #bar = make("progress", { "aria-label": "Photos added" });
+  #stop = make("button", { type: "button", onclick: () => this.#cancel() }, "Cancel");
 
   constructor(api, box) {
     super();
@@ -98,8 +101,10 @@ export class Uploads extends EventTarget {
   async #send(parcel, progress) {
     const form = new FormData();
     for (const { file, path } of parcel) form.append("files", file, path);
+    this.#job = null;
     const { job } = await this.#patient(() => this.api.post("/photos", form));
     this.#job = job;
+    if (this.#cancelled) await this.#cancel(); // which was too early to name it
     for (;;) {
       const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
       progress(state.done);
@@ -122,13 +127,14 @@ export class Uploads extends EventTarget {
   }
 
   #progress(done, total) {
-    const bar = make("progress", { max: total, value: done, "aria-label": "Photos added" });
-    const cancel = make("button", { type: "button", onclick: () => this.#cancel() }, "Cancel");
-    cancel.disabled = this.#cancelled;
-    const focused = this.box.contains(document.activeElement);
+    this.#words.textContent = `Adding photos: ${done} of ${total}`;
+    Object.assign(this.#bar, { max: total, value: done });
+    this.#stop.disabled = this.#cancelled;
     this.box.hidden = false;
-    this.box.replaceChildren(make("span", {}, `Adding photos: ${done} of ${total}`), bar, cancel);
-    if (focused) cancel.focus();
+    if (this.#stop.isConnected) return; // a button that is replaced while it is pressed is not clicked
+    const focused = this.box.contains(document.activeElement);
+    this.box.replaceChildren(this.#words, this.#bar, this.#stop);
+    if (focused) this.#stop.focus();
   }
 
   async #cancel() {
