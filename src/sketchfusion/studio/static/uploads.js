@@ -16,6 +16,9 @@ export async function dropped(transfer) {
   return found;
 }
 
+/** Whether a file is still what was chosen; the browser reads no other, and takes that for a server that is away. */
+const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
 async function walk(entry, found) {
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed));
@@ -69,7 +72,7 @@ export class Uploads extends EventTarget {
       }
     } catch (refusal) {
       if (!(refusal instanceof Away || refusal instanceof Refused)) throw refusal;
-      error = refusal.message;
+      error = this.#cancelled ? null : refusal.message;
     }
     this.#running = false;
     const added = done - failed.length;
@@ -99,26 +102,38 @@ export class Uploads extends EventTarget {
   }
 
   async #send(parcel, progress) {
-    const form = new FormData();
-    for (const { file, path } of parcel) form.append("files", file, path);
     this.#job = null;
-    const { job } = await this.#patient(() => this.api.post("/photos", form));
+    const { job, gone } = await this.#patient(() => this.#post(parcel));
+    if (!job) return { failed: gone };
     this.#job = job;
     if (this.#cancelled) await this.#cancel(); // which was too early to name it
     for (;;) {
       const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
       progress(state.done);
-      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: state.failed ?? [], folder: state.folder, error: state.state === "failed" && !this.#cancelled ? state.error : null };
+      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: [...gone, ...(state.failed ?? [])], folder: state.folder, error: state.state === "failed" && !this.#cancelled ? state.error : null };
       await new Promise((go) => setTimeout(go, POLL));
     }
   }
 
-  /** Ask again when the server says "later" or is away for a while. */
+  /** Send what is still there of a parcel: gives its job, null if nothing is, and what is gone. */
+  async #post(parcel) {
+    const form = new FormData();
+    const gone = [];
+    for (const { file, path } of parcel) {
+      if (await readable(file)) form.append("files", file, path);
+      else gone.push({ name: path, reason: "changed or gone since it was chosen" });
+    }
+    const { job } = gone.length < parcel.length ? await this.api.post("/photos", form) : { job: null };
+    return { job, gone };
+  }
+
+  /** Ask again when the server says "later" or is away for a while, unless the person has cancelled. */
   async #patient(ask) {
     for (;;) {
       try {
         return await ask();
       } catch (error) {
+        if (this.#cancelled) throw error;
         if (error instanceof Away) await this.api.back();
         else if (error.retryAfter) await new Promise((go) => setTimeout(go, 1000 * error.retryAfter));
         else throw error;
