@@ -235,6 +235,8 @@ api.addEventListener("away", () => notice("The server is away; your drawing is k
 api.addEventListener("back", () => {
   quiet("away");
   say("The server is back.");
+  results.reload();
+  photos.reload();
   learn();
   if (!finds.searched) search.again();
 });
