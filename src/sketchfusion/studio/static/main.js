@@ -83,20 +83,20 @@ async function learn() {
 }
 
 let indexed = 0;
+let indexing = false;
 
 /** Shows how far the folders that the studio follows are indexed, and looks again for what is new in them. */
 async function follow() {
-  const { indexing } = await api.get("/health").catch(() => ({ indexing: { done: 0, total: 0, photos: indexed } }));
-  if (!indexing) return;
-  const busy = indexing.done < indexing.total;
-  if (indexing.photos !== indexed) {
-    indexed = indexing.photos;
-    search.again();
-    await learn();
-  }
-  if (indexing.error) notice(indexing.error, { stays: true });
-  else if (busy) byId("where").textContent = `Indexing ${indexing.done.toLocaleString()} of ${indexing.total.toLocaleString()} photos`;
-  if (!indexing.error) setTimeout(follow, busy ? 1000 : 5000);
+  const { indexing: state } = await api.get("/health").catch(() => ({ indexing: { done: 0, total: 0, photos: indexed } }));
+  if (!state) return;
+  const [before, others] = [indexing, state.photos !== indexed];
+  indexing = !state.error && state.done < state.total;
+  indexed = state.photos;
+  if (others) search.again();
+  if (others || (before && !indexing)) await learn(); // which takes the words below away
+  if (state.error) return notice(state.error, { stays: true });
+  if (indexing) byId("where").textContent = `Indexing ${state.done.toLocaleString()} of ${state.total.toLocaleString()} photos`;
+  return void setTimeout(follow, indexing ? 1000 : 5000);
 }
 
 /** What the page shows, as its address tells it. */
