@@ -322,7 +322,8 @@ byId("skip").addEventListener("click", (event) => {
 learn();
 if (!parts(location.hash)) {
   const last = await unpacked(lastDrawing());
-  if (last && !last.lost) drawing.restore(await fromKept(last));
+  const kept = last && !last.lost && (await fromKept(last));
+  if (kept && !drawing.live && !drawing.canUndo) drawing.restore(kept); // unless somebody draws already
 }
 if (parts(location.hash)) await address.follow();
 else address.write();

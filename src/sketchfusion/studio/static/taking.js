@@ -66,22 +66,19 @@ export class Taking {
   }
 }
 
-let dragged = false;
-
-/** Whether what is dragged comes from this page. */
-export const fromHere = () => dragged;
+/** The type that tells what is dragged from this page; a tile that is taken off the page meanwhile gets no "dragend". */
+export const OURS = "application/x-sketchfusion";
 
 /** Let photos be dragged from `element` to a folder or another program; `photoAt(target)` gives the photo or null. */
 export function connectDragOut(element, photoAt) {
   element.addEventListener("dragstart", (event) => {
     const photo = photoAt(event.target);
     if (!photo) return;
-    dragged = true;
     const url = `${location.origin}${there(photo)}/file`;
     event.dataTransfer.effectAllowed = "copy";
     const name = photo.name.replaceAll(":", "-"); // colons separate the parts
     event.dataTransfer.setData("DownloadURL", `application/octet-stream:${name}:${url}`);
     event.dataTransfer.setData("text/uri-list", url);
+    event.dataTransfer.setData(OURS, photo.id);
   });
-  element.addEventListener("dragend", () => { dragged = false; });
 }
