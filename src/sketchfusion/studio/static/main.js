@@ -53,26 +53,32 @@ const examples = new Examples(api, drawing, say);
 new Recents(drawing);
 const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
 const viewer = new Viewer((by) => photos.step(by));
-const taking = new Taking(api, () => info?.local, (photo) => viewer.open(photo));
-const views = { photo: new Facts(api, openById, taking), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
+let tellLocal;
+const local = new Promise((done) => { tellLocal = done; });
+const taking = new Taking(api, local, (photo) => viewer.open(photo));
+const views = { photo: new Facts(api, openBeside, taking), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
 const photos = new PhotoView(views, () => results.photos);
 const address = new Address(shown, show);
 let info = null;
 let above = 0; // where the grid was scrolled to when a photo was opened
 let counted = ""; // the folder and date that the menus count for
+let learning = 0; // the turn of the newest question for what the server knows of itself
 let naming = 0; // the timer of the one question that is asked again for its names
 
 async function learn() {
   counted = search.narrowed;
+  const turn = ++learning;
   try {
-    const [asked, answer] = [counted, await api.get(`/info?${counted.slice(1)}`)];
-    if (asked !== counted) return; // another answer is on its way
+    const answer = await api.get(`/info?${counted.slice(1)}`);
+    if (turn !== learning) return; // another answer is on its way
     info = answer;
   } catch (error) {
     if (error instanceof Refused) notice(error.message, { stays: true });
     return;
   }
+  tellLocal(info.local);
   uploads.limits = info.limits;
+  if (byId("about").open) showAbout(info);
   byId("phone-button").hidden = !info.phone;
   line.offer(info.gallery);
   saved.of(info.gallery.name);
@@ -121,15 +127,19 @@ async function show(wanted, current) {
   if (!same) search.marks.restore(wanted); // going back to the same search takes no mark away
   if (!wanted.photo) return photos.close();
   photos.choose(wanted.view in views ? wanted.view : "photo");
-  if (photos.photo?.id !== wanted.photo) await openById(wanted.photo);
+  if (photos.photo?.id !== wanted.photo) await openBeside(wanted.photo, current);
 }
 
-async function openById(id) {
+/** Open a photo of which only the identifier is known, unless another is opened or this one closed, or it is no longer `current()`, before the server has told the rest. */
+async function openBeside(id, current = () => true) {
+  const { photo } = photos;
+  const wanted = () => photos.photo === photo && current();
   try {
-    photos.show(await api.get(`/photos/${encodeURIComponent(id)}/info`));
+    const found = await api.get(`/photos/${encodeURIComponent(id)}/info`);
+    if (wanted()) photos.show(found);
   } catch (error) {
     if (!(error instanceof Away || error instanceof Refused)) throw error;
-    notice(error.message);
+    if (wanted()) notice(error.message);
   }
 }
 

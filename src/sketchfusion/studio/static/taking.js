@@ -26,7 +26,7 @@ async function copyText(text) {
 }
 
 export class Taking {
-  /** `local()` says whether the photos lie on this machine, `enlarge(photo)` shows one at full size. */
+  /** `local` promises whether the photos lie on this machine, `enlarge(photo)` shows one at full size. */
   constructor(api, local, enlarge) {
     Object.assign(this, { api, local, enlarge });
   }
@@ -34,15 +34,16 @@ export class Taking {
   /** The row of buttons for a photo. */
   row(photo) {
     const button = (text, run) => make("button", { type: "button", onclick: () => this.#try(run) }, text);
-    return make(
+    const row = make(
       "div",
       { className: "controls taking" },
       button("Full size", () => this.enlarge(photo)),
       make("a", { className: "button", href: `${there(photo)}/file`, download: photo.name }, "Download"),
       window.ClipboardItem ? button("Copy picture", () => this.#copyPicture()) : null,
       button("Copy path", () => this.#copyPath(photo)),
-      this.local() ? button("Show in folder", () => this.api.post(`/photos/${encodeURIComponent(photo.id)}/reveal`, {})) : null,
     );
+    this.local.then((local) => local && row.append(button("Show in folder", () => this.api.post(`/photos/${encodeURIComponent(photo.id)}/reveal`, {}))));
+    return row;
   }
 
   async #try(run) {
