@@ -74,7 +74,7 @@ def test_cancel_is_one_button_and_stops_also_the_parcel_that_is_still_sent(
     page.unroute("**/api/v1/jobs/*")
     fake.refuse["/jobs/second"] = (200, {**running, "state": "cancelled"})
     second.fulfill(json={"job": "second"})
-    expect(page.locator("#job")).to_contain_text("then cancelled")
+    expect(page.locator("#job")).to_contain_text("21 photos added, then cancelled.")  # one of them by the second job
     assert ("DELETE", "/jobs/second") in [(method, path) for method, path, _ in fake.requests]
 
 

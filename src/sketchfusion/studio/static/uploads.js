@@ -65,7 +65,7 @@ export class Uploads extends EventTarget {
         const before = done;
         const result = await this.#send(parcel, (now) => this.#progress(before + now, photos.length));
         failed.push(...result.failed);
-        done += parcel.length;
+        done += result.done;
         folder ||= result.folder;
         if (result.error) throw new Refused(500, { error: result.error });
         this.dispatchEvent(new CustomEvent("added", { detail: parcel.length - result.failed.length }));
@@ -104,13 +104,17 @@ export class Uploads extends EventTarget {
   async #send(parcel, progress) {
     this.#job = null;
     const { job, gone } = await this.#patient(() => this.#post(parcel));
-    if (!job) return { failed: gone };
+    if (!job) return { done: gone.length, failed: gone };
     this.#job = job;
     if (this.#cancelled) await this.#cancel(); // which was too early to name it
     for (;;) {
       const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
       progress(state.done);
-      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: [...gone, ...(state.failed ?? [])], folder: state.folder, error: state.state === "failed" && !this.#cancelled ? state.error : null };
+      if (["done", "failed", "cancelled"].includes(state.state)) {
+        const done = state.state === "done" ? parcel.length : gone.length + state.done;
+        const error = state.state === "failed" && !this.#cancelled ? state.error : null;
+        return { done, failed: [...gone, ...(state.failed ?? [])], folder: state.folder, error };
+      }
       await new Promise((go) => setTimeout(go, POLL));
     }
   }
