@@ -60,13 +60,24 @@ export class Address {
   #applying = false;
   #timer = 0;
   #due = null;
+  #leaving = null; // the list that is gone back to, until one is there
 
   /** `read()` gives the parts of the page as it is, `apply(parts, current)` makes it so; `current()` is false once another address counts. */
   constructor(read, apply) {
     Object.assign(this, { read, apply });
     this.#state = parts(location.hash) ?? parts("#q=");
-    addEventListener("popstate", () => this.follow());
+    addEventListener("popstate", () => this.#arrive());
     addEventListener("pagehide", () => this.#flush());
+  }
+
+  /** Going back takes a moment: what was done in it counts, not the address of the list that is reached. */
+  #arrive() {
+    const [leaving, there] = [this.#leaving, parts(location.hash) ?? parts("#q=")];
+    this.#leaving = null;
+    if (leaving === null || listed(there) !== leaving) return void this.follow();
+    this.#due = null;
+    this.#state = there;
+    return this.write();
   }
 
   /** Make the page what its address says. */
@@ -87,7 +98,7 @@ export class Address {
 
   /** Write down what the page shows. Opening a photo, looking for more like one, and clearing the paper can be gone back from. */
   write(push = true) {
-    if (this.#applying) return;
+    if (this.#applying || this.#leaving !== null) return;
     const [was, now] = [this.#state, this.read()];
     const hash = hashOf(now);
     if (hash === hashOf(was)) return;
@@ -121,11 +132,12 @@ export class Address {
 
   /** Write down that the photo was closed: by going back, if nothing else has changed since it was opened. */
   closed() {
-    if (this.#applying) return;
+    if (this.#applying || this.#leaving !== null) return;
     this.#flush();
     const now = this.read();
     if (history.state?.from !== listed(now)) return this.write();
     this.#state = now;
+    this.#leaving = listed(now);
     return history.back();
   }
 

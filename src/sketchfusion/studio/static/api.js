@@ -50,7 +50,7 @@ export class Api extends EventTarget {
 
   async blob(path, body) {
     const answer = await this.#fetch(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
-    return answer.blob();
+    return this.#read(answer, "blob");
   }
 
   url(path) {
@@ -63,8 +63,17 @@ export class Api extends EventTarget {
   }
 
   async #json(path, options) {
-    const answer = await this.#fetch(path, options);
-    return answer.json();
+    return this.#read(await this.#fetch(path, options), "json");
+  }
+
+  /** What is in an answer; the server may go away in the middle of it. */
+  async #read(answer, as) {
+    try {
+      return await answer[as]();
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new Refused(answer.status, { error: "The server's answer cannot be read" });
+      throw this.#lost();
+    }
   }
 
   async #fetch(path, options) {
@@ -72,24 +81,23 @@ export class Api extends EventTarget {
     try {
       answer = await fetch(HERE + path, options);
     } catch {
-      this.#lost();
-      throw new Away("The server is away");
+      throw this.#lost();
     }
     if (answer.ok) return answer;
-    if (answer.status === 502 || answer.status === 504) {
-      this.#lost();
-      throw new Away("The server is away");
-    }
+    if (answer.status === 502 || answer.status === 504) throw this.#lost();
     const body = await answer.json().catch(() => null);
     const asked = Number(answer.headers.get("Retry-After"));
     const retry = answer.status === 503 ? Math.min(Math.max(asked || 1, 0.5), 30) : 0;
     throw new Refused(answer.status, body, retry);
   }
 
+  /** Begin to wait for the server; gives the error that says so. */
   #lost() {
-    if (this.#returning) return;
-    this.#returning = this.#wait();
-    this.dispatchEvent(new Event("away"));
+    if (!this.#returning) {
+      this.#returning = this.#wait();
+      this.dispatchEvent(new Event("away"));
+    }
+    return new Away("The server is away");
   }
 
   async #wait() {

@@ -3,16 +3,17 @@
 import { byId } from "./dom.js";
 import { notice } from "./notice.js";
 import { fromFile } from "./picture.js";
-import { fromHere } from "./taking.js";
+import { OURS } from "./taking.js";
 import { dropped } from "./uploads.js";
 
 export function connectArrivals(drawing, line, uploads) {
   connectLoaded(drawing, line, uploads);
   const draw = async (file) => {
+    const newest = drawing.expect();
     try {
       const state = await fromFile(file);
       state.picture.file = file;
-      drawing.replace(state);
+      if (newest()) drawing.replace(state);
     } catch (error) {
       notice(error.message);
     }
@@ -62,7 +63,7 @@ function connectLoaded(drawing, line, uploads) {
 }
 
 function connectDrops(draw, index) {
-  const carries = (event) => event.dataTransfer?.types.includes("Files") && !fromHere();
+  const carries = ({ dataTransfer }) => dataTransfer?.types.includes("Files") && !dataTransfer.types.includes(OURS);
   const mark = (event) => {
     const over = Boolean(event && carries(event));
     document.body.classList.toggle("dropping", over);

@@ -8,6 +8,7 @@ export class Chip extends EventTarget {
   value = "";
   #places = new Map();
   #note = "";
+  #filled = ""; // what the menu was filled with
 
   /** `id` is the button's, and begins that of its menu; `all` stands on it when nothing is chosen. */
   constructor(id, all) {
@@ -25,7 +26,7 @@ export class Chip extends EventTarget {
     this.#note = note;
     if (this.value && !this.#places.has(this.value)) this.#choose("");
     else this.#show();
-    if (!this.menu.matches(":popover-open")) return;
+    if (!this.menu.matches(":popover-open") || this.#content === this.#filled) return; // a place that is replaced while it is pressed is not clicked
     const focused = this.menu.contains(document.activeElement) ? document.activeElement.value : null;
     this.#fill();
     if (focused !== null) this.#focus(focused);
@@ -61,8 +62,13 @@ export class Chip extends EventTarget {
     this.button.title = way.map((place) => place.name).join(" › ");
   }
 
+  get #content() {
+    return JSON.stringify([this.value, [...this.#places.values()], this.#note]);
+  }
+
   /** The way down to the chosen place, and what lies in it, or beside it if nothing does. */
   #fill() {
+    this.#filled = this.#content;
     const at = this.#in(this.value).length ? this.value : (this.#places.get(this.value)?.parent ?? "");
     const step = ({ id, name }) => make("li", {}, make("button", { type: "button", value: id, "aria-current": id === this.value ? "true" : null, onclick: () => this.#take(id) }, name));
     const row = ({ id, name, photos }) => {

@@ -58,6 +58,7 @@ export function showPhone({ address, code }) {
   byId("phone").showModal();
 }
 
+/** What this studio is; called again while that is open, it fills in what was not known yet. */
 export function showAbout(info) {
   const { model, gallery, version } = info ?? {};
   const rows = info
@@ -70,12 +71,16 @@ export function showAbout(info) {
         ["Gallery", gallery.demo ? `${gallery.name} (demo: pictures of Sketch World)` : gallery.name],
         ["Photos", `${gallery.photos}`],
       ]
-    : [["Server", "away at the moment"]];
+    : [["Server", "has not answered yet"]];
+  const { open } = byId("about");
+  if (open && byId("about").dataset.filled) return; // nothing is put in place of what is read
+  byId("about").dataset.filled = info ? "yes" : "";
   byId("about").replaceChildren(
     make("h2", { id: "about-title", tabIndex: -1, autofocus: true }, "About this studio"),
     make("dl", { className: "facts" }, ...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)))),
     make("p", {}, "Everything happens on this server. The page loads nothing from anywhere else."),
     closing(),
   );
-  byId("about").showModal();
+  if (open) byId("about-title").focus();
+  else byId("about").showModal();
 }

@@ -13,6 +13,7 @@ export const EMPTY = Object.freeze({ strokes: [], picture: null, width: SIDE, he
 export class Drawing extends EventTarget {
   #history = new History(EMPTY);
   #live = null;
+  #turn = 0;
 
   get state() {
     return this.#history.state;
@@ -59,12 +60,21 @@ export class Drawing extends EventTarget {
     this.#changed();
   }
 
+  /** Begin what takes a while to become the drawing. Gives a function that says whether nothing else was begun since. */
+  expect() {
+    const turn = ++this.#turn;
+    return () => turn === this.#turn;
+  }
+
+  /** Put another state in place of this one; a stroke that goes on is given up. */
   replace(state) {
+    this.#live = null;
     this.#history.push(state);
     this.#changed();
   }
 
   clear() {
+    this.cancel();
     if (this.state !== EMPTY) this.replace(EMPTY);
   }
 

@@ -9,7 +9,6 @@ const MARGIN = 28;
 const picture = ({ width, height, strokes }) => makeSvg("svg", { viewBox: `-6 -6 ${width + 12} ${height + 12}`, "aria-hidden": "true" }, makeSvg("path", { d: path(strokes) }));
 
 export class Examples {
-  #turn = 0;
   #clean = new Map();
 
   constructor(api, drawing, say) {
@@ -45,16 +44,16 @@ export class Examples {
   }
 
   async #draw({ name, width, height, strokes }, atOnce) {
-    const turn = ++this.#turn;
+    this.drawing.expect();
     const inner = fitted(strokes, { width, height }, { width: SIDE - 2 * MARGIN, height: SIDE - 2 * MARGIN });
     const moved = inner.map((stroke) => finished({ ...stroke, points: stroke.points.map(([x, y]) => [x + MARGIN, y + MARGIN]) }));
     if (atOnce) this.drawing.replace({ strokes: moved, picture: null, width: SIDE, height: SIDE });
-    else if (!(await this.#replay(moved, turn))) return;
+    else if (!(await this.#replay(moved))) return;
     this.say(`${name} drawn`);
   }
 
-  /** Draw as a hand would; stops, and says false, when the person begins to draw or takes another example. */
-  async #replay(strokes, turn) {
+  /** Draw as a hand would; stops, and says false, when the person begins to draw, clears the paper or takes another example. */
+  async #replay(strokes) {
     const { drawing } = this;
     drawing.clear();
     const pace = strokes.reduce((sum, stroke) => sum + stroke.points.length, 0) / (60 * SECONDS);
@@ -65,10 +64,6 @@ export class Examples {
         drawing.extend(points.slice(at, at + Math.ceil(pace)));
         await new Promise((done) => requestAnimationFrame(done));
         if (drawing.live !== mine) return false;
-        if (turn !== this.#turn) {
-          drawing.cancel();
-          return false;
-        }
       }
       drawing.end();
     }

@@ -10,6 +10,7 @@ const MOST = 500; // that the server gives at once
 export class GalleryList extends EventTarget {
   #turn = 0;
   #shown = 0;
+  #reached = 0; // how far one has scrolled, which stays so when the list begins again
   #total = 0;
   #loading = false;
 
@@ -21,11 +22,11 @@ export class GalleryList extends EventTarget {
   /** Begin again from the first photo; `narrowed` ends the address of the list. */
   async start(narrowed) {
     this.#turn++;
-    const again = narrowed === this.narrowed ? this.#shown : 0; // what was scrolled to stays there
+    this.#reached = narrowed === this.narrowed ? Math.max(this.#reached, this.#shown) : 0;
     this.narrowed = narrowed;
     this.#shown = 0;
     this.#loading = false;
-    await this.more(Math.min(MOST, Math.max(PAGE, again)));
+    await this.more(Math.min(MOST, Math.max(PAGE, this.#reached)));
   }
 
   /** No page that is still to come will be shown. */

@@ -5,13 +5,18 @@ import { make } from "./dom.js";
 const MOST = 5;
 const LEAST = 0.1;
 
+let shown = ""; // what the box was filled with
+
 /**
  * Show guesses [{label, score, used, drawable}], the surest first, or what will be here. `choose(label)` is called on a click;
  * `drop(label)` on the cross beside a guess that the search uses, or on one of `dropped` to take it back. `examples` draw.
  */
 export function showGuesses(box, labels, examples, choose, drop, dropped = new Set()) {
-  const held = box.contains(document.activeElement) && document.activeElement.title;
   const best = labels.filter(({ label, score }) => score >= LEAST || dropped.has(label)).slice(0, MOST);
+  const content = JSON.stringify([best, [...dropped], labels.length > 0]);
+  if (content === shown) return; // a guess that is replaced while it is pressed is not clicked
+  shown = content;
+  const held = box.contains(document.activeElement) && document.activeElement.title;
   if (!best.length) {
     box.replaceChildren(make("p", {}, labels.length ? "The model does not know yet what this is." : "What the model sees in your drawing is named here."));
     return;

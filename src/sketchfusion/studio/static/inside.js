@@ -32,8 +32,9 @@ export class Inside {
 
   #ask() {
     const drawing = this.drawing.payload();
-    if (drawing) this.#newest.ask({ drawing, photo: this.#photo.id });
-    else byId("below").replaceChildren(make("p", { className: "line" }, "Draw something first, to see what the models see of it."));
+    if (drawing) return this.#newest.ask({ drawing, photo: this.#photo.id });
+    this.#newest.drop();
+    return byId("below").replaceChildren(make("p", { className: "line" }, "Draw something first, to see what the models see of it."));
   }
 
   #fill({ maps, spectra, branch_weights: weights }) {

@@ -53,25 +53,32 @@ const examples = new Examples(api, drawing, say);
 new Recents(drawing);
 const match = new Match(api, drawing, paper, new Threads(), (tool) => tools.choose(tool));
 const viewer = new Viewer((by) => photos.step(by));
-const taking = new Taking(api, () => info?.local, (photo) => viewer.open(photo));
-const views = { photo: new Facts(api, openById, taking), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
+let tellLocal;
+const local = new Promise((done) => { tellLocal = done; });
+const taking = new Taking(api, local, (photo) => viewer.open(photo));
+const views = { photo: new Facts(api, openBeside, taking), mask: new Mask(api, drawing), match, inside: new Inside(api, drawing) };
 const photos = new PhotoView(views, () => results.photos);
 const address = new Address(shown, show);
 let info = null;
 let above = 0; // where the grid was scrolled to when a photo was opened
 let counted = ""; // the folder and date that the menus count for
+let learning = 0; // the turn of the newest question for what the server knows of itself
+let naming = 0; // the timer of the one question that is asked again for its names
 
 async function learn() {
   counted = search.narrowed;
+  const turn = ++learning;
   try {
-    const [asked, answer] = [counted, await api.get(`/info?${counted.slice(1)}`)];
-    if (asked !== counted) return; // another answer is on its way
+    const answer = await api.get(`/info?${counted.slice(1)}`);
+    if (turn !== learning) return; // another answer is on its way
     info = answer;
   } catch (error) {
     if (error instanceof Refused) notice(error.message, { stays: true });
     return;
   }
+  tellLocal(info.local);
   uploads.limits = info.limits;
+  if (byId("about").open) showAbout(info);
   byId("phone-button").hidden = !info.phone;
   line.offer(info.gallery);
   saved.of(info.gallery.name);
@@ -82,20 +89,20 @@ async function learn() {
 }
 
 let indexed = 0;
+let indexing = false;
 
 /** Shows how far the folders that the studio follows are indexed, and looks again for what is new in them. */
 async function follow() {
-  const { indexing } = await api.get("/health").catch(() => ({ indexing: { done: 0, total: 0, photos: indexed } }));
-  if (!indexing) return;
-  const busy = indexing.done < indexing.total;
-  if (indexing.photos !== indexed) {
-    indexed = indexing.photos;
-    search.again();
-    await learn();
-  }
-  if (indexing.error) notice(indexing.error, { stays: true });
-  else if (busy) byId("where").textContent = `Indexing ${indexing.done.toLocaleString()} of ${indexing.total.toLocaleString()} photos`;
-  if (!indexing.error) setTimeout(follow, busy ? 1000 : 5000);
+  const { indexing: state } = await api.get("/health").catch(() => ({ indexing: { done: 0, total: 0, photos: indexed } }));
+  if (!state) return;
+  const [before, others] = [indexing, state.photos !== indexed];
+  indexing = !state.error && state.done < state.total;
+  indexed = state.photos;
+  if (others) search.again();
+  if (others || (before && !indexing)) await learn(); // which takes the words below away
+  if (state.error) return notice(state.error, { stays: true });
+  if (indexing) byId("where").textContent = `Indexing ${state.done.toLocaleString()} of ${state.total.toLocaleString()} photos`;
+  return void setTimeout(follow, indexing ? 1000 : 5000);
 }
 
 /** What the page shows, as its address tells it. */
@@ -120,16 +127,25 @@ async function show(wanted, current) {
   if (!same) search.marks.restore(wanted); // going back to the same search takes no mark away
   if (!wanted.photo) return photos.close();
   photos.choose(wanted.view in views ? wanted.view : "photo");
-  if (photos.photo?.id !== wanted.photo) await openById(wanted.photo);
+  if (photos.photo?.id !== wanted.photo) await openBeside(wanted.photo, current);
 }
 
-async function openById(id) {
+/** Open a photo of which only the identifier is known, unless another is opened or this one closed, or it is no longer `current()`, before the server has told the rest. */
+async function openBeside(id, current = () => true) {
+  const { photo } = photos;
+  const wanted = () => photos.photo === photo && current();
   try {
-    photos.show(await api.get(`/photos/${encodeURIComponent(id)}/info`));
+    const found = await api.get(`/photos/${encodeURIComponent(id)}/info`);
+    if (wanted()) photos.show(found);
   } catch (error) {
     if (!(error instanceof Away || error instanceof Refused)) throw error;
-    notice(error.message);
+    if (wanted()) notice(error.message);
   }
+}
+
+function nameAgain() {
+  naming = 0;
+  search.again();
 }
 
 search.addEventListener("asking", () => finds.busy(true));
@@ -139,8 +155,8 @@ search.addEventListener("found", ({ detail }) => {
   photos.place();
   finds.busy(!detail.last);
   showGuesses(byId("guesses"), detail.labels ?? [], examples, (label) => line.say(label), (label) => search.drop(label), search.without);
-  // names come a while after the server does
-  if (info?.model.labels && detail.asked.drawing && !detail.labels?.length) setTimeout(() => search.again(), NAMES_PAUSE);
+  // names come a while after the server does, and what it knows of itself may come later still
+  if ((info?.model.labels ?? 1) && detail.asked.drawing && !detail.labels?.length) naming ||= setTimeout(nameAgain, NAMES_PAUSE);
 });
 search.addEventListener("settled", () => finds.busy(false));
 search.addEventListener("more", () => photos.place());
@@ -229,6 +245,8 @@ api.addEventListener("away", () => notice("The server is away; your drawing is k
 api.addEventListener("back", () => {
   quiet("away");
   say("The server is back.");
+  results.reload();
+  photos.reload();
   learn();
   if (!finds.searched) search.again();
 });
@@ -314,7 +332,8 @@ byId("skip").addEventListener("click", (event) => {
 learn();
 if (!parts(location.hash)) {
   const last = await unpacked(lastDrawing());
-  if (last && !last.lost) drawing.restore(await fromKept(last));
+  const kept = last && !last.lost && (await fromKept(last));
+  if (kept && !drawing.live && !drawing.canUndo) drawing.restore(kept); // unless somebody draws already
 }
 if (parts(location.hash)) await address.follow();
 else address.write();

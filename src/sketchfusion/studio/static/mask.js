@@ -15,6 +15,7 @@ const loaded = (url) =>
 export class Mask {
   #photo = null;
   #heat = null; // {values: Uint8Array, width, height}
+  #turn = 0; // of the answer that is painted, or asked for
   #newest;
 
   constructor(api, drawing) {
@@ -30,21 +31,28 @@ export class Mask {
 
   show(photo) {
     this.#photo = photo;
-    this.#heat = null;
     this.#controls();
     this.#ask();
   }
 
   hide() {
     this.#photo = null;
+    this.#drop();
+  }
+
+  /** Take the mask away; one that is still to come will not be shown. */
+  #drop() {
+    this.#turn++;
     this.#newest.drop();
+    this.#heat = null;
     this.canvas.hidden = true;
   }
 
   #ask() {
     const drawing = this.drawing.payload();
     if (!drawing) {
-      this.canvas.hidden = true;
+      this.#drop();
+      this.save.disabled = this.cut.disabled = true;
       this.#line("Draw what to cut out; the mask appears by itself.");
       return;
     }
@@ -52,8 +60,9 @@ export class Mask {
   }
 
   async #take({ score, threshold, heat, width, height }) {
+    const turn = ++this.#turn;
     const image = await loaded(heat);
-    if (!this.#photo) return;
+    if (turn !== this.#turn) return;
     const sheet = document.createElement("canvas");
     Object.assign(sheet, { width, height });
     const context = sheet.getContext("2d", { willReadFrequently: true });
@@ -104,8 +113,8 @@ export class Mask {
     const [threshold, thresholdRow] = slider("Threshold", 0.01, 1, 0.5);
     const [opacity, opacityRow] = slider("Veil", 0, 1, 0.72);
     Object.assign(this, { threshold, opacity });
-    this.save = make("button", { type: "button", disabled: true, onclick: () => this.#saveMask() }, "Save mask");
-    this.cut = make("button", { type: "button", disabled: true, onclick: () => this.#saveCut() }, "Save cut-out");
+    this.save = make("button", { type: "button", disabled: true, onclick: () => this.#save("mask", () => this.#sheet(false)) }, "Save mask");
+    this.cut = make("button", { type: "button", disabled: true, onclick: () => this.#save("cut-out", () => this.#cut()) }, "Save cut-out");
     this.words = make("p", { className: "line" }, "Looking for it ..");
     byId("below").replaceChildren(this.words, make("div", { className: "controls" }, thresholdRow, opacityRow, this.save, this.cut));
   }
@@ -130,17 +139,19 @@ export class Mask {
     return large;
   }
 
-  #saveMask() {
-    this.#sheet(false).toBlob((blob) => download(blob, `${stem(this.#photo.name)}-mask.png`));
+  /** Save what `paint()` gives, once the photo is there: until then the page has the one before. */
+  async #save(kind, paint) {
+    const photo = this.#photo;
+    await byId("large").decode().catch(() => {});
+    if (photo === this.#photo && this.#heat) paint().toBlob((blob) => download(blob, `${stem(photo.name)}-${kind}.png`));
   }
 
-  #saveCut() {
+  #cut() {
     const sheet = this.#sheet(true);
     const context = sheet.getContext("2d");
     context.globalCompositeOperation = "source-in";
     context.drawImage(byId("large"), 0, 0);
-    const name = `${stem(this.#photo.name)}-cut-out.png`;
-    sheet.toBlob((blob) => download(blob, name));
+    return sheet;
   }
 }
 

@@ -84,11 +84,14 @@ export class Match {
 
   #again() {
     const drawing = this.drawing.payload();
+    if (!drawing || !this.dense.checked) {
+      this.#colours.drop();
+      this.#colour(null);
+    }
     if (!drawing) return this.#forget();
     if (this.#asked.length) this.#points.ask({ drawing, photo: this.#photo.id, asked: [...this.#asked] });
     else this.#hint();
     if (this.dense.checked) this.#colours.ask({ drawing, photo: this.#photo.id });
-    else this.#colour(null);
     return undefined;
   }
 

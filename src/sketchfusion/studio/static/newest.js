@@ -11,7 +11,7 @@ export class Newest {
   #busy = false;
   #dropped = 0;
 
-  /** `send(body)` asks, `done(answer, body)` shows, `failed(error)` says a refusal in one line. */
+  /** `send(body)` asks, `done(answer, body)` shows, `failed(error, body)` says a refusal in one line. */
   constructor(api, { send, done, failed }) {
     this.#api = api;
     this.#send = send;
@@ -51,7 +51,7 @@ export class Newest {
   async #again(error, body) {
     if (error instanceof Refused && error.superseded) return;
     if (error instanceof Refused && !error.retryAfter) {
-      this.#failed(error);
+      this.#failed(error, body);
       return;
     }
     const dropped = this.#dropped;

@@ -60,6 +60,13 @@ export class PhotoView extends EventTarget {
     byId("next").disabled = at < 0 || at >= list.length - 1;
   }
 
+  /** Ask again for the picture, if it did not come. */
+  reload() {
+    if (!byId("stage").classList.contains("lost")) return;
+    byId("stage").classList.remove("lost");
+    byId("large").src = byId("large").getAttribute("src");
+  }
+
   step(by) {
     const list = this.around();
     const at = list.findIndex(({ id }) => id === this.photo.id);

@@ -88,8 +88,10 @@ export class Recents {
   }
 
   async #draw(kept) {
+    const newest = this.drawing.expect();
     const { lost, ...state } = await unpacked(kept);
-    if (lost) notice("The picture of this drawing is not kept in this browser.");
-    else this.drawing.replace(await fromKept(state));
+    if (lost) return notice("The picture of this drawing is not kept in this browser.");
+    const full = await fromKept(state);
+    return newest() && this.drawing.replace(full);
   }
 }

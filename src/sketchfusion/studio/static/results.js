@@ -81,6 +81,14 @@ export class Results extends EventTarget {
     return this.photos.find(({ id }) => this.#tiles.get(id) === tile) ?? null;
   }
 
+  /** Ask again for small pictures that did not come. */
+  reload() {
+    for (const image of this.grid.querySelectorAll(".lost img")) {
+      image.closest("li").classList.remove("lost");
+      image.src = image.getAttribute("src");
+    }
+  }
+
   focus(id) {
     (this.#tiles.get(id) ?? this.grid.firstElementChild)?.querySelector("button").focus();
   }

@@ -26,18 +26,21 @@ export class Saved {
     byId("save-menu").addEventListener("beforetoggle", ({ newState }) => newState === "open" && this.#ask());
     byId("save-form").addEventListener("submit", (event) => {
       event.preventDefault();
+      byId("save-menu").hidePopover();
       this.#save(byId("save-name").value.trim());
     });
     byId("unsave").addEventListener("click", () => {
       const current = this.#current;
+      byId("save-menu").hidePopover();
       this.#put(this.#list.filter((kept) => kept !== current));
     });
-    addEventListener("storage", ({ key }) => key === KEY && this.of(this.#gallery));
+    addEventListener("storage", ({ key }) => key === KEY && this.#gallery !== null && this.of(this.#gallery));
   }
 
   /** Show the searches of a gallery. */
   of(gallery) {
     this.#gallery = gallery;
+    byId("save").disabled = false; // before that nobody could list what was saved
     try {
       const kept = JSON.parse(localStorage.getItem(KEY));
       if (Array.isArray(kept)) this.#list = kept.filter(({ hash, seen }) => typeof hash === "string" && Array.isArray(seen));
@@ -68,7 +71,6 @@ export class Saved {
   }
 
   #put(list) {
-    byId("save-menu").hidePopover();
     this.#list = list;
     try {
       localStorage.setItem(KEY, JSON.stringify(list));

@@ -46,7 +46,7 @@ export class Search extends EventTarget {
     this.#newest = new Newest(api, {
       send: (body) => api.ask("/search", body),
       done: (answer, asked) => (asked.offset ? this.#more(answer, asked) : this.#found(answer, asked)),
-      failed: (error) => this.#failed(error),
+      failed: (error, asked) => this.#failed(error, asked),
     });
     drawing.addEventListener("change", () => {
       const before = this.#sheet;
@@ -140,20 +140,26 @@ export class Search extends EventTarget {
   #found(answer, asked) {
     const fresh = asked.k <= this.count && (!this.#answer || unmarked(asked) !== unmarked(this.#answer.asked));
     this.#answer = { asked, shown: answer.hits.length, ended: answer.hits.length < asked.k };
-    this.#say("found", { ...answer, asked, fresh, last: key(asked) === this.#asked && !this.#timer });
+    const last = key(asked) === this.#asked && (!this.#timer || key(this.query()) === this.#asked);
+    this.#say("found", { ...answer, asked, fresh, last });
   }
 
   #more({ hits }, asked) {
-    if (!this.#answer?.asking || key(asked) !== key(this.#answer.asked)) return; // another answer is shown by now
+    if (!this.#isNext(asked)) return; // another answer is shown by now
     this.#answer.asking = false;
     this.#answer.shown += hits.length;
     this.#answer.ended = hits.length < asked.k || this.#answer.shown >= FURTHEST;
     this.#say("more", hits);
   }
 
-  #failed(error) {
-    if (this.#answer?.asking) {
-      Object.assign(this.#answer, { asking: false, ended: true });
+  /** Whether these are the photos that come next after those of the answer that is shown. */
+  #isNext(asked) {
+    return Boolean(this.#answer?.asking) && asked.offset === this.#answer.shown && key(asked) === key(this.#answer.asked);
+  }
+
+  #failed(error, asked) {
+    if (asked.offset) {
+      if (this.#isNext(asked)) Object.assign(this.#answer, { asking: false, ended: true });
       return;
     }
     this.#asked = "";

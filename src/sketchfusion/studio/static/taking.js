@@ -26,7 +26,7 @@ async function copyText(text) {
 }
 
 export class Taking {
-  /** `local()` says whether the photos lie on this machine, `enlarge(photo)` shows one at full size. */
+  /** `local` promises whether the photos lie on this machine, `enlarge(photo)` shows one at full size. */
   constructor(api, local, enlarge) {
     Object.assign(this, { api, local, enlarge });
   }
@@ -34,15 +34,16 @@ export class Taking {
   /** The row of buttons for a photo. */
   row(photo) {
     const button = (text, run) => make("button", { type: "button", onclick: () => this.#try(run) }, text);
-    return make(
+    const row = make(
       "div",
       { className: "controls taking" },
       button("Full size", () => this.enlarge(photo)),
       make("a", { className: "button", href: `${there(photo)}/file`, download: photo.name }, "Download"),
       window.ClipboardItem ? button("Copy picture", () => this.#copyPicture()) : null,
       button("Copy path", () => this.#copyPath(photo)),
-      this.local() ? button("Show in folder", () => this.api.post(`/photos/${encodeURIComponent(photo.id)}/reveal`, {})) : null,
     );
+    this.local.then((local) => local && row.append(button("Show in folder", () => this.api.post(`/photos/${encodeURIComponent(photo.id)}/reveal`, {}))));
+    return row;
   }
 
   async #try(run) {
@@ -66,22 +67,19 @@ export class Taking {
   }
 }
 
-let dragged = false;
-
-/** Whether what is dragged comes from this page. */
-export const fromHere = () => dragged;
+/** The type that tells what is dragged from this page; a tile that is taken off the page meanwhile gets no "dragend". */
+export const OURS = "application/x-sketchfusion";
 
 /** Let photos be dragged from `element` to a folder or another program; `photoAt(target)` gives the photo or null. */
 export function connectDragOut(element, photoAt) {
   element.addEventListener("dragstart", (event) => {
     const photo = photoAt(event.target);
     if (!photo) return;
-    dragged = true;
     const url = `${location.origin}${there(photo)}/file`;
     event.dataTransfer.effectAllowed = "copy";
     const name = photo.name.replaceAll(":", "-"); // colons separate the parts
     event.dataTransfer.setData("DownloadURL", `application/octet-stream:${name}:${url}`);
     event.dataTransfer.setData("text/uri-list", url);
+    event.dataTransfer.setData(OURS, photo.id);
   });
-  element.addEventListener("dragend", () => { dragged = false; });
 }

@@ -16,6 +16,9 @@ export async function dropped(transfer) {
   return found;
 }
 
+/** Whether a file is still what was chosen; the browser reads no other, and takes that for a server that is away. */
+const readable = (file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
 async function walk(entry, found) {
   if (entry.isFile) {
     const file = await new Promise((done, failed) => entry.file(done, failed));
@@ -36,6 +39,9 @@ export class Uploads extends EventTarget {
   #cancelled = false;
   #running = false;
   #job = null;
+  #words = make("span");
+  #bar = make("progress", { "aria-label": "Photos added" });
+  #stop = make("button", { type: "button", onclick: () => this.#cancel() }, "Cancel");
 
   constructor(api, box) {
     super();
@@ -59,14 +65,14 @@ export class Uploads extends EventTarget {
         const before = done;
         const result = await this.#send(parcel, (now) => this.#progress(before + now, photos.length));
         failed.push(...result.failed);
-        done += parcel.length;
+        done += result.done;
         folder ||= result.folder;
         if (result.error) throw new Refused(500, { error: result.error });
         this.dispatchEvent(new CustomEvent("added", { detail: parcel.length - result.failed.length }));
       }
     } catch (refusal) {
       if (!(refusal instanceof Away || refusal instanceof Refused)) throw refusal;
-      error = refusal.message;
+      error = this.#cancelled ? null : refusal.message;
     }
     this.#running = false;
     const added = done - failed.length;
@@ -96,24 +102,42 @@ export class Uploads extends EventTarget {
   }
 
   async #send(parcel, progress) {
-    const form = new FormData();
-    for (const { file, path } of parcel) form.append("files", file, path);
-    const { job } = await this.#patient(() => this.api.post("/photos", form));
+    this.#job = null;
+    const { job, gone } = await this.#patient(() => this.#post(parcel));
+    if (!job) return { done: gone.length, failed: gone };
     this.#job = job;
+    if (this.#cancelled) await this.#cancel(); // which was too early to name it
     for (;;) {
       const state = await this.#patient(() => this.api.get(`/jobs/${encodeURIComponent(job)}`));
       progress(state.done);
-      if (["done", "failed", "cancelled"].includes(state.state)) return { failed: state.failed ?? [], folder: state.folder, error: state.state === "failed" && !this.#cancelled ? state.error : null };
+      if (["done", "failed", "cancelled"].includes(state.state)) {
+        const done = state.state === "done" ? parcel.length : gone.length + state.done;
+        const error = state.state === "failed" && !this.#cancelled ? state.error : null;
+        return { done, failed: [...gone, ...(state.failed ?? [])], folder: state.folder, error };
+      }
       await new Promise((go) => setTimeout(go, POLL));
     }
   }
 
-  /** Ask again when the server says "later" or is away for a while. */
+  /** Send what is still there of a parcel: gives its job, null if nothing is, and what is gone. */
+  async #post(parcel) {
+    const form = new FormData();
+    const gone = [];
+    for (const { file, path } of parcel) {
+      if (await readable(file)) form.append("files", file, path);
+      else gone.push({ name: path, reason: "changed or gone since it was chosen" });
+    }
+    const { job } = gone.length < parcel.length ? await this.api.post("/photos", form) : { job: null };
+    return { job, gone };
+  }
+
+  /** Ask again when the server says "later" or is away for a while, unless the person has cancelled. */
   async #patient(ask) {
     for (;;) {
       try {
         return await ask();
       } catch (error) {
+        if (this.#cancelled) throw error;
         if (error instanceof Away) await this.api.back();
         else if (error.retryAfter) await new Promise((go) => setTimeout(go, 1000 * error.retryAfter));
         else throw error;
@@ -122,13 +146,14 @@ export class Uploads extends EventTarget {
   }
 
   #progress(done, total) {
-    const bar = make("progress", { max: total, value: done, "aria-label": "Photos added" });
-    const cancel = make("button", { type: "button", onclick: () => this.#cancel() }, "Cancel");
-    cancel.disabled = this.#cancelled;
-    const focused = this.box.contains(document.activeElement);
+    this.#words.textContent = `Adding photos: ${done} of ${total}`;
+    Object.assign(this.#bar, { max: total, value: done });
+    this.#stop.disabled = this.#cancelled;
     this.box.hidden = false;
-    this.box.replaceChildren(make("span", {}, `Adding photos: ${done} of ${total}`), bar, cancel);
-    if (focused) cancel.focus();
+    if (this.#stop.isConnected) return; // a button that is replaced while it is pressed is not clicked
+    const focused = this.box.contains(document.activeElement);
+    this.box.replaceChildren(this.#words, this.#bar, this.#stop);
+    if (focused) this.#stop.focus();
   }
 
   async #cancel() {

@@ -17,7 +17,7 @@ export class Viewer {
     const zooms = { "zoom-out": () => this.#zoom(1 / STEP), "zoom-in": () => this.#zoom(STEP), "zoom-fit": () => this.#fitOrWhole(), "viewer-close": () => this.box.close(), "viewer-previous": () => step(-1), "viewer-next": () => step(1) };
     for (const [id, run] of Object.entries(zooms)) byId(id).addEventListener("click", run);
     this.box.addEventListener("keydown", (event) => this.#key(event, step));
-    this.box.addEventListener("close", () => { this.image.removeAttribute("src"); });
+    this.box.addEventListener("close", () => this.box.open || this.image.removeAttribute("src")); // it may be open again by then
     this.field.addEventListener("dblclick", (event) => this.#fitOrWhole(event));
     this.field.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.field.addEventListener("pointermove", (event) => {
