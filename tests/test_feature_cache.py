@@ -20,7 +20,7 @@ from fixtures.writers import start
 from sketchfusion.lab import datasets
 from sketchfusion.lab.training import feature_cache
 from sketchfusion.lab.training.bank import PictureArray, Pictures
-from sketchfusion.lab.training.feature_cache import GIB, Encoded, FeatureCache, FrozenInput, Keep, keep
+from sketchfusion.lab.training.feature_cache import GIB, FeatureCache, FrozenFeatures, FrozenInput, Keep, keep
 from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
 from sketchfusion.lab.training.train import train_task
 
@@ -129,7 +129,9 @@ def test_a_run_that_is_killed_within_a_file_goes_on_with_those_that_are_there(
 
 @pytest.mark.parametrize("kind", ["photo", "sketch"])
 def test_a_view_does_not_depend_on_what_else_is_in_the_batch(kind: str) -> None:
-    seen = Encoded(FrozenInput("plain", lambda squares: squares), pictures(40, 0, 3, side=32, kind=kind), 16, views=3)
+    seen = FrozenFeatures(
+        FrozenInput("plain", lambda squares: squares), pictures(40, 0, 3, side=32, kind=kind), 16, views=3
+    )
     index, views = [2, 41, 7, 2, 42], [1, 2, 0, 2, 1]
     together = seen(index, views)
     alone = torch.cat([seen([place], [view]) for place, view in zip(index, views, strict=True)])
@@ -140,8 +142,8 @@ def test_a_view_does_not_depend_on_what_else_is_in_the_batch(kind: str) -> None:
 def test_what_is_kept_is_not_computed_again_after_a_run_was_cut_short(tmp_path: Path) -> None:
     passes: list[int] = []
 
-    def encoded(fail_at: int = 0) -> Encoded:
-        return Encoded(FrozenInput("pixels", counting(passes, fail_at)), pictures(130, 20), 8, views=2)
+    def encoded(fail_at: int = 0) -> FrozenFeatures:
+        return FrozenFeatures(FrozenInput("pixels", counting(passes, fail_at)), pictures(130, 20), 8, views=2)
 
     with pytest.raises(KeyboardInterrupt):
         encoded(fail_at=17).keep(tmp_path)  # 16 passes of 8 make the first file
@@ -166,9 +168,11 @@ def test_by_default_as_much_is_kept_as_fits_well(
     free: int, kept: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
-    monkeypatch.setattr(Encoded, "missing", lambda of, folder: {folder / of.input.name: (9 - 6 * of.input.small) * GIB})
+    monkeypatch.setattr(
+        FrozenFeatures, "missing", lambda of, folder: {folder / of.input.name: (9 - 6 * of.input.small) * GIB}
+    )
     inputs = [FrozenInput("latents", counting([]), small=True), FrozenInput("tokens", counting([]))]
-    keep([Encoded(of, pictures(3), 8) for of in inputs], tmp_path)
+    keep([FrozenFeatures(of, pictures(3), 8) for of in inputs], tmp_path)
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == kept
     said = {2: "the frozen models' features take 12.0 GiB", 1: "latents take 3.0 GiB", 0: ""}
     assert [line[: len(said[len(kept)])] for line in caplog.messages] == [said[len(kept)]] * bool(kept)
@@ -176,7 +180,7 @@ def test_by_default_as_much_is_kept_as_fits_well(
 
 def test_features_that_are_not_finite_are_neither_kept_nor_used(tmp_path: Path) -> None:
     damaged = FrozenInput("latents of weights", lambda squares: squares * torch.nan)
-    encoded = Encoded(damaged, pictures(3), 8)
+    encoded = FrozenFeatures(damaged, pictures(3), 8)
     for use in (lambda: encoded.keep(tmp_path), lambda: encoded([0], [0])):
         with pytest.raises(ValueError, match="the latents of a picture are not"):
             use()
@@ -186,7 +190,7 @@ def test_features_that_are_not_finite_are_neither_kept_nor_used(tmp_path: Path) 
 def test_without_room_nothing_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=50_000))
     passes: list[int] = []
-    encoded = [Encoded(FrozenInput("pixels", counting(passes)), pictures(200), 8, views=2)]
+    encoded = [FrozenFeatures(FrozenInput("pixels", counting(passes)), pictures(200), 8, views=2)]
     folder = tmp_path / "not there yet"
     with pytest.raises(ValueError, match=r"--keep all takes 0\.0 GiB in .*not there yet, where 0\.0 are free: take"):
         keep(encoded, folder, "all")
@@ -203,7 +207,7 @@ def test_a_disk_that_fills_up_is_named_and_what_is_kept_stays(tmp_path: Path, mo
             raise OSError(28, "No space left on device")
         saved(path, array)
 
-    encoded = Encoded(FrozenInput("pixels", counting(passes)), pictures(130), 8, views=2)
+    encoded = FrozenFeatures(FrozenInput("pixels", counting(passes)), pictures(130), 8, views=2)
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match=r"-0\.npy cannot be written: No space left on device$"):
         encoded.keep(tmp_path)
@@ -224,7 +228,7 @@ def test_memory_holds_a_batch_and_not_all_features(choice: Keep, tmp_path: Path)
     mapped = PictureArray("photo", np.load(path, mmap_mode="r"), [("cat",)] * 150)
     few = mapped.named({"cat"}, 140)
     tracemalloc.start()
-    encoded = Encoded(FrozenInput("tokens", encode), Pictures([few, mapped]), 64)
+    encoded = FrozenFeatures(FrozenInput("tokens", encode), Pictures([few, mapped]), 64)
     keep([encoded], tmp_path, choice)
     cache = FeatureCache([encoded], few.names + mapped.names)
     for _ in range(3):

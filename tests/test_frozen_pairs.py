@@ -22,7 +22,7 @@ from sketchfusion.features import SketchFusion
 from sketchfusion.fusion import PHOTO, SKETCH
 from sketchfusion.io.weights import WeightsError
 from sketchfusion.lab.training.bank import Picture, PictureArray, Pictures, decode
-from sketchfusion.lab.training.feature_cache import Encoded, FrozenInput, valid_cells
+from sketchfusion.lab.training.feature_cache import FrozenFeatures, FrozenInput, valid_cells
 from sketchfusion.lab.training.methods import CachedEncoder, Fused, frozen_pair
 from sketchfusion.lab.training.objective import Maps
 
@@ -174,7 +174,7 @@ def test_padding_moves_with_the_picture_in_augmented_views(kind: str, tmp_path: 
     bank = PictureArray(kind, pixels, [("cat",)] * 45, boxes=boxes)  # type: ignore[arg-type]
     small = FrozenInput("small", lambda of: F.interpolate(of, (grid, grid), mode="area"))
     every = [(place, view) for place in range(45) for view in range(views)]
-    seen = Encoded(small, Pictures([bank]), 64, views, "black")(*zip(*every, strict=True))
+    seen = FrozenFeatures(small, Pictures([bank]), 64, views, "black")(*zip(*every, strict=True))
     bright = seen.mean(1).view(45, views, grid, grid)
     bright = bright > bright.amax((2, 3), keepdim=True) / 2
     marks = valid_cells(Pictures([bank]), grid, windowed=False)

@@ -14,7 +14,7 @@ from sketchfusion.features import SketchFusion
 from sketchfusion.fusion import PHOTO, Centring, FusionConfig
 from sketchfusion.lab import datasets
 from sketchfusion.lab.training.bank import PictureArray
-from sketchfusion.lab.training.feature_cache import Inputs
+from sketchfusion.lab.training.feature_cache import InputBatch
 from sketchfusion.lab.training.loop import Losses
 from sketchfusion.lab.training.objective import Forward, Objective, Phases, Training
 from sketchfusion.lab.training.recipes import RECIPES, RetrievalRecipe, UniversalRecipe, as_text, with_settings
@@ -67,7 +67,7 @@ class Cosines(Objective[torch.Tensor]):
         self.types = set[torch.dtype]()
 
     def losses(self, forward: Forward, data: torch.Tensor, generator: torch.Generator) -> Losses:
-        pooled = forward(Inputs((data,)), PHOTO).pooled()
+        pooled = forward(InputBatch((data,)), PHOTO).pooled()
         cosines = pooled @ pooled.T
         self.types.add(cosines.dtype)
         return {"loss": cosines.square().mean()}

@@ -47,7 +47,7 @@ class FrozenInput:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class InputBatch:
     """Frozen features of B pictures, from which a model makes their feature maps."""
 
     features: tuple[Tensor, ...]  # one batch for each frozen encoder
@@ -68,21 +68,21 @@ class FeatureCache:
         """The indices of each name's pictures."""
         return index_by_name(self.names)
 
-    def draw_named(self, wanted: list[str], generator: Generator) -> Inputs:
+    def draw_named(self, wanted: list[str], generator: Generator) -> InputBatch:
         """Draw a random view of a random picture for each name of `wanted`."""
         index = [choose(self.by_name[name], generator) for name in wanted]
         return self.take(index, torch.randint(self.views, (len(index),), generator=generator).tolist())
 
-    def take(self, index: list[int], views: list[int] | None = None) -> Inputs:
+    def take(self, index: list[int], views: list[int] | None = None) -> InputBatch:
         """Return views (the plain ones by default) of the pictures at `index`."""
         views = views or [0] * len(index)
         valid = self.valid(index, views) if self.valid else None
         features = tuple(rows(index, views) for rows in self.features)
-        return Inputs(features, None if valid is None or bool(valid.all()) else valid)
+        return InputBatch(features, None if valid is None or bool(valid.all()) else valid)
 
 
 @dataclass(eq=False)
-class Encoded:
+class FrozenFeatures:
     """A frozen model's features of all views of pictures, as `Rows`; view 0 is plain, the others are augmented.
 
     They are read from files where `keep` was called, else computed when asked for; in half precision either way. An
@@ -179,7 +179,9 @@ class Encoded:
         return seen
 
 
-def keep(encoded: Sequence[Encoded], folder: Path, choice: Keep | None = None, report: Report | None = None) -> None:
+def keep(
+    encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report | None = None
+) -> None:
     """Keep features in `folder`: all, those that are small, or none; by default the first of these that fits.
 
     ValueError, before anything is computed, if there is no room for the `choice`.

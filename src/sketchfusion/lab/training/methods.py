@@ -30,7 +30,7 @@ from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
 from .bank import PictureArray, Pictures
-from .feature_cache import Encoded, FeatureCache, FrozenInput, Keep, Shown, keep, valid_cells
+from .feature_cache import FeatureCache, FrozenFeatures, FrozenInput, Keep, Shown, keep, valid_cells
 from .loop import Report
 from .recipes import with_settings
 
@@ -252,7 +252,7 @@ class CachedEncoder:
     folder: Path
     report: Report | None = None
     half_size: bool = True  # whether a step ever draws pictures of half the side; else those are not kept
-    made: list[Encoded] = field(default_factory=list)  # all that `keep` is to keep
+    made: list[FrozenFeatures] = field(default_factory=list)  # all that `keep` is to keep
 
     @property
     def side(self) -> int:
@@ -267,7 +267,7 @@ class CachedEncoder:
         """Return all pictures' inputs, for maps as of pictures of `side` pixels, in `views` augmented views."""
         pictures, share = Pictures([bank for bank in banks if len(bank)]), side / self.side
         features = [
-            Encoded(of, pictures, self.side, views, shown, self.method.model.device)
+            FrozenFeatures(of, pictures, self.side, views, shown, self.method.model.device)
             for of, shown in zip(self.method.cached_inputs(share), self.method.shown, strict=False)
         ]
         if self.half_size or side == self.side:

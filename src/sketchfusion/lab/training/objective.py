@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from ...extractor import Extractor
 from ...fusion import PHOTO, SKETCH, Centring
 from ...saved import Heads
-from .feature_cache import Inputs
+from .feature_cache import InputBatch
 from .loop import Losses
 
 Statistics = Literal["pooled", "cells"]  # which features of a picture the standardisation takes its statistics from
@@ -33,7 +33,7 @@ class Maps:
         return data.amax((2, 3))
 
 
-Forward = Callable[[Inputs, int], Maps]  # (cached inputs of B pictures, kind) -> their standardised maps
+Forward = Callable[[InputBatch, int], Maps]  # (cached inputs of B pictures, kind) -> their standardised maps
 
 
 class Objective(nn.Module, ABC, Generic[Data]):

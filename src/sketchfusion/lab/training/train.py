@@ -17,7 +17,7 @@ from ...saved import Heads
 from ..datasets import Dataset
 from . import recipes
 from .correspondence import prepare_correspondence
-from .feature_cache import Inputs, Keep
+from .feature_cache import InputBatch, Keep
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
@@ -172,7 +172,7 @@ def train(
     trained = nn.ModuleDict({"light": method.trained, "standardise": standardise, "objective": objective}).to(device)
     full_size = recipe.full_size_after * recipe.steps
 
-    def forward(inputs: Inputs, kind: int) -> Maps:
+    def forward(inputs: InputBatch, kind: int) -> Maps:
         bf16 = trained.training and computes_in_bf16(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             maps = method.maps(tuple(part.to(device) for part in inputs.features), kind)
