@@ -372,6 +372,12 @@ def test_watching_an_unplugged_disk_gives_nothing_up(gallery: Gallery, photos: P
         gallery.watch(photos / "nowhere")
 
 
+@pytest.mark.parametrize("option", [["--prune"], ["--dry-run"], ["--workers", "2"], ["--engine", "ray"]])
+def test_what_does_not_go_with_watching_is_refused(option: list[str], photos: Path, tmp_path: Path) -> None:
+    done = sketchfusion("index", photos, "-g", tmp_path / "g", "--watch", *option)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and option[0] in done.stderr
+
+
 def test_the_command_watches_until_it_is_told_to_stop(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start(command, PixelExtractor, out, "index", photos, "-g", tmp_path / "g", "--watch", "--json")

@@ -49,8 +49,8 @@ def index(
     """Put photos into a gallery; those that are in it already are not embedded again."""
     from ..gallery import Gallery
 
-    if watch and (prune or dry_run or workers > 1):
-        raise ValueError("--watch removes what is gone, in one process; leave out --prune, --dry-run and --workers")
+    if watch and (prune or dry_run or workers > 1 or engine != "local"):
+        raise ValueError("--watch removes what is gone, in one process; it takes no --prune, --dry-run, --workers, --engine")
     kept, exclude = Gallery.open(gallery or terminal.default_gallery(), model), exclude or []
     if dry_run:
         plan = kept.plan(photos, prune, batch_size, exclude=exclude)
