@@ -50,7 +50,7 @@ def index(
     from ..gallery import Gallery
 
     if watch and (prune or dry_run or workers > 1 or engine != "local"):
-        raise ValueError("--watch removes what is gone, in one process; it takes no --prune, --dry-run, --workers, --engine")
+        raise ValueError("--watch removes what is gone, in one process: no --prune, --dry-run, --workers, --engine")
     kept, exclude = Gallery.open(gallery or terminal.default_gallery(), model), exclude or []
     if dry_run:
         plan = kept.plan(photos, prune, batch_size, exclude=exclude)
