@@ -1,4 +1,4 @@
-"""Report what is installed, which weights are cached, and whether the embedded model works."""
+"""Report what is installed, which weights are cached, and whether the model in the package works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("sketchfusion", "torch", "diffusers", "transformers", "safetensors",
 
 
 def examine() -> dict[str, Any]:
-    """Collect versions, device, memory, weights with hash and licence, and a self-test of the embedded model."""
+    """Collect versions, device, memory, weights with hash and licence, and a self-test of the model in the package."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "device": _device(),

@@ -231,7 +231,8 @@ def studio(
     if photos:
         opened.follow(photos)
     serve(opened, access, taken, started)
-    reporter.join()
+    opened.stopping.set()  # after a second Ctrl-C the server has not closed the studio
+    reporter.join(REPORT_SECONDS)
     typer.echo("stopped", err=True)
 
 
