@@ -351,7 +351,7 @@ def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[M
 
 THINGS = 2  # instances of each category of Sketch World
 TRAIN_CLASSES = 8  # classes in a batch, each with a sketch and a photo
-EVERY_STEP, CACHED, LESS_MEMORY = "frozen models run in every step", "their outputs kept", "kept, --checkpointing"
+EVERY_STEP, CACHED, LESS_MEMORY = "frozen models run in every step", "their outputs cached", "cached, --checkpointing"
 
 
 def bench_train(model: str, steps: int, seed: int, progress: Progress, draws: int = DRAWS) -> list[Cost]:
