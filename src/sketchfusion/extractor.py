@@ -122,6 +122,11 @@ class Extractor(ABC):
         return self.clip.labels if isinstance(self.clip, FrozenClip) else ()
 
     @property
+    def text_digest(self) -> Sequence[str]:
+        """What `encode_text` depends on besides the prompts; empty if that may change, or without a CLIP."""
+        return self.clip.text_digest if isinstance(self.clip, FrozenClip) else ()
+
+    @property
     def logit_scale(self) -> float:
         """The factor that turns cosines of pictures and prompts into the logits of a softmax."""
         return self._require_clip().logit_scale

@@ -82,6 +82,8 @@ class FrozenEncoder(Frozen):
 class FrozenClip(FrozenEncoder):
     """Both towers of a CLIP: images in [0, 1] in, patch tokens and joint-space vectors out."""
 
+    text_digest: Sequence[str] = ()  # what the vectors of texts depend on; empty where they may change
+
     def __init__(
         self,
         model: CLIPModel,

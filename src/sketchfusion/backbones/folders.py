@@ -5,6 +5,7 @@ Both libraries take seconds to import, so a function imports them when it is cal
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..io.files import atomic_write
-from ..io.weights import WeightsError, weight_files
+from ..io.late import make_late, without_compiler
+from ..io.weights import WeightsError, cached, folder_hash, weight_files
 from .catalog import (
     CONVOLUTIONAL_CLIP,
     IMAGENET_MEAN,
@@ -71,13 +73,26 @@ CLIP_VISION = {
 CLIP_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 
 
+# Packages that import much of diffusers, or of scipy, which only schedulers that are not used here need.
+LATE = ("diffusers.hooks", "diffusers.models.autoencoders", "diffusers.models.transformers", "diffusers.models.unets")
+
+
+def diffusers_classes() -> tuple[Any, Any, Any]:
+    """Import AutoencoderKL, DDIMScheduler and UNet2DConditionModel of diffusers, and little else of it."""
+    make_late(*LATE, "scipy.stats")
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+    return AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+
+
 def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDiffusion:
     """Load a Stable Diffusion folder; WeightsError for a missing part, one not in safetensors or that does not fit."""
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-
     if (folder / "text_encoder_2").is_dir():
         raise WeightsError(f"{folder} holds Stable Diffusion XL; only 1.x and 2.x have the features that are used here")
     with loading_errors(folder):
+        AutoencoderKL, DDIMScheduler, UNet2DConditionModel = diffusers_classes()
         unet = _load(UNet2DConditionModel, folder, "unet", dtype)
         # The encoder is all convolutions: a third faster with the channels last, on a CPU too.
         vae = _load(AutoencoderKL, folder, "vae", dtype).to(memory_format=torch.channels_last)
@@ -87,13 +102,12 @@ def load_diffusion(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenDi
 
 def blank_diffusion(name: str) -> FrozenDiffusion:
     """Make a Stable Diffusion of the sizes of a name or folder, on the meta device, without weights."""
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-
     unet, vae = UNETS.get(name), VAE
     if unet is None:
         unet, vae = (_read_json(locate(name) / part / "config.json") for part in ("unet", "vae"))
-    scheduler = DDIMScheduler(**SCHEDULE)
     with quiet_libraries(), torch.device("meta"):
+        AutoencoderKL, DDIMScheduler, UNet2DConditionModel = diffusers_classes()
+        scheduler = DDIMScheduler(**SCHEDULE)
         parts = UNet2DConditionModel.from_config(unet), AutoencoderKL.from_config(vae)
         return FrozenDiffusion(*parts, scheduler, torch.empty(1, 77, parts[0].config.cross_attention_dim))
 
@@ -119,17 +133,33 @@ def blank_encoder(name: str) -> FrozenEncoder:
 
 
 def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
-    """Encode a prompt with a Stable Diffusion folder's tokenizer and text encoder: (1, L, D), float32."""
+    """Encode a prompt with a Stable Diffusion folder's tokenizer and text encoder: (1, L, D), float32.
+
+    The null prompt's embedding is cached: the text encoder of a full model takes seconds.
+    """
+    with loading_errors(folder):
+        if prompt:
+            return _encode_prompt(folder, prompt)
+        made_of = ["null prompt", *_text_digest(folder / "text_encoder", folder / "tokenizer")]
+        return cached(made_of, lambda: _encode_prompt(folder, ""))
+
+
+def _encode_prompt(folder: Path, prompt: str) -> Tensor:
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    with loading_errors(folder):
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        encoder = _load(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
-        length = encoder.config.max_position_embeddings
-        ids = tokenizer(prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
-        with torch.no_grad():
-            embedding: Tensor = encoder(ids).last_hidden_state
-        return embedding
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    encoder = _load(CLIPTextModel, folder, "text_encoder", torch.float32).eval()
+    length = encoder.config.max_position_embeddings
+    ids = tokenizer(prompt, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+    with torch.no_grad():
+        embedding: Tensor = encoder(ids).last_hidden_state
+    return embedding
+
+
+def _text_digest(weights: Path, tokenizer: Path) -> list[str]:
+    """Give what the vectors of a text encoder depend on: the hash of its weights, and of its small files."""
+    small = [path for folder in {weights, tokenizer} for path in folder.glob("*") if path.suffix in (".json", ".txt")]
+    return [folder_hash(weights), *sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in small)]
 
 
 def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
@@ -138,21 +168,24 @@ def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
         names = folder / "labels.txt"
         labels = names.read_text().splitlines() if names.is_file() else ()
         if model_type(folder) == CONVOLUTIONAL_CLIP:
-            return load_convolutional_clip(folder, dtype, labels)
-        from transformers import CLIPModel, CLIPTokenizer
+            clip: FrozenClip = load_convolutional_clip(folder, dtype, labels)
+        else:
+            from transformers import CLIPModel, CLIPTokenizer
 
-        model = _load(CLIPModel, folder, "", dtype)
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        preprocessing = _read_json(folder / "preprocessor_config.json")
-        mean, std = preprocessing.get("image_mean", OPENAI_MEAN), preprocessing.get("image_std", OPENAI_STD)
-        return FrozenClip(model, tokenizer, mean, std, labels)
+            model = _load(CLIPModel, folder, "", dtype)
+            tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+            preprocessing = _read_json(folder / "preprocessor_config.json")
+            mean, std = preprocessing.get("image_mean", OPENAI_MEAN), preprocessing.get("image_std", OPENAI_STD)
+            clip = FrozenClip(model, tokenizer, mean, std, labels)
+        clip.text_digest = [str(dtype), *_text_digest(folder, folder)]
+        return clip
 
 
 def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224) -> FrozenDino:
     """Load a DINO or DINOv2 folder (`side` if it names none); WeightsError if it is neither or does not fit."""
-    from transformers import Dinov2Model, ViTModel
-
     with loading_errors(folder):
+        from transformers import Dinov2Model, ViTModel
+
         kind = model_type(folder)
         if kind == "vit":
             model = _load(ViTModel, folder, "", dtype, add_pooling_layer=False)
@@ -327,23 +360,24 @@ def loading_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Turn off the progress bars and reports of transformers and diffusers."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
+    """Turn off the progress bars and reports of transformers and diffusers, and import no compiler for them."""
+    with without_compiler():
+        from diffusers.utils import logging as diffusers_logging
+        from transformers.utils import logging as transformers_logging
 
-    libraries = (transformers_logging, diffusers_logging)
-    levels = [library.get_verbosity() for library in libraries]
-    bars = transformers_logging.is_progress_bar_enabled()
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.set_verbosity(level)
-            if bars:
-                library.enable_progress_bar()
+        libraries = (transformers_logging, diffusers_logging)
+        levels = [library.get_verbosity() for library in libraries]
+        bars = transformers_logging.is_progress_bar_enabled()
+        for library in libraries:
+            library.set_verbosity_error()
+            library.disable_progress_bar()
+        try:
+            yield
+        finally:
+            for library, level in zip(libraries, levels, strict=True):
+                library.set_verbosity(level)
+                if bars:
+                    library.enable_progress_bar()
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -94,8 +94,9 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
     ) -> Self:
         """Load what training starts from, in float32: its steps are too small for less."""
         device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
-        models = load_diffusion(locate(diffusion)), load_clip(locate(clip))
-        return cls(*models, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
+        frozen, towers = load_diffusion(locate(diffusion)), load_clip(locate(clip))
+        towers.text_digest = ()  # training may move what texts are projected to
+        return cls(frozen, towers, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
 
     @classmethod
     def load_trained(

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from pyarrow import fs
 
+from ..io.late import make_late
+
 NO_ROOM = ("os error 28", "os error 27", "os error 122", "No space left", "File too large")  # disk, file size, quota
 # Parts of an object store's messages, and what to do about each.
 ADVICE = {
@@ -41,7 +43,8 @@ class GalleryError(ValueError):
 
 def connect(uri: str) -> Any:
     os.environ.setdefault("LANCEDB_LOG", "error")  # it warns of every table that it makes
-    import lancedb  # late: it takes more than a second to import
+    make_late("lance_namespace_urllib3_client")  # which makes a client of a server that is not used
+    import lancedb  # here, because it takes most of a second
 
     return lancedb.connect(uri)
 

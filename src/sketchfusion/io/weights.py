@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..errors import first_line
@@ -182,6 +182,18 @@ def cache_folder() -> Path:
     """Give the user's cache folder, for what can be made again."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sketchfusion"
+
+
+def cached(made_of: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
+    """Give a tensor that depends on `made_of` alone: from the cache folder, or computed and put there."""
+    digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+    path = cache_folder() / "tensors" / f"{digest}.safetensors"
+    with suppress(OSError, SafetensorError, KeyError):
+        return load_file(path)["tensor"]
+    tensor = compute().contiguous()
+    with suppress(OSError), atomic_write(path) as draft:  # otherwise the next run computes it again
+        save_file({"tensor": tensor}, draft)
+    return tensor
 
 
 def convert(folder: Path, out: Path) -> list[Path]:
