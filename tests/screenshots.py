@@ -1,6 +1,7 @@
-"""Take screenshots of every view of the studio on the real server: `python tests/screenshots.py docs/pictures`.
+"""Take pictures of every view of the studio on the real server: `python tests/screenshots.py docs/pictures [PHOTOS]`.
 
-Photos and drawings are Sketch World's. The pictures are WebP, named studio-<view>.webp; studio-film.webp is animated.
+Photos and drawings are Sketch World's. The pictures are WebP, named studio-<view>.webp. Of a folder of real PHOTOS
+studio-film.webp, an animation, and demo.webp, a contact sheet, are made.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from playwright.sync_api import Page, sync_playwright
 from fixtures.browser import ARGUMENTS, MISSING, chromium, draw
 from fixtures.studio import running
 from sketchfusion import Gallery, load
+from sketchfusion.gallery import sheet
+from sketchfusion.gallery.confidence import reference_sketches
+from sketchfusion.studio.protection import Access
+from sketchfusion.studio.server import make_app
+from sketchfusion.studio.studio import Studio
+from sketchfusion.studio.uploads import upload_folder
 from sketchfusion.world import World
 
 CATEGORIES = (
@@ -29,6 +36,9 @@ PHOTOS = 5
 DRAWN = ("penguin", 1, 0)
 OTHER = ("whale", 10, 1)
 UNSURE = ("ice_cream", 1, 0)  # a drawing that the model has no sure answer to
+FILMED = ("airplane", 3, 0)
+LOOKED_FOR = ("flower", "cup", "airplane", "chair")  # the rows of the contact sheet
+SHEET_COLUMNS = 5
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 FILM = (800, 500)
@@ -161,9 +171,9 @@ def film(camera: Camera) -> None:
         page.wait_for_timeout(900)
 
     show(1200)
-    sheet = page.locator("#canvas").bounding_box()
-    for stroke in strokes(*DRAWN):
-        points = [(sheet["x"] + x * sheet["width"] / 512, sheet["y"] + y * sheet["width"] / 512) for x, y in stroke]
+    paper = page.locator("#canvas").bounding_box()
+    for stroke in strokes(*FILMED):
+        points = [(paper["x"] + x * paper["width"] / 512, paper["y"] + y * paper["width"] / 512) for x, y in stroke]
         page.mouse.move(*points[0])
         page.mouse.down()
         for start in range(0, len(points), 6):
@@ -174,7 +184,7 @@ def film(camera: Camera) -> None:
     page.wait_for_selector("#guesses .clean path")
     page.wait_for_timeout(1500)
     show(2200)
-    click("#results li:has([aria-label$='penguin-0.jpg']) .tile", "#photo:not([hidden])")
+    click("#results .tile", "#photo:not([hidden])")
     show(1800)
     click("#tab-mask", "#mask-canvas:not([hidden])")
     show(3500)
@@ -191,39 +201,48 @@ def film(camera: Camera) -> None:
     page.context.close()
 
 
-@contextmanager
-def serving(root: Path) -> Iterator[str]:
-    """The studio on a gallery of the photos."""
-    from sketchfusion.studio.protection import Access
-    from sketchfusion.studio.server import make_app
-    from sketchfusion.studio.studio import Studio
-    from sketchfusion.studio.uploads import upload_folder
+def contact_sheet(gallery: Gallery, out: Path) -> None:
+    """Show what drawings that come along find, one a row."""
+    drawings = {name: sketch for sketch, name in reference_sketches()}
+    found = {name: gallery.search(drawings[name], k=SHEET_COLUMNS) for name in LOOKED_FOR}
+    rows = [sheet.SheetRow(Image.fromarray(drawings[name]), name, hits) for name, hits in found.items()]
+    sheet.contact_sheet(gallery, rows).save(out / "demo.webp", quality=84, method=6)
 
-    model, uri = load("mini"), str(root / "My pictures")
-    make_photos(root / "photos")
-    Gallery.open(uri, model).add([root / "photos"])
-    studio = Studio(uri, upload_folder(uri), model)
+
+@contextmanager
+def serving(gallery: Gallery) -> Iterator[str]:
+    """The studio on a gallery."""
+    studio = Studio(gallery.uri, upload_folder(gallery.uri), gallery.model)
     with running(make_app(studio, Access("127.0.0.1", None))) as address:
         yield address
 
 
-def main(out: Path) -> None:
+def main(out: Path, photos: Path | None) -> None:
     path = chromium()
     if path is None:
         sys.exit(MISSING)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=path, args=ARGUMENTS)
-        with serving(Path(folder)) as url:
-            camera = Camera(browser, url, out)
-            walk(camera)
-            film(camera)
-            page = camera.open(DESKTOP)
-        draw(page, [[(70, 470), (250, 480), (450, 466)]])
-        page.wait_for_selector("#notice.shown")
-        camera.take(page, "away")
+        browser, model = player.chromium.launch(executable_path=path, args=ARGUMENTS), load("mini")
+        gallery = Gallery.open(f"{folder}/My pictures", model)
+        if photos:
+            gallery.add([photos])
+            contact_sheet(gallery, out)
+            with serving(gallery) as url:
+                film(Camera(browser, url, out))
+        else:
+            make_photos(Path(folder) / "photos")
+            gallery.add([Path(folder) / "photos"])
+            with serving(gallery) as url:
+                camera = Camera(browser, url, out)
+                walk(camera)
+                page = camera.open(DESKTOP)
+            draw(page, [[(70, 470), (250, 480), (450, 466)]])
+            page.wait_for_selector("#notice.shown")
+            camera.take(page, "away")
         browser.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures"))
+    names = [Path(name) for name in sys.argv[1:]]
+    main(names[0] if names else Path("docs/pictures"), names[1] if len(names) > 1 else None)

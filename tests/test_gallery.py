@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,6 +229,24 @@ def test_contact_sheet_frames_the_right_photos(gallery: Gallery, photos: Path) -
     frames = sum(hit.category == "cat" for hit in hits)
     assert upper.sum() == frames * (144 * 144 - 136 * 136)
     assert not lower.any()
+
+
+def test_contact_sheet_says_how_sure_each_photo_is(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = list[tuple[str, str]]()
+    monkeypatch.setattr("sketchfusion.gallery.sheet._cell", lambda *of: said.append(of[-2:]))
+    query = sketch_of(photos / "cat" / "01.png")
+    hits = gallery.search(query, k=2)
+    unknown = replace(hits[1], confidence=math.nan)
+    contact_sheet(gallery, [SheetRow(query, "drawn", [hits[0], unknown]), SheetRow(query, "cat", hits[:1], "cat")])
+    assert said == [
+        ("drawn", "query"),
+        (f"1. {Path(hits[0].path).name}", f"{hits[0].confidence:.0%} sure"),
+        (f"2. {Path(hits[1].path).name}", ""),
+        ("cat", "query"),
+        (f"1. {hits[0].category}", f"{hits[0].confidence:.0%} sure"),
+    ]
 
 
 def fill(uri: str, root: Path) -> None:

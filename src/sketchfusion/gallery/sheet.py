@@ -43,7 +43,10 @@ def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequenc
 
 
 def contact_sheet(gallery: Gallery, rows: Sequence[SheetRow]) -> Image.Image:
-    """Draw one line for each query: the sketch at the left, then its photos with rank, score and category."""
+    """Draw one line for each query: the sketch at the left, then its photos with rank, name and confidence.
+
+    A photo's name is its category where the query's is known, else its file's; a confidence that is NaN is not shown.
+    """
     longest = max(1, *(len(row.hits) for row in rows))
     width = GAP * 3 + CELL + longest * (CELL + GAP)
     sheet = Image.new("RGB", (width, GAP + len(rows) * (CELL + CAPTION + GAP)), PAPER)
@@ -56,9 +59,9 @@ def contact_sheet(gallery: Gallery, rows: Sequence[SheetRow]) -> Image.Image:
         for place, hit in enumerate(row.hits):
             right = row.category is not None and hit.category == row.category
             picture = Image.open(io.BytesIO(thumbnails[hit.path]))
-            caption = f"{hit.rank}. {hit.category}"
+            caption = f"{hit.rank}. {hit.category if row.category else Path(hit.path).name}"
             left = GAP * 3 + CELL + place * (CELL + GAP)
-            note = "" if math.isnan(hit.score) else f"{hit.score:.3f}"
+            note = "" if math.isnan(hit.confidence) else f"{hit.confidence:.0%} sure"
             _cell(sheet, left, top, picture, RIGHT if right else WRONG, caption, note)
     return sheet
 
