@@ -37,7 +37,7 @@ from ..datasets.world import SketchWorld
 from ..training.bank import PictureArray, world_banks
 from ..training.feature_cache import FrozenInput
 from ..training.methods import CachedEncoder, Fused
-from ..training.objective import Phases, Training
+from ..training.objective import Training
 from ..training.recipes import RetrievalRecipe
 from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import is_card, train
@@ -421,7 +421,7 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str, draws:
     sides = [encode([bank], method.model.side) for bank in banks]
     encode.keep("all" if way in (CACHED, LESS_MEMORY) else "nothing")
     pairs, recipe = SketchesAndPhotos(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
-    training = Training(RetrievalObjective(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
+    training = Training(RetrievalObjective(pairs.names, method.width, recipe), pairs, pairs, None)
     ends: list[float] = []
 
     def run(steps: int) -> None:

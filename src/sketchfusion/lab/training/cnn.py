@@ -24,7 +24,7 @@ from .bank import PictureArray, decode, world_banks
 from .loop import Losses, Report, Schedule, fit
 from .losses import contrast
 from .recipes import shaping
-from .sources import collect_photos, collect_sketches
+from .sources import KINDS, collect
 
 STORED = 96  # pixels at which the baseline's pictures are kept, so that crops stay sharp
 
@@ -97,7 +97,7 @@ def _photos_and_sketches(
         return world_banks(recipe.world_instances, STORED, cache)
     if any(worlds):
         raise ValueError("the CNN trains on Sketch World or on folders, not on both at once")
-    photos, sketches = collect_photos(data), collect_sketches(data)
+    photos, sketches = (collect(data, kind) for kind in KINDS)
     if not photos or not sketches:
         raise ValueError(f"{_roots(data)} needs sketches and photos of seen classes, in Sketchy's layout")
     return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)

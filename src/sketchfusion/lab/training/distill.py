@@ -29,10 +29,9 @@ from . import augment
 from .bank import PictureArray, kept_rows
 from .loop import Losses, Report, Schedule, fit
 from .recipes import shaping
-from .sources import Sources
+from .sources import KINDS, Sources
 from .train import TASKS
 
-KINDS: tuple[Kind, ...] = ("photo", "sketch")
 ASKED = 8  # pictures that the teacher sees at once
 MEASURED = 100  # held-out pictures of a kind that teacher and student are compared on
 
@@ -101,7 +100,7 @@ def train_student(
     nets.eval()
     for task, of in students.items():
         of.save_pretrained(out / task if len(students) > 1 else out)
-    held_out = [bank for bank in (sources.held_out_photos(), sources.held_out_sketches()) if len(bank)]
+    held_out = [bank for bank in (sources.sharp_photos(True), sources.sketches(True)) if len(bank)]
     figures = {
         f"{what} of {task}, held-out {bank.kind}": value
         for bank in held_out

@@ -41,7 +41,7 @@ from .bank import (
     world_banks,
     write_rows,
 )
-from .sources import collect
+from .sources import KINDS, collect
 
 POINTS = 16  # of a pair; no category has more that are worth matching
 VERSION = 1  # of what is computed here; part of the names of files in the cache
@@ -245,7 +245,7 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     hardly any covers is background, and the rest is unknown. Photos with too few sketches are left out. Only seen
     classes; held-out photos if `kept_out`, else the others. `cache` keeps the result.
     """
-    photos, sketches = collect(datasets, kept_out)
+    photos, sketches = (collect(datasets, kind, kept_out) for kind in KINDS)
     drawn: dict[tuple[str, str], list[Picture]] = {}
     for sketch in sketches:
         drawn.setdefault((sketch.names[0], photo_id_of(Path(sketch.path).stem)), []).append(sketch)

@@ -32,7 +32,7 @@ from .methods import Fused
 from .recipes import changed, halved
 from .recognition import WORLD_SKETCHES
 from .retrieval import WORLD_INSTANCES
-from .sources import Sources, collect
+from .sources import KINDS, Sources, collect, named
 from .train import METHODS, choose
 
 GIB, GB, TERA = 2**30, 10**9, 10**12
@@ -189,8 +189,8 @@ def listed(datasets: Sequence[Dataset]) -> list[Counter[str]]:
 
 @cache  # a listing of Sketchy-extended takes seconds
 def _listed(dataset: Dataset) -> list[Counter[str]]:
-    kinds = zip(collect([dataset], kept_out=False), collect([dataset], kept_out=True), strict=True)
-    return [Counter(picture.names[0] for of in kind for picture in of) for kind in kinds]
+    parts = {kind: (collect([dataset], kind), collect([dataset], kind, kept_out=True)) for kind in KINDS}
+    return [Counter(picture.names[0] for of in kept for picture in of) for kept in parts.values()]
 
 
 def describe(
@@ -207,7 +207,7 @@ def describe(
     if METHODS[method] is not Fused:
         raise ValueError(f"--plan counts SketchFusion, not {method}")
     config, parts, sources = Fused.configure(model, task, of_method), parts_of(task, recipe), Sources.of(data, Path())
-    pictures = listed(sources.named(sources.pictures.photo_sets))
+    pictures = listed(named(sources.pictures.photo_sets))
     views = [sum(of) for of in zip(*(kept_views(*part, sources, pictures) for part in parts.items()), strict=True)]
     views[0] *= recipe.full_size_after > 0  # else no step is at half size
     models = Counted(config)

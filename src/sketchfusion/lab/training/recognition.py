@@ -11,7 +11,7 @@ from ...saved import Heads, LinearHead
 from .feature_cache import FeatureCache
 from .loop import Losses
 from .methods import CachedEncoder
-from .objective import Forward, Objective, Phases, Training
+from .objective import Forward, Objective, Training
 from .recipes import RecognitionRecipe
 from .sources import Sources, held_out_count, names_of
 
@@ -47,14 +47,14 @@ def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: Cac
     """Collect sketches and encode them; ValueError for fewer than two classes."""
     side, things = encode.side, recipe.per_class or WORLD_SKETCHES
     banks = [sources.sketches(), *sources.of_world(things, side)[1]]
-    held_out = [sources.held_out_sketches(), *sources.of_world(held_out_count(things), side, kept_out=True)[1]]
+    held_out = [sources.sketches(True), *sources.of_world(held_out_count(things), side, kept_out=True)[1]]
     names = names_of(banks)
     if len(names) < 2:
         raise ValueError(f"{sources}: fewer than two classes have sketches to train on")
     banks, held_out = ([bank.named(names, recipe.per_class) for bank in of] for of in (banks, held_out))
-    phases = Phases(
+    return Training(
+        RecognitionObjective(sorted(names), encode.method.width, recipe),
         encode(banks, side // 2, recipe.views),
         encode(banks, side),
         encode(held_out, side) if names_of(held_out) else None,
     )
-    return Training(RecognitionObjective(sorted(names), encode.method.width, recipe), phases)

@@ -16,9 +16,9 @@ from .feature_cache import FeatureCache
 from .loop import Losses
 from .losses import contrast, hard_triplet, triplet
 from .methods import CachedEncoder
-from .objective import Forward, Objective, Phases, Training
+from .objective import Forward, Objective, Training
 from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
-from .sources import InstancePairs, Sources, held_out_count, instances, names_of
+from .sources import Sources, held_out_count, instances, names_of
 
 WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World, for retrieval by category
 
@@ -75,7 +75,7 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
     world, other_world = sources.of_world(WORLD_INSTANCES, side), sources.of_world(HELD_OUT_INSTANCES, side, True)
     photos = [sources.sharp_photos(), sources.small_photos(), *world[0]]
     sketches = [sources.sketches(), *world[1]]
-    held_out = [[sources.held_out_photos(), *other_world[0]], [sources.held_out_sketches(), *other_world[1]]]
+    held_out = [[sources.sharp_photos(True), *other_world[0]], [sources.sketches(True), *other_world[1]]]
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
         raise ValueError(f"{sources}: fewer than two classes have both photos and sketches to train on")
@@ -87,12 +87,12 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
         return SketchesAndPhotos(*(encode([bank.named(shared, most) for bank in of], at, views) for of in banks))
 
     validates = len(names_of(held_out[0]) & names_of(held_out[1]) & shared) > 1
-    phases = Phases(
+    return Training(
+        RetrievalObjective(sorted(shared), encode.method.width, recipe),
         encoded([photos, sketches], side // 2, recipe.views, recipe.per_class),
         encoded([photos, sketches], side, 1, recipe.full_per_class),
         encoded(held_out, side, 1, recipe.full_per_class) if validates else None,
     )
-    return Training(RetrievalObjective(sorted(shared), encode.method.width, recipe), phases)
 
 
 class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
@@ -125,16 +125,16 @@ def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, sources: Sources
     trained = instances(sources, recipe.per_class)
     held_out = instances(sources, held_out_count(recipe.per_class), kept_out=True)
 
-    def encoded(of: InstancePairs, side: int, views: int = 1) -> SketchesAndPhotos:
-        return SketchesAndPhotos(encode(of.photos, side, views), encode(of.sketches, side, views))
+    def encoded(sides: tuple[list[PictureArray], list[PictureArray]], at: int, views: int = 1) -> SketchesAndPhotos:
+        return SketchesAndPhotos(*(encode(banks, at, views) for banks in sides))
 
-    full = encoded(trained, encode.side) if trained.photos else None
+    full = encoded(trained, encode.side) if trained[0] else None
     if full is None or not full.by_class:
         raise ValueError(f"{sources}: no class has two photos with sketches of their own; Sketchy's layout names them")
-    validation = encoded(held_out, encode.side) if held_out.photos else None
-    phases = Phases(
+    validation = encoded(held_out, encode.side) if held_out[0] else None
+    return Training(
+        InstanceRetrievalObjective(recipe),
         encoded(trained, encode.side // 2, recipe.views),
         full,
         validation if validation and validation.by_class else None,
     )
-    return Training(InstanceRetrievalObjective(recipe), phases)

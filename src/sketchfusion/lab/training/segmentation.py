@@ -39,7 +39,7 @@ from .feature_cache import FeatureCache
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
-from .objective import Forward, Objective, Phases, Training
+from .objective import Forward, Objective, Training
 from .recipes import SegmentationRecipe
 from .sources import HELD_OUT_SEED, Sources, held_out_count, names_of
 
@@ -149,9 +149,9 @@ class SegmentationObjective(Objective[MaskedFeatures]):
             "overlap": hard / count,
         }
 
-    def calibrate(self, model: Extractor, data: Phases[MaskedFeatures]) -> None:
+    def calibrate(self, model: Extractor, full: MaskedFeatures, held_out: MaskedFeatures | None) -> None:
         """Fit the similarity above which a photo shows the object; there is none if every photo shows all classes."""
-        measured = data.full if data.held_out is None else data.held_out
+        measured = held_out or full
         self._calibrated = _calibrate(model, measured) if any(map(measured.others, measured.usable)) else None
 
     def heads(self) -> Heads:
@@ -181,12 +181,12 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
         )
 
     validates = {name for of in held_out for name in of.names} & names_of(held_out_sketches) & shown
-    phases = Phases(
+    return Training(
+        SegmentationObjective(recipe),
         encoded(masked, sketches, side // 2),
         encoded(masked, sketches, side),
         encoded(held_out, held_out_sketches, side) if validates else None,
     )
-    return Training(SegmentationObjective(recipe), phases)
 
 
 def _collected(
@@ -198,8 +198,7 @@ def _collected(
         masked.insert(0, world_masks(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
     if sources.aligned:
         masked.append(silhouettes(sources.aligned, side, sources.cache, kept_out))
-    sketches = sources.held_out_sketches() if kept_out else sources.sketches()
-    return masked, [sketches, *sources.of_world(things, side, kept_out)[1]]
+    return masked, [sources.sketches(kept_out), *sources.of_world(things, side, kept_out)[1]]
 
 
 def _heatmap(sketch: Tensor, page: Tensor, photo: Tensor, frame: Frame) -> Tensor:

@@ -27,6 +27,7 @@ from ..datasets.tuberlin import SKETCHES, TUBerlin
 from ..datasets.world import SketchWorld
 from .bank import Picture, PictureArray, decode, world_banks
 
+KINDS: tuple[Kind, Kind] = ("photo", "sketch")
 SMALL = 64  # pixels of a tiny-imagenet photo
 HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
@@ -86,21 +87,17 @@ class Sources:
 
     def small_photos(self) -> PictureArray:
         """Return named photos of 64 px (tiny-imagenet)."""
-        return self._decoded(collect_photos(self.named(self.photo_sets, small=True)), "photo", SMALL)
+        tiny = [dataset for dataset in self.photo_sets if isinstance(dataset, TinyImageNet)]
+        return self._decoded(tiny, "photo", SMALL)
 
-    def sharp_photos(self) -> PictureArray:
-        """Return named photos of the other data sets."""
-        return self._decoded(collect_photos(self.named(self.photo_sets, small=False)), "photo", self.stored)
+    def sharp_photos(self, kept_out: bool = False) -> PictureArray:
+        """Return named photos of the other data sets, those to train on or those held out."""
+        larger = [dataset for dataset in self.photo_sets if not isinstance(dataset, TinyImageNet)]
+        return self._decoded(larger, "photo", self.stored, kept_out)
 
-    def sketches(self) -> PictureArray:
-        """Return named freehand sketches of seen classes."""
-        return self._decoded(collect_sketches(self.named(self.sketch_sets)), "sketch", self.stored)
-
-    def held_out_photos(self) -> PictureArray:
-        return self._decoded(collect_held_out(self.named(self.photo_sets), "photo"), "photo", self.stored)
-
-    def held_out_sketches(self) -> PictureArray:
-        return self._decoded(collect_held_out(self.named(self.sketch_sets), "sketch"), "sketch", self.stored)
+    def sketches(self, kept_out: bool = False) -> PictureArray:
+        """Return named freehand sketches of seen classes, those to train on or those held out."""
+        return self._decoded(self.sketch_sets, "sketch", self.stored, kept_out)
 
     def world(self) -> tuple[PictureArray, PictureArray]:
         photos, sketches = world_banks(self.world_instances, self.stored, self.cache)
@@ -113,31 +110,28 @@ class Sources:
         photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
         return [photos], [sketches]
 
-    def named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
-        """Return those with named pictures in files, tiny-imagenet alone or the others if `small` says so."""
-        named = [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
-        return [dataset for dataset in named if small in (None, isinstance(dataset, TinyImageNet))]
-
-    def _decoded(self, pictures: list[Picture], kind: Kind, side: int) -> PictureArray:
-        return decode(pictures, kind, side, self.cache).on(self.device)
+    def _decoded(self, datasets: Sequence[Dataset], kind: Kind, side: int, kept_out: bool = False) -> PictureArray:
+        return decode(collect(named(datasets), kind, kept_out), kind, side, self.cache).on(self.device)
 
 
-@dataclass(frozen=True)
-class InstancePairs:
-    """Photos and sketches of the same instances; each picture has two names: category and "category/instance"."""
-
-    photos: list[PictureArray]
-    sketches: list[PictureArray]
+def named(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Return those with named pictures in files."""
+    return [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
 
 
-def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
-    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone."""
-    photos, sketches = collect(sources.with_instances, kept_out)
+def instances(
+    sources: Sources, per_class: int, kept_out: bool = False
+) -> tuple[list[PictureArray], list[PictureArray]]:
+    """Collect photos and sketches of the same instances, to train on or the held-out ones if `kept_out`.
+
+    Each picture has two names: category and "category/instance". `per_class` limits Sketch World's alone.
+    """
+    photos, sketches = (collect(sources.with_instances, kind, kept_out) for kind in KINDS)
     photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
-    found = InstancePairs([], [])
+    found = list[PictureArray](), list[PictureArray]()
     if photos and sketches:
-        found.photos.append(_decoded_instances(photos, "photo", sources))
-        found.sketches.append(_decoded_instances(sketches, "sketch", sources))
+        found[0].append(_decoded_instances(photos, "photo", sources))
+        found[1].append(_decoded_instances(sketches, "sketch", sources))
     if sources.has_world:
         seed = HELD_OUT_SEED if kept_out else 0
         photo, sketch = world_banks(per_class, sources.stored, cache=sources.cache, seed=seed, of_photo=True)
@@ -145,8 +139,8 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
         names: list[tuple[str, ...]] = [
             (category, f"{category}/world {place}") for place, (category, *_) in enumerate(photo.names)
         ]
-        found.photos.append(replace(photo, names=names))
-        found.sketches.append(replace(sketch, names=names))
+        found[0].append(replace(photo, names=names))
+        found[1].append(replace(sketch, names=names))
     return found
 
 
@@ -167,38 +161,24 @@ def names_of(banks: list[PictureArray]) -> set[str]:
     return {name for bank in banks for name in bank.by_name}
 
 
-def collect_photos(datasets: Sequence[Dataset]) -> list[Picture]:
-    """List the photos to train on; DatasetError for a data set that training cannot use."""
-    return [picture for dataset in datasets for picture in _photos(dataset)]
+def collect(datasets: Sequence[Dataset], kind: Kind, kept_out: bool = False) -> list[Picture]:
+    """List the photos or the sketches to train on; DatasetError for a data set that training cannot use.
+
+    With `kept_out` it is the held-out ones (one in five) of data sets that have both.
+    """
+    used = [dataset for dataset in datasets if dataset.paired or not kept_out]
+    return [picture for dataset in used for picture in _pictures(dataset, kind, kept_out)]
 
 
-def collect_sketches(datasets: Sequence[Dataset]) -> list[Picture]:
-    """List the sketches to train on; DatasetError for a data set that training cannot use."""
-    return [_picture(s) for dataset in datasets for s in _samples(dataset, "sketch") if not held_out(s.origin)]
-
-
-def collect_held_out(datasets: Sequence[Dataset], kind: Kind) -> list[Picture]:
-    """List the held-out photos or sketches of seen classes (one in five) of data sets that have both."""
-    paired = [dataset for dataset in datasets if dataset.paired]
-    return [_picture(s) for dataset in paired for s in _samples(dataset, kind) if held_out(s.origin)]
-
-
-def collect(datasets: Sequence[Dataset], kept_out: bool) -> tuple[list[Picture], list[Picture]]:
-    """List the photos and the sketches to train on, or the held-out ones if `kept_out`."""
-    if kept_out:
-        return collect_held_out(datasets, "photo"), collect_held_out(datasets, "sketch")
-    return collect_photos(datasets), collect_sketches(datasets)
-
-
-def _photos(dataset: Dataset) -> Iterator[Picture]:
-    if isinstance(dataset, TinyImageNet):
+def _pictures(dataset: Dataset, kind: Kind, kept_out: bool) -> Iterator[Picture]:
+    if kind == "photo" and isinstance(dataset, TinyImageNet):
         names = dict[str, tuple[str, ...]]()
         for wnid, synonyms in dataset.synonyms.items():
             cleaned = [readable_name(name) for name in synonyms]
             # "tabby cat" is also a "cat": the name that photos of breeds share with drawings of the kind
             names[wnid] = tuple(dict.fromkeys(cleaned + [name.split()[-1] for name in cleaned if " " in name]))
         yield from (Picture(str(path), names[wnid]) for path, wnid in dataset.train())
-    elif isinstance(dataset, PhotoFolder):
+    elif kind == "photo" and isinstance(dataset, PhotoFolder):
         for photo in dataset.photos():
             numbered = None if photo.label else IMAGENET_NAME.fullmatch(photo.path.stem)
             name = photo.label or (numbered[2] if numbered else dataset.name)
@@ -207,7 +187,8 @@ def _photos(dataset: Dataset) -> Iterator[Picture]:
                 _refuse_sketches(dataset.root, photo.path)
                 yield Picture(str(photo.path), (readable_name(name.removesuffix("_easy")),))
     else:
-        yield from (_picture(s) for s in _samples(dataset, "photo") if not held_out(s.origin))
+        kept = (sample for sample in _samples(dataset, kind) if held_out(sample.origin) == kept_out)
+        yield from (Picture(sample.source, (readable_name(sample.label),)) for sample in kept)
 
 
 def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
@@ -225,7 +206,7 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
         raise DatasetError(
             f"{dataset.root}: a {dataset.layout} is no data set of named pictures to train on; leave it out"
         )
-    kept_out = dataset.kept_out if dataset.paired else ()
+    kept_out = dataset.kept_out
     kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)
 
@@ -235,10 +216,6 @@ def _own_photos(dataset: Dataset) -> list[Sample]:
     if isinstance(dataset, SketchyExtended):
         return dataset.originals() + [photo for photo in dataset.photos() if not photo.photo_id]
     return [] if isinstance(dataset, TUBerlin) and not dataset.extended else dataset.photos()
-
-
-def _picture(sample: Sample) -> Picture:
-    return Picture(sample.source, (readable_name(sample.label),))
 
 
 def _refuse_sketches(root: Path, picture: Path) -> None:

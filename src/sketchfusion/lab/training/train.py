@@ -21,7 +21,7 @@ from .feature_cache import InputBatch, Keep
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
-from .objective import Forward, Maps, Objective, Phases, Standardise, Training
+from .objective import Forward, Maps, Objective, Standardise, Training
 from .processes import processes
 from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, changed, halved, shaping, with_settings
 from .recognition import RecognitionObjective, prepare_recognition
@@ -47,9 +47,9 @@ class UniversalObjective(Objective[Mapping[str, Any]]):
         losses = {task: self.parts[task].losses(forward, its, generator)["loss"] for task, its in data.items()}
         return {"loss": torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum(), **losses}
 
-    def calibrate(self, model: Extractor, data: Phases[Mapping[str, Any]]) -> None:
-        for task, full in data.full.items():
-            self.parts[task].calibrate(model, Phases(data.half[task], full, (data.held_out or {}).get(task)))
+    def calibrate(self, model: Extractor, full: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
+        for task, its in full.items():
+            self.parts[task].calibrate(model, its, (held_out or {}).get(task))
 
     def heads(self) -> Heads:
         heads = [part.heads() for part in self.parts.values()]
@@ -63,12 +63,12 @@ def prepare_universal(recipe: UniversalRecipe, sources: Sources, encode: CachedE
     """Prepare all other tasks; the first that lacks data raises its ValueError."""
     single = {task: prepare for task, (_, prepare) in TASKS.items() if task != "universal"}
     parts = {t: prepare(getattr(recipe, t.replace("-", "_")), sources, encode) for t, prepare in single.items()}
-    phases = Phases(
-        {task: part.data.half for task, part in parts.items()},
-        {task: part.data.full for task, part in parts.items()},
-        {task: part.data.held_out for task, part in parts.items() if part.data.held_out is not None} or None,
+    return Training(
+        UniversalObjective({task: part.objective for task, part in parts.items()}, recipe.weights),
+        {task: part.half for task, part in parts.items()},
+        {task: part.full for task, part in parts.items()},
+        {task: part.held_out for task, part in parts.items() if part.held_out is not None} or None,
     )
-    return Training(UniversalObjective({t: part.objective for t, part in parts.items()}, recipe.weights), phases)
 
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Sources, CachedEncoder], Training]]] = {
@@ -166,7 +166,7 @@ def train(
     further training at full size. Maps are standardised as in batch norm. At the end the running statistics become the
     model's centring; they are measured again first if inference makes maps in another way than training.
     """
-    objective, phases, device = training.objective, training.data, method.model.device
+    objective, device = training.objective, method.model.device
     method.centring.reset()
     standardise = Standardise(method.width, objective.photo_statistics, objective.sketch_statistics)
     trained = nn.ModuleDict({"light": method.trained, "standardise": standardise, "objective": objective}).to(device)
@@ -181,11 +181,11 @@ def train(
 
     def loss_of(step: int, generator: Generator) -> Losses:
         with torch.autocast(device.type, enabled=False):  # cosines over a small temperature need float32
-            return objective.losses(forward, phases.half if step < full_size else phases.full, generator)
+            return objective.losses(forward, training.half if step < full_size else training.full, generator)
 
     def validate() -> dict[str, float]:
         batches = [
-            objective.losses(forward, phases.held_out, Generator().manual_seed(number))
+            objective.losses(forward, training.held_out, Generator().manual_seed(number))
             for number in range(recipe.validation_batches)
         ]
         return {name: sum(float(batch[name]) for batch in batches) / len(batches) for name in batches[0]}
@@ -198,7 +198,7 @@ def train(
         out,
         resume,
         report,
-        validate if phases.held_out is not None and recipe.validation_batches else None,
+        validate if training.held_out is not None and recipe.validation_batches else None,
         frozen=method.origin,
         settings=_checkpoint_settings(method, objective, recipe),
     )
@@ -208,10 +208,10 @@ def train(
             standardise.train()
             for number in range(STATISTICS_BATCHES):
                 standardise.momentum = 1 / (number + 1)  # the mean over all batches so far
-                objective.losses(forward, phases.full, Generator().manual_seed(number))
+                objective.losses(forward, training.full, Generator().manual_seed(number))
             standardise.eval()
     standardise.transfer(method.centring)
-    objective.calibrate(method.model, phases)
+    objective.calibrate(method.model, training.full, training.held_out)
 
 
 def is_card(device: torch.device) -> bool:

@@ -74,7 +74,10 @@ def pretrain_vae(
     spread = _latent_spread(vae, photos, torch.Generator().manual_seed(1))
     vae.register_to_config(scaling_factor=round(1 / spread, 5))
     save_half(vae, out / "sd" / "vae")
-    return {"vae/psnr": _psnr(vae, sources.held_out_photos()), "vae/scaling_factor": vae.config.scaling_factor}
+    return {
+        "vae/psnr": _psnr(vae, sources.sharp_photos(kept_out=True)),
+        "vae/scaling_factor": vae.config.scaling_factor,
+    }
 
 
 def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
@@ -157,7 +160,7 @@ def pretrain_diffusion(
     tokenizer.save_pretrained(out / "sd" / "tokenizer")
     scheduler.save_pretrained(out / "sd" / "scheduler")
     save_pipeline(out / "sd")
-    held_out = sources.held_out_photos()
+    held_out = sources.sharp_photos(kept_out=True)
     with torch.no_grad():
         check = torch.Generator().manual_seed(1)
         latents = encode(vae, held_out.take(list(range(0, len(held_out), max(1, len(held_out) // 100)))))

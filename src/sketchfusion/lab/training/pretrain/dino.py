@@ -64,7 +64,7 @@ def pretrain_dino(
     fit(distillation.train(), loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     vit = distillation.teacher.standardised()
     save_dino(vit, out)
-    held_out = sources.held_out_photos()
+    held_out = sources.sharp_photos(kept_out=True)
     return figures(vit, held_out) if len(held_out) else {}
 
 

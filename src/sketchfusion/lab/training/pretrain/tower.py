@@ -231,7 +231,10 @@ def pretrain_convolutional_clip(
     save_convolutional_clip(clip, out / FOLDER)
     return {
         f"{FOLDER}/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, bank)
-        for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
+        for kind, bank in (
+            ("sketches", sources.sketches(kept_out=True)),
+            ("photos", sources.sharp_photos(kept_out=True)),
+        )
         if len(bank)
     }
 
