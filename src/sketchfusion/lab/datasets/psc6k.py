@@ -1,7 +1,5 @@
 """PSC6K: keypoints of 6,250 photo-sketch pairs of the Sketchy Database (Lu et al., ICML 2023)."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A segmentation folder: photos, masks and an index that pairs them by category."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The Sketchy Database in its own layout, which Sketch World is exported in too."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace

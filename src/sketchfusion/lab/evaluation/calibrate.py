@@ -5,8 +5,6 @@ chosen by; the constants in the code are round numbers near the best ones. `--da
 folder to those of Sketch World, and `--sketches` names folders of sketches for them.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """Correspondence measured: how many keypoints of a sketch are found in its photo, and the other way round."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import tee
 

@@ -1,7 +1,5 @@
 """Pictures of a table: what its models find, match and segment, side by side, and their features."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fill a table row by row: train a row's model if needed, measure it, keep all results for reuse; write the table."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence

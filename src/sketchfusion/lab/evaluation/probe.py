@@ -3,8 +3,6 @@
 The paper's pilot study finds that Stable Diffusion's features of sketches are inferior to those of photos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby

@@ -4,8 +4,6 @@ The paper trains a classifier and does not say which head its frozen baselines g
 heads, all models get the same linear head here, those with a classifier of their own too.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """What every benchmark gives, as one JSON file to compute with and one Markdown file to read."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -9,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,7 +31,7 @@ class Result:
         figures = (f"{name} {e.mean:.3f} ({e.low:.3f} to {e.high:.3f})" for name, e in self.metrics.items())
         return f"Result({self.model}: {', '.join(figures)})"
 
-    def more_than(self, other: Result, name: str) -> Result:
+    def more_than(self, other: Self, name: str) -> Self:
         """Add how much more it reaches than a model called `name`, query by query, of the metrics in the rows."""
         more = {
             f"{metric}, more than {name}": bootstrap(self.metrics[metric].each - other.metrics[metric].each)

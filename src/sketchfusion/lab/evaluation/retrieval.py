@@ -1,7 +1,5 @@
 """Retrieval measured: by category, and of the very photo that a sketch was drawn of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar

@@ -4,8 +4,6 @@ Each sketch searches a gallery twice, with the photos of its category and withou
 search is a false alarm. Galleries of several sizes are made of the same photos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ The model embeds a few photos and sketches of Sketch World; the rows of the gall
 interpolated between two such photos of one category, plus noise half as long as its step from the first.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Segmentation measured: how well masks fit, and whether a sketch of something absent is recognised as such."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import tee
 

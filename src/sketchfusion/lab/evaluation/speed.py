@@ -1,7 +1,5 @@
 """Benchmarks of extraction, metrics and training, each against a reference measured in the same run."""
 
-from __future__ import annotations
-
 import math
 import resource
 import statistics

@@ -1,13 +1,11 @@
 """The tables of the paper: rows, columns, the figures of the paper, and how a cell is measured."""
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Any
+from typing import Any, Self
 
 from ...extractor import Extractor
 from ...fusion import FusionConfig
@@ -73,7 +71,7 @@ class TableLayout:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(column.task for column in self.columns))
 
-    def of(self, tasks: Sequence[str]) -> TableLayout:
+    def of(self, tasks: Sequence[str]) -> Self:
         """Keep the columns of some tasks; ValueError for a task that the table is not about."""
         columns = tuple(column for column in self.columns if column.task in tasks)
         if strange := [task for task in tasks if task not in self.tasks]:

@@ -1,7 +1,5 @@
 """Training pictures, decoded once into arrays that are mapped to memory."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json
@@ -15,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -71,14 +69,14 @@ class PictureArray:
         """The indices of pictures of seen classes, the only ones that may be turned into sketches."""
         return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
 
-    def on(self, device: str | torch.device) -> PictureArray:
+    def on(self, device: str | torch.device) -> Self:
         return replace(self, device=device)
 
-    def named(self, names: set[str], most: int) -> PictureArray:
+    def named(self, names: set[str], most: int) -> Self:
         """Return the first `most` pictures of each of `names`, all of them if it is 0."""
         return self.at(sorted({n for name in names for n in self.by_name.get(name, [])[: most or None]}))
 
-    def at(self, index: list[int]) -> PictureArray:
+    def at(self, index: list[int]) -> Self:
         """Return the pictures at `index`; nothing is copied."""
         boxes = None if self.boxes is None else self.boxes[index]
         rows = np.array(index, np.int64) if self.rows is None else self.rows[index]

@@ -4,8 +4,6 @@ It learns the names, and by a supervised contrastive loss (Khosla et al., 2020) 
 photos alike, lie close together.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

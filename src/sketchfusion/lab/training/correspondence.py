@@ -5,8 +5,6 @@ from freehand sketches aligned with their photos; from outlines of real photos u
 pseudo-sketches of real photos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

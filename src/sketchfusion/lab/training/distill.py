@@ -5,13 +5,12 @@ these maps, their maxima, and the similarities between the maxima of a batch (re
 2019). Names are not used, so any photos and sketches will do.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -130,7 +129,7 @@ class Lessons:
         recipe: DistillRecipe,
         folder: Path,
         report: Report | None,
-    ) -> Lessons:
+    ) -> Self:
         """Draw half of the recipe's pictures and ask the teachers, or read both from `folder`."""
         banks = [sources.sharp_photos(), sources.small_photos()] if kind == "photo" else [sources.sketches()]
         banks = [bank for bank in banks if len(bank)]

@@ -4,8 +4,6 @@ Files hold the features of a block of pictures in one view. Each is written at o
 that are there. Rows are read through short-lived memory maps; 64 rows of 0.5 MB take 1.4 to 2 times as long from Lance.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import shutil

@@ -4,8 +4,6 @@ Masks and points come from Sketch World, which knows them; masks also from segme
 outlines of Sketchy's sketches; points also from outlines of real photos under known warps.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """The one training loop: seeded, resumable bit for bit, on one process or several, with best weights by validation."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math
@@ -13,6 +11,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
+from typing import Self
 
 import numpy as np
 import torch
@@ -147,7 +146,7 @@ class Checkpoint:
             save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
+    def read(cls, path: Path) -> Self:
         """Read a checkpoint; ValueError with a one-line message if the file is not one."""
         try:
             with safe_open(path, framework="pt") as file:

@@ -1,7 +1,5 @@
 """The methods that can be trained: SketchFusion, SD-PL and B-Finetuning; loop, objectives and data are shared."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

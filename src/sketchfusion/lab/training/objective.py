@@ -1,7 +1,5 @@
 """The parts of every task's training: an objective, and its data at half and at full size, and held out."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass

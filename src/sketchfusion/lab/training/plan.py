@@ -4,8 +4,6 @@ The models are made of fake tensors, which have shapes but no contents, so a ste
 is that of PyTorch's tensors on a GPU: frozen weights in bfloat16, trained ones in float32, convolutions in bfloat16.
 """
 
-from __future__ import annotations
-
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence

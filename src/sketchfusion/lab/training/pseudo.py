@@ -5,8 +5,6 @@ strokes and drawn with wobble, missing and repeated strokes, and wrong proportio
 drawn.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from collections.abc import Iterator
@@ -51,6 +49,14 @@ LONG = 0.7  # exponent of a contour's length in its weight; below 1, so that sma
 WEAK = 0.1  # share of the 95th percentile of salience below which an edge point is dropped
 
 Map = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """A chain of points (N, 2), x and y as shares of the photo's side; `weight` grows with its salience and length."""
+
+    points: Points
+    weight: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,14 +174,6 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
         points[..., 2:],
         torch.ones(points.shape[:2], dtype=torch.bool),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Contour:
-    """A chain of points (N, 2), x and y as shares of the photo's side; `weight` grows with its salience and length."""
-
-    points: Points
-    weight: float
 
 
 def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:

@@ -1,7 +1,5 @@
 """Recipes: every setting of training and of pretraining, as frozen data, and how text overrides it."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Train light weights and a sketch classifier (paper section 6.2) by cross-entropy on the max-pooled feature."""
 
-from __future__ import annotations
-
 import torch
 from torch import Generator, nn
 from torch.nn import functional as F

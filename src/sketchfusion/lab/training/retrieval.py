@@ -1,7 +1,5 @@
 """Light parts for retrieval, by class or of the very photo (paper section 6.1): triplets on max-pooled fused maps."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from functools import cached_property

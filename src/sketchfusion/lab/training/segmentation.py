@@ -8,8 +8,6 @@ taken. The mask loss teaches which pixels show the object: binary cross-entropy 
 object is calibrated with the model as it runs at inference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

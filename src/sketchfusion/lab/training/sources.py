@@ -6,13 +6,12 @@ keeps for testing (30 of TU-Berlin's, 30 of QuickDraw-extended's), and of Sketch
 what is left, one picture in five is held out for validation (`held_out`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 
@@ -48,7 +47,7 @@ class Sources:
     stored: int = STORED  # pixels of the pictures that are not small
 
     @classmethod
-    def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Sources:
+    def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Self:
         """Take photos and sketches from the same data sets; a PSC6K folder goes with the first root of Sketchy."""
         apart = [dataset for dataset in datasets if isinstance(dataset, PSC6K)]
         pictures = [dataset for dataset in datasets if isinstance(dataset, Sketchy) and not dataset.keypoints]
@@ -76,7 +75,7 @@ class Sources:
         return [dataset for dataset in self.with_instances if dataset.aligned]
 
     @property
-    def pictures(self) -> Sources:
+    def pictures(self) -> Self:
         """All but PSC6K in a folder of its own, which has no pictures but those of its pairs."""
         without = [[of for of in side if not isinstance(of, PSC6K)] for side in (self.photo_sets, self.sketch_sets)]
         return replace(self, photo_sets=without[0], sketch_sets=without[1])

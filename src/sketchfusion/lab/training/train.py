@@ -1,7 +1,5 @@
 """`sketchfusion train`: train any method for any task, on data sets in folders or on Sketch World."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

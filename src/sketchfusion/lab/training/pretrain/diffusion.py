@@ -5,8 +5,6 @@ with CLIP's dense tokens of the clean picture, which saves most of the steps tha
 what things look like (Yu et al., REPA, 2025).
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

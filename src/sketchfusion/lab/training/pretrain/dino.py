@@ -7,8 +7,6 @@ al., 2024): the moving mean of DINO itself was too slow for so short a training 
 ViT is saved, without the heads.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from copy import deepcopy

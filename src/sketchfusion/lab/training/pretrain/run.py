@@ -1,7 +1,5 @@
 """The stages of pretraining: VAE, CLIP, the diffusion model that builds on both, and DINO."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace

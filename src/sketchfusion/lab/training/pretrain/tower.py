@@ -6,8 +6,6 @@ kept near the latter, so that the features of classes without sketches change li
 a projection learns the sentence encoder's vectors of the names.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 So even a name without any sketch or photo gets a vector close to those of related names.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zipfile
 from collections.abc import Sequence
