@@ -22,6 +22,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from ...featuremap import Floats
+
 Values = npt.NDArray[np.float64]
 Ranks = npt.NDArray[np.int64]
 _NAME = re.compile(r"mAP@all(/VOC)?|mAP@([1-9]\d*)/(min\(k,R\)|VOC|hits|k)|P@([1-9]\d*)(/min\(k,R\))?")
@@ -76,7 +78,7 @@ def accuracy(ranks: npt.ArrayLike, k: int) -> Values:
     return (np.asarray(ranks) <= k).astype(np.float64)
 
 
-def shuffle_ties(similarity: npt.NDArray[np.float32], order: Ranks, first: int = 0) -> Ranks:
+def shuffle_ties(similarity: Floats, order: Ranks, first: int = 0) -> Ranks:
     """Put photos of equal similarity (Q, N) in a random order within the ranking (Q, N), the same for the same query.
 
     Galleries come class by class, and in that order a feature that is the same for all photos scores more than chance.
@@ -97,9 +99,7 @@ def shuffle_ties(similarity: npt.NDArray[np.float32], order: Ranks, first: int =
     return shuffled
 
 
-def target_ranks(
-    similarity: npt.NDArray[np.float32], target: Ranks, group: Ranks, first: int = 0
-) -> tuple[Ranks, Ranks]:
+def target_ranks(similarity: Floats, target: Ranks, group: Ranks, first: int = 0) -> tuple[Ranks, Ranks]:
     """Rank from 1 of candidate `target` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
 
     Candidates of equal score are ranked in a random order, as `shuffle_ties` does, so that a constant feature scores

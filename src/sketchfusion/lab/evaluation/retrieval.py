@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from ...extractor import Extractor
-from ...featuremap import Floats
+from ...featuremap import FeatureMap, Floats
 from ...io.images import ImageInput, Kind
+from ...tasks.inputs import extract_maps
 from ...tasks.retrieval import rank_chunks
 from ..datasets.base import Dataset, DatasetError, Sample, comparable_name, is_unseen, not_trained_on
 from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, shuffle_ties, target_ranks
@@ -112,9 +115,7 @@ def untrained_sides(
         return sketches, photos, about
     both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
     if not both:
-        raise DatasetError(
-            f"{dataset.root}: training leaves sketches and photos out of no class; it does of one in five"
-        )
+        raise dataset.error("training leaves sketches and photos out of no class; it does of one in five")
     sketches, photos = ([sample for sample in side if sample.label in both] for side in sides)
     return sketches, photos, f"{about}, of {len(both)} of them what training leaves out"
 
@@ -209,6 +210,14 @@ def embed_labelled(
         vectors.append(model.embed(images, kind=kind, task=task, batch_size=BATCH).numpy())
         count(len(images))
     return np.concatenate(vectors), [label for _, label in pictures]
+
+
+def with_maps(
+    model: Extractor, pictures: Iterable[Tensor], kind: Kind, task: str
+) -> Iterator[tuple[Tensor, FeatureMap]]:
+    """Yield pictures (3, H, W) with their maps; each is made once, and a batch of them is held at a time."""
+    shown, copies = tee(pictures)
+    return zip(shown, extract_maps(model, copies, kind, task), strict=True)
 
 
 def counter(progress: Progress | None, total: int) -> Callable[[int], None]:

@@ -205,8 +205,7 @@ def salience(colours: Map, strength: Map) -> Map:
     alone = np.maximum(strength - 1.2 * blurred(strength, SURROUND), 0.05 * strength)
     alone = alone / (alone + float(np.sqrt((alone**2).mean())) + 1e-9)
     thing = _colour_difference(colours) ** 2
-    weighed: Map = alone * (0.1 + thing) * _centrality(thing)
-    return weighed
+    return alone * (0.1 + thing) * _centrality(thing)
 
 
 def opponent(photo: NDArray[np.uint8]) -> Map:

@@ -12,7 +12,7 @@ from ...fusion import PHOTO, SKETCH
 from .bank import PictureArray
 from .feature_cache import FeatureCache
 from .loop import Losses
-from .losses import contrast, hard_triplet, triplet
+from .losses import contrast, triplet
 from .methods import CachedEncoder
 from .objective import Forward, Objective, Training
 from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
@@ -59,7 +59,8 @@ class RetrievalObjective(Objective[SketchesAndPhotos]):
         sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
         photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
         labels = torch.tensor([self._labels[name] for name in names], device=photos.device)
-        triplets = triplet(sketches, photos, labels, labels, recipe.margin)
+        alike = labels[:, None] == labels
+        triplets = triplet(sketches, photos, alike, ~alike, recipe.margin)
         both, both_labels = torch.cat([sketches, photos]), labels.repeat(2)
         contrastive = contrast(both, both_labels[:, None] == both_labels[None, :], recipe.temperature)
         naming = F.cross_entropy(self.naming(both), both_labels)
@@ -108,12 +109,13 @@ class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
         sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
         photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
         classes = torch.tensor(labels, device=photos.device)
-        triplets = hard_triplet(sketches, photos, classes, recipe.margin)
+        own, alike = torch.eye(len(names), dtype=torch.bool, device=photos.device), classes[:, None] == classes
+        triplets = triplet(sketches, photos, own, alike & ~own, recipe.margin)
         cosines = F.normalize(sketches, dim=1) @ F.normalize(photos, dim=1).T
         matching = torch.arange(len(names), device=cosines.device)
         logits = cosines / recipe.temperature
         contrastive = (F.cross_entropy(logits, matching) + F.cross_entropy(logits.T, matching)) / 2
-        found = cosines.masked_fill(classes[:, None] != classes, -2.0).argmax(1) == matching
+        found = cosines.masked_fill(~alike, -2.0).argmax(1) == matching
         loss = triplets + recipe.contrast * contrastive
         return {"loss": loss, "triplet": triplets, "contrast": contrastive, "found": found.float().mean()}
 

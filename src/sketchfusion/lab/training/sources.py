@@ -202,9 +202,7 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
             raise DatasetError(f"{dataset.root}: training takes Quick, Draw! as .ndjson files; give those")
         found = dataset.sketches() if kind == "sketch" else []
     elif not isinstance(dataset, TinyImageNet | PhotoFolder):
-        raise DatasetError(
-            f"{dataset.root}: a {dataset.layout} is no data set of named pictures to train on; leave it out"
-        )
+        raise dataset.error(f"a {dataset.layout} is no data set of named pictures to train on; leave it out")
     kept_out = dataset.kept_out
     kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)

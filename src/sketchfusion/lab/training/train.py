@@ -189,17 +189,9 @@ def train(
         return {name: sum(float(batch[name]) for batch in batches) / len(batches) for name in batches[0]}
 
     refuse_too_large(trained.train(), loss_of, method, objective, recipe)
-    fit(
-        trained,
-        loss_of,
-        recipe.schedule,
-        out,
-        resume,
-        report,
-        validate if training.held_out is not None and recipe.validation_batches else None,
-        frozen=method.origin,
-        settings=_checkpoint_settings(method, objective, recipe),
-    )
+    checked = validate if training.held_out is not None and recipe.validation_batches else None
+    settings = _checkpoint_settings(method, objective, recipe)
+    fit(trained, loss_of, recipe.schedule, out, resume, report, checked, method.origin, settings)
     trained.eval()
     if method.prepare_serving():
         with torch.no_grad():

@@ -155,8 +155,7 @@ def tokenizer_for(texts: Sequence[str], kept: Path, resume: bool, size: int) -> 
     """Learn at most `size` tokens and save them in `kept`; a resumed run loads its own: ties are broken at random."""
     if not (resume and (kept / "tokenizer.json").is_file()):
         build_tokenizer([*texts], size).save_pretrained(kept)
-    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)
-    return tokenizer
+    return CLIPTokenizer.from_pretrained(kept)
 
 
 def _targets(names: Sequence[str], texts: Sequence[str], encoder: SentenceEncoder, folder: Path) -> Tensor:
