@@ -39,8 +39,12 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
     photos are measured on, and the others are for tuning.
     """
     sketches, photos = dataset.instances()
+    if any(map(is_unseen, dataset.categories)):
+        sketches = [s for s in sketches if is_unseen(s.label) == measured and not_trained_on(s)]
+    else:
+        sketches = [s for s in sketches if held_out(s.origin) == measured]
     by_photo: dict[tuple[str, str], list[Sample]] = {}
-    for sketch in _sketches_of_part(dataset, sketches, measured):
+    for sketch in sketches:
         by_photo.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
     found = False
     for photo in photos:
@@ -59,12 +63,6 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
                 yield PointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)
     if not found:
         raise dataset.error(f"none of the photos to measure on has {FEWEST_SKETCHES} sketches to average")
-
-
-def _sketches_of_part(dataset: Dataset, sketches: Sequence[Sample], measured: bool) -> list[Sample]:
-    if any(map(is_unseen, dataset.categories)):
-        return [s for s in sketches if is_unseen(s.label) == measured and not_trained_on(s)]
-    return [s for s in sketches if held_out(s.origin) == measured]
 
 
 def benchmark_correspondence(

@@ -44,7 +44,10 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> dict[str, R
     model = load(first)
     shutil.rmtree(out / "gallery", ignore_errors=True)  # it may be another version's
     gallery = _index(photos, out / "gallery", model, f"{photos} with {models[first]}", console)
-    results = {models[first]: _measure_gallery(gallery, model, data)}
+    queries, labels = embed_labelled(model, data.sketches(), "sketch")
+    contents = gallery.contents()
+    indexed = contents.columns["vector"], [str(category) for category in contents.categories]
+    results = {models[first]: score_retrieval(queries, labels, *indexed, model.name, model.fingerprint)}
     for name in others:
         console.print(f"Comparing with {models[name]} ..")
         results[models[name]] = benchmark_retrieval(load(name), data)
@@ -84,13 +87,6 @@ def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(sample.picture).save(path)  # type: ignore[arg-type]
-
-
-def _measure_gallery(gallery: Gallery, model: Extractor, data: RetrievalData) -> Result:
-    queries, labels = embed_labelled(model, data.sketches(), "sketch")
-    contents = gallery.contents()
-    categories = [str(category) for category in contents.categories]
-    return score_retrieval(queries, labels, contents.columns["vector"], categories, model.name, model.fingerprint)
 
 
 def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:

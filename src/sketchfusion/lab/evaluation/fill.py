@@ -69,11 +69,12 @@ class TableFiller:
         runs: dict[str, dict[str, list[Run]]] = {}  # row -> task -> runs
         absent: dict[str, str] = {}
         for row in table.rows:
-            absent[row.name] = "needs training" if row.is_variant and not self.train else ""
+            if row.is_variant and not self.train:
+                absent[row.name] = "needs training"
+                continue
             try:
-                parts = {} if absent[row.name] else self._other_parts(row)
-                tasks = [] if absent[row.name] else table.tasks
-                runs[row.name] = {task: self._runs(row, task, parts) for task in tasks}
+                parts = self._other_parts(row)
+                runs[row.name] = {task: self._runs(row, task, parts) for task in table.tasks}
             except WeightsError as error:
                 if not (row.baseline or row.encoder or row.checkpoint):
                     raise
@@ -155,7 +156,7 @@ def _cells(
                     (estimates[0].low, estimates[0].high) if estimates else None,
                     in_paper(number, row.name, column.metric),
                     weights,
-                    absent[row.name],
+                    absent.get(row.name, ""),
                     same if same != row.name else "",
                     _lead(column, of_fused, of_row) if of_fused and of_row else None,
                 )

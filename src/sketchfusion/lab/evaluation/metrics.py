@@ -195,20 +195,14 @@ def measure_points(
     parsed = re.fullmatch(r"PCK@(0?\.\d+|1(?:\.0+)?)(/released)?", name)
     if not parsed:
         raise ValueError(f"no metric of points is called {name!r}; names look like PCK@0.05, PCK@0.05/released")
-    share, released = float(parsed[1]), parsed[2] is not None
-    values = [
-        np.mean(error < share if released else error <= share)
-        for error in (_errors(*pair, released) for pair in zip(found, true, sizes, strict=True))
-    ]
+    share, released, values = float(parsed[1]), parsed[2] is not None, []
+    for of_pair, true_ones, size in zip(found, true, sizes, strict=True):
+        points, places = np.asarray(of_pair, np.float64), np.asarray(true_ones, np.float64)
+        if points.shape != places.shape or points.ndim != 2 or points.shape[1] != 2 or not len(points):
+            raise ValueError(f"cannot compare points of shapes {points.shape} and {places.shape}; both must be (K, 2)")
+        error = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
+        values.append(np.mean(error < share if released else error <= share))
     return np.array(values, np.float64)
-
-
-def _errors(found: npt.ArrayLike, true: npt.ArrayLike, size: tuple[int, int], released: bool) -> Values:
-    points, places = np.asarray(found, np.float64), np.asarray(true, np.float64)
-    if points.shape != places.shape or points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise ValueError(f"cannot compare points of shapes {points.shape} and {places.shape}; both must be (K, 2)")
-    distances: Values = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
-    return distances
 
 
 @dataclass(frozen=True)

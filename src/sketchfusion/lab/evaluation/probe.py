@@ -4,7 +4,6 @@ The paper's pilot study finds that Stable Diffusion's features of sketches are i
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import torch
@@ -24,13 +23,8 @@ PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
 KINDS: tuple[Kind, ...] = tuple(PLURAL)
 
 
-@dataclass(frozen=True, eq=False)
-class ProbedFeatures:
-    """The features of each part for one picture, averaged over its cells, and their spectra."""
-
-    label: str
-    pooled: dict[str, Tensor]
-    spectra: dict[str, Spectrum]
+# Of one picture: its label, the features of each part, averaged over its cells, and their spectra.
+Probed = tuple[str, dict[str, Tensor], dict[str, Spectrum]]
 
 
 def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | None = None) -> Result:
@@ -43,21 +37,21 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | Non
     sketches, photos = dataset.instances(classes)
     sides: dict[Kind, list[Sample]] = {"photo": photos, "sketch": sketches}
     samples = {(kind, test): list(_some(side, test)) for kind, side in sides.items() for test in (False, True)}
-    count, probed = counter(progress, sum(map(len, samples.values()))), dict[tuple[Kind, bool], list[ProbedFeatures]]()
+    count, probed = counter(progress, sum(map(len, samples.values()))), dict[tuple[Kind, bool], list[Probed]]()
     for (kind, test), side in samples.items():
         probed[kind, test] = []
         for sample in side:
             maps = component_maps(model, [sample.source], [kind])[0]
             pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
             spectra = {name: spectrum(one) for name, one in maps.items()}
-            probed[kind, test].append(ProbedFeatures(sample.label, pooled, spectra))
+            probed[kind, test].append((sample.label, pooled, spectra))
             count(1)
-    names = list(probed["photo", True][0].pooled)
+    names = list(probed["photo", True][0][1])
     metrics = {
         f"{name}, {kind}": _accuracy(probed[kind, False], probed[kind, True], name) for name in names for kind in KINDS
     }
     mean = {
-        kind: {name: mean_spectrum([one.spectra[name] for one in probed[kind, True]]) for name in names}
+        kind: {name: mean_spectrum([spectra[name] for *_, spectra in probed[kind, True]]) for name in names}
         for kind in KINDS
     }
     return Result(
@@ -78,12 +72,14 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | Non
     )
 
 
-def _accuracy(trained: Sequence[ProbedFeatures], tested: Sequence[ProbedFeatures], name: str) -> Estimate:
-    labels = sorted({one.label for one in trained})
+def _accuracy(trained: Sequence[Probed], tested: Sequence[Probed], name: str) -> Estimate:
+    labels = sorted({label for label, *_ in trained})
     place = {label: n for n, label in enumerate(labels)}
-    tested = [one for one in tested if one.label in place]
     (x, y), (x_test, y_test) = (
-        (torch.stack([one.pooled[name] for one in rows]).double(), torch.tensor([place[one.label] for one in rows]))
+        (
+            torch.stack([pooled[name] for label, pooled, _ in rows if label in place]).double(),
+            torch.tensor([place[label] for label, *_ in rows if label in place]),
+        )
         for rows in (trained, tested)
     )
     right = chosen_ridge(x, y, len(labels))(x_test).argmax(dim=1) == y_test

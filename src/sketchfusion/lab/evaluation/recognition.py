@@ -86,8 +86,10 @@ def benchmark_examples(
     for shots in SHOTS:
         scores[f"{shots}-shot"] = [queries @ _means(x, y, shots, generator).T for _ in range(DRAWS)]
     trained = model.heads_for("recognition").classifier
-    columns = [_column(trained.labels, label) for label in labels] if trained else []
-    if columns and None not in columns:
+    known = trained.labels if trained else ()
+    spelt = [next((name for name in (readable_name(of), comparable_name(of)) if name in known), None) for of in labels]
+    if None not in spelt:  # as in training or without words in brackets
+        columns = [known.index(name) for name in spelt if name]
         scores["classifier"] = [model.classify([image for image, _ in pictures]).double()[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():
@@ -110,13 +112,6 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
     order = torch.randperm(len(x), generator=generator)
     chosen = [order[y[order] == n][:shots] for n in range(int(y.max()) + 1)]
     return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
-
-
-def _column(trained: Sequence[str], label: str) -> int | None:
-    """Find a label among those of a classifier, spelt as in training or without words in brackets."""
-    return next(
-        (trained.index(name) for name in (readable_name(label), comparable_name(label)) if name in trained), None
-    )
 
 
 # Recognition by names: how often `recognize` gives a picture its name, first or among five.

@@ -304,13 +304,15 @@ def score_instances(
     if not kept:
         raise ValueError("no sketch has its own photo in the gallery; sketches are named after their photo")
     categories = [drawn[number].category for number in kept]
-    ranks = _ranks(
-        np.asarray(queries, np.float32)[kept],
-        np.asarray(gallery, np.float32),
-        np.array([place[drawn[number]] for number in kept]),
-        np.unique([photo.category for photo in shown], return_inverse=True)[1],
-    )
-    values = {f"Acc@{k}/{among}": accuracy(found, k) for among, found in zip(AMONG, ranks, strict=True) for k in DEPTHS}
+    asked, ranked = np.asarray(queries, np.float32)[kept], np.asarray(gallery, np.float32)
+    targets = np.array([place[drawn[number]] for number in kept])
+    groups = np.unique([photo.category for photo in shown], return_inverse=True)[1]
+    parts = [
+        target_ranks(asked[start : start + CHUNK] @ ranked.T, targets[start : start + CHUNK], groups, start)
+        for start in range(0, len(kept), CHUNK)
+    ]
+    ranks = zip(AMONG, np.concatenate(parts, axis=1), strict=True)
+    values = {f"Acc@{k}/{among}": accuracy(found, k) for among, found in ranks for k in DEPTHS}
     rows = by_category(values, categories, [f"Acc@1/{among}" for among in AMONG])
     sizes = {category: sum(photo.category == category for photo in shown) for category in set(categories)}
     chance = {
@@ -328,13 +330,3 @@ def score_instances(
         rows=rows,
         trivial={"chance": chance},
     )
-
-
-def _ranks(queries: Floats, gallery: Floats, target: Ranks, category: Ranks) -> tuple[Ranks, Ranks]:
-    """Rank from 1 of each query's photo `target` (Q,): among those of its category, and among all."""
-    parts = [
-        target_ranks(queries[start : start + CHUNK] @ gallery.T, target[start : start + CHUNK], category, start)
-        for start in range(0, len(queries), CHUNK)
-    ]
-    within, across = zip(*parts, strict=True)
-    return np.concatenate(within), np.concatenate(across)

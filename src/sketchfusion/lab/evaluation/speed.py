@@ -88,11 +88,11 @@ def flop_of(call: Callable[[], object]) -> float:
     return float(counted.get_total_flops())
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype, repetitions: int = 5) -> float:
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Measure the floating-point operations a second of this machine's multiplication of large matrices."""
     side = 8192 if device.type == "cuda" else 1024
     matrix, seconds = torch.randn(side, side, device=device, dtype=dtype), []
-    for _ in range(repetitions):
+    for _ in range(5):
         started = time.perf_counter()
         (matrix @ matrix)[0, 0].item()  # waits until it is computed
         seconds.append(time.perf_counter() - started)

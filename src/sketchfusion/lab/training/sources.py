@@ -196,7 +196,12 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
     if dataset.paired:
         if isinstance(dataset.keypoints, PSC6K):
             measured.update(pair.source.photo_id for pair in released_split(dataset.keypoints.test_pairs())[1])
-        found = dataset.sketches() if kind == "sketch" else _own_photos(dataset)
+        if kind == "sketch":
+            found = dataset.sketches()
+        elif isinstance(dataset, SketchyExtended):  # Sketchy's originals instead of the extension's copies of them
+            found = dataset.originals() + [photo for photo in dataset.photos() if not photo.photo_id]
+        elif not isinstance(dataset, TUBerlin) or dataset.extended:
+            found = dataset.photos()
     elif isinstance(dataset, QuickDraw):
         if dataset.form not in ("simplified", "raw"):
             raise DatasetError(f"{dataset.root}: training takes Quick, Draw! as .ndjson files; give those")
@@ -206,13 +211,6 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
     kept_out = dataset.kept_out
     kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)
-
-
-def _own_photos(dataset: Dataset) -> list[Sample]:
-    """Return the photos of a data set, Sketchy's originals instead of the extension's copies of them."""
-    if isinstance(dataset, SketchyExtended):
-        return dataset.originals() + [photo for photo in dataset.photos() if not photo.photo_id]
-    return [] if isinstance(dataset, TUBerlin) and not dataset.extended else dataset.photos()
 
 
 def _refuse_sketches(root: Path, picture: Path) -> None:

@@ -73,7 +73,7 @@ def pretrain_vae(
     vae.register_to_config(scaling_factor=round(1 / spread, 5))
     save_half(vae, out / "sd" / "vae")
     return {
-        "vae/psnr": _psnr(vae, sources.sharp_photos(kept_out=True)),
+        "vae/psnr": _psnr(vae, sources.sharp_photos(True)),
         "vae/scaling_factor": vae.config.scaling_factor,
     }
 

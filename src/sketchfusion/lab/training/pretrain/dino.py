@@ -227,7 +227,9 @@ def attend_to_neighbours(vision: ViTModel) -> None:
     class_token[..., width - head :] = 0
     positions.zero_()
     for cell in range(grid * grid):
-        positions[1 + cell, width - head :] = _code(waves, cell % grid, cell // grid)
+        angles = [waves * place for place in (cell % grid, cell // grid)]
+        code = torch.stack([part for angle in angles for part in (angle.cos(), angle.sin())], 1)
+        positions[1 + cell, width - head :] = code.flatten()
     scale = math.sqrt(STRENGTH * math.sqrt(head) / (2 * len(waves)))
     queries, keys = ([m.weight for n, m in vision.named_modules() if n.endswith(end)] for end in ("q_proj", "k_proj"))
     for block, (query, key) in enumerate(zip(queries, keys, strict=True)):
@@ -236,10 +238,6 @@ def attend_to_neighbours(vision: ViTModel) -> None:
             query[rows], key[rows] = 0, 0
             query[rows, width - head :] = scale * _rotation(waves, offset)
             key[rows, width - head :] = scale * torch.eye(head)
-
-
-def _code(waves: Tensor, x: int, y: int) -> Tensor:
-    return torch.stack([f(waves * place) for place in (x, y) for f in (torch.cos, torch.sin)], 1).flatten()
 
 
 def _rotation(waves: Tensor, offset: tuple[int, int]) -> Tensor:

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPTokenizer
 
 from ....backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
 from ....backbones.convolutional import (
@@ -168,7 +167,11 @@ def pretrain_tower(
     before = released_network(released, fold=True).to(sources.device).requires_grad_(False)
     tower = Tower(released_network(released), len(pairs.names), encoder.width).to(sources.device)
     if trained:
-        _continue_from(tower, Path(start))
+        try:
+            tower.load_state_dict(load_file(start))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ValueError(f"{start} is no tower of this network and these names to go on from: {reason}") from error
     for part in (tower.network.stem, *tower.network.blocks[: recipe.frozen]):
         part.requires_grad_(False)
     name_vectors = encoder.names(pairs.all_names).to(sources.device)
@@ -199,14 +202,6 @@ def pretrain_tower(
     return tower.eval(), pairs.names
 
 
-def _continue_from(tower: Tower, path: Path) -> None:
-    try:
-        tower.load_state_dict(load_file(path))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"{path} is no tower of this network and these names to go on from: {reason}") from error
-
-
 def pretrain_convolutional_clip(
     sources: Sources,
     recipe: TowerRecipe,
@@ -225,13 +220,22 @@ def pretrain_convolutional_clip(
     names = sorted({*sketched, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
     text, tokenizer = pretrain_words(names, texts, encoder, words, out, resume, report, sources.device)
     vector = fit_projections(image, text, sources, recipe)
-    clip = assemble(image, vector, text, tokenizer, recipe, labels)
+    widths = image.words.out_features, vector.out_features
+    towers = Towers(image.network.config, text.text.config, *widths, fold=False)
+    towers.image_vector.load_state_dict(vector.state_dict())
+    towers.image.load_state_dict(image.network.state_dict())
+    towers.image_projection.load_state_dict(image.words.state_dict())
+    towers.text.load_state_dict(text.text.state_dict())
+    towers.text_projection.load_state_dict(text.projection.state_dict())
+    with torch.no_grad():
+        towers.logit_scale.fill_(-math.log(recipe.words_temperature))
+    clip = ConvolutionalClip(towers.fold(), tokenizer, recipe.final_side, labels=labels).to(sources.device)
     save_convolutional_clip(clip, out / FOLDER)
     return {
         f"{FOLDER}/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, bank)
         for kind, bank in (
-            ("sketches", sources.sketches(kept_out=True)),
-            ("photos", sources.sharp_photos(kept_out=True)),
+            ("sketches", sources.sketches(True)),
+            ("photos", sources.sharp_photos(True)),
         )
         if len(bank)
     }
@@ -299,28 +303,6 @@ def fit_words(image: Tower, features: Tensor, names: Names, text: TextTower, rec
         optimiser.step()
         decay.step()
     image.words.load_state_dict(words.state_dict())
-
-
-def assemble(
-    image: Tower,
-    vector: nn.Linear,
-    text: TextTower,
-    tokenizer: CLIPTokenizer,
-    recipe: TowerRecipe,
-    labels: Sequence[str],
-) -> ConvolutionalClip:
-    """Join both towers to one frozen CLIP, without the classifier."""
-    network = image.network
-    widths = image.words.out_features, vector.out_features
-    towers = Towers(network.config, text.text.config, *widths, fold=False)
-    towers.image_vector.load_state_dict(vector.state_dict())
-    towers.image.load_state_dict(network.state_dict())
-    towers.image_projection.load_state_dict(image.words.state_dict())
-    towers.text.load_state_dict(text.text.state_dict())
-    towers.text_projection.load_state_dict(text.projection.state_dict())
-    with torch.no_grad():
-        towers.logit_scale.fill_(-math.log(recipe.words_temperature))
-    return ConvolutionalClip(towers.fold(), tokenizer, recipe.final_side, labels=labels).to(image.words.weight.device)
 
 
 @torch.no_grad()

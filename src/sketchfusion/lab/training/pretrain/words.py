@@ -130,7 +130,10 @@ def pretrain_words(
     torch.manual_seed(recipe.schedule.seed)
     vocabulary = [*names, *texts, *(template.format("") for template in TEMPLATES)]
     tokenizer = tokenizer_for(vocabulary, folder / "tokenizer", resume, recipe.vocabulary)
-    targets = _targets(names, texts, encoder, folder).to(device)
+    path = folder / f"taught-{hashlib.sha256(repr((names, texts)).encode()).hexdigest()[:16]}.safetensors"
+    if not path.is_file():
+        save_file({"vectors": torch.cat([encoder.names(names), encoder.texts(texts)]).half()}, path)
+    targets = load_file(path)["vectors"].float().to(device)
     tower = TextTower(recipe, tokenizer, encoder.width).to(device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -156,12 +159,3 @@ def tokenizer_for(texts: Sequence[str], kept: Path, resume: bool, size: int) -> 
     if not (resume and (kept / "tokenizer.json").is_file()):
         build_tokenizer([*texts], size).save_pretrained(kept)
     return CLIPTokenizer.from_pretrained(kept)
-
-
-def _targets(names: Sequence[str], texts: Sequence[str], encoder: SentenceEncoder, folder: Path) -> Tensor:
-    """Return the encoder's vectors of names, then texts, (N, P), from `folder` if they are cached there."""
-    path = folder / f"taught-{hashlib.sha256(repr((names, texts)).encode()).hexdigest()[:16]}.safetensors"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({"vectors": torch.cat([encoder.names(names), encoder.texts(texts)]).half()}, path)
-    return load_file(path)["vectors"].float()
