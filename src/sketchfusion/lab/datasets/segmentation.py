@@ -113,7 +113,9 @@ class MaskFolder(Dataset):
         "tuning" are the photos that training uses, "measured" the others. Masked categories without sketches are left
         out; DatasetError if those are all.
         """
-        drawn = _untrained_by_category(sketches)
+        drawn: dict[str, list[Sample]] = {}
+        for sample in (sample for dataset in sketches for sample in dataset.sketches() if not_trained_on(sample)):
+            drawn.setdefault(comparable_name(sample.label), []).append(sample)
         shown: dict[str, set[str]] = {}
         for pair in self._pairs:
             shown.setdefault(pair.photo.source, set()).add(comparable_name(pair.photo.label))
@@ -151,16 +153,6 @@ def _turn(photo: Image.Image) -> int:
         return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF says nothing about the pixels
         return 1
-
-
-def _untrained_by_category(datasets: Sequence[Dataset]) -> dict[str, list[Sample]]:
-    """Sketches that no training uses, by category."""
-    found: dict[str, list[Sample]] = {}
-    for dataset in datasets:
-        for sample in dataset.sketches():
-            if not_trained_on(sample):
-                found.setdefault(comparable_name(sample.label), []).append(sample)
-    return found
 
 
 def _pick(choices: Sequence[Choice], key: str) -> Choice:

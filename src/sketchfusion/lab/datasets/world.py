@@ -63,9 +63,7 @@ class SketchWorld(Dataset):
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """Sketches of the categories (all by default), by each hand."""
         wanted = self._checked(categories)
-        return [
-            self._sample(c, FIRST_SKETCHED + number, "sketch", number) for c in wanted for number in range(SKETCHES)
-        ]
+        return [self._sample(c, FIRST_SKETCHED + n, "sketch", n) for c in wanted for n in range(SKETCHES)]
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
         """Sketches in the pose and view of their photos, and the photos."""

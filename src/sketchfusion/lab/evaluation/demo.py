@@ -32,10 +32,7 @@ DRAWINGS = ("cat", "dog", "car", "bicycle", "flower", "cup", "chair", "duck", "h
 
 
 def run_demo(out: Path, models: dict[str, str], console: Console) -> dict[str, Result]:
-    """Make a gallery, search it with the first model, compare the others; write sheet.png and results.json.
-
-    `models` gives each model's name for people, under which its result is returned.
-    """
+    """Make a gallery, search it with the first model, compare others; write sheet.png and results.json."""
     started = time.monotonic()
     data = replace(retrieval_data(SketchWorld()), about="")
     photos = out / "photos"

@@ -62,11 +62,9 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     _sheet(rows, 2 * CELL if task == "correspondence" else CELL).save(sheet, optimize=True)
     kinds: tuple[Kind, Kind] = ("sketch", "photo")
     inspected = [
-        Inspected(
-            f"{number}", kind, _to_pil(picture), {n: extract_map(m, picture, kind, task) for n, m in models.items()}
-        )
+        Inspected(f"{number}", kind, _to_pil(image), {n: extract_map(m, image, kind, task) for n, m in models.items()})
         for number, pair in enumerate(pairs, start=1)
-        for kind, picture in zip(kinds, pair, strict=True)
+        for kind, image in zip(kinds, pair, strict=True)
     ]
     page.write_text(comparison(inspected, f"What the models see: {task}"), encoding="utf-8")
     return [sheet, page]

@@ -212,11 +212,9 @@ def embed_labelled(
     return np.concatenate(vectors), [label for _, label in pictures]
 
 
-def with_maps(
-    model: Extractor, pictures: Iterable[Tensor], kind: Kind, task: str
-) -> Iterator[tuple[Tensor, FeatureMap]]:
+def with_maps(model: Extractor, images: Iterable[Tensor], kind: Kind, task: str) -> Iterator[tuple[Tensor, FeatureMap]]:
     """Yield pictures (3, H, W) with their maps; each is made once, and a batch of them is held at a time."""
-    shown, copies = tee(pictures)
+    shown, copies = tee(images)
     return zip(shown, extract_maps(model, copies, kind, task), strict=True)
 
 

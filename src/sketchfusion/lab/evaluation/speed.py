@@ -387,9 +387,7 @@ class _ReleasedTraining(Fused):
         return [replace(latents, encode=anew), tokens]
 
 
-def _method_and_pictures(
-    way: str, name: str, seed: int, folder: str, draws: int
-) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
+def _method_and_pictures(way: str, name: str, seed: int, folder: str, draws: int) -> tuple[Fused, list[PictureArray]]:
     torch.manual_seed(seed)
     model = model_to_time(name)
     if not isinstance(model, SketchFusion):
@@ -400,7 +398,7 @@ def _method_and_pictures(
         model.model.config = replace(config, cut_gradient=True)
     if way == LESS_MEMORY:
         method.checkpoint()
-    return method, world_banks(THINGS, model.side, Path(folder), seed)
+    return method, [*world_banks(THINGS, model.side, Path(folder), seed)]
 
 
 def _encode_all(model: str, seed: int, folder: str) -> float:
@@ -431,8 +429,7 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str, draws:
     ends.clear()
     run(steps + 1)  # the first is not timed
     seconds = [after - earlier for earlier, after in pairwise(ends)]
-    cost = cost_of(
-        f"{way}, {draws} draws" if way == RELEASED else way, seconds, 2 * TRAIN_CLASSES, flop / (2 * TRAIN_CLASSES)
-    )
+    name, pictures = f"{way}, {draws} draws" if way == RELEASED else way, 2 * TRAIN_CLASSES
+    cost = cost_of(name, seconds, pictures, flop / pictures)
     rate = matrix_rate(method.model.device, method.model.model.diffusion.dtype)
     return replace(cost, more={"share of matrix rate": cost.flop * cost.images_per_second / rate})

@@ -127,15 +127,15 @@ class PictureArray:
         return torch.from_numpy(self.stored(slice(None))).to(self.device)
 
 
+Banks = list[PictureArray]
+
+
 class Pictures:
     """The pictures of several arrays of one kind, one after the other; each is read when it is asked for."""
 
-    def __init__(self, banks: Sequence[PictureArray]) -> None:
+    def __init__(self, banks: Banks) -> None:
         self.banks = banks
         self._ends = [*accumulate(map(len, banks))]
-
-    def __len__(self) -> int:
-        return self._ends[-1]
 
     def __getitem__(self, place: int) -> Pixels:
         number, row = self.locate(place)

@@ -84,9 +84,10 @@ class Method(ABC, Generic[Trained]):
         return cells
 
     def _latents(
-        self, weights: str, side: int, low: float = -1.0, high: float = 1.0, sampled: bool = False
+        self, weights: str, side: int, span: tuple[float, float] = (-1.0, 1.0), sampled: bool = False
     ) -> FrozenInput:
-        """Compute latents of pictures resized to `side` and scaled to [low, high]; if `sampled`, mean and spread."""
+        """Compute latents of pictures resized to `side` and scaled to `span`; if `sampled`, mean and spread."""
+        low, high = span
 
         def encode(pictures: Tensor) -> Tensor:
             squares = resize_square(pictures.to(self.model.device), side) * (high - low) + low
@@ -126,7 +127,12 @@ class Fused(Method[SketchFusion]):
         """Make new light parts, or load those of the folder `start`."""
         fused = SketchFusion.untrained(model, config=cls.configure(model, task, settings), task=task)
         if start:
-            _load_light(fused, start)
+            config, state = read_light_weights(start)
+            if (config.diffusion_hash, config.clip_hash) != (fused.config.diffusion_hash, fused.config.clip_hash):
+                raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
+            if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
+                raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
+            fused.model.light.load_state_dict(state)
         return cls(fused)
 
     @staticmethod
@@ -160,7 +166,7 @@ class Fused(Method[SketchFusion]):
             return dense
 
         side = round(share * config.side)
-        latents = self._latents(config.diffusion_hash, side, *config.vae_range, config.sample_latents)
+        latents = self._latents(config.diffusion_hash, side, config.vae_range, config.sample_latents)
         return [latents, FrozenInput(f"tokens {config.clip_hash} {config.clip_layer}", tokens)]
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
@@ -300,15 +306,6 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
         if name not in parts:
             check_hash(locate(getattr(config, name)), getattr(config, f"{name}_hash"))
     return replace(with_parts(config, diffusion, clip), task=task)
-
-
-def _load_light(fused: SketchFusion, start: Path) -> None:
-    config, state = read_light_weights(start)
-    if (config.diffusion_hash, config.clip_hash) != (fused.config.diffusion_hash, fused.config.clip_hash):
-        raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
-    if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
-        raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
-    fused.model.light.load_state_dict(state)
 
 
 def _refuse_start(start: Path | None, name: str) -> None:

@@ -9,7 +9,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from ...fusion import PHOTO, SKETCH
-from .bank import PictureArray
+from .bank import Banks
 from .feature_cache import FeatureCache
 from .loop import Losses
 from .losses import contrast, triplet
@@ -82,7 +82,7 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
         some = ", ".join(lone[:5]) + ", ..." * (len(lone) > 5)
         logging.getLogger(__name__).warning("left out, with sketches but no photos: %d names (%s)", len(lone), some)
 
-    def encoded(banks: list[list[PictureArray]], at: int, views: int, most: int) -> SketchesAndPhotos:
+    def encoded(banks: list[Banks], at: int, views: int, most: int) -> SketchesAndPhotos:
         return SketchesAndPhotos(*(encode([bank.named(shared, most) for bank in of], at, views) for of in banks))
 
     validates = len(names_of(held_out[0]) & names_of(held_out[1]) & shared) > 1
@@ -125,7 +125,7 @@ def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, sources: Sources
     trained = instances(sources, recipe.per_class)
     held_out = instances(sources, held_out_count(recipe.per_class), kept_out=True)
 
-    def encoded(sides: tuple[list[PictureArray], list[PictureArray]], at: int, views: int = 1) -> SketchesAndPhotos:
+    def encoded(sides: tuple[Banks, Banks], at: int, views: int = 1) -> SketchesAndPhotos:
         return SketchesAndPhotos(*(encode(banks, at, views) for banks in sides))
 
     full = encoded(trained, encode.side) if trained[0] else None

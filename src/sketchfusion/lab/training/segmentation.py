@@ -32,7 +32,7 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import PictureArray, Pictures, around_strokes, choose
+from .bank import Banks, Pictures, around_strokes, choose
 from .feature_cache import FeatureCache
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
@@ -88,10 +88,8 @@ class MaskedFeatures:
     def picture(self, place: int) -> Tensor:
         """Return the photo at index `place`, (3, H, W) in [0, 1], without the letterbox padding."""
         frame, picture = self.frame(place), self.pictures[place]
-        corners = torch.tensor([[0.0, 0.0], [frame.width, frame.height]])
-        (left, top), (right, bottom) = (
-            (frame.to_square(corners) * picture.shape[-1] / frame.side).round().int().tolist()
-        )
+        ends = torch.tensor([[0.0, 0.0], [frame.width, frame.height]])
+        (left, top), (right, bottom) = (frame.to_square(ends) * picture.shape[-1] / frame.side).round().int().tolist()
         return torch.tensor(picture[:, top:bottom, left:right]).float() / 255
 
     def drawing(self, name: str, generator: Generator) -> Tensor:
@@ -148,9 +146,28 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         }
 
     def calibrate(self, model: Extractor, full: MaskedFeatures, held_out: MaskedFeatures | None) -> None:
-        """Fit the similarity above which a photo shows the object; there is none if every photo shows all classes."""
-        measured = held_out or full
-        self._calibrated = _calibrate(model, measured) if any(map(measured.others, measured.usable)) else None
+        """Fit the similarity above which a photo shows the object; there is none if every photo shows all classes.
+
+        Random photos have a sketch of their object each, and one of a class that they do not show.
+        """
+        data, generator = held_out or full, Generator().manual_seed(0)
+        usable = [place for place in data.usable if data.others(place)]
+        if not usable:
+            self._calibrated = None
+            return
+        index = [choose(usable, generator) for _ in range(CALIBRATION_PHOTOS)]
+        positives = [data.drawing(data.names[place], generator) for place in index]
+        negatives = [data.drawing(choose(data.others(place), generator), generator) for place in index]
+        pictures = [data.picture(place) for place in index]
+        photos = [*extract_maps(model, pictures, "photo", "segmentation")]
+
+        def similarities(drawings: list[Tensor]) -> Tensor:
+            sketches = extract_maps(model, drawings, "sketch", "segmentation")
+            rows = zip(sketches, photos, drawings, pictures, strict=True)
+            close = ((sketch, with_closeup(model, sketch, photo, of, picture)) for sketch, photo, of, picture in rows)
+            return torch.tensor([similarity(sketch, photo) for sketch, photo in close])
+
+        self._calibrated = fit_threshold(similarities(positives), similarities(negatives))
 
     def heads(self) -> Heads:
         return Heads(threshold=self._calibrated)
@@ -166,7 +183,7 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
     if not shown & names_of(sketches):
         raise ValueError(f"{sources}: no sketches of what the masks show; give a segmentation folder and sketches")
 
-    def encoded(photos: list[MaskedPhotos], drawn: list[PictureArray], at: int) -> MaskedFeatures:
+    def encoded(photos: list[MaskedPhotos], drawn: Banks, at: int) -> MaskedFeatures:
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]
         return MaskedFeatures(
             encode([of.photos for of in photos], at),
@@ -187,9 +204,7 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
     )
 
 
-def _collected(
-    things: int, sources: Sources, side: int, kept_out: bool
-) -> tuple[list[MaskedPhotos], list[PictureArray]]:
+def _collected(things: int, sources: Sources, side: int, kept_out: bool) -> tuple[list[MaskedPhotos], Banks]:
     """Collect photos with masks, and sketches, to train on, or the held-out ones if `kept_out`."""
     masked = [folder_masks(folder, side, sources.cache, kept_out) for folder in sources.masked]
     if sources.has_world:
@@ -208,25 +223,6 @@ def _heatmap(sketch: Tensor, page: Tensor, photo: Tensor, frame: Frame) -> Tenso
     left, top = int(frame.offset_x), int(frame.offset_y)
     right, bottom = frame.side - left - frame.width, frame.side - top - frame.height
     return F.pad(heat, (left, right, top, bottom), value=-1 / HEAT_TEMPERATURE)
-
-
-def _calibrate(model: Extractor, data: MaskedFeatures) -> Threshold:
-    """Fit the threshold to random photos, each with a sketch of its object and one of a class that it does not show."""
-    generator = Generator().manual_seed(0)
-    usable = [place for place in data.usable if data.others(place)]
-    index = [choose(usable, generator) for _ in range(CALIBRATION_PHOTOS)]
-    positives = [data.drawing(data.names[place], generator) for place in index]
-    negatives = [data.drawing(choose(data.others(place), generator), generator) for place in index]
-    pictures = [data.picture(place) for place in index]
-    photos = [*extract_maps(model, pictures, "photo", "segmentation")]
-
-    def similarities(drawings: list[Tensor]) -> Tensor:
-        sketches = extract_maps(model, drawings, "sketch", "segmentation")
-        rows = zip(sketches, photos, drawings, pictures, strict=True)
-        close = ((sketch, with_closeup(model, sketch, photo, of, picture)) for sketch, photo, of, picture in rows)
-        return torch.tensor([similarity(sketch, photo) for sketch, photo in close])
-
-    return fit_threshold(similarities(positives), similarities(negatives))
 
 
 def _cross_entropy(logits: Tensor, truth: Tensor, where: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from ..datasets.segmentation import MaskFolder
 from ..datasets.sketchy import Sketchy, SketchyExtended, is_extension_photo, photo_id_of
 from ..datasets.tuberlin import SKETCHES, TUBerlin
 from ..datasets.world import SketchWorld
-from .bank import Picture, PictureArray, decode, world_banks
+from .bank import Banks, Picture, PictureArray, decode, world_banks
 
 KINDS: tuple[Kind, Kind] = ("photo", "sketch")
 SMALL = 64  # pixels of a tiny-imagenet photo
@@ -102,7 +102,7 @@ class Sources:
         photos, sketches = world_banks(self.world_instances, self.stored, self.cache)
         return photos.on(self.device), sketches.on(self.device)
 
-    def of_world(self, count: int, side: int, kept_out: bool = False) -> tuple[list[PictureArray], list[PictureArray]]:
+    def of_world(self, count: int, side: int, kept_out: bool = False) -> tuple[Banks, Banks]:
         """Return `count` photos and sketches of each seen category of Sketch World if it is among the data."""
         if not self.has_world:
             return [], []
@@ -118,9 +118,7 @@ def named(datasets: Sequence[Dataset]) -> list[Dataset]:
     return [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
 
 
-def instances(
-    sources: Sources, per_class: int, kept_out: bool = False
-) -> tuple[list[PictureArray], list[PictureArray]]:
+def instances(sources: Sources, per_class: int, kept_out: bool = False) -> tuple[Banks, Banks]:
     """Collect photos and sketches of the same instances, to train on or the held-out ones if `kept_out`.
 
     Each picture has two names: category and "category/instance". `per_class` limits Sketch World's alone.
@@ -156,7 +154,7 @@ def held_out_count(trained: int) -> int:
     return max(2, trained // 15)
 
 
-def names_of(banks: list[PictureArray]) -> set[str]:
+def names_of(banks: Banks) -> set[str]:
     return {name for bank in banks for name in bank.by_name}
 
 

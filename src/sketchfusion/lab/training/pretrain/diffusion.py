@@ -19,7 +19,7 @@ import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image, ImageDraw
 from torch import Generator, Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from ....backbones.folders import SCHEDULE, load_clip, loading_errors, save_model
 from ....backbones.mini import SIDE, build_text_encoder, build_unet, build_vae
@@ -138,14 +138,16 @@ def pretrain_diffusion(
         noise = torch.randn(latents.shape, generator=generator).to(latents.device)
         t = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator).to(latents.device)
         noisy = scheduler.add_noise(latents, noise, t)
-        return F.mse_loss(unet(noisy, t, encode_prompts(text, tokenizer, texts)).sample, noise)
+        unique = sorted(set(texts))
+        tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").to(text.device)
+        states = text(input_ids=tokens.input_ids).last_hidden_state[[unique.index(one) for one in texts]]
+        return F.mse_loss(unet(noisy, t, states).sample, noise)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         pictures, names = draw_batch(banks, recipe, step < full_size, generator)
-        dropped = torch.rand(len(names), generator=generator) < recipe.no_text
-        texts = [
-            "" if d else prompt.format(choose(of, generator)) for (prompt, of), d in zip(names, dropped, strict=True)
-        ]
+        blank = torch.rand(len(names), generator=generator) < recipe.no_text
+        chosen = zip(names, blank, strict=True)
+        texts = ["" if dropped else prompt.format(choose(of, generator)) for (prompt, of), dropped in chosen]
         denoised = denoising(encode(vae, pictures), texts, generator)
         with torch.no_grad():
             aligned = alignment.distance(teacher(pictures, side=recipe.align_side).dense)
@@ -188,14 +190,6 @@ class FeatureAlignment:
             size = min(maps.shape[-1], target.shape[-1])
             errors.append(F.mse_loss(F.adaptive_avg_pool2d(head(maps), size), F.adaptive_avg_pool2d(target, size)))
         return torch.stack(errors).mean()
-
-
-def encode_prompts(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Prompts -> states (N, tokens, width) that the UNet attends to; each different prompt is encoded once."""
-    unique = sorted(set(texts))
-    tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").to(text.device)
-    states: Tensor = text(input_ids=tokens.input_ids).last_hidden_state
-    return states[[unique.index(one) for one in texts]]
 
 
 def draw_batch(

@@ -34,6 +34,7 @@ OFFSETS = (  # for each block, (x, y) in patches for each head but the last, whi
     ((2, 0), (-2, 0), (0, 2), (0, -2), (0, 0)),
     ((1, 0), (-1, 0), (0, 1), (0, -1), (0, 0)),
 )
+Shares = list[tuple[PictureArray, float]]  # pictures, and what share of a batch they are
 STRENGTH = 5.0  # attention logit of the chosen neighbour above the others
 
 
@@ -61,7 +62,14 @@ def pretrain_dino(
     folder = out / "training" / "dino"
     fit(distillation.train(), loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     vit = distillation.teacher.standardised()
-    save_dino(vit, out)
+    save_half(vit, out / "dino")
+    preprocessing = {
+        "image_processor_type": "ViTImageProcessor",
+        "image_mean": list(IMAGENET_MEAN),
+        "image_std": list(IMAGENET_STD),
+        "size": {"height": vit.config.image_size, "width": vit.config.image_size},
+    }
+    (out / "dino" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
     held_out = sources.sharp_photos(kept_out=True)
     return figures(vit, held_out) if len(held_out) else {}
 
@@ -149,9 +157,7 @@ class SelfDistillation(nn.Module):
             average.lerp_(weight, share)
 
 
-def draw_crops(
-    banks: list[tuple[PictureArray, float]], recipe: DinoRecipe, step: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def draw_crops(banks: Shares, recipe: DinoRecipe, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Draw wide and narrow crops of random photos, (2, B, 3, S, S) and (n, B, 3, S/2, S/2)."""
     side = recipe.side if step < recipe.full_size_after * recipe.schedule.steps else CLIP_SIDE
     total = sum(share for _, share in banks)
@@ -180,18 +186,6 @@ def class_tokens(vit: ViTModel, pictures: Tensor) -> Tensor:
     normalised = normalise(pictures, IMAGENET_MEAN, IMAGENET_STD)
     tokens: Tensor = vit(normalised, interpolate_pos_encoding=True).last_hidden_state[:, 0]
     return tokens
-
-
-def save_dino(vit: ViTModel, out: Path) -> None:
-    save_half(vit, out / "dino")
-    side = vit.config.image_size
-    preprocessing = {
-        "image_processor_type": "ViTImageProcessor",
-        "image_mean": list(IMAGENET_MEAN),
-        "image_std": list(IMAGENET_STD),
-        "size": {"height": side, "width": side},
-    }
-    (out / "dino" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
 
 
 @torch.no_grad()

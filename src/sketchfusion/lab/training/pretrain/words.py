@@ -107,9 +107,7 @@ class TextTower(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Texts -> (N, P), L2-normalised; a causal transformer ignores padding at the end."""
-        tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self._length, return_tensors="pt"
-        )
+        tokens = self._tokenizer([*texts], padding=True, truncation=True, max_length=self._length, return_tensors="pt")
         pooled = self.text(tokens.input_ids.to(self.projection.weight.device)).pooler_output
         return F.normalize(self.projection(pooled), dim=1)
 
