@@ -195,6 +195,9 @@ class Dataset:
         return DatasetError(f"{self.root}: {what}")
 
 
+Datasets = Sequence[Dataset]
+
+
 def folder_of(root: str | Path, *inner: str) -> Path:
     """Return the first of the subfolders `inner` that exists, or else `root`; DatasetError if `root` is no folder."""
     path = Path(root)

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, ImageChops, ImageOps
 from .base import (
     Dataset,
     DatasetError,
+    Datasets,
     MaskedScene,
     Part,
     Sample,
@@ -107,7 +108,7 @@ class MaskFolder(Dataset):
             shown.setdefault(pair.photo.path, set()).add(pair.photo.label)
         return [(photo, frozenset(shown[photo.path])) for photo in self.photos()]
 
-    def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
+    def scenes(self, sketches: Datasets = (), part: Part = "all") -> Iterator[MaskedScene]:
         """A scene for every masked category of a photo, with sketches of `sketches` that no training uses.
 
         "tuning" are the photos that training uses, "measured" the others. Masked categories without sketches are left

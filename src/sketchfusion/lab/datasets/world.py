@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...world import SEEN, UNSEEN, World
-from .base import Dataset, MaskedScene, Part, PointPair, Sample
+from .base import Dataset, Datasets, MaskedScene, Part, PointPair, Sample
 
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
@@ -96,7 +96,7 @@ class SketchWorld(Dataset):
         """Pairs of the unseen categories with the keypoints that both show, or some of the seen ones to tune on."""
         return self.draw_pairs("unseen", PAIRS, 0) if measured else self.draw_pairs("seen", TUNING, FIRST_TUNING)
 
-    def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
+    def scenes(self, sketches: Datasets = (), part: Part = "all") -> Iterator[MaskedScene]:
         """Photos of the unseen categories, with sketches of other objects; for tuning some of the seen categories."""
         return self.draw_scenes("seen", TUNING, FIRST_TUNING) if part == "tuning" else self.draw_scenes()
 

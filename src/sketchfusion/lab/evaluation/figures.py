@@ -17,7 +17,7 @@ from ...tasks.correspondence import PointMatch, match_maps
 from ...tasks.inputs import extract_map, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
 from ...tasks.segmentation import segment_from_maps
-from ..datasets.base import Dataset
+from ..datasets.base import Dataset, Datasets
 from .correspondence import point_pairs
 from .retrieval import embed_labelled, instance_data, retrieval_data
 from .table import fitting_level
@@ -47,9 +47,9 @@ class Tile:
 Figure = tuple[list[list[Tile]], list[tuple[Tensor, Tensor]]]  # rows, and the pairs of a sketch and a photo in them
 
 
-def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Dataset], stem: Path) -> list[Path]:
+def draw_figures(task: str, models: Models, data: Dataset, sketches: Datasets, stem: Path) -> list[Path]:
     """Write `stem`-TASK.png of answers and `stem`-TASK.html of maps and spectra; no paths for recognition."""
-    drawers: dict[str, Callable[[Models, Dataset, Sequence[Dataset]], Figure]] = {
+    drawers: dict[str, Callable[[Models, Dataset, Datasets], Figure]] = {
         "retrieval": _retrieval_figure,
         "instance-retrieval": _instance_figure,
         "correspondence": _match_figure,
@@ -70,7 +70,7 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     return [sheet, page]
 
 
-def _retrieval_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Figure:
+def _retrieval_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     source = retrieval_data(data, None, sketches)
 
     def relevant(query: str, labels: str | Collection[str]) -> bool:
@@ -80,7 +80,7 @@ def _retrieval_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]
     return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY), relevant)
 
 
-def _instance_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Figure:
+def _instance_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     source = instance_data(data)
     drawn = _one_per_label(source.sketches(), lambda pair: pair[1].category)
     photos = [photo for photo in source.photos() if photo[1].category in {target.category for _, target in drawn}]
@@ -111,7 +111,7 @@ def _ranked_figure(
     return rows, pairs
 
 
-def _match_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Figure:
+def _match_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     """A row for each pair, with a column for each model: the points found in the photo."""
     rows, pairs = [], []
     for pair in _spaced([*point_pairs(data, *sketches[:1])], EXAMPLES):
@@ -127,7 +127,7 @@ def _match_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) ->
     return rows, pairs
 
 
-def _mask_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> Figure:
+def _mask_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     """A row for each photo: the sketch, the true mask, and each model's at the threshold that fits it best."""
     levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
     rows, pairs = [], []

@@ -189,11 +189,8 @@ def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
     """Count the files in folders, with a digest of their states; without those in `own` and the tables in `out`."""
     files = sorted(path for root in roots for path in every_file(Path(root).resolve()))
     own_folders, tables = {folder.resolve() for folder in own}, out.resolve()
-    files = [
-        path
-        for path in files
-        if not own_folders & set(path.parents) and not (path.parent == tables and path.name.startswith("table-"))
-    ]
+    files = [of for of in files if not own_folders & set(of.parents)]
+    files = [of for of in files if of.parent != tables or not of.name.startswith("table-")]
     state = "".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
     return f"{len(files)} files ({hashlib.sha256(state.encode()).hexdigest()[:12]} of names, sizes and times)"
 

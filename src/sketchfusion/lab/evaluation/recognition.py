@@ -17,10 +17,10 @@ from ...tasks.recognition import Namer, unit_means
 from ..datasets.base import Sample, comparable_name, readable_name
 from .metrics import Values, accuracy, bootstrap, target_ranks
 from .result import Result, by_category
-from .retrieval import BATCH, LabelledImage, Progress, counter, embed_labelled
+from .retrieval import BATCH, LabelledImages, Progress, counter, embed_labelled
 
 
-def labelled_pictures(samples: Iterable[Sample]) -> list[LabelledImage]:
+def labelled_pictures(samples: Iterable[Sample]) -> LabelledImages:
     return [(sample.picture, sample.label) for sample in samples]
 
 
@@ -59,10 +59,7 @@ DRAWS = 5  # of the examples of a few shots, averaged
 
 
 def benchmark_examples(
-    model: Extractor,
-    examples: Sequence[LabelledImage],
-    pictures: Sequence[LabelledImage],
-    progress: Progress | None = None,
+    model: Extractor, examples: LabelledImages, pictures: LabelledImages, progress: Progress | None = None
 ) -> Result:
     """Classify sketches after learning from `examples`: Acc@1 and Acc@5 of each way to learn.
 
@@ -118,11 +115,7 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
 
 
 def benchmark_naming(
-    model: Extractor,
-    pictures: Sequence[LabelledImage],
-    labels: Sequence[str],
-    kind: Kind,
-    progress: Progress | None = None,
+    model: Extractor, pictures: LabelledImages, labels: Sequence[str], kind: Kind, progress: Progress | None = None
 ) -> Result:
     """Acc@1 and Acc@5 of `recognize` with the names `labels` to choose from.
 

@@ -14,14 +14,14 @@ from ...featuremap import FeatureMap, Floats
 from ...io.images import ImageInput, Kind
 from ...tasks.inputs import extract_maps
 from ...tasks.retrieval import rank_chunks
-from ..datasets.base import Dataset, DatasetError, Sample, comparable_name, is_unseen, not_trained_on
+from ..datasets.base import Dataset, DatasetError, Datasets, Sample, comparable_name, is_unseen, not_trained_on
 from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, shuffle_ties, target_ranks
 from .result import Result, by_category
 
 Label = TypeVar("Label")
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
-LabelledImage = tuple[ImageInput, str]
+LabelledImages = Sequence[tuple[ImageInput, str]]
 Progress = Callable[[int, int], None]  # called with how many are done, of how many
 
 BATCH = 32  # pictures at a time
@@ -60,11 +60,7 @@ RetrievalData = BenchmarkData[str, str | Collection[str]]  # photos with the cat
 
 
 def retrieval_data(
-    dataset: Dataset,
-    split: str | None = None,
-    sketches: Sequence[Dataset] = (),
-    duplicates: bool = False,
-    untrained: bool = False,
+    data: Dataset, split: str | None = None, sketches: Datasets = (), duplicates: bool = False, untrained: bool = False
 ) -> RetrievalData:
     """The category-level benchmark of a data set.
 
@@ -75,22 +71,22 @@ def retrieval_data(
     with the data, the split or a class.
     """
     if sketches:
-        return _matched_by_name(dataset, sketches, untrained)
-    dataset = dataset.with_duplicates() if duplicates else dataset
-    categories, about = dataset.unseen(split)
-    photos = dataset.photos(categories)
-    drawn = dataset.sketches(categories)
+        return _matched_by_name(data, sketches, untrained)
+    data = data.with_duplicates() if duplicates else data
+    categories, about = data.unseen(split)
+    photos = data.photos(categories)
+    drawn = data.sketches(categories)
     if untrained:
-        drawn, photos, about = untrained_sides(dataset, drawn, photos, about)
+        drawn, photos, about = untrained_sides(data, drawn, photos, about)
     for found, what in ((photos, "photos"), (drawn, "sketches")):
         if not found:
-            raise DatasetError(f"{dataset.root}: no {what} of the classes to measure on")
+            raise DatasetError(f"{data.root}: no {what} of the classes to measure on")
     if lacking := sorted({s.label for s in drawn} - {p.label for p in photos}):
-        raise DatasetError(f"{dataset.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
+        raise DatasetError(f"{data.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
     return BenchmarkData(about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
 
 
-def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: bool) -> RetrievalData:
+def _matched_by_name(dataset: Dataset, sketches: Datasets, untrained: bool) -> RetrievalData:
     gallery = [(photo, frozenset(map(comparable_name, labels))) for photo, labels in dataset.contents(untrained)]
     shown = frozenset[str]().union(*(labels for _, labels in gallery))
     drawn: list[Sample] = []

@@ -23,7 +23,7 @@ TRAINED_ON = " Training draws four in five of these photos; --held-out measures 
 
 def benchmark_segmentation(
     model: Extractor,
-    scenes: Sequence[MaskedScene],
+    scenes: list[MaskedScene],
     progress: Progress | None = None,
     level: float = THRESHOLD,
     about: str = "",

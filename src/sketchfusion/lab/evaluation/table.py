@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ...extractor import Extractor
 from ...fusion import FusionConfig
-from ..datasets.base import Dataset, Part
+from ..datasets.base import Dataset, Datasets, Part
 from .calibrate import choose_correspondence, choose_level
 from .correspondence import METRICS, POINTWISE, benchmark_correspondence, point_pairs
 from .metrics import Estimate
@@ -167,7 +167,7 @@ MOST_TUNING_PAIRS = 200
 
 
 def measure_task(
-    task: str, model: Extractor, dataset: Dataset, sketches: Sequence[Dataset] = (), progress: Progress | None = None
+    task: str, model: Extractor, dataset: Dataset, sketches: Datasets = (), progress: Progress | None = None
 ) -> dict[str, Estimate]:
     """Measure every metric of a task on a data set; ValueError if it cannot serve the task.
 
@@ -192,12 +192,12 @@ def measure_task(
     return benchmark_segmentation(model, [*dataset.scenes(sketches, "measured")], progress, level=level).metrics
 
 
-def fitting_level(model: Extractor, dataset: Dataset, sketches: Sequence[Dataset] = ()) -> float:
+def fitting_level(model: Extractor, dataset: Dataset, sketches: Datasets = ()) -> float:
     """Choose the threshold of the heat map whose masks fit best on the scenes for tuning."""
     return choose_level(model, dataset.scenes(sketches, "tuning"))
 
 
-def measured_on(task: str, dataset: Dataset, sketches: Sequence[Dataset] = ()) -> str:
+def measured_on(task: str, dataset: Dataset, sketches: Datasets = ()) -> str:
     """Say on which categories a task is measured, "" without a choice; ValueError if the data cannot serve the task."""
     if task == "retrieval":
         return retrieval_data(dataset, None, sketches, untrained=True).about

@@ -5,7 +5,6 @@ photos alike, lie close together.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch.nn import functional as F
 
 from ...baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
 from ...extractor import pick_device
-from ..datasets import Dataset
+from ..datasets.base import Datasets
 from ..datasets.world import SketchWorld
 from . import augment
 from .bank import PictureArray, decode, world_banks
@@ -42,17 +41,12 @@ class ScratchRecipe:
 
 
 def train_scratch(
-    data: Sequence[Dataset],
-    out: Path,
-    recipe: ScratchRecipe | None = None,
-    resume: bool = False,
-    report: Report | None = None,
+    data: Datasets, out: Path, recipe: ScratchRecipe, resume: bool = False, report: Report = None
 ) -> dict[str, float]:
     """Train the baseline on Sketch World alone or on other data sets, seen categories only; return the card's figures.
 
     `ScratchBaseline.load` reads `out`. ValueError if fewer than two names have both sketches and photos.
     """
-    recipe = recipe or ScratchRecipe()
     torch.manual_seed(recipe.seed)
     sources = Sources(data, data, out / "training" / "cache", device=pick_device(), stored=STORED)
     photos, sketches = _photos_and_sketches(sources, recipe.world_instances)

@@ -7,7 +7,7 @@ these maps, their maxima, and the similarities between the maxima of a batch (re
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -23,7 +23,7 @@ from ...featuremap import Frame
 from ...features import SketchFusion
 from ...io.images import Kind, quantise
 from ...io.weights import folder_hash
-from ..datasets import Dataset
+from ..datasets.base import Datasets
 from . import augment
 from .bank import PictureArray, kept_rows
 from .loop import Losses, Report, Schedule, fit
@@ -52,12 +52,12 @@ class DistillRecipe:
 
 
 def train_student(
-    data: Sequence[Dataset],
+    data: Datasets,
     out: Path,
     teacher: Extractor,
-    recipe: DistillRecipe | None = None,
+    recipe: DistillRecipe,
     resume: bool = False,
-    report: Report | None = None,
+    report: Report = None,
     cache: Path | None = None,
 ) -> dict[str, float]:
     """Train a student for each set of light weights of `teacher`; `load` reads `out`.
@@ -65,7 +65,6 @@ def train_student(
     Returns the mean cosines of maps and maxima with the teacher's, of held-out pictures. ValueError if the teacher is
     no fused model, or if there are no photos or no sketches.
     """
-    recipe = recipe or DistillRecipe()
     torch.manual_seed(recipe.seed)
     if not isinstance(teacher, SketchFusion):
         raise ValueError(f"{teacher.name} has no fused maps to teach; name a fused model, such as mini")
@@ -128,7 +127,7 @@ class Lessons:
         teachers: Mapping[str, SketchFusion],
         recipe: DistillRecipe,
         folder: Path,
-        report: Report | None,
+        report: Report,
     ) -> Self:
         """Draw half of the recipe's pictures and ask the teachers, or read both from `folder`."""
         banks = [sources.sharp_photos(), sources.small_photos()] if kind == "photo" else [sources.sketches()]

@@ -127,7 +127,7 @@ class FrozenFeatures:
             shape = self.input.encode(torch.ones(1, 3, self.side, self.side, device=self.device)).shape[1:]
         return {path: 2 * len(rows) * prod(shape) for path, rows in files.items()}
 
-    def keep(self, folder: Path, report: Report | None = None) -> None:
+    def keep(self, folder: Path, report: Report = None) -> None:
         """Write what is missing in `folder`, and read from there from now on.
 
         OSError, in one line, if it cannot be written; the files that are there stay.
@@ -177,9 +177,7 @@ class FrozenFeatures:
         return seen
 
 
-def keep(
-    encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report | None = None
-) -> None:
+def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report = None) -> None:
     """Keep features in `folder`: all, those that are small, or none; by default the first of these that fits.
 
     ValueError, before anything is computed, if there is no room for the `choice`.

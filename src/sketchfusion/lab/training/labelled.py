@@ -6,7 +6,7 @@ outlines of Sketchy's sketches; points also from outlines of real photos under k
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, read_image
 from ...tasks.pictures import dilated
 from ...world import World
-from ..datasets.base import Dataset, held_out, readable_name
+from ..datasets.base import Datasets, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
@@ -236,7 +236,7 @@ def _warp(
     return ((1 - strokes.clamp(0, 1)) * 255).round().to(torch.uint8).numpy(), torch.stack([in_sketch, in_photo])
 
 
-def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
+def silhouettes(datasets: Datasets, side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
     """Return photos of Sketchy's layouts at `side` pixels with masks made of their sketches.
 
     The sketches of a photo are aligned with it and with one another, and filled: what most cover is the thing, what

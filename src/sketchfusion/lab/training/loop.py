@@ -24,7 +24,7 @@ from .log import Log
 from .processes import processes
 
 Losses = dict[str, Tensor]  # "loss" is minimised; the others are only logged
-Report = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, losses)
+Report = Callable[[int, int, dict[str, float]], None] | None  # (steps done, steps in all, losses)
 LossOf = Callable[[int, torch.Generator], Losses]
 Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
 
@@ -79,7 +79,7 @@ def fit(
     schedule: Schedule,
     out: Path,
     resume: bool = False,
-    report: Report | None = None,
+    report: Report = None,
     validate: Validate | None = None,
     frozen: str = "",
     settings: Mapping[str, str] | None = None,

@@ -254,7 +254,7 @@ class CachedEncoder:
 
     method: Method[Any]
     folder: Path
-    report: Report | None = None
+    report: Report = None
     half_size: bool = True  # whether a step ever draws pictures of half the side; else those are not kept
     made: list[FrozenFeatures] = field(default_factory=list)  # all that `keep` is to keep
 

@@ -24,7 +24,7 @@ from ...backbones.folders import blank_diffusion, blank_encoder
 from ...features import FeaturesConfig, SketchFusion
 from ...fusion import PASS, PHOTO
 from ...world import SEEN
-from ..datasets import Dataset
+from ..datasets.base import Dataset, Datasets
 from ..datasets.psc6k import PSC6K, released_split
 from .methods import Fused
 from .recipes import changed, halved
@@ -179,7 +179,7 @@ def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Count
     return getattr(recipe, "views", 1) * full, full
 
 
-def listed(datasets: Sequence[Dataset]) -> list[Counter[str]]:
+def listed(datasets: Datasets) -> list[Counter[str]]:
     """Count photos, and sketches, by name, held-out ones too; files are listed, not read."""
     kinds = zip((Counter[str](), Counter[str]()), *map(_listed, datasets), strict=True)
     return [sum(kind, Counter()) for kind in kinds]
@@ -192,13 +192,7 @@ def _listed(dataset: Dataset) -> list[Counter[str]]:
 
 
 def describe(
-    task: str,
-    data: Sequence[Dataset],
-    model: str,
-    settings: Mapping[str, str],
-    method: str,
-    tflops: float,
-    recipe_name: str = "mini",
+    task: str, data: Datasets, model: str, settings: Mapping[str, str], method: str, tflops: float, recipe_name: str
 ) -> Iterator[str]:
     """Yield, line by line, what `train_task` would take on a GPU; ValueError for what cannot be trained, or counted."""
     recipe, of_method = choose(task, method, settings, recipe_name)

@@ -7,7 +7,7 @@ what is left, one picture in five is held out for validation (`held_out`).
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Self
 import torch
 
 from ...io.images import Kind
-from ..datasets.base import Dataset, DatasetError, Sample, held_out, is_unseen, readable_name
+from ..datasets.base import Dataset, DatasetError, Datasets, Sample, held_out, is_unseen, readable_name
 from ..datasets.folders import PhotoFolder, TinyImageNet
 from ..datasets.psc6k import PSC6K, released_split
 from ..datasets.quickdraw import QuickDraw
@@ -39,15 +39,15 @@ SKETCH_FOLDERS = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final"
 class Sources:
     """Data sets of photos and of sketches to train on; `cache` keeps decoded and rendered pictures."""
 
-    photo_sets: Sequence[Dataset]
-    sketch_sets: Sequence[Dataset]
+    photo_sets: Datasets
+    sketch_sets: Datasets
     cache: Path
     world_instances: int = 100  # of each seen category
     device: str | torch.device = "cpu"  # of the batches
     stored: int = STORED  # pixels of the pictures that are not small
 
     @classmethod
-    def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Self:
+    def of(cls, datasets: Datasets, cache: Path, stored: int = STORED) -> Self:
         """Take photos and sketches from the same data sets; a PSC6K folder goes with the first root of Sketchy."""
         apart = [dataset for dataset in datasets if isinstance(dataset, PSC6K)]
         pictures = [dataset for dataset in datasets if isinstance(dataset, Sketchy) and not dataset.keypoints]
@@ -109,11 +109,11 @@ class Sources:
         photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
         return [photos], [sketches]
 
-    def _decoded(self, datasets: Sequence[Dataset], kind: Kind, side: int, kept_out: bool = False) -> PictureArray:
+    def _decoded(self, datasets: Datasets, kind: Kind, side: int, kept_out: bool = False) -> PictureArray:
         return decode(collect(named(datasets), kind, kept_out), kind, side, self.cache).on(self.device)
 
 
-def named(datasets: Sequence[Dataset]) -> list[Dataset]:
+def named(datasets: Datasets) -> list[Dataset]:
     """Return those with named pictures in files."""
     return [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
 
@@ -158,7 +158,7 @@ def names_of(banks: Banks) -> set[str]:
     return {name for bank in banks for name in bank.by_name}
 
 
-def collect(datasets: Sequence[Dataset], kind: Kind, kept_out: bool = False) -> list[Picture]:
+def collect(datasets: Datasets, kind: Kind, kept_out: bool = False) -> list[Picture]:
     """List the photos or the sketches to train on; DatasetError for a data set that training cannot use.
 
     With `kept_out` it is the held-out ones (one in five) of data sets that have both.

@@ -1,7 +1,7 @@
 """`sketchfusion train`: train any method for any task, on data sets in folders or on Sketch World."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Generator, nn
 from ...extractor import Extractor, TrainedExtractor
 from ...io.files import clear_drafts
 from ...saved import Heads
-from ..datasets import Dataset
+from ..datasets.base import Datasets
 from . import recipes
 from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
@@ -84,12 +84,12 @@ STATISTICS_BATCHES = 8  # for measuring the statistics again if inference makes 
 
 def train_task(
     task: str,
-    data: Sequence[Dataset],
+    data: Datasets,
     out: Path,
     model: str = "mini",
     resume: bool = False,
     settings: dict[str, str] | None = None,
-    report: Report | None = None,
+    report: Report = None,
     start: Path | None = None,
     cache: Path | None = None,
     method: str = "SketchFusion",
@@ -151,12 +151,7 @@ def choose(
 
 
 def train(
-    method: Method[Any],
-    training: Training,
-    recipe: LightRecipe,
-    out: Path,
-    resume: bool = False,
-    report: Report | None = None,
+    method: Method[Any], training: Training, recipe: LightRecipe, out: Path, resume: bool = False, report: Report = None
 ) -> None:
     """Train the method's and the objective's parameters in place; both end on the model's device.
 

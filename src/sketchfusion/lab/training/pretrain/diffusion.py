@@ -45,7 +45,7 @@ GUIDANCE = 4.0
 
 
 def pretrain_vae(
-    sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+    sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report
 ) -> dict[str, float]:
     """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; return the card's figures."""
     torch.manual_seed(recipe.schedule.seed)
@@ -72,10 +72,7 @@ def pretrain_vae(
     spread = _latent_spread(vae, photos, torch.Generator().manual_seed(1))
     vae.register_to_config(scaling_factor=round(1 / spread, 5))
     save_half(vae, out / "sd" / "vae")
-    return {
-        "vae/psnr": _psnr(vae, sources.sharp_photos(True)),
-        "vae/scaling_factor": vae.config.scaling_factor,
-    }
+    return {"vae/psnr": _psnr(vae, sources.sharp_photos(True)), "vae/scaling_factor": vae.config.scaling_factor}
 
 
 def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
@@ -108,7 +105,7 @@ def _psnr(vae: nn.Module, bank: PictureArray, count: int = 200) -> float:
 
 
 def pretrain_diffusion(
-    sources: Sources, recipe: DiffusionRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+    sources: Sources, recipe: DiffusionRecipe, out: Path, start: Path | None, resume: bool, report: Report
 ) -> dict[str, float]:
     """Train the UNet and its text encoder on the latents of the VAE in `out`; write the rest of `out/sd`.
 

@@ -39,7 +39,7 @@ STRENGTH = 5.0  # attention logit of the chosen neighbour above the others
 
 
 def pretrain_dino(
-    sources: Sources, recipe: DinoRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+    sources: Sources, recipe: DinoRecipe, out: Path, start: Path | None, resume: bool, report: Report
 ) -> dict[str, float]:
     """Train a ViT, from that in `start` if given, and write `out/dino`; return the model card's figures."""
     torch.manual_seed(recipe.schedule.seed)

@@ -1,13 +1,13 @@
 """The stages of pretraining: VAE, CLIP, the diffusion model that builds on both, and DINO."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ....extractor import pick_device
-from ...datasets import Dataset
+from ...datasets.base import Datasets
 from .. import recipes
 from ..log import draw_curves
 from ..loop import Report
@@ -29,14 +29,14 @@ STAGES: dict[str, tuple[Mapping[Budget, Any], Callable[..., dict[str, float]]]] 
 def run(
     stage: str,
     budget: Budget,
-    photos: Sequence[Dataset],
-    sketches: Sequence[Dataset],
+    photos: Datasets,
+    sketches: Datasets,
     out: Path,
     start: Path | None = None,
     resume: bool = False,
     steps: int | None = None,
     text_steps: int | None = None,
-    report: Report | None = None,
+    report: Report = None,
     sentences: str = "all-minilm-l6-v2",
     texts: list[Path] | None = None,
 ) -> dict[str, float]:

@@ -147,13 +147,7 @@ def sketch_to_photo(sketches: Tensor, photos: Tensor, positive: Tensor, temperat
 
 
 def pretrain_tower(
-    sources: Sources,
-    recipe: TowerRecipe,
-    out: Path,
-    start: str,
-    encoder: SentenceEncoder,
-    resume: bool,
-    report: Report | None,
+    sources: Sources, recipe: TowerRecipe, out: Path, start: str, encoder: SentenceEncoder, resume: bool, report: Report
 ) -> tuple[Tower, list[str]]:
     """Train from released weights or from a tower.safetensors of Lite0; return the tower and the names it learned.
 
@@ -211,7 +205,7 @@ def pretrain_convolutional_clip(
     sentences: str,
     texts: Sequence[str],
     resume: bool,
-    report: Report | None,
+    report: Report,
 ) -> dict[str, float]:
     """Train both towers and write `out/clip`; ValueError if `sentences` or `start` cannot be found."""
     sketched = sorted(sources.sketches().by_name)
@@ -233,10 +227,7 @@ def pretrain_convolutional_clip(
     save_convolutional_clip(clip, out / FOLDER)
     return {
         f"{FOLDER}/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, bank)
-        for kind, bank in (
-            ("sketches", sources.sketches(True)),
-            ("photos", sources.sharp_photos(True)),
-        )
+        for kind, bank in (("sketches", sources.sketches(True)), ("photos", sources.sharp_photos(True)))
         if len(bank)
     }
 

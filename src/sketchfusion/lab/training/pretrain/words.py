@@ -119,7 +119,7 @@ def pretrain_words(
     recipe: WordsRecipe,
     out: Path,
     resume: bool,
-    report: Report | None,
+    report: Report,
     device: str | torch.device = "cpu",
 ) -> tuple[TextTower, CLIPTokenizer]:
     """Train a text tower on names, in all templates, and texts; return it with its tokenizer."""
