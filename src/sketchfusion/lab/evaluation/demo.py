@@ -36,7 +36,11 @@ def run_demo(out: Path, models: dict[str, str], console: Console) -> dict[str, R
     started = time.monotonic()
     data = replace(retrieval_data(SketchWorld()), about="")
     photos = out / "photos"
-    _write_photos(data, photos, console)
+    for sample, _ in track(data.gallery, "Making photos of unseen categories", console=console):
+        path = photos / sample.label / f"{int(sample.photo_id):03}.png"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(sample.picture).save(path)  # type: ignore[arg-type]
     first, *others = models
     model = load(first)
     shutil.rmtree(out / "gallery", ignore_errors=True)  # it may be another version's
@@ -76,14 +80,6 @@ def _index(photos: Path, folder: Path, model: Extractor, what: str, console: Con
     report = gallery.add(photos)
     console.print(f"  {report.embedded} embedded, {report.unchanged} unchanged, {len(report.failed)} failed")
     return gallery
-
-
-def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
-    for sample, _ in track(data.gallery, "Making photos of unseen categories", console=console):
-        path = root / sample.label / f"{int(sample.photo_id):03}.png"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(sample.picture).save(path)  # type: ignore[arg-type]
 
 
 def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:

@@ -72,15 +72,7 @@ def retrieval_data(
     """
     if sketches:
         return _matched_by_name(data, sketches, untrained)
-    data = data.with_duplicates() if duplicates else data
-    categories, about = data.unseen(split)
-    photos = data.photos(categories)
-    drawn = data.sketches(categories)
-    if untrained:
-        drawn, photos, about = untrained_sides(data, drawn, photos, about)
-    for found, what in ((photos, "photos"), (drawn, "sketches")):
-        if not found:
-            raise DatasetError(f"{data.root}: no {what} of the classes to measure on")
+    drawn, photos, about = _sides(data.with_duplicates() if duplicates else data, split, untrained)
     if lacking := sorted({s.label for s in drawn} - {p.label for p in photos}):
         raise DatasetError(f"{data.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
     return BenchmarkData(about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
@@ -102,18 +94,29 @@ def _matched_by_name(dataset: Dataset, sketches: Datasets, untrained: bool) -> R
     return BenchmarkData(about, queries, gallery)
 
 
-def untrained_sides(
-    dataset: Dataset, sketches: list[Sample], photos: list[Sample], about: str
+def _sides(
+    dataset: Dataset, split: str | None, untrained: bool, of_photos: bool = False
 ) -> tuple[list[Sample], list[Sample], str]:
-    """Keep what training never draws, of classes that both sides still have; DatasetError if there is none."""
-    sides = [dataset.untrained(samples) for samples in (sketches, photos)]
-    if [*map(len, sides)] == [len(sketches), len(photos)]:
-        return sketches, photos, about
-    both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
-    if not both:
-        raise dataset.error("training leaves sketches and photos out of no class; it does of one in five")
-    sketches, photos = ([sample for sample in side if sample.label in both] for side in sides)
-    return sketches, photos, f"{about}, of {len(both)} of them what training leaves out"
+    """List sketches and photos of the classes of a split, or the sketches drawn of known photos, and say what they are.
+
+    If `untrained`, only what training never draws, of classes that both sides still have. DatasetError if none is left.
+    """
+    categories, about = dataset.unseen(split)
+    if of_photos:
+        sketches, photos = dataset.instances(categories)
+    else:
+        photos, sketches = dataset.photos(categories), dataset.sketches(categories)
+    sides = [dataset.untrained(samples) if untrained else samples for samples in (sketches, photos)]
+    if [*map(len, sides)] != [len(sketches), len(photos)]:
+        both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
+        if not both:
+            raise dataset.error("training leaves sketches and photos out of no class; it does of one in five")
+        sketches, photos = ([sample for sample in side if sample.label in both] for side in sides)
+        about = f"{about}, of {len(both)} of them what training leaves out"
+    for found, what in ((photos, "photos"), (sketches, "sketches")):
+        if not found:
+            raise dataset.error(f"no {what} of the classes to measure on")
+    return sketches, photos, about
 
 
 def benchmark_retrieval(model: Extractor, data: RetrievalData, progress: Progress | None = None) -> Result:
@@ -258,12 +261,7 @@ def instance_data(dataset: Dataset, split: str | None = None, untrained: bool = 
     `untrained` leaves out what training on the data set draws. DatasetError if its sketches are of no particular
     photos.
     """
-    categories, about = dataset.unseen(split)
-    sketches, photos = dataset.instances(categories)
-    if untrained:
-        sketches, photos, about = untrained_sides(dataset, sketches, photos, about)
-    if not sketches or not photos:
-        raise DatasetError(f"{dataset.root}: no {'photos' if sketches else 'sketches'} of the classes to measure on")
+    sketches, photos, about = _sides(dataset, split, untrained, of_photos=True)
     queries, gallery = ([(s, InstanceId(s.label, s.photo_id)) for s in side] for side in (sketches, photos))
     return BenchmarkData(about, queries, gallery)
 

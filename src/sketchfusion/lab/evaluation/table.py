@@ -1,11 +1,10 @@
 """The tables of the paper: rows, columns, the figures of the paper, and how a cell is measured."""
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Any, Self
+from typing import Self
 
 from ...extractor import Extractor
 from ...fusion import FusionConfig
@@ -145,16 +144,10 @@ TABLES: dict[str, TableLayout] = {
 }
 
 
-@functools.cache
-def _paper() -> dict[str, dict[str, Any]]:
-    text = resources.files(__package__).joinpath("data", "paper.json").read_text(encoding="utf-8")
-    tables: dict[str, dict[str, Any]] = json.loads(text)["tables"]
-    return tables
-
-
 def in_paper(number: str, row: str, metric: str) -> float | None:
     """The paper's figure as a share of 1; None where it has none."""
-    table = _paper().get(number, {"columns": [], "rows": {}})
+    text = resources.files(__package__).joinpath("data", "paper.json").read_text(encoding="utf-8")
+    table = json.loads(text)["tables"].get(number, {"columns": [], "rows": {}})
     figures = dict(zip(table["columns"], table["rows"].get(row, ()), strict=False))
     percent = figures.get(metric)
     return None if percent is None else percent / 100

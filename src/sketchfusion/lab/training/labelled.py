@@ -161,11 +161,8 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
 def warped_outlines(photos: PictureArray, count: int, side: int, cache: Path, seed: int = 0) -> PointPairs:
     """Pair the first `count` photos of seen classes, at `side` pixels, with their outlines under known warps."""
     chosen, generator = photos.seen[:count], torch.Generator().manual_seed(seed)
-
-    def ink(seen: Tensor) -> Tensor:
-        return 1 - augment.outline(seen, generator)
-
-    return warped(photos, chosen, photos.at(chosen), side, cache, generator, ink)
+    where = photos, chosen, photos.at(chosen), side, cache, generator
+    return warped(*where, lambda seen: 1 - augment.outline(seen, generator))
 
 
 def warped(

@@ -208,12 +208,18 @@ def pretrain_convolutional_clip(
     report: Report,
 ) -> dict[str, float]:
     """Train both towers and write `out/clip`; ValueError if `sentences` or `start` cannot be found."""
-    sketched = sorted(sources.sketches().by_name)
-    encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sketched)
+    sketches = sources.sketches()
+    encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sorted(sketches.by_name))
     image, labels = pretrain_tower(sources, recipe, out, start, encoder, resume, report)
-    names = sorted({*sketched, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
+    names = sorted({*sketches.by_name, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
     text, tokenizer = pretrain_words(names, texts, encoder, words, out, resume, report, sources.device)
-    vector = fit_projections(image, text, sources, recipe)
+    photos = with_sketch_names(sources.sharp_photos(), sketches)
+    small = with_sketch_names(sources.small_photos(), sketches)
+    traced = pseudo_points(photos, sources.cache, recipe.traced_per_class).sketches
+    banks = [photos, small.named(set(small.by_name), recipe.small_per_class), sketches, traced]
+    seen = [pooled_features(image.network, bank, recipe.final_side) for bank in banks]
+    fit_words(image, torch.cat(seen), [of for bank in banks for of in bank.names], text, recipe)
+    vector = comparing(seen[0], seen[2], recipe.vector)
     widths = image.words.out_features, vector.out_features
     towers = Towers(image.network.config, text.text.config, *widths, fold=False)
     towers.image_vector.load_state_dict(vector.state_dict())
@@ -230,23 +236,6 @@ def pretrain_convolutional_clip(
         for kind, bank in (("sketches", sources.sketches(True)), ("photos", sources.sharp_photos(True)))
         if len(bank)
     }
-
-
-def fit_projections(image: Tower, text: TextTower, sources: Sources, recipe: TowerRecipe) -> nn.Linear:
-    """Fit `image.words`, the projection to the joint space; return that to the vectors by which images are compared."""
-    sketches = sources.sketches()
-    photos = with_sketch_names(sources.sharp_photos(), sketches)
-    small = with_sketch_names(sources.small_photos(), sketches)
-    banks = [
-        photos,
-        small.named(set(small.by_name), recipe.small_per_class),
-        sketches,
-        pseudo_points(photos, sources.cache, recipe.traced_per_class).sketches,
-    ]
-    seen = [pooled_features(image.network, bank, recipe.final_side) for bank in banks]
-    names = [of for bank in banks for of in bank.names]
-    fit_words(image, torch.cat(seen), names, text, recipe)
-    return comparing(seen[0], seen[2], recipe.vector)
 
 
 @torch.no_grad()
