@@ -36,8 +36,8 @@ from ..training.bank import PictureArray, world_banks
 from ..training.feature_cache import FrozenInput
 from ..training.methods import CachedEncoder, Fused
 from ..training.objective import Training
+from ..training.pooled import RetrievalObjective, SketchesAndPhotos
 from ..training.recipes import RetrievalRecipe
-from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import is_card, train
 from .retrieval import Progress, score_retrieval
 

@@ -27,9 +27,8 @@ from ...world import SEEN
 from ..datasets.base import Dataset, Datasets
 from ..datasets.psc6k import PSC6K, released_split
 from .methods import Fused
+from .pooled import WORLD_INSTANCES, WORLD_SKETCHES
 from .recipes import changed, halved
-from .recognition import WORLD_SKETCHES
-from .retrieval import WORLD_INSTANCES
 from .sources import KINDS, Sources, collect, named
 from .train import METHODS, choose
 

@@ -13,17 +13,16 @@ from ...extractor import Extractor, TrainedExtractor
 from ...io.files import clear_drafts
 from ...saved import Heads
 from ..datasets.base import Datasets
-from . import recipes
+from . import pooled, recipes
 from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
 from .objective import Forward, Maps, Objective, Standardise, Training
+from .pooled import RecognitionObjective, RetrievalObjective
 from .processes import processes
 from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, changed, halved, shaping, with_settings
-from .recognition import RecognitionObjective, prepare_recognition
-from .retrieval import RetrievalObjective, prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
 from .sources import Sources
 
@@ -70,9 +69,9 @@ def prepare_universal(recipe: UniversalRecipe, sources: Sources, encode: CachedE
 
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Sources, CachedEncoder], Training]]] = {
-    "retrieval": (recipes.RetrievalRecipe(), prepare_retrieval),
-    "instance-retrieval": (recipes.InstanceRetrievalRecipe(), prepare_instance_retrieval),
-    "recognition": (recipes.RecognitionRecipe(), prepare_recognition),
+    "retrieval": (recipes.RetrievalRecipe(), pooled.prepare_retrieval),
+    "instance-retrieval": (recipes.InstanceRetrievalRecipe(), pooled.prepare_instance_retrieval),
+    "recognition": (recipes.RecognitionRecipe(), pooled.prepare_recognition),
     "correspondence": (recipes.CorrespondenceRecipe(), prepare_correspondence),
     "segmentation": (recipes.SegmentationRecipe(), prepare_segmentation),
     "universal": (recipes.UniversalRecipe(), prepare_universal),
