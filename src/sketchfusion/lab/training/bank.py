@@ -20,7 +20,7 @@ import torch
 from torch import Generator, Tensor
 
 from ...errors import ImageError
-from ...io.files import atomic_write
+from ...io.files import Arrays, atomic_write, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
 from ...world import World
 from ..datasets.base import is_unseen, readable_name
@@ -243,6 +243,25 @@ def kept_rows(path: Path, blocks: Callable[[], Iterable[np.ndarray]]) -> np.memm
     """Map the array at `path`; where it is missing or damaged, write it as `write_rows` does."""
     kept = mapped(path)
     return write_rows(path, blocks()) if kept is None else kept
+
+
+def cached_rows(
+    path: Path, blocks: Callable[[], Iterable[np.ndarray]], about: Callable[[], Arrays]
+) -> tuple[np.memmap | None, Arrays]:
+    """Map the array at `path`, and read what is beside it about its rows; write both where one is missing or damaged.
+
+    `about` tells it when all `blocks` are written. None where there are no rows.
+    """
+
+    def write() -> Arrays:
+        with suppress(EmptyError):
+            write_rows(path, blocks())
+        return about()
+
+    arrays = cached_arrays(path.with_suffix(".npz"), write)
+    if mapped(path) is None and all(array.size for array in arrays.values()):  # it is damaged
+        write()
+    return mapped(path), arrays
 
 
 def write_rows(path: Path, blocks: Iterable[np.ndarray]) -> np.memmap:
