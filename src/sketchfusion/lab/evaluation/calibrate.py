@@ -92,12 +92,11 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
         sketch, photo = sketch.centred(), photo.centred()
         ways.append((sketch.sample(torch.from_numpy(pair.sketch_points)), photo, pair.photo_points))
         ways.append((photo.sample(torch.from_numpy(pair.photo_points)), sketch, pair.sketch_points))
-    true_points, sizes = [true for *_, true in ways], [there.frame.size for _, there, _ in ways]
     means: dict[str, float] = {}
     best = (0.0, 0.0, 0.0)
     for temperature, window in product(TEMPERATURES, WINDOWS):
-        found = [locate(features, there, temperature, window).numpy() for features, there, _ in ways]
-        value = float(measure_points("PCK@0.10", found, true_points, sizes).mean())
+        found = [(locate(features, there, temperature, window), true, there) for features, there, true in ways]
+        value = float(np.mean([measure_points("PCK@0.10", at.numpy(), true, of.frame.size) for at, true, of in found]))
         means[f"{temperature}, {window}"] = round(value, 4)
         best = max(best, (value, temperature, window))
     return {"TEMPERATURE": best[1], "WINDOW": best[2], "PCK@0.10 by temperature, window": means}

@@ -96,7 +96,7 @@ def benchmark_correspondence(
             rows.setdefault(f"PCK@0.10 {direction}", []).append(found["PCK@0.10"])
         count(1)
     values = {name: np.asarray(row, np.float64) for name, row in rows.items()}
-    categories = by_category(values, [pair.category for pair in pairs], METRICS[:2])
+    categories = by_category({name: values[name] for name in METRICS[:2]}, [pair.category for pair in pairs])
     points = sum(len(pair.sketch_points) for pair in pairs)
     return Result(
         model.name,
@@ -122,9 +122,6 @@ def _both_directions(
         pointwise = match_maps(start, end, queries, temperature, window).positions
         unmoved = queries / queries.new_tensor(start.frame.size) * queries.new_tensor(end.frame.size)
         yield [
-            {
-                name: float(measure_points(name, [found.numpy(force=True)], [true], [end.frame.size])[0])
-                for name in METRICS
-            }
+            {name: measure_points(name, found.numpy(force=True), true, end.frame.size) for name in METRICS}
             for found in (posed, pointwise, unmoved)
         ]

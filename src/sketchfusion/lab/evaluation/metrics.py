@@ -183,26 +183,22 @@ def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0
 # background counts nor what is averaged over, so all are reported.
 
 
-def measure_points(
-    name: str, found: Sequence[npt.ArrayLike], true: Sequence[npt.ArrayLike], sizes: Sequence[tuple[int, int]]
-) -> Values:
-    """Compute PCK by its full name for each pair (P,).
+def measure_points(name: str, found: npt.ArrayLike, true: npt.ArrayLike, size: tuple[int, int]) -> float:
+    """Compute PCK of a pair by its full name.
 
-    A pair has found and true points (K, 2), x, y in pixels of the picture that they are in, and its (width, height).
-    The caller leaves invisible points out; a found point that is NaN counts as a miss. ValueError for an unknown name
-    and for a pair without points.
+    Found and true points (K, 2) are x, y in pixels of the picture that they are in, `size` is its (width, height). The
+    caller leaves invisible points out; a found point that is NaN counts as a miss. ValueError for an unknown name and
+    for a pair without points.
     """
     parsed = re.fullmatch(r"PCK@(0?\.\d+|1(?:\.0+)?)(/released)?", name)
     if not parsed:
         raise ValueError(f"no metric of points is called {name!r}; names look like PCK@0.05, PCK@0.05/released")
-    share, released, values = float(parsed[1]), parsed[2] is not None, []
-    for of_pair, true_ones, size in zip(found, true, sizes, strict=True):
-        points, places = np.asarray(of_pair, np.float64), np.asarray(true_ones, np.float64)
-        if points.shape != places.shape or points.ndim != 2 or points.shape[1] != 2 or not len(points):
-            raise ValueError(f"cannot compare points of shapes {points.shape} and {places.shape}; both must be (K, 2)")
-        error = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
-        values.append(np.mean(error < share if released else error <= share))
-    return np.array(values, np.float64)
+    share, released = float(parsed[1]), parsed[2] is not None
+    points, places = np.asarray(found, np.float64), np.asarray(true, np.float64)
+    if points.shape != places.shape or points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(f"cannot compare points of shapes {points.shape} and {places.shape}; both must be (K, 2)")
+    error = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
+    return float(np.mean(error < share if released else error <= share))
 
 
 @dataclass(frozen=True)

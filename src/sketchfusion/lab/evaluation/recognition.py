@@ -101,7 +101,7 @@ def benchmark_examples(
         about=f"{len(pictures)} sketches of {len(labels)} classes, named after {len(examples)} examples.",
         counts={"pictures": len(pictures), "examples": len(examples), "labels": len(labels)},
         metrics={name: bootstrap(value) for name, value in values.items()},
-        rows=by_category(values, true_labels, {f"Acc@{k}": f"Acc@{k}/{foremost}" for k in (1, 5)}),
+        rows=by_category({f"Acc@{k}": values[f"Acc@{k}/{foremost}"] for k in (1, 5)}, true_labels),
         trivial={"guessing": {"Acc@1": 1 / len(labels)}},
     )
 
@@ -148,7 +148,7 @@ def benchmark_naming(
         about=f"{len(pictures)} pictures, to be named from {len(names)} names.",
         counts={"pictures": len(pictures), "labels": len(names)},
         metrics={name: bootstrap(value) for name, value in values.items()},
-        rows=by_category(values, [label for _, label in pictures], ("Acc@1", "Acc@5")),
+        rows=by_category({f"Acc@{k}": values[f"Acc@{k}"] for k in (1, 5)}, [label for _, label in pictures]),
         chance={"Acc@1": 1 / len(names)},
     )
 

@@ -83,14 +83,11 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", name).strip("-")
 
 
-def by_category(
-    values: Mapping[str, Values], categories: Sequence[str], metrics: Mapping[str, str] | Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Average values (N,) over the items of each category; `metrics` may map names in the rows to names of values."""
-    named = metrics if isinstance(metrics, Mapping) else {name: name for name in metrics}
+def by_category(values: Mapping[str, Values], categories: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Average values (N,) over the items of each category."""
     of = np.asarray(categories)
     return {
-        category: {name: float(values[metric][of == category].mean()) for name, metric in named.items()}
+        category: {name: float(each[of == category].mean()) for name, each in values.items()}
         for category in sorted(set(categories))
     }
 

@@ -164,7 +164,8 @@ def score_retrieval(
         expected.append((len(hits.relevant), chance(hits)))
     scores = {metric: np.concatenate(parts) for metric, parts in values.items()}
     answered, left_out = int(kept.sum()), int((~kept).sum())
-    rows = by_category(scores, [categories[place] for place in query_classes[kept]], FOREMOST)
+    foremost = {metric: scores[metric] for metric in FOREMOST}
+    rows = by_category(foremost, [categories[place] for place in query_classes[kept]])
     about = _with_trained(about, rows)
     return Result(
         name,
@@ -305,7 +306,7 @@ def score_instances(
     ]
     ranks = zip(AMONG, np.concatenate(parts, axis=1), strict=True)
     values = {f"Acc@{k}/{among}": accuracy(found, k) for among, found in ranks for k in DEPTHS}
-    rows = by_category(values, categories, [f"Acc@1/{among}" for among in AMONG])
+    rows = by_category({name: values[name] for name in (f"Acc@1/{among}" for among in AMONG)}, categories)
     sizes = {category: sum(photo.category == category for photo in shown) for category in set(categories)}
     chance = {
         **{f"Acc@{k}/{AMONG[0]}": float(np.mean([min(k / sizes[c], 1) for c in categories])) for k in DEPTHS},

@@ -49,7 +49,7 @@ def benchmark_segmentation(
             **{name: bootstrap(values) for name, values in figures.items()},
             **presence_figures(scores, (model.heads_for("segmentation").threshold or UNTRAINED).least),
         },
-        rows=by_category(figures, categories, SHOWN),
+        rows=by_category({name: figures[name] for name in SHOWN}, categories),
         trivial={
             name: {metric: float(measure_masks(metric, overlap).mean()) for metric in SHOWN}
             for name, overlap in overlaps.items()

@@ -32,7 +32,7 @@ from ...features import SketchFusion, pair_config
 from ...fusion import kind_indices
 from ...models import load
 from ..datasets.world import SketchWorld
-from ..training.bank import PictureArray, world_banks
+from ..training.bank import Banks, world_banks
 from ..training.feature_cache import FrozenInput
 from ..training.methods import CachedEncoder, Fused
 from ..training.objective import Training
@@ -387,7 +387,7 @@ class _ReleasedTraining(Fused):
         return [replace(latents, encode=anew), tokens]
 
 
-def _method_and_pictures(way: str, name: str, seed: int, folder: str, draws: int) -> tuple[Fused, list[PictureArray]]:
+def _method_and_pictures(way: str, name: str, seed: int, folder: str, draws: int) -> tuple[Fused, Banks]:
     torch.manual_seed(seed)
     model = model_to_time(name)
     if not isinstance(model, SketchFusion):
@@ -398,7 +398,7 @@ def _method_and_pictures(way: str, name: str, seed: int, folder: str, draws: int
         model.model.config = replace(config, cut_gradient=True)
     if way == LESS_MEMORY:
         method.checkpoint()
-    return method, [*world_banks(THINGS, model.side, Path(folder), seed)]
+    return method, world_banks(THINGS, model.side, Path(folder), seed)
 
 
 def _encode_all(model: str, seed: int, folder: str) -> float:

@@ -283,9 +283,7 @@ def write_rows(path: Path, blocks: Iterable[np.ndarray]) -> np.memmap:
     return array
 
 
-def world_banks(
-    instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False
-) -> tuple[PictureArray, PictureArray]:
+def world_banks(instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False) -> Banks:
     """Return photos and sketches of Sketch World's seen categories; with `of_photo`, sketches in the photos' pose."""
     world = World(seed=seed, split="seen", size=side)
     things = [(category, instance) for category in world.categories for instance in range(instances)]
@@ -298,7 +296,7 @@ def world_banks(
     photos = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
     drawn = (world.sketch(*thing, hand=thing[1] % BANK_HANDS, of_photo=of_photo)[0][None] for thing in things)
     sketches = made("sketch-of-photo" if of_photo else "sketch", drawn)
-    return PictureArray("photo", photos, names), PictureArray("sketch", sketches, names)
+    return [PictureArray("photo", photos, names), PictureArray("sketch", sketches, names)]
 
 
 def around_strokes(page: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ...extractor import pick_device
 from ..datasets.base import Datasets
 from ..datasets.world import SketchWorld
 from . import augment
-from .bank import PictureArray, decode, world_banks
+from .bank import Banks, decode, world_banks
 from .loop import Losses, Report, Schedule, fit
 from .losses import contrast
 from .recipes import shaping
@@ -78,7 +78,7 @@ def train_scratch(
     return figures
 
 
-def _photos_and_sketches(sources: Sources, world_instances: int) -> tuple[PictureArray, PictureArray]:
+def _photos_and_sketches(sources: Sources, world_instances: int) -> Banks:
     worlds, cache = [isinstance(dataset, SketchWorld) for dataset in sources.photo_sets], sources.cache
     if all(worlds):
         return world_banks(world_instances, STORED, cache)
@@ -87,4 +87,4 @@ def _photos_and_sketches(sources: Sources, world_instances: int) -> tuple[Pictur
     photos, sketches = (collect(sources.photo_sets, kind) for kind in KINDS)
     if not photos or not sketches:
         raise ValueError(f"{sources} needs sketches and photos of seen classes, in Sketchy's layout")
-    return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
+    return [decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)]
