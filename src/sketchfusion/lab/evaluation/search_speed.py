@@ -97,8 +97,7 @@ def interpolate(real: Floats, others: Floats, share: Floats, generator: np.rando
     aside = generator.standard_normal(real.shape, np.float32)
     aside *= 0.5 * np.linalg.norm(way, axis=1, keepdims=True) / np.linalg.norm(aside, axis=1, keepdims=True)
     points = real + way + aside
-    unit: Floats = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
-    return unit
+    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), np.float32)
 
 
 def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Progress) -> tuple[float, float, float]:

@@ -139,8 +139,7 @@ class Pictures:
 
     def __getitem__(self, place: int) -> Pixels:
         number, row = self.locate(place)
-        picture: Pixels = self.banks[number].stored([row])[0]
-        return picture
+        return np.asarray(self.banks[number].stored([row])[0])
 
     def locate(self, place: int) -> tuple[int, int]:
         """Return which array a picture is in, and where in it."""

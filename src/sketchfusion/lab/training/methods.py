@@ -73,8 +73,7 @@ class Method(ABC, Generic[Trained]):
 
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps of pictures of a share of the full side: those of the latents."""
-        cells: int = round(share * self.model.side) // self.diffusion.latent_stride
-        return cells
+        return int(round(share * self.model.side) // self.diffusion.latent_stride)
 
     def _latents(
         self, weights: str, side: int, span: tuple[float, float] = (-1.0, 1.0), sampled: bool = False
@@ -153,14 +152,10 @@ class Fused(Method[SketchFusion]):
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
         """Cache the VAE's latents and CLIP's tokens, which are those of the full picture at any share."""
         model, config = self.model, self.model.config
-
-        def tokens(pictures: Tensor) -> Tensor:
-            dense: Tensor = model.clip(pictures.to(model.device), config.clip_layer).dense
-            return dense
-
-        side = round(share * config.side)
+        side, layer = round(share * config.side), config.clip_layer
         latents = self._latents(config.diffusion_hash, side, config.vae_range, config.sample_latents)
-        return [latents, FrozenInput(f"tokens {config.clip_hash} {config.clip_layer}", tokens)]
+        name = f"tokens {config.clip_hash} {layer}"
+        return [latents, FrozenInput(name, lambda pictures: model.clip(pictures.to(model.device), layer).dense)]
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         latents, tokens = inputs

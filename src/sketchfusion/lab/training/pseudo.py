@@ -77,8 +77,7 @@ class PseudoSketch:
         step = np.concatenate([np.diff(s, axis=0) for s in self.strokes])
         length = np.hypot(step[:, 0], step[:, 1]) + 1e-12
         chosen = rng.choice(len(step), count, p=length / length.sum())
-        points: Points = start[chosen] + rng.random((count, 1)) * step[chosen]
-        return points
+        return np.asarray(start[chosen] + rng.random((count, 1)) * step[chosen])
 
 
 def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoSketch:
@@ -132,8 +131,8 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
 def _displacement(points: Points, waves: NDArray[np.float64]) -> Points:
     """Return a smooth displacement (N, 2) of points: a sum of low-frequency cosines of amplitudes `waves` (2, 3, 3)."""
     x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
-    bent: Points = np.einsum("knm,pn,pm->pk", waves / (1 + np.add.outer(np.arange(3), np.arange(3))), y, x)
-    return bent
+    damped = waves / (1 + np.add.outer(np.arange(3), np.arange(3)))
+    return np.asarray(np.einsum("knm,pn,pm->pk", damped, y, x))
 
 
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
@@ -229,8 +228,7 @@ def _blur_matrix(side: int, sigma: float, out: int = SIDE) -> Map:
     weights = line[:, reach:-reach].copy()
     weights[:, 0] += line[:, :reach].sum(1)  # beyond its ends a line keeps its last value
     weights[:, -1] += line[:, -reach:].sum(1)
-    normalised: Map = weights / weights.sum(1, keepdims=True)
-    return normalised
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 def _colour_difference(colours: Map) -> Map:
@@ -245,8 +243,7 @@ def _colour_difference(colours: Map) -> Map:
     nearest = np.pad(np.sort(distance, axis=-1)[..., :4].mean(-1), 1, mode="edge")
     grown = sliding_window_view(nearest, (3, 3)).max((2, 3))  # dilated, to include an object's edge
     wide = blurred(grown, 4.0)
-    scaled: Map = np.minimum(1.5 * wide / (wide.max() + 1e-9), 1)
-    return scaled
+    return np.asarray(np.minimum(1.5 * wide / (wide.max() + 1e-9), 1))
 
 
 def _centrality(thing: Map) -> Map:
@@ -294,8 +291,7 @@ def _bilinear(picture: Map, row: Map, column: Map) -> Map:
     v, u = row - top, column - left
     above = picture[top, left] * (1 - u) + picture[top, left + 1] * u
     below = picture[top + 1, left] * (1 - u) + picture[top + 1, left + 1] * u
-    sampled: Map = above * (1 - v) + below * v
-    return sampled
+    return np.asarray(above * (1 - v) + below * v)
 
 
 def _chains(at: Points, along: Points) -> Iterator[list[int]]:
