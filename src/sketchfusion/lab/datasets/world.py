@@ -124,9 +124,8 @@ class SketchWorld(Dataset):
                 step = 1 + (instance * 7 + place) % (len(categories) - 1)
                 other = categories[(place + step) % len(categories)]
                 shot, hand = self.world.photo(category, instance), (instance + place) % HANDS
-                right, wrong = (
-                    _rgb(self.world.sketch(name, FIRST_SKETCHED + instance, hand)[0]) for name in (category, other)
-                )
+                right = _rgb(self.world.sketch(category, FIRST_SKETCHED + instance, hand)[0])
+                wrong = _rgb(self.world.sketch(other, FIRST_SKETCHED + instance, hand)[0])
                 yield MaskedScene(category, shot.photo, lambda mask=shot.mask: mask, right, wrong)  # type: ignore[misc]
 
     def _sample(self, category: str, instance: int, kind: Kind, number: int = 0, of_photo: bool = False) -> WorldSample:

@@ -54,9 +54,9 @@ def choose_segmentation(model: Extractor, tuning: Iterable[MaskedScene]) -> dict
         truth = scene.mask()
         cosine = sketch_cosine(right, photo, stroke_cells(drawing, right), truth.shape).numpy()
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
-        sketches = ((right, drawing), (wrong, other))
-        close = [with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in sketches]
-        similarities.append((similarity(right, close[0]), similarity(wrong, close[1])))
+        close = with_closeup(model, right, photo, drawing, picture)
+        other_close = with_closeup(model, wrong, photo, other, picture)
+        similarities.append((similarity(right, close), similarity(wrong, other_close)))
     means = np.mean(overlaps, axis=0)
     present, absent = torch.tensor(similarities, dtype=torch.float64).T
     return {

@@ -73,9 +73,8 @@ def _segmented(
     read = zip(scenes, photos, rights, wrongs, strict=True)
     for scene, (picture, photo), (drawing, right), (other, wrong) in read:
         truth = scene.mask()
-        close, other_close = (
-            with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in ((right, drawing), (wrong, other))
-        )
+        close = with_closeup(model, right, photo, drawing, picture)
+        other_close = with_closeup(model, wrong, photo, other, picture)
         found = segment_from_maps(right, close, drawing, picture, level, head=threshold)
         scores.append((found.score, presence(wrong, other_close, threshold)))
         refined |= found.refined
