@@ -1,6 +1,6 @@
 """Pictures of a table: what its models find, match and segment, side by side, and their features."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,9 +24,7 @@ from .table import fitting_level
 
 Models = Mapping[str, Extractor]  # by the names of their rows
 Item = TypeVar("Item")
-Labelled = TypeVar("Labelled", bound=tuple[ImageInput, Any])
-Query = TypeVar("Query", bound=Hashable)
-Label = TypeVar("Label")
+Labelled = tuple[ImageInput, Any]
 
 CELL, CAPTION, GAP = 128, 32, 8  # pixels; a caption has two lines
 PAPER, INK, GREEN = "#ffffff", "#1f2328", "#1a7f37"
@@ -72,29 +70,23 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Datasets, s
 
 def _retrieval_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     source = retrieval_data(data, None, sketches)
-
-    def relevant(query: str, labels: str | Collection[str]) -> bool:
-        return query == labels if isinstance(labels, str) else query in labels
-
     drawn = _one_per_label(source.sketches(), lambda pair: pair[1])
-    return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY), relevant)
+    return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY))
 
 
 def _instance_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     source = instance_data(data)
     drawn = _one_per_label(source.sketches(), lambda pair: pair[1].category)
     photos = [photo for photo in source.photos() if photo[1].category in {target.category for _, target in drawn}]
-    return _ranked_figure(models, "instance-retrieval", drawn, photos, lambda query, photo: query == photo)
+    return _ranked_figure(models, "instance-retrieval", drawn, photos)
 
 
-def _ranked_figure(
-    models: Models,
-    task: str,
-    queries: Sequence[tuple[ImageInput, Query]],
-    photos: Sequence[tuple[ImageInput, Label]],
-    relevant: Callable[[Query, Label], bool],
-) -> Figure:
+def _ranked_figure(models: Models, task: str, queries: Sequence[Labelled], photos: Sequence[Labelled]) -> Figure:
     """A block for each sketch, with a row for each model: the photos that it ranks first."""
+
+    def relevant(query: object, shown: object) -> bool:
+        return query in shown if isinstance(shown, frozenset) else query == shown  # of several labels or one
+
     orders = {}
     for name, model in models.items():
         vectors = embed_labelled(model, queries, "sketch", task=task)[0]
