@@ -26,17 +26,8 @@ Progress = Callable[[int, int], None]  # called with how many are done, of how m
 
 BATCH = 32  # pictures at a time
 RETRIEVAL_METRICS = (
-    "mAP@all",
-    "mAP@all/VOC",
-    "mAP@200/min(k,R)",
-    "mAP@200/VOC",
-    "mAP@200/hits",
-    "mAP@200/k",
-    "P@10",
-    "P@100",
-    "P@200",
-    "P@100/min(k,R)",
-    "P@200/min(k,R)",
+    *("mAP@all", "mAP@all/VOC", "mAP@200/min(k,R)", "mAP@200/VOC", "mAP@200/hits", "mAP@200/k"),
+    *("P@10", "P@100", "P@200", "P@100/min(k,R)", "P@200/min(k,R)"),
 )
 FOREMOST = ("mAP@all", "P@10")  # of each category, and what models are compared by
 

@@ -174,4 +174,4 @@ def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[li
         answers.append(set(paths))
     middle, slow = np.quantile(seconds[WARM:], [0.5, 0.95]).tolist()
     more = {"p95 milliseconds": 1000 * slow, "seconds to open": opened, "bytes before opening": float(before)}
-    return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, 1, more)
+    return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, more=more)

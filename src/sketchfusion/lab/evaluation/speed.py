@@ -53,17 +53,14 @@ class Cost:
     milliseconds: float  # per unit: the median over repetitions, or the mean where all are done at once
     peak_bytes: int  # peak memory of its process: of tensors on the GPU, resident without one
     flop: float  # floating-point operations per unit; 0 if not counted
-    ratio: float  # its speed divided by the speed of the reference
+    ratio: float = 1.0  # its speed divided by the speed of the reference, set by `with_ratios`
     more: dict[str, float] = field(default_factory=dict)  # further figures
 
 
 def cost_of(name: str, seconds: Sequence[float], units: float, flop: float = 0.0) -> Cost:
-    """Return the cost of a unit of work in this process, given the `seconds` of each repetition and its `units`.
-
-    The ratio is 1 until `with_ratios` sets it.
-    """
+    """Return the cost of a unit of work in this process, given the `seconds` of each repetition and its `units`."""
     middle = statistics.median(seconds) / units
-    return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
+    return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop)
 
 
 def with_ratios(costs: Sequence[Cost]) -> list[Cost]:
