@@ -118,7 +118,10 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
     skew, stretch = rng.normal(size=2) * 0.08 * (0.4 + hand.slop)
     turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     points = points @ turned @ np.array([[np.exp(stretch), 0.0], [skew, np.exp(-stretch)]])
-    points = points + _displacement(points, rng.normal(size=(2, 3, 3)) * 0.05 * hand.slop)
+    # bent by a sum of low-frequency cosines
+    waves = rng.normal(size=(2, 3, 3)) * 0.05 * hand.slop / (1 + np.add.outer(np.arange(3), np.arange(3)))
+    x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
+    points = points + np.einsum("knm,pn,pm->pk", waves, y, x)
     low, high = points.min(0), points.max(0)
     room = 1 - 2 * MARGIN
     if rng.random() < FILLED or (high - low).max() > room:
@@ -126,13 +129,6 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
     else:
         points = points + np.clip(0.5, MARGIN - low, 1 - MARGIN - high)
     return np.split(points, np.cumsum([len(stroke) for stroke in strokes])[:-1])
-
-
-def _displacement(points: Points, waves: NDArray[np.float64]) -> Points:
-    """Return a smooth displacement (N, 2) of points: a sum of low-frequency cosines of amplitudes `waves` (2, 3, 3)."""
-    x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
-    damped = waves / (1 + np.add.outer(np.arange(3), np.arange(3)))
-    return np.asarray(np.einsum("knm,pn,pm->pk", damped, y, x))
 
 
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
@@ -190,8 +186,13 @@ def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
     weight = salience(colours, strength)[tuple(at.round().astype(int).T)]
     salient = weight > WEAK * float(np.quantile(weight, 0.95))
     at, along, weight = at[salient], along[salient], weight[salient]
-    found = [_contour(chain, at, weight) for chain in _joined([c for c in _chains(at, along) if len(c) > 2], at)]
-    return sorted((c for c in found if c is not None), key=lambda c: -c.weight)
+    found = []
+    for chain in _joined([chain for chain in _chains(at, along) if len(chain) > 2], at):
+        points = at[chain]
+        length = float(np.sqrt((np.diff(points, axis=0) ** 2).sum(1)).sum())
+        if length >= SHORTEST:
+            found.append(Contour((points[:, ::-1] + 0.5) / SIDE, length**LONG * float(weight[chain].mean())))
+    return sorted(found, key=lambda contour: -contour.weight)
 
 
 def salience(colours: Map, strength: Map) -> Map:
@@ -315,26 +316,10 @@ def _chains(at: Points, along: Points) -> Iterator[list[int]]:
         best = of.argmin(1)
         each = np.arange(len(at))
         links[:, side] = np.where(np.isfinite(of[each, best]), other[each, best], -1)
-    mutual = (links[links] == np.arange(len(at))[:, None, None]).any(-1) & (links >= 0)
-    return _followed(np.where(mutual, links, -1).tolist())
-
-
-def _followed(links: list[list[int]]) -> Iterator[list[int]]:
-    """Yield the paths of a graph; `links` holds each point's two neighbours (-1: none). A loop ends at its start."""
-    taken = [False] * len(links)
-    ends = [n for n, (a, b) in enumerate(links) if (a < 0) != (b < 0)]
-    for start in [*ends, *range(len(links))]:
-        if taken[start]:
-            continue
-        chain, here = [start], start
-        taken[start] = True
-        while (onward := next((n for n in links[here] if n >= 0 and not taken[n]), -1)) >= 0:
-            chain.append(onward)
-            taken[onward] = True
-            here = onward
-        if len(chain) > 3 and start in links[here]:
-            chain.append(start)
-        yield chain
+    point, way = np.nonzero((links[links] == np.arange(len(at))[:, None, None]).any(-1) & (links >= 0))
+    linked = links[point, way]
+    ends, others = 2 * point + 1 - way, 2 * linked + (links[linked, 0] == point)
+    return _concatenated([[n] for n in range(len(at))], dict(zip(ends.tolist(), others.tolist(), strict=True)), 3)
 
 
 def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
@@ -363,8 +348,11 @@ def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
     yield from _concatenated([chains[n] for n in open_ones], partner)
 
 
-def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[list[int]]:
-    """Concatenate chains by `partner`, which pairs ends: 2n is the first point of chain n, 2n + 1 its last."""
+def _concatenated(chains: list[list[int]], partner: dict[int, int], least: int = 0) -> Iterator[list[int]]:
+    """Concatenate chains by `partner`, which pairs ends: 2n is the first point of chain n, 2n + 1 its last.
+
+    A loop of more than `least` points ends at its start.
+    """
     taken = [False] * len(chains)
     free = [end for end in range(2 * len(chains)) if end not in partner]
     for start in [*free, *range(0, 2 * len(chains), 2)]:
@@ -376,19 +364,9 @@ def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[
             taken[end // 2] = True
             path += chains[end // 2] if end % 2 == 0 else chains[end // 2][::-1]
             end = partner.get(end ^ 1, -1)
-        if end == start:
+        if end == start and len(path) > least:
             path.append(path[0])
         yield path
-
-
-def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
-    """Make a contour of a chain of edge points; None if it is too short."""
-    points = at[chain]
-    step = np.sqrt((np.diff(points, axis=0) ** 2).sum(1))
-    length = float(step.sum())
-    if length < SHORTEST:
-        return None
-    return Contour((points[:, ::-1] + 0.5) / SIDE, length**LONG * float(weight[chain].mean()))
 
 
 def simplified(points: Points, tolerance: float) -> Points:
