@@ -24,18 +24,18 @@ def test_the_demo_ranks_models_beside_chance(
     monkeypatch.setattr(world, "SKETCHES", 2)
     said = io.StringIO()
     models = {str(model_folder): "fused", str(clip_folder): "B-CLIP"}
-    rows = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))
+    results = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))
     count = len(World(split="unseen").categories)
-    assert [row.label for row in rows] == ["fused", "B-CLIP"]
+    assert list(results) == ["fused", "B-CLIP"]
     counts = {"queries": 2 * count, "queries left out": 0, "gallery": 3 * count}
-    assert all(row.result.counts == counts for row in rows)
+    assert all(result.counts == counts for result in results.values())
     assert "chance" in said.getvalue() and "mAP@all" in said.getvalue() and "P@10" in said.getvalue()
     assert Image.open(tmp_path / "demo" / "sheet.png").size > (1000, 1000)
     figures = json.loads((tmp_path / "demo" / "results.json").read_text())
-    assert figures["fused"]["mAP@all"] == pytest.approx(rows[0].result.metrics["mAP@all"].mean)
+    assert figures["fused"]["mAP@all"] == pytest.approx(results["fused"].metrics["mAP@all"].mean)
     assert figures["fused"]["chance"]["P@k"] == pytest.approx(1 / count)
     again = demo.run_demo(tmp_path / "demo", {str(clip_folder): "B-CLIP"}, Console(file=said))
-    assert again[0].result.metrics == rows[1].result.metrics
+    assert again["B-CLIP"].metrics == results["B-CLIP"].metrics
 
 
 def test_ten_drawings_are_looked_for_among_own_photos(model_folder: Path, tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ RECIPE = replace(
 class PhotosOnly(Sources):
     """Sources that have no sketches for whoever asks."""
 
-    def sketches(self) -> None:  # type: ignore[override]
+    def sketches(self, kept_out: bool = False) -> None:  # type: ignore[override]
         raise AssertionError("DINO learns from photos alone")
 
-    held_out_sketches = world = sketches  # type: ignore[assignment]
+    world = sketches  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="module")

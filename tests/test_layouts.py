@@ -19,7 +19,7 @@ from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
 from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
 from sketchfusion.lab.evaluation.retrieval import retrieval_data
-from sketchfusion.lab.training.sources import collect_photos, collect_sketches
+from sketchfusion.lab.training.sources import KINDS, collect
 
 
 def picture(path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_data_set_is_added_by_one_class_and_one_line(tmp_path: Path, monkeypat
     assert json.loads(report.read_text())["queries"] == 24
     named, examples = shoes.named("sketch"), shoes.named("sketch", examples=True)
     assert len(named) + len(examples) == 24 and not {s.id for s in named} & {s.id for s in examples}
-    trained = {kind: collect([shoes]) for kind, collect in (("sketch", collect_sketches), ("photo", collect_photos))}
+    trained = {kind: collect([shoes], kind) for kind in KINDS}
     assert all({p.names for p in drawn} == {("boot",), ("sandal",)} and len(drawn) < 24 for drawn in trained.values())
     for lacking, refused in (
         ("masks", lambda: next(shoes.scenes())),

@@ -8,7 +8,6 @@ import torch
 from sketchfusion.lab.training.losses import (
     contrast,
     end_point_error,
-    hard_triplet,
     point_contrast,
     sample,
     soft_argmax,
@@ -33,13 +32,14 @@ def test_triplet_is_the_mean_over_violating_triplets(margin: float) -> None:
                     if margin + near - far > 0:
                         violations.append(float(margin + near - far))
     assert violations
-    found = triplet(sketches * 3, photos * 2, of_sketch, of_photo, margin)  # lengths do not matter
+    alike = of_sketch[:, None] == of_photo
+    found = triplet(sketches * 3, photos * 2, alike, ~alike, margin)  # lengths do not matter
     assert float(found) == pytest.approx(sum(violations) / len(violations), rel=1e-5)
 
 
 def test_triplet_without_a_wrong_photo_is_zero() -> None:
-    labels = torch.zeros(3, dtype=torch.long)
-    assert float(triplet(unit(3, 0), unit(3, 1), labels, labels, 0.2)) == 0.0
+    alike = torch.ones(3, 3, dtype=torch.bool)
+    assert float(triplet(unit(3, 0), unit(3, 1), alike, ~alike, 0.2)) == 0.0
 
 
 def test_the_contrast_equals_a_loop_over_pairs() -> None:
@@ -65,7 +65,8 @@ def test_a_hard_triplet_is_wrong_only_within_its_class() -> None:
     ]
     positive = [v for v in violations if v > 0]
     assert 0 < len(positive) < len(violations)
-    found = hard_triplet(sketches, photos, torch.tensor(classes), 0.2)
+    own, labels = torch.eye(5, dtype=torch.bool), torch.tensor(classes)
+    found = triplet(sketches, photos, own, (labels[:, None] == labels) & ~own, 0.2)
     assert float(found) == pytest.approx(sum(positive) / len(positive), rel=1e-5)
 
 

@@ -38,12 +38,11 @@ pair = st.integers(1, 5).flatmap(
 @settings(max_examples=150)
 @given(st.lists(pair, min_size=1, max_size=5), st.sampled_from([0.05, 0.125, 0.25]), st.sampled_from([64, 32]))
 def test_pck_equals_its_oracle(pairs: list[tuple[list, list]], alpha: float, height: int) -> None:
-    found, true = zip(*pairs, strict=True)
-    sizes = [(64, height)] * len(pairs)
     for released in (False, True):
         name = f"PCK@{alpha}{'/released' * released}"
         expected = naive_pck(pairs, (64, height), alpha, released)
-        assert measure_points(name, found, true, sizes).mean() == pytest.approx(expected)
+        measured = [measure_points(name, *of, (64, height)) for of in pairs]
+        assert np.mean(measured) == pytest.approx(expected)
 
 
 def right(name: str, errors: list[list[float]], size: tuple[int, int], axis: int = 0) -> list[float]:
@@ -52,7 +51,7 @@ def right(name: str, errors: list[list[float]], size: tuple[int, int], axis: int
     found = [places.copy() for places in true]
     for places, row in zip(found, errors, strict=True):
         places[:, axis] += row
-    return measure_points(name, found, true, [size] * len(errors)).tolist()
+    return [measure_points(name, *of, size) for of in zip(found, true, strict=True)]
 
 
 def test_the_conventions_of_pck_differ_on_the_limit() -> None:
@@ -75,10 +74,10 @@ def test_points_that_cannot_be_scored_are_refused_or_count_as_misses() -> None:
     assert right("PCK@0.1", [[math.nan, math.inf, 0.0, 1.0]], (100, 100)) == [0.5]
     for found, true in ([[], []], [[[0, 0], [1, 1]], [[0, 0]]]):
         with pytest.raises(ValueError, match=r"cannot compare points of shapes"):
-            measure_points("PCK@0.1", [found], [true], [(9, 9)])
+            measure_points("PCK@0.1", found, true, (9, 9))
     for name in ("PCK", "PCK@5", "PCK@0.05/<", "pck@0.05", "PCK@-0.1"):
         with pytest.raises(ValueError, match="no metric of points"):
-            measure_points(name, [], [], [])
+            measure_points(name, [], [], (9, 9))
 
 
 def naive_masks(pairs: list[tuple[np.ndarray, np.ndarray]], categories: list[str]) -> dict[str, float]:

@@ -22,7 +22,7 @@ from sketchfusion.lab.training import train as training
 from sketchfusion.lab.training.loop import LossOf, Schedule
 from sketchfusion.lab.training.methods import Fused
 from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, kept_views, listed, parts_of
-from sketchfusion.lab.training.sources import Sources
+from sketchfusion.lab.training.sources import Sources, named
 from sketchfusion.lab.training.train import choose, train_task
 from test_step_memory import saved_bytes
 
@@ -96,7 +96,7 @@ def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
     arrays = [np.load(path, mmap_mode="r") for path in (tmp_path / "training" / "cache").rglob("*.npy")]
     kept = sum(array.nbytes for array in arrays if array.dtype == np.float16)
     sources = Sources.of(data, tmp_path)
-    views = kept_views(task, recipe, sources, listed(sources.named(sources.pictures.photo_sets)))
+    views = kept_views(task, recipe, sources, listed(named(sources.pictures.photo_sets)))
     most = sum(2 * count * sum(map(prod, of)) for count, of in zip(views, shapes, strict=True))
     assert 0.4 * most <= kept <= most  # less where photos have too few sketches for a silhouette
 

@@ -31,7 +31,7 @@ from sketchfusion.lab.training.pretrain.tower import (
     sketch_to_photo,
 )
 from sketchfusion.lab.training.pretrain.words import SentenceEncoder, TextTower, encoder_folder, pretrain_words
-from sketchfusion.lab.training.sources import Sources, collect_photos
+from sketchfusion.lab.training.sources import Sources, collect
 from sketchfusion.world import export
 
 SHORT = Schedule(steps=2, lr=1e-3, warmup=1)
@@ -95,7 +95,7 @@ def test_photos_are_known_by_the_names_of_sketches() -> None:
 def test_numbered_photos_bear_their_own_names_and_unseen_ones_are_left_out(tmp_path: Path) -> None:
     for name in ("n01440764_tench", "n04562935_water_tower", "n02981792_catamaran"):
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / f"{name}.JPEG")
-    assert sorted(picture.names for picture in collect_photos([datasets.open(tmp_path)])) == [
+    assert sorted(picture.names for picture in collect([datasets.open(tmp_path)], "photo")) == [
         ("catamaran",),
         ("tench",),
     ]

@@ -16,7 +16,7 @@ from sketchfusion.lab.datasets.base import DatasetError
 from sketchfusion.lab.datasets.psc6k import PSC6K, released_split
 from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence, point_pairs
 from sketchfusion.lab.training.correspondence import annotated_points
-from sketchfusion.lab.training.sources import Sources, collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.sources import Sources, collect
 from sketchfusion.lab.training.train import train_task
 
 VIEW = "tx_000100000000"
@@ -64,13 +64,13 @@ def test_training_leaves_out_the_photos_that_are_measured_and_their_sketches(roo
             (root / "256x256" / name).parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8)).save(root / "256x256" / name)
     data = [datasets.open(root)]
-    collected = collect_photos(data), collect_sketches(data), collect_held_out(data, "sketch")
+    collected = collect(data, "photo"), collect(data, "sketch"), collect(data, "sketch", kept_out=True)
     others = {f"n0_{number}" for number in range(30) if not 6 <= number < 10}
     photos, *sketches = ({Path(picture.path).stem.partition("-")[0] for picture in found} for found in collected)
     assert photos == sketches[0] and photos | sketches[1] == others
     for path in root.glob("*.csv"):
         path.unlink()
-    assert len(collect_photos([datasets.open(root)])) > len(photos)
+    assert len(collect([datasets.open(root)], "photo")) > len(photos)
 
 
 def test_keypoints_may_lie_on_the_far_edge(root: Path) -> None:

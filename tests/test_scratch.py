@@ -57,4 +57,4 @@ def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
 def test_data_without_sketches_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
     with pytest.raises(ValueError, match="needs sketches and photos"):
-        train_scratch([datasets.open(tmp_path)], tmp_path / "out")
+        train_scratch([datasets.open(tmp_path)], tmp_path / "out", ScratchRecipe())

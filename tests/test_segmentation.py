@@ -20,7 +20,7 @@ from sketchfusion.errors import ImageError
 from sketchfusion.featuremap import FeatureMap, Frame
 from sketchfusion.lab.training.feature_cache import FeatureCache, Rows
 from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING
-from sketchfusion.lab.training.objective import Maps, Phases
+from sketchfusion.lab.training.objective import Maps
 from sketchfusion.lab.training.recipes import SegmentationRecipe
 from sketchfusion.lab.training.segmentation import MaskedFeatures
 from sketchfusion.lab.training.segmentation import SegmentationObjective as Learned
@@ -248,7 +248,7 @@ def test_training_fits_the_threshold_to_similarities_as_served() -> None:
     data = MaskedFeatures(said, said, mask, ["cat", "car", "cup"], photos, photos[:, :1])
     objective = Learned(SegmentationRecipe(batch=4))
     assert objective.heads().threshold is None
-    objective.calibrate(Photographed(), Phases(data, data, None))
+    objective.calibrate(Photographed(), data, None)
     chosen = objective.heads().threshold
     assert chosen and 0.7 < chosen.at < 1
     photo = data.picture(2)
@@ -256,7 +256,7 @@ def test_training_fits_the_threshold_to_similarities_as_served() -> None:
     alone = replace(data, photos=FeatureCache(said.features, [("cat",)] * 3), names=["cat"] * 3)
     crowded = replace(data, photos=FeatureCache(said.features, [("cat", "car"), ("car", "cat"), ("cup",)]))
     assert [crowded.others(place) for place in range(3)] == [["cup"], ["cup"], ["car", "cat"]]
-    objective.calibrate(Photographed(), Phases(data, data, alone))
+    objective.calibrate(Photographed(), data, alone)
     assert objective.heads().threshold is None  # nothing is not there
 
 

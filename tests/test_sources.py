@@ -17,7 +17,7 @@ from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import held_out, readable_name
 from sketchfusion.lab.datasets.folders import PhotoFolder
 from sketchfusion.lab.training.bank import Picture, decode
-from sketchfusion.lab.training.sources import collect_held_out, collect_photos, collect_sketches
+from sketchfusion.lab.training.sources import collect
 
 
 @pytest.fixture
@@ -42,18 +42,20 @@ def test_class_names_are_written_as_people_write_them() -> None:
 
 
 def test_a_sketchy_root_gives_the_training_side_of_seen_classes_only(sketchy_root: Path) -> None:
-    for pictures in (collect_photos([datasets.open(sketchy_root)]), collect_sketches([datasets.open(sketchy_root)])):
+    for pictures in (collect([datasets.open(sketchy_root)], "photo"), collect([datasets.open(sketchy_root)], "sketch")):
         assert {picture.names for picture in pictures} == {("airplane",), ("hot air balloon",)}
         assert not any(held_out(Path(picture.path).stem.rsplit("-", 1)[0]) for picture in pictures)
         assert 20 < len(pictures) < 40
 
 
 def test_what_is_held_out_is_the_rest_and_sketch_goes_with_photo(sketchy_root: Path) -> None:
-    trained = {Path(p.path).stem for p in collect_photos([datasets.open(sketchy_root)])}
-    kept = {Path(p.path).stem for p in collect_held_out([datasets.open(sketchy_root)], "photo")}
+    trained = {Path(p.path).stem for p in collect([datasets.open(sketchy_root)], "photo")}
+    kept = {Path(p.path).stem for p in collect([datasets.open(sketchy_root)], "photo", kept_out=True)}
     assert kept and not trained & kept
     assert len(trained) + len(kept) == 40
-    sketches = {Path(p.path).stem.rsplit("-", 1)[0] for p in collect_held_out([datasets.open(sketchy_root)], "sketch")}
+    sketches = {
+        Path(p.path).stem.rsplit("-", 1)[0] for p in collect([datasets.open(sketchy_root)], "sketch", kept_out=True)
+    }
     assert sketches == kept
 
 
@@ -61,7 +63,7 @@ def test_unseen_drawings_are_left_out_of_quick_draw(tmp_path: Path) -> None:
     line = json.dumps({"word": "x", "drawing": [[[0, 255], [0, 255]]]})
     for name in ("cat", "scissors", "bird", "house plant"):
         (tmp_path / f"{name}.ndjson").write_text("\n".join([line] * 10) + "\n")
-    assert {picture.names[0] for picture in collect_sketches([datasets.open(tmp_path)])} == {"cat", "house plant"}
+    assert {picture.names[0] for picture in collect([datasets.open(tmp_path)], "sketch")} == {"cat", "house plant"}
 
 
 def test_tiny_imagenet_names_come_with_synonyms_and_kinds(tmp_path: Path) -> None:
@@ -70,16 +72,16 @@ def test_tiny_imagenet_names_come_with_synonyms_and_kinds(tmp_path: Path) -> Non
     folder = tmp_path / "train" / "n02123045" / "images"
     folder.mkdir(parents=True)
     Image.new("RGB", (64, 64)).save(folder / "n02123045_0.JPEG")
-    assert [p.names for p in collect_photos([datasets.open(tmp_path)])] == [("tabby", "tabby cat", "cat")]
+    assert [p.names for p in collect([datasets.open(tmp_path)], "photo")] == [("tabby", "tabby cat", "cat")]
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nowhere: no such folder"):
-        collect_photos([datasets.open(tmp_path / "nowhere")])
+        collect([datasets.open(tmp_path / "nowhere")], "photo")
 
 
 def test_decoded_pictures_are_cached_and_broken_files_left_out(sketchy_root: Path, tmp_path: Path) -> None:
-    pictures = collect_photos([datasets.open(sketchy_root)])
+    pictures = collect([datasets.open(sketchy_root)], "photo")
     Path(pictures[3].path).write_bytes(b"not a jpeg")
     bank = decode(pictures, "photo", 16, tmp_path / "cache")
     assert len(bank) == len(pictures) - 1
@@ -95,7 +97,7 @@ def test_files_under_other_names_have_those(sketchy_root: Path, tmp_path: Path) 
     for name in ("aeroplane", "jet"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).symlink_to(folder)
-        bank = decode(collect_photos([datasets.open(tmp_path / name)]), "photo", 16, tmp_path / "cache")
+        bank = decode(collect([datasets.open(tmp_path / name)], "photo"), "photo", 16, tmp_path / "cache")
         assert set(bank.names) == {(name,)} and len(bank) == 20
 
 
@@ -104,19 +106,21 @@ def test_the_first_folder_is_the_class_as_where_it_is_measured(sketchy_root: Pat
     shutil.copytree(sketchy_root / "256x256/photo/tx_000000000000/airplane", root / "jet" / "2021" / "june")
     shutil.copytree(sketchy_root / "256x256/photo/tx_000000000000/cow", root / "jet" / ".thumbnails")
     (root / "ox").symlink_to(sketchy_root / "256x256/photo/tx_000000000000/cow")
-    named = {picture.path: picture.names[0] for picture in collect_photos([datasets.open(root)])}
+    named = {picture.path: picture.names[0] for picture in collect([datasets.open(root)], "photo")}
     assert sorted(named.values()) == ["jet"] * 20 + ["ox"] * 20
     assert named == {str(sample.path): sample.label for sample in PhotoFolder(root).photos()}
-    assert {picture.names for picture in collect_photos([datasets.open(root / "jet" / "2021" / "june")])} == {("june",)}
+    assert {picture.names for picture in collect([datasets.open(root / "jet" / "2021" / "june")], "photo")} == {
+        ("june",)
+    }
 
 
 def test_replaced_files_are_decoded_anew(sketchy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def decoded(root: str) -> torch.Tensor:
-        return decode(collect_photos([datasets.open(Path(root))]), "photo", 16, tmp_path / "cache").take([0])[0]
+        return decode(collect([datasets.open(Path(root))], "photo"), "photo", 16, tmp_path / "cache").take([0])[0]
 
     other = tmp_path / "elsewhere" / sketchy_root.name
     shutil.copytree(sketchy_root, other)
-    first, *_ = collect_photos([datasets.open(other)])
+    first, *_ = collect([datasets.open(other)], "photo")
     Image.new("RGB", (32, 32), "red").save(first.path)
     red, blue = torch.tensor([1.0, 0, 0]), decoded(str(sketchy_root))
     for parent, picture in ((sketchy_root.parent, blue), (other.parent, red)):  # the same name in another folder
@@ -136,7 +140,7 @@ def test_a_replaced_file_of_drawings_is_decoded_anew(tmp_path: Path) -> None:
 
     def decoded(ends: int) -> torch.Tensor:
         path.write_text(f'{{"word": "cat", "drawing": [[[0, {ends}], [0, 255]]]}}\n' * 20)
-        return decode(collect_sketches([datasets.open(tmp_path)]), "sketch", 16, tmp_path / "cache").take([0])
+        return decode(collect([datasets.open(tmp_path)], "sketch"), "sketch", 16, tmp_path / "cache").take([0])
 
     assert not torch.equal(decoded(255), decoded(10))
 
@@ -145,7 +149,7 @@ def test_photos_of_unseen_classes_are_never_outlined(tmp_path: Path) -> None:
     for category in ("cellphone", "rhino", "wheelchair", "dolphin", "lamp"):
         (tmp_path / category).mkdir()
         Image.new("RGB", (20, 20)).save(tmp_path / category / "image_0001.jpg")
-    bank = decode(collect_photos([datasets.open(tmp_path)]), "photo", 16, tmp_path / "cache")
+    bank = decode(collect([datasets.open(tmp_path)], "photo"), "photo", 16, tmp_path / "cache")
     assert len(bank) == 5  # photos of unseen classes may be seen
     assert {bank.names[n][0] for n in bank.seen} == {"cellphone", "lamp"}
 

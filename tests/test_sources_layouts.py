@@ -16,7 +16,7 @@ from sketchfusion.lab.datasets.base import DatasetError, is_unseen, not_trained_
 from sketchfusion.lab.datasets.quickdraw import QuickDraw, QuickDrawExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
 from sketchfusion.lab.evaluation.retrieval import instance_data, retrieval_data
-from sketchfusion.lab.training.sources import Sources, collect_held_out, collect_photos, collect_sketches, instances
+from sketchfusion.lab.training.sources import Sources, collect, instances
 
 CLASSES = ("airplane", "cat", "door")  # the last is unseen
 EACH = 20
@@ -84,12 +84,12 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 def test_sketches_are_sketches_photos_are_photos_and_neither_is_of_an_unseen_class(tmp_path: Path, name: str) -> None:
     root = LAYOUTS[name](tmp_path / "data")
     sources = Sources.of([datasets.open(root)], tmp_path / "cache")
-    photos, sketches = collect_photos(sources.photo_sets), collect_sketches(sources.sketch_sets)
+    photos, sketches = collect(sources.photo_sets, "photo"), collect(sources.sketch_sets, "sketch")
     assert {p.names for p in photos} == {p.names for p in sketches} == {("airplane",), ("cat",)}
     assert all(p.path.endswith(".jpg") for p in photos) and all(p.path.endswith(".png") for p in sketches)
     assert [dataset.root for dataset in sources.with_instances] == ([root] if name.startswith("Sketchy") else [])
     for kind, trained in (("photo", photos), ("sketch", sketches)):
-        kept = collect_held_out([datasets.open(root)], kind)  # type: ignore[arg-type]
+        kept = collect([datasets.open(root)], kind, kept_out=True)  # type: ignore[arg-type]
         assert kept and not set(kept) & set(trained)
         assert len(kept) + len(trained) == 2 * EACH * (2 if (name, kind) == ("Sketchy-extended", "photo") else 1)
 
@@ -97,9 +97,9 @@ def test_sketches_are_sketches_photos_are_photos_and_neither_is_of_an_unseen_cla
 def test_photos_of_the_extension_that_nobody_sketched_are_no_instances(tmp_path: Path) -> None:
     root = extended_at(tmp_path / "data")
     assert all(
-        Path(p.path).name.startswith("ext_") for p in collect_photos([datasets.open(root)]) if "EXTEND" in p.path
+        Path(p.path).name.startswith("ext_") for p in collect([datasets.open(root)], "photo") if "EXTEND" in p.path
     )
-    [photos] = instances(Sources.of([datasets.open(root)], tmp_path / "cache"), 0).photos
+    [photos] = instances(Sources.of([datasets.open(root)], tmp_path / "cache"), 0)[0]
     assert len(photos) and not any("ext_" in thing for _, thing in photos.names)
 
 
@@ -109,7 +109,7 @@ def test_photos_named_like_sketches_are_told_apart(tmp_path: Path) -> None:
             picture(tmp_path / "256x256/photo/tx_000000000000/cat" / f"{photo}.png")
             picture(tmp_path / "256x256/sketch/tx_000000000000/cat" / f"{photo}-1.png")
     data = instances(Sources.of([datasets.open(tmp_path)], tmp_path / "cache"), 0)
-    [photos], [sketches] = data.photos, data.sketches
+    [photos], [sketches] = data
     shown, drawn = ({thing for _, thing in bank.names} for bank in (photos, sketches))
     assert len(shown) == len(photos) and shown == drawn
 
@@ -117,36 +117,36 @@ def test_photos_named_like_sketches_are_told_apart(tmp_path: Path) -> None:
 def test_tu_berlin_without_its_extension_has_sketches_alone(tmp_path: Path) -> None:
     root = tuberlin_at(tmp_path / "data", photos=False)
     assert (
-        collect_photos([datasets.open(root)]) == []
-        and len({p.names for p in collect_sketches([datasets.open(root)])}) == 2
+        collect([datasets.open(root)], "photo") == []
+        and len({p.names for p in collect([datasets.open(root)], "sketch")}) == 2
     )
 
 
 def test_tu_berlin_extended_alone_has_what_retrieval_is_trained_on(tmp_path: Path) -> None:
     sources = Sources.of([datasets.open(tuberlin_at(tmp_path / "data"))], tmp_path / "cache")
-    sides = (sources.sharp_photos(), sources.sketches(), sources.held_out_photos(), sources.held_out_sketches())
+    sides = (sources.sharp_photos(), sources.sketches(), sources.sharp_photos(True), sources.sketches(True))
     assert [set(bank.by_name) for bank in sides] == [{"airplane", "cat"}] * 4
 
 
 @pytest.mark.parametrize("name", ["{}.ndjson", "full_simplified_{}.ndjson", "full_raw_{}.ndjson"])
 def test_drawings_that_are_measured_are_not_trained_on(tmp_path: Path, name: str) -> None:
     root = quickdraw_at(tmp_path / "data", name)
-    trained = collect_sketches([datasets.open(root)])
+    trained = collect([datasets.open(root)], "sketch")
     assert {p.names for p in trained} == {("airplane",), ("cat",)}
     samples = QuickDraw(root).sketches()  # those that the game recognised
     assert {p.path for p in trained} == {s.source for s in samples if not not_trained_on(s)}
-    assert len(samples) == 3 * EACH * 4 / 5 and collect_photos([datasets.open(root)]) == []
+    assert len(samples) == 3 * EACH * 4 / 5 and collect([datasets.open(root)], "photo") == []
 
 
 @pytest.mark.parametrize(("at", "opened"), [(tuberlin_at, TUBerlin), (quickdraw_ext_at, QuickDrawExtended)])
 def test_training_and_measuring_share_no_picture(tmp_path: Path, at, opened) -> None:  # type: ignore[no-untyped-def]
     root = at(tmp_path / "data")
     for collected, samples in (
-        (collect_photos([datasets.open(root)]), opened(root).photos()),
-        (collect_sketches([datasets.open(root)]), opened(root).sketches()),
+        (collect([datasets.open(root)], "photo"), opened(root).photos()),
+        (collect([datasets.open(root)], "sketch"), opened(root).sketches()),
     ):
         assert {p.path for p in collected} == {s.source for s in samples if not not_trained_on(s)}
-    held = {p.path for p in collect_held_out([datasets.open(root)], "sketch")}
+    held = {p.path for p in collect([datasets.open(root)], "sketch", kept_out=True)}
     assert held == {s.source for s in opened(root).sketches() if not_trained_on(s) and not is_unseen(s.label)}
 
 
@@ -160,9 +160,9 @@ def test_what_the_usual_split_of_a_data_set_keeps_for_testing_is_not_trained_on(
     monkeypatch.setattr("test_sources_layouts.CLASSES", ("airplane", "cat", tested))
     root = at(tmp_path / "data")
     collected = [
-        *collect_photos([datasets.open(root)]),
-        *collect_sketches([datasets.open(root)]),
-        *collect_held_out([datasets.open(root)], "sketch"),
+        *collect([datasets.open(root)], "photo"),
+        *collect([datasets.open(root)], "sketch"),
+        *collect([datasets.open(root)], "sketch", kept_out=True),
     ]
     assert {p.names for p in collected} == {("airplane",), ("cat",)}
     measured = retrieval_data(datasets.open(root), untrained=True)
@@ -175,7 +175,7 @@ def test_a_table_of_a_root_without_unseen_classes_measures_what_training_on_it_l
 ) -> None:
     monkeypatch.setattr("test_sources_layouts.CLASSES", ("airplane", "cat"))
     root = sketchy_at(tmp_path / "data")
-    sides = (collect_photos([datasets.open(root)]), collect_sketches([datasets.open(root)]))
+    sides = (collect([datasets.open(root)], "photo"), collect([datasets.open(root)], "sketch"))
     for data in (
         retrieval_data(datasets.open(root), untrained=True),
         instance_data(datasets.open(root), untrained=True),
@@ -192,7 +192,7 @@ def test_a_class_of_which_training_draws_all_photos_is_not_measured(
 ) -> None:
     monkeypatch.setattr("test_sources_layouts.CLASSES", ("airplane", "cat"))
     root = tuberlin_at(tmp_path / "data")
-    trained = {picture.path for picture in collect_photos([datasets.open(root)])}
+    trained = {picture.path for picture in collect([datasets.open(root)], "photo")}
     for photo in (root / "ImageResized" / "cat").iterdir():
         if str(photo) not in trained:
             photo.unlink()
@@ -220,7 +220,7 @@ def test_a_part_of_a_data_set_is_no_folder_of_photos(
 ) -> None:
     root = made(tmp_path / "data") / inner
     with pytest.raises(DatasetError, match=f"({part}) is a part of a data set and may hold sketches"):
-        collect_photos([datasets.open(root)])
+        collect([datasets.open(root)], "photo")
 
 
 def test_layouts_that_training_cannot_use_are_refused(tmp_path: Path) -> None:
@@ -233,11 +233,11 @@ def test_layouts_that_training_cannot_use_are_refused(tmp_path: Path) -> None:
     (tmp_path / "points" / "test_pairs_ps.csv").write_text("photo,sketch\n")
     for name, layout in (("masked", "segmentation folder"), ("points", "PSC6K")):
         with pytest.raises(DatasetError, match=f"{name}: a {layout} is no data set of named pictures"):
-            collect_photos([datasets.open(tmp_path / name)])
+            collect([datasets.open(tmp_path / name)], "photo")
     (tmp_path / "bitmaps").mkdir()
     np.save(tmp_path / "bitmaps" / "cat.npy", np.zeros((2, 784), np.uint8))
     with pytest.raises(DatasetError, match=r"bitmaps: training takes Quick, Draw! as \.ndjson files"):
-        collect_sketches([datasets.open(tmp_path / "bitmaps")])
+        collect([datasets.open(tmp_path / "bitmaps")], "sketch")
 
 
 def test_unreadable_pictures_are_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from sketchfusion.lab import datasets
 from sketchfusion.lab.training.bank import PictureArray
 from sketchfusion.lab.training.feature_cache import InputBatch
 from sketchfusion.lab.training.loop import Losses
-from sketchfusion.lab.training.objective import Forward, Objective, Phases, Training
+from sketchfusion.lab.training.objective import Forward, Objective, Training
 from sketchfusion.lab.training.recipes import RECIPES, RetrievalRecipe, UniversalRecipe, as_text, with_settings
 from sketchfusion.lab.training.train import METHODS, TASKS, choose, train, train_task
 from sketchfusion.world import export
@@ -77,7 +77,7 @@ def test_where_the_model_computes_in_bf16_losses_are_float32(tmp_path: Path, mon
     for module in ("loop", "train"):
         monkeypatch.setattr(f"sketchfusion.lab.training.{module}.computes_in_bf16", lambda *_: True)
     method, objective, pictures = Convolution(), Cosines(), torch.rand(4, 3, 2, 2)
-    training = Training(objective, Phases(pictures, pictures, None))
+    training = Training(objective, pictures, pictures, None)
     train(method, training, RetrievalRecipe(steps=2, warmup=1), tmp_path)  # type: ignore[arg-type]
     assert method.types == {torch.bfloat16} and objective.types == {torch.float32}
 

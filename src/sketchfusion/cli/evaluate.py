@@ -206,7 +206,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
 @evaluating.command()
 def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
-    from ..lab.evaluation.probe import benchmark_probe
+    from ..lab.evaluation.recognition import benchmark_probe
 
     def prepare(case: Case) -> tuple[str, Measure]:
         return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)

@@ -36,7 +36,7 @@ class Sample:
     path: Path
     label: str
     id: str
-    kind: Literal["sketch", "photo"] = "photo"
+    kind: Kind = "photo"
     photo_id: str = ""
     line: int = 0  # 1-based number of the drawing in a file of many; 0 for a file of one picture
 
@@ -121,18 +121,14 @@ class Dataset:
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
         """The sketches that were drawn from a known photo, and those photos; `photo_id` says which belong together."""
-        raise DatasetError(
-            f"{self.root}: a {self.layout} does not say which photo a sketch is of; give a root of Sketchy"
-        )
+        raise self.error(f"a {self.layout} does not say which photo a sketch is of; give a root of Sketchy")
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
         """Pairs of a sketch and a photo with corresponding points: test pairs, or validation pairs if not `measured`.
 
         `sketchy` provides the pictures if this data set has annotations only.
         """
-        raise DatasetError(
-            f"{self.root}: correspondence is measured where keypoints are known; give PSC6K, Sketchy or world"
-        )
+        raise self.error("correspondence is measured where keypoints are known; give PSC6K, Sketchy or world")
 
     def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
         """Photos with masks, each with one sketch of the masked category and one of a category that is not shown.
@@ -192,7 +188,14 @@ class Dataset:
         return sorted(self.categories if wanted is None else set(wanted))
 
     def _lacks(self, what: str, advice: str) -> DatasetError:
-        return DatasetError(f"{self.root}: a {self.layout} has no {what}; {advice}")
+        return self.error(f"a {self.layout} has no {what}; {advice}")
+
+    def error(self, what: str) -> DatasetError:
+        """Make an error about this data set, which names its folder."""
+        return DatasetError(f"{self.root}: {what}")
+
+
+Datasets = Sequence[Dataset]
 
 
 def folder_of(root: str | Path, *inner: str) -> Path:
@@ -240,9 +243,7 @@ class ClassFolders(Dataset):
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         return self._pictures(self._photos, categories, "photo")
 
-    def _pictures(
-        self, side: dict[str, Path], categories: Collection[str] | None, kind: Literal["sketch", "photo"]
-    ) -> list[Sample]:
+    def _pictures(self, side: dict[str, Path], categories: Collection[str] | None, kind: Kind) -> list[Sample]:
         """The pictures of one side, sorted by category and file name, without `photo_id`."""
         return [
             Sample(path, category, f"{category}/{path.stem}", kind)

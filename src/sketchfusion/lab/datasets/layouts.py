@@ -1,7 +1,5 @@
 """The table of known layouts, and `open`, which gives the data set that lies in a folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from .base import Dataset, DatasetError, folder_of

@@ -1,7 +1,5 @@
 """PSC6K: keypoints of 6,250 photo-sketch pairs of the Sketchy Database (Lu et al., ICML 2023)."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,9 +54,7 @@ class PSC6K(Dataset):
         annotated = PSC6K(self.root, sketchy.root) if sketchy else self
         pairs = released_split(annotated.test_pairs())[measured]
         if not pairs:
-            raise DatasetError(
-                f"{self.root}: 60 % of each class's photos are left out, which leaves none; give all of PSC6K"
-            )
+            raise self.error("60 % of each class's photos are left out, which leaves none; give all of PSC6K")
         for pair in pairs:
             sketch, photo = pair.target, pair.source
             points = _in_pixels(pair.target_points, sketch), _in_pixels(pair.source_points, photo)

@@ -1,7 +1,5 @@
 """Quick, Draw! in all its file formats, with one file of drawings per category, and QuickDraw-extended."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path

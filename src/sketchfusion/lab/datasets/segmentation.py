@@ -1,7 +1,5 @@
 """A segmentation folder: photos, masks and an index that pairs them by category."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from PIL import ExifTags, Image, ImageChops, ImageOps
 from .base import (
     Dataset,
     DatasetError,
+    Datasets,
     MaskedScene,
     Part,
     Sample,
@@ -109,13 +108,15 @@ class MaskFolder(Dataset):
             shown.setdefault(pair.photo.path, set()).add(pair.photo.label)
         return [(photo, frozenset(shown[photo.path])) for photo in self.photos()]
 
-    def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
+    def scenes(self, sketches: Datasets = (), part: Part = "all") -> Iterator[MaskedScene]:
         """A scene for every masked category of a photo, with sketches of `sketches` that no training uses.
 
         "tuning" are the photos that training uses, "measured" the others. Masked categories without sketches are left
         out; DatasetError if those are all.
         """
-        drawn = _untrained_by_category(sketches)
+        drawn: dict[str, list[Sample]] = {}
+        for sample in (sample for dataset in sketches for sample in dataset.sketches() if not_trained_on(sample)):
+            drawn.setdefault(comparable_name(sample.label), []).append(sample)
         shown: dict[str, set[str]] = {}
         for pair in self._pairs:
             shown.setdefault(pair.photo.source, set()).add(comparable_name(pair.photo.label))
@@ -153,16 +154,6 @@ def _turn(photo: Image.Image) -> int:
         return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF says nothing about the pixels
         return 1
-
-
-def _untrained_by_category(datasets: Sequence[Dataset]) -> dict[str, list[Sample]]:
-    """Sketches that no training uses, by category."""
-    found: dict[str, list[Sample]] = {}
-    for dataset in datasets:
-        for sample in dataset.sketches():
-            if not_trained_on(sample):
-                found.setdefault(comparable_name(sample.label), []).append(sample)
-    return found
 
 
 def _pick(choices: Sequence[Choice], key: str) -> Choice:

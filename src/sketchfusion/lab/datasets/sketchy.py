@@ -1,7 +1,5 @@
 """The Sketchy Database in its own layout, which Sketch World is exported in too."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -64,9 +62,7 @@ class Sketchy(ClassFolders):
         return list(self.categories), f"all {len(self.categories)} categories"
 
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
-        raise DatasetError(
-            f"{self.root}: Sketch World's sketches do not lie over their photos; measure on world itself"
-        )
+        raise self.error("Sketch World's sketches do not lie over their photos; measure on world itself")
 
     @property
     def _world_card(self) -> Path | None:
@@ -175,8 +171,7 @@ def mean_alignment(sheets: Iterable[npt.NDArray[np.floating]]) -> Points:
     """
     middle, half = np.stack([_box(sheet) for sheet in sheets]).swapaxes(0, 1)
     zoom = np.exp(np.log(half).mean(axis=0)) / half
-    moved: Points = np.stack([zoom, middle.mean(axis=0) - zoom * middle], axis=1)
-    return moved
+    return np.stack([zoom, middle.mean(axis=0) - zoom * middle], axis=1)
 
 
 def _box(sheet: npt.NDArray[np.floating]) -> Points:

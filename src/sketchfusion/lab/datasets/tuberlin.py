@@ -1,7 +1,5 @@
 """TU-Berlin (Eitz et al., SIGGRAPH 2012), and TU-Berlin-extended, which adds photos to it (Zhang et al., CVPR 2016)."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

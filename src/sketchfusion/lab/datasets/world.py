@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...world import SEEN, UNSEEN, World
-from .base import Dataset, MaskedScene, Part, PointPair, Sample
+from .base import Dataset, Datasets, MaskedScene, Part, PointPair, Sample
 
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
@@ -63,9 +63,7 @@ class SketchWorld(Dataset):
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """Sketches of the categories (all by default), by each hand."""
         wanted = self._checked(categories)
-        return [
-            self._sample(c, FIRST_SKETCHED + number, "sketch", number) for c in wanted for number in range(SKETCHES)
-        ]
+        return [self._sample(c, FIRST_SKETCHED + n, "sketch", n) for c in wanted for n in range(SKETCHES)]
 
     def instances(self, categories: Collection[str] | None = None) -> tuple[list[Sample], list[Sample]]:
         """Sketches in the pose and view of their photos, and the photos."""
@@ -98,7 +96,7 @@ class SketchWorld(Dataset):
         """Pairs of the unseen categories with the keypoints that both show, or some of the seen ones to tune on."""
         return self.draw_pairs("unseen", PAIRS, 0) if measured else self.draw_pairs("seen", TUNING, FIRST_TUNING)
 
-    def scenes(self, sketches: Sequence[Dataset] = (), part: Part = "all") -> Iterator[MaskedScene]:
+    def scenes(self, sketches: Datasets = (), part: Part = "all") -> Iterator[MaskedScene]:
         """Photos of the unseen categories, with sketches of other objects; for tuning some of the seen categories."""
         return self.draw_scenes("seen", TUNING, FIRST_TUNING) if part == "tuning" else self.draw_scenes()
 
@@ -126,9 +124,8 @@ class SketchWorld(Dataset):
                 step = 1 + (instance * 7 + place) % (len(categories) - 1)
                 other = categories[(place + step) % len(categories)]
                 shot, hand = self.world.photo(category, instance), (instance + place) % HANDS
-                right, wrong = (
-                    _rgb(self.world.sketch(name, FIRST_SKETCHED + instance, hand)[0]) for name in (category, other)
-                )
+                right = _rgb(self.world.sketch(category, FIRST_SKETCHED + instance, hand)[0])
+                wrong = _rgb(self.world.sketch(other, FIRST_SKETCHED + instance, hand)[0])
                 yield MaskedScene(category, shot.photo, lambda mask=shot.mask: mask, right, wrong)  # type: ignore[misc]
 
     def _sample(self, category: str, instance: int, kind: Kind, number: int = 0, of_photo: bool = False) -> WorldSample:

@@ -5,8 +5,6 @@ chosen by; the constants in the code are round numbers near the best ones. `--da
 folder to those of Sketch World, and `--sketches` names folders of sketches for them.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -36,6 +34,7 @@ from ..datasets.base import MaskedScene, PointPair
 from ..datasets.layouts import open
 from ..datasets.world import FIRST_TUNING, SketchWorld
 from .metrics import Overlap, Values, measure_points
+from .retrieval import with_maps
 
 TEMPERATURES, WINDOWS = (0.02, 0.05, 0.1, 0.2), (0.05, 0.1, 0.15, 0.2)
 REACHES = np.arange(0.05, 1.01, 0.05)
@@ -47,20 +46,17 @@ def choose_segmentation(model: Extractor, tuning: Iterable[MaskedScene]) -> dict
     overlaps: list[Values] = []
     similarities: list[tuple[float, float]] = []
     scenes = list(tuning)
-    drawings = [read_sketch(scene.sketch) for scene in scenes]
-    rights = extract_maps(model, drawings, "sketch", "segmentation")
-    others = [read_sketch(scene.other) for scene in scenes]
-    wrongs = extract_maps(model, others, "sketch", "segmentation")
-    photos = extract_maps(model, (scene.photo for scene in scenes), "photo", "segmentation")
-    for scene, drawing, other, right, wrong, photo in zip(
-        scenes, drawings, others, rights, wrongs, photos, strict=True
-    ):
+    rights = with_maps(model, (read_sketch(scene.sketch) for scene in scenes), "sketch", "segmentation")
+    wrongs = with_maps(model, (read_sketch(scene.other) for scene in scenes), "sketch", "segmentation")
+    photos = with_maps(model, (read_image(scene.photo) for scene in scenes), "photo", "segmentation")
+    read = zip(scenes, photos, rights, wrongs, strict=True)
+    for scene, (picture, photo), (drawing, right), (other, wrong) in read:
         truth = scene.mask()
         cosine = sketch_cosine(right, photo, stroke_cells(drawing, right), truth.shape).numpy()
         overlaps.append(Overlap.of((cosine > cosine.max() - reach, truth) for reach in REACHES).iou)
-        picture, sketches = read_image(scene.photo), ((right, drawing), (wrong, other))
-        close = [with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in sketches]
-        similarities.append((similarity(right, close[0]), similarity(wrong, close[1])))
+        close = with_closeup(model, right, photo, drawing, picture)
+        other_close = with_closeup(model, wrong, photo, other, picture)
+        similarities.append((similarity(right, close), similarity(wrong, other_close)))
     means = np.mean(overlaps, axis=0)
     present, absent = torch.tensor(similarities, dtype=torch.float64).T
     return {
@@ -76,10 +72,9 @@ def choose_level(model: Extractor, tuning: Iterable[MaskedScene]) -> float:
     """Choose the threshold of the heat map, in (0, 1), with the best masks; ValueError if there are no scenes."""
     overlaps: list[Values] = []
     scenes = list(tuning)
-    drawings = [read_sketch(scene.sketch) for scene in scenes]
-    sketches = extract_maps(model, drawings, "sketch", "segmentation")
+    sketches = with_maps(model, (read_sketch(scene.sketch) for scene in scenes), "sketch", "segmentation")
     photos = extract_maps(model, (scene.photo for scene in scenes), "photo", "segmentation")
-    for scene, drawing, sketch, photo in zip(scenes, drawings, sketches, photos, strict=True):
+    for scene, (drawing, sketch), photo in zip(scenes, sketches, photos, strict=True):
         truth = scene.mask()
         heat = heat_map(sketch, photo, stroke_cells(drawing, sketch))
         overlaps.append(Overlap.of((heat > level, truth) for level in LEVELS).iou)
@@ -97,12 +92,11 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
         sketch, photo = sketch.centred(), photo.centred()
         ways.append((sketch.sample(torch.from_numpy(pair.sketch_points)), photo, pair.photo_points))
         ways.append((photo.sample(torch.from_numpy(pair.photo_points)), sketch, pair.sketch_points))
-    true_points, sizes = [true for *_, true in ways], [there.frame.size for _, there, _ in ways]
     means: dict[str, float] = {}
     best = (0.0, 0.0, 0.0)
     for temperature, window in product(TEMPERATURES, WINDOWS):
-        found = [locate(features, there, temperature, window).numpy() for features, there, _ in ways]
-        value = float(measure_points("PCK@0.10", found, true_points, sizes).mean())
+        found = [(locate(features, there, temperature, window), true, there) for features, there, true in ways]
+        value = float(np.mean([measure_points("PCK@0.10", at.numpy(), true, of.frame.size) for at, true, of in found]))
         means[f"{temperature}, {window}"] = round(value, 4)
         best = max(best, (value, temperature, window))
     return {"TEMPERATURE": best[1], "WINDOW": best[2], "PCK@0.10 by temperature, window": means}

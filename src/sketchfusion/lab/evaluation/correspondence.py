@@ -1,9 +1,6 @@
 """Correspondence measured: how many keypoints of a sketch are found in its photo, and the other way round."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
-from itertools import tee
 
 import numpy as np
 import torch
@@ -14,11 +11,11 @@ from ...featuremap import FeatureMap
 from ...io.images import read_image
 from ...tasks.correspondence import POSE_POINTS, TEMPERATURE, WINDOW, Side, match_aligned, match_maps, sample_strokes
 from ...tasks.inputs import extract_maps, read_sketch
-from ..datasets.base import Dataset, DatasetError, PointPair, Sample, held_out, is_unseen, not_trained_on
+from ..datasets.base import Dataset, PointPair, Sample, held_out, is_unseen, not_trained_on
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .metrics import Values, bootstrap, measure_points
 from .result import Result, by_category
-from .retrieval import Progress, counter
+from .retrieval import Progress, counter, with_maps
 
 METRICS = ("PCK@0.05", "PCK@0.10", "PCK@0.05/released", "PCK@0.10/released")
 ROUGH = " Nobody annotated them: each sketch was moved to the average of all sketches of its photo, so they are rough."
@@ -42,8 +39,12 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
     photos are measured on, and the others are for tuning.
     """
     sketches, photos = dataset.instances()
+    if any(map(is_unseen, dataset.categories)):
+        sketches = [s for s in sketches if is_unseen(s.label) == measured and not_trained_on(s)]
+    else:
+        sketches = [s for s in sketches if held_out(s.origin) == measured]
     by_photo: dict[tuple[str, str], list[Sample]] = {}
-    for sketch in _sketches_of_part(dataset, sketches, measured):
+    for sketch in sketches:
         by_photo.setdefault((sketch.label, sketch.photo_id), []).append(sketch)
     found = False
     for photo in photos:
@@ -61,15 +62,7 @@ def aligned_pairs(dataset: Dataset, *, measured: bool = True) -> Iterator[PointP
                 found = True
                 yield PointPair(photo.label, path, photo.path, points[inside], (there[inside] + 1) / 2 * size, True)
     if not found:
-        raise DatasetError(
-            f"{dataset.root}: none of the photos to measure on has {FEWEST_SKETCHES} sketches to average"
-        )
-
-
-def _sketches_of_part(dataset: Dataset, sketches: Sequence[Sample], measured: bool) -> list[Sample]:
-    if any(map(is_unseen, dataset.categories)):
-        return [s for s in sketches if is_unseen(s.label) == measured and not_trained_on(s)]
-    return [s for s in sketches if held_out(s.origin) == measured]
+        raise dataset.error(f"none of the photos to measure on has {FEWEST_SKETCHES} sketches to average")
 
 
 def benchmark_correspondence(
@@ -89,11 +82,10 @@ def benchmark_correspondence(
         raise ValueError("no pairs of a sketch and a photo with keypoints to measure with")
     rows: dict[str, list[float]] = {}
     same_place: dict[str, list[float]] = {}
-    drawings, copies = tee(read_sketch(pair.sketch) for pair in pairs)  # holds a batch at a time, not all of them
-    sketches = extract_maps(model, copies, "sketch", "correspondence")
+    sketches = with_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
     photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
     count = counter(progress, len(pairs))
-    for pair, drawn, sketch, photo in zip(pairs, drawings, sketches, photos, strict=True):
+    for pair, (drawn, sketch), photo in zip(pairs, sketches, photos, strict=True):
         directions = [*_both_directions(pair, sketch, photo, sample_strokes(drawn, POSE_POINTS), temperature, window)]
         for name in METRICS:
             posed, pointwise, unmoved = np.mean([[of[name] for of in way] for way in directions], axis=0).tolist()
@@ -104,7 +96,7 @@ def benchmark_correspondence(
             rows.setdefault(f"PCK@0.10 {direction}", []).append(found["PCK@0.10"])
         count(1)
     values = {name: np.asarray(row, np.float64) for name, row in rows.items()}
-    categories = by_category(values, [pair.category for pair in pairs], METRICS[:2])
+    categories = by_category({name: values[name] for name in METRICS[:2]}, [pair.category for pair in pairs])
     points = sum(len(pair.sketch_points) for pair in pairs)
     return Result(
         model.name,
@@ -130,9 +122,6 @@ def _both_directions(
         pointwise = match_maps(start, end, queries, temperature, window).positions
         unmoved = queries / queries.new_tensor(start.frame.size) * queries.new_tensor(end.frame.size)
         yield [
-            {
-                name: float(measure_points(name, [found.numpy(force=True)], [true], [end.frame.size])[0])
-                for name in METRICS
-            }
+            {name: measure_points(name, found.numpy(force=True), true, end.frame.size) for name in METRICS}
             for found in (posed, pointwise, unmoved)
         ]

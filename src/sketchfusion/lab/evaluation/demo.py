@@ -4,14 +4,12 @@ Without a folder of PHOTOS the gallery has photos of Sketch World, of categories
 sketches are of other objects. With one, ten shipped drawings are looked for among the photos in it.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -33,37 +31,33 @@ SHEET_ROWS, SHEET_COLUMNS = 8, 8
 DRAWINGS = ("cat", "dog", "car", "bicycle", "flower", "cup", "chair", "duck", "horse", "airplane")  # of own photos
 
 
-@dataclass(frozen=True)
-class Timed:
-    """The result of a model and the seconds that it took to embed all pictures."""
-
-    label: str  # the model's name for people
-    result: Result
-    seconds: float
-
-
-def run_demo(out: Path, models: dict[str, str], console: Console) -> list[Timed]:
-    """Make a gallery, search it with the first model, compare the others; write sheet.png and results.json."""
+def run_demo(out: Path, models: dict[str, str], console: Console) -> dict[str, Result]:
+    """Make a gallery, search it with the first model, compare others; write sheet.png and results.json."""
     started = time.monotonic()
     data = replace(retrieval_data(SketchWorld()), about="")
     photos = out / "photos"
-    _write_photos(data, photos, console)
+    for sample, _ in track(data.gallery, "Making photos of unseen categories", console=console):
+        path = photos / sample.label / f"{int(sample.photo_id):03}.png"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(sample.picture).save(path)  # type: ignore[arg-type]
     first, *others = models
     model = load(first)
     shutil.rmtree(out / "gallery", ignore_errors=True)  # it may be another version's
     gallery = _index(photos, out / "gallery", model, f"{photos} with {models[first]}", console)
-    rows = [_measure_gallery(gallery, model, data, models[first])]
+    queries, labels = embed_labelled(model, data.sketches(), "sketch")
+    contents = gallery.contents()
+    indexed = contents.columns["vector"], [str(category) for category in contents.categories]
+    results = {models[first]: score_retrieval(queries, labels, *indexed, model.name, model.fingerprint)}
     for name in others:
         console.print(f"Comparing with {models[name]} ..")
-        before = time.monotonic()
-        result = benchmark_retrieval(load(name), data)
-        rows.append(Timed(models[name], result, time.monotonic() - before))
+        results[models[name]] = benchmark_retrieval(load(name), data)
     _sheet(gallery, data).save(out / "sheet.png")
-    figures = {timed.label: timed.result.to_json() for timed in rows}
+    figures = {label: result.to_json() for label, result in results.items()}
     (out / "results.json").write_text(json.dumps(figures, indent=2) + "\n")
-    console.print(_table(rows))
+    console.print(_table(results))
     console.print(f"{out / 'sheet.png'} shows what was found; {time.monotonic() - started:.0f} s in all.")
-    return rows
+    return results
 
 
 def search_own_photos(photos: Path, out: Path, model: str, console: Console) -> Path:
@@ -88,23 +82,6 @@ def _index(photos: Path, folder: Path, model: Extractor, what: str, console: Con
     return gallery
 
 
-def _write_photos(data: RetrievalData, root: Path, console: Console) -> None:
-    for sample, _ in track(data.gallery, "Making photos of unseen categories", console=console):
-        path = root / sample.label / f"{int(sample.photo_id):03}.png"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(sample.picture).save(path)  # type: ignore[arg-type]
-
-
-def _measure_gallery(gallery: Gallery, model: Extractor, data: RetrievalData, label: str) -> Timed:
-    before = time.monotonic()
-    queries, labels = embed_labelled(model, data.sketches(), "sketch")
-    contents = gallery.contents()
-    categories = [str(category) for category in contents.categories]
-    result = score_retrieval(queries, labels, contents.columns["vector"], categories, model.name, model.fingerprint)
-    return Timed(label, result, time.monotonic() - before)
-
-
 def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:
     """Draw what is found for sketches of several categories, by different hands."""
     sketches = data.sketches()
@@ -116,15 +93,15 @@ def _sheet(gallery: Gallery, data: RetrievalData) -> Image.Image:
     return contact_sheet(gallery, rows)
 
 
-def _table(rows: Sequence[Timed]) -> Table:
-    result = rows[0].result
+def _table(results: Mapping[str, Result]) -> Table:
+    result = next(iter(results.values()))
     queries, photos = result.counts["queries"], result.counts["gallery"]
     table = Table(title=f"{queries} sketches of {len(result.rows)} unseen categories, {photos} photos")
     for column in ("", "mAP@all", "95 %", "P@10"):
         table.add_column(column, justify="left" if not column else "right")
-    for timed in sorted(rows, key=lambda timed: -timed.result.metrics["mAP@all"].mean):
-        ap, p10 = timed.result.metrics["mAP@all"], timed.result.metrics["P@10"]
-        table.add_row(timed.label, f"{ap.mean:.3f}", f"{ap.low:.3f} .. {ap.high:.3f}", f"{p10.mean:.3f}")
+    for label, of in sorted(results.items(), key=lambda row: -row[1].metrics["mAP@all"].mean):
+        ap, p10 = of.metrics["mAP@all"], of.metrics["P@10"]
+        table.add_row(label, f"{ap.mean:.3f}", f"{ap.low:.3f} .. {ap.high:.3f}", f"{p10.mean:.3f}")
     table.add_row("chance", f"{result.chance['mAP@all']:.3f}", "", f"{result.chance['P@k']:.3f}")
     return table
 

@@ -1,11 +1,9 @@
 """Pictures of a table: what its models find, match and segment, side by side, and their features."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -19,15 +17,14 @@ from ...tasks.correspondence import PointMatch, match_maps
 from ...tasks.inputs import extract_map, read_sketch
 from ...tasks.pictures import mask_picture, match_picture
 from ...tasks.segmentation import segment_from_maps
-from ..datasets.base import Dataset
+from ..datasets.base import Dataset, Datasets
 from .correspondence import point_pairs
 from .retrieval import embed_labelled, instance_data, retrieval_data
 from .table import fitting_level
 
 Models = Mapping[str, Extractor]  # by the names of their rows
 Item = TypeVar("Item")
-Query = TypeVar("Query", bound=Hashable)
-Label = TypeVar("Label")
+Labelled = tuple[ImageInput, Any]
 
 CELL, CAPTION, GAP = 128, 32, 8  # pixels; a caption has two lines
 PAPER, INK, GREEN = "#ffffff", "#1f2328", "#1a7f37"
@@ -45,18 +42,12 @@ class Tile:
     relevant: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class TableFigure:
-    """Rows of tiles, and the pairs of a sketch and a photo in them."""
-
-    rows: list[list[Tile]]
-    pairs: list[tuple[Tensor, Tensor]]
-    width: int = CELL  # of a tile
+Figure = tuple[list[list[Tile]], list[tuple[Tensor, Tensor]]]  # rows, and the pairs of a sketch and a photo in them
 
 
-def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Dataset], stem: Path) -> list[Path]:
+def draw_figures(task: str, models: Models, data: Dataset, sketches: Datasets, stem: Path) -> list[Path]:
     """Write `stem`-TASK.png of answers and `stem`-TASK.html of maps and spectra; no paths for recognition."""
-    drawers: dict[str, Callable[[Models, Dataset, Sequence[Dataset]], TableFigure]] = {
+    drawers: dict[str, Callable[[Models, Dataset, Datasets], Figure]] = {
         "retrieval": _retrieval_figure,
         "instance-retrieval": _instance_figure,
         "correspondence": _match_figure,
@@ -64,46 +55,38 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Sequence[Da
     }
     if task not in drawers or not models:
         return []
-    figure = drawers[task](models, data, sketches)
+    rows, pairs = drawers[task](models, data, sketches)
     sheet, page = (stem.with_name(f"{stem.name}-{task}{end}") for end in (".png", ".html"))
-    _sheet(figure).save(sheet, optimize=True)
+    _sheet(rows, 2 * CELL if task == "correspondence" else CELL).save(sheet, optimize=True)
     kinds: tuple[Kind, Kind] = ("sketch", "photo")
     inspected = [
-        Inspected(
-            f"{number}", kind, _to_pil(picture), {n: extract_map(m, picture, kind, task) for n, m in models.items()}
-        )
-        for number, pair in enumerate(figure.pairs, start=1)
-        for kind, picture in zip(kinds, pair, strict=True)
+        Inspected(f"{number}", kind, _to_pil(image), {n: extract_map(m, image, kind, task) for n, m in models.items()})
+        for number, pair in enumerate(pairs, start=1)
+        for kind, image in zip(kinds, pair, strict=True)
     ]
     page.write_text(comparison(inspected, f"What the models see: {task}"), encoding="utf-8")
     return [sheet, page]
 
 
-def _retrieval_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _retrieval_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     source = retrieval_data(data, None, sketches)
-
-    def relevant(query: str, labels: str | Collection[str]) -> bool:
-        return query == labels if isinstance(labels, str) else query in labels
-
-    drawn = _one_per_label(source.sketches(), lambda label: label)
-    return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY), relevant)
+    drawn = _one_per_label(source.sketches(), lambda pair: pair[1])
+    return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY))
 
 
-def _instance_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _instance_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     source = instance_data(data)
-    drawn = _one_per_label(source.sketches(), lambda target: target.category)
+    drawn = _one_per_label(source.sketches(), lambda pair: pair[1].category)
     photos = [photo for photo in source.photos() if photo[1].category in {target.category for _, target in drawn}]
-    return _ranked_figure(models, "instance-retrieval", drawn, photos, lambda query, photo: query == photo)
+    return _ranked_figure(models, "instance-retrieval", drawn, photos)
 
 
-def _ranked_figure(
-    models: Models,
-    task: str,
-    queries: Sequence[tuple[ImageInput, Query]],
-    photos: Sequence[tuple[ImageInput, Label]],
-    relevant: Callable[[Query, Label], bool],
-) -> TableFigure:
+def _ranked_figure(models: Models, task: str, queries: Sequence[Labelled], photos: Sequence[Labelled]) -> Figure:
     """A block for each sketch, with a row for each model: the photos that it ranks first."""
+
+    def relevant(query: object, shown: object) -> bool:
+        return query in shown if isinstance(shown, frozenset) else query == shown  # of several labels or one
+
     orders = {}
     for name, model in models.items():
         vectors = embed_labelled(model, queries, "sketch", task=task)[0]
@@ -117,10 +100,10 @@ def _ranked_figure(
             rows.append([Tile(_to_pil(sketch), name), *tiles])
         first = next((photo for photo, shown in photos if relevant(label, shown)), photos[0][0])
         pairs.append((sketch, read_image(first)))
-    return TableFigure(rows, pairs)
+    return rows, pairs
 
 
-def _match_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _match_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     """A row for each pair, with a column for each model: the points found in the photo."""
     rows, pairs = [], []
     for pair in _spaced([*point_pairs(data, *sketches[:1])], EXAMPLES):
@@ -133,10 +116,10 @@ def _match_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) ->
             tiles.append(Tile(match_picture(sketch, photo, matches), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
-    return TableFigure(rows, pairs, 2 * CELL)
+    return rows, pairs
 
 
-def _mask_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> TableFigure:
+def _mask_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
     """A row for each photo: the sketch, the true mask, and each model's at the threshold that fits it best."""
     levels = {name: fitting_level(model, data, sketches) for name, model in models.items()}
     rows, pairs = [], []
@@ -148,20 +131,18 @@ def _mask_figure(models: Models, data: Dataset, sketches: Sequence[Dataset]) -> 
             tiles.append(Tile(mask_picture(photo, segment_from_maps(*maps, sketch, photo, levels[name]).mask), name))
         rows.append(tiles)
         pairs.append((sketch, photo))
-    return TableFigure(rows, pairs)
+    return rows, pairs
 
 
 def _maps(model: Extractor, sketch: Tensor, photo: Tensor, task: str) -> tuple[FeatureMap, FeatureMap]:
     return extract_map(model, sketch, "sketch", task), extract_map(model, photo, "photo", task)
 
 
-def _one_per_label(
-    labelled: Iterable[tuple[ImageInput, Item]], key: Callable[[Item], Hashable]
-) -> list[tuple[ImageInput, Item]]:
+def _one_per_label(labelled: Iterable[Labelled], key: Callable[[Labelled], str]) -> list[Labelled]:
     """Take the first picture of each of a few labels from all over the data."""
-    first: dict[Hashable, tuple[ImageInput, Item]] = {}
-    for picture, label in labelled:
-        first.setdefault(key(label), (picture, label))
+    first: dict[str, Labelled] = {}
+    for pair in labelled:
+        first.setdefault(key(pair), pair)
     return _spaced([*first.values()], QUERIES)
 
 
@@ -173,19 +154,19 @@ def _to_pil(picture: Tensor) -> Image.Image:
     return Image.fromarray(to_uint8(picture))
 
 
-def _sheet(figure: TableFigure) -> Image.Image:
-    wide, high = figure.width + GAP, CELL + CAPTION + GAP
-    columns = max(len(row) for row in figure.rows)
-    sheet = Image.new("RGB", (GAP + columns * wide, GAP + len(figure.rows) * high), PAPER)
+def _sheet(rows: list[list[Tile]], width: int) -> Image.Image:
+    wide, high = width + GAP, CELL + CAPTION + GAP
+    columns = max(len(row) for row in rows)
+    sheet = Image.new("RGB", (GAP + columns * wide, GAP + len(rows) * high), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
-    for y, row in enumerate(figure.rows):
+    for y, row in enumerate(rows):
         for x, tile in enumerate(row):
             left, top = GAP + x * wide, GAP + y * high
-            fitted = ImageOps.pad(tile.picture, (figure.width, CELL), Image.Resampling.LANCZOS, PAPER)
+            fitted = ImageOps.pad(tile.picture, (width, CELL), Image.Resampling.LANCZOS, PAPER)
             sheet.paste(fitted, (left, top))
             if tile.relevant:
-                draw.rectangle((left, top, left + figure.width - 1, top + CELL - 1), outline=GREEN, width=4)
-            draw.text((left, top + CELL + 3), _two_lines(tile.caption, figure.width, font), fill=INK, font=font)
+                draw.rectangle((left, top, left + width - 1, top + CELL - 1), outline=GREEN, width=4)
+            draw.text((left, top + CELL + 3), _two_lines(tile.caption, width, font), fill=INK, font=font)
     return sheet
 
 

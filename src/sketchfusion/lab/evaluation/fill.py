@@ -1,7 +1,5 @@
 """Fill a table row by row: train a row's model if needed, measure it, keep all results for reuse; write the table."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +15,7 @@ from ...io.weights import WeightsError
 from ...models import checkpoint, frozen_part
 from .metrics import Estimate, Values, bootstrap
 from .result import file_name, markdown_table
-from .table import DINOS, TableColumn, TableLayout, TableRow, in_paper
+from .table import DINOS, TableLayout, TableRow, in_paper
 
 NOTE = "made-with.json"
 
@@ -50,6 +48,9 @@ class Run:
     values: dict[str, Values]
 
 
+Runs = dict[str, dict[str, list[Run]]]  # row -> task -> runs
+
+
 @dataclass(frozen=True)
 class TableFiller:
     """Fills tables on the frozen models of `pair`; without `train`, with the light weights shipped with the pair.
@@ -68,14 +69,15 @@ class TableFiller:
 
     def fill(self, number: str, table: TableLayout) -> list[Cell]:
         """Measure the model of every row, after training it if it does not exist yet."""
-        runs: dict[str, dict[str, list[Run]]] = {}  # row -> task -> runs
+        runs: Runs = {}
         absent: dict[str, str] = {}
         for row in table.rows:
-            absent[row.name] = "needs training" if row.is_variant and not self.train else ""
+            if row.is_variant and not self.train:
+                absent[row.name] = "needs training"
+                continue
             try:
-                parts = {} if absent[row.name] else self._other_parts(row)
-                tasks = [] if absent[row.name] else table.tasks
-                runs[row.name] = {task: self._runs(row, task, parts) for task in tasks}
+                parts = self._other_parts(row)
+                runs[row.name] = {task: self._runs(row, task, parts) for task in table.tasks}
             except WeightsError as error:
                 if not (row.baseline or row.encoder or row.checkpoint):
                     raise
@@ -134,9 +136,7 @@ class TableFiller:
         return self.out / "weights" / file_name(row.stored_as) / (row.task or task) / f"seed-{seed}"
 
 
-def _cells(
-    number: str, table: TableLayout, runs: Mapping[str, Mapping[str, list[Run]]], absent: Mapping[str, str]
-) -> list[Cell]:
+def _cells(number: str, table: TableLayout, runs: Runs, absent: Mapping[str, str]) -> list[Cell]:
     """Compute the figures of all rows and columns, and the fused row's lead over the others."""
     fused = next((runs[row.name] for row in table.rows if row.fused), {})
     first: dict[tuple[str, ...], str] = {}  # task and fingerprints of a frozen model -> the row that had it first
@@ -147,7 +147,11 @@ def _cells(
             weights = [run.fingerprint for run in of_row]
             same = first.setdefault((column.task, *weights), row.name) if row.baseline and weights else row.name
             estimates = [bootstrap(run.values[column.metric]) for run in of_row]
-            of_fused = [] if row.fused else fused.get(column.task, [])
+            ours, lead = [] if row.fused else fused.get(column.task, []), None
+            if ours and of_row:  # query by query, each averaged over seeds
+                ahead, behind = (np.mean([run.values[column.metric] for run in of], axis=0) for of in (ours, of_row))
+                more = bootstrap(ahead - behind)
+                lead = more.mean, more.low, more.high
             cells.append(
                 Cell(
                     row.name,
@@ -157,19 +161,12 @@ def _cells(
                     (estimates[0].low, estimates[0].high) if estimates else None,
                     in_paper(number, row.name, column.metric),
                     weights,
-                    absent[row.name],
+                    absent.get(row.name, ""),
                     same if same != row.name else "",
-                    _lead(column, of_fused, of_row) if of_fused and of_row else None,
+                    lead,
                 )
             )
     return cells
-
-
-def _lead(column: TableColumn, fused: Sequence[Run], others: Sequence[Run]) -> tuple[float, float, float]:
-    """Bootstrap fused minus other values, query by query, each averaged over seeds: mean, low, high."""
-    ours, theirs = (np.mean([run.values[column.metric] for run in runs], axis=0) for runs in (fused, others))
-    more = bootstrap(ours - theirs)
-    return more.mean, more.low, more.high
 
 
 # What a folder of weights or values was made with.
@@ -192,11 +189,8 @@ def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
     """Count the files in folders, with a digest of their states; without those in `own` and the tables in `out`."""
     files = sorted(path for root in roots for path in every_file(Path(root).resolve()))
     own_folders, tables = {folder.resolve() for folder in own}, out.resolve()
-    files = [
-        path
-        for path in files
-        if not own_folders & set(path.parents) and not (path.parent == tables and path.name.startswith("table-"))
-    ]
+    files = [of for of in files if not own_folders & set(of.parents)]
+    files = [of for of in files if of.parent != tables or not of.name.startswith("table-")]
     state = "".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
     return f"{len(files)} files ({hashlib.sha256(state.encode()).hexdigest()[:12]} of names, sizes and times)"
 
@@ -209,9 +203,7 @@ def _write_json(path: Path, content: object, indent: int | None = None) -> None:
 # The table on disk.
 
 
-def write(
-    number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], out: Path, data: str
-) -> Path:
+def write(number: str, table: TableLayout, cells: list[Cell], notes: Mapping[str, str], out: Path, data: str) -> Path:
     """Write `out/table-N-<data>.json` and `.md`; give the path of the latter."""
     stem = out / f"table-{number}-{file_name(data)}"
     record = {"table": number, "title": table.title, "data": data, **notes, "rows": [asdict(cell) for cell in cells]}
@@ -221,7 +213,7 @@ def write(
     return text
 
 
-def _markdown(number: str, table: TableLayout, cells: Sequence[Cell], notes: Mapping[str, object], data: str) -> str:
+def _markdown(number: str, table: TableLayout, cells: list[Cell], notes: Mapping[str, str], data: str) -> str:
     """Format the table with the paper's figures, then the table of the fused row's leads."""
     heads = ["", *(f"{column.metric} ({column.task})" for column in table.columns)]
     by_row: dict[str, list[Cell]] = {}

@@ -14,20 +14,19 @@ among the first k, and prec(i) the precision of the first i ranks:
     Acc@k           share of queries whose target is among the first k         instance level
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from ...featuremap import Floats
+
 Values = npt.NDArray[np.float64]
 Ranks = npt.NDArray[np.int64]
-Over = Literal["min(k,R)", "VOC", "hits", "k"]
-_OVER: dict[str | None, Over] = {over: over for over in get_args(Over)}
+_NAME = re.compile(r"mAP@all(/VOC)?|mAP@([1-9]\d*)/(min\(k,R\)|VOC|hits|k)|P@([1-9]\d*)(/min\(k,R\))?")
 
 NEVER = np.iinfo(np.int32).max  # the rank that fills up the rows of Hits
 
@@ -41,7 +40,7 @@ class Hits:
     gallery: int  # number of photos that were ranked
 
     @classmethod
-    def of(cls, relevance: npt.ArrayLike, relevant: npt.ArrayLike | None = None) -> Hits:
+    def of(cls, relevance: npt.ArrayLike, relevant: npt.ArrayLike | None = None) -> Self:
         """Read the ranks off flags (Q, N) in ranked order; give `relevant` (Q,) if the ranking was cut short."""
         flags = np.asarray(relevance, bool)
         count = flags.sum(axis=1)
@@ -52,7 +51,7 @@ class Hits:
         return cls(ranks, count if relevant is None else np.asarray(relevant, np.int64), flags.shape[1])
 
 
-def average_precision(hits: Hits, k: int | None = None, over: Over = "min(k,R)") -> Values:
+def average_precision(hits: Hits, k: int | None = None, over: str = "min(k,R)") -> Values:
     """Average precision of each query (Q,), cut at rank `k`; 0 where nothing relevant was found."""
     k = hits.gallery if k is None else k
     found = hits.ranks <= k
@@ -64,10 +63,9 @@ def average_precision(hits: Hits, k: int | None = None, over: Over = "min(k,R)")
     return _over(precision.sum(axis=1), denominators[over])
 
 
-def precision(hits: Hits, k: int, over: Literal["gallery", "min(k,R)"] = "gallery") -> Values:
-    """Share of hits among the first ranks of each query (Q,): the first k, or the first min(k, R)."""
-    limit = np.minimum(k, hits.relevant) if over == "min(k,R)" else np.full_like(hits.relevant, k)
-    limit = np.minimum(limit, hits.gallery)
+def precision(hits: Hits, k: int, capped: bool) -> Values:
+    """Share of hits among the first ranks of each query (Q,): the first k, or the first min(k, R) if `capped`."""
+    limit = np.minimum(hits.relevant if capped else np.full_like(hits.relevant, k), min(k, hits.gallery))
     return _over((hits.ranks <= limit[:, None]).sum(axis=1), limit)
 
 
@@ -80,7 +78,7 @@ def accuracy(ranks: npt.ArrayLike, k: int) -> Values:
     return (np.asarray(ranks) <= k).astype(np.float64)
 
 
-def shuffle_ties(similarity: npt.NDArray[np.float32], order: Ranks, first: int = 0) -> Ranks:
+def shuffle_ties(similarity: Floats, order: Ranks, first: int = 0) -> Ranks:
     """Put photos of equal similarity (Q, N) in a random order within the ranking (Q, N), the same for the same query.
 
     Galleries come class by class, and in that order a feature that is the same for all photos scores more than chance.
@@ -101,9 +99,7 @@ def shuffle_ties(similarity: npt.NDArray[np.float32], order: Ranks, first: int =
     return shuffled
 
 
-def target_ranks(
-    similarity: npt.NDArray[np.float32], target: Ranks, group: Ranks, first: int = 0
-) -> tuple[Ranks, Ranks]:
+def target_ranks(similarity: Floats, target: Ranks, group: Ranks, first: int = 0) -> tuple[Ranks, Ranks]:
     """Rank from 1 of candidate `target` (Q,) by similarity (Q, N): among those of its `group` (N,), and among all.
 
     Candidates of equal score are ranked in a random order, as `shuffle_ties` does, so that a constant feature scores
@@ -120,15 +116,13 @@ def target_ranks(
 
 def measure(name: str, hits: Hits) -> Values:
     """Compute a metric by its full name for each query (Q,); ValueError for a name that is not in the list above."""
-    if name in ("mAP@all", "mAP@all/VOC"):
-        return average_precision(hits, over="VOC" if name.endswith("VOC") else "min(k,R)")
-    parsed = re.fullmatch(r"(mAP|P)@([1-9]\d*)(?:/(.+))?", name)
-    over = parsed[3] if parsed else None
-    if parsed and parsed[1] == "mAP" and over in _OVER:
-        return average_precision(hits, int(parsed[2]), _OVER[over])
-    if parsed and parsed[1] == "P" and over in (None, "min(k,R)"):
-        return precision(hits, int(parsed[2]), "min(k,R)" if over else "gallery")
-    raise ValueError(f"no metric is called {name!r}; names look like mAP@all, mAP@200/min(k,R), P@100")
+    parsed = _NAME.fullmatch(name)
+    if not parsed:
+        raise ValueError(f"no metric is called {name!r}; names look like mAP@all, mAP@200/min(k,R), P@100")
+    interpolated, k, over, first, capped = parsed.groups()
+    if first:
+        return precision(hits, int(first), bool(capped))
+    return average_precision(hits, int(k) if k else None, over or ("VOC" if interpolated else "min(k,R)"))
 
 
 def chance(hits: Hits) -> dict[str, float]:
@@ -189,71 +183,57 @@ def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0
 # background counts nor what is averaged over, so all are reported.
 
 
-def measure_points(
-    name: str, found: Sequence[npt.ArrayLike], true: Sequence[npt.ArrayLike], sizes: Sequence[tuple[int, int]]
-) -> Values:
-    """Compute PCK by its full name for each pair (P,).
+def measure_points(name: str, found: npt.ArrayLike, true: npt.ArrayLike, size: tuple[int, int]) -> float:
+    """Compute PCK of a pair by its full name.
 
-    A pair has found and true points (K, 2), x, y in pixels of the picture that they are in, and its (width, height).
-    The caller leaves invisible points out; a found point that is NaN counts as a miss. ValueError for an unknown name
-    and for a pair without points.
+    Found and true points (K, 2) are x, y in pixels of the picture that they are in, `size` is its (width, height). The
+    caller leaves invisible points out; a found point that is NaN counts as a miss. ValueError for an unknown name and
+    for a pair without points.
     """
     parsed = re.fullmatch(r"PCK@(0?\.\d+|1(?:\.0+)?)(/released)?", name)
     if not parsed:
         raise ValueError(f"no metric of points is called {name!r}; names look like PCK@0.05, PCK@0.05/released")
     share, released = float(parsed[1]), parsed[2] is not None
-    values = [
-        np.mean(error < share if released else error <= share)
-        for error in (_errors(*pair, released) for pair in zip(found, true, sizes, strict=True))
-    ]
-    return np.array(values, np.float64)
-
-
-def _errors(found: npt.ArrayLike, true: npt.ArrayLike, size: tuple[int, int], released: bool) -> Values:
     points, places = np.asarray(found, np.float64), np.asarray(true, np.float64)
     if points.shape != places.shape or points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(f"cannot compare points of shapes {points.shape} and {places.shape}; both must be (K, 2)")
-    distances: Values = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
-    return distances
+    error = np.hypot(*((points - places) / (max(size) if released else np.array(size))).T)
+    return float(np.mean(error < share if released else error <= share))
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How the predicted masks of N photos overlap the true ones: pixel counts, each (N,)."""
+    """How the predicted masks of N photos overlap the true ones."""
 
-    hit: Ranks  # TP: in both
-    extra: Ranks  # FP: in the prediction only
-    missed: Ranks  # FN: in the truth only
-    rest: Ranks  # TN: in neither
+    counts: Ranks  # (4, N) pixels in both (TP), the prediction only (FP), the truth only (FN) and neither (TN)
 
     @classmethod
-    def of(cls, pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]) -> Overlap:
+    def of(cls, pairs: Iterable[tuple[npt.ArrayLike, npt.ArrayLike]]) -> Self:
         """Count over (predicted, true) masks, each pair (H, W) of booleans; photos may differ in size."""
-        return cls(*np.array([_counts(*pair) for pair in pairs], np.int64).reshape(-1, 4).T)
+        return cls(np.array([_counts(*pair) for pair in pairs], np.int64).reshape(-1, 4).T)
 
     @property
     def iou(self) -> Values:
         """Intersection over union of the object in each photo (N,); 1 where it is in neither mask."""
-        return _ratio(self.hit, self.hit + self.extra + self.missed)
+        return _ratio(self.counts[0], self.counts[:3].sum(axis=0))
 
     @property
     def background_iou(self) -> Values:
         """The same of all that is not the object."""
-        return _ratio(self.rest, self.rest + self.extra + self.missed)
+        return _ratio(self.counts[3], self.counts[1:].sum(axis=0))
 
     @property
     def accuracy(self) -> Values:
         """The share of pixels that are right in each photo (N,)."""
-        return _ratio(self.hit + self.rest, self.hit + self.extra + self.missed + self.rest)
+        return _ratio(self.counts[0] + self.counts[3], self.counts.sum(axis=0))
 
-    def pooled(self, chosen: npt.NDArray[np.bool_] | slice = slice(None)) -> Overlap:
+    def pooled(self, chosen: npt.NDArray[np.bool_] | slice = slice(None)) -> Self:
         """Add up all photos, or the chosen ones, as if they were one."""
-        counts = (self.hit, self.extra, self.missed, self.rest)
-        return Overlap(*(part[chosen].sum(keepdims=True) for part in counts))
+        return type(self)(self.counts[:, chosen].sum(axis=1, keepdims=True))
 
 
 def _by_category(overlap: Overlap, categories: Sequence[str] | None) -> Values:
-    if categories is None or len(categories) != len(overlap.hit):
+    if categories is None or len(categories) != overlap.counts.shape[1]:
         raise ValueError("mIoU/category needs the category of each photo")
     labels = np.asarray(categories)
     return np.array([overlap.pooled(labels == label).iou[0] for label in sorted(set(categories))])
@@ -275,7 +255,7 @@ def measure_masks(name: str, overlap: Overlap, categories: Sequence[str] | None 
     Its mean is the figure. `mIoU/category` takes the category of each photo and gives one value for each of them,
     sorted by name. ValueError for an unknown name and where there are no photos.
     """
-    if not len(overlap.hit):
+    if not overlap.counts.size:
         raise ValueError("no masks to score")
     if name not in MASK_METRICS:
         raise ValueError(f"no metric of masks is called {name!r}; choose one of {', '.join(MASK_METRICS)}")

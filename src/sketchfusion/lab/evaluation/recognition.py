@@ -1,28 +1,28 @@
-"""Recognition measured: by names, and from examples by a classifier, a linear head and few-shot prototypes.
+"""Recognition measured: by names, from examples by a classifier, a linear head and few-shot prototypes, and by probes.
 
 The paper trains a classifier and does not say which head its frozen baselines get. So that features are compared, not
 heads, all models get the same linear head here, those with a classifier of their own too.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...analysis.inside import Spectrum, component_maps, mean_spectrum, spectrum
 from ...extractor import Extractor
 from ...io.images import Kind
 from ...tasks.recognition import Namer, unit_means
-from ..datasets.base import Sample, comparable_name, readable_name
-from .metrics import Values, accuracy, bootstrap, target_ranks
+from ..datasets.base import Dataset, Sample, comparable_name, held_out, is_unseen, readable_name
+from .metrics import Estimate, Values, accuracy, bootstrap, target_ranks
 from .result import Result, by_category
-from .retrieval import BATCH, LabelledImage, Progress, counter, embed_labelled
+from .retrieval import BATCH, LabelledImages, Progress, counter, embed_labelled
 
 
-def labelled_pictures(samples: Iterable[Sample]) -> list[LabelledImage]:
+def labelled_pictures(samples: Iterable[Sample]) -> LabelledImages:
     return [(sample.picture, sample.label) for sample in samples]
 
 
@@ -61,10 +61,7 @@ DRAWS = 5  # of the examples of a few shots, averaged
 
 
 def benchmark_examples(
-    model: Extractor,
-    examples: Sequence[LabelledImage],
-    pictures: Sequence[LabelledImage],
-    progress: Progress | None = None,
+    model: Extractor, examples: LabelledImages, pictures: LabelledImages, progress: Progress | None = None
 ) -> Result:
     """Classify sketches after learning from `examples`: Acc@1 and Acc@5 of each way to learn.
 
@@ -88,8 +85,10 @@ def benchmark_examples(
     for shots in SHOTS:
         scores[f"{shots}-shot"] = [queries @ _means(x, y, shots, generator).T for _ in range(DRAWS)]
     trained = model.heads_for("recognition").classifier
-    columns = [_column(trained.labels, label) for label in labels] if trained else []
-    if columns and None not in columns:
+    known = trained.labels if trained else ()
+    spelt = [next((name for name in (readable_name(of), comparable_name(of)) if name in known), None) for of in labels]
+    if None not in spelt:  # as in training or without words in brackets
+        columns = [known.index(name) for name in spelt if name]
         scores["classifier"] = [model.classify([image for image, _ in pictures]).double()[:, columns]]
     values: dict[str, Values] = {}
     for name, draws in scores.items():
@@ -102,7 +101,7 @@ def benchmark_examples(
         about=f"{len(pictures)} sketches of {len(labels)} classes, named after {len(examples)} examples.",
         counts={"pictures": len(pictures), "examples": len(examples), "labels": len(labels)},
         metrics={name: bootstrap(value) for name, value in values.items()},
-        rows=by_category(values, true_labels, {f"Acc@{k}": f"Acc@{k}/{foremost}" for k in (1, 5)}),
+        rows=by_category({f"Acc@{k}": values[f"Acc@{k}/{foremost}"] for k in (1, 5)}, true_labels),
         trivial={"guessing": {"Acc@1": 1 / len(labels)}},
     )
 
@@ -114,22 +113,11 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
     return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
 
 
-def _column(trained: Sequence[str], label: str) -> int | None:
-    """Find a label among those of a classifier, spelt as in training or without words in brackets."""
-    return next(
-        (trained.index(name) for name in (readable_name(label), comparable_name(label)) if name in trained), None
-    )
-
-
 # Recognition by names: how often `recognize` gives a picture its name, first or among five.
 
 
 def benchmark_naming(
-    model: Extractor,
-    pictures: Sequence[LabelledImage],
-    labels: Sequence[str],
-    kind: Kind,
-    progress: Progress | None = None,
+    model: Extractor, pictures: LabelledImages, labels: Sequence[str], kind: Kind, progress: Progress | None = None
 ) -> Result:
     """Acc@1 and Acc@5 of `recognize` with the names `labels` to choose from.
 
@@ -160,6 +148,85 @@ def benchmark_naming(
         about=f"{len(pictures)} pictures, to be named from {len(names)} names.",
         counts={"pictures": len(pictures), "labels": len(names)},
         metrics={name: bootstrap(value) for name, value in values.items()},
-        rows=by_category(values, [label for _, label in pictures], ("Acc@1", "Acc@5")),
+        rows=by_category({f"Acc@{k}": values[f"Acc@{k}"] for k in (1, 5)}, [label for _, label in pictures]),
         chance={"Acc@1": 1 / len(names)},
     )
+
+
+# Linear probes: how well the features of each part of the frozen models separate classes of photos and of sketches. The
+# paper's pilot study finds that Stable Diffusion's features of sketches are inferior to those of photos.
+
+
+TRAINED, TESTED = 8, 3  # pictures of each class and kind
+PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
+KINDS: tuple[Kind, ...] = tuple(PLURAL)
+
+
+# Of one picture: its label, the features of each part, averaged over its cells, and their spectra.
+Probed = tuple[str, dict[str, Tensor], dict[str, Spectrum]]
+
+
+def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | None = None) -> Result:
+    """Fit a linear classifier to each feature, separately for photos and sketches, and test it on held-out pictures.
+
+    Of each seen class, `TRAINED` pictures are fitted and `TESTED` are tested. The rows have accuracies and mean spectra
+    of the tested pictures. DatasetError for a data set whose sketches are of no particular photos.
+    """
+    classes = [name for name in dataset.categories if not is_unseen(name)]
+    sketches, photos = dataset.instances(classes)
+    sides: dict[Kind, list[Sample]] = {"photo": photos, "sketch": sketches}
+    samples = {(kind, test): list(_some(side, test)) for kind, side in sides.items() for test in (False, True)}
+    count, probed = counter(progress, sum(map(len, samples.values()))), dict[tuple[Kind, bool], list[Probed]]()
+    for (kind, test), side in samples.items():
+        probed[kind, test] = []
+        for sample in side:
+            maps = component_maps(model, [sample.source], [kind])[0]
+            pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
+            spectra = {name: spectrum(one) for name, one in maps.items()}
+            probed[kind, test].append((sample.label, pooled, spectra))
+            count(1)
+    names = list(probed["photo", True][0][1])
+    metrics = {
+        f"{name}, {kind}": _accuracy(probed[kind, False], probed[kind, True], name) for name in names for kind in KINDS
+    }
+    mean = {
+        kind: {name: mean_spectrum([spectra[name] for *_, spectra in probed[kind, True]]) for name in names}
+        for kind in KINDS
+    }
+    return Result(
+        model.name,
+        model.fingerprint,
+        about=f"Accuracy of a linear classifier of {len(classes)} classes on features averaged over the picture.",
+        counts={f"{PLURAL[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in probed.items()},
+        metrics=metrics,
+        trivial={"guessing": {"accuracy": 1 / len(classes)}},
+        rows={
+            name: {
+                **{f"{kind} accuracy": metrics[f"{name}, {kind}"].mean for kind in KINDS},
+                **{f"{kind} mean frequency": mean[kind][name].cycles for kind in KINDS},
+                **{f"{kind} fine share": mean[kind][name].fine for kind in KINDS},
+            }
+            for name in names
+        },
+    )
+
+
+def _accuracy(trained: Sequence[Probed], tested: Sequence[Probed], name: str) -> Estimate:
+    labels = sorted({label for label, *_ in trained})
+    place = {label: n for n, label in enumerate(labels)}
+    (x, y), (x_test, y_test) = (
+        (
+            torch.stack([pooled[name] for label, pooled, _ in rows if label in place]).double(),
+            torch.tensor([place[label] for label, *_ in rows if label in place]),
+        )
+        for rows in (trained, tested)
+    )
+    right = chosen_ridge(x, y, len(labels))(x_test).argmax(dim=1) == y_test
+    return bootstrap(right.double().numpy())
+
+
+def _some(samples: Sequence[Sample], test: bool) -> Iterator[Sample]:
+    """Take a few samples of each class, of held-out photos to test with and of the others to fit to."""
+    for _, of_class in groupby(samples, key=lambda sample: sample.label):
+        side = [sample for sample in of_class if held_out(sample.photo_id) == test]
+        yield from side[: TESTED if test else TRAINED]

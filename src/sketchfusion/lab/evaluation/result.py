@@ -1,7 +1,5 @@
 """What every benchmark gives, as one JSON file to compute with and one Markdown file to read."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -9,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,7 +31,7 @@ class Result:
         figures = (f"{name} {e.mean:.3f} ({e.low:.3f} to {e.high:.3f})" for name, e in self.metrics.items())
         return f"Result({self.model}: {', '.join(figures)})"
 
-    def more_than(self, other: Result, name: str) -> Result:
+    def more_than(self, other: Self, name: str) -> Self:
         """Add how much more it reaches than a model called `name`, query by query, of the metrics in the rows."""
         more = {
             f"{metric}, more than {name}": bootstrap(self.metrics[metric].each - other.metrics[metric].each)
@@ -85,14 +83,11 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", name).strip("-")
 
 
-def by_category(
-    values: Mapping[str, Values], categories: Sequence[str], metrics: Mapping[str, str] | Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Average values (N,) over the items of each category; `metrics` may map names in the rows to names of values."""
-    named = metrics if isinstance(metrics, Mapping) else {name: name for name in metrics}
+def by_category(values: Mapping[str, Values], categories: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Average values (N,) over the items of each category."""
     of = np.asarray(categories)
     return {
-        category: {name: float(values[metric][of == category].mean()) for name, metric in named.items()}
+        category: {name: float(each[of == category].mean()) for name, each in values.items()}
         for category in sorted(set(categories))
     }
 

@@ -1,41 +1,33 @@
 """Retrieval measured: by category, and of the very photo that a sketch was drawn of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from ...extractor import Extractor
-from ...featuremap import Floats
+from ...featuremap import FeatureMap, Floats
 from ...io.images import ImageInput, Kind
+from ...tasks.inputs import extract_maps
 from ...tasks.retrieval import rank_chunks
-from ..datasets.base import Dataset, DatasetError, Sample, comparable_name, is_unseen, not_trained_on
+from ..datasets.base import Dataset, DatasetError, Datasets, Sample, comparable_name, is_unseen, not_trained_on
 from .metrics import Hits, Ranks, Values, accuracy, bootstrap, chance, measure, shuffle_ties, target_ranks
 from .result import Result, by_category
 
 Label = TypeVar("Label")
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
-LabelledImage = tuple[ImageInput, str]
+LabelledImages = Sequence[tuple[ImageInput, str]]
 Progress = Callable[[int, int], None]  # called with how many are done, of how many
 
 BATCH = 32  # pictures at a time
 RETRIEVAL_METRICS = (
-    "mAP@all",
-    "mAP@all/VOC",
-    "mAP@200/min(k,R)",
-    "mAP@200/VOC",
-    "mAP@200/hits",
-    "mAP@200/k",
-    "P@10",
-    "P@100",
-    "P@200",
-    "P@100/min(k,R)",
-    "P@200/min(k,R)",
+    *("mAP@all", "mAP@all/VOC", "mAP@200/min(k,R)", "mAP@200/VOC", "mAP@200/hits", "mAP@200/k"),
+    *("P@10", "P@100", "P@200", "P@100/min(k,R)", "P@200/min(k,R)"),
 )
 FOREMOST = ("mAP@all", "P@10")  # of each category, and what models are compared by
 
@@ -59,11 +51,7 @@ RetrievalData = BenchmarkData[str, str | Collection[str]]  # photos with the cat
 
 
 def retrieval_data(
-    dataset: Dataset,
-    split: str | None = None,
-    sketches: Sequence[Dataset] = (),
-    duplicates: bool = False,
-    untrained: bool = False,
+    data: Dataset, split: str | None = None, sketches: Datasets = (), duplicates: bool = False, untrained: bool = False
 ) -> RetrievalData:
     """The category-level benchmark of a data set.
 
@@ -74,22 +62,14 @@ def retrieval_data(
     with the data, the split or a class.
     """
     if sketches:
-        return _matched_by_name(dataset, sketches, untrained)
-    dataset = dataset.with_duplicates() if duplicates else dataset
-    categories, about = dataset.unseen(split)
-    photos = dataset.photos(categories)
-    drawn = dataset.sketches(categories)
-    if untrained:
-        drawn, photos, about = untrained_sides(dataset, drawn, photos, about)
-    for found, what in ((photos, "photos"), (drawn, "sketches")):
-        if not found:
-            raise DatasetError(f"{dataset.root}: no {what} of the classes to measure on")
+        return _matched_by_name(data, sketches, untrained)
+    drawn, photos, about = _sides(data.with_duplicates() if duplicates else data, split, untrained)
     if lacking := sorted({s.label for s in drawn} - {p.label for p in photos}):
-        raise DatasetError(f"{dataset.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
+        raise DatasetError(f"{data.root}: {lacking[0]!r} has sketches but no photos; add them or drop the class")
     return BenchmarkData(about, [(s, s.label) for s in drawn], [(p, p.label) for p in photos])
 
 
-def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: bool) -> RetrievalData:
+def _matched_by_name(dataset: Dataset, sketches: Datasets, untrained: bool) -> RetrievalData:
     gallery = [(photo, frozenset(map(comparable_name, labels))) for photo, labels in dataset.contents(untrained)]
     shown = frozenset[str]().union(*(labels for _, labels in gallery))
     drawn: list[Sample] = []
@@ -105,20 +85,29 @@ def _matched_by_name(dataset: Dataset, sketches: Sequence[Dataset], untrained: b
     return BenchmarkData(about, queries, gallery)
 
 
-def untrained_sides(
-    dataset: Dataset, sketches: list[Sample], photos: list[Sample], about: str
+def _sides(
+    dataset: Dataset, split: str | None, untrained: bool, of_photos: bool = False
 ) -> tuple[list[Sample], list[Sample], str]:
-    """Keep what training never draws, of classes that both sides still have; DatasetError if there is none."""
-    sides = [dataset.untrained(samples) for samples in (sketches, photos)]
-    if [*map(len, sides)] == [len(sketches), len(photos)]:
-        return sketches, photos, about
-    both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
-    if not both:
-        raise DatasetError(
-            f"{dataset.root}: training leaves sketches and photos out of no class; it does of one in five"
-        )
-    sketches, photos = ([sample for sample in side if sample.label in both] for side in sides)
-    return sketches, photos, f"{about}, of {len(both)} of them what training leaves out"
+    """List sketches and photos of the classes of a split, or the sketches drawn of known photos, and say what they are.
+
+    If `untrained`, only what training never draws, of classes that both sides still have. DatasetError if none is left.
+    """
+    categories, about = dataset.unseen(split)
+    if of_photos:
+        sketches, photos = dataset.instances(categories)
+    else:
+        photos, sketches = dataset.photos(categories), dataset.sketches(categories)
+    sides = [dataset.untrained(samples) if untrained else samples for samples in (sketches, photos)]
+    if [*map(len, sides)] != [len(sketches), len(photos)]:
+        both = {sketch.label for sketch in sides[0]} & {photo.label for photo in sides[1]}
+        if not both:
+            raise dataset.error("training leaves sketches and photos out of no class; it does of one in five")
+        sketches, photos = ([sample for sample in side if sample.label in both] for side in sides)
+        about = f"{about}, of {len(both)} of them what training leaves out"
+    for found, what in ((photos, "photos"), (sketches, "sketches")):
+        if not found:
+            raise dataset.error(f"no {what} of the classes to measure on")
+    return sketches, photos, about
 
 
 def benchmark_retrieval(model: Extractor, data: RetrievalData, progress: Progress | None = None) -> Result:
@@ -166,7 +155,8 @@ def score_retrieval(
         expected.append((len(hits.relevant), chance(hits)))
     scores = {metric: np.concatenate(parts) for metric, parts in values.items()}
     answered, left_out = int(kept.sum()), int((~kept).sum())
-    rows = by_category(scores, [categories[place] for place in query_classes[kept]], FOREMOST)
+    foremost = {metric: scores[metric] for metric in FOREMOST}
+    rows = by_category(foremost, [categories[place] for place in query_classes[kept]])
     about = _with_trained(about, rows)
     return Result(
         name,
@@ -213,6 +203,12 @@ def embed_labelled(
     return np.concatenate(vectors), [label for _, label in pictures]
 
 
+def with_maps(model: Extractor, images: Iterable[Tensor], kind: Kind, task: str) -> Iterator[tuple[Tensor, FeatureMap]]:
+    """Yield pictures (3, H, W) with their maps; each is made once, and a batch of them is held at a time."""
+    shown, copies = tee(images)
+    return zip(shown, extract_maps(model, copies, kind, task), strict=True)
+
+
 def counter(progress: Progress | None, total: int) -> Callable[[int], None]:
     """Return what to call with the number of pictures done since the last call; `progress` gets the sum and `total`."""
     done = 0
@@ -257,12 +253,7 @@ def instance_data(dataset: Dataset, split: str | None = None, untrained: bool = 
     `untrained` leaves out what training on the data set draws. DatasetError if its sketches are of no particular
     photos.
     """
-    categories, about = dataset.unseen(split)
-    sketches, photos = dataset.instances(categories)
-    if untrained:
-        sketches, photos, about = untrained_sides(dataset, sketches, photos, about)
-    if not sketches or not photos:
-        raise DatasetError(f"{dataset.root}: no {'photos' if sketches else 'sketches'} of the classes to measure on")
+    sketches, photos, about = _sides(dataset, split, untrained, of_photos=True)
     queries, gallery = ([(s, InstanceId(s.label, s.photo_id)) for s in side] for side in (sketches, photos))
     return BenchmarkData(about, queries, gallery)
 
@@ -297,14 +288,16 @@ def score_instances(
     if not kept:
         raise ValueError("no sketch has its own photo in the gallery; sketches are named after their photo")
     categories = [drawn[number].category for number in kept]
-    ranks = _ranks(
-        np.asarray(queries, np.float32)[kept],
-        np.asarray(gallery, np.float32),
-        np.array([place[drawn[number]] for number in kept]),
-        np.unique([photo.category for photo in shown], return_inverse=True)[1],
-    )
-    values = {f"Acc@{k}/{among}": accuracy(found, k) for among, found in zip(AMONG, ranks, strict=True) for k in DEPTHS}
-    rows = by_category(values, categories, [f"Acc@1/{among}" for among in AMONG])
+    asked, ranked = np.asarray(queries, np.float32)[kept], np.asarray(gallery, np.float32)
+    targets = np.array([place[drawn[number]] for number in kept])
+    groups = np.unique([photo.category for photo in shown], return_inverse=True)[1]
+    parts = [
+        target_ranks(asked[start : start + CHUNK] @ ranked.T, targets[start : start + CHUNK], groups, start)
+        for start in range(0, len(kept), CHUNK)
+    ]
+    ranks = zip(AMONG, np.concatenate(parts, axis=1), strict=True)
+    values = {f"Acc@{k}/{among}": accuracy(found, k) for among, found in ranks for k in DEPTHS}
+    rows = by_category({name: values[name] for name in (f"Acc@1/{among}" for among in AMONG)}, categories)
     sizes = {category: sum(photo.category == category for photo in shown) for category in set(categories)}
     chance = {
         **{f"Acc@{k}/{AMONG[0]}": float(np.mean([min(k / sizes[c], 1) for c in categories])) for k in DEPTHS},
@@ -321,13 +314,3 @@ def score_instances(
         rows=rows,
         trivial={"chance": chance},
     )
-
-
-def _ranks(queries: Floats, gallery: Floats, target: Ranks, category: Ranks) -> tuple[Ranks, Ranks]:
-    """Rank from 1 of each query's photo `target` (Q,): among those of its category, and among all."""
-    parts = [
-        target_ranks(queries[start : start + CHUNK] @ gallery.T, target[start : start + CHUNK], category, start)
-        for start in range(0, len(queries), CHUNK)
-    ]
-    within, across = zip(*parts, strict=True)
-    return np.concatenate(within), np.concatenate(across)

@@ -4,8 +4,6 @@ Each sketch searches a gallery twice, with the photos of its category and withou
 search is a false alarm. Galleries of several sizes are made of the same photos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -24,7 +22,7 @@ from ...io.images import Kind
 from ...tasks.retrieval import best_first
 from .metrics import Estimate, Hits, average_precision, bootstrap, measure
 from .result import Result
-from .retrieval import BATCH, LabelledImage, Progress, counter
+from .retrieval import BATCH, LabelledImages, Progress, counter
 
 Labels = npt.NDArray[np.str_]
 
@@ -43,10 +41,7 @@ EXPLAINED = (
 
 
 def benchmark_search(
-    model: Extractor,
-    sketches: Sequence[LabelledImage],
-    photos: Sequence[LabelledImage],
-    progress: Progress | None = None,
+    model: Extractor, sketches: LabelledImages, photos: LabelledImages, progress: Progress | None = None
 ) -> Result:
     """Measure confidence in several galleries, diffusion and, for a model with a text encoder, the weight of words."""
     count = counter(progress, len(sketches) + len(photos))
@@ -166,9 +161,7 @@ def _with_words(
     }
 
 
-def _guided_by_words(
-    model: SdPlBaseline, sketches: Sequence[LabelledImage], vectors: Floats, labels: Labels
-) -> Estimate:
+def _guided_by_words(model: SdPlBaseline, sketches: LabelledImages, vectors: Floats, labels: Labels) -> Estimate:
     """The mAP@all of sketches whose category's name is the prompt of the UNet."""
     precision = []
     for name in sorted(set(labels.tolist())):
@@ -180,7 +173,7 @@ def _guided_by_words(
 
 
 def _embed_columns(
-    model: Extractor, pictures: Sequence[LabelledImage], kind: Kind, progress: Callable[[int], None]
+    model: Extractor, pictures: LabelledImages, kind: Kind, progress: Callable[[int], None]
 ) -> tuple[dict[str, Floats], Labels]:
     """Embed labelled pictures: vectors by the column of a gallery that keeps them, and labels."""
     parts = []

@@ -4,8 +4,6 @@ The model embeds a few photos and sketches of Sketch World; the rows of the gall
 interpolated between two such photos of one category, plus noise half as long as its step from the first.
 """
 
-from __future__ import annotations
-
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -99,8 +97,7 @@ def interpolate(real: Floats, others: Floats, share: Floats, generator: np.rando
     aside = generator.standard_normal(real.shape, np.float32)
     aside *= 0.5 * np.linalg.norm(way, axis=1, keepdims=True) / np.linalg.norm(aside, axis=1, keepdims=True)
     points = real + way + aside
-    unit: Floats = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
-    return unit
+    return np.asarray(points / np.linalg.norm(points, axis=1, keepdims=True), np.float32)
 
 
 def _build(store: GalleryStore, real: Real, rows: int, seed: int, progress: Progress) -> tuple[float, float, float]:
@@ -177,4 +174,4 @@ def _time_search(way: str, uri: str, queries: Floats, category: str) -> tuple[li
         answers.append(set(paths))
     middle, slow = np.quantile(seconds[WARM:], [0.5, 0.95]).tolist()
     more = {"p95 milliseconds": 1000 * slow, "seconds to open": opened, "bytes before opening": float(before)}
-    return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, 1, more)
+    return answers[WARM:], Cost(way, 1 / middle, 1000 * middle, peak_bytes(), 0, more=more)

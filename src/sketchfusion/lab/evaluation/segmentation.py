@@ -1,21 +1,18 @@
 """Segmentation measured: how well masks fit, and whether a sketch of something absent is recognised as such."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from itertools import tee
 
 import numpy as np
 import numpy.typing as npt
 
 from ...extractor import Extractor
 from ...io.images import read_image
-from ...tasks.inputs import extract_maps, read_sketch
+from ...tasks.inputs import read_sketch
 from ...tasks.segmentation import THRESHOLD, UNTRAINED, presence, segment_from_maps, with_closeup
 from ..datasets.base import MaskedScene
 from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
 from .result import Result, by_category
-from .retrieval import Progress, counter
+from .retrieval import Progress, counter, with_maps
 
 Mask = npt.NDArray[np.bool_]
 MODEL = "model"
@@ -26,7 +23,7 @@ TRAINED_ON = " Training draws four in five of these photos; --held-out measures 
 
 def benchmark_segmentation(
     model: Extractor,
-    scenes: Sequence[MaskedScene],
+    scenes: list[MaskedScene],
     progress: Progress | None = None,
     level: float = THRESHOLD,
     about: str = "",
@@ -52,7 +49,7 @@ def benchmark_segmentation(
             **{name: bootstrap(values) for name, values in figures.items()},
             **presence_figures(scores, (model.heads_for("segmentation").threshold or UNTRAINED).least),
         },
-        rows=by_category(figures, categories, SHOWN),
+        rows=by_category({name: figures[name] for name in SHOWN}, categories),
         trivial={
             name: {metric: float(measure_masks(metric, overlap).mean()) for metric in SHOWN}
             for name, overlap in overlaps.items()
@@ -69,23 +66,15 @@ def _segmented(
     pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in (MODEL, *trivial)}
     scores: list[tuple[float, float]] = []
     refined, threshold = False, model.heads_for("segmentation").threshold or UNTRAINED
-    # Each picture is read once: the copies of an iterator run at most a batch ahead of one another.
-    pictures, photos = tee(read_image(scene.photo) for scene in scenes)
-    drawings, sketches = tee(read_sketch(scene.sketch) for scene in scenes)
-    other_drawings, others = tee(read_sketch(scene.other) for scene in scenes)
-    maps = zip(
-        extract_maps(model, photos, "photo", "segmentation"),
-        extract_maps(model, sketches, "sketch", "segmentation"),
-        extract_maps(model, others, "sketch", "segmentation"),
-        strict=True,
-    )
+    photos = with_maps(model, (read_image(scene.photo) for scene in scenes), "photo", "segmentation")
+    rights = with_maps(model, (read_sketch(scene.sketch) for scene in scenes), "sketch", "segmentation")
+    wrongs = with_maps(model, (read_sketch(scene.other) for scene in scenes), "sketch", "segmentation")
     count = counter(progress, len(scenes))
-    read = zip(scenes, pictures, drawings, other_drawings, maps, strict=True)
-    for scene, picture, drawing, other, (photo, right, wrong) in read:
+    read = zip(scenes, photos, rights, wrongs, strict=True)
+    for scene, (picture, photo), (drawing, right), (other, wrong) in read:
         truth = scene.mask()
-        close, other_close = (
-            with_closeup(model, sketch, photo, drawn, picture) for sketch, drawn in ((right, drawing), (wrong, other))
-        )
+        close = with_closeup(model, right, photo, drawing, picture)
+        other_close = with_closeup(model, wrong, photo, other, picture)
         found = segment_from_maps(right, close, drawing, picture, level, head=threshold)
         scores.append((found.score, presence(wrong, other_close, threshold)))
         refined |= found.refined

@@ -1,7 +1,5 @@
 """Benchmarks of extraction, metrics and training, each against a reference measured in the same run."""
 
-from __future__ import annotations
-
 import math
 import resource
 import statistics
@@ -34,12 +32,12 @@ from ...features import SketchFusion, pair_config
 from ...fusion import kind_indices
 from ...models import load
 from ..datasets.world import SketchWorld
-from ..training.bank import PictureArray, world_banks
+from ..training.bank import Banks, world_banks
 from ..training.feature_cache import FrozenInput
 from ..training.methods import CachedEncoder, Fused
-from ..training.objective import Phases, Training
+from ..training.objective import Training
+from ..training.pooled import RetrievalObjective, SketchesAndPhotos
 from ..training.recipes import RetrievalRecipe
-from ..training.retrieval import RetrievalObjective, SketchesAndPhotos
 from ..training.train import is_card, train
 from .retrieval import Progress, score_retrieval
 
@@ -55,17 +53,14 @@ class Cost:
     milliseconds: float  # per unit: the median over repetitions, or the mean where all are done at once
     peak_bytes: int  # peak memory of its process: of tensors on the GPU, resident without one
     flop: float  # floating-point operations per unit; 0 if not counted
-    ratio: float  # its speed divided by the speed of the reference
+    ratio: float = 1.0  # its speed divided by the speed of the reference, set by `with_ratios`
     more: dict[str, float] = field(default_factory=dict)  # further figures
 
 
 def cost_of(name: str, seconds: Sequence[float], units: float, flop: float = 0.0) -> Cost:
-    """Return the cost of a unit of work in this process, given the `seconds` of each repetition and its `units`.
-
-    The ratio is 1 until `with_ratios` sets it.
-    """
+    """Return the cost of a unit of work in this process, given the `seconds` of each repetition and its `units`."""
     middle = statistics.median(seconds) / units
-    return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop, 1.0)
+    return Cost(name, 1 / middle, 1000 * middle, peak_bytes(), flop)
 
 
 def with_ratios(costs: Sequence[Cost]) -> list[Cost]:
@@ -90,11 +85,11 @@ def flop_of(call: Callable[[], object]) -> float:
     return float(counted.get_total_flops())
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype, repetitions: int = 5) -> float:
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Measure the floating-point operations a second of this machine's multiplication of large matrices."""
     side = 8192 if device.type == "cuda" else 1024
     matrix, seconds = torch.randn(side, side, device=device, dtype=dtype), []
-    for _ in range(repetitions):
+    for _ in range(5):
         started = time.perf_counter()
         (matrix @ matrix)[0, 0].item()  # waits until it is computed
         seconds.append(time.perf_counter() - started)
@@ -389,9 +384,7 @@ class _ReleasedTraining(Fused):
         return [replace(latents, encode=anew), tokens]
 
 
-def _method_and_pictures(
-    way: str, name: str, seed: int, folder: str, draws: int
-) -> tuple[Fused, tuple[PictureArray, PictureArray]]:
+def _method_and_pictures(way: str, name: str, seed: int, folder: str, draws: int) -> tuple[Fused, Banks]:
     torch.manual_seed(seed)
     model = model_to_time(name)
     if not isinstance(model, SketchFusion):
@@ -421,7 +414,7 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str, draws:
     sides = [encode([bank], method.model.side) for bank in banks]
     encode.keep("all" if way in (CACHED, LESS_MEMORY) else "nothing")
     pairs, recipe = SketchesAndPhotos(*sides), RetrievalRecipe(classes=TRAIN_CLASSES, seed=seed)
-    training = Training(RetrievalObjective(pairs.names, method.width, recipe), Phases(pairs, pairs, None))
+    training = Training(RetrievalObjective(pairs.names, method.width, recipe), pairs, pairs, None)
     ends: list[float] = []
 
     def run(steps: int) -> None:
@@ -433,8 +426,7 @@ def _time_train(way: str, model: str, steps: int, seed: int, folder: str, draws:
     ends.clear()
     run(steps + 1)  # the first is not timed
     seconds = [after - earlier for earlier, after in pairwise(ends)]
-    cost = cost_of(
-        f"{way}, {draws} draws" if way == RELEASED else way, seconds, 2 * TRAIN_CLASSES, flop / (2 * TRAIN_CLASSES)
-    )
+    name, pictures = f"{way}, {draws} draws" if way == RELEASED else way, 2 * TRAIN_CLASSES
+    cost = cost_of(name, seconds, pictures, flop / pictures)
     rate = matrix_rate(method.model.device, method.model.model.diffusion.dtype)
     return replace(cost, more={"share of matrix rate": cost.flop * cost.images_per_second / rate})

@@ -1,17 +1,14 @@
 """The tables of the paper: rows, columns, the figures of the paper, and how a cell is measured."""
 
-from __future__ import annotations
-
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Any
+from typing import Self
 
 from ...extractor import Extractor
 from ...fusion import FusionConfig
-from ..datasets.base import Dataset, Part
+from ..datasets.base import Dataset, Datasets, Part
 from .calibrate import choose_correspondence, choose_level
 from .correspondence import METRICS, POINTWISE, benchmark_correspondence, point_pairs
 from .metrics import Estimate
@@ -73,7 +70,7 @@ class TableLayout:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(column.task for column in self.columns))
 
-    def of(self, tasks: Sequence[str]) -> TableLayout:
+    def of(self, tasks: Sequence[str]) -> Self:
         """Keep the columns of some tasks; ValueError for a task that the table is not about."""
         columns = tuple(column for column in self.columns if column.task in tasks)
         if strange := [task for task in tasks if task not in self.tasks]:
@@ -147,16 +144,10 @@ TABLES: dict[str, TableLayout] = {
 }
 
 
-@functools.cache
-def _paper() -> dict[str, dict[str, Any]]:
-    text = resources.files(__package__).joinpath("data", "paper.json").read_text(encoding="utf-8")
-    tables: dict[str, dict[str, Any]] = json.loads(text)["tables"]
-    return tables
-
-
 def in_paper(number: str, row: str, metric: str) -> float | None:
     """The paper's figure as a share of 1; None where it has none."""
-    table = _paper().get(number, {"columns": [], "rows": {}})
+    text = resources.files(__package__).joinpath("data", "paper.json").read_text(encoding="utf-8")
+    table = json.loads(text)["tables"].get(number, {"columns": [], "rows": {}})
     figures = dict(zip(table["columns"], table["rows"].get(row, ()), strict=False))
     percent = figures.get(metric)
     return None if percent is None else percent / 100
@@ -169,7 +160,7 @@ MOST_TUNING_PAIRS = 200
 
 
 def measure_task(
-    task: str, model: Extractor, dataset: Dataset, sketches: Sequence[Dataset] = (), progress: Progress | None = None
+    task: str, model: Extractor, dataset: Dataset, sketches: Datasets = (), progress: Progress | None = None
 ) -> dict[str, Estimate]:
     """Measure every metric of a task on a data set; ValueError if it cannot serve the task.
 
@@ -194,12 +185,12 @@ def measure_task(
     return benchmark_segmentation(model, [*dataset.scenes(sketches, "measured")], progress, level=level).metrics
 
 
-def fitting_level(model: Extractor, dataset: Dataset, sketches: Sequence[Dataset] = ()) -> float:
+def fitting_level(model: Extractor, dataset: Dataset, sketches: Datasets = ()) -> float:
     """Choose the threshold of the heat map whose masks fit best on the scenes for tuning."""
     return choose_level(model, dataset.scenes(sketches, "tuning"))
 
 
-def measured_on(task: str, dataset: Dataset, sketches: Sequence[Dataset] = ()) -> str:
+def measured_on(task: str, dataset: Dataset, sketches: Datasets = ()) -> str:
     """Say on which categories a task is measured, "" without a choice; ValueError if the data cannot serve the task."""
     if task == "retrieval":
         return retrieval_data(dataset, None, sketches, untrained=True).about

@@ -1,7 +1,5 @@
 """Augmentations of batches of images, on their device: geometry, colour, and the variation of freehand strokes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

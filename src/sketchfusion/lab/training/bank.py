@@ -1,7 +1,5 @@
 """Training pictures, decoded once into arrays that are mapped to memory."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json
@@ -15,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from ...errors import ImageError
-from ...io.files import atomic_write
+from ...io.files import Arrays, atomic_write, cached_arrays
 from ...io.images import Kind, letterbox, quantise, read_image
 from ...world import World
 from ..datasets.base import is_unseen, readable_name
@@ -71,14 +69,14 @@ class PictureArray:
         """The indices of pictures of seen classes, the only ones that may be turned into sketches."""
         return [n for n, names in enumerate(self.names) if not any(is_unseen(name) for name in names)]
 
-    def on(self, device: str | torch.device) -> PictureArray:
+    def on(self, device: str | torch.device) -> Self:
         return replace(self, device=device)
 
-    def named(self, names: set[str], most: int) -> PictureArray:
+    def named(self, names: set[str], most: int) -> Self:
         """Return the first `most` pictures of each of `names`, all of them if it is 0."""
         return self.at(sorted({n for name in names for n in self.by_name.get(name, [])[: most or None]}))
 
-    def at(self, index: list[int]) -> PictureArray:
+    def at(self, index: list[int]) -> Self:
         """Return the pictures at `index`; nothing is copied."""
         boxes = None if self.boxes is None else self.boxes[index]
         rows = np.array(index, np.int64) if self.rows is None else self.rows[index]
@@ -129,20 +127,19 @@ class PictureArray:
         return torch.from_numpy(self.stored(slice(None))).to(self.device)
 
 
+Banks = list[PictureArray]
+
+
 class Pictures:
     """The pictures of several arrays of one kind, one after the other; each is read when it is asked for."""
 
-    def __init__(self, banks: Sequence[PictureArray]) -> None:
+    def __init__(self, banks: Banks) -> None:
         self.banks = banks
         self._ends = [*accumulate(map(len, banks))]
 
-    def __len__(self) -> int:
-        return self._ends[-1]
-
     def __getitem__(self, place: int) -> Pixels:
         number, row = self.locate(place)
-        picture: Pixels = self.banks[number].stored([row])[0]
-        return picture
+        return np.asarray(self.banks[number].stored([row])[0])
 
     def locate(self, place: int) -> tuple[int, int]:
         """Return which array a picture is in, and where in it."""
@@ -247,6 +244,25 @@ def kept_rows(path: Path, blocks: Callable[[], Iterable[np.ndarray]]) -> np.memm
     return write_rows(path, blocks()) if kept is None else kept
 
 
+def cached_rows(
+    path: Path, blocks: Callable[[], Iterable[np.ndarray]], about: Callable[[], Arrays]
+) -> tuple[np.memmap | None, Arrays]:
+    """Map the array at `path`, and read what is beside it about its rows; write both where one is missing or damaged.
+
+    `about` tells it when all `blocks` are written. None where there are no rows.
+    """
+
+    def write() -> Arrays:
+        with suppress(EmptyError):
+            write_rows(path, blocks())
+        return about()
+
+    arrays = cached_arrays(path.with_suffix(".npz"), write)
+    if mapped(path) is None and all(array.size for array in arrays.values()):  # it is damaged
+        write()
+    return mapped(path), arrays
+
+
 def write_rows(path: Path, blocks: Iterable[np.ndarray]) -> np.memmap:
     """Write blocks (n, ...) one after the other as one array; EmptyError if there are none."""
     header: dict[str, Any] = {}
@@ -266,9 +282,7 @@ def write_rows(path: Path, blocks: Iterable[np.ndarray]) -> np.memmap:
     return array
 
 
-def world_banks(
-    instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False
-) -> tuple[PictureArray, PictureArray]:
+def world_banks(instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False) -> Banks:
     """Return photos and sketches of Sketch World's seen categories; with `of_photo`, sketches in the photos' pose."""
     world = World(seed=seed, split="seen", size=side)
     things = [(category, instance) for category in world.categories for instance in range(instances)]
@@ -281,7 +295,7 @@ def world_banks(
     photos = made("photo", (world.photo(*thing).photo.transpose(2, 0, 1) for thing in things))
     drawn = (world.sketch(*thing, hand=thing[1] % BANK_HANDS, of_photo=of_photo)[0][None] for thing in things)
     sketches = made("sketch-of-photo" if of_photo else "sketch", drawn)
-    return PictureArray("photo", photos, names), PictureArray("sketch", sketches, names)
+    return [PictureArray("photo", photos, names), PictureArray("sketch", sketches, names)]
 
 
 def around_strokes(page: Tensor) -> Tensor:

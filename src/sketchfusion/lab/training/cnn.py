@@ -4,10 +4,7 @@ It learns the names, and by a supervised contrastive loss (Khosla et al., 2020) 
 photos alike, lie close together.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,14 +14,14 @@ from torch.nn import functional as F
 
 from ...baselines.scratch import ScratchBaseline, ScratchConfig, ScratchNet
 from ...extractor import pick_device
-from ..datasets import Dataset
+from ..datasets.base import Datasets
 from ..datasets.world import SketchWorld
 from . import augment
-from .bank import PictureArray, decode, world_banks
+from .bank import Banks, decode, world_banks
 from .loop import Losses, Report, Schedule, fit
 from .losses import contrast
 from .recipes import shaping
-from .sources import collect_photos, collect_sketches
+from .sources import KINDS, Sources, collect
 
 STORED = 96  # pixels at which the baseline's pictures are kept, so that crops stay sharp
 
@@ -44,23 +41,19 @@ class ScratchRecipe:
 
 
 def train_scratch(
-    data: Sequence[Dataset],
-    out: Path,
-    recipe: ScratchRecipe | None = None,
-    resume: bool = False,
-    report: Report | None = None,
+    data: Datasets, out: Path, recipe: ScratchRecipe, resume: bool = False, report: Report = None
 ) -> dict[str, float]:
     """Train the baseline on Sketch World alone or on other data sets, seen categories only; return the card's figures.
 
     `ScratchBaseline.load` reads `out`. ValueError if fewer than two names have both sketches and photos.
     """
-    recipe = recipe or ScratchRecipe()
     torch.manual_seed(recipe.seed)
-    photos, sketches = _photos_and_sketches(data, recipe, out / "training" / "cache")
+    sources = Sources(data, data, out / "training" / "cache", device=pick_device(), stored=STORED)
+    photos, sketches = _photos_and_sketches(sources, recipe.world_instances)
     names = sorted(set(photos.by_name) & set(sketches.by_name))
     if len(names) < 2:
-        raise ValueError(f"{_roots(data)} has too few names that both sketches and photos carry")
-    config, device = ScratchConfig(), pick_device()
+        raise ValueError(f"{sources} has too few names that both sketches and photos carry")
+    config, device = ScratchConfig(), sources.device
     net = nn.ModuleDict({"body": ScratchNet(config), "classify": nn.Linear(config.dim, len(names))}).to(device)
     photos, sketches = photos.on(device), sketches.on(device)
 
@@ -85,19 +78,13 @@ def train_scratch(
     return figures
 
 
-def _roots(data: Sequence[Dataset]) -> str:
-    return ", ".join(str(of.root) for of in data)
-
-
-def _photos_and_sketches(
-    data: Sequence[Dataset], recipe: ScratchRecipe, cache: Path
-) -> tuple[PictureArray, PictureArray]:
-    worlds = [isinstance(dataset, SketchWorld) for dataset in data]
+def _photos_and_sketches(sources: Sources, world_instances: int) -> Banks:
+    worlds, cache = [isinstance(dataset, SketchWorld) for dataset in sources.photo_sets], sources.cache
     if all(worlds):
-        return world_banks(recipe.world_instances, STORED, cache)
+        return world_banks(world_instances, STORED, cache)
     if any(worlds):
         raise ValueError("the CNN trains on Sketch World or on folders, not on both at once")
-    photos, sketches = collect_photos(data), collect_sketches(data)
+    photos, sketches = (collect(sources.photo_sets, kind) for kind in KINDS)
     if not photos or not sketches:
-        raise ValueError(f"{_roots(data)} needs sketches and photos of seen classes, in Sketchy's layout")
-    return decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)
+        raise ValueError(f"{sources} needs sketches and photos of seen classes, in Sketchy's layout")
+    return [decode(photos, "photo", STORED, cache), decode(sketches, "sketch", STORED, cache)]

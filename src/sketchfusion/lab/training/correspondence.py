@@ -5,8 +5,6 @@ from freehand sketches aligned with their photos; from outlines of real photos u
 pseudo-sketches of real photos.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,7 +25,7 @@ from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
 from .methods import CachedEncoder
-from .objective import Forward, Objective, Phases, Training
+from .objective import Forward, Objective, Training
 from .pseudo import pseudo_points
 from .recipes import CorrespondenceRecipe
 from .sources import HELD_OUT_SEED, Sources, held_out_count, instances
@@ -82,7 +80,7 @@ def prepare_correspondence(recipe: CorrespondenceRecipe, sources: Sources, encod
         raise ValueError(f"{sources}: no photos of seen classes, whose outlines could be matched, and no keypoints")
     half, full = (_encoded(trained, encode, at) for at in (side // 2, side))
     validation = _encoded(validated, encode, side) if validated else None
-    return Training(CorrespondenceObjective(recipe), Phases(half, full, validation))
+    return Training(CorrespondenceObjective(recipe), half, full, validation)
 
 
 def _pairs(recipe: CorrespondenceRecipe, sources: Sources, side: int, kept_out: bool) -> list[PointPairs]:
@@ -94,7 +92,7 @@ def _pairs(recipe: CorrespondenceRecipe, sources: Sources, side: int, kept_out: 
         pairs.append(world_points(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
     pairs += annotated_points(sources, kept_out, recipe.unseen)
     sources = sources.pictures
-    photos = sources.held_out_photos() if kept_out else sources.sharp_photos()
+    photos = sources.sharp_photos(kept_out)
     if photos.seen and warps:
         pairs.append(warped_outlines(photos, warps, side, sources.cache))
     if photos.seen and recipe.drawn:
@@ -174,9 +172,9 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
     seen classes; held-out photos if `kept_out`, else the others. None if there are none.
     """
     found = instances(replace(sources, photo_sets=sources.aligned), 0, kept_out)
-    if not found.sketches:
+    if not found[0]:
         return None
-    [photos], [sketches] = found.photos, found.sketches
+    [photos], [sketches] = found
     photo_index = {instance: number for number, (_, instance) in enumerate(photos.names)}
     in_both = sorted(set(photo_index) & set(sketches.by_name))
     generator = torch.Generator().manual_seed(seed)

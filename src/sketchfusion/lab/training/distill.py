@@ -5,11 +5,9 @@ these maps, their maxima, and the similarities between the maxima of a batch (re
 2019). Names are not used, so any photos and sketches will do.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,15 +22,14 @@ from ...featuremap import Frame
 from ...features import SketchFusion
 from ...io.images import Kind, quantise
 from ...io.weights import folder_hash
-from ..datasets import Dataset
+from ..datasets.base import Datasets
 from . import augment
 from .bank import PictureArray, kept_rows
 from .loop import Losses, Report, Schedule, fit
 from .recipes import shaping
-from .sources import Sources
+from .sources import KINDS, Sources
 from .train import TASKS
 
-KINDS: tuple[Kind, ...] = ("photo", "sketch")
 ASKED = 8  # pictures that the teacher sees at once
 MEASURED = 100  # held-out pictures of a kind that teacher and student are compared on
 
@@ -54,12 +51,12 @@ class DistillRecipe:
 
 
 def train_student(
-    data: Sequence[Dataset],
+    data: Datasets,
     out: Path,
     teacher: Extractor,
-    recipe: DistillRecipe | None = None,
+    recipe: DistillRecipe,
     resume: bool = False,
-    report: Report | None = None,
+    report: Report = None,
     cache: Path | None = None,
 ) -> dict[str, float]:
     """Train a student for each set of light weights of `teacher`; `load` reads `out`.
@@ -67,28 +64,26 @@ def train_student(
     Returns the mean cosines of maps and maxima with the teacher's, of held-out pictures. ValueError if the teacher is
     no fused model, or if there are no photos or no sketches.
     """
-    recipe = recipe or DistillRecipe()
     torch.manual_seed(recipe.seed)
     if not isinstance(teacher, SketchFusion):
         raise ValueError(f"{teacher.name} has no fused maps to teach; name a fused model, such as mini")
-    folder = cache or out / "training" / "cache"
-    sources = Sources.of(data, folder, teacher.side)
+    sources = Sources.of(data, cache or out / "training" / "cache", teacher.side)
     served = [teacher.for_task(task) for task in TASKS if teacher.serves(task)]
     teachers = {of.config.task: of for of in served}
     students = {task: _untrained(of, recipe) for task, of in teachers.items()}
-    lessons = {kind: Lessons.make(sources, kind, teachers, recipe, folder, report) for kind in KINDS}
+    lessons = {kind: _lessons(sources, kind, teachers, recipe, report) for kind in KINDS}
 
     def loss_of(step: int, generator: Generator) -> Losses:
         inputs, wanted = list[ModelInput](), list[Tensor]()
-        for kind in KINDS:
-            drawn, maps = lessons[kind].draw(recipe.batch // 2, generator)
-            inputs += drawn
-            wanted.append(maps)
+        for kind, (squares, maps) in lessons.items():
+            index = torch.randint(len(squares), (recipe.batch // 2,), generator=generator).numpy()
+            inputs += _inputs(squares[index], kind)
+            wanted.append(torch.from_numpy(maps[index]))
         losses: Losses = {"loss": torch.zeros((), device=teacher.device)}
         for (task, student), target in zip(students.items(), torch.cat(wanted).unbind(1), strict=True):
-            maps, target = student.forward(inputs).maps, target.to(teacher.device).float()
-            maxima, others = (F.normalize(each.amax((2, 3)), dim=1) for each in (maps, target))
-            error = (maps - target).square().mean() / target.square().mean()
+            found, target = student.forward(inputs).maps, target.to(teacher.device).float()
+            maxima, others = (F.normalize(each.amax((2, 3)), dim=1) for each in (found, target))
+            error = (found - target).square().mean() / target.square().mean()
             alike = _relations(maxima, others, recipe.temperature)
             total = error + 1 - (maxima * others).sum(1).mean() + recipe.relations * alike
             losses |= {f"map of {task}": error, f"relations of {task}": alike, "loss": losses["loss"] + total}
@@ -101,7 +96,7 @@ def train_student(
     nets.eval()
     for task, of in students.items():
         of.save_pretrained(out / task if len(students) > 1 else out)
-    held_out = [bank for bank in (sources.held_out_photos(), sources.held_out_sketches()) if len(bank)]
+    held_out = [bank for bank in (sources.sharp_photos(True), sources.sketches(True)) if len(bank)]
     figures = {
         f"{what} of {task}, held-out {bank.kind}": value
         for bank in held_out
@@ -114,60 +109,43 @@ def train_student(
     return figures
 
 
-@dataclass(frozen=True)
-class Lessons:
-    """Augmented pictures of a kind, with the maps of each teacher."""
+def _lessons(
+    sources: Sources, kind: Kind, teachers: Mapping[str, SketchFusion], recipe: DistillRecipe, report: Report
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw half of the recipe's pictures, augmented, and ask the teachers for their maps, or read both from the cache.
 
-    kind: Kind
-    squares: np.ndarray  # (N, C, S, S) uint8
-    maps: np.ndarray  # (N, teachers, d, grid, grid) float16
+    Returns pictures (N, C, S, S) uint8, and maps (N, teachers, d, grid, grid) float16.
+    """
+    banks = [sources.sharp_photos(), sources.small_photos()] if kind == "photo" else [sources.sketches()]
+    banks = [bank for bank in banks if len(bank)]
+    banks += sources.of_world(recipe.world_instances, sources.stored)[KINDS.index(kind)]
+    if not banks:
+        raise ValueError(f"{sources}: a student needs photos and sketches to look at")
+    digests = " ".join(bank.digest() for bank in banks)
+    prints = " ".join(of.fingerprint for of in teachers.values())
+    key = hashlib.sha256(f"{digests} {prints} {recipe.seed}".encode()).hexdigest()[:16]
+    count = recipe.pictures // 2
 
-    @classmethod
-    def make(
-        cls,
-        sources: Sources,
-        kind: Kind,
-        teachers: Mapping[str, SketchFusion],
-        recipe: DistillRecipe,
-        folder: Path,
-        report: Report | None,
-    ) -> Lessons:
-        """Draw half of the recipe's pictures and ask the teachers, or read both from `folder`."""
-        banks = [sources.sharp_photos(), sources.small_photos()] if kind == "photo" else [sources.sketches()]
-        banks = [bank for bank in banks if len(bank)]
-        banks += sources.of_world(recipe.world_instances, sources.stored)[KINDS.index(kind)]
-        if not banks:
-            raise ValueError(f"{sources}: a student needs photos and sketches to look at")
-        digests = " ".join(bank.digest() for bank in banks)
-        prints = " ".join(of.fingerprint for of in teachers.values())
-        key = hashlib.sha256(f"{digests} {prints} {recipe.seed}".encode()).hexdigest()[:16]
-        count = recipe.pictures // 2
+    def drawn() -> Iterator[np.ndarray]:
+        for number in range(count):
+            generator = torch.Generator().manual_seed(recipe.seed * count + number)
+            bank = banks[int(torch.multinomial(sizes, 1, generator=generator))]
+            change = augment.sketches if kind == "sketch" else augment.photos
+            picture = bank.windows(torch.randint(len(bank), (1,), generator=generator).tolist())
+            yield quantise(change(picture, sources.stored, generator)[0])[None]
 
-        def drawn() -> Iterator[np.ndarray]:
-            for number in range(count):
-                generator = torch.Generator().manual_seed(recipe.seed * count + number)
-                bank = banks[int(torch.multinomial(sizes, 1, generator=generator))]
-                change = augment.sketches if kind == "sketch" else augment.photos
-                picture = bank.windows(torch.randint(len(bank), (1,), generator=generator).tolist())
-                yield quantise(change(picture, sources.stored, generator)[0])[None]
+    def answers() -> Iterator[np.ndarray]:
+        for start in range(0, count, ASKED):
+            inputs = _inputs(squares[start : start + ASKED], kind)
+            with torch.no_grad():
+                told = torch.stack([of.forward(inputs).maps for of in teachers.values()], 1)
+            if report:
+                report(start, count, {})
+            yield told.half().cpu().numpy()
 
-        def answers() -> Iterator[np.ndarray]:
-            for start in range(0, count, ASKED):
-                inputs = _inputs(squares[start : start + ASKED], kind)
-                with torch.no_grad():
-                    told = torch.stack([of.forward(inputs).maps for of in teachers.values()], 1)
-                if report:
-                    report(start, count, {})
-                yield told.half().cpu().numpy()
-
-        sizes = torch.tensor([len(bank) for bank in banks]).double().sqrt()
-        squares = kept_rows(folder / f"taught-{kind}-{count}-{key}.npy", drawn)
-        return cls(kind, squares, kept_rows(folder / f"maps-{kind}-{count}-{key}.npy", answers))
-
-    def draw(self, count: int, generator: Generator) -> tuple[list[ModelInput], Tensor]:
-        """Draw pictures, and the teachers' maps of them (count, teachers, d, grid, grid)."""
-        index = torch.randint(len(self.squares), (count,), generator=generator).numpy()
-        return _inputs(self.squares[index], self.kind), torch.from_numpy(self.maps[index])
+    sizes = torch.tensor([len(bank) for bank in banks]).double().sqrt()
+    squares = kept_rows(sources.cache / f"taught-{kind}-{count}-{key}.npy", drawn)
+    return squares, kept_rows(sources.cache / f"maps-{kind}-{count}-{key}.npy", answers)
 
 
 def _untrained(teacher: SketchFusion, recipe: DistillRecipe) -> SketchFusion:

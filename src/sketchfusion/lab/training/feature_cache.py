@@ -4,8 +4,6 @@ Files hold the features of a block of pictures in one view. Each is written at o
 that are there. Rows are read through short-lived memory maps; 64 rows of 0.5 MB take 1.4 to 2 times as long from Lance.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import shutil
@@ -129,7 +127,7 @@ class FrozenFeatures:
             shape = self.input.encode(torch.ones(1, 3, self.side, self.side, device=self.device)).shape[1:]
         return {path: 2 * len(rows) * prod(shape) for path, rows in files.items()}
 
-    def keep(self, folder: Path, report: Report | None = None) -> None:
+    def keep(self, folder: Path, report: Report = None) -> None:
         """Write what is missing in `folder`, and read from there from now on.
 
         OSError, in one line, if it cannot be written; the files that are there stay.
@@ -179,9 +177,7 @@ class FrozenFeatures:
         return seen
 
 
-def keep(
-    encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report | None = None
-) -> None:
+def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report = None) -> None:
     """Keep features in `folder`: all, those that are small, or none; by default the first of these that fits.
 
     ValueError, before anything is computed, if there is no room for the `choice`.

@@ -4,12 +4,9 @@ Masks and points come from Sketch World, which knows them; masks also from segme
 outlines of Sketchy's sketches; points also from outlines of real photos under known warps.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,23 +22,12 @@ from ...io.files import Arrays, cached_arrays
 from ...io.images import Kind, letterbox, read_image
 from ...tasks.pictures import dilated
 from ...world import World
-from ..datasets.base import Dataset, held_out, readable_name
+from ..datasets.base import Datasets, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
-from .bank import (
-    BANK_HANDS,
-    EmptyError,
-    Picture,
-    PictureArray,
-    decode,
-    file_state,
-    kept_rows,
-    mapped,
-    world_banks,
-    write_rows,
-)
-from .sources import collect
+from .bank import BANK_HANDS, Picture, PictureArray, cached_rows, decode, file_state, kept_rows, world_banks
+from .sources import KINDS, collect
 
 POINTS = 16  # of a pair; no category has more that are worth matching
 VERSION = 1  # of what is computed here; part of the names of files in the cache
@@ -163,11 +149,8 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
 def warped_outlines(photos: PictureArray, count: int, side: int, cache: Path, seed: int = 0) -> PointPairs:
     """Pair the first `count` photos of seen classes, at `side` pixels, with their outlines under known warps."""
     chosen, generator = photos.seen[:count], torch.Generator().manual_seed(seed)
-
-    def ink(seen: Tensor) -> Tensor:
-        return 1 - augment.outline(seen, generator)
-
-    return warped(photos, chosen, photos.at(chosen), side, cache, generator, ink)
+    where = photos, chosen, photos.at(chosen), side, cache, generator
+    return warped(*where, lambda seen: 1 - augment.outline(seen, generator))
 
 
 def warped(
@@ -193,28 +176,21 @@ def warped(
         content.update(tensor.numpy().tobytes())
     path = cache / f"warped-{drawn.kind}-{side}-{len(chosen)}-{content.hexdigest()[:16]}.npy"
 
-    def write() -> Arrays:
-        points: list[Tensor] = [torch.empty(2, 0, POINTS, 2)]
+    points: list[Tensor] = [torch.empty(2, 0, POINTS, 2)]
 
-        def sketches() -> Iterator[np.ndarray]:
-            for start in range(0, len(chosen), BATCH):
-                some = slice(start, start + BATCH)
-                lines = ink, None if alignment is None else alignment[some]
-                sheets, both = _warp(drawn.take(chosen[some]).cpu(), side, generator, *lines, mirrored)
-                points.append(both)
-                yield sheets
+    def sketches() -> Iterator[np.ndarray]:
+        for start in range(0, len(chosen), BATCH):
+            some = slice(start, start + BATCH)
+            lines = ink, None if alignment is None else alignment[some]
+            sheets, both = _warp(drawn.take(chosen[some]).cpu(), side, generator, *lines, mirrored)
+            points.append(both)
+            yield sheets
 
-        with suppress(EmptyError):
-            write_rows(path, sketches())
-        return {"points": torch.cat(points, 1).numpy()}
-
-    sketch_xy, photo_xy = torch.from_numpy(cached_arrays(path.with_suffix(".npz"), write)["points"]).unbind()
-    pixels: np.ndarray | None = mapped(path) if chosen else np.empty((0, 1, side, side), np.uint8)
-    if pixels is None:  # it is damaged
-        write()
-        pixels = np.load(path, mmap_mode="r")
+    pixels, found = cached_rows(path, sketches, lambda: {"points": torch.cat(points, 1).numpy()})
+    sketch_xy, photo_xy = torch.from_numpy(found["points"]).unbind()
     visible = ((photo_xy > 0) & (photo_xy < 1)).all(-1)
-    bank = PictureArray("sketch", pixels, photos.names)
+    empty = np.empty((0, 1, side, side), np.uint8)
+    bank = PictureArray("sketch", empty if pixels is None else pixels, photos.names)
     return PointPairs(bank, photos, sketch_xy, photo_xy.clamp(0, 1), visible)
 
 
@@ -238,14 +214,14 @@ def _warp(
     return ((1 - strokes.clamp(0, 1)) * 255).round().to(torch.uint8).numpy(), torch.stack([in_sketch, in_photo])
 
 
-def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
+def silhouettes(datasets: Datasets, side: int, cache: Path, kept_out: bool = False) -> MaskedPhotos:
     """Return photos of Sketchy's layouts at `side` pixels with masks made of their sketches.
 
     The sketches of a photo are aligned with it and with one another, and filled: what most cover is the thing, what
     hardly any covers is background, and the rest is unknown. Photos with too few sketches are left out. Only seen
     classes; held-out photos if `kept_out`, else the others. `cache` keeps the result.
     """
-    photos, sketches = collect(datasets, kept_out)
+    photos, sketches = (collect(datasets, kind, kept_out) for kind in KINDS)
     drawn: dict[tuple[str, str], list[Picture]] = {}
     for sketch in sketches:
         drawn.setdefault((sketch.names[0], photo_id_of(Path(sketch.path).stem)), []).append(sketch)
@@ -255,20 +231,9 @@ def silhouettes(datasets: Sequence[Dataset], side: int, cache: Path, kept_out: b
     settings = (VERSION, FEWEST_SKETCHES, INSIDE, BACKDROP, SKETCH_SIDE, GRID, FAINT, GAPS, GAIN)
     key = hashlib.sha256(f"{settings} {files}".encode()).hexdigest()[:16]
     path = cache / f"silhouettes-{side}-{len(pairs)}-{key}.npy"
-    places = cached_arrays(path.with_suffix(".npz"), lambda: _fill_sketches(pairs, side, path))["places"].tolist()
-    masks = mapped(path) if places else np.empty(0)
-    if masks is None:  # it is damaged
-        _fill_sketches(pairs, side, path)
-        masks = np.load(path, mmap_mode="r")
-    photos = [pairs[place][0] for place in places]
-    return MaskedPhotos(decode(photos, "photo", side, cache), masks, [photo.names[0] for photo in photos])
+    places: list[int] = []  # of the pairs whose sketches agree on a thing
 
-
-def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int, path: Path) -> Arrays:
-    """Write to `path` the masks of photos whose sketches agree on a thing; return their places among the pairs."""
-    places: list[int] = []
-
-    def masks() -> Iterator[np.ndarray]:
+    def made() -> Iterator[np.ndarray]:
         for place, (photo, of) in enumerate(pairs):
             sheets = [_square(sketch, "sketch", SKETCH_SIDE) for sketch in of]
             mask = _consensus([sheet for sheet in sheets if sheet is not None], side)
@@ -276,9 +241,10 @@ def _fill_sketches(pairs: list[tuple[Picture, list[Picture]]], side: int, path: 
                 places.append(place)
                 yield mask[None]
 
-    with suppress(EmptyError):
-        write_rows(path, masks())
-    return {"places": np.array(places, np.int64)}
+    masks, found = cached_rows(path, made, lambda: {"places": np.array(places, np.int64)})
+    photos = [pairs[place][0] for place in found["places"].tolist()]
+    names = [photo.names[0] for photo in photos]
+    return MaskedPhotos(decode(photos, "photo", side, cache), np.empty(0) if masks is None else masks, names)
 
 
 def _consensus(sketches: list[Tensor], side: int) -> np.ndarray:

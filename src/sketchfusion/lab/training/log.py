@@ -1,7 +1,5 @@
 """The log of a training: `log.csv`, `validation.csv`, TensorBoard files where it is installed, and a curve as SVG."""
 
-from __future__ import annotations
-
 import csv
 import time
 from importlib.util import find_spec

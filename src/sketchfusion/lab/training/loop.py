@@ -1,7 +1,5 @@
 """The one training loop: seeded, resumable bit for bit, on one process or several, with best weights by validation."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math
@@ -13,6 +11,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
+from typing import Self
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from .log import Log
 from .processes import processes
 
 Losses = dict[str, Tensor]  # "loss" is minimised; the others are only logged
-Report = Callable[[int, int, dict[str, float]], None]  # (steps done, steps in all, losses)
+Report = Callable[[int, int, dict[str, float]], None] | None  # (steps done, steps in all, losses)
 LossOf = Callable[[int, torch.Generator], Losses]
 Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
 
@@ -80,7 +79,7 @@ def fit(
     schedule: Schedule,
     out: Path,
     resume: bool = False,
-    report: Report | None = None,
+    report: Report = None,
     validate: Validate | None = None,
     frozen: str = "",
     settings: Mapping[str, str] | None = None,
@@ -137,7 +136,9 @@ class Checkpoint:
     """Everything that a run needs to resume exactly; batches depend only on seed and step."""
 
     step: int = 0
-    tensors: dict[str, Tensor] = field(default_factory=dict)  # "model.", "average." and "optimiser.", then the name
+    tensors: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # "model.", "average." or "optimiser.INDEX.", then the name
     notes: dict[str, str] = field(default_factory=dict)  # such as settings, frozen weights and best validation loss
 
     def write(self, path: Path) -> None:
@@ -147,7 +148,7 @@ class Checkpoint:
             save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
+    def read(cls, path: Path) -> Self:
         """Read a checkpoint; ValueError with a one-line message if the file is not one."""
         try:
             with safe_open(path, framework="pt") as file:
@@ -193,18 +194,6 @@ class Checkpoint:
             reason = " ".join(str(error).split())[:200]
             raise ValueError(f"{path} is of another training; start anew without --resume ({reason})") from None
 
-    def add_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
-        """Add an optimiser's state, such as AdamW's moments, as "optimiser.INDEX.KEY"."""
-        for index, state in optimiser.state_dict()["state"].items():
-            self.add(f"optimiser.{index}", {key: torch.as_tensor(value) for key, value in state.items()})
-
-    def load_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in self.group("optimiser").items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor
-        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
 
 class _Run:
     """The state of a training: everything that a checkpoint holds."""
@@ -223,7 +212,12 @@ class _Run:
         saved.load_model(self.module, self.path)
         kept = saved.group("average")
         self.average = {name: kept[name].to(value.device) for name, value in self.average.items()}
-        saved.load_optimiser(self.optimiser)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in saved.group("optimiser").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
         loss, step, since = saved.notes.get("best", "inf 0 0").split()
         self.step, self.best = saved.step, Best(float.fromhex(loss), int(step), int(since))
 
@@ -236,7 +230,8 @@ class _Run:
             checkpoint = Checkpoint(self.step, notes={**self._notes, "best": best})
             checkpoint.add("model", self.module.state_dict())
             checkpoint.add("average", self.average)
-            checkpoint.add_optimiser(self.optimiser)
+            for index, state in self.optimiser.state_dict()["state"].items():  # such as AdamW's moments
+                checkpoint.add(f"optimiser.{index}", {key: torch.as_tensor(value) for key, value in state.items()})
             checkpoint.write(self.path)
 
     def update(self, loss_of: LossOf, stop_requested: bool) -> tuple[dict[str, float], bool]:

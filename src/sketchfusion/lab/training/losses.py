@@ -1,29 +1,16 @@
 """Losses on features and maps."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def triplet(sketches: Tensor, photos: Tensor, sketch_labels: Tensor, photo_labels: Tensor, margin: float) -> Tensor:
+def triplet(sketches: Tensor, photos: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     """max(0, margin + d(s, p) - d(s, n)) over every triplet of a batch, d the cosine distance (paper section 6.1).
 
-    (S, d) and (P, d) features with (S,) and (P,) labels -> (), the mean over the triplets that violate the margin (a
-    mean over all would vanish as training goes on); 0 if there is no triplet.
+    (S, d) and (P, d) features, and which photos are positive and negative for which sketches, (S, P) bool -> (), the
+    mean over the triplets that violate the margin (a mean over all would vanish as training goes on); 0 without any.
     """
-    positive = sketch_labels[:, None] == photo_labels[None, :]
-    return _violation(sketches, photos, positive, ~positive, margin)
-
-
-def hard_triplet(sketches: Tensor, photos: Tensor, classes: Tensor, margin: float) -> Tensor:
-    """Triplet loss of (B, d) sketches and their (B, d) photos, the class's (B,) others as negatives (section 6.1)."""
-    positive = torch.eye(len(classes), dtype=torch.bool, device=classes.device)
-    return _violation(sketches, photos, positive, (classes[:, None] == classes[None, :]) & ~positive, margin)
-
-
-def _violation(sketches: Tensor, photos: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     distance = 1 - F.normalize(sketches, dim=-1) @ F.normalize(photos, dim=-1).T  # (S, P)
     violation = F.relu(margin + distance[:, :, None] - distance[:, None, :])  # (S, positive, negative)
     violation = violation * (positive[:, :, None] & negative[:, None, :])
@@ -62,8 +49,7 @@ def soft_argmax(features: Tensor, maps: Tensor, temperature: float) -> Tensor:
     weights = (F.normalize(features, dim=-1) @ cells / temperature).softmax(dim=2)
     y, x = ((torch.arange(count, device=maps.device) + 0.5) / count for count in (rows, columns))
     centres = torch.stack([x.expand(rows, -1), y[:, None].expand(-1, columns)], dim=-1).flatten(0, 1)
-    points: Tensor = weights @ centres.to(weights.dtype)
-    return points
+    return weights @ centres.to(weights.dtype)
 
 
 def end_point_error(points: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
@@ -75,5 +61,4 @@ def end_point_error(points: Tensor, truth: Tensor, visible: Tensor) -> Tensor:
 def sample(maps: Tensor, points: Tensor) -> Tensor:
     """Sample maps (B, d, h, w) bilinearly at points (B, K, 2), x, y as shares of the side: (B, K, d)."""
     sampled = F.grid_sample(maps, 2 * points[:, None] - 1, padding_mode="border", align_corners=False)
-    features: Tensor = sampled[:, :, 0].mT
-    return features
+    return sampled[:, :, 0].mT

@@ -1,7 +1,5 @@
 """The methods that can be trained: SketchFusion, SD-PL and B-Finetuning; loop, objectives and data are shared."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,21 +9,14 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ... import features
 from ...backbones.catalog import CATALOG, is_diffusion, locate, model_type, parts_of
 from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
 from ...baselines.frozen import stages_and_tokens
 from ...baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
 from ...extractor import TrainedExtractor
-from ...features import (
-    FeaturesConfig,
-    SketchFusion,
-    find_light_weights,
-    find_task_folder,
-    pair_config,
-    read_light_weights,
-    with_parts,
-)
+from ...features import FeaturesConfig, SketchFusion
 from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
 from ...saved import UNIVERSAL, check_hash, read_method
@@ -82,13 +73,13 @@ class Method(ABC, Generic[Trained]):
 
     def grid(self, share: float = 1.0) -> int:
         """Return the cells a side of the maps of pictures of a share of the full side: those of the latents."""
-        cells: int = round(share * self.model.side) // self.diffusion.latent_stride
-        return cells
+        return int(round(share * self.model.side) // self.diffusion.latent_stride)
 
     def _latents(
-        self, weights: str, side: int, low: float = -1.0, high: float = 1.0, sampled: bool = False
+        self, weights: str, side: int, span: tuple[float, float] = (-1.0, 1.0), sampled: bool = False
     ) -> FrozenInput:
-        """Compute latents of pictures resized to `side` and scaled to [low, high]; if `sampled`, mean and spread."""
+        """Compute latents of pictures resized to `side` and scaled to `span`; if `sampled`, mean and spread."""
+        low, high = span
 
         def encode(pictures: Tensor) -> Tensor:
             squares = resize_square(pictures.to(self.model.device), side) * (high - low) + low
@@ -128,7 +119,12 @@ class Fused(Method[SketchFusion]):
         """Make new light parts, or load those of the folder `start`."""
         fused = SketchFusion.untrained(model, config=cls.configure(model, task, settings), task=task)
         if start:
-            _load_light(fused, start)
+            config, state = features.read_light_weights(start)
+            if (config.diffusion_hash, config.clip_hash) != (fused.config.diffusion_hash, fused.config.clip_hash):
+                raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
+            if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
+                raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
+            fused.model.light.load_state_dict(state)
         return cls(fused)
 
     @staticmethod
@@ -156,14 +152,10 @@ class Fused(Method[SketchFusion]):
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
         """Cache the VAE's latents and CLIP's tokens, which are those of the full picture at any share."""
         model, config = self.model, self.model.config
-
-        def tokens(pictures: Tensor) -> Tensor:
-            dense: Tensor = model.clip(pictures.to(model.device), config.clip_layer).dense
-            return dense
-
-        side = round(share * config.side)
-        latents = self._latents(config.diffusion_hash, side, *config.vae_range, config.sample_latents)
-        return [latents, FrozenInput(f"tokens {config.clip_hash} {config.clip_layer}", tokens)]
+        side, layer = round(share * config.side), config.clip_layer
+        latents = self._latents(config.diffusion_hash, side, config.vae_range, config.sample_latents)
+        name = f"tokens {config.clip_hash} {layer}"
+        return [latents, FrozenInput(name, lambda pictures: model.clip(pictures.to(model.device), layer).dense)]
 
     def maps(self, inputs: Inputs, kind: int) -> Tensor:
         latents, tokens = inputs
@@ -250,7 +242,7 @@ class CachedEncoder:
 
     method: Method[Any]
     folder: Path
-    report: Report | None = None
+    report: Report = None
     half_size: bool = True  # whether a step ever draws pictures of half the side; else those are not kept
     made: list[FrozenFeatures] = field(default_factory=list)  # all that `keep` is to keep
 
@@ -266,14 +258,14 @@ class CachedEncoder:
     def __call__(self, banks: list[PictureArray], side: int, views: int = 1) -> FeatureCache:
         """Return all pictures' inputs, for maps as of pictures of `side` pixels, in `views` augmented views."""
         pictures, share = Pictures([bank for bank in banks if len(bank)]), side / self.side
-        features = [
+        encoded = [
             FrozenFeatures(of, pictures, self.side, views, shown, self.method.model.device)
             for of, shown in zip(self.method.cached_inputs(share), self.method.shown, strict=False)
         ]
         if self.half_size or side == self.side:
-            self.made.extend(features)
+            self.made.extend(encoded)
         names = [names for bank in pictures.banks for names in bank.names]
-        return FeatureCache(features, names, views, valid_cells(pictures, self.method.grid(share), self.windowed))
+        return FeatureCache(encoded, names, views, valid_cells(pictures, self.method.grid(share), self.windowed))
 
     def keep(self, choice: Keep | None = None) -> None:
         """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does."""
@@ -290,27 +282,18 @@ def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None
     parts = {name: settings[name] for name in FROZEN if settings and name in settings}
     folder, diffusion, clip = Path(model), parts.get("diffusion"), parts.get("clip")
     if model in CATALOG:
-        return replace(pair_config(model, diffusion=diffusion, clip=clip), task=task)
+        return replace(features.pair_config(model, diffusion=diffusion, clip=clip), task=task)
     if method := read_method(folder):
         raise WeightsError(f"{model} holds a model trained by {method}; name the pair of frozen models below it")
     if is_diffusion(folder) or model_type(folder):
         raise WeightsError(f"{model} is one model, and two are fused: name them as `--model SD+CLIP`")
     if own := parts_of(model):
-        return replace(pair_config("full", diffusion=diffusion or own[0], clip=clip or own[1]), task=task)
-    config, _ = read_light_weights(find_task_folder(find_light_weights(model), task))
+        return replace(features.pair_config("full", diffusion=diffusion or own[0], clip=clip or own[1]), task=task)
+    config, _ = features.read_light_weights(features.find_task_folder(features.find_light_weights(model), task))
     for name in FROZEN:
         if name not in parts:
             check_hash(locate(getattr(config, name)), getattr(config, f"{name}_hash"))
-    return replace(with_parts(config, diffusion, clip), task=task)
-
-
-def _load_light(fused: SketchFusion, start: Path) -> None:
-    config, state = read_light_weights(start)
-    if (config.diffusion_hash, config.clip_hash) != (fused.config.diffusion_hash, fused.config.clip_hash):
-        raise ValueError(f"{start} was trained on other frozen weights than those of {fused.name}")
-    if replace(config.fusion, dropout=0.0) != replace(fused.config.fusion, dropout=0.0):
-        raise ValueError(f"{start} has light weights of another shape or timestep than {fused.name}")
-    fused.model.light.load_state_dict(state)
+    return replace(features.with_parts(config, diffusion, clip), task=task)
 
 
 def _refuse_start(start: Path | None, name: str) -> None:

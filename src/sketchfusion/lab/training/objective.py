@@ -1,7 +1,5 @@
 """The parts of every task's training: an objective, and its data at half and at full size, and held out."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,7 +52,7 @@ class Objective(nn.Module, ABC, Generic[Data]):
     def losses(self, forward: Forward, data: Data, generator: Generator) -> Losses:
         """Draw a batch and return its losses; "loss" is minimised."""
 
-    def calibrate(self, model: Extractor, data: Phases[Data]) -> None:
+    def calibrate(self, model: Extractor, full: Data, held_out: Data | None) -> None:
         """Set what has no gradient, such as thresholds, with the trained model; on held-out data if there are any."""
 
     def heads(self) -> Heads:
@@ -63,18 +61,13 @@ class Objective(nn.Module, ABC, Generic[Data]):
 
 
 @dataclass(frozen=True)
-class Phases(Generic[Data]):
-    """A task's data for each phase: training starts at half size, a quarter of the work, and ends at full size."""
-
-    half: Data
-    full: Data
-    held_out: Data | None  # at full size; None if nothing is held out
-
-
-@dataclass(frozen=True)
 class Training:
+    """A task's objective and data; training starts at half size, a quarter of the work, and ends at full size."""
+
     objective: Objective[Any]
-    data: Phases[Any]
+    half: Any
+    full: Any
+    held_out: Any  # at full size; None if nothing is held out
 
 
 class Standardise(nn.Module):

@@ -4,8 +4,6 @@ The models are made of fake tensors, which have shapes but no contents, so a ste
 is that of PyTorch's tensors on a GPU: frozen weights in bfloat16, trained ones in float32, convolutions in bfloat16.
 """
 
-from __future__ import annotations
-
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -26,13 +24,12 @@ from ...backbones.folders import blank_diffusion, blank_encoder
 from ...features import FeaturesConfig, SketchFusion
 from ...fusion import PASS, PHOTO
 from ...world import SEEN
-from ..datasets import Dataset
+from ..datasets.base import Dataset, Datasets
 from ..datasets.psc6k import PSC6K, released_split
 from .methods import Fused
+from .pooled import WORLD_INSTANCES, WORLD_SKETCHES
 from .recipes import changed, halved
-from .recognition import WORLD_SKETCHES
-from .retrieval import WORLD_INSTANCES
-from .sources import Sources, collect
+from .sources import KINDS, Sources, collect, named
 from .train import METHODS, choose
 
 GIB, GB, TERA = 2**30, 10**9, 10**12
@@ -181,7 +178,7 @@ def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Count
     return getattr(recipe, "views", 1) * full, full
 
 
-def listed(datasets: Sequence[Dataset]) -> list[Counter[str]]:
+def listed(datasets: Datasets) -> list[Counter[str]]:
     """Count photos, and sketches, by name, held-out ones too; files are listed, not read."""
     kinds = zip((Counter[str](), Counter[str]()), *map(_listed, datasets), strict=True)
     return [sum(kind, Counter()) for kind in kinds]
@@ -189,25 +186,19 @@ def listed(datasets: Sequence[Dataset]) -> list[Counter[str]]:
 
 @cache  # a listing of Sketchy-extended takes seconds
 def _listed(dataset: Dataset) -> list[Counter[str]]:
-    kinds = zip(collect([dataset], kept_out=False), collect([dataset], kept_out=True), strict=True)
-    return [Counter(picture.names[0] for of in kind for picture in of) for kind in kinds]
+    parts = {kind: (collect([dataset], kind), collect([dataset], kind, kept_out=True)) for kind in KINDS}
+    return [Counter(picture.names[0] for of in kept for picture in of) for kept in parts.values()]
 
 
 def describe(
-    task: str,
-    data: Sequence[Dataset],
-    model: str,
-    settings: Mapping[str, str],
-    method: str,
-    tflops: float,
-    recipe_name: str = "mini",
+    task: str, data: Datasets, model: str, settings: Mapping[str, str], method: str, tflops: float, recipe_name: str
 ) -> Iterator[str]:
     """Yield, line by line, what `train_task` would take on a GPU; ValueError for what cannot be trained, or counted."""
     recipe, of_method = choose(task, method, settings, recipe_name)
     if METHODS[method] is not Fused:
         raise ValueError(f"--plan counts SketchFusion, not {method}")
     config, parts, sources = Fused.configure(model, task, of_method), parts_of(task, recipe), Sources.of(data, Path())
-    pictures = listed(sources.named(sources.pictures.photo_sets))
+    pictures = listed(named(sources.pictures.photo_sets))
     views = [sum(of) for of in zip(*(kept_views(*part, sources, pictures) for part in parts.items()), strict=True)]
     views[0] *= recipe.full_size_after > 0  # else no step is at half size
     models = Counted(config)

@@ -1,7 +1,5 @@
 """Several processes that train one model: started by torchrun, each takes its share of the batches of a step."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import time
@@ -16,23 +14,6 @@ from torch import Tensor
 
 LONGEST_WAIT = timedelta(days=2)  # the others wait while the first process fills the cache
 T = TypeVar("T")
-
-
-@cache
-def processes() -> Processes:
-    """Return this run's processes, from torchrun's environment variables; ValueError if accelerate is not installed."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Processes()
-    try:
-        from accelerate import Accelerator
-        from accelerate.utils import InitProcessGroupKwargs
-    except ImportError:
-        raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
-    # A gloo thread frees the last tensors exchanged when it next gets the interpreter lock; if Python has exited by
-    # then, the thread aborts the process. Destroying the group at exit does not wait for that thread.
-    atexit.register(time.sleep, 0.2)
-    waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
-    return Processes(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))
 
 
 class Processes:
@@ -74,3 +55,20 @@ class Processes:
             raise ValueError(failure)
         if not self.first:
             yield
+
+
+@cache
+def processes() -> Processes:
+    """Return this run's processes, from torchrun's environment variables; ValueError if accelerate is not installed."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import InitProcessGroupKwargs
+    except ImportError:
+        raise ValueError('several processes need accelerate: pip install "sketchfusion[train]"') from None
+    # A gloo thread frees the last tensors exchanged when it next gets the interpreter lock; if Python has exited by
+    # then, the thread aborts the process. Destroying the group at exit does not wait for that thread.
+    atexit.register(time.sleep, 0.2)
+    waiting = InitProcessGroupKwargs(timeout=LONGEST_WAIT)
+    return Processes(Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[waiting]))

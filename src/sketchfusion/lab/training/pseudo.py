@@ -5,8 +5,6 @@ strokes and drawn with wobble, missing and repeated strokes, and wrong proportio
 drawn.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from collections.abc import Iterator
@@ -54,6 +52,14 @@ Map = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
+class Contour:
+    """A chain of points (N, 2), x and y as shares of the photo's side; `weight` grows with its salience and length."""
+
+    points: Points
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
 class PseudoSketch:
     """Strokes (N, 4) in drawing order: x, y in the sketch, then in the photo, as shares of the picture's side."""
 
@@ -71,8 +77,7 @@ class PseudoSketch:
         step = np.concatenate([np.diff(s, axis=0) for s in self.strokes])
         length = np.hypot(step[:, 0], step[:, 1]) + 1e-12
         chosen = rng.choice(len(step), count, p=length / length.sum())
-        points: Points = start[chosen] + rng.random((count, 1)) * step[chosen]
-        return points
+        return np.asarray(start[chosen] + rng.random((count, 1)) * step[chosen])
 
 
 def pseudo_sketch(photo: NDArray[np.uint8], rng: np.random.Generator) -> PseudoSketch:
@@ -113,7 +118,10 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
     skew, stretch = rng.normal(size=2) * 0.08 * (0.4 + hand.slop)
     turned = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     points = points @ turned @ np.array([[np.exp(stretch), 0.0], [skew, np.exp(-stretch)]])
-    points = points + _displacement(points, rng.normal(size=(2, 3, 3)) * 0.05 * hand.slop)
+    # bent by a sum of low-frequency cosines
+    waves = rng.normal(size=(2, 3, 3)) * 0.05 * hand.slop / (1 + np.add.outer(np.arange(3), np.arange(3)))
+    x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
+    points = points + np.einsum("knm,pn,pm->pk", waves, y, x)
     low, high = points.min(0), points.max(0)
     room = 1 - 2 * MARGIN
     if rng.random() < FILLED or (high - low).max() > room:
@@ -121,13 +129,6 @@ def _placed(strokes: list[Points], hand: Hand, rng: np.random.Generator) -> list
     else:
         points = points + np.clip(0.5, MARGIN - low, 1 - MARGIN - high)
     return np.split(points, np.cumsum([len(stroke) for stroke in strokes])[:-1])
-
-
-def _displacement(points: Points, waves: NDArray[np.float64]) -> Points:
-    """Return a smooth displacement (N, 2) of points: a sum of low-frequency cosines of amplitudes `waves` (2, 3, 3)."""
-    x, y = (np.cos(np.pi * np.arange(3) * (points[:, [k]] + 0.5)) for k in (0, 1))
-    bent: Points = np.einsum("knm,pn,pm->pk", waves / (1 + np.add.outer(np.arange(3), np.arange(3))), y, x)
-    return bent
 
 
 def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: int = 1, seed: int = 0) -> PointPairs:
@@ -170,14 +171,6 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Contour:
-    """A chain of points (N, 2), x and y as shares of the photo's side; `weight` grows with its salience and length."""
-
-    points: Points
-    weight: float
-
-
 def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
     """Find the contours of a photo (3, S, S), the heaviest first; none in a blank one.
 
@@ -193,8 +186,13 @@ def contours(photo: NDArray[np.uint8], scale: float = 1.6) -> list[Contour]:
     weight = salience(colours, strength)[tuple(at.round().astype(int).T)]
     salient = weight > WEAK * float(np.quantile(weight, 0.95))
     at, along, weight = at[salient], along[salient], weight[salient]
-    found = [_contour(chain, at, weight) for chain in _joined([c for c in _chains(at, along) if len(c) > 2], at)]
-    return sorted((c for c in found if c is not None), key=lambda c: -c.weight)
+    found = []
+    for chain in _joined([chain for chain in _chains(at, along) if len(chain) > 2], at):
+        points = at[chain]
+        length = float(np.sqrt((np.diff(points, axis=0) ** 2).sum(1)).sum())
+        if length >= SHORTEST:
+            found.append(Contour((points[:, ::-1] + 0.5) / SIDE, length**LONG * float(weight[chain].mean())))
+    return sorted(found, key=lambda contour: -contour.weight)
 
 
 def salience(colours: Map, strength: Map) -> Map:
@@ -207,8 +205,7 @@ def salience(colours: Map, strength: Map) -> Map:
     alone = np.maximum(strength - 1.2 * blurred(strength, SURROUND), 0.05 * strength)
     alone = alone / (alone + float(np.sqrt((alone**2).mean())) + 1e-9)
     thing = _colour_difference(colours) ** 2
-    weighed: Map = alone * (0.1 + thing) * _centrality(thing)
-    return weighed
+    return alone * (0.1 + thing) * _centrality(thing)
 
 
 def opponent(photo: NDArray[np.uint8]) -> Map:
@@ -232,8 +229,7 @@ def _blur_matrix(side: int, sigma: float, out: int = SIDE) -> Map:
     weights = line[:, reach:-reach].copy()
     weights[:, 0] += line[:, :reach].sum(1)  # beyond its ends a line keeps its last value
     weights[:, -1] += line[:, -reach:].sum(1)
-    normalised: Map = weights / weights.sum(1, keepdims=True)
-    return normalised
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 def _colour_difference(colours: Map) -> Map:
@@ -248,8 +244,7 @@ def _colour_difference(colours: Map) -> Map:
     nearest = np.pad(np.sort(distance, axis=-1)[..., :4].mean(-1), 1, mode="edge")
     grown = sliding_window_view(nearest, (3, 3)).max((2, 3))  # dilated, to include an object's edge
     wide = blurred(grown, 4.0)
-    scaled: Map = np.minimum(1.5 * wide / (wide.max() + 1e-9), 1)
-    return scaled
+    return np.asarray(np.minimum(1.5 * wide / (wide.max() + 1e-9), 1))
 
 
 def _centrality(thing: Map) -> Map:
@@ -297,8 +292,7 @@ def _bilinear(picture: Map, row: Map, column: Map) -> Map:
     v, u = row - top, column - left
     above = picture[top, left] * (1 - u) + picture[top, left + 1] * u
     below = picture[top + 1, left] * (1 - u) + picture[top + 1, left + 1] * u
-    sampled: Map = above * (1 - v) + below * v
-    return sampled
+    return np.asarray(above * (1 - v) + below * v)
 
 
 def _chains(at: Points, along: Points) -> Iterator[list[int]]:
@@ -322,26 +316,10 @@ def _chains(at: Points, along: Points) -> Iterator[list[int]]:
         best = of.argmin(1)
         each = np.arange(len(at))
         links[:, side] = np.where(np.isfinite(of[each, best]), other[each, best], -1)
-    mutual = (links[links] == np.arange(len(at))[:, None, None]).any(-1) & (links >= 0)
-    return _followed(np.where(mutual, links, -1).tolist())
-
-
-def _followed(links: list[list[int]]) -> Iterator[list[int]]:
-    """Yield the paths of a graph; `links` holds each point's two neighbours (-1: none). A loop ends at its start."""
-    taken = [False] * len(links)
-    ends = [n for n, (a, b) in enumerate(links) if (a < 0) != (b < 0)]
-    for start in [*ends, *range(len(links))]:
-        if taken[start]:
-            continue
-        chain, here = [start], start
-        taken[start] = True
-        while (onward := next((n for n in links[here] if n >= 0 and not taken[n]), -1)) >= 0:
-            chain.append(onward)
-            taken[onward] = True
-            here = onward
-        if len(chain) > 3 and start in links[here]:
-            chain.append(start)
-        yield chain
+    point, way = np.nonzero((links[links] == np.arange(len(at))[:, None, None]).any(-1) & (links >= 0))
+    linked = links[point, way]
+    ends, others = 2 * point + 1 - way, 2 * linked + (links[linked, 0] == point)
+    return _concatenated([[n] for n in range(len(at))], dict(zip(ends.tolist(), others.tolist(), strict=True)), 3)
 
 
 def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
@@ -370,8 +348,11 @@ def _joined(chains: list[list[int]], at: Points) -> Iterator[list[int]]:
     yield from _concatenated([chains[n] for n in open_ones], partner)
 
 
-def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[list[int]]:
-    """Concatenate chains by `partner`, which pairs ends: 2n is the first point of chain n, 2n + 1 its last."""
+def _concatenated(chains: list[list[int]], partner: dict[int, int], least: int = 0) -> Iterator[list[int]]:
+    """Concatenate chains by `partner`, which pairs ends: 2n is the first point of chain n, 2n + 1 its last.
+
+    A loop of more than `least` points ends at its start.
+    """
     taken = [False] * len(chains)
     free = [end for end in range(2 * len(chains)) if end not in partner]
     for start in [*free, *range(0, 2 * len(chains), 2)]:
@@ -383,19 +364,9 @@ def _concatenated(chains: list[list[int]], partner: dict[int, int]) -> Iterator[
             taken[end // 2] = True
             path += chains[end // 2] if end % 2 == 0 else chains[end // 2][::-1]
             end = partner.get(end ^ 1, -1)
-        if end == start:
+        if end == start and len(path) > least:
             path.append(path[0])
         yield path
-
-
-def _contour(chain: list[int], at: Points, weight: Map) -> Contour | None:
-    """Make a contour of a chain of edge points; None if it is too short."""
-    points = at[chain]
-    step = np.sqrt((np.diff(points, axis=0) ** 2).sum(1))
-    length = float(step.sum())
-    if length < SHORTEST:
-        return None
-    return Contour((points[:, ::-1] + 0.5) / SIDE, length**LONG * float(weight[chain].mean()))
 
 
 def simplified(points: Points, tolerance: float) -> Points:

@@ -1,7 +1,5 @@
 """Recipes: every setting of training and of pretraining, as frozen data, and how text overrides it."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -29,8 +27,8 @@ class LightRecipe:
 
     @property
     def schedule(self) -> Schedule:
-        names = {field.name for field in dataclasses.fields(Schedule)} & {of.name for of in dataclasses.fields(self)}
-        return Schedule(betas=(0.9, 0.99), **{name: getattr(self, name) for name in names})
+        names = {field.name for field in dataclasses.fields(Schedule)}
+        return Schedule(betas=(0.9, 0.99), **{name: value for name, value in vars(self).items() if name in names})
 
 
 @dataclass(frozen=True)
@@ -297,7 +295,7 @@ Settable = TypeVar("Settable", bound=Any)
 
 def with_settings(recipe: Settable, settings: dict[str, str], within: str = "") -> Settable:
     """Replace settings, `part.key` in a nested recipe; ValueError for an unknown key or impossible value."""
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    fields = vars(recipe)
     for key, value in settings.items():
         outer, _, inner = key.partition(".")
         name, full_key = outer.replace("-", "_"), f"{within}{key}"
@@ -352,10 +350,9 @@ _READ: dict[type, Callable[[str], Any]] = {
 def as_text(recipe: Any) -> dict[str, str]:
     """Return every setting of a recipe as text, by the key that `with_settings` takes."""
     found: dict[str, str] = {}
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
+    for name, value in vars(recipe).items():
         inner = as_text(value) if dataclasses.is_dataclass(value) else None
-        found |= {field.name: str(value)} if inner is None else {f"{field.name}.{key}": of for key, of in inner.items()}
+        found |= {name: str(value)} if inner is None else {f"{name}.{key}": of for key, of in inner.items()}
     return found
 
 
@@ -371,10 +368,9 @@ def halved(recipe: LightRecipe) -> LightRecipe | None:
 
 
 def _halved(recipe: LightRecipe) -> LightRecipe:
-    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     changed: dict[str, Any] = {
         name: _halved(value) if isinstance(value, LightRecipe) else max(1, value // 2)
-        for name, value in values.items()
+        for name, value in vars(recipe).items()
         if isinstance(value, LightRecipe) or name in ("batch", "classes")
     }
     return dataclasses.replace(recipe, **changed)

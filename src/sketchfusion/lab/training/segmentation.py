@@ -8,8 +8,6 @@ taken. The mask loss teaches which pixels show the object: binary cross-entropy 
 object is calibrated with the model as it runs at inference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,12 +32,12 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import PictureArray, Pictures, around_strokes, choose
+from .bank import Banks, Pictures, around_strokes, choose
 from .feature_cache import FeatureCache
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
-from .objective import Forward, Objective, Phases, Training
+from .objective import Forward, Objective, Training
 from .recipes import SegmentationRecipe
 from .sources import HELD_OUT_SEED, Sources, held_out_count, names_of
 
@@ -90,10 +88,8 @@ class MaskedFeatures:
     def picture(self, place: int) -> Tensor:
         """Return the photo at index `place`, (3, H, W) in [0, 1], without the letterbox padding."""
         frame, picture = self.frame(place), self.pictures[place]
-        corners = torch.tensor([[0.0, 0.0], [frame.width, frame.height]])
-        (left, top), (right, bottom) = (
-            (frame.to_square(corners) * picture.shape[-1] / frame.side).round().int().tolist()
-        )
+        ends = torch.tensor([[0.0, 0.0], [frame.width, frame.height]])
+        (left, top), (right, bottom) = (frame.to_square(ends) * picture.shape[-1] / frame.side).round().int().tolist()
         return torch.tensor(picture[:, top:bottom, left:right]).float() / 255
 
     def drawing(self, name: str, generator: Generator) -> Tensor:
@@ -149,10 +145,29 @@ class SegmentationObjective(Objective[MaskedFeatures]):
             "overlap": hard / count,
         }
 
-    def calibrate(self, model: Extractor, data: Phases[MaskedFeatures]) -> None:
-        """Fit the similarity above which a photo shows the object; there is none if every photo shows all classes."""
-        measured = data.full if data.held_out is None else data.held_out
-        self._calibrated = _calibrate(model, measured) if any(map(measured.others, measured.usable)) else None
+    def calibrate(self, model: Extractor, full: MaskedFeatures, held_out: MaskedFeatures | None) -> None:
+        """Fit the similarity above which a photo shows the object; there is none if every photo shows all classes.
+
+        Random photos have a sketch of their object each, and one of a class that they do not show.
+        """
+        data, generator = held_out or full, Generator().manual_seed(0)
+        usable = [place for place in data.usable if data.others(place)]
+        if not usable:
+            self._calibrated = None
+            return
+        index = [choose(usable, generator) for _ in range(CALIBRATION_PHOTOS)]
+        positives = [data.drawing(data.names[place], generator) for place in index]
+        negatives = [data.drawing(choose(data.others(place), generator), generator) for place in index]
+        pictures = [data.picture(place) for place in index]
+        photos = [*extract_maps(model, pictures, "photo", "segmentation")]
+
+        def similarities(drawings: list[Tensor]) -> Tensor:
+            sketches = extract_maps(model, drawings, "sketch", "segmentation")
+            rows = zip(sketches, photos, drawings, pictures, strict=True)
+            close = ((sketch, with_closeup(model, sketch, photo, of, picture)) for sketch, photo, of, picture in rows)
+            return torch.tensor([similarity(sketch, photo) for sketch, photo in close])
+
+        self._calibrated = fit_threshold(similarities(positives), similarities(negatives))
 
     def heads(self) -> Heads:
         return Heads(threshold=self._calibrated)
@@ -168,7 +183,7 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
     if not shown & names_of(sketches):
         raise ValueError(f"{sources}: no sketches of what the masks show; give a segmentation folder and sketches")
 
-    def encoded(photos: list[MaskedPhotos], drawn: list[PictureArray], at: int) -> MaskedFeatures:
+    def encoded(photos: list[MaskedPhotos], drawn: Banks, at: int) -> MaskedFeatures:
         drawn = [bank.named(shown, recipe.per_class) for bank in drawn]
         return MaskedFeatures(
             encode([of.photos for of in photos], at),
@@ -181,25 +196,22 @@ def prepare_segmentation(recipe: SegmentationRecipe, sources: Sources, encode: C
         )
 
     validates = {name for of in held_out for name in of.names} & names_of(held_out_sketches) & shown
-    phases = Phases(
+    return Training(
+        SegmentationObjective(recipe),
         encoded(masked, sketches, side // 2),
         encoded(masked, sketches, side),
         encoded(held_out, held_out_sketches, side) if validates else None,
     )
-    return Training(SegmentationObjective(recipe), phases)
 
 
-def _collected(
-    things: int, sources: Sources, side: int, kept_out: bool
-) -> tuple[list[MaskedPhotos], list[PictureArray]]:
+def _collected(things: int, sources: Sources, side: int, kept_out: bool) -> tuple[list[MaskedPhotos], Banks]:
     """Collect photos with masks, and sketches, to train on, or the held-out ones if `kept_out`."""
     masked = [folder_masks(folder, side, sources.cache, kept_out) for folder in sources.masked]
     if sources.has_world:
         masked.insert(0, world_masks(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
     if sources.aligned:
         masked.append(silhouettes(sources.aligned, side, sources.cache, kept_out))
-    sketches = sources.held_out_sketches() if kept_out else sources.sketches()
-    return masked, [sketches, *sources.of_world(things, side, kept_out)[1]]
+    return masked, [sources.sketches(kept_out), *sources.of_world(things, side, kept_out)[1]]
 
 
 def _heatmap(sketch: Tensor, page: Tensor, photo: Tensor, frame: Frame) -> Tensor:
@@ -211,25 +223,6 @@ def _heatmap(sketch: Tensor, page: Tensor, photo: Tensor, frame: Frame) -> Tenso
     left, top = int(frame.offset_x), int(frame.offset_y)
     right, bottom = frame.side - left - frame.width, frame.side - top - frame.height
     return F.pad(heat, (left, right, top, bottom), value=-1 / HEAT_TEMPERATURE)
-
-
-def _calibrate(model: Extractor, data: MaskedFeatures) -> Threshold:
-    """Fit the threshold to random photos, each with a sketch of its object and one of a class that it does not show."""
-    generator = Generator().manual_seed(0)
-    usable = [place for place in data.usable if data.others(place)]
-    index = [choose(usable, generator) for _ in range(CALIBRATION_PHOTOS)]
-    positives = [data.drawing(data.names[place], generator) for place in index]
-    negatives = [data.drawing(choose(data.others(place), generator), generator) for place in index]
-    pictures = [data.picture(place) for place in index]
-    photos = [*extract_maps(model, pictures, "photo", "segmentation")]
-
-    def similarities(drawings: list[Tensor]) -> Tensor:
-        sketches = extract_maps(model, drawings, "sketch", "segmentation")
-        rows = zip(sketches, photos, drawings, pictures, strict=True)
-        close = ((sketch, with_closeup(model, sketch, photo, of, picture)) for sketch, photo, of, picture in rows)
-        return torch.tensor([similarity(sketch, photo) for sketch, photo in close])
-
-    return fit_threshold(similarities(positives), similarities(negatives))
 
 
 def _cross_entropy(logits: Tensor, truth: Tensor, where: Tensor) -> Tensor:

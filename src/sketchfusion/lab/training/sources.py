@@ -6,18 +6,17 @@ keeps for testing (30 of TU-Berlin's, 30 of QuickDraw-extended's), and of Sketch
 what is left, one picture in five is held out for validation (`held_out`).
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
 
 from ...io.images import Kind
-from ..datasets.base import Dataset, DatasetError, Sample, held_out, is_unseen, readable_name
+from ..datasets.base import Dataset, DatasetError, Datasets, Sample, held_out, is_unseen, readable_name
 from ..datasets.folders import PhotoFolder, TinyImageNet
 from ..datasets.psc6k import PSC6K, released_split
 from ..datasets.quickdraw import QuickDraw
@@ -25,8 +24,9 @@ from ..datasets.segmentation import MaskFolder
 from ..datasets.sketchy import Sketchy, SketchyExtended, is_extension_photo, photo_id_of
 from ..datasets.tuberlin import SKETCHES, TUBerlin
 from ..datasets.world import SketchWorld
-from .bank import Picture, PictureArray, decode, world_banks
+from .bank import Banks, Picture, PictureArray, decode, world_banks
 
+KINDS: tuple[Kind, Kind] = ("photo", "sketch")
 SMALL = 64  # pixels of a tiny-imagenet photo
 HELD_OUT_SEED = 1  # of the Sketch World that is held out of training
 STORED = 144  # pixels at which larger pictures are kept, so that crops stay sharp
@@ -39,15 +39,15 @@ SKETCH_FOLDERS = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final"
 class Sources:
     """Data sets of photos and of sketches to train on; `cache` keeps decoded and rendered pictures."""
 
-    photo_sets: Sequence[Dataset]
-    sketch_sets: Sequence[Dataset]
+    photo_sets: Datasets
+    sketch_sets: Datasets
     cache: Path
     world_instances: int = 100  # of each seen category
     device: str | torch.device = "cpu"  # of the batches
     stored: int = STORED  # pixels of the pictures that are not small
 
     @classmethod
-    def of(cls, datasets: Sequence[Dataset], cache: Path, stored: int = STORED) -> Sources:
+    def of(cls, datasets: Datasets, cache: Path, stored: int = STORED) -> Self:
         """Take photos and sketches from the same data sets; a PSC6K folder goes with the first root of Sketchy."""
         apart = [dataset for dataset in datasets if isinstance(dataset, PSC6K)]
         pictures = [dataset for dataset in datasets if isinstance(dataset, Sketchy) and not dataset.keypoints]
@@ -75,7 +75,7 @@ class Sources:
         return [dataset for dataset in self.with_instances if dataset.aligned]
 
     @property
-    def pictures(self) -> Sources:
+    def pictures(self) -> Self:
         """All but PSC6K in a folder of its own, which has no pictures but those of its pairs."""
         without = [[of for of in side if not isinstance(of, PSC6K)] for side in (self.photo_sets, self.sketch_sets)]
         return replace(self, photo_sets=without[0], sketch_sets=without[1])
@@ -86,58 +86,49 @@ class Sources:
 
     def small_photos(self) -> PictureArray:
         """Return named photos of 64 px (tiny-imagenet)."""
-        return self._decoded(collect_photos(self.named(self.photo_sets, small=True)), "photo", SMALL)
+        tiny = [dataset for dataset in self.photo_sets if isinstance(dataset, TinyImageNet)]
+        return self._decoded(tiny, "photo", SMALL)
 
-    def sharp_photos(self) -> PictureArray:
-        """Return named photos of the other data sets."""
-        return self._decoded(collect_photos(self.named(self.photo_sets, small=False)), "photo", self.stored)
+    def sharp_photos(self, kept_out: bool = False) -> PictureArray:
+        """Return named photos of the other data sets, those to train on or those held out."""
+        larger = [dataset for dataset in self.photo_sets if not isinstance(dataset, TinyImageNet)]
+        return self._decoded(larger, "photo", self.stored, kept_out)
 
-    def sketches(self) -> PictureArray:
-        """Return named freehand sketches of seen classes."""
-        return self._decoded(collect_sketches(self.named(self.sketch_sets)), "sketch", self.stored)
-
-    def held_out_photos(self) -> PictureArray:
-        return self._decoded(collect_held_out(self.named(self.photo_sets), "photo"), "photo", self.stored)
-
-    def held_out_sketches(self) -> PictureArray:
-        return self._decoded(collect_held_out(self.named(self.sketch_sets), "sketch"), "sketch", self.stored)
+    def sketches(self, kept_out: bool = False) -> PictureArray:
+        """Return named freehand sketches of seen classes, those to train on or those held out."""
+        return self._decoded(self.sketch_sets, "sketch", self.stored, kept_out)
 
     def world(self) -> tuple[PictureArray, PictureArray]:
         photos, sketches = world_banks(self.world_instances, self.stored, self.cache)
         return photos.on(self.device), sketches.on(self.device)
 
-    def of_world(self, count: int, side: int, kept_out: bool = False) -> tuple[list[PictureArray], list[PictureArray]]:
+    def of_world(self, count: int, side: int, kept_out: bool = False) -> tuple[Banks, Banks]:
         """Return `count` photos and sketches of each seen category of Sketch World if it is among the data."""
         if not self.has_world:
             return [], []
         photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
         return [photos], [sketches]
 
-    def named(self, datasets: Sequence[Dataset], small: bool | None = None) -> list[Dataset]:
-        """Return those with named pictures in files, tiny-imagenet alone or the others if `small` says so."""
-        named = [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
-        return [dataset for dataset in named if small in (None, isinstance(dataset, TinyImageNet))]
-
-    def _decoded(self, pictures: list[Picture], kind: Kind, side: int) -> PictureArray:
-        return decode(pictures, kind, side, self.cache).on(self.device)
+    def _decoded(self, datasets: Datasets, kind: Kind, side: int, kept_out: bool = False) -> PictureArray:
+        return decode(collect(named(datasets), kind, kept_out), kind, side, self.cache).on(self.device)
 
 
-@dataclass(frozen=True)
-class InstancePairs:
-    """Photos and sketches of the same instances; each picture has two names: category and "category/instance"."""
-
-    photos: list[PictureArray]
-    sketches: list[PictureArray]
+def named(datasets: Datasets) -> list[Dataset]:
+    """Return those with named pictures in files."""
+    return [dataset for dataset in datasets if not isinstance(dataset, MaskFolder | SketchWorld)]
 
 
-def instances(sources: Sources, per_class: int, kept_out: bool = False) -> InstancePairs:
-    """Collect instances to train on, or the held-out ones if `kept_out`; `per_class` limits Sketch World's alone."""
-    photos, sketches = collect(sources.with_instances, kept_out)
+def instances(sources: Sources, per_class: int, kept_out: bool = False) -> tuple[Banks, Banks]:
+    """Collect photos and sketches of the same instances, to train on or the held-out ones if `kept_out`.
+
+    Each picture has two names: category and "category/instance". `per_class` limits Sketch World's alone.
+    """
+    photos, sketches = (collect(sources.with_instances, kind, kept_out) for kind in KINDS)
     photos = [photo for photo in photos if not is_extension_photo(Path(photo.path))]
-    found = InstancePairs([], [])
+    found = list[PictureArray](), list[PictureArray]()
     if photos and sketches:
-        found.photos.append(_decoded_instances(photos, "photo", sources))
-        found.sketches.append(_decoded_instances(sketches, "sketch", sources))
+        found[0].append(_decoded_instances(photos, "photo", sources))
+        found[1].append(_decoded_instances(sketches, "sketch", sources))
     if sources.has_world:
         seed = HELD_OUT_SEED if kept_out else 0
         photo, sketch = world_banks(per_class, sources.stored, cache=sources.cache, seed=seed, of_photo=True)
@@ -145,8 +136,8 @@ def instances(sources: Sources, per_class: int, kept_out: bool = False) -> Insta
         names: list[tuple[str, ...]] = [
             (category, f"{category}/world {place}") for place, (category, *_) in enumerate(photo.names)
         ]
-        found.photos.append(replace(photo, names=names))
-        found.sketches.append(replace(sketch, names=names))
+        found[0].append(replace(photo, names=names))
+        found[1].append(replace(sketch, names=names))
     return found
 
 
@@ -163,42 +154,28 @@ def held_out_count(trained: int) -> int:
     return max(2, trained // 15)
 
 
-def names_of(banks: list[PictureArray]) -> set[str]:
+def names_of(banks: Banks) -> set[str]:
     return {name for bank in banks for name in bank.by_name}
 
 
-def collect_photos(datasets: Sequence[Dataset]) -> list[Picture]:
-    """List the photos to train on; DatasetError for a data set that training cannot use."""
-    return [picture for dataset in datasets for picture in _photos(dataset)]
+def collect(datasets: Datasets, kind: Kind, kept_out: bool = False) -> list[Picture]:
+    """List the photos or the sketches to train on; DatasetError for a data set that training cannot use.
+
+    With `kept_out` it is the held-out ones (one in five) of data sets that have both.
+    """
+    used = [dataset for dataset in datasets if dataset.paired or not kept_out]
+    return [picture for dataset in used for picture in _pictures(dataset, kind, kept_out)]
 
 
-def collect_sketches(datasets: Sequence[Dataset]) -> list[Picture]:
-    """List the sketches to train on; DatasetError for a data set that training cannot use."""
-    return [_picture(s) for dataset in datasets for s in _samples(dataset, "sketch") if not held_out(s.origin)]
-
-
-def collect_held_out(datasets: Sequence[Dataset], kind: Kind) -> list[Picture]:
-    """List the held-out photos or sketches of seen classes (one in five) of data sets that have both."""
-    paired = [dataset for dataset in datasets if dataset.paired]
-    return [_picture(s) for dataset in paired for s in _samples(dataset, kind) if held_out(s.origin)]
-
-
-def collect(datasets: Sequence[Dataset], kept_out: bool) -> tuple[list[Picture], list[Picture]]:
-    """List the photos and the sketches to train on, or the held-out ones if `kept_out`."""
-    if kept_out:
-        return collect_held_out(datasets, "photo"), collect_held_out(datasets, "sketch")
-    return collect_photos(datasets), collect_sketches(datasets)
-
-
-def _photos(dataset: Dataset) -> Iterator[Picture]:
-    if isinstance(dataset, TinyImageNet):
+def _pictures(dataset: Dataset, kind: Kind, kept_out: bool) -> Iterator[Picture]:
+    if kind == "photo" and isinstance(dataset, TinyImageNet):
         names = dict[str, tuple[str, ...]]()
         for wnid, synonyms in dataset.synonyms.items():
             cleaned = [readable_name(name) for name in synonyms]
             # "tabby cat" is also a "cat": the name that photos of breeds share with drawings of the kind
             names[wnid] = tuple(dict.fromkeys(cleaned + [name.split()[-1] for name in cleaned if " " in name]))
         yield from (Picture(str(path), names[wnid]) for path, wnid in dataset.train())
-    elif isinstance(dataset, PhotoFolder):
+    elif kind == "photo" and isinstance(dataset, PhotoFolder):
         for photo in dataset.photos():
             numbered = None if photo.label else IMAGENET_NAME.fullmatch(photo.path.stem)
             name = photo.label or (numbered[2] if numbered else dataset.name)
@@ -207,7 +184,8 @@ def _photos(dataset: Dataset) -> Iterator[Picture]:
                 _refuse_sketches(dataset.root, photo.path)
                 yield Picture(str(photo.path), (readable_name(name.removesuffix("_easy")),))
     else:
-        yield from (_picture(s) for s in _samples(dataset, "photo") if not held_out(s.origin))
+        kept = (sample for sample in _samples(dataset, kind) if held_out(sample.origin) == kept_out)
+        yield from (Picture(sample.source, (readable_name(sample.label),)) for sample in kept)
 
 
 def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
@@ -216,29 +194,21 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
     if dataset.paired:
         if isinstance(dataset.keypoints, PSC6K):
             measured.update(pair.source.photo_id for pair in released_split(dataset.keypoints.test_pairs())[1])
-        found = dataset.sketches() if kind == "sketch" else _own_photos(dataset)
+        if kind == "sketch":
+            found = dataset.sketches()
+        elif isinstance(dataset, SketchyExtended):  # Sketchy's originals instead of the extension's copies of them
+            found = dataset.originals() + [photo for photo in dataset.photos() if not photo.photo_id]
+        elif not isinstance(dataset, TUBerlin) or dataset.extended:
+            found = dataset.photos()
     elif isinstance(dataset, QuickDraw):
         if dataset.form not in ("simplified", "raw"):
             raise DatasetError(f"{dataset.root}: training takes Quick, Draw! as .ndjson files; give those")
         found = dataset.sketches() if kind == "sketch" else []
     elif not isinstance(dataset, TinyImageNet | PhotoFolder):
-        raise DatasetError(
-            f"{dataset.root}: a {dataset.layout} is no data set of named pictures to train on; leave it out"
-        )
-    kept_out = dataset.kept_out if dataset.paired else ()
+        raise dataset.error(f"a {dataset.layout} is no data set of named pictures to train on; leave it out")
+    kept_out = dataset.kept_out
     kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
     return sorted(kept, key=lambda sample: sample.path)
-
-
-def _own_photos(dataset: Dataset) -> list[Sample]:
-    """Return the photos of a data set, Sketchy's originals instead of the extension's copies of them."""
-    if isinstance(dataset, SketchyExtended):
-        return dataset.originals() + [photo for photo in dataset.photos() if not photo.photo_id]
-    return [] if isinstance(dataset, TUBerlin) and not dataset.extended else dataset.photos()
-
-
-def _picture(sample: Sample) -> Picture:
-    return Picture(sample.source, (readable_name(sample.label),))
 
 
 def _refuse_sketches(root: Path, picture: Path) -> None:

@@ -1,9 +1,7 @@
 """`sketchfusion train`: train any method for any task, on data sets in folders or on Sketch World."""
 
-from __future__ import annotations
-
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,17 @@ from torch import Generator, nn
 from ...extractor import Extractor, TrainedExtractor
 from ...io.files import clear_drafts
 from ...saved import Heads
-from ..datasets import Dataset
-from . import recipes
+from ..datasets.base import Datasets
+from . import pooled, recipes
 from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
 from .log import draw_curves
 from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
-from .objective import Forward, Maps, Objective, Phases, Standardise, Training
+from .objective import Forward, Maps, Objective, Standardise, Training
+from .pooled import RecognitionObjective, RetrievalObjective
 from .processes import processes
 from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, changed, halved, shaping, with_settings
-from .recognition import RecognitionObjective, prepare_recognition
-from .retrieval import RetrievalObjective, prepare_instance_retrieval, prepare_retrieval
 from .segmentation import prepare_segmentation
 from .sources import Sources
 
@@ -47,9 +44,9 @@ class UniversalObjective(Objective[Mapping[str, Any]]):
         losses = {task: self.parts[task].losses(forward, its, generator)["loss"] for task, its in data.items()}
         return {"loss": torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum(), **losses}
 
-    def calibrate(self, model: Extractor, data: Phases[Mapping[str, Any]]) -> None:
-        for task, full in data.full.items():
-            self.parts[task].calibrate(model, Phases(data.half[task], full, (data.held_out or {}).get(task)))
+    def calibrate(self, model: Extractor, full: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
+        for task, its in full.items():
+            self.parts[task].calibrate(model, its, (held_out or {}).get(task))
 
     def heads(self) -> Heads:
         heads = [part.heads() for part in self.parts.values()]
@@ -63,18 +60,18 @@ def prepare_universal(recipe: UniversalRecipe, sources: Sources, encode: CachedE
     """Prepare all other tasks; the first that lacks data raises its ValueError."""
     single = {task: prepare for task, (_, prepare) in TASKS.items() if task != "universal"}
     parts = {t: prepare(getattr(recipe, t.replace("-", "_")), sources, encode) for t, prepare in single.items()}
-    phases = Phases(
-        {task: part.data.half for task, part in parts.items()},
-        {task: part.data.full for task, part in parts.items()},
-        {task: part.data.held_out for task, part in parts.items() if part.data.held_out is not None} or None,
+    return Training(
+        UniversalObjective({task: part.objective for task, part in parts.items()}, recipe.weights),
+        {task: part.half for task, part in parts.items()},
+        {task: part.full for task, part in parts.items()},
+        {task: part.held_out for task, part in parts.items() if part.held_out is not None} or None,
     )
-    return Training(UniversalObjective({t: part.objective for t, part in parts.items()}, recipe.weights), phases)
 
 
 TASKS: dict[str, tuple[LightRecipe, Callable[[Any, Sources, CachedEncoder], Training]]] = {
-    "retrieval": (recipes.RetrievalRecipe(), prepare_retrieval),
-    "instance-retrieval": (recipes.InstanceRetrievalRecipe(), prepare_instance_retrieval),
-    "recognition": (recipes.RecognitionRecipe(), prepare_recognition),
+    "retrieval": (recipes.RetrievalRecipe(), pooled.prepare_retrieval),
+    "instance-retrieval": (recipes.InstanceRetrievalRecipe(), pooled.prepare_instance_retrieval),
+    "recognition": (recipes.RecognitionRecipe(), pooled.prepare_recognition),
     "correspondence": (recipes.CorrespondenceRecipe(), prepare_correspondence),
     "segmentation": (recipes.SegmentationRecipe(), prepare_segmentation),
     "universal": (recipes.UniversalRecipe(), prepare_universal),
@@ -86,12 +83,12 @@ STATISTICS_BATCHES = 8  # for measuring the statistics again if inference makes 
 
 def train_task(
     task: str,
-    data: Sequence[Dataset],
+    data: Datasets,
     out: Path,
     model: str = "mini",
     resume: bool = False,
     settings: dict[str, str] | None = None,
-    report: Report | None = None,
+    report: Report = None,
     start: Path | None = None,
     cache: Path | None = None,
     method: str = "SketchFusion",
@@ -153,12 +150,7 @@ def choose(
 
 
 def train(
-    method: Method[Any],
-    training: Training,
-    recipe: LightRecipe,
-    out: Path,
-    resume: bool = False,
-    report: Report | None = None,
+    method: Method[Any], training: Training, recipe: LightRecipe, out: Path, resume: bool = False, report: Report = None
 ) -> None:
     """Train the method's and the objective's parameters in place; both end on the model's device.
 
@@ -166,7 +158,7 @@ def train(
     further training at full size. Maps are standardised as in batch norm. At the end the running statistics become the
     model's centring; they are measured again first if inference makes maps in another way than training.
     """
-    objective, phases, device = training.objective, training.data, method.model.device
+    objective, device = training.objective, method.model.device
     method.centring.reset()
     standardise = Standardise(method.width, objective.photo_statistics, objective.sketch_statistics)
     trained = nn.ModuleDict({"light": method.trained, "standardise": standardise, "objective": objective}).to(device)
@@ -181,37 +173,29 @@ def train(
 
     def loss_of(step: int, generator: Generator) -> Losses:
         with torch.autocast(device.type, enabled=False):  # cosines over a small temperature need float32
-            return objective.losses(forward, phases.half if step < full_size else phases.full, generator)
+            return objective.losses(forward, training.half if step < full_size else training.full, generator)
 
     def validate() -> dict[str, float]:
         batches = [
-            objective.losses(forward, phases.held_out, Generator().manual_seed(number))
+            objective.losses(forward, training.held_out, Generator().manual_seed(number))
             for number in range(recipe.validation_batches)
         ]
         return {name: sum(float(batch[name]) for batch in batches) / len(batches) for name in batches[0]}
 
     refuse_too_large(trained.train(), loss_of, method, objective, recipe)
-    fit(
-        trained,
-        loss_of,
-        recipe.schedule,
-        out,
-        resume,
-        report,
-        validate if phases.held_out is not None and recipe.validation_batches else None,
-        frozen=method.origin,
-        settings=_checkpoint_settings(method, objective, recipe),
-    )
+    checked = validate if training.held_out is not None and recipe.validation_batches else None
+    settings = _checkpoint_settings(method, objective, recipe)
+    fit(trained, loss_of, recipe.schedule, out, resume, report, checked, method.origin, settings)
     trained.eval()
     if method.prepare_serving():
         with torch.no_grad():
             standardise.train()
             for number in range(STATISTICS_BATCHES):
                 standardise.momentum = 1 / (number + 1)  # the mean over all batches so far
-                objective.losses(forward, phases.full, Generator().manual_seed(number))
+                objective.losses(forward, training.full, Generator().manual_seed(number))
             standardise.eval()
     standardise.transfer(method.centring)
-    objective.calibrate(method.model, phases)
+    objective.calibrate(method.model, training.full, training.held_out)
 
 
 def is_card(device: torch.device) -> bool:

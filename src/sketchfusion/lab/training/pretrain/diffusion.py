@@ -5,8 +5,6 @@ with CLIP's dense tokens of the clean picture, which saves most of the steps tha
 what things look like (Yu et al., REPA, 2025).
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from PIL import Image, ImageDraw
 from torch import Generator, Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from ....backbones.folders import SCHEDULE, load_clip, loading_errors, save_model
 from ....backbones.mini import SIDE, build_text_encoder, build_unet, build_vae
@@ -47,7 +45,7 @@ GUIDANCE = 4.0
 
 
 def pretrain_vae(
-    sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+    sources: Sources, recipe: VaeRecipe, out: Path, start: Path | None, resume: bool, report: Report
 ) -> dict[str, float]:
     """Train the VAE, from the one in `start` if given, and write `out/sd/vae`; return the card's figures."""
     torch.manual_seed(recipe.schedule.seed)
@@ -74,7 +72,7 @@ def pretrain_vae(
     spread = _latent_spread(vae, photos, torch.Generator().manual_seed(1))
     vae.register_to_config(scaling_factor=round(1 / spread, 5))
     save_half(vae, out / "sd" / "vae")
-    return {"vae/psnr": _psnr(vae, sources.held_out_photos()), "vae/scaling_factor": vae.config.scaling_factor}
+    return {"vae/psnr": _psnr(vae, sources.sharp_photos(True)), "vae/scaling_factor": vae.config.scaling_factor}
 
 
 def _crops(bank: PictureArray, count: int, side: int, generator: Generator) -> Tensor:
@@ -107,7 +105,7 @@ def _psnr(vae: nn.Module, bank: PictureArray, count: int = 200) -> float:
 
 
 def pretrain_diffusion(
-    sources: Sources, recipe: DiffusionRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+    sources: Sources, recipe: DiffusionRecipe, out: Path, start: Path | None, resume: bool, report: Report
 ) -> dict[str, float]:
     """Train the UNet and its text encoder on the latents of the VAE in `out`; write the rest of `out/sd`.
 
@@ -137,14 +135,16 @@ def pretrain_diffusion(
         noise = torch.randn(latents.shape, generator=generator).to(latents.device)
         t = torch.randint(scheduler.config.num_train_timesteps, (len(latents),), generator=generator).to(latents.device)
         noisy = scheduler.add_noise(latents, noise, t)
-        return F.mse_loss(unet(noisy, t, encode_prompts(text, tokenizer, texts)).sample, noise)
+        unique = sorted(set(texts))
+        tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").to(text.device)
+        states = text(input_ids=tokens.input_ids).last_hidden_state[[unique.index(one) for one in texts]]
+        return F.mse_loss(unet(noisy, t, states).sample, noise)
 
     def loss_of(step: int, generator: Generator) -> Losses:
         pictures, names = draw_batch(banks, recipe, step < full_size, generator)
-        dropped = torch.rand(len(names), generator=generator) < recipe.no_text
-        texts = [
-            "" if d else prompt.format(choose(of, generator)) for (prompt, of), d in zip(names, dropped, strict=True)
-        ]
+        blank = torch.rand(len(names), generator=generator) < recipe.no_text
+        chosen = zip(names, blank, strict=True)
+        texts = ["" if dropped else prompt.format(choose(of, generator)) for (prompt, of), dropped in chosen]
         denoised = denoising(encode(vae, pictures), texts, generator)
         with torch.no_grad():
             aligned = alignment.distance(teacher(pictures, side=recipe.align_side).dense)
@@ -157,7 +157,7 @@ def pretrain_diffusion(
     tokenizer.save_pretrained(out / "sd" / "tokenizer")
     scheduler.save_pretrained(out / "sd" / "scheduler")
     save_pipeline(out / "sd")
-    held_out = sources.held_out_photos()
+    held_out = sources.sharp_photos(kept_out=True)
     with torch.no_grad():
         check = torch.Generator().manual_seed(1)
         latents = encode(vae, held_out.take(list(range(0, len(held_out), max(1, len(held_out) // 100)))))
@@ -187,14 +187,6 @@ class FeatureAlignment:
             size = min(maps.shape[-1], target.shape[-1])
             errors.append(F.mse_loss(F.adaptive_avg_pool2d(head(maps), size), F.adaptive_avg_pool2d(target, size)))
         return torch.stack(errors).mean()
-
-
-def encode_prompts(text: CLIPTextModel, tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Prompts -> states (N, tokens, width) that the UNet attends to; each different prompt is encoded once."""
-    unique = sorted(set(texts))
-    tokens = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").to(text.device)
-    states: Tensor = text(input_ids=tokens.input_ids).last_hidden_state
-    return states[[unique.index(one) for one in texts]]
 
 
 def draw_batch(

@@ -7,8 +7,6 @@ al., 2024): the moving mean of DINO itself was too slow for so short a training 
 ViT is saved, without the heads.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from copy import deepcopy
@@ -36,11 +34,12 @@ OFFSETS = (  # for each block, (x, y) in patches for each head but the last, whi
     ((2, 0), (-2, 0), (0, 2), (0, -2), (0, 0)),
     ((1, 0), (-1, 0), (0, 1), (0, -1), (0, 0)),
 )
+Shares = list[tuple[PictureArray, float]]  # pictures, and what share of a batch they are
 STRENGTH = 5.0  # attention logit of the chosen neighbour above the others
 
 
 def pretrain_dino(
-    sources: Sources, recipe: DinoRecipe, out: Path, start: Path | None, resume: bool, report: Report | None
+    sources: Sources, recipe: DinoRecipe, out: Path, start: Path | None, resume: bool, report: Report
 ) -> dict[str, float]:
     """Train a ViT, from that in `start` if given, and write `out/dino`; return the model card's figures."""
     torch.manual_seed(recipe.schedule.seed)
@@ -63,8 +62,15 @@ def pretrain_dino(
     folder = out / "training" / "dino"
     fit(distillation.train(), loss_of, recipe.schedule, folder, resume, report, settings=shaping(recipe))
     vit = distillation.teacher.standardised()
-    save_dino(vit, out)
-    held_out = sources.held_out_photos()
+    save_half(vit, out / "dino")
+    preprocessing = {
+        "image_processor_type": "ViTImageProcessor",
+        "image_mean": list(IMAGENET_MEAN),
+        "image_std": list(IMAGENET_STD),
+        "size": {"height": vit.config.image_size, "width": vit.config.image_size},
+    }
+    (out / "dino" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
+    held_out = sources.sharp_photos(kept_out=True)
     return figures(vit, held_out) if len(held_out) else {}
 
 
@@ -151,9 +157,7 @@ class SelfDistillation(nn.Module):
             average.lerp_(weight, share)
 
 
-def draw_crops(
-    banks: list[tuple[PictureArray, float]], recipe: DinoRecipe, step: int, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def draw_crops(banks: Shares, recipe: DinoRecipe, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Draw wide and narrow crops of random photos, (2, B, 3, S, S) and (n, B, 3, S/2, S/2)."""
     side = recipe.side if step < recipe.full_size_after * recipe.schedule.steps else CLIP_SIDE
     total = sum(share for _, share in banks)
@@ -182,18 +186,6 @@ def class_tokens(vit: ViTModel, pictures: Tensor) -> Tensor:
     normalised = normalise(pictures, IMAGENET_MEAN, IMAGENET_STD)
     tokens: Tensor = vit(normalised, interpolate_pos_encoding=True).last_hidden_state[:, 0]
     return tokens
-
-
-def save_dino(vit: ViTModel, out: Path) -> None:
-    save_half(vit, out / "dino")
-    side = vit.config.image_size
-    preprocessing = {
-        "image_processor_type": "ViTImageProcessor",
-        "image_mean": list(IMAGENET_MEAN),
-        "image_std": list(IMAGENET_STD),
-        "size": {"height": side, "width": side},
-    }
-    (out / "dino" / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n")
 
 
 @torch.no_grad()
@@ -229,7 +221,9 @@ def attend_to_neighbours(vision: ViTModel) -> None:
     class_token[..., width - head :] = 0
     positions.zero_()
     for cell in range(grid * grid):
-        positions[1 + cell, width - head :] = _code(waves, cell % grid, cell // grid)
+        angles = [waves * place for place in (cell % grid, cell // grid)]
+        code = torch.stack([part for angle in angles for part in (angle.cos(), angle.sin())], 1)
+        positions[1 + cell, width - head :] = code.flatten()
     scale = math.sqrt(STRENGTH * math.sqrt(head) / (2 * len(waves)))
     queries, keys = ([m.weight for n, m in vision.named_modules() if n.endswith(end)] for end in ("q_proj", "k_proj"))
     for block, (query, key) in enumerate(zip(queries, keys, strict=True)):
@@ -238,10 +232,6 @@ def attend_to_neighbours(vision: ViTModel) -> None:
             query[rows], key[rows] = 0, 0
             query[rows, width - head :] = scale * _rotation(waves, offset)
             key[rows, width - head :] = scale * torch.eye(head)
-
-
-def _code(waves: Tensor, x: int, y: int) -> Tensor:
-    return torch.stack([f(waves * place) for place in (x, y) for f in (torch.cos, torch.sin)], 1).flatten()
 
 
 def _rotation(waves: Tensor, offset: tuple[int, int]) -> Tensor:

@@ -1,15 +1,13 @@
 """The stages of pretraining: VAE, CLIP, the diffusion model that builds on both, and DINO."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from ....extractor import pick_device
-from ...datasets import Dataset
+from ...datasets.base import Datasets
 from .. import recipes
 from ..log import draw_curves
 from ..loop import Report
@@ -19,33 +17,26 @@ from .diffusion import draw_samples, pretrain_diffusion, pretrain_vae
 from .dino import pretrain_dino
 from .tower import START, STORED, pretrain_convolutional_clip
 
-Stage = Literal["vae", "clip", "diffusion", "dino"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-
-RECIPES: Mapping[Stage, Mapping[Budget, Any]] = {
-    "vae": recipes.VAE,
-    "clip": recipes.TOWER,
-    "diffusion": recipes.DIFFUSION,
-    "dino": recipes.DINO,
-}
-PRETRAIN: Mapping[Stage, Callable[[Sources, Any, Path, Path | None, bool, Report | None], dict[str, float]]] = {
-    "vae": pretrain_vae,
-    "diffusion": pretrain_diffusion,
-    "dino": pretrain_dino,
+# The recipes of each stage, and the function that trains it.
+STAGES: dict[str, tuple[Mapping[Budget, Any], Callable[..., dict[str, float]]]] = {
+    "vae": (recipes.VAE, pretrain_vae),
+    "clip": (recipes.TOWER, pretrain_convolutional_clip),
+    "diffusion": (recipes.DIFFUSION, pretrain_diffusion),
+    "dino": (recipes.DINO, pretrain_dino),
 }
 
 
 def run(
-    stage: Stage,
+    stage: str,
     budget: Budget,
-    photos: Sequence[Dataset],
-    sketches: Sequence[Dataset],
+    photos: Datasets,
+    sketches: Datasets,
     out: Path,
     start: Path | None = None,
     resume: bool = False,
     steps: int | None = None,
     text_steps: int | None = None,
-    report: Report | None = None,
+    report: Report = None,
     sentences: str = "all-minilm-l6-v2",
     texts: list[Path] | None = None,
 ) -> dict[str, float]:
@@ -66,16 +57,16 @@ def run(
         if not (out / part / "config.json").is_file():
             needed = part.rpartition("/")[2]
             raise ValueError(f"{out / part} is missing: run `sketchfusion pretrain {needed}` with the same --out first")
-    recipe = _with_steps(RECIPES[stage][budget], steps)
+    of_budget, train = STAGES[stage]
+    recipe = _with_steps(of_budget[budget], steps)
     sources = Sources(photos, sketches, out / "training" / "cache", device=pick_device())
     if stage == "clip":
         sources, words = replace(sources, stored=STORED), _with_steps(recipes.WORDS[budget], text_steps)
-        lines = [line.strip() for file in texts or [] for line in file.read_text(encoding="utf-8").splitlines()]
-        lines = [line for line in lines if line]
-        network = str(start or START)
-        figures = pretrain_convolutional_clip(sources, recipe, words, out, network, sentences, lines, resume, report)
+        read = (line.strip() for file in texts or [] for line in file.read_text(encoding="utf-8").splitlines())
+        lines = [line for line in read if line]
+        figures = train(sources, recipe, words, out, str(start or START), sentences, lines, resume, report)
     else:
-        figures = PRETRAIN[stage](sources, recipe, out, start, resume, report)
+        figures = train(sources, recipe, out, start, resume, report)
     folder = out / "training" / stage
     if stage == "diffusion":
         draw_samples(out / "sd", folder / "samples.png")

@@ -6,8 +6,6 @@ kept near the latter, so that the features of classes without sketches change li
 a projection learns the sentence encoder's vectors of the names.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence
@@ -19,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPTokenizer
 
 from ....backbones.catalog import IMAGENET_MEAN, IMAGENET_STD
 from ....backbones.convolutional import (
@@ -150,13 +147,7 @@ def sketch_to_photo(sketches: Tensor, photos: Tensor, positive: Tensor, temperat
 
 
 def pretrain_tower(
-    sources: Sources,
-    recipe: TowerRecipe,
-    out: Path,
-    start: str,
-    encoder: SentenceEncoder,
-    resume: bool,
-    report: Report | None,
+    sources: Sources, recipe: TowerRecipe, out: Path, start: str, encoder: SentenceEncoder, resume: bool, report: Report
 ) -> tuple[Tower, list[str]]:
     """Train from released weights or from a tower.safetensors of Lite0; return the tower and the names it learned.
 
@@ -170,7 +161,11 @@ def pretrain_tower(
     before = released_network(released, fold=True).to(sources.device).requires_grad_(False)
     tower = Tower(released_network(released), len(pairs.names), encoder.width).to(sources.device)
     if trained:
-        _continue_from(tower, Path(start))
+        try:
+            tower.load_state_dict(load_file(start))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ValueError(f"{start} is no tower of this network and these names to go on from: {reason}") from error
     for part in (tower.network.stem, *tower.network.blocks[: recipe.frozen]):
         part.requires_grad_(False)
     name_vectors = encoder.names(pairs.all_names).to(sources.device)
@@ -201,14 +196,6 @@ def pretrain_tower(
     return tower.eval(), pairs.names
 
 
-def _continue_from(tower: Tower, path: Path) -> None:
-    try:
-        tower.load_state_dict(load_file(path))
-    except (OSError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"{path} is no tower of this network and these names to go on from: {reason}") from error
-
-
 def pretrain_convolutional_clip(
     sources: Sources,
     recipe: TowerRecipe,
@@ -218,39 +205,37 @@ def pretrain_convolutional_clip(
     sentences: str,
     texts: Sequence[str],
     resume: bool,
-    report: Report | None,
+    report: Report,
 ) -> dict[str, float]:
     """Train both towers and write `out/clip`; ValueError if `sentences` or `start` cannot be found."""
-    sketched = sorted(sources.sketches().by_name)
-    encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sketched)
+    sketches = sources.sketches()
+    encoder = SentenceEncoder(encoder_folder(sentences, out / "training" / "sentences"), sorted(sketches.by_name))
     image, labels = pretrain_tower(sources, recipe, out, start, encoder, resume, report)
-    names = sorted({*sketched, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
+    names = sorted({*sketches.by_name, *sources.sharp_photos().by_name, *sources.small_photos().by_name})
     text, tokenizer = pretrain_words(names, texts, encoder, words, out, resume, report, sources.device)
-    vector = fit_projections(image, text, sources, recipe)
-    clip = assemble(image, vector, text, tokenizer, recipe, labels)
+    photos = with_sketch_names(sources.sharp_photos(), sketches)
+    small = with_sketch_names(sources.small_photos(), sketches)
+    traced = pseudo_points(photos, sources.cache, recipe.traced_per_class).sketches
+    banks = [photos, small.named(set(small.by_name), recipe.small_per_class), sketches, traced]
+    seen = [pooled_features(image.network, bank, recipe.final_side) for bank in banks]
+    fit_words(image, torch.cat(seen), [of for bank in banks for of in bank.names], text, recipe)
+    vector = comparing(seen[0], seen[2], recipe.vector)
+    widths = image.words.out_features, vector.out_features
+    towers = Towers(image.network.config, text.text.config, *widths, fold=False)
+    towers.image_vector.load_state_dict(vector.state_dict())
+    towers.image.load_state_dict(image.network.state_dict())
+    towers.image_projection.load_state_dict(image.words.state_dict())
+    towers.text.load_state_dict(text.text.state_dict())
+    towers.text_projection.load_state_dict(text.projection.state_dict())
+    with torch.no_grad():
+        towers.logit_scale.fill_(-math.log(recipe.words_temperature))
+    clip = ConvolutionalClip(towers.fold(), tokenizer, recipe.final_side, labels=labels).to(sources.device)
     save_convolutional_clip(clip, out / FOLDER)
     return {
         f"{FOLDER}/zero-shot top-1, held-out {kind}, among their {len(bank.by_name)} names": top_1(clip, bank)
-        for kind, bank in (("sketches", sources.held_out_sketches()), ("photos", sources.held_out_photos()))
+        for kind, bank in (("sketches", sources.sketches(True)), ("photos", sources.sharp_photos(True)))
         if len(bank)
     }
-
-
-def fit_projections(image: Tower, text: TextTower, sources: Sources, recipe: TowerRecipe) -> nn.Linear:
-    """Fit `image.words`, the projection to the joint space; return that to the vectors by which images are compared."""
-    sketches = sources.sketches()
-    photos = with_sketch_names(sources.sharp_photos(), sketches)
-    small = with_sketch_names(sources.small_photos(), sketches)
-    banks = [
-        photos,
-        small.named(set(small.by_name), recipe.small_per_class),
-        sketches,
-        pseudo_points(photos, sources.cache, recipe.traced_per_class).sketches,
-    ]
-    seen = [pooled_features(image.network, bank, recipe.final_side) for bank in banks]
-    names = [of for bank in banks for of in bank.names]
-    fit_words(image, torch.cat(seen), names, text, recipe)
-    return comparing(seen[0], seen[2], recipe.vector)
 
 
 @torch.no_grad()
@@ -298,28 +283,6 @@ def fit_words(image: Tower, features: Tensor, names: Names, text: TextTower, rec
         optimiser.step()
         decay.step()
     image.words.load_state_dict(words.state_dict())
-
-
-def assemble(
-    image: Tower,
-    vector: nn.Linear,
-    text: TextTower,
-    tokenizer: CLIPTokenizer,
-    recipe: TowerRecipe,
-    labels: Sequence[str],
-) -> ConvolutionalClip:
-    """Join both towers to one frozen CLIP, without the classifier."""
-    network = image.network
-    widths = image.words.out_features, vector.out_features
-    towers = Towers(network.config, text.text.config, *widths, fold=False)
-    towers.image_vector.load_state_dict(vector.state_dict())
-    towers.image.load_state_dict(network.state_dict())
-    towers.image_projection.load_state_dict(image.words.state_dict())
-    towers.text.load_state_dict(text.text.state_dict())
-    towers.text_projection.load_state_dict(text.projection.state_dict())
-    with torch.no_grad():
-        towers.logit_scale.fill_(-math.log(recipe.words_temperature))
-    return ConvolutionalClip(towers.fold(), tokenizer, recipe.final_side, labels=labels).to(image.words.weight.device)
 
 
 @torch.no_grad()

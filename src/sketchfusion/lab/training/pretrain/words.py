@@ -3,8 +3,6 @@
 So even a name without any sketch or photo gets a vector close to those of related names.
 """
 
-from __future__ import annotations
-
 import hashlib
 import zipfile
 from collections.abc import Sequence
@@ -109,9 +107,7 @@ class TextTower(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """Texts -> (N, P), L2-normalised; a causal transformer ignores padding at the end."""
-        tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=self._length, return_tensors="pt"
-        )
+        tokens = self._tokenizer([*texts], padding=True, truncation=True, max_length=self._length, return_tensors="pt")
         pooled = self.text(tokens.input_ids.to(self.projection.weight.device)).pooler_output
         return F.normalize(self.projection(pooled), dim=1)
 
@@ -123,7 +119,7 @@ def pretrain_words(
     recipe: WordsRecipe,
     out: Path,
     resume: bool,
-    report: Report | None,
+    report: Report,
     device: str | torch.device = "cpu",
 ) -> tuple[TextTower, CLIPTokenizer]:
     """Train a text tower on names, in all templates, and texts; return it with its tokenizer."""
@@ -132,7 +128,10 @@ def pretrain_words(
     torch.manual_seed(recipe.schedule.seed)
     vocabulary = [*names, *texts, *(template.format("") for template in TEMPLATES)]
     tokenizer = tokenizer_for(vocabulary, folder / "tokenizer", resume, recipe.vocabulary)
-    targets = _targets(names, texts, encoder, folder).to(device)
+    path = folder / f"taught-{hashlib.sha256(repr((names, texts)).encode()).hexdigest()[:16]}.safetensors"
+    if not path.is_file():
+        save_file({"vectors": torch.cat([encoder.names(names), encoder.texts(texts)]).half()}, path)
+    targets = load_file(path)["vectors"].float().to(device)
     tower = TextTower(recipe, tokenizer, encoder.width).to(device)
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -157,14 +156,4 @@ def tokenizer_for(texts: Sequence[str], kept: Path, resume: bool, size: int) -> 
     """Learn at most `size` tokens and save them in `kept`; a resumed run loads its own: ties are broken at random."""
     if not (resume and (kept / "tokenizer.json").is_file()):
         build_tokenizer([*texts], size).save_pretrained(kept)
-    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(kept)
-    return tokenizer
-
-
-def _targets(names: Sequence[str], texts: Sequence[str], encoder: SentenceEncoder, folder: Path) -> Tensor:
-    """Return the encoder's vectors of names, then texts, (N, P), from `folder` if they are cached there."""
-    path = folder / f"taught-{hashlib.sha256(repr((names, texts)).encode()).hexdigest()[:16]}.safetensors"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({"vectors": torch.cat([encoder.names(names), encoder.texts(texts)]).half()}, path)
-    return load_file(path)["vectors"].float()
+    return CLIPTokenizer.from_pretrained(kept)

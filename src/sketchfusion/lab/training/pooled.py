@@ -1,6 +1,7 @@
-"""Light parts for retrieval, by class or of the very photo (paper section 6.1): triplets on max-pooled fused maps."""
+"""Light parts for tasks that compare max-pooled fused maps: retrieval and recognition (paper, sections 6.1 and 6.2).
 
-from __future__ import annotations
+Retrieval, by class or of the very photo, learns by triplets, recognition by cross-entropy.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -11,16 +12,18 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from ...fusion import PHOTO, SKETCH
-from .bank import PictureArray
+from ...saved import Heads, LinearHead
+from .bank import Banks
 from .feature_cache import FeatureCache
 from .loop import Losses
-from .losses import contrast, hard_triplet, triplet
+from .losses import contrast, triplet
 from .methods import CachedEncoder
-from .objective import Forward, Objective, Phases, Training
-from .recipes import InstanceRetrievalRecipe, RetrievalRecipe
-from .sources import InstancePairs, Sources, held_out_count, instances, names_of
+from .objective import Forward, Objective, Training
+from .recipes import InstanceRetrievalRecipe, RecognitionRecipe, RetrievalRecipe
+from .sources import Sources, held_out_count, instances, names_of
 
 WORLD_INSTANCES, HELD_OUT_INSTANCES = 16, 4  # of each category of Sketch World, for retrieval by category
+WORLD_SKETCHES = 60  # of each category of Sketch World where there is no limit
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class RetrievalObjective(Objective[SketchesAndPhotos]):
         sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
         photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
         labels = torch.tensor([self._labels[name] for name in names], device=photos.device)
-        triplets = triplet(sketches, photos, labels, labels, recipe.margin)
+        alike = labels[:, None] == labels
+        triplets = triplet(sketches, photos, alike, ~alike, recipe.margin)
         both, both_labels = torch.cat([sketches, photos]), labels.repeat(2)
         contrastive = contrast(both, both_labels[:, None] == both_labels[None, :], recipe.temperature)
         naming = F.cross_entropy(self.naming(both), both_labels)
@@ -75,7 +79,7 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
     world, other_world = sources.of_world(WORLD_INSTANCES, side), sources.of_world(HELD_OUT_INSTANCES, side, True)
     photos = [sources.sharp_photos(), sources.small_photos(), *world[0]]
     sketches = [sources.sketches(), *world[1]]
-    held_out = [[sources.held_out_photos(), *other_world[0]], [sources.held_out_sketches(), *other_world[1]]]
+    held_out = [[sources.sharp_photos(True), *other_world[0]], [sources.sketches(True), *other_world[1]]]
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
         raise ValueError(f"{sources}: fewer than two classes have both photos and sketches to train on")
@@ -83,16 +87,16 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
         some = ", ".join(lone[:5]) + ", ..." * (len(lone) > 5)
         logging.getLogger(__name__).warning("left out, with sketches but no photos: %d names (%s)", len(lone), some)
 
-    def encoded(banks: list[list[PictureArray]], at: int, views: int, most: int) -> SketchesAndPhotos:
+    def encoded(banks: list[Banks], at: int, views: int, most: int) -> SketchesAndPhotos:
         return SketchesAndPhotos(*(encode([bank.named(shared, most) for bank in of], at, views) for of in banks))
 
     validates = len(names_of(held_out[0]) & names_of(held_out[1]) & shared) > 1
-    phases = Phases(
+    return Training(
+        RetrievalObjective(sorted(shared), encode.method.width, recipe),
         encoded([photos, sketches], side // 2, recipe.views, recipe.per_class),
         encoded([photos, sketches], side, 1, recipe.full_per_class),
         encoded(held_out, side, 1, recipe.full_per_class) if validates else None,
     )
-    return Training(RetrievalObjective(sorted(shared), encode.method.width, recipe), phases)
 
 
 class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
@@ -110,12 +114,13 @@ class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
         sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
         photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
         classes = torch.tensor(labels, device=photos.device)
-        triplets = hard_triplet(sketches, photos, classes, recipe.margin)
+        own, alike = torch.eye(len(names), dtype=torch.bool, device=photos.device), classes[:, None] == classes
+        triplets = triplet(sketches, photos, own, alike & ~own, recipe.margin)
         cosines = F.normalize(sketches, dim=1) @ F.normalize(photos, dim=1).T
         matching = torch.arange(len(names), device=cosines.device)
         logits = cosines / recipe.temperature
         contrastive = (F.cross_entropy(logits, matching) + F.cross_entropy(logits.T, matching)) / 2
-        found = cosines.masked_fill(classes[:, None] != classes, -2.0).argmax(1) == matching
+        found = cosines.masked_fill(~alike, -2.0).argmax(1) == matching
         loss = triplets + recipe.contrast * contrastive
         return {"loss": loss, "triplet": triplets, "contrast": contrastive, "found": found.float().mean()}
 
@@ -125,16 +130,58 @@ def prepare_instance_retrieval(recipe: InstanceRetrievalRecipe, sources: Sources
     trained = instances(sources, recipe.per_class)
     held_out = instances(sources, held_out_count(recipe.per_class), kept_out=True)
 
-    def encoded(of: InstancePairs, side: int, views: int = 1) -> SketchesAndPhotos:
-        return SketchesAndPhotos(encode(of.photos, side, views), encode(of.sketches, side, views))
+    def encoded(sides: tuple[Banks, Banks], at: int, views: int = 1) -> SketchesAndPhotos:
+        return SketchesAndPhotos(*(encode(banks, at, views) for banks in sides))
 
-    full = encoded(trained, encode.side) if trained.photos else None
+    full = encoded(trained, encode.side) if trained[0] else None
     if full is None or not full.by_class:
         raise ValueError(f"{sources}: no class has two photos with sketches of their own; Sketchy's layout names them")
-    validation = encoded(held_out, encode.side) if held_out.photos else None
-    phases = Phases(
+    validation = encoded(held_out, encode.side) if held_out[0] else None
+    return Training(
+        InstanceRetrievalObjective(recipe),
         encoded(trained, encode.side // 2, recipe.views),
         full,
         validation if validation and validation.by_class else None,
     )
-    return Training(InstanceRetrievalObjective(recipe), phases)
+
+
+class RecognitionObjective(Objective[FeatureCache]):
+    """Cross-entropy of a linear classifier on the max-pooled feature, saved with the light weights."""
+
+    def __init__(self, names: list[str], width: int, recipe: RecognitionRecipe) -> None:
+        """Make a classifier of `names` on features of `width` channels; its weights start at zero."""
+        super().__init__(recipe)
+        self.names = tuple(names)
+        self._labels = {name: label for label, name in enumerate(names)}
+        self.classify = nn.Linear(width, len(names))
+        nn.init.zeros_(self.classify.weight)
+
+    def losses(self, forward: Forward, data: FeatureCache, generator: Generator) -> Losses:
+        """Sample a class-balanced batch; return its cross-entropy as `loss` and its accuracy as `right`."""
+        known = sorted(data.by_name)
+        chosen = torch.randint(len(known), (self._recipe.batch,), generator=generator).tolist()
+        names = [known[place] for place in chosen]
+        logits = self.classify(forward(data.draw_named(names, generator), SKETCH).pooled())
+        labels = torch.tensor([self._labels[name] for name in names], device=logits.device)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.smoothing if self.training else 0.0)
+        return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}
+
+    def heads(self) -> Heads:
+        return Heads(LinearHead(self.names, self.classify.weight.detach(), self.classify.bias.detach()))
+
+
+def prepare_recognition(recipe: RecognitionRecipe, sources: Sources, encode: CachedEncoder) -> Training:
+    """Collect sketches and encode them; ValueError for fewer than two classes."""
+    side, things = encode.side, recipe.per_class or WORLD_SKETCHES
+    banks = [sources.sketches(), *sources.of_world(things, side)[1]]
+    held_out = [sources.sketches(True), *sources.of_world(held_out_count(things), side, kept_out=True)[1]]
+    names = names_of(banks)
+    if len(names) < 2:
+        raise ValueError(f"{sources}: fewer than two classes have sketches to train on")
+    banks, held_out = ([bank.named(names, recipe.per_class) for bank in of] for of in (banks, held_out))
+    return Training(
+        RecognitionObjective(sorted(names), encode.method.width, recipe),
+        encode(banks, side // 2, recipe.views),
+        encode(banks, side),
+        encode(held_out, side) if names_of(held_out) else None,
+    )
