@@ -14,6 +14,7 @@ from .shapes import Points, curve, ellipse, limb
 RGB = tuple[float, float, float]
 Spot = tuple[float, float] | Points  # x and y of one point
 Spots = Spot | Mapping[str, Spot] | None  # one keypoint, named like its part, or several by name
+Landmark = tuple[float, float, int]  # a keypoint: x and y, and the index of the part that it lies on
 
 COLOURS: dict[str, RGB] = {
     "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
@@ -69,15 +70,6 @@ class Part:
     lines: tuple[Points, ...] = ()
     marks: tuple[Mark, ...] = ()
     solid: bool = True
-
-
-@dataclass(frozen=True)
-class Landmark:
-    """A keypoint in object coordinates, on the part with index `part`."""
-
-    x: float
-    y: float
-    part: int
 
 
 class Figure:
@@ -155,16 +147,14 @@ class Figure:
         """Add a small round part, such as an eye or a knob."""
         self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail, at=at)
 
-    def eye(self, x: float, y: float, r: float, white: bool = False) -> None:
-        """Add a round eye with its keypoint, optionally with white around it."""
-        if white:
-            self.dot("eye white", x, y, r * 1.9, "white")
+    def eye(self, x: float, y: float, r: float) -> None:
+        """Add a round eye with its keypoint."""
         self.dot("eye", x, y, r, "black", at=(x, y))
 
     def at(self, spots: Mapping[str, Spot]) -> None:
         """Add keypoints on the part added last."""
         for name, (x, y) in spots.items():
-            self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
+            self.landmarks[name] = (float(x), float(y), len(self.parts) - 1)
 
 
 SIDES = ((-1, "left"), (1, "right"))

@@ -7,7 +7,6 @@ from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from .camera import Scene
 from .difficulty import Difficulty
 from .figure import TEXTURES, Part
 from .noise import TILE, grain, textures, window
@@ -18,16 +17,15 @@ Floats = NDArray[np.float32]
 
 
 def photograph(
-    scene: Scene, setting: Setting, rng: Rng, side: int, hard: Difficulty
+    own_parts: list[Part], setting: Setting, rng: Rng, side: int, hard: Difficulty
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Part]]:
     """Render a photo (side, side, 3), the mask (side, side) of the object's visible pixels, and the occluding parts."""
     front = occluders(rng, side, hard)
     light = rng.random(2) * np.array([2.0, 0.8]) - np.array([1.0, 1.1])
     light = light / max(1e-6, float(np.sqrt((light * light).sum())))
-    largest = max(scene.parts, key=lambda p: float(np.ptp(p.outline[:, 0]) * np.ptp(p.outline[:, 1])))
+    largest = max(own_parts, key=lambda p: float(np.ptp(p.outline[:, 0]) * np.ptp(p.outline[:, 1])))
     picture = backdrop(rng, setting, side, hard, largest.paint.rgb)
-    parts = [*scene.parts, *front]
-    colour, cover, own = _shade(parts, len(scene.parts), light, rng, side)
+    colour, cover, own = _shade([*own_parts, *front], len(own_parts), light, rng, side)
     picture = _shadow(picture, own, setting, light, rng, side)
     picture = picture * (1 - cover[..., None]) + colour
     return _develop(picture, light, rng, side, hard), own > 0.5, front

@@ -215,7 +215,8 @@ def fish(f: Figure) -> None:
     f.add("body", smooth(outline), skin, marks=marks if banded else (), lines=[gill] if banded else [gill, *scales],
         at={"mouth": (0.77, 0.0)})
     f.add("side fin", leaf((0.2, 0.1), (-0.12, 0.22 + f.pose(-0.1, 0.06)), 0.5), fin, detail=1)
-    f.eye(0.56, -0.1, 0.042, white=True)
+    f.dot("eye white", 0.56, -0.1, 0.042 * 1.9, "white")
+    f.eye(0.56, -0.1, 0.042)
 
 
 @category("shark", scene="underwater", spin=10)
