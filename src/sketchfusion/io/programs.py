@@ -175,5 +175,4 @@ def _packed_path(segment: dict[str, Any]) -> Points:
 def _turned(points: Points, angle: float | None) -> Points:
     """Turn points (N, 2) about the origin by an angle in radians."""
     cosine, sine = math.cos(angle or 0), math.sin(angle or 0)
-    turned: Points = points @ np.array([[cosine, sine], [-sine, cosine]])
-    return turned
+    return points @ np.array([[cosine, sine], [-sine, cosine]])
