@@ -92,9 +92,8 @@ def horse(f: Figure) -> None:
         (0.04, 0.16), (-0.08, 0.08)])
     f.add("head", shift(turn(head, 22 + f.pose(-8, 14)), x, y), coat, group="coat", at={"nose": (x + 0.3, y + 0.22)})
     f.eye(x + 0.08, y, 0.028)
-    ridge = [(x + 0.02, y - 0.13), (x - 0.1, y - 0.06), (body.length - 0.1, -0.34), (body.length - 0.3, -0.22),
-        (body.length - 0.16, -0.16), (body.length, -0.24), (x - 0.06, y + 0.04)]
-    f.add("mane", smooth(ridge), mane)
+    f.add("mane", smooth([(x + 0.02, y - 0.13), (x - 0.1, y - 0.06), (body.length - 0.1, -0.34),
+        (body.length - 0.3, -0.22), (body.length - 0.16, -0.16), (body.length, -0.24), (x - 0.06, y + 0.04)]), mane)
 
 
 @category("cow", scene="field", unseen=True)
@@ -262,8 +261,7 @@ def dog(f: Figure) -> None:
     f.add("collar", limb([(body.length - 0.1, -0.34), (body.length + 0.16, -0.14)], [0.03, 0.03]),
         f.paint("plain", "red", "blue", "green"), detail=2)
     nod, long = f.pose(-8, 12), f.trait(0.3, 0.42)
-    muzzle = limb([(0.06, 0.04), (long, 0.09)], [0.12, 0.075])
-    f.add("muzzle", shift(turn(muzzle, nod), x, y), coat, group="coat")
+    f.add("muzzle", shift(turn(limb([(0.06, 0.04), (long, 0.09)], [0.12, 0.075]), nod), x, y), coat, group="coat")
     f.add("skull", ellipse(x, y, 0.21, 0.19), coat, group="coat")
     tip = shift(turn(path((long + 0.05, 0.05)), nod), x, y)[0]
     f.dot("nose", tip[0], tip[1], 0.05, "black", detail=0, at=tip)
@@ -340,9 +338,8 @@ def mouse(f: Figure) -> None:
     for x in (-0.3, 0.26):
         f.add("foot", ellipse(x + f.pose(-0.04, 0.06), 0.4, 0.13, 0.05), pink, detail=1)
     fat = f.trait(0.36, 0.44)
-    body = [(0.78, 0.22), (0.5, -0.02), (0.2, -0.16), (-0.15, -fat * 0.7), (-0.48, -0.08), (-0.58, 0.22), (-0.36, 0.4),
-        (0.2, 0.4), (0.6, 0.34)]
-    f.add("body", smooth(body), coat, group="coat", at={"back": (-0.15, -fat * 0.5)})
+    f.add("body", smooth([(0.78, 0.22), (0.5, -0.02), (0.2, -0.16), (-0.15, -fat * 0.7), (-0.48, -0.08), (-0.58, 0.22),
+        (-0.36, 0.4), (0.2, 0.4), (0.6, 0.34)]), coat, group="coat", at={"back": (-0.15, -fat * 0.5)})
     big = f.trait(0.19, 0.26)
     for i, (x, y) in enumerate(((0.36, -0.2), (0.2, -0.16))):
         tilt = f.pose(-0.03, 0.03)
@@ -369,9 +366,8 @@ def turtle(f: Figure) -> None:
     f.add("head", ellipse(0.92, -0.12 + rise, 0.19, 0.15), skin, group="head", at=(0.95, -0.12 + rise))
     f.eye(0.98, -0.16 + rise, 0.026)
     plates = [arc(x, y, r, r, 0, 360, 7) for x, y, r in ((0.0, -0.1, 0.17), (-0.34, -0.02, 0.14), (0.34, -0.02, 0.14))]
-    dome = path(arc(0, 0.14, 0.72, high, 180, 360, 20), (0.74, 0.2), (-0.74, 0.2))
-    f.add("shell", dome, shell, marks=[Mark(p[:-1], shell.shaded(0.72).rgb) for p in plates],
-        at={"shell top": (0.0, 0.18 - high)})
+    f.add("shell", path(arc(0, 0.14, 0.72, high, 180, 360, 20), (0.74, 0.2), (-0.74, 0.2)), shell,
+        marks=[Mark(p[:-1], shell.shaded(0.72).rgb) for p in plates], at={"shell top": (0.0, 0.18 - high)})
     f.add("rim", limb([(-0.72, 0.18), (0.0, 0.22), (0.72, 0.18)], [0.05, 0.06, 0.05]), shell.shaded(1.2), detail=1)
     f.add("smile", ellipse(0.96, -0.06 + rise, 0.01), skin, detail=3, strokes=(),
         lines=(arc(0.98, -0.1 + rise, 0.1, 0.05, 20, 120, 6),))

@@ -37,9 +37,8 @@ def owl(f: Figure) -> None:
     f.add("branch", limb([(-0.9, 0.82), (0.0, 0.78), (0.9, 0.84)], [0.05, 0.06, 0.045]),
         f.paint("wood", "dark wood", "wood"), detail=2)
     f.add("tail", mirrored((0.14, 0.6), (0.1, 1.0)), plumage.shaded(0.8), detail=1)
-    outline = [(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1), (0.36, 0.6),
-        (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]
-    f.add("body", smooth(outline), plumage, at=sides("{} ear", 0.4, -0.68))
+    f.add("body", smooth([(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1),
+        (0.36, 0.6), (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]), plumage, at=sides("{} ear", 0.4, -0.68))
     chevrons = [curve([(x - 0.06, y), (x, y + 0.06), (x + 0.06, y)])
         for x, y in ((-0.1, 0.16), (0.1, 0.16), (0, 0.3), (-0.12, 0.44), (0.12, 0.44))]
     f.add("breast", ellipse(0, 0.3, 0.27, 0.36), pale, detail=1, lines=chevrons, at=(0.0, 0.3))
@@ -67,9 +66,8 @@ def penguin(f: Figure) -> None:
         spread = f.pose(0.12, 0.34)
         bones = [(side * wide * 0.8, -0.2), (side * (wide + spread * 0.7), 0.1), (side * (wide + spread), 0.36)]
         f.add("flipper", limb(bones, [0.1, 0.09, 0.04]), black, at={f"{tag} flipper": (side * (wide + spread), 0.34)})
-    outline = mirrored((0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1), (wide * 0.95, 0.6),
-        (0.18, 0.9))
-    f.add("body", smooth(outline), black, at={"head top": (0, -0.92)})
+    f.add("body", smooth(mirrored((0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1),
+        (wide * 0.95, 0.6), (0.18, 0.9))), black, at={"head top": (0, -0.92)})
     belly = mirrored((0.0, -0.36), (0.2, -0.32), (wide * 0.74, 0.2), (wide * 0.6, 0.66), (0, 0.84))
     f.add("belly", smooth(belly), white, at=(0, 0.25))
     look = f.pose(-0.05, 0.05)
@@ -92,9 +90,8 @@ def flamingo(f: Figure) -> None:
     x, y = 0.36 + f.pose(-0.05, 0.08), -rise
     neck = [(0.26, -0.02), (0.5, -0.18), (0.44, -0.4), (0.2, -0.55), (x - 0.2, y + 0.08), (x, y)]
     f.add("neck", limb(neck, [0.1, 0.07, 0.058, 0.055, 0.055, 0.06]), pink, group="coat")
-    body = [(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2), (0.0, 0.24),
-        (0.28, 0.12)]
-    f.add("body", smooth(body), pink, group="coat", at={"body": (-0.1, 0.0), "tail": (-0.66, 0.13)})
+    f.add("body", smooth([(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2),
+        (0.0, 0.24), (0.28, 0.12)]), pink, group="coat", at={"body": (-0.1, 0.0), "tail": (-0.66, 0.13)})
     wing = [(0.16, -0.1), (-0.2, -0.16), (-0.6, 0.1), (-0.3, 0.14), (0.04, 0.1)]
     f.add("wing", smooth(wing), pink.shaded(0.82), detail=1)
     f.add("head", ellipse(x + 0.02, y, 0.12, 0.1), pink, group="coat", at=(x, y))
@@ -226,16 +223,14 @@ def shark(f: Figure) -> None:
     tail = path((-0.86, 0.0), (-1.22, -0.46 + flick), (-1.06, -0.06), (-1.16, 0.28 + flick))
     f.add("tail fin", tail, back, group="coat", at={"tail tip": (-1.18, -0.4 + flick)})
     tall = f.trait(0.34, 0.44)
-    fin = [(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall), (-0.12, -high - tall * 0.4),
-        (-0.2, -high * 0.7)]
-    f.add("back fin", smooth(fin), back, group="coat", at=(-0.12, -high - tall * 0.92))
+    f.add("back fin", smooth([(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall),
+        (-0.12, -high - tall * 0.4), (-0.2, -high * 0.7)]), back, group="coat", at=(-0.12, -high - tall * 0.92))
     f.add("small fin", path((-0.6, 0.1), (-0.76, 0.26), (-0.74, 0.04)), back, group="coat", detail=2)
     outline = [(1.0, -0.02), (0.72, -0.17), (0.25, -high), (-0.3, -0.2), (-0.95, -0.05), (-0.95, 0.05), (-0.4, 0.17),
         (0.2, high * 0.95), (0.7, 0.2), (0.9, 0.1)]
     under = smooth([(1.1, 0.1), (0.5, 0.08), (-0.2, 0.1), (-0.9, 0.06), (-0.6, 0.5), (0.6, 0.5)])
-    gills = [arc(0.36 - 0.08 * i, -0.01, 0.03, 0.1, -70, 70, 5) for i in range(3)]
-    f.add("body", smooth(outline), back, group="coat", marks=[Mark(under, belly.rgb, drawn=False)], lines=gills,
-        at={"snout": (0.97, -0.02)})
+    f.add("body", smooth(outline), back, group="coat", marks=[Mark(under, belly.rgb, drawn=False)],
+        lines=[arc(0.36 - 0.08 * i, -0.01, 0.03, 0.1, -70, 70, 5) for i in range(3)], at={"snout": (0.97, -0.02)})
     teeth = path((0.6, 0.14), (0.63, 0.09), (0.67, 0.14), (0.7, 0.08), (0.74, 0.13), (0.77, 0.07), (0.81, 0.12),
         (0.86, 0.07))
     f.add("mouth", path((0.58, 0.15), (0.88, 0.06), (0.84, 0.13)), f.paint("plain", "maroon"), detail=1, lines=(teeth,))
@@ -322,9 +317,8 @@ def crab(f: Figure) -> None:
         elbow, hand = (side * (wide + 0.2), -0.28), (side * (wide + 0.1), -0.62 + f.pose(-0.12, 0.1))
         f.add("arm", limb([(side * wide * 0.75, -0.06), elbow, hand], [0.07, 0.07, 0.06]), shell)
         big = f.trait(0.24, 0.32)
-        claw = turn(path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02)), side * f.pose(-10, 25))
-        f.add("claw", shift(claw, hand[0], hand[1] - big * 0.6), shell,
-            at={f"{tag} claw": (hand[0], hand[1] - big * 0.2)})
+        f.add("claw", shift(turn(path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02)), side * f.pose(-10, 25)),
+            hand[0], hand[1] - big * 0.6), shell, at={f"{tag} claw": (hand[0], hand[1] - big * 0.2)})
     for side, tag in SIDES:
         f.thin("eye stalk", [(side * 0.16, -high * 0.6), (side * 0.18, -high - 0.16)], 0.022, shell)
         f.add("eye white", ellipse(side * 0.18, -high - 0.18, 0.07), f.paint("plain", "white"), detail=1)

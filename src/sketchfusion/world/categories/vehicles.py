@@ -137,9 +137,8 @@ def airplane(f: Figure) -> None:
         body.shaded(0.8), at={"far wing tip": (-0.28 - sweep, -0.48)})
     f.add("fin", path((-0.62, -0.08), (-0.86, -0.1 - rise), (-1.06, -0.1 - rise), (-0.96, 0.0)), trim,
         at={"fin tip": (-0.96, -0.06 - rise)})
-    hull = [(1.05, 0.04), (0.92, -0.1), (0.6, -thick), (0.0, -thick), (-0.6, -0.14), (-1.05, -0.1), (-0.98, 0.0),
-        (-0.5, 0.14), (0.2, thick), (0.8, 0.15)]
-    f.add("fuselage", smooth(hull), body, at={"nose": (1.02, 0.04)})
+    f.add("fuselage", smooth([(1.05, 0.04), (0.92, -0.1), (0.6, -thick), (0.0, -thick), (-0.6, -0.14), (-1.05, -0.1),
+        (-0.98, 0.0), (-0.5, 0.14), (0.2, thick), (0.8, 0.15)]), body, at={"nose": (1.02, 0.04)})
     f.add("cockpit", path((0.72, -0.13), (0.84, -0.12), (0.94, -0.04), (0.74, -0.04)), glass, detail=1)
     for i in range(f.count(5, 7)):
         f.add("window", ellipse(0.54 - 0.15 * i, -0.05, 0.034, 0.042), glass, detail=1)
@@ -171,9 +170,8 @@ def helicopter(f: Figure) -> None:
     f.add("windscreen", smooth([(0.68, 0.04), (0.56, -0.19), (0.3, -0.29), (0.26, -0.02), (0.4, 0.08)]), glass)
     f.add("mast", box(0.06, -0.56, 0.14, -0.35), steel)
     span, tilt = f.trait(0.9, 1.05), f.pose(-0.04, 0.04)
-    blades = [(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)]
-    f.add("rotor", limb(blades, [0.032, 0.03, 0.032]), steel,
-        at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
+    f.add("rotor", limb([(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)], [0.032, 0.03, 0.032]),
+        steel, at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
 
 
 @category("hot_air_balloon", scene="sky", spin=10)
@@ -219,9 +217,6 @@ def rocket(f: Figure) -> None:
     f.add("middle fin", limb([(0, 0.42), (0, 0.76)], [0.035, 0.03]), trim, detail=1)
 
 
-
-
-
 @category("sailboat", scene="sea")
 def sailboat(f: Figure) -> None:
     hull = f.paint("wood", "brown", "red", "blue", "white", "navy")
@@ -230,16 +225,14 @@ def sailboat(f: Figure) -> None:
     f.thin("mast", [(mast, 0.5), (mast, 0.4 - tall)], 0.026, f.paint("wood", "dark wood", "wood"), detail=0,
         at={"mast top": (mast, 0.42 - tall)})
     full = f.pose(0.0, 0.1)
-    main = curve([(mast - 0.05, 0.46 - tall), (mast - 0.26, 0.0), (mast - 0.62, 0.34)])
-    f.add("main sail", path(main, (mast - 0.05, 0.36)), sail,
-        lines=(path((mast - 0.05, 0.0), (mast - 0.3, 0.05)),) if f.chance(0.5) else (),
+    f.add("main sail", path(curve([(mast - 0.05, 0.46 - tall), (mast - 0.26, 0.0), (mast - 0.62, 0.34)]),
+        (mast - 0.05, 0.36)), sail, lines=(path((mast - 0.05, 0.0), (mast - 0.3, 0.05)),) if f.chance(0.5) else (),
         at={"main sail corner": (mast - 0.58, 0.33)})
     jib = curve([(mast + 0.05, 0.52 - tall), (mast + 0.34 + full, -0.02), (mast + 0.6, 0.34)])
     f.add("fore sail", path(jib, (mast + 0.06, 0.34)), sail.shaded(0.93), at={"fore sail corner": (mast + 0.56, 0.33)})
     depth = f.trait(0.26, 0.34)
-    bottom = curve([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
-        (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)])
-    f.add("hull", bottom, hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
+    f.add("hull", curve([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
+        (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)]), hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
         at={"bow": (0.95, 0.46), "stern": (-0.86, 0.48)})
     if f.chance(0.6):
         flag = path((mast, 0.38 - tall), (mast + 0.2, 0.43 - tall), (mast, 0.49 - tall))
