@@ -33,7 +33,6 @@ from .extractor import (
     concatenate_weighted,
     hash_settings,
     max_pool,
-    max_pool_quarters,
     pick_device,
     pick_dtype,
     prepare_as_released,
@@ -152,7 +151,8 @@ class SketchFusion(TrainedExtractor):
         config, state = read_light_weights(folder)
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
-        model._load(state, folder)
+        load_weights(model.light, state, folder)
+        model.heads = Heads.read(folder)
         if folder != root:
             model._tasks, model._by_task = root, {folder.name: model}
         return model.for_task(task)
@@ -217,7 +217,8 @@ class SketchFusion(TrainedExtractor):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
             config = replace(config, diffusion=self.config.diffusion, clip=self.config.clip)  # where they were found
             other = SketchFusion(self._diffusion, self.clip, config, self.name).to(self.device)
-            other._load(state, folder)
+            load_weights(other.light, state, folder)
+            other.heads = Heads.read(folder)
             other._tasks, other._by_task = self._tasks, self._by_task
             self._by_task[folder.name] = other
         return self._by_task[folder.name]
@@ -298,7 +299,7 @@ class SketchFusion(TrainedExtractor):
             whole, joint = encoded.vectors, encoded.joint
         vectors = max_pool(maps, inputs)
         if config.quarters:
-            vectors = concatenate_weighted(vectors, max_pool_quarters(maps, inputs), config.quarters)
+            vectors = concatenate_weighted(vectors, max_pool(maps, inputs, quarters=True), config.quarters)
         return ModelOutput(maps, concatenate_weighted(vectors, whole, config.whole), joint)
 
     @torch.no_grad()
@@ -336,10 +337,6 @@ class SketchFusion(TrainedExtractor):
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
 
-    def _load(self, state: dict[str, Tensor], folder: Path) -> None:
-        load_weights(self.light, state, folder)
-        self.heads = Heads.read(folder)
-
 
 def level_channels(clip: FrozenEncoder) -> list[int]:
     """List the channels of a convolutional CLIP's levels; WeightsError for another encoder, which has none."""
@@ -351,10 +348,9 @@ def level_channels(clip: FrozenEncoder) -> list[int]:
 def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:
     """Write the model card of light weights for a hub repository, in Markdown with the hub's metadata."""
     parts = {"Stable Diffusion": (config.diffusion, config.diffusion_hash), "CLIP": (config.clip, config.clip_hash)}
-    if config.student:
-        del parts["Stable Diffusion"]
     how = "Light weights that fuse a frozen Stable Diffusion with a frozen CLIP"
     if config.student:
+        del parts["Stable Diffusion"]
         how = "A student: light weights that read the features of a fused model off a frozen CLIP alone"
     bases, rows, fusion = "", "", config.fusion
     for part, (name, digest) in parts.items():
@@ -418,11 +414,10 @@ def pair_config(
 
 def as_released(config: FeaturesConfig) -> FeaturesConfig:
     """Give the configuration with the choices of the authors' published code in place of the paper's."""
-    fusion = replace(config.fusion, inject_skips=True, zero_init=False, cut_gradient=True, dropout=0.5)
-    fusion = replace(fusion, ensemble=32, noise_seed=None)
-    return replace(
-        config, view="as-released", vae_range=(0.0, 255.0), sample_latents=True, clip_layer=-1, fusion=fusion
-    )
+    fusion = replace(config.fusion, inject_skips=True, zero_init=False, cut_gradient=True)
+    fusion = replace(fusion, dropout=0.5, ensemble=32, noise_seed=None)
+    config = replace(config, view="as-released", vae_range=(0.0, 255.0), sample_latents=True)
+    return replace(config, clip_layer=-1, fusion=fusion)
 
 
 def with_parts(config: FeaturesConfig, diffusion: str | None = None, clip: str | None = None) -> FeaturesConfig:

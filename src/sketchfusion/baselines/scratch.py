@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import first_line
 from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
 from ..io.files import atomic_write, read_json
 from ..io.images import ImageInput, Kind
@@ -33,8 +34,10 @@ class ScratchConfig:
 class ScratchBaseline(Extractor):
     """The small CNN as an extractor; sketches and photos go through the same weights."""
 
+    dim: int = 0
+
     def __init__(self, net: ScratchNet, config: ScratchConfig, name: str = KIND) -> None:
-        self.net, self.config, self.name, self.side = net.eval(), config, name, config.side
+        self.net, self.config, self.name, self.side, self.dim = net.eval(), config, name, config.side, config.dim
         self.device = torch.device("cpu")
 
     @classmethod
@@ -47,8 +50,7 @@ class ScratchBaseline(Extractor):
             net = ScratchNet(config)
             net.load_state_dict({name: tensor.float() for name, tensor in load_file(path / WEIGHTS).items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise WeightsError(f"{path} holds no trained CNN: {reason}") from error
+            raise WeightsError(f"{path} holds no trained CNN: {first_line(error)}") from error
         model = cls(net, config, KIND if folder is None else str(folder))
         model.device = pick_device(device)
         model.net.to(model.device)
@@ -69,10 +71,6 @@ class ScratchBaseline(Extractor):
     @property
     def fingerprint(self) -> str:
         return weights_hash(self.net)
-
-    @property
-    def dim(self) -> int:
-        return self.config.dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
         maps = self.net.maps(stack([one.square for one in inputs], self.device))

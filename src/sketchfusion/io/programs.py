@@ -175,4 +175,5 @@ def _packed_path(segment: dict[str, Any]) -> Points:
 def _turned(points: Points, angle: float | None) -> Points:
     """Turn points (N, 2) about the origin by an angle in radians."""
     cosine, sine = math.cos(angle or 0), math.sin(angle or 0)
-    return points @ np.array([[cosine, sine], [-sine, cosine]])
+    turned: Points = points @ np.array([[cosine, sine], [-sine, cosine]])
+    return turned

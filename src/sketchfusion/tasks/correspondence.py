@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..io.images import read_image
+from ..featuremap import FeatureMap, Frame
+from ..io.images import ImageInput, read_image
 from .inputs import extract_map, ink_points, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..featuremap import FeatureMap, Frame
-    from ..io.images import ImageInput
-
 
 Side = Literal["sketch", "photo"]
 ToShared = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to coordinates that both pictures share
@@ -62,30 +61,6 @@ class Matched(NamedTuple):
     positions: Tensor  # (N, 2) x, y in pixels of the target's file
     scores: Tensor  # (N,) cosines of the features at both ends
     mutual: Tensor  # (N,) whether matching back ends near the start
-
-
-class Prior(NamedTuple):
-    """Where points are expected and where the target's cells lie, in coordinates that both pictures share."""
-
-    expected: Tensor  # (N, 2)
-    cells: Tensor  # (h * w, 2)
-
-
-@dataclass(frozen=True)
-class Pose:
-    """An affine map from a sketch to a photo; the coordinates of both run from -1 to 1 over the file."""
-
-    matrix: Tensor  # (3, 2)
-    sketch: Frame
-    photo: Frame
-
-    def from_sketch(self, points: Tensor) -> Tensor:
-        """Map (N, 2) x, y in pixels of the sketch's file to photo coordinates."""
-        return _homogeneous(_normalised(self.sketch, points)) @ self.matrix
-
-    def from_photo(self, points: Tensor) -> Tensor:
-        """Map (N, 2) x, y in pixels of the photo's file to photo coordinates."""
-        return _normalised(self.photo, points)
 
 
 def match(
@@ -135,10 +110,10 @@ def match_aligned(
     As `match_maps`, but a cell's score is its cosine / temperature minus a penalty for its distance from where the pose
     expects it. The pose is fitted to `strokes` (M, 2), points of the sketch in pixels of its file.
     """
-    aligned = pose(sketch.centred(), photo.centred(), strokes, temperature)
+    from_sketch, from_photo = pose(sketch.centred(), photo.centred(), strokes, temperature)
     if source == "sketch":
-        return match_maps(sketch, photo, points, temperature, window, (aligned.from_sketch, aligned.from_photo))
-    return match_maps(photo, sketch, points, temperature, window, (aligned.from_photo, aligned.from_sketch))
+        return match_maps(sketch, photo, points, temperature, window, (from_sketch, from_photo))
+    return match_maps(photo, sketch, points, temperature, window, (from_photo, from_sketch))
 
 
 def match_maps(
@@ -158,7 +133,7 @@ def match_maps(
     points, source, target = points.float(), source.centred(), target.centred()
 
     def counterparts(points: Tensor, here: FeatureMap, there: FeatureMap, ways: Sequence[ToShared] | None) -> Tensor:
-        prior = Prior(ways[0](points), ways[1](there.centres())) if ways else None
+        prior = (ways[0](points), ways[1](there.centres())) if ways else None
         return locate(here.sample(points), there, temperature, window, prior)
 
     found = counterparts(points, source, target, to_shared)
@@ -175,9 +150,9 @@ def dense_match(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor) -> tuple
     `strokes` (M, 2), points of the sketch in pixels of its file.
     """
     sketch, photo = sketch.centred(), photo.centred()
-    aligned, features = pose(sketch, photo, strokes, TEMPERATURE), photo.data.flatten(1).T
-    prior = Prior(aligned.from_photo(photo.centres()), aligned.from_sketch(sketch.centres()))
-    positions = locate(features, sketch, prior=prior)
+    from_sketch, from_photo = pose(sketch, photo, strokes, TEMPERATURE)
+    features = photo.data.flatten(1).T
+    positions = locate(features, sketch, prior=(from_photo(photo.centres()), from_sketch(sketch.centres())))
     scores = F.cosine_similarity(features.float(), sketch.sample(positions).float(), dim=1)
     scores = scores.masked_fill(~photo.valid().flatten(), -1.0)
     return positions.reshape(*photo.grid, 2), scores.reshape(photo.grid)
@@ -188,11 +163,12 @@ def locate(
     target: FeatureMap,
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
-    prior: Prior | None = None,
+    prior: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Find features (N, C) in a map by a windowed soft-argmax: (N, 2) x, y in pixels of its file.
 
-    A cell's score is its cosine / temperature, minus the distance penalty of a `prior`. Padding is never chosen.
+    A cell's score is its cosine / temperature, minus the distance penalty of a `prior`: where the features are expected
+    (N, 2) and where the cells lie (h * w, 2), in the same coordinates. Padding is never chosen.
     """
     h, w = target.grid
     cells = F.normalize(target.data.float().flatten(1), dim=0)
@@ -205,7 +181,7 @@ def locate(
         chunk = slice(start, start + CHUNK)
         logits = features[chunk] @ cells / temperature
         if prior is not None:
-            logits -= distance_penalty(prior.expected[chunk], prior.cells).to(logits.device)
+            logits -= distance_penalty(prior[0][chunk], prior[1]).to(logits.device)
         logits = logits.masked_fill(padding, -torch.inf)
         best = centres[logits.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach
@@ -215,8 +191,11 @@ def locate(
     return positions.clamp(positions.new_zeros(2), positions.new_tensor(target.frame.size))
 
 
-def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> Pose:
+def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> tuple[ToShared, ToShared]:
     """Align a sketch with a photo by points (N, 2) of its strokes, in pixels of its file.
+
+    Returns the affine maps from pixels of the sketch's file, and from those of the photo's, to coordinates that run
+    from -1 to 1 over the photo.
 
     Expectation maximisation, alternating two steps while the Gaussian narrows. First each point's expected counterpart
     is found by a softmax over cosine / `temperature`, times a Gaussian around the current pose. Then the affine map is
@@ -232,7 +211,12 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     points, centres = _homogeneous(_normalised(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
     fits = [_fit_pose(logits, padding, points, centres, start) for start in (torch.eye(3, 2), _to_square(sketch.frame))]
     (page, by_page), (window, by_window) = fits
-    return Pose(window if by_window > by_page + PAGE_BONUS else page, sketch.frame, photo.frame)
+    matrix = window if by_window > by_page + PAGE_BONUS else page
+
+    def from_sketch(points: Tensor) -> Tensor:
+        return _homogeneous(_normalised(sketch.frame, points)) @ matrix
+
+    return from_sketch, partial(_normalised, photo.frame)
 
 
 def _fit_pose(logits: Tensor, padding: Tensor, points: Tensor, centres: Tensor, start: Tensor) -> tuple[Tensor, float]:

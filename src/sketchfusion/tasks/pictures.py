@@ -26,22 +26,14 @@ def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) 
     height = max(left.height, right.height)
     size = (left.width + right.width + FINE * (GAP + 2 * MARGIN), height + 2 * FINE * MARGIN)
     sheet = Image.new("RGB", size, PAPER)
-    corners = [
-        (FINE * MARGIN, FINE * MARGIN + (height - left.height) // 2),
-        (FINE * (MARGIN + GAP) + left.width, FINE * MARGIN + (height - right.height) // 2),
-    ]
+    across = (FINE * MARGIN, FINE * (MARGIN + GAP) + left.width)
+    corners = [(x, FINE * MARGIN + (height - one.height) // 2) for x, one in zip(across, (left, right), strict=True)]
     draw = ImageDraw.Draw(sheet)
     for (x, y), picture in zip(corners, (left, right), strict=True):
         sheet.paste(picture, (x, y))
         draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=BORDER, width=FINE)
-    scales = [left.height / sketch.shape[1], right.height / photo.shape[1]]
-    ends = [
-        [
-            (corner[0] + scale * x, corner[1] + scale * y)
-            for corner, scale, (x, y) in zip(corners, scales, (one.sketch, one.photo), strict=True)
-        ]
-        for one in matches
-    ]
+    scales = np.array([[left.height / sketch.shape[1]], [right.height / photo.shape[1]]])
+    ends = [(np.array([one.sketch, one.photo]) * scales + corners).tolist() for one in matches]
     colours = _colours(len(matches))
     for one, pair, colour in zip(matches, ends, colours, strict=True):
         draw.line([*pair[0], *pair[1]], fill=PAPER, width=FINE * (4 if one.mutual else 3))

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from ..featuremap import Floats
+from ..io.images import ImageInput, Images, Kind
 from .inputs import read_sketches
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..extractor import Extractor, Look
-    from ..featuremap import Floats
-    from ..io.images import ImageInput, Images, Kind
 
-
-Logits = Callable[["Images"], "Floats"]  # N pictures to (N, labels)
+Logits = Callable[[Images], Floats]  # N pictures to (N, labels)
 
 TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")

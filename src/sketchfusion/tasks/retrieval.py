@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..featuremap import Floats
+from ..io.images import Images
 from .inputs import read_sketches
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..io.images import Images
-
 
 Ints = npt.NDArray[np.int64]
 

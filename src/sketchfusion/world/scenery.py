@@ -211,8 +211,8 @@ def backdrop(rng: Rng, setting: Setting, side: int, hard: Difficulty, object_rgb
     amounts = (10 + 38 * rng.random(2)).tolist()
 
     def fill(one: Floats, two: Floats, fade: Floats, texture: str, amount: float) -> Floats:
-        rows = (one * (1 - fade) + two * fade)[:, None]
-        return np.add(rows, window(grounds()[texture], rng, side)[..., None] * amount)
+        filled: Floats = (one * (1 - fade) + two * fade)[:, None]
+        return filled + window(grounds()[texture], rng, side)[..., None] * amount
 
     sky, land = fill(top, top2, up, upper, amounts[0]), fill(low, low2, down, lower, amounts[1])
     tilt = (float(rng.random()) - 0.5) * 0.16
