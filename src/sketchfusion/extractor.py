@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias, get_args
 
 import torch
 from PIL import Image
@@ -20,6 +20,8 @@ from .featuremap import FeatureMap, Frame
 from .io.images import ImageInput, Images, Kind, as_list, letterbox, read_image, to_uint8
 from .io.weights import WeightsError
 from .saved import Heads
+
+Device: TypeAlias = str | torch.device | None  # None: the best that there is
 
 
 @dataclass(frozen=True)
@@ -263,7 +265,7 @@ def hash_settings(settings: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def pick_device(device: str | torch.device | None = None) -> torch.device:
+def pick_device(device: Device = None) -> torch.device:
     """Give the device, ValueError if it cannot be used; without one the best: CUDA, then Apple's MPS, then the CPU."""
     if device is not None:
         try:

@@ -27,6 +27,7 @@ from .backbones.diffusion import FrozenDiffusion
 from .backbones.encoders import FrozenEncoder, resize_square
 from .backbones.folders import load_diffusion, load_encoder
 from .extractor import (
+    Device,
     ModelInput,
     ModelOutput,
     TrainedExtractor,
@@ -133,7 +134,7 @@ class SketchFusion(TrainedExtractor):
     def from_pretrained(
         cls,
         name_or_path: str | Path = "mini",
-        device: str | torch.device | None = None,
+        device: Device = None,
         dtype: torch.dtype | None = None,
         task: str | None = None,
         *,
@@ -161,7 +162,7 @@ class SketchFusion(TrainedExtractor):
     def untrained(
         cls,
         name: str = "mini",
-        device: str | torch.device | None = None,
+        device: Device = None,
         dtype: torch.dtype | None = None,
         task: str | None = None,
         *,
@@ -173,9 +174,7 @@ class SketchFusion(TrainedExtractor):
         return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
     @classmethod
-    def _assemble(
-        cls, config: FeaturesConfig, name: str, device: str | torch.device | None, dtype: torch.dtype | None
-    ) -> SketchFusion:
+    def _assemble(cls, config: FeaturesConfig, name: str, device: Device, dtype: torch.dtype | None) -> SketchFusion:
         """Load the frozen parts that a configuration names; check their hashes, or fill them in."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)

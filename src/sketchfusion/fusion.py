@@ -207,17 +207,10 @@ class LightParts(nn.Module):
 
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
         super().__init__()
-        self.injection = Injection(
-            clip_channels, diffusion.channels(config.inject_at), config.zero_init, config.convolutions
-        )
-        self.aggregation = Aggregation(
-            diffusion.channels(config.aggregate),
-            config.width,
-            config.grid,
-            config.dropout,
-            config.bottlenecks,
-            config.branch_weights,
-        )
+        injected, aggregated = diffusion.channels(config.inject_at), diffusion.channels(config.aggregate)
+        self.injection = Injection(clip_channels, injected, config.zero_init, config.convolutions)
+        options = (config.dropout, config.bottlenecks, config.branch_weights)
+        self.aggregation = Aggregation(aggregated, config.width, config.grid, *options)
         self.centring = Centring(config.width)
 
 

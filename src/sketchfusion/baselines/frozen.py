@@ -15,6 +15,7 @@ from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip, FrozenDino, FrozenEncoder, Tokens, resize_square
 from ..backbones.folders import load_diffusion, load_encoder
 from ..extractor import (
+    Device,
     Extractor,
     ModelInput,
     ModelOutput,
@@ -48,7 +49,7 @@ class FrozenBaseline(Extractor):
         self.settings = settings
 
     @classmethod
-    def load(cls, *parts: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
+    def load(cls, *parts: str, device: Device = None, dtype: torch.dtype | None = None) -> Self:
         """Load each part by catalog name, hub id or folder; WeightsError when one cannot be had."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import first_line
-from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
+from ..extractor import Device, Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
 from ..io.files import atomic_write, read_json
 from ..io.images import ImageInput, Kind
 from ..io.weights import PACKAGED, WeightsError, weights_hash
@@ -41,7 +41,7 @@ class ScratchBaseline(Extractor):
         self.device = torch.device("cpu")
 
     @classmethod
-    def load(cls, folder: str | Path | None = None, device: str | torch.device | None = None) -> Self:
+    def load(cls, folder: str | Path | None = None, device: Device = None) -> Self:
         """Load the shipped weights, or those that `train retrieval --model scratch` left in a folder."""
         path = PACKAGED / KIND if folder is None else Path(folder)
         try:

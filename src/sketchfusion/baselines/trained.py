@@ -18,6 +18,7 @@ from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
 from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_clip, save_model
 from ..extractor import (
+    Device,
     ModelInput,
     ModelOutput,
     TrainedExtractor,
@@ -89,18 +90,14 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         self.centring = Centring(self.channels).to(device)
 
     @classmethod
-    def untrained(
-        cls, diffusion: str, clip: str, task: str = "retrieval", device: str | torch.device | None = None
-    ) -> Self:
+    def untrained(cls, diffusion: str, clip: str, task: str = "retrieval", device: Device = None) -> Self:
         """Load what training starts from, in float32: its steps are too small for less."""
         device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
         models = load_diffusion(locate(diffusion)), load_clip(locate(clip))
         return cls(*models, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
 
     @classmethod
-    def load_trained(
-        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> Self:
+    def load_trained(cls, folder: str | Path, device: Device = None, dtype: torch.dtype | None = None) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged."""
         device, folder = pick_device(device), Path(folder)
         dtype = pick_dtype(device, dtype)
@@ -208,7 +205,7 @@ class SdPlBaseline(TrainedBaseline):
         self.caption: Tensor | None = None  # (1, L, D), in place of the learned text
 
     @classmethod
-    def untrained(cls, diffusion: str, task: str = "retrieval", device: str | torch.device | None = None) -> Self:
+    def untrained(cls, diffusion: str, task: str = "retrieval", device: Device = None) -> Self:
         """Load what training starts from, by catalog name, hub id or folder."""
         device, folder = pick_device(device), locate(diffusion)
         frozen = load_diffusion(folder, pick_dtype(device))
@@ -218,9 +215,7 @@ class SdPlBaseline(TrainedBaseline):
         return cls(frozen, config, f"{diffusion}:{SD_PL}", device)
 
     @classmethod
-    def load(
-        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> Self:
+    def load(cls, folder: str | Path, device: Device = None, dtype: torch.dtype | None = None) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged or its frozen parts cannot be had."""
         device, folder = pick_device(device), Path(folder)
         settings, state = read_trained(folder, "learned prompts")

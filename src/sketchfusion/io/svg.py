@@ -71,10 +71,8 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
     if not drawn.getchannel("A").getbbox() and SHAPES & tags:
         left = {_local(element.tag) for element in root.iter()}
         missing = sorted(((DROPPED | {"image"}) & tags) - left) + sorted({"text"} & tags)
-        names = ["a picture that is not embedded" if name == "image" else f"<{name}>" for name in missing]
-        reason = (
-            f"{' and '.join(names)} cannot be drawn" if names else "no colour is understood, or all is off the page"
-        )
+        lost = ["a picture that is not embedded" if name == "image" else f"<{name}>" for name in missing]
+        reason = f"{' and '.join(lost)} cannot be drawn" if lost else "no colour is understood, or all is off the page"
         raise ImageError(f"{source}: nothing of its shapes can be seen, as {reason}; save it as plain SVG or PNG")
     return over_paper(drawn, light_ink)
 

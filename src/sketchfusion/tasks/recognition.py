@@ -17,6 +17,7 @@ from .inputs import read_sketches
 if TYPE_CHECKING:
     from ..extractor import Extractor, Look
 
+Examples = Mapping[str, Sequence[ImageInput]]  # a few pictures by label
 Logits = Callable[[Images], Floats]  # N pictures to (N, labels)
 
 TASK = "recognition"
@@ -41,7 +42,7 @@ def recognize(
     labels: Sequence[str] | None = None,
     k: int = 5,
     kind: Kind = "sketch",
-    examples: Mapping[str, Sequence[ImageInput]] | None = None,
+    examples: Examples | None = None,
 ) -> list[list[Guess]]:
     """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
@@ -67,7 +68,7 @@ class Namer:
         model: Extractor,
         labels: Sequence[str] | None = None,
         kind: Kind = "sketch",
-        examples: Mapping[str, Sequence[ImageInput]] | None = None,
+        examples: Examples | None = None,
         classify: bool = True,
     ) -> None:
         """Encode the examples, or the labels' prompts; with `classify=False` the classifier is never run."""
@@ -172,9 +173,7 @@ def _by_both(model: Extractor, labels: Sequence[str], kind: Kind) -> Callable[[L
     return logits
 
 
-def _by_examples(
-    model: Extractor, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]
-) -> Logits:
+def _by_examples(model: Extractor, labels: Sequence[str], kind: Kind, examples: Examples) -> Logits:
     if lacking := [label for label in labels if not examples.get(label)]:
         raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
     task = TASK if model.serves(TASK) else None

@@ -10,7 +10,7 @@ from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 
 from .difficulty import Difficulty
-from .figure import Figure, Landmark, Part
+from .figure import Figure, Landmarks, Part
 from .shapes import Points, inside, turn
 
 # Contours, in canvas units
@@ -62,7 +62,7 @@ def choose_camera(rng: Rng, spin: float, fill: tuple[float, float], hard: Diffic
     )
 
 
-def place(figure: Figure, camera: Camera, side: float) -> tuple[list[Part], dict[str, Landmark]]:
+def place(figure: Figure, camera: Camera, side: float) -> tuple[list[Part], Landmarks]:
     """Project a figure's parts, back to front, and landmarks to pixels of a square picture, rounded to 1e-4."""
     parts, landmarks = figure.parts, figure.landmarks
     arrays = [p.outline for p in parts]
@@ -118,7 +118,7 @@ def _covered(points: Points, parts: list[Part], by: NDArray[np.bool_]) -> NDArra
     return found
 
 
-def landmark_hidden(parts: list[Part], landmarks: dict[str, Landmark]) -> NDArray[np.bool_]:
+def landmark_hidden(parts: list[Part], landmarks: Landmarks) -> NDArray[np.bool_]:
     """Mark the landmarks that lie behind a part of another group, in their order."""
     spots = landmarks.values()
     front, kin = _stacking(parts, np.array([part for _, _, part in spots]))

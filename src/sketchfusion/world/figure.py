@@ -14,7 +14,7 @@ from .shapes import Points, curve, ellipse, limb
 RGB = tuple[float, float, float]
 Spot = tuple[float, float] | Points  # x and y of one point
 Spots = Spot | Mapping[str, Spot] | None  # one keypoint, named like its part, or several by name
-Landmark = tuple[float, float, int]  # a keypoint: x and y, and the index of the part that it lies on
+Landmarks = dict[str, tuple[float, float, int]]  # keypoints: x and y, and the index of the part that each lies on
 
 COLOURS: dict[str, RGB] = {
     "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
@@ -83,7 +83,7 @@ class Figure:
     def __init__(self, identity: Rng, pose: Rng, slop: float = 0.0, errors: Rng | None = None) -> None:
         self._identity, self._pose, self._slop, self._errors = identity, pose, slop, errors
         self.parts: list[Part] = []
-        self.landmarks: dict[str, Landmark] = {}
+        self.landmarks: Landmarks = {}
 
     def trait(self, low: float, high: float) -> float:
         """Sample a number for this instance, such as a length or a proportion, plus the hand's error."""

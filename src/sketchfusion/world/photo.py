@@ -82,9 +82,8 @@ def _shade(
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
     cx, rx, cy, ry, roundness = (column[index] for column in _forms(parts, side).T)
     u, v = (x - cx) * rx, (y - cy) * ry
-    bright = 1.06 + roundness * (
-        np.float32(light[0] * 0.26) * u + np.float32(light[1] * 0.3) * v - 0.12 * (u * u + v * v)
-    )
+    lit = np.float32(light[0] * 0.26) * u + np.float32(light[1] * 0.3) * v
+    bright = 1.06 + roundness * (lit - 0.12 * (u * u + v * v))
     texture = np.array([TEXTURES.index(part.paint.texture) for part in parts])[index]
     dx, dy = (int(t * TILE) for t in rng.random(2))
     tile = textures()[texture, (np.arange(y0, y1)[:, None] + dy) % TILE, (np.arange(x0, x1)[None, :] + dx) % TILE]

@@ -122,9 +122,8 @@ def _puff(rng: Rng, x: float, y: float, s: float) -> Pieces:
 
 
 def _bubble(rng: Rng, x: float, y: float, s: float) -> Pieces:
-    return [
-        (ellipse(x + k * s * 0.3, y - k * s * 0.8, s * 0.14), tinted(rng, ("sky", "white", "glass"))) for k in range(3)
-    ]
+    bubbles = (ellipse(x + k * s * 0.3, y - k * s * 0.8, s * 0.14) for k in range(3))
+    return [(bubble, tinted(rng, ("sky", "white", "glass"))) for bubble in bubbles]
 
 
 def _star(rng: Rng, x: float, y: float, s: float) -> Pieces:

@@ -18,7 +18,7 @@ from ..io.strokes import Drawing, rasterize
 from .camera import choose_camera, landmark_hidden, place, trace
 from .categories import CATEGORIES, Category
 from .difficulty import DEFAULT, Difficulty
-from .figure import Figure, Landmark, Part
+from .figure import Figure, Landmarks, Part
 from .hands import CANVAS, HANDS, draw
 from .photo import photograph
 from .scenery import choose_setting
@@ -141,15 +141,12 @@ class World:
         kind.recipe(figure)
         return figure
 
-    def _keypoints(
-        self, parts: list[Part], landmarks: dict[str, Landmark], side: float, hidden: set[str]
-    ) -> dict[str, Keypoint]:
+    def _keypoints(self, parts: list[Part], marks: Landmarks, side: float, hidden: set[str]) -> dict[str, Keypoint]:
         """Return keypoints in pixels; not visible are those outside of `side`, behind the object, or `hidden`."""
         scale = self.size / side
         found: dict[str, Keypoint] = {}
-        behind = landmark_hidden(parts, landmarks)
-        for (name, (x, y, _)), covered in zip(landmarks.items(), behind.tolist(), strict=True):
-            shown = 0 <= x < side and 0 <= y < side and not covered and name not in hidden
+        for (name, (x, y, _)), behind in zip(marks.items(), landmark_hidden(parts, marks).tolist(), strict=True):
+            shown = 0 <= x < side and 0 <= y < side and not behind and name not in hidden
             found[name] = Keypoint(round(x * scale, 4), round(y * scale, 4), shown)
         return found
 
