@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import first_line
 from ..extractor import Device, Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
 from ..io.files import atomic_write, read_json
 from ..io.images import ImageInput, Kind
@@ -50,7 +49,8 @@ class ScratchBaseline(Extractor):
             net = ScratchNet(config)
             net.load_state_dict({name: tensor.float() for name, tensor in load_file(path / WEIGHTS).items()})
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise WeightsError(f"{path} holds no trained CNN: {first_line(error)}") from error
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise WeightsError(f"{path} holds no trained CNN: {reason}") from error
         model = cls(net, config, KIND if folder is None else str(folder))
         model.device = pick_device(device)
         model.net.to(model.device)
