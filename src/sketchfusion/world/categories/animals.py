@@ -1,8 +1,5 @@
 """Four-legged animals, which share a frame of trunk, legs, ears and tail."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -45,9 +42,8 @@ def _legs(f: Figure, body: BodyFrame, coat: Paint, near: bool) -> None:
     offset = -0.04 if near else 0.13
     for name, side in (("hind", -1), ("front", 1)):
         x = side * body.stance * body.length + offset
-        swing = f.pose(-body.swing, body.swing)
         bend = -0.06 * body.leg if side < 0 else 0.03 * body.leg
-        hip, foot = (x, 0.25 * body.height), (x + swing, body.height * 0.5 + body.leg)
+        hip, foot = (x, 0.25 * body.height), (x + f.pose(-body.swing, body.swing), body.height * 0.5 + body.leg)
         knee = ((hip[0] + foot[0]) / 2 + bend, hip[1] * 0.42 + foot[1] * 0.58)
         leg = limb([hip, knee, foot], [body.thick * 1.35, body.thick * 0.85, body.foot])
         if near:
@@ -111,10 +107,9 @@ def cow(f: Figure) -> None:
     ivory, nod = f.paint("plain", "cream"), f.pose(4, 26)
     for side in (-0.1, 0.06):
         f.add("horn", leaf((x + side, y - 0.1), (x + side + 0.05, y - 0.3), 0.32, 0.5), ivory)
-    head = [(-0.14, -0.1), (0.06, -0.15), (0.26, -0.02), (0.4, 0.1), (0.38, 0.24), (0.22, 0.24), (0.02, 0.16),
-        (-0.12, 0.1)]
     f.add("ear", leaf((x - 0.1, y - 0.04), (x - 0.3, y - 0.06), 0.6), coat.shaded(0.85))
-    f.add("head", shift(turn(smooth(head), nod), x, y), coat, group="coat")
+    f.add("head", shift(turn(smooth([(-0.14, -0.1), (0.06, -0.15), (0.26, -0.02), (0.4, 0.1), (0.38, 0.24),
+        (0.22, 0.24), (0.02, 0.16), (-0.12, 0.1)]), nod), x, y), coat, group="coat")
     muzzle = turn(ellipse(x + 0.33, y + 0.14, 0.09, 0.11), nod, (x, y))
     f.add("muzzle", muzzle, f.paint("plain", "pink", "tan"), detail=1, at={"nose": (x + 0.28, y + 0.22)})
     f.eye(x + 0.06, y - 0.01, 0.025)
@@ -155,12 +150,11 @@ def rhinoceros(f: Figure) -> None:
     trunk(f, body, hide, hump=0.08)
     f.add("neck", limb([(body.length - 0.25, -0.05), (x, y)], [0.32, 0.2]), hide, group="coat")
     fold = curve([(body.length - 0.24, -0.3), (body.length - 0.18, 0.0), (body.length - 0.26, 0.28)])
-    head = [(-0.14, -0.2), (0.08, -0.18), (0.24, -0.06), (0.42, -0.02), (0.48, 0.1), (0.4, 0.2), (0.14, 0.22),
-        (-0.12, 0.18)]
     bone, big = f.paint("plain", "cream", "stone"), f.trait(0.36, 0.48)
     small = horn((x + 0.14, y - 0.1), (x + 0.29, y - 0.04), (x + 0.27, y - 0.08 - big * 0.5), 0.12)
     f.add("second horn", small, bone, detail=1)
-    f.add("head", shift(smooth(head), x, y), hide, group="coat", lines=(fold,))
+    f.add("head", shift(smooth([(-0.14, -0.2), (0.08, -0.18), (0.24, -0.06), (0.42, -0.02), (0.48, 0.1), (0.4, 0.2),
+        (0.14, 0.22), (-0.12, 0.18)]), x, y), hide, group="coat", lines=(fold,))
     f.add("horn", horn((x + 0.33, y - 0.04), (x + 0.49, y + 0.1), (x + 0.56, y - big), 0.16), bone,
         at={"horn tip": (x + 0.55, y - big + 0.05)})
     for side in (-0.1, 0.02):

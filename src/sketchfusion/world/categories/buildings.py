@@ -1,8 +1,5 @@
 """Buildings, doors and windows, and furniture."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from itertools import product

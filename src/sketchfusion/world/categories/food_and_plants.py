@@ -1,8 +1,5 @@
 """Food and plants."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides

@@ -1,8 +1,5 @@
 """Birds and bats, insects, spiders and snails, and sea animals."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 import numpy as np
@@ -203,14 +200,13 @@ def fish(f: Figure) -> None:
     top = [(0.2, -high * 0.8), (-0.02, -high - 0.22), (-0.3, -high - 0.1), (-0.4, -high * 0.55)]
     f.add("top fin", smooth(top), fin, at=(-0.1, -high - 0.08))
     f.add("bottom fin", smooth([(0.05, high * 0.85), (-0.12, high + 0.18), (-0.28, high * 0.7)]), fin, detail=1)
-    outline = [(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09), (-0.66, 0.09),
-        (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]
     bands = [limb([(a, -0.6), (a + 0.07, 0), (a, 0.6)], [0.055] * 3) for a in (0.05, -0.25)]
     marks = [Mark(band, f.paint("plain", "white", "black", "yellow").rgb) for band in bands]
     scales = [arc(a, b, 0.1, 0.12, -80, 80, 7) for a, b in ((0.0, -0.12), (0.0, 0.12), (-0.2, 0.0), (-0.4, 0.0))]
     banded, gill = f.chance(0.5), arc(0.28, 0, 0.12, high * 0.72, -70, 70, 9)
-    f.add("body", smooth(outline), skin, marks=marks if banded else (), lines=[gill] if banded else [gill, *scales],
-        at={"mouth": (0.77, 0.0)})
+    f.add("body", smooth([(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09),
+        (-0.66, 0.09), (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]), skin, marks=marks if banded else (),
+        lines=[gill] if banded else [gill, *scales], at={"mouth": (0.77, 0.0)})
     f.add("side fin", leaf((0.2, 0.1), (-0.12, 0.22 + f.pose(-0.1, 0.06)), 0.5), fin, detail=1)
     f.dot("eye white", 0.56, -0.1, 0.042 * 1.9, "white")
     f.eye(0.56, -0.1, 0.042)
@@ -272,10 +268,9 @@ def whale(f: Figure) -> None:
         fluke = leaf((-1.0, -0.42 - lift), (-1.04 + side * 0.3, -0.68 - lift), 0.5, side * 0.3)
         f.add("fluke", fluke, skin, group="coat", at={f"{tag} fluke": (-1.04 + side * 0.27, -0.66 - lift)})
     f.add("stem", limb([(-0.5, 0.1), (-0.86, -0.1), (-1.0, -0.46 - lift)], [0.28, 0.13, 0.07]), skin, group="coat")
-    outline = [(0.92, -0.08), (0.72, -0.4), (0.3, -high), (-0.2, -high * 0.75), (-0.68, -0.1), (-0.6, 0.25),
-        (-0.2, 0.44), (0.4, 0.46), (0.84, 0.28)]
     under = Mark(smooth([(1.0, 0.14), (0.5, 0.2), (-0.1, 0.24), (-0.6, 0.2), (-0.4, 0.7), (0.7, 0.7)]), belly.rgb)
-    f.add("body", smooth(outline), skin, group="coat", marks=(under,), at={"snout": (0.89, -0.06)})
+    f.add("body", smooth([(0.92, -0.08), (0.72, -0.4), (0.3, -high), (-0.2, -high * 0.75), (-0.68, -0.1), (-0.6, 0.25),
+        (-0.2, 0.44), (0.4, 0.46), (0.84, 0.28)]), skin, group="coat", marks=(under,), at={"snout": (0.89, -0.06)})
     f.add("flipper", leaf((0.2, 0.26), (-0.08, 0.62), 0.5), skin.shaded(0.82), at={"flipper tip": (-0.06, 0.58)})
     mouth = curve([(0.9, 0.1), (0.7, 0.14), (0.52, 0.06)])
     f.add("mouth", ellipse(0.6, 0.1, 0.01), skin, strokes=(), detail=1, lines=(mouth,))

@@ -1,8 +1,5 @@
 """Household objects, clothing, musical instruments, hand tools and cutlery."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from itertools import product
@@ -246,13 +243,12 @@ def umbrella(f: Figure) -> None:
     f.thin("ferrule", [(0, -high), (0, -high - 0.2)], 0.024, f.paint("metal", "silver", "night"), detail=0,
         at={"tip": (0, -high - 0.17)})
     step = 2 * wide / panels
-    dome = arc(0, 0.02, wide, high, 180, 360, 24)
     scallops = [arc(wide - step * (i + 0.5), 0.02, step / 2, 0.1, 0, -180, 8) for i in range(panels)]
     joints = [-wide + step * i for i in range(panels + 1)]
     ribs = [curve([(0, -high), (x * 0.66, -high * 0.62), (x, 0.02)]) for x in joints]
     coloured = range(0, panels, 2) if f.chance(0.55) else ()
     marks = [Mark(path(ribs[i], ribs[i + 1][::-1]), two.rgb, drawn=False) for i in coloured]
-    f.add("canopy", path(dome, *scallops), one, marks=marks, lines=ribs[1:-1],
+    f.add("canopy", path(arc(0, 0.02, wide, high, 180, 360, 24), *scallops), one, marks=marks, lines=ribs[1:-1],
         at=sides("{} edge", wide - 0.05, -0.06))
 
 

@@ -1,8 +1,5 @@
 """Vehicles on the road, in the air and on water."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
@@ -35,11 +32,10 @@ def car(f: Figure) -> None:
     cabin = [(back - 0.06, -0.16), (back + 0.14, roof + 0.02), (back + 0.24, roof), (nose - 0.22, roof),
         (nose - 0.1, roof + 0.05), (nose + 0.12, -0.16)]
     f.add("cabin", path(*cabin), body, group="coat", at={"roof": ((back + nose) / 2, roof + 0.03)})
-    hull = [(-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24), (0.94, 0.28),
-        (-0.96, 0.28), (-1.0, 0.2)]
     door = path((-0.16, -0.14), (-0.16, 0.22), (0.28, 0.22), (0.3, -0.14))
-    f.add("hull", path(*hull), body, group="coat", lines=(door, path((-0.06, -0.04), (0.04, -0.04))),
-        at={"bonnet": (0.72, -0.08), "boot": (-0.93, -0.08)})
+    f.add("hull", path((-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24),
+        (0.94, 0.28), (-0.96, 0.28), (-1.0, 0.2)), body, group="coat",
+        lines=(door, path((-0.06, -0.04), (0.04, -0.04))), at={"bonnet": (0.72, -0.08), "boot": (-0.93, -0.08)})
     middle, top = (back + nose) / 2 + 0.05, roof + 0.07
     rear = path((back + 0.06, -0.18), (back + 0.2, top), (middle - 0.05, top), (middle - 0.05, -0.18))
     front = path((middle + 0.04, -0.18), (middle + 0.04, top), (nose - 0.18, top), (nose + 0.01, -0.18))
@@ -163,10 +159,9 @@ def helicopter(f: Figure) -> None:
     for x in (-0.14, 0.38):
         f.thin("strut", [(x, 0.26), (x + 0.02, 0.52)], 0.022, steel)
     f.thin("skid", [(-0.36, 0.54), (0.6, 0.54), (0.7, 0.46)], 0.028, steel, detail=0, at={"skid front": (0.62, 0.53)})
-    cabin = [(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2), (0.0, 0.34),
-        (0.48, 0.33)]
     door = path((0.16, -0.2), (0.16, 0.24), (-0.16, 0.24), (-0.16, -0.2))
-    f.add("cabin", smooth(cabin), body, group="coat", lines=(door,), at={"nose": (0.7, 0.1)})
+    f.add("cabin", smooth([(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2),
+        (0.0, 0.34), (0.48, 0.33)]), body, group="coat", lines=(door,), at={"nose": (0.7, 0.1)})
     f.add("windscreen", smooth([(0.68, 0.04), (0.56, -0.19), (0.3, -0.29), (0.26, -0.02), (0.4, 0.08)]), glass)
     f.add("mast", box(0.06, -0.56, 0.14, -0.35), steel)
     span, tilt = f.trait(0.9, 1.05), f.pose(-0.04, 0.04)
@@ -181,12 +176,11 @@ def hot_air_balloon(f: Figure) -> None:
     rope, basket = f.paint("plain", "dark wood"), f.paint("grain", "brown", "tan", "wood")
     for x in (-0.16, 0.16):
         f.thin("rope", [(x * 0.9, 0.28), (x, low)], 0.014, rope, detail=0)
-    outline = mirrored((0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06), (0.2, 0.34))
     seams = [curve([(0, -1.0), (wide * k * 0.8, -0.76), (wide * k, -0.34), (wide * k * 0.72, 0.06), (0.2 * k, 0.34)])
         for k in (-0.75, -0.28, 0.28, 0.75)]
     marks = [Mark(path(left, right[::-1]), two.rgb, drawn=False) for left, right in (seams[:2], seams[2:])]
-    f.add("envelope", smooth(outline), one, marks=marks, lines=seams,
-        at={"top": (0, -0.95)} | sides("{} side", wide * 0.95, -0.36))
+    f.add("envelope", smooth(mirrored((0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06),
+        (0.2, 0.34))), one, marks=marks, lines=seams, at={"top": (0, -0.95)} | sides("{} side", wide * 0.95, -0.36))
     f.add("basket", box(-0.19, low - 0.02, 0.19, low + 0.26, 0.04), basket,
         lines=(path((-0.19, low + 0.06), (0.19, low + 0.06)),), at=(0, low + 0.12))
 
