@@ -267,9 +267,7 @@ def letterbox(image: Tensor, side: int, kind: Kind = "photo", whole_page: bool =
         x, y, long = window
         scale = side / long
         frame = Frame(file_width, file_height, side, scale, scale, -x * scale, -y * scale)
-        inside = image[:, max(0, y) : y + long, max(0, x) : x + long]
-        edges = [max(0, -x), max(0, x + long - file_width), max(0, -y), max(0, y + long - file_height)]
-        image = F.pad(inside, edges, value=1.0)
+        image = F.pad(image, [-x, x + long - file_width, -y, y + long - file_height], value=1.0)  # or cut off
         height = width = side
     else:
         scale = side / max(file_height, file_width)

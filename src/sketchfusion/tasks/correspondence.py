@@ -89,7 +89,13 @@ def match(
         "sketch": extract_map(model, sketch_image, "sketch", TASK),
         "photo": extract_map(model, read_image(photo), "photo", TASK),
     }
-    _check_points(queries, maps[source].frame, source)
+    if queries.ndim != 2 or queries.shape[1] != 2:
+        raise ValueError(f"points must be (N, 2) x, y, not of shape {tuple(queries.shape)}")
+    frame = maps[source].frame
+    inside = ((queries >= 0) & (queries <= queries.new_tensor(frame.size))).all(dim=1)
+    if not inside.all():
+        x, y = queries[~inside][0].tolist()
+        raise ValueError(f"point {x:g},{y:g} is outside the {source}, which is {frame.width} x {frame.height} pixels")
     matched = match_aligned(maps["sketch"], maps["photo"], pose_points, queries, source)
     columns = [queries, matched.positions] if source == "sketch" else [matched.positions, queries]
     pairs = zip(*(values.tolist() for values in (*columns, matched.scores, matched.mutual)), strict=True)
@@ -274,12 +280,3 @@ def _normalised(frame: Frame, points: Tensor) -> Tensor:
 
 def _homogeneous(points: Tensor) -> Tensor:
     return torch.cat([points, torch.ones(len(points), 1)], dim=1)
-
-
-def _check_points(points: Tensor, frame: Frame, source: Side) -> None:
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"points must be (N, 2) x, y, not of shape {tuple(points.shape)}")
-    inside = ((points >= 0) & (points <= points.new_tensor(frame.size))).all(dim=1)
-    if not inside.all():
-        x, y = points[~inside][0].tolist()
-        raise ValueError(f"point {x:g},{y:g} is outside the {source}, which is {frame.width} x {frame.height} pixels")
