@@ -104,8 +104,10 @@ class SketchFusion(TrainedExtractor):
         if diffusion:
             self._maps = FusionModel(diffusion, clip.channels, config.fusion).eval()
         else:
-            sizes = config.student, config.fusion.width, config.fusion.grid
-            self._maps = Student(level_channels(clip), *sizes).eval()
+            if not isinstance(clip, ConvolutionalClip):
+                raise WeightsError("a student stands on a convolutional CLIP, as mini-clip is; this one is none")
+            levels: list[int] = clip.model.image.level_channels
+            self._maps = Student(levels, config.student, config.fusion.width, config.fusion.grid).eval()
         self.device = torch.device("cpu")
         self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
@@ -335,13 +337,6 @@ class SketchFusion(TrainedExtractor):
             self.heads.write(Path(folder))
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
-
-
-def level_channels(clip: FrozenEncoder) -> list[int]:
-    """List the channels of a convolutional CLIP's levels; WeightsError for another encoder, which has none."""
-    if not isinstance(clip, ConvolutionalClip):
-        raise WeightsError("a student stands on a convolutional CLIP, as mini-clip is; this one is none")
-    return clip.model.image.level_channels  # type: ignore[no-any-return]
 
 
 def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:

@@ -104,10 +104,8 @@ def is_gone(path: str | Path) -> bool:
     """Tell whether a file or folder is surely not there; one that may not be looked at may be there."""
     try:
         Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False
 
 

@@ -255,12 +255,8 @@ def _cost(root: ET.Element) -> int:
 
 def _references(element: ET.Element) -> list[str]:
     """The ids that an element refers to with href="#id" or url(#id)."""
-    found = []
-    for name, value in element.attrib.items():
-        if _local(name) == "href":
-            found.append(value.strip()[1:101])
-        found += re.findall(r"url\(\s*['\"]?#([^'\")]+)", value)
-    return found
+    found = [value.strip()[1:101] for name, value in element.attrib.items() if _local(name) == "href"]
+    return found + re.findall(r"url\(\s*['\"]?#([^'\")]+)", ")".join(element.attrib.values()))
 
 
 def _fit(root: ET.Element, side: int) -> None:

@@ -63,10 +63,8 @@ def horn(base: tuple[float, float], other: tuple[float, float], tip: tuple[float
     return np.concatenate([side(base), side(other)[-2::-1]])
 
 
-def tail(
-    f: Figure, body: BodyFrame, coat: Paint, points: list[tuple[float, float]], widths: list[float],
-    sway: float = 0.0, group: str = "tail",
-) -> None:
+def tail(f: Figure, body: BodyFrame, coat: Paint, points: list[tuple[float, float]], widths: list[float],
+    sway: float = 0.0, group: str = "tail") -> None:
     """Draw a tail through points relative to the rump, from its root to its tip, which swings by `sway`."""
     spine = [(x - body.length, y) for x, y in points]
     spine[-1] = (spine[-1][0] + sway, spine[-1][1])
@@ -324,8 +322,7 @@ def rabbit(f: Figure) -> None:
 
 @category("mouse", scene="room", unseen=True)
 def mouse(f: Figure) -> None:
-    coat, pink = f.paint("fur", "grey", "brown", "white"), f.paint("plain", "pink")
-    sway = f.pose(-0.2, 0.2)
+    coat, pink, sway = f.paint("fur", "grey", "brown", "white"), f.paint("plain", "pink"), f.pose(-0.2, 0.2)
     spine = [(-0.5, 0.24), (-0.75, 0.32), (-0.95, 0.14 + sway), (-1.2, 0.1), (-1.35, -0.06 + sway)]
     tube = limb(spine, [0.045, 0.035, 0.028, 0.022, 0.012])
     f.add("tail", tube, pink.shaded(0.9), strokes=(curve(spine),), at={"tail tip": spine[-1]})

@@ -120,8 +120,7 @@ def cabin(f: Figure) -> None:
         (-0.86, eave + 0.14)), roof, group="roof")
     f.add("gable", path((-0.84, eave + 0.1), (0.0, peak + 0.18), (0.84, eave + 0.1)), log.shaded(0.9),
         at={"roof peak": (0.0, peak + 0.22)})
-    door = f.trait(-0.36, -0.16)
-    wood = f.paint("wood", "red", "dark wood", "green")
+    door, wood = f.trait(-0.36, -0.16), f.paint("wood", "red", "dark wood", "green")
     f.add("door", box(door - 0.17, 0.24, door + 0.17, 0.8), wood, at=(door, 0.5))
     f.dot("knob", door + 0.11, 0.54, 0.026, "gold", detail=2)
     pane(f, 0.24, 0.24, 0.6, 0.56, detail=0, lit="yellow")

@@ -212,8 +212,7 @@ def cactus(f: Figure) -> None:
 @category("tree", scene="field", spin=3, unseen=True)
 def tree(f: Figure) -> None:
     bark, green = f.paint("wood", "brown", "dark wood"), f.paint("blotch", "green", "dark green", "lime")
-    kind = f.pick("round", "round", "fir", "tall")
-    thick, lean = f.trait(0.1, 0.16), f.pose(-0.06, 0.06)
+    kind, thick, lean = f.pick("round", "round", "fir", "tall"), f.trait(0.1, 0.16), f.pose(-0.06, 0.06)
     f.add("trunk", mirrored((thick * 0.8, 0.0), (thick, 0.7), (thick * 1.9, 0.98)), bark,
         at={"trunk foot": (0, 0.94), "trunk": (0, 0.6)})
     if kind == "fir":

@@ -128,8 +128,7 @@ def butterfly(f: Figure) -> None:
     wing = f.paint("grain", "orange", "blue", "yellow", "purple", "red", "pink")
     low = wing.shaded(0.8) if f.chance(0.5) else f.paint("grain", "orange", "blue", "yellow", "purple")
     spot, dark = f.paint("plain", "white", "black", "yellow").rgb, f.paint("fur", "black", "dark wood")
-    wide, fold = f.trait(0.8, 0.95), f.pose(0.75, 1.0)
-    size, tall = f.trait(0.09, 0.15), f.trait(0.6, 0.8)
+    wide, fold, size, tall = f.trait(0.8, 0.95), f.pose(0.75, 1.0), f.trait(0.09, 0.15), f.trait(0.6, 0.8)
     for side, tag in SIDES:
         s = side * fold
         lower = [(s * 0.05, 0.05), (s * wide * 0.6, 0.08), (s * wide * 0.78, 0.36), (s * wide * 0.5, 0.72),
@@ -151,8 +150,7 @@ def butterfly(f: Figure) -> None:
 
 @category("spider", scene="ground", spin=30)
 def spider(f: Figure) -> None:
-    skin = f.paint("fur", "black", "brown", "dark wood", "grey")
-    fat = f.trait(0.34, 0.44)
+    skin, fat = f.paint("fur", "black", "brown", "dark wood", "grey"), f.trait(0.34, 0.44)
     for side, tag in SIDES:
         for i, (angle, reach) in enumerate(((-1.0, 0.95), (-0.35, 0.9), (0.3, 0.9), (0.95, 1.0))):
             step = f.pose(-0.08, 0.08)
@@ -300,8 +298,7 @@ def octopus(f: Figure) -> None:
 
 @category("crab", scene="beach")
 def crab(f: Figure) -> None:
-    shell = f.paint("blotch", "red", "orange", "maroon", "tan")
-    wide, high = f.trait(0.5, 0.6), f.trait(0.3, 0.36)
+    shell, wide, high = f.paint("blotch", "red", "orange", "maroon", "tan"), f.trait(0.5, 0.6), f.trait(0.3, 0.36)
     for side, tag in SIDES:
         for i in range(3):
             step = f.pose(-0.05, 0.05)

@@ -111,8 +111,7 @@ def wine_bottle(f: Figure) -> None:
 @category("hourglass", scene="table", spin=8)
 def hourglass(f: Figure) -> None:
     wood, glass = f.paint("wood", "wood", "dark wood", "gold"), f.paint("plain", "glass", "white", "silver")
-    sand = f.paint("grain", "gold", "tan", "orange")
-    wide, top = f.trait(0.42, 0.5), f.pose(0.2, 0.75)
+    sand, wide, top = f.paint("grain", "gold", "tan", "orange"), f.trait(0.42, 0.5), f.pose(0.2, 0.75)
     for x in (-0.58, 0.58):
         f.add("post", box(x - 0.045, -0.86, x + 0.045, 0.86), wood.shaded(0.85), detail=1)
     half = curve([(wide, -0.86), (wide * 0.96, -0.5), (wide * 0.5, -0.16), (0.05, 0.0), (wide * 0.5, 0.16),
@@ -130,8 +129,7 @@ def hourglass(f: Figure) -> None:
 @category("light_bulb", scene="wall", spin=20)
 def light_bulb(f: Figure) -> None:
     glass = f.paint("plain", "yellow", "white", "cream", roundness=1.0)
-    metal = f.paint("metal", "silver", "grey", "gold")
-    wide, neck = f.trait(0.52, 0.62), f.trait(0.2, 0.26)
+    metal, wide, neck = f.paint("metal", "silver", "grey", "gold"), f.trait(0.52, 0.62), f.trait(0.2, 0.26)
     for angle in (-160, -125, -90, -55, -20) if f.chance(0.5) else ():
         x, y = arc(0, -0.3, 1, 1, angle, angle + 1, 2)[0] - [0, -0.3]
         ray = [(x * 0.76, -0.3 + y * 0.76), (x * 0.96, -0.3 + y * 0.96)]
@@ -215,8 +213,7 @@ def t_shirt(f: Figure) -> None:
 def eyeglasses(f: Figure) -> None:
     rim = f.paint("plain", "black", "brown", "red", "gold", "blue")
     glass = f.paint("plain", "glass", "sky", "silver", "night", roundness=0.3)
-    wide, high, square = f.trait(0.34, 0.42), f.trait(0.27, 0.36), f.chance(0.45)
-    skew = f.pose(0.05, 0.2)
+    wide, high, square, skew = f.trait(0.34, 0.42), f.trait(0.27, 0.36), f.chance(0.45), f.pose(0.05, 0.2)
     for side, tag in SIDES:
         temple = [(side * 0.86, -0.08), (side * 0.98 + skew, -0.42), (side * 0.84 + skew, -0.62)]
         f.thin(f"{tag} temple", temple, 0.036, rim, 0, at={f"{tag} temple tip": (side * 0.84 + skew, -0.6)})

@@ -67,8 +67,7 @@ def truck(f: Figure) -> None:
 @category("bus", scene="street")
 def bus(f: Figure) -> None:
     body = f.paint("plain", "yellow", "red", "blue", "green", "orange", roundness=0.4)
-    glass = f.paint("plain", "glass", roundness=0.3)
-    top, count = f.trait(-0.66, -0.52), f.count(4, 6)
+    glass, top, count = f.paint("plain", "glass", roundness=0.3), f.trait(-0.66, -0.52), f.count(4, 6)
     f.add("body", box(-1.05, top, 1.05, 0.36, 0.12), body, lines=(path((-1.02, 0.1), (1.02, 0.1)),),
         at={"roof front": (0.94, top + 0.06), "roof rear": (-0.94, top + 0.06)})
     pitch = 1.56 / count
@@ -84,8 +83,7 @@ def bus(f: Figure) -> None:
 @category("bicycle", scene="street")
 def bicycle(f: Figure) -> None:
     paint = f.paint("metal", "red", "blue", "green", "black", "orange", "teal")
-    black = f.paint("plain", "black", "brown")
-    r = f.trait(0.42, 0.48)
+    black, r = f.paint("plain", "black", "brown"), f.trait(0.42, 0.48)
     back, front = (-0.62, 0.3), (0.64, 0.3)
     spoked(f, *back, r, "rear wheel")
     spoked(f, *front, r, "front wheel")
@@ -148,8 +146,7 @@ def airplane(f: Figure) -> None:
 @category("helicopter", scene="sky", spin=12, unseen=True)
 def helicopter(f: Figure) -> None:
     body = f.paint("plain", "red", "blue", "yellow", "dark green", "orange", "night")
-    steel = f.paint("metal", "night", "grey")
-    glass, long = f.paint("plain", "glass", roundness=0.3), f.trait(0.7, 0.85)
+    steel, glass, long = f.paint("metal", "night", "grey"), f.paint("plain", "glass", roundness=0.3), f.trait(0.7, 0.85)
     f.add("tail boom", limb([(-0.2, -0.1), (-long, -0.18)], [0.14, 0.05]), body, group="coat")
     f.add("tail fin", path((-long - 0.08, -0.44), (-long + 0.08, -0.2), (-long - 0.02, -0.1), (-long - 0.2, -0.42)),
         body, group="coat", at={"tail": (-long - 0.04, -0.2)})
