@@ -100,9 +100,8 @@ class FeatureMap:
 
     def centres(self) -> Tensor:
         """Give the centres of the cells, row by row: (h * w, 2) file pixels x, y."""
-        h, w = self.grid
-        rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-        return self.to_pixels(torch.stack([columns.flatten(), rows.flatten()], dim=1).to(self.data.device) + 0.5)
+        cells = torch.cartesian_prod(*map(torch.arange, self.grid)).flip(1)
+        return self.to_pixels(cells.to(self.data.device) + 0.5)
 
     def sample(self, points: Tensor) -> Tensor:
         """Sample the features at (N, 2) file pixels, bilinear between valid cells, clamped at the border: (N, C)."""

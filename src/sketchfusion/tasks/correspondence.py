@@ -179,8 +179,7 @@ def locate(
     h, w = target.grid
     cells = F.normalize(target.data.float().flatten(1), dim=0)
     padding = ~target.valid().flatten()
-    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    centres = torch.stack([columns.flatten(), rows.flatten()], dim=1).to(cells.device)
+    centres = torch.cartesian_prod(torch.arange(h), torch.arange(w)).flip(1).to(cells.device)
     reach = max(1, round(window * max(h, w)))
     features, found = F.normalize(features.float(), dim=1), [torch.empty(0, 2, device=cells.device)]
     for start in range(0, len(features), CHUNK):
@@ -214,13 +213,16 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
     logits = (features @ cells / temperature).cpu()
     padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), PADDING_LOGIT)
-    points, centres = _homogeneous(_normalised(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
+    points, centres = (
+        F.pad(_normalised(sketch.frame, strokes), (0, 1), value=1.0),
+        _normalised(photo.frame, photo.centres()),
+    )
     fits = [_fit_pose(logits, padding, points, centres, start) for start in (torch.eye(3, 2), _to_square(sketch.frame))]
     (page, by_page), (window, by_window) = fits
     matrix = window if by_window > by_page + PAGE_BONUS else page
 
     def from_sketch(points: Tensor) -> Tensor:
-        return _homogeneous(_normalised(sketch.frame, points)) @ matrix
+        return F.pad(_normalised(sketch.frame, points), (0, 1), value=1.0) @ matrix
 
     return from_sketch, partial(_normalised, photo.frame)
 
@@ -276,7 +278,3 @@ def _normalised(frame: Frame, points: Tensor) -> Tensor:
     """Map (N, 2) pixels of a file to -1 to 1 over it."""
     points = points.float().cpu()
     return 2 * points / points.new_tensor(frame.size) - 1
-
-
-def _homogeneous(points: Tensor) -> Tensor:
-    return torch.cat([points, torch.ones(len(points), 1)], dim=1)

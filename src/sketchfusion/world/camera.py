@@ -71,17 +71,11 @@ def place(figure: Figure, camera: Camera, side: float) -> tuple[list[Part], Land
     arrays.append(np.array([(x, y) for x, y, _ in landmarks.values()]).reshape(-1, 2))
     moved = _project(np.concatenate(arrays), sum(len(p.outline) for p in parts), camera, side)
     pieces = iter(np.split(moved, np.cumsum([len(a) for a in arrays[:-1]])))
-    outlines = [next(pieces) for _ in parts]
-    placed = [
-        replace(
-            p,
-            outline=outline,
-            strokes=tuple(next(pieces) for _ in p.strokes),
-            lines=tuple(next(pieces) for _ in p.lines),
-            marks=tuple(replace(m, outline=next(pieces)) for m in p.marks),
-        )
-        for p, outline in zip(parts, outlines, strict=True)
-    ]
+    placed = [replace(p, outline=next(pieces)) for p in parts]
+    for i, p in enumerate(placed):
+        strokes, lines = (tuple(next(pieces) for _ in of) for of in (p.strokes, p.lines))
+        marks = tuple(replace(m, outline=next(pieces)) for m in p.marks)
+        placed[i] = replace(p, strokes=strokes, lines=lines, marks=marks)
     spots = zip(landmarks.items(), next(pieces).tolist(), strict=True)
     return placed, {name: (x, y, part) for (name, (_, _, part)), (x, y) in spots}
 
@@ -98,8 +92,8 @@ def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
     turned = turned / (1 + camera.vanish_x * turned[:, :1] + camera.vanish_y * turned[:, 1:])
     low, high = turned[:solid].min(axis=0), turned[:solid].max(axis=0)
     scale = camera.fill * side / float((high - low).max())
-    placed: Points = np.round((turned - (low + high) / 2) * scale + np.array([camera.x, camera.y]) * side, 4)
-    return placed
+    placed: Points = (turned - (low + high) / 2) * scale + (camera.x * side, camera.y * side)
+    return placed.round(4)
 
 
 def _stacking(parts: list[Part], owner: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

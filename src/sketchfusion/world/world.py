@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator as Rng
@@ -30,8 +30,7 @@ UNSEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if c.
 SPLITS: dict[str, tuple[str, ...]] = {"all": tuple(sorted(CATEGORIES)), "seen": SEEN, "unseen": UNSEEN}
 
 
-@dataclass(frozen=True)
-class Keypoint:
+class Keypoint(NamedTuple):
     """A point in pixel coordinates (the centre of the first pixel is (0.5, 0.5)) and whether it is visible."""
 
     x: float
@@ -191,11 +190,11 @@ def export(
             shot = world.photo(name, instance)
             Image.fromarray(shot.photo).save(photos / f"{stem}.jpg", quality=92)
             Image.fromarray(shot.mask.astype(np.uint8) * 255).save(masks / f"{stem}.png")
-            record: dict[str, Any] = {"photo": _points(shot.keypoints), "sketch": {}}
+            record: dict[str, Any] = {"photo": shot.keypoints, "sketch": {}}
             for hand in range(hands):
                 picture, drawing, points = world.sketch(name, instance, hand, of_photo=of_photo)
                 Image.fromarray(picture).save(sketches / f"{stem}-{hand + 1}.png")
-                record["sketch"][str(hand + 1)] = _points(points)
+                record["sketch"][str(hand + 1)] = points
                 lines.append(_ndjson(drawing, f"{stem}-{hand + 1}"))
             keypoints[name][stem] = record
             done += 1
@@ -210,10 +209,6 @@ def export(
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     return card
-
-
-def _points(keypoints: dict[str, Keypoint]) -> dict[str, list[Any]]:
-    return {name: [point.x, point.y, point.visible] for name, point in keypoints.items()}
 
 
 def _ndjson(drawing: Drawing, key: str) -> str:
