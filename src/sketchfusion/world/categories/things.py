@@ -122,8 +122,7 @@ def hourglass(f: Figure) -> None:
     f.thin("stream", [(0, 0.0), (0, 0.7)], 0.016, sand, detail=2)
     f.add("lower sand", smooth(mirrored((wide * 0.9, 0.84), (0.2, 0.6), (0, 0.36 + 0.2 * top))), sand, detail=1)
     for y, tag in ((-0.93, "top"), (0.93, "bottom")):
-        f.add(f"{tag} plate", box(-0.72, y - 0.09, 0.72, y + 0.09, 0.04), wood,
-            at=sides(tag + " {}", 0.68, y))
+        f.add(f"{tag} plate", box(-0.72, y - 0.09, 0.72, y + 0.09, 0.04), wood, at=sides(tag + " {}", 0.68, y))
 
 
 @category("light_bulb", scene="wall", spin=20)
