@@ -99,23 +99,20 @@ def _page(inspected: Sequence[Inspected], title: str, subtitle: str, note: str, 
     counts = [f"{n} {kind if n == 1 else PLURALS[kind]}" for kind, n in numbers.items() if n]
     averaged = {kind: found for kind in PLURALS if (found := spectra(inspected, kind))}
     legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{STYLE}</style>",
-            f"<h1>{escape(title)}</h1>",
-            f'<p class="faint">{" and ".join(counts)} · {escape(subtitle)}</p>',
-            "<h2>Principal components</h2>",
-            f"<p>{PCA_NOTE} {note}</p>",
-            f'<div class="rows">{_rows(inspected, names)}</div>',
-            "<h2>Spectra</h2>",
-            f"<p>{SPECTRUM_NOTE}</p>",
-            f'<div class="legend">{legend}</div><div class="charts">{_charts(averaged, colours)}</div>',
-            _table(averaged, names),
-            f"{rest}</html>\n",
-        ]
-    )
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{escape(title)}</title><style>{STYLE}</style>
+<h1>{escape(title)}</h1>
+<p class="faint">{" and ".join(counts)} · {escape(subtitle)}</p>
+<h2>Principal components</h2>
+<p>{PCA_NOTE} {note}</p>
+<div class="rows">{_rows(inspected, names)}</div>
+<h2>Spectra</h2>
+<p>{SPECTRUM_NOTE}</p>
+<div class="legend">{legend}</div><div class="charts">{_charts(averaged, colours)}</div>
+{_table(averaged, names)}
+{rest}</html>
+"""
 
 
 def _rows(inspected: Sequence[Inspected], names: Sequence[str]) -> str:

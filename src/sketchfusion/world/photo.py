@@ -14,6 +14,7 @@ from .scenery import Setting, backdrop, occluders
 
 FINE = 2  # pixels drawn for each pixel of the photo, along an axis
 Floats = NDArray[np.float32]
+Light = NDArray[np.float64]  # direction (x, y) that it comes from, of length 1
 
 
 def photograph(
@@ -61,9 +62,7 @@ def _forms(parts: list[Part], side: int) -> Floats:
     return np.stack([x, rx, y, ry, [part.paint.roundness for part in parts]], axis=1).astype(np.float32)
 
 
-def _shade(
-    parts: list[Part], own_parts: int, light: NDArray[np.float64], rng: Rng, side: int
-) -> tuple[Floats, Floats, Floats]:
+def _shade(parts: list[Part], own_parts: int, light: Light, rng: Rng, side: int) -> tuple[Floats, Floats, Floats]:
     """Premultiplied colour (side, side, 3), cover (side, side) and the object's own cover (side, side)."""
     colour = np.zeros((side, side, 3), np.float32)
     cover, own = np.zeros((2, side, side), np.float32)
@@ -105,7 +104,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     return Image.fromarray(mask.astype(np.uint8)).getbbox()
 
 
-def _shadow(picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: Rng, side: int) -> Floats:
+def _shadow(picture: Floats, own: Floats, setting: Setting, light: Light, rng: Rng, side: int) -> Floats:
     """Draw the object's shadow: at its foot, or on the wall behind it."""
     strength = 0.25 + 0.4 * float(rng.random())
     if (found := _box(own > 0.5)) is None:
@@ -124,7 +123,7 @@ def _shadow(picture: Floats, own: Floats, setting: Setting, light: NDArray[np.fl
     return picture * (1 - np.float32(strength / 255) * soft)[..., None]
 
 
-def _develop(picture: Floats, light: NDArray[np.float64], rng: Rng, side: int, hard: Difficulty) -> NDArray[np.uint8]:
+def _develop(picture: Floats, light: Light, rng: Rng, side: int, hard: Difficulty) -> NDArray[np.uint8]:
     """Apply a light gradient, colour cast, exposure, contrast, blur and sensor noise."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     x, y = (np.float32(0.14 * float(rng.random()) * v) for v in light)
