@@ -63,7 +63,7 @@ def test_read_counts_lines_and_names_the_broken_one(tmp_path: Path) -> None:
 
 
 def test_raster_puts_a_line_where_its_coordinates_say() -> None:
-    image = rasterize(drawing([(16, 32.5), (48, 32.5)]), 64, line_width=3, margin=0)
+    image = rasterize(drawing([(16, 32.5), (48, 32.5)], widths=(3.0,)), 64, margin=0)
     ink = 255.0 - image
     rows, columns = np.indices(image.shape) + 0.5
     assert (ink * rows).sum() / ink.sum() == pytest.approx(32.5, abs=0.2)
@@ -79,13 +79,13 @@ def test_raster_matches_a_render_at_sixteen_times_the_size() -> None:
         pen.line((x1 * 16, y1 * 16, x2 * 16, y2 * 16), 0, 32)
     for x, y in points:
         pen.ellipse((x * 16 - 16, y * 16 - 16, x * 16 + 16, y * 16 + 16), 0)
-    ours = rasterize(drawing(points), 64, line_width=2, margin=0).astype(float)
+    ours = rasterize(drawing(points, widths=(2.0,)), 64, margin=0).astype(float)
     assert np.abs(ours - np.asarray(fine.reduce(16), float)).mean() < 3
 
 
 def test_raster_keeps_aspect_margin_and_own_widths() -> None:
-    wide = Drawing((np.array([[0, 0], [200, 0], [200, 50], [0, 50], [0, 0]], np.float32),), 200, 50)
-    rows, columns = np.nonzero(rasterize(wide, 200, line_width=1, margin=0.1) < 128)
+    wide = Drawing((np.array([[0, 0], [200, 0], [200, 50], [0, 50], [0, 0]], np.float32),), 200, 50, widths=(1.25,))
+    rows, columns = np.nonzero(rasterize(wide, 200, margin=0.1) < 128)
     assert (columns.min(), columns.max()) == (pytest.approx(20, abs=1), pytest.approx(180, abs=1))
     assert (rows.min(), rows.max()) == (pytest.approx(80, abs=1), pytest.approx(120, abs=1))
     thick = drawing([(10, 16), (54, 16)], [(10, 48), (54, 48)], widths=(2.0, 8.0))

@@ -21,9 +21,11 @@ PACKAGES = ("sketchfusion", "torch", "diffusers", "transformers", "safetensors",
 
 def examine() -> dict[str, Any]:
     """Collect versions, device, memory, weights with hash and licence, and a self-test of the model in the package."""
+    device = pick_device()
+    cuda, threads = device.type == "cuda", f"{device.type}, {torch.get_num_threads()} threads"
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        "device": _device(),
+        "device": f"{device.type}: {torch.cuda.get_device_name(device)}" if cuda else threads,
         "memory_gib": _memory(),
         "weights": _weights(),
         "self_test": _self_test(),
@@ -32,22 +34,14 @@ def examine() -> dict[str, Any]:
 
 def describe(report: dict[str, Any]) -> str:
     """Format the report of `examine` as lines of text."""
-    test = report["self_test"]
-    weights = [
-        f"  {row['name']:<12} {row['sha256'][:16] if row['sha256'] else 'not here: ' + row['get']}  ({row['licence']})"
-        for row in report["weights"]
-    ]
+    test, lines = report["self_test"], list[str]()
+    lines.append("versions   " + ", ".join(f"{name} {number}" for name, number in report["versions"].items()))
+    lines += [f"device     {report['device']}", f"memory     {report['memory_gib'] or 'unknown'} GiB", "weights"]
+    for row in report["weights"]:
+        there = row["sha256"][:16] if row["sha256"] else f"not here: {row['get']}"
+        lines.append(f"  {row['name']:<12} {there}  ({row['licence']})")
     passed = f"passed; loaded in {test.get('load_seconds')} s, {test.get('embed_seconds')} s a picture"
-    return "\n".join(
-        [
-            "versions   " + ", ".join(f"{name} {number}" for name, number in report["versions"].items()),
-            f"device     {report['device']}",
-            f"memory     {report['memory_gib'] or 'unknown'} GiB",
-            "weights",
-            *weights,
-            f"self-test  {passed if test['passed'] else test['reason']}",
-        ]
-    )
+    return "\n".join([*lines, f"self-test  {passed if test['passed'] else test['reason']}"])
 
 
 def _version(package: str) -> str:
@@ -55,13 +49,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _device() -> str:
-    device = pick_device()
-    if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}, {torch.get_num_threads()} threads"
 
 
 def _memory() -> float | None:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias, get_args
 
 import torch
 from PIL import Image
@@ -20,6 +20,8 @@ from .featuremap import FeatureMap, Frame
 from .io.images import ImageInput, Images, Kind, as_list, letterbox, read_image, to_uint8
 from .io.weights import WeightsError
 from .saved import Heads
+
+Device: TypeAlias = str | torch.device | None  # None: the best that there is
 
 
 @dataclass(frozen=True)
@@ -226,25 +228,16 @@ def prepare_as_released(source: ImageInput, side: int, clip_side: int) -> ModelI
     its middle cut out, so for a picture that is not square the two show different parts.
     """
     image = Image.fromarray(to_uint8(read_image(source, "photo")))
-    square, frame = _pad_black(image, side)
-    return ModelInput(read_image(square), read_image(_crop_middle(image, clip_side)), frame)
-
-
-def _pad_black(image: Image.Image, side: int) -> tuple[Image.Image, Frame]:
     width, height = (max(1, round(side * length / max(image.size))) for length in image.size)
     left, top = (side - width) // 2, (side - height) // 2
     square = Image.new("RGB", (side, side))
     square.paste(image.resize((width, height), Image.Resampling.LANCZOS), (left, top))
-    return square, Frame(*image.size, side, width / image.width, height / image.height, left, top)
-
-
-def _crop_middle(image: Image.Image, side: int) -> Image.Image:
-    """Resize the short side to `side` and cut out the middle square, as CLIP's own preprocessing does."""
-    short = min(image.size)
-    width, height = (int(side * length / short) for length in image.size)
-    resized = image.resize((width, height), Image.Resampling.BICUBIC)
-    left, top = round((width - side) / 2), round((height - side) / 2)
-    return resized.crop((left, top, left + side, top + side))
+    frame = Frame(*image.size, side, width / image.width, height / image.height, left, top)
+    width, height = (int(clip_side * length / min(image.size)) for length in image.size)  # as CLIP's own preprocessing
+    left, top = round((width - clip_side) / 2), round((height - clip_side) / 2)
+    middle = image.resize((width, height), Image.Resampling.BICUBIC)
+    middle = middle.crop((left, top, left + clip_side, top + clip_side))
+    return ModelInput(read_image(square), read_image(middle), frame)
 
 
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
@@ -252,16 +245,10 @@ def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
     return torch.stack(list(squares)).to(device)
 
 
-def max_pool(maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
-    """Take the maximum of maps (B, C, h, w) over all cells but padding: (B, C)."""
-    pairs = zip(maps.float(), inputs, strict=True)
-    return torch.stack([FeatureMap(data, one.frame).pooled() for data, one in pairs])
-
-
-def max_pool_quarters(maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
-    """Take the maxima of maps (B, C, h, w) over each quarter of their pictures: (B, 4 C)."""
-    pairs = zip(maps.float(), inputs, strict=True)
-    return torch.stack([FeatureMap(data, one.frame).quartered() for data, one in pairs])
+def max_pool(maps: Tensor, inputs: Sequence[ModelInput], quarters: bool = False) -> Tensor:
+    """Take the maximum of maps (B, C, h, w), padding left out: (B, C), or of each of its `quarters`: (B, 4 C)."""
+    features = [FeatureMap(data, one.frame) for data, one in zip(maps.float(), inputs, strict=True)]
+    return torch.stack([one.quartered() if quarters else one.pooled() for one in features])
 
 
 def concatenate_weighted(vectors: Tensor, others: Tensor, weight: float) -> Tensor:
@@ -283,7 +270,7 @@ def hash_settings(settings: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def pick_device(device: str | torch.device | None = None) -> torch.device:
+def pick_device(device: Device = None) -> torch.device:
     """Give the device, ValueError if it cannot be used; without one the best: CUDA, then Apple's MPS, then the CPU."""
     if device is not None:
         try:

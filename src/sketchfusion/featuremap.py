@@ -81,8 +81,7 @@ class FeatureMap:
 
     def valid(self) -> Tensor:
         """Mark the cells (h, w) whose centre is on the image, not on padding; at least one is marked."""
-        h, w = self.grid
-        frame = self.frame
+        (h, w), frame = self.grid, self.frame
         rows = _inside(h, frame.side, frame.scale_y, frame.offset_y, frame.height)
         columns = _inside(w, frame.side, frame.scale_x, frame.offset_x, frame.width)
         return (rows[:, None] & columns).to(self.data.device)
@@ -101,9 +100,8 @@ class FeatureMap:
 
     def centres(self) -> Tensor:
         """Give the centres of the cells, row by row: (h * w, 2) file pixels x, y."""
-        h, w = self.grid
-        rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-        return self.to_pixels(torch.stack([columns.flatten(), rows.flatten()], dim=1).to(self.data.device) + 0.5)
+        cells = torch.cartesian_prod(*map(torch.arange, self.grid)).flip(1)
+        return self.to_pixels(cells.to(self.data.device) + 0.5)
 
     def sample(self, points: Tensor) -> Tensor:
         """Sample the features at (N, 2) file pixels, bilinear between valid cells, clamped at the border: (N, C)."""
@@ -111,8 +109,7 @@ class FeatureMap:
         cells = self.to_cells(points).float()
         valid = self.valid().nonzero().flip(1)
         cells = cells.clamp(valid.amin(dim=0) + 0.5, valid.amax(dim=0) + 0.5)
-        grid = 2 * cells / cells.new_tensor([w, h]) - 1
-        data = self.data.float()[None]
+        grid, data = 2 * cells / cells.new_tensor([w, h]) - 1, self.data.float()[None]
         out = F.grid_sample(data, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False)
         return out[0, :, 0].T.to(self.data.dtype)
 

@@ -27,13 +27,13 @@ from .backbones.diffusion import FrozenDiffusion
 from .backbones.encoders import FrozenEncoder, resize_square
 from .backbones.folders import load_diffusion, load_encoder
 from .extractor import (
+    Device,
     ModelInput,
     ModelOutput,
     TrainedExtractor,
     concatenate_weighted,
     hash_settings,
     max_pool,
-    max_pool_quarters,
     pick_device,
     pick_dtype,
     prepare_as_released,
@@ -104,8 +104,10 @@ class SketchFusion(TrainedExtractor):
         if diffusion:
             self._maps = FusionModel(diffusion, clip.channels, config.fusion).eval()
         else:
-            sizes = config.student, config.fusion.width, config.fusion.grid
-            self._maps = Student(level_channels(clip), *sizes).eval()
+            if not isinstance(clip, ConvolutionalClip):
+                raise WeightsError("a student stands on a convolutional CLIP, as mini-clip is; this one is none")
+            levels: list[int] = clip.model.image.level_channels
+            self._maps = Student(levels, config.student, config.fusion.width, config.fusion.grid).eval()
         self.device = torch.device("cpu")
         self._tasks: Path | None = None  # a folder with one set of light weights for each task
         self._by_task: dict[str, SketchFusion] = {config.task: self}
@@ -134,7 +136,7 @@ class SketchFusion(TrainedExtractor):
     def from_pretrained(
         cls,
         name_or_path: str | Path = "mini",
-        device: str | torch.device | None = None,
+        device: Device = None,
         dtype: torch.dtype | None = None,
         task: str | None = None,
         *,
@@ -152,7 +154,8 @@ class SketchFusion(TrainedExtractor):
         config, state = read_light_weights(folder)
         config = replace(config, diffusion=diffusion or config.diffusion, clip=clip or config.clip)
         model = cls._assemble(config, str(name_or_path), device, dtype)
-        model._load(state, folder)
+        load_weights(model.light, state, folder)
+        model.heads = Heads.read(folder)
         if folder != root:
             model._tasks, model._by_task = root, {folder.name: model}
         return model.for_task(task)
@@ -161,7 +164,7 @@ class SketchFusion(TrainedExtractor):
     def untrained(
         cls,
         name: str = "mini",
-        device: str | torch.device | None = None,
+        device: Device = None,
         dtype: torch.dtype | None = None,
         task: str | None = None,
         *,
@@ -173,9 +176,7 @@ class SketchFusion(TrainedExtractor):
         return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
     @classmethod
-    def _assemble(
-        cls, config: FeaturesConfig, name: str, device: str | torch.device | None, dtype: torch.dtype | None
-    ) -> SketchFusion:
+    def _assemble(cls, config: FeaturesConfig, name: str, device: Device, dtype: torch.dtype | None) -> SketchFusion:
         """Load the frozen parts that a configuration names; check their hashes, or fill them in."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
@@ -217,7 +218,8 @@ class SketchFusion(TrainedExtractor):
                 raise WeightsError(f"{folder} was trained on other frozen weights than {self.name}")
             config = replace(config, diffusion=self.config.diffusion, clip=self.config.clip)  # where they were found
             other = SketchFusion(self._diffusion, self.clip, config, self.name).to(self.device)
-            other._load(state, folder)
+            load_weights(other.light, state, folder)
+            other.heads = Heads.read(folder)
             other._tasks, other._by_task = self._tasks, self._by_task
             self._by_task[folder.name] = other
         return self._by_task[folder.name]
@@ -298,7 +300,7 @@ class SketchFusion(TrainedExtractor):
             whole, joint = encoded.vectors, encoded.joint
         vectors = max_pool(maps, inputs)
         if config.quarters:
-            vectors = concatenate_weighted(vectors, max_pool_quarters(maps, inputs), config.quarters)
+            vectors = concatenate_weighted(vectors, max_pool(maps, inputs, quarters=True), config.quarters)
         return ModelOutput(maps, concatenate_weighted(vectors, whole, config.whole), joint)
 
     @torch.no_grad()
@@ -336,25 +338,13 @@ class SketchFusion(TrainedExtractor):
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
 
-    def _load(self, state: dict[str, Tensor], folder: Path) -> None:
-        load_weights(self.light, state, folder)
-        self.heads = Heads.read(folder)
-
-
-def level_channels(clip: FrozenEncoder) -> list[int]:
-    """List the channels of a convolutional CLIP's levels; WeightsError for another encoder, which has none."""
-    if not isinstance(clip, ConvolutionalClip):
-        raise WeightsError("a student stands on a convolutional CLIP, as mini-clip is; this one is none")
-    return clip.model.image.level_channels  # type: ignore[no-any-return]
-
 
 def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:
     """Write the model card of light weights for a hub repository, in Markdown with the hub's metadata."""
     parts = {"Stable Diffusion": (config.diffusion, config.diffusion_hash), "CLIP": (config.clip, config.clip_hash)}
-    if config.student:
-        del parts["Stable Diffusion"]
     how = "Light weights that fuse a frozen Stable Diffusion with a frozen CLIP"
     if config.student:
+        del parts["Stable Diffusion"]
         how = "A student: light weights that read the features of a fused model off a frozen CLIP alone"
     bases, rows, fusion = "", "", config.fusion
     for part, (name, digest) in parts.items():
@@ -418,11 +408,10 @@ def pair_config(
 
 def as_released(config: FeaturesConfig) -> FeaturesConfig:
     """Give the configuration with the choices of the authors' published code in place of the paper's."""
-    fusion = replace(config.fusion, inject_skips=True, zero_init=False, cut_gradient=True, dropout=0.5)
-    fusion = replace(fusion, ensemble=32, noise_seed=None)
-    return replace(
-        config, view="as-released", vae_range=(0.0, 255.0), sample_latents=True, clip_layer=-1, fusion=fusion
-    )
+    fusion = replace(config.fusion, inject_skips=True, zero_init=False, cut_gradient=True)
+    fusion = replace(fusion, dropout=0.5, ensemble=32, noise_seed=None)
+    config = replace(config, view="as-released", vae_range=(0.0, 255.0), sample_latents=True)
+    return replace(config, clip_layer=-1, fusion=fusion)
 
 
 def with_parts(config: FeaturesConfig, diffusion: str | None = None, clip: str | None = None) -> FeaturesConfig:

@@ -24,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from .backbones.diffusion import FrozenDiffusion
 
 PHOTO, SKETCH = 0, 1  # indices of the kinds of pictures
+Stages = Mapping[str, int]  # channels of stages of the UNet by name
 MAX_GROUPS = 32  # of group norm, as everywhere in Stable Diffusion
 PASS = 8  # noise draws share a pass of the UNet while draws x pictures are at most so many; else each has its own
 
@@ -56,17 +57,12 @@ class Injection(nn.Module):
     those of the stage, and nothing is learnt ("w/o Convolutions" in table 6).
     """
 
-    def __init__(
-        self, clip_channels: int, stages: Mapping[str, int], zero_init: bool = True, convolutions: bool = True
-    ) -> None:
+    def __init__(self, clip_channels: int, stages: Stages, zero_init: bool = True, convolutions: bool = True) -> None:
         """Make one convolution for each stage name, from CLIP's width to that stage's channels."""
         super().__init__()
-        self.convs = nn.ModuleDict(
-            {
-                name: nn.Conv2d(clip_channels, channels, kernel_size=1) if convolutions else Stretch(channels)
-                for name, channels in stages.items()
-            }
-        )
+        self.convs = nn.ModuleDict()
+        for name, channels in stages.items():
+            self.convs[name] = nn.Conv2d(clip_channels, channels, kernel_size=1) if convolutions else Stretch(channels)
         if zero_init:
             for parameter in self.parameters():
                 nn.init.zeros_(parameter)
@@ -87,13 +83,7 @@ class Aggregation(nn.Module):
     """
 
     def __init__(
-        self,
-        stages: Mapping[str, int],
-        width: int,
-        grid: int,
-        dropout: float = 0.0,
-        bottlenecks: bool = True,
-        weights: bool = True,
+        self, stages: Stages, width: int, grid: int, dropout: float = 0, bottlenecks: bool = True, weights: bool = True
     ) -> None:
         """Take stages of the given channels to maps of `width` channels on a grid of `grid` x `grid` cells."""
         super().__init__()
@@ -207,17 +197,10 @@ class LightParts(nn.Module):
 
     def __init__(self, config: FusionConfig, diffusion: FrozenDiffusion, clip_channels: int) -> None:
         super().__init__()
-        self.injection = Injection(
-            clip_channels, diffusion.channels(config.inject_at), config.zero_init, config.convolutions
-        )
-        self.aggregation = Aggregation(
-            diffusion.channels(config.aggregate),
-            config.width,
-            config.grid,
-            config.dropout,
-            config.bottlenecks,
-            config.branch_weights,
-        )
+        injected, aggregated = diffusion.channels(config.inject_at), diffusion.channels(config.aggregate)
+        self.injection = Injection(clip_channels, injected, config.zero_init, config.convolutions)
+        options = (config.dropout, config.bottlenecks, config.branch_weights)
+        self.aggregation = Aggregation(aggregated, config.width, config.grid, *options)
         self.centring = Centring(config.width)
 
 

@@ -57,9 +57,8 @@ def build(kind: type[Settings], values: Mapping[str, Any], path: Path) -> Settin
     try:
         if unknown := [name for name in values if name not in known]:
             raise WeightsError(f"{path} has the unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
-        settings: Settings = kind(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        read = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        settings: Settings = kind(**read)
         return settings
     except (TypeError, AttributeError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error

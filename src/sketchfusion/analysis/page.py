@@ -13,6 +13,7 @@ from ..featuremap import FeatureMap
 from ..io.images import Kind, data_url
 from .inside import Spectrum, crop_padding, mean_spectrum, pca_pictures, spectrum
 
+Colours = Mapping[str, str]  # by the name of the feature or model
 Curve = tuple[Sequence[float], Sequence[float]]
 Averages = Mapping[Kind, Mapping[str, Spectrum]]
 
@@ -74,18 +75,15 @@ class Inspected:
 def page(inspected: Sequence[Inspected], weights: Mapping[str, float], model: str, fingerprint: str) -> str:
     """Write the report on one model: PCA images of each picture's features, their Fourier spectra, branch weights."""
     colours = _colours(list(inspected[0].maps))
-    branches = [
-        "<h2>Branch weights</h2>",
-        "<p>The share of each stage in the fused map.</p>",
-        bars(weights, {name: colours[f"SD {name}"] for name in weights}),
-    ]
-    return _page(inspected, f"Inside {model}", f"weights {fingerprint[:12]}", PARTS_NOTE, colours, branches)
+    branches = bars(weights, {name: colours[f"SD {name}"] for name in weights})
+    rest = f"<h2>Branch weights</h2>\n<p>The share of each stage in the fused map.</p>\n{branches}\n"
+    return _page(inspected, f"Inside {model}", f"weights {fingerprint[:12]}", PARTS_NOTE, colours, rest)
 
 
 def comparison(inspected: Sequence[Inspected], title: str) -> str:
     """Write the report that compares several models: `Inspected.maps` are keyed by the models' names."""
     colours = dict(zip(inspected[0].maps, cycle(SEVERAL), strict=False))
-    return _page(inspected, title, ", ".join(colours), "", colours, [])
+    return _page(inspected, title, ", ".join(colours), "", colours, "")
 
 
 def spectra(inspected: Sequence[Inspected], kind: Kind) -> dict[str, Spectrum]:
@@ -95,37 +93,26 @@ def spectra(inspected: Sequence[Inspected], kind: Kind) -> dict[str, Spectrum]:
     return {name: mean_spectrum([spectrum(one.maps[name]) for one in chosen]) for name in names}
 
 
-def _page(
-    inspected: Sequence[Inspected],
-    title: str,
-    subtitle: str,
-    note: str,
-    colours: Mapping[str, str],
-    sections: Sequence[str],
-) -> str:
+def _page(inspected: Sequence[Inspected], title: str, subtitle: str, note: str, colours: Colours, rest: str) -> str:
     names = list(inspected[0].maps)
     numbers = {kind: sum(one.kind == kind for one in inspected) for kind in PLURALS}
     counts = [f"{n} {kind if n == 1 else PLURALS[kind]}" for kind, n in numbers.items() if n]
     averaged = {kind: found for kind in PLURALS if (found := spectra(inspected, kind))}
     legend = "".join(f'<span><i style="background:{colours[name]}"></i>{escape(name)}</span>' for name in names)
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{STYLE}</style>",
-            f"<h1>{escape(title)}</h1>",
-            f'<p class="faint">{" and ".join(counts)} · {escape(subtitle)}</p>',
-            "<h2>Principal components</h2>",
-            f"<p>{PCA_NOTE} {note}</p>",
-            f'<div class="rows">{_rows(inspected, names)}</div>',
-            "<h2>Spectra</h2>",
-            f"<p>{SPECTRUM_NOTE}</p>",
-            f'<div class="legend">{legend}</div><div class="charts">{_charts(averaged, colours)}</div>',
-            _table(averaged, names),
-            *sections,
-            "</html>\n",
-        ]
-    )
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{escape(title)}</title><style>{STYLE}</style>
+<h1>{escape(title)}</h1>
+<p class="faint">{" and ".join(counts)} · {escape(subtitle)}</p>
+<h2>Principal components</h2>
+<p>{PCA_NOTE} {note}</p>
+<div class="rows">{_rows(inspected, names)}</div>
+<h2>Spectra</h2>
+<p>{SPECTRUM_NOTE}</p>
+<div class="legend">{legend}</div><div class="charts">{_charts(averaged, colours)}</div>
+{_table(averaged, names)}
+{rest}</html>
+"""
 
 
 def _rows(inspected: Sequence[Inspected], names: Sequence[str]) -> str:
@@ -151,7 +138,7 @@ def _figure(picture: Image.Image, name: str, note: str, kind: str = "") -> str:
     )
 
 
-def _charts(averaged: Averages, colours: Mapping[str, str]) -> str:
+def _charts(averaged: Averages, colours: Colours) -> str:
     charts = []
     for kind, by_name in averaged.items():
         curves = {name: (one.frequency.tolist(), one.amplitude.tolist()) for name, one in by_name.items()}
@@ -176,7 +163,7 @@ def _colours(names: Sequence[str]) -> dict[str, str]:
     return SHADES | {name: BLUES[min(place, len(BLUES) - 1)] for place, name in enumerate(stages)}
 
 
-def line_chart(curves: Mapping[str, Curve], colours: Mapping[str, str], x: str, y: str, label: str) -> str:
+def line_chart(curves: Mapping[str, Curve], colours: Colours, x: str, y: str, label: str) -> str:
     """Draw curves (xs from 0 to 1, ys) as an SVG, with axes named `x` and `y` and a `label` for screen readers."""
     values = [value for _, ys in curves.values() for value in ys]
     low, high = min(values), max(values)
@@ -208,7 +195,7 @@ def line_chart(curves: Mapping[str, Curve], colours: Mapping[str, str], x: str, 
     return "".join([*parts, "</svg>"])
 
 
-def bars(shares: Mapping[str, float], colours: Mapping[str, str]) -> str:
+def bars(shares: Mapping[str, float], colours: Colours) -> str:
     """Draw shares between 0 and 1 as horizontal bars with their names and values."""
     rows = [
         f'<div class="bar"><span>{escape(name)}</span><i style="width:{100 * share:.1f}%;'

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip, FrozenDino, FrozenEncoder, Tokens, resize_square
 from ..backbones.folders import load_diffusion, load_encoder
 from ..extractor import (
+    Device,
     Extractor,
     ModelInput,
     ModelOutput,
@@ -38,16 +39,17 @@ class FrozenBaseline(Extractor):
     """Frozen models used as they are; a subclass computes their features."""
 
     baseline: ClassVar[str]  # its name in the paper
+    dim: int = 0
 
     def __init__(
         self, weights: str, name: str, side: int, dim: int, device: torch.device, settings: dict[str, object]
     ) -> None:
         """Take the hash of the weights, the side of the input, the length of an embedding, and what else shapes it."""
-        self._weights, self.name, self.side, self._dim, self.device = weights, name, side, dim, device
+        self._weights, self.name, self.side, self.dim, self.device = weights, name, side, dim, device
         self.settings = settings
 
     @classmethod
-    def load(cls, *parts: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
+    def load(cls, *parts: str, device: Device = None, dtype: torch.dtype | None = None) -> Self:
         """Load each part by catalog name, hub id or folder; WeightsError when one cannot be had."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
@@ -56,13 +58,8 @@ class FrozenBaseline(Extractor):
             load_diffusion(folder, dtype) if is_diffusion(folder) else load_encoder(part, folder, dtype)
             for part, folder in zip(parts, folders, strict=True)
         ]
-        make: Any = cls  # each subclass takes its own models
-        baseline: Self = make(*models, "+".join(map(folder_hash, folders)), "+".join(parts), device)
-        return baseline
-
-    @property
-    def dim(self) -> int:
-        return self._dim
+        make: Callable[..., Self] = cls  # each subclass takes its own models
+        return make(*models, "+".join(map(folder_hash, folders)), "+".join(parts), device)
 
     @property
     def fingerprint(self) -> str:
@@ -188,8 +185,7 @@ def stages_and_tokens(
     diffusion: FrozenDiffusion, clip: FrozenClip, latents: Tensor, pictures: Tensor, seed: int = 0
 ) -> tuple[Tensor, Tokens]:
     """Concatenate stages of latents (B, c, g, g) with CLIP's tokens: maps (B, C, g, g), and all that CLIP gives."""
-    stages = stages_on_grid(diffusion, latents, seeds=(seed,))
-    tokens = clip(pictures)
+    stages, tokens = stages_on_grid(diffusion, latents, seeds=(seed,)), clip(pictures)
     on_grid = _resize_to_unit(tokens.dense, (stages.shape[-2], stages.shape[-1]))
     return torch.cat([stages, on_grid], dim=1), tokens
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..extractor import Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
+from ..extractor import Device, Extractor, ModelInput, ModelOutput, pick_device, prepare_letterboxed, stack
 from ..io.files import atomic_write, read_json
 from ..io.images import ImageInput, Kind
 from ..io.weights import PACKAGED, WeightsError, weights_hash
@@ -33,12 +33,14 @@ class ScratchConfig:
 class ScratchBaseline(Extractor):
     """The small CNN as an extractor; sketches and photos go through the same weights."""
 
+    dim: int = 0
+
     def __init__(self, net: ScratchNet, config: ScratchConfig, name: str = KIND) -> None:
-        self.net, self.config, self.name, self.side = net.eval(), config, name, config.side
+        self.net, self.config, self.name, self.side, self.dim = net.eval(), config, name, config.side, config.dim
         self.device = torch.device("cpu")
 
     @classmethod
-    def load(cls, folder: str | Path | None = None, device: str | torch.device | None = None) -> Self:
+    def load(cls, folder: str | Path | None = None, device: Device = None) -> Self:
         """Load the shipped weights, or those that `train retrieval --model scratch` left in a folder."""
         path = PACKAGED / KIND if folder is None else Path(folder)
         try:
@@ -69,10 +71,6 @@ class ScratchBaseline(Extractor):
     @property
     def fingerprint(self) -> str:
         return weights_hash(self.net)
-
-    @property
-    def dim(self) -> int:
-        return self.config.dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
         maps = self.net.maps(stack([one.square for one in inputs], self.device))

@@ -18,6 +18,7 @@ from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
 from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_clip, save_model
 from ..extractor import (
+    Device,
     ModelInput,
     ModelOutput,
     TrainedExtractor,
@@ -46,6 +47,7 @@ class TrainedBaseline(TrainedExtractor):
     """A baseline trained for a task or all; centred as fused maps are, or else all its cosines were near 1."""
 
     task: str
+    dim: int = 0
     centring: Centring
 
     def serves(self, task: str) -> bool:
@@ -58,8 +60,7 @@ class TrainedBaseline(TrainedExtractor):
 
     def centred(self, maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
         """Centre maps (B, C, h, w) by the kind of each picture."""
-        kinds = kind_indices([one.kind for one in inputs])
-        centred: Tensor = self.centring(maps, kinds.to(maps.device))
+        centred: Tensor = self.centring(maps, kind_indices([one.kind for one in inputs]).to(maps.device))
         return centred
 
 
@@ -89,9 +90,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         self.centring = Centring(self.channels).to(device)
 
     @classmethod
-    def untrained(
-        cls, diffusion: str, clip: str, task: str = "retrieval", device: str | torch.device | None = None
-    ) -> Self:
+    def untrained(cls, diffusion: str, clip: str, task: str = "retrieval", device: Device = None) -> Self:
         """Load what training starts from, in float32: its steps are too small for less."""
         device, config = pick_device(device), FinetunedConfig(task, diffusion, clip)
         frozen, towers = load_diffusion(locate(diffusion)), load_clip(locate(clip))
@@ -99,9 +98,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         return cls(frozen, towers, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
 
     @classmethod
-    def load_trained(
-        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> Self:
+    def load_trained(cls, folder: str | Path, device: Device = None, dtype: torch.dtype | None = None) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged."""
         device, folder = pick_device(device), Path(folder)
         dtype = pick_dtype(device, dtype)
@@ -202,32 +199,24 @@ class SdPlBaseline(TrainedBaseline):
     def __init__(self, diffusion: FrozenDiffusion, config: SdPlConfig, name: str, device: torch.device) -> None:
         """Put new prompts before a loaded diffusion model; ValueError for stages that it does not have."""
         self.config, self.task, self.name, self.side, self.device = config, config.task, name, config.side, device
-        self._dim = sum(diffusion.channels(config.stages).values())
+        self.dim = sum(diffusion.channels(config.stages).values())
         self.diffusion = diffusion.to(device)
-        self.prompts = Prompts(diffusion.null_prompt, config.side, config.border, self._dim).eval().to(device)
+        self.prompts = Prompts(diffusion.null_prompt, config.side, config.border, self.dim).eval().to(device)
         self.centring = self.prompts.centring
         self.caption: Tensor | None = None  # (1, L, D), in place of the learned text
 
     @classmethod
-    def untrained(
-        cls,
-        diffusion: str,
-        task: str = "retrieval",
-        device: str | torch.device | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> Self:
+    def untrained(cls, diffusion: str, task: str = "retrieval", device: Device = None) -> Self:
         """Load what training starts from, by catalog name, hub id or folder."""
         device, folder = pick_device(device), locate(diffusion)
-        frozen = load_diffusion(folder, pick_dtype(device, dtype))
+        frozen = load_diffusion(folder, pick_dtype(device))
         side = input_side(frozen)
         stages, border = SD_PL_STAGES.get(task, STAGES), max(1, round(side * BORDER))
         config = SdPlConfig(diffusion, folder_hash(folder), task, side, border, stages)
         return cls(frozen, config, f"{diffusion}:{SD_PL}", device)
 
     @classmethod
-    def load(
-        cls, folder: str | Path, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> Self:
+    def load(cls, folder: str | Path, device: Device = None, dtype: torch.dtype | None = None) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged or its frozen parts cannot be had."""
         device, folder = pick_device(device), Path(folder)
         settings, state = read_trained(folder, "learned prompts")
@@ -259,10 +248,6 @@ class SdPlBaseline(TrainedBaseline):
         """A hash of settings and prompts; a caption in place of the learned text does not change it."""
         settings = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
         return hash_settings({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **settings})
-
-    @property
-    def dim(self) -> int:
-        return self._dim
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
         squares = stack([one.square for one in inputs], self.device)

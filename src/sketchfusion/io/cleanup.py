@@ -13,6 +13,7 @@ STROKE_WINDOW = 15
 # Shading is assumed to leave at least this fraction of the paper's brightness: what is darker is ink, or the desk
 # around the paper if it is connected to the border.
 DEEPEST_SHADOW = 0.35
+SAMPLE = 500_000
 LEAST_CONTRAST = 0.12  # of ink with its paper, as a share of the paper's brightness
 LIGHTEST_GROUND = 0.87  # median brightness up to which strokes may be lighter than their ground
 # A speck is less than SPECK squared of ink with nothing else within SPECK_DISTANCE; a frame is ink that runs along the
@@ -123,8 +124,7 @@ def _ink_level(values: Tensor, middle: float) -> float:
 
 def _frame(ink: Tensor) -> Tensor:
     """Find what runs along the border in a mask of ink (H, W), as a desk's edge does, if there is other ink."""
-    border = torch.cat([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
-    if border.sum() <= FRAME_LENGTH * max(ink.shape):
+    if sum(edge.sum() for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1])) <= FRAME_LENGTH * max(ink.shape):
         return torch.zeros_like(ink)
     cell = max(1, round(max(ink.shape) / SHADING_SIDE))
     small = F.max_pool2d(ink.float()[None], cell, ceil_mode=True)[0] > 0
@@ -140,21 +140,16 @@ def _frame(ink: Tensor) -> Tensor:
 
 def _rulings(ink: Tensor, brightness: Tensor) -> Tensor:
     """Find the lines of ruled or squared paper in a mask of ink (H, W), except where strokes cross them."""
-    if not any(_crossings(across) >= RULINGS for across in (ink, ink.T)):
+    entered = ((across[1:] & ~across[:-1]).sum(dim=0) for across in (ink, ink.T))
+    if not any(times.median() >= RULINGS for times in entered):  # in a typical column, or row
         return torch.zeros_like(ink)
     cell = max(1, round(max(ink.shape) / RULING_SIDE))
     small = F.max_pool2d(ink.float()[None], cell, ceil_mode=True)[0]
     level, upright = _level_rulings(small), _level_rulings(small.T).T
     strokes = small * (1 - torch.maximum(level, upright))
-    level = level * (1 - _closed(strokes, 7))
-    upright = upright * (1 - _closed(strokes.T, 7).T)
+    level, upright = level * (1 - _closed(strokes, 7)), upright * (1 - _closed(strokes.T, 7).T)
     lines = ink & _enlarged(torch.maximum(level, upright) > 0, cell, ink)
     return lines & (brightness > 0.75 * brightness[lines].median()) if lines.any() else lines
-
-
-def _crossings(ink: Tensor) -> int:
-    """Count how often a typical column of a mask (H, W) enters ink."""
-    return int((ink[1:] & ~ink[:-1]).sum(dim=0).median()) if len(ink) > 1 else 0
 
 
 def _level_rulings(ink: Tensor) -> Tensor:
@@ -201,7 +196,8 @@ def _closed(mask: Tensor, height: int) -> Tensor:
 def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
     """Estimate the colour that bare paper has at each pixel (3, H, W), and the mask (H, W) of what is not paper."""
     size = image.shape[1:]
-    small = _closing(_shrunk(image, SHADING_SIDE))
+    dilated = F.max_pool2d(_shrunk(image, SHADING_SIDE), STROKE_WINDOW, 1, STROKE_WINDOW // 2)
+    small = -F.max_pool2d(-dilated, STROKE_WINDOW, 1, STROKE_WINDOW // 2)  # without strokes narrower than the window
     grey = small.amin(dim=0)
     bright = grey.flatten().kthvalue(max(1, int(grey.numel() * 0.8))).values
     dark = grey < DEEPEST_SHADOW * 1.4 * bright
@@ -215,9 +211,8 @@ def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _border(mask: Tensor) -> Tensor:
-    outer = torch.zeros_like(mask)
-    outer[[0, -1]] = mask[[0, -1]]
-    outer[:, [0, -1]] = mask[:, [0, -1]]
+    outer = mask.clone()
+    outer[1:-1, 1:-1] = False
     return outer
 
 
@@ -245,12 +240,6 @@ def _enlarged(small: Tensor, cell: int, like: Tensor) -> Tensor:
     return large[: like.shape[0], : like.shape[1]]
 
 
-def _closing(image: Tensor) -> Tensor:
-    """Apply a greyscale morphological closing to (C, h, w): it removes dark strokes narrower than the window."""
-    dilated = F.max_pool2d(image, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
-    return -F.max_pool2d(-dilated, STROKE_WINDOW, 1, STROKE_WINDOW // 2)
-
-
 def _shrunk(image: Tensor, side: int) -> Tensor:
     height, width = image.shape[1:]
     scale = min(1.0, side / max(height, width))
@@ -258,7 +247,6 @@ def _shrunk(image: Tensor, side: int) -> Tensor:
     return image if scale == 1.0 else F.interpolate(image[None], size=size, mode="area")[0]
 
 
-def _subsampled(values: Tensor, most: int = 500_000) -> Tensor:
-    """Flatten, and take every k-th value so that at most `most` remain: quantiles of all values would be slow."""
-    flat = values.flatten()
-    return flat[:: -(-len(flat) // most)]
+def _subsampled(values: Tensor) -> Tensor:
+    """Flatten, and take every k-th value so that at most `SAMPLE` remain: quantiles of all values would be slow."""
+    return values.flatten()[:: -(-values.numel() // SAMPLE)]

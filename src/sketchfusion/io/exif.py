@@ -14,7 +14,6 @@ from PIL import ExifTags, Image
 
 from .images import parse_header
 
-PARTS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _TIME = re.compile(r"([12]\d{3})[:./-](\d\d)[:./-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
 TIMES = (ExifTags.Base.DateTimeOriginal, ExifTags.Base.DateTimeDigitized)
 
@@ -48,24 +47,19 @@ def read_capture(data: bytes) -> Capture:
 def read_camera(data: bytes) -> Camera:
     """Read camera, lens and exposure of a picture given as the bytes of its file; never raises."""
     main, details, _ = _entries(data)
-    maker, model = _text(main.get(ExifTags.Base.Make)), _text(main.get(ExifTags.Base.Model))
+    base = ExifTags.Base
+    maker, model = _text(main.get(base.Make)), _text(main.get(base.Model))
     named = not maker or model.lower().startswith(maker.split()[0].lower())
-    time, aperture, length = (
-        _positive(details.get(tag))
-        for tag in (ExifTags.Base.ExposureTime, ExifTags.Base.FNumber, ExifTags.Base.FocalLength)
-    )
-    speed = details.get(ExifTags.Base.ISOSpeedRatings)
+    numbers = (base.ExposureTime, base.FNumber, base.FocalLength)
+    time, aperture, length = (_positive(details.get(tag)) for tag in numbers)
+    speed = details.get(base.ISOSpeedRatings)
     iso = _positive(speed[0] if isinstance(speed, tuple) and speed else speed)
-    exposure = [
-        ("" if not time else f"{time:.2g} s" if time > 0.3 else f"1/{1 / time:.0f} s"),
-        f"f/{aperture:.3g}" if aperture else "",
-        f"ISO {iso:.0f}" if iso else "",
-        f"{length:.3g} mm" if length else "",
-    ]
-    lens = _text(details.get(ExifTags.Base.LensModel))
-    return Camera(
-        (model if named else f"{maker} {model}") or None, lens or None, ", ".join(filter(None, exposure)) or None
-    )
+    exposure = [f"{time:.2g} s" if time > 0.3 else f"1/{1 / time:.0f} s"] if time else []
+    exposure += [f"f/{aperture:.3g}"] if aperture else []
+    exposure += [f"ISO {iso:.0f}"] if iso else []
+    exposure += [f"{length:.3g} mm"] if length else []
+    camera, lens = model if named else f"{maker} {model}", _text(details.get(base.LensModel))
+    return Camera(camera or None, lens or None, ", ".join(exposure) or None)
 
 
 def _entries(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
@@ -75,8 +69,7 @@ def _entries(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any
             warnings.simplefilter("ignore")
             with parse_header(data) as image:
                 exif = image.getexif()
-                details, gps = (_part(exif, ifd) for ifd in PARTS)
-                return dict(exif), details, gps
+                return dict(exif), _part(exif, ExifTags.IFD.Exif), _part(exif, ExifTags.IFD.GPSInfo)
     except Exception:  # decoders raise anything on hostile bytes
         return {}, {}, {}
 
@@ -116,12 +109,11 @@ def _time(value: object) -> str | None:
 
 def _degrees(values: Sequence[Any] | None, side: object, sides: str, limit: int) -> float | None:
     """Combine degrees, minutes and seconds into one signed number."""
-    letter = _text(side).upper()
     try:
         degrees, minutes, seconds = (float(value) for value in values or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    angle = degrees + minutes / 60 + seconds / 3600
+    angle, letter = degrees + minutes / 60 + seconds / 3600, _text(side).upper()
     if letter not in tuple(sides) or not math.isfinite(angle) or not 0 <= angle <= limit:
         return None
     return round(-angle if letter == sides[1] else angle, 7)

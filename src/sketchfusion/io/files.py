@@ -59,9 +59,7 @@ class Survey:
 
     def advice(self) -> list[str]:
         """Say in a line each what was left out and what to do about it."""
-        counts = {
-            meaning: sum(self.ignored[suffix] for suffix in suffixes.split()) for meaning, suffixes in UNREAD.items()
-        }
+        counts = {meaning: sum(self.ignored[one] for one in suffixes.split()) for meaning, suffixes in UNREAD.items()}
         lines = [f"{count} not read: {meaning}" for meaning, count in counts.items() if count]
         names = ", ".join(escaped(name) for name in sorted(self.skipped))
         return [*lines, *([f"{self.skipped.total()} left out: {names}"] if names else []), *self.unreadable]
@@ -106,10 +104,8 @@ def is_gone(path: str | Path) -> bool:
     """Tell whether a file or folder is surely not there; one that may not be looked at may be there."""
     try:
         Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False
 
 

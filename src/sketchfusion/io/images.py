@@ -267,9 +267,7 @@ def letterbox(image: Tensor, side: int, kind: Kind = "photo", whole_page: bool =
         x, y, long = window
         scale = side / long
         frame = Frame(file_width, file_height, side, scale, scale, -x * scale, -y * scale)
-        inside = image[:, max(0, y) : y + long, max(0, x) : x + long]
-        edges = [max(0, -x), max(0, x + long - file_width), max(0, -y), max(0, y + long - file_height)]
-        image = F.pad(inside, edges, value=1.0)
+        image = F.pad(image, [-x, x + long - file_width, -y, y + long - file_height], value=1.0)  # or cut off
         height = width = side
     else:
         scale = side / max(file_height, file_width)
@@ -375,8 +373,7 @@ def _from_array(array: npt.NDArray[Any]) -> Tensor:
 
 
 def _to_tensor(array: npt.NDArray[np.uint8]) -> Tensor:
-    pixels = torch.from_numpy(array.transpose(2, 0, 1).copy())
-    return pixels.to(torch.float32).div_(255)
+    return torch.from_numpy(array.transpose(2, 0, 1).copy()).to(torch.float32).div_(255)
 
 
 def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
@@ -397,13 +394,12 @@ def _from_name(source: str | Path, kind: Kind) -> npt.NDArray[np.uint8]:
             if number > 1:
                 raise ImageError(f"{text}: {path.name} is no file of several drawings; leave :{number} out")
             data = file.read(MAX_BYTES + 1)
+    except ImageError:
+        raise
     except IsADirectoryError:
         raise ImageError(f"{name}: a folder, not a picture; name a file in it") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ImageError(f"{name}: {reason}; check the path") from None
+        raise ImageError(f"{name}: {getattr(error, 'strerror', error)}; check the path") from None
     return _decode(data, kind, text)
 
 
@@ -452,10 +448,8 @@ def _upright_size(image: JpegImageFile) -> tuple[int, int]:
 def _eight_bit(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Scale 16-bit greys by their type's range, 32-bit ones by the smallest usual range that holds the values."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0)
-    ceilings = [255.0, 65535.0, 2.0**31 - 1] if image.mode == "I" else [65535.0]
-    if image.mode == "F":
-        ceilings = [1.0, 255.0, 65535.0, max(1.0, float(values.max()))]
-    ceiling = next(c for c in ceilings if values.max() <= c)
+    ranges = {"I": (255.0, 65535.0, 2.0**31 - 1), "F": (1.0, 255.0, 65535.0, max(1.0, float(values.max())))}
+    ceiling = next(c for c in ranges.get(image.mode, (65535.0,)) if values.max() <= c)
     return np.rint(values.clip(0) * (255 / ceiling)).astype(np.uint8)
 
 

@@ -52,28 +52,23 @@ class Drawing:
     widths: tuple[float, ...] | None = field(default=None, repr=False)  # one per stroke, in drawing units
 
 
-def rasterize(
-    drawing: Drawing, side: int, line_width: float | None = None, margin: float = 0.06
-) -> npt.NDArray[np.uint8]:
+def rasterize(drawing: Drawing, side: int, margin: float = 0.06) -> npt.NDArray[np.uint8]:
     """Draw black strokes with round joints on white, centred, with their aspect ratio: (side, side) uint8.
 
     The drawing's frame fills the square except for `margin` (a share of `side`) on every edge, so `margin=0` keeps
-    coordinates of a square frame in proportion. `line_width` is in output pixels; by default the drawing's own widths
-    are scaled along, or lines are as thick as in the Sketchy Database.
+    coordinates of a square frame in proportion. The drawing's own widths are scaled along; without any, lines are as
+    thick as in the Sketchy Database.
     """
     if not 0 < side <= MAX_SIDE:
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     factor = 4 if side <= 256 else 2
-    scale = side * (1 - 2 * margin) / max(drawing.width, drawing.height, 1e-6)
-    if drawing.width == drawing.height == 0:
-        scale = 1.0
+    longest = max(drawing.width, drawing.height)
+    scale = side * (1 - 2 * margin) / max(longest, 1e-6) if longest else 1.0
     offset = (side - scale * np.array([drawing.width, drawing.height])) / 2
     canvas = Image.new("L", (side * factor, side * factor), 255)
     pen = ImageDraw.Draw(canvas)
     for index, stroke in enumerate(drawing.strokes):
-        width = line_width
-        if width is None:
-            width = side / SIDES_PER_LINE_WIDTH if drawing.widths is None else drawing.widths[index] * scale
+        width = side / SIDES_PER_LINE_WIDTH if drawing.widths is None else drawing.widths[index] * scale
         # Pillow centres a line on a pixel only when its width is odd.
         radius = max(0, round((max(width, 1.0) * factor - 1) / 2))
         cells = np.floor((stroke * scale + offset) * factor).clip(-(2**15), 2**15).astype(int)
@@ -193,8 +188,6 @@ def read_part(path: Path, part: str) -> tuple[Offsets, ...]:
     """Read all drawings of a part as (L, 3) offsets: dx, dy, and 1 where the pen is lifted after. Raises ImageError."""
     try:
         return _part(path, part, path.stat().st_mtime_ns)
-    except ImageError:
-        raise
     except Exception as error:  # unpickling raises anything on hostile bytes
         raise _broken(path, error) from None
 
@@ -264,7 +257,7 @@ def _part(path: Path, part: str, changed: int) -> tuple[Offsets, ...]:
         if archive.getinfo(f"{part}.npy").file_size > MAX_PART_BYTES:
             raise ValueError(f"{part} is larger than {MAX_PART_BYTES // 10**9} GB")
         outer = _Restricted(io.BytesIO(archive.read(f"{part}.npy")[start:]), encoding="latin1").load()
-    items = outer.state[4] if isinstance(outer, _Array) else None
+    items = outer.state[4] if isinstance(outer, _Kept) else None
     if not isinstance(items, list) or len(items) != count:
         raise ValueError(f"{part} does not hold the {count} drawings that it promises")
     return tuple(_offsets(item) for item in items)
@@ -283,11 +276,12 @@ def _header(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
 
 def _offsets(item: Any) -> Offsets:
     _, shape, dtype, fortran, data = item.state
-    if not (isinstance(dtype, _Dtype) and re.fullmatch(r"[<>|=]?[iuf][1248]", dtype.kind)):
+    kind = str(dtype.made_of[0])
+    if not re.fullmatch(r"[<>|=]?[iuf][1248]", kind):
         raise ValueError("a drawing is not made of numbers")
     raw = data.encode("latin1") if isinstance(data, str) else data
-    order = ">" if dtype.order == ">" else "<"
-    values = np.frombuffer(raw, np.dtype(order + dtype.kind[-2:])).reshape(shape, order="F" if fortran else "C")
+    order = ">" if dtype.state and str(dtype.state[1]) == ">" else "<"
+    values = np.frombuffer(raw, np.dtype(order + kind[-2:])).reshape(shape, order="F" if fortran else "C")
     if values.ndim != 2 or values.shape[1] != 3 or not len(values):
         raise ValueError(f"a drawing has the shape {values.shape}; expected (L, 3)")
     return values.astype(np.int16)
@@ -297,37 +291,30 @@ def _offsets(item: Any) -> Offsets:
 # arrays needs are answered, by stand-ins that keep what they are given; every other name is refused.
 
 
-class _Dtype:
-    def __init__(self, kind: Any = "", *_: Any) -> None:
-        self.kind, self.order = str(kind), "<"
+class _Kept:
+    state: Any = None
 
-    def __setstate__(self, state: Any) -> None:
-        self.order = str(state[1])
-
-
-class _Array:
-    def __init__(self, *_: Any) -> None:
-        self.state: Any = None
+    def __init__(self, *made_of: Any) -> None:
+        self.made_of = made_of
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
 _ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
+    ("numpy", "ndarray"): _Kept,
+    ("numpy", "dtype"): _Kept,
     ("_codecs", "encode"): lambda text, encoding="latin1": text.encode("latin1"),
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy.core.multiarray", "_reconstruct"): _Kept,
+    ("numpy._core.multiarray", "_reconstruct"): _Kept,
 }
 
 
 class _Restricted(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"asks for {module}.{name}") from None
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"asks for {module}.{name}")
+        return _ALLOWED[module, name]
 
 
 def _broken(path: Path, error: Exception) -> ImageError:

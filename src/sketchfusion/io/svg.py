@@ -71,10 +71,8 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
     if not drawn.getchannel("A").getbbox() and SHAPES & tags:
         left = {_local(element.tag) for element in root.iter()}
         missing = sorted(((DROPPED | {"image"}) & tags) - left) + sorted({"text"} & tags)
-        names = ["a picture that is not embedded" if name == "image" else f"<{name}>" for name in missing]
-        reason = (
-            f"{' and '.join(names)} cannot be drawn" if names else "no colour is understood, or all is off the page"
-        )
+        lost = ["a picture that is not embedded" if name == "image" else f"<{name}>" for name in missing]
+        reason = f"{' and '.join(lost)} cannot be drawn" if lost else "no colour is understood, or all is off the page"
         raise ImageError(f"{source}: nothing of its shapes can be seen, as {reason}; save it as plain SVG or PNG")
     return over_paper(drawn, light_ink)
 
@@ -257,12 +255,8 @@ def _cost(root: ET.Element) -> int:
 
 def _references(element: ET.Element) -> list[str]:
     """The ids that an element refers to with href="#id" or url(#id)."""
-    found = []
-    for name, value in element.attrib.items():
-        if _local(name) == "href":
-            found.append(value.strip()[1:101])
-        found += re.findall(r"url\(\s*['\"]?#([^'\")]+)", value)
-    return found
+    found = [value.strip()[1:101] for name, value in element.attrib.items() if _local(name) == "href"]
+    return found + re.findall(r"url\(\s*['\"]?#([^'\")]+)", ")".join(element.attrib.values()))
 
 
 def _fit(root: ET.Element, side: int) -> None:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..io.images import read_image
+from ..featuremap import FeatureMap, Frame
+from ..io.images import ImageInput, read_image
 from .inputs import extract_map, ink_points, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..featuremap import FeatureMap, Frame
-    from ..io.images import ImageInput
-
 
 Side = Literal["sketch", "photo"]
 ToShared = Callable[[Tensor], Tensor]  # (N, 2) pixels of a picture to coordinates that both pictures share
@@ -64,30 +63,6 @@ class Matched(NamedTuple):
     mutual: Tensor  # (N,) whether matching back ends near the start
 
 
-class Prior(NamedTuple):
-    """Where points are expected and where the target's cells lie, in coordinates that both pictures share."""
-
-    expected: Tensor  # (N, 2)
-    cells: Tensor  # (h * w, 2)
-
-
-@dataclass(frozen=True)
-class Pose:
-    """An affine map from a sketch to a photo; the coordinates of both run from -1 to 1 over the file."""
-
-    matrix: Tensor  # (3, 2)
-    sketch: Frame
-    photo: Frame
-
-    def from_sketch(self, points: Tensor) -> Tensor:
-        """Map (N, 2) x, y in pixels of the sketch's file to photo coordinates."""
-        return _homogeneous(_normalised(self.sketch, points)) @ self.matrix
-
-    def from_photo(self, points: Tensor) -> Tensor:
-        """Map (N, 2) x, y in pixels of the photo's file to photo coordinates."""
-        return _normalised(self.photo, points)
-
-
 def match(
     model: Extractor,
     sketch: ImageInput,
@@ -114,7 +89,13 @@ def match(
         "sketch": extract_map(model, sketch_image, "sketch", TASK),
         "photo": extract_map(model, read_image(photo), "photo", TASK),
     }
-    _check_points(queries, maps[source].frame, source)
+    if queries.ndim != 2 or queries.shape[1] != 2:
+        raise ValueError(f"points must be (N, 2) x, y, not of shape {tuple(queries.shape)}")
+    frame = maps[source].frame
+    inside = ((queries >= 0) & (queries <= queries.new_tensor(frame.size))).all(dim=1)
+    if not inside.all():
+        x, y = queries[~inside][0].tolist()
+        raise ValueError(f"point {x:g},{y:g} is outside the {source}, which is {frame.width} x {frame.height} pixels")
     matched = match_aligned(maps["sketch"], maps["photo"], pose_points, queries, source)
     columns = [queries, matched.positions] if source == "sketch" else [matched.positions, queries]
     pairs = zip(*(values.tolist() for values in (*columns, matched.scores, matched.mutual)), strict=True)
@@ -135,10 +116,10 @@ def match_aligned(
     As `match_maps`, but a cell's score is its cosine / temperature minus a penalty for its distance from where the pose
     expects it. The pose is fitted to `strokes` (M, 2), points of the sketch in pixels of its file.
     """
-    aligned = pose(sketch.centred(), photo.centred(), strokes, temperature)
+    from_sketch, from_photo = pose(sketch.centred(), photo.centred(), strokes, temperature)
     if source == "sketch":
-        return match_maps(sketch, photo, points, temperature, window, (aligned.from_sketch, aligned.from_photo))
-    return match_maps(photo, sketch, points, temperature, window, (aligned.from_photo, aligned.from_sketch))
+        return match_maps(sketch, photo, points, temperature, window, (from_sketch, from_photo))
+    return match_maps(photo, sketch, points, temperature, window, (from_photo, from_sketch))
 
 
 def match_maps(
@@ -158,7 +139,7 @@ def match_maps(
     points, source, target = points.float(), source.centred(), target.centred()
 
     def counterparts(points: Tensor, here: FeatureMap, there: FeatureMap, ways: Sequence[ToShared] | None) -> Tensor:
-        prior = Prior(ways[0](points), ways[1](there.centres())) if ways else None
+        prior = (ways[0](points), ways[1](there.centres())) if ways else None
         return locate(here.sample(points), there, temperature, window, prior)
 
     found = counterparts(points, source, target, to_shared)
@@ -175,9 +156,9 @@ def dense_match(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor) -> tuple
     `strokes` (M, 2), points of the sketch in pixels of its file.
     """
     sketch, photo = sketch.centred(), photo.centred()
-    aligned, features = pose(sketch, photo, strokes, TEMPERATURE), photo.data.flatten(1).T
-    prior = Prior(aligned.from_photo(photo.centres()), aligned.from_sketch(sketch.centres()))
-    positions = locate(features, sketch, prior=prior)
+    from_sketch, from_photo = pose(sketch, photo, strokes, TEMPERATURE)
+    features = photo.data.flatten(1).T
+    positions = locate(features, sketch, prior=(from_photo(photo.centres()), from_sketch(sketch.centres())))
     scores = F.cosine_similarity(features.float(), sketch.sample(positions).float(), dim=1)
     scores = scores.masked_fill(~photo.valid().flatten(), -1.0)
     return positions.reshape(*photo.grid, 2), scores.reshape(photo.grid)
@@ -188,24 +169,24 @@ def locate(
     target: FeatureMap,
     temperature: float = TEMPERATURE,
     window: float = WINDOW,
-    prior: Prior | None = None,
+    prior: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Find features (N, C) in a map by a windowed soft-argmax: (N, 2) x, y in pixels of its file.
 
-    A cell's score is its cosine / temperature, minus the distance penalty of a `prior`. Padding is never chosen.
+    A cell's score is its cosine / temperature, minus the distance penalty of a `prior`: where the features are expected
+    (N, 2) and where the cells lie (h * w, 2), in the same coordinates. Padding is never chosen.
     """
     h, w = target.grid
     cells = F.normalize(target.data.float().flatten(1), dim=0)
     padding = ~target.valid().flatten()
-    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
-    centres = torch.stack([columns.flatten(), rows.flatten()], dim=1).to(cells.device)
+    centres = torch.cartesian_prod(torch.arange(h), torch.arange(w)).flip(1).to(cells.device)
     reach = max(1, round(window * max(h, w)))
     features, found = F.normalize(features.float(), dim=1), [torch.empty(0, 2, device=cells.device)]
     for start in range(0, len(features), CHUNK):
         chunk = slice(start, start + CHUNK)
         logits = features[chunk] @ cells / temperature
         if prior is not None:
-            logits -= distance_penalty(prior.expected[chunk], prior.cells).to(logits.device)
+            logits -= distance_penalty(prior[0][chunk], prior[1]).to(logits.device)
         logits = logits.masked_fill(padding, -torch.inf)
         best = centres[logits.argmax(dim=1)]
         outside = (centres - best[:, None]).abs().amax(dim=2) > reach
@@ -215,8 +196,11 @@ def locate(
     return positions.clamp(positions.new_zeros(2), positions.new_tensor(target.frame.size))
 
 
-def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> Pose:
+def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: float) -> tuple[ToShared, ToShared]:
     """Align a sketch with a photo by points (N, 2) of its strokes, in pixels of its file.
+
+    Returns the affine maps from pixels of the sketch's file, and from those of the photo's, to coordinates that run
+    from -1 to 1 over the photo.
 
     Expectation maximisation, alternating two steps while the Gaussian narrows. First each point's expected counterpart
     is found by a softmax over cosine / `temperature`, times a Gaussian around the current pose. Then the affine map is
@@ -229,10 +213,18 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
     logits = (features @ cells / temperature).cpu()
     padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), PADDING_LOGIT)
-    points, centres = _homogeneous(_normalised(sketch.frame, strokes)), _normalised(photo.frame, photo.centres())
+    points, centres = (
+        F.pad(_normalised(sketch.frame, strokes), (0, 1), value=1.0),
+        _normalised(photo.frame, photo.centres()),
+    )
     fits = [_fit_pose(logits, padding, points, centres, start) for start in (torch.eye(3, 2), _to_square(sketch.frame))]
     (page, by_page), (window, by_window) = fits
-    return Pose(window if by_window > by_page + PAGE_BONUS else page, sketch.frame, photo.frame)
+    matrix = window if by_window > by_page + PAGE_BONUS else page
+
+    def from_sketch(points: Tensor) -> Tensor:
+        return F.pad(_normalised(sketch.frame, points), (0, 1), value=1.0) @ matrix
+
+    return from_sketch, partial(_normalised, photo.frame)
 
 
 def _fit_pose(logits: Tensor, padding: Tensor, points: Tensor, centres: Tensor, start: Tensor) -> tuple[Tensor, float]:
@@ -286,16 +278,3 @@ def _normalised(frame: Frame, points: Tensor) -> Tensor:
     """Map (N, 2) pixels of a file to -1 to 1 over it."""
     points = points.float().cpu()
     return 2 * points / points.new_tensor(frame.size) - 1
-
-
-def _homogeneous(points: Tensor) -> Tensor:
-    return torch.cat([points, torch.ones(len(points), 1)], dim=1)
-
-
-def _check_points(points: Tensor, frame: Frame, source: Side) -> None:
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise ValueError(f"points must be (N, 2) x, y, not of shape {tuple(points.shape)}")
-    inside = ((points >= 0) & (points <= points.new_tensor(frame.size))).all(dim=1)
-    if not inside.all():
-        x, y = points[~inside][0].tolist()
-        raise ValueError(f"point {x:g},{y:g} is outside the {source}, which is {frame.width} x {frame.height} pixels")

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..errors import ImageError
+from ..featuremap import FeatureMap
 from ..io.cleanup import is_blank
-from ..io.images import NormalisedSketch, as_list, read_image
+from ..io.images import ImageInput, Images, Kind, NormalisedSketch, as_list, read_image
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..featuremap import FeatureMap
-    from ..io.images import ImageInput, Images, Kind
-
 
 BATCH = 16  # pictures at a time
 
@@ -29,7 +27,8 @@ def read_sketches(sketches: Images) -> list[Tensor]:
     for number, sketch in enumerate(as_list(sketches), start=1):
         image = read_image(sketch, "sketch")
         if is_blank(image):
-            name = _name(sketch, number)
+            text = str(sketch) if isinstance(sketch, str | Path) else ""
+            name = text if text and text != "-" and not text.startswith("{") else f"sketch {number}"
             raise ImageError(f"{name}: the sketch is blank; draw something first (a photo has no strokes)")
         images.append(image)
     return images
@@ -66,8 +65,3 @@ def extract_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, tas
 
 def _same(image: ImageInput, other: ImageInput) -> bool:
     return image is other or (isinstance(image, Path) and image == other)
-
-
-def _name(sketch: object, number: int) -> str:
-    text = str(sketch) if isinstance(sketch, str | Path) else ""
-    return text if text and text != "-" and not text.startswith("{") else f"sketch {number}"

@@ -26,29 +26,24 @@ def match_picture(sketch: Tensor, photo: Tensor, matches: Sequence[PointMatch]) 
     height = max(left.height, right.height)
     size = (left.width + right.width + FINE * (GAP + 2 * MARGIN), height + 2 * FINE * MARGIN)
     sheet = Image.new("RGB", size, PAPER)
-    corners = [
-        (FINE * MARGIN, FINE * MARGIN + (height - left.height) // 2),
-        (FINE * (MARGIN + GAP) + left.width, FINE * MARGIN + (height - right.height) // 2),
-    ]
+    across = (FINE * MARGIN, FINE * (MARGIN + GAP) + left.width)
+    corners = [(x, FINE * MARGIN + (height - one.height) // 2) for x, one in zip(across, (left, right), strict=True)]
     draw = ImageDraw.Draw(sheet)
     for (x, y), picture in zip(corners, (left, right), strict=True):
         sheet.paste(picture, (x, y))
         draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=BORDER, width=FINE)
-    scales = [left.height / sketch.shape[1], right.height / photo.shape[1]]
-    ends = [
-        [
-            (corner[0] + scale * x, corner[1] + scale * y)
-            for corner, scale, (x, y) in zip(corners, scales, (one.sketch, one.photo), strict=True)
-        ]
-        for one in matches
-    ]
+    scales = np.array([[left.height / sketch.shape[1]], [right.height / photo.shape[1]]])
+    ends = [(np.array([one.sketch, one.photo]) * scales + corners).tolist() for one in matches]
     colours = _colours(len(matches))
     for one, pair, colour in zip(matches, ends, colours, strict=True):
         draw.line([*pair[0], *pair[1]], fill=PAPER, width=FINE * (4 if one.mutual else 3))
         draw.line([*pair[0], *pair[1]], fill=colour, width=FINE * 2 if one.mutual else FINE)
+    font = ImageFont.load_default(size=FINE * 11)
     for number, (one, pair, colour) in enumerate(zip(matches, ends, colours, strict=True), start=1):
-        for spot in pair:
-            _point(draw, spot, str(number), colour, filled=one.mutual)
+        for x, y in pair:
+            draw.circle((x, y), FINE * (RADIUS + 1), fill=PAPER)
+            draw.circle((x, y), FINE * RADIUS, fill=colour if one.mutual else PAPER, outline=colour, width=FINE)
+            draw.text((x, y), str(number), fill=PAPER if one.mutual else colour, font=font, anchor="mm")
     return sheet.resize((size[0] // FINE, size[1] // FINE), Image.Resampling.LANCZOS)
 
 
@@ -92,15 +87,3 @@ def _colours(count: int) -> list[tuple[int, int, int]]:
     """Choose colours evenly around the hue circle, dark enough for white digits to be legible on them."""
     shades = (colorsys.hsv_to_rgb(n / max(count, 1), 0.85, 0.72 + 0.14 * (n % 2)) for n in range(count))
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in shades]
-
-
-def _point(
-    draw: ImageDraw.ImageDraw, spot: tuple[float, float], text: str, colour: tuple[int, int, int], filled: bool
-) -> None:
-    x, y = spot
-    radius = FINE * RADIUS
-    draw.ellipse((x - radius - FINE, y - radius - FINE, x + radius + FINE, y + radius + FINE), fill=PAPER)
-    box = (x - radius, y - radius, x + radius, y + radius)
-    draw.ellipse(box, fill=colour if filled else PAPER, outline=colour, width=FINE)
-    font = ImageFont.load_default(size=FINE * 11)
-    draw.text((x, y), text, fill=PAPER if filled else colour, font=font, anchor="mm")

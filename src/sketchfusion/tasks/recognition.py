@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from ..featuremap import Floats
+from ..io.images import ImageInput, Images, Kind
 from ..io.weights import cached
 from .inputs import read_sketches
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..extractor import Extractor, Look
-    from ..featuremap import Floats
-    from ..io.images import ImageInput, Images, Kind
 
-
-Logits = Callable[["Images"], "Floats"]  # N pictures to (N, labels)
+Examples = Mapping[str, Sequence[ImageInput]]  # a few pictures by label
+Logits = Callable[[Images], Floats]  # N pictures to (N, labels)
 
 TASK = "recognition"
 SKETCH_PROMPTS = ("a sketch of a {}", "a drawing of a {}", "a picture of a {}", "a {}", "{}")
@@ -46,7 +45,7 @@ def recognize(
     labels: Sequence[str] | None = None,
     k: int = 5,
     kind: Kind = "sketch",
-    examples: Mapping[str, Sequence[ImageInput]] | None = None,
+    examples: Examples | None = None,
 ) -> list[list[Guess]]:
     """Name what each picture shows: the `k` likeliest of `labels`, best first.
 
@@ -72,7 +71,7 @@ class Namer:
         model: Extractor,
         labels: Sequence[str] | None = None,
         kind: Kind = "sketch",
-        examples: Mapping[str, Sequence[ImageInput]] | None = None,
+        examples: Examples | None = None,
         classify: bool = True,
     ) -> None:
         """Encode the examples, or the labels' prompts; with `classify=False` the classifier is never run."""
@@ -185,9 +184,7 @@ def _by_both(model: Extractor, labels: Sequence[str], kind: Kind) -> Callable[[L
     return logits
 
 
-def _by_examples(
-    model: Extractor, labels: Sequence[str], kind: Kind, examples: Mapping[str, Sequence[ImageInput]]
-) -> Logits:
+def _by_examples(model: Extractor, labels: Sequence[str], kind: Kind, examples: Examples) -> Logits:
     if lacking := [label for label in labels if not examples.get(label)]:
         raise ValueError(f"{lacking[0]!r} has no example; give at least one picture of it")
     task = TASK if model.serves(TASK) else None

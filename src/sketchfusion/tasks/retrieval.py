@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..featuremap import Floats
+from ..io.images import Images
 from .inputs import read_sketches
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..io.images import Images
-
 
 Ints = npt.NDArray[np.int64]
 
@@ -59,19 +58,16 @@ def rank_chunks(queries: npt.ArrayLike, gallery: npt.ArrayLike, k: int | None = 
 
 
 def best_first(similarity: Floats, count: int) -> Ints:
-    """Find the indices (Q, count) of each row's largest values (Q, N), largest first, equal ones in their order."""
-    keys = _sortable(similarity)
-    if count < similarity.shape[1]:
-        keys = np.partition(keys, count, axis=1)[:, :count]
-    keys.sort(axis=1)
-    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    """Find the indices (Q, count) of each row's largest values (Q, N), largest first, equal ones in their order.
 
-
-def _sortable(similarity: Floats) -> npt.NDArray[np.uint64]:
-    """Pack descending score, then ascending index into one integer each (Q, N): sorting them is fast and stable."""
+    Descending score, then ascending index are packed into one integer each (Q, N): sorting them is fast and stable.
+    """
     bits = (np.float32(0) - similarity).view(np.int32)  # 0 - x, not -x, whose minus zero would not tie with zero
     bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)
     keys = (bits.view(np.uint32) ^ np.uint32(0x80000000)).astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= np.arange(similarity.shape[1], dtype=np.uint64)
-    return keys
+    if count < similarity.shape[1]:
+        keys = np.partition(keys, count, axis=1)[:, :count]
+    keys.sort(axis=1)
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)

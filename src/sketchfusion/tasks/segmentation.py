@@ -12,15 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..io.images import read_image, to_uint8
+from ..featuremap import FeatureMap
+from ..io.images import ImageInput, read_image, to_uint8
 from ..saved import Threshold
 from .inputs import extract_map, ink_points, read_sketch
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
-    from ..featuremap import FeatureMap
-    from ..io.images import ImageInput
-
 
 Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -107,8 +105,8 @@ def with_closeup(
 
 def crop_around(cosine: Tensor, photo: Tensor) -> Tensor:
     """Crop a photo (3, H, W) to (3, h, w) around its highest cosines with the sketch (H, W)."""
-    rows, columns = (cosine > cosine.max() - CROP_COSINE_GAP).nonzero().T
-    spans = [(int(of.min()), int(of.max()) + 1) for of in (rows, columns)]
+    near = (cosine > cosine.max() - CROP_COSINE_GAP).nonzero().T  # rows and columns
+    spans = [(int(of.min()), int(of.max()) + 1) for of in near]
     half = max(CROP_MARGIN * max(end - start for start, end in spans), CROP_MIN_SIDE * min(cosine.shape)) / 2
     middles = [(start + end) / 2 for start, end in spans]
     top, left = (int(max(0, middle - half)) for middle in middles)
@@ -123,8 +121,7 @@ def heat_map(sketch: FeatureMap, photo: FeatureMap, ink: Tensor) -> Heat:
     `presence` says whether the highest is high enough. Weights trained on the paper's score, the cosine with the pooled
     sketch, also give better masks so.
     """
-    heat: Heat = torch.sigmoid(heat_logits(sketch_cosine(sketch, photo, ink))).cpu().numpy()
-    return heat
+    return torch.sigmoid(heat_logits(sketch_cosine(sketch, photo, ink))).cpu().numpy()
 
 
 def heat_logits(cosine: Tensor) -> Tensor:
@@ -187,9 +184,8 @@ def fit_threshold(present: Tensor, absent: Tensor) -> Threshold:
 
 def stroke_cells(image: Tensor, sketch: FeatureMap) -> Tensor:
     """Mark the cells (h, w) of a sketch's map that strokes of its image (3, H, W) pass through."""
-    cells = sketch.to_cells(ink_points(image)).long()
-    marked = torch.zeros(sketch.grid, dtype=torch.bool, device=cells.device)
-    h, w = sketch.grid
+    cells, (h, w) = sketch.to_cells(ink_points(image)).long(), sketch.grid
+    marked = torch.zeros(h, w, dtype=torch.bool, device=cells.device)
     marked[cells[:, 1].clamp(0, h - 1), cells[:, 0].clamp(0, w - 1)] = True
     return marked
 
@@ -198,9 +194,7 @@ def fill_enclosed(ink: Tensor) -> Tensor:
     """Add to marked cells (h, w) those that have marked cells on all four sides: the inside of an outline."""
     enclosed = torch.ones_like(ink)
     for axis in (0, 1):
-        before = ink.cumsum(dim=axis) > 0
-        after = (ink.flip(axis).cumsum(dim=axis) > 0).flip(axis)
-        enclosed &= before & after
+        enclosed &= (ink.cumsum(axis) > 0) & (ink.flip(axis).cumsum(axis) > 0).flip(axis)
     return ink | enclosed
 
 

@@ -10,7 +10,7 @@ from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 
 from .difficulty import Difficulty
-from .figure import Figure, Landmark, Part
+from .figure import Figure, Landmarks, Part
 from .shapes import Points, inside, turn
 
 # Contours, in canvas units
@@ -41,14 +41,6 @@ class Camera(NamedTuple):
         return Camera(self.mirror, *moved)
 
 
-@dataclass(frozen=True)
-class Scene:
-    """The parts and landmarks of a figure in picture coordinates (pixels), back to front."""
-
-    parts: tuple[Part, ...]
-    landmarks: dict[str, Landmark]
-
-
 def choose_camera(rng: Rng, spin: float, fill: tuple[float, float], hard: Difficulty, effort: float = 1.0) -> Camera:
     """Sample a viewpoint; `spin` is the largest rotation in degrees, `effort` scales skew and perspective."""
     u = [2 * float(v) - 1 for v in rng.random(10)]
@@ -70,28 +62,22 @@ def choose_camera(rng: Rng, spin: float, fill: tuple[float, float], hard: Diffic
     )
 
 
-def place(figure: Figure, camera: Camera, side: float) -> Scene:
-    """Project a figure's parts and landmarks to pixels of a square picture; coordinates are rounded to 1e-4."""
+def place(figure: Figure, camera: Camera, side: float) -> tuple[list[Part], Landmarks]:
+    """Project a figure's parts, back to front, and landmarks to pixels of a square picture, rounded to 1e-4."""
     parts, landmarks = figure.parts, figure.landmarks
     arrays = [p.outline for p in parts]
     for p in parts:
         arrays += [*p.strokes, *p.lines, *(m.outline for m in p.marks)]
-    arrays.append(np.array([[m.x, m.y] for m in landmarks.values()]).reshape(-1, 2))
+    arrays.append(np.array([(x, y) for x, y, _ in landmarks.values()]).reshape(-1, 2))
     moved = _project(np.concatenate(arrays), sum(len(p.outline) for p in parts), camera, side)
     pieces = iter(np.split(moved, np.cumsum([len(a) for a in arrays[:-1]])))
-    outlines = [next(pieces) for _ in parts]
-    placed = [
-        replace(
-            p,
-            outline=outline,
-            strokes=tuple(next(pieces) for _ in p.strokes),
-            lines=tuple(next(pieces) for _ in p.lines),
-            marks=tuple(replace(m, outline=next(pieces)) for m in p.marks),
-        )
-        for p, outline in zip(parts, outlines, strict=True)
-    ]
+    placed = [replace(p, outline=next(pieces)) for p in parts]
+    for i, p in enumerate(placed):
+        strokes, lines = (tuple(next(pieces) for _ in of) for of in (p.strokes, p.lines))
+        marks = tuple(replace(m, outline=next(pieces)) for m in p.marks)
+        placed[i] = replace(p, strokes=strokes, lines=lines, marks=marks)
     spots = zip(landmarks.items(), next(pieces).tolist(), strict=True)
-    return Scene(tuple(placed), {name: Landmark(x, y, m.part) for (name, m), (x, y) in spots})
+    return placed, {name: (x, y, part) for (name, (_, _, part)), (x, y) in spots}
 
 
 def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
@@ -106,31 +92,31 @@ def _project(points: Points, solid: int, camera: Camera, side: float) -> Points:
     turned = turned / (1 + camera.vanish_x * turned[:, :1] + camera.vanish_y * turned[:, 1:])
     low, high = turned[:solid].min(axis=0), turned[:solid].max(axis=0)
     scale = camera.fill * side / float((high - low).max())
-    placed: Points = np.round((turned - (low + high) / 2) * scale + np.array([camera.x, camera.y]) * side, 4)
-    return placed
+    placed: Points = (turned - (low + high) / 2) * scale + (camera.x * side, camera.y * side)
+    return placed.round(4)
 
 
-def _stacking(scene: Scene, owner: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _stacking(parts: list[Part], owner: NDArray[np.intp]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Mark which parts are in front of each point's part, and which are of its group: two tables (parts, points)."""
-    group = np.unique([p.group for p in scene.parts], return_inverse=True)[1]
+    group = np.unique([p.group for p in parts], return_inverse=True)[1]
     return np.arange(len(group))[:, None] > owner, group[:, None] == group[owner]
 
 
-def _covered(points: Points, scene: Scene, by: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _covered(points: Points, parts: list[Part], by: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Mark the points that lie inside a solid part; `by` (parts, points) says which parts can cover a point."""
     found = np.zeros(len(points), dtype=bool)
-    for part, candidates in zip(scene.parts, by, strict=True):
+    for part, candidates in zip(parts, by, strict=True):
         near = np.flatnonzero(candidates & ~found) if part.solid else ()
         if len(near):
             found[near] = inside(points[near], part.outline)
     return found
 
 
-def landmark_hidden(scene: Scene) -> NDArray[np.bool_]:
-    """Mark the landmarks that lie behind a part of another group, in the order of `scene.landmarks`."""
-    spots = scene.landmarks.values()
-    front, kin = _stacking(scene, np.array([m.part for m in spots]))
-    return _covered(np.array([[m.x, m.y] for m in spots]), scene, front & ~kin)
+def landmark_hidden(parts: list[Part], landmarks: Landmarks) -> NDArray[np.bool_]:
+    """Mark the landmarks that lie behind a part of another group, in their order."""
+    spots = landmarks.values()
+    front, kin = _stacking(parts, np.array([part for _, _, part in spots]))
+    return _covered(np.array([(x, y) for x, y, _ in spots]), parts, front & ~kin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,11 +138,11 @@ def resample(points: Points, step: float) -> tuple[Points, float]:
     return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1), total
 
 
-def trace(scene: Scene, detail: int, groups: int, whole: bool = False) -> list[Line]:
+def trace(parts: list[Part], detail: int, groups: int, whole: bool = False) -> list[Line]:
     """Trace contours of the largest `groups` up to a level of detail, without hidden parts unless drawn `whole`."""
-    scene = _simplified(scene, detail, groups)
+    parts = _simplified(parts, detail, groups)
     pieces: list[tuple[Points, int, int, bool, Points | None]] = []
-    for i, part in enumerate(scene.parts):
+    for i, part in enumerate(parts):
         pieces += [(s, i, part.detail, True, None) for s in part.strokes]
         if part.detail + 1 <= detail or not part.strokes:
             pieces += [(s, i, max(part.detail, 1), False, None) for s in part.lines]
@@ -169,27 +155,27 @@ def trace(scene: Scene, detail: int, groups: int, whole: bool = False) -> list[L
     counts = [len(p) for p in fine]
     owner = np.repeat([p[1] for p in pieces], counts)
     merged = np.repeat([p[3] for p in pieces], counts)
-    front, kin = _stacking(scene, owner)
-    itself = np.arange(len(scene.parts))[:, None] == owner
-    covered = _covered(np.concatenate(fine), scene, (front & (not whole)) | (merged & kin & ~itself))
+    front, kin = _stacking(parts, owner)
+    itself = np.arange(len(parts))[:, None] == owner
+    covered = _covered(np.concatenate(fine), parts, (front & (not whole)) | (merged & kin & ~itself))
     visible = np.split(~covered, np.cumsum(counts[:-1]))
     lines: list[Line] = []
     for points, seen, (_, i, level, _, clip) in zip(fine, visible, pieces, strict=True):
         if clip is not None:
             seen &= inside(points, clip)
-        lines += [Line(run, scene.parts[i].group, level, length) for run, length in _runs(points, seen)]
+        lines += [Line(run, parts[i].group, level, length) for run, length in _runs(points, seen)]
     return _join(lines)
 
 
-def _simplified(scene: Scene, detail: int, groups: int) -> Scene:
+def _simplified(parts: list[Part], detail: int, groups: int) -> list[Part]:
     """Remove the parts that are too fine or too small for the hand, so that they hide nothing either."""
-    parts = [p for p in scene.parts if p.detail <= detail]
+    parts = [p for p in parts if p.detail <= detail]
     extent: dict[str, float] = {}
     for part in parts:
         size = float(np.ptp(part.outline[:, 0]) + np.ptp(part.outline[:, 1]))
         extent[part.group] = max(extent.get(part.group, 0.0), size) + 0.05 * size
     kept = set(sorted(extent, key=lambda name: -extent[name])[:groups])
-    return Scene(tuple(p for p in parts if p.group in kept), {})
+    return [p for p in parts if p.group in kept]
 
 
 def _runs(points: Points, seen: NDArray[np.bool_]) -> list[tuple[Points, float]]:

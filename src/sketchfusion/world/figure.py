@@ -14,6 +14,7 @@ from .shapes import Points, curve, ellipse, limb
 RGB = tuple[float, float, float]
 Spot = tuple[float, float] | Points  # x and y of one point
 Spots = Spot | Mapping[str, Spot] | None  # one keypoint, named like its part, or several by name
+Landmarks = dict[str, tuple[float, float, int]]  # keypoints: x and y, and the index of the part that each lies on
 
 COLOURS: dict[str, RGB] = {
     "white": (238, 236, 230), "black": (42, 40, 44), "grey": (132, 132, 136), "silver": (186, 190, 198),
@@ -71,15 +72,6 @@ class Part:
     solid: bool = True
 
 
-@dataclass(frozen=True)
-class Landmark:
-    """A keypoint in object coordinates, on the part with index `part`."""
-
-    x: float
-    y: float
-    part: int
-
-
 class Figure:
     """Collects the parts that a recipe adds, back to front, and gives the recipe its random numbers.
 
@@ -91,7 +83,7 @@ class Figure:
     def __init__(self, identity: Rng, pose: Rng, slop: float = 0.0, errors: Rng | None = None) -> None:
         self._identity, self._pose, self._slop, self._errors = identity, pose, slop, errors
         self.parts: list[Part] = []
-        self.landmarks: dict[str, Landmark] = {}
+        self.landmarks: Landmarks = {}
 
     def trait(self, low: float, high: float) -> float:
         """Sample a number for this instance, such as a length or a proportion, plus the hand's error."""
@@ -155,16 +147,14 @@ class Figure:
         """Add a small round part, such as an eye or a knob."""
         self.add(name, ellipse(x, y, r), Paint(COLOURS[colour], "plain", 0.5), detail=detail, at=at)
 
-    def eye(self, x: float, y: float, r: float, white: bool = False) -> None:
-        """Add a round eye with its keypoint, optionally with white around it."""
-        if white:
-            self.dot("eye white", x, y, r * 1.9, "white")
+    def eye(self, x: float, y: float, r: float) -> None:
+        """Add a round eye with its keypoint."""
         self.dot("eye", x, y, r, "black", at=(x, y))
 
     def at(self, spots: Mapping[str, Spot]) -> None:
         """Add keypoints on the part added last."""
         for name, (x, y) in spots.items():
-            self.landmarks[name] = Landmark(float(x), float(y), len(self.parts) - 1)
+            self.landmarks[name] = (float(x), float(y), len(self.parts) - 1)
 
 
 SIDES = ((-1, "left"), (1, "right"))

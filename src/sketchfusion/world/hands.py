@@ -16,28 +16,21 @@ CANVAS = 256.0
 
 @dataclass(frozen=True)
 class Hand:
-    """A style of sketching. Lengths are in units of the 256-unit canvas.
+    """A style of sketching. Lengths are in units of the 256-unit canvas."""
 
-    `detail` is the finest level drawn, `groups` the number of largest groups of parts drawn, `keep` the share of lines
-    kept and `most` their largest number. `sway` bends strokes, `tremor` shakes them, `drift` displaces them.
-    `spacing` is the distance between points before the curve is smoothed. `slop` is the error in proportions, `tilt`
-    scales skew and perspective, `double` is the probability that a stroke is repeated, `pen` its width. With `whole`,
-    shapes are drawn completely even where others cover them.
-    """
-
-    detail: int
-    groups: int
-    keep: float
-    most: int
-    sway: float
-    tremor: float
-    drift: float
-    spacing: float
-    slop: float
-    tilt: float
-    double: float
-    pen: float
-    whole: bool = False
+    detail: int  # the finest level drawn
+    groups: int  # number of the largest groups of parts that are drawn
+    keep: float  # share of the lines that are drawn
+    most: int  # and their largest number
+    sway: float  # bends strokes
+    tremor: float  # shakes them
+    drift: float  # displaces them
+    spacing: float  # distance between points before the curve is smoothed
+    slop: float  # error in proportions
+    tilt: float  # scales skew and perspective
+    double: float  # probability that a stroke is repeated
+    pen: float  # width of the strokes
+    whole: bool = False  # whether shapes are drawn completely even where others cover them
 
 
 # detail, groups, keep, most, sway, tremor, drift, spacing, slop, tilt, double, pen

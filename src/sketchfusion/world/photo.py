@@ -7,7 +7,6 @@ from numpy.random import Generator as Rng
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from .camera import Scene
 from .difficulty import Difficulty
 from .figure import TEXTURES, Part
 from .noise import TILE, grain, textures, window
@@ -15,19 +14,19 @@ from .scenery import Setting, backdrop, occluders
 
 FINE = 2  # pixels drawn for each pixel of the photo, along an axis
 Floats = NDArray[np.float32]
+Light = NDArray[np.float64]  # direction (x, y) that it comes from, of length 1
 
 
 def photograph(
-    scene: Scene, setting: Setting, rng: Rng, side: int, hard: Difficulty
+    own_parts: list[Part], setting: Setting, rng: Rng, side: int, hard: Difficulty
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Part]]:
     """Render a photo (side, side, 3), the mask (side, side) of the object's visible pixels, and the occluding parts."""
     front = occluders(rng, side, hard)
     light = rng.random(2) * np.array([2.0, 0.8]) - np.array([1.0, 1.1])
     light = light / max(1e-6, float(np.sqrt((light * light).sum())))
-    largest = max(scene.parts, key=lambda p: float(np.ptp(p.outline[:, 0]) * np.ptp(p.outline[:, 1])))
+    largest = max(own_parts, key=lambda p: float(np.ptp(p.outline[:, 0]) * np.ptp(p.outline[:, 1])))
     picture = backdrop(rng, setting, side, hard, largest.paint.rgb)
-    parts = [*scene.parts, *front]
-    colour, cover, own = _shade(parts, len(scene.parts), light, rng, side)
+    colour, cover, own = _shade([*own_parts, *front], len(own_parts), light, rng, side)
     picture = _shadow(picture, own, setting, light, rng, side)
     picture = picture * (1 - cover[..., None]) + colour
     return _develop(picture, light, rng, side, hard), own > 0.5, front
@@ -63,9 +62,7 @@ def _forms(parts: list[Part], side: int) -> Floats:
     return np.stack([x, rx, y, ry, [part.paint.roundness for part in parts]], axis=1).astype(np.float32)
 
 
-def _shade(
-    parts: list[Part], own_parts: int, light: NDArray[np.float64], rng: Rng, side: int
-) -> tuple[Floats, Floats, Floats]:
+def _shade(parts: list[Part], own_parts: int, light: Light, rng: Rng, side: int) -> tuple[Floats, Floats, Floats]:
     """Premultiplied colour (side, side, 3), cover (side, side) and the object's own cover (side, side)."""
     colour = np.zeros((side, side, 3), np.float32)
     cover, own = np.zeros((2, side, side), np.float32)
@@ -84,9 +81,8 @@ def _shade(
     x, y = np.arange(x0, x1, dtype=np.float32)[None, :], np.arange(y0, y1, dtype=np.float32)[:, None]
     cx, rx, cy, ry, roundness = (column[index] for column in _forms(parts, side).T)
     u, v = (x - cx) * rx, (y - cy) * ry
-    bright = 1.06 + roundness * (
-        np.float32(light[0] * 0.26) * u + np.float32(light[1] * 0.3) * v - 0.12 * (u * u + v * v)
-    )
+    lit = np.float32(light[0] * 0.26) * u + np.float32(light[1] * 0.3) * v
+    bright = 1.06 + roundness * (lit - 0.12 * (u * u + v * v))
     texture = np.array([TEXTURES.index(part.paint.texture) for part in parts])[index]
     dx, dy = (int(t * TILE) for t in rng.random(2))
     tile = textures()[texture, (np.arange(y0, y1)[:, None] + dy) % TILE, (np.arange(x0, x1)[None, :] + dx) % TILE]
@@ -108,7 +104,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     return Image.fromarray(mask.astype(np.uint8)).getbbox()
 
 
-def _shadow(picture: Floats, own: Floats, setting: Setting, light: NDArray[np.float64], rng: Rng, side: int) -> Floats:
+def _shadow(picture: Floats, own: Floats, setting: Setting, light: Light, rng: Rng, side: int) -> Floats:
     """Draw the object's shadow: at its foot, or on the wall behind it."""
     strength = 0.25 + 0.4 * float(rng.random())
     if (found := _box(own > 0.5)) is None:
@@ -127,7 +123,7 @@ def _shadow(picture: Floats, own: Floats, setting: Setting, light: NDArray[np.fl
     return picture * (1 - np.float32(strength / 255) * soft)[..., None]
 
 
-def _develop(picture: Floats, light: NDArray[np.float64], rng: Rng, side: int, hard: Difficulty) -> NDArray[np.uint8]:
+def _develop(picture: Floats, light: Light, rng: Rng, side: int, hard: Difficulty) -> NDArray[np.uint8]:
     """Apply a light gradient, colour cast, exposure, contrast, blur and sensor noise."""
     axis = np.linspace(-1, 1, side, dtype=np.float32)
     x, y = (np.float32(0.14 * float(rng.random()) * v) for v in light)

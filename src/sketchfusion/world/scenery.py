@@ -122,9 +122,8 @@ def _puff(rng: Rng, x: float, y: float, s: float) -> Pieces:
 
 
 def _bubble(rng: Rng, x: float, y: float, s: float) -> Pieces:
-    return [
-        (ellipse(x + k * s * 0.3, y - k * s * 0.8, s * 0.14), tinted(rng, ("sky", "white", "glass"))) for k in range(3)
-    ]
+    bubbles = (ellipse(x + k * s * 0.3, y - k * s * 0.8, s * 0.14) for k in range(3))
+    return [(bubble, tinted(rng, ("sky", "white", "glass"))) for bubble in bubbles]
 
 
 def _star(rng: Rng, x: float, y: float, s: float) -> Pieces:
@@ -211,9 +210,8 @@ def backdrop(rng: Rng, setting: Setting, side: int, hard: Difficulty, object_rgb
     amounts = (10 + 38 * rng.random(2)).tolist()
 
     def fill(one: Floats, two: Floats, fade: Floats, texture: str, amount: float) -> Floats:
-        rows: Floats = one * (1 - fade) + two * fade
-        filled: Floats = rows[:, None] + window(grounds()[texture], rng, side)[..., None] * amount
-        return filled
+        filled: Floats = (one * (1 - fade) + two * fade)[:, None]
+        return filled + window(grounds()[texture], rng, side)[..., None] * amount
 
     sky, land = fill(top, top2, up, upper, amounts[0]), fill(low, low2, down, lower, amounts[1])
     tilt = (float(rng.random()) - 0.5) * 0.16

@@ -29,8 +29,7 @@ def _basis(steps: int) -> tuple[Points, ...]:
 def _interpolated(steps: int, *around: Points) -> Points:
     """Interpolate between two points in the middle of four, for each of N pieces: four arrays (N, D)."""
     first, second, third, fourth = (weight * p[:, None] for weight, p in zip(_basis(steps), around, strict=True))
-    between: Points = (first + second + third + fourth).reshape(-1, around[0].shape[1])
-    return between
+    return (first + second + third + fourth).reshape(-1, around[0].shape[1])
 
 
 def smooth(points: ArrayLike) -> Points:
@@ -54,8 +53,7 @@ def mirrored(*right: tuple[float, float]) -> Points:
 
 def flipped(line: Points) -> Points:
     """Return the mirror image of a line in the line x = 0, from its last point to its first."""
-    image: Points = line[::-1] * np.array([-1, 1])
-    return image
+    return line[::-1] * (-1, 1)
 
 
 def path(*pieces: tuple[float, float] | Points) -> Points:
@@ -79,14 +77,12 @@ def turn(points: Points, degrees: float, about: tuple[float, float] = (0.0, 0.0)
 
 def shift(points: Points, dx: float, dy: float, sx: float = 1.0, sy: float | None = None) -> Points:
     """Scale points by (sx, sy) about the origin, then move them by (dx, dy)."""
-    moved: Points = points * np.array([sx, sx if sy is None else sy]) + np.array([dx, dy])
-    return moved
+    return points * (sx, sx if sy is None else sy) + (dx, dy)
 
 
 def arc(cx: float, cy: float, rx: float, ry: float, start: float, stop: float, count: int = 16) -> Points:
     """Make an open elliptical arc from start to stop degrees (0 = right, 90 = down)."""
-    points: Points = _unit_arc(start, stop, count) * np.array([rx, ry]) + np.array([cx, cy])
-    return points
+    return _unit_arc(start, stop, count) * (rx, ry) + (cx, cy)
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, angle: float = 0.0) -> Points:
@@ -95,10 +91,9 @@ def ellipse(cx: float, cy: float, rx: float, ry: float | None = None, angle: flo
     return turn(points, angle, (cx, cy)) if angle else points
 
 
-def ring(cx: float, cy: float, outer: float, inner: float, squash: float = 1.0) -> Points:
+def ring(cx: float, cy: float, outer: float, inner: float) -> Points:
     """Make an annulus as one polygon with a seam; its hole is empty."""
-    out = arc(cx, cy, outer, outer * squash, 0, 360, 33)
-    return np.concatenate([out, arc(cx, cy, inner, inner * squash, 360, 0, 33)])
+    return np.concatenate([arc(cx, cy, outer, outer, 0, 360, 33), arc(cx, cy, inner, inner, 360, 0, 33)])
 
 
 def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> Points:
@@ -117,14 +112,10 @@ def limb(points: ArrayLike, widths: Sequence[float], steps: int = 5) -> Points:
     length = np.sqrt((tangent * tangent).sum(axis=1, keepdims=True))
     tangent = tangent / np.maximum(length, 1e-9)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)
-    sides = centre + normal * width, centre - normal * width
-
-    def cap(i: int, sign: float) -> Points:
-        fan = _unit_arc(0, 180, 7)[1:-1]
-        fanned: Points = centre[i] + width[i] * (sign * fan[:, :1] * normal[i] + sign * fan[:, 1:] * tangent[i])
-        return fanned
-
-    return np.concatenate([sides[0], cap(-1, 1.0), sides[1][::-1], cap(0, -1.0)])
+    fan = _unit_arc(0, 180, 7)[1:-1]
+    last = centre[-1] + width[-1] * (fan[:, :1] * normal[-1] + fan[:, 1:] * tangent[-1])
+    first = centre[0] + width[0] * (-fan[:, :1] * normal[0] - fan[:, 1:] * tangent[0])
+    return np.concatenate([centre + normal * width, last, (centre - normal * width)[::-1], first])
 
 
 def leaf(base: tuple[float, float], tip: tuple[float, float], width: float, bend: float = 0.0) -> Points:
@@ -146,8 +137,7 @@ def cloud(cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float =
     t = np.linspace(0, 1, bumps * 6, endpoint=False)
     scallop = np.abs(np.round(np.sin(t * np.pi * bumps), 12))
     unit = _unit_arc(0, 360, bumps * 6 + 1)[:-1]
-    points: Points = unit * ((1 - depth) + depth * scallop[:, None]) * np.array([rx, ry]) + np.array([cx, cy])
-    return points
+    return unit * ((1 - depth) + depth * scallop[:, None]) * (rx, ry) + (cx, cy)
 
 
 def inside(points: Points, polygon: Points) -> NDArray[np.bool_]:

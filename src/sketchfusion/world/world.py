@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator as Rng
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..io.strokes import Drawing, rasterize
-from .camera import Scene, choose_camera, landmark_hidden, place, trace
+from .camera import choose_camera, landmark_hidden, place, trace
 from .categories import CATEGORIES, Category
 from .difficulty import DEFAULT, Difficulty
-from .figure import Figure
+from .figure import Figure, Landmarks, Part
 from .hands import CANVAS, HANDS, draw
 from .photo import photograph
 from .scenery import choose_setting
@@ -30,8 +30,7 @@ UNSEEN: tuple[str, ...] = tuple(sorted(c.name for c in CATEGORIES.values() if c.
 SPLITS: dict[str, tuple[str, ...]] = {"all": tuple(sorted(CATEGORIES)), "seen": SEEN, "unseen": UNSEEN}
 
 
-@dataclass(frozen=True)
-class Keypoint:
+class Keypoint(NamedTuple):
     """A point in pixel coordinates (the centre of the first pixel is (0.5, 0.5)) and whether it is visible."""
 
     x: float
@@ -97,12 +96,12 @@ class World:
         kind, rng, hard = CATEGORIES[category], self._rng(category, instance, "photo"), self.difficulty
         figure = self._figure(kind, instance, rng)
         camera = choose_camera(rng, kind.spin, hard.photo_fill, hard)
-        scene = place(figure, camera, float(self.size))
+        parts, landmarks = place(figure, camera, float(self.size))
         setting = choose_setting(rng, kind.scene, hard)
-        picture, mask, front = photograph(scene, setting, rng, self.size, hard)
-        spots = [(name, np.array([[m.x, m.y]])) for name, m in scene.landmarks.items()]
+        picture, mask, front = photograph(parts, setting, rng, self.size, hard)
+        spots = [(name, np.array([(x, y)])) for name, (x, y, _) in landmarks.items()]
         occluded = {name for name, spot in spots if any(inside(spot, part.outline)[0] for part in front)}
-        return Shot(picture, mask, self._keypoints(scene, self.size, occluded))
+        return Shot(picture, mask, self._keypoints(parts, landmarks, self.size, occluded))
 
     def sketch(
         self, category: str, instance: int, hand: int = 0, *, of_photo: bool = False
@@ -122,12 +121,12 @@ class World:
         camera = choose_camera(rng, kind.spin, hard.sketch_fill, hard, style.tilt)
         if of_photo:
             camera = choose_camera(pose, kind.spin, hard.sketch_fill, hard).astray(camera, hard.astray)
-        scene = place(figure, camera, CANVAS)
-        lines = trace(scene, style.detail, style.groups, style.whole)
+        parts, landmarks = place(figure, camera, CANVAS)
+        lines = trace(parts, style.detail, style.groups, style.whole)
         drawing, drawn = draw(lines, style, rng, category, hard.errors)
         picture = rasterize(drawing, self.size, margin=0.0)
-        undrawn = {name for name, m in scene.landmarks.items() if scene.parts[m.part].group not in drawn}
-        return picture, drawing, self._keypoints(scene, CANVAS, undrawn)
+        undrawn = {name for name, (_, _, part) in landmarks.items() if parts[part].group not in drawn}
+        return picture, drawing, self._keypoints(parts, landmarks, CANVAS, undrawn)
 
     def _rng(self, *keys: object) -> Rng:
         """Return a random generator that depends on the world's seed and the keys alone."""
@@ -141,13 +140,13 @@ class World:
         kind.recipe(figure)
         return figure
 
-    def _keypoints(self, scene: Scene, side: float, hidden: set[str]) -> dict[str, Keypoint]:
+    def _keypoints(self, parts: list[Part], marks: Landmarks, side: float, hidden: set[str]) -> dict[str, Keypoint]:
         """Return keypoints in pixels; not visible are those outside of `side`, behind the object, or `hidden`."""
         scale = self.size / side
         found: dict[str, Keypoint] = {}
-        for (name, m), behind in zip(scene.landmarks.items(), landmark_hidden(scene).tolist(), strict=True):
-            shown = 0 <= m.x < side and 0 <= m.y < side and not behind and name not in hidden
-            found[name] = Keypoint(round(m.x * scale, 4), round(m.y * scale, 4), shown)
+        for (name, (x, y, _)), behind in zip(marks.items(), landmark_hidden(parts, marks).tolist(), strict=True):
+            shown = 0 <= x < side and 0 <= y < side and not behind and name not in hidden
+            found[name] = Keypoint(round(x * scale, 4), round(y * scale, 4), shown)
         return found
 
 
@@ -191,11 +190,11 @@ def export(
             shot = world.photo(name, instance)
             Image.fromarray(shot.photo).save(photos / f"{stem}.jpg", quality=92)
             Image.fromarray(shot.mask.astype(np.uint8) * 255).save(masks / f"{stem}.png")
-            record: dict[str, Any] = {"photo": _points(shot.keypoints), "sketch": {}}
+            record: dict[str, Any] = {"photo": shot.keypoints, "sketch": {}}
             for hand in range(hands):
                 picture, drawing, points = world.sketch(name, instance, hand, of_photo=of_photo)
                 Image.fromarray(picture).save(sketches / f"{stem}-{hand + 1}.png")
-                record["sketch"][str(hand + 1)] = _points(points)
+                record["sketch"][str(hand + 1)] = points
                 lines.append(_ndjson(drawing, f"{stem}-{hand + 1}"))
             keypoints[name][stem] = record
             done += 1
@@ -210,10 +209,6 @@ def export(
     }  # fmt: skip
     (root / "world.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     return card
-
-
-def _points(keypoints: dict[str, Keypoint]) -> dict[str, list[Any]]:
-    return {name: [point.x, point.y, point.visible] for name, point in keypoints.items()}
 
 
 def _ndjson(drawing: Drawing, key: str) -> str:

@@ -1,8 +1,5 @@
 """Four-legged animals, which share a frame of trunk, legs, ears and tail."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -45,9 +42,8 @@ def _legs(f: Figure, body: BodyFrame, coat: Paint, near: bool) -> None:
     offset = -0.04 if near else 0.13
     for name, side in (("hind", -1), ("front", 1)):
         x = side * body.stance * body.length + offset
-        swing = f.pose(-body.swing, body.swing)
         bend = -0.06 * body.leg if side < 0 else 0.03 * body.leg
-        hip, foot = (x, 0.25 * body.height), (x + swing, body.height * 0.5 + body.leg)
+        hip, foot = (x, 0.25 * body.height), (x + f.pose(-body.swing, body.swing), body.height * 0.5 + body.leg)
         knee = ((hip[0] + foot[0]) / 2 + bend, hip[1] * 0.42 + foot[1] * 0.58)
         leg = limb([hip, knee, foot], [body.thick * 1.35, body.thick * 0.85, body.foot])
         if near:
@@ -67,10 +63,8 @@ def horn(base: tuple[float, float], other: tuple[float, float], tip: tuple[float
     return np.concatenate([side(base), side(other)[-2::-1]])
 
 
-def tail(
-    f: Figure, body: BodyFrame, coat: Paint, points: list[tuple[float, float]], widths: list[float],
-    sway: float = 0.0, group: str = "tail",
-) -> None:
+def tail(f: Figure, body: BodyFrame, coat: Paint, points: list[tuple[float, float]], widths: list[float],
+    sway: float = 0.0, group: str = "tail") -> None:
     """Draw a tail through points relative to the rump, from its root to its tip, which swings by `sway`."""
     spine = [(x - body.length, y) for x, y in points]
     spine[-1] = (spine[-1][0] + sway, spine[-1][1])
@@ -92,9 +86,8 @@ def horse(f: Figure) -> None:
         (0.04, 0.16), (-0.08, 0.08)])
     f.add("head", shift(turn(head, 22 + f.pose(-8, 14)), x, y), coat, group="coat", at={"nose": (x + 0.3, y + 0.22)})
     f.eye(x + 0.08, y, 0.028)
-    ridge = [(x + 0.02, y - 0.13), (x - 0.1, y - 0.06), (body.length - 0.1, -0.34), (body.length - 0.3, -0.22),
-        (body.length - 0.16, -0.16), (body.length, -0.24), (x - 0.06, y + 0.04)]
-    f.add("mane", smooth(ridge), mane)
+    f.add("mane", smooth([(x + 0.02, y - 0.13), (x - 0.1, y - 0.06), (body.length - 0.1, -0.34),
+        (body.length - 0.3, -0.22), (body.length - 0.16, -0.16), (body.length, -0.24), (x - 0.06, y + 0.04)]), mane)
 
 
 @category("cow", scene="field", unseen=True)
@@ -112,10 +105,9 @@ def cow(f: Figure) -> None:
     ivory, nod = f.paint("plain", "cream"), f.pose(4, 26)
     for side in (-0.1, 0.06):
         f.add("horn", leaf((x + side, y - 0.1), (x + side + 0.05, y - 0.3), 0.32, 0.5), ivory)
-    head = [(-0.14, -0.1), (0.06, -0.15), (0.26, -0.02), (0.4, 0.1), (0.38, 0.24), (0.22, 0.24), (0.02, 0.16),
-        (-0.12, 0.1)]
     f.add("ear", leaf((x - 0.1, y - 0.04), (x - 0.3, y - 0.06), 0.6), coat.shaded(0.85))
-    f.add("head", shift(turn(smooth(head), nod), x, y), coat, group="coat")
+    f.add("head", shift(turn(smooth([(-0.14, -0.1), (0.06, -0.15), (0.26, -0.02), (0.4, 0.1), (0.38, 0.24),
+        (0.22, 0.24), (0.02, 0.16), (-0.12, 0.1)]), nod), x, y), coat, group="coat")
     muzzle = turn(ellipse(x + 0.33, y + 0.14, 0.09, 0.11), nod, (x, y))
     f.add("muzzle", muzzle, f.paint("plain", "pink", "tan"), detail=1, at={"nose": (x + 0.28, y + 0.22)})
     f.eye(x + 0.06, y - 0.01, 0.025)
@@ -156,12 +148,11 @@ def rhinoceros(f: Figure) -> None:
     trunk(f, body, hide, hump=0.08)
     f.add("neck", limb([(body.length - 0.25, -0.05), (x, y)], [0.32, 0.2]), hide, group="coat")
     fold = curve([(body.length - 0.24, -0.3), (body.length - 0.18, 0.0), (body.length - 0.26, 0.28)])
-    head = [(-0.14, -0.2), (0.08, -0.18), (0.24, -0.06), (0.42, -0.02), (0.48, 0.1), (0.4, 0.2), (0.14, 0.22),
-        (-0.12, 0.18)]
     bone, big = f.paint("plain", "cream", "stone"), f.trait(0.36, 0.48)
     small = horn((x + 0.14, y - 0.1), (x + 0.29, y - 0.04), (x + 0.27, y - 0.08 - big * 0.5), 0.12)
     f.add("second horn", small, bone, detail=1)
-    f.add("head", shift(smooth(head), x, y), hide, group="coat", lines=(fold,))
+    f.add("head", shift(smooth([(-0.14, -0.2), (0.08, -0.18), (0.24, -0.06), (0.42, -0.02), (0.48, 0.1), (0.4, 0.2),
+        (0.14, 0.22), (-0.12, 0.18)]), x, y), hide, group="coat", lines=(fold,))
     f.add("horn", horn((x + 0.33, y - 0.04), (x + 0.49, y + 0.1), (x + 0.56, y - big), 0.16), bone,
         at={"horn tip": (x + 0.55, y - big + 0.05)})
     for side in (-0.1, 0.02):
@@ -262,8 +253,7 @@ def dog(f: Figure) -> None:
     f.add("collar", limb([(body.length - 0.1, -0.34), (body.length + 0.16, -0.14)], [0.03, 0.03]),
         f.paint("plain", "red", "blue", "green"), detail=2)
     nod, long = f.pose(-8, 12), f.trait(0.3, 0.42)
-    muzzle = limb([(0.06, 0.04), (long, 0.09)], [0.12, 0.075])
-    f.add("muzzle", shift(turn(muzzle, nod), x, y), coat, group="coat")
+    f.add("muzzle", shift(turn(limb([(0.06, 0.04), (long, 0.09)], [0.12, 0.075]), nod), x, y), coat, group="coat")
     f.add("skull", ellipse(x, y, 0.21, 0.19), coat, group="coat")
     tip = shift(turn(path((long + 0.05, 0.05)), nod), x, y)[0]
     f.dot("nose", tip[0], tip[1], 0.05, "black", detail=0, at=tip)
@@ -332,17 +322,15 @@ def rabbit(f: Figure) -> None:
 
 @category("mouse", scene="room", unseen=True)
 def mouse(f: Figure) -> None:
-    coat, pink = f.paint("fur", "grey", "brown", "white"), f.paint("plain", "pink")
-    sway = f.pose(-0.2, 0.2)
+    coat, pink, sway = f.paint("fur", "grey", "brown", "white"), f.paint("plain", "pink"), f.pose(-0.2, 0.2)
     spine = [(-0.5, 0.24), (-0.75, 0.32), (-0.95, 0.14 + sway), (-1.2, 0.1), (-1.35, -0.06 + sway)]
     tube = limb(spine, [0.045, 0.035, 0.028, 0.022, 0.012])
     f.add("tail", tube, pink.shaded(0.9), strokes=(curve(spine),), at={"tail tip": spine[-1]})
     for x in (-0.3, 0.26):
         f.add("foot", ellipse(x + f.pose(-0.04, 0.06), 0.4, 0.13, 0.05), pink, detail=1)
     fat = f.trait(0.36, 0.44)
-    body = [(0.78, 0.22), (0.5, -0.02), (0.2, -0.16), (-0.15, -fat * 0.7), (-0.48, -0.08), (-0.58, 0.22), (-0.36, 0.4),
-        (0.2, 0.4), (0.6, 0.34)]
-    f.add("body", smooth(body), coat, group="coat", at={"back": (-0.15, -fat * 0.5)})
+    f.add("body", smooth([(0.78, 0.22), (0.5, -0.02), (0.2, -0.16), (-0.15, -fat * 0.7), (-0.48, -0.08), (-0.58, 0.22),
+        (-0.36, 0.4), (0.2, 0.4), (0.6, 0.34)]), coat, group="coat", at={"back": (-0.15, -fat * 0.5)})
     big = f.trait(0.19, 0.26)
     for i, (x, y) in enumerate(((0.36, -0.2), (0.2, -0.16))):
         tilt = f.pose(-0.03, 0.03)
@@ -369,9 +357,8 @@ def turtle(f: Figure) -> None:
     f.add("head", ellipse(0.92, -0.12 + rise, 0.19, 0.15), skin, group="head", at=(0.95, -0.12 + rise))
     f.eye(0.98, -0.16 + rise, 0.026)
     plates = [arc(x, y, r, r, 0, 360, 7) for x, y, r in ((0.0, -0.1, 0.17), (-0.34, -0.02, 0.14), (0.34, -0.02, 0.14))]
-    dome = path(arc(0, 0.14, 0.72, high, 180, 360, 20), (0.74, 0.2), (-0.74, 0.2))
-    f.add("shell", dome, shell, marks=[Mark(p[:-1], shell.shaded(0.72).rgb) for p in plates],
-        at={"shell top": (0.0, 0.18 - high)})
+    f.add("shell", path(arc(0, 0.14, 0.72, high, 180, 360, 20), (0.74, 0.2), (-0.74, 0.2)), shell,
+        marks=[Mark(p[:-1], shell.shaded(0.72).rgb) for p in plates], at={"shell top": (0.0, 0.18 - high)})
     f.add("rim", limb([(-0.72, 0.18), (0.0, 0.22), (0.72, 0.18)], [0.05, 0.06, 0.05]), shell.shaded(1.2), detail=1)
     f.add("smile", ellipse(0.96, -0.06 + rise, 0.01), skin, detail=3, strokes=(),
         lines=(arc(0.98, -0.1 + rise, 0.1, 0.05, 20, 120, 6),))

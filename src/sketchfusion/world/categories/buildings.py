@@ -1,8 +1,5 @@
 """Buildings, doors and windows, and furniture."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from itertools import product
@@ -119,13 +116,11 @@ def cabin(f: Figure) -> None:
         f.add("chimney", box(0.32, peak - 0.06, 0.52, eave), f.paint("brick", "brick", "stone"), at=(0.42, peak))
     logs = [path((-0.8, y), (0.8, y)) for y in (0.16, 0.32, 0.48, 0.64)]
     f.add("wall", box(-0.8, eave, 0.8, 0.8), log, lines=logs, at=sides("{} corner", 0.76, 0.76))
-    slope = path((-1.0, eave + 0.04), (0.0, peak), (1.0, eave + 0.04), (0.86, eave + 0.14), (0.0, peak + 0.2),
-        (-0.86, eave + 0.14))
-    f.add("roof", slope, roof, group="roof")
+    f.add("roof", path((-1.0, eave + 0.04), (0.0, peak), (1.0, eave + 0.04), (0.86, eave + 0.14), (0.0, peak + 0.2),
+        (-0.86, eave + 0.14)), roof, group="roof")
     f.add("gable", path((-0.84, eave + 0.1), (0.0, peak + 0.18), (0.84, eave + 0.1)), log.shaded(0.9),
         at={"roof peak": (0.0, peak + 0.22)})
-    door = f.trait(-0.36, -0.16)
-    wood = f.paint("wood", "red", "dark wood", "green")
+    door, wood = f.trait(-0.36, -0.16), f.paint("wood", "red", "dark wood", "green")
     f.add("door", box(door - 0.17, 0.24, door + 0.17, 0.8), wood, at=(door, 0.5))
     f.dot("knob", door + 0.11, 0.54, 0.026, "gold", detail=2)
     pane(f, 0.24, 0.24, 0.6, 0.56, detail=0, lit="yellow")
@@ -322,8 +317,7 @@ def lamp(f: Figure) -> None:
     base = f.paint("metal", "gold", "grey", "brown", "teal")
     wide, narrow, low = f.trait(0.44, 0.56), f.trait(0.2, 0.3), f.trait(-0.24, -0.12)
     slim, vase = [(0, low - 0.1), (0, 0.8)], mirrored((0.06, low), (0.1, 0.1), (0.27, 0.42), (0.14, 0.78))
-    stem = limb(slim, [0.035, 0.04]) if f.pick("slim", "vase") == "slim" else smooth(vase)
-    f.add("stem", stem, base, at=(0, 0.35))
+    f.add("stem", limb(slim, [0.035, 0.04]) if f.pick("slim", "vase") == "slim" else smooth(vase), base, at=(0, 0.35))
     f.add("base", box(-0.34, 0.76, 0.34, 0.88, 0.05), base.shaded(0.85), at=sides("base {}", 0.31, 0.83))
     f.thin("pull cord", [(0.2, low), (0.2, low + 0.22)], 0.012, base, detail=2)
     hem = path((-wide * 0.96, low - 0.07), (wide * 0.96, low - 0.07))

@@ -1,8 +1,5 @@
 """Food and plants."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
@@ -24,9 +21,8 @@ def stalk(f: Figure, x: float, y: float) -> None:
 def apple(f: Figure) -> None:
     skin = f.paint("grain", "red", "lime", "yellow", "maroon", roundness=1.0)
     wide, dip = f.trait(0.74, 0.86), f.trait(0.08, 0.16)
-    outline = mirrored((0.0, -0.62 + dip), (wide * 0.42, -0.72), (wide * 0.9, -0.46), (wide, 0.0), (wide * 0.76, 0.5),
-        (0.28, 0.76), (0.0, 0.7))
-    f.add("fruit", smooth(outline), skin, lines=(arc(0.0, -0.62 + dip, 0.2, 0.06, 10, 170, 8),),
+    f.add("fruit", smooth(mirrored((0.0, -0.62 + dip), (wide * 0.42, -0.72), (wide * 0.9, -0.46), (wide, 0.0),
+        (wide * 0.76, 0.5), (0.28, 0.76), (0.0, 0.7))), skin, lines=(arc(0.0, -0.62 + dip, 0.2, 0.06, 10, 170, 8),),
         at=sides("{}", wide - 0.04, 0) | {"bottom": (0, 0.66)})
     stalk(f, 0.0, -0.62 + dip)
 
@@ -35,9 +31,8 @@ def apple(f: Figure) -> None:
 def pear(f: Figure) -> None:
     skin = f.paint("grain", "lime", "yellow", "green", "gold", roundness=1.0)
     wide, neck = f.trait(0.52, 0.62), f.trait(0.2, 0.27)
-    outline = mirrored((0, -0.82), (neck * 0.8, -0.74), (neck, -0.42), (neck * 1.5, -0.1), (wide, 0.36),
-        (wide * 0.78, 0.76), (0.16, 0.92), (0, 0.88))
-    f.add("fruit", smooth(outline), skin, at=sides("{}", wide - 0.04, 0.4) | {"bottom": (0, 0.84)})
+    f.add("fruit", smooth(mirrored((0, -0.82), (neck * 0.8, -0.74), (neck, -0.42), (neck * 1.5, -0.1), (wide, 0.36),
+        (wide * 0.78, 0.76), (0.16, 0.92), (0, 0.88))), skin, at=sides("{}", wide - 0.04, 0.4) | {"bottom": (0, 0.84)})
     stalk(f, 0.0, -0.8)
 
 
@@ -60,9 +55,8 @@ def banana(f: Figure) -> None:
 def strawberry(f: Figure) -> None:
     skin, wide = f.paint("grain", "red", "rose", "maroon", roundness=1.0), f.trait(0.58, 0.7)
     seed = f.paint("plain", "yellow", "cream").rgb
-    spots = [(-0.3, -0.2), (0, -0.26), (0.3, -0.2), (-0.18, 0.06), (0.16, 0.06), (-0.34, 0.1), (0.36, 0.1),
-        (-0.08, 0.34), (0.12, 0.36), (0.0, 0.62), (-0.22, 0.4)]
-    marks = [Mark(ellipse(x, y, 0.032, 0.048), seed) for x, y in spots]
+    marks = [Mark(ellipse(x, y, 0.032, 0.048), seed) for x, y in [(-0.3, -0.2), (0, -0.26), (0.3, -0.2), (-0.18, 0.06),
+        (0.16, 0.06), (-0.34, 0.1), (0.36, 0.1), (-0.08, 0.34), (0.12, 0.36), (0.0, 0.62), (-0.22, 0.4)]]
     outline = mirrored((0, -0.56), (wide * 0.7, -0.56), (wide, -0.2), (wide * 0.66, 0.32), (0.12, 0.86))
     f.add("fruit", smooth(outline), skin, marks=marks, at={"tip": (0, 0.83)} | sides("{}", wide - 0.05, -0.2))
     green = f.paint("plain", "green", "dark green", "lime")
@@ -187,9 +181,8 @@ def mushroom(f: Figure) -> None:
     f.add("gills", ellipse(0, -0.02, wide * 0.92, 0.13), stalk.shaded(0.78), detail=1)
     spots = [(0.0, -0.42, 0.12), (-0.36, -0.2, 0.09), (0.38, -0.22, 0.1), (-0.16, -0.08, 0.07), (0.2, -0.04, 0.06)]
     marks = [Mark(ellipse(x * wide * 1.4, y * high * 1.3, r, r * 0.85), stalk.rgb) for x, y, r in spots]
-    dome = path(arc(0, 0.0, wide, high, 180, 360, 22), (wide * 0.96, 0.06), (0.4, 0.1), (0.0, 0.05), (-0.4, 0.1),
-        (-wide * 0.96, 0.06))
-    f.add("cap", dome, cap, marks=marks if f.chance(0.75) else (),
+    f.add("cap", path(arc(0, 0.0, wide, high, 180, 360, 22), (wide * 0.96, 0.06), (0.4, 0.1), (0.0, 0.05), (-0.4, 0.1),
+        (-wide * 0.96, 0.06)), cap, marks=marks if f.chance(0.75) else (),
         at={"cap top": (0, -high + 0.04)} | sides("cap {}", wide - 0.04, -0.02))
 
 
@@ -219,8 +212,7 @@ def cactus(f: Figure) -> None:
 @category("tree", scene="field", spin=3, unseen=True)
 def tree(f: Figure) -> None:
     bark, green = f.paint("wood", "brown", "dark wood"), f.paint("blotch", "green", "dark green", "lime")
-    kind = f.pick("round", "round", "fir", "tall")
-    thick, lean = f.trait(0.1, 0.16), f.pose(-0.06, 0.06)
+    kind, thick, lean = f.pick("round", "round", "fir", "tall"), f.trait(0.1, 0.16), f.pose(-0.06, 0.06)
     f.add("trunk", mirrored((thick * 0.8, 0.0), (thick, 0.7), (thick * 1.9, 0.98)), bark,
         at={"trunk foot": (0, 0.94), "trunk": (0, 0.6)})
     if kind == "fir":

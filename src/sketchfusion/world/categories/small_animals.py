@@ -1,8 +1,5 @@
 """Birds and bats, insects, spiders and snails, and sea animals."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 import numpy as np
@@ -37,9 +34,8 @@ def owl(f: Figure) -> None:
     f.add("branch", limb([(-0.9, 0.82), (0.0, 0.78), (0.9, 0.84)], [0.05, 0.06, 0.045]),
         f.paint("wood", "dark wood", "wood"), detail=2)
     f.add("tail", mirrored((0.14, 0.6), (0.1, 1.0)), plumage.shaded(0.8), detail=1)
-    outline = [(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1), (0.36, 0.6),
-        (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]
-    f.add("body", smooth(outline), plumage, at=sides("{} ear", 0.4, -0.68))
+    f.add("body", smooth([(-0.42, -0.72), (-0.2, -0.62), (0.2, -0.62), (0.42, -0.72), (0.44, -0.4), (wide, 0.1),
+        (0.36, 0.6), (0.0, 0.78), (-0.36, 0.6), (-wide, 0.1), (-0.44, -0.4)]), plumage, at=sides("{} ear", 0.4, -0.68))
     chevrons = [curve([(x - 0.06, y), (x, y + 0.06), (x + 0.06, y)])
         for x, y in ((-0.1, 0.16), (0.1, 0.16), (0, 0.3), (-0.12, 0.44), (0.12, 0.44))]
     f.add("breast", ellipse(0, 0.3, 0.27, 0.36), pale, detail=1, lines=chevrons, at=(0.0, 0.3))
@@ -67,9 +63,8 @@ def penguin(f: Figure) -> None:
         spread = f.pose(0.12, 0.34)
         bones = [(side * wide * 0.8, -0.2), (side * (wide + spread * 0.7), 0.1), (side * (wide + spread), 0.36)]
         f.add("flipper", limb(bones, [0.1, 0.09, 0.04]), black, at={f"{tag} flipper": (side * (wide + spread), 0.34)})
-    outline = mirrored((0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1), (wide * 0.95, 0.6),
-        (0.18, 0.9))
-    f.add("body", smooth(outline), black, at={"head top": (0, -0.92)})
+    f.add("body", smooth(mirrored((0, -0.95), (0.24, -0.86), (0.3, -0.6), (0.32, -0.36), (wide, 0.1),
+        (wide * 0.95, 0.6), (0.18, 0.9))), black, at={"head top": (0, -0.92)})
     belly = mirrored((0.0, -0.36), (0.2, -0.32), (wide * 0.74, 0.2), (wide * 0.6, 0.66), (0, 0.84))
     f.add("belly", smooth(belly), white, at=(0, 0.25))
     look = f.pose(-0.05, 0.05)
@@ -92,9 +87,8 @@ def flamingo(f: Figure) -> None:
     x, y = 0.36 + f.pose(-0.05, 0.08), -rise
     neck = [(0.26, -0.02), (0.5, -0.18), (0.44, -0.4), (0.2, -0.55), (x - 0.2, y + 0.08), (x, y)]
     f.add("neck", limb(neck, [0.1, 0.07, 0.058, 0.055, 0.055, 0.06]), pink, group="coat")
-    body = [(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2), (0.0, 0.24),
-        (0.28, 0.12)]
-    f.add("body", smooth(body), pink, group="coat", at={"body": (-0.1, 0.0), "tail": (-0.66, 0.13)})
+    f.add("body", smooth([(0.36, -0.1), (0.1, -0.26), (-0.25, -0.24), (-0.62, 0.02), (-0.74, 0.16), (-0.4, 0.2),
+        (0.0, 0.24), (0.28, 0.12)]), pink, group="coat", at={"body": (-0.1, 0.0), "tail": (-0.66, 0.13)})
     wing = [(0.16, -0.1), (-0.2, -0.16), (-0.6, 0.1), (-0.3, 0.14), (0.04, 0.1)]
     f.add("wing", smooth(wing), pink.shaded(0.82), detail=1)
     f.add("head", ellipse(x + 0.02, y, 0.12, 0.1), pink, group="coat", at=(x, y))
@@ -134,8 +128,7 @@ def butterfly(f: Figure) -> None:
     wing = f.paint("grain", "orange", "blue", "yellow", "purple", "red", "pink")
     low = wing.shaded(0.8) if f.chance(0.5) else f.paint("grain", "orange", "blue", "yellow", "purple")
     spot, dark = f.paint("plain", "white", "black", "yellow").rgb, f.paint("fur", "black", "dark wood")
-    wide, fold = f.trait(0.8, 0.95), f.pose(0.75, 1.0)
-    size, tall = f.trait(0.09, 0.15), f.trait(0.6, 0.8)
+    wide, fold, size, tall = f.trait(0.8, 0.95), f.pose(0.75, 1.0), f.trait(0.09, 0.15), f.trait(0.6, 0.8)
     for side, tag in SIDES:
         s = side * fold
         lower = [(s * 0.05, 0.05), (s * wide * 0.6, 0.08), (s * wide * 0.78, 0.36), (s * wide * 0.5, 0.72),
@@ -157,8 +150,7 @@ def butterfly(f: Figure) -> None:
 
 @category("spider", scene="ground", spin=30)
 def spider(f: Figure) -> None:
-    skin = f.paint("fur", "black", "brown", "dark wood", "grey")
-    fat = f.trait(0.34, 0.44)
+    skin, fat = f.paint("fur", "black", "brown", "dark wood", "grey"), f.trait(0.34, 0.44)
     for side, tag in SIDES:
         for i, (angle, reach) in enumerate(((-1.0, 0.95), (-0.35, 0.9), (0.3, 0.9), (0.95, 1.0))):
             step = f.pose(-0.08, 0.08)
@@ -206,16 +198,16 @@ def fish(f: Figure) -> None:
     top = [(0.2, -high * 0.8), (-0.02, -high - 0.22), (-0.3, -high - 0.1), (-0.4, -high * 0.55)]
     f.add("top fin", smooth(top), fin, at=(-0.1, -high - 0.08))
     f.add("bottom fin", smooth([(0.05, high * 0.85), (-0.12, high + 0.18), (-0.28, high * 0.7)]), fin, detail=1)
-    outline = [(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09), (-0.66, 0.09),
-        (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]
     bands = [limb([(a, -0.6), (a + 0.07, 0), (a, 0.6)], [0.055] * 3) for a in (0.05, -0.25)]
     marks = [Mark(band, f.paint("plain", "white", "black", "yellow").rgb) for band in bands]
     scales = [arc(a, b, 0.1, 0.12, -80, 80, 7) for a, b in ((0.0, -0.12), (0.0, 0.12), (-0.2, 0.0), (-0.4, 0.0))]
     banded, gill = f.chance(0.5), arc(0.28, 0, 0.12, high * 0.72, -70, 70, 9)
-    f.add("body", smooth(outline), skin, marks=marks if banded else (), lines=[gill] if banded else [gill, *scales],
-        at={"mouth": (0.77, 0.0)})
+    f.add("body", smooth([(0.8, 0.0), (0.62, -high * 0.6), (0.15, -high), (-0.35, -high * 0.6), (-0.66, -0.09),
+        (-0.66, 0.09), (-0.35, high * 0.6), (0.15, high), (0.62, high * 0.6)]), skin, marks=marks if banded else (),
+        lines=[gill] if banded else [gill, *scales], at={"mouth": (0.77, 0.0)})
     f.add("side fin", leaf((0.2, 0.1), (-0.12, 0.22 + f.pose(-0.1, 0.06)), 0.5), fin, detail=1)
-    f.eye(0.56, -0.1, 0.042, white=True)
+    f.dot("eye white", 0.56, -0.1, 0.042 * 1.9, "white")
+    f.eye(0.56, -0.1, 0.042)
 
 
 @category("shark", scene="underwater", spin=10)
@@ -225,16 +217,14 @@ def shark(f: Figure) -> None:
     tail = path((-0.86, 0.0), (-1.22, -0.46 + flick), (-1.06, -0.06), (-1.16, 0.28 + flick))
     f.add("tail fin", tail, back, group="coat", at={"tail tip": (-1.18, -0.4 + flick)})
     tall = f.trait(0.34, 0.44)
-    fin = [(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall), (-0.12, -high - tall * 0.4),
-        (-0.2, -high * 0.7)]
-    f.add("back fin", smooth(fin), back, group="coat", at=(-0.12, -high - tall * 0.92))
+    f.add("back fin", smooth([(0.22, -high * 0.8), (0.02, -high - tall * 0.75), (-0.14, -high - tall),
+        (-0.12, -high - tall * 0.4), (-0.2, -high * 0.7)]), back, group="coat", at=(-0.12, -high - tall * 0.92))
     f.add("small fin", path((-0.6, 0.1), (-0.76, 0.26), (-0.74, 0.04)), back, group="coat", detail=2)
     outline = [(1.0, -0.02), (0.72, -0.17), (0.25, -high), (-0.3, -0.2), (-0.95, -0.05), (-0.95, 0.05), (-0.4, 0.17),
         (0.2, high * 0.95), (0.7, 0.2), (0.9, 0.1)]
     under = smooth([(1.1, 0.1), (0.5, 0.08), (-0.2, 0.1), (-0.9, 0.06), (-0.6, 0.5), (0.6, 0.5)])
-    gills = [arc(0.36 - 0.08 * i, -0.01, 0.03, 0.1, -70, 70, 5) for i in range(3)]
-    f.add("body", smooth(outline), back, group="coat", marks=[Mark(under, belly.rgb, drawn=False)], lines=gills,
-        at={"snout": (0.97, -0.02)})
+    f.add("body", smooth(outline), back, group="coat", marks=[Mark(under, belly.rgb, drawn=False)],
+        lines=[arc(0.36 - 0.08 * i, -0.01, 0.03, 0.1, -70, 70, 5) for i in range(3)], at={"snout": (0.97, -0.02)})
     teeth = path((0.6, 0.14), (0.63, 0.09), (0.67, 0.14), (0.7, 0.08), (0.74, 0.13), (0.77, 0.07), (0.81, 0.12),
         (0.86, 0.07))
     f.add("mouth", path((0.58, 0.15), (0.88, 0.06), (0.84, 0.13)), f.paint("plain", "maroon"), detail=1, lines=(teeth,))
@@ -276,10 +266,9 @@ def whale(f: Figure) -> None:
         fluke = leaf((-1.0, -0.42 - lift), (-1.04 + side * 0.3, -0.68 - lift), 0.5, side * 0.3)
         f.add("fluke", fluke, skin, group="coat", at={f"{tag} fluke": (-1.04 + side * 0.27, -0.66 - lift)})
     f.add("stem", limb([(-0.5, 0.1), (-0.86, -0.1), (-1.0, -0.46 - lift)], [0.28, 0.13, 0.07]), skin, group="coat")
-    outline = [(0.92, -0.08), (0.72, -0.4), (0.3, -high), (-0.2, -high * 0.75), (-0.68, -0.1), (-0.6, 0.25),
-        (-0.2, 0.44), (0.4, 0.46), (0.84, 0.28)]
     under = Mark(smooth([(1.0, 0.14), (0.5, 0.2), (-0.1, 0.24), (-0.6, 0.2), (-0.4, 0.7), (0.7, 0.7)]), belly.rgb)
-    f.add("body", smooth(outline), skin, group="coat", marks=(under,), at={"snout": (0.89, -0.06)})
+    f.add("body", smooth([(0.92, -0.08), (0.72, -0.4), (0.3, -high), (-0.2, -high * 0.75), (-0.68, -0.1), (-0.6, 0.25),
+        (-0.2, 0.44), (0.4, 0.46), (0.84, 0.28)]), skin, group="coat", marks=(under,), at={"snout": (0.89, -0.06)})
     f.add("flipper", leaf((0.2, 0.26), (-0.08, 0.62), 0.5), skin.shaded(0.82), at={"flipper tip": (-0.06, 0.58)})
     mouth = curve([(0.9, 0.1), (0.7, 0.14), (0.52, 0.06)])
     f.add("mouth", ellipse(0.6, 0.1, 0.01), skin, strokes=(), detail=1, lines=(mouth,))
@@ -309,8 +298,7 @@ def octopus(f: Figure) -> None:
 
 @category("crab", scene="beach")
 def crab(f: Figure) -> None:
-    shell = f.paint("blotch", "red", "orange", "maroon", "tan")
-    wide, high = f.trait(0.5, 0.6), f.trait(0.3, 0.36)
+    shell, wide, high = f.paint("blotch", "red", "orange", "maroon", "tan"), f.trait(0.5, 0.6), f.trait(0.3, 0.36)
     for side, tag in SIDES:
         for i in range(3):
             step = f.pose(-0.05, 0.05)
@@ -321,9 +309,8 @@ def crab(f: Figure) -> None:
         elbow, hand = (side * (wide + 0.2), -0.28), (side * (wide + 0.1), -0.62 + f.pose(-0.12, 0.1))
         f.add("arm", limb([(side * wide * 0.75, -0.06), elbow, hand], [0.07, 0.07, 0.06]), shell)
         big = f.trait(0.24, 0.32)
-        claw = turn(path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02)), side * f.pose(-10, 25))
-        f.add("claw", shift(claw, hand[0], hand[1] - big * 0.6), shell,
-            at={f"{tag} claw": (hand[0], hand[1] - big * 0.2)})
+        f.add("claw", shift(turn(path(arc(0, 0, big * 0.8, big, -60, 240, 18), (0.0, 0.02)), side * f.pose(-10, 25)),
+            hand[0], hand[1] - big * 0.6), shell, at={f"{tag} claw": (hand[0], hand[1] - big * 0.2)})
     for side, tag in SIDES:
         f.thin("eye stalk", [(side * 0.16, -high * 0.6), (side * 0.18, -high - 0.16)], 0.022, shell)
         f.add("eye white", ellipse(side * 0.18, -high - 0.18, 0.07), f.paint("plain", "white"), detail=1)

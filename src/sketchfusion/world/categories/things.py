@@ -1,8 +1,5 @@
 """Household objects, clothing, musical instruments, hand tools and cutlery."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from itertools import product
@@ -40,9 +37,8 @@ def cup(f: Figure) -> None:
     grip = [(wide * 0.9, y - 0.28), (wide + 0.3, y - 0.26), (wide + 0.34, y + 0.1), (wide * 0.85, y + 0.3)]
     f.add("handle", limb(grip, [0.065] * 4), glaze.shaded(0.88), at=(wide + 0.33, y - 0.06))
     band = [curve([(-wide * 0.96, d), (0, d + 0.1), (wide * 0.96, d)]) for d in (0.0, 0.14)]
-    body = path((-wide, -0.45), (wide, -0.45), arc(0, high, wide * taper, 0.1, 0, 180, 12))
-    f.add("body", body, glaze, group="cup", lines=band if f.chance(0.4) else (),
-        at=sides("foot {}", wide * taper - 0.05, high))
+    f.add("body", path((-wide, -0.45), (wide, -0.45), arc(0, high, wide * taper, 0.1, 0, 180, 12)), glaze, group="cup",
+        lines=band if f.chance(0.4) else (), at=sides("foot {}", wide * taper - 0.05, high))
     f.add("rim", ellipse(0, -0.45, wide, 0.12), glaze.shaded(1.08))
     f.add("drink", ellipse(0, -0.43, wide * 0.86, 0.085), f.paint("plain", "dark wood", "brown"), detail=1,
         at={"rim left": (-wide + 0.04, -0.45)})
@@ -55,9 +51,8 @@ def candle(f: Figure) -> None:
     thick, top, sway = f.trait(0.13, 0.2), f.trait(-0.5, -0.3), f.pose(-0.05, 0.05)
     f.thin("wick", [(0, top + 0.02), (0.01, top - 0.14)], 0.018, f.paint("plain", "black"))
     tall = f.pose(0.34, 0.46)
-    flame = [(sway, top - 0.1 - tall), (0.1 + sway * 0.5, top - 0.3), (0.12, top - 0.15), (0, top - 0.06),
-        (-0.12, top - 0.15), (-0.1 + sway * 0.5, top - 0.3)]
-    f.add("flame", smooth(flame), f.paint("plain", "orange", "yellow", roundness=0.1),
+    f.add("flame", smooth([(sway, top - 0.1 - tall), (0.1 + sway * 0.5, top - 0.3), (0.12, top - 0.15), (0, top - 0.06),
+        (-0.12, top - 0.15), (-0.1 + sway * 0.5, top - 0.3)]), f.paint("plain", "orange", "yellow", roundness=0.1),
         at={"flame tip": (sway, top - 0.06 - tall)})
     core = [(sway * 0.5, top - 0.28), (0.05, top - 0.16), (0, top - 0.08), (-0.05, top - 0.16)]
     f.add("flame core", smooth(core), f.paint("plain", "white", "yellow", roundness=0.1), detail=2)
@@ -87,8 +82,7 @@ def clock(f: Figure) -> None:
     ink = f.paint("plain", "black", "navy")
     for k in range(12):
         width, detail = (0.024, 1) if k % 3 == 0 else (0.015, 2)
-        mark = path(*(arc(0, 0, r, r, 30 * k, 30 * k + 1, 2)[0] for r in (0.5, 0.59)))
-        f.thin("mark", mark, width, ink, detail)
+        f.thin("mark", path(*(arc(0, 0, r, r, 30 * k, 30 * k + 1, 2)[0] for r in (0.5, 0.59))), width, ink, detail)
     hour, minute = f.trait(0, 360), f.trait(0, 360)
     for angle, long, width, name in ((hour, 0.32, 0.034, "hour hand"), (minute, 0.48, 0.024, "minute hand")):
         hand = turn(path((0, 0), (0, -long)), angle)
@@ -117,8 +111,7 @@ def wine_bottle(f: Figure) -> None:
 @category("hourglass", scene="table", spin=8)
 def hourglass(f: Figure) -> None:
     wood, glass = f.paint("wood", "wood", "dark wood", "gold"), f.paint("plain", "glass", "white", "silver")
-    sand = f.paint("grain", "gold", "tan", "orange")
-    wide, top = f.trait(0.42, 0.5), f.pose(0.2, 0.75)
+    sand, wide, top = f.paint("grain", "gold", "tan", "orange"), f.trait(0.42, 0.5), f.pose(0.2, 0.75)
     for x in (-0.58, 0.58):
         f.add("post", box(x - 0.045, -0.86, x + 0.045, 0.86), wood.shaded(0.85), detail=1)
     half = curve([(wide, -0.86), (wide * 0.96, -0.5), (wide * 0.5, -0.16), (0.05, 0.0), (wide * 0.5, 0.16),
@@ -129,25 +122,21 @@ def hourglass(f: Figure) -> None:
     f.thin("stream", [(0, 0.0), (0, 0.7)], 0.016, sand, detail=2)
     f.add("lower sand", smooth(mirrored((wide * 0.9, 0.84), (0.2, 0.6), (0, 0.36 + 0.2 * top))), sand, detail=1)
     for y, tag in ((-0.93, "top"), (0.93, "bottom")):
-        f.add(f"{tag} plate", box(-0.72, y - 0.09, 0.72, y + 0.09, 0.04), wood,
-            at=sides(tag + " {}", 0.68, y))
+        f.add(f"{tag} plate", box(-0.72, y - 0.09, 0.72, y + 0.09, 0.04), wood, at=sides(tag + " {}", 0.68, y))
 
 
 @category("light_bulb", scene="wall", spin=20)
 def light_bulb(f: Figure) -> None:
     glass = f.paint("plain", "yellow", "white", "cream", roundness=1.0)
-    metal = f.paint("metal", "silver", "grey", "gold")
-    wide, neck = f.trait(0.52, 0.62), f.trait(0.2, 0.26)
+    metal, wide, neck = f.paint("metal", "silver", "grey", "gold"), f.trait(0.52, 0.62), f.trait(0.2, 0.26)
     for angle in (-160, -125, -90, -55, -20) if f.chance(0.5) else ():
         x, y = arc(0, -0.3, 1, 1, angle, angle + 1, 2)[0] - [0, -0.3]
         ray = [(x * 0.76, -0.3 + y * 0.76), (x * 0.96, -0.3 + y * 0.96)]
         f.thin("ray", ray, 0.026, f.paint("plain", "yellow", "orange"))
-    outline = mirrored((0, -0.9), (wide * 0.72, -0.72), (wide, -0.28), (wide * 0.74, 0.12), (neck * 1.1, 0.44),
-        (neck, 0.6))
-    f.add("glass", smooth(outline), glass, at={"top": (0, -0.86)} | sides("{}", wide - 0.04, -0.28))
-    coil = [(-0.12, 0.56), (-0.15, -0.1), (-0.08, -0.24), (-0.03, -0.08), (0.03, -0.24), (0.08, -0.08), (0.15, -0.2),
-        (0.12, 0.56)]
-    f.thin("filament", coil, 0.016, f.paint("plain", "orange", "night"))
+    f.add("glass", smooth(mirrored((0, -0.9), (wide * 0.72, -0.72), (wide, -0.28), (wide * 0.74, 0.12),
+        (neck * 1.1, 0.44), (neck, 0.6))), glass, at={"top": (0, -0.86)} | sides("{}", wide - 0.04, -0.28))
+    f.thin("filament", [(-0.12, 0.56), (-0.15, -0.1), (-0.08, -0.24), (-0.03, -0.08), (0.03, -0.24), (0.08, -0.08),
+        (0.15, -0.2), (0.12, 0.56)], 0.016, f.paint("plain", "orange", "night"))
     for i in range(3):
         y = 0.6 + 0.12 * i
         thread = limb([(-neck * 0.94, y + 0.05), (neck * 0.94, y + 0.01)], [0.065, 0.065])
@@ -223,8 +212,7 @@ def t_shirt(f: Figure) -> None:
 def eyeglasses(f: Figure) -> None:
     rim = f.paint("plain", "black", "brown", "red", "gold", "blue")
     glass = f.paint("plain", "glass", "sky", "silver", "night", roundness=0.3)
-    wide, high, square = f.trait(0.34, 0.42), f.trait(0.27, 0.36), f.chance(0.45)
-    skew = f.pose(0.05, 0.2)
+    wide, high, square, skew = f.trait(0.34, 0.42), f.trait(0.27, 0.36), f.chance(0.45), f.pose(0.05, 0.2)
     for side, tag in SIDES:
         temple = [(side * 0.86, -0.08), (side * 0.98 + skew, -0.42), (side * 0.84 + skew, -0.62)]
         f.thin(f"{tag} temple", temple, 0.036, rim, 0, at={f"{tag} temple tip": (side * 0.84 + skew, -0.6)})
@@ -246,19 +234,17 @@ def umbrella(f: Figure) -> None:
     one = f.paint("plain", "red", "blue", "purple", "green", "black", "yellow")
     two = f.paint("plain", "white", "yellow", "pink", "sky")
     wide, high, panels = f.trait(0.86, 1.0), f.trait(0.62, 0.78), f.count(4, 5)
-    grip = [(0, -0.3), (0, 0.7), (0.03, 0.86), (0.16, 0.92), (0.28, 0.84), (0.29, 0.7)]
-    f.thin("handle", grip, 0.034, f.paint("wood", "dark wood", "wood", "black"), detail=0,
-        at={"handle end": (0.29, 0.72), "shaft": (0, 0.4)})
+    f.thin("handle", [(0, -0.3), (0, 0.7), (0.03, 0.86), (0.16, 0.92), (0.28, 0.84), (0.29, 0.7)], 0.034,
+        f.paint("wood", "dark wood", "wood", "black"), detail=0, at={"handle end": (0.29, 0.72), "shaft": (0, 0.4)})
     f.thin("ferrule", [(0, -high), (0, -high - 0.2)], 0.024, f.paint("metal", "silver", "night"), detail=0,
         at={"tip": (0, -high - 0.17)})
     step = 2 * wide / panels
-    dome = arc(0, 0.02, wide, high, 180, 360, 24)
     scallops = [arc(wide - step * (i + 0.5), 0.02, step / 2, 0.1, 0, -180, 8) for i in range(panels)]
     joints = [-wide + step * i for i in range(panels + 1)]
     ribs = [curve([(0, -high), (x * 0.66, -high * 0.62), (x, 0.02)]) for x in joints]
     coloured = range(0, panels, 2) if f.chance(0.55) else ()
     marks = [Mark(path(ribs[i], ribs[i + 1][::-1]), two.rgb, drawn=False) for i in coloured]
-    f.add("canopy", path(dome, *scallops), one, marks=marks, lines=ribs[1:-1],
+    f.add("canopy", path(arc(0, 0.02, wide, high, 180, 360, 24), *scallops), one, marks=marks, lines=ribs[1:-1],
         at=sides("{} edge", wide - 0.05, -0.06))
 
 
@@ -422,9 +408,8 @@ def knife(f: Figure) -> None:
     edge = curve([(long, -0.1), (long * 0.75, deep * 0.6), (0.3, deep), (-0.14, deep)])
     f.add("blade", path((-0.14, -0.1), (long * 0.9, -0.11), edge), steel,
         at={"blade tip": (long - 0.03, -0.08), "blade heel": (-0.1, deep - 0.04)})
-    grip = [(-0.16, -0.11), (-0.6, -0.1), (-0.98, -0.12), (-1.02, 0.04), (-0.94, 0.1), (-0.55, 0.06), (-0.16, 0.1)]
-    f.add("handle", smooth(grip), f.paint("wood", "dark wood", "black", "red", "wood"),
-        at={"handle end": (-0.97, -0.02)})
+    f.add("handle", smooth([(-0.16, -0.11), (-0.6, -0.1), (-0.98, -0.12), (-1.02, 0.04), (-0.94, 0.1), (-0.55, 0.06),
+        (-0.16, 0.1)]), f.paint("wood", "dark wood", "black", "red", "wood"), at={"handle end": (-0.97, -0.02)})
     for x in (-0.76, -0.54, -0.32):
         f.dot("rivet", x, -0.02, 0.026, "silver")
 
@@ -440,9 +425,8 @@ def fork(f: Figure) -> None:
         f.add("tine", limb([(0.5, y), (1.05, y)], [0.042, 0.028]), steel, group="fork")
         if i in (0, tines - 1):
             f.at({"first tine" if i == 0 else "last tine": (1.03, y)})
-    palm = [(0.62, -half - 0.03), (0.62, half + 0.03), (0.46, half + 0.02), (0.3, 0.04), (0.3, -0.04),
-        (0.46, -half - 0.02)]
-    f.add("palm", smooth(palm), steel, group="fork", at=(0.5, 0))
+    f.add("palm", smooth([(0.62, -half - 0.03), (0.62, half + 0.03), (0.46, half + 0.02), (0.3, 0.04), (0.3, -0.04),
+        (0.46, -half - 0.02)]), steel, group="fork", at=(0.5, 0))
 
 
 @category("key", spin=50)

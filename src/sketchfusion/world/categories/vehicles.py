@@ -1,8 +1,5 @@
 """Vehicles on the road, in the air and on water."""
 
-# Recipes are tables of points, laid out by hand.
-# fmt: off
-
 from __future__ import annotations
 
 from ..figure import SIDES, Figure, Mark, category, sides
@@ -35,11 +32,10 @@ def car(f: Figure) -> None:
     cabin = [(back - 0.06, -0.16), (back + 0.14, roof + 0.02), (back + 0.24, roof), (nose - 0.22, roof),
         (nose - 0.1, roof + 0.05), (nose + 0.12, -0.16)]
     f.add("cabin", path(*cabin), body, group="coat", at={"roof": ((back + nose) / 2, roof + 0.03)})
-    hull = [(-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24), (0.94, 0.28),
-        (-0.96, 0.28), (-1.0, 0.2)]
     door = path((-0.16, -0.14), (-0.16, 0.22), (0.28, 0.22), (0.3, -0.14))
-    f.add("hull", path(*hull), body, group="coat", lines=(door, path((-0.06, -0.04), (0.04, -0.04))),
-        at={"bonnet": (0.72, -0.08), "boot": (-0.93, -0.08)})
+    f.add("hull", path((-0.98, -0.12), (-0.9, -0.18), (0.42, -0.18), (0.84, -0.1), (0.98, 0.02), (1.0, 0.24),
+        (0.94, 0.28), (-0.96, 0.28), (-1.0, 0.2)), body, group="coat",
+        lines=(door, path((-0.06, -0.04), (0.04, -0.04))), at={"bonnet": (0.72, -0.08), "boot": (-0.93, -0.08)})
     middle, top = (back + nose) / 2 + 0.05, roof + 0.07
     rear = path((back + 0.06, -0.18), (back + 0.2, top), (middle - 0.05, top), (middle - 0.05, -0.18))
     front = path((middle + 0.04, -0.18), (middle + 0.04, top), (nose - 0.18, top), (nose + 0.01, -0.18))
@@ -71,8 +67,7 @@ def truck(f: Figure) -> None:
 @category("bus", scene="street")
 def bus(f: Figure) -> None:
     body = f.paint("plain", "yellow", "red", "blue", "green", "orange", roundness=0.4)
-    glass = f.paint("plain", "glass", roundness=0.3)
-    top, count = f.trait(-0.66, -0.52), f.count(4, 6)
+    glass, top, count = f.paint("plain", "glass", roundness=0.3), f.trait(-0.66, -0.52), f.count(4, 6)
     f.add("body", box(-1.05, top, 1.05, 0.36, 0.12), body, lines=(path((-1.02, 0.1), (1.02, 0.1)),),
         at={"roof front": (0.94, top + 0.06), "roof rear": (-0.94, top + 0.06)})
     pitch = 1.56 / count
@@ -88,8 +83,7 @@ def bus(f: Figure) -> None:
 @category("bicycle", scene="street")
 def bicycle(f: Figure) -> None:
     paint = f.paint("metal", "red", "blue", "green", "black", "orange", "teal")
-    black = f.paint("plain", "black", "brown")
-    r = f.trait(0.42, 0.48)
+    black, r = f.paint("plain", "black", "brown"), f.trait(0.42, 0.48)
     back, front = (-0.62, 0.3), (0.64, 0.3)
     spoked(f, *back, r, "rear wheel")
     spoked(f, *front, r, "front wheel")
@@ -137,9 +131,8 @@ def airplane(f: Figure) -> None:
         body.shaded(0.8), at={"far wing tip": (-0.28 - sweep, -0.48)})
     f.add("fin", path((-0.62, -0.08), (-0.86, -0.1 - rise), (-1.06, -0.1 - rise), (-0.96, 0.0)), trim,
         at={"fin tip": (-0.96, -0.06 - rise)})
-    hull = [(1.05, 0.04), (0.92, -0.1), (0.6, -thick), (0.0, -thick), (-0.6, -0.14), (-1.05, -0.1), (-0.98, 0.0),
-        (-0.5, 0.14), (0.2, thick), (0.8, 0.15)]
-    f.add("fuselage", smooth(hull), body, at={"nose": (1.02, 0.04)})
+    f.add("fuselage", smooth([(1.05, 0.04), (0.92, -0.1), (0.6, -thick), (0.0, -thick), (-0.6, -0.14), (-1.05, -0.1),
+        (-0.98, 0.0), (-0.5, 0.14), (0.2, thick), (0.8, 0.15)]), body, at={"nose": (1.02, 0.04)})
     f.add("cockpit", path((0.72, -0.13), (0.84, -0.12), (0.94, -0.04), (0.74, -0.04)), glass, detail=1)
     for i in range(f.count(5, 7)):
         f.add("window", ellipse(0.54 - 0.15 * i, -0.05, 0.034, 0.042), glass, detail=1)
@@ -153,8 +146,7 @@ def airplane(f: Figure) -> None:
 @category("helicopter", scene="sky", spin=12, unseen=True)
 def helicopter(f: Figure) -> None:
     body = f.paint("plain", "red", "blue", "yellow", "dark green", "orange", "night")
-    steel = f.paint("metal", "night", "grey")
-    glass, long = f.paint("plain", "glass", roundness=0.3), f.trait(0.7, 0.85)
+    steel, glass, long = f.paint("metal", "night", "grey"), f.paint("plain", "glass", roundness=0.3), f.trait(0.7, 0.85)
     f.add("tail boom", limb([(-0.2, -0.1), (-long, -0.18)], [0.14, 0.05]), body, group="coat")
     f.add("tail fin", path((-long - 0.08, -0.44), (-long + 0.08, -0.2), (-long - 0.02, -0.1), (-long - 0.2, -0.42)),
         body, group="coat", at={"tail": (-long - 0.04, -0.2)})
@@ -164,16 +156,14 @@ def helicopter(f: Figure) -> None:
     for x in (-0.14, 0.38):
         f.thin("strut", [(x, 0.26), (x + 0.02, 0.52)], 0.022, steel)
     f.thin("skid", [(-0.36, 0.54), (0.6, 0.54), (0.7, 0.46)], 0.028, steel, detail=0, at={"skid front": (0.62, 0.53)})
-    cabin = [(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2), (0.0, 0.34),
-        (0.48, 0.33)]
     door = path((0.16, -0.2), (0.16, 0.24), (-0.16, 0.24), (-0.16, -0.2))
-    f.add("cabin", smooth(cabin), body, group="coat", lines=(door,), at={"nose": (0.7, 0.1)})
+    f.add("cabin", smooth([(0.74, 0.1), (0.58, -0.22), (0.26, -0.38), (-0.14, -0.36), (-0.42, -0.14), (-0.32, 0.2),
+        (0.0, 0.34), (0.48, 0.33)]), body, group="coat", lines=(door,), at={"nose": (0.7, 0.1)})
     f.add("windscreen", smooth([(0.68, 0.04), (0.56, -0.19), (0.3, -0.29), (0.26, -0.02), (0.4, 0.08)]), glass)
     f.add("mast", box(0.06, -0.56, 0.14, -0.35), steel)
     span, tilt = f.trait(0.9, 1.05), f.pose(-0.04, 0.04)
-    blades = [(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)]
-    f.add("rotor", limb(blades, [0.032, 0.03, 0.032]), steel,
-        at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
+    f.add("rotor", limb([(0.1 - span, -0.56 - tilt), (0.1, -0.58), (0.1 + span, -0.56 + tilt)], [0.032, 0.03, 0.032]),
+        steel, at={"left rotor tip": (0.12 - span, -0.56 - tilt), "right rotor tip": (0.08 + span, -0.56 + tilt)})
 
 
 @category("hot_air_balloon", scene="sky", spin=10)
@@ -183,12 +173,11 @@ def hot_air_balloon(f: Figure) -> None:
     rope, basket = f.paint("plain", "dark wood"), f.paint("grain", "brown", "tan", "wood")
     for x in (-0.16, 0.16):
         f.thin("rope", [(x * 0.9, 0.28), (x, low)], 0.014, rope, detail=0)
-    outline = mirrored((0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06), (0.2, 0.34))
     seams = [curve([(0, -1.0), (wide * k * 0.8, -0.76), (wide * k, -0.34), (wide * k * 0.72, 0.06), (0.2 * k, 0.34)])
         for k in (-0.75, -0.28, 0.28, 0.75)]
     marks = [Mark(path(left, right[::-1]), two.rgb, drawn=False) for left, right in (seams[:2], seams[2:])]
-    f.add("envelope", smooth(outline), one, marks=marks, lines=seams,
-        at={"top": (0, -0.95)} | sides("{} side", wide * 0.95, -0.36))
+    f.add("envelope", smooth(mirrored((0, -1.0), (wide * 0.72, -0.82), (wide, -0.36), (wide * 0.72, 0.06),
+        (0.2, 0.34))), one, marks=marks, lines=seams, at={"top": (0, -0.95)} | sides("{} side", wide * 0.95, -0.36))
     f.add("basket", box(-0.19, low - 0.02, 0.19, low + 0.26, 0.04), basket,
         lines=(path((-0.19, low + 0.06), (0.19, low + 0.06)),), at=(0, low + 0.12))
 
@@ -219,9 +208,6 @@ def rocket(f: Figure) -> None:
     f.add("middle fin", limb([(0, 0.42), (0, 0.76)], [0.035, 0.03]), trim, detail=1)
 
 
-
-
-
 @category("sailboat", scene="sea")
 def sailboat(f: Figure) -> None:
     hull = f.paint("wood", "brown", "red", "blue", "white", "navy")
@@ -230,16 +216,14 @@ def sailboat(f: Figure) -> None:
     f.thin("mast", [(mast, 0.5), (mast, 0.4 - tall)], 0.026, f.paint("wood", "dark wood", "wood"), detail=0,
         at={"mast top": (mast, 0.42 - tall)})
     full = f.pose(0.0, 0.1)
-    main = curve([(mast - 0.05, 0.46 - tall), (mast - 0.26, 0.0), (mast - 0.62, 0.34)])
-    f.add("main sail", path(main, (mast - 0.05, 0.36)), sail,
-        lines=(path((mast - 0.05, 0.0), (mast - 0.3, 0.05)),) if f.chance(0.5) else (),
+    f.add("main sail", path(curve([(mast - 0.05, 0.46 - tall), (mast - 0.26, 0.0), (mast - 0.62, 0.34)]),
+        (mast - 0.05, 0.36)), sail, lines=(path((mast - 0.05, 0.0), (mast - 0.3, 0.05)),) if f.chance(0.5) else (),
         at={"main sail corner": (mast - 0.58, 0.33)})
     jib = curve([(mast + 0.05, 0.52 - tall), (mast + 0.34 + full, -0.02), (mast + 0.6, 0.34)])
     f.add("fore sail", path(jib, (mast + 0.06, 0.34)), sail.shaded(0.93), at={"fore sail corner": (mast + 0.56, 0.33)})
     depth = f.trait(0.26, 0.34)
-    bottom = curve([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
-        (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)])
-    f.add("hull", bottom, hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
+    f.add("hull", curve([(1.0, 0.42), (0.76, 0.42 + depth * 0.8), (0.3, 0.42 + depth), (-0.5, 0.42 + depth),
+        (-0.8, 0.42 + depth * 0.8), (-0.92, 0.42)]), hull, lines=(path((-0.86, 0.54), (0.9, 0.54)),),
         at={"bow": (0.95, 0.46), "stern": (-0.86, 0.48)})
     if f.chance(0.6):
         flag = path((mast, 0.38 - tall), (mast + 0.2, 0.43 - tall), (mast, 0.49 - tall))
