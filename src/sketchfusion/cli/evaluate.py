@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from ..lab.evaluation.retrieval import Progress
     from ..lab.evaluation.speed import Cost
 
-    Measure = Callable[[Progress], Result]
+    Measured = tuple[str, Callable[[Progress], Result]]  # what the report is called by, and what measures
 
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
@@ -34,6 +36,7 @@ Split = Annotated[str | None, typer.Option(help="Published split of the classes 
 SketchFolders = Annotated[
     list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without any.")
 ]
+OWN_OF_WORLD = ("split", "sketches", "duplicates", "held_out")  # options that Sketch World has no use for
 
 
 @dataclass(frozen=True)
@@ -45,195 +48,52 @@ class Case:
     sketches: Sequence[Dataset]
 
 
-@evaluating.command()
-def retrieval(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    split: Split = None,
-    sketches: SketchFolders = None,
-    duplicates: Annotated[
-        bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
-    ] = False,
-    against: Annotated[list[str] | None, typer.Option(help="Models to compare with, query by query.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure category-level retrieval: how high sketches rank the photos of their class."""
-    from ..lab.evaluation.retrieval import benchmark_retrieval, retrieval_data
-    from ..models import load
-
-    if sketches and (split or duplicates):
-        raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
-    _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
-
-    def prepare(case: Case) -> tuple[str, Measure]:
-        rivals = {name: load(name) for name in against or ()}
-        source = retrieval_data(case.data, split, case.sketches, duplicates)
-
-        def measure(progress: Progress) -> Result:
-            result = benchmark_retrieval(case.model, source, progress)
-            for name, rival in rivals.items():
-                result = result.more_than(benchmark_retrieval(rival, source, progress), name)
-            return result
-
-        others = [folder.name for folder in case.sketches] if case.data.splits else []
-        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), measure
-
-    _evaluate("retrieval", "embedding {}", prepare, data, out, model, baseline, as_json, sketches)
+Prepare = Callable[[Case], "Measured"]
 
 
-@evaluating.command()
-def instances(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    split: Split = None,
-    as_json: Json = False,
-) -> None:
-    """Measure instance-level retrieval: how often a sketch finds the very photo that it was drawn of."""
-    from ..lab.evaluation.retrieval import benchmark_instances, instance_data
+def _measures(task: str, what: str = "embedding {}") -> Callable[[Callable[..., Prepare]], Callable[..., Prepare]]:
+    """Make a command of a function that checks its own options and says how to measure; it has `_evaluate`'s as well.
 
-    _refuse_for_world(data, {"--split": split})
+    `what` is the line of the progress bar, with the data set's name.
+    """
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        source = instance_data(case.data, split)
-        name = f"{case.data.name}-{split}" if split else case.data.name
-        return name, lambda progress: benchmark_instances(case.model, source, progress)
+    def add(command: Callable[..., Prepare]) -> Callable[..., Prepare]:
+        run: Any = partial(_evaluate, task, what, command)
+        *shared, as_json, _ = signature(run, eval_str=True).parameters.values()
+        options = [*shared, *signature(command, eval_str=True).parameters.values(), as_json]
+        run.__signature__ = Signature(options)
+        run.__annotations__ = {option.name: option.annotation for option in options}
+        evaluating.command(command.__name__, help=command.__doc__)(run)
+        return command
 
-    _evaluate("instance-retrieval", "embedding {}", prepare, data, out, model, baseline, as_json)
-
-
-@evaluating.command()
-def recognition(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
-    examples: Annotated[
-        bool, typer.Option("--examples", help="Learn classes from example sketches instead of their names.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Measure recognition: how often pictures get their right name."""
-    from ..lab.evaluation.recognition import benchmark_examples, benchmark_naming, labelled_pictures
-
-    if examples and kind:
-        raise ValueError("--examples learns from sketches and names sketches; leave --kind out")
-    if kind not in (None, "sketch", "photo"):
-        raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
-    shown: Kind = "photo" if kind == "photo" else "sketch"
-
-    def prepare(case: Case) -> tuple[str, Measure]:
-        pictures = labelled_pictures(case.data.named(shown))
-        if examples:
-            learned = labelled_pictures(case.data.named(shown, examples=True))
-            name = f"{case.data.name}-examples"
-            return name, lambda progress: benchmark_examples(case.model, learned, pictures, progress)
-        name = f"{case.data.name}-{shown}"
-        return name, lambda progress: benchmark_naming(case.model, pictures, case.data.names, shown, progress)
-
-    what = "learning {}" if examples else "naming {}"
-    _evaluate("recognition", what, prepare, data, out, model, baseline, as_json)
-
-
-@evaluating.command()
-def correspondence(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    sketches: Annotated[list[str] | None, typer.Option(help="For PSC6K: the root of Sketchy.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure correspondence: how many keypoints of a sketch are found in its photo, and the other way round."""
-    from ..lab.evaluation.correspondence import benchmark_correspondence, point_pairs
-
-    if sketches and len(sketches) > 1:
-        raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
-    _refuse_for_world(data, {"--sketches": sketches})
-
-    def prepare(case: Case) -> tuple[str, Measure]:
-        return case.data.name, lambda progress: benchmark_correspondence(
-            case.model, [*point_pairs(case.data, *case.sketches)], progress
-        )
-
-    _evaluate("correspondence", "matching {}", prepare, data, out, model, baseline, as_json, sketches)
-
-
-@evaluating.command()
-def segmentation(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    sketches: SketchFolders = None,
-    kept_out: Annotated[
-        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training uses.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Measure segmentation: how well the masks of what is sketched fit."""
-    from ..lab.evaluation.segmentation import TRAINED_ON, benchmark_segmentation
-
-    _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
-
-    def prepare(case: Case) -> tuple[str, Measure]:
-        scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
-        about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
-        name = case.data.name + "-held-out" * kept_out
-        return name, lambda progress: benchmark_segmentation(case.model, scenes, progress, about=about)
-
-    _evaluate("segmentation", "cutting out of {}", prepare, data, out, model, baseline, as_json, sketches)
-
-
-@evaluating.command()
-def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
-    """Measure search: how reliable its confidence is, and how much words and diffusion add."""
-    from ..lab.evaluation.retrieval import retrieval_data
-    from ..lab.evaluation.search import benchmark_search
-
-    def prepare(case: Case) -> tuple[str, Measure]:
-        source = retrieval_data(case.data)
-        photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-        return case.data.name, lambda progress: benchmark_search(case.model, source.sketches(), photos, progress)
-
-    _evaluate("search", "embedding {}", prepare, data, out, model, baseline, as_json)
-
-
-@evaluating.command()
-def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
-    """Measure by linear probes how well the features of each part of the frozen models separate classes."""
-    from ..lab.evaluation.probe import benchmark_probe
-
-    def prepare(case: Case) -> tuple[str, Measure]:
-        return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)
-
-    _evaluate("probe", "looking inside", prepare, data, out, model, baseline, as_json)
+    return add
 
 
 def _evaluate(
     task: str,
     what: str,
-    prepare: Callable[[Case], tuple[str, Measure]],
-    data: Sequence[str],
-    out: Path,
-    model: str,
-    baseline: str | None,
-    as_json: bool,
-    sketches: Sequence[str] | None = None,
+    command: Callable[..., Prepare],
+    data: Data,
+    out: Out,
+    model: ModelOption = "mini",
+    baseline: Baseline = None,
+    as_json: Json = False,
+    **own: Any,
 ) -> None:
-    """Measure with what `prepare` gives on each of `data`, then write and print the reports."""
+    """Measure on each of `data` with what a command prepares, then write and print the reports."""
     from ..lab.datasets import open
     from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
 
+    prepare = command(**own)
+    if "world" in data and (option := next((name for name in OWN_OF_WORLD if own.get(name)), None)):
+        option = option.replace("_", "-")
+        raise ValueError(f"Sketch World has a split and sketches of its own; leave --{option} out")
     names = [Path(root).resolve().name for root in data]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two of --data are called {twice}, as their reports would be; measure them one by one")
-    datasets, others = [open(root) for root in data], [open(root) for root in sketches or ()]
+    sketches = own.get("sketches") or ()
+    datasets, others = [open(root) for root in data], [open(root) for root in sketches]
     make_folder(out)
     for root in dict.fromkeys(each.root for each in (*datasets, *others) if each.layout != "Sketch World"):
         _list_broken(root)
@@ -253,6 +113,131 @@ def _evaluate(
         terminal.print_json(answers[0] if len(answers) == 1 else answers)
 
 
+@_measures("retrieval")
+def retrieval(
+    split: Split = None,
+    sketches: SketchFolders = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates", help="Rank Sketchy-extended's photos as SAKE does: Sketchy's own twice.")
+    ] = False,
+    against: Annotated[list[str] | None, typer.Option(help="Models to compare with, query by query.")] = None,
+) -> Prepare:
+    """Measure category-level retrieval: how high sketches rank the photos of their class."""
+    from ..lab.evaluation.retrieval import benchmark_retrieval, retrieval_data
+    from ..models import load
+
+    if sketches and (split or duplicates):
+        raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
+
+    def prepare(case: Case) -> Measured:
+        rivals = {name: load(name) for name in against or ()}
+        source = retrieval_data(case.data, split, case.sketches, duplicates)
+
+        def measure(progress: Progress) -> Result:
+            result = benchmark_retrieval(case.model, source, progress)
+            for name, rival in rivals.items():
+                result = result.more_than(benchmark_retrieval(rival, source, progress), name)
+            return result
+
+        others = [folder.name for folder in case.sketches] if case.data.splits else []
+        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), measure
+
+    return prepare
+
+
+@_measures("instance-retrieval")
+def instances(split: Split = None) -> Prepare:
+    """Measure instance-level retrieval: how often a sketch finds the very photo that it was drawn of."""
+    from ..lab.evaluation.retrieval import benchmark_instances, instance_data
+
+    def prepare(case: Case) -> Measured:
+        source = instance_data(case.data, split)
+        return "-".join(filter(None, [case.data.name, split])), partial(benchmark_instances, case.model, source)
+
+    return prepare
+
+
+@_measures("recognition", "naming {}")
+def recognition(
+    kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Learn classes from example sketches instead of their names.")
+    ] = False,
+) -> Prepare:
+    """Measure recognition: how often pictures get their right name."""
+    from ..lab.evaluation.recognition import benchmark_examples, benchmark_naming, labelled_pictures
+
+    if examples and kind:
+        raise ValueError("--examples learns from sketches and names sketches; leave --kind out")
+    if kind not in (None, "sketch", "photo"):
+        raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
+    shown: Kind = "photo" if kind == "photo" else "sketch"
+
+    def prepare(case: Case) -> Measured:
+        pictures = labelled_pictures(case.data.named(shown))
+        if examples:
+            learned = labelled_pictures(case.data.named(shown, examples=True))
+            return f"{case.data.name}-examples", partial(benchmark_examples, case.model, learned, pictures)
+        return f"{case.data.name}-{shown}", partial(benchmark_naming, case.model, pictures, case.data.names, shown)
+
+    return prepare
+
+
+@_measures("correspondence", "matching {}")
+def correspondence(
+    sketches: Annotated[list[str] | None, typer.Option(help="For PSC6K: the root of Sketchy.")] = None,
+) -> Prepare:
+    """Measure correspondence: how many keypoints of a sketch are found in its photo, and the other way round."""
+    from ..lab.evaluation.correspondence import benchmark_correspondence, point_pairs
+
+    if sketches and len(sketches) > 1:
+        raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
+    return lambda case: (
+        case.data.name,
+        lambda progress: benchmark_correspondence(case.model, [*point_pairs(case.data, *case.sketches)], progress),
+    )
+
+
+@_measures("segmentation", "cutting out of {}")
+def segmentation(
+    sketches: SketchFolders = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training uses.")
+    ] = False,
+) -> Prepare:
+    """Measure segmentation: how well the masks of what is sketched fit."""
+    from ..lab.evaluation.segmentation import TRAINED_ON, benchmark_segmentation
+
+    def prepare(case: Case) -> Measured:
+        scenes = [*case.data.scenes(case.sketches, "measured" if held_out else "all")]
+        about = "" if held_out or case.data.layout != "segmentation folder" else TRAINED_ON
+        return case.data.name + "-held-out" * held_out, partial(benchmark_segmentation, case.model, scenes, about=about)
+
+    return prepare
+
+
+@_measures("search")
+def search() -> Prepare:
+    """Measure search: how reliable its confidence is, and how much words and diffusion add."""
+    from ..lab.evaluation.retrieval import retrieval_data
+    from ..lab.evaluation.search import benchmark_search
+
+    def prepare(case: Case) -> Measured:
+        source = retrieval_data(case.data)
+        photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
+        return case.data.name, partial(benchmark_search, case.model, source.sketches(), photos)
+
+    return prepare
+
+
+@_measures("probe", "looking inside")
+def probe() -> Prepare:
+    """Measure by linear probes how well the features of each part of the frozen models separate classes."""
+    from ..lab.evaluation.probe import benchmark_probe
+
+    return lambda case: (case.data.name, partial(benchmark_probe, case.model, case.data))
+
+
 def _list_broken(root: Path) -> None:
     """Name all pictures in a folder that cannot be opened, as measuring may end hours later at the first of them."""
     from ..errors import ImageError, escaped
@@ -265,11 +250,6 @@ def _list_broken(root: Path) -> None:
                 open_image(path.read_bytes(), str(path)).close()
         except (ImageError, OSError) as error:
             typer.echo(f"  {escaped(str(error))}", err=True)
-
-
-def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
-    if "world" in data and (option := next((name for name, value in given.items() if value), None)):
-        raise ValueError(f"Sketch World has a split and sketches of its own; leave {option} out")
 
 
 # The commands of `sketchfusion bench`.
