@@ -1,11 +1,10 @@
 """Protect the server: host names and tokens, sizes of requests, security headers, and errors in one line.
 
-Requests pass `OuterMiddleware`, then `Guard`, then `BodyLimit`, then the routes.
+Requests pass `OuterMiddleware`, then `Guard`, then the routes, whose class is `LimitedRoute`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -13,12 +12,16 @@ import logging
 import re
 import secrets
 import socket
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -176,40 +179,41 @@ class Guard:
         return unauthorised
 
 
-class BodyLimit:
-    """Limit JSON by size and nesting before it is parsed, and uploads by size while they stream; bytes are counted."""
+class LimitedRequest(Request):
+    """A request whose body is limited: its bytes, counted as they come, and JSON by its nesting before it is parsed."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    _whole = False  # whether the body is read in one piece, as JSON is
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif Headers(scope=scope).get("content-type", "").startswith("multipart/"):
-            await self._stream(scope, receive, send)
-        else:
-            await self._measure(scope, receive, send)
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Give the pieces of the body; HTTPException when they are more than may be sent."""
+        limits: Limits = self.app.state.studio.limits
+        upload = not self._whole and self.headers.get("content-type", "").startswith("multipart/")
+        most, received = limits.upload_bytes if upload else limits.json_bytes, 0
+        async for piece in super().stream():
+            received += len(piece)
+            if received > most:
+                raise HTTPException(413, f"more than {most} bytes in one request")
+            yield piece
 
-    async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await _read_all(_Counted(receive, self._limits.json_bytes))
-            _check_nesting(body, self._limits)
-        except _TooLarge as error:
-            await problem(413, str(error))(scope, receive, send)
-            return
-        await self._app(scope, _replayed(body, receive), send)
+    async def body(self) -> bytes:
+        """Give the whole body; HTTPException if it is too large or nested too deep."""
+        if not self._whole:
+            self._whole = True
+            _check_nesting(await super().body(), self.app.state.studio.limits)
+        return await super().body()
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        counted = _Counted(receive, self._limits.upload_bytes)
 
-        async def send_within_limit(message: Message) -> None:
-            if not counted.exceeded:  # the parser of the body turns the error into an answer of its own
-                await send(message)
+class LimitedRoute(APIRoute):
+    """A route that reads the bodies of requests within the studio's limits."""
 
-        with contextlib.suppress(_TooLarge):
-            await self._app(scope, counted, send_within_limit)
-        if counted.exceeded:
-            await problem(413, str(counted.error))(scope, receive, send)
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give the route's function for requests whose bodies are limited."""
+        handler = super().get_route_handler()
+
+        async def limited(request: Request) -> Response:
+            return await handler(LimitedRequest(request.scope, request.receive))
+
+        return limited
 
 
 def problem(status: int, error: str, retry: bool = False, superseded: bool | None = None) -> JSONResponse:
@@ -266,61 +270,14 @@ def _equal(received: str, expected: str) -> bool:
     return hmac.compare_digest(received.encode(), expected.encode())
 
 
-class _TooLarge(Exception):
-    """The body is over a limit."""
-
-
-class _Counted:
-    """Pass on received messages until they exceed `most` bytes together."""
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most, self._received = receive, most, 0
-        self.error = _TooLarge(f"more than {most} bytes in one request")
-
-    @property
-    def exceeded(self) -> bool:
-        return self._received > self._most
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._received += len(message.get("body", b""))
-        if self.exceeded:
-            raise self.error
-        return message
-
-
-async def _read_all(receive: Receive) -> bytes:
-    parts = []
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Receive a body that was read already, then what comes after it."""
-    sent = False
-
-    async def replayed() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replayed
-
-
 def _check_nesting(body: bytes, limits: Limits) -> None:
     """Count the brackets of a JSON document, before parsing takes memory."""
     characters = np.frombuffer(JSON_STRING.sub(b"", body), np.uint8)
     opening = (characters == ord("[")) | (characters == ord("{"))
     closing = (characters == ord("]")) | (characters == ord("}"))
     if int((opening.astype(np.int64) - closing).cumsum().max(initial=0)) > limits.json_depth:
-        raise _TooLarge(f"nested deeper than {limits.json_depth} levels")
+        raise HTTPException(413, f"nested deeper than {limits.json_depth} levels")
     if int(opening.sum()) > limits.json_lists:
-        raise _TooLarge(f"more than {limits.json_lists} lists in one request; at most {limits.points} points are read")
+        raise HTTPException(
+            413, f"more than {limits.json_lists} lists in one request; at most {limits.points} points are read"
+        )

@@ -31,7 +31,7 @@ from ..io.images import to_uint8
 from . import closeup, messages
 from .closeup import CloseupPhoto
 from .drawing import EXAMPLES, LimitExceeded, Sketch, category_of, clean_drawing
-from .protection import is_local
+from .protection import LimitedRoute, is_local
 from .queue import single
 from .studio import NotFound, SearchHits, Studio, reveal
 from .uploads import Job, original_name, save_uploads
@@ -49,11 +49,11 @@ EXPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}, "application/json": {}}, "description": "A contact sheet or a list"}
 }
 
-service_router = APIRouter(tags=["service"])
-search_router = APIRouter(tags=["search"])
-photos_router = APIRouter(prefix="/photos", tags=["photos"])
-uploads_router = APIRouter(tags=["uploads"])
-closeup_router = APIRouter(tags=["one photo"])
+service_router = APIRouter(tags=["service"], route_class=LimitedRoute)
+search_router = APIRouter(tags=["search"], route_class=LimitedRoute)
+photos_router = APIRouter(prefix="/photos", tags=["photos"], route_class=LimitedRoute)
+uploads_router = APIRouter(tags=["uploads"], route_class=LimitedRoute)
+closeup_router = APIRouter(tags=["one photo"], route_class=LimitedRoute)
 ROUTERS = (service_router, search_router, photos_router, uploads_router, closeup_router)
 
 
