@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -317,20 +316,26 @@ class GalleryInfo(BaseModel):
     demo: bool
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Every limit of the studio; names with `bytes` are in bytes, names with `side` in pixels."""
+class LimitsInfo(BaseModel):
+    """Limits that a client has to keep; names with `bytes` are in bytes."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
     upload_bytes: int = 100_000_000  # of all files in one request
     upload_files: int = 500  # in one request
     json_bytes: int = 16_000_000
-    json_depth: int = 12  # levels of nesting
-    json_lists: int = 60_000  # lists and objects in one request; every point of a stroke is a list
     pixels: int = 50_000_000  # of one picture
     strokes: int = 2_000
     points: int = 50_000  # of all strokes together
     text: int = 200  # characters of a text query
     results: int = 200  # photos returned by one search
+
+
+class Limits(LimitsInfo):
+    """Every limit of the studio; names with `bytes` are in bytes, names with `side` in pixels."""
+
+    json_depth: int = 12  # levels of nesting
+    json_lists: int = 60_000  # lists and objects in one request; every point of a stroke is a list
     waiting: int = 256  # requests in the queue
     batch: int = 16  # searches that one run of the model answers together
     background_batch: int = 4  # photos per run of the model while indexing; waiting searches go between runs
@@ -341,19 +346,6 @@ class Limits:
     thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
     jobs: int = 64  # indexing jobs that are remembered, finished ones included
     jobs_waiting: int = 8  # indexing jobs that wait for their turn
-
-
-class LimitsInfo(BaseModel):
-    """Limits that a client has to keep."""
-
-    upload_bytes: int
-    upload_files: int
-    json_bytes: int
-    pixels: int
-    strokes: int
-    points: int
-    text: int
-    results: int
 
 
 class Phone(BaseModel):

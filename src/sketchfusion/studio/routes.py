@@ -72,20 +72,36 @@ CurrentStudio = Annotated[Studio, Depends(_studio)]
 async def get_info(studio: CurrentStudio, request: Request, folder: str = "", date: str = "") -> messages.Info:
     """Describe model, gallery and limits; photos are counted by folder for the `date`, by month for the `folder`."""
     await studio.loaded()
-    return await studio.in_thread(lambda: _info(studio, is_local(request), studio.gallery_info(folder, date)))
+    model, local = studio.gallery.model, is_local(request)
+    address = studio.network_address if local else None
+    return messages.Info(
+        version=__version__,
+        model=messages.ModelInfo(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            tasks=[task for task in TASKS if model.serves(task)],
+            labels=len(model.labels),
+        ),
+        gallery=await studio.in_thread(lambda: studio.gallery_info(folder, date)),
+        limits=studio.limits,
+        local=local,
+        phone=messages.Phone(address=address, code=segno.make_qr(address).svg_data_uri(light="white", omitsize=True))
+        if address
+        else None,
+    )
 
 
 @service_router.get("/examples")
-async def list_examples(studio: CurrentStudio) -> list[messages.Example]:
+def list_examples() -> list[messages.Example]:
     """List example drawings to start from."""
-    return await studio.in_thread(lambda: [clean_drawing(name) for name in EXAMPLES])
+    return [clean_drawing(name) for name in EXAMPLES]
 
 
 @service_router.get("/examples/{label}")
-async def get_example(label: str, studio: CurrentStudio) -> messages.Example:
+def get_example(label: str) -> messages.Example:
     """Return a clean drawing of a label of which a search says that it is `drawable`."""
     if category := category_of(label):
-        return await studio.in_thread(lambda: clean_drawing(category.name))
+        return clean_drawing(category.name)
     raise NotFound(f"there is no drawing of {label}")
 
 
@@ -174,7 +190,7 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
 
 
 @photos_router.get("")
-async def list_photos(
+def list_photos(
     studio: CurrentStudio,
     offset: Annotated[int, Parameter(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 60,
@@ -182,7 +198,9 @@ async def list_photos(
     date: messages.Period | None = None,
 ) -> messages.PhotoList:
     """List a page of the gallery's photos, ordered by path."""
-    return await studio.in_thread(lambda: _page(studio, offset, limit, studio.photos.condition(folder, date)))
+    where = studio.photos.condition(folder, date)
+    paths = studio.gallery.paths(where=where) if len(studio.gallery) else []
+    return messages.PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
 
 
 @photos_router.get("/{photo}", response_class=Response, responses=JPEG_RESPONSES)
@@ -195,33 +213,29 @@ async def get_picture(photo: str, studio: CurrentStudio, full: bool = False) -> 
 
 
 @photos_router.get("/{photo}/file", response_class=Response)
-async def get_file(photo: str, studio: CurrentStudio) -> Response:
+def get_file(photo: str, studio: CurrentStudio) -> Response:
     """Return the photo's file as it is, metadata included, to keep."""
     path = studio.photos.path(photo)
-    data = await studio.in_thread(lambda: studio.photos.file(path))
+    data = studio.photos.file(path)
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     headers = {**_attachment(_card(studio, path, {}).name), "Cache-Control": CACHE_CONTROL}
     return Response(data, media_type=kind, headers=headers)
 
 
 @photos_router.post("/{photo}/reveal")
-async def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> messages.Revealed:
+def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> messages.Revealed:
     """Show the photo's file in the file manager; only for a browser on the machine of the studio."""
     if not is_local(request):
         raise HTTPException(403, "the photo lies on another machine")
-    path = studio.photos.path(photo)
-    await studio.in_thread(lambda: reveal(path))
+    reveal(studio.photos.path(photo))
     return messages.Revealed()
 
 
 @photos_router.get("/{photo}/thumbnail", response_class=Response, responses=JPEG_RESPONSES)
-async def get_thumbnail(
-    photo: str, studio: CurrentStudio, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
+def get_thumbnail(photo: str, studio: CurrentStudio, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Return the gallery's thumbnail of the photo as JPEG."""
     path = studio.photos.path(photo)
-    data = (await studio.in_thread(lambda: studio.photos.thumbnails([path]))).get(path)
-    if data is None:
+    if (data := studio.photos.thumbnails([path]).get(path)) is None:
         raise NotFound("no such photo in the gallery any more")
     headers = {"ETag": f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"', "Cache-Control": CACHE_CONTROL}
     if if_none_match == headers["ETag"]:
@@ -230,17 +244,28 @@ async def get_thumbnail(
 
 
 @photos_router.get("/{photo}/info")
-async def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
+def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
     """Return what the gallery knows about a photo."""
     path = studio.photos.path(photo)
-    return await studio.in_thread(lambda: _facts(studio, path))
+    infos = studio.gallery.infos([path])
+    if path not in infos:
+        raise NotFound("no such photo in the gallery any more")
+    info = infos[path]
+    return messages.PhotoFacts(
+        **_card(studio, path, infos).model_dump(),
+        bytes=info.size,
+        taken=str(info.taken) if info.taken else None,
+        latitude=info.latitude,
+        longitude=info.longitude,
+        **vars(studio.photos.camera(path)),
+    )
 
 
 @photos_router.delete("/{photo}")
-async def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
+def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     """Remove a photo from the gallery; its file stays."""
     path = studio.photos.path(photo)
-    removed = await studio.in_thread(lambda: studio.gallery.remove([path]))
+    removed = studio.gallery.remove([path])
     studio.photos.drop_thumbnails([path])
     if not removed:
         raise NotFound("no such photo in the gallery any more")
@@ -304,25 +329,6 @@ async def inspect_features(body: messages.InspectRequest, studio: CurrentStudio)
 
 
 # Answers
-
-
-def _info(studio: Studio, local: bool, gallery: messages.GalleryInfo) -> messages.Info:
-    model, address = studio.gallery.model, studio.network_address if local else None
-    return messages.Info(
-        version=__version__,
-        model=messages.ModelInfo(
-            name=model.name,
-            fingerprint=model.fingerprint,
-            tasks=[task for task in TASKS if model.serves(task)],
-            labels=len(getattr(model, "labels", ())),
-        ),
-        gallery=gallery,
-        limits=messages.LimitsInfo.model_validate(studio.limits, from_attributes=True),
-        local=local,
-        phone=messages.Phone(address=address, code=segno.make_qr(address).svg_data_uri(light="white", omitsize=True))
-        if address
-        else None,
-    )
 
 
 def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages.PhotoCard:
@@ -395,28 +401,6 @@ def _contact_sheet_png(
     buffer = io.BytesIO()
     contact_sheet(gallery, rows).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def _page(studio: Studio, offset: int, limit: int, where: str | None) -> messages.PhotoList:
-    if not len(studio.gallery):
-        return messages.PhotoList(total=0, photos=[])
-    paths = studio.gallery.paths(where=where)
-    return messages.PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
-
-
-def _facts(studio: Studio, path: str) -> messages.PhotoFacts:
-    infos = studio.gallery.infos([path])
-    if path not in infos:
-        raise NotFound("no such photo in the gallery any more")
-    info = infos[path]
-    return messages.PhotoFacts(
-        **_card(studio, path, infos).model_dump(),
-        bytes=info.size,
-        taken=str(info.taken) if info.taken else None,
-        latitude=info.latitude,
-        longitude=info.longitude,
-        **vars(studio.photos.camera(path)),
-    )
 
 
 def _find_job(studio: Studio, name: str) -> Job:
