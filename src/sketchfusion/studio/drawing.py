@@ -26,6 +26,7 @@ SMOOTHING = 2  # drawn this many times larger and then reduced
 MARGIN = 0.06  # blank share on each side of the ink, as in the sketches that the models were trained on
 MIN_EXTENT = 0.15  # share of the sheet that is enlarged to fill the picture at most
 PEN = (SIDE / 170, SIDE / 40)  # thinnest and thickest line; lines of Sketchy's sketches are SIDE / 85
+FURTHEST = 2.0**15  # pixels from the corner of the picture; lines are at most that wide, too
 EXAMPLE_INSTANCE = 1_000  # of Sketch World; none of the demo's photos show it
 CLEAN = Difficulty(errors=0, skew=0, perspective=0, spin=0)  # an upright drawing by a steady hand
 EXAMPLES = (
@@ -132,28 +133,21 @@ def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Sketch:
 def _paint(
     strokes: Sequence[Stroke], scale: float, offset: tuple[float, float], clamp_width: bool
 ) -> npt.NDArray[np.uint8]:
-    """Draw strokes with round ends, black on white and erasing ones in white: (SIDE, SIDE)."""
-    edge = SIDE * SMOOTHING
-    canvas = Image.new("L", (edge, edge), 255)
+    """Draw strokes with round ends, black on white and erasing ones in white: (SIDE, SIDE).
+
+    Where the pressure is p a line is width * (0.5 + p) wide.
+    """
+    canvas = Image.new("L", (SIDE * SMOOTHING, SIDE * SMOOTHING), 255)
     pen = ImageDraw.Draw(canvas)
     for stroke in strokes:
-        width = stroke.width * scale
+        fill, width = 255 if stroke.erase else 0, stroke.width * scale
         if clamp_width and not stroke.erase:
             width = min(max(width, PEN[0]), PEN[1])
-        _draw(pen, stroke, scale * SMOOTHING, np.array(offset) * SMOOTHING, width * SMOOTHING)
+        points = np.array([(*point, 0.5)[:3] for point in stroke.points])  # x, y and pressure
+        places = (SMOOTHING * (points[:, :2] * scale + offset)).clip(-FURTHEST, FURTHEST)
+        widths = (SMOOTHING * width * (0.5 + points[:, 2].clip(0, 1))).clip(1, FURTHEST)
+        for number, ((x, y), wide) in enumerate(zip(places.tolist(), widths.tolist(), strict=True)):
+            if number:
+                pen.line((*places[number - 1].tolist(), x, y), fill=fill, width=round(wide))
+            pen.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=fill)
     return np.array(canvas.reduce(SMOOTHING), dtype=np.uint8)
-
-
-def _draw(pen: ImageDraw.ImageDraw, stroke: Stroke, scale: float, offset: Floats, width: float) -> None:
-    """Draw a stroke; where the pressure is p its line is width * (0.5 + p) wide."""
-    fill = 255 if stroke.erase else 0
-    before: tuple[float, float] | None = None
-    for point in stroke.points:
-        x, y = float(point[0] * scale + offset[0]), float(point[1] * scale + offset[1])
-        x, y = (min(max(value, -(2.0**15)), 2.0**15) for value in (x, y))
-        pressure = min(max(point[2], 0.0), 1.0) if len(point) == 3 else 0.5
-        wide = min(max(width * (0.5 + pressure), 1.0), 2.0**15)
-        if before is not None:
-            pen.line((*before, x, y), fill=fill, width=round(wide))
-        pen.ellipse((x - wide / 2, y - wide / 2, x + wide / 2, y + wide / 2), fill=fill)
-        before = (x, y)

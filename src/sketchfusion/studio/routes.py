@@ -33,8 +33,8 @@ from .closeup import CloseupPhoto
 from .drawing import EXAMPLES, LimitExceeded, Sketch, category_of, clean_drawing
 from .protection import LimitedRoute, is_local
 from .queue import single
-from .studio import NotFound, SearchHits, Studio, reveal
-from .uploads import Job, original_name, save_uploads
+from .studio import NotFound, Studio, reveal
+from .uploads import original_name, save_uploads
 
 Answer = TypeVar("Answer")
 
@@ -82,7 +82,7 @@ async def get_info(studio: CurrentStudio, request: Request, folder: str = "", da
             tasks=[task for task in TASKS if model.serves(task)],
             labels=len(model.labels),
         ),
-        gallery=await studio.in_thread(lambda: studio.gallery_info(folder, date)),
+        gallery=await run_in_threadpool(studio.gallery_info, folder, date),
         limits=studio.limits,
         local=local,
         phone=messages.Phone(address=address, code=segno.make_qr(address).svg_data_uri(light="white", omitsize=True))
@@ -133,7 +133,7 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
     if body.k > studio.limits.results:
         raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
     marked = ([body.like] if body.like else [], body.right, body.wrong)
-    liked, right, wrong = await studio.in_thread(lambda: [studio.photos.present(names) for names in marked])
+    liked, right, wrong = await run_in_threadpool(lambda: [studio.photos.present(names) for names in marked])
     if body.like and not liked:
         raise NotFound("no such photo in the gallery any more")
     like = liked[0] if liked else await studio.photo(body.photo) if body.photo else None
@@ -142,12 +142,11 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
     wanted = body.offset + body.k
     narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
     query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
-    found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
-    hits = await studio.in_thread(lambda: _found_photos(studio, found.hits[body.offset :]))
-    used = found.hits.guesses
+    found, guesses = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
+    hits = await run_in_threadpool(_found_photos, studio, found[body.offset :])
     labels = [
-        messages.Label(**vars(one), used=one.label in used, drawable=bool(category_of(one.label)))
-        for one in found.guesses
+        messages.Label(**vars(one), used=one.label in found.guesses, drawable=bool(category_of(one.label)))
+        for one in guesses
     ]
     milliseconds = round(1000 * (time.monotonic() - started), 1)
     return messages.SearchAnswer(sequence=body.sequence, hits=hits, labels=labels, milliseconds=milliseconds)
@@ -163,22 +162,22 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         raise LimitExceeded(f"{len(body.ids)} photos; at most {studio.limits.results} fit")
     paths = [studio.photos.path(name) for name in body.ids]
     if body.format == "zip":
-        pieces = studio.photos.zipped(await studio.in_thread(lambda: _names(studio, paths)))
+        pieces = studio.photos.zipped(await run_in_threadpool(_names, studio, paths))
         return StreamingResponse(pieces, media_type="application/zip", headers=_attachment("found.zip"))
     if body.format == "paths":
         local = is_local(request)
-        shown = paths if local else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
+        shown = paths if local else [card.path for card in await run_in_threadpool(_cards, studio, paths)]
         return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
     scores: dict[str, float] = {}
     if sketch:
         query = Query([sketch.picture], k=studio.limits.results)
-        found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
-        scores = {hit.path: hit.score for hit in found.hits}
+        found, _ = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
+        scores = {hit.path: hit.score for hit in found}
     if body.format == "sheet":
-        png = await studio.in_thread(lambda: _contact_sheet_png(studio.gallery, sketch, paths, scores))
+        png = await run_in_threadpool(_contact_sheet_png, studio.gallery, sketch, paths, scores)
         return Response(png, media_type="image/png", headers=_attachment("found.png"))
-    photos = await studio.in_thread(lambda: _cards(studio, paths))
+    photos = await run_in_threadpool(_cards, studio, paths)
     rows = [
         {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": scores.get(path)}
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
@@ -288,15 +287,13 @@ async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStud
 @uploads_router.get("/jobs/{job}")
 async def get_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Return the progress of a job."""
-    return _job_state(studio, _find_job(studio, job))
+    return _job_state(studio, job)
 
 
 @uploads_router.delete("/jobs/{job}")
 async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Cancel a job; photos indexed so far are kept."""
-    running = _find_job(studio, job)
-    studio.jobs.cancel(running)
-    return _job_state(studio, running)
+    return _job_state(studio, job, cancel=True)
 
 
 # A drawing and one photo
@@ -305,27 +302,27 @@ async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
 @closeup_router.post("/segment")
 async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.SegmentAnswer:
     """Compute where the photo shows the drawn object."""
-    return await _on_photo(studio, "segment", body, closeup.segment_photo)
+    return await _look_closer(studio, "segment", body, closeup.segment_photo)
 
 
 @closeup_router.post("/match")
 async def match(body: messages.MatchRequest, studio: CurrentStudio) -> messages.MatchAnswer:
     """Match points of one picture to the other."""
-    return await _on_photo(studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source))
+    return await _look_closer(
+        studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source)
+    )
 
 
 @closeup_router.post("/dense")
 async def dense(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.DenseAnswer:
     """Colour drawing and photo alike where they match."""
-    return await _on_photo(studio, "dense", body, closeup.match_densely)
+    return await _look_closer(studio, "dense", body, closeup.match_densely)
 
 
 @closeup_router.post("/inspect")
 async def inspect_features(body: messages.InspectRequest, studio: CurrentStudio) -> messages.InspectAnswer:
     """Show the features of CLIP, of Stable Diffusion and fused."""
-    sketch = await studio.sketch(body.drawing)
-    photo = await _photo(body.photo, studio) if body.photo else None
-    return await _queued(studio, "inspect", body, lambda: closeup.inspect_features(studio.gallery.model, sketch, photo))
+    return await _look_closer(studio, "inspect", body, closeup.inspect_features)
 
 
 # Answers
@@ -403,13 +400,11 @@ def _contact_sheet_png(
     return buffer.getvalue()
 
 
-def _find_job(studio: Studio, name: str) -> Job:
+def _job_state(studio: Studio, name: str, cancel: bool = False) -> messages.JobState:
     if (job := studio.jobs.find(name)) is None:
         raise NotFound("no such job, or it ended long ago")
-    return job
-
-
-def _job_state(studio: Studio, job: Job) -> messages.JobState:
+    if cancel:
+        studio.jobs.cancel(job)
     failed = [messages.FailedFile(name=original_name(Path(one.path)), reason=one.reason) for one in job.failed]
     folder, total = studio.photos.identifier(str(job.paths[0].parent)), len(job.paths)
     return messages.JobState(
@@ -417,27 +412,23 @@ def _job_state(studio: Studio, job: Job) -> messages.JobState:
     )
 
 
-async def _on_photo(
-    studio: Studio, lane: str, body: messages.PhotoRequest, call: Callable[[Extractor, Sketch, CloseupPhoto], Answer]
+async def _look_closer(
+    studio: Studio,
+    lane: str,
+    body: messages.PhotoRequest | messages.InspectRequest,
+    call: Callable[[Extractor, Sketch, Any], Answer],
 ) -> Answer:
-    """Run a function of the model, the drawing and the photo on the model's thread."""
-    sketch, photo = await studio.sketch(body.drawing), await _photo(body.photo, studio)
-    return await _queued(studio, lane, body, lambda: call(studio.gallery.model, sketch, photo))
-
-
-async def _photo(name: str, studio: Studio) -> CloseupPhoto:
-    path, side = studio.photos.path(name), studio.limits.task_side
-    photo = await studio.decode(lambda: studio.photos.original(path, side))
-    return CloseupPhoto(photo.tensor("photo"), photo.width, photo.height)
-
-
-async def _queued(studio: Studio, lane: str, body: messages.QueuedRequest, call: Callable[[], Answer]) -> Answer:
-    """Run a function on the model's thread in its turn; a ValueError is meant for the client."""
+    """Run a function of the model, the drawing and the photo, None without one, on the model's thread in its turn."""
+    sketch, photo = await studio.sketch(body.drawing), None
+    if body.photo:
+        path, side = studio.photos.path(body.photo), studio.limits.task_side
+        read = await studio.decode(lambda: studio.photos.original(path, side))
+        photo = CloseupPhoto(read.tensor("photo"), read.width, read.height)
 
     def answered() -> Answer:
         try:
-            return call()
-        except ValueError as error:
+            return call(studio.gallery.model, sketch, photo)
+        except ValueError as error:  # it is meant for the client
             raise ImageError(str(error)) from error
 
     return await studio.queue.ask(single(lane), body.client, body.sequence, answered)

@@ -12,7 +12,7 @@ import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -70,7 +70,7 @@ class Studio:
         self.photos = PhotoStore(self.gallery, self.limits)
         self._decoders = anyio.CapacityLimiter(self.limits.decoders)
         searcher = Searcher(self.gallery)
-        self.searching: Lane[Query, SearchHits] = Lane("search", self.limits.batch, searcher)
+        self.searching: Lane[Query, Found] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
         self.following: Indexing | None = None  # None if no folders are followed
@@ -121,10 +121,6 @@ class Studio:
     async def decode(self, call: Callable[[], Result]) -> Result:
         """Run a function that decodes pictures in a thread, `limits.decoders` at a time."""
         return await anyio.to_thread.run_sync(call, limiter=self._decoders)
-
-    async def in_thread(self, call: Callable[[], Result]) -> Result:
-        """Run a blocking function, such as reading the gallery, in a thread."""
-        return await anyio.to_thread.run_sync(call)
 
     def explain(self, error: Exception) -> str:
         """Describe an error in one line without the paths of the gallery and the uploads."""
@@ -204,12 +200,7 @@ class Studio:
         return report
 
 
-@dataclass(frozen=True)
-class SearchHits:
-    """Photos, best first, and labels of the drawing."""
-
-    hits: Hits
-    guesses: list[Guess]
+Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 
 class Searcher:
@@ -220,17 +211,17 @@ class Searcher:
         self.gallery = gallery
         self.namer: Namer | None = None
 
-    def __call__(self, queries: Sequence[Query]) -> list[SearchHits | Exception]:
+    def __call__(self, queries: Sequence[Query]) -> list[Found | Exception]:
         """Answer queries of at most one sketch each, or give the error of each; one of the model ends them all."""
         sketches = [query.sketches[0] for query in queries if query.sketches]
         seen = iter(self._see(sketches) if sketches else ())
-        answers: list[SearchHits | Exception] = []
+        answers: list[Found | Exception] = []
         for query in queries:
             vector, names = next(seen) if query.sketches else (None, [])
             try:
                 query = replace(query, also=likely(names))
                 hits = self.gallery.answer(query, vector) if len(self.gallery) else Hits()
-                answers.append(SearchHits(hits, names))
+                answers.append((hits, names))
             except ValueError as error:  # what the gallery says of a query is meant for the client
                 answers.append(GalleryError(str(error)))
             except Exception as error:
