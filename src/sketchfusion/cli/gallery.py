@@ -215,7 +215,11 @@ def studio(
     taken = listen(host, port)
     made: Extractor | str | None = model
     if demo:
-        uri, made = _demo(model or "mini")
+        from ..models import load
+        from ..studio.demo import make_demo
+
+        made = load(model or "mini")
+        uri = make_demo(made, terminal.progress_bar)
     opened = Studio(uri, upload_folder(uri), made, demo=demo)
 
     def started(link: str) -> None:
@@ -268,16 +272,3 @@ def _report_progress(studio: Studio) -> None:
             return typer.echo(f"following ended: {state.error}", err=True)
         if studio.stopping.wait(REPORT_SECONDS):
             return
-
-
-def _demo(model: str) -> tuple[str, Extractor]:
-    from ..models import load
-    from ..studio import demo
-
-    folder: Path = demo.demo_folder()
-    loaded = load(model)
-    if not demo.is_ready(folder, loaded.fingerprint):
-        with terminal.progress_bar("drawing the demo's photos") as progress:
-            demo.make_photos(folder, progress)
-    with terminal.progress_bar("indexing the demo") as progress:
-        return demo.make_gallery(folder, loaded, progress), loaded
