@@ -1,4 +1,4 @@
-"""The studio's default gallery: photos rendered by Sketch World, and an index of them for each model, cached."""
+"""The gallery of the studio's demo: photos rendered by Sketch World, and an index of them for each model, cached."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..extractor import Extractor
 from ..gallery import Gallery
+from ..gallery.indexing import Progress
 from ..io.files import atomic_write
 from ..io.weights import cache_folder
 from ..world import SEEN, UNSEEN, World
@@ -18,8 +19,6 @@ from ..world.world import VERSION
 
 PHOTOS = 3  # of each category
 SIDE = 256
-
-Progress = Callable[[int, int], None]  # called with the number done and the total
 
 
 def make_demo(model: Extractor, bar: Callable[[str], AbstractContextManager[Progress]]) -> str:

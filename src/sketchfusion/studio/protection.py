@@ -1,6 +1,6 @@
 """Protect the server: host names and tokens, sizes of requests, security headers, and errors in one line.
 
-Requests pass `OuterMiddleware`, then `Guard`, then the routes, whose class is `LimitedRoute`.
+Requests pass `Protection`, then the routes, whose class is `LimitedRoute`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
 }
 COOKIE = "sketchfusion"
 COOKIE_SECONDS = 365 * 24 * 3600
@@ -105,11 +106,14 @@ class Access:
         return _address(name) is not None or name in (hostname, hostname.partition(".")[0], f"{hostname}.local")
 
 
-class OuterMiddleware:
-    """Add security headers to every answer, and answer unexpected errors without a stack trace."""
+class Protection:
+    """Add security headers to every answer, answer unexpected errors without a stack trace, and refuse some requests.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Refused are those with a foreign host name, changes from other sites' pages, and those without the token.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; an unexpected error is logged under a number, and the client is told only the number."""
@@ -125,28 +129,16 @@ class OuterMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         try:
-            await self._app(scope, receive, send_protected)
+            await (self._check(Request(scope)) or self._app)(scope, receive, send_protected)
         except Exception:
             number = secrets.token_hex(4)
             LOG.exception("error %s while answering %s %s", number, scope["method"], scope["path"])
             if not started:
                 answer = problem(500, f"internal error {number}; the server's log says more")
                 await answer(scope, receive, send_protected)
-
-
-class Guard:
-    """Refuse requests with a foreign host name, changes from other sites' pages, and requests without the token."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._check(Request(scope)) if scope["type"] == "http" else None
-        await (answer or self._app)(scope, receive, send)
 
     def _check(self, request: Request) -> Response | None:
         headers = request.headers
@@ -216,9 +208,9 @@ class LimitedRoute(APIRoute):
         return limited
 
 
-def problem(status: int, error: str, retry: bool = False, superseded: bool | None = None) -> JSONResponse:
-    """Answer with a status and an error in one line; `retry` adds when to try again."""
-    headers = {"Retry-After": str(RETRY_SECONDS)} if retry else None
+def problem(status: int, error: str, superseded: bool | None = None) -> JSONResponse:
+    """Answer with a status and an error in one line, and say when to try again where that may help."""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
     content = Problem(error=error, superseded=superseded).model_dump(exclude_none=True)
     return JSONResponse(content, status, headers)
 
@@ -226,7 +218,7 @@ def problem(status: int, error: str, retry: bool = False, superseded: bool | Non
 def client_error(error: Exception, message: str) -> JSONResponse:
     """Answer one of `CLIENT_ERRORS`, whose text is `message`."""
     status, told = next(answer for kind, answer in CLIENT_ERRORS.items() if isinstance(error, kind))
-    return problem(status, told or message, retry=status == 503, superseded=isinstance(error, Superseded) or None)
+    return problem(status, told or message, isinstance(error, Superseded) or None)
 
 
 def is_local(request: Request) -> bool:

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from .messages import Problem
-from .protection import CLIENT_ERRORS, Access, Guard, OuterMiddleware, client_error, is_loopback, problem
+from .protection import CLIENT_ERRORS, Access, Protection, client_error, is_loopback, problem
 from .routes import ROUTERS
 from .studio import Studio
 
@@ -71,8 +71,7 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
         app.include_router(router, prefix="/api/v1")
     _serve_page(app, access)
     _handle_errors(app, studio)
-    app.add_middleware(Guard, access=access)
-    app.add_middleware(OuterMiddleware)
+    app.add_middleware(Protection, access=access)
     return app
 
 
