@@ -28,7 +28,7 @@ from .query import Filter, Guesser, Query, Scorer, can_guess, embed_text, make_s
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, Rows, tag_of
 from .storage import GalleryError
-from .store import GalleryStore, absolute, is_in
+from .store import GalleryStore, absolute
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -229,8 +229,7 @@ class Gallery:
 
     def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
         """Describe photos by path; those that are not in the gallery are left out."""
-        store = self._existing_store()
-        return {info.path: info for condition in is_in("path", paths) for info in store.infos(condition)}
+        return self._existing_store().infos(paths)
 
     def info(self, path: str | Path) -> PhotoInfo:
         """Describe one photo; GalleryError if it is not in the gallery."""

@@ -18,7 +18,7 @@ from ..extractor import Extractor
 from ..io.images import read_reduced
 from .embed import PROCESSES, Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
-from .rows import FileState, ModelTag, Photo, broken, checksum, seals, tag_of, to_photo
+from .rows import FileState, Photo, broken, checksum, seals, tag_of, to_photo
 from .storage import GalleryError, connect, storage_errors, table_names
 from .store import PREFIX, UNFINISHED, GalleryStore, finished_tables
 
@@ -36,7 +36,10 @@ def reindex(
     if old.made_with.fingerprint == tag.fingerprint:
         raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
     drop_superseded(old)
-    new = _begin(old, tag)
+    with storage_errors(old.uri):  # the second table is hidden by a mark until it is finished
+        mark = UNFINISHED + tag.fingerprint[:16]
+        connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
+    new = GalleryStore.create(old.uri, tag, old.generation + 1)
     there = [path for path in map(Path, sorted(old.files())) if path.exists()]
     report = Builder(new, model, settings).run(there, progress)
     report.from_thumbnail = _from_thumbnails(old, new, model, settings)
@@ -53,14 +56,6 @@ def drop_superseded(store: GalleryStore) -> None:
         for name in finished_tables(database):
             if name != store.name:
                 _drop(database, name)
-
-
-def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
-    """Make the second table, hidden by a mark until it is finished."""
-    with storage_errors(old.uri):
-        mark = UNFINISHED + tag.fingerprint[:16]
-        connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
-    return GalleryStore.create(old.uri, tag, old.generation + 1)
 
 
 def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, settings: Settings) -> int:

@@ -171,11 +171,11 @@ class GalleryStore:
         entry = {} if self.version != version else storage.read_ledger(self.uri, self.name, version)
         return not entry or {name: entry.get(name) for name in ("count", "roll")} == storage.summary(checksums)
 
-    def infos(self, where: str) -> list[PhotoInfo]:
-        """Describe the photos that an SQL condition holds for, ordered by path."""
+    def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
+        """Describe photos by path; those that are not there are left out."""
         names = [field.name for field in fields(PhotoInfo)]
-        rows = self._read_verified(where).select(names)
-        return [PhotoInfo(**row) for row in sorted(rows.to_pylist(), key=lambda row: str(row["path"]))]
+        tables = (self._read_verified(condition).select(names).sort_by("path") for condition in is_in("path", paths))
+        return {row["path"]: PhotoInfo(**row) for rows in tables for row in rows.to_pylist()}
 
     def paths(self) -> list[str]:
         return sorted(self._read(["path"])["path"].to_pylist())
