@@ -18,7 +18,7 @@ from ..io.images import ImageInput, Images
 from ..models import load as load_model
 from ..tasks.inputs import read_sketches
 from . import indexing
-from .confidence import Calibration, store_references
+from .confidence import Calibration, confidences, store_references
 from .embed import Embedder, choose_engine
 from .facets import Facets, Places, count_facets, count_places
 from .indexing import COMMIT_ROWS, COMMIT_SECONDS, Builder, Plan, Progress, Report, Settings, Watcher
@@ -117,10 +117,10 @@ class Gallery:
             ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
             if query.diffuse:
                 ranked = diffused(ranked, float(background.std()))
-            confidences = np.array(unrelated.confidences(ranked.scores, background))
-            enough = np.flatnonzero(confidences >= (query.min_score or 0))
+            shares = np.array(confidences(unrelated, ranked.scores, background))
+            enough = np.flatnonzero(shares >= (query.min_score or 0))
             ranked = ranked.take(enough)
-            found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences[enough], strict=True)
+            found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, shares[enough], strict=True)
             hits = [
                 Hit(str(path), float(score), rank, str(category), float(confidence))
                 for rank, (path, score, category, confidence) in enumerate(found, start=1)

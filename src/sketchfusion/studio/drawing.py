@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..errors import ImageError
-from ..io.images import read_reduced
+from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..world import Difficulty, World
 from ..world.categories import CATEGORIES, Category
@@ -42,26 +42,26 @@ class LimitExceeded(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Sketch:
-    """A drawing as a picture (3, H, W), dark on white; pixels = scale * drawing units + offset."""
+class Picture:
+    """A drawing, dark on white, or a photo (3, H, W); pixels = scale * units + offset."""
 
     picture: Tensor
-    size: tuple[float, float]  # width and height in drawing units
+    size: tuple[float, float]  # width and height in units: those of the drawing, or pixels of the photo's file
     scale: tuple[float, float]
     offset: tuple[float, float] = (0.0, 0.0)
 
     def to_picture(self, points: Sequence[Sequence[float]]) -> Floats:
-        """Convert (N, 2) drawing units to pixels of the picture."""
+        """Convert points (N, 2) in units to pixels of the picture."""
         pixels: Floats = np.asarray(points, np.float64) * self.scale + self.offset
         return pixels
 
-    def to_drawing(self, points: Sequence[Sequence[float]]) -> Floats:
-        """Convert (N, 2) pixels of the picture to drawing units."""
+    def to_units(self, points: Sequence[Sequence[float]]) -> Floats:
+        """Convert points (N, 2) in pixels of the picture to units."""
         units: Floats = (np.asarray(points, np.float64) - self.offset) / self.scale
         return units
 
 
-def read_sketch(drawing: Drawing, limits: Limits) -> Sketch:
+def read_sketch(drawing: Drawing, limits: Limits) -> Picture:
     """Read the drawing of a request. Raises LimitExceeded, and ImageError for a broken or blank one."""
     if isinstance(drawing, StrokesDrawing):
         sketch = _from_strokes(drawing, limits)
@@ -80,6 +80,12 @@ def read_photo(photo: ImageDrawing, limits: Limits) -> Tensor:
     return read_reduced(_decoded(photo.data), limits.drawing_side, "photo", "the photo", limits.pixels).tensor("photo")
 
 
+def as_read(read: Reduced, width: float | None = None, height: float | None = None) -> Picture:
+    """Give what was read from a file in units that make it so wide and high, by default in pixels of the file."""
+    size, shape = (width or read.width, height or read.height), read.pixels.shape
+    return Picture(read.tensor("photo"), size, (shape[1] / size[0], shape[0] / size[1]))
+
+
 def category_of(label: str) -> Category | None:
     """Give the category of Sketch World that a label names, or None."""
     return CATEGORIES.get(label.casefold().replace(" ", "_").replace("-", "_"))
@@ -94,13 +100,11 @@ def clean_drawing(category: str) -> Example:
     return Example(name=category.replace("_", " "), width=drawing.width, height=drawing.height, strokes=strokes)
 
 
-def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Sketch:
+def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Picture:
     if isinstance(drawing, SvgDrawing) and not data.lstrip().startswith(b"<"):
         raise ImageError("the drawing: not an SVG document")
     read = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
-    height, width = read.pixels.shape[:2]
-    size = (drawing.width or read.width, drawing.height or read.height)
-    return Sketch(read.tensor("photo"), size, (width / size[0], height / size[1]))
+    return as_read(read, drawing.width, drawing.height)
 
 
 def _decoded(data: str) -> bytes:
@@ -111,7 +115,7 @@ def _decoded(data: str) -> bytes:
         raise ImageError("the picture: its data is not base64") from None
 
 
-def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Sketch:
+def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Picture:
     if len(drawing.strokes) > limits.strokes:
         raise LimitExceeded(f"{len(drawing.strokes)} strokes; at most {limits.strokes} can be read")
     if (count := sum(len(stroke.points) for stroke in drawing.strokes)) > limits.points:
@@ -127,7 +131,7 @@ def _from_strokes(drawing: StrokesDrawing, limits: Limits) -> Sketch:
     scale = SIDE * (1 - 2 * MARGIN) / extent
     x, y = (SIDE / 2 - scale * (low + high) / 2).tolist()
     ink = torch.from_numpy(_paint(drawing.strokes, scale, (x, y), clamp_width=True)).float().div_(255)
-    return Sketch(ink.expand(3, -1, -1), (drawing.width, drawing.height), (scale, scale), (x, y))
+    return Picture(ink.expand(3, -1, -1), (drawing.width, drawing.height), (scale, scale), (x, y))
 
 
 def _paint(

@@ -29,8 +29,7 @@ from ..gallery import Gallery, GalleryError, Hit, PhotoInfo, Query
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
 from . import closeup, messages
-from .closeup import CloseupPhoto
-from .drawing import EXAMPLES, LimitExceeded, Sketch, category_of, clean_drawing
+from .drawing import EXAMPLES, LimitExceeded, Picture, as_read, category_of, clean_drawing
 from .protection import LimitedRoute, is_local
 from .queue import single
 from .studio import NotFound, Studio, reveal
@@ -137,7 +136,7 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
     if body.like and not liked:
         raise NotFound("no such photo in the gallery any more")
     like = liked[0] if liked else await studio.photo(body.photo) if body.photo else None
-    sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
+    sketch: Picture | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
     narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
@@ -384,7 +383,7 @@ def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
 
 
 def _contact_sheet_png(
-    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, float]
+    gallery: Gallery, sketch: Picture | None, paths: Sequence[str], scores: Mapping[str, float]
 ) -> bytes:
     """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
     infos = gallery.infos(paths)
@@ -416,14 +415,13 @@ async def _look_closer(
     studio: Studio,
     lane: str,
     body: messages.PhotoRequest | messages.InspectRequest,
-    call: Callable[[Extractor, Sketch, Any], Answer],
+    call: Callable[[Extractor, Picture, Any], Answer],
 ) -> Answer:
     """Run a function of the model, the drawing and the photo, None without one, on the model's thread in its turn."""
     sketch, photo = await studio.sketch(body.drawing), None
     if body.photo:
         path, side = studio.photos.path(body.photo), studio.limits.task_side
-        read = await studio.decode(lambda: studio.photos.original(path, side))
-        photo = CloseupPhoto(read.tensor("photo"), read.width, read.height)
+        photo = as_read(await studio.decode(lambda: studio.photos.original(path, side)))
 
     def answered() -> Answer:
         try:

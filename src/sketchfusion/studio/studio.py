@@ -32,7 +32,7 @@ from ..io.exif import Camera, read_camera
 from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer
-from .drawing import Sketch, read_photo, read_sketch
+from .drawing import Picture, read_photo, read_sketch
 from .messages import Drawing, FolderCount, GalleryInfo, ImageDrawing, Indexing, Limits, MonthCount
 from .queue import Lane, ModelQueue, Stopped
 from .uploads import Cancelled, Jobs
@@ -112,7 +112,7 @@ class Studio:
         if self.queue.failure:
             raise Stopped
 
-    async def sketch(self, drawing: Drawing) -> Sketch:
+    async def sketch(self, drawing: Drawing) -> Picture:
         return await self.decode(lambda: read_sketch(drawing, self.limits))
 
     async def photo(self, photo: ImageDrawing) -> Tensor:
