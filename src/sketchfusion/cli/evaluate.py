@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from inspect import Signature, signature
 from pathlib import Path
@@ -39,16 +39,8 @@ SketchFolders = Annotated[
 OWN_OF_WORLD = ("split", "sketches", "duplicates", "held_out")  # options that Sketch World has no use for
 
 
-@dataclass(frozen=True)
-class Case:
-    """What to measure: a model on a data set, with further sketches where the data set has none of its own."""
-
-    model: Extractor
-    data: Dataset
-    sketches: Sequence[Dataset]
-
-
-Prepare = Callable[[Case], "Measured"]
+# Of a model, a data set, and further sketches where that has none of its own.
+Prepare = Callable[["Extractor", "Dataset", "Sequence[Dataset]"], "Measured"]
 
 
 def _measures(task: str, what: str = "embedding {}") -> Callable[[Callable[..., Prepare]], Callable[..., Prepare]]:
@@ -101,7 +93,7 @@ def _evaluate(
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for given, dataset in zip(data, datasets, strict=True):
-        name, measure = prepare(Case(extractor, dataset, others))
+        name, measure = prepare(extractor, dataset, others)
         with terminal.progress_bar(what.format(dataset.name)) as progress:
             result = measure(progress)
         # folders as they were given: reports are shared, and full paths are private
@@ -129,18 +121,18 @@ def retrieval(
     if sketches and (split or duplicates):
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
 
-    def prepare(case: Case) -> Measured:
+    def prepare(model: Extractor, data: Dataset, others: Sequence[Dataset]) -> Measured:
         rivals = {name: load(name) for name in against or ()}
-        source = retrieval_data(case.data, split, case.sketches, duplicates)
+        source = retrieval_data(data, split, others, duplicates)
 
         def measure(progress: Progress) -> Result:
-            result = benchmark_retrieval(case.model, source, progress)
+            result = benchmark_retrieval(model, source, progress)
             for name, rival in rivals.items():
                 result = result.more_than(benchmark_retrieval(rival, source, progress), name)
             return result
 
-        others = [folder.name for folder in case.sketches] if case.data.splits else []
-        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), measure
+        drawn = [folder.name for folder in others] if data.splits else []
+        return "-".join(filter(None, [data.name, split, "duplicates" * duplicates, *drawn])), measure
 
     return prepare
 
@@ -150,9 +142,9 @@ def instances(split: Split = None) -> Prepare:
     """Measure instance-level retrieval: how often a sketch finds the very photo that it was drawn of."""
     from ..lab.evaluation.retrieval import benchmark_instances, instance_data
 
-    def prepare(case: Case) -> Measured:
-        source = instance_data(case.data, split)
-        return "-".join(filter(None, [case.data.name, split])), partial(benchmark_instances, case.model, source)
+    def prepare(model: Extractor, data: Dataset, others: Sequence[Dataset]) -> Measured:
+        source = instance_data(data, split)
+        return "-".join(filter(None, [data.name, split])), partial(benchmark_instances, model, source)
 
     return prepare
 
@@ -173,12 +165,12 @@ def recognition(
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     shown: Kind = "photo" if kind == "photo" else "sketch"
 
-    def prepare(case: Case) -> Measured:
-        pictures = labelled_pictures(case.data.named(shown))
+    def prepare(model: Extractor, data: Dataset, others: Sequence[Dataset]) -> Measured:
+        pictures = labelled_pictures(data.named(shown))
         if examples:
-            learned = labelled_pictures(case.data.named(shown, examples=True))
-            return f"{case.data.name}-examples", partial(benchmark_examples, case.model, learned, pictures)
-        return f"{case.data.name}-{shown}", partial(benchmark_naming, case.model, pictures, case.data.names, shown)
+            learned = labelled_pictures(data.named(shown, examples=True))
+            return f"{data.name}-examples", partial(benchmark_examples, model, learned, pictures)
+        return f"{data.name}-{shown}", partial(benchmark_naming, model, pictures, data.names, shown)
 
     return prepare
 
@@ -192,9 +184,9 @@ def correspondence(
 
     if sketches and len(sketches) > 1:
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
-    return lambda case: (
-        case.data.name,
-        lambda progress: benchmark_correspondence(case.model, [*point_pairs(case.data, *case.sketches)], progress),
+    return lambda model, data, others: (
+        data.name,
+        lambda progress: benchmark_correspondence(model, [*point_pairs(data, *others)], progress),
     )
 
 
@@ -208,10 +200,10 @@ def segmentation(
     """Measure segmentation: how well the masks of what is sketched fit."""
     from ..lab.evaluation.segmentation import TRAINED_ON, benchmark_segmentation
 
-    def prepare(case: Case) -> Measured:
-        scenes = [*case.data.scenes(case.sketches, "measured" if held_out else "all")]
-        about = "" if held_out or case.data.layout != "segmentation folder" else TRAINED_ON
-        return case.data.name + "-held-out" * held_out, partial(benchmark_segmentation, case.model, scenes, about=about)
+    def prepare(model: Extractor, data: Dataset, others: Sequence[Dataset]) -> Measured:
+        scenes = [*data.scenes(others, "measured" if held_out else "all")]
+        about = "" if held_out or data.layout != "segmentation folder" else TRAINED_ON
+        return data.name + "-held-out" * held_out, partial(benchmark_segmentation, model, scenes, about=about)
 
     return prepare
 
@@ -222,10 +214,10 @@ def search() -> Prepare:
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def prepare(case: Case) -> Measured:
-        source = retrieval_data(case.data)
+    def prepare(model: Extractor, data: Dataset, others: Sequence[Dataset]) -> Measured:
+        source = retrieval_data(data)
         photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-        return case.data.name, partial(benchmark_search, case.model, source.sketches(), photos)
+        return data.name, partial(benchmark_search, model, source.sketches(), photos)
 
     return prepare
 
@@ -235,7 +227,7 @@ def probe() -> Prepare:
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.probe import benchmark_probe
 
-    return lambda case: (case.data.name, partial(benchmark_probe, case.model, case.data))
+    return lambda model, data, others: (data.name, partial(benchmark_probe, model, data))
 
 
 def _list_broken(root: Path) -> None:

@@ -133,8 +133,9 @@ class Gallery:
     def _scorer(self, query: Query, vectors: Floats | None) -> tuple[Scorer, dict[str, float]]:
         """Embed what a query shows, and give what its sketches were taken for."""
         guess, names = None, dict[str, float]()
-        guessing = query.also is None or len(query.also) > 0
-        if guessing and len(query.sketches) and query.text is None and query.like is None and self.guesses:
+        joint = self._existing_store().made_with.joint_dim
+        alone = len(query.sketches) and query.text is None and query.like is None
+        if alone and (query.also is None or query.also) and joint and can_guess(self.model):
             self._guesser = guesser = self._guesser or Guesser(self.model)
             also = query.also
             if vectors is None or also is None:
@@ -150,7 +151,7 @@ class Gallery:
             stored = self._existing_store().vectors(named)
             photos = [*stored.values()] or [*self.model.embed([query.like], kind="photo").numpy()]
         text = None if query.text is None else embed_text(self.model, query.text)
-        if text is not None and not self._existing_store().made_with.joint_dim:
+        if text is not None and not joint:
             raise GalleryError(
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
@@ -167,11 +168,6 @@ class Gallery:
             if absolute(path) not in found:
                 raise GalleryError(f"{path} is not in the gallery {self.uri}")
         return [*found.values()]
-
-    @property
-    def guesses(self) -> bool:
-        """Whether sketches are searched by what the model takes them for too."""
-        return bool(self._existing_store().made_with.joint_dim) and can_guess(self.model)
 
     def _newest_index(self) -> ExactIndex | ApproximateIndex:
         """Prepare the newest version for searching; it is read again after a commit."""

@@ -45,7 +45,15 @@ def reindex(
     report.from_thumbnail = _from_thumbnails(old, new, model, settings)
     new.forget(new.files().keys() - old.files().keys())  # removed meanwhile
     new.record()
-    _finish(old, new)
+    with storage_errors(old.uri):
+        database = connect(old.uri)
+        for name in table_names(database):  # without marks the new table answers
+            if name.startswith(UNFINISHED):
+                other = PREFIX + name.removeprefix(UNFINISHED)
+                if other != new.name and other in table_names(database):
+                    _drop(database, other)  # unfinished, for a third model
+                database.drop_table(name)
+        _drop(database, old.name)
     return new, report
 
 
@@ -83,19 +91,6 @@ def _prepared(photo: Photo, model: Extractor) -> Prepared | Failure:
         return Failure(photo.file.path, str(error))
     file: FileState = replace(photo.file, mtime_ns=0)  # so that the file, once it is back, is embedded itself
     return Prepared(replace(photo, file=file), view)
-
-
-def _finish(old: GalleryStore, new: GalleryStore) -> None:
-    """Take the mark away, so that the new table answers, and drop the old one."""
-    with storage_errors(old.uri):
-        database = connect(old.uri)
-        for name in table_names(database):
-            if name.startswith(UNFINISHED):
-                other = PREFIX + name.removeprefix(UNFINISHED)
-                if other != new.name and other in table_names(database):
-                    _drop(database, other)  # unfinished, for a third model
-                database.drop_table(name)
-        _drop(database, old.name)
 
 
 def _drop(database: Any, name: str) -> None:
@@ -160,7 +155,8 @@ def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:
     """Drop what is damaged and embed the photos again; those whose file is gone are listed in the report."""
     paths = {*damage.rows.values(), *damage.thumbnails}
     there = {path for path in paths if Path(path).exists()}
-    store.forget_by_checksum(list(damage.rows))
+    for seal in damage.rows:  # by their checksums as they are stored, as their paths cannot be trusted
+        store.delete(f"seal = {seal}")
     store.forget(there)
     store.record()
     report = builder.run([Path(path) for path in sorted(there)])

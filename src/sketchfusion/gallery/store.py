@@ -294,14 +294,10 @@ class GalleryStore:
 
     def forget(self, paths: Iterable[str]) -> int:
         """Delete photos by path, and give how many; `clean` wipes their bytes, and updates the ledger."""
-        return sum(self._delete(condition) for condition in is_in("path", paths))
+        return sum(self.delete(condition) for condition in is_in("path", paths))
 
-    def forget_by_checksum(self, checksums: Iterable[int]) -> None:
-        """Delete rows whose path cannot be trusted by their checksums as they are stored."""
-        for value in checksums:
-            self._delete(f"seal = {value}")
-
-    def _delete(self, condition: str) -> int:
+    def delete(self, condition: str) -> int:
+        """Delete the rows that an SQL condition holds for, and give how many."""
         return int(self._commit(lambda table: table.delete(condition)).num_deleted_rows)
 
     def compact(self) -> None:

@@ -188,11 +188,20 @@ class LimitedRequest(Request):
             yield piece
 
     async def body(self) -> bytes:
-        """Give the whole body; HTTPException if it is too large or nested too deep."""
-        if not self._whole:
-            self._whole = True
-            _check_nesting(await super().body(), self.app.state.studio.limits)
-        return await super().body()
+        """Give the whole body; HTTPException if it is too large or nested too deep, before parsing takes memory."""
+        if self._whole:
+            return await super().body()
+        self._whole, limits = True, self.app.state.studio.limits
+        body = await super().body()
+        characters = np.frombuffer(JSON_STRING.sub(b"", body), np.uint8)
+        opening = (characters == ord("[")) | (characters == ord("{"))
+        closing = (characters == ord("]")) | (characters == ord("}"))
+        if int((opening.astype(np.int64) - closing).cumsum().max(initial=0)) > limits.json_depth:
+            raise HTTPException(413, f"nested deeper than {limits.json_depth} levels")
+        if int(opening.sum()) > limits.json_lists:
+            most = f"more than {limits.json_lists} lists in one request"
+            raise HTTPException(413, f"{most}; at most {limits.points} points are read")
+        return body
 
 
 class LimitedRoute(APIRoute):
@@ -260,16 +269,3 @@ def _same_origin(headers: Headers) -> bool:
 
 def _equal(received: str, expected: str) -> bool:
     return hmac.compare_digest(received.encode(), expected.encode())
-
-
-def _check_nesting(body: bytes, limits: Limits) -> None:
-    """Count the brackets of a JSON document, before parsing takes memory."""
-    characters = np.frombuffer(JSON_STRING.sub(b"", body), np.uint8)
-    opening = (characters == ord("[")) | (characters == ord("{"))
-    closing = (characters == ord("]")) | (characters == ord("}"))
-    if int((opening.astype(np.int64) - closing).cumsum().max(initial=0)) > limits.json_depth:
-        raise HTTPException(413, f"nested deeper than {limits.json_depth} levels")
-    if int(opening.sum()) > limits.json_lists:
-        raise HTTPException(
-            413, f"more than {limits.json_lists} lists in one request; at most {limits.points} points are read"
-        )
