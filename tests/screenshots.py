@@ -197,12 +197,11 @@ def serving(root: Path) -> Iterator[str]:
     from sketchfusion.studio.protection import Access
     from sketchfusion.studio.server import make_app
     from sketchfusion.studio.studio import Studio
-    from sketchfusion.studio.uploads import upload_folder
 
     model, uri = load("mini"), str(root / "My pictures")
     make_photos(root / "photos")
     Gallery.open(uri, model).add([root / "photos"])
-    studio = Studio(uri, upload_folder(uri), model)
+    studio = Studio(uri, model)
     with running(make_app(studio, Access("127.0.0.1", None))) as address:
         yield address
 

@@ -207,7 +207,6 @@ def studio(
     from ..studio.protection import Access, is_loopback
     from ..studio.server import listen, serve
     from ..studio.studio import Studio
-    from ..studio.uploads import upload_folder
 
     if share:
         host, token = "0.0.0.0" if is_loopback(host) else host, token or secrets.token_urlsafe(12)
@@ -220,7 +219,7 @@ def studio(
 
         made = load(model or "mini")
         uri = make_demo(made, terminal.progress_bar)
-    opened = Studio(uri, upload_folder(uri), made, demo=demo)
+    opened = Studio(uri, made, demo=demo)
 
     def started(link: str) -> None:
         typer.echo(f"{link} (Ctrl-C stops)")

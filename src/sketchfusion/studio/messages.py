@@ -8,12 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 Size = Annotated[float, Field(allow_inf_nan=False, gt=0, le=1e6)]
-Fraction = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
-Client = Annotated[str, Field(min_length=1, max_length=64)]
 Period = Annotated[str, Field(pattern=r"^[12]\d{3}(-(0[1-9]|1[0-2]))?$")]  # a year or a month: 2024, 2024-05
-SequenceNumber = Annotated[int, Field(ge=0, le=2**53)]
 Pair = tuple[float, float]
 
 
@@ -67,8 +64,8 @@ Drawing = Annotated[StrokesDrawing | SvgDrawing | ImageDrawing, Field(discrimina
 class QueuedRequest(RequestBody):
     """A request that waits for the model; `sequence` grows with each request of a client."""
 
-    client: Client
-    sequence: SequenceNumber
+    client: Annotated[str, Field(min_length=1, max_length=64)]
+    sequence: Annotated[int, Field(ge=0, le=2**53)]
 
 
 class SearchRequest(QueuedRequest):
@@ -85,7 +82,7 @@ class SearchRequest(QueuedRequest):
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0  # photos of the answer to leave out, which were given before
     folder: Name | None = None  # as `info` lists it; all below it counts
     date: Period | None = None
-    min_score: Fraction | None = None
+    min_score: Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)] | None = None
     group: bool = False
 
 

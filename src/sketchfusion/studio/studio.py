@@ -35,7 +35,7 @@ from ..tasks.recognition import Guess, Namer
 from .drawing import Picture, read_photo, read_sketch
 from .messages import Drawing, FolderCount, GalleryInfo, ImageDrawing, Indexing, Limits, MonthCount
 from .queue import Lane, ModelQueue, Stopped
-from .uploads import Cancelled, Jobs
+from .uploads import Cancelled, Jobs, upload_folder
 
 Result = TypeVar("Result")
 
@@ -54,15 +54,10 @@ class Studio:
     """One gallery served to many clients."""
 
     def __init__(
-        self,
-        uri: str,
-        uploads: Path,
-        model: Extractor | str | None = None,
-        limits: Limits | None = None,
-        demo: bool = False,
+        self, uri: str, model: Extractor | str | None = None, limits: Limits | None = None, demo: bool = False
     ) -> None:
-        """Start to load the model; requests wait until it is loaded. `uploads` is the folder for uploaded photos."""
-        self.uri, self.uploads, self.demo = uri, uploads, demo
+        """Start to load the model; requests wait until it is loaded."""
+        self.uri, self.uploads, self.demo = uri, upload_folder(uri), demo
         self.limits = limits or Limits()
         self.started = time.monotonic()
         self.stopping = threading.Event()
