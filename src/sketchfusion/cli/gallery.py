@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,7 +56,13 @@ def index(
         return terminal.print_json(asdict(plan)) if as_json else typer.echo(_planned(plan))
     if watch:
         changes = kept.watch(photos, batch_size=batch_size, location=not no_location, exclude=exclude)
-        return _follow(kept, changes, as_json)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            for report in changes:
+                _say(kept, report, as_json, one_of_many=True)
+        except KeyboardInterrupt:
+            typer.echo("stopped; all that was finished is kept", err=True)
+        return
     with terminal.progress_bar("indexing") as progress:
         report = kept.add(
             photos, progress, batch_size, location=not no_location, workers=workers, engine=engine, exclude=exclude
@@ -125,16 +130,6 @@ def check(gallery: str, repair: bool, as_json: bool) -> None:
         raise ValueError(
             f"gallery {gallery} is damaged in {len(damage)} places; --repair embeds those photos again from their files"
         )
-
-
-def _follow(kept: Gallery, changes: Iterator[Report], as_json: bool) -> None:
-    """Say each batch of changes in a line, until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        for report in changes:
-            _say(kept, report, as_json, one_of_many=True)
-    except KeyboardInterrupt:
-        typer.echo("stopped; all that was finished is kept", err=True)
 
 
 def _say(kept: Gallery, report: Report, as_json: bool, one_of_many: bool = False) -> None:

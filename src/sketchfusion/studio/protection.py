@@ -224,12 +224,6 @@ def problem(status: int, error: str, superseded: bool | None = None) -> JSONResp
     return JSONResponse(content, status, headers)
 
 
-def client_error(error: Exception, message: str) -> JSONResponse:
-    """Answer one of `CLIENT_ERRORS`, whose text is `message`."""
-    status, told = next(answer for kind, answer in CLIENT_ERRORS.items() if isinstance(error, kind))
-    return problem(status, told or message, isinstance(error, Superseded) or None)
-
-
 def is_local(request: Request) -> bool:
     """Whether a request comes from a browser on this machine, and not through a proxy."""
     forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))

@@ -56,9 +56,8 @@ closeup_router = APIRouter(tags=["one photo"], route_class=LimitedRoute)
 ROUTERS = (service_router, search_router, photos_router, uploads_router, closeup_router)
 
 
-def _studio(request: Request) -> Studio:
-    studio: Studio = request.app.state.studio
-    return studio
+def _studio(request: Request) -> Any:
+    return request.app.state.studio
 
 
 CurrentStudio = Annotated[Studio, Depends(_studio)]
