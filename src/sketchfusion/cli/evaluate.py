@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from inspect import Signature, signature
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -279,16 +281,12 @@ def bench_search(
     as_json: Json = False,
 ) -> None:
     """Measure the cost of searching a large gallery."""
-    from contextlib import nullcontext
-    from tempfile import TemporaryDirectory
-
     from ..lab.evaluation.search_speed import bench_search
     from ..models import load
 
-    with terminal.progress_bar("measuring search") as progress:
-        place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
-        with place as used:
-            costs = bench_search(load(model), rows, Path(used), seed, progress)
+    place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
+    with terminal.progress_bar("measuring search") as progress, place as used:
+        costs = bench_search(load(model), rows, Path(used), seed, progress)
     _say(costs, as_json)
 
 

@@ -106,9 +106,7 @@ def existing_gallery(gallery: str | None) -> str:
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command line and give its exit code; an error of the user's is printed as one line, without a traceback."""
     # A warning is one line too, without its place in the code.
-    warnings.showwarning = lambda message, category, filename, lineno, file=None, line=None: typer.echo(
-        f"  {message}", err=True
-    )
+    warnings.showwarning = lambda message, *_, **__: typer.echo(f"  {message}", err=True)
     try:
         code = int(app(list(arguments), standalone_mode=False, prog_name="sketchfusion") or 0)
         # Newer versions of typer turn Ctrl-C into this code, older ones raise Abort.

@@ -30,7 +30,7 @@ from ..tasks.inputs import read_sketches
 from .nearest import ApproximateIndex, ExactIndex
 from .query import FEW, Background, Guesser, Modalities, Scorer, can_guess, embed_text, make_scorer, robust_moments
 from .rows import listed, matrix
-from .storage import GalleryError, connect, storage_errors, table_names
+from .storage import GalleryError, connect, storage_errors
 from .store import GalleryStore
 
 COUNT = 48  # unrelated queries
@@ -156,11 +156,8 @@ def store_references(store: GalleryStore, model: Extractor) -> None:
 def _read(store: GalleryStore, kind: str) -> Floats | None:
     """Read stored features; None if they are missing, incomplete or damaged."""
     with storage_errors(store.uri):
-        database, name = connect(store.uri), _table_name(store, kind)
-        if name not in table_names(database):
-            return None
         try:
-            rows = database.open_table(name).to_arrow()
+            rows = connect(store.uri).open_table(_table_name(store, kind)).to_arrow()
         except ValueError as error:
             if "was not found" not in str(error):
                 raise

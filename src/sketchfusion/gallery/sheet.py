@@ -35,11 +35,10 @@ def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequenc
     """Make the row of a picture (3, H, W) in [0, 1] from `source`, whose folder may name its category, or of words."""
     if shown is None:
         return SheetRow(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
-    pixels = to_uint8(shown)
     folder = Path(source).absolute().parent.name
     category = folder if folder in gallery.categories else None
     caption = Path(source).name if len(source) < 200 else ""
-    return SheetRow(Image.fromarray(pixels), category or caption, hits, category)
+    return SheetRow(Image.fromarray(to_uint8(shown)), category or caption, hits, category)
 
 
 def contact_sheet(gallery: Gallery, rows: Sequence[SheetRow]) -> Image.Image:

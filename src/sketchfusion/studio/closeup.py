@@ -88,9 +88,7 @@ def inspect_features(model: Extractor, sketch: Picture, photo: Picture | None) -
         maps.append(messages.FeaturePictures(feature=feature, sketch=coloured[0], photo=coloured[1] if photo else None))
         for kind, map_ in zip(kinds, each, strict=True):
             curve = spectrum(map_)
-            frequency, amplitude = (
-                values.astype(float).round(4).tolist() for values in (curve.frequency, curve.amplitude)
-            )
+            frequency, amplitude = curve.frequency.round(4).tolist(), curve.amplitude.round(4).tolist()
             spectra.append(messages.SpectrumReply(feature=feature, kind=kind, frequency=frequency, amplitude=amplitude))
     return messages.InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
 
