@@ -38,6 +38,7 @@ from .queue import Lane, ModelQueue, Stopped
 from .uploads import Cancelled, Jobs, upload_folder
 
 Result = TypeVar("Result")
+Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 GUESSES = 5
 FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
@@ -193,9 +194,6 @@ class Studio:
         self.photos.drop_thumbnails(map(str, paths))
         self.queue.run(self._warm)
         return report
-
-
-Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 
 class Searcher:
