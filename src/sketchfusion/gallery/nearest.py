@@ -153,11 +153,9 @@ class Hit:
 class Hits(list[Hit]):
     """An answer: photos, best first; a notebook shows them as pictures."""
 
-    guesses: Mapping[str, float]  # what the sketch was taken for, and searched by, with probabilities
-
     def __init__(self, hits: Iterable[Hit] = (), guesses: Mapping[str, float] | None = None) -> None:
         super().__init__(hits)
-        self.guesses = guesses or {}
+        self.guesses = guesses or {}  # what the sketch was taken for, and searched by, with probabilities
 
     def __repr__(self) -> str:
         first = "".join(f"; {hit.rank}. {hit.confidence:.0%} {hit.path}" for hit in self[:3])

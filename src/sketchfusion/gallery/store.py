@@ -25,7 +25,6 @@ from .rows import (
     DETAILS,
     FILE,
     FORMAT,
-    VECTORS,
     FileState,
     ModelTag,
     Photo,
@@ -234,7 +233,6 @@ class GalleryStore:
 
     def nearest(self, column: str, query: Floats, k: int, where: str | None = None, exactly: bool = False) -> pa.Table:
         """Give the rows of the k photos nearest to a unit vector (d,), by the index or, `exactly`, by comparing all."""
-        assert column in VECTORS
         with storage_errors(self.uri):
             search = self._newest.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
             search = search.where(where, prefilter=True) if where else search

@@ -65,10 +65,12 @@ def read_sketch(drawing: Drawing, limits: Limits) -> Picture:
     """Read the drawing of a request. Raises LimitExceeded, and ImageError for a broken or blank one."""
     if isinstance(drawing, StrokesDrawing):
         sketch = _from_strokes(drawing, limits)
-    elif isinstance(drawing, SvgDrawing):
-        sketch = _from_file(drawing, drawing.svg.encode(), limits)
     else:
-        sketch = _from_file(drawing, _decoded(drawing.data), limits)
+        data = drawing.svg.encode() if isinstance(drawing, SvgDrawing) else _decoded(drawing.data)
+        if isinstance(drawing, SvgDrawing) and not data.lstrip().startswith(b"<"):
+            raise ImageError("the drawing: not an SVG document")
+        read = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
+        sketch = as_read(read, drawing.width, drawing.height)
     try:
         return replace(sketch, picture=read_sketches([sketch.picture])[0])
     except ImageError:
@@ -98,13 +100,6 @@ def clean_drawing(category: str) -> Example:
     pairs = zip(drawing.strokes, drawing.widths or (), strict=True)
     strokes = [Stroke(points=points.astype(float).round(1).tolist(), width=width) for points, width in pairs]
     return Example(name=category.replace("_", " "), width=drawing.width, height=drawing.height, strokes=strokes)
-
-
-def _from_file(drawing: SvgDrawing | ImageDrawing, data: bytes, limits: Limits) -> Picture:
-    if isinstance(drawing, SvgDrawing) and not data.lstrip().startswith(b"<"):
-        raise ImageError("the drawing: not an SVG document")
-    read = read_reduced(data, limits.drawing_side, "sketch", "the drawing", limits.pixels)
-    return as_read(read, drawing.width, drawing.height)
 
 
 def _decoded(data: str) -> bytes:

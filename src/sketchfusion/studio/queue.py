@@ -47,15 +47,10 @@ class Ticket:
     """A waiting question; a newer one of the same client and lane takes its place in the queue."""
 
     lane: Lane[Any, Any]
-    client: str
+    key: tuple[str, str]  # the lane's name and the client; only the newest question of a key waits
     sequence: int
     question: Any
     future: Future[Any] = field(default_factory=Future)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Lane and client; only the newest question of a key waits."""
-        return self.lane.name, self.client
 
 
 class ModelQueue:
@@ -90,7 +85,7 @@ class ModelQueue:
 
     async def ask(self, lane: Lane[Question, Answer], client: str, sequence: int, question: Question) -> Answer:
         """Queue a question and wait for its answer. Raises Superseded, Busy, Stopped, or what the lane raises."""
-        ticket = Ticket(lane, client, sequence, question)
+        ticket = Ticket(lane, (lane.name, client), sequence, question)
         with self._change:
             if self._closed or self.failure:
                 raise Stopped

@@ -163,8 +163,7 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         pieces = studio.photos.zipped(await run_in_threadpool(_names, studio, paths))
         return StreamingResponse(pieces, media_type="application/zip", headers=_attachment("found.zip"))
     if body.format == "paths":
-        local = is_local(request)
-        shown = paths if local else [card.path for card in await run_in_threadpool(_cards, studio, paths)]
+        shown = paths if is_local(request) else [card.path for card in await run_in_threadpool(_cards, studio, paths)]
         return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
     scores: dict[str, float] = {}

@@ -274,8 +274,14 @@ class PhotoStore:
             cached = {path: self._thumbnails[path] for path in paths if path in self._thumbnails}
             for path in cached:
                 self._thumbnails.move_to_end(path)
-        missing = [path for path in paths if path not in cached]
-        return cached | self._fetch(missing) if missing else cached
+        fetched = self._gallery.thumbnails([path for path in paths if path not in cached])
+        with self._lock:
+            for path, data in fetched.items():
+                self._cached_bytes += len(data) - len(self._thumbnails.pop(path, b""))
+                self._thumbnails[path] = data
+            while self._cached_bytes > self._limits.thumbnail_bytes:
+                self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
+        return cached | fetched
 
     def drop_thumbnails(self, paths: Iterable[str] | None = None) -> None:
         """Drop the cached thumbnails of photos that were removed or replaced; by default all."""
@@ -331,16 +337,6 @@ class PhotoStore:
             for path in [*self._gallery.paths(), *folders]:
                 self.identifier(path)
             self._scanned = version
-
-    def _fetch(self, paths: Sequence[str]) -> dict[str, bytes]:
-        fetched = self._gallery.thumbnails(paths)
-        with self._lock:
-            for path, data in fetched.items():
-                self._cached_bytes += len(data) - len(self._thumbnails.pop(path, b""))
-                self._thumbnails[path] = data
-            while self._cached_bytes > self._limits.thumbnail_bytes:
-                self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
-        return fetched
 
 
 class _Pieces(io.RawIOBase):
