@@ -46,9 +46,9 @@ Prepare = Callable[["Extractor", "Dataset", "Sequence[Dataset]"], "Measured"]
 
 
 def _measures(task: str, what: str = "embedding {}") -> Callable[[Callable[..., Prepare]], Callable[..., Prepare]]:
-    """Make a command of a function that checks its own options and says how to measure; it has `_evaluate`'s as well.
+    """Make a command of a function that checks its own options and says how to measure; `_evaluate` does all else.
 
-    `what` is the line of the progress bar, with the data set's name.
+    The command has the options of both. `what` is the line of the progress bar, with the data set's name.
     """
 
     def add(command: Callable[..., Prepare]) -> Callable[..., Prepare]:
