@@ -25,7 +25,6 @@ from sketchfusion.gallery.confidence import reference_sketches
 from sketchfusion.studio.protection import Access
 from sketchfusion.studio.server import make_app
 from sketchfusion.studio.studio import Studio
-from sketchfusion.studio.uploads import upload_folder
 from sketchfusion.world import World
 
 CATEGORIES = (
@@ -212,7 +211,7 @@ def contact_sheet(gallery: Gallery, out: Path) -> None:
 @contextmanager
 def serving(gallery: Gallery) -> Iterator[str]:
     """The studio on a gallery."""
-    studio = Studio(gallery.uri, upload_folder(gallery.uri), gallery.model)
+    studio = Studio(gallery.uri, gallery.model)
     with running(make_app(studio, Access("127.0.0.1", None))) as address:
         yield address
 

@@ -152,7 +152,8 @@ def test_on_a_terminal_search_prints_rank_confidence_and_the_path_within_the_gal
     gallery: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed: list[tuple[list[str], list[list[str]]]] = []
-    monkeypatch.setattr("sketchfusion.cli.search._is_terminal", lambda: True)
+    terminal = SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sketchfusion.cli.search.sys", terminal)
     monkeypatch.setattr(
         "sketchfusion.cli.terminal.print_table", lambda columns, rows: printed.append((columns, [*rows]))
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sketchfusion.gallery import GalleryError
-from sketchfusion.gallery.confidence import highest, measure_best_scores
+from sketchfusion.gallery.confidence import confidences, highest, measure_best_scores
 from sketchfusion.gallery.nearest import ApproximateIndex, ExactIndex
 from sketchfusion.gallery.query import Background, Filter, Scorer, make_scorer, robust_moments
 from sketchfusion.gallery.rows import FileState, ModelTag, Photo
@@ -120,10 +120,10 @@ def test_confidence_is_the_share_of_unrelated_questions_beaten(count: int) -> No
     background = Background(count, {"vector": gallery[:3000]})
     learned = measure_best_scores([make_scorer([vector], [], None) for vector in others], background)
     scores = fresh @ gallery.T
-    confidence = np.array([learned.confidences(row.max(keepdims=True), row[:3000])[0] for row in scores])
+    confidence = np.array([confidences(learned, row.max(keepdims=True), row[:3000])[0] for row in scores])
     assert (confidence > 0.5).mean() == pytest.approx(0.5, abs=0.17)
     assert (confidence > 0.9).mean() == pytest.approx(0.1, abs=0.1)
-    sure, unsure = learned.confidences(np.array([1.0, 0.0], np.float32), scores[0, :3000])
+    sure, unsure = confidences(learned, np.array([1.0, 0.0], np.float32), scores[0, :3000])
     assert sure > 0.999 and unsure < 0.001
 
 
@@ -133,8 +133,8 @@ def test_a_drawing_that_is_a_little_like_everything_is_not_surer() -> None:
     gallery, others = (unit(generator.standard_normal((n, 64), np.float32)) for n in (300, 50))
     chance = measure_best_scores([make_scorer([of], [], None) for of in others], Background(300, {"vector": gallery}))
     scores = gallery @ others[0]
-    assert chance.confidences(scores * 2 + 0.5, scores * 2 + 0.5) == pytest.approx(
-        chance.confidences(scores, scores), abs=1e-4
+    assert confidences(chance, scores * 2 + 0.5, scores * 2 + 0.5) == pytest.approx(
+        confidences(chance, scores, scores), abs=1e-4
     )
 
 

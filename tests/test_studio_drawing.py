@@ -14,14 +14,14 @@ from PIL import Image, ImageDraw
 from pydantic import TypeAdapter
 
 from sketchfusion.errors import ImageError
-from sketchfusion.studio.drawing import LimitExceeded, Sketch, read_sketch
+from sketchfusion.studio.drawing import LimitExceeded, Picture, read_sketch
 from sketchfusion.studio.messages import Drawing, Limits
 from sketchfusion.tasks.inputs import read_sketches
 
 LIMITS = Limits()
 
 
-def read(limits: Limits = LIMITS, **drawing: Any) -> Sketch:
+def read(limits: Limits = LIMITS, **drawing: Any) -> Picture:
     return read_sketch(TypeAdapter(Drawing).validate_python(drawing), limits)
 
 
@@ -30,7 +30,7 @@ def strokes(*lines: Any, width: float = 400, height: float = 300, pen: float = 4
     return {"kind": "strokes", "width": width, "height": height, "strokes": rows}
 
 
-def ink(sketch: Sketch) -> np.ndarray:
+def ink(sketch: Picture) -> np.ndarray:
     return (sketch.picture.mean(dim=0) < 0.5).numpy()
 
 
@@ -66,7 +66,7 @@ def test_points_move_into_the_picture_and_back() -> None:
     sketch = read(**strokes(corner))
     inside = sketch.to_picture(corner)
     assert all(ink(sketch)[round(y), round(x)] for x, y in inside)
-    assert np.allclose(sketch.to_drawing(inside.tolist()), corner)
+    assert np.allclose(sketch.to_units(inside.tolist()), corner)
 
 
 def test_a_dot_stays_a_dot() -> None:

@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -57,7 +56,13 @@ def index(
         return terminal.print_json(asdict(plan)) if as_json else typer.echo(_planned(plan))
     if watch:
         changes = kept.watch(photos, batch_size=batch_size, location=not no_location, exclude=exclude)
-        return _follow(kept, changes, as_json)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            for report in changes:
+                _say(kept, report, as_json, one_of_many=True)
+        except KeyboardInterrupt:
+            typer.echo("stopped; all that was finished is kept", err=True)
+        return
     with terminal.progress_bar("indexing") as progress:
         report = kept.add(
             photos, progress, batch_size, location=not no_location, workers=workers, engine=engine, exclude=exclude
@@ -125,16 +130,6 @@ def check(gallery: str, repair: bool, as_json: bool) -> None:
         raise ValueError(
             f"gallery {gallery} is damaged in {len(damage)} places; --repair embeds those photos again from their files"
         )
-
-
-def _follow(kept: Gallery, changes: Iterator[Report], as_json: bool) -> None:
-    """Say each batch of changes in a line, until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        for report in changes:
-            _say(kept, report, as_json, one_of_many=True)
-    except KeyboardInterrupt:
-        typer.echo("stopped; all that was finished is kept", err=True)
 
 
 def _say(kept: Gallery, report: Report, as_json: bool, one_of_many: bool = False) -> None:
@@ -207,7 +202,6 @@ def studio(
     from ..studio.protection import Access, is_loopback
     from ..studio.server import listen, serve
     from ..studio.studio import Studio
-    from ..studio.uploads import upload_folder
 
     if share:
         host, token = "0.0.0.0" if is_loopback(host) else host, token or secrets.token_urlsafe(12)
@@ -215,8 +209,12 @@ def studio(
     taken = listen(host, port)
     made: Extractor | str | None = model
     if demo:
-        uri, made = _demo(model or "mini")
-    opened = Studio(uri, upload_folder(uri), made, demo=demo)
+        from ..models import load
+        from ..studio.demo import make_demo
+
+        made = load(model or "mini")
+        uri = make_demo(made, terminal.progress_bar)
+    opened = Studio(uri, made, demo=demo)
 
     def started(link: str) -> None:
         typer.echo(f"{link} (Ctrl-C stops)")
@@ -268,16 +266,3 @@ def _report_progress(studio: Studio) -> None:
             return typer.echo(f"following ended: {state.error}", err=True)
         if studio.stopping.wait(REPORT_SECONDS):
             return
-
-
-def _demo(model: str) -> tuple[str, Extractor]:
-    from ..models import load
-    from ..studio import demo
-
-    folder: Path = demo.demo_folder()
-    loaded = load(model)
-    if not demo.is_ready(folder, loaded.fingerprint):
-        with terminal.progress_bar("drawing the demo's photos") as progress:
-            demo.make_photos(folder, progress)
-    with terminal.progress_bar("indexing the demo") as progress:
-        return demo.make_gallery(folder, loaded, progress), loaded

@@ -92,7 +92,7 @@ def search(
 
 def _print_hits(hits: Sequence[Hit], gallery: Gallery) -> None:
     """Print rank, confidence and short path for people; for programs also score and category, and the whole path."""
-    if not _is_terminal():
+    if not sys.stdout.isatty():
         rows = [
             [f"{hit.rank}", f"{hit.score:.4f}", f"{hit.confidence:.2f}", *map(escaped, (hit.category, hit.path))]
             for hit in hits
@@ -105,10 +105,6 @@ def _print_hits(hits: Sequence[Hit], gallery: Gallery) -> None:
         likes = f" (and {len(hit.similar)} like it)" if hit.similar else ""
         rows.append([f"{hit.rank}", f"{hit.confidence:.0%}", escaped(name) + likes])
     terminal.print_table(["rank", "sure", f"photo in {escaped(folder)}"], rows)
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty()
 
 
 @app.command()

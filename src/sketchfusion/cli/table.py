@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from ..lab.datasets import Dataset
     from ..lab.evaluation.metrics import Estimate
 
-AsItIs = Annotated[
-    bool, typer.Option("--as-it-is", help="Train nothing: measure the pair's own light weights, without ablations.")
-]
-
 
 @app.command()
 def table(
@@ -34,7 +30,9 @@ def table(
         list[str] | None, typer.Option(help="Folders of sketches, for data without; for PSC6K, the root of Sketchy.")
     ] = None,
     model: Annotated[str, typer.Option(help="The pair of frozen models.")] = "mini",
-    as_it_is: AsItIs = False,
+    as_it_is: Annotated[
+        bool, typer.Option("--as-it-is", help="Train nothing: measure the pair's own light weights, without ablations.")
+    ] = False,
     tasks: Annotated[
         list[str] | None, typer.Option("--task", help="Only this task's columns; a later run into OUT reuses them.")
     ] = None,

@@ -106,9 +106,7 @@ def existing_gallery(gallery: str | None) -> str:
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run a command line and give its exit code; an error of the user's is printed as one line, without a traceback."""
     # A warning is one line too, without its place in the code.
-    warnings.showwarning = lambda message, category, filename, lineno, file=None, line=None: typer.echo(
-        f"  {message}", err=True
-    )
+    warnings.showwarning = lambda message, *_, **__: typer.echo(f"  {message}", err=True)
     try:
         code = int(app(list(arguments), standalone_mode=False, prog_name="sketchfusion") or 0)
         # Newer versions of typer turn Ctrl-C into this code, older ones raise Abort.
@@ -123,13 +121,14 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
-        return print_error(_reason(error))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+        reason = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return print_error(reason)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for this
+            raise
+        return print_error("the card's memory is full; take smaller pictures or batches, or a card with more memory")
 
 
 def print_error(message: str, code: int = WRONG) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -64,8 +64,6 @@ def pretrain(
     texts: Annotated[list[Path] | None, typer.Option(help="Files of more texts for it, one per line.")] = None,
 ) -> None:
     """Pretrain one part of the mini model."""
-    from typing import cast
-
     from ..lab import datasets
     from ..lab.training.pretrain.run import STAGES, run
     from ..lab.training.recipes import Budget

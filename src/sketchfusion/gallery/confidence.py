@@ -16,7 +16,6 @@ import io
 import math
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.resources import files
 from statistics import NormalDist
 
@@ -31,7 +30,7 @@ from ..tasks.inputs import read_sketches
 from .nearest import ApproximateIndex, ExactIndex
 from .query import FEW, Background, Guesser, Modalities, Scorer, can_guess, embed_text, make_scorer, robust_moments
 from .rows import listed, matrix
-from .storage import GalleryError, connect, storage_errors, table_names
+from .storage import GalleryError, connect, storage_errors
 from .store import GalleryStore
 
 COUNT = 48  # unrelated queries
@@ -43,28 +42,15 @@ TYPICAL = 0.5615  # exp(-Euler's constant): the highest of n normal values is ab
 _embedded: dict[str, dict[str, Floats]] = {}  # features of the references by the model's fingerprint and kind
 
 
-@dataclass(frozen=True)
-class BestScores:
-    """The distribution of the best photo's `comparable` score for unrelated queries: median and standard deviation."""
-
-    middle: float
-    spread: float
-
-    def confidences(self, scores: Floats, background: Floats) -> list[float]:
-        """Give the share of unrelated queries with a lower best score; `background` (S,) is a sample's scores."""
-        normal = NormalDist(self.middle, self.spread)
-        return [normal.cdf(float(score)) for score in comparable(scores, background)]
-
-
 class Calibration:
     """How high unrelated queries score in a gallery; computed when first needed, and kept in memory only."""
 
     def __init__(self, store: GalleryStore, model: Extractor) -> None:
         self._store, self._model = store, model
         self._references: dict[str, Floats] = {}
-        self._measured: dict[tuple[int, Modalities], BestScores] = {}
+        self._measured: dict[tuple[int, Modalities], NormalDist] = {}
 
-    def best_scores(self, scorer: Scorer, index: ExactIndex | ApproximateIndex) -> BestScores:
+    def best_scores(self, scorer: Scorer, index: ExactIndex | ApproximateIndex) -> NormalDist:
         """Measure the best scores of unrelated queries that have the scorer's modalities."""
         key = index.version, scorer.modalities
         if key not in self._measured:
@@ -97,13 +83,18 @@ class Calibration:
         return self._references[kind]
 
 
-def measure_best_scores(unrelated: Iterable[Scorer], background: Background) -> BestScores:
-    """Score a sample of a gallery for unrelated queries, and estimate their best scores over the whole gallery."""
+def measure_best_scores(unrelated: Iterable[Scorer], background: Background) -> NormalDist:
+    """Estimate the best `comparable` scores of unrelated queries over a whole gallery, from a sample of it."""
     if not len(next(iter(background.columns.values()))):
-        return BestScores(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
+        return NormalDist(0.0, math.inf)  # nothing is known of other photos: every confidence is 0.5
     each = [scorer.standardised(background).scores(background.columns) for scorer in unrelated]
     best = [highest(comparable(scores, scores), background.count) for scores in each]
-    return BestScores(*robust_moments(np.array(best, np.float32)))
+    return NormalDist(*robust_moments(np.array(best, np.float32)))
+
+
+def confidences(unrelated: NormalDist, scores: Floats, background: Floats) -> list[float]:
+    """Give the share of unrelated queries with a lower best score; `background` (S,) is a sample's scores."""
+    return [unrelated.cdf(float(score)) for score in comparable(scores, background)]
 
 
 def comparable(scores: Floats, background: Floats) -> Floats:
@@ -165,11 +156,8 @@ def store_references(store: GalleryStore, model: Extractor) -> None:
 def _read(store: GalleryStore, kind: str) -> Floats | None:
     """Read stored features; None if they are missing, incomplete or damaged."""
     with storage_errors(store.uri):
-        database, name = connect(store.uri), _table_name(store, kind)
-        if name not in table_names(database):
-            return None
         try:
-            rows = database.open_table(name).to_arrow()
+            rows = connect(store.uri).open_table(_table_name(store, kind)).to_arrow()
         except ValueError as error:
             if "was not found" not in str(error):
                 raise

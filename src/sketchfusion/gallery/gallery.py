@@ -18,7 +18,7 @@ from ..io.images import ImageInput, Images
 from ..models import load as load_model
 from ..tasks.inputs import read_sketches
 from . import indexing
-from .confidence import Calibration, store_references
+from .confidence import Calibration, confidences, store_references
 from .embed import Embedder, choose_engine
 from .facets import Facets, Places, count_facets, count_places
 from .indexing import COMMIT_ROWS, COMMIT_SECONDS, Builder, Plan, Progress, Report, Settings, Watcher
@@ -28,7 +28,7 @@ from .query import Filter, Guesser, Query, Scorer, can_guess, embed_text, make_s
 from .reorder import CANDIDATES, diffused, fold
 from .rows import PhotoInfo, Rows, tag_of
 from .storage import GalleryError
-from .store import GalleryStore, absolute, is_in
+from .store import GalleryStore, absolute
 
 Paths = str | Path | Iterable[str | Path]
 
@@ -117,10 +117,10 @@ class Gallery:
             ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
             if query.diffuse:
                 ranked = diffused(ranked, float(background.std()))
-            confidences = np.array(unrelated.confidences(ranked.scores, background))
-            enough = np.flatnonzero(confidences >= (query.min_score or 0))
+            shares = np.array(confidences(unrelated, ranked.scores, background))
+            enough = np.flatnonzero(shares >= (query.min_score or 0))
             ranked = ranked.take(enough)
-            found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, confidences[enough], strict=True)
+            found = zip(ranked.rows.paths, ranked.scores, ranked.rows.categories, shares[enough], strict=True)
             hits = [
                 Hit(str(path), float(score), rank, str(category), float(confidence))
                 for rank, (path, score, category, confidence) in enumerate(found, start=1)
@@ -133,8 +133,9 @@ class Gallery:
     def _scorer(self, query: Query, vectors: Floats | None) -> tuple[Scorer, dict[str, float]]:
         """Embed what a query shows, and give what its sketches were taken for."""
         guess, names = None, dict[str, float]()
-        guessing = query.also is None or len(query.also) > 0
-        if guessing and len(query.sketches) and query.text is None and query.like is None and self.guesses:
+        joint = self._existing_store().made_with.joint_dim
+        alone = len(query.sketches) and query.text is None and query.like is None
+        if alone and (query.also is None or query.also) and joint and can_guess(self.model):
             self._guesser = guesser = self._guesser or Guesser(self.model)
             also = query.also
             if vectors is None or also is None:
@@ -150,7 +151,7 @@ class Gallery:
             stored = self._existing_store().vectors(named)
             photos = [*stored.values()] or [*self.model.embed([query.like], kind="photo").numpy()]
         text = None if query.text is None else embed_text(self.model, query.text)
-        if text is not None and not self._existing_store().made_with.joint_dim:
+        if text is not None and not joint:
             raise GalleryError(
                 f"gallery {self.uri} was made before words could be looked for; index the photos into a new gallery"
             )
@@ -167,11 +168,6 @@ class Gallery:
             if absolute(path) not in found:
                 raise GalleryError(f"{path} is not in the gallery {self.uri}")
         return [*found.values()]
-
-    @property
-    def guesses(self) -> bool:
-        """Whether sketches are searched by what the model takes them for too."""
-        return bool(self._existing_store().made_with.joint_dim) and can_guess(self.model)
 
     def _newest_index(self) -> ExactIndex | ApproximateIndex:
         """Prepare the newest version for searching; it is read again after a commit."""
@@ -229,8 +225,7 @@ class Gallery:
 
     def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
         """Describe photos by path; those that are not in the gallery are left out."""
-        store = self._existing_store()
-        return {info.path: info for condition in is_in("path", paths) for info in store.infos(condition)}
+        return self._existing_store().infos(paths)
 
     def info(self, path: str | Path) -> PhotoInfo:
         """Describe one photo; GalleryError if it is not in the gallery."""

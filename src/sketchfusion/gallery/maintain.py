@@ -18,7 +18,7 @@ from ..extractor import Extractor
 from ..io.images import read_reduced
 from .embed import PROCESSES, Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
-from .rows import FileState, ModelTag, Photo, broken, checksum, seals, tag_of, to_photo
+from .rows import FileState, Photo, broken, checksum, seals, tag_of, to_photo
 from .storage import GalleryError, connect, storage_errors, table_names
 from .store import PREFIX, UNFINISHED, GalleryStore, finished_tables
 
@@ -36,13 +36,24 @@ def reindex(
     if old.made_with.fingerprint == tag.fingerprint:
         raise GalleryError(f"gallery {old.uri} is made with {tag.name} ({tag.fingerprint[:12]}) already")
     drop_superseded(old)
-    new = _begin(old, tag)
+    with storage_errors(old.uri):  # the second table is hidden by a mark until it is finished
+        mark = UNFINISHED + tag.fingerprint[:16]
+        connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
+    new = GalleryStore.create(old.uri, tag, old.generation + 1)
     there = [path for path in map(Path, sorted(old.files())) if path.exists()]
     report = Builder(new, model, settings).run(there, progress)
     report.from_thumbnail = _from_thumbnails(old, new, model, settings)
     new.forget(new.files().keys() - old.files().keys())  # removed meanwhile
     new.record()
-    _finish(old, new)
+    with storage_errors(old.uri):
+        database = connect(old.uri)
+        for name in table_names(database):  # without marks the new table answers
+            if name.startswith(UNFINISHED):
+                other = PREFIX + name.removeprefix(UNFINISHED)
+                if other != new.name and other in table_names(database):
+                    _drop(database, other)  # unfinished, for a third model
+                database.drop_table(name)
+        _drop(database, old.name)
     return new, report
 
 
@@ -53,14 +64,6 @@ def drop_superseded(store: GalleryStore) -> None:
         for name in finished_tables(database):
             if name != store.name:
                 _drop(database, name)
-
-
-def _begin(old: GalleryStore, tag: ModelTag) -> GalleryStore:
-    """Make the second table, hidden by a mark until it is finished."""
-    with storage_errors(old.uri):
-        mark = UNFINISHED + tag.fingerprint[:16]
-        connect(old.uri).create_table(mark, schema=pa.schema([("since", pa.string())]), exist_ok=True)
-    return GalleryStore.create(old.uri, tag, old.generation + 1)
 
 
 def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, settings: Settings) -> int:
@@ -88,19 +91,6 @@ def _prepared(photo: Photo, model: Extractor) -> Prepared | Failure:
         return Failure(photo.file.path, str(error))
     file: FileState = replace(photo.file, mtime_ns=0)  # so that the file, once it is back, is embedded itself
     return Prepared(replace(photo, file=file), view)
-
-
-def _finish(old: GalleryStore, new: GalleryStore) -> None:
-    """Take the mark away, so that the new table answers, and drop the old one."""
-    with storage_errors(old.uri):
-        database = connect(old.uri)
-        for name in table_names(database):
-            if name.startswith(UNFINISHED):
-                other = PREFIX + name.removeprefix(UNFINISHED)
-                if other != new.name and other in table_names(database):
-                    _drop(database, other)  # unfinished, for a third model
-                database.drop_table(name)
-        _drop(database, old.name)
 
 
 def _drop(database: Any, name: str) -> None:
@@ -165,7 +155,8 @@ def repair(store: GalleryStore, damage: Damage, builder: Builder) -> Report:
     """Drop what is damaged and embed the photos again; those whose file is gone are listed in the report."""
     paths = {*damage.rows.values(), *damage.thumbnails}
     there = {path for path in paths if Path(path).exists()}
-    store.forget_by_checksum(list(damage.rows))
+    for seal in damage.rows:  # by their checksums as they are stored, as their paths cannot be trusted
+        store.delete(f"seal = {seal}")
     store.forget(there)
     store.record()
     report = builder.run([Path(path) for path in sorted(there)])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from ..errors import ImageError
 from ..featuremap import Floats
@@ -109,14 +110,12 @@ class ApproximateIndex:
 
     def _candidates(self, scorer: Scorer, count: int, wanted: Filter, exactly: bool) -> Rows:
         """Find the `count` photos nearest to each term, ordered by path."""
-        tables = [
+        found = pa.concat_tables(
             self._store.nearest(term.column, term.vector, count, wanted.condition, exactly) for term in scorer.terms
-        ]
-        paths = np.concatenate([table["path"].to_numpy() for table in tables])
-        categories = np.concatenate([table["category"].to_numpy() for table in tables])
-        needed = {"vector"} | scorer.columns
-        columns = {name: np.concatenate([matrix(table[name]) for table in tables]) for name in needed}
-        return Rows(paths, categories, columns).take(np.unique(paths.astype(str), return_index=True)[1])
+        )
+        columns = {name: matrix(found[name]) for name in {"vector"} | scorer.columns}
+        rows = Rows(found["path"].to_numpy(), found["category"].to_numpy(), columns)
+        return rows.take(np.unique(rows.paths.astype(str), return_index=True)[1])
 
 
 def _best(rows: Rows, scorer: Scorer, k: int) -> Ranked:
@@ -154,11 +153,9 @@ class Hit:
 class Hits(list[Hit]):
     """An answer: photos, best first; a notebook shows them as pictures."""
 
-    guesses: Mapping[str, float]  # what the sketch was taken for, and searched by, with probabilities
-
     def __init__(self, hits: Iterable[Hit] = (), guesses: Mapping[str, float] | None = None) -> None:
         super().__init__(hits)
-        self.guesses = guesses or {}
+        self.guesses = guesses or {}  # what the sketch was taken for, and searched by, with probabilities
 
     def __repr__(self) -> str:
         first = "".join(f"; {hit.rank}. {hit.confidence:.0%} {hit.path}" for hit in self[:3])

@@ -35,11 +35,10 @@ def query_row(source: str, shown: Tensor | None, gallery: Gallery, hits: Sequenc
     """Make the row of a picture (3, H, W) in [0, 1] from `source`, whose folder may name its category, or of words."""
     if shown is None:
         return SheetRow(Image.new("RGB", (CELL, CELL), PAPER), source, hits)
-    pixels = to_uint8(shown)
     folder = Path(source).absolute().parent.name
     category = folder if folder in gallery.categories else None
     caption = Path(source).name if len(source) < 200 else ""
-    return SheetRow(Image.fromarray(pixels), category or caption, hits, category)
+    return SheetRow(Image.fromarray(to_uint8(shown)), category or caption, hits, category)
 
 
 def contact_sheet(gallery: Gallery, rows: Sequence[SheetRow]) -> Image.Image:
@@ -73,11 +72,7 @@ def _cell(sheet: Image.Image, x: int, y: int, picture: Image.Image, frame: str, 
     draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), outline=frame, width=FRAME if frame == RIGHT else 1)
     sheet.paste(fitted, (x + FRAME, y + FRAME))
     font = ImageFont.load_default(size=12)
-    draw.text((x + 2, y + CELL + 3), _shortened(draw, caption, font), fill=INK, font=font)
+    while caption and draw.textlength(caption, font=font) > CELL - 4:
+        caption = caption[:-2].rstrip(".") + "…" if len(caption) > 2 else ""
+    draw.text((x + 2, y + CELL + 3), caption, fill=INK, font=font)
     draw.text((x + 2, y + CELL + 18), note, fill=FAINT, font=ImageFont.load_default(size=11))
-
-
-def _shortened(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    while text and draw.textlength(text, font=font) > CELL - 4:
-        text = text[:-2].rstrip(".") + "…" if len(text) > 2 else ""
-    return text

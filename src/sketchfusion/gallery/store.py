@@ -25,7 +25,6 @@ from .rows import (
     DETAILS,
     FILE,
     FORMAT,
-    VECTORS,
     FileState,
     ModelTag,
     Photo,
@@ -171,11 +170,11 @@ class GalleryStore:
         entry = {} if self.version != version else storage.read_ledger(self.uri, self.name, version)
         return not entry or {name: entry.get(name) for name in ("count", "roll")} == storage.summary(checksums)
 
-    def infos(self, where: str) -> list[PhotoInfo]:
-        """Describe the photos that an SQL condition holds for, ordered by path."""
+    def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
+        """Describe photos by path; those that are not there are left out."""
         names = [field.name for field in fields(PhotoInfo)]
-        rows = self._read_verified(where).select(names)
-        return [PhotoInfo(**row) for row in sorted(rows.to_pylist(), key=lambda row: str(row["path"]))]
+        tables = (self._read_verified(condition).select(names).sort_by("path") for condition in is_in("path", paths))
+        return {row["path"]: PhotoInfo(**row) for rows in tables for row in rows.to_pylist()}
 
     def paths(self) -> list[str]:
         return sorted(self._read(["path"])["path"].to_pylist())
@@ -234,7 +233,6 @@ class GalleryStore:
 
     def nearest(self, column: str, query: Floats, k: int, where: str | None = None, exactly: bool = False) -> pa.Table:
         """Give the rows of the k photos nearest to a unit vector (d,), by the index or, `exactly`, by comparing all."""
-        assert column in VECTORS
         with storage_errors(self.uri):
             search = self._newest.search(query, vector_column_name=column).distance_type(METRIC).limit(k)
             search = search.where(where, prefilter=True) if where else search
@@ -294,14 +292,10 @@ class GalleryStore:
 
     def forget(self, paths: Iterable[str]) -> int:
         """Delete photos by path, and give how many; `clean` wipes their bytes, and updates the ledger."""
-        return sum(self._delete(condition) for condition in is_in("path", paths))
+        return sum(self.delete(condition) for condition in is_in("path", paths))
 
-    def forget_by_checksum(self, checksums: Iterable[int]) -> None:
-        """Delete rows whose path cannot be trusted by their checksums as they are stored."""
-        for value in checksums:
-            self._delete(f"seal = {value}")
-
-    def _delete(self, condition: str) -> int:
+    def delete(self, condition: str) -> int:
+        """Delete the rows that an SQL condition holds for, and give how many."""
         return int(self._commit(lambda table: table.delete(condition)).num_deleted_rows)
 
     def compact(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..tasks.correspondence import POSE_POINTS, TASK, dense_match, match, sample
 from ..tasks.inputs import extract_map
 from ..tasks.segmentation import segment
 from . import messages
-from .drawing import Floats, Sketch
+from .drawing import Floats, Picture
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -31,21 +30,7 @@ FEATURE_SIDE = 256  # longer side of a picture of features
 HUES = np.array([colorsys.hls_to_rgb(step / 360, 0.52, 0.9) for step in range(360)]) * 255
 
 
-@dataclass(frozen=True, eq=False)
-class CloseupPhoto:
-    """A reduced photo (3, H, W), and the size of the original in pixels."""
-
-    picture: Tensor
-    width: int
-    height: int
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Pixels of the picture per pixel of the original, in x and y."""
-        return self.picture.shape[2] / self.width, self.picture.shape[1] / self.height
-
-
-def segment_photo(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> messages.SegmentAnswer:
+def segment_photo(model: Extractor, sketch: Picture, photo: Picture) -> messages.SegmentAnswer:
     """Compute how strongly each pixel shows the drawn object; if the photo seems not to, the threshold is 1."""
     found = segment(model, sketch.picture, photo.picture, refine=False)
     height, width = found.heat.shape
@@ -56,21 +41,20 @@ def segment_photo(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> mess
 
 def match_points(
     model: Extractor,
-    sketch: Sketch,
-    photo: CloseupPhoto,
+    sketch: Picture,
+    photo: Picture,
     points: Sequence[Sequence[float]] | None,
     source: Literal["sketch", "photo"],
 ) -> messages.MatchAnswer:
     """Match points given in drawing units or in pixels of the original photo; by default points over the strokes."""
-    scale = np.array(photo.scale)
     queries: Tensor | None = None
     if points is not None:
-        picture = sketch.picture if source == "sketch" else photo.picture
-        pixels = sketch.to_picture(points) if source == "sketch" else np.asarray(points, np.float64) * scale
-        queries = torch.from_numpy(pixels.clip(0, [picture.shape[2], picture.shape[1]])).float()
+        asked = sketch if source == "sketch" else photo
+        edges = [asked.picture.shape[2], asked.picture.shape[1]]
+        queries = torch.from_numpy(asked.to_picture(points).clip(0, edges)).float()
     found = match(model, sketch.picture, photo.picture, queries, source)
-    on_drawing = sketch.to_drawing([pair.sketch for pair in found]).tolist()
-    on_photo = (np.array([pair.photo for pair in found]) / scale).tolist()
+    on_drawing = sketch.to_units([pair.sketch for pair in found]).tolist()
+    on_photo = photo.to_units([pair.photo for pair in found]).tolist()
     return messages.MatchAnswer(
         matches=[
             messages.MatchedPoint(sketch=tuple(here), photo=tuple(there), score=pair.score, mutual=pair.mutual)
@@ -79,7 +63,7 @@ def match_points(
     )
 
 
-def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> messages.DenseAnswer:
+def match_densely(model: Extractor, sketch: Picture, photo: Picture) -> messages.DenseAnswer:
     """Colour the drawing by position, and the photo by the matching position, as opaque as its segmentation is hot."""
     sketch_map = extract_map(model, sketch.picture, "sketch", TASK)
     photo_map = extract_map(model, photo.picture, "photo", TASK)
@@ -93,7 +77,7 @@ def match_densely(model: Extractor, sketch: Sketch, photo: CloseupPhoto) -> mess
     return messages.DenseAnswer(sketch=data_url(_coloured_sheet(sketch, low, high)), photo=data_url(coloured))
 
 
-def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | None) -> messages.InspectAnswer:
+def inspect_features(model: Extractor, sketch: Picture, photo: Picture | None) -> messages.InspectAnswer:
     """Show each feature by its principal components and its spectrum."""
     kinds: list[Kind] = ["sketch", "photo"] if photo else ["sketch"]
     components = component_maps(model, [sketch.picture, photo.picture] if photo else [sketch.picture], kinds)
@@ -104,14 +88,12 @@ def inspect_features(model: Extractor, sketch: Sketch, photo: CloseupPhoto | Non
         maps.append(messages.FeaturePictures(feature=feature, sketch=coloured[0], photo=coloured[1] if photo else None))
         for kind, map_ in zip(kinds, each, strict=True):
             curve = spectrum(map_)
-            frequency, amplitude = (
-                values.astype(float).round(4).tolist() for values in (curve.frequency, curve.amplitude)
-            )
+            frequency, amplitude = curve.frequency.round(4).tolist(), curve.amplitude.round(4).tolist()
             spectra.append(messages.SpectrumReply(feature=feature, kind=kind, frequency=frequency, amplitude=amplitude))
     return messages.InspectAnswer(maps=maps, spectra=spectra, branch_weights=branch_weights(model))
 
 
-def _coloured_sheet(sketch: Sketch, low: Tensor, high: Tensor) -> Pixels:
+def _coloured_sheet(sketch: Picture, low: Tensor, high: Tensor) -> Pixels:
     """Colour the ink of the whole sheet by position, on a transparent ground."""
     factor = SHEET_SIDE / max(sketch.size)
     width, height = (max(1, round(edge * factor)) for edge in sketch.size)

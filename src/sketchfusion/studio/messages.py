@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
 Size = Annotated[float, Field(allow_inf_nan=False, gt=0, le=1e6)]
-Fraction = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
-Client = Annotated[str, Field(min_length=1, max_length=64)]
 Period = Annotated[str, Field(pattern=r"^[12]\d{3}(-(0[1-9]|1[0-2]))?$")]  # a year or a month: 2024, 2024-05
-SequenceNumber = Annotated[int, Field(ge=0, le=2**53)]
 Pair = tuple[float, float]
 
 
@@ -68,8 +64,8 @@ Drawing = Annotated[StrokesDrawing | SvgDrawing | ImageDrawing, Field(discrimina
 class QueuedRequest(RequestBody):
     """A request that waits for the model; `sequence` grows with each request of a client."""
 
-    client: Client
-    sequence: SequenceNumber
+    client: Annotated[str, Field(min_length=1, max_length=64)]
+    sequence: Annotated[int, Field(ge=0, le=2**53)]
 
 
 class SearchRequest(QueuedRequest):
@@ -86,7 +82,7 @@ class SearchRequest(QueuedRequest):
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0  # photos of the answer to leave out, which were given before
     folder: Name | None = None  # as `info` lists it; all below it counts
     date: Period | None = None
-    min_score: Fraction | None = None
+    min_score: Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)] | None = None
     group: bool = False
 
 
@@ -317,20 +313,26 @@ class GalleryInfo(BaseModel):
     demo: bool
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Every limit of the studio; names with `bytes` are in bytes, names with `side` in pixels."""
+class LimitsInfo(BaseModel):
+    """Limits that a client has to keep; names with `bytes` are in bytes."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
     upload_bytes: int = 100_000_000  # of all files in one request
     upload_files: int = 500  # in one request
     json_bytes: int = 16_000_000
-    json_depth: int = 12  # levels of nesting
-    json_lists: int = 60_000  # lists and objects in one request; every point of a stroke is a list
     pixels: int = 50_000_000  # of one picture
     strokes: int = 2_000
     points: int = 50_000  # of all strokes together
     text: int = 200  # characters of a text query
     results: int = 200  # photos returned by one search
+
+
+class Limits(LimitsInfo):
+    """Every limit of the studio; names with `bytes` are in bytes, names with `side` in pixels."""
+
+    json_depth: int = 12  # levels of nesting
+    json_lists: int = 60_000  # lists and objects in one request; every point of a stroke is a list
     waiting: int = 256  # requests in the queue
     batch: int = 16  # searches that one run of the model answers together
     background_batch: int = 4  # photos per run of the model while indexing; waiting searches go between runs
@@ -341,19 +343,6 @@ class Limits:
     thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
     jobs: int = 64  # indexing jobs that are remembered, finished ones included
     jobs_waiting: int = 8  # indexing jobs that wait for their turn
-
-
-class LimitsInfo(BaseModel):
-    """Limits that a client has to keep."""
-
-    upload_bytes: int
-    upload_files: int
-    json_bytes: int
-    pixels: int
-    strokes: int
-    points: int
-    text: int
-    results: int
 
 
 class Phone(BaseModel):

@@ -1,11 +1,10 @@
 """Protect the server: host names and tokens, sizes of requests, security headers, and errors in one line.
 
-Requests pass `OuterMiddleware`, then `Guard`, then `BodyLimit`, then the routes.
+Requests pass `Protection`, then the routes, whose class is `LimitedRoute`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -13,12 +12,16 @@ import logging
 import re
 import secrets
 import socket
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,6 +45,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
 }
 COOKIE = "sketchfusion"
 COOKIE_SECONDS = 365 * 24 * 3600
@@ -102,11 +106,14 @@ class Access:
         return _address(name) is not None or name in (hostname, hostname.partition(".")[0], f"{hostname}.local")
 
 
-class OuterMiddleware:
-    """Add security headers to every answer, and answer unexpected errors without a stack trace."""
+class Protection:
+    """Add security headers to every answer, answer unexpected errors without a stack trace, and refuse some requests.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Refused are those with a foreign host name, changes from other sites' pages, and those without the token.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; an unexpected error is logged under a number, and the client is told only the number."""
@@ -122,28 +129,16 @@ class OuterMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         try:
-            await self._app(scope, receive, send_protected)
+            await (self._check(Request(scope)) or self._app)(scope, receive, send_protected)
         except Exception:
             number = secrets.token_hex(4)
             LOG.exception("error %s while answering %s %s", number, scope["method"], scope["path"])
             if not started:
                 answer = problem(500, f"internal error {number}; the server's log says more")
                 await answer(scope, receive, send_protected)
-
-
-class Guard:
-    """Refuse requests with a foreign host name, changes from other sites' pages, and requests without the token."""
-
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access = app, access
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._check(Request(scope)) if scope["type"] == "http" else None
-        await (answer or self._app)(scope, receive, send)
 
     def _check(self, request: Request) -> Response | None:
         headers = request.headers
@@ -176,53 +171,57 @@ class Guard:
         return unauthorised
 
 
-class BodyLimit:
-    """Limit JSON by size and nesting before it is parsed, and uploads by size while they stream; bytes are counted."""
+class LimitedRequest(Request):
+    """A request whose body is limited: its bytes, counted as they come, and JSON by its nesting before it is parsed."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    _whole = False  # whether the body is read in one piece, as JSON is
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif Headers(scope=scope).get("content-type", "").startswith("multipart/"):
-            await self._stream(scope, receive, send)
-        else:
-            await self._measure(scope, receive, send)
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Give the pieces of the body; HTTPException when they are more than may be sent."""
+        limits: Limits = self.app.state.studio.limits
+        upload = not self._whole and self.headers.get("content-type", "").startswith("multipart/")
+        most, received = limits.upload_bytes if upload else limits.json_bytes, 0
+        async for piece in super().stream():
+            received += len(piece)
+            if received > most:
+                raise HTTPException(413, f"more than {most} bytes in one request")
+            yield piece
 
-    async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await _read_all(_Counted(receive, self._limits.json_bytes))
-            _check_nesting(body, self._limits)
-        except _TooLarge as error:
-            await problem(413, str(error))(scope, receive, send)
-            return
-        await self._app(scope, _replayed(body, receive), send)
-
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        counted = _Counted(receive, self._limits.upload_bytes)
-
-        async def send_within_limit(message: Message) -> None:
-            if not counted.exceeded:  # the parser of the body turns the error into an answer of its own
-                await send(message)
-
-        with contextlib.suppress(_TooLarge):
-            await self._app(scope, counted, send_within_limit)
-        if counted.exceeded:
-            await problem(413, str(counted.error))(scope, receive, send)
+    async def body(self) -> bytes:
+        """Give the whole body; HTTPException if it is too large or nested too deep, before parsing takes memory."""
+        if self._whole:
+            return await super().body()
+        self._whole, limits = True, self.app.state.studio.limits
+        body = await super().body()
+        characters = np.frombuffer(JSON_STRING.sub(b"", body), np.uint8)
+        opening = (characters == ord("[")) | (characters == ord("{"))
+        closing = (characters == ord("]")) | (characters == ord("}"))
+        if int((opening.astype(np.int64) - closing).cumsum().max(initial=0)) > limits.json_depth:
+            raise HTTPException(413, f"nested deeper than {limits.json_depth} levels")
+        if int(opening.sum()) > limits.json_lists:
+            most = f"more than {limits.json_lists} lists in one request"
+            raise HTTPException(413, f"{most}; at most {limits.points} points are read")
+        return body
 
 
-def problem(status: int, error: str, retry: bool = False, superseded: bool | None = None) -> JSONResponse:
-    """Answer with a status and an error in one line; `retry` adds when to try again."""
-    headers = {"Retry-After": str(RETRY_SECONDS)} if retry else None
+class LimitedRoute(APIRoute):
+    """A route that reads the bodies of requests within the studio's limits."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give the route's function for requests whose bodies are limited."""
+        handler = super().get_route_handler()
+
+        async def limited(request: Request) -> Response:
+            return await handler(LimitedRequest(request.scope, request.receive))
+
+        return limited
+
+
+def problem(status: int, error: str, superseded: bool | None = None) -> JSONResponse:
+    """Answer with a status and an error in one line, and say when to try again where that may help."""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
     content = Problem(error=error, superseded=superseded).model_dump(exclude_none=True)
     return JSONResponse(content, status, headers)
-
-
-def client_error(error: Exception, message: str) -> JSONResponse:
-    """Answer one of `CLIENT_ERRORS`, whose text is `message`."""
-    status, told = next(answer for kind, answer in CLIENT_ERRORS.items() if isinstance(error, kind))
-    return problem(status, told or message, retry=status == 503, superseded=isinstance(error, Superseded) or None)
 
 
 def is_local(request: Request) -> bool:
@@ -264,63 +263,3 @@ def _same_origin(headers: Headers) -> bool:
 
 def _equal(received: str, expected: str) -> bool:
     return hmac.compare_digest(received.encode(), expected.encode())
-
-
-class _TooLarge(Exception):
-    """The body is over a limit."""
-
-
-class _Counted:
-    """Pass on received messages until they exceed `most` bytes together."""
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._most, self._received = receive, most, 0
-        self.error = _TooLarge(f"more than {most} bytes in one request")
-
-    @property
-    def exceeded(self) -> bool:
-        return self._received > self._most
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._received += len(message.get("body", b""))
-        if self.exceeded:
-            raise self.error
-        return message
-
-
-async def _read_all(receive: Receive) -> bytes:
-    parts = []
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            break
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Receive a body that was read already, then what comes after it."""
-    sent = False
-
-    async def replayed() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replayed
-
-
-def _check_nesting(body: bytes, limits: Limits) -> None:
-    """Count the brackets of a JSON document, before parsing takes memory."""
-    characters = np.frombuffer(JSON_STRING.sub(b"", body), np.uint8)
-    opening = (characters == ord("[")) | (characters == ord("{"))
-    closing = (characters == ord("]")) | (characters == ord("}"))
-    if int((opening.astype(np.int64) - closing).cumsum().max(initial=0)) > limits.json_depth:
-        raise _TooLarge(f"nested deeper than {limits.json_depth} levels")
-    if int(opening.sum()) > limits.json_lists:
-        raise _TooLarge(f"more than {limits.json_lists} lists in one request; at most {limits.points} points are read")

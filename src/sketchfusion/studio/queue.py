@@ -47,15 +47,10 @@ class Ticket:
     """A waiting question; a newer one of the same client and lane takes its place in the queue."""
 
     lane: Lane[Any, Any]
-    client: str
+    key: tuple[str, str]  # the lane's name and the client; only the newest question of a key waits
     sequence: int
     question: Any
     future: Future[Any] = field(default_factory=Future)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Lane and client; only the newest question of a key waits."""
-        return self.lane.name, self.client
 
 
 class ModelQueue:
@@ -90,8 +85,20 @@ class ModelQueue:
 
     async def ask(self, lane: Lane[Question, Answer], client: str, sequence: int, question: Question) -> Answer:
         """Queue a question and wait for its answer. Raises Superseded, Busy, Stopped, or what the lane raises."""
-        ticket = Ticket(lane, client, sequence, question)
-        self._enqueue(ticket)
+        ticket = Ticket(lane, (lane.name, client), sequence, question)
+        with self._change:
+            if self._closed or self.failure:
+                raise Stopped
+            older = self._waiting.get(ticket.key)
+            newest = older.sequence if older else self._running.get(ticket.key, sequence)
+            if sequence < newest:
+                raise Superseded
+            if older is None and len(self._waiting) >= self._limit:
+                raise Busy
+            self._waiting[ticket.key] = ticket  # a dict keeps the older one's place
+            self._change.notify()
+        if older is not None:
+            _fail(older.future, Superseded())
         answer: Answer = await asyncio.wrap_future(ticket.future)
         return answer
 
@@ -117,21 +124,6 @@ class ModelQueue:
             self._closed = True
             self._change.notify()
         self._thread.join()
-
-    def _enqueue(self, ticket: Ticket) -> None:
-        with self._change:
-            if self._closed or self.failure:
-                raise Stopped
-            older = self._waiting.get(ticket.key)
-            newest = older.sequence if older else self._running.get(ticket.key, ticket.sequence)
-            if ticket.sequence < newest:
-                raise Superseded
-            if older is None and len(self._waiting) >= self._limit:
-                raise Busy
-            self._waiting[ticket.key] = ticket  # a dict keeps the older one's place
-            self._change.notify()
-        if older is not None:
-            _fail(older.future, Superseded())
 
     def _work(self, prepare: Callable[[], None]) -> None:
         try:

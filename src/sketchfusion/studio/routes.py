@@ -29,12 +29,11 @@ from ..gallery import Gallery, GalleryError, Hit, PhotoInfo, Query
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
 from . import closeup, messages
-from .closeup import CloseupPhoto
-from .drawing import EXAMPLES, LimitExceeded, Sketch, category_of, clean_drawing
-from .protection import is_local
+from .drawing import EXAMPLES, LimitExceeded, Picture, as_read, category_of, clean_drawing
+from .protection import LimitedRoute, is_local
 from .queue import single
-from .studio import NotFound, SearchHits, Studio, reveal
-from .uploads import Job, original_name, save_uploads
+from .studio import NotFound, Studio, reveal
+from .uploads import original_name, save_uploads
 
 Answer = TypeVar("Answer")
 
@@ -49,17 +48,16 @@ EXPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}, "application/json": {}}, "description": "A contact sheet or a list"}
 }
 
-service_router = APIRouter(tags=["service"])
-search_router = APIRouter(tags=["search"])
-photos_router = APIRouter(prefix="/photos", tags=["photos"])
-uploads_router = APIRouter(tags=["uploads"])
-closeup_router = APIRouter(tags=["one photo"])
+service_router = APIRouter(tags=["service"], route_class=LimitedRoute)
+search_router = APIRouter(tags=["search"], route_class=LimitedRoute)
+photos_router = APIRouter(prefix="/photos", tags=["photos"], route_class=LimitedRoute)
+uploads_router = APIRouter(tags=["uploads"], route_class=LimitedRoute)
+closeup_router = APIRouter(tags=["one photo"], route_class=LimitedRoute)
 ROUTERS = (service_router, search_router, photos_router, uploads_router, closeup_router)
 
 
-def _studio(request: Request) -> Studio:
-    studio: Studio = request.app.state.studio
-    return studio
+def _studio(request: Request) -> Any:
+    return request.app.state.studio
 
 
 CurrentStudio = Annotated[Studio, Depends(_studio)]
@@ -72,20 +70,36 @@ CurrentStudio = Annotated[Studio, Depends(_studio)]
 async def get_info(studio: CurrentStudio, request: Request, folder: str = "", date: str = "") -> messages.Info:
     """Describe model, gallery and limits; photos are counted by folder for the `date`, by month for the `folder`."""
     await studio.loaded()
-    return await studio.in_thread(lambda: _info(studio, is_local(request), studio.gallery_info(folder, date)))
+    model, local = studio.gallery.model, is_local(request)
+    address = studio.network_address if local else None
+    return messages.Info(
+        version=__version__,
+        model=messages.ModelInfo(
+            name=model.name,
+            fingerprint=model.fingerprint,
+            tasks=[task for task in TASKS if model.serves(task)],
+            labels=len(model.labels),
+        ),
+        gallery=await run_in_threadpool(studio.gallery_info, folder, date),
+        limits=studio.limits,
+        local=local,
+        phone=messages.Phone(address=address, code=segno.make_qr(address).svg_data_uri(light="white", omitsize=True))
+        if address
+        else None,
+    )
 
 
 @service_router.get("/examples")
-async def list_examples(studio: CurrentStudio) -> list[messages.Example]:
+def list_examples() -> list[messages.Example]:
     """List example drawings to start from."""
-    return await studio.in_thread(lambda: [clean_drawing(name) for name in EXAMPLES])
+    return [clean_drawing(name) for name in EXAMPLES]
 
 
 @service_router.get("/examples/{label}")
-async def get_example(label: str, studio: CurrentStudio) -> messages.Example:
+def get_example(label: str) -> messages.Example:
     """Return a clean drawing of a label of which a search says that it is `drawable`."""
     if category := category_of(label):
-        return await studio.in_thread(lambda: clean_drawing(category.name))
+        return clean_drawing(category.name)
     raise NotFound(f"there is no drawing of {label}")
 
 
@@ -117,21 +131,20 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
     if body.k > studio.limits.results:
         raise LimitExceeded(f"k={body.k}; at most {studio.limits.results} photos are returned at once")
     marked = ([body.like] if body.like else [], body.right, body.wrong)
-    liked, right, wrong = await studio.in_thread(lambda: [studio.photos.present(names) for names in marked])
+    liked, right, wrong = await run_in_threadpool(lambda: [studio.photos.present(names) for names in marked])
     if body.like and not liked:
         raise NotFound("no such photo in the gallery any more")
     like = liked[0] if liked else await studio.photo(body.photo) if body.photo else None
-    sketch: Sketch | None = await studio.sketch(body.drawing) if body.drawing else None
+    sketch: Picture | None = await studio.sketch(body.drawing) if body.drawing else None
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
     narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
     query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
-    found = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
-    hits = await studio.in_thread(lambda: _found_photos(studio, found.hits[body.offset :]))
-    used = found.hits.guesses
+    found, guesses = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
+    hits = await run_in_threadpool(_found_photos, studio, found[body.offset :])
     labels = [
-        messages.Label(**vars(one), used=one.label in used, drawable=bool(category_of(one.label)))
-        for one in found.guesses
+        messages.Label(**vars(one), used=one.label in found.guesses, drawable=bool(category_of(one.label)))
+        for one in guesses
     ]
     milliseconds = round(1000 * (time.monotonic() - started), 1)
     return messages.SearchAnswer(sequence=body.sequence, hits=hits, labels=labels, milliseconds=milliseconds)
@@ -147,24 +160,23 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         raise LimitExceeded(f"{len(body.ids)} photos; at most {studio.limits.results} fit")
     paths = [studio.photos.path(name) for name in body.ids]
     if body.format == "zip":
-        pieces = studio.photos.zipped(await studio.in_thread(lambda: _names(studio, paths)))
+        pieces = studio.photos.zipped(await run_in_threadpool(_names, studio, paths))
         return StreamingResponse(pieces, media_type="application/zip", headers=_attachment("found.zip"))
     if body.format == "paths":
-        local = is_local(request)
-        shown = paths if local else [card.path for card in await studio.in_thread(lambda: _cards(studio, paths))]
+        shown = paths if is_local(request) else [card.path for card in await run_in_threadpool(_cards, studio, paths)]
         return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
-    scores: dict[str, float] = {}
+    by_path: dict[str, Hit] = {}
     if sketch:
         query = Query([sketch.picture], k=studio.limits.results)
-        found: SearchHits = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
-        scores = {hit.path: hit.score for hit in found.hits}
+        found, _ = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
+        by_path = {hit.path: hit for hit in found}
     if body.format == "sheet":
-        png = await studio.in_thread(lambda: _contact_sheet_png(studio.gallery, sketch, paths, scores))
+        png = await run_in_threadpool(_contact_sheet_png, studio.gallery, sketch, paths, by_path)
         return Response(png, media_type="image/png", headers=_attachment("found.png"))
-    photos = await studio.in_thread(lambda: _cards(studio, paths))
+    photos = await run_in_threadpool(_cards, studio, paths)
     rows = [
-        {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": scores.get(path)}
+        {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": by_path[path].score if path in by_path else None}
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
     return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
@@ -174,7 +186,7 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
 
 
 @photos_router.get("")
-async def list_photos(
+def list_photos(
     studio: CurrentStudio,
     offset: Annotated[int, Parameter(ge=0, le=2**31)] = 0,
     limit: Annotated[int, Parameter(ge=1, le=500)] = 60,
@@ -182,7 +194,9 @@ async def list_photos(
     date: messages.Period | None = None,
 ) -> messages.PhotoList:
     """List a page of the gallery's photos, ordered by path."""
-    return await studio.in_thread(lambda: _page(studio, offset, limit, studio.photos.condition(folder, date)))
+    where = studio.photos.condition(folder, date)
+    paths = studio.gallery.paths(where=where) if len(studio.gallery) else []
+    return messages.PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
 
 
 @photos_router.get("/{photo}", response_class=Response, responses=JPEG_RESPONSES)
@@ -195,33 +209,29 @@ async def get_picture(photo: str, studio: CurrentStudio, full: bool = False) -> 
 
 
 @photos_router.get("/{photo}/file", response_class=Response)
-async def get_file(photo: str, studio: CurrentStudio) -> Response:
+def get_file(photo: str, studio: CurrentStudio) -> Response:
     """Return the photo's file as it is, metadata included, to keep."""
     path = studio.photos.path(photo)
-    data = await studio.in_thread(lambda: studio.photos.file(path))
+    data = studio.photos.file(path)
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     headers = {**_attachment(_card(studio, path, {}).name), "Cache-Control": CACHE_CONTROL}
     return Response(data, media_type=kind, headers=headers)
 
 
 @photos_router.post("/{photo}/reveal")
-async def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> messages.Revealed:
+def reveal_photo(photo: str, studio: CurrentStudio, request: Request) -> messages.Revealed:
     """Show the photo's file in the file manager; only for a browser on the machine of the studio."""
     if not is_local(request):
         raise HTTPException(403, "the photo lies on another machine")
-    path = studio.photos.path(photo)
-    await studio.in_thread(lambda: reveal(path))
+    reveal(studio.photos.path(photo))
     return messages.Revealed()
 
 
 @photos_router.get("/{photo}/thumbnail", response_class=Response, responses=JPEG_RESPONSES)
-async def get_thumbnail(
-    photo: str, studio: CurrentStudio, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
+def get_thumbnail(photo: str, studio: CurrentStudio, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Return the gallery's thumbnail of the photo as JPEG."""
     path = studio.photos.path(photo)
-    data = (await studio.in_thread(lambda: studio.photos.thumbnails([path]))).get(path)
-    if data is None:
+    if (data := studio.photos.thumbnails([path]).get(path)) is None:
         raise NotFound("no such photo in the gallery any more")
     headers = {"ETag": f'"{hashlib.blake2b(data, digest_size=12).hexdigest()}"', "Cache-Control": CACHE_CONTROL}
     if if_none_match == headers["ETag"]:
@@ -230,17 +240,28 @@ async def get_thumbnail(
 
 
 @photos_router.get("/{photo}/info")
-async def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
+def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
     """Return what the gallery knows about a photo."""
     path = studio.photos.path(photo)
-    return await studio.in_thread(lambda: _facts(studio, path))
+    infos = studio.gallery.infos([path])
+    if path not in infos:
+        raise NotFound("no such photo in the gallery any more")
+    info = infos[path]
+    return messages.PhotoFacts(
+        **_card(studio, path, infos).model_dump(),
+        bytes=info.size,
+        taken=str(info.taken) if info.taken else None,
+        latitude=info.latitude,
+        longitude=info.longitude,
+        **vars(studio.photos.camera(path)),
+    )
 
 
 @photos_router.delete("/{photo}")
-async def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
+def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     """Remove a photo from the gallery; its file stays."""
     path = studio.photos.path(photo)
-    removed = await studio.in_thread(lambda: studio.gallery.remove([path]))
+    removed = studio.gallery.remove([path])
     studio.photos.drop_thumbnails([path])
     if not removed:
         raise NotFound("no such photo in the gallery any more")
@@ -263,15 +284,13 @@ async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStud
 @uploads_router.get("/jobs/{job}")
 async def get_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Return the progress of a job."""
-    return _job_state(studio, _find_job(studio, job))
+    return _job_state(studio, job)
 
 
 @uploads_router.delete("/jobs/{job}")
 async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Cancel a job; photos indexed so far are kept."""
-    running = _find_job(studio, job)
-    studio.jobs.cancel(running)
-    return _job_state(studio, running)
+    return _job_state(studio, job, cancel=True)
 
 
 # A drawing and one photo
@@ -280,49 +299,30 @@ async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
 @closeup_router.post("/segment")
 async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.SegmentAnswer:
     """Compute where the photo shows the drawn object."""
-    return await _on_photo(studio, "segment", body, closeup.segment_photo)
+    return await _look_closer(studio, "segment", body, closeup.segment_photo)
 
 
 @closeup_router.post("/match")
 async def match(body: messages.MatchRequest, studio: CurrentStudio) -> messages.MatchAnswer:
     """Match points of one picture to the other."""
-    return await _on_photo(studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source))
+    return await _look_closer(
+        studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source)
+    )
 
 
 @closeup_router.post("/dense")
 async def dense(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.DenseAnswer:
     """Colour drawing and photo alike where they match."""
-    return await _on_photo(studio, "dense", body, closeup.match_densely)
+    return await _look_closer(studio, "dense", body, closeup.match_densely)
 
 
 @closeup_router.post("/inspect")
 async def inspect_features(body: messages.InspectRequest, studio: CurrentStudio) -> messages.InspectAnswer:
     """Show the features of CLIP, of Stable Diffusion and fused."""
-    sketch = await studio.sketch(body.drawing)
-    photo = await _photo(body.photo, studio) if body.photo else None
-    return await _queued(studio, "inspect", body, lambda: closeup.inspect_features(studio.gallery.model, sketch, photo))
+    return await _look_closer(studio, "inspect", body, closeup.inspect_features)
 
 
 # Answers
-
-
-def _info(studio: Studio, local: bool, gallery: messages.GalleryInfo) -> messages.Info:
-    model, address = studio.gallery.model, studio.network_address if local else None
-    return messages.Info(
-        version=__version__,
-        model=messages.ModelInfo(
-            name=model.name,
-            fingerprint=model.fingerprint,
-            tasks=[task for task in TASKS if model.serves(task)],
-            labels=len(getattr(model, "labels", ())),
-        ),
-        gallery=gallery,
-        limits=messages.LimitsInfo.model_validate(studio.limits, from_attributes=True),
-        local=local,
-        phone=messages.Phone(address=address, code=segno.make_qr(address).svg_data_uri(light="white", omitsize=True))
-        if address
-        else None,
-    )
 
 
 def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages.PhotoCard:
@@ -381,12 +381,13 @@ def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
 
 
 def _contact_sheet_png(
-    gallery: Gallery, sketch: Sketch | None, paths: Sequence[str], scores: Mapping[str, float]
+    gallery: Gallery, sketch: Picture | None, paths: Sequence[str], found: Mapping[str, Hit]
 ) -> bytes:
     """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
     infos = gallery.infos(paths)
+    unknown = Hit("", math.nan, 0, "", confidence=math.nan)  # of a photo that was added by hand
     hits = [
-        Hit(path, scores.get(path, math.nan), rank, infos[path].category)
+        replace(found.get(path, unknown), path=path, rank=rank, category=infos[path].category)
         for rank, path in enumerate(paths, start=1)
         if path in infos
     ]
@@ -397,35 +398,11 @@ def _contact_sheet_png(
     return buffer.getvalue()
 
 
-def _page(studio: Studio, offset: int, limit: int, where: str | None) -> messages.PhotoList:
-    if not len(studio.gallery):
-        return messages.PhotoList(total=0, photos=[])
-    paths = studio.gallery.paths(where=where)
-    return messages.PhotoList(total=len(paths), photos=_cards(studio, paths[offset : offset + limit]))
-
-
-def _facts(studio: Studio, path: str) -> messages.PhotoFacts:
-    infos = studio.gallery.infos([path])
-    if path not in infos:
-        raise NotFound("no such photo in the gallery any more")
-    info = infos[path]
-    return messages.PhotoFacts(
-        **_card(studio, path, infos).model_dump(),
-        bytes=info.size,
-        taken=str(info.taken) if info.taken else None,
-        latitude=info.latitude,
-        longitude=info.longitude,
-        **vars(studio.photos.camera(path)),
-    )
-
-
-def _find_job(studio: Studio, name: str) -> Job:
+def _job_state(studio: Studio, name: str, cancel: bool = False) -> messages.JobState:
     if (job := studio.jobs.find(name)) is None:
         raise NotFound("no such job, or it ended long ago")
-    return job
-
-
-def _job_state(studio: Studio, job: Job) -> messages.JobState:
+    if cancel:
+        studio.jobs.cancel(job)
     failed = [messages.FailedFile(name=original_name(Path(one.path)), reason=one.reason) for one in job.failed]
     folder, total = studio.photos.identifier(str(job.paths[0].parent)), len(job.paths)
     return messages.JobState(
@@ -433,27 +410,22 @@ def _job_state(studio: Studio, job: Job) -> messages.JobState:
     )
 
 
-async def _on_photo(
-    studio: Studio, lane: str, body: messages.PhotoRequest, call: Callable[[Extractor, Sketch, CloseupPhoto], Answer]
+async def _look_closer(
+    studio: Studio,
+    lane: str,
+    body: messages.PhotoRequest | messages.InspectRequest,
+    call: Callable[[Extractor, Picture, Any], Answer],
 ) -> Answer:
-    """Run a function of the model, the drawing and the photo on the model's thread."""
-    sketch, photo = await studio.sketch(body.drawing), await _photo(body.photo, studio)
-    return await _queued(studio, lane, body, lambda: call(studio.gallery.model, sketch, photo))
-
-
-async def _photo(name: str, studio: Studio) -> CloseupPhoto:
-    path, side = studio.photos.path(name), studio.limits.task_side
-    photo = await studio.decode(lambda: studio.photos.original(path, side))
-    return CloseupPhoto(photo.tensor("photo"), photo.width, photo.height)
-
-
-async def _queued(studio: Studio, lane: str, body: messages.QueuedRequest, call: Callable[[], Answer]) -> Answer:
-    """Run a function on the model's thread in its turn; a ValueError is meant for the client."""
+    """Run a function of the model, the drawing and the photo, None without one, on the model's thread in its turn."""
+    sketch, photo = await studio.sketch(body.drawing), None
+    if body.photo:
+        path, side = studio.photos.path(body.photo), studio.limits.task_side
+        photo = as_read(await studio.decode(lambda: studio.photos.original(path, side)))
 
     def answered() -> Answer:
         try:
-            return call()
-        except ValueError as error:
+            return call(studio.gallery.model, sketch, photo)
+        except ValueError as error:  # it is meant for the client
             raise ImageError(str(error)) from error
 
     return await studio.queue.ask(single(lane), body.client, body.sequence, answered)

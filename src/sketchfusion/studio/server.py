@@ -21,7 +21,8 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from .messages import Problem
-from .protection import CLIENT_ERRORS, Access, BodyLimit, Guard, OuterMiddleware, client_error, is_loopback, problem
+from .protection import CLIENT_ERRORS, Access, Protection, is_loopback, problem
+from .queue import Superseded
 from .routes import ROUTERS
 from .studio import Studio
 
@@ -71,9 +72,7 @@ def make_app(studio: Studio, access: Access) -> FastAPI:
         app.include_router(router, prefix="/api/v1")
     _serve_page(app, access)
     _handle_errors(app, studio)
-    app.add_middleware(BodyLimit, limits=studio.limits)
-    app.add_middleware(Guard, access=access)
-    app.add_middleware(OuterMiddleware)
+    app.add_middleware(Protection, access=access)
     return app
 
 
@@ -180,7 +179,8 @@ def _handle_errors(app: FastAPI, studio: Studio) -> None:
         return answer
 
     async def meant_for_client(_: Request, error: Exception) -> Response:
-        return client_error(error, studio.explain(error))
+        status, told = next(answer for kind, answer in CLIENT_ERRORS.items() if isinstance(error, kind))
+        return problem(status, told or studio.explain(error), isinstance(error, Superseded) or None)
 
     for kind in CLIENT_ERRORS:
         app.add_exception_handler(kind, meant_for_client)

@@ -12,7 +12,7 @@ import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,12 +32,13 @@ from ..io.exif import Camera, read_camera
 from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer
-from .drawing import Sketch, read_photo, read_sketch
+from .drawing import Picture, read_photo, read_sketch
 from .messages import Drawing, FolderCount, GalleryInfo, ImageDrawing, Indexing, Limits, MonthCount
 from .queue import Lane, ModelQueue, Stopped
-from .uploads import Cancelled, Jobs
+from .uploads import Cancelled, Jobs, upload_folder
 
 Result = TypeVar("Result")
+Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 GUESSES = 5
 FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
@@ -54,15 +55,10 @@ class Studio:
     """One gallery served to many clients."""
 
     def __init__(
-        self,
-        uri: str,
-        uploads: Path,
-        model: Extractor | str | None = None,
-        limits: Limits | None = None,
-        demo: bool = False,
+        self, uri: str, model: Extractor | str | None = None, limits: Limits | None = None, demo: bool = False
     ) -> None:
-        """Start to load the model; requests wait until it is loaded. `uploads` is the folder for uploaded photos."""
-        self.uri, self.uploads, self.demo = uri, uploads, demo
+        """Start to load the model; requests wait until it is loaded."""
+        self.uri, self.uploads, self.demo = uri, upload_folder(uri), demo
         self.limits = limits or Limits()
         self.started = time.monotonic()
         self.stopping = threading.Event()
@@ -70,7 +66,7 @@ class Studio:
         self.photos = PhotoStore(self.gallery, self.limits)
         self._decoders = anyio.CapacityLimiter(self.limits.decoders)
         searcher = Searcher(self.gallery)
-        self.searching: Lane[Query, SearchHits] = Lane("search", self.limits.batch, searcher)
+        self.searching: Lane[Query, Found] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
         self.following: Indexing | None = None  # None if no folders are followed
@@ -112,7 +108,7 @@ class Studio:
         if self.queue.failure:
             raise Stopped
 
-    async def sketch(self, drawing: Drawing) -> Sketch:
+    async def sketch(self, drawing: Drawing) -> Picture:
         return await self.decode(lambda: read_sketch(drawing, self.limits))
 
     async def photo(self, photo: ImageDrawing) -> Tensor:
@@ -121,10 +117,6 @@ class Studio:
     async def decode(self, call: Callable[[], Result]) -> Result:
         """Run a function that decodes pictures in a thread, `limits.decoders` at a time."""
         return await anyio.to_thread.run_sync(call, limiter=self._decoders)
-
-    async def in_thread(self, call: Callable[[], Result]) -> Result:
-        """Run a blocking function, such as reading the gallery, in a thread."""
-        return await anyio.to_thread.run_sync(call)
 
     def explain(self, error: Exception) -> str:
         """Describe an error in one line without the paths of the gallery and the uploads."""
@@ -204,14 +196,6 @@ class Studio:
         return report
 
 
-@dataclass(frozen=True)
-class SearchHits:
-    """Photos, best first, and labels of the drawing."""
-
-    hits: Hits
-    guesses: list[Guess]
-
-
 class Searcher:
     """Answer searches in batches; for the model's thread only."""
 
@@ -220,17 +204,17 @@ class Searcher:
         self.gallery = gallery
         self.namer: Namer | None = None
 
-    def __call__(self, queries: Sequence[Query]) -> list[SearchHits | Exception]:
+    def __call__(self, queries: Sequence[Query]) -> list[Found | Exception]:
         """Answer queries of at most one sketch each, or give the error of each; one of the model ends them all."""
         sketches = [query.sketches[0] for query in queries if query.sketches]
         seen = iter(self._see(sketches) if sketches else ())
-        answers: list[SearchHits | Exception] = []
+        answers: list[Found | Exception] = []
         for query in queries:
             vector, names = next(seen) if query.sketches else (None, [])
             try:
                 query = replace(query, also=likely(names))
                 hits = self.gallery.answer(query, vector) if len(self.gallery) else Hits()
-                answers.append(SearchHits(hits, names))
+                answers.append((hits, names))
             except ValueError as error:  # what the gallery says of a query is meant for the client
                 answers.append(GalleryError(str(error)))
             except Exception as error:
@@ -290,8 +274,14 @@ class PhotoStore:
             cached = {path: self._thumbnails[path] for path in paths if path in self._thumbnails}
             for path in cached:
                 self._thumbnails.move_to_end(path)
-        missing = [path for path in paths if path not in cached]
-        return cached | self._fetch(missing) if missing else cached
+        fetched = self._gallery.thumbnails([path for path in paths if path not in cached])
+        with self._lock:
+            for path, data in fetched.items():
+                self._cached_bytes += len(data) - len(self._thumbnails.pop(path, b""))
+                self._thumbnails[path] = data
+            while self._cached_bytes > self._limits.thumbnail_bytes:
+                self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
+        return cached | fetched
 
     def drop_thumbnails(self, paths: Iterable[str] | None = None) -> None:
         """Drop the cached thumbnails of photos that were removed or replaced; by default all."""
@@ -347,16 +337,6 @@ class PhotoStore:
             for path in [*self._gallery.paths(), *folders]:
                 self.identifier(path)
             self._scanned = version
-
-    def _fetch(self, paths: Sequence[str]) -> dict[str, bytes]:
-        fetched = self._gallery.thumbnails(paths)
-        with self._lock:
-            for path, data in fetched.items():
-                self._cached_bytes += len(data) - len(self._thumbnails.pop(path, b""))
-                self._thumbnails[path] = data
-            while self._cached_bytes > self._limits.thumbnail_bytes:
-                self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
-        return fetched
 
 
 class _Pieces(io.RawIOBase):

@@ -136,9 +136,7 @@ def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
     parts = PurePosixPath(name.replace("\\", "/"))
     category = _safe_name(parts.parent.name) or FOLDER
     suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
-    digest = hashlib.sha256()
-    while chunk := stream.read(CHUNK):
-        digest.update(chunk)
+    digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]
     stream.seek(0)
     path = folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
     if not path.exists():

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...baselines.trained import SdPlBaseline
 from ...extractor import Extractor
 from ...featuremap import Floats
-from ...gallery.confidence import embed_references, measure_best_scores
+from ...gallery.confidence import confidences, embed_references, measure_best_scores
 from ...gallery.embed import embed_views
 from ...gallery.nearest import Ranked
 from ...gallery.query import Background, Scorer, embed_text, make_scorer, refine
@@ -87,7 +87,7 @@ def _confidence_figures(
     """AUC, false alarms and precision in one gallery, a value for each sketch or photo that counts."""
     unrelated = measure_best_scores(reference, Background(len(labels), {"vector": vectors}))
     scores = drawn @ vectors.T
-    confidence = np.array([unrelated.confidences(row, row) for row in scores])
+    confidence = np.array([confidences(unrelated, row, row) for row in scores])
     right = sketch_labels[:, None] == labels[None]
     present = scores.max(axis=1)[right.any(axis=1)]
     absent = np.where(right, -np.inf, scores).max(axis=1)
