@@ -158,7 +158,11 @@ def test_what_is_kept_is_not_computed_again_after_a_run_was_cut_short(tmp_path: 
     passes.clear()
     again = encoded()
     again.keep(tmp_path)
-    assert passes == [] and again.missing(tmp_path) == {} and torch.equal(again(index, views), kept(index, views))
+    assert (
+        passes == []
+        and all(path.is_file() for path in again.sizes(tmp_path))
+        and torch.equal(again(index, views), kept(index, views))
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,13 +173,26 @@ def test_by_default_as_much_is_kept_as_fits_well(
 ) -> None:
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     monkeypatch.setattr(
-        FrozenFeatures, "missing", lambda of, folder: {folder / of.input.name: (9 - 6 * of.input.small) * GIB}
+        FrozenFeatures,
+        "sizes",
+        lambda of, folder: dict.fromkeys(of.files(folder).values(), (9 - 6 * of.input.small) * GIB),
     )
     inputs = [FrozenInput("latents", counting([]), small=True), FrozenInput("tokens", counting([]))]
-    keep([FrozenFeatures(of, pictures(3), 8) for of in inputs], tmp_path)
+    choice = keep([FrozenFeatures(of, pictures(3), 8) for of in inputs], tmp_path)
+    assert choice == {2: "all", 1: "latents", 0: "nothing"}[len(kept)]
     assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == kept
     said = {2: "the frozen models' features take 12.0 GiB", 1: "latents take 3.0 GiB", 0: ""}
     assert [line[: len(said[len(kept)])] for line in caplog.messages] == [said[len(kept)]] * bool(kept)
+
+
+def test_what_an_earlier_run_kept_counts_so_that_a_later_one_decides_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=100 * GIB))
+    monkeypatch.setattr(feature_cache, "FITS", 12_000)  # bytes: latents of 9,216 fit, tokens of as many beside them not
+    inputs = [FrozenInput("latents", counting([]), small=True), FrozenInput("tokens", counting([]))]
+    chosen = [keep([FrozenFeatures(of, pictures(24), 8) for of in inputs], tmp_path) for _ in range(2)]
+    assert chosen == ["latents", "latents"]
 
 
 def test_features_that_are_not_finite_are_neither_kept_nor_used(tmp_path: Path) -> None:

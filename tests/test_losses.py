@@ -7,6 +7,7 @@ import torch
 
 from sketchfusion.lab.training.losses import (
     contrast,
+    cosines,
     end_point_error,
     point_contrast,
     sample,
@@ -112,3 +113,12 @@ def test_maps_are_read_at_the_centres_of_cells_exactly_and_point_errors_are_leng
     found = torch.tensor([[[0.3, 0.4], [9.0, 9.0], [0.0, 0.1]]])
     visible = torch.tensor([[True, False, True]])
     assert float(end_point_error(found, torch.zeros(1, 3, 2), visible)) == pytest.approx((0.5 + 0.1) / 2)
+
+
+def test_cosines_are_in_full_precision_where_all_else_is_not() -> None:
+    vectors, others = torch.randn(5, 64), torch.randn(7, 64)
+    exact = torch.nn.functional.cosine_similarity(vectors[:, None], others[None], dim=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = cosines(vectors, others)
+        assert contrast(vectors.bfloat16(), torch.ones(5, 5, dtype=torch.bool), 0.05).dtype == torch.float32
+    assert found.dtype == torch.float32 and torch.allclose(found, exact, atol=1e-6)

@@ -130,6 +130,13 @@ def single_file(path: Path, second: bool) -> dict[str, Any]:
     return models
 
 
+def test_a_version_2_for_512_pixels_predicts_the_noise(tmp_path: Path) -> None:
+    single_file(tmp_path / "v2-1_512-ema-pruned.safetensors", True)
+    assert terminal.run(app, ["convert", str(tmp_path / "v2-1_512-ema-pruned.safetensors"), str(tmp_path / "out")]) == 0
+    diffusion = load_diffusion(tmp_path / "out")
+    assert (diffusion.scheduler.config.prediction_type, diffusion.unet.config.sample_size) == ("epsilon", 64)
+
+
 @pytest.mark.parametrize("second", [False, True])
 def test_a_single_file_becomes_a_folder_that_gives_the_same(second: bool, tmp_path: Path) -> None:
     models = single_file(tmp_path / "v.safetensors", second)

@@ -19,7 +19,7 @@ from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.training import train as training
 from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
 from sketchfusion.lab.training.methods import Fused, SdPl
-from sketchfusion.lab.training.recipes import RetrievalRecipe, UniversalRecipe, halved
+from sketchfusion.lab.training.recipes import InstanceRetrievalRecipe, RetrievalRecipe, UniversalRecipe, halved
 from sketchfusion.lab.training.train import train_task
 
 SHORT = {"steps": "2", "warmup": "1", "validate_every": "2", "validation_batches": "1", "full_size_after": "0.5"}
@@ -138,9 +138,11 @@ def test_a_prompt_is_learned_through_a_checkpointed_vae(sd_folder: Path) -> None
     assert torch.allclose(plain, again, rtol=1e-4, atol=1e-9) and bool(plain.any()) and less < 0.7 * more
 
 
-def test_a_recipe_is_halved_until_every_batch_is_one() -> None:
+def test_a_recipe_is_halved_while_a_batch_can_be_learned_from() -> None:
     assert halved(RetrievalRecipe(classes=5)) == RetrievalRecipe(classes=2, accumulate=2)
+    assert halved(RetrievalRecipe(classes=2)) is None, "a single class has no wrong photo"
     assert halved(RetrievalRecipe(classes=1)) is None
+    assert halved(InstanceRetrievalRecipe(classes=2)) == InstanceRetrievalRecipe(classes=1, accumulate=2)
     recipe = halved(UniversalRecipe())
     assert isinstance(recipe, UniversalRecipe)
     assert (recipe.retrieval.classes, recipe.correspondence.batch, recipe.accumulate) == (8, 4, 2)
@@ -171,8 +173,8 @@ class Card:
     [
         (1, False, "--checkpointing would"),
         (1, True, None),
-        (0.5, False, "--checkpointing --set accumulate=2 classes=1 would"),
-        (0.5, True, "--set accumulate=2 classes=1 would"),
+        (0.5, False, "--checkpointing --set accumulate=2 classes=2 would"),
+        (0.5, True, "--set accumulate=2 classes=2 would"),
         (0, False, "not even the smallest with --checkpointing would: take a card with more"),
     ],
 )

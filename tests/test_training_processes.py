@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import Tensor
 
 from fixtures import fit
 from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
+from sketchfusion.lab.training.processes import Processes, one_process
 
 # Processes are forked from one that has imported the libraries, which takes seconds.
 FORKS = multiprocessing.get_context("forkserver")
@@ -128,6 +131,36 @@ def test_two_processes_are_one_with_twice_the_batch(two: Path, tmp_path: Path) -
     assert accumulated == pytest.approx(twice, rel=1e-4)
     assert shared[0] != pytest.approx(single[0], rel=1e-3)
     assert shared[-1] < shared[0] / 3
+    statistics = [
+        Checkpoint.read(out / CHECKPOINT).tensors["model.1.mean"]
+        for out in (tmp_path / "twice", two / "shared", tmp_path / "accumulated")
+    ]
+    for other in statistics[1:]:
+        assert torch.allclose(other, statistics[0], rtol=1e-3, atol=1e-5), "running statistics are those of all batches"
+
+
+def test_tensors_on_several_devices_are_averaged_on_the_card() -> None:
+    """Gradients lie on the card, flags in the machine's memory; the device "meta" stands in for the card."""
+    card = torch.device("meta")
+
+    def reduce(tensor: Tensor, how: str) -> Tensor:
+        assert (tensor.device, how) == (card, "mean")
+        return torch.full(tensor.shape, 0.5)
+
+    team = Processes(SimpleNamespace(device=card, process_index=1, num_processes=2, reduce=reduce))
+    gradient, flag = torch.empty(3, 2, device=card, dtype=torch.bfloat16), torch.ones(())
+    team.mean([gradient, flag])
+    assert gradient.device == card and flag.item() == 0.5
+
+
+def test_what_runs_in_one_process_refuses_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_process()
+    monkeypatch.setattr(
+        "sketchfusion.lab.training.processes.processes",
+        lambda: Processes(SimpleNamespace(process_index=0, num_processes=2)),
+    )
+    with pytest.raises(ValueError, match="runs in one process: start it without torchrun"):
+        one_process()
 
 
 def test_others_wait_for_the_first_and_fail_with_it_in_one_line(two: Path) -> None:

@@ -272,8 +272,9 @@ def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) ->
         )
         raise WeightsError(f"{file} is {what}, not a whole Stable Diffusion 1.x or 2.x in one file")
     second = state[f"{UNET_KEY}input_blocks.1.1.proj_in.weight"].dim() == 2  # Stable Diffusion 2.x
+    small = "base" in file.stem or "512" in file.stem  # 2.x for 512 pixels, which predicts the noise itself
     with loading_errors(file), atomic_write(out) as draft:
-        for name, kind, config, found in _single_file_parts(state, second, "base" in file.stem or "512" in file.stem):
+        for name, kind, config, found in _single_file_parts(state, second, small):
             with torch.device("meta"):
                 model = kind(**config) if name != "text_encoder" else kind(CLIPTextConfig(**config))
             expected = model.state_dict()
@@ -284,7 +285,7 @@ def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) ->
                 )
             model.load_state_dict({key: found[key].contiguous() for key in expected}, assign=True)
             save_model(model, draft / name)
-        kind_of_noise = {"prediction_type": "v_prediction"} if second and "base" not in file.stem else {}
+        kind_of_noise = {"prediction_type": "v_prediction"} if second and not small else {}
         DDIMScheduler(**SCHEDULE, **kind_of_noise).save_pretrained(draft / "scheduler")
         _single_file_tokenizer(tokenizer, "!" if second else END_OF_TEXT).save_pretrained(draft / "tokenizer")
         (draft / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}) + "\n")

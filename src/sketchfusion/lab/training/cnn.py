@@ -20,6 +20,7 @@ from . import augment
 from .bank import Banks, decode, world_banks
 from .loop import Losses, Report, Schedule, fit
 from .losses import contrast
+from .processes import one_process
 from .recipes import shaping
 from .sources import KINDS, Sources, collect
 
@@ -47,6 +48,7 @@ def train_scratch(
 
     `ScratchBaseline.load` reads `out`. ValueError if fewer than two names have both sketches and photos.
     """
+    one_process()
     torch.manual_seed(recipe.seed)
     sources = Sources(data, data, out / "training" / "cache", device=pick_device(), stored=STORED)
     photos, sketches = _photos_and_sketches(sources, recipe.world_instances)

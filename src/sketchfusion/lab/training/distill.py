@@ -26,6 +26,8 @@ from ..datasets.base import Datasets
 from . import augment
 from .bank import PictureArray, kept_rows
 from .loop import Losses, Report, Schedule, fit
+from .losses import cosines
+from .processes import one_process
 from .recipes import shaping
 from .sources import KINDS, Sources
 from .train import TASKS
@@ -64,6 +66,7 @@ def train_student(
     Returns the mean cosines of maps and maxima with the teacher's, of held-out pictures. ValueError if the teacher is
     no fused model, or if there are no photos or no sketches.
     """
+    one_process()
     torch.manual_seed(recipe.seed)
     if not isinstance(teacher, SketchFusion):
         raise ValueError(f"{teacher.name} has no fused maps to teach; name a fused model, such as mini")
@@ -170,7 +173,7 @@ def _relations(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """KL divergence between the softmax similarities of the student's vectors (B, d) and of the teacher's (B, d)."""
     diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     student, teacher = (
-        F.log_softmax((of @ of.T / temperature).masked_fill(diagonal, -1e4), dim=1) for of in (vectors, targets)
+        F.log_softmax((cosines(of, of) / temperature).masked_fill(diagonal, -1e4), dim=1) for of in (vectors, targets)
     )
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 

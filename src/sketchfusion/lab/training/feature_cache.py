@@ -106,7 +106,7 @@ class FrozenFeatures:
 
     def files(self, folder: Path) -> dict[tuple[int, int, int], Path]:
         """Return the file in `folder` of each array's blocks in each view, named by all that determines its content."""
-        name = f"{self.input.name} {self.side} {self.shown}"
+        name = f"{self.input.name} {self.side} {self.shown} {torch.device(self.device).type}"  # a GPU's are in bfloat16
         folder = folder / f"{name.split()[0]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
         found = {}
         for number, bank in enumerate(self.pictures.banks):
@@ -118,14 +118,14 @@ class FrozenFeatures:
                     found[number, block, view] = folder / f"{key}-{block if view else 0}-{view}.npy"
         return found
 
-    def missing(self, folder: Path) -> dict[Path, int]:
-        """Return the files that `keep` would write, with their bytes, for which a blank page is encoded."""
-        files = {path: self._rows(*of[:2]) for of, path in self.files(folder).items() if mapped(path) is None}
-        if not files:
-            return {}
+    def sizes(self, folder: Path) -> dict[Path, int]:
+        """Return the files that `keep` wants in `folder`, with their bytes; a blank page is encoded where any lacks."""
+        files = self.files(folder)
+        if not any(mapped(path) is None for path in files.values()):
+            return {path: path.stat().st_size for path in files.values()}
         with torch.no_grad():
             shape = self.input.encode(torch.ones(1, 3, self.side, self.side, device=self.device)).shape[1:]
-        return {path: 2 * len(rows) * prod(shape) for path, rows in files.items()}
+        return {path: 2 * len(self._rows(*of[:2])) * prod(shape) for of, path in files.items()}
 
     def keep(self, folder: Path, report: Report = None) -> None:
         """Write what is missing in `folder`, and read from there from now on.
@@ -177,19 +177,22 @@ class FrozenFeatures:
         return seen
 
 
-def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report = None) -> None:
+def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report = None) -> Keep:
     """Keep features in `folder`: all, those that are small, or none; by default the first of these that fits.
 
-    ValueError, before anything is computed, if there is no room for the `choice`.
+    Returns which. What an earlier run left counts too, so that a later one decides alike. ValueError, before anything
+    is computed, if there is no room for the `choice`.
     """
     kept = {"all": encoded, "latents": [of for of in encoded if of.input.small], "nothing": []}
     free = shutil.disk_usage(next(of for of in (folder.absolute(), *folder.absolute().parents) if of.exists())).free
-    room = free if choice else min(FITS, free // 2)
-    for name in [choice] if choice else get_args(Keep):
-        needed: dict[Path, int] = {}
+    options: tuple[Keep, ...] = (choice,) if choice else get_args(Keep)
+    for name in options:
+        sizes: dict[Path, int] = {}
         for of in kept[name]:
-            needed |= of.missing(folder)
-        if (size := sum(needed.values())) <= room:
+            sizes |= of.sizes(folder)
+        size = sum(of for path, of in sizes.items() if mapped(path) is None)
+        fits = size <= free if choice else sum(sizes.values()) <= FITS and size <= free // 2
+        if fits or not size:
             break
     else:
         line = f"--keep {choice} takes {size / GIB:.1f} GiB in {folder}, where {free / GIB:.1f} are free"
@@ -199,6 +202,7 @@ def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = 
         logging.getLogger(__name__).warning("%s take %.1f GiB in %s (--keep says which)", what, size / GIB, folder)
     for of in kept[name]:
         of.keep(folder, report)
+    return name
 
 
 def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:

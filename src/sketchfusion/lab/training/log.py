@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ...io.files import atomic_write
+
 WIDTH, HEIGHT, EDGE = 480, 240, 40  # of the picture of the curves
 COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8338ec", "#b8860b")
 POINTS = 240  # most points of a line
@@ -49,10 +51,10 @@ def _keep_rows(path: Path, below: int) -> None:
     rows = list(csv.reader(path.open())) if path.is_file() else []
     complete = [row for row in rows[1:] if len(row) == len(rows[0])]  # a full disk cuts the last one short
     kept = [row for row in complete if int(row[0]) < below]
-    path.unlink(missing_ok=True)
-    if kept:
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([rows[0], *kept])
+    if not kept:
+        return path.unlink(missing_ok=True)
+    with atomic_write(path) as draft, draft.open("w", newline="") as file:
+        csv.writer(file).writerows([rows[0], *kept])
 
 
 def _append(path: Path, step: int, cells: dict[str, str]) -> None:

@@ -29,7 +29,8 @@ LossOf = Callable[[int, torch.Generator], Losses]
 Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
-BATCH = ("batch", "classes", "accumulate")  # settings that a resumed training may change; it warns of it
+PICTURES = "pictures"  # a setting that says which ones are trained on
+MAY_CHANGE = ("batch", "classes", "accumulate", PICTURES)  # when a training is resumed; it warns of it
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,13 @@ def fit(
         saved = Checkpoint.read(run.path)
         saved.expect(frozen, settings or {}, run.path)
         run.restore(saved)
+        del saved
     out.mkdir(parents=True, exist_ok=True)
     saved_at = time.monotonic()
     started = saved_at - schedule.seconds * run.step / schedule.steps
     log_of_run: AbstractContextManager[Log | None] = closing(Log(out, run.step)) if team.first else nullcontext()
-    with log_of_run as log, deferred_signals() as stop_requested, torch.random.fork_rng():
+    device = next(module.parameters()).device
+    with log_of_run as log, deferred_signals() as stop_requested, forked_rng(device):
         while run.step < schedule.steps and not 0 < schedule.patience <= run.best.since:
             losses, stop = run.update(loss_of, stop_requested.is_set())
             step = run.step
@@ -144,7 +147,8 @@ class Checkpoint:
     def write(self, path: Path) -> None:
         """Replace the file at `path` atomically; if the disk is full, it stays and OSError has a one-line message."""
         with atomic_write(path) as draft:
-            tensors = {name: tensor.detach().contiguous().clone() for name, tensor in self.tensors.items()}
+            # Copied to the memory of the machine: a card may have no room for a second copy of all.
+            tensors = {name: of.detach().to("cpu", copy=True).contiguous() for name, of in self.tensors.items()}
             save_file(tensors, draft, metadata={"step": str(self.step), **self.notes})
 
     @classmethod
@@ -159,7 +163,7 @@ class Checkpoint:
         return cls(int(notes.pop("step", "0")), tensors, notes)
 
     def expect(self, frozen: str, settings: Mapping[str, str], path: Path) -> None:
-        """Raise ValueError if the checkpoint recorded other weights or settings; another batch is only a warning."""
+        """Raise ValueError if the checkpoint recorded other weights or settings; of `MAY_CHANGE` only warn."""
         made_for = self.notes.get("frozen", "") or frozen
         if made_for != frozen:
             raise ValueError(
@@ -169,7 +173,7 @@ class Checkpoint:
         trained_with = json.loads(self.notes.get("settings", "{}"))
         changed = {name: value for name, value in settings.items() if trained_with.get(name, value) != value}
         for name, value in changed.items():
-            if name.rpartition(".")[2] not in BATCH:
+            if name.rpartition(".")[2] not in MAY_CHANGE:
                 raise ValueError(
                     f"{path} was trained with {name}={trained_with[name]}, not {value}; "
                     "leave --resume out or ask for the same"
@@ -241,14 +245,23 @@ class _Run:
             group["lr"] = schedule.rate(step)
         self.optimiser.zero_grad(set_to_none=True)
         total: dict[str, Tensor] = {}
+        # A normalisation's running statistics: each batch of a step moves them from the same place, all by the mean.
+        several = schedule.accumulate * team.count > 1
+        statistics = [of for of in self.module.buffers() if several and of.is_floating_point()]
+        before, moves = [of.clone() for of in statistics], [torch.zeros_like(of) for of in statistics]
         for batch in range(team.rank, schedule.accumulate * team.count, team.count):
             generator = schedule.generator(step, batch)
             torch.manual_seed(generator.initial_seed())
             for name, value in self._backward(loss_of, generator).items():
                 total[name] = total.get(name, 0.0) + value
+            for of, start, move in zip(statistics, before, moves, strict=True):
+                move += (of - start) / schedule.accumulate
+                of.copy_(start)
+        for of, move in zip(statistics, moves, strict=True):
+            of += move
         stop = torch.tensor(float(stop_requested))
         moved = [p for p in self.module.parameters() if p.grad is not None]
-        team.mean([*(p.grad for p in moved if p.grad is not None), *total.values(), stop])
+        team.mean([*(p.grad for p in moved if p.grad is not None), *total.values(), stop, *statistics])
         norm = nn.utils.clip_grad_norm_(moved, schedule.clip)
         for name, value in {"loss": total["loss"], "gradient": norm}.items():
             if not torch.isfinite(value):
@@ -290,6 +303,11 @@ class _Run:
         if self.path.is_file():
             return "the last good checkpoint is kept"
         return "there is no checkpoint yet; frozen weights may be damaged, or the learning rate too high"
+
+
+def forked_rng(device: torch.device) -> AbstractContextManager[None]:
+    """Leave torch's random numbers as they are after a block, on the CPU and on `device`; on no other card."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 @dataclass(frozen=True)

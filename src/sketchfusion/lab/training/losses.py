@@ -5,13 +5,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def cosines(vectors: Tensor, others: Tensor) -> Tensor:
+    """Cosines of vectors (.., N, d) with others (.., M, d): (.., N, M).
+
+    In float32 under autocast too: over a small temperature bfloat16's error would count.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        return F.normalize(vectors.float(), dim=-1) @ F.normalize(others.float(), dim=-1).mT
+
+
 def triplet(sketches: Tensor, photos: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     """max(0, margin + d(s, p) - d(s, n)) over every triplet of a batch, d the cosine distance (paper section 6.1).
 
     (S, d) and (P, d) features, and which photos are positive and negative for which sketches, (S, P) bool -> (), the
     mean over the triplets that violate the margin (a mean over all would vanish as training goes on); 0 without any.
     """
-    distance = 1 - F.normalize(sketches, dim=-1) @ F.normalize(photos, dim=-1).T  # (S, P)
+    distance = 1 - cosines(sketches, photos)  # (S, P)
     violation = F.relu(margin + distance[:, :, None] - distance[:, None, :])  # (S, positive, negative)
     violation = violation * (positive[:, :, None] & negative[:, None, :])
     return violation.sum() / (violation > 0).sum().clamp(min=1)
@@ -19,10 +28,9 @@ def triplet(sketches: Tensor, photos: Tensor, positive: Tensor, negative: Tensor
 
 def contrast(vectors: Tensor, positive: Tensor, temperature: float) -> Tensor:
     """Supervised contrastive loss (Khosla et al., 2020) of vectors (B, d); `positive` (B, B) says which rows match."""
-    unit = F.normalize(vectors, dim=1)
-    diagonal = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
+    diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     positive = positive & ~diagonal
-    log_share = F.log_softmax((unit @ unit.T / temperature).masked_fill(diagonal, float("-inf")), dim=1)
+    log_share = F.log_softmax((cosines(vectors, vectors) / temperature).masked_fill(diagonal, float("-inf")), dim=1)
     paired = positive.any(1)
     total = log_share.masked_fill(~positive, 0.0).sum(1)[paired]
     return -(total / positive.sum(1)[paired]).mean()
@@ -34,7 +42,7 @@ def point_contrast(features_a: Tensor, features_b: Tensor, visible: Tensor, temp
     (B, K, d) features of the points of either picture and (B, K) bool, which points are visible in both -> (), the
     mean over those. A point's negatives are the other points of its pair.
     """
-    logits = F.normalize(features_a, dim=-1) @ F.normalize(features_b, dim=-1).mT / temperature  # (B, K, K)
+    logits = cosines(features_a, features_b) / temperature  # (B, K, K)
     losses = []
     for direction in (logits, logits.mT):
         share = F.log_softmax(direction.masked_fill(~visible[:, None, :], -1e4), dim=2)

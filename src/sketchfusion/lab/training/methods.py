@@ -1,5 +1,6 @@
 """The methods that can be trained: SketchFusion, SD-PL and B-Finetuning; loop, objectives and data are shared."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -267,9 +268,15 @@ class CachedEncoder:
         names = [names for bank in pictures.banks for names in bank.names]
         return FeatureCache(encoded, names, views, valid_cells(pictures, self.method.grid(share), self.windowed))
 
-    def keep(self, choice: Keep | None = None) -> None:
-        """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does."""
-        keep(self.made, self.folder, choice, self.report)
+    def keep(self, choice: Keep | None = None) -> Keep:
+        """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does; return what is kept."""
+        return keep(self.made, self.folder, choice, self.report)
+
+    @property
+    def pictures(self) -> str:
+        """The number of pictures so far, and a hash of their names."""
+        names = [of.names for inputs in self.made for of in inputs.pictures.banks]
+        return f"{sum(map(len, names)):,} ({hashlib.sha256(repr(names).encode()).hexdigest()[:8]})"
 
 
 def frozen_pair(model: str, task: str, settings: Mapping[str, str] | None = None) -> FeaturesConfig:

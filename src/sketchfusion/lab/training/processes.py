@@ -26,9 +26,10 @@ class Processes:
         self.first = self.rank == 0  # the one that writes files and reports progress
 
     def mean(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors, in place, by their means over all processes."""
+        """Replace tensors, in place, by their means over all processes; they may lie on several devices."""
         if self._accelerator:
-            flat = torch.cat([tensor.detach().flatten().float() for tensor in tensors]).to(self._accelerator.device)
+            device = self._accelerator.device
+            flat = torch.cat([tensor.detach().flatten().to(device, torch.float32) for tensor in tensors])
             shared = self._accelerator.reduce(flat, "mean").split([tensor.numel() for tensor in tensors])
             for tensor, value in zip(tensors, shared, strict=True):
                 tensor.copy_(value.view_as(tensor))
@@ -55,6 +56,12 @@ class Processes:
             raise ValueError(failure)
         if not self.first:
             yield
+
+
+def one_process() -> None:
+    """Raise ValueError under torchrun: what follows would be done by every process, with the same files."""
+    if processes().count > 1:
+        raise ValueError("this training runs in one process: start it without torchrun")
 
 
 @cache

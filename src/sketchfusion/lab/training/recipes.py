@@ -368,10 +368,12 @@ def halved(recipe: LightRecipe) -> LightRecipe | None:
 
 
 def _halved(recipe: LightRecipe) -> LightRecipe:
+    # Of retrieval two: with a single class no photo of a batch is a wrong answer.
+    fewest = {"batch": 1, "classes": 2 if isinstance(recipe, RetrievalRecipe) else 1}
     changed: dict[str, Any] = {
-        name: _halved(value) if isinstance(value, LightRecipe) else max(1, value // 2)
+        name: _halved(value) if isinstance(value, LightRecipe) else max(min(value, fewest[name]), value // 2)
         for name, value in vars(recipe).items()
-        if isinstance(value, LightRecipe) or name in ("batch", "classes")
+        if isinstance(value, LightRecipe) or name in fewest
     }
     return dataclasses.replace(recipe, **changed)
 

@@ -17,7 +17,7 @@ from . import pooled, recipes
 from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
 from .log import draw_curves
-from .loop import CHECKPOINT, Losses, LossOf, Report, computes_in_bf16, fit
+from .loop import CHECKPOINT, PICTURES, Losses, LossOf, Report, computes_in_bf16, fit, forked_rng
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
 from .objective import Forward, Maps, Objective, Standardise, Training
 from .pooled import RecognitionObjective, RetrievalObjective
@@ -126,8 +126,12 @@ def train_task(
     with team.rank0_first():
         encode = CachedEncoder(in_training, cache, report if team.first else None, chosen.full_size_after > 0)
         training = prepare(chosen, Sources.of(data, cache, encode.side), encode)
+        if team.first:
+            keep = encode.keep(keep)
+    keep = team.broadcast(keep)
+    if not team.first:
         encode.keep(keep)
-    train(in_training, training, chosen, folder, resume, report)
+    train(in_training, training, chosen, folder, resume, report, encode.pictures)
     if team.first:
         in_training.model.heads = training.objective.heads()
         in_training.model.save_pretrained(out)
@@ -150,13 +154,20 @@ def choose(
 
 
 def train(
-    method: Method[Any], training: Training, recipe: LightRecipe, out: Path, resume: bool = False, report: Report = None
+    method: Method[Any],
+    training: Training,
+    recipe: LightRecipe,
+    out: Path,
+    resume: bool = False,
+    report: Report = None,
+    pictures: str = "",
 ) -> None:
     """Train the method's and the objective's parameters in place; both end on the model's device.
 
     The first phase uses pictures and feature maps of half the side, a quarter of the work; convolutions need little
     further training at full size. Maps are standardised as in batch norm. At the end the running statistics become the
-    model's centring; they are measured again first if inference makes maps in another way than training.
+    model's centring; they are measured again first if inference makes maps in another way than training. `pictures`
+    identifies what is trained on: a run that resumes with others says so.
     """
     objective, device = training.objective, method.model.device
     method.centring.reset()
@@ -184,7 +195,7 @@ def train(
 
     refuse_too_large(trained.train(), loss_of, method, objective, recipe)
     checked = validate if training.held_out is not None and recipe.validation_batches else None
-    settings = _checkpoint_settings(method, objective, recipe)
+    settings = {**_checkpoint_settings(method, objective, recipe), **({PICTURES: pictures} if pictures else {})}
     fit(trained, loss_of, recipe.schedule, out, resume, report, checked, method.origin, settings)
     trained.eval()
     if method.prepare_serving():
@@ -208,14 +219,14 @@ def refuse_too_large(
 ) -> None:
     """Try a batch of full size, which comes late; if a card is too small, ValueError says what would fit."""
     device = method.model.device
-    if not is_card(device) or _fits(trained, partial(loss_of, recipe.steps)):
+    if not is_card(device) or _fits(trained, device, partial(loss_of, recipe.steps)):
         return
     asked = [] if method.checkpointing else ["--checkpointing"]
     method.checkpoint()
     tried = recipe if asked else halved(recipe)
     while tried is not None:
         objective.use(tried)
-        if _fits(trained, partial(loss_of, recipe.steps)):
+        if _fits(trained, device, partial(loss_of, recipe.steps)):
             break
         tried = halved(tried)
     smaller = changed(recipe, tried or recipe)
@@ -226,11 +237,11 @@ def refuse_too_large(
     )
 
 
-def _fits(trained: nn.Module, loss_of: Callable[[Generator], Losses]) -> bool:
+def _fits(trained: nn.Module, device: torch.device, loss_of: Callable[[Generator], Losses]) -> bool:
     buffers = {name: buffer.clone() for name, buffer in trained.named_buffers()}
     try:
         moments = [torch.empty_like(p) for p in trained.parameters() if p.requires_grad for _ in range(2)]  # AdamW's
-        with torch.random.fork_rng():
+        with forked_rng(device):
             loss_of(Generator().manual_seed(0))["loss"].backward()  # type: ignore[no-untyped-call]
         del moments
     except torch.OutOfMemoryError:

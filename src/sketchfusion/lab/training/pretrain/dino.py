@@ -24,6 +24,7 @@ from ....backbones.mini import CLIP_SIDE, build_dino
 from .. import augment
 from ..bank import PictureArray
 from ..loop import Losses, Report, fit
+from ..losses import cosines
 from ..recipes import DinoRecipe, shaping
 from ..sources import Sources
 from .diffusion import save_half
@@ -95,7 +96,7 @@ class PrototypeViT(nn.Module):
         """Crops (B, 3, S, S) in [0, 1] -> class tokens (B, C) and cosines with the prototypes (B, K)."""
         token = class_tokens(self.vit, crops)
         prototypes = self.prototypes.detach() if fixed else self.prototypes
-        return token, F.normalize(self.project(self.neck(token)), dim=1) @ F.normalize(prototypes, dim=1).T
+        return token, cosines(self.project(self.neck(token)), prototypes)
 
     @torch.no_grad()
     def standardised(self) -> ViTModel:
@@ -127,14 +128,14 @@ class SelfDistillation(nn.Module):
         recipe = self.recipe
         self._update_teacher(step)
         with torch.no_grad():
-            tokens, cosines = self.teacher(wide.flatten(0, 1))
-            targets = centred(cosines.float() / recipe.teacher_temperature)
+            tokens, alike = self.teacher(wide.flatten(0, 1))
+            targets = centred(alike / recipe.teacher_temperature)
         fixed = step < recipe.fixed * recipe.schedule.steps
         predictions = [
-            F.log_softmax(cosines / recipe.student_temperature, 1)
+            F.log_softmax(alike / recipe.student_temperature, 1)
             for crops in (wide, narrow)
             if len(crops)
-            for cosines in self.student(crops.flatten(0, 1), fixed)[1].chunk(len(crops))
+            for alike in self.student(crops.flatten(0, 1), fixed)[1].chunk(len(crops))
         ]
         pairs = [
             -(target * prediction).sum(1).mean()

@@ -32,6 +32,7 @@ from ...datasets.base import drawn_as, readable_name
 from .. import augment
 from ..bank import PictureArray
 from ..loop import Losses, Report, fit
+from ..losses import cosines
 from ..pseudo import pseudo_points
 from ..recipes import TowerRecipe, WordsRecipe, shaping
 from ..sources import Sources
@@ -141,8 +142,7 @@ def as_shares(fits: Tensor) -> Tensor:
 def sketch_to_photo(sketches: Tensor, photos: Tensor, positive: Tensor, temperature: float) -> Tensor:
     """Contrastive loss of sketches (Q, C) to photos (P, C) with positives (Q, P); sketches without one are left out."""
     paired = positive.any(1)
-    cosines = F.normalize(sketches[paired], dim=1) @ F.normalize(photos, dim=1).T
-    shares = F.log_softmax(cosines / temperature, dim=1)
+    shares = F.log_softmax(cosines(sketches[paired], photos) / temperature, dim=1)
     return -((shares * positive[paired]).sum(1) / positive[paired].sum(1)).mean()
 
 
@@ -183,7 +183,7 @@ def pretrain_tower(
         positive = fit_names[len(photos) :].float() @ fit_names[: len(photos)].float().T > 0
         logits = recipe.head_rate * tower.naming(pooled[known])  # so that it learns that much faster than the network
         named = F.cross_entropy(logits, as_shares(sketched_too[known]), label_smoothing=recipe.smoothing)
-        similarities = F.normalize(tower.words(pooled), dim=1) @ name_vectors.T / recipe.words_temperature
+        similarities = cosines(tower.words(pooled), name_vectors) / recipe.words_temperature
         words = F.cross_entropy(similarities, shares, label_smoothing=recipe.smoothing)
         contrast = sketch_to_photo(sketched, torch.cat([shown, target]), positive.repeat(1, 2), recipe.temperature)
         kept = (1 - F.cosine_similarity(shown, target)).mean()
@@ -276,8 +276,8 @@ def fit_words(image: Tower, features: Tensor, names: Names, text: TextTower, rec
     for _ in range(recipe.words_steps):
         index = torch.randint(len(names), (512,), generator=generator).tolist()
         shares = as_shares(fitting([names[n] for n in index], labels))
-        cosines = F.normalize(words(features[index]), dim=1) @ vectors.T
-        loss = F.cross_entropy(cosines / recipe.words_temperature, shares, label_smoothing=recipe.smoothing / 2)
+        similarities = cosines(words(features[index]), vectors)
+        loss = F.cross_entropy(similarities / recipe.words_temperature, shares, label_smoothing=recipe.smoothing / 2)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

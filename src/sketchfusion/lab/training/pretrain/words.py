@@ -18,6 +18,7 @@ from transformers import AutoModel, AutoTokenizer, CLIPTextConfig, CLIPTextModel
 
 from ....backbones.mini import build_tokenizer
 from ..loop import Losses, Report, fit
+from ..losses import cosines
 from ..recipes import WordsRecipe, shaping
 
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {}", "a sketch of a {}", "a drawing of a {}")
@@ -144,7 +145,7 @@ def pretrain_words(
         vectors, wanted = tower(read), targets[index]
         distance = 1 - (vectors * wanted).sum(1).mean()
         positive = (wanted @ wanted.T > 0.999).float()  # also another drawing of the same name
-        shares = F.log_softmax(vectors @ wanted.T / recipe.temperature, dim=1)
+        shares = F.log_softmax(cosines(vectors, wanted) / recipe.temperature, dim=1)
         contrast = -((shares * positive).sum(1) / positive.sum(1)).mean()
         return {"loss": contrast + 4 * distance, "contrast": contrast, "apart": distance}
 
