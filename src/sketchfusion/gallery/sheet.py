@@ -57,6 +57,8 @@ def contact_sheet(gallery: Gallery, rows: Sequence[SheetRow]) -> Image.Image:
         ImageDraw.Draw(sheet).line((x, top, x, top + CELL), fill=LINE, width=1)
         for place, hit in enumerate(row.hits):
             right = row.category is not None and hit.category == row.category
+            if hit.path not in thumbnails:  # removed since it was found
+                continue
             picture = Image.open(io.BytesIO(thumbnails[hit.path]))
             caption = f"{hit.rank}. {hit.category if row.category else Path(hit.path).name}"
             left = GAP * 3 + CELL + place * (CELL + GAP)

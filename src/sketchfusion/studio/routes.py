@@ -9,6 +9,7 @@ import mimetypes
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
@@ -26,6 +27,7 @@ from .. import __version__
 from ..errors import ImageError
 from ..extractor import Extractor
 from ..gallery import Gallery, GalleryError, Hit, PhotoInfo, Query
+from ..gallery.nearest import Hits
 from ..gallery.sheet import SheetRow, contact_sheet
 from ..io.images import to_uint8
 from . import closeup, messages
@@ -166,17 +168,16 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         shown = paths if is_local(request) else [card.path for card in await run_in_threadpool(_cards, studio, paths)]
         return PlainTextResponse("".join(f"{path}\n" for path in shown), headers=_attachment("found.txt"))
     sketch = await studio.sketch(body.drawing) if body.drawing else None
-    by_path: dict[str, Hit] = {}
+    found = Hits()
     if sketch:
         query = Query([sketch.picture], k=studio.limits.results)
         found, _ = await studio.queue.ask(studio.searching, secrets.token_hex(8), 0, query)
-        by_path = {hit.path: hit for hit in found}
     if body.format == "sheet":
-        png = await run_in_threadpool(_contact_sheet_png, studio.gallery, sketch, paths, by_path)
+        png = await run_in_threadpool(_contact_sheet_png, studio.gallery, sketch, paths, found)
         return Response(png, media_type="image/png", headers=_attachment("found.png"))
-    photos = await run_in_threadpool(_cards, studio, paths)
+    photos, scores = await run_in_threadpool(_cards, studio, paths), {hit.path: hit.score for hit in found}
     rows = [
-        {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": by_path[path].score if path in by_path else None}
+        {"rank": rank, **photo.model_dump(exclude={"thumbnail"}), "score": scores.get(path)}
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
     return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
@@ -380,14 +381,13 @@ def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _contact_sheet_png(
-    gallery: Gallery, sketch: Picture | None, paths: Sequence[str], found: Mapping[str, Hit]
-) -> bytes:
+def _contact_sheet_png(gallery: Gallery, sketch: Picture | None, paths: Sequence[str], found: Sequence[Hit]) -> bytes:
     """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
     infos = gallery.infos(paths)
     unknown = Hit("", math.nan, 0, "", confidence=math.nan)  # of a photo that was added by hand
+    by_path = {hit.path: hit for hit in found}
     hits = [
-        replace(found.get(path, unknown), path=path, rank=rank, category=infos[path].category)
+        replace(by_path.get(path, unknown), path=path, rank=rank, category=infos[path].category)
         for rank, path in enumerate(paths, start=1)
         if path in infos
     ]
