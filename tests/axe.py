@@ -1,4 +1,4 @@
-"""Check every view of the studio with axe-core: `npm pack axe-core`, unpack it, `python tests/axe.py axe.min.js`.
+"""Check every view of the studio by axe-core: `npm pack axe-core@4.14.1`, unpack it, `python tests/axe.py axe.min.js`.
 
 The rules are those of WCAG 2.2 AA. Views are shown by a fake server, on a desktop and a phone, light and dark.
 """

@@ -405,6 +405,12 @@ def test_options_may_take_several_values() -> None:
     assert repeat_options(arguments, ("--data",)) == expected
 
 
+def test_a_table_is_of_one_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["table", "1", "--data", "photos", "world", "--sketches", "a", "b", "--out", "o"]
+    assert run(app, repeat_options(arguments, SEVERAL)) == 2
+    assert "(world) (sketchfusion table --help says how)" in capsys.readouterr().err
+
+
 def test_a_home_folder_that_the_shell_left_is_put_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert [*map(with_home, ("--gallery=~/g", "~", "~/a b", "a~", "--text=~a"))] == [

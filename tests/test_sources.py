@@ -17,7 +17,7 @@ from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import held_out, readable_name
 from sketchfusion.lab.datasets.folders import PhotoFolder
 from sketchfusion.lab.training.bank import Picture, decode
-from sketchfusion.lab.training.sources import collect
+from sketchfusion.lab.training.sources import Sources, collect
 
 
 @pytest.fixture
@@ -46,6 +46,12 @@ def test_a_sketchy_root_gives_the_training_side_of_seen_classes_only(sketchy_roo
         assert {picture.names for picture in pictures} == {("airplane",), ("hot air balloon",)}
         assert not any(held_out(Path(picture.path).stem.rsplit("-", 1)[0]) for picture in pictures)
         assert 20 < len(pictures) < 40
+
+
+def test_a_data_set_that_is_named_twice_counts_once(sketchy_root: Path, tmp_path: Path) -> None:
+    twice = Sources.of([datasets.open(sketchy_root), datasets.open(sketchy_root / ".." / sketchy_root.name)], tmp_path)
+    once = Sources.of([datasets.open(sketchy_root)], tmp_path)
+    assert len(twice.sharp_photos()) == len(once.sharp_photos()) > 0
 
 
 def test_what_is_held_out_is_the_rest_and_sketch_goes_with_photo(sketchy_root: Path) -> None:

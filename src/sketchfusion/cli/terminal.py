@@ -138,7 +138,8 @@ def print_error(message: str, code: int = WRONG) -> int:
 
 
 def repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
-    """Let an option take several values: `--data A B` becomes `--data A --data B`."""
+    """Let an option take several values: `--data A B` becomes `--data A --data B`, but for a table, of one data set."""
+    options = [name for name in options if (name, *arguments[:1]) != ("--data", "table")]
     out: list[str] = []
     current = ""
     for argument in arguments:

@@ -53,7 +53,8 @@ def pretrain(
     sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; not for dino.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     start: Annotated[
-        Path | None, typer.Option(help="Model folder with the initial weights; for clip efficientnet-lite0, 1 or 2.")
+        Path | None,
+        typer.Option(help="Initial weights, a folder; for clip a file too, or efficientnet-lite0, 1 or 2."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")] = None,
@@ -94,7 +95,7 @@ def train(
     plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take on a GPU.")] = False,
     tflops: Annotated[float, typer.Option(min=0.1, help="Speed of the GPU for --plan, TFLOP/s.")] = 100.0,
 ) -> None:
-    """Train a method for a task; with --model scratch, the baseline CNN from random weights.
+    """Train a method for a task; with retrieval --model scratch, the baseline CNN from random weights.
 
     distill trains a student: a small network that gives the features of --model without a diffusion model.
     """

@@ -48,7 +48,8 @@ class Sources:
 
     @classmethod
     def of(cls, datasets: Datasets, cache: Path, stored: int = STORED) -> Self:
-        """Take photos and sketches from the same data sets; a PSC6K folder goes with the first root of Sketchy."""
+        """Take photos and sketches from the same data sets, each once; a PSC6K folder goes with the first Sketchy."""
+        datasets = list({of.root.resolve(): of for of in datasets}.values())
         apart = [dataset for dataset in datasets if isinstance(dataset, PSC6K)]
         pictures = [dataset for dataset in datasets if isinstance(dataset, Sketchy) and not dataset.keypoints]
         if apart and pictures:
