@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -396,6 +397,29 @@ def test_a_converted_diffusion_folder_loads(sd_folder: Path, tmp_path: Path) -> 
     convert(folder, tmp_path / "out")
     assert folder_hash(tmp_path / "out") == folder_hash(sd_folder)
     assert load_diffusion(tmp_path / "out").stages
+
+
+def test_shards_and_parts_that_are_safetensors_already_convert_too(
+    sd_folder: Path, clip_folder: Path, tmp_path: Path
+) -> None:
+    folder, clip = tmp_path / "sd", tmp_path / "clip"
+    shutil.copytree(sd_folder, folder)
+    unet = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save(load_file(unet), unet.with_suffix(".bin"))
+    unet.unlink()
+    convert(folder, tmp_path / "sd-out")
+    assert weights_hash(load_diffusion(tmp_path / "sd-out").vae) == weights_hash(load_diffusion(sd_folder).vae)
+    pickled_clip(clip_folder, clip)
+    state = torch.load(clip / "pytorch_model.bin", weights_only=True)
+    (clip / "pytorch_model.bin").unlink()
+    halves = [dict(list(state.items())[place::2]) for place in range(2)]
+    names = [f"pytorch_model-0000{place}-of-00002.bin" for place in (1, 2)]
+    for name, half in zip(names, halves, strict=True):
+        torch.save(half, clip / name)
+    where = {key: name for name, half in zip(names, halves, strict=True) for key in half}
+    (clip / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": where}))
+    convert(clip, tmp_path / "clip-out")
+    assert weights_hash(load_clip(tmp_path / "clip-out").model) == weights_hash(load_clip(clip_folder).model)
 
 
 def test_tied_and_strided_tensors_convert(tmp_path: Path) -> None:

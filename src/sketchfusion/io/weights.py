@@ -197,8 +197,9 @@ def cached(made_of: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
 
 
 def convert(folder: Path, out: Path) -> list[Path]:
-    """Copy a model folder with its pickled weights as safetensors; give the files of weights written.
+    """Copy a model folder with its pickled weights as safetensors; give the files of weights converted.
 
+    Weights that are safetensors are copied, unless there are pickles beside them; indices of shards name the new files.
     Pickles are opened with `weights_only=True`, which runs no code from them. Raises WeightsError, and writes nothing,
     for anything that is not a plain dictionary of tensors, and when `out` exists.
     """
@@ -213,17 +214,28 @@ def convert(folder: Path, out: Path) -> list[Path]:
     written = []
     with atomic_write(out) as draft:
         for path in pickles:
-            stem = path.stem.removeprefix("pytorch_") if path.stem.startswith("pytorch_model") else path.stem
-            target = path.relative_to(folder).with_name(f"{stem}.safetensors")  # the name that its library expects
+            target = path.relative_to(folder).with_name(_as_safetensors(path.name))
             (draft / target).parent.mkdir(parents=True, exist_ok=True)
             save_file(_read_pickle(path), draft / target, {"format": "pt"})
             written.append(out / target)
+        parts = {path.parent for path in pickles}
         for path in sorted(folder.rglob("*")):
-            if path.suffix in (".json", ".txt") and not path.name.endswith(".bin.index.json"):
-                copy = draft / path.relative_to(folder)
+            copy = draft / path.relative_to(folder)
+            if path.name.endswith(".bin.index.json"):  # which tensor is in which shard
+                index = json.loads(path.read_text())
+                index["weight_map"] = {name: _as_safetensors(file) for name, file in index["weight_map"].items()}
+                start = _as_safetensors(path.name.removesuffix(".index.json"))
+                copy.with_name(f"{start}.index.json").write_text(json.dumps(index, indent=2) + "\n")
+            elif path.suffix in (".json", ".txt") or (path.suffix == ".safetensors" and path.parent not in parts):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
     return written
+
+
+def _as_safetensors(name: str) -> str:
+    """Give the name that its library expects of a file of pickled weights as safetensors."""
+    stem = Path(name).stem
+    return f"{stem.removeprefix('pytorch_') if stem.startswith('pytorch_model') else stem}.safetensors"
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
