@@ -22,6 +22,7 @@ from sketchfusion.lab.training import train as training
 from sketchfusion.lab.training.loop import LossOf, Schedule
 from sketchfusion.lab.training.methods import Fused
 from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, kept_views, listed, parts_of
+from sketchfusion.lab.training.recipes import RetrievalRecipe
 from sketchfusion.lab.training.sources import Sources, named
 from sketchfusion.lab.training.train import choose, train_task
 from test_step_memory import saved_bytes
@@ -143,6 +144,26 @@ def test_the_command_says_what_each_card_can_take(pair: str, plan: Callable[[str
     assert len(saved) == 4 and all(less <= more for more, less in zip(saved[:2], saved[2:], strict=True))
     assert lines.count("GiB: the batch as it is") == 3 and lines.count("GiB --checkpointing: the batch as it is") == 3
     assert "with latents, 0 with nothing" in lines and "time --checkpointing: " in lines
+    assert re.search(r"time: [0-9.]+ h at [0-9.]+ TFLOP/s with --keep all, [0-9.]+ with latents,", lines)
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_time_counts_what_is_made_anew_in_each_step(
+    pair: str, plan: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --keep latents CLIP's tokens are; 10**15 operations a picture are more than all else."""
+    counted = Counted.keeping
+
+    def dear(models: Counted, share: float) -> tuple[list[tuple[int, ...]], list[float]]:
+        shapes, flop = counted(models, share)
+        return shapes, [flop[0], 1e15]
+
+    monkeypatch.setattr(Counted, "keeping", dear)
+    once, anew = (float(of) for of in re.findall(r"time: ([0-9.]+) h .* all, ([0-9.]+) with", plan(pair))[0])
+    recipe = RetrievalRecipe()
+    pictures = recipe.steps * recipe.accumulate * 2 * recipe.classes
+    assert anew == pytest.approx(pictures * 1e15 / 1e14 / 3600, rel=0.1)
+    assert once < anew
 
 
 @pytest.mark.slow

@@ -110,12 +110,14 @@ class Counted:
             if isinstance(part, nn.GroupNorm):  # in float32 under autocast on a GPU, but not on a CPU
                 part.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
-    def keeping(self, share: float) -> tuple[list[tuple[int, ...]], float]:
-        """Return the shapes of what is kept of a view for a share of the full side, and the FLOP of making it."""
-        side = self.method.model.side
-        with self._fake, torch.no_grad(), Live(self.method.model.model) as live:
-            kept = [of.encode(torch.zeros(1, 3, side, side)) for of in self.method.cached_inputs(share)]
-        return [tuple(map(int, of.shape[1:])) for of in kept], live.flop
+    def keeping(self, share: float) -> tuple[list[tuple[int, ...]], list[float]]:
+        """Return the shape of each thing kept of a view for a share of the full side, and the FLOP of making it."""
+        side, shapes, flop = self.method.model.side, list[tuple[int, ...]](), list[float]()
+        for of in self.method.cached_inputs(share):
+            with self._fake, torch.no_grad(), Live(self.method.model.model) as live:
+                shapes.append(tuple(map(int, of.encode(torch.zeros(1, 3, side, side)).shape[1:])))
+            flop.append(live.flop)
+        return shapes, flop
 
     def step(self, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float, float]:
         """Return a picture's bytes saved for the backward pass, its further bytes at the peak, and its FLOP."""
@@ -231,10 +233,16 @@ def describe(
     yield f"disk: at most {kept[0]:.1f} GB with --keep all, {kept[1]:.1f} with latents, 0 with nothing,"
     yield f"  for {views[0]:,} views at half and {views[1]:,} at full size;"
     yield f"  {decoded:.1f} GB for decoded pictures, {CHECKPOINT_BYTES * models.trained / GB:.2f} GB for checkpoints"
-    made = sum(count * flop for count, (_, flop) in zip(views, keeping, strict=True)) / TERA
+    making = [flop for _, flop in keeping]
+    made = sum(count * sum(flop) for count, flop in zip(views, making, strict=True)) / TERA
+    once = sum(count * sum(compress(flop, small)) for count, flop in zip(views, making, strict=True)) / TERA
+    half_anew, full_anew = (sum(of for of, kept in zip(flop, small, strict=True) if not kept) for flop in making)
     validated = recipe.steps // (recipe.validate_every or recipe.steps + 1) * recipe.validation_batches
     for way, ((*_, half), (*_, full)) in ways.items():
-        step = recipe.accumulate * batch * (recipe.full_size_after * half + (1 - recipe.full_size_after) * full) / TERA
-        flop = made + recipe.steps * step + validated * batch * full / TERA / 2  # forward alone: half of a step
-        yield f"time{way}: {flop / tflops / 3600:.2f} h at {tflops:g} TFLOP/s,"
+        taken, share = recipe.accumulate * batch, recipe.full_size_after
+        step = taken * (share * half + (1 - share) * full) / TERA
+        flop = recipe.steps * step + validated * batch * full / TERA / 2  # forward alone: half of a step
+        anew = recipe.steps * taken * (share * half_anew + (1 - share) * full_anew) + validated * batch * full_anew
+        hours = [of / tflops / 3600 for of in (made + flop, once + flop + anew / TERA)]
+        yield f"time{way}: {hours[0]:.2f} h at {tflops:g} TFLOP/s with --keep all, {hours[1]:.2f} with latents,"
         yield f"  {recipe.steps} steps of {step:.1f} TFLOP, and {made:.0f} TFLOP for all that is kept"
