@@ -350,7 +350,7 @@ def _description(picture: Pixels) -> tuple[Sequence[int], np.ndarray]:
     """Return the window around the strokes of a picture (C, S, S), if it is a sketch, and the SHA-256 of its bytes."""
     window = None
     if len(picture) == 1:
-        window = stroke_window((torch.from_numpy(picture).float() / 255).expand(3, -1, -1))
+        window = stroke_window((torch.tensor(picture).float() / 255).expand(3, -1, -1))
     return window or (0, 0, 0), np.frombuffer(hashlib.sha256(picture.tobytes()).digest(), np.uint8)
 
 
