@@ -132,6 +132,9 @@ def test_views_do_not_depend_on_the_number_of_threads(
     for threads in (1, 3):
         torch.set_num_threads(threads)
         assert all(map(torch.equal, views(), usual)) and torch.get_num_threads() == threads
+    torch.set_num_threads(1)
+    monkeypatch.setattr(FrozenFeatures, "_on_cpu", False)  # elsewhere the views of an array are made together
+    assert all(map(torch.equal, views(), usual))
     torch.set_num_threads(before)
 
 
@@ -270,3 +273,15 @@ def test_correspondence_decodes_the_photos_that_are_warped_or_drawn_and_tasks_sh
     assert some.named({"car", "cat"}, 5).digest() == photos.named({"car", "cat"}, 5).digest()
     paper, _ = choose("correspondence", "SketchFusion", {}, "paper")
     assert len(taken(roots, paper)().sharp_photos()) == 0
+
+
+@pytest.mark.parametrize("shard", [2, 1024])
+def test_when_no_picture_can_be_read_that_is_said_at_each_start(
+    shard: int, drawn: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(banks, "SHARD", shard)
+    for picture in drawn:
+        Path(picture.path).write_bytes(b"broken")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"none of 10 pictures can be read, .*0\.png the first; save them again$"):
+            decode(drawn, "sketch", SIDE, tmp_path / "cache")

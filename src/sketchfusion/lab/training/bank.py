@@ -124,10 +124,12 @@ class PictureArray:
 
     def stored(self, index: Sequence[int] | slice) -> Pixels:
         """Copy the pictures at `index` (n, C, S, S) uint8."""
-        whole = self.pixels
+        whole, rows = self.pixels, index if self.rows is None else self.rows[index]
+        if isinstance(whole, Shards):
+            return whole[rows]
         if isinstance(whole, np.memmap):  # mapped anew: pages once read would count as memory of this process for good
             whole = np.load(str(whole.filename), mmap_mode="r")
-        return np.array(whole[index if self.rows is None else self.rows[index]])
+        return np.array(whole[rows])
 
     def digest(self, start: int = 0, stop: int | None = None) -> str:
         """Return a SHA-256 of the pictures from `start` to `stop`: that of those of each."""
@@ -283,14 +285,17 @@ def kept_pictures(
     paths = [stem.with_name(f"{stem.name}-{number:05}.npy") for number in range(len(shards))]
     found = [_stored_about(path, shape) for path in paths]
     missing = [number for number, about in enumerate(found) if about is None]
-    size, free = sum(len(shards[number]) for number in missing) * prod(shape), free_room(stem.parent)
-    takes = f"{count} decoded pictures ({kind}) take {size / GIB:.1f} GiB in {stem.parent}"
+    left = sum(len(shards[number]) for number in missing)
+    size, free = left * prod(shape), free_room(stem.parent)
+    takes = f"{left} decoded pictures ({kind}) take {size / GIB:.1f} GiB in {stem.parent}"
     if size > free:
         raise ValueError(f"{takes}, where {free / GIB:.1f} are free: take another --cache")
     if size > GIB:
         logging.getLogger(__name__).warning(takes)
     for number in missing:
-        found[number] = _write_shard(paths[number], shape, shards[number], make, in_threads if threads else map)
+        there = _stored_about(paths[number], shape)  # another run may have written it by now
+        where = paths[number], shape, shards[number]
+        found[number] = _write_shard(*where, make, in_threads if threads else map) if there is None else there
     abouts = [of for of in found if of is not None]
     about = np.concatenate(abouts)
     # one file is mapped as it is
