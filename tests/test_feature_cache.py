@@ -18,7 +18,6 @@ from torch.nn.functional import interpolate
 from fixtures.roots import training_data
 from fixtures.writers import start
 from sketchfusion.lab import datasets
-from sketchfusion.lab.training import feature_cache
 from sketchfusion.lab.training.bank import PictureArray, Pictures
 from sketchfusion.lab.training.feature_cache import GIB, FeatureCache, FrozenFeatures, FrozenInput, Keep, keep
 from sketchfusion.lab.training.loop import CHECKPOINT, Checkpoint
@@ -171,7 +170,7 @@ def test_what_is_kept_is_not_computed_again_after_a_run_was_cut_short(tmp_path: 
 def test_by_default_as_much_is_kept_as_fits_well(
     free: int, kept: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
     monkeypatch.setattr(
         FrozenFeatures,
         "sizes",
@@ -188,8 +187,10 @@ def test_by_default_as_much_is_kept_as_fits_well(
 def test_what_an_earlier_run_kept_counts_so_that_a_later_one_decides_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=100 * GIB))
-    monkeypatch.setattr(feature_cache, "FITS", 12_000)  # bytes: latents of 9,216 fit, tokens of as many beside them not
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100 * GIB))
+    monkeypatch.setattr(
+        "sketchfusion.lab.training.feature_cache.FITS", 12_000
+    )  # bytes: latents of 9,216 fit, tokens of as many beside them not
     inputs = [FrozenInput("latents", counting([]), small=True), FrozenInput("tokens", counting([]))]
     chosen = [keep([FrozenFeatures(of, pictures(24), 8) for of in inputs], tmp_path) for _ in range(2)]
     assert chosen == ["latents", "latents"]
@@ -205,7 +206,7 @@ def test_features_that_are_not_finite_are_neither_kept_nor_used(tmp_path: Path) 
 
 
 def test_without_room_nothing_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda path: SimpleNamespace(free=50_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=50_000))
     passes: list[int] = []
     encoded = [FrozenFeatures(FrozenInput("pixels", counting(passes)), pictures(200), 8, views=2)]
     folder = tmp_path / "not there yet"

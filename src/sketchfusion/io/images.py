@@ -249,20 +249,22 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
         raise ImageError(f"{name}: broken or cut short ({first_line(error)}); get or save it again") from None
 
 
-def letterbox(image: Tensor, side: int, kind: Kind = "photo", whole_page: bool = False) -> tuple[Tensor, Frame]:
+def letterbox(
+    image: Tensor, side: int, kind: Kind = "photo", whole_page: bool = False, window: Window | None = None
+) -> tuple[Tensor, Frame]:
     """Fit (3, H, W) in [0, 1] into a (3, side, side) square; the frame maps pixels between the two.
 
     Of a sketch the square shows the window around its strokes (`stroke_window`), so that it does not matter where on
-    the page and how large it was drawn; with `whole_page`, and for a photo, it shows everything. The resize is bicubic
-    and antialiased. Sketches are padded with white, photos with their replicated edge. A sketch's lines are thickened
-    so that they stay at least about a pixel wide.
+    the page and how large it was drawn; with `whole_page`, and for a photo, it shows everything. The window is found
+    unless it is given. The resize is bicubic and antialiased. Sketches are padded with white, photos with their
+    replicated edge. A sketch's lines are thickened so that they stay at least about a pixel wide.
     """
     if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
         raise ValueError(f"letterbox needs an image of shape (3, H, W), not {tuple(image.shape)}")
     if side < 1:
         raise ValueError(f"side={side}: choose at least 1")
     file_height, file_width = image.shape[1:]
-    window = None if whole_page or kind == "photo" else stroke_window(image)
+    window = None if whole_page or kind == "photo" else window or stroke_window(image)
     if window is not None:
         x, y, long = window
         scale = side / long

@@ -15,7 +15,6 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from ...fusion import PHOTO, SKETCH
-from ...io.images import stroke_window
 from ..datasets.base import Sample, held_out, is_unseen, readable_name
 from ..datasets.psc6k import PSC6K, SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
@@ -92,11 +91,11 @@ def _pairs(recipe: CorrespondenceRecipe, sources: Sources, side: int, kept_out: 
         pairs.append(world_points(things, side, sources.cache, HELD_OUT_SEED if kept_out else 0))
     pairs += annotated_points(sources, kept_out, recipe.unseen)
     sources = sources.pictures
-    photos = sources.sharp_photos(kept_out)
-    if photos.seen and warps:
-        pairs.append(warped_outlines(photos, warps, side, sources.cache))
-    if photos.seen and recipe.drawn:
-        pairs.append(pseudo_points(photos, sources.cache, 1 if kept_out else recipe.drawn))
+    if (warps or recipe.drawn) and (photos := sources.sharp_photos(kept_out)).seen:
+        if warps:
+            pairs.append(warped_outlines(photos, warps, side, sources.cache))
+        if recipe.drawn:
+            pairs.append(pseudo_points(photos, sources.cache, 1 if kept_out else recipe.drawn))
     if aligned and (freehand := aligned_points(sources, aligned, side, kept_out)):
         pairs.append(freehand)
     return pairs
@@ -116,9 +115,9 @@ def in_windows(pairs: PointPairs) -> Tensor:
     """Give the points of the sketches (N, POINTS, 2) as shares of the windows that models see, not of the pages."""
     points = pairs.sketch_points.clone()
     side = pairs.sketches.side
-    for place in range(len(points)):
-        if window := stroke_window(pairs.sketches.take([place])[0]):
-            points[place] = (points[place] * side - torch.tensor([window.left, window.top])) / window.side
+    for place, (left, top, long) in enumerate(pairs.sketches.known["window"].tolist()):
+        if long:
+            points[place] = (points[place] * side - torch.tensor([left, top])) / long
     return points
 
 

@@ -6,10 +6,10 @@ that are there. Rows are read through short-lived memory maps; 64 rows of 0.5 MB
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import Literal, get_args
@@ -21,13 +21,11 @@ from torch import Generator, Tensor
 from ...backbones.encoders import resize_square
 from ...featuremap import FeatureMap, Frame
 from ...io.files import atomic_write
-from ...io.images import stroke_window
 from . import augment
-from .bank import BLOCK, WHOLE, PictureArray, Pictures, choose, index_by_name, mapped
+from .bank import BLOCK, GIB, WHOLE, PictureArray, Pictures, choose, free_room, in_threads, index_by_name, mapped
 from .loop import Report
 
 ENCODED = 8  # pictures that are encoded together, always so many: others could change the last bits
-GIB = 2**30
 FITS = 20 * GIB  # by default at most this is kept, and at most half of the free disk space
 Keep = Literal["all", "latents", "nothing"]  # which features are kept on disk
 Shown = Literal["window", "black", "middle"]  # what a frozen model sees of a square, as in `_shown`
@@ -152,8 +150,10 @@ class FrozenFeatures:
     def _computed(self, index: Sequence[int], views: Sequence[int]) -> Tensor:
         """Encode views of the pictures at `index`: (B, C, h, w) float16; ValueError for numbers that are not finite."""
         made = []
+        alone = in_threads(self._alone, map(self.pictures.locate, index), views)
         for start in range(0, len(index), ENCODED):
-            squares = self._seen(index[start : start + ENCODED], views[start : start + ENCODED])
+            some = [*islice(alone, ENCODED)]
+            squares = self._seen(some, index[start : start + ENCODED], views[start : start + ENCODED])
             filled = torch.cat([squares, squares.new_zeros(ENCODED - len(squares), *squares.shape[1:])])
             made.append(self.input.encode(filled)[: len(squares)].half())
         features = torch.cat(made)
@@ -162,19 +162,36 @@ class FrozenFeatures:
             raise ValueError(f"the {kind} of a picture are not finite: the weights of the frozen model may be damaged")
         return features
 
-    def _seen(self, index: Sequence[int], views: Sequence[int]) -> Tensor:
+    def _alone(self, where: tuple[int, int], view: int) -> Tensor:
+        """Return what is done to each picture by itself: all of `_seen` on a CPU, the crop alone for other devices."""
+        bank = self.pictures.banks[where[0]]
+        square = _shown(bank, where[1], self.shown)
+        return self._views(square[None], bank.kind, [where[1]], [view])[0] if self._on_cpu else square
+
+    def _seen(self, alone: list[Tensor], index: Sequence[int], views: Sequence[int]) -> Tensor:
         """Return views of the pictures at `index` as the encoder sees them: (B, 3, side, side)."""
+        if self._on_cpu:
+            return torch.stack(alone)
         seen = torch.empty(len(index), 3, self.side, self.side, device=self.device)
         where = [*map(self.pictures.locate, index)]
         for number, plain in {(of, view == 0) for (of, _), view in zip(where, views, strict=True)}:
             rows = [row for row in range(len(index)) if where[row][0] == number and (views[row] == 0) == plain]
-            places, bank = [where[row][1] for row in rows], self.pictures.banks[number]
-            squares, size = _shown(bank, places, self.shown).to(self.device), (self.side, self.side)
-            if plain:
-                seen[rows] = torch.nn.functional.interpolate(squares, size, mode="bilinear", antialias=True)
-            else:
-                seen[rows] = _augmented(squares, bank.kind, self.side, places, [views[row] for row in rows])
+            squares = torch.stack([alone[row] for row in rows]).to(self.device)
+            places, kind = [where[row][1] for row in rows], self.pictures.banks[number].kind
+            seen[rows] = self._views(squares, kind, places, [views[row] for row in rows])
         return seen
+
+    @property
+    def _on_cpu(self) -> bool:
+        return torch.device(self.device).type == "cpu"
+
+    def _views(self, squares: Tensor, kind: str, places: Sequence[int], views: Sequence[int]) -> Tensor:
+        """Return views, all plain or all augmented, of pictures of one array."""
+        if views[0]:
+            return _augmented(squares, kind, self.side, places, views)
+        size = (self.side, self.side)
+        plain = torch.nn.functional.interpolate(squares, size, mode="bilinear", antialias=True)
+        return plain.expand(-1, 3, -1, -1)
 
 
 def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = None, report: Report = None) -> Keep:
@@ -184,7 +201,7 @@ def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = 
     is computed, if there is no room for the `choice`.
     """
     kept = {"all": encoded, "latents": [of for of in encoded if of.input.small], "nothing": []}
-    free = shutil.disk_usage(next(of for of in (folder.absolute(), *folder.absolute().parents) if of.exists())).free
+    free = free_room(folder)
     options: tuple[Keep, ...] = (choice,) if choice else get_args(Keep)
     for name in options:
         sizes: dict[Path, int] = {}
@@ -205,29 +222,27 @@ def keep(encoded: Sequence[FrozenFeatures], folder: Path, choice: Keep | None = 
     return name
 
 
-def _shown(bank: PictureArray, index: list[int], shown: Shown) -> Tensor:
-    """Return the pictures at `index` as a frozen model sees them, (B, C, S, S).
+def _shown(bank: PictureArray, place: int, shown: Shown) -> Tensor:
+    """Return a picture as a frozen model sees it, (C, S, S).
 
     "window": photos as stored, sketches cropped to the window around their strokes. As in the authors' code
     (`prepare_as_released`), "black" pads pictures with black, and "middle" crops them to their central square.
     """
     if shown == "window":
-        return bank.windows(index)
-    squares = bank.take(index)
+        return bank.window(place)
+    square = bank.take([place])[0]
     if bank.boxes is None:
-        return squares
-    side = squares.shape[-1]
-    for square, box in zip(squares, (bank.boxes[index] * side).round().astype(int).tolist(), strict=True):
-        left, top, right, bottom = box
-        picture = square[:, top:bottom, left:right].clone()
-        if shown == "black":
-            square.zero_()
-            square[:, top:bottom, left:right] = picture
-        else:
-            short = min(picture.shape[1:])
-            x, y = (right - left - short) // 2, (bottom - top - short) // 2
-            square.copy_(resize_square(picture[None, :, y : y + short, x : x + short], side)[0])
-    return squares
+        return square
+    side = square.shape[-1]
+    left, top, right, bottom = (bank.boxes[place] * side).round().astype(int).tolist()
+    picture = square[:, top:bottom, left:right].clone()
+    if shown == "black":
+        square.zero_()
+        square[:, top:bottom, left:right] = picture
+        return square
+    short = min(picture.shape[1:])
+    x, y = (right - left - short) // 2, (bottom - top - short) // 2
+    return resize_square(picture[None, :, y : y + short, x : x + short], side)[0]
 
 
 def _augmented(pictures: Tensor, kind: str, side: int, places: Sequence[int], views: Sequence[int]) -> Tensor:
@@ -276,7 +291,7 @@ def _boxes(bank: PictureArray, windowed: bool) -> np.ndarray:
     """Return where pictures lie in the squares that models see, (N, 4) as `Box`."""
     boxes = np.tile(WHOLE, (len(bank), 1)) if bank.boxes is None else bank.boxes.copy()
     if windowed and bank.kind == "sketch":
-        for place, box in enumerate(boxes):
-            if window := stroke_window(bank.take([place])[0]):
-                box[:] = (box * bank.side - np.array([window.left, window.top] * 2)) / window.side
+        windows = bank.known["window"]
+        drawn = windows[:, 2] > 0
+        boxes[drawn] = (boxes[drawn] * bank.side - np.tile(windows[drawn, :2], 2)) / windows[drawn, 2:]
     return boxes

@@ -26,11 +26,22 @@ from ..datasets.base import Datasets, held_out, readable_name
 from ..datasets.segmentation import MaskedPhoto, MaskFolder
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment, photo_id_of
 from . import augment
-from .bank import BANK_HANDS, Picture, PictureArray, cached_rows, decode, file_state, kept_rows, world_banks
+from .bank import (
+    ABOUT,
+    BANK_HANDS,
+    Picture,
+    PictureArray,
+    cached_rows,
+    decode,
+    described,
+    file_state,
+    kept_rows,
+    world_banks,
+)
 from .sources import KINDS, collect
 
 POINTS = 16  # of a pair; no category has more that are worth matching
-VERSION = 1  # of what is computed here; part of the names of files in the cache
+VERSION = 2  # of what is computed here; part of the names of files in the cache
 Ink = Callable[[Tensor], Tensor]  # pictures (B, C, S, S) -> where they have strokes (B, 1, S, S), 0 to 1
 BACKGROUND, THING, OUTSIDE = 0, 1, 2  # OUTSIDE: padding or unknown; no loss is taken there
 
@@ -177,6 +188,7 @@ def warped(
     path = cache / f"warped-{drawn.kind}-{side}-{len(chosen)}-{content.hexdigest()[:16]}.npy"
 
     points: list[Tensor] = [torch.empty(2, 0, POINTS, 2)]
+    about = [np.empty(0, ABOUT)]
 
     def sketches() -> Iterator[np.ndarray]:
         for start in range(0, len(chosen), BATCH):
@@ -184,13 +196,17 @@ def warped(
             lines = ink, None if alignment is None else alignment[some]
             sheets, both = _warp(drawn.take(chosen[some]).cpu(), side, generator, *lines, mirrored)
             points.append(both)
+            about.append(described(sheets))
             yield sheets
 
-    pixels, found = cached_rows(path, sketches, lambda: {"points": torch.cat(points, 1).numpy()})
+    def known() -> Arrays:
+        return {"points": torch.cat(points, 1).numpy(), "about": np.concatenate(about)}
+
+    pixels, found = cached_rows(path, sketches, known)
     sketch_xy, photo_xy = torch.from_numpy(found["points"]).unbind()
     visible = ((photo_xy > 0) & (photo_xy < 1)).all(-1)
     empty = np.empty((0, 1, side, side), np.uint8)
-    bank = PictureArray("sketch", empty if pixels is None else pixels, photos.names)
+    bank = PictureArray("sketch", empty if pixels is None else pixels, photos.names, about=found["about"])
     return PointPairs(bank, photos, sketch_xy, photo_xy.clamp(0, 1), visible)
 
 

@@ -263,10 +263,12 @@ class CachedEncoder:
             FrozenFeatures(of, pictures, self.side, views, shown, self.method.model.device)
             for of, shown in zip(self.method.cached_inputs(share), self.method.shown, strict=False)
         ]
+        valid = None
         if self.half_size or side == self.side:
             self.made.extend(encoded)
+            valid = valid_cells(pictures, self.method.grid(share), self.windowed)
         names = [names for bank in pictures.banks for names in bank.names]
-        return FeatureCache(encoded, names, views, valid_cells(pictures, self.method.grid(share), self.windowed))
+        return FeatureCache(encoded, names, views, valid)
 
     def keep(self, choice: Keep | None = None) -> Keep:
         """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does; return what is kept."""

@@ -83,7 +83,8 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
     shared = names_of(photos) & names_of(sketches)
     if len(shared) < 2:
         raise ValueError(f"{sources}: fewer than two classes have both photos and sketches to train on")
-    if lone := sorted(names_of(sketches) - shared):
+    undecoded = sources.listed_names["sketch"] - sources.listed_names["photo"]
+    if lone := sorted((names_of(sketches) | undecoded) - shared):
         some = ", ".join(lone[:5]) + ", ..." * (len(lone) > 5)
         logging.getLogger(__name__).warning("left out, with sketches but no photos: %d names (%s)", len(lone), some)
 

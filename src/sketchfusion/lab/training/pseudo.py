@@ -22,10 +22,10 @@ from ...io.strokes import Drawing, rasterize
 from ...world.camera import Line
 from ...world.hands import CANVAS, HANDS, Hand, stroked
 from ...world.shapes import Points
-from .bank import PictureArray
+from .bank import PictureArray, described
 from .labelled import POINTS, PointPairs
 
-VERSION = 1  # of the drawing algorithm; part of the cache's key
+VERSION = 2  # of the drawing algorithm; part of the cache's key
 INK = (2.0, 9.0)  # range of the total length of strokes, in sides of the picture
 HAND_SHARES = (0.35, 0.3, 0.2, 0.1, 0.05)  # probability of each hand, the most faithful first
 SCALE = (1.2, 2.4)  # range of the `scale` of `contours`
@@ -153,8 +153,10 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
                     drawn.append(sketch.raster(side)[None])
                     rows.append(row)
                     points.append(sketch.points(POINTS, rng))
+        sketches = np.array(drawn, np.uint8).reshape(-1, 1, side, side)
         return {
-            "sketches": np.array(drawn, np.uint8).reshape(-1, 1, side, side),
+            "sketches": sketches,
+            "about": described(sketches),
             "rows": np.array(rows, np.int64),
             "points": np.array(points, np.float32).reshape(-1, POINTS, 4),
         }
@@ -163,7 +165,7 @@ def pseudo_points(photos: PictureArray, cache: Path, per_class: int, drawings: i
     sketches, rows, points = kept["sketches"], kept["rows"], torch.from_numpy(kept["points"])
     pairs = photos.at([chosen[row] for row in rows])
     return PointPairs(
-        PictureArray("sketch", sketches, pairs.names, photos.device),
+        PictureArray("sketch", sketches, pairs.names, photos.device, about=kept["about"]),
         pairs,
         points[..., :2],
         points[..., 2:],

@@ -32,7 +32,7 @@ from ...tasks.segmentation import (
     stroke_cells,
     with_closeup,
 )
-from .bank import Banks, Pictures, around_strokes, choose
+from .bank import Banks, Pictures, around_strokes, choose, in_threads
 from .feature_cache import FeatureCache
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
@@ -96,6 +96,12 @@ class MaskedFeatures:
         """Return a randomly chosen sketch of a class name, (3, S, S) in [0, 1]."""
         return self.page(choose(self.sketches.by_name[name], generator)).expand(3, -1, -1)
 
+    def window(self, place: int) -> Tensor:
+        """Return the sketch at index `place` as models see it, (1, S, S) in [0, 1]."""
+        if isinstance(self.drawings, Pictures):
+            return self.drawings.window(place)
+        return around_strokes(self.page(place))
+
     def page(self, place: int) -> Tensor:
         """Return the sketch at index `place`, (1, S, S) in [0, 1]."""
         return torch.tensor(self.drawings[place]).float() / 255
@@ -133,8 +139,8 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         cosines = F.interpolate(cosines[:, None], masks.shape[1:], mode="bilinear", align_corners=False)[:, 0]
         presence = _cross_entropy((cosines - self.threshold) / self.log_temperature.exp(), thing, known)
 
-        rows = zip(sketches.data, drawn, photos, index, strict=True)
-        heat = torch.stack([_heatmap(of, data.page(page), photo, data.frame(place)) for of, page, photo, place in rows])
+        rows = zip(sketches.data, in_threads(data.window, drawn), photos, index, strict=True)
+        heat = torch.stack([_heatmap(of, drawing, photo, data.frame(place)) for of, drawing, photo, place in rows])
         mask = _cross_entropy(heat, thing, known & present[:, None, None])
         soft, hard = (_overlap(of, thing, known)[present].sum() for of in (heat.sigmoid(), (heat > 0).float()))
         count = present.sum().clamp(min=1)
@@ -214,9 +220,8 @@ def _collected(things: int, sources: Sources, side: int, kept_out: bool) -> tupl
     return masked, [sources.sketches(kept_out), *sources.of_world(things, side, kept_out)[1]]
 
 
-def _heatmap(sketch: Tensor, page: Tensor, photo: Tensor, frame: Frame) -> Tensor:
+def _heatmap(sketch: Tensor, drawing: Tensor, photo: Tensor, frame: Frame) -> Tensor:
     """Return a photo's heatmap as logits (S, S), computed as at inference; the padding gets a constant low value."""
-    drawing = around_strokes(page)
     side = drawing.shape[-1]
     sketch_map = FeatureMap(sketch, Frame(side, side, side, 1.0, 1.0, 0.0, 0.0))
     heat = heat_logits(sketch_cosine(sketch_map, FeatureMap(photo, frame), stroke_cells(drawing, sketch_map)))

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import torch
 
 from ...io.images import Kind
+from ...world import SEEN
 from ..datasets.base import Dataset, DatasetError, Datasets, Sample, held_out, is_unseen, readable_name
 from ..datasets.folders import PhotoFolder, TinyImageNet
 from ..datasets.psc6k import PSC6K, released_split
@@ -24,7 +26,7 @@ from ..datasets.segmentation import MaskFolder
 from ..datasets.sketchy import Sketchy, SketchyExtended, is_extension_photo, photo_id_of
 from ..datasets.tuberlin import SKETCHES, TUBerlin
 from ..datasets.world import SketchWorld
-from .bank import Banks, Picture, PictureArray, decode, world_banks
+from .bank import Banks, Picture, PictureArray, decode, index_by_name, seen_of, world_banks
 
 KINDS: tuple[Kind, Kind] = ("photo", "sketch")
 SMALL = 64  # pixels of a tiny-imagenet photo
@@ -33,6 +35,17 @@ STORED = 144  # pixels at which larger pictures are kept, so that crops stay sha
 IMAGENET_NAME = re.compile(r"(n\d{8})_(.+)")  # of a photo with its class: n01440764_tench.JPEG
 # Folders of sketches in data sets of which only a part is given: not to be taken for classes of photos.
 SKETCH_FOLDERS = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Most:
+    """The most pictures of files that any task of a training takes, the first ones; 0 of a name is all, None none."""
+
+    photos: int | None = None  # of a name that has sketches too
+    sketches: int | None = None  # of a name
+    paired: bool = False  # whether sketches of names without photos are of no use
+    warped: int = 0  # photos of seen classes, whatever their names
+    traced: int = 0  # photos of seen classes, of a name
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Sources:
     world_instances: int = 100  # of each seen category
     device: str | torch.device = "cpu"  # of the batches
     stored: int = STORED  # pixels of the pictures that are not small
+    most: tuple[Most, Most] | None = None  # to train on, and of those held out; None: all are decoded
 
     @classmethod
     def of(cls, datasets: Datasets, cache: Path, stored: int = STORED) -> Self:
@@ -88,7 +102,7 @@ class Sources:
     def small_photos(self) -> PictureArray:
         """Return named photos of 64 px (tiny-imagenet)."""
         tiny = [dataset for dataset in self.photo_sets if isinstance(dataset, TinyImageNet)]
-        return self._decoded(tiny, "photo", SMALL)
+        return self._decoded(tiny, "photo", SMALL, traced=False)
 
     def sharp_photos(self, kept_out: bool = False) -> PictureArray:
         """Return named photos of the other data sets, those to train on or those held out."""
@@ -110,8 +124,36 @@ class Sources:
         photos, sketches = world_banks(count, side, self.cache, HELD_OUT_SEED if kept_out else 0)
         return [photos], [sketches]
 
-    def _decoded(self, datasets: Datasets, kind: Kind, side: int, kept_out: bool = False) -> PictureArray:
-        return decode(collect(named(datasets), kind, kept_out), kind, side, self.cache).on(self.device)
+    @cached_property
+    def listed_names(self) -> dict[Kind, set[str]]:
+        """The names of all photos, and of all sketches, to train on, whether they can be read or not."""
+        world = {readable_name(name) for name in SEEN} if self.has_world else set[str]()
+        lists = (collect(named(of), kind) for kind, of in zip(KINDS, (self.photo_sets, self.sketch_sets), strict=True))
+        return {kind: world.union(*(of.names for of in pictures)) for kind, pictures in zip(KINDS, lists, strict=True)}
+
+    def _decoded(
+        self, datasets: Datasets, kind: Kind, side: int, kept_out: bool = False, traced: bool = True
+    ) -> PictureArray:
+        pictures = collect(named(datasets), kind, kept_out)
+        if self.most:
+            pictures = self._taken(pictures, kind, self.most[kept_out], traced)
+        return decode(pictures, kind, side, self.cache).on(self.device)
+
+    def _taken(self, pictures: list[Picture], kind: Kind, most: Most, traced: bool) -> list[Picture]:
+        """Return the pictures that a task can take; `traced` says whether photos are warped and traced too."""
+        names, chosen = [picture.names for picture in pictures], set[int]()
+        by_name, of_name = index_by_name(names), most.photos if kind == "photo" else most.sketches
+        if of_name is not None:
+            useful = set(by_name)
+            if kind == "photo" or most.paired:
+                useful &= self.listed_names["sketch" if kind == "photo" else "photo"]
+            chosen.update(place for name in useful for place in by_name[name][: of_name or None])
+        if kind == "photo" and traced:
+            seen = seen_of(names)
+            chosen.update(seen[: most.warped])
+            for places in index_by_name([names[place] for place in seen]).values():
+                chosen.update(seen[place] for place in places[: most.traced])
+        return [pictures[place] for place in sorted(chosen)]
 
 
 def named(datasets: Datasets) -> list[Dataset]:

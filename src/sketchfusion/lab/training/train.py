@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,22 @@ from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
 from .objective import Forward, Maps, Objective, Standardise, Training
 from .pooled import RecognitionObjective, RetrievalObjective
 from .processes import processes
-from .recipes import LightRecipe, UniversalRecipe, Weights, as_text, changed, halved, shaping, with_settings
+from .recipes import (
+    CorrespondenceRecipe,
+    LightRecipe,
+    RecognitionRecipe,
+    RetrievalRecipe,
+    SegmentationRecipe,
+    UniversalRecipe,
+    Weights,
+    as_text,
+    changed,
+    halved,
+    shaping,
+    with_settings,
+)
 from .segmentation import prepare_segmentation
-from .sources import Sources
+from .sources import Most, Sources
 
 
 class UniversalObjective(Objective[Mapping[str, Any]]):
@@ -125,7 +139,8 @@ def train_task(
         clear_drafts(cache, folder)
     with team.rank0_first():
         encode = CachedEncoder(in_training, cache, report if team.first else None, chosen.full_size_after > 0)
-        training = prepare(chosen, Sources.of(data, cache, encode.side), encode)
+        sources = replace(Sources.of(data, cache, encode.side), most=most_taken(chosen))
+        training = prepare(chosen, sources, encode)
         if team.first:
             keep = encode.keep(keep)
     keep = team.broadcast(keep)
@@ -138,6 +153,22 @@ def train_task(
         draw_curves(folder / "log.csv", folder / "curve.svg")
     trained: TrainedExtractor = in_training.model
     return trained
+
+
+def most_taken(recipe: LightRecipe) -> tuple[Most, Most]:
+    """Return the most pictures that any task of a recipe takes, to train on and of those held out."""
+    parts = [of for of in (recipe, *vars(recipe).values()) if isinstance(of, LightRecipe)]
+    paired = [of for of in parts if isinstance(of, RetrievalRecipe)]
+    drawn = [of.per_class for of in parts if isinstance(of, RecognitionRecipe | SegmentationRecipe)]
+    matched = next((of for of in parts if isinstance(of, CorrespondenceRecipe)), CorrespondenceRecipe(warps=0, drawn=0))
+
+    def most(photos: list[int], warped: int, traced: int) -> Most:
+        of_photos, of_sketches = ((max(of) if all(of) else 0) if of else None for of in (photos, photos + drawn))
+        return Most(of_photos, of_sketches, not drawn, warped, traced)
+
+    full = [of.full_per_class for of in paired]
+    trained = most(full + [of.per_class for of in paired], matched.warps, matched.drawn)
+    return trained, most(full, matched.warps // 10, min(1, matched.drawn))
 
 
 def choose(
