@@ -171,6 +171,24 @@ def test_a_cancelled_question_is_not_run(model: Model) -> None:
     assert model.batches == [["first0"], ["next0"]]
 
 
+def test_a_client_may_count_anew_after_a_cancelled_question(model: Model) -> None:
+    async def left() -> str:
+        occupying = asyncio.ensure_future(model.ask("first", 0))
+        await asyncio.to_thread(model.begun.wait, 10)
+        leaving = asyncio.ensure_future(model.ask("left", 5))
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        model.gate.set()
+        await occupying
+        for _ in range(500):  # until the cancelled one has been passed over
+            if not model.queue.waiting and not model.queue._running:
+                break
+            await asyncio.sleep(0.01)
+        return await model.ask("left", 1)
+
+    assert answer_of(left()) == "answer left1"
+
+
 def test_answered_clients_leave_nothing_behind(model: Model) -> None:
     model.gate.set()
     answer_of(gathered(*(model.ask(f"client {n}", 0) for n in range(50))))

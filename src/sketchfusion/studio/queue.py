@@ -172,11 +172,9 @@ class ModelQueue:
 
     def _answer(self, tickets: list[Ticket]) -> None:
         tickets = [ticket for ticket in tickets if ticket.future.set_running_or_notify_cancel()]
-        if not tickets:
-            return
         answers: Sequence[Any]
         try:
-            answers = tickets[0].lane.run([ticket.question for ticket in tickets])
+            answers = tickets[0].lane.run([ticket.question for ticket in tickets]) if tickets else []
         except Exception as error:
             answers = [error] * len(tickets)
         with self._change:
