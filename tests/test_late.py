@@ -59,7 +59,7 @@ def test_a_late_package_gives_its_modules_without_running_and_runs_when_it_is_as
     (package / "parts" / "large.py").write_text("import largelibrary\nlargelibrary.ran.append('large')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        make_late("largelibrary.parts", "largelibrary.nowhere", "nosuchlibrary")
+        make_late("largelibrary.parts", "largelibrary.nowhere", "nosuchlibrary", "nosuchlibrary.parts")
         from largelibrary.parts.small import VALUE  # type: ignore[import-not-found]
 
         parts, ran = sys.modules["largelibrary.parts"], sys.modules["largelibrary"].ran  # type: ignore[attr-defined]

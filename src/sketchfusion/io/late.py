@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib.util import find_spec
 from threading import RLock
@@ -44,9 +44,10 @@ class LatePackage(ModuleType):
 def make_late(*names: str) -> None:
     """Make packages late that are installed but not imported; their parents are imported."""
     for name in names:
-        spec = None if name in sys.modules else find_spec(name)
-        if spec and spec.loader:
-            sys.modules[name] = LatePackage(name, spec)
+        with suppress(ModuleNotFoundError):  # of a parent
+            spec = None if name in sys.modules else find_spec(name)
+            if spec and spec.loader:
+                sys.modules[name] = LatePackage(name, spec)
 
 
 @contextmanager
