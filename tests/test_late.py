@@ -80,6 +80,16 @@ def test_a_model_loads_without_the_compiler_and_the_libraries_work_as_ever() -> 
     assert done.stdout.endswith("as ever\n"), done.stderr
 
 
+def test_a_model_loads_in_an_installation_without_extras() -> None:
+    """Tests run with all extras; what a plain installation lacks is hidden from the libraries."""
+    hide = "import sys; sys.modules |= dict.fromkeys(['scipy', 'accelerate', 'tensorboard', 'pydensecrf']);"
+    use = (
+        "import sketchfusion, numpy; print(sketchfusion.load('mini').embed([numpy.zeros((64, 64, 3), 'uint8')]).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", hide + use], capture_output=True, text=True, check=False)
+    assert done.stdout == "torch.Size([1, 640])\n", done.stderr
+
+
 def test_a_tensor_is_computed_once_and_again_when_its_file_is_damaged() -> None:
     computed = []
 
