@@ -155,38 +155,37 @@ def test_a_model_that_does_not_load_answers_nobody_and_says_why() -> None:
     queue.close()
 
 
-def test_a_cancelled_question_is_not_run(model: Model) -> None:
-    async def gone() -> None:
-        occupying = asyncio.ensure_future(model.ask("first", 0))
-        await asyncio.to_thread(model.begun.wait, 10)
-        leaving = asyncio.ensure_future(model.ask("gone", 0))
-        await asyncio.sleep(0.05)
-        leaving.cancel()
-        await asyncio.sleep(0.05)
-        model.gate.set()
-        await occupying
-        assert await model.ask("next", 0) == "answer next0"
+async def left(model: Model, client: str, sequence: int) -> None:
+    """Ask while another question occupies the model, cancel it, and let the model go on."""
+    occupying = asyncio.ensure_future(model.ask("first", 0))
+    await asyncio.to_thread(model.begun.wait, 10)
+    leaving = asyncio.ensure_future(model.ask(client, sequence))
+    await asyncio.sleep(0.05)
+    leaving.cancel()
+    await asyncio.sleep(0.05)
+    model.gate.set()
+    await occupying
 
-    answer_of(gone())
+
+def test_a_cancelled_question_is_not_run(model: Model) -> None:
+    async def gone() -> str:
+        await left(model, "gone", 0)
+        return await model.ask("next", 0)
+
+    assert answer_of(gone()) == "answer next0"
     assert model.batches == [["first0"], ["next0"]]
 
 
 def test_a_client_may_count_anew_after_a_cancelled_question(model: Model) -> None:
-    async def left() -> str:
-        occupying = asyncio.ensure_future(model.ask("first", 0))
-        await asyncio.to_thread(model.begun.wait, 10)
-        leaving = asyncio.ensure_future(model.ask("left", 5))
-        await asyncio.sleep(0.05)
-        leaving.cancel()
-        model.gate.set()
-        await occupying
+    async def again() -> str:
+        await left(model, "left", 5)
         for _ in range(500):  # until the cancelled one has been passed over
             if not model.queue.waiting and not model.queue._running:
                 break
             await asyncio.sleep(0.01)
         return await model.ask("left", 1)
 
-    assert answer_of(left()) == "answer left1"
+    assert answer_of(again()) == "answer left1"
 
 
 def test_answered_clients_leave_nothing_behind(model: Model) -> None:

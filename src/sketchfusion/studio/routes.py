@@ -384,7 +384,7 @@ def _names(studio: Studio, paths: Sequence[str]) -> dict[str, str]:
 def _contact_sheet_png(gallery: Gallery, sketch: Picture | None, paths: Sequence[str], found: Sequence[Hit]) -> bytes:
     """Draw a contact sheet (PNG) of the drawing and the photos, in the order given."""
     infos = gallery.infos(paths)
-    unknown = Hit("", math.nan, 0, "", confidence=math.nan)  # of a photo that was added by hand
+    unknown = Hit("", math.nan, 0, "", confidence=math.nan)  # of a photo that the search did not find
     by_path = {hit.path: hit for hit in found}
     hits = [
         replace(by_path.get(path, unknown), path=path, rank=rank, category=infos[path].category)

@@ -163,6 +163,7 @@ def most_taken(recipe: LightRecipe) -> tuple[Most, Most]:
     matched = next((of for of in parts if isinstance(of, CorrespondenceRecipe)), CorrespondenceRecipe(warps=0, drawn=0))
 
     def most(photos: list[int], warped: int, traced: int) -> Most:
+        # One task without a limit (0) takes all; None where no task takes any.
         of_photos, of_sketches = ((max(of) if all(of) else 0) if of else None for of in (photos, photos + drawn))
         return Most(of_photos, of_sketches, not drawn, warped, traced)
 
