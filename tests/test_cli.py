@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 import segno
+import torch
+import typer
 from PIL import Image, ImageDraw
 from safetensors import safe_open
 
@@ -403,6 +405,27 @@ def test_options_may_take_several_values() -> None:
     arguments = ["train", "retrieval", "--data", "a", "b", "--out", "o", "--data", "-"]
     expected = ["train", "retrieval", "--data", "a", "--data", "b", "--out", "o", "--data", "-"]
     assert repeat_options(arguments, ("--data",)) == expected
+
+
+def test_a_full_card_is_one_line_and_other_faults_of_libraries_are_not_hidden(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failing = typer.Typer()
+
+    @failing.command()
+    def fail(what: str) -> None:
+        raise (
+            torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+            if what == "full"
+            else RuntimeError("a bug")
+        )
+
+    assert run(failing, ["full"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "sketchfusion: the card's memory is full; take smaller pictures or batches, or a card with more memory"
+    ]
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(failing, ["bug"])
 
 
 def test_a_table_is_of_one_data_set(capsys: pytest.CaptureFixture[str]) -> None:

@@ -247,6 +247,10 @@ def test_contact_sheet_says_how_sure_each_photo_is(
         ("cat", "query"),
         (f"1. {hits[0].category}", f"{hits[0].confidence:.0%} sure"),
     ]
+    said.clear()
+    gallery.remove([hits[0].path])
+    contact_sheet(gallery, [SheetRow(query, "cat", hits, "cat")])
+    assert [caption for caption, _ in said] == ["cat", f"2. {hits[1].category}"], "one was removed since it was found"
 
 
 def fill(uri: str, root: Path) -> None:

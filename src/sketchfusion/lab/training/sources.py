@@ -39,7 +39,7 @@ SKETCH_FOLDERS = re.compile(r"tx_\d{12}\w*|sketch(es)?|QuickDraw_sketches_final"
 
 @dataclass(frozen=True)
 class Most:
-    """The most pictures of files that any task of a training takes, the first ones; 0 of a name is all, None none."""
+    """How many pictures in files a training takes at most, the first ones; 0 means all, None that no task takes any."""
 
     photos: int | None = None  # of a name that has sketches too
     sketches: int | None = None  # of a name
