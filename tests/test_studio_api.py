@@ -25,7 +25,7 @@ from fixtures.pixels import PixelExtractor
 from fixtures.studio import CATEGORIES, INSTANCES, Server, drawn, open_studio
 from sketchfusion.gallery import Gallery, Report
 from sketchfusion.studio.studio import Searcher
-from sketchfusion.studio.uploads import Job, Jobs, TooManyJobs, save_uploads
+from sketchfusion.studio.uploads import Job, Jobs, TooManyJobs, save_uploads, upload_folder
 
 PHOTOS = len(CATEGORIES) * INSTANCES
 
@@ -647,3 +647,14 @@ def test_a_file_is_shown_by_the_file_manager_or_its_folder_is(monkeypatch: pytes
     working.clear()
     with pytest.raises(module.NotFound, match="no file manager"):
         module.reveal(path)
+
+
+def test_uploads_lie_in_the_gallery_or_with_the_data_of_the_user_never_in_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that was dropped may be the only copy, and a cache may be emptied."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert upload_folder(str(tmp_path / "g")) == tmp_path / "g" / "uploads"
+    stored = [upload_folder(uri) for uri in ("s3://bucket/one", "s3://bucket/two")]
+    assert len(set(stored)) == 2
+    assert {folder.parent for folder in stored} == {tmp_path / "data" / "sketchfusion" / "uploads"}

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
 
+from platformdirs import user_data_path
+
 from ..gallery import Failure, Report
 from ..io.files import atomic_write
-from ..io.weights import cache_folder
 
 CHUNK = 1 << 20
 NAME_LENGTH = 60  # characters of a file name that are kept
@@ -27,10 +28,10 @@ Index = Callable[[Sequence[Path], Callable[[int, int], None]], Report]
 
 
 def upload_folder(uri: str) -> Path:
-    """Return the folder for a gallery's uploads: within the gallery, or in the cache if that is an object store."""
+    """Return the folder for a gallery's uploads: within it, or in the user's data folder if it is an object store."""
     if "://" not in uri:
         return Path(os.path.abspath(uri)) / FOLDER  # noqa: PTH100
-    return cache_folder() / FOLDER / hashlib.sha256(uri.encode()).hexdigest()[:16]
+    return user_data_path("sketchfusion", appauthor=False) / FOLDER / hashlib.sha256(uri.encode()).hexdigest()[:16]
 
 
 def save_uploads(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
