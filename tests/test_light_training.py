@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from fixtures.roots import SMALL, measure_few, training_data
 from sketchfusion.backbones.diffusion import FrozenDiffusion
 from sketchfusion.backbones.encoders import FrozenClip
+from sketchfusion.cli import app, terminal
 from sketchfusion.extractor import TrainedExtractor
 from sketchfusion.featuremap import FeatureMap
 from sketchfusion.features import SketchFusion, read_light_weights
@@ -319,6 +321,43 @@ def test_damaged_files_of_the_cache_are_made_anew(data: list[Dataset], model_fol
     second = train_task("recognition", data, tmp_path / "b", **given)
     assert {path: path.read_bytes() for path in (tmp_path / "c").rglob("*.*")} == kept
     assert second.fingerprint == first.fingerprint
+
+
+def test_frozen_models_compute_in_the_type_asked_for_and_their_features_stay_apart(
+    data: list[Dataset],
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    roots = [argument for of in data for argument in ("--data", str(of.root))]
+    small = [argument for key, value in FEW["retrieval"].items() for argument in ("--set", f"{key}={value}")]
+
+    def run(*more: str) -> int:
+        chosen = ["--model", str(model_folder), "--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]
+        return terminal.run(app, ["train", "retrieval", *roots, *chosen, *small, *more])
+
+    def kept() -> set[Path]:
+        return {path for path in (tmp_path / "cache").rglob("*.npy") if path.parent.name.startswith("latents-")}
+
+    losses, folders = [], []
+    for dtype in ("float32", "bfloat16"):
+        assert run("--dtype", dtype, "--device", "cpu") == 0
+        losses.append([row["loss"] for row in log(tmp_path / "out", "retrieval")])
+        folders.append(len({path.parent for path in kept()}))
+    assert losses[0] != losses[1] and folders == [2, 4]  # for half and full size
+    light = Checkpoint.read(tmp_path / "out" / "training" / "retrieval" / CHECKPOINT).tensors
+    assert {of.dtype for of in light.values() if of.is_floating_point()} == {torch.float32}
+    assert run("--dtype", "float32", "--resume") == 0
+    assert "goes on with dtype=torch.float32 in place of torch.bfloat16" in caplog.text
+    assert run("--dtype", "float16") == 2
+    assert "choose bfloat16 or float32" in capsys.readouterr().err
+    assert run("--device", "cuda:99") == 2
+    assert "device 'cuda:99' cannot be used here" in capsys.readouterr().err
+    monkeypatch.setattr("sketchfusion.lab.training.train.processes", lambda: SimpleNamespace(count=2, first=True))
+    assert run("--device", "cpu") == 2
+    assert "every process of torchrun has a GPU of its own: leave --device out" in capsys.readouterr().err
 
 
 def test_data_that_lack_what_a_task_needs_are_refused(

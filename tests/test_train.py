@@ -49,6 +49,7 @@ class Convolution:
     def __init__(self) -> None:
         self.trained, self.centring, self.width, self.origin = nn.Conv2d(3, 8, 1), Centring(8), 8, "none"
         self.model, self.types = SimpleNamespace(device=torch.device("cpu")), set[torch.dtype]()
+        self.precision = torch.bfloat16
 
     def maps(self, inputs: tuple[torch.Tensor, ...], kind: int) -> torch.Tensor:
         maps: torch.Tensor = self.trained(inputs[0])
@@ -74,8 +75,7 @@ class Cosines(Objective[torch.Tensor]):
 
 
 def test_where_the_model_computes_in_bf16_losses_are_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("loop", "train"):
-        monkeypatch.setattr(f"sketchfusion.lab.training.{module}.computes_in_bf16", lambda *_: True)
+    monkeypatch.setattr("sketchfusion.lab.training.loop.computes_in_bf16", lambda *_: True)
     method, objective, pictures = Convolution(), Cosines(), torch.rand(4, 3, 2, 2)
     training = Training(objective, pictures, pictures, None)
     train(method, training, RetrievalRecipe(steps=2, warmup=1), tmp_path)  # type: ignore[arg-type]

@@ -206,10 +206,12 @@ class SdPlBaseline(TrainedBaseline):
         self.caption: Tensor | None = None  # (1, L, D), in place of the learned text
 
     @classmethod
-    def untrained(cls, diffusion: str, task: str = "retrieval", device: Device = None) -> Self:
+    def untrained(
+        cls, diffusion: str, task: str = "retrieval", device: Device = None, dtype: torch.dtype | None = None
+    ) -> Self:
         """Load what training starts from, by catalog name, hub id or folder."""
         device, folder = pick_device(device), locate(diffusion)
-        frozen = load_diffusion(folder, pick_dtype(device))
+        frozen = load_diffusion(folder, pick_dtype(device, dtype))
         side = input_side(frozen)
         stages, border = SD_PL_STAGES.get(task, STAGES), max(1, round(side * BORDER))
         config = SdPlConfig(diffusion, folder_hash(folder), task, side, border, stages)

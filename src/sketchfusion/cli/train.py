@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from . import terminal
 from .terminal import Data, app
+
+if TYPE_CHECKING:
+    from ..lab.training.methods import Place
 
 Keep = Annotated[
     str | None,
@@ -19,6 +22,12 @@ Keep = Annotated[
 ]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Less memory, more time: compute features twice.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")]
+Where = Annotated[
+    str | None, typer.Option("--device", help="Such as cuda:1 or cpu; by default the best. Not with torchrun.")
+]
+Precision = Annotated[
+    str | None, typer.Option("--dtype", help="Of the frozen models: bfloat16 or float32; by default bfloat16 on a GPU.")
+]
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, universal or distill"
 
 
@@ -90,6 +99,8 @@ def train(
     cache: Annotated[Path | None, typer.Option(help="Folder for the frozen features; tasks may share it.")] = None,
     keep: Keep = None,
     checkpointing: Checkpointing = False,
+    device: Where = None,
+    dtype: Precision = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     settings: Settings = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what it would take on a GPU.")] = False,
@@ -109,8 +120,8 @@ def train(
         name = "the baseline CNN" if baseline else task
         raise ValueError(f"{name} has no light weights: leave --start, --method, --recipe, --keep, --checkpointing out")
     kept = checked_keep(keep)
-    if baseline and cache:
-        raise ValueError("the baseline CNN has no use for a cache: leave --cache out")
+    if baseline and (cache or device or dtype):
+        raise ValueError("the baseline CNN needs none of --cache, --device, --dtype: leave them out")
     opened = [datasets.open(root) for root in data]
     if plan:
         from ..lab.training.plan import describe
@@ -120,6 +131,7 @@ def train(
         return
     if out is None:
         raise ValueError("say with --out which folder to write")
+    place = checked_place(device, dtype)
     with terminal.loss_bar(f"training {task}") as report:
         if baseline:
             from ..lab.training.cnn import ScratchRecipe, train_scratch
@@ -129,12 +141,14 @@ def train(
             from ..lab.training.distill import DistillRecipe, train_student
             from ..models import load
 
-            train_student(opened, out, load(model), with_settings(DistillRecipe(), chosen), resume, report, cache)
+            train_student(
+                opened, out, load(model, *place), with_settings(DistillRecipe(), chosen), resume, report, cache
+            )
         else:
             from ..lab.training.train import train_task
 
             of_model = (start, cache, method, checkpointing, recipe)
-            train_task(task, opened, out, model, resume, chosen, report, *of_model, kept)
+            train_task(task, opened, out, model, resume, chosen, report, *of_model, kept, place)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 
@@ -143,6 +157,17 @@ def checked_keep(keep: str | None) -> Literal["all", "latents", "nothing"] | Non
     if keep in (None, "all", "latents", "nothing"):
         return keep  # type: ignore[return-value]
     raise ValueError(f"--keep {keep}: choose all, latents or nothing")
+
+
+def checked_place(device: str | None, dtype: str | None) -> Place:
+    """Return the values of --device and --dtype; ValueError for a type that training cannot use."""
+    import torch
+
+    from ..lab.training.methods import Place
+
+    if dtype not in (None, "bfloat16", "float32"):
+        raise ValueError(f"--dtype {dtype}: choose bfloat16 or float32; in float16 Stable Diffusion 2.1 overflows")
+    return Place(device, getattr(torch, dtype) if dtype else None)
 
 
 def parse_setting(setting: str) -> tuple[str, str]:

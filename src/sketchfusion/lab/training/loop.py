@@ -30,7 +30,8 @@ Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are be
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 PICTURES = "pictures"  # a setting that says which ones are trained on
-MAY_CHANGE = ("batch", "classes", "accumulate", PICTURES)  # when a training is resumed; it warns of it
+DTYPE = "dtype"  # a setting: in what maps are computed
+MAY_CHANGE = ("batch", "classes", "accumulate", PICTURES, DTYPE)  # when a training is resumed; it warns of it
 
 
 @dataclass(frozen=True)

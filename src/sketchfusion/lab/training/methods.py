@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from ...backbones.diffusion import FrozenDiffusion
 from ...backbones.encoders import resize_square
 from ...baselines.frozen import stages_and_tokens
 from ...baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-from ...extractor import TrainedExtractor
+from ...extractor import Device, TrainedExtractor, pick_dtype
 from ...features import FeaturesConfig, SketchFusion
 from ...fusion import Centring
 from ...io.weights import WeightsError, folder_hash
@@ -37,6 +37,16 @@ CLIP_WEIGHT = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
 DENSE_WEIGHT = {"correspondence": 2.0, UNIVERSAL: 4.0}
 
 
+class Place(NamedTuple):
+    """Where a model is trained, and the type of its frozen weights; by default the best there is for either."""
+
+    device: Device = None
+    dtype: torch.dtype | None = None
+
+
+BEST_PLACE = Place()
+
+
 class Method(ABC, Generic[Trained]):
     """A model in training: which inputs are cached, which weights are trained, and how maps are made of the inputs."""
 
@@ -53,8 +63,15 @@ class Method(ABC, Generic[Trained]):
 
     @classmethod
     @abstractmethod
-    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+    def create(
+        cls, model: str, task: str, settings: Mapping[str, str], start: Path | None = None, on: Place = BEST_PLACE
+    ) -> Self:
         """Make the model on frozen parts as in `train_task`, from `start` if given; ValueError if they do not fit."""
+
+    @property
+    def precision(self) -> torch.dtype:
+        """In what maps are computed; the weights that are trained and the losses are in float32."""
+        return self.diffusion.dtype
 
     @abstractmethod
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
@@ -116,9 +133,11 @@ class Fused(Method[SketchFusion]):
             self.shown = ("black", "middle")
 
     @classmethod
-    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+    def create(
+        cls, model: str, task: str, settings: Mapping[str, str], start: Path | None = None, on: Place = BEST_PLACE
+    ) -> Self:
         """Make new light parts, or load those of the folder `start`."""
-        fused = SketchFusion.untrained(model, config=cls.configure(model, task, settings), task=task)
+        fused = SketchFusion.untrained(model, *on, config=cls.configure(model, task, settings), task=task)
         if start:
             config, state = features.read_light_weights(start)
             if (config.diffusion_hash, config.clip_hash) != (fused.config.diffusion_hash, fused.config.clip_hash):
@@ -182,9 +201,11 @@ class SdPl(Method[SdPlBaseline]):
         self.origin = model.config.diffusion_hash[:12]
 
     @classmethod
-    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+    def create(
+        cls, model: str, task: str, settings: Mapping[str, str], start: Path | None = None, on: Place = BEST_PLACE
+    ) -> Self:
         _refuse_start(start, SD_PL)
-        return cls(SdPlBaseline.untrained(frozen_pair(model, task, settings).diffusion, task))
+        return cls(SdPlBaseline.untrained(frozen_pair(model, task, settings).diffusion, task, *on))
 
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
         return [_pixels(round(share * self.model.side))]
@@ -212,18 +233,25 @@ class Finetuning(Method[FinetunedBaseline]):
     setting_names = FROZEN
     defaults: ClassVar[Mapping[str, str]] = {"lr": "1e-4"}
 
-    def __init__(self, model: FinetunedBaseline) -> None:
+    def __init__(self, model: FinetunedBaseline, dtype: torch.dtype | None = None) -> None:
         self.model, self.diffusion, self.centring = model, model.diffusion, model.centring
         self.trained = nn.ModuleDict({"unet": model.diffusion.unet, "vision": model.clip.model.vision_model})
         self.trained.requires_grad_(True)
+        self._precision = pick_dtype(model.device, dtype)
         self._hashes = [folder_hash(locate(name)) for name in (model.config.diffusion, model.config.clip)]
         self.origin = " and ".join(of[:12] for of in self._hashes)
 
     @classmethod
-    def create(cls, model: str, task: str, settings: Mapping[str, str], start: Path | None) -> Self:
+    def create(
+        cls, model: str, task: str, settings: Mapping[str, str], start: Path | None = None, on: Place = BEST_PLACE
+    ) -> Self:
         _refuse_start(start, B_FINETUNING)
         pair = frozen_pair(model, task, settings)
-        return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task))
+        return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task, on.device), on.dtype)
+
+    @property
+    def precision(self) -> torch.dtype:
+        return self._precision
 
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
         return [self._latents(self._hashes[0], round(share * self.model.side)), _pixels(self.model.clip.side)]
@@ -259,8 +287,10 @@ class CachedEncoder:
     def __call__(self, banks: list[PictureArray], side: int, views: int = 1) -> FeatureCache:
         """Return all pictures' inputs, for maps as of pictures of `side` pixels, in `views` augmented views."""
         pictures, share = Pictures([bank for bank in banks if len(bank)]), side / self.side
+        device, precision = self.method.model.device, self.method.precision
+        other = "" if precision == pick_dtype(device) else f" {precision}"  # features in files of their own
         encoded = [
-            FrozenFeatures(of, pictures, self.side, views, shown, self.method.model.device)
+            FrozenFeatures(replace(of, name=of.name + other), pictures, self.side, views, shown, device)
             for of, shown in zip(self.method.cached_inputs(share), self.method.shown, strict=False)
         ]
         valid = None

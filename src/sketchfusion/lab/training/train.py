@@ -18,8 +18,8 @@ from . import pooled, recipes
 from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
 from .log import draw_curves
-from .loop import CHECKPOINT, PICTURES, Losses, LossOf, Report, computes_in_bf16, fit, forked_rng
-from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, SdPl
+from .loop import CHECKPOINT, DTYPE, PICTURES, Losses, LossOf, Report, fit, forked_rng
+from .methods import BEST_PLACE, FUSION, CachedEncoder, Finetuning, Fused, Method, Place, SdPl
 from .objective import Forward, Maps, Objective, Standardise, Training
 from .pooled import RecognitionObjective, RetrievalObjective
 from .processes import processes
@@ -109,6 +109,7 @@ def train_task(
     checkpointing: bool = False,
     recipe: str = "mini",
     keep: Keep | None = None,
+    on: Place = BEST_PLACE,
 ) -> TrainedExtractor:
     """Train `method` for `task` on the frozen parts of `model`, save the result to `out` and return it.
 
@@ -118,7 +119,8 @@ def train_task(
     `pretrain`, or a folder of light weights (the trained part of a model), of which only the frozen models are used.
     `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features
     (default: inside `out`); tasks and methods may share one. `keep` says which features are kept there, by default as
-    many as fit well; the others are computed for every batch. `checkpointing` takes less memory and more time.
+    many as fit well; the others are computed for every batch. `checkpointing` takes less memory and more time. `on` is
+    the device, and the type of the frozen weights: bfloat16 or float32.
 
     `recipe` is a name in `RECIPES`; `settings` override what it sets. Those named `fusion.KEY` override the
     architecture of the trained part, as ablations do; `diffusion` and `clip` name other frozen models, of which `clip`
@@ -131,7 +133,9 @@ def train_task(
     if resume and team.first and not (folder / CHECKPOINT).is_file():
         logging.getLogger(__name__).warning("%s holds no checkpoint to go on from; training begins anew", folder)
     torch.manual_seed(chosen.seed)
-    in_training = method_type.create(model, task, of_method, start)
+    if team.count > 1 and on.device is not None:
+        raise ValueError("every process of torchrun has a GPU of its own: leave --device out")
+    in_training = method_type.create(model, task, of_method, start, on)
     if checkpointing:
         in_training.checkpoint()
     cache = cache or out / "training" / "cache"
@@ -208,7 +212,7 @@ def train(
     full_size = recipe.full_size_after * recipe.steps
 
     def forward(inputs: InputBatch, kind: int) -> Maps:
-        bf16 = trained.training and computes_in_bf16(device)
+        bf16 = trained.training and method.precision == torch.bfloat16
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             maps = method.maps(tuple(part.to(device) for part in inputs.features), kind)
         valid = None if inputs.valid is None else inputs.valid.to(device)
@@ -301,7 +305,7 @@ def _split(settings: Mapping[str, str], names: tuple[str, ...]) -> tuple[dict[st
 
 def _checkpoint_settings(method: Method[Any], objective: nn.Module, recipe: LightRecipe) -> dict[str, str]:
     """Return what must not change when a checkpoint is resumed: recipe, architecture and class names."""
-    found = shaping(recipe)
+    found = {**shaping(recipe), DTYPE: str(method.precision)}
     if isinstance(method, Fused):
         config = method.model.config
         found |= {"side": str(config.side), **{FUSION + key: value for key, value in as_text(config.fusion).items()}}
