@@ -78,16 +78,12 @@ def test_one_cell_is_valid_even_for_a_hair_of_an_image() -> None:
     fmap = feature_map(1000, 1, 64, 4)
     assert fmap.valid().sum() == 4
     assert fmap.valid().any(dim=1).tolist().count(True) == 1
-    assert fmap.quartered().shape == (4 * len(fmap.data),)
 
 
 def test_pooling_and_sampling_ignore_the_padding() -> None:
     fmap = feature_map(100, 50, 64, 8)
     spoilt = FeatureMap(torch.where(fmap.valid(), fmap.data, 1e6), fmap.frame)
     torch.testing.assert_close(spoilt.pooled(), fmap.data[:, 2:6].amax(dim=(1, 2)))
-    places = [(rows, columns) for rows in (slice(2, 4), slice(4, 6)) for columns in (slice(0, 4), slice(4, 8))]
-    quarters = [fmap.data[:, rows, columns].amax(dim=(1, 2)) for rows, columns in places]
-    torch.testing.assert_close(spoilt.quartered(), torch.stack(quarters, dim=1).flatten())
     corners = torch.tensor([[0, 0], [100, 50], [50, 0.5]])
     assert spoilt.sample(corners).abs().max() < 100
     assert spoilt.crop_to_image().abs().max() < 100

@@ -479,22 +479,6 @@ def test_clips_own_vector_beside_the_pooled_map_gives_the_mean_of_both_cosines()
     assert cosines[0] == pytest.approx((cosines[1] + weight * cosines[2]) / (1 + weight), abs=1e-5)
 
 
-def test_the_maxima_of_the_quarters_stand_beside_the_pooled_map_with_their_weight() -> None:
-    model = SketchFusion.from_pretrained("mini")
-    model.config = replace(model.config, quarters=4.0, whole=0.0)
-    pictures = [np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8) for seed in (0, 1)]
-    both, unlike = model.embed(pictures), model.fingerprint
-    assert both.shape == (2, model.dim) == (2, 5 * model.config.fusion.width)
-    quarters = F.normalize(torch.stack([of.quartered() for of in model.extract(pictures)]), dim=1)
-    model.config = replace(model.config, quarters=0.0)
-    assert model.fingerprint != unlike
-    pooled = model.embed(pictures)
-    cosines = [float(of[0] @ of[1]) for of in (both, pooled, quarters)]
-    assert cosines[0] == pytest.approx((cosines[1] + 4 * cosines[2]) / 5, abs=1e-5)
-    model.config = replace(model.config, quarters=4.0, whole=1.0)
-    assert model.embed(pictures).shape == (2, model.dim)
-
-
 def test_for_matching_clips_own_tokens_stand_beside_the_map_with_their_weight() -> None:
     model = SketchFusion.from_pretrained("mini", task="correspondence")
     model.config = replace(model.config, dense=3.0)

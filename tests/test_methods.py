@@ -263,12 +263,11 @@ def test_losses_fall(method: str, data: list[Dataset], model_folder: Path, cache
 
 
 def test_weights_of_the_parts_of_an_embedding_are_settings() -> None:
-    config = Fused.configure("mini", "instance-retrieval", {"quarters": "2", "whole": "0.5"})
-    assert (config.quarters, config.whole) == (2.0, 0.5)
-    assert Fused.configure("mini", "instance-retrieval", {}).quarters == 0
+    config = Fused.configure("mini", "instance-retrieval", {"whole": "0.5"})
+    assert config.whole == 0.5 and Fused.configure("mini", "instance-retrieval", {}).whole == 0
     assert Fused.configure("mini", "universal", {}).dense > 0
-    with pytest.raises(ValueError, match="'quarters=-1' must be at least 0"):
-        Fused.configure("mini", "instance-retrieval", {"quarters": "-1"})
+    with pytest.raises(ValueError, match="'whole=-1' must be at least 0"):
+        Fused.configure("mini", "instance-retrieval", {"whole": "-1"})
 
 
 def test_a_killed_training_resumes_bit_for_bit(

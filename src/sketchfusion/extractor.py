@@ -245,10 +245,9 @@ def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:
     return torch.stack(list(squares)).to(device)
 
 
-def max_pool(maps: Tensor, inputs: Sequence[ModelInput], quarters: bool = False) -> Tensor:
-    """Take the maximum of maps (B, C, h, w), padding left out: (B, C), or of each of its `quarters`: (B, 4 C)."""
-    features = [FeatureMap(data, one.frame) for data, one in zip(maps.float(), inputs, strict=True)]
-    return torch.stack([one.quartered() if quarters else one.pooled() for one in features])
+def max_pool(maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:
+    """Take the maximum of maps (B, C, h, w), padding left out: (B, C)."""
+    return torch.stack([FeatureMap(data, one.frame).pooled() for data, one in zip(maps.float(), inputs, strict=True)])
 
 
 def concatenate_weighted(vectors: Tensor, others: Tensor, weight: float) -> Tensor:

@@ -127,12 +127,6 @@ class FeatureMap:
         """Global max pooling over the valid cells: (C,) (paper, section 6.1)."""
         return self.data[:, self.valid()].amax(dim=1)
 
-    def quartered(self) -> Tensor:
-        """Max pooling over each quarter of the picture: (4 C,), the four values of a channel in reading order."""
-        rows, columns = (self.valid().any(dim=axis).nonzero() for axis in (1, 0))
-        picture = self.data[:, rows.amin() : rows.amax() + 1, columns.amin() : columns.amax() + 1]
-        return F.adaptive_max_pool2d(picture[None], 2).flatten()
-
     def cosine(self, vector: Tensor) -> Tensor:
         """Cosine (h, w) of every cell with a vector (C,)."""
         return torch.einsum("chw,c->hw", F.normalize(self.data, dim=0), F.normalize(vector, dim=0))

@@ -65,7 +65,6 @@ class FeaturesConfig:
     sample_latents: bool = False  # draw from the VAE's posterior instead of taking its mean
     clip_layer: int | None = None  # None: the one that the encoder is meant to be read at, the penultimate of a ViT
     whole: float = 0.0  # weight of CLIP's own vector in the embedding; the pooled map's is 1
-    quarters: float = 0.0  # weight of the maxima over the picture's quarters, likewise
     dense: float = 0.0  # weight of CLIP's own tokens in maps for matching points; the fused map's is 1
     local: bool = False  # whether maps for segmentation have the vector of each cell of CLIP's last map, if it has any
     student: int = 0  # channels inside the student that stands in for the diffusion model; 0: there is none
@@ -229,16 +228,15 @@ class SketchFusion(TrainedExtractor):
         """A hash of configuration, frozen and light weights; where the parts lie, device and type do not count."""
         unused = {"diffusion", "clip", "task"}
         # so that galleries made before these settings existed stay valid; `local` shapes no vector and no fused map
-        unused |= {"local"} | {name for name in ("quarters", "dense", "student") if not getattr(self.config, name)}
+        unused |= {"local"} | {name for name in ("dense", "student") if not getattr(self.config, name)}
         settings = {key: value for key, value in asdict(self.config).items() if key not in unused}
         settings["light"] = weights_hash(self.light)
         return hash_settings(settings)
 
     @property
     def dim(self) -> int:
-        """The length of an embedding: d, or 5 d with the quarters, plus CLIP's own vector where it is appended."""
-        config = self.config
-        return config.fusion.width * (5 if config.quarters else 1) + (self.clip.pooled_dim if config.whole else 0)
+        """The length of an embedding: d, plus CLIP's own vector where it is appended."""
+        return self.config.fusion.width + (self.clip.pooled_dim if self.config.whole else 0)
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         if self.config.view == "as-released":
@@ -285,8 +283,8 @@ class SketchFusion(TrainedExtractor):
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
         """Compute fused maps (B, d, grid, grid), embeddings and CLIP's joint-space vectors in one pass.
 
-        An embedding is the maximum of the map (paper, section 6.1), with the maxima of the picture's quarters and
-        CLIP's own vector appended as the configuration's `quarters` and `whole` weight them.
+        An embedding is the maximum of the map (paper, section 6.1), with CLIP's own vector appended as the
+        configuration's `whole` weights it.
         """
         config = self.config
         if isinstance(self._maps, Student):
@@ -298,10 +296,7 @@ class SketchFusion(TrainedExtractor):
             encoded = self._encode(inputs)
             maps = self._maps(encoded.latents, encoded.tokens, kinds=encoded.kinds)
             whole, joint = encoded.vectors, encoded.joint
-        vectors = max_pool(maps, inputs)
-        if config.quarters:
-            vectors = concatenate_weighted(vectors, max_pool(maps, inputs, quarters=True), config.quarters)
-        return ModelOutput(maps, concatenate_weighted(vectors, whole, config.whole), joint)
+        return ModelOutput(maps, concatenate_weighted(max_pool(maps, inputs), whole, config.whole), joint)
 
     @torch.no_grad()
     def _encode(self, inputs: Sequence[ModelInput]) -> Encoded:
@@ -370,7 +365,7 @@ compared (SketchFusion, CVPR 2025). The frozen models are not part of this repos
 | task | {config.task} |
 | input | {config.side} x {config.side} px |
 | map | {fusion.grid} x {fusion.grid} cells of {fusion.width} channels |
-| embedding | {dim} numbers; weight of CLIP's own vector {config.whole:g}, of quarters {config.quarters:g} |
+| embedding | {dim} numbers; weight of CLIP's own vector {config.whole:g} |
 | timestep | {fusion.timestep} |
 | noise draws | {fusion.ensemble} |
 

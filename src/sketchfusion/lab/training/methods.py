@@ -31,7 +31,7 @@ FROZEN = ("diffusion", "clip")  # settings: folders, hub ids or names of the fro
 Inputs = tuple[Tensor, ...]  # the cached inputs of B pictures, in the order of `cached_inputs`
 
 FUSION = "fusion."  # prefix of settings of the light parts' shape
-ADDED = ("whole", "quarters", "dense", "local")  # settings: weights of what is added to the fused maps and their maxima
+ADDED = ("whole", "dense", "local")  # settings: weights of what is added to the fused maps and their maxima
 # Weights of CLIP's own vector in embeddings, and of its own tokens in maps for matching; the paper has neither.
 CLIP_WEIGHT = {"retrieval": 1.0, "recognition": 1.0, UNIVERSAL: 1.0}
 DENSE_WEIGHT = {"correspondence": 2.0, UNIVERSAL: 4.0}

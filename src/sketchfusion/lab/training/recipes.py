@@ -327,7 +327,7 @@ _LEAST: dict[str, float] = {
     **dict.fromkeys(("per_kind", "world_instances", "grid", "ensemble"), 1),
     **dict.fromkeys(("lr", "weight_decay", "warmup", "patience", "seconds", "validate_every", "validation_batches"), 0),
     **dict.fromkeys(("per_class", "full_per_class"), 0),
-    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "quarters", "dense", "dropout", "seed"), 0),
+    **dict.fromkeys(("warps", "drawn", "aligned", "timestep", "whole", "dense", "dropout", "seed"), 0),
     **dict.fromkeys(("margin", "contrast", "naming", "smoothing", "flow", "absent", "heat", "full_size_after"), 0),
     **dict.fromkeys(("retrieval", "instance_retrieval", "recognition", "correspondence", "segmentation"), 0),
     "width": 4,
