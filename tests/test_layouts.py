@@ -204,6 +204,36 @@ def test_archives_that_share_folder_names_are_told_apart(tmp_path: Path) -> None
     assert TUBerlin(tmp_path / "t").photos(["giraffe"])[0].label == "giraffe"
 
 
+@pytest.mark.parametrize("form", ["TU-Berlin", "QuickDraw-extended"])
+def test_layouts_are_recognised_among_hidden_files_and_upper_case_suffixes(tmp_path: Path, form: str) -> None:
+    if form == "TU-Berlin":
+        pictures = ["png/ant/1.PNG", "png/bat/81.PNG"]
+    else:
+        pictures = ["sketches/ant/4503641325043712.PNG", "images/ant/image_00001.JPG"]
+    for name in pictures:
+        path = tmp_path / name
+        picture(path.with_suffix(path.suffix.lower()))
+        path.with_suffix(path.suffix.lower()).rename(path)
+        (path.parent / f"._{path.name.lower()}").write_bytes(b"of another system")
+    assert recognise(tmp_path).layout == form
+
+
+def test_mice_and_pipes_of_tu_berlin_may_have_short_names_on_both_sides(tmp_path: Path) -> None:
+    for name in ("mouse", "pipe"):
+        picture(tmp_path / "png" / name / "1.png")
+        picture(tmp_path / "ImageResized" / name / "a.jpg")
+    data = TUBerlin(tmp_path)
+    assert data.categories == ("mouse (animal)", "pipe (for smoking)")
+    assert len(data.sketches()) == len(data.photos()) == 2
+
+
+def test_the_inner_folder_of_sketchy_may_be_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sketchy_at(tmp_path) / "256x256")
+    assert len(layouts.open(".").photos()) == 6  # with the extension beside it
+    (tmp_path / "world.json").write_text('{"unseen": ["jack-o-lantern"]}')
+    assert not layouts.open(".").aligned and layouts.open(".").unseen()[0] == ["jack-o-lantern"]
+
+
 def test_keypoints_in_a_root_of_sketchy_leave_it_sketchy(tmp_path: Path) -> None:
     assert recognise(psc6k_at(sketchy_at(tmp_path, extended="other/more"))).layout == "Sketchy"
 

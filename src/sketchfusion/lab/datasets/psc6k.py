@@ -42,7 +42,7 @@ class PSC6K(Dataset):
         super().__init__(root)
         self.tables = folder_of(root, "PSC6K")
         base = folder_of(root if sketchy is None else sketchy)
-        self._bases = [base, *(base / inner for inner in INNER), base.parent]
+        self._bases = [base, *(base / inner for inner in INNER), base.absolute().parent]
 
     @classmethod
     def present(cls, root: Path) -> bool:
