@@ -56,9 +56,9 @@ class Result:
     def to_markdown(self, task: str, data: str) -> str:
         """What was measured, every metric with its interval, then the categories from easy to hard."""
         metrics = {name: [f"{e.mean:.4f}", f"{e.low:.4f} to {e.high:.4f}"] for name, e in self.metrics.items()}
-        names = list(next(iter(self.rows.values())))
+        names = list(dict.fromkeys(name for row in self.rows.values() for name in row))
         rows = sorted(self.rows.items(), key=lambda row: -row[1][names[0]])
-        by_row = {row: [f"{values[name]:.3f}" for name in names] for row, values in rows}
+        by_row = {row: [f"{values[name]:.3f}" if name in values else "-" for name in names] for row, values in rows}
         answers = "; ".join(f"{answer}: {_listed(figures)}" for answer, figures in self.trivial.items())
         chance = f" Chance: {_listed(self.chance)}." if self.chance else ""
         trivial = f" Trivial answers: {answers}." if answers else ""
