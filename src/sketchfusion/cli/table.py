@@ -64,6 +64,8 @@ def table(
         raise ValueError(
             f"{data}: put these files into the root of Sketchy and give that: training leaves some photos out"
         )
+    # Tables 3 and 5 measure what training validates on: it must not choose the weights there, of any row.
+    chosen.setdefault("validation_batches", "0")
     layout = TABLES[number].of(tasks) if tasks else TABLES[number]
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
     if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
@@ -123,7 +125,7 @@ class TableRun:
             frozen = str(Path(self.model).resolve()) if Path(self.model).is_dir() else self.model
             named = self.settings if self.how["recipe"] == "mini" else {"recipe": self.how["recipe"], **self.settings}
             settings = " ".join(f"{key}={value}" for key, value in sorted(named.items()))
-            trained_with = {"model": frozen, "settings": settings or "the recipe's settings"}
+            trained_with = {"model": frozen, "settings": settings}
             others = {name: str(Path(place).resolve()) for name, place in self.checkpoints.items()}
             check_made_with(self.folder / "weights", {**made_with, **trained_with, **others})
         masks = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"}
