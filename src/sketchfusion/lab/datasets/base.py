@@ -347,7 +347,7 @@ def drawn_as(name: str) -> tuple[str, ...]:
 
 def held_out(photo_id: str) -> bool:
     """Tell whether a photo and its sketches are held out of training: about one in five are, by a hash of the id."""
-    return hashlib.sha256(photo_id.encode()).digest()[0] < 51
+    return hashlib.sha256(photo_id.encode(errors="surrogateescape")).digest()[0] < 51
 
 
 def not_trained_on(sample: Sample) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ...errors import escaped
 from .metrics import Estimate, Values, bootstrap
 
 
@@ -63,7 +64,7 @@ class Result:
         chance = f" Chance: {_listed(self.chance)}." if self.chance else ""
         trivial = f" Trivial answers: {answers}." if answers else ""
         about = f"{self.about} Weights {self.fingerprint[:16]}.{chance}{trivial}"
-        lines = [f"# {task} on {data}: {self.model}", "", about, ""]
+        lines = [f"# {task} on {escaped(data)}: {escaped(self.model)}", "", about, ""]
         lines += markdown_table(["metric", "mean", "95 % bootstrap interval"], metrics)
         return "\n".join([*lines, "", *markdown_table([self.row_kind, *names], by_row), ""])
 
@@ -75,7 +76,8 @@ def _listed(figures: Mapping[str, float]) -> str:
 def markdown_table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
     """Write rows by name as the lines of a Markdown table; the first head is that of the names."""
     head = f"| {' | '.join(heads)} |".replace("|  |", "| |", 1)
-    return [head, "|---" * len(heads) + "|", *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items())]
+    shown = {name: escaped(name).replace("|", "\\|") for name in rows}
+    return [head, "|---" * len(heads) + "|", *(f"| {shown[name]} | {' | '.join(row)} |" for name, row in rows.items())]
 
 
 def file_name(name: str) -> str:
@@ -104,4 +106,4 @@ def write_report(result: Result, task: str, data: str, out: Path, notes: Mapping
     stem = file_name(f"{task}-{data}-{result.model}")
     record = {"task": task, "data": data, **notes, **result.to_json()}
     (out / f"{stem}.json").write_text(json.dumps(record, indent=2) + "\n")
-    (out / f"{stem}.md").write_text(result.to_markdown(task, data))
+    (out / f"{stem}.md").write_text(result.to_markdown(task, data), encoding="utf-8")
