@@ -192,7 +192,8 @@ def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
     files = [of for of in files if not own_folders & set(of.parents)]
     files = [of for of in files if of.parent != tables or not of.name.startswith("table-")]
     state = "".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
-    return f"{len(files)} files ({hashlib.sha256(state.encode(errors='surrogateescape')).hexdigest()[:12]} of names, sizes and times)"
+    digest = hashlib.sha256(state.encode(errors="surrogateescape")).hexdigest()
+    return f"{len(files)} files ({digest[:12]} of names, sizes and times)"
 
 
 def _write_json(path: Path, content: object, indent: int | None = None) -> None:
