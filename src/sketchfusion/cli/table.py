@@ -79,7 +79,7 @@ def table(
     cells = filler.fill(number, layout)
     notes = run.notes(categories)
     written = write("-".join([number, *(tasks or [])]), layout, cells, notes, out, dataset.name)
-    typer.echo(written.read_text())
+    typer.echo(written.read_text(encoding="utf-8"))
     for task in layout.tasks:
         models = filler.models(layout, cells, task)
         for path in draw_figures(task, models, dataset, others, written.with_suffix("")):

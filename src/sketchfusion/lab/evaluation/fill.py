@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...baselines.frozen import SdClipBaseline
+from ...errors import escaped
 from ...extractor import Extractor
 from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
@@ -222,9 +223,9 @@ def _markdown(number: str, table: TableLayout, cells: list[Cell], notes: Mapping
         by_row.setdefault(cell.name, []).append(cell)
     figures = {_row_title(name, row): [_figure(cell) for cell in row] for name, row in by_row.items()}
     lines = [
-        f"# Table {number}: {table.title}, on {data}",
+        f"# Table {number}: {table.title}, on {escaped(data)}",
         "",
-        *(f"{name}: {value}" + "  " for name, value in notes.items()),
+        *(f"{name}: {escaped(value)}" + "  " for name, value in notes.items()),
         "",
         "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics.",
         "",
