@@ -215,6 +215,8 @@ def test_a_table_is_written_with_the_papers_figures_beside(tmp_path: Path) -> No
     shop.measure = lambda task, model: {"mAP@200/min(k,R)": bootstrap([0.2, 0.3])}  # type: ignore[method-assign]
     cells = fill("1", trial, "mini", tmp_path, shop.load, shop.train, shop.measure)
     text = write("1", trial, cells, {"command": "`sketchfusion table 1`"}, tmp_path, "a b").read_text()
+    assert "the paper's figure in italics, of Sketchy." in text  # whatever is measured here
+    assert "in italics." in write("timestep", trial, cells, {}, tmp_path, "a b").read_text()
     odd = write("1", trial, cells, {"command": "`table 1 --data caf\udce9`"}, tmp_path, "caf\udce9")  # Latin-1
     assert "on caf\\udce9" in odd.read_text("utf-8") and "--data caf\\udce9`" in odd.read_text("utf-8")
     assert "| B-SD | 0.250 (0.200 to 0.300) *0.558* |" in text

@@ -16,7 +16,7 @@ from ...io.weights import WeightsError
 from ...models import checkpoint, frozen_part
 from .metrics import Estimate, Values, bootstrap
 from .result import file_name, markdown_table
-from .table import DINOS, TableLayout, TableRow, in_paper
+from .table import DINOS, TableLayout, TableRow, in_paper, papers_data
 
 NOTE = "made-with.json"
 
@@ -227,7 +227,8 @@ def _markdown(number: str, table: TableLayout, cells: list[Cell], notes: Mapping
         "",
         *(f"{name}: {escaped(value)}" + "  " for name, value in notes.items()),
         "",
-        "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics.",
+        "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics"
+        f"{f', of {measured}' if (measured := papers_data(number)) else ''}.",
         "",
         *markdown_table(heads, figures),
         "",
