@@ -78,7 +78,7 @@ def test_data_that_cannot_be_measured_are_refused_in_one_line(tmp_path: Path) ->
     photos = str(segmentation_at(tmp_path / "photos"))
     with pytest.raises(DatasetError, match="a Quick, Draw! has no photos"):
         retrieval_data(datasets.open(drawings))
-    with pytest.raises(DatasetError, match=r"has no sketches; name a root of them with --sketches"):
+    with pytest.raises(DatasetError, match="has no sketches; give data with both, or sketches by --sketches"):
         retrieval_data(datasets.open(photos))
     with pytest.raises(DatasetError, match="no photo twice"):
         retrieval_data(datasets.open(tuberlin_at(tmp_path / "t")), duplicates=True)

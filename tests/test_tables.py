@@ -395,6 +395,18 @@ def test_weights_of_a_table_are_not_chosen_on_what_it_measures(table: Callable[.
     assert {settings["validation_batches"] for settings in given} == {"4"}
 
 
+@pytest.mark.parametrize(
+    ("number", "setting"),
+    [("1", "seed=7"), ("6", "fusion.bottlenecks=false"), ("timestep", "fusion.timestep=100"), ("1", "clip=mini-dino")],
+)
+def test_settings_that_would_not_hold_for_all_rows_are_refused(
+    table: Callable[..., str], number: str, setting: str
+) -> None:
+    said = table(number, "--set", setting)
+    assert said.startswith(f"sketchfusion: '{setting.partition('=')[0]}' ") and not given
+    assert "leave it out" in said or "name both models by --model" in said
+
+
 def test_values_made_of_other_data_are_not_reused(table: Callable[..., str], tmp_path: Path) -> None:
     for whose in "ab":
         picture(tmp_path / whose / "tiny" / "1.png")

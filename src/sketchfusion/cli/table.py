@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..lab.datasets import Dataset
     from ..lab.evaluation.metrics import Estimate
+    from ..lab.evaluation.table import TableLayout
 
 
 @app.command()
@@ -70,6 +71,7 @@ def table(
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
     if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
         model = f"{chosen.pop('diffusion')}+{chosen.pop('clip')}"
+    check_settings(number, layout, chosen)
     how = {"recipe": recipe, "keep": checked_keep(keep), "checkpointing": checkpointing}
     run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints, how)
     categories = {task: measured_on(task, dataset, others) for task in layout.tasks}
@@ -84,6 +86,15 @@ def table(
         models = filler.models(layout, cells, task)
         for path in draw_figures(task, models, dataset, others, written.with_suffix("")):
             typer.echo(path)
+
+
+def check_settings(number: str, layout: TableLayout, settings: Mapping[str, str]) -> None:
+    """Refuse settings with a ValueError that would not hold for all rows alike."""
+    differing = {"seed"}.union(*(row.settings for row in layout.rows))
+    if clash := sorted(differing & set(settings)):
+        raise ValueError(f"'{clash[0]}' is what the rows and seeds of table {number} differ by; leave it out")
+    if alone := sorted({"diffusion", "clip"} & set(settings)):
+        raise ValueError(f"'{alone[0]}' would not be the frozen rows' too; name both models by --model SD+CLIP")
 
 
 @dataclass(frozen=True)

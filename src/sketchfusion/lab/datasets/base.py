@@ -108,7 +108,7 @@ class Dataset:
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default); DatasetError for an unknown one."""
-        raise self._lacks("sketches", "name a root of them with --sketches")
+        raise self._lacks("sketches", "give data with both, or sketches by --sketches if the command takes it")
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
         """List photos with all categories each is known to show; if `untrained`, those that training never uses."""
