@@ -15,6 +15,7 @@ from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets import layouts
 from sketchfusion.lab.datasets.base import ClassFolders, DatasetError, class_folders, unseen_of
 from sketchfusion.lab.datasets.layouts import recognise
+from sketchfusion.lab.datasets.psc6k import PSC6K
 from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
 from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
@@ -225,6 +226,21 @@ def test_mice_and_pipes_of_tu_berlin_may_have_short_names_on_both_sides(tmp_path
     data = TUBerlin(tmp_path)
     assert data.categories == ("mouse (animal)", "pipe (for smoking)")
     assert len(data.sketches()) == len(data.photos()) == 2
+
+
+def test_parts_of_a_root_may_be_links_to_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked, sketchy = segmentation_at(tmp_path / "masked"), sketchy_at(tmp_path / "sketchy")
+    names = "photo/tx_000000000000/bat/n02139199_1.jpg,sketch/tx_000000000000/bat/n02139199_1-1.png"
+    (sketchy / "test_pairs_ps.csv").write_text(f"photo,sketch,class,XA,YA,XB,YB\n{names},1,1,1,1,1\n")
+    for number, folder in enumerate((masked / "photo", sketchy / "256x256" / "photo")):
+        folder.rename(tmp_path / f"disk-{number}")
+        folder.symlink_to(tmp_path / f"disk-{number}")
+    assert len(layouts.open(masked).photos()) == 1 and len(PSC6K(sketchy).test_pairs()) == 1
+    (masked / "index.csv").write_text("photo,category,mask\n../masked/../disk-0/1.jpg,cat,mask/cat/1.png\n")
+    monkeypatch.chdir(masked)
+    for root in (masked, "."):
+        with pytest.raises(DatasetError, match="outside the folder"):
+            layouts.open(root)
 
 
 def test_the_inner_folder_of_sketchy_may_be_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -209,6 +210,11 @@ def folder_of(root: str | Path, *inner: str) -> Path:
 def first_folder(root: Path, *names: str) -> Path | None:
     """Return the first of the subfolders `names` of `root` that exists; None if none does."""
     return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def leads_out(root: Path, name: str) -> bool:
+    """Tell whether a path in a table, relative to `root`, leads out of it; folders in it may be links to elsewhere."""
+    return not Path(os.path.abspath(root / name)).is_relative_to(os.path.abspath(root))  # noqa: PTH100, as of links
 
 
 def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[str, str]]:
