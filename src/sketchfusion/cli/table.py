@@ -65,13 +65,9 @@ def table(
         raise ValueError(
             f"{data}: put these files into the root of Sketchy and give that: training leaves some photos out"
         )
-    # Tables 3 and 5 measure what training validates on: it must not choose the weights there, of any row.
-    chosen.setdefault("validation_batches", "0")
     layout = TABLES[number].of(tasks) if tasks else TABLES[number]
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
-    if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
-        model = f"{chosen.pop('diffusion')}+{chosen.pop('clip')}"
-    check_settings(number, layout, chosen)
+    model = settle(number, layout, model, chosen)
     how = {"recipe": recipe, "keep": checked_keep(keep), "checkpointing": checkpointing}
     run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints, how)
     categories = {task: measured_on(task, dataset, others) for task in layout.tasks}
@@ -88,13 +84,18 @@ def table(
             typer.echo(path)
 
 
-def check_settings(number: str, layout: TableLayout, settings: Mapping[str, str]) -> None:
-    """Refuse settings with a ValueError that would not hold for all rows alike."""
+def settle(number: str, layout: TableLayout, model: str, settings: dict[str, str]) -> str:
+    """Complete the settings and give the pair that they name; ValueError for some that would not hold for all rows."""
+    if model == "full" and {"diffusion", "clip"} <= set(settings):  # the baselines' models too
+        model = f"{settings.pop('diffusion')}+{settings.pop('clip')}"
+    # Tables 3 and 5 measure what training validates on: it must not choose the weights there, of any row.
+    settings.setdefault("validation_batches", "0")
     differing = {"seed"}.union(*(row.settings for row in layout.rows))
     if clash := sorted(differing & set(settings)):
         raise ValueError(f"'{clash[0]}' is what the rows and seeds of table {number} differ by; leave it out")
     if alone := sorted({"diffusion", "clip"} & set(settings)):
         raise ValueError(f"'{alone[0]}' would not be the frozen rows' too; name both models by --model SD+CLIP")
+    return model
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ...baselines.frozen import SdClipBaseline
-from ...errors import escaped
 from ...extractor import Extractor
 from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
 from ...models import checkpoint, frozen_part
 from .metrics import Estimate, Values, bootstrap
-from .result import file_name, markdown_table
+from .result import file_name, markdown_table, written
 from .table import DINOS, TableLayout, TableRow, in_paper, papers_data
 
 NOTE = "made-with.json"
@@ -223,9 +222,9 @@ def _markdown(number: str, table: TableLayout, cells: list[Cell], notes: Mapping
         by_row.setdefault(cell.name, []).append(cell)
     figures = {_row_title(name, row): [_figure(cell) for cell in row] for name, row in by_row.items()}
     lines = [
-        f"# Table {number}: {table.title}, on {escaped(data)}",
+        f"# Table {number}: {table.title}, on {written(data)}",
         "",
-        *(f"{name}: {escaped(value)}" + "  " for name, value in notes.items()),
+        *(f"{name}: {written(value)}" + "  " for name, value in notes.items()),
         "",
         "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics"
         f"{f', of {measured}' if (measured := papers_data(number)) else ''}.",

@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from ...errors import escaped
 from .metrics import Estimate, Values, bootstrap
 
 
@@ -64,7 +63,7 @@ class Result:
         chance = f" Chance: {_listed(self.chance)}." if self.chance else ""
         trivial = f" Trivial answers: {answers}." if answers else ""
         about = f"{self.about} Weights {self.fingerprint[:16]}.{chance}{trivial}"
-        lines = [f"# {task} on {escaped(data)}: {escaped(self.model)}", "", about, ""]
+        lines = [f"# {task} on {written(data)}: {written(self.model)}", "", about, ""]
         lines += markdown_table(["metric", "mean", "95 % bootstrap interval"], metrics)
         return "\n".join([*lines, "", *markdown_table([self.row_kind, *names], by_row), ""])
 
@@ -76,8 +75,13 @@ def _listed(figures: Mapping[str, float]) -> str:
 def markdown_table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
     """Write rows by name as the lines of a Markdown table; the first head is that of the names."""
     head = f"| {' | '.join(heads)} |".replace("|  |", "| |", 1)
-    shown = {name: escaped(name).replace("|", "\\|") for name in rows}
+    shown = {name: written(name).replace("|", "\\|") for name in rows}
     return [head, "|---" * len(heads) + "|", *(f"| {shown[name]} | {' | '.join(row)} |" for name, row in rows.items())]
+
+
+def written(name: str) -> str:
+    """Escape what no text can hold, as bytes of a file's name in another encoding."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def file_name(name: str) -> str:
