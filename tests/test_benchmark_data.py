@@ -16,6 +16,7 @@ from sketchfusion.cli import SEVERAL, app
 from sketchfusion.cli.terminal import repeat_options, run
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, held_out
+from sketchfusion.lab.evaluation.fill import describe_files
 from sketchfusion.lab.evaluation.metrics import target_ranks
 from sketchfusion.lab.evaluation.retrieval import (
     InstanceId,
@@ -77,7 +78,7 @@ def test_data_that_cannot_be_measured_are_refused_in_one_line(tmp_path: Path) ->
     photos = str(segmentation_at(tmp_path / "photos"))
     with pytest.raises(DatasetError, match="a Quick, Draw! has no photos"):
         retrieval_data(datasets.open(drawings))
-    with pytest.raises(DatasetError, match=r"has no sketches; name a root of them with --sketches"):
+    with pytest.raises(DatasetError, match="has no sketches; give data with both, or sketches by --sketches"):
         retrieval_data(datasets.open(photos))
     with pytest.raises(DatasetError, match="no photo twice"):
         retrieval_data(datasets.open(tuberlin_at(tmp_path / "t")), duplicates=True)
@@ -316,6 +317,22 @@ def test_reports_of_other_splits_and_sketches_lie_beside_one_another(tmp_path: P
     assert len([*out.glob("instance-retrieval-tiny-sketchy-21-*.json")]) == 1
     assert reports["tiny"]["root"] == str(root) and "sketches" not in reports["tiny"]
     assert reports["tiny-tiny"]["sketches"] == [str(root)]
+
+
+@pytest.mark.usefixtures("pixels")
+@pytest.mark.parametrize("task", ["retrieval", "instances"])
+def test_names_of_any_bytes_and_script_are_measured_and_reported(task: str, tmp_path: Path) -> None:
+    for name in ("猫", "caf\udce9", "a|b"):  # the second one is Latin-1, as of an old archive
+        for kind, file in (("photo", f"{name}.jpg"), ("sketch", f"{name}-1.png")):
+            picture(tmp_path / "s" / "256x256" / kind / "tx_000000000000" / name / file)
+    code, said, error = evaluate(task, "--data", tmp_path / "s", "--out", tmp_path / "out")
+    assert code == 0, error
+    assert "| 猫 |" in said and "| caf\\udce9 |" in said and "| a\\|b |" in said
+    assert (tmp_path / "out" / f"{'instance-' * (task == 'instances')}retrieval-s-mini.md").read_text("utf-8") == said[
+        :-1
+    ]
+    described = describe_files([str(tmp_path / "s")], [], tmp_path / "out")
+    assert described.startswith("6 files") and held_out("caf\udce9") in (True, False)
 
 
 @pytest.mark.usefixtures("pixels")

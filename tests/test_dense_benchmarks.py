@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import weakref
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 from fixtures.pixels import PixelExtractor
+from sketchfusion.featuremap import FeatureMap
 from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets.base import DatasetError, MaskedScene, Part, PointPair, held_out
 from sketchfusion.lab.datasets.world import SketchWorld
@@ -239,6 +241,24 @@ def test_constants_are_chosen_where_the_figures_are_best() -> None:
     matched = calibrate.choose_correspondence(PixelExtractor(), [pair])
     reached = matched["PCK@0.10 by temperature, window"]
     assert reached[f"{matched['TEMPERATURE']}, {matched['WINDOW']}"] == max(reached.values())
+
+
+def test_tuning_holds_the_maps_of_a_pair_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[FeatureMap]] = []
+    alive: list[int] = []
+    centred = FeatureMap.centred
+
+    def counted(one: FeatureMap) -> FeatureMap:
+        found = centred(one)
+        made.append(weakref.ref(found))
+        alive.append(sum(of() is not None for of in made))
+        return found
+
+    monkeypatch.setattr(FeatureMap, "centred", counted)
+    points = np.array([[20.0, 20.0], [40.0, 40.0]])
+    pairs = [PointPair("square", square(20, 20), square(24, 24), points, points + 4)] * 20
+    calibrate.choose_correspondence(PixelExtractor(), pairs)
+    assert len(made) == 40 and max(alive) <= 4
 
 
 def test_ridge_is_the_least_squares_of_its_equations() -> None:

@@ -15,6 +15,7 @@ from sketchfusion.lab import datasets
 from sketchfusion.lab.datasets import layouts
 from sketchfusion.lab.datasets.base import ClassFolders, DatasetError, class_folders, unseen_of
 from sketchfusion.lab.datasets.layouts import recognise
+from sketchfusion.lab.datasets.psc6k import PSC6K
 from sketchfusion.lab.datasets.quickdraw import QuickDrawExtended
 from sketchfusion.lab.datasets.sketchy import Sketchy, SketchyExtended
 from sketchfusion.lab.datasets.tuberlin import TUBerlin
@@ -202,6 +203,51 @@ def test_archives_that_share_folder_names_are_told_apart(tmp_path: Path) -> None
     (tmp_path / "t" / "ImageResized").rename(tmp_path / "t" / "images")
     assert recognise(tmp_path / "t").layout == "TU-Berlin"
     assert TUBerlin(tmp_path / "t").photos(["giraffe"])[0].label == "giraffe"
+
+
+@pytest.mark.parametrize("form", ["TU-Berlin", "QuickDraw-extended"])
+def test_layouts_are_recognised_among_hidden_files_and_upper_case_suffixes(tmp_path: Path, form: str) -> None:
+    if form == "TU-Berlin":
+        pictures = ["png/ant/1.PNG", "png/bat/81.PNG"]
+    else:
+        pictures = ["sketches/ant/4503641325043712.PNG", "images/ant/image_00001.JPG"]
+    for name in pictures:
+        path = tmp_path / name
+        picture(path.with_suffix(path.suffix.lower()))
+        path.with_suffix(path.suffix.lower()).rename(path)
+        (path.parent / f"._{path.name.lower()}").write_bytes(b"of another system")
+    assert recognise(tmp_path).layout == form
+
+
+def test_mice_and_pipes_of_tu_berlin_may_have_short_names_on_both_sides(tmp_path: Path) -> None:
+    for name in ("mouse", "pipe"):
+        picture(tmp_path / "png" / name / "1.png")
+        picture(tmp_path / "ImageResized" / name / "a.jpg")
+    data = TUBerlin(tmp_path)
+    assert data.categories == ("mouse (animal)", "pipe (for smoking)")
+    assert len(data.sketches()) == len(data.photos()) == 2
+
+
+def test_parts_of_a_root_may_be_links_to_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked, sketchy = segmentation_at(tmp_path / "masked"), sketchy_at(tmp_path / "sketchy")
+    names = "photo/tx_000000000000/bat/n02139199_1.jpg,sketch/tx_000000000000/bat/n02139199_1-1.png"
+    (sketchy / "test_pairs_ps.csv").write_text(f"photo,sketch,class,XA,YA,XB,YB\n{names},1,1,1,1,1\n")
+    for number, folder in enumerate((masked / "photo", sketchy / "256x256" / "photo")):
+        folder.rename(tmp_path / f"disk-{number}")
+        folder.symlink_to(tmp_path / f"disk-{number}")
+    assert len(layouts.open(masked).photos()) == 1 and len(PSC6K(sketchy).test_pairs()) == 1
+    (masked / "index.csv").write_text("photo,category,mask\n../masked/../disk-0/1.jpg,cat,mask/cat/1.png\n")
+    monkeypatch.chdir(masked)
+    for root in (masked, "."):
+        with pytest.raises(DatasetError, match="outside the folder"):
+            layouts.open(root)
+
+
+def test_the_inner_folder_of_sketchy_may_be_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(sketchy_at(tmp_path) / "256x256")
+    assert len(layouts.open(".").photos()) == 6  # with the extension beside it
+    (tmp_path / "world.json").write_text('{"unseen": ["jack-o-lantern"]}')
+    assert not layouts.open(".").aligned and layouts.open(".").unseen()[0] == ["jack-o-lantern"]
 
 
 def test_keypoints_in_a_root_of_sketchy_leave_it_sketchy(tmp_path: Path) -> None:

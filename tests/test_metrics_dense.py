@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex
 from torchmetrics.segmentation import MeanIoU
 
-from sketchfusion.lab.evaluation.metrics import MASK_METRICS, Overlap, measure_masks, measure_points
+from sketchfusion.lab.evaluation.metrics import MASK_METRICS, Overlap, estimate_masks, measure_masks, measure_points
 
 
 def naive_pck(pairs: list[tuple[list, list]], size: tuple[int, int], alpha: float, released: bool) -> float:
@@ -168,3 +168,16 @@ def test_masks_that_do_not_fit_are_refused() -> None:
         measure_masks("mIoU/category", overlap)
     with pytest.raises(ValueError, match="no masks"):
         measure_masks("mIoU", Overlap.of([]))
+
+
+def test_intervals_of_pooled_figures_are_over_photos() -> None:
+    rng = np.random.default_rng(0)
+    counts, categories = rng.integers(1, 400, (4, 60)), [f"{n % 3}" for n in range(60)]
+    overlap = Overlap(counts)
+    for name in MASK_METRICS:
+        found = estimate_masks(name, overlap, categories)
+        assert found.mean == pytest.approx(measure_masks(name, overlap, categories).mean())
+        drawn = [rng.integers(60, size=60) for _ in range(2000)]
+        means = [measure_masks(name, Overlap(counts[:, of]), [categories[n] for n in of]).mean() for of in drawn]
+        assert (found.low, found.high) == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.01)
+        assert found.high - found.low > 0.02

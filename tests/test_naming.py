@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sketchfusion import SketchFusion
 from sketchfusion.extractor import Look
 from sketchfusion.lab import datasets
-from sketchfusion.lab.datasets.base import held_out
-from sketchfusion.lab.evaluation.recognition import benchmark_naming
+from sketchfusion.lab.datasets.base import DatasetError, held_out, readable_name
+from sketchfusion.lab.datasets.world import SketchWorld
+from sketchfusion.lab.evaluation.recognition import benchmark_naming, benchmark_probe
 from sketchfusion.world import SEEN, export
 
 
@@ -41,6 +43,21 @@ def test_ranks_are_counted_over_all_names() -> None:
     assert "| north | 1.000 | 1.000 |" in result.to_markdown("recognition", "winds")
     with pytest.raises(ValueError, match="'up' is not among the 4 names"):
         benchmark_naming(Compass(), [(pictures[0][0], "up")], Compass.directions, "photo")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spelt", ["उत्तर_दिशा", "bœuf (rôti)", "cafe\u0301"])
+def test_names_of_any_script_are_spelt_as_in_training(spelt: str) -> None:
+    read: list[str] = []
+
+    class Reader(Compass):
+        def encode_text(self, prompts: list[str]) -> Tensor:
+            read.extend(prompts)
+            return torch.eye(4)[[0] * len(prompts)]
+
+    pictures = [(np.array([[(1, 2, 3, 4)]]), spelt)]
+    result = benchmark_naming(Reader(), pictures, [spelt, spelt.upper(), "dog"], "photo")  # type: ignore[arg-type]
+    assert f"a photo of a {readable_name(spelt)}" in read
+    assert result.counts["labels"] == 2 and result.chance == {"Acc@1": 0.5}  # two folders of one name are one name
 
 
 class Trained(Compass):
@@ -120,3 +137,17 @@ def test_sketch_world_is_named_from_new_objects_of_what_was_trained_on() -> None
     world = datasets.open("world")
     assert world.names == list(SEEN)
     assert {sketch.label for sketch in world.named("sketch")} == set(SEEN)
+
+
+def test_probes_tell_classes_of_sketch_world_apart_and_refuse_data_with_too_few(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    model, data = SketchFusion.from_pretrained(str(model_folder)), SketchWorld()
+    data.categories = ("bicycle", "cat", "windmill")  # the last one is unseen
+    result = benchmark_probe(model, data)
+    assert {"CLIP, photo", "CLIP, sketch", "fused, photo", "fused, sketch"} <= set(result.metrics)
+    assert result.counts["photos"] == 2 * 8 and result.counts["photos tested"] == 2 * 2
+    assert all(0 <= estimate.mean <= 1 for estimate in result.metrics.values())
+    export(tmp_path / "root", 0, ["cat"], "seen", 1, 64)
+    with pytest.raises(DatasetError, match="too few photos"):
+        benchmark_probe(model, datasets.open(tmp_path / "root"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_annotated_pairs_are_read(root: Path) -> None:
     assert pair.target_points[0].tolist() == [10, 81]  # x, then y
 
 
-def test_training_leaves_out_the_photos_that_are_measured_and_their_sketches(root: Path) -> None:
+def test_training_leaves_out_the_photos_that_are_measured_and_their_sketches(root: Path, tmp_path: Path) -> None:
     for number in range(30):  # of which ten are annotated, and the last four of those measured
         for name in (f"photo/tx_000000000000/zebra/n0_{number}.jpg", f"sketch/tx_000000000000/zebra/n0_{number}-1.png"):
             (root / "256x256" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,10 @@ def test_training_leaves_out_the_photos_that_are_measured_and_their_sketches(roo
     others = {f"n0_{number}" for number in range(30) if not 6 <= number < 10}
     photos, *sketches = ({Path(picture.path).stem.partition("-")[0] for picture in found} for found in collected)
     assert photos == sketches[0] and photos | sketches[1] == others
+    again = tmp_path / "again"  # the same pictures in another root, without the tables
+    shutil.copytree(root / "256x256", again / "256x256")
+    of_both = collect([*data, datasets.open(again)], "sketch")
+    assert len(of_both) == 2 * len(collected[1])
     for path in root.glob("*.csv"):
         path.unlink()
     assert len(collect([datasets.open(root)], "photo")) > len(photos)

@@ -229,6 +229,12 @@ def test_names_as_downloaded_give_the_categories(tmp_path: Path) -> None:
     assert QuickDraw(tmp_path).categories == ("bat", "sea turtle", "t-shirt")
 
 
+def test_names_that_hold_the_name_of_a_form_stay_whole(tmp_path: Path) -> None:
+    for name in ("straw hat", "draw_bridge", "raw_fish"):
+        (tmp_path / f"{name}.ndjson").write_text(json.dumps({"key_id": "1", "recognized": True, "drawing": CAT}) + "\n")
+    assert QuickDraw(tmp_path).categories == ("draw_bridge", "fish", "straw hat")
+
+
 def test_the_full_twin_of_a_sketch_rnn_file_is_no_category(tmp_path: Path) -> None:
     for name, count in (("cat.npz", 1), ("cat.full.npz", 2), ("sketchrnn_dog.full.npz", 3)):
         np.savez(tmp_path / name, train=boxed([offsets(CAT)] * count))

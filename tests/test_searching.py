@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 
 from fixtures.pixels import PixelExtractor
 from sketchfusion.extractor import ModelInput, ModelOutput
+from sketchfusion.gallery.query import make_scorer
+from sketchfusion.lab.evaluation import search
 from sketchfusion.lab.evaluation.search import benchmark_search
 
 NAMES = ["ant", "bee", "cow", "dog", "elk", "fox"]
@@ -73,3 +76,31 @@ def test_marked_finds_help_a_model_that_knows_a_little_and_cannot_help_one_that_
     told = little["mAP@all of the rest, a right and a wrong find marked"]
     assert told == pytest.approx(little["mAP@all of the rest"] + little["mAP@all of the rest, more by marks"], abs=2e-4)
     assert all_of_it["mAP@all of the rest"] == 1 and all_of_it["mAP@all of the rest, more by marks"] == 0
+
+
+def test_figures_are_the_same_whatever_number_of_sketches_is_ranked_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Knowing(0.3), pictures(3, 0), pictures(8, 1)
+    at_once = benchmark_search(*asked).to_json()
+    monkeypatch.setattr(search, "CHUNK", 4)
+    assert json.dumps(benchmark_search(*asked).to_json()) == json.dumps(at_once)
+
+
+def test_a_feature_that_is_the_same_for_all_photos_is_no_better_than_chance() -> None:
+    class Constant(PixelExtractor):
+        def forward(self, views: Sequence[ModelInput]) -> ModelOutput:
+            return ModelOutput(self.maps(views), torch.ones(len(views), self.dim))
+
+    one_class = [of for of in pictures(40, 0) if of[1] == NAMES[0]]  # the first in the gallery
+    figures = benchmark_search(Constant(), one_class, pictures(8, 1)).to_json()
+    assert figures["mAP@all"] == pytest.approx(1 / 6, abs=0.1)
+
+
+def test_precision_varies_with_the_sketches_and_is_left_out_where_nothing_is_sure() -> None:
+    vectors, labels = np.eye(4, dtype=np.float32)[[0] * 50 + [1] * 50], np.array(["a"] * 50 + ["b"] * 50)
+    drawn, asked = np.eye(4, dtype=np.float32)[[0, 1, 0, 1]], np.array(["a", "b", "b", "a"])  # two right, two wrong
+    weak = [make_scorer([np.eye(4, dtype=np.float32)[3]], [], None)]
+    found = search._confidence_figures(drawn, asked, vectors, labels, weak)["precision at 0.9"]
+    assert found.mean == 0.5 and (found.low, found.high) == (0.0, 1.0)  # four sketches, not two hundred photos
+    drawn = np.eye(4, dtype=np.float32)[[3, 3, 3, 3]]
+    found = search._confidence_figures(drawn, asked, vectors, labels, weak)
+    assert "precision at 0.5" in found and "precision at 0.9" not in found

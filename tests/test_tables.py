@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -214,6 +215,10 @@ def test_a_table_is_written_with_the_papers_figures_beside(tmp_path: Path) -> No
     shop.measure = lambda task, model: {"mAP@200/min(k,R)": bootstrap([0.2, 0.3])}  # type: ignore[method-assign]
     cells = fill("1", trial, "mini", tmp_path, shop.load, shop.train, shop.measure)
     text = write("1", trial, cells, {"command": "`sketchfusion table 1`"}, tmp_path, "a b").read_text()
+    assert "the paper's figure in italics, of Sketchy." in text  # whatever is measured here
+    assert "in italics." in write("timestep", trial, cells, {}, tmp_path, "a b").read_text()
+    odd = write("1", trial, cells, {"command": "`table 1 --data caf\udce9`"}, tmp_path, "caf\udce9")  # Latin-1
+    assert "on caf\\udce9" in odd.read_text("utf-8") and "--data caf\\udce9`" in odd.read_text("utf-8")
     assert "| B-SD | 0.250 (0.200 to 0.300) *0.558* |" in text
     assert "| Ours | 0.250 ± 0.000 (0.200 to 0.300) |" in text
     record = json.loads((tmp_path / "table-1-a-b.json").read_text())
@@ -326,10 +331,14 @@ def test_a_part_of_a_table_is_what_the_whole_goes_on_with(
     assert "is not about naming; choose from retrieval, instance-retrieval" in capsys.readouterr().err
 
 
+given: list[Mapping[str, str]] = []  # the settings of the trainings of a table
+
+
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Make a table into one --out with fakes; give what is complained of."""
     shop = Workshop()
+    given.clear()
 
     def train(
         task: str,
@@ -341,6 +350,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         *__: object,
         **how: object,
     ) -> None:
+        given.append(settings)
         if "stepz" in settings:
             raise ValueError("'stepz' is not a setting")
         shop.train(task, folder, settings, "")
@@ -364,15 +374,37 @@ def test_values_made_with_other_settings_are_not_reused(table: Callable[..., str
     assert table("2", "--set", "steps=1") == table("2", "--set", "steps=1") == table("2", "--as-it-is") == ""
     kept = tmp_path / "tb" / "world-mini"
     assert table("2", "--set", "steps=4") == (
-        f"sketchfusion: {kept} was made with steps=1, not steps=4; choose another --out"
+        f"sketchfusion: {kept} was made with steps=1 validation_batches=0, not steps=4 validation_batches=0; "
+        "choose another --out"
     )
-    assert "made with steps=1, not the recipe's settings" in table("2")
+    assert "made with steps=1 validation_batches=0, not validation_batches=0;" in table("2")
     other = drawings_at(tmp_path / "qd")
     assert f"made with the data's own sketches, not {other}" in table("2", "--sketches", other)
     for note in kept.rglob("made-with.json"):
         note.unlink()
     assert table("2", "--set", "steps=1") == ""  # a folder from before there were notes
     assert "not steps=4" in table("2", "--set", "steps=4")
+
+
+def test_weights_of_a_table_are_not_chosen_on_what_it_measures(table: Callable[..., str], tmp_path: Path) -> None:
+    assert table("3", "--set", "steps=1") == ""
+    assert {settings["validation_batches"] for settings in given} == {"0"}
+    shutil.rmtree(tmp_path / "tb")
+    given.clear()
+    assert table("3", "--set", "validation_batches=4") == ""
+    assert {settings["validation_batches"] for settings in given} == {"4"}
+
+
+@pytest.mark.parametrize(
+    ("number", "setting"),
+    [("1", "seed=7"), ("6", "fusion.bottlenecks=false"), ("timestep", "fusion.timestep=100"), ("1", "clip=mini-dino")],
+)
+def test_settings_that_would_not_hold_for_all_rows_are_refused(
+    table: Callable[..., str], number: str, setting: str
+) -> None:
+    said = table(number, "--set", setting)
+    assert said.startswith(f"sketchfusion: '{setting.partition('=')[0]}' ") and not given
+    assert "leave it out" in said or "name both models by --model" in said
 
 
 def test_values_made_of_other_data_are_not_reused(table: Callable[..., str], tmp_path: Path) -> None:

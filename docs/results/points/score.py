@@ -18,8 +18,8 @@ from sketchfusion.lab.evaluation.correspondence import benchmark_correspondence
 root, pairs = Path(sys.argv[1]), []
 model = load(sys.argv[2] if len(sys.argv) > 2 else "mini").for_task("correspondence")
 for row in json.loads(Path(__file__).with_name("points.json").read_text()):
-    sketch = next(root.rglob(f"sketch/*/{row['category']}/{row['sketch']}"))
-    photo = next(root.rglob(f"photo/*/{row['category']}/{sketch.stem.rpartition('-')[0]}.jpg"))
+    sketch = next(root.rglob(f"sketch/tx_000000000000*/{row['category']}/{row['sketch']}"))
+    photo = next(root.rglob(f"photo/tx_000000000000*/{row['category']}/{sketch.stem.rpartition('-')[0]}.jpg"))
     places = [
         np.array(row["points"])[:, at] * read_image(path).shape[:0:-1] / 256
         for at, path in ((slice(0, 2), sketch), (slice(2, 4), photo))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..extractor import Extractor
     from ..lab.datasets import Dataset
     from ..lab.evaluation.metrics import Estimate
+    from ..lab.evaluation.table import TableLayout
 
 
 @app.command()
@@ -66,8 +67,7 @@ def table(
         )
     layout = TABLES[number].of(tasks) if tasks else TABLES[number]
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
-    if model == "full" and {"diffusion", "clip"} <= set(chosen):  # the baselines' models too
-        model = f"{chosen.pop('diffusion')}+{chosen.pop('clip')}"
+    model = settle(number, layout, model, chosen)
     how = {"recipe": recipe, "keep": checked_keep(keep), "checkpointing": checkpointing}
     run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints, how)
     categories = {task: measured_on(task, dataset, others) for task in layout.tasks}
@@ -77,11 +77,25 @@ def table(
     cells = filler.fill(number, layout)
     notes = run.notes(categories)
     written = write("-".join([number, *(tasks or [])]), layout, cells, notes, out, dataset.name)
-    typer.echo(written.read_text())
+    typer.echo(written.read_text(encoding="utf-8"))
     for task in layout.tasks:
         models = filler.models(layout, cells, task)
         for path in draw_figures(task, models, dataset, others, written.with_suffix("")):
             typer.echo(path)
+
+
+def settle(number: str, layout: TableLayout, model: str, settings: dict[str, str]) -> str:
+    """Complete the settings and give the pair that they name; ValueError for some that would not hold for all rows."""
+    if model == "full" and {"diffusion", "clip"} <= set(settings):  # the baselines' models too
+        model = f"{settings.pop('diffusion')}+{settings.pop('clip')}"
+    # Tables 3 and 5 measure what training validates on: it must not choose the weights there, of any row.
+    settings.setdefault("validation_batches", "0")
+    differing = {"seed"}.union(*(row.settings for row in layout.rows))
+    if clash := sorted(differing & set(settings)):
+        raise ValueError(f"'{clash[0]}' is what the rows and seeds of table {number} differ by; leave it out")
+    if alone := sorted({"diffusion", "clip"} & set(settings)):
+        raise ValueError(f"'{alone[0]}' would not be the frozen rows' too; name both models by --model SD+CLIP")
+    return model
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ class TableRun:
             frozen = str(Path(self.model).resolve()) if Path(self.model).is_dir() else self.model
             named = self.settings if self.how["recipe"] == "mini" else {"recipe": self.how["recipe"], **self.settings}
             settings = " ".join(f"{key}={value}" for key, value in sorted(named.items()))
-            trained_with = {"model": frozen, "settings": settings or "the recipe's settings"}
+            trained_with = {"model": frozen, "settings": settings}
             others = {name: str(Path(place).resolve()) for name, place in self.checkpoints.items()}
             check_made_with(self.folder / "weights", {**made_with, **trained_with, **others})
         masks = {"masks": "masks refined by a CRF" if can_refine() else "masks without CRF"}

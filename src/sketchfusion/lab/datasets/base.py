@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -108,7 +109,7 @@ class Dataset:
 
     def sketches(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The sketches of the categories (all by default); DatasetError for an unknown one."""
-        raise self._lacks("sketches", "name a root of them with --sketches")
+        raise self._lacks("sketches", "give data with both, or sketches by --sketches if the command takes it")
 
     def contents(self, untrained: bool = False) -> list[tuple[Sample, frozenset[str]]]:
         """List photos with all categories each is known to show; if `untrained`, those that training never uses."""
@@ -209,6 +210,11 @@ def folder_of(root: str | Path, *inner: str) -> Path:
 def first_folder(root: Path, *names: str) -> Path | None:
     """Return the first of the subfolders `names` of `root` that exists; None if none does."""
     return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def leads_out(root: Path, name: str) -> bool:
+    """Tell whether a path in a table, relative to `root`, leads out of it; folders in it may be links to elsewhere."""
+    return not Path(os.path.abspath(root / name)).is_relative_to(os.path.abspath(root))  # noqa: PTH100, as of links
 
 
 def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[str, str]]:
@@ -347,7 +353,7 @@ def drawn_as(name: str) -> tuple[str, ...]:
 
 def held_out(photo_id: str) -> bool:
     """Tell whether a photo and its sketches are held out of training: about one in five are, by a hash of the id."""
-    return hashlib.sha256(photo_id.encode()).digest()[0] < 51
+    return hashlib.sha256(photo_id.encode(errors="surrogateescape")).digest()[0] < 51
 
 
 def not_trained_on(sample: Sample) -> bool:

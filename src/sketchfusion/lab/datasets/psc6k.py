@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .base import Dataset, DatasetError, PointPair, Sample, first_folder, folder_of, read_table
+from .base import Dataset, DatasetError, PointPair, Sample, first_folder, folder_of, leads_out, read_table
 from .sketchy import INNER, photo_id_of
 
 SIDE = 256  # pixels of a picture of Sketchy; coordinates reach from 0 to 256, both included
@@ -42,7 +42,7 @@ class PSC6K(Dataset):
         super().__init__(root)
         self.tables = folder_of(root, "PSC6K")
         base = folder_of(root if sketchy is None else sketchy)
-        self._bases = [base, *(base / inner for inner in INNER), base.parent]
+        self._bases = [base, *(base / inner for inner in INNER), base.absolute().parent]
 
     @classmethod
     def present(cls, root: Path) -> bool:
@@ -79,7 +79,7 @@ class PSC6K(Dataset):
     def _sample(self, name: str) -> Sample:
         for base in self._bases:
             path = base / name
-            if path.resolve().is_relative_to(base.resolve()) and path.is_file():
+            if path.is_file() and not leads_out(base, name):
                 kind: Literal["sketch", "photo"] = "sketch" if "sketch" in Path(name).parts else "photo"
                 photo = path.stem if kind == "photo" else photo_id_of(path.stem)
                 return Sample(path, path.parent.name, f"{path.parent.name}/{path.stem}", kind, photo)

@@ -4,12 +4,13 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from ...io.files import every_file
 from ...io.strokes import count_sketchrnn, read_bitmaps, scan_bin
 from .base import ClassFolders, Dataset, DatasetError, Sample, class_folders, first_folder, folder_of
 
 # The published name of each file format and its suffix; of several in one folder the first is read.
 FORMS = {"simplified": ".ndjson", "raw": ".ndjson", "binary": ".bin", "sketchrnn": ".npz", "numpy_bitmap": ".npy"}
-_PUBLISHED = re.compile(rf"(?:full[_ ])?(?:{'|'.join(FORMS)})[_ ](?=.)")  # full_simplified_cat.ndjson
+_PUBLISHED = re.compile(rf"^(?:full[_ ])?(?:{'|'.join(FORMS)})[_ ](?=.)")  # full_simplified_cat.ndjson
 _KEY = re.compile(r'"key_id"\s*:\s*"(\w+)"')
 _UNRECOGNISED = re.compile(r'"recognized"\s*:\s*false')
 
@@ -112,4 +113,6 @@ class QuickDrawExtended(ClassFolders):
         if first_folder(root, SKETCHES[0]) or first_folder(root, PHOTOS[0]):
             return True
         folder = first_folder(root, *PHOTOS)
-        return folder is not None and next(folder.glob("*/image_*.jpg"), None) is not None
+        return folder is not None and any(
+            path.name.lower().startswith("image_") and path.parent != folder for path in every_file(folder)
+        )

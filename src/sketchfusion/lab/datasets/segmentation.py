@@ -19,6 +19,7 @@ from .base import (
     Sample,
     comparable_name,
     held_out,
+    leads_out,
     not_trained_on,
     read_table,
 )
@@ -142,7 +143,7 @@ class MaskFolder(Dataset):
 
     def _file(self, name: str | None, number: int) -> Path:
         path = self.root / (name or "")
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        if leads_out(self.root, name or ""):
             raise DatasetError(f"{self._index}:{number}: {name} lies outside the folder; move it inside")
         if not path.is_file():
             raise DatasetError(f"{self._index}:{number}: {name or 'an empty path'} is no file; add it or drop the row")
@@ -158,4 +159,6 @@ def _turn(photo: Image.Image) -> int:
 
 def _pick(choices: Sequence[Choice], key: str) -> Choice:
     """Choose by a hash of `key`, the same everywhere."""
-    return choices[int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little") % len(choices)]
+    return choices[
+        int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()[:8], "little") % len(choices)
+    ]

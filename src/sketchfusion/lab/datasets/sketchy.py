@@ -67,7 +67,7 @@ class Sketchy(ClassFolders):
     @property
     def _world_card(self) -> Path | None:
         """The card of a Sketch World that was exported here."""
-        card = self.pictures.parent / "world.json"
+        card = self.pictures.absolute().parent / "world.json"
         return card if card.is_file() else None
 
     def _view(self, kind: str) -> Path:
@@ -140,6 +140,7 @@ def is_extension_photo(photo: Path) -> bool:
 
 def extended_folder(root: Path) -> Path | None:
     """Find the folder of extended photos: in a root of Sketchy, in its 256x256, or beside that."""
+    root = root.absolute()  # "." has a name and a parent too
     places = (root, *(root / inner for inner in INNER), *([root.parent] if root.name == "256x256" else []))
     return next((folder for place in places if (folder := first_folder(place, *EXTENDED))), None)
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from ...io.files import every_file
 from .base import ClassFolders, DatasetError, Sample, class_folders, first_folder, folder_key, folder_of
 
 SKETCHES = ("png", "png_ready", "sketches")
@@ -36,14 +37,15 @@ class TUBerlin(ClassFolders):
         sketches = first_folder(path, *SKETCHES)
         if sketches is None:
             raise DatasetError(f"{path}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
-        super().__init__(root, class_folders(sketches), class_folders(first_folder(path, *PHOTOS), RENAMED))
+        super().__init__(root, *(class_folders(side, RENAMED) for side in (sketches, first_folder(path, *PHOTOS))))
         self.categories = tuple(sorted(RENAMED.get(folder_key(name), name) for name in self.categories))
 
     @classmethod
     def present(cls, root: Path) -> bool:
         """Whether a folder has this layout: sketches are numbered up to 20000, where Quick, Draw! has longer keys."""
         folder = first_folder(root, *SKETCHES)
-        first = folder and next(folder.glob("*/*.png"), None)
+        inner = (path for path in every_file(folder) if path.parent != folder) if folder else iter(())
+        first = next((path for path in inner if path.suffix.lower() == ".png"), None)
         return bool(first and first.stem.isdecimal() and len(first.stem) <= 5)
 
     @property

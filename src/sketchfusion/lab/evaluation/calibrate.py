@@ -87,19 +87,18 @@ def choose_correspondence(model: Extractor, pairs: Sequence[PointPair]) -> dict[
     """Choose the temperature and the window with the best PCK@0.10 over both directions."""
     sketches = extract_maps(model, (read_sketch(pair.sketch) for pair in pairs), "sketch", "correspondence")
     photos = extract_maps(model, (pair.photo for pair in pairs), "photo", "correspondence")
-    ways = []  # features at the points, the other map, and the true points there
+    shares: dict[tuple[float, float], list[float]] = {of: [] for of in product(TEMPERATURES, WINDOWS)}
     for pair, sketch, photo in zip(pairs, sketches, photos, strict=True):
-        sketch, photo = sketch.centred(), photo.centred()
-        ways.append((sketch.sample(torch.from_numpy(pair.sketch_points)), photo, pair.photo_points))
-        ways.append((photo.sample(torch.from_numpy(pair.photo_points)), sketch, pair.sketch_points))
-    means: dict[str, float] = {}
-    best = (0.0, 0.0, 0.0)
-    for temperature, window in product(TEMPERATURES, WINDOWS):
-        found = [(locate(features, there, temperature, window), true, there) for features, there, true in ways]
-        value = float(np.mean([measure_points("PCK@0.10", at.numpy(), true, of.frame.size) for at, true, of in found]))
-        means[f"{temperature}, {window}"] = round(value, 4)
-        best = max(best, (value, temperature, window))
-    return {"TEMPERATURE": best[1], "WINDOW": best[2], "PCK@0.10 by temperature, window": means}
+        sides = [(sketch.centred(), pair.sketch_points), (photo.centred(), pair.photo_points)]
+        for (start, points), (end, true) in (sides, sides[::-1]):
+            features = start.sample(torch.from_numpy(points))
+            for setting, found in shares.items():
+                at = locate(features, end, *setting)
+                found.append(measure_points("PCK@0.10", at.numpy(), true, end.frame.size))
+    means = {setting: float(np.mean(found)) for setting, found in shares.items()}
+    temperature, window = max(means, key=lambda setting: (means[setting], setting))
+    listed = {f"{a}, {b}": round(mean, 4) for (a, b), mean in means.items()}
+    return {"TEMPERATURE": temperature, "WINDOW": window, "PCK@0.10 by temperature, window": listed}
 
 
 def main() -> None:

@@ -69,13 +69,13 @@ def draw_figures(task: str, models: Models, data: Dataset, sketches: Datasets, s
 
 
 def _retrieval_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
-    source = retrieval_data(data, None, sketches)
+    source = retrieval_data(data, None, sketches, untrained=True)
     drawn = _one_per_label(source.sketches(), lambda pair: pair[1])
     return _ranked_figure(models, "retrieval", drawn, _spaced(source.photos(), GALLERY))
 
 
 def _instance_figure(models: Models, data: Dataset, sketches: Datasets) -> Figure:
-    source = instance_data(data)
+    source = instance_data(data, untrained=True)
     drawn = _one_per_label(source.sketches(), lambda pair: pair[1].category)
     photos = [photo for photo in source.photos() if photo[1].category in {target.category for _, target in drawn}]
     return _ranked_figure(models, "instance-retrieval", drawn, photos)

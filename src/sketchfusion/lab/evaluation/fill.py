@@ -14,8 +14,8 @@ from ...io.files import atomic_write, every_file
 from ...io.weights import WeightsError
 from ...models import checkpoint, frozen_part
 from .metrics import Estimate, Values, bootstrap
-from .result import file_name, markdown_table
-from .table import DINOS, TableLayout, TableRow, in_paper
+from .result import file_name, markdown_table, written
+from .table import DINOS, TableLayout, TableRow, in_paper, papers_data
 
 NOTE = "made-with.json"
 
@@ -192,7 +192,8 @@ def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
     files = [of for of in files if not own_folders & set(of.parents)]
     files = [of for of in files if of.parent != tables or not of.name.startswith("table-")]
     state = "".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}\n" for path in files)
-    return f"{len(files)} files ({hashlib.sha256(state.encode()).hexdigest()[:12]} of names, sizes and times)"
+    digest = hashlib.sha256(state.encode(errors="surrogateescape")).hexdigest()
+    return f"{len(files)} files ({digest[:12]} of names, sizes and times)"
 
 
 def _write_json(path: Path, content: object, indent: int | None = None) -> None:
@@ -221,11 +222,12 @@ def _markdown(number: str, table: TableLayout, cells: list[Cell], notes: Mapping
         by_row.setdefault(cell.name, []).append(cell)
     figures = {_row_title(name, row): [_figure(cell) for cell in row] for name, row in by_row.items()}
     lines = [
-        f"# Table {number}: {table.title}, on {data}",
+        f"# Table {number}: {table.title}, on {written(data)}",
         "",
-        *(f"{name}: {value}" + "  " for name, value in notes.items()),
+        *(f"{name}: {written(value)}" + "  " for name, value in notes.items()),
         "",
-        "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics.",
+        "With ± half the range over seeds, the 95 % interval over queries (first seed), the paper's figure in italics"
+        f"{f', of {measured}' if (measured := papers_data(number)) else ''}.",
         "",
         *markdown_table(heads, figures),
         "",

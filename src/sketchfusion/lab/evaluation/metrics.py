@@ -161,6 +161,18 @@ def bootstrap(values: Sequence[float] | Values, draws: int = 1000, seed: int = 0
     return Estimate(float(data.mean()), float(low), float(high), data)
 
 
+def bootstrap_of(figure: Callable[[Ranks], Values | float], queries: int, draws: int = 1000, seed: int = 0) -> Estimate:
+    """Estimate as `bootstrap` does what is no mean over queries: `figure` computes it for queries by their indices.
+
+    A figure of several values is their mean. NaN, where the drawn queries have none, does not count.
+    """
+    generator = np.random.default_rng(seed)
+    means = [np.mean(figure(generator.integers(queries, size=queries))) for _ in range(draws)]
+    each = np.atleast_1d(figure(np.arange(queries)))
+    low, high = np.nanquantile(means, [0.025, 0.975])
+    return Estimate(float(each.mean()), float(low), float(high), each)
+
+
 # Metrics of points and masks, each under the full name of its definition.
 #
 # Points. The error of a point is its distance from the right place, as a share of the size of the picture:
@@ -227,6 +239,10 @@ class Overlap:
         """The share of pixels that are right in each photo (N,)."""
         return _ratio(self.counts[0] + self.counts[3], self.counts.sum(axis=0))
 
+    def of_photos(self, chosen: Ranks) -> Self:
+        """Select photos by their indices; one may be there several times."""
+        return type(self)(self.counts[:, chosen])
+
     def pooled(self, chosen: npt.NDArray[np.bool_] | slice = slice(None)) -> Self:
         """Add up all photos, or the chosen ones, as if they were one."""
         return type(self)(self.counts[:, chosen].sum(axis=1, keepdims=True))
@@ -260,6 +276,15 @@ def measure_masks(name: str, overlap: Overlap, categories: Sequence[str] | None 
     if name not in MASK_METRICS:
         raise ValueError(f"no metric of masks is called {name!r}; choose one of {', '.join(MASK_METRICS)}")
     return MASK_METRICS[name](overlap, categories)
+
+
+def estimate_masks(name: str, overlap: Overlap, categories: Sequence[str]) -> Estimate:
+    """Compute a metric of masks with its interval over the photos, of which whole ones are drawn for pooled figures."""
+    values, labels = measure_masks(name, overlap, categories), np.asarray(categories)
+    if "/pooled" not in name and "/category" not in name:
+        return bootstrap(values)
+    photos = overlap.counts.shape[1]
+    return bootstrap_of(lambda drawn: measure_masks(name, overlap.of_photos(drawn), labels[drawn].tolist()), photos)
 
 
 def _counts(predicted: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[int, int, int, int]:

@@ -4,7 +4,6 @@ The paper trains a classifier and does not say which head its frozen baselines g
 heads, all models get the same linear head here, those with a classifier of their own too.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -126,12 +125,13 @@ def benchmark_naming(
     """
     if not pictures:
         raise ValueError(f"no {kind} to name")
-    names = {label: " ".join(re.sub(r"\W|_", " ", label).lower().split()) for label in labels}
+    names = {label: readable_name(label) for label in labels}
     if unknown := sorted({label for _, label in pictures} - set(names)):
         raise ValueError(f"{unknown[0]!r} is not among the {len(names)} names to choose from")
     namers = {"": Namer(model, list(names.values()), kind)}
     if namers[""].classifies:
         namers["/text"] = Namer(model, list(names.values()), kind, classify=False)
+    offered = len(namers[""].labels)
     ranks: dict[str, list[int]] = {way: [] for way in namers}
     count = counter(progress, len(pictures))
     for start in range(0, len(pictures), BATCH):
@@ -145,11 +145,11 @@ def benchmark_naming(
     return Result(
         model.name,
         model.fingerprint,
-        about=f"{len(pictures)} pictures, to be named from {len(names)} names.",
-        counts={"pictures": len(pictures), "labels": len(names)},
+        about=f"{len(pictures)} pictures, to be named from {offered} names.",
+        counts={"pictures": len(pictures), "labels": offered},
         metrics={name: bootstrap(value) for name, value in values.items()},
         rows=by_category({f"Acc@{k}": values[f"Acc@{k}"] for k in (1, 5)}, [label for _, label in pictures]),
-        chance={"Acc@1": 1 / len(names)},
+        chance={"Acc@1": 1 / offered},
     )
 
 
@@ -170,17 +170,19 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | Non
     """Fit a linear classifier to each feature, separately for photos and sketches, and test it on held-out pictures.
 
     Of each seen class, `TRAINED` pictures are fitted and `TESTED` are tested. The rows have accuracies and mean spectra
-    of the tested pictures. DatasetError for a data set whose sketches are of no particular photos.
+    of the tested pictures. DatasetError for a data set whose sketches are of no particular photos, or with too few.
     """
     classes = [name for name in dataset.categories if not is_unseen(name)]
     sketches, photos = dataset.instances(classes)
     sides: dict[Kind, list[Sample]] = {"photo": photos, "sketch": sketches}
     samples = {(kind, test): list(_some(side, test)) for kind, side in sides.items() for test in (False, True)}
+    if not all(samples.values()):
+        raise dataset.error("too few photos with sketches of seen classes; one in five is tested")
     count, probed = counter(progress, sum(map(len, samples.values()))), dict[tuple[Kind, bool], list[Probed]]()
     for (kind, test), side in samples.items():
         probed[kind, test] = []
         for sample in side:
-            maps = component_maps(model, [sample.source], [kind])[0]
+            maps = component_maps(model, [sample.picture], [kind])[0]
             pooled = {name: one.data[:, one.valid()].mean(dim=1) for name, one in maps.items()}
             spectra = {name: spectrum(one) for name, one in maps.items()}
             probed[kind, test].append((sample.label, pooled, spectra))

@@ -56,14 +56,14 @@ class Result:
     def to_markdown(self, task: str, data: str) -> str:
         """What was measured, every metric with its interval, then the categories from easy to hard."""
         metrics = {name: [f"{e.mean:.4f}", f"{e.low:.4f} to {e.high:.4f}"] for name, e in self.metrics.items()}
-        names = list(next(iter(self.rows.values())))
+        names = list(dict.fromkeys(name for row in self.rows.values() for name in row))
         rows = sorted(self.rows.items(), key=lambda row: -row[1][names[0]])
-        by_row = {row: [f"{values[name]:.3f}" for name in names] for row, values in rows}
+        by_row = {row: [f"{values[name]:.3f}" if name in values else "-" for name in names] for row, values in rows}
         answers = "; ".join(f"{answer}: {_listed(figures)}" for answer, figures in self.trivial.items())
         chance = f" Chance: {_listed(self.chance)}." if self.chance else ""
         trivial = f" Trivial answers: {answers}." if answers else ""
         about = f"{self.about} Weights {self.fingerprint[:16]}.{chance}{trivial}"
-        lines = [f"# {task} on {data}: {self.model}", "", about, ""]
+        lines = [f"# {task} on {written(data)}: {written(self.model)}", "", about, ""]
         lines += markdown_table(["metric", "mean", "95 % bootstrap interval"], metrics)
         return "\n".join([*lines, "", *markdown_table([self.row_kind, *names], by_row), ""])
 
@@ -75,7 +75,13 @@ def _listed(figures: Mapping[str, float]) -> str:
 def markdown_table(heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
     """Write rows by name as the lines of a Markdown table; the first head is that of the names."""
     head = f"| {' | '.join(heads)} |".replace("|  |", "| |", 1)
-    return [head, "|---" * len(heads) + "|", *(f"| {name} | {' | '.join(row)} |" for name, row in rows.items())]
+    shown = {name: written(name).replace("|", "\\|") for name in rows}
+    return [head, "|---" * len(heads) + "|", *(f"| {shown[name]} | {' | '.join(row)} |" for name, row in rows.items())]
+
+
+def written(name: str) -> str:
+    """Escape what no text can hold, as bytes of a file's name in another encoding."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def file_name(name: str) -> str:
@@ -104,4 +110,4 @@ def write_report(result: Result, task: str, data: str, out: Path, notes: Mapping
     stem = file_name(f"{task}-{data}-{result.model}")
     record = {"task": task, "data": data, **notes, **result.to_json()}
     (out / f"{stem}.json").write_text(json.dumps(record, indent=2) + "\n")
-    (out / f"{stem}.md").write_text(result.to_markdown(task, data))
+    (out / f"{stem}.md").write_text(result.to_markdown(task, data), encoding="utf-8")

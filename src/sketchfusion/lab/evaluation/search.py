@@ -5,6 +5,7 @@ search is a false alarm. Galleries of several sizes are made of the same photos.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,8 @@ from ...gallery.query import Background, Scorer, embed_text, make_scorer, refine
 from ...gallery.reorder import diffused
 from ...gallery.rows import Rows
 from ...io.images import Kind
-from ...tasks.retrieval import best_first
-from .metrics import Estimate, Hits, average_precision, bootstrap, measure
+from ...tasks.retrieval import CHUNK, best_first
+from .metrics import Estimate, Hits, Ranks, Values, average_precision, bootstrap, bootstrap_of, measure, shuffle_ties
 from .result import Result
 from .retrieval import BATCH, LabelledImages, Progress, counter
 
@@ -59,9 +60,10 @@ def benchmark_search(
     by_gallery = {
         name: _confidence_figures(drawn, sketch_labels, vectors[chosen], labels[chosen], reference)
         for name, chosen in galleries.items()
+        if np.isin(sketch_labels, labels[chosen]).any()
     }
     there = np.isin(sketch_labels, names)
-    metrics = {f"{name}, all photos": bootstrap(values) for name, values in by_gallery["all photos"].items()}
+    metrics = {f"{name}, all photos": estimate for name, estimate in by_gallery["all photos"].items()}
     metrics |= _with_diffusion(drawn[there], sketch_labels[there], vectors, labels)
     metrics |= _with_feedback(drawn[there], sketch_labels[there], vectors, labels)
     if "joint" in columns:
@@ -69,7 +71,7 @@ def benchmark_search(
         metrics |= _with_words(drawn[there], sketch_labels[there], columns, labels, words)
     if isinstance(model, SdPlBaseline):
         metrics["mAP@all, words as the prompt"] = _guided_by_words(model, sketches, vectors, labels)
-    rows = {name: {key: float(np.mean(v)) for key, v in values.items()} for name, values in by_gallery.items()}
+    rows = {name: {key: of.mean for key, of in figures.items()} for name, figures in by_gallery.items()}
     return Result(
         model.name,
         model.fingerprint,
@@ -83,38 +85,52 @@ def benchmark_search(
 
 def _confidence_figures(
     drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels, reference: Sequence[Scorer]
-) -> dict[str, npt.NDArray[np.float64]]:
-    """AUC, false alarms and precision in one gallery, a value for each sketch or photo that counts."""
+) -> dict[str, Estimate]:
+    """AUC, false alarms and precision in one gallery; no precision where no photo has such a confidence."""
     unrelated = measure_best_scores(reference, Background(len(labels), {"vector": vectors}))
-    scores = drawn @ vectors.T
-    confidence = np.array([confidences(unrelated, row, row) for row in scores])
-    right = sketch_labels[:, None] == labels[None]
-    present = scores.max(axis=1)[right.any(axis=1)]
-    absent = np.where(right, -np.inf, scores).max(axis=1)
-    wins = (present[:, None] > absent).mean(axis=1) + 0.5 * (present[:, None] == absent).mean(axis=1)
-    highest_absent = np.where(right, 0.0, confidence).max(axis=1)
-    hits, sure = right[right.any(axis=1)], confidence[right.any(axis=1)]
-    precision = {f"precision at {cut}": hits[sure >= cut].astype(float) for cut in CUTS}
-    return {
-        "AUC": wins,
-        **{f"false alarms at {cut}": (highest_absent >= cut).astype(float) for cut in CUTS},
-        **{name: values if len(values) else np.zeros(1) for name, values in precision.items()},
-    }
+    best_present, best_absent, alarms = list[float](), list[float](), list[float]()
+    answers = list[list[tuple[int, int]]]()  # of each sketch, at each cut: right photos of such a confidence, and all
+    for start in range(0, len(drawn), CHUNK):
+        asked = sketch_labels[start : start + CHUNK].tolist()
+        for row, name in zip(drawn[start : start + CHUNK] @ vectors.T, asked, strict=True):
+            right, confidence = labels == name, np.array(confidences(unrelated, row, row))
+            best_absent.append(float(row[~right].max(initial=-np.inf)))
+            alarms.append(float(confidence[~right].max(initial=0.0)))
+            if right.any():
+                best_present.append(float(row.max()))
+                sure = [confidence >= cut for cut in CUTS]
+                answers.append([(int((right & of).sum()), int(of.sum())) for of in sure])
+    absent = np.sort(best_absent)
+    below, not_above = (np.searchsorted(absent, best_present, side) for side in ("left", "right"))
+    found = {"AUC": bootstrap((below + not_above) / 2 / len(absent))}
+    found |= {f"false alarms at {cut}": bootstrap(np.greater_equal(alarms, cut).astype(float)) for cut in CUTS}
+    for cut, counts in zip(CUTS, np.array(answers).swapaxes(0, 1), strict=True):
+        if counts[:, 1].any():
+            found[f"precision at {cut}"] = bootstrap_of(partial(_share, counts), len(counts))
+    return found
+
+
+def _share(counts: Ranks, chosen: Ranks) -> float:
+    """Divide the sums of two counts (Q, 2) over the chosen queries; NaN where there is nothing to divide by."""
+    part, whole = counts[chosen].sum(axis=0).tolist()
+    return part / whole if whole else np.nan
 
 
 def _with_diffusion(drawn: Floats, sketch_labels: Labels, vectors: Floats, labels: Labels) -> dict[str, Estimate]:
     """The mAP@all and P@10 of sketches without and with diffusion, and the difference."""
     photos = Rows(np.arange(len(labels)).astype(object), labels.astype(object), {"vector": vectors})
-    plain, with_diffusion = list[npt.NDArray[np.bool_]](), list[npt.NDArray[np.bool_]]()
-    for sketch, name in zip(drawn, sketch_labels.tolist(), strict=True):
+    names = ("mAP@all", "P@10")
+    each: dict[str, list[list[float]]] = {name: [] for name in names}  # of each sketch, without and with diffusion
+    for number, (sketch, label) in enumerate(zip(drawn, sketch_labels.tolist(), strict=True)):
         scores = vectors @ sketch
-        order = best_first(scores[None], len(labels))[0]
+        order = shuffle_ties(scores[None], best_first(scores[None], len(labels)), number)[0]
         again = diffused(Ranked(photos.take(order), scores[order]), float(scores.std()))
-        plain.append(labels[order] == name)
-        with_diffusion.append(again.rows.categories == name)
+        hits = Hits.of(np.stack([labels[order] == label, again.rows.categories == label]))
+        for name in names:
+            each[name].append(measure(name, hits).tolist())
     found = {}
-    for name in ("mAP@all", "P@10"):
-        before, after = (measure(name, Hits.of(np.array(right))) for right in (plain, with_diffusion))
+    for name in names:
+        before, after = np.array(each[name]).T
         found[name], found[f"{name}, diffused"] = bootstrap(before), bootstrap(after)
         found[f"{name}, more by diffusion"] = bootstrap(after - before)
     return found
@@ -145,12 +161,15 @@ def _with_words(
 ) -> dict[str, Estimate]:
     """The mAP@all of words alone and of sketches with words of each weight."""
     background = Background(len(labels), columns)
-    right = sketch_labels[:, None] == labels[None]
 
     def precision(scorers: Sequence[Scorer]) -> Estimate:
-        scores = np.stack([scorer.standardised(background).scores(columns) for scorer in scorers])
-        order = best_first(scores, len(labels))
-        return bootstrap(average_precision(Hits.of(np.take_along_axis(right, order, axis=1))))
+        each = list[Values]()
+        for start in range(0, len(scorers), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            scores = np.stack([scorer.standardised(background).scores(columns) for scorer in scorers[chunk]])
+            order = shuffle_ties(scores, best_first(scores, len(labels)), start)
+            each.append(average_precision(Hits.of(labels[order] == sketch_labels[chunk, None])))
+        return bootstrap(np.concatenate(each))
 
     texts = [words[name] for name in sketch_labels.tolist()]
     both = list(zip(drawn, texts, strict=True))

@@ -10,7 +10,7 @@ from ...io.images import read_image
 from ...tasks.inputs import read_sketch
 from ...tasks.segmentation import THRESHOLD, UNTRAINED, presence, segment_from_maps, with_closeup
 from ..datasets.base import MaskedScene
-from .metrics import MASK_METRICS, Estimate, Overlap, Values, bootstrap, measure_masks
+from .metrics import MASK_METRICS, Estimate, Overlap, Ranks, Values, bootstrap, estimate_masks, measure_masks
 from .result import Result, by_category
 from .retrieval import Progress, counter, with_maps
 
@@ -38,7 +38,7 @@ def benchmark_segmentation(
         raise ValueError("no photos with masks to measure with")
     overlaps, scores, refined = _segmented(model, scenes, progress, level)
     categories = [scene.category for scene in scenes]
-    figures = {name: measure_masks(name, overlaps[MODEL], categories) for name in MASK_METRICS}
+    figures = {name: estimate_masks(name, overlaps[MODEL], categories) for name in MASK_METRICS}
     return Result(
         model.name,
         model.fingerprint,
@@ -46,10 +46,10 @@ def benchmark_segmentation(
         f"masks {'refined by a CRF' if refined else 'as they are, without a CRF'}.{about}",
         counts={"photos": len(scenes)},
         metrics={
-            **{name: bootstrap(values) for name, values in figures.items()},
+            **figures,
             **presence_figures(scores, (model.heads_for("segmentation").threshold or UNTRAINED).least),
         },
-        rows=by_category({name: figures[name] for name in SHOWN}, categories),
+        rows=by_category({name: figures[name].each for name in SHOWN}, categories),
         trivial={
             name: {metric: float(measure_masks(metric, overlap).mean()) for metric in SHOWN}
             for name, overlap in overlaps.items()
@@ -63,7 +63,7 @@ def _segmented(
 ) -> tuple[dict[str, Overlap], list[tuple[float, float]], bool]:
     """Overlaps of the model's masks and of trivial ones, presence scores of the two sketches, whether a CRF refined."""
     trivial = {"everything": 1.0, **{f"a centred box of {side} of the sides": side for side in BOXES}}
-    pairs: dict[str, list[tuple[Mask, Mask]]] = {name: [] for name in (MODEL, *trivial)}
+    counts: dict[str, list[Ranks]] = {name: [] for name in (MODEL, *trivial)}  # of each photo, whose masks are let go
     scores: list[tuple[float, float]] = []
     refined, threshold = False, model.heads_for("segmentation").threshold or UNTRAINED
     photos = with_maps(model, (read_image(scene.photo) for scene in scenes), "photo", "segmentation")
@@ -78,11 +78,11 @@ def _segmented(
         found = segment_from_maps(right, close, drawing, picture, level, head=threshold)
         scores.append((found.score, presence(wrong, other_close, threshold)))
         refined |= found.refined
-        pairs[MODEL].append((found.mask, truth))
-        for name, side in trivial.items():
-            pairs[name].append((centred_box(truth.shape, side), truth))
+        masks = {MODEL: found.mask, **{name: centred_box(truth.shape, side) for name, side in trivial.items()}}
+        for name, mask in masks.items():
+            counts[name].append(Overlap.of([(mask, truth)]).counts)
         count(1)
-    return {name: Overlap.of(masks) for name, masks in pairs.items()}, scores, refined
+    return {name: Overlap(np.concatenate(of, axis=1)) for name, of in counts.items()}, scores, refined
 
 
 def centred_box(shape: tuple[int, ...], side: float) -> Mask:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from typing import Self
+from typing import Any, Self
 
 from ...extractor import Extractor
 from ...fusion import FusionConfig
@@ -146,11 +146,21 @@ TABLES: dict[str, TableLayout] = {
 
 def in_paper(number: str, row: str, metric: str) -> float | None:
     """The paper's figure as a share of 1; None where it has none."""
-    text = resources.files(__package__).joinpath("data", "paper.json").read_text(encoding="utf-8")
-    table = json.loads(text)["tables"].get(number, {"columns": [], "rows": {}})
+    table = _in_paper(number)
     figures = dict(zip(table["columns"], table["rows"].get(row, ()), strict=False))
     percent = figures.get(metric)
     return None if percent is None else percent / 100
+
+
+def papers_data(number: str) -> str:
+    """Say which data the paper's figures of a table are of; "" where it has none."""
+    return str(_in_paper(number)["data"])
+
+
+def _in_paper(number: str) -> dict[str, Any]:
+    text = resources.files(__package__).joinpath("data", "paper.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)["tables"].get(number, {"data": "", "columns": [], "rows": {}})
+    return table
 
 
 # Measuring one task for the cells of a table.

@@ -207,10 +207,13 @@ def collect(datasets: Datasets, kind: Kind, kept_out: bool = False) -> list[Pict
     With `kept_out` it is the held-out ones (one in five) of data sets that have both.
     """
     used = [dataset for dataset in datasets if dataset.paired or not kept_out]
-    return [picture for dataset in used for picture in _pictures(dataset, kind, kept_out)]
+    annotated = [dataset.keypoints for dataset in datasets if isinstance(dataset.keypoints, PSC6K)]
+    # Another root may have the same photos and sketches.
+    measured = {pair.source.photo_id for of in annotated for pair in released_split(of.test_pairs())[1]}
+    return [picture for dataset in used for picture in _pictures(dataset, kind, kept_out, measured)]
 
 
-def _pictures(dataset: Dataset, kind: Kind, kept_out: bool) -> Iterator[Picture]:
+def _pictures(dataset: Dataset, kind: Kind, kept_out: bool, measured: set[str]) -> Iterator[Picture]:
     if kind == "photo" and isinstance(dataset, TinyImageNet):
         names = dict[str, tuple[str, ...]]()
         for wnid, synonyms in dataset.synonyms.items():
@@ -227,16 +230,15 @@ def _pictures(dataset: Dataset, kind: Kind, kept_out: bool) -> Iterator[Picture]
                 _refuse_sketches(dataset.root, photo.path)
                 yield Picture(str(photo.path), (readable_name(name.removesuffix("_easy")),))
     else:
-        kept = (sample for sample in _samples(dataset, kind) if held_out(sample.origin) == kept_out)
+        samples = (sample for sample in _samples(dataset, kind) if sample.photo_id not in measured)
+        kept = (sample for sample in samples if held_out(sample.origin) == kept_out)
         yield from (Picture(sample.source, (readable_name(sample.label),)) for sample in kept)
 
 
 def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
-    """Return all samples of a kind except those kept for testing, sorted by path."""
-    found, measured = list[Sample](), set[str]()
+    """Return all samples of a kind except those of classes kept for testing, sorted by path."""
+    found = list[Sample]()
     if dataset.paired:
-        if isinstance(dataset.keypoints, PSC6K):
-            measured.update(pair.source.photo_id for pair in released_split(dataset.keypoints.test_pairs())[1])
         if kind == "sketch":
             found = dataset.sketches()
         elif isinstance(dataset, SketchyExtended):  # Sketchy's originals instead of the extension's copies of them
@@ -250,7 +252,7 @@ def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
     elif not isinstance(dataset, TinyImageNet | PhotoFolder):
         raise dataset.error(f"a {dataset.layout} is no data set of named pictures to train on; leave it out")
     kept_out = dataset.kept_out
-    kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label) and s.photo_id not in measured)
+    kept = (s for s in found if s.label not in kept_out and not is_unseen(s.label))
     return sorted(kept, key=lambda sample: sample.path)
 
 
