@@ -86,6 +86,7 @@ class Builder:
                     progress(done, len(todo))
         finally:  # whatever ends it: what was finished is kept
             self._commit()
+        self._store.drop_doubles()
         self._drop_moved()
         if todo or self._report.moved:
             self._store.compact()

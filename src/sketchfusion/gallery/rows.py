@@ -22,6 +22,7 @@ PICTURE = ("width", "height", "category")
 CAPTURE = ("taken", "latitude", "longitude")
 DETAILS = (*FILE, *PICTURE, *CAPTURE)
 VECTORS = ("vector", "joint")
+KEY = {b"lance-schema:unenforced-primary-key": b"true"}  # of two writers that insert one path at once, one must yield
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Rows:
 def schema(model: ModelTag) -> pa.Schema:
     """Give the columns of a gallery of a model's vectors."""
     text, whole, degrees = pa.string(), pa.int64(), pa.float64()
-    file = [("path", text), ("digest", text), ("size", whole), ("mtime_ns", whole)]
+    key = pa.field("path", text, nullable=False, metadata=KEY)
+    file = [key, ("digest", text), ("size", whole), ("mtime_ns", whole)]
     picture = [("width", pa.int32()), ("height", pa.int32()), ("category", text), ("thumbnail", pa.binary())]
     sizes = zip(VECTORS, (model.dim, model.joint_dim), strict=True)
     vectors = [(name, pa.list_(pa.float32(), dim)) for name, dim in sizes if dim]

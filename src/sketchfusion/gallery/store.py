@@ -298,6 +298,18 @@ class GalleryStore:
         """Delete the rows that an SQL condition holds for, and give how many."""
         return int(self._commit(lambda table: table.delete(condition)).num_deleted_rows)
 
+    def drop_doubles(self) -> None:
+        """Keep one row of each path: galleries made before paths were keys got two where writers added one at once."""
+        paths = self._read(["path"])["path"]
+        if len(paths) == len(paths.unique()):
+            return
+        with storage_errors(self.uri):
+            rows = self._newest.search().with_row_id(True).select(["path"]).limit(None).to_arrow().to_pylist()
+        newest = {row["path"]: row["_rowid"] for row in sorted(rows, key=lambda row: int(row["_rowid"]))}
+        for row in rows:
+            if row["_rowid"] != newest[row["path"]]:  # its path too, as another writer may have moved the rows meanwhile
+                self.delete(f"_rowid = {row['_rowid']} AND path IN ({sql_list([row['path']])})")
+
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions; another writer's work stands."""
         self._optimize(KEEP_OLD_VERSIONS)
