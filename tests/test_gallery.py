@@ -180,6 +180,24 @@ def test_another_models_gallery_is_refused_in_one_line(gallery: Gallery, photos:
     assert len(gallery) == 12
 
 
+def test_a_gallery_that_another_model_has_made_meanwhile_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    early, other = Gallery.open(tmp_path / "new", PixelExtractor()), PixelExtractor("other", "2")
+    Gallery.open(tmp_path / "new", other).add(photos)
+    with pytest.raises(GalleryError, match="was made with other"):
+        early.add(photos)
+    assert len(Gallery.open(tmp_path / "new", other)) == len(list(photos.rglob("*.*")))
+
+
+def test_one_path_will_do_where_several_may_be_given(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    path = gallery.paths()[0]
+    name = str(Path(path).relative_to(photos))
+    assert [*gallery.infos(name)] == [*gallery.thumbnails(Path(name))] == [path]
+    assert (gallery.remove(name), gallery.remove(Path(name)), path in gallery.paths()) == (1, 0, False)
+
+
 def test_what_is_missing_is_said_in_one_line(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
     query = sketch_of(photos / "cat" / "01.png")
     with pytest.raises(GalleryError, match=r"no gallery at .*absent; make one: sketchfusion index"):

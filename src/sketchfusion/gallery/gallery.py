@@ -223,19 +223,19 @@ class Gallery:
         store, condition = self._existing_store(), Filter(category, where).condition
         return sorted(store.matching(condition)) if condition else store.paths()
 
-    def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
-        """Describe photos by path; those that are not in the gallery are left out."""
-        return self._existing_store().infos(paths)
+    def infos(self, paths: Paths) -> dict[str, PhotoInfo]:
+        """Describe photos by absolute path; those that are not in the gallery are left out."""
+        return self._existing_store().infos(map(absolute, _listed(paths)))
 
     def info(self, path: str | Path) -> PhotoInfo:
         """Describe one photo; GalleryError if it is not in the gallery."""
-        if found := self.infos([absolute(path)]):
+        if found := self.infos(path):
             return found[absolute(path)]
         raise GalleryError(f"{path} is not in gallery {self.uri}")
 
-    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Give small JPEG pictures of photos by path; they outlive the files."""
-        return self._existing_store().thumbnails(paths)
+    def thumbnails(self, paths: Paths) -> dict[str, bytes]:
+        """Give small JPEG pictures of photos by absolute path; they outlive the files."""
+        return self._existing_store().thumbnails(map(absolute, _listed(paths)))
 
     def contents(self) -> Rows:
         """Give every photo's path, category and vectors, ordered by path, in memory."""
@@ -270,10 +270,9 @@ class Gallery:
         if not pictures:
             why = "".join(f"; {line}" for line in found.advice())
             raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some{why}")
+        self._store = self._store or GalleryStore.find(self.uri)  # which another process may have made meanwhile
         model = self.model
-        if self._store is None:
-            self._store = GalleryStore.create(self.uri, tag_of(model))
-            model = self.model
+        self._store = self._store or GalleryStore.create(self.uri, tag_of(model))
         drop_superseded(self._store)
         settings = Settings(batch_size, commit_rows, commit_seconds, location)
         chosen = choose_engine(model, location, engine, workers, load)
@@ -299,9 +298,9 @@ class Gallery:
         store = self._existing_store()
         return indexing.remove(store, indexing.missing(store, [absolute(root) for root in _listed(roots)]))
 
-    def remove(self, paths: Iterable[str | Path]) -> int:
+    def remove(self, paths: Paths) -> int:
         """Forget photos by their paths and wipe them from the store's files; give how many there were."""
-        return indexing.remove(self._existing_store(), map(absolute, paths))
+        return indexing.remove(self._existing_store(), map(absolute, _listed(paths)))
 
     def watch(
         self,

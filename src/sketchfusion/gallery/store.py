@@ -78,16 +78,24 @@ class GalleryStore:
             if Path(uri).is_file():
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
+        return max(cls.find_all(uri), key=lambda store: store.generation, default=None)
+
+    @classmethod
+    def find_all(cls, uri: str) -> list[Self]:
+        """Open every finished table at `uri`; there are two when a model has replaced another."""
+        found: list[Self] = []
         with storage_errors(uri):
             database = connect(uri)
-            found: list[Self] = []
-            for name in finished_tables(database):
+            names = table_names(database)
+            for name in names:
+                if not name.startswith(PREFIX) or UNFINISHED + name.removeprefix(PREFIX) in names:
+                    continue
                 try:
                     found.append(cls(uri, database.open_table(name)))
                 except ValueError as error:
                     if "was not found" not in str(error):
                         raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
-            return max(found, key=lambda store: store.generation, default=None)
+        return found
 
     @classmethod
     def create(cls, uri: str, model: ModelTag, generation: int = 0) -> Self:
@@ -364,12 +372,6 @@ class GalleryStore:
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
-
-
-def finished_tables(database: Any) -> list[str]:
-    """List the tables of photos whose making was not interrupted; there are two when a model has replaced another."""
-    names = table_names(database)
-    return [name for name in names if name.startswith(PREFIX) and UNFINISHED + name.removeprefix(PREFIX) not in names]
 
 
 def absolute(path: str | Path) -> str:
