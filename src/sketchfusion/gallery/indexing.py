@@ -14,7 +14,7 @@ from ..errors import ImageError, escaped
 from ..extractor import Extractor
 from ..io.files import file_digest, holds_images, is_gone, survey
 from .embed import Embedder, Failure, Item, Workers
-from .rows import FileState, Photo
+from .rows import FileState, Photo, changed_ns
 from .storage import GalleryError
 from .store import GalleryStore
 
@@ -153,7 +153,7 @@ def _state(path: Path) -> State | None:
         state = path.stat()
     except OSError:
         return None
-    return state.st_size, state.st_mtime_ns or 1  # 0, the time of all files on some drives, means a file that was gone
+    return state.st_size, changed_ns(state)
 
 
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:

@@ -315,7 +315,7 @@ class GalleryStore:
             rows = self._newest.search().with_row_id(True).select(["path"]).limit(None).to_arrow().to_pylist()
         newest = {row["path"]: row["_rowid"] for row in sorted(rows, key=lambda row: int(row["_rowid"]))}
         for row in rows:
-            if row["_rowid"] != newest[row["path"]]:  # its path too, as another writer may have moved the rows meanwhile
+            if row["_rowid"] != newest[row["path"]]:  # and its path, as another writer may have moved rows meanwhile
                 self.delete(f"_rowid = {row['_rowid']} AND path IN ({sql_list([row['path']])})")
 
     def compact(self) -> None:
