@@ -51,6 +51,10 @@ class Failure:
     reason: str
 
 
+class Unread(Failure):
+    """A file that the system would not read, which may pass."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A file that was read: its row without the feature, and the picture for the model."""
@@ -118,7 +122,7 @@ class Embedder:
         except UnicodeEncodeError:
             return Failure(escaped(path), "its name is not UTF-8, which a gallery needs; rename it")
         except OSError as error:
-            return Failure(str(path), error.strerror or str(error))
+            return Unread(str(path), error.strerror or str(error))
 
     def decode(self, data: bytes, file: FileState) -> Prepared:
         picture = read_reduced(data, PHOTO_SIDE, "photo", file.path)

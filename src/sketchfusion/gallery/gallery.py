@@ -311,24 +311,31 @@ class Gallery:
         location: bool = True,
         exclude: Sequence[str] = (),
         stop: threading.Event | None = None,
+        progress: Progress | None = None,
+        commit_seconds: float = COMMIT_SECONDS,
+        at_once: bool = False,
     ) -> Iterator[Report]:
         """Follow folders until `stop` is set: add and forget photos as files appear, change and go.
 
-        Yields a report for each batch. A file is indexed when two scans, `interval` seconds apart, find it unchanged.
+        Gives a report for each batch; what fails is said once. A file is indexed when two scans, `interval` seconds
+        apart or more where scanning takes long, find it unchanged; with `at_once` the first scan will do. After an
+        error the same iterator goes on.
         """
         folders = _listed(roots)
         if absent := [str(root) for root in folders if is_gone(root)]:
             raise ImageError(f"{absent[0]}: no such file or folder; check the path")
-        watcher = Watcher(
+        return Watcher(
             [absolute(root) for root in folders],
             lambda: self._store.files() if self._store else {},
-            partial(self.add, batch_size=batch_size, location=location),
-            lambda gone: indexing.remove(self._existing_store(), gone),
+            partial(
+                self.add, progress=progress, batch_size=batch_size, commit_seconds=commit_seconds, location=location
+            ),
+            self.remove,
             interval,
             exclude,
             stop or threading.Event(),
+            at_once,
         )
-        return watcher.changes()
 
     def reindex(
         self,

@@ -126,7 +126,7 @@ class Problem(BaseModel):
 
 
 class PhotoCard(BaseModel):
-    """A photo of the gallery; `path` is its last folder and file name, never the full path."""
+    """A photo of the gallery; `path` is its last folder and file name; `thumbnail` is another one once the file is."""
 
     id: str
     name: str
@@ -376,9 +376,10 @@ class Indexing(BaseModel):
     """How far the folders that the studio follows are indexed."""
 
     done: int
-    total: int  # photos to embed at the start
+    total: int  # photos to embed
     photos: int  # of the gallery
-    error: str | None  # why following ended
+    changes: int  # how many times photos were added, replaced or removed
+    error: str | None  # why following waits
 
 
 class Health(BaseModel):

@@ -262,8 +262,7 @@ def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
 def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     """Remove a photo from the gallery; its file stays."""
     path = studio.photos.path(photo)
-    removed = studio.gallery.remove([path])
-    studio.photos.drop_thumbnails([path])
+    removed = studio.gallery.remove(path)
     if not removed:
         raise NotFound("no such photo in the gallery any more")
     return messages.Removed(removed=removed)
@@ -339,7 +338,7 @@ def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages
         category=info.category if info else file.parent.name,
         width=info.width if info else 0,
         height=info.height if info else 0,
-        thumbnail=f"/api/v1/photos/{identifier}/thumbnail",
+        thumbnail=f"/api/v1/photos/{identifier}/thumbnail" + (f"?v={info.digest[:12]}" if info else ""),
     )
 
 
