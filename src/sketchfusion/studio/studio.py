@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ImageError
 from ..extractor import Extractor
 from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Query, Report
