@@ -132,9 +132,10 @@ def test_share_lets_a_phone_in_by_a_new_token_and_prints_its_address_as_a_qr_cod
     opened = []
 
     def serve(studio: Studio, access: Access, listener: socket.socket, started: Callable[[str], None]) -> None:
-        here, studio.network_address = addresses(listener, access)
+        here, there = addresses(listener, access)
+        studio.network_address = lambda: there
         listener.close()
-        opened.append((access, studio.network_address))
+        opened.append((access, there))
         started(here)
         studio.close()
 

@@ -268,6 +268,10 @@ def test_an_explanation_shows_no_path_of_a_gallery_named_relatively(
     for uri in ("kept/g", "kept/holiday", "h/x", "a"):
         monkeypatch.setattr(empty.studio, "uri", uri)
         assert empty.studio.explain(ValueError(f"{tmp_path / uri} is bad")) == f"{uri.rpartition('/')[2]} is bad"
+    damaged = ValueError(
+        f"photos read are damaged ({str(tmp_path / 'mine' / 'a.png')!r}); see https://example.org/help/me"
+    )
+    assert empty.studio.explain(damaged) == "photos read are damaged ('a.png'); see https://example.org/help/me"
 
 
 def test_a_namer_that_comes_during_a_search_waits_for_the_next() -> None:
@@ -512,6 +516,22 @@ def test_only_the_files_of_the_page_are_served(studio: Server) -> None:
             assert session.send(request, timeout=10).status_code == 404, path
 
 
+def test_head_answers_as_get_does_without_a_body(studio: Server) -> None:
+    photo = first_photo(studio)["id"]
+    for path in ("/", "/favicon.svg", "/manifest.webmanifest", "/static/main.js", "v1/info", "v1/health", "v1/photos"):
+        assert requests.head(studio.url(path), timeout=10).status_code == 200, path
+    for path in (f"v1/photos/{photo}", f"v1/photos/{photo}/file", f"v1/photos/{photo}/thumbnail"):
+        whole, head = studio.get(path), requests.head(studio.url(path), timeout=10)
+        assert (head.status_code, head.content, head.headers["content-type"]) == (
+            200,
+            b"",
+            whole.headers["content-type"],
+        )
+        assert int(head.headers["content-length"]) == len(whole.content)
+    assert requests.head(studio.url("v1/photos/nowhere"), timeout=10).status_code == 404
+    assert requests.head(studio.url("v1/search"), timeout=10).status_code == 405
+
+
 def test_the_interface_describes_itself(studio: Server) -> None:
     schema = studio.get("v1/openapi.json").json()
     assert {path for path in schema["paths"] if path.startswith("/api/v1/")} == set(schema["paths"])
@@ -603,8 +623,8 @@ def test_whole_paths_and_the_file_manager_are_for_this_machine_only(
     assert studio.post("v1/export", body).text == f"{world_photos / photo['path']}\n"
     assert studio.post(f"v1/photos/{photo['id']}/reveal").status_code == 200
     assert shown == [str(world_photos / photo["path"])]
-    for name in ("X-Forwarded-For", "Forwarded", "Via"):
-        away = {"headers": {name: "192.0.2.7"}}
+    for name in ("X-Forwarded-For", "Forwarded", "Via", "Connection"):  # the last as nginx has it
+        away = {"headers": {name: "close" if name == "Connection" else "192.0.2.7"}}
         assert studio.get("v1/info", **away).json()["local"] is False
         assert studio.post("v1/export", body, **away).text == f"{photo['path']}\n"
         assert studio.post(f"v1/photos/{photo['id']}/reveal", **away).status_code == 403
@@ -613,7 +633,7 @@ def test_whole_paths_and_the_file_manager_are_for_this_machine_only(
 
 def test_only_this_machine_is_told_how_a_phone_enters(studio: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     assert studio.get("v1/info").json()["phone"] is None
-    monkeypatch.setattr(studio.studio, "network_address", "http://192.168.1.5:8000/?token=correct")
+    monkeypatch.setattr(studio.studio, "network_address", lambda: "http://192.168.1.5:8000/?token=correct")
     phone = studio.get("v1/info").json()["phone"]
     assert phone["address"].endswith("?token=correct") and phone["code"].startswith("data:image/svg+xml")
     assert studio.get("v1/info", headers={"X-Forwarded-For": "192.0.2.7"}).json()["phone"] is None

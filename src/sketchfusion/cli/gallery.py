@@ -218,7 +218,7 @@ def studio(
 
     def started(link: str) -> None:
         typer.echo(f"{link} (Ctrl-C stops)")
-        _say_address(opened.network_address, share)
+        _say_address(opened.network_address(), share)
         sys.stdout.flush()
         typer.echo("loading the model; the page answers as soon as it is there", err=True)
         reporter.start()

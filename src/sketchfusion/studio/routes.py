@@ -73,7 +73,7 @@ async def get_info(studio: CurrentStudio, request: Request, folder: str = "", da
     """Describe model, gallery and limits; photos are counted by folder for the `date`, by month for the `folder`."""
     await studio.loaded()
     model, local = studio.gallery.model, is_local(request)
-    address = studio.network_address if local else None
+    address = studio.network_address() if local else None
     return messages.Info(
         version=__version__,
         model=messages.ModelInfo(

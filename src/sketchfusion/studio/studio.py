@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 import subprocess
 import sys
 import threading
@@ -40,6 +41,7 @@ Result = TypeVar("Result")
 Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 GUESSES = 5
+ABOVE = re.compile(r"(?<![\w:/.~])/(?:[^\s/'\"]+/)+")  # the folders of a path, not of an address
 FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
 TROUBLE_SECONDS = 30.0  # after which following goes on, whatever kept it from that
 FOLLOWER_SECONDS = 10.0  # most that closing waits for the thread that follows folders
@@ -72,7 +74,8 @@ class Studio:
         self.following: Indexing | None = None  # None if no folders are followed
         self._follower: threading.Thread | None = None
         self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
-        self.network_address: str | None = None  # of the page, with its token, for other devices in the network
+        # of the page, with its token, for other devices in the network of now: a laptop moves from one to another
+        self.network_address: Callable[[], str | None] = lambda: None
 
     @property
     def name(self) -> str:
@@ -119,12 +122,12 @@ class Studio:
         return await anyio.to_thread.run_sync(call, limiter=self._decoders)
 
     def explain(self, error: Exception) -> str:
-        """Describe an error in one line without the paths of the gallery and the uploads."""
+        """Describe an error in one line, without where the gallery, its uploads and the photos lie."""
         text = str(error)
         places = {self.uri, str(Path(self.uri).absolute()), str(self.uploads)}
         for place in sorted(places, key=len, reverse=True):  # a relative one is a part of the absolute one
             text = text.replace(place, self.name)
-        return " ".join(text.split())[:300] or type(error).__name__
+        return " ".join(ABOVE.sub("", text).split())[:300] or type(error).__name__
 
     def close(self) -> None:
         """Finish running requests and stop the jobs; photos indexed so far are kept."""

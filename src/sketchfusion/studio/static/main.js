@@ -262,7 +262,10 @@ connectSelecting(results);
 connectMarks(search.marks);
 connectTheme(() => paper.refresh());
 byId("help-button").addEventListener("click", showHelp);
-byId("phone-button").addEventListener("click", () => showPhone(info.phone));
+byId("phone-button").addEventListener("click", async () => {
+  await learn(); // the laptop may be in another network by now
+  if (info.phone) showPhone(info.phone);
+});
 byId("about-button").addEventListener("click", () => showAbout(info));
 
 new KeyboardPen(paper.canvas, byId("pen-cursor"), {
