@@ -199,6 +199,10 @@ def test_one_path_will_do_where_several_may_be_given(
 
 
 def test_what_is_missing_is_said_in_one_line(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        GalleryError, match="batch_size must be at least 1, not -1"
+    ):  # by which reindex would lose photos
+        gallery.reindex(PixelExtractor("other", "2"), batch_size=-1)
     query = sketch_of(photos / "cat" / "01.png")
     with pytest.raises(GalleryError, match=r"no gallery at .*absent; make one: sketchfusion index"):
         Gallery.open(tmp_path / "absent", PixelExtractor()).search(query)

@@ -55,6 +55,10 @@ class Settings:
     commit_seconds: float = COMMIT_SECONDS
     location: bool = True
 
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise GalleryError(f"batch_size must be at least 1, not {self.batch_size}")
+
 
 class Builder:
     """One run of indexing into a store."""
