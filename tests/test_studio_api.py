@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from fixtures.pixels import PixelExtractor
 from fixtures.studio import CATEGORIES, INSTANCES, Server, drawn, open_studio
 from sketchfusion.gallery import Gallery, Report
 from sketchfusion.studio.studio import Searcher
-from sketchfusion.studio.uploads import Job, Jobs, TooManyJobs, save_uploads, upload_folder
+from sketchfusion.studio.uploads import Job, Jobs, TooManyJobs, original_name, save_uploads, upload_folder
 
 PHOTOS = len(CATEGORIES) * INSTANCES
 
@@ -335,6 +336,37 @@ def test_an_upload_never_leaves_its_folder(tmp_path: Path, name: str) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["in"]
     before = path.stat()
     assert save_uploads(tmp_path / "in", [(name, io.BytesIO(b"x"))]) == [path] and path.stat() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Cafe\u0301.jpg", "Caf\u00e9.jpg"),  # as macOS writes it
+        ("\u0939\u093f\u0928\u094d\u0926\u0940.jpg", "\u0939\u093f\u0928\u094d\u0926\u0940.jpg"),
+        ("\U00020000" * 80 + ".jpg", "\U00020000" * 45 + ".jpg"),
+        ("a:b*c?.jpg", "a_b_c_.jpg"),
+    ],
+)
+def test_an_upload_keeps_its_name_as_far_as_a_disk_takes_it(tmp_path: Path, name: str, kept: str) -> None:
+    (path,) = save_uploads(tmp_path / "in", [(f"{'f' * 300}/{name}", io.BytesIO(b"x"))])
+    assert original_name(path) == kept and path.exists()
+
+
+def test_uploads_that_find_no_room_are_refused_in_one_line(empty: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        if len(written) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(1)
+
+    written = list[int]()
+    before = sorted(empty.studio.uploads.rglob("*"))
+    monkeypatch.setattr("sketchfusion.studio.uploads.shutil.copyfileobj", full)
+    answer = upload(empty, ("new/a.png", b"a"), ("new/b.png", b"b"))
+    assert answer.status_code == 400 and "cannot be stored: new/new/b-" in answer.json()["error"], answer.text
+    assert "No space left" in answer.json()["error"] and not list(empty.studio.uploads.rglob("*.png"))
+    monkeypatch.setattr("sketchfusion.studio.routes.free_bytes", lambda _: 400_000_000)
+    answer = upload(empty, ("new/a.png", b"a"))
+    assert answer.status_code == 413 and "no room left" in answer.json()["error"] and not before
 
 
 def test_jobs_can_be_cancelled(empty: Server, world_photos: Path) -> None:

@@ -341,6 +341,7 @@ class Limits(LimitsInfo):
     task_side: int = 640  # longer side of a photo that is segmented, matched or inspected
     drawing_side: int = 2_048  # longer side of a drawing sent as a picture; up to here it is read as a file is
     thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
+    reserve_bytes: int = 500_000_000  # of the disk, which uploads leave free
     jobs: int = 64  # indexing jobs that are remembered, finished ones included
     jobs_waiting: int = 8  # indexing jobs that wait for their turn
 
