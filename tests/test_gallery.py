@@ -185,7 +185,14 @@ def test_a_gallery_that_another_model_has_made_meanwhile_is_left_alone(photos: P
     Gallery.open(tmp_path / "new", other).add(photos)
     with pytest.raises(GalleryError, match="was made with other"):
         early.add(photos)
-    assert len(Gallery.open(tmp_path / "new", other)) == len(list(photos.rglob("*.*")))
+    later = Gallery.open(tmp_path / "new", other)
+    assert later.remove(later.paths()) == len(list(photos.rglob("*.*")))
+    with pytest.raises(GalleryError, match="was made with other"):  # also when it has no photos
+        Gallery.open(tmp_path / "new", PixelExtractor()).add(photos)
+    Gallery.open(tmp_path / "new", other).reindex(PixelExtractor())
+    for ask in (later.paths, lambda: later.add(photos), lambda: len(later)):
+        with pytest.raises(GalleryError, match="moved to another model, since it was opened; open it again"):
+            ask()
 
 
 def test_one_path_will_do_where_several_may_be_given(

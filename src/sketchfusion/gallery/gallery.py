@@ -60,9 +60,9 @@ class Gallery:
         """The model, loaded on first use; GalleryError if it is not the one that made the gallery."""
         model = self._model
         if model is None or isinstance(model, str):
-            recorded = self._store.made_with.name if self._store else "mini"
+            recorded = "mini" if self._store is None else self._store.made_with.name
             model = self._model = load_model(model or recorded)
-        if self._store and not self._fingerprint_checked:
+        if self._store is not None and not self._fingerprint_checked:  # also where it has no photos yet
             made_with, fingerprint = self._store.made_with, model.fingerprint
             if made_with.fingerprint != fingerprint:
                 raise GalleryError(
@@ -270,9 +270,11 @@ class Gallery:
         if not pictures:
             why = "".join(f"; {line}" for line in found.advice())
             raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some{why}")
-        self._store = self._store or GalleryStore.find(self.uri)  # which another process may have made meanwhile
+        if self._store is None:
+            self._store = GalleryStore.find(self.uri)  # which another process may have made meanwhile
         model = self.model
-        self._store = self._store or GalleryStore.create(self.uri, tag_of(model))
+        if self._store is None:
+            self._store = GalleryStore.create(self.uri, tag_of(model))
         drop_superseded(self._store)
         settings = Settings(batch_size, commit_rows, commit_seconds, location)
         chosen = choose_engine(model, location, engine, workers, load)
@@ -326,7 +328,7 @@ class Gallery:
             raise ImageError(f"{absent[0]}: no such file or folder; check the path")
         return Watcher(
             [absolute(root) for root in folders],
-            lambda: self._store.files() if self._store else {},
+            lambda: {} if self._store is None else self._store.files(),
             partial(
                 self.add, progress=progress, batch_size=batch_size, commit_seconds=commit_seconds, location=location
             ),
