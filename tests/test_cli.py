@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,9 +131,10 @@ def test_share_lets_a_phone_in_by_a_new_token_and_prints_its_address_as_a_qr_cod
     opened = []
 
     def serve(studio: Studio, access: Access, listener: socket.socket, started: Callable[[str], None]) -> None:
-        here, studio.network_address = addresses(listener, access)
+        here, there = addresses(listener, access)
+        studio.network_address = lambda: there
         listener.close()
-        opened.append((access, studio.network_address))
+        opened.append((access, there))
         started(here)
         studio.close()
 
@@ -392,13 +392,38 @@ def test_interrupt_ends_with_one_line(
     assert done.stderr.splitlines()[-1] == "sketchfusion: interrupted; finished work is kept"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shell", "code"),
+    [
+        ("--help", "| true", 0),
+        ("index nowhere -g g", "2>&1 >/dev/null | true", 2),
+        ("index nowhere -g g", "2>/dev/full", 2),
+        ("--help", "> /dev/full", 2),
+        ("--help", ">&-", 0),
+        ("index nowhere -g g", "2>&-", 2),
+        ("search - -g g", "<&-", 2),
+    ],
+)
+def test_output_that_nobody_reads_changes_no_exit_code(arguments: str, shell: str, code: int, tmp_path: Path) -> None:
+    start = f"{sys.executable} -c 'from sketchfusion.cli import main; main()' {arguments}"
+    (tmp_path / "g").mkdir()
+    sleep = "sleep 0.3; " if "|" in shell else ""  # until the reader has stopped
+    ends, _, rest = shell.partition("|")
+    line = f"({sleep}{start} {ends}; echo $? > code) {'|' if rest else ''} {rest}"
+    environment = os.environ | {"PYTHONPATH": str(Path(models.__file__).resolve().parents[1])}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (int((tmp_path / "code").read_text()), "Traceback" in done.stderr) == (code, False), done.stderr
+
+
 def test_what_a_studio_cannot_show_of_its_folders_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     queue = SimpleNamespace(ready=SimpleNamespace(wait=lambda: None), failure=None)
-    studio: Any = SimpleNamespace(queue=queue, gallery=[], uri="g", stopping=threading.Event())
-    studio.following = SimpleNamespace(done=0, total=0, error="the end")
+    stopping = SimpleNamespace(is_set=lambda: False, wait=lambda _: True)
+    studio: Any = SimpleNamespace(queue=queue, gallery=[], uri="g", stopping=stopping)
+    studio.following = SimpleNamespace(done=0, total=0, error="no room left")
     studio.left_out = ["no photos in RAW; name a folder that has some; 9 not read: RAW photos; save them as JPEG"]
     _report_progress(studio)
-    assert "9 not read: RAW photos" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "9 not read: RAW photos" in said and "no room left; trying again until it works" in said
 
 
 def test_options_may_take_several_values() -> None:

@@ -100,6 +100,13 @@ def test_features_follow_the_method_step_by_step(model: SketchFusion, pictures: 
     assert torch.allclose(model.embed(pictures[1])[0], expected, atol=1e-5)
 
 
+def test_batches_of_no_pictures_are_refused(model: SketchFusion, pictures: list[Any]) -> None:
+    for ask in (model.embed, model.extract, model.encode_image):
+        for size in (0, -1):
+            with pytest.raises(ValueError, match=f"batch_size must be at least 1, not {size}"):
+                ask(pictures, batch_size=size)
+
+
 def test_features_that_are_not_finite_are_refused(sd_folder: Path, clip_folder: Path, pictures: list[Any]) -> None:
     broken = stirred(config_of(sd_folder, clip_folder))
     next(broken.model.light.parameters()).data.fill_(torch.nan)

@@ -140,10 +140,10 @@ def test_a_file_that_two_paths_lead_to_is_one_photo(gallery: Gallery, photos: Pa
 
 
 def test_files_without_a_time_are_embedded_once(gallery: Gallery, photos: Path) -> None:
-    """As on phones and network drives that tell none, and before 1970."""
-    for time, path in zip((0, -1), (photos / "cat").iterdir(), strict=False):
+    """As on phones and network drives that tell none, before 1970, and too late for 64 bits, as a damaged disk says."""
+    for time, path in zip((0, -1, 13_569_465_600 * 10**9), (photos / "cat").iterdir(), strict=False):
         os.utime(path, ns=(time, time))
-    assert gallery.add(photos).reused == 2
+    assert gallery.add(photos).reused == 3
     again = gallery.add(photos)
     assert (again.embedded, again.reused, again.unchanged) == (0, 0, 12)
 
@@ -180,7 +180,36 @@ def test_another_models_gallery_is_refused_in_one_line(gallery: Gallery, photos:
     assert len(gallery) == 12
 
 
+def test_a_gallery_that_another_model_has_made_meanwhile_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    early, other = Gallery.open(tmp_path / "new", PixelExtractor()), PixelExtractor("other", "2")
+    Gallery.open(tmp_path / "new", other).add(photos)
+    with pytest.raises(GalleryError, match="was made with other"):
+        early.add(photos)
+    later = Gallery.open(tmp_path / "new", other)
+    assert later.remove(later.paths()) == len(list(photos.rglob("*.*")))
+    with pytest.raises(GalleryError, match="was made with other"):  # also when it has no photos
+        Gallery.open(tmp_path / "new", PixelExtractor()).add(photos)
+    Gallery.open(tmp_path / "new", other).reindex(PixelExtractor())
+    for ask in (later.paths, lambda: later.add(photos), lambda: len(later)):
+        with pytest.raises(GalleryError, match="moved to another model, since it was opened; open it again"):
+            ask()
+
+
+def test_one_path_will_do_where_several_may_be_given(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    path = gallery.paths()[0]
+    name = str(Path(path).relative_to(photos))
+    assert [*gallery.infos(name)] == [*gallery.thumbnails(Path(name))] == [path]
+    assert (gallery.remove(name), gallery.remove(Path(name)), path in gallery.paths()) == (1, 0, False)
+
+
 def test_what_is_missing_is_said_in_one_line(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        GalleryError, match="batch_size must be at least 1, not -1"
+    ):  # by which reindex would lose photos
+        gallery.reindex(PixelExtractor("other", "2"), batch_size=-1)
     query = sketch_of(photos / "cat" / "01.png")
     with pytest.raises(GalleryError, match=r"no gallery at .*absent; make one: sketchfusion index"):
         Gallery.open(tmp_path / "absent", PixelExtractor()).search(query)

@@ -75,6 +75,11 @@ def test_what_is_counted_is_what_is_found(gallery: Gallery, monkeypatch: pytest.
     assert gallery.facets(facets.folders[3].path).undated == 0 and gallery.facets(facets.folders[1].path).undated == 2
 
 
+@pytest.mark.parametrize("period", ["1000", "1677", "2262", "2262-04", "2999-12"])
+def test_no_photo_is_of_a_time_that_no_file_has(gallery: Gallery, period: str) -> None:
+    assert gallery.paths(where=dated(period)) == []
+
+
 def test_facets_follow_the_gallery(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facets = gallery.facets()
     with monkeypatch.context() as patch:

@@ -13,13 +13,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from fixtures.photos import camera, photo
 from fixtures.pixels import PixelExtractor
 from fixtures.writers import start, write
-from sketchfusion.gallery import Failure, Gallery, GalleryError, Report
+from sketchfusion.gallery import Failure, Gallery, GalleryError, Report, rows, store
 from sketchfusion.gallery.embed import PROCESSES, Embedder
 from sketchfusion.gallery.maintain import check_readable
 
@@ -67,6 +68,34 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     gallery = Gallery.open(tmp_path / "g", PixelExtractor())
     assert len(gallery) == 60
     assert gallery.add(roots) == Report(unchanged=60)
+
+
+def test_writers_of_the_same_photos_at_once_store_each_once(tmp_path: Path) -> None:
+    for number in range(60):
+        photo(tmp_path / "a" / "c" / f"{number}.png", number)
+    writers = [start(write, tmp_path / "g", tmp_path / "a") for _ in range(3)]
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    paths = gallery.paths()
+    assert len(paths) == len(set(paths)) == 60 and gallery.verify() == []
+
+
+def test_photos_that_a_gallery_has_twice_are_there_once_after_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = rows.schema
+    monkeypatch.setattr(store, "schema", lambda model: plain(model).set(0, pa.field("path", pa.string())))
+    for number in range(6):
+        photo(tmp_path / "a" / f"{number}.png", number)
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())  # as one made before paths were keys
+    gallery.add(tmp_path / "a")
+    table = gallery._existing_store()._table
+    table.add(table.to_arrow().slice(1, 3))
+    assert len(gallery) == 9
+    assert gallery.add(tmp_path / "a") == Report(unchanged=6)
+    assert gallery.paths() == sorted(map(str, (tmp_path / "a").iterdir())) and gallery.verify() == []
 
 
 def test_a_reader_during_writes_and_deletions_always_gets_an_answer(tmp_path: Path) -> None:

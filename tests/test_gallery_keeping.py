@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,10 @@ from fixtures.photos import camera, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from fixtures.writers import command, line, reindex, start
 from sketchfusion.errors import ImageError
-from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report
+from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report, indexing
+from sketchfusion.gallery.embed import Unread
 from sketchfusion.gallery.indexing import Watcher
+from sketchfusion.gallery.store import GalleryStore
 from sketchfusion.studio.queue import Stopped
 from test_cli import sketchfusion
 
@@ -315,11 +318,109 @@ def test_a_photo_removed_from_the_gallery_stays_away_until_its_file_changes(gall
     watcher = Watcher([str(photos)], gallery._existing_store().files, add, gallery.remove, 0)
     gallery.remove([first])
     assert [watcher.scan() for _ in range(3)] == [None, None, None]
+    first = first.rename(photos / "dog" / "renamed.jpg")
+    assert [watcher.scan() for _ in range(3)] == [None, None, None]
     gallery.remove([second])
     assert [watcher.scan() for _ in range(3)] == [None, None, None] and len(gallery) == 9
     photo(first, 70)
     assert [watcher.scan() for _ in range(4)] == [None, Report(embedded=1), None, None] and len(gallery) == 9
     assert gallery.add(photos).embedded == 2  # asked for anew
+
+
+def test_a_photo_removed_while_others_are_added_stays_away(gallery: Gallery, photos: Path) -> None:
+    new, settle = photo(photos / "cat" / "new.jpg", 70), photo(photos / "cat" / "newer.jpg", 71)
+    page = Gallery.open(gallery.uri, PixelExtractor())
+
+    def progress(done: int, total: int) -> None:
+        if done == total == 2:
+            assert page.remove(new) == 1
+
+    changes = gallery.watch(photos, 0, batch_size=1, progress=progress, commit_seconds=0, at_once=True)
+    assert isinstance(changes, Watcher)
+    assert next(changes).embedded == 2
+    assert [changes.scan() for _ in range(3)] == [None, None, None]
+    assert not {str(new)} & {*gallery.paths()} and str(settle) in gallery.paths()
+
+
+def test_watching_goes_on_after_what_passes(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A network that is away while folders are looked through, while a file is read, and a gallery that is full."""
+    monkeypatch.setattr(indexing, "RETRY_SECONDS", 0.05)
+    stop, stat, read, put = threading.Event(), os.stat, Path.read_bytes, GalleryStore.put
+    changes = gallery.watch(photos, 0, stop=stop, at_once=True)
+    assert isinstance(changes, Watcher) and changes.scan() is None
+
+    def away(path: Any, **more: Any) -> Any:
+        if str(path).startswith(str(photos)):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected", str(path))
+        return stat(path, **more)
+
+    def broken(path: Path) -> bytes:
+        if path.is_relative_to(photos):
+            raise OSError(errno.EHOSTDOWN, "Host is down", str(path))
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", away)
+        threading.Timer(0.2, stop.set).start()
+        assert [*changes] == []
+    stop.clear()
+    assert len(gallery) == 11 and changes.scan() is None
+    new = photo(photos / "cat" / "new.jpg", 70)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", broken)
+        assert changes.scan() is None
+        assert next(changes).failed == [Unread(str(new), "Host is down")]
+        time.sleep(0.1)
+        assert changes.scan() is None  # it is said once
+    time.sleep(0.1)
+    assert next(changes).embedded == 1
+    photo(photos / "cat" / "newer.jpg", 71)
+
+    def full(store: GalleryStore, rows: Any) -> None:
+        raise GalleryError("there is no room left")
+
+    monkeypatch.setattr(GalleryStore, "put", full)
+    with pytest.raises(GalleryError, match="no room"):
+        next(changes)
+    monkeypatch.setattr(GalleryStore, "put", put)
+    assert next(changes).embedded == 1
+
+
+def test_watching_says_once_what_it_leaves_out(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    (photos / "a.CR2").write_bytes(b"")
+    changes = gallery.watch(photos, 0)
+    assert next(changes) == Report(left_out=["1 not read: RAW photos; save them as JPEG"])
+    photo(photos / "cat" / "new.jpg", 70)
+    assert next(changes) == Report(embedded=1)
+    (tmp_path / "empty").mkdir()
+    assert next(gallery.watch(tmp_path / "empty", 0)).left_out == [f"no photos in {tmp_path / 'empty'} yet"]
+
+
+def test_looking_again_and_again_costs_little(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, survey = list[float](), indexing.survey
+
+    def slow(*arguments: Any) -> Any:
+        begun.append(time.monotonic())
+        time.sleep(0.02)
+        return survey(*arguments)
+
+    monkeypatch.setattr(indexing, "survey", slow)
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    assert [*gallery.watch(photos, 0.01, stop=stop)] == [] and 1 < len(begun) <= 3
+
+
+def test_a_link_to_a_disk_that_is_unplugged_loses_no_photo(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
+    photo(tmp_path / "disk" / "2024" / "x.jpg", 70)
+    (photos / "link").symlink_to(tmp_path / "disk")
+    assert gallery.add(photos).embedded == 1
+    watcher = Watcher([str(photos)], gallery._existing_store().files, gallery.add, gallery.remove, 0)
+    (tmp_path / "disk").rename(tmp_path / "away")
+    assert [watcher.scan() for _ in range(3)] == [None, None, None] and gallery.prune(photos) == 0
+    (photos / "link").unlink()
+    assert watcher.scan() == Report(removed=1)
 
 
 def test_watching_goes_on_when_a_file_goes_at_the_wrong_moment(gallery: Gallery, photos: Path) -> None:
@@ -333,7 +434,7 @@ def test_watching_goes_on_when_a_file_goes_at_the_wrong_moment(gallery: Gallery,
 
     watcher = Watcher([str(photos)], gallery._existing_store().files, add, gallery.remove, 0)
     photo(new, 71)
-    assert next(watcher.changes()) == Report(embedded=1)
+    assert next(watcher) == Report(embedded=1)
     assert str(photos / "dog" / "new.jpg") in shown(gallery) and len(calls) == 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,6 +74,7 @@ def test_names_of_this_machine_are_accepted(studio: Server, host: str) -> None:
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
@@ -96,7 +98,7 @@ def test_every_path_needs_the_token(locked: Server) -> None:
     for path in paths:
         assert locked.get(path).status_code == 401, path
         assert locked.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
-        assert locked.get(path, cookies={"sketchfusion": "wrong"}).status_code == 401
+        assert locked.get(path, cookies={f"sketchfusion-{locked.address[-5:]}": "wrong"}).status_code == 401
     assert locked.get("v1/photos", params={"token": TOKEN}).status_code == 401
     assert locked.search(drawn("cup")).status_code == 401
     assert locked.get("v1/health").status_code == 200
@@ -112,6 +114,16 @@ def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(locked: Serve
         assert browser.get(locked.url("/"), params={"token": TOKEN}, timeout=10).url == locked.url("/")
         assert browser.get(locked.url("v1/photos"), timeout=10).status_code == 200
     assert locked.get("/", params={"token": "wrong"}, allow_redirects=False).status_code == 401
+
+
+def test_one_browser_keeps_the_tokens_of_two_studios_on_one_machine(
+    locked: Server, world_gallery: str, mini: Any
+) -> None:
+    with open_studio(world_gallery, mini, token="another battery") as other, requests.Session() as browser:
+        for server, token in ((locked, TOKEN), (other, "another battery")):
+            browser.get(server.url("/"), params={"token": token}, timeout=10)
+        for server in (locked, other):
+            assert browser.get(server.url("v1/photos"), timeout=10).status_code == 200
 
 
 def test_a_browser_without_the_token_gets_a_page_that_says_what_to_do(locked: Server) -> None:
@@ -195,6 +207,15 @@ def test_bodies_are_bounded_whatever_their_headers_say(narrow: Server) -> None:
     half = ("files", ("a.png", os.urandom(30_000)))  # what an upload may have is still too much for JSON
     assert narrow.post("v1/search", files=[half]).status_code == 413
     assert not narrow.studio.uploads.exists() or not list(narrow.studio.uploads.rglob("*.png"))
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b'"', b"["])
+def test_a_body_of_quotes_takes_no_time(studio: Server, end: bytes) -> None:
+    """A string that never ends, looked for again from each of its quotes, would keep everybody waiting for hours."""
+    started = time.monotonic()
+    body = b'{"text": "' + b'\\"' * 2_000_000 + end
+    answer = requests.post(studio.url("v1/search"), body, headers={"Content-Type": "application/json"}, timeout=60)
+    assert answer.status_code == 422 and time.monotonic() - started < 20
 
 
 def test_brackets_in_text_are_not_depth(narrow: Server) -> None:

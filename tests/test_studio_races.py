@@ -313,3 +313,27 @@ def test_a_file_that_goes_while_others_are_added_is_left_out(
     page.click("#job summary")
     expect(page.locator("#job")).to_contain_text("21.jpg: changed or gone since it was chosen")
     assert fake.uploaded == 21
+
+
+def test_a_photo_that_is_edited_is_shown_anew_and_trouble_with_following_goes_by(
+    open_page: OpenPage, fake: FakeStudio
+) -> None:
+    fake.photos = fake.photos[:3]
+    page = open_page(fake.url)
+    health = Held(page, "**/api/v1/health")
+    page.reload()
+    state = {"photos": 3, "changes": 0, "error": None, "done": 0, "total": 0}
+    health.take().fulfill(json={"indexing": state})
+    shown = page.locator("#results .tile img").first
+    assert "?v=" not in str(shown.get_attribute("src"))
+    fake.photos[0]["thumbnail"] += "?v=2"
+    trouble = "the gallery has no room left"
+    health.take().fulfill(json={"indexing": {**state, "changes": 1, "error": trouble}})
+    expect(shown).to_have_attribute("src", "/api/v1/photos/p0/thumbnail?v=2")
+    expect(page.locator("#notice")).to_have_text(trouble)
+    with page.expect_request("**/api/v1/photos/p0?v=2"):
+        page.locator("#results .tile").first.click()
+    with page.expect_request("**/api/v1/photos/p0?v=2&full=true"):
+        page.locator("#large").click()
+    health.take().fulfill(json={"indexing": {**state, "changes": 1}})
+    expect(page.locator("#notice.shown")).to_have_count(0)

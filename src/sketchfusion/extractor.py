@@ -191,7 +191,7 @@ class Extractor(ABC):
         if kind not in get_args(Kind):
             raise ValueError(f"kind={kind!r}: choose {' or '.join(map(repr, get_args(Kind)))}")
         sources = as_list(images)
-        for start in range(0, len(sources), batch_size):
+        for start in batch_starts(len(sources), batch_size):
             yield [self.prepare(source, kind) for source in sources[start : start + batch_size]]
 
     def _require_clip(self) -> FrozenClip:
@@ -238,6 +238,13 @@ def prepare_as_released(source: ImageInput, side: int, clip_side: int) -> ModelI
     middle = image.resize((width, height), Image.Resampling.BICUBIC)
     middle = middle.crop((left, top, left + clip_side, top + clip_side))
     return ModelInput(read_image(square), read_image(middle), frame)
+
+
+def batch_starts(count: int, batch_size: int) -> range:
+    """Give where the batches of so many pictures begin; ValueError if a batch has none."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    return range(0, count, batch_size)
 
 
 def stack(squares: Sequence[Tensor], device: torch.device) -> Tensor:

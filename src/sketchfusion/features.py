@@ -31,6 +31,7 @@ from .extractor import (
     ModelInput,
     ModelOutput,
     TrainedExtractor,
+    batch_starts,
     concatenate_weighted,
     hash_settings,
     max_pool,
@@ -259,7 +260,7 @@ class SketchFusion(TrainedExtractor):
             return super().extract(images, kind, batch_size, task)
         side, sources = model.clip.side * (1 if cuts and kind == "sketch" else FINER), as_list(images)
         maps = list[FeatureMap]()
-        for start in range(0, len(sources), batch_size):
+        for start in batch_starts(len(sources), batch_size):
             read = [read_image(image, kind) for image in sources[start : start + batch_size]]
             pictures: list[ImageInput] = [NormalisedSketch(one) if kind == "sketch" else one for one in read]
             squares = stack([prepare_letterboxed(picture, kind, side).square for picture in pictures], model.device)

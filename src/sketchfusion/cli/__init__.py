@@ -7,11 +7,22 @@ import gc
 import io
 import os
 import sys
+from typing import Any
 
 from . import evaluate, gallery, photo, search, table, terminal, train  # noqa: F401  (importing them adds their commands)
 from .terminal import app, keep_memory
 
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
+
+
+class Said(io.FileIO):
+    """Standard error, on which no work depends: it goes on where nobody reads what is said."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
 
 
 def main() -> None:
@@ -22,11 +33,17 @@ def main() -> None:
     """
     gc.set_threshold(100_000, 50, 100)
     keep_memory()
+    for name in ("stdin", "stdout", "stderr"):  # one may be closed, as by `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the output's encoding lacks is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        said = Said(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(said, sys.stderr.encoding, "backslashreplace", write_through=True)
     arguments = [terminal.with_home(argument) for argument in sys.argv[1:]]
     code = terminal.run(app, terminal.repeat_options(arguments or ["--help"], SEVERAL))
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)

@@ -218,7 +218,7 @@ def studio(
 
     def started(link: str) -> None:
         typer.echo(f"{link} (Ctrl-C stops)")
-        _say_address(opened.network_address, share)
+        _say_address(opened.network_address(), share)
         sys.stdout.flush()
         typer.echo("loading the model; the page answers as soon as it is there", err=True)
         reporter.start()
@@ -255,14 +255,15 @@ def _report_progress(studio: Studio) -> None:
     typer.echo(f"ready: {count} photos in {studio.uri}", err=True)
     if not count and not studio.following:
         typer.echo("no photos yet: drop some on the page, or start with a folder: sketchfusion studio FOLDER", err=True)
-    shown = (0, 0)
+    shown, trouble = (0, 0), None
     while state := studio.following:
         if (state.done, state.total) != shown:
             shown = state.done, state.total
             typer.echo(f"indexed {state.done} of {state.total} new photos", err=True)
         while studio.left_out:
             typer.echo(f"  {escaped(studio.left_out.pop(0))}", err=True)
-        if state.error:
-            return typer.echo(f"following ended: {state.error}", err=True)
+        if (error := state.error) and error != trouble:
+            trouble = error
+            typer.echo(f"{error}; trying again until it works", err=True)
         if studio.stopping.wait(REPORT_SECONDS):
             return

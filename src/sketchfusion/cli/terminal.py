@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import difflib
 import json
-import os
 import re
 import sys
 import time
@@ -117,8 +116,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return print_error(f"{error.format_message()} ({command} --help says how)")  # type: ignore[attr-defined]
     except (KeyboardInterrupt, typer.Abort):
         return print_error(STOPPED, INTERRUPTED)
-    except BrokenPipeError:  # the reader of the output has stopped, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:  # typer's way to say that the reader of the output has stopped, as `head` does
         return 0
     except (ValueError, OSError) as error:
         reason = str(error) or type(error).__name__

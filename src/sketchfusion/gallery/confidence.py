@@ -52,12 +52,13 @@ class Calibration:
 
     def best_scores(self, scorer: Scorer, index: ExactIndex | ApproximateIndex) -> NormalDist:
         """Measure the best scores of unrelated queries that have the scorer's modalities."""
-        key = index.version, scorer.modalities
-        if key not in self._measured:
+        key, measured = (index.version, scorer.modalities), self._measured
+        if key not in measured:
             unrelated, background = self._unrelated(scorer.modalities, index.background)
-            self._measured = {old: value for old, value in self._measured.items() if old[0] == index.version}
-            self._measured[key] = measure_best_scores(unrelated, background)
-        return self._measured[key]
+            measured = {old: value for old, value in measured.items() if old[0] == index.version}
+            measured[key] = measure_best_scores(unrelated, background)
+            self._measured = measured  # as a whole, as other threads search too
+        return measured[key]
 
     def _unrelated(self, modalities: Modalities, background: Background) -> tuple[list[Scorer], Background]:
         """Make unrelated queries, and the sample of photos to score for them, without photos that serve as queries."""

@@ -29,7 +29,7 @@ from ..featuremap import Floats
 from ..io.exif import Capture, read_capture
 from ..io.images import MAX_BYTES, has_content, read_reduced, thumbnail
 from ..models import load as load_by_name
-from .rows import FileState, Photo
+from .rows import FileState, Photo, changed_ns
 from .storage import GalleryError
 
 DECODERS = 2  # threads that read files
@@ -49,6 +49,10 @@ Chunk = list[Path]
 class Failure:
     path: str
     reason: str
+
+
+class Unread(Failure):
+    """A file that the system would not read, which may pass."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Embedder:
             if before.st_size > MAX_BYTES:
                 return Failure(str(path), f"larger than {MAX_BYTES // 10**6} MB; make it smaller first")
             data = path.read_bytes()
-            file = FileState(str(path), hashlib.sha256(data).hexdigest(), before.st_size, before.st_mtime_ns or 1)
+            file = FileState(str(path), hashlib.sha256(data).hexdigest(), before.st_size, changed_ns(before))
             after = path.stat()
             if (len(data), before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != before.st_size:
                 return Failure(str(path), "changed while it was read; index it again")
@@ -118,7 +122,7 @@ class Embedder:
         except UnicodeEncodeError:
             return Failure(escaped(path), "its name is not UTF-8, which a gallery needs; rename it")
         except OSError as error:
-            return Failure(str(path), error.strerror or str(error))
+            return Unread(str(path), error.strerror or str(error))
 
     def decode(self, data: bytes, file: FileState) -> Prepared:
         picture = read_reduced(data, PHOTO_SIDE, "photo", file.path)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from .rows import LATEST
 from .store import sql_list
 
 
@@ -68,8 +69,9 @@ def dated(period: str) -> str:
     year, month = (int(part) for part in f"{period}-0".split("-")[:2])
     start = datetime(year, month or 1, 1)
     end = datetime(year + (month in (0, 12)), month % 12 + 1 if month else 1, 1)
-    first, last = (int(each.timestamp()) * 10**9 for each in (start, end))
-    changed = f"taken IS NULL AND mtime_ns <> 0 AND mtime_ns >= {first} AND mtime_ns < {last}"
+    first, after = (int(each.timestamp()) * 10**9 for each in (start, end))
+    first, last = (max(-LATEST, min(each, LATEST)) for each in (first, after - 1))  # of others it cannot be asked
+    changed = f"taken IS NULL AND mtime_ns <> 0 AND mtime_ns BETWEEN {first} AND {last}"
     return f"(starts_with(taken, '{period}-') OR ({changed}))"
 
 

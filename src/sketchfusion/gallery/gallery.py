@@ -60,9 +60,9 @@ class Gallery:
         """The model, loaded on first use; GalleryError if it is not the one that made the gallery."""
         model = self._model
         if model is None or isinstance(model, str):
-            recorded = self._store.made_with.name if self._store else "mini"
+            recorded = "mini" if self._store is None else self._store.made_with.name
             model = self._model = load_model(model or recorded)
-        if self._store and not self._fingerprint_checked:
+        if self._store is not None and not self._fingerprint_checked:  # also where it has no photos yet
             made_with, fingerprint = self._store.made_with, model.fingerprint
             if made_with.fingerprint != fingerprint:
                 raise GalleryError(
@@ -223,19 +223,19 @@ class Gallery:
         store, condition = self._existing_store(), Filter(category, where).condition
         return sorted(store.matching(condition)) if condition else store.paths()
 
-    def infos(self, paths: Iterable[str]) -> dict[str, PhotoInfo]:
-        """Describe photos by path; those that are not in the gallery are left out."""
-        return self._existing_store().infos(paths)
+    def infos(self, paths: Paths) -> dict[str, PhotoInfo]:
+        """Describe photos by absolute path; those that are not in the gallery are left out."""
+        return self._existing_store().infos(map(absolute, _listed(paths)))
 
     def info(self, path: str | Path) -> PhotoInfo:
         """Describe one photo; GalleryError if it is not in the gallery."""
-        if found := self.infos([absolute(path)]):
+        if found := self.infos(path):
             return found[absolute(path)]
         raise GalleryError(f"{path} is not in gallery {self.uri}")
 
-    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Give small JPEG pictures of photos by path; they outlive the files."""
-        return self._existing_store().thumbnails(paths)
+    def thumbnails(self, paths: Paths) -> dict[str, bytes]:
+        """Give small JPEG pictures of photos by absolute path; they outlive the files."""
+        return self._existing_store().thumbnails(map(absolute, _listed(paths)))
 
     def contents(self) -> Rows:
         """Give every photo's path, category and vectors, ordered by path, in memory."""
@@ -270,10 +270,11 @@ class Gallery:
         if not pictures:
             why = "".join(f"; {line}" for line in found.advice())
             raise ImageError(f"no photos in {', '.join(map(str, roots))}; name a folder that has some{why}")
+        if self._store is None:
+            self._store = GalleryStore.find(self.uri)  # which another process may have made meanwhile
         model = self.model
         if self._store is None:
             self._store = GalleryStore.create(self.uri, tag_of(model))
-            model = self.model
         drop_superseded(self._store)
         settings = Settings(batch_size, commit_rows, commit_seconds, location)
         chosen = choose_engine(model, location, engine, workers, load)
@@ -299,9 +300,9 @@ class Gallery:
         store = self._existing_store()
         return indexing.remove(store, indexing.missing(store, [absolute(root) for root in _listed(roots)]))
 
-    def remove(self, paths: Iterable[str | Path]) -> int:
+    def remove(self, paths: Paths) -> int:
         """Forget photos by their paths and wipe them from the store's files; give how many there were."""
-        return indexing.remove(self._existing_store(), map(absolute, paths))
+        return indexing.remove(self._existing_store(), map(absolute, _listed(paths)))
 
     def watch(
         self,
@@ -312,24 +313,31 @@ class Gallery:
         location: bool = True,
         exclude: Sequence[str] = (),
         stop: threading.Event | None = None,
+        progress: Progress | None = None,
+        commit_seconds: float = COMMIT_SECONDS,
+        at_once: bool = False,
     ) -> Iterator[Report]:
         """Follow folders until `stop` is set: add and forget photos as files appear, change and go.
 
-        Yields a report for each batch. A file is indexed when two scans, `interval` seconds apart, find it unchanged.
+        Gives a report for each batch; what fails is said once. A file is indexed when two scans, `interval` seconds
+        apart or more where scanning takes long, find it unchanged; with `at_once` the first scan will do. After an
+        error the same iterator goes on.
         """
         folders = _listed(roots)
         if absent := [str(root) for root in folders if is_gone(root)]:
             raise ImageError(f"{absent[0]}: no such file or folder; check the path")
-        watcher = Watcher(
+        return Watcher(
             [absolute(root) for root in folders],
-            lambda: self._store.files() if self._store else {},
-            partial(self.add, batch_size=batch_size, location=location),
-            lambda gone: indexing.remove(self._existing_store(), gone),
+            lambda: {} if self._store is None else self._store.files(),
+            partial(
+                self.add, progress=progress, batch_size=batch_size, commit_seconds=commit_seconds, location=location
+            ),
+            self.remove,
             interval,
             exclude,
             stop or threading.Event(),
+            at_once,
         )
-        return watcher.changes()
 
     def reindex(
         self,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from ..errors import ImageError, escaped
 from ..extractor import Extractor
 from ..io.files import file_digest, holds_images, is_gone, survey
-from .embed import Embedder, Failure, Item, Workers
-from .rows import FileState, Photo
+from .embed import Embedder, Failure, Item, Unread, Workers
+from .rows import FileState, Photo, changed_ns
 from .storage import GalleryError
 from .store import GalleryStore
 
@@ -23,6 +24,9 @@ Progress = Callable[[int, int], None]  # photos done, photos in all
 COMMIT_ROWS = 1000
 COMMIT_SECONDS = 30.0
 SAMPLE = 16  # photos that the model is timed on
+RETRY_SECONDS = 600.0  # after which a file is tried again that the system would not read
+IDLE = 20.0  # pauses between scans are so many times as long as one takes, up to the longest
+LONGEST_PAUSE = 300.0  # seconds
 
 
 @dataclass
@@ -50,6 +54,10 @@ class Settings:
     commit_rows: int = COMMIT_ROWS
     commit_seconds: float = COMMIT_SECONDS
     location: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise GalleryError(f"batch_size must be at least 1, not {self.batch_size}")
 
 
 class Builder:
@@ -86,6 +94,7 @@ class Builder:
                     progress(done, len(todo))
         finally:  # whatever ends it: what was finished is kept
             self._commit()
+        self._store.drop_doubles()
         self._drop_moved()
         if todo or self._report.moved:
             self._store.compact()
@@ -152,7 +161,7 @@ def _state(path: Path) -> State | None:
         state = path.stat()
     except OSError:
         return None
-    return state.st_size, state.st_mtime_ns or 1  # 0, the time of all files on some drives, means a file that was gone
+    return state.st_size, changed_ns(state)
 
 
 def remove(store: GalleryStore, paths: Iterable[str]) -> int:
@@ -175,7 +184,12 @@ def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
                 f"{root} holds no photos, but the gallery has {len(here)} from it; is its disk plugged in? "
                 "nothing was removed"
             )
-    return [path for path in paths if under(path, roots) and is_gone(path)]
+    return [path for path in paths if under(path, roots) and _is_deleted(path)]
+
+
+def _is_deleted(path: str) -> bool:
+    """Tell whether a file is surely deleted; behind a link to a folder that is gone its disk may be unplugged."""
+    return is_gone(path) and not any(os.path.islink(each) and is_gone(each) for each in Path(path).parents)  # noqa: PTH114
 
 
 def under(path: str, roots: Iterable[str]) -> bool:
@@ -244,50 +258,95 @@ class Watcher:
     """Compares folders with a gallery again and again, by polling, so that it works on any file system.
 
     A file is added, or forgotten, when two scans in a row find it in the same state: one that is still being written
-    waits. A photo that was removed from the gallery meanwhile stays away until its file changes. Of a folder that is
-    missing or empty, as its disk may be unplugged, only photos are forgotten that were added elsewhere: they moved.
+    waits. A photo that was removed from the gallery meanwhile stays away until its file changes, also under another
+    name. Of a folder that is missing or empty, as its disk may be unplugged, only photos are forgotten that were added
+    elsewhere: they moved.
     """
 
     roots: Sequence[str]  # absolute
     files: Callable[[], dict[str, FileState]]  # these three are the gallery's
     add: Callable[[Sequence[Path]], Report]
     remove: Callable[[Sequence[str]], int]
-    interval: float  # seconds between scans
+    interval: float  # seconds between scans, at least
     exclude: Sequence[str] = ()
     stop: threading.Event = field(default_factory=threading.Event)
+    at_once: bool = False  # whether the first scan adds what it finds
+    _pause: float = field(default=0.0, init=False)
     _before: dict[str, State] | None = field(default=None, init=False)  # what the last scan found
     _stored: dict[str, State] = field(default_factory=dict, init=False)  # photos then, whose files are as indexed
-    _left_out: dict[str, State] = field(default_factory=dict, init=False)  # unreadable or removed, until they change
+    _removed: dict[str, State] = field(default_factory=dict, init=False)  # until they change
+    _failed: dict[str, State] = field(default_factory=dict, init=False)  # cannot be read, until they change
+    _unread: dict[str, float] = field(default_factory=dict, init=False)  # those of them to be tried again, and when
+    _told: set[Failure | str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self._stored = self._states()
 
-    def changes(self) -> Iterator[Report]:
-        """Give a report for each batch of changes, until `stop` is set."""
-        while not self.stop.is_set():
-            with suppress(ImageError):  # a file or folder went away since it was found; the next scan sees it
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Report:
+        """Give the report of the next batch of changes; it ends when `stop` is set, and goes on after an error."""
+        while not self.stop.wait(self._pause):
+            started, self._pause = time.monotonic(), self.interval
+            with suppress(ImageError, OSError):  # something went away since it was found; the next scan sees it
                 if report := self.scan():
-                    yield report
-            self.stop.wait(self.interval)
+                    return report
+                # nothing is done most of the time, and on a laptop that must cost next to nothing
+                self._pause = max(self.interval, min(LONGEST_PAUSE, IDLE * (time.monotonic() - started)))
+        raise StopIteration
 
     def scan(self) -> Report | None:
         """Scan once; add and forget what has not changed since the last scan."""
-        found = survey([root for root in self.roots if not is_gone(root)], self.exclude).pictures
-        now = {str(path): state for path in found if (state := _state(path))}  # without one it went away meanwhile
-        stored, settled = self._states(), now.items() & (self._before or {}).items()
+        found = survey([root for root in self.roots if not is_gone(root)], self.exclude)
+        now = {str(path): state for path in found.pictures if (state := _state(path))}  # without one it is gone by now
+        stored, first = self._states(), self._before is None
         removed = self._stored.items() - stored.items()
-        self._left_out |= {path: state for path, state in removed if path not in stored and now.get(path) == state}
-        new = sorted(path for path, state in settled if state not in (stored.get(path), self._left_out.get(path)))
-        gone = [] if self._before is None else sorted(self._gone(stored, {*now, *self._before}))
+        self._removed |= {path: state for path, state in removed if path not in stored and now.get(path) == state}
+        settled = now.items() if first and self.at_once else now.items() & (self._before or {}).items()
+        new = self._new(settled, stored, now)
+        gone = [] if first else sorted(self._gone(stored, {*now, *(self._before or {})}))
         self._before, self._stored = now, dict(now.items() & stored.items())
-        if not new and not gone:
-            return None
         report = self.add([Path(path) for path in new]) if new else Report()
-        failed = {failure.path for failure in report.failed}
-        self._left_out |= {path: now[path] for path in new if {path, escaped(path)} & failed}
+        self._learn(report, {path: now[path] for path in new})
         report.removed = self.remove(gone) if gone else 0
         self._stored |= now.items() & self._states().items()
-        return report
+        report.left_out = (
+            found.advice() if found.pictures or not first else [f"no photos in {', '.join(self.roots)} yet"]
+        )
+        self._tell_once(report)
+        return report if report != Report() else None
+
+    def _new(self, settled: Iterable[tuple[str, State]], stored: dict[str, State], now: dict[str, State]) -> list[str]:
+        """List the files to add: neither as they are stored, nor left out."""
+        renamed = {state for path, state in self._removed.items() if path not in now} - {*stored.values()}
+        for path in [path for path, due in self._unread.items() if due < time.monotonic()]:
+            del self._unread[path]
+            self._failed.pop(path, None)
+        new = []
+        for path, state in settled:
+            if state in renamed and path not in stored:
+                self._removed[path] = state
+            if state not in (stored.get(path), self._removed.get(path), self._failed.get(path)):
+                new.append(path)
+        return sorted(new)
+
+    def _learn(self, report: Report, asked: dict[str, State]) -> None:
+        """Remember which files that were to be added cannot be read, and which were removed while others were added."""
+        there, failures = self._states() if asked else {}, {one.path: one for one in report.failed}
+        failed = {path: one for path in asked if (one := failures.get(path) or failures.get(escaped(path)))}
+        self._failed |= {path: asked[path] for path in failed}
+        absent = [(path, state) for path, state in asked.items() if path not in there and path not in failed]
+        self._removed |= {path: state for path, state in absent if _state(Path(path)) == state}
+        later = time.monotonic() + RETRY_SECONDS
+        self._unread |= {path: later for path, one in failed.items() if isinstance(one, Unread)}
+
+    def _tell_once(self, report: Report) -> None:
+        """Take out of a report what was said before of the same files."""
+        again = {one for one in report.failed if isinstance(one, Unread) and one in self._told}
+        report.failed = [one for one in report.failed if one not in again]
+        report.left_out = [one for one in report.left_out if one not in self._told]
+        self._told.update(report.failed, report.left_out)
 
     def _states(self) -> dict[str, State]:
         return {path: (file.size, file.mtime_ns) for path, file in self.files().items()}
@@ -297,5 +356,5 @@ class Watcher:
         absent = [path for path in files if path not in found and under(path, self.roots)]
         if not absent:
             return []
-        there = [root for root in self.roots if Path(root).is_dir() and holds_images(root)]
-        return [path for path in absent if under(path, there) and is_gone(path)]
+        there = [root for root in self.roots if os.path.isdir(root) and holds_images(root)]  # noqa: PTH112
+        return [path for path in absent if under(path, there) and _is_deleted(path)]

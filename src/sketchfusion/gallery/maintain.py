@@ -20,7 +20,7 @@ from .embed import PROCESSES, Embedder, Failure, Prepared
 from .indexing import Builder, Progress, Report, Settings
 from .rows import FileState, Photo, broken, checksum, seals, tag_of, to_photo
 from .storage import GalleryError, connect, storage_errors, table_names
-from .store import PREFIX, UNFINISHED, GalleryStore, finished_tables
+from .store import PREFIX, UNFINISHED, GalleryStore
 
 
 def reindex(
@@ -59,11 +59,10 @@ def reindex(
 
 def drop_superseded(store: GalleryStore) -> None:
     """Drop the table that this one replaced, where a kill came between the last commit and the drop."""
+    old = [other.name for other in GalleryStore.find_all(store.uri) if other.generation < store.generation]
     with storage_errors(store.uri):
-        database = connect(store.uri)
-        for name in finished_tables(database):
-            if name != store.name:
-                _drop(database, name)
+        for name in old:
+            _drop(connect(store.uri), name)
 
 
 def _from_thumbnails(old: GalleryStore, new: GalleryStore, model: Extractor, settings: Settings) -> int:

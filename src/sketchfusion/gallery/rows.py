@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ PICTURE = ("width", "height", "category")
 CAPTURE = ("taken", "latitude", "longitude")
 DETAILS = (*FILE, *PICTURE, *CAPTURE)
 VECTORS = ("vector", "joint")
+LATEST = 2**63 - 1  # ns, in the year 2262: file systems know later times, which a damaged clock or disk gives files
+KEY = {b"lance-schema:unenforced-primary-key": b"true"}  # of two writers that insert one path at once, one must yield
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class FileState:
     digest: str  # SHA-256 of its bytes
     size: int  # bytes
     mtime_ns: int  # 0: the file was gone, the feature is its thumbnail's
+
+
+def changed_ns(state: os.stat_result) -> int:
+    """Give the time of a file's last change as it is stored; 0, the time of all files on some drives, becomes 1."""
+    return min(state.st_mtime_ns, LATEST) or 1
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ class Rows:
 def schema(model: ModelTag) -> pa.Schema:
     """Give the columns of a gallery of a model's vectors."""
     text, whole, degrees = pa.string(), pa.int64(), pa.float64()
-    file = [("path", text), ("digest", text), ("size", whole), ("mtime_ns", whole)]
+    key = pa.field("path", text, nullable=False, metadata=KEY)
+    file = [key, ("digest", text), ("size", whole), ("mtime_ns", whole)]
     picture = [("width", pa.int32()), ("height", pa.int32()), ("category", text), ("thumbnail", pa.binary())]
     sizes = zip(VECTORS, (model.dim, model.joint_dim), strict=True)
     vectors = [(name, pa.list_(pa.float32(), dim)) for name, dim in sizes if dim]

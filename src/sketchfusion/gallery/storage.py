@@ -30,6 +30,7 @@ ADVICE = {
     "kind: Connect": "the object store does not answer; check the network and AWS_ENDPOINT_URL",
     "NETWORK_CONNECTION": "the object store does not answer; check the network and AWS_ENDPOINT_URL",
     "No object store provider": "no store of this kind is known; use a folder, s3://, gs:// or az://",
+    "/_versions,": "it was deleted, or moved to another model, since it was opened; open it again",
     "URL did not match": "name a bucket too, as in s3://bucket/name",
 }
 RETRIES = 8  # attempts at a commit that other writers' commits get ahead of

@@ -78,16 +78,24 @@ class GalleryStore:
             if Path(uri).is_file():
                 raise GalleryError(f"{uri} is a file; a gallery is a folder")
             return None
+        return max(cls.find_all(uri), key=lambda store: store.generation, default=None)
+
+    @classmethod
+    def find_all(cls, uri: str) -> list[Self]:
+        """Open every finished table at `uri`; there are two when a model has replaced another."""
+        found: list[Self] = []
         with storage_errors(uri):
             database = connect(uri)
-            found: list[Self] = []
-            for name in finished_tables(database):
+            names = table_names(database)
+            for name in names:
+                if not name.startswith(PREFIX) or UNFINISHED + name.removeprefix(PREFIX) in names:
+                    continue
                 try:
                     found.append(cls(uri, database.open_table(name)))
                 except ValueError as error:
                     if "was not found" not in str(error):
                         raise  # else it is only a folder yet: its maker was killed, or is about to write the rest
-            return max(found, key=lambda store: store.generation, default=None)
+        return found
 
     @classmethod
     def create(cls, uri: str, model: ModelTag, generation: int = 0) -> Self:
@@ -298,6 +306,18 @@ class GalleryStore:
         """Delete the rows that an SQL condition holds for, and give how many."""
         return int(self._commit(lambda table: table.delete(condition)).num_deleted_rows)
 
+    def drop_doubles(self) -> None:
+        """Keep one row of each path: galleries made before paths were keys got two where writers added one at once."""
+        paths = self._read(["path"])["path"]
+        if len(paths) == len(paths.unique()):
+            return
+        with storage_errors(self.uri):
+            rows = self._newest.search().with_row_id(True).select(["path"]).limit(None).to_arrow().to_pylist()
+        newest = {row["path"]: row["_rowid"] for row in sorted(rows, key=lambda row: int(row["_rowid"]))}
+        for row in rows:
+            if row["_rowid"] != newest[row["path"]]:  # and its path, as another writer may have moved rows meanwhile
+                self.delete(f"_rowid = {row['_rowid']} AND path IN ({sql_list([row['path']])})")
+
     def compact(self) -> None:
         """Join the many small files that commits leave behind, and drop old versions; another writer's work stands."""
         self._optimize(KEEP_OLD_VERSIONS)
@@ -352,12 +372,6 @@ class GalleryStore:
             except (OSError, ValueError, RuntimeError) as error:
                 if not is_conflict(error):
                     raise
-
-
-def finished_tables(database: Any) -> list[str]:
-    """List the tables of photos whose making was not interrupted; there are two when a model has replaced another."""
-    names = table_names(database)
-    return [name for name in names if name.startswith(PREFIX) and UNFINISHED + name.removeprefix(PREFIX) not in names]
 
 
 def absolute(path: str | Path) -> str:

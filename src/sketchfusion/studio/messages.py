@@ -126,7 +126,7 @@ class Problem(BaseModel):
 
 
 class PhotoCard(BaseModel):
-    """A photo of the gallery; `path` is its last folder and file name, never the full path."""
+    """A photo of the gallery; `path` is its last folder and file name; `thumbnail` is another one once the file is."""
 
     id: str
     name: str
@@ -341,6 +341,7 @@ class Limits(LimitsInfo):
     task_side: int = 640  # longer side of a photo that is segmented, matched or inspected
     drawing_side: int = 2_048  # longer side of a drawing sent as a picture; up to here it is read as a file is
     thumbnail_bytes: int = 64_000_000  # of thumbnails in memory
+    reserve_bytes: int = 500_000_000  # of the disk, which uploads leave free
     jobs: int = 64  # indexing jobs that are remembered, finished ones included
     jobs_waiting: int = 8  # indexing jobs that wait for their turn
 
@@ -376,9 +377,10 @@ class Indexing(BaseModel):
     """How far the folders that the studio follows are indexed."""
 
     done: int
-    total: int  # photos to embed at the start
+    total: int  # photos to embed
     photos: int  # of the gallery
-    error: str | None  # why following ended
+    changes: int  # how many times photos were added, replaced or removed
+    error: str | None  # why following waits
 
 
 class Health(BaseModel):

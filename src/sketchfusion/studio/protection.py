@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import ImageError
+from ..errors import ImageError, escaped
 from ..gallery import GalleryError
 from .drawing import LimitExceeded
 from .messages import Limits, Problem
@@ -54,7 +54,7 @@ RETRY_SECONDS = 1
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PUBLIC_PATHS = ("/api/v1/health", "/favicon.svg", "/static/icon.png", "/static/theme.css")  # served without a token
 LOCKED_PAGE = Path(__file__).parent / "static" / "locked.html"
-JSON_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)  # or one that does not end; never looks back
 
 # Errors that are meant for the client, their status, and what it is told if not their own message; all others are
 # faults of the studio.
@@ -120,7 +120,7 @@ class Protection:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        method, started = scope["method"], False
 
         async def send_protected(message: Message) -> None:
             nonlocal started
@@ -131,11 +131,13 @@ class Protection:
                     headers.setdefault(name, value)
             await send(message)
 
+        if method == "HEAD":  # answered as GET, whose body the server leaves out
+            scope = {**scope, "method": "GET"}
         try:
             await (self._check(Request(scope)) or self._app)(scope, receive, send_protected)
         except Exception:
             number = secrets.token_hex(4)
-            LOG.exception("error %s while answering %s %s", number, scope["method"], scope["path"])
+            LOG.exception("error %s while answering %s %s", number, method, escaped(scope["path"]))
             if not started:
                 answer = problem(500, f"internal error {number}; the server's log says more")
                 await answer(scope, receive, send_protected)
@@ -157,12 +159,14 @@ class Protection:
             answer = RedirectResponse("/", 303)
             secure = request.url.scheme == "https"
             # not "strict", which would lock out who follows the address from a mail or chat in the browser
-            answer.set_cookie(COOKIE, cookie, COOKIE_SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
+            answer.set_cookie(
+                _cookie_name(request), cookie, COOKIE_SECONDS, path="/", secure=secure, httponly=True, samesite="lax"
+            )
             return answer
         kind, _, bearer = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and _equal(bearer.strip(), token):
             return None
-        if _equal(request.cookies.get(COOKIE, ""), cookie):
+        if _equal(request.cookies.get(_cookie_name(request), ""), cookie):
             return None
         unauthorised: Response = problem(401, "this studio needs a token; open the address that ends in ?token=..")
         if "text/html" in request.headers.get("accept", ""):
@@ -225,10 +229,15 @@ def problem(status: int, error: str, superseded: bool | None = None) -> JSONResp
 
 
 def is_local(request: Request) -> bool:
-    """Whether a request comes from a browser on this machine, and not through a proxy."""
-    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
+    """Whether a request comes from a browser on this machine, and not through a proxy.
+
+    nginx adds no header that tells of it, but it asks by HTTP/1.0, or keeps back the header that every browser sends.
+    """
+    headers, kept = request.headers, "keep-alive" in request.headers.get("connection", "").lower()
+    forwarded = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    direct = kept and not forwarded and request.scope.get("http_version") != "1.0"
     sender = request.client.host if request.client else ""
-    return not forwarded and is_loopback(sender) and is_loopback(_host_name(request.headers.get("host", "")))
+    return direct and is_loopback(sender) and is_loopback(_host_name(headers.get("host", "")))
 
 
 def is_loopback(host: str) -> bool:
@@ -244,6 +253,11 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+def _cookie_name(request: Request) -> str:
+    """Name the cookie by the port: a browser sends the cookies of a machine's studios to all of them."""
+    return f"{COOKIE}-{(request.scope.get('server') or ('', ''))[1]}"
+
+
 def _host_name(host: str) -> str:
     """Return the name in a Host header, without the port."""
     try:
@@ -256,9 +270,8 @@ def _same_origin(headers: Headers) -> bool:
     """Whether a request comes from the studio's own page or from no browser: browsers send these headers."""
     if site := headers.get("sec-fetch-site"):
         return site in ("same-origin", "none")
-    if origin := headers.get("origin"):
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    return True
+    origin = headers.get("origin")
+    return not origin or origin.lower().partition("://")[2] == headers.get("host", "").lower()
 
 
 def _equal(received: str, expected: str) -> bool:

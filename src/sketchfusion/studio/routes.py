@@ -35,7 +35,7 @@ from .drawing import EXAMPLES, LimitExceeded, Picture, as_read, category_of, cle
 from .protection import LimitedRoute, is_local
 from .queue import single
 from .studio import NotFound, Studio, reveal
-from .uploads import original_name, save_uploads
+from .uploads import free_bytes, original_name, save_uploads
 
 Answer = TypeVar("Answer")
 
@@ -73,7 +73,7 @@ async def get_info(studio: CurrentStudio, request: Request, folder: str = "", da
     """Describe model, gallery and limits; photos are counted by folder for the `date`, by month for the `folder`."""
     await studio.loaded()
     model, local = studio.gallery.model, is_local(request)
-    address = studio.network_address if local else None
+    address = studio.network_address() if local else None
     return messages.Info(
         version=__version__,
         model=messages.ModelInfo(
@@ -262,8 +262,7 @@ def get_photo_info(photo: str, studio: CurrentStudio) -> messages.PhotoFacts:
 def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     """Remove a photo from the gallery; its file stays."""
     path = studio.photos.path(photo)
-    removed = studio.gallery.remove([path])
-    studio.photos.drop_thumbnails([path])
+    removed = studio.gallery.remove(path)
     if not removed:
         raise NotFound("no such photo in the gallery any more")
     return messages.Removed(removed=removed)
@@ -277,6 +276,9 @@ async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStud
     """Store photos and start a job that indexes them."""
     if len(files) > studio.limits.upload_files:
         raise LimitExceeded(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
+    needed = studio.limits.reserve_bytes + sum(file.size or 0 for file in files)
+    if await run_in_threadpool(free_bytes, studio.uploads) < needed:
+        raise LimitExceeded("there is no room left for photos on the disk of the gallery")
     uploads = [(file.filename or "photo", file.file) for file in files]
     job = await run_in_threadpool(studio.jobs.submit, partial(save_uploads, studio.uploads, uploads))
     return messages.JobStarted(job=job.name)
@@ -339,7 +341,7 @@ def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages
         category=info.category if info else file.parent.name,
         width=info.width if info else 0,
         height=info.height if info else 0,
-        thumbnail=f"/api/v1/photos/{identifier}/thumbnail",
+        thumbnail=f"/api/v1/photos/{identifier}/thumbnail" + (f"?v={info.digest[:12]}" if info else ""),
     )
 
 

@@ -131,8 +131,8 @@ def serve(studio: Studio, access: Access, listener: socket.socket, started: Call
     studio.queue.on_failure(lambda: setattr(server, "should_exit", True))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises the signal again after its shutdown
-    here, studio.network_address = addresses(listener, access)
-    started(here)
+    studio.network_address = lambda: addresses(listener, access)[1]
+    started(addresses(listener, access)[0])
     server.run(sockets=[listener])
     if studio.queue.failure:
         raise studio.queue.failure
@@ -149,11 +149,11 @@ class PageFiles(StaticFiles):
 
 
 def _serve_page(app: FastAPI, access: Access) -> None:
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=REVALIDATE)
 
-    @app.api_route("/favicon.svg", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get("/favicon.svg", include_in_schema=False)
     async def favicon() -> FileResponse:
         return FileResponse(STATIC / "favicon.svg", headers=REVALIDATE)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 import subprocess
 import sys
 import threading
 import time
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -21,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ImageError
 from ..extractor import Extractor
 from ..featuremap import Floats
 from ..gallery import Gallery, GalleryError, Query, Report
@@ -41,7 +41,9 @@ Result = TypeVar("Result")
 Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 GUESSES = 5
+ABOVE = re.compile(r"(?<![\w:/.~])/(?:[^\s/'\"]+/)+")  # the folders of a path, not of an address
 FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
+TROUBLE_SECONDS = 30.0  # after which following goes on, whatever kept it from that
 FOLLOWER_SECONDS = 10.0  # most that closing waits for the thread that follows folders
 WARMUP = np.full((128, 128, 3), 255, np.uint8)  # a square; any drawing runs every part of the model once
 WARMUP[40:88, 40:88] = 0
@@ -72,7 +74,8 @@ class Studio:
         self.following: Indexing | None = None  # None if no folders are followed
         self._follower: threading.Thread | None = None
         self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
-        self.network_address: str | None = None  # of the page, with its token, for other devices in the network
+        # of the page, with its token, for other devices in the network of now: a laptop moves from one to another
+        self.network_address: Callable[[], str | None] = lambda: None
 
     @property
     def name(self) -> str:
@@ -96,7 +99,7 @@ class Studio:
 
     def follow(self, folders: Sequence[str]) -> None:
         """Index folders in the background, then watch them until the studio closes; their files are only read."""
-        self.following = Indexing(done=0, total=0, photos=0, error=None)
+        self.following = Indexing(done=0, total=0, photos=0, changes=0, error=None)
         what = folders, self.following
         self._follower = threading.Thread(target=self._follow, args=what, name="following", daemon=True)
         self._follower.start()
@@ -119,12 +122,12 @@ class Studio:
         return await anyio.to_thread.run_sync(call, limiter=self._decoders)
 
     def explain(self, error: Exception) -> str:
-        """Describe an error in one line without the paths of the gallery and the uploads."""
+        """Describe an error in one line, without where the gallery, its uploads and the photos lie."""
         text = str(error)
         places = {self.uri, str(Path(self.uri).absolute()), str(self.uploads)}
         for place in sorted(places, key=len, reverse=True):  # a relative one is a part of the absolute one
             text = text.replace(place, self.name)
-        return " ".join(text.split())[:300] or type(error).__name__
+        return " ".join(ABOVE.sub("", text).split())[:300] or type(error).__name__
 
     def close(self) -> None:
         """Finish running requests and stop the jobs; photos indexed so far are kept."""
@@ -167,23 +170,27 @@ class Studio:
             following.photos = len(gallery)
 
         gallery = Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
-        batch = self.limits.background_batch
-        try:
-            changes = gallery.watch(folders, batch_size=batch, stop=self.stopping)  # knows what is removed from now on
+        every, changes = FOLLOWING_COMMIT_SECONDS, None
+        while not self.stopping.is_set():
             try:
-                report = gallery.add(folders, progress, batch, commit_seconds=FOLLOWING_COMMIT_SECONDS)
-                self.left_out = [*(f"{one.path}: {one.reason}" for one in report.failed), *report.left_out]
-            except ImageError as error:  # no photos there yet
-                self.left_out = [str(error)]
-            self.photos.drop_thumbnails()  # of photos that have changed since the last time
-            following.photos = len(gallery)
-            for _ in changes:
-                self.photos.drop_thumbnails()
                 following.photos = len(gallery)
-        except (Cancelled, Stopped):
-            pass  # the studio closes; what was indexed is kept
-        except Exception as error:
-            following.error = self.explain(error)
+                changes = changes or gallery.watch(
+                    folders,
+                    batch_size=self.limits.background_batch,
+                    stop=self.stopping,
+                    progress=progress,
+                    commit_seconds=every,
+                    at_once=True,
+                )
+                for report in changes:
+                    self.left_out += [*(f"{one.path}: {one.reason}" for one in report.failed), *report.left_out]
+                    following.photos, following.changes = len(gallery), following.changes + 1
+            except (Cancelled, Stopped):
+                return  # the studio closes; what was indexed is kept
+            except Exception as error:  # a full disk, a network that is away: what passes is no reason to give up
+                following.error = self.explain(error)
+                self.stopping.wait(TROUBLE_SECONDS)
+                following.error = None
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         self.queue.ready.wait()
@@ -191,7 +198,6 @@ class Studio:
         report = Gallery.open(self.uri, model).add(paths, progress, self.limits.background_batch)
         for failure in report.failed:
             Path(failure.path).unlink(missing_ok=True)
-        self.photos.drop_thumbnails(map(str, paths))
         self.queue.run(self._warm)
         return report
 
@@ -238,7 +244,7 @@ class PhotoStore:
         self._paths: dict[str, str] = {}
         self._scanned: int | None = None  # version of the gallery whose paths are all known
         self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
-        self._cached_bytes = 0
+        self._cached_bytes, self._cached_version = 0, -1  # of the gallery, which other processes change too
         self._lock = threading.Lock()
 
     def identifier(self, path: str) -> str:
@@ -269,25 +275,23 @@ class PhotoStore:
         return " AND ".join([*parts, dated(date)] if date else parts) or None
 
     def thumbnails(self, paths: Sequence[str]) -> dict[str, bytes]:
-        """Return small JPEG pictures by path, from memory where possible."""
+        """Return small JPEG pictures by path, from memory where the gallery has not changed meanwhile."""
+        version = self._gallery.version
         with self._lock:
+            if version != self._cached_version:
+                self._thumbnails.clear()
+                self._cached_bytes, self._cached_version = 0, version
             cached = {path: self._thumbnails[path] for path in paths if path in self._thumbnails}
             for path in cached:
                 self._thumbnails.move_to_end(path)
         fetched = self._gallery.thumbnails([path for path in paths if path not in cached])
         with self._lock:
-            for path, data in fetched.items():
+            for path, data in fetched.items() if version == self._cached_version else ():
                 self._cached_bytes += len(data) - len(self._thumbnails.pop(path, b""))
                 self._thumbnails[path] = data
             while self._cached_bytes > self._limits.thumbnail_bytes:
                 self._cached_bytes -= len(self._thumbnails.popitem(last=False)[1])
         return cached | fetched
-
-    def drop_thumbnails(self, paths: Iterable[str] | None = None) -> None:
-        """Drop the cached thumbnails of photos that were removed or replaced; by default all."""
-        with self._lock:
-            for path in list(self._thumbnails) if paths is None else paths:
-                self._cached_bytes -= len(self._thumbnails.pop(path, b""))
 
     def original(self, path: str, side: int | None) -> Reduced:
         """Read a photo with no edge longer than `side`, if it is given; NotFound as `file` raises it."""

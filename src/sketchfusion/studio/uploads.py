@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,11 +17,11 @@ from typing import BinaryIO, Literal
 
 from platformdirs import user_data_path
 
-from ..gallery import Failure, Report
+from ..gallery import Failure, GalleryError, Report
 from ..io.files import atomic_write
 
 CHUNK = 1 << 20
-NAME_LENGTH = 60  # characters of a file name that are kept
+NAME_LENGTH, NAME_BYTES = 60, 180  # of a file name that are kept at most
 FOLDER = "uploads"
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -35,8 +36,29 @@ def upload_folder(uri: str) -> Path:
 
 
 def save_uploads(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Path]:
-    """Write files, given as (name, stream), into `folder`; equal content of equal name is stored once."""
-    return [_save(folder, name, stream) for name, stream in files]
+    """Write files, given as (name, stream), into `folder`; equal content of equal name is stored once.
+
+    Raises GalleryError where they cannot be stored, and then none of them is.
+    """
+    paths, new = list[Path](), list[Path]()
+    try:
+        for name, stream in files:
+            path = _path(folder, name, stream)
+            if not path.exists():
+                with atomic_write(path) as draft, draft.open("wb") as file:
+                    shutil.copyfileobj(stream, file, CHUNK)
+                new.append(path)
+            paths.append(path)
+    except OSError as error:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise GalleryError(f"the photos cannot be stored: {error}") from error
+    return paths
+
+
+def free_bytes(folder: Path) -> int:
+    """Give the room on the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
 
 
 def original_name(path: Path) -> str:
@@ -133,18 +155,18 @@ class Jobs:
             job.error, job.state = self._explain(error), "failed"
 
 
-def _save(folder: Path, name: str, stream: BinaryIO) -> Path:
+def _path(folder: Path, name: str, stream: BinaryIO) -> Path:
     parts = PurePosixPath(name.replace("\\", "/"))
     category = _safe_name(parts.parent.name) or FOLDER
     suffix = re.sub(r"[^.a-z0-9]", "", parts.suffix.lower())[:8]
     digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]
     stream.seek(0)
-    path = folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
-    if not path.exists():
-        with atomic_write(path) as draft, draft.open("wb") as file:
-            shutil.copyfileobj(stream, file, CHUNK)
-    return path
+    return folder / category / f"{_safe_name(parts.stem) or 'photo'}-{digest.hexdigest()[:12]}{suffix}"
 
 
 def _safe_name(text: str) -> str:
-    return re.sub(r"[^\w \-().]", "_", text).strip(" .")[:NAME_LENGTH].strip(" .")
+    """Keep letters of any script with their marks, which macOS sends apart, digits, and what does no harm."""
+    letters = unicodedata.normalize("NFC", text)
+    kept = [one if re.match(r"[\w \-().]", one) or unicodedata.category(one)[0] == "M" else "_" for one in letters]
+    short = "".join(kept).strip(" .")[:NAME_LENGTH].encode()[:NAME_BYTES]
+    return short.decode(errors="ignore").strip(" .")

@@ -28,6 +28,13 @@ export function makeSvg(tag, attributes = {}, ...children) {
 /** One of the page's icons. */
 export const icon = (name) => makeSvg("svg", { "aria-hidden": "true" }, makeSvg("use", { href: `/static/icons.svg#${name}` }));
 
+/** The address of a photo as the page shows it, another one once its file is another, so that no browser shows the old one. */
+export function pictureOf(photo, more = {}) {
+  const address = new URL(photo.thumbnail.replace(/\/thumbnail(?=$|\?)/, ""), location.href);
+  for (const [name, value] of Object.entries(more)) address.searchParams.set(name, value);
+  return address.pathname + address.search;
+}
+
 /** Put a file into the person's hands. */
 export function download(blob, name) {
   const url = URL.createObjectURL(blob);

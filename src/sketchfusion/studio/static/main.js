@@ -88,21 +88,23 @@ async function learn() {
   });
 }
 
-let indexed = 0;
+let indexed = { done: 0, total: 0, photos: 0 }; // what the server said last
 let indexing = false;
 
 /** Shows how far the folders that the studio follows are indexed, and looks again for what is new in them. */
 async function follow() {
-  const { indexing: state } = await api.get("/health").catch(() => ({ indexing: { done: 0, total: 0, photos: indexed } }));
+  const { indexing: state } = await api.get("/health").catch(() => ({ indexing: indexed }));
   if (!state) return;
-  const [before, others] = [indexing, state.photos !== indexed];
+  const [before, last] = [indexing, indexed];
+  const others = state.photos !== last.photos || state.changes !== last.changes;
   indexing = !state.error && state.done < state.total;
-  indexed = state.photos;
+  indexed = state;
   if (others) search.again();
   if (others || (before && !indexing)) await learn(); // which takes the words below away
-  if (state.error) return notice(state.error, { stays: true });
+  if (state.error && state.error !== last.error) notice(state.error, { stays: true, key: "trouble" });
+  if (!state.error) quiet("trouble");
   if (indexing) byId("where").textContent = `Indexing ${state.done.toLocaleString()} of ${state.total.toLocaleString()} photos`;
-  return void setTimeout(follow, indexing ? 1000 : 5000);
+  setTimeout(follow, indexing ? 1000 : 5000);
 }
 
 /** What the page shows, as its address tells it. */
@@ -260,7 +262,10 @@ connectSelecting(results);
 connectMarks(search.marks);
 connectTheme(() => paper.refresh());
 byId("help-button").addEventListener("click", showHelp);
-byId("phone-button").addEventListener("click", () => showPhone(info.phone));
+byId("phone-button").addEventListener("click", async () => {
+  await learn(); // the laptop may be in another network by now
+  if (info.phone) showPhone(info.phone);
+});
 byId("about-button").addEventListener("click", () => showAbout(info));
 
 new KeyboardPen(paper.canvas, byId("pen-cursor"), {

@@ -1,6 +1,6 @@
 /** One photo, large: four views of it as tabs, its neighbours, more like it, and the way out of the gallery. */
 
-import { byId, make } from "./dom.js";
+import { byId, make, pictureOf } from "./dom.js";
 
 /**
  * Views are {show(photo), hide()}, by the name of their tab. Says "close", "like" and "forget" (detail: the photo), "shown", and "view".
@@ -39,7 +39,7 @@ export class PhotoView extends EventTarget {
     if (this.open) this.views[this.#tab].hide();
     this.photo = photo;
     const large = byId("large");
-    large.src = `/api/v1/photos/${encodeURIComponent(photo.id)}`;
+    large.src = pictureOf(photo);
     large.alt = photo.category ? `Photo of a ${photo.category}: ${photo.name}` : photo.name;
     byId("stage").style.setProperty("--aspect", `${photo.width / photo.height}`);
     byId("stage").classList.remove("lost");

@@ -113,6 +113,8 @@ export class Results extends EventTarget {
       this.#tiles.set(photo.id, tile);
     }
     const button = tile.firstElementChild;
+    const image = button.querySelector("img");
+    if (image.getAttribute("src") !== photo.thumbnail) image.src = photo.thumbnail; // its file is another now
     tile.querySelector("input").checked = this.selected.has(photo.id);
     tile.querySelector(".right").setAttribute("aria-pressed", `${this.marks.right.has(photo.id)}`);
     const sure = photo.confidence;

@@ -1,6 +1,6 @@
 /** The photo as large as it is: over the whole window, with zoom; drag, scroll or arrow keys move it. */
 
-import { byId } from "./dom.js";
+import { byId, pictureOf } from "./dom.js";
 
 const STEP = 1.5;
 const LARGEST = 8; // pixels of the screen for one of the photo
@@ -30,8 +30,7 @@ export class Viewer {
   open(photo) {
     this.#photo = photo;
     if (!this.box.open) this.box.showModal();
-    const there = `/api/v1/photos/${encodeURIComponent(photo.id)}`;
-    this.image.src = there;
+    this.image.src = pictureOf(photo);
     this.image.alt = photo.name;
     byId("viewer-previous").disabled = byId("previous").disabled;
     byId("viewer-next").disabled = byId("next").disabled;
@@ -39,7 +38,7 @@ export class Viewer {
     this.field.focus();
     const whole = new Image();
     whole.onload = () => { if (this.#photo === photo && this.box.open) this.image.src = whole.src; };
-    whole.src = `${there}?full=true`;
+    whole.src = pictureOf(photo, { full: true });
   }
 
   /** Show the photo that was stepped to, if the viewer is open. */
