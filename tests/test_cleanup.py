@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from sketchfusion.io.cleanup import is_blank, normalise_sketch
+from sketchfusion.io.cleanup import is_blank, normalise_sketch, stroke_window
 from sketchfusion.io.files import find_images
-from sketchfusion.io.images import read_image, stroke_window
+from sketchfusion.io.images import read_image
 
 
 @functools.cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,6 +26,10 @@ FRAME_LENGTH, FRAME_DEPTH = 0.03, 0.14
 # Ruled and squared paper has at least RULINGS lines across most of it, at the same distances, tilted by at most TILT.
 # They are looked for on a copy with the longer edge RULING_SIDE, in pieces of RULING_PIECE of an edge.
 RULINGS, TILT, RULING_SIDE, RULING_PIECE = 6, 0.1, 512, 1 / 6
+STROKE_MARGIN = 0.15  # around the strokes of a sketch, as a share of their longer extent
+SPECKS = 0.001  # share of the ink at each end that may lie outside the window
+FAINTEST_INK = 0.2  # darkness from which a pixel counts as a stroke
+SMALLEST_WINDOW = 0.08  # side of the window around a dot, as a share of the page's longer side
 
 
 def is_blank(image: Tensor) -> bool:
@@ -83,6 +90,37 @@ def specks(ink: Tensor) -> Tensor:
     reach = max(1, round(SPECK_DISTANCE * max(area.shape)))
     around = F.avg_pool2d(area, 2 * reach + 1, 1, reach, divisor_override=1)[0, 0]
     return ink & _enlarged(around < max(2.0, SPECK * max(ink.shape)) ** 2, cell, ink)
+
+
+class Window(NamedTuple):
+    """A square of the plane that a page lies in; it may reach beyond the page."""
+
+    left: int  # pixels of the page
+    top: int
+    side: int
+
+
+def stroke_window(sketch: Tensor) -> Window | None:
+    """Find the square around the strokes of a sketch (C, H, W), dark on white, with a margin; None if it has none.
+
+    Small spots that lie alone do not count, nor do others that hold less than `SPECKS` of the ink. The window of a
+    dot is larger than the dot.
+    """
+    height, width = sketch.shape[1:]
+    ink = 1 - sketch.mean(0)
+    strokes = ink > FAINTEST_INK
+    ink = torch.where(strokes & ~spots if (spots := specks(strokes)).sum() < strokes.sum() else strokes, ink, 0.0)
+    spans = []
+    for along in (ink.sum(0), ink.sum(1)):
+        share = along.double().cumsum(0) / along.double().sum()
+        within = ((share > SPECKS) & (share - along / along.double().sum() < 1 - SPECKS)).nonzero()
+        if not len(within):
+            return None
+        spans.append((int(within[0]), int(within[-1]) + 1))
+    longest = max(end - start for start, end in spans)
+    side = math.ceil(max(longest * (1 + 2 * STROKE_MARGIN), SMALLEST_WINDOW * max(height, width)))
+    left, top = (math.floor((start + end - side) / 2) for start, end in spans)
+    return Window(left, top, side)
 
 
 def _is_light_on_dark(image: Tensor) -> bool:
