@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from sketchfusion.errors import ImageError
@@ -188,6 +189,7 @@ def test_svg_opens_no_connection(tmp_path: Path) -> None:
         (svg('<g id="a"><use href="#a"/></g>'), "draws more"),
         (svg("".join(f'<g id="a{i + 1}">' + f'<use href="#a{i}"/>' * 9 + "</g>" for i in range(9))), "draws more"),
         (svg(" " * 5_000_000), "bytes"),
+        (svg(f"<style>{'.a{x:y}' * 20_000}</style>" + "<path/>" * 300), "rules of style"),
     ],
 )
 def test_hostile_svg_is_refused_in_one_line(data: bytes, why: str) -> None:
@@ -237,6 +239,91 @@ LINE = '<path class="a" d="M0 5H10" fill="none" stroke-width="2"{}/>'
 def test_colours_of_todays_css_do_not_turn_strokes_off(inside: str) -> None:
     image = rasterize_svg(svg(inside), 40)
     assert image[20, 20, 0] == 0 and image[8, 20, 0] == 255 and image[20, 20, 2] == 0
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "@media screen { .a { stroke: #000 } }",
+        "@media print, only screen and (min-width: 1px) { .a { stroke: #000 } }",
+        "@media not print { @supports (color: red) { .a { stroke: #000 } } } .a { fill: none }",
+        "@layer base { .a { stroke: #000 } }",
+        ".a { stroke: #000 } @media print { .a { stroke: none } }",
+        ".a { stroke: #000 } @media (max-width: 400px) { .a { stroke: none } } @media not screen {.a { stroke: none }}",
+        "@media (prefers-color-scheme: dark) { :root { --ink: #fff } } :root { --ink: #000 } .a { stroke: var(--ink) }",
+        "@keyframes k { from { stroke: none } } .a { font-family: '@Arial'; stroke: #000; animation: k 1s }",
+        ":root .a { stroke: #000 }",
+        ".g { color: #000 } .a { stroke: currentcolor }",
+        ".a { stroke: CanvasText }",
+    ],
+)
+def test_rules_for_a_light_screen_hold_and_no_others(css: str) -> None:
+    image = rasterize_svg(svg(f"<style>{css}</style><g class='g'>{LINE.format('')}</g>"), 40)
+    assert image[20, 20, 0] == 0 and image[8, 20, 0] == 255
+
+
+PLAIN_LINE = LINE.format(' stroke="#000"')
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "shift_jis", "gb2312", "latin-1"])
+def test_svg_is_read_in_every_encoding_whatever_it_says(encoding: str, tmp_path: Path) -> None:
+    title = {"shift_jis": "\u65e5\u672c", "gb2312": "\u4e2d", "latin-1": "caf\xe9"}.get(encoding, "\u65e5")
+    for said in (encoding, "utf-8", "x-unknown"):
+        text = svg(f"<title>{title}</title>{PLAIN_LINE}", head=f'<?xml version="1.0" encoding="{said}"?>').decode()
+        (tmp_path / "a.svg").write_bytes(text.encode(encoding))
+        assert read_image(tmp_path / "a.svg", "sketch")[0, 256, 256] == 0
+    (tmp_path / "a.json").write_bytes(json.dumps(EXCALIDRAW).encode("utf-16"))
+    assert read_image(tmp_path / "a.json", "sketch").min() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n " + svg(PLAIN_LINE, head='<?xml version="1.0" encoding="utf-8"?>') + b"\0\0",
+        svg(f"<title>a\x0bb</title>{PLAIN_LINE}"),
+        svg(f"<!--{'x' * 70_000}-->{PLAIN_LINE}", head=f"<!--{'x' * 70_000}-->"),
+        svg(f"<title>a&nbsp;b &amp; c</title>{PLAIN_LINE}"),
+        svg(f'<g inkscape:label="a:b" sodipodi:x="1">{PLAIN_LINE}</g>'),
+        svg('<path id="p" d="M0 5H10" stroke-width="2"/><use xlink:href="#p" stroke="#000"/>').replace(
+            b' xmlns:xlink="http://www.w3.org/1999/xlink"', b""
+        ),
+    ],
+    ids=["blanks", "control character", "long comment", "character of HTML", "lost namespaces", "lost xlink"],
+)
+def test_svg_that_is_not_quite_xml_is_read(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.svg").write_bytes(data)
+    assert read_image(tmp_path / "a.svg", "sketch")[0, 256, 256] == 0
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<style>.b { clip-path: url(#c) }</style><path class='a b' d='M0 0H10V10H0Z'/>",
+        "<style>path, .z { mask: url('#m') }</style><path d='M0 0H10V10H0Z'/>",
+        "<path style='clip-path:url(#c)' d='M0 0H10V10H0Z'/>",
+        "<path style='fill:#000;mask:url(#m)' d='M0 0H10V10H0Z'/>",
+        "<path mask='url(#alpha)' d='M0 0H10V10H0Z'/>",
+    ],
+)
+def test_clips_and_masks_of_styles_cut_as_attributes_do(inside: str) -> None:
+    shape = '<rect x="2" y="2" width="6" height="3" {}/>'
+    defs = f'<clipPath id="c">{shape.format("")}</clipPath><mask id="m">{shape.format("fill=%r" % "#fff")}</mask>'
+    defs += f'<mask id="alpha" style="mask-type:alpha">{shape.format("")}</mask>'
+    image = rasterize_svg(svg(defs + inside), 40)
+    assert image[14, 20, 0] == 0 and image[30, 20, 0] == image[4, 20, 0] == 255
+
+
+def test_a_pattern_that_is_not_drawn_is_a_tone() -> None:
+    inside = '<pattern id="p" width="1" height="1"><rect width="1" height="1"/></pattern>'
+    for paint in ("fill='url(#p)'", "style='fill:url(\"#p\")'"):
+        assert rasterize_svg(svg(f"{inside}<rect width='10' height='5' {paint}/>"), 40)[10, 10, 0] < 128
+
+
+def test_wide_white_strokes_on_nothing_or_on_black_are_a_sketch(tmp_path: Path) -> None:
+    wide = '<path d="M2 2H8V8H2Z" fill="none" stroke="{}"/>'
+    expected = read_image(svg(wide.format("#000")), "sketch")
+    for inside in (wide.format("#fff"), f"<rect width='10' height='10'/>{wide.format('#fff')}"):
+        assert torch.equal(read_image(svg(inside), "sketch"), expected)
 
 
 def test_short_entities_are_put_in() -> None:

@@ -128,6 +128,8 @@ def _is_light_on_dark(image: Tensor) -> bool:
     small = _shrunk(image, SHADING_SIDE)
     if _is_clean(small) or small.amax(dim=0).median() > LIGHTEST_GROUND:
         return False
+    if _is_clean(1 - small) and small.amax(dim=0)[_border(torch.ones_like(small[0], dtype=torch.bool))].median() < 0.5:
+        return True  # drawn in a program, whatever the width of its lines
     window = 2 * STROKE_WINDOW + 1
     around = F.avg_pool2d(small[None], window, 1, STROKE_WINDOW, count_include_pad=False)[0]
     return bool((small - around).pow(3).sum() > 0)

@@ -17,7 +17,7 @@ from defusedxml import ElementTree as SafeET
 
 from ..errors import ImageError, first_line
 from .strokes import MAX_POINTS, Drawing, frame_strokes, parse_ndjson, parse_record, rasterize
-from .svg import rasterize_svg
+from .svg import as_utf8, rasterize_svg
 
 _SVG = re.compile(rb"<(\w+:)?svg[\s>]")
 Points = npt.NDArray[np.float64]
@@ -41,10 +41,14 @@ def draw_vectors(data: bytes, side: int, name: str, light_ink: bool = False) -> 
     """
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(data, name)
+    if (data[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in data[:2] and b"<" in data[:4])) and len(
+        data
+    ) <= MAX_UNPACKED:
+        data = as_utf8(data)
     head = data[:65536].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head[:64].lower().startswith((b"<!doctype html", b"<html")):
         raise ImageError(f"{name}: a web page, not a picture; get the picture itself")
-    if head.startswith(b"<") and _SVG.search(head):
+    if head.startswith(b"<") and _SVG.search(data, 0, MAX_UNPACKED):
         return rasterize_svg(data, side, name, light_ink)
     try:
         if head.startswith(b"<") and b"<ink" in head:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
+from html.entities import name2codepoint
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -19,9 +21,10 @@ from ..errors import ImageError, first_line
 
 MAX_BYTES = 4_000_000
 MAX_COST = 20_000
+MAX_MATCHES = 4_000_000  # rules of style sheets times elements
 MAX_DEPTH = 200
 MAX_SIDE = 4096
-NAMESPACE = "http://www.w3.org/2000/svg"
+NAMESPACE, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 # Elements that no sketch needs: through them an SVG can read files, run scripts or take very long to render.
 DROPPED = {"feImage", "script", "foreignObject", "filter", "marker", "pattern", "iframe", "audio", "video"}
@@ -34,10 +37,18 @@ MAX_IMAGES, MAX_IMAGE_PIXELS, IMAGE_SIDE = 4, 32_000_000, 1024  # of embedded pi
 _DATA = "data:image/png;base64,"
 _ENTITY = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]*)\s+("[^"&%<]{0,200}"|'[^'&%<]{0,200}')\s*>""")
 _EXTERNAL = re.compile(r"@import|url\s*\((?!\s*(?:['\"]\s*)?#)|\\|expression\s*\(", re.IGNORECASE)
-_UNWANTED = re.compile(r"\s*(--|filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE)
+_UNWANTED = re.compile(r"\s*(--|filter|mask(?!-type)|clip-path|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE)
 _UNKNOWN_PAINT = re.compile(
     r"\s*(fill|stroke|color|stop-color)\s*:.*?(?<![\w-])(?!rgba?\(|hsla?\(|url\()[a-z][\w-]*\(", re.I | re.S
 )
+_SYSTEM = {"canvas": "#fff", "window": "#fff", "currentcolor": "currentColor", "rebeccapurple": "#639"}
+_SYSTEM |= dict.fromkeys(("canvastext", "windowtext", "buttontext", "fieldtext"), "#000")
+_KEYWORD = re.compile(rf"(:\s*)({'|'.join(_SYSTEM)})(?=\s*(?:[!;}}]|$))", re.IGNORECASE)
+_BLOCKS = re.compile(r"((?:(?<=[;{}])|^)\s*@[\w-]+[^{};]*[{;]|[{}])")
+_ELSEWHERE = re.compile(
+    r"\b(print|speech|dark)\b|max-(?:device-)?width:\s*\d{1,3}(?:px)?\s*\)"
+)  # than on a light screen
+_INLINED = re.compile(r"(?:^|;)\s*(clip-path|mask|vector-effect|stroke-width)\s*:\s*([^;!]+)")
 _FUNCTION = re.compile(r"(?<![\w-])([a-z][\w-]*)\(([^()]*)\)", re.IGNORECASE)
 _STRING = re.compile(r"""url\(("[^"]*"|'[^']*'|[^()]*)\)|"[^"]*"|'[^']*'""", re.IGNORECASE)
 _NUMBER = r"-?\d*\.?\d+(?:[eE][+-]?\d+)?"
@@ -55,7 +66,7 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{source}: SVG of more than {MAX_BYTES} bytes; simplify it first")
-    root = _parse(_expand_entities(data), source)
+    root = _parse(_expand_entities(as_utf8(data)), source)
     tags = {_local(element.tag) for element in root.iter()}
     _clean(root, source)
     _scale_strokes(root, side)
@@ -75,6 +86,27 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
         reason = f"{' and '.join(lost)} cannot be drawn" if lost else "no colour is understood, or all is off the page"
         raise ImageError(f"{source}: nothing of its shapes can be seen, as {reason}; save it as plain SVG or PNG")
     return over_paper(drawn, light_ink)
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Give XML or JSON in UTF-8, without what no parser takes; of other encodings only ASCII is kept as it was.
+
+    XML says what it is encoded in, often wrongly; in a drawing, only ASCII matters.
+    """
+    start = data[:4].replace(b"\0", b"")
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or len(start) < min(4, len(data))
+    if wide and (len(start) < 2 or data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        encoding = "utf-32" if 255 in start else "utf-32-le" if data[0] else "utf-32-be"
+    elif wide:
+        encoding = "utf-16" if 255 in start else "utf-16-le" if data[0] else "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        text = data.decode(encoding, "replace" if wide else "strict")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    text = re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", text.lstrip())
+    return re.sub(r"^(<\?xml[^>]*?)\s+encoding\s*=\s*[\"'][^\"'>]*[\"']", r"\1", text).encode("utf-8", "replace")
 
 
 def over_paper(image: Image.Image, light_ink: bool) -> npt.NDArray[np.uint8]:
@@ -104,8 +136,23 @@ def _expand_entities(data: bytes) -> bytes:
     return _ENTITY.sub(b"", head) + body
 
 
+def _completed(data: bytes) -> bytes:
+    """Add what SVG cut out of a web page lacks: namespaces of prefixes, and HTML's names of characters."""
+    text = data.decode()
+    used = set(re.findall(r"[\s<]([A-Za-z_][\w.-]*):[A-Za-z_][\w.-]*(?=[\s=/>])", text)) - {"xml", "xmlns"}
+    missing = used - set(re.findall(r"xmlns:([\w.-]+)\s*=", text))
+    added = "".join(f' xmlns:{name}="{XLINK if name == "xlink" else name}"' for name in sorted(missing)[:MAX_ENTITIES])
+    text = re.sub(r"<((?:\w+:)?svg)(?=[\s>])", rf"<\1{added}", text, count=1)
+
+    def numbered(match: re.Match[str]) -> str:
+        code = name2codepoint.get(match[1])
+        return match[0] if code is None or match[1] in ("amp", "lt", "gt", "quot") else f"&#{code};"
+
+    return re.sub(r"&([A-Za-z]\w{1,30});", numbered, text).encode()
+
+
 def _variables(root: ET.Element) -> dict[str, str]:
-    """Collect the CSS custom properties of all styles; the first value wins, as later ones are for dark screens."""
+    """Collect the CSS custom properties of all styles; the first value wins, as later ones are for dark pages."""
     styles = [element.text or "" for element in root.iter() if _local(element.tag) == "style"]
     styles += [element.get("style", "") for element in root.iter()]
     found = re.findall(r"(?<![\w-])(--[\w-]{1,100})\s*:\s*([^;{}]{1,200})", ";".join(styles))
@@ -142,16 +189,45 @@ def _resolved(css: str, variables: dict[str, str]) -> str:
     return css.replace("\1", "(").replace("\2", ")").replace("\3", ",")
 
 
-def _safe_css(css: str, variables: dict[str, str]) -> str:
-    """Remove each declaration that is external, slow to render or unknown to the renderer; keep the others."""
+def _plain_css(css: str, patterns: Iterable[str] = ()) -> str:
+    """Remove comments and strings that would mislead; mark external references, and paint `patterns` in grey."""
 
     def plain(match: re.Match[str]) -> str:
         if match[1] is None:
             return '""' if re.search(r"[;{}\\(]", match[0]) else match[0]
-        local = match[1].strip(" \t\r\n\"'").startswith("#") and not re.search(r"[;{}\\]", match[1])
-        return match[0] if local else "\\"  # marks what is external
+        target = match[1].strip(" \t\r\n\"'")
+        if target[1:] in patterns:
+            return "#555"
+        return match[0] if target.startswith("#") and not re.search(r"[;{}\\]", match[1]) else "\\"
 
-    css = _STRING.sub(plain, re.sub(r"/\*.*?(?:\*/|$)", "", css, flags=re.DOTALL))
+    return _STRING.sub(plain, re.sub(r"/\*.*?(?:\*/|$)|<!--|-->", "", css, flags=re.DOTALL))
+
+
+def _on_screen(css: str, media: str = "") -> str:
+    """Resolve the at-rules of a style sheet, which the renderer does not know, for a light screen."""
+
+    def holds(query: str) -> bool:
+        return any(bool(_ELSEWHERE.search(one)) == one.strip().startswith("not") for one in query.lower().split(","))
+
+    kept, opened = list[str](), list[bool | None]()  # of each open block: None for a plain rule, or whether it holds
+    for token in _BLOCKS.split(css) if holds(media) else ():
+        name, _, query = token.strip().lstrip("@").rstrip("{;").partition(" ")
+        if token.strip().startswith("@") and token[-1] in "{;":
+            if token[-1] == "{":
+                opened.append(name.split("(")[0] in ("media", "supports", "layer", "container") and holds(query))
+            continue
+        if token == "}" and (not opened or opened.pop() is not None):
+            continue
+        if False not in opened:
+            kept.append(token)
+        if token == "{":
+            opened.append(None)
+    return re.sub(r":root\b", "svg", "".join(kept))
+
+
+def _safe_css(css: str, variables: dict[str, str], patterns: Iterable[str] = ()) -> str:
+    """Remove each declaration that is external, slow to render or unknown to the renderer; keep the others."""
+    css = _KEYWORD.sub(lambda match: match[1] + _SYSTEM[match[2].lower()], _plain_css(css, patterns))
     parts = [*re.split(r"([;{}])", _resolved(css, variables)), ""]
     for place in range(0, len(parts), 2):
         part, end = parts[place : place + 2]
@@ -160,10 +236,28 @@ def _safe_css(css: str, variables: dict[str, str]) -> str:
     return "".join(parts)
 
 
+def _inline(root: ET.Element, css: str) -> None:
+    """Make attributes of the declarations `_INLINED` of simple selectors, which are counted and changed later on."""
+    found: dict[str, dict[str, str]] = {}
+    for selectors, body in re.findall(r"([^{};]+)\{([^{}]*)\}", css):
+        if declared := dict(_INLINED.findall(body)):
+            for selector in selectors.split(","):
+                found.setdefault(selector.strip(), {}).update(declared)
+    for element in root.iter():
+        names = [
+            _local(element.tag),
+            *(f".{name}" for name in element.get("class", "").split()),
+            f"#{element.get('id')}",
+        ]
+        own = dict(_INLINED.findall(element.get("style", "")))
+        for name, value in [item for one in (*(found.get(name, {}) for name in names), own) for item in one.items()]:
+            element.set(name, value.strip())
+
+
 def _parse(data: bytes, source: str) -> ET.Element:
     """Parse the document; ImageError for broken XML, XML entities, or a root other than <svg>."""
     try:
-        root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        root: ET.Element = _tree(data)
     except DefusedXmlException:
         raise ImageError(f"{source}: SVG declares XML entities; save it as plain SVG") from None
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
@@ -173,6 +267,14 @@ def _parse(data: bytes, source: str) -> ET.Element:
     return root
 
 
+def _tree(data: bytes) -> ET.Element:
+    allowed = {"forbid_dtd": False, "forbid_entities": True, "forbid_external": True}
+    try:
+        return SafeET.fromstring(data, **allowed)
+    except ET.ParseError:
+        return SafeET.fromstring(_completed(data), **allowed)
+
+
 def _local(name: object) -> str:
     """Strip the namespace from a tag or attribute name; "" for the tag of a comment, which is no string."""
     return name.rpartition("}")[2] if isinstance(name, str) else ""
@@ -180,6 +282,14 @@ def _local(name: object) -> str:
 
 def _clean(root: ET.Element, source: str) -> None:
     """Remove, in place, what is external, scripted or slow to render; ImageError if the rest still costs too much."""
+    patterns = {element.get("id", "") for element in root.iter() if _local(element.tag) == "pattern"}
+    sheets = [element for element in root.iter() if _local(element.tag) == "style"]
+    for sheet in sheets:
+        sheet.text = _on_screen(_plain_css(sheet.text or "", patterns), sheet.get("media", ""))
+    rules = "".join(sheet.text or "" for sheet in sheets)
+    if rules.count("{") * sum(1 for _ in root.iter()) > MAX_MATCHES:
+        raise ImageError(f"{source}: SVG has too many rules of style for its elements; simplify it first")
+    _inline(root, rules)
     stack, pictures, variables = [(root, 0)], 0, _variables(root)
     while stack:
         element, depth = stack.pop()
@@ -189,14 +299,13 @@ def _clean(root: ET.Element, source: str) -> None:
             element.tag = f"{{{NAMESPACE}}}{element.tag}"
         for name, value in list(element.attrib.items()):
             if name == "style":
-                element.set(name, _safe_css(value, variables))
-            elif name in PAINTS and "(" in value:
-                paint = _resolved(value, variables)
-                element.set(name, "#000" if _UNKNOWN_PAINT.match(f"fill:{paint}") else paint)
+                element.set(name, _safe_css(value, variables, patterns))
+            elif name in PAINTS and ("(" in value or value.strip().lower() in _SYSTEM):
+                element.set(name, _safe_css(f"fill:{value}", variables, patterns).removeprefix("fill:") or "#000")
             if _is_unsafe(_local(name), element.get(name, "")):
                 del element.attrib[name]
         if _local(element.tag) == "style":
-            element.text = _safe_css(element.text or "", variables)
+            element.text = _safe_css(element.text or "", variables, patterns)
         for child in list(element):
             picture = _local(child.tag) == "image"
             pictures += picture
