@@ -10,6 +10,7 @@ import json
 import socket
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -262,6 +263,7 @@ def test_rules_for_a_light_screen_hold_and_no_others(css: str) -> None:
     assert image[20, 20, 0] == 0 and image[8, 20, 0] == 255
 
 
+WHITE = 'fill="#fff"'
 PLAIN_LINE = LINE.format(' stroke="#000"')
 
 
@@ -307,7 +309,7 @@ def test_svg_that_is_not_quite_xml_is_read(data: bytes, tmp_path: Path) -> None:
 )
 def test_clips_and_masks_of_styles_cut_as_attributes_do(inside: str) -> None:
     shape = '<rect x="2" y="2" width="6" height="3" {}/>'
-    defs = f'<clipPath id="c">{shape.format("")}</clipPath><mask id="m">{shape.format("fill=%r" % "#fff")}</mask>'
+    defs = f'<clipPath id="c">{shape.format("")}</clipPath><mask id="m">{shape.format(WHITE)}</mask>'
     defs += f'<mask id="alpha" style="mask-type:alpha">{shape.format("")}</mask>'
     image = rasterize_svg(svg(defs + inside), 40)
     assert image[14, 20, 0] == 0 and image[30, 20, 0] == image[4, 20, 0] == 255
@@ -346,6 +348,70 @@ def test_an_embedded_picture_is_shown_and_another_named() -> None:
     ]:
         with pytest.raises(ImageError, match=why):
             rasterize_svg(svg(inside), 40)
+
+
+def test_embedded_pictures_are_read_however_their_address_is_written() -> None:
+    picture = Image.new("RGB", (8, 8), "black")
+    picture.save(buffer := io.BytesIO(), "BMP")
+    plain, inner = base64.b64encode(buffer.getvalue()).decode(), svg('<rect width="10" height="10"/>')
+    for address in (
+        f"DATA:image/bmp;charset=utf-8;base64,{plain[:40]}\n{plain[40:]}",
+        f"data:;base64,{quote(plain.rstrip('='))}",
+        f"data:image/bmp,{quote(buffer.getvalue())}",
+        f"data:image/svg+xml;base64,{base64.b64encode(inner).decode()}",
+        f"data:image/svg+xml;utf8,{quote(inner)}",
+    ):
+        image = f'<image x="{{}}" y="2" width="1" height="6" preserveAspectRatio="none" href="{address}"/>'
+        shown = rasterize_svg(svg("".join(map(image.format, range(9)))), 40)
+        assert (shown[20, 2:34] < 8).all() and shown[20, 38, 0] == shown[2, 20, 0] == 255
+    nested = svg(f'<image width="10" height="10" href="data:image/svg+xml,{quote(inner)}"/>')
+    with pytest.raises(ImageError, match="nothing of its shapes"):  # no picture in a picture in a picture
+        rasterize_svg(svg(f'<image width="10" height="10" href="data:image/svg+xml,{quote(nested)}"/>'), 40)
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"),
+    [
+        *((100, ""), (500, ""), (9000, ""), (100, 'width="100%" height="100%"'), (100, 'width="1000"')),
+        *(
+            (10, 'width="6em"'),
+            (8, 'width="5em" height="5em"'),
+            (8, 'width="80PX" height="80px"'),
+            (8, 'style="width:80px;height:5rem"'),
+        ),
+    ],
+)
+def test_a_drawing_that_does_not_say_its_size_is_shown_whole(scale: int, size: str) -> None:
+    inside = f'<g transform="scale({scale})"><path d="M2 2H8V8H2Z" fill="none" stroke="#000"/></g>'
+    for paper in ("", '<rect width="100%" height="100%" fill="#fff"/>'):
+        image = rasterize_svg(svg(paper + inside, size), 500)
+        rows, columns = (np.flatnonzero(image[..., 0].min(axis=axis) < 100) for axis in (1, 0))
+        assert len(rows) == pytest.approx(len(columns), abs=3) and len(rows) > 60
+        assert rows[-1] < len(image) - 1 and columns[-1] < image.shape[1] - 1
+
+
+def test_styles_place_shapes_as_attributes_do() -> None:
+    for inside in (
+        "<style>rect { x: 2px; y: 2px; width: 6px; height: 3px }</style><rect/>",
+        '<rect width="6" height="3" style="transform: translate(2px, 2px)"/>',
+        '<style>.a { transform: translate(2px, 5px) rotate(-90deg) }</style><rect class="a" width="3" height="6"/>',
+    ):
+        image = rasterize_svg(svg(inside), 40)
+        assert image[14, 20, 0] == 0 and image[30, 20, 0] == image[4, 20, 0] == image[14, 36, 0] == 255
+    inside = "<style>.a { vector-effect: non-scaling-stroke; stroke-width: 4px }</style><g transform='scale(10)'>"
+    inside += '<path class="a" stroke="#000" d="M0 500H1000"/></g>'
+    image = rasterize_svg(svg(inside, 'viewBox="0 0 10000 10000" width="100" height="100"'), 100)
+    assert (image[:, 50, 0] < 128).sum() == 4
+
+
+def test_light_strokes_with_a_dark_or_red_spot_are_shown_on_black(tmp_path: Path) -> None:
+    """As a drawing program exports a drawing made on its dark page, without the page."""
+    for spot in ("#000", "#e03131"):
+        inside = '<path d="M2 2H8V8H2Z" fill="none" stroke="#f2f2f2" stroke-width=".2"/>'
+        sketch = read_image(svg(f'{inside}<circle cx="5" cy="5" r=".3" fill="{spot}"/>'), "sketch")
+        assert sketch[0, 102, 256] < 0.3 and sketch[0, 40, 40] == 1
+    inside = '<path d="M2 2H8V8H2Z" fill="#fff" stroke="#000" stroke-width=".2"/>'
+    assert rasterize_svg(svg(inside), 40, light_ink=True)[2, 2, 0] == 255
 
 
 def test_a_stroke_that_does_not_scale_is_as_wide_as_on_the_page() -> None:

@@ -41,9 +41,8 @@ def draw_vectors(data: bytes, side: int, name: str, light_ink: bool = False) -> 
     """
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(data, name)
-    if (data[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in data[:2] and b"<" in data[:4])) and len(
-        data
-    ) <= MAX_UNPACKED:
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in data[:2] and b"<" in data[:4])  # UTF-16 or UTF-32
+    if wide and len(data) <= MAX_UNPACKED:
         data = as_utf8(data)
     head = data[:65536].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head[:64].lower().startswith((b"<!doctype html", b"<html")):
