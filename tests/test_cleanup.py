@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from sketchfusion.io.cleanup import is_blank, normalise_sketch, stroke_window
+from sketchfusion.io.cleanup import _counts, _ratio, is_blank, normalise_sketch, stroke_window
 from sketchfusion.io.files import find_images
 from sketchfusion.io.images import read_image
 
@@ -211,3 +211,19 @@ def test_real_sketches_stay_as_they_are(shared_data: Path) -> None:
     assert len(files) > 20
     for path in files:
         assert torch.equal(read_image(path, "sketch"), read_image(path)), path
+
+
+@pytest.mark.parametrize("size", [(40, 30), (200, 517), (900, 257)])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_dividing_by_the_paper_in_bands_is_dividing_by_it(size: tuple[int, int], inverted: bool) -> None:
+    image, paper = torch.rand(3, *size), torch.rand(3, min(size[0], 64), min(size[1], 48))
+    bare = torch.nn.functional.interpolate(paper[None], size=size, mode="bilinear", align_corners=False)[0]
+    plain = ((1 - image if inverted else image) / bare.clamp(min=1e-3)).amin(dim=0).clamp(max=1.5)
+    torch.testing.assert_close(_ratio(image, paper, inverted), plain, atol=1e-4, rtol=1e-4)
+
+
+def test_cells_are_counted_to_the_edge() -> None:
+    mask = torch.rand(23, 31) < 0.3
+    counts = _counts(mask, 5)
+    assert counts.shape == (5, 7) and counts.sum() == mask.sum()
+    assert counts[4, 6] == mask[20:, 30:].sum() and counts[1, 2] == mask[5:10, 10:15].sum()
