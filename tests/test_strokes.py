@@ -466,6 +466,30 @@ PROGRAMS = {
 }
 
 
+FLAT = [number for corner in CORNERS for number in corner]
+XY = [{"x": x, "y": y, "time": 1} for x, y in CORNERS]
+COMMANDS = [["M", 0, 0], *(["Q", 0, 0, x, y] for x, y in CORNERS[1:]), ["z"]]
+PROGRAMS |= {
+    name: json.dumps(document)
+    for name, document in {
+        "strokes of Quick, Draw! alone": RECORD["drawing"],
+        "signature pad": [{"penColor": "black", "points": XY}],
+        "signature pad, old": [XY],
+        "canvas of React": {"lines": [{"points": XY, "brushColor": "#444"}], "width": 400},
+        "canvas of React, paths": [{"drawMode": True, "strokeWidth": 4, "paths": XY}],
+        "Konva": {"className": "Stage", "children": [{"attrs": {"x": 5, "y": 5, "points": FLAT}, "className": "Line"}]},
+        "Fabric": {"version": "5.3.0", "objects": [{"type": "path", "left": 0, "path": COMMANDS}]},
+        "Paper": [["Layer", {"children": [["Path", {"segments": [[xy, [0, 0], [0, 0]] for xy in CORNERS]}]]}]],
+        "lists of points": {"strokes": [[[*xy, 0.5] for xy in CORNERS]]},
+        "lists of axes": {"strokes": [{"X": [x for x, _ in CORNERS], "Y": [y for _, y in CORNERS]}]},
+        "ink": {"requests": [{"ink": [[*RECORD["drawing"][0], []]]}]},
+        "elements of Excalidraw alone": [{"type": "line", "x": 9, "y": 9, "points": CORNERS}],
+        "library of Excalidraw": {"libraryItems": [{"elements": EXCALIDRAW["elements"]}]},
+        "clipboard of tldraw": {"data": {"shapes": TLDRAW["records"][1:]}},  # type: ignore[index]
+    }.items()
+}
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_files_of_drawing_programs_are_strokes(program: str, tmp_path: Path) -> None:
     path = tmp_path / "drawing"
