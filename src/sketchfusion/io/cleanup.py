@@ -27,6 +27,7 @@ FRAME_LENGTH, FRAME_DEPTH = 0.03, 0.14
 # Ruled and squared paper has at least RULINGS lines across most of it, at the same distances, tilted by at most TILT.
 # They are looked for on a copy with the longer edge RULING_SIDE, in pieces of RULING_PIECE of an edge.
 RULINGS, TILT, RULING_SIDE, RULING_PIECE = 6, 0.1, 512, 1 / 6
+THROUGH = 0.6  # share of a line through the picture, such as a margin, that is found where rulings are
 STROKE_MARGIN = 0.15  # around the strokes of a sketch, as a share of their longer extent
 SPECKS = 0.001  # share of the ink at each end that may lie outside the window
 FAINTEST_INK = 0.2  # darkness from which a pixel counts as a stroke
@@ -195,29 +196,38 @@ def _rulings(ink: Tensor, brightness: Tensor) -> Tensor:
         return torch.zeros_like(ink)
     cell = max(1, round(max(ink.shape) / RULING_SIDE))
     small = (_counts(ink, cell) > 0).float()
-    level, upright = _level_rulings(small), _level_rulings(small.T).T
-    strokes = small * (1 - torch.maximum(level, upright))
+    (level, across), (upright, down) = _level_rulings(small), (lines.T for lines in _level_rulings(small.T))
+    margins = torch.maximum(across * upright.any(), down * level.any())
+    strokes = small * (1 - torch.maximum(torch.maximum(level, upright), margins))
     level, upright = level * (1 - _closed(strokes, 7)), upright * (1 - _closed(strokes.T, 7).T)
-    lines = ink & _enlarged(torch.maximum(level, upright) > 0, cell, ink)
-    return lines & (brightness > 0.75 * brightness[lines].median()) if lines.any() else lines
+    found = torch.zeros_like(ink)
+    for printed in (torch.maximum(level, upright), margins):
+        lines = ink & _enlarged(printed > 0, cell, ink)
+        found |= lines & (brightness > 0.75 * brightness[lines].median()) if lines.any() else lines
+    return found
 
 
-def _level_rulings(ink: Tensor) -> Tensor:
-    """Find the rulings along the rows of a mask (h, w) of 0 and 1, as such a mask; none if they are not regular."""
+def _level_rulings(ink: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the rulings along the rows of a mask (h, w) of 0 and 1, as such a mask; none if they are not regular.
+
+    The second mask has the lines through all of the picture, however few.
+    """
     height, width = ink.shape
     piece = round(width * RULING_PIECE) // 2 * 2 + 1
     thick = 2 * max(1, round(0.006 * max(height, width))) + 1
     near = _dilated(ink - _dilated(1 - _dilated(1 - ink, thick), thick), 3)
     rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
-    lines = torch.zeros_like(ink)
+    lines, through = torch.zeros_like(ink), torch.zeros_like(ink)
     for step in range(-round(TILT * piece / 2), round(TILT * piece / 2) + 1):
         drift = (columns - width // 2) * 2 * step // piece
         level = near[(rows + drift) % height, columns]
         run = _run_sums(_run_sums(level, piece) > 0.7 * piece, piece) > 0
         lines = torch.maximum(lines, run[(rows - drift) % height, columns].float())
-    lines = lines * ink
+        whole = (level.mean(dim=1, keepdim=True) > THROUGH) * level
+        through = torch.maximum(through, whole[(rows - drift) % height, columns])
+    lines, through = lines * ink, through * ink
     regular = [_is_regular(lines[:, column]) for column in range(width // 10, width, max(1, width // 10))]
-    return lines if sum(regular) > len(regular) / 2 else torch.zeros_like(ink)
+    return lines if sum(regular) > len(regular) / 2 else torch.zeros_like(ink), through
 
 
 def _run_sums(mask: Tensor, length: int) -> Tensor:
