@@ -292,11 +292,11 @@ def _parse(data: bytes, source: str) -> ET.Element:
 
 
 def _tree(data: bytes) -> ET.Element:
-    allowed = {"forbid_dtd": False, "forbid_entities": True, "forbid_external": True}
     try:
-        return SafeET.fromstring(data, **allowed)
+        root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
     except ET.ParseError:
-        return SafeET.fromstring(_completed(data), **allowed)
+        root = SafeET.fromstring(_completed(data), forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    return root
 
 
 def _local(name: object) -> str:
