@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from sketchfusion.io.cleanup import is_blank, normalise_sketch
+from sketchfusion.io.cleanup import _counts, _ratio, is_blank, normalise_sketch, stroke_window
 from sketchfusion.io.files import find_images
-from sketchfusion.io.images import read_image, stroke_window
+from sketchfusion.io.images import read_image
 
 
 @functools.cache
@@ -198,6 +198,19 @@ def test_a_drawing_that_leaves_the_page_and_hatching_stay() -> None:
     assert torch.equal(normalise_sketch(picture), picture)
 
 
+def test_the_margin_of_ruled_paper_goes_with_its_rulings() -> None:
+    sheet = Image.new("RGB", (800, 600), (230, 228, 222))
+    pen = ImageDraw.Draw(sheet)
+    for y in range(45, 600, 23):
+        pen.line((0, y, 800, y), (150, 175, 215), 2)
+    pen.line((90, 0, 90, 600), (220, 110, 110), 2)
+    pen.ellipse((300, 200, 510, 410), outline=(40, 40, 60), width=4)
+    noisy = np.asarray(sheet) + np.random.default_rng(0).normal(0, 4, (600, 800, 3))
+    window = stroke_window(read_image(Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), "sketch"))
+    assert window is not None and window.side < 300
+    assert abs(window.left + window.side / 2 - 405) < 15 and abs(window.top + window.side / 2 - 305) < 15
+
+
 @settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1000))
 def test_normalising_never_fails(height: int, width: int, seed: int) -> None:
@@ -211,3 +224,19 @@ def test_real_sketches_stay_as_they_are(shared_data: Path) -> None:
     assert len(files) > 20
     for path in files:
         assert torch.equal(read_image(path, "sketch"), read_image(path)), path
+
+
+@pytest.mark.parametrize("size", [(40, 30), (200, 517), (900, 257)])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_dividing_by_the_paper_in_bands_is_dividing_by_it(size: tuple[int, int], inverted: bool) -> None:
+    image, paper = torch.rand(3, *size), torch.rand(3, min(size[0], 64), min(size[1], 48))
+    bare = torch.nn.functional.interpolate(paper[None], size=size, mode="bilinear", align_corners=False)[0]
+    plain = ((1 - image if inverted else image) / bare.clamp(min=1e-3)).amin(dim=0).clamp(max=1.5)
+    torch.testing.assert_close(_ratio(image, paper, inverted), plain, atol=1e-4, rtol=1e-4)
+
+
+def test_cells_are_counted_to_the_edge() -> None:
+    mask = torch.rand(23, 31) < 0.3
+    counts = _counts(mask, 5)
+    assert counts.shape == (5, 7) and counts.sum() == mask.sum()
+    assert counts[4, 6] == mask[20:, 30:].sum() and counts[1, 2] == mask[5:10, 10:15].sum()

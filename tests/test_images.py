@@ -106,6 +106,71 @@ def test_sixteen_bit_is_scaled_and_not_clipped(tmp_path: Path) -> None:
     torch.testing.assert_close(read_image(tmp_path / "f.tiff"), expected, atol=0.003, rtol=0)
 
 
+@pytest.mark.parametrize("highest", [255, 1023, 4095, 65535])
+def test_greys_of_fewer_bits_than_they_are_kept_in_are_not_dark(highest: int, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 256).reshape(16, 16)
+    expected = torch.from_numpy(ramp).float().expand(3, 16, 16)
+    kept = {"u2": np.uint16(ramp * highest), "i4": np.int32(ramp * highest), "f4": np.float32(ramp * highest)}
+    for name in ("u2.png", "u2.tiff", "i4.tiff", "f4.tiff", "u2.jp2"):
+        Image.fromarray(kept[name[:2]]).save(tmp_path / name)
+        torch.testing.assert_close(read_image(tmp_path / name), expected, atol=0.006, rtol=0)
+    for values in (ramp * 1.2 - 0.1, ramp * 2 - 1):  # a filter's overshoots; signed values
+        Image.fromarray(np.float32(values)).save(tmp_path / "f.tiff")
+        shown = ramp if values.min() < -0.5 else values.clip(0, 1)
+        wanted = torch.from_numpy(np.float32(shown)).expand(3, 16, 16)
+        torch.testing.assert_close(read_image(tmp_path / "f.tiff"), wanted, atol=0.006, rtol=0)
+    for values in (kept["u2"], np.float32(ramp)):  # scanners may write a TIFF in which 0 is white
+        Image.fromarray(values).save(tmp_path / "a.tiff", tiffinfo={262: 0})
+        torch.testing.assert_close(read_image(tmp_path / "a.tiff"), 1 - expected, atol=0.006, rtol=0)
+
+
+def test_greys_of_a_png_of_16_bits_may_be_transparent(tmp_path: Path) -> None:
+    ramp = np.uint16(np.linspace(0, 65535, 256).reshape(16, 16))
+    Image.fromarray(ramp).save(tmp_path / "a.png", transparency=0)
+    read = read_image(tmp_path / "a.png")
+    assert read[0, 0, 0] == 1 and read[0, 0, 1] < 0.01
+
+
+def test_inks_are_shown_by_their_profile(tmp_path: Path) -> None:
+    """In a profile made here, cyan is a green of exactly L* 50 and everything else white."""
+    nodes = bytes(part for node in range(16) for part in ((128, 58, 178) if node == 8 else (255, 128, 128)))
+    same = bytes(range(256))
+    one = struct.pack(">i", 65536)
+    lut = b"mft1\0\0\0\0\4\3\2\0" + (one + bytes(12)) * 2 + one + same * 4 + nodes + same * 3
+    head = struct.pack(">I4xI4s4s4s12x4s24x", 144 + len(lut), 0x2400000, b"prtr", b"CMYK", b"Lab ", b"acsp")
+    head += struct.pack(">I3i48x", 0, 63190, 65536, 54061) + struct.pack(">I4sII", 1, b"A2B0", 144, len(lut))
+    Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "a.jpg", icc_profile=head + lut, quality=95)
+    Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "a.tif", icc_profile=head + lut)
+    for name in ("a.jpg", "a.tif"):
+        red, green, blue = (float(channel.mean()) for channel in read_image(tmp_path / name))
+        assert green == pytest.approx(0.55, abs=0.05) and red < 0.1 and blue < 0.1
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_notes_in_a_png_do_not_cost_the_picture(place: str, tmp_path: Path) -> None:
+    """Drawing programs keep the drawing itself in them, which may be large."""
+    corners().save(buffer := io.BytesIO(), "PNG")
+    data, scene = buffer.getvalue(), zlib.compress(bytes(5_000_000))
+    long = png_chunk(b"zTXt", b"mxfile\0\0" + scene) + png_chunk(b"iTXt", b"scene\0\1\0\0\0" + scene)
+    damaged = png_chunk(b"tEXt", b"who\0 me")[:-1] + b"?"
+    for notes in (long, damaged):
+        cut = 33 if place == "before" else len(data) - 12
+        (tmp_path / "a.png").write_bytes(data[:cut] + notes + data[cut:])
+        assert seen(read_image(tmp_path / "a.png")) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_alpha_of_zeros_everywhere_in_a_bitmap_is_none(tmp_path: Path) -> None:
+    """As Windows writes it."""
+    corners().convert("RGBA").save(tmp_path / "a.bmp")
+    head = (tmp_path / "a.bmp").read_bytes()[:14]
+    pixels = np.asarray(corners())[::-1, :, ::-1]
+    body = np.concatenate([pixels, np.zeros_like(pixels[:, :, :1])], axis=2).tobytes()
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    info = struct.pack("<IiiHHIIiiII", 108, *corners().size, 1, 32, 3, len(body), 0, 0, 0, 0) + masks + bytes(52)
+    (tmp_path / "a.bmp").write_bytes(head[:10] + struct.pack("<I", 122) + info + body)
+    assert seen(read_image(tmp_path / "a.bmp")) == [RED, GREEN, BLUE, WHITE]
+
+
 def test_colours_of_an_rgb_profile_become_srgb(tmp_path: Path) -> None:
     """Red and blue are exchanged in a profile, so that it cannot be missed; sRGB's own and a broken one do nothing."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -269,6 +334,8 @@ BROKEN = {
     "zeros": (bytes(100), "not a picture"),
     "pickle": (b"\x80\x04\x95\x0b\x00\x00\x00cos\nsystem\n.", "not a picture"),
     "html": (b"<!doctype html><title>404</title><svg></svg><br>", "a web page, not a picture"),
+    "video": (b"\0\0\0\x14ftypqt  \0\0\2\0qt  ", "a video, which cannot be read; export it as PNG"),
+    "odd tiff": (b"II*\0\x08\0\0\0\0\0", "a TIFF of an unusual kind, or cut short"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "not a picture"),
     "json": (b'{"a": 1}', "no strokes"),
     "heic head": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "not a picture"),

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sketchfusion.featuremap import Frame
-from sketchfusion.io.images import letterbox, stroke_window
+from sketchfusion.io.cleanup import stroke_window
+from sketchfusion.io.images import letterbox
 
 
 def page(height: int, width: int, left: int, top: int, size: int) -> torch.Tensor:

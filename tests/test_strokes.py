@@ -10,9 +10,11 @@ import json
 import socket
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from sketchfusion.errors import ImageError
@@ -188,6 +190,7 @@ def test_svg_opens_no_connection(tmp_path: Path) -> None:
         (svg('<g id="a"><use href="#a"/></g>'), "draws more"),
         (svg("".join(f'<g id="a{i + 1}">' + f'<use href="#a{i}"/>' * 9 + "</g>" for i in range(9))), "draws more"),
         (svg(" " * 5_000_000), "bytes"),
+        (svg(f"<style>{'.a{x:y}' * 20_000}</style>" + "<path/>" * 300), "rules of style"),
     ],
 )
 def test_hostile_svg_is_refused_in_one_line(data: bytes, why: str) -> None:
@@ -239,6 +242,92 @@ def test_colours_of_todays_css_do_not_turn_strokes_off(inside: str) -> None:
     assert image[20, 20, 0] == 0 and image[8, 20, 0] == 255 and image[20, 20, 2] == 0
 
 
+@pytest.mark.parametrize(
+    "css",
+    [
+        "@media screen { .a { stroke: #000 } }",
+        "@media print, only screen and (min-width: 1px) { .a { stroke: #000 } }",
+        "@media not print { @supports (color: red) { .a { stroke: #000 } } } .a { fill: none }",
+        "@layer base { .a { stroke: #000 } }",
+        ".a { stroke: #000 } @media print { .a { stroke: none } }",
+        ".a { stroke: #000 } @media (max-width: 400px) { .a { stroke: none } } @media not screen {.a { stroke: none }}",
+        "@media (prefers-color-scheme: dark) { :root { --ink: #fff } } :root { --ink: #000 } .a { stroke: var(--ink) }",
+        "@keyframes k { from { stroke: none } } .a { font-family: '@Arial'; stroke: #000; animation: k 1s }",
+        ":root .a { stroke: #000 }",
+        ".g { color: #000 } .a { stroke: currentcolor }",
+        ".a { stroke: CanvasText }",
+    ],
+)
+def test_rules_for_a_light_screen_hold_and_no_others(css: str) -> None:
+    image = rasterize_svg(svg(f"<style>{css}</style><g class='g'>{LINE.format('')}</g>"), 40)
+    assert image[20, 20, 0] == 0 and image[8, 20, 0] == 255
+
+
+WHITE = 'fill="#fff"'
+PLAIN_LINE = LINE.format(' stroke="#000"')
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "shift_jis", "gb2312", "latin-1"])
+def test_svg_is_read_in_every_encoding_whatever_it_says(encoding: str, tmp_path: Path) -> None:
+    title = {"shift_jis": "\u65e5\u672c", "gb2312": "\u4e2d", "latin-1": "caf\xe9"}.get(encoding, "\u65e5")
+    for said in (encoding, "utf-8", "x-unknown"):
+        text = svg(f"<title>{title}</title>{PLAIN_LINE}", head=f'<?xml version="1.0" encoding="{said}"?>').decode()
+        (tmp_path / "a.svg").write_bytes(text.encode(encoding))
+        assert read_image(tmp_path / "a.svg", "sketch")[0, 256, 256] == 0
+    (tmp_path / "a.json").write_bytes(json.dumps(EXCALIDRAW).encode("utf-16"))
+    assert read_image(tmp_path / "a.json", "sketch").min() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\n " + svg(PLAIN_LINE, head='<?xml version="1.0" encoding="utf-8"?>') + b"\0\0",
+        svg(f"<title>a\x0bb</title>{PLAIN_LINE}"),
+        svg(f"<!--{'x' * 70_000}-->{PLAIN_LINE}", head=f"<!--{'x' * 70_000}-->"),
+        svg(f"<title>a&nbsp;b &amp; c</title>{PLAIN_LINE}"),
+        svg(f'<g inkscape:label="a:b" sodipodi:x="1">{PLAIN_LINE}</g>'),
+        svg('<path id="p" d="M0 5H10" stroke-width="2"/><use xlink:href="#p" stroke="#000"/>').replace(
+            b' xmlns:xlink="http://www.w3.org/1999/xlink"', b""
+        ),
+    ],
+    ids=["blanks", "control character", "long comment", "character of HTML", "lost namespaces", "lost xlink"],
+)
+def test_svg_that_is_not_quite_xml_is_read(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.svg").write_bytes(data)
+    assert read_image(tmp_path / "a.svg", "sketch")[0, 256, 256] == 0
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<style>.b { clip-path: url(#c) }</style><path class='a b' d='M0 0H10V10H0Z'/>",
+        "<style>path, .z { mask: url('#m') }</style><path d='M0 0H10V10H0Z'/>",
+        "<path style='clip-path:url(#c)' d='M0 0H10V10H0Z'/>",
+        "<path style='fill:#000;mask:url(#m)' d='M0 0H10V10H0Z'/>",
+        "<path mask='url(#alpha)' d='M0 0H10V10H0Z'/>",
+    ],
+)
+def test_clips_and_masks_of_styles_cut_as_attributes_do(inside: str) -> None:
+    shape = '<rect x="2" y="2" width="6" height="3" {}/>'
+    defs = f'<clipPath id="c">{shape.format("")}</clipPath><mask id="m">{shape.format(WHITE)}</mask>'
+    defs += f'<mask id="alpha" style="mask-type:alpha">{shape.format("")}</mask>'
+    image = rasterize_svg(svg(defs + inside), 40)
+    assert image[14, 20, 0] == 0 and image[30, 20, 0] == image[4, 20, 0] == 255
+
+
+def test_a_pattern_that_is_not_drawn_is_a_tone() -> None:
+    inside = '<pattern id="p" width="1" height="1"><rect width="1" height="1"/></pattern>'
+    for paint in ("fill='url(#p)'", "style='fill:url(\"#p\")'"):
+        assert rasterize_svg(svg(f"{inside}<rect width='10' height='5' {paint}/>"), 40)[10, 10, 0] < 128
+
+
+def test_wide_white_strokes_on_nothing_or_on_black_are_a_sketch(tmp_path: Path) -> None:
+    wide = '<path d="M2 2H8V8H2Z" fill="none" stroke="{}"/>'
+    expected = read_image(svg(wide.format("#000")), "sketch")
+    for inside in (wide.format("#fff"), f"<rect width='10' height='10'/>{wide.format('#fff')}"):
+        assert torch.equal(read_image(svg(inside), "sketch"), expected)
+
+
 def test_short_entities_are_put_in() -> None:
     head = '<!DOCTYPE svg [<!ENTITY ns "http://ns.example.org/"><!ENTITY black "#000">]>'
     image = rasterize_svg(svg('<path d="M0 5H10" stroke="&black;" stroke-width="2" xmlns:i="&ns;"/>', head=head), 40)
@@ -259,6 +348,70 @@ def test_an_embedded_picture_is_shown_and_another_named() -> None:
     ]:
         with pytest.raises(ImageError, match=why):
             rasterize_svg(svg(inside), 40)
+
+
+def test_embedded_pictures_are_read_however_their_address_is_written() -> None:
+    picture = Image.new("RGB", (8, 8), "black")
+    picture.save(buffer := io.BytesIO(), "BMP")
+    plain, inner = base64.b64encode(buffer.getvalue()).decode(), svg('<rect width="10" height="10"/>')
+    for address in (
+        f"DATA:image/bmp;charset=utf-8;base64,{plain[:40]}\n{plain[40:]}",
+        f"data:;base64,{quote(plain.rstrip('='))}",
+        f"data:image/bmp,{quote(buffer.getvalue())}",
+        f"data:image/svg+xml;base64,{base64.b64encode(inner).decode()}",
+        f"data:image/svg+xml;utf8,{quote(inner)}",
+    ):
+        image = f'<image x="{{}}" y="2" width="1" height="6" preserveAspectRatio="none" href="{address}"/>'
+        shown = rasterize_svg(svg("".join(map(image.format, range(9)))), 40)
+        assert (shown[20, 2:34] < 8).all() and shown[20, 38, 0] == shown[2, 20, 0] == 255
+    nested = svg(f'<image width="10" height="10" href="data:image/svg+xml,{quote(inner)}"/>')
+    with pytest.raises(ImageError, match="nothing of its shapes"):  # no picture in a picture in a picture
+        rasterize_svg(svg(f'<image width="10" height="10" href="data:image/svg+xml,{quote(nested)}"/>'), 40)
+
+
+@pytest.mark.parametrize(
+    ("scale", "size"),
+    [
+        *((100, ""), (500, ""), (9000, ""), (100, 'width="100%" height="100%"'), (100, 'width="1000"')),
+        *(
+            (10, 'width="6em"'),
+            (8, 'width="5em" height="5em"'),
+            (8, 'width="80PX" height="80px"'),
+            (8, 'style="width:80px;height:5rem"'),
+        ),
+    ],
+)
+def test_a_drawing_that_does_not_say_its_size_is_shown_whole(scale: int, size: str) -> None:
+    inside = f'<g transform="scale({scale})"><path d="M2 2H8V8H2Z" fill="none" stroke="#000"/></g>'
+    for paper in ("", '<rect width="100%" height="100%" fill="#fff"/>'):
+        image = rasterize_svg(svg(paper + inside, size), 500)
+        rows, columns = (np.flatnonzero(image[..., 0].min(axis=axis) < 100) for axis in (1, 0))
+        assert len(rows) == pytest.approx(len(columns), abs=3) and len(rows) > 60
+        assert rows[-1] < len(image) - 1 and columns[-1] < image.shape[1] - 1
+
+
+def test_styles_place_shapes_as_attributes_do() -> None:
+    for inside in (
+        "<style>rect { x: 2px; y: 2px; width: 6px; height: 3px }</style><rect/>",
+        '<rect width="6" height="3" style="transform: translate(2px, 2px)"/>',
+        '<style>.a { transform: translate(2px, 5px) rotate(-90deg) }</style><rect class="a" width="3" height="6"/>',
+    ):
+        image = rasterize_svg(svg(inside), 40)
+        assert image[14, 20, 0] == 0 and image[30, 20, 0] == image[4, 20, 0] == image[14, 36, 0] == 255
+    inside = "<style>.a { vector-effect: non-scaling-stroke; stroke-width: 4px }</style><g transform='scale(10)'>"
+    inside += '<path class="a" stroke="#000" d="M0 500H1000"/></g>'
+    image = rasterize_svg(svg(inside, 'viewBox="0 0 10000 10000" width="100" height="100"'), 100)
+    assert (image[:, 50, 0] < 128).sum() == 4
+
+
+def test_light_strokes_with_a_dark_or_red_spot_are_shown_on_black(tmp_path: Path) -> None:
+    """As a drawing program exports a drawing made on its dark page, without the page."""
+    for spot in ("#000", "#e03131"):
+        inside = '<path d="M2 2H8V8H2Z" fill="none" stroke="#f2f2f2" stroke-width=".2"/>'
+        sketch = read_image(svg(f'{inside}<circle cx="5" cy="5" r=".3" fill="{spot}"/>'), "sketch")
+        assert sketch[0, 102, 256] < 0.3 and sketch[0, 40, 40] == 1
+    inside = '<path d="M2 2H8V8H2Z" fill="#fff" stroke="#000" stroke-width=".2"/>'
+    assert rasterize_svg(svg(inside), 40, light_ink=True)[2, 2, 0] == 255
 
 
 def test_a_stroke_that_does_not_scale_is_as_wide_as_on_the_page() -> None:
@@ -310,6 +463,30 @@ PROGRAMS = {
     "tldraw": json.dumps(TLDRAW),
     "tldraw 4.3": json.dumps({"records": [*TLDRAW["records"][:3], TLDRAW["records"][3] | PACKED]}),  # type: ignore[index]
     "inkml": INKML.format(", ".join(f"{x} {y} 0.5" for x, y in CORNERS)),
+}
+
+
+FLAT = [number for corner in CORNERS for number in corner]
+XY = [{"x": x, "y": y, "time": 1} for x, y in CORNERS]
+COMMANDS = [["M", 0, 0], *(["Q", 0, 0, x, y] for x, y in CORNERS[1:]), ["z"]]
+PROGRAMS |= {
+    name: json.dumps(document)
+    for name, document in {
+        "strokes of Quick, Draw! alone": RECORD["drawing"],
+        "signature pad": [{"penColor": "black", "points": XY}],
+        "signature pad, old": [XY],
+        "canvas of React": {"lines": [{"points": XY, "brushColor": "#444"}], "width": 400},
+        "canvas of React, paths": [{"drawMode": True, "strokeWidth": 4, "paths": XY}],
+        "Konva": {"className": "Stage", "children": [{"attrs": {"x": 5, "y": 5, "points": FLAT}, "className": "Line"}]},
+        "Fabric": {"version": "5.3.0", "objects": [{"type": "path", "left": 0, "path": COMMANDS}]},
+        "Paper": [["Layer", {"children": [["Path", {"segments": [[xy, [0, 0], [0, 0]] for xy in CORNERS]}]]}]],
+        "lists of points": {"strokes": [[[*xy, 0.5] for xy in CORNERS]]},
+        "lists of axes": {"strokes": [{"X": [x for x, _ in CORNERS], "Y": [y for _, y in CORNERS]}]},
+        "ink": {"requests": [{"ink": [[*RECORD["drawing"][0], []]]}]},
+        "elements of Excalidraw alone": [{"type": "line", "x": 9, "y": 9, "points": CORNERS}],
+        "library of Excalidraw": {"libraryItems": [{"elements": EXCALIDRAW["elements"]}]},
+        "clipboard of tldraw": {"data": {"shapes": TLDRAW["records"][1:]}},  # type: ignore[index]
+    }.items()
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,7 +17,7 @@ STROKE_WINDOW = 15
 # Shading is assumed to leave at least this fraction of the paper's brightness: what is darker is ink, or the desk
 # around the paper if it is connected to the border.
 DEEPEST_SHADOW = 0.35
-SAMPLE = 500_000
+SAMPLE, BAND = 500_000, 32  # values of a sample, and rows that are worked on at a time
 LEAST_CONTRAST = 0.12  # of ink with its paper, as a share of the paper's brightness
 LIGHTEST_GROUND = 0.87  # median brightness up to which strokes may be lighter than their ground
 # A speck is less than SPECK squared of ink with nothing else within SPECK_DISTANCE; a frame is ink that runs along the
@@ -23,6 +27,11 @@ FRAME_LENGTH, FRAME_DEPTH = 0.03, 0.14
 # Ruled and squared paper has at least RULINGS lines across most of it, at the same distances, tilted by at most TILT.
 # They are looked for on a copy with the longer edge RULING_SIDE, in pieces of RULING_PIECE of an edge.
 RULINGS, TILT, RULING_SIDE, RULING_PIECE = 6, 0.1, 512, 1 / 6
+THROUGH = 0.6  # share of a line through the picture, such as a margin, that is found where rulings are
+STROKE_MARGIN = 0.15  # around the strokes of a sketch, as a share of their longer extent
+SPECKS = 0.001  # share of the ink at each end that may lie outside the window
+FAINTEST_INK = 0.2  # darkness from which a pixel counts as a stroke
+SMALLEST_WINDOW = 0.08  # side of the window around a dot, as a share of the page's longer side
 
 
 def is_blank(image: Tensor) -> bool:
@@ -36,7 +45,7 @@ def is_drawing(image: Tensor) -> bool:
     """Tell whether (3, H, W) is a digital drawing, not a photo of one: mostly white, few dark pixels, no colour."""
     dark = image.amin(dim=0) < 0.5
     grey = (image.amax(dim=0) - image.amin(dim=0)).mean() < 0.02
-    return _is_clean(image) and bool(grey) and bool(dark.float().mean() < 0.3)
+    return _is_clean(image.amin(dim=0)) and bool(grey) and bool(dark.float().mean() < 0.3)
 
 
 def normalise_sketch(image: Tensor) -> Tensor:
@@ -47,57 +56,98 @@ def normalise_sketch(image: Tensor) -> Tensor:
     strokes are found. In a digital drawing on white only coloured or faint strokes are darkened, and rulings and a
     frame along the border taken away; without any of these it is returned unchanged.
     """
-    light = _is_light_on_dark(image)
-    seen = 1 - image if light else image
-    if _is_clean(seen):
-        dark = seen.amin(dim=0) < 1 - LEAST_CONTRAST
-        unwanted = _rulings(dark, seen.amin(dim=0))
+    small = _shrunk(image, SHADING_SIDE)
+    light = _is_light_on_dark(small)
+    low = 1 - image.amax(dim=0) if light else image.amin(dim=0)
+    if _is_clean(low):
+        dark = low < 1 - LEAST_CONTRAST
+        unwanted = _rulings(dark, low)
         unwanted = unwanted | _frame(dark & ~unwanted)
+        seen = 1 - image if light else image
         return _darken_strokes(seen.where(~unwanted, 1.0) if unwanted.any() else seen)
-    paper, desk = _paper(seen)
-    if light and (around := _paper(image)[1]).float().mean() < 0.4:
+    paper, desk = _paper(1 - small if light else small)
+    if light and (around := _paper(small)[1]).float().mean() < 0.4:
         desk = desk | around
-    ratio = (seen / paper.clamp(min=1e-3)).amin(dim=0).clamp(max=1.5)
-    sample = _subsampled(ratio[~desk] if not desk.all() else ratio)
+    ratio, paper_only, desk_only = _ratio(image, paper, light), not desk.any(), desk.all()
+    rows, columns = ((torch.arange(of) * (short / of)).long() for of, short in zip(low.shape, desk.shape, strict=True))
+    desk = desk if paper_only else desk[:, columns][rows]
+    sample = _subsampled(ratio if paper_only or desk_only else _taken(ratio, ~desk))
     middle = sample.median().clamp(min=1e-3)
-    ratio, sample = ratio / middle, sample / middle
-    noise = float((sample - 1).abs().median()) * 1.4826
-    dark = (ratio < 1 - max(LEAST_CONTRAST, 7 * noise)) & ~desk
-    unwanted = desk | _rulings(dark, ratio)
-    unwanted = unwanted | _frame(dark & ~unwanted)
-    unwanted = unwanted | specks(dark & ~unwanted)
-    found = ratio[dark & ~unwanted]
+    noise = float((sample / middle - 1).abs().median()) * 1.4826
+    dark = ratio.div_(middle) < 1 - max(LEAST_CONTRAST, 7 * noise)
+    dark = dark if paper_only else dark & ~desk
+    strokes = dark & ~_rulings(dark, ratio)
+    strokes &= ~_frame(strokes)
+    strokes &= ~specks(strokes)
+    found = _taken(ratio, strokes)
     if not len(found):
         return torch.ones_like(image)
     ink = _ink_level(_subsampled(found), min(0.1, ratio.numel() / 1000 / len(found)))
     white = 1 - max(0.25 * (1 - ink), 4 * noise)
-    strokes = ((ratio - ink) / (white - ink)).clamp(0, 1)
-    strokes[unwanted] = 1.0
-    return strokes.expand_as(image).contiguous()
+    ratio.sub_(ink).div_(white - ink).clamp_(0, 1).masked_fill_(dark ^ strokes, 1.0)
+    return (ratio if paper_only else ratio.masked_fill_(desk, 1.0)).expand_as(image).contiguous()
 
 
 def specks(ink: Tensor) -> Tensor:
     """Find the specks of a mask of ink (H, W), such as dust: small spots that lie alone."""
     cell = max(1, round(max(ink.shape) / SHADING_SIDE))
-    area = F.avg_pool2d(ink.float()[None, None], cell, ceil_mode=True) * cell**2
+    area = _counts(ink, cell)[None, None]
     reach = max(1, round(SPECK_DISTANCE * max(area.shape)))
-    around = F.avg_pool2d(area, 2 * reach + 1, 1, reach, divisor_override=1)[0, 0]
+    rows = F.avg_pool2d(area, (1, 2 * reach + 1), 1, (0, reach), divisor_override=1)
+    around = F.avg_pool2d(rows, (2 * reach + 1, 1), 1, (reach, 0), divisor_override=1)[0, 0]
     return ink & _enlarged(around < max(2.0, SPECK * max(ink.shape)) ** 2, cell, ink)
 
 
-def _is_light_on_dark(image: Tensor) -> bool:
+class Window(NamedTuple):
+    """A square of the plane that a page lies in; it may reach beyond the page."""
+
+    left: int  # pixels of the page
+    top: int
+    side: int
+
+
+def stroke_window(sketch: Tensor) -> Window | None:
+    """Find the square around the strokes of a sketch (C, H, W), dark on white, with a margin; None if it has none.
+
+    Small spots that lie alone do not count, nor do others that hold less than `SPECKS` of the ink. The window of a
+    dot is larger than the dot.
+    """
+    height, width = sketch.shape[1:]
+    ink = 1 - sketch.mean(0)
+    strokes = ink > FAINTEST_INK
+    ink = torch.where(strokes & ~spots if not torch.equal(spots := specks(strokes), strokes) else strokes, ink, 0.0)
+    spans = []
+    for along in (ink.sum(0), ink.sum(1)):
+        share = along.double().cumsum(0) / along.double().sum()
+        within = ((share > SPECKS) & (share - along / along.double().sum() < 1 - SPECKS)).nonzero()
+        if not len(within):
+            return None
+        spans.append((int(within[0]), int(within[-1]) + 1))
+    longest = max(end - start for start, end in spans)
+    side = math.ceil(max(longest * (1 + 2 * STROKE_MARGIN), SMALLEST_WINDOW * max(height, width)))
+    left, top = (math.floor((start + end - side) / 2) for start, end in spans)
+    return Window(left, top, side)
+
+
+def _is_light_on_dark(small: Tensor) -> bool:
     """Tell if strokes are lighter than the ground, by the third moment of local contrast: strokes are the few."""
-    small = _shrunk(image, SHADING_SIDE)
-    if _is_clean(small) or small.amax(dim=0).median() > LIGHTEST_GROUND:
+    if _is_clean(small.amin(dim=0)) or small.amax(dim=0).median() > LIGHTEST_GROUND:
         return False
+    if (
+        _is_clean(1 - small.amax(dim=0))
+        and small.amax(dim=0)[_border(torch.ones_like(small[0], dtype=torch.bool))].median() < 0.5
+    ):
+        return True  # drawn in a program, whatever the width of its lines
     window = 2 * STROKE_WINDOW + 1
-    around = F.avg_pool2d(small[None], window, 1, STROKE_WINDOW, count_include_pad=False)[0]
+    rows = F.avg_pool2d(small[None], (1, window), 1, (0, STROKE_WINDOW), count_include_pad=False)
+    around = F.avg_pool2d(rows, (window, 1), 1, (STROKE_WINDOW, 0), count_include_pad=False)[0]
     return bool((small - around).pow(3).sum() > 0)
 
 
-def _is_clean(image: Tensor) -> bool:
-    """Tell whether a picture is digital, not photographed: mostly pure white, with few pixels in light greys."""
-    low = image.amin(dim=0)
+def _is_clean(low: Tensor) -> bool:
+    """Tell by its smallest channel (H, W) if a picture is digital: mostly pure white, with few light greys."""
+    step = max(1, max(low.shape) // 1024)
+    low = low[::step, ::step]
     white = (low >= 254 / 255).float().mean()
     between = ((low > 0.5) & (low < 0.97)).float().mean()
     return bool(white > 0.5 and between < 0.15)
@@ -127,7 +177,7 @@ def _frame(ink: Tensor) -> Tensor:
     if sum(edge.sum() for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1])) <= FRAME_LENGTH * max(ink.shape):
         return torch.zeros_like(ink)
     cell = max(1, round(max(ink.shape) / SHADING_SIDE))
-    small = F.max_pool2d(ink.float()[None], cell, ceil_mode=True)[0] > 0
+    small = _counts(ink, cell) > 0
     depth = max(1, round(FRAME_DEPTH * max(small.shape)))
     inner = small.clone()
     inner[:depth] = inner[-depth:] = False
@@ -140,34 +190,44 @@ def _frame(ink: Tensor) -> Tensor:
 
 def _rulings(ink: Tensor, brightness: Tensor) -> Tensor:
     """Find the lines of ruled or squared paper in a mask of ink (H, W), except where strokes cross them."""
-    entered = ((across[1:] & ~across[:-1]).sum(dim=0) for across in (ink, ink.T))
+    thinned = (across[:, :: max(1, across.shape[1] // RULING_SIDE)] for across in (ink, ink.T))
+    entered = ((across[1:] & ~across[:-1]).sum(dim=0) for across in thinned)
     if not any(times.median() >= RULINGS for times in entered):  # in a typical column, or row
         return torch.zeros_like(ink)
     cell = max(1, round(max(ink.shape) / RULING_SIDE))
-    small = F.max_pool2d(ink.float()[None], cell, ceil_mode=True)[0]
-    level, upright = _level_rulings(small), _level_rulings(small.T).T
-    strokes = small * (1 - torch.maximum(level, upright))
+    small = (_counts(ink, cell) > 0).float()
+    (level, across), (upright, down) = _level_rulings(small), (lines.T for lines in _level_rulings(small.T))
+    margins = torch.maximum(across * upright.any(), down * level.any())
+    strokes = small * (1 - torch.maximum(torch.maximum(level, upright), margins))
     level, upright = level * (1 - _closed(strokes, 7)), upright * (1 - _closed(strokes.T, 7).T)
-    lines = ink & _enlarged(torch.maximum(level, upright) > 0, cell, ink)
-    return lines & (brightness > 0.75 * brightness[lines].median()) if lines.any() else lines
+    found = torch.zeros_like(ink)
+    for printed in (torch.maximum(level, upright), margins):
+        lines = ink & _enlarged(printed > 0, cell, ink)
+        found |= lines & (brightness > 0.75 * brightness[lines].median()) if lines.any() else lines
+    return found
 
 
-def _level_rulings(ink: Tensor) -> Tensor:
-    """Find the rulings along the rows of a mask (h, w) of 0 and 1, as such a mask; none if they are not regular."""
+def _level_rulings(ink: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the rulings along the rows of a mask (h, w) of 0 and 1, as such a mask; none if they are not regular.
+
+    The second mask has the lines through all of the picture, however few.
+    """
     height, width = ink.shape
     piece = round(width * RULING_PIECE) // 2 * 2 + 1
     thick = 2 * max(1, round(0.006 * max(height, width))) + 1
     near = _dilated(ink - _dilated(1 - _dilated(1 - ink, thick), thick), 3)
     rows, columns = torch.arange(height)[:, None], torch.arange(width)[None]
-    lines = torch.zeros_like(ink)
+    lines, through = torch.zeros_like(ink), torch.zeros_like(ink)
     for step in range(-round(TILT * piece / 2), round(TILT * piece / 2) + 1):
         drift = (columns - width // 2) * 2 * step // piece
         level = near[(rows + drift) % height, columns]
         run = _run_sums(_run_sums(level, piece) > 0.7 * piece, piece) > 0
         lines = torch.maximum(lines, run[(rows - drift) % height, columns].float())
-    lines = lines * ink
+        whole = (level.mean(dim=1, keepdim=True) > THROUGH) * level
+        through = torch.maximum(through, whole[(rows - drift) % height, columns])
+    lines, through = lines * ink, through * ink
     regular = [_is_regular(lines[:, column]) for column in range(width // 10, width, max(1, width // 10))]
-    return lines if sum(regular) > len(regular) / 2 else torch.zeros_like(ink)
+    return lines if sum(regular) > len(regular) / 2 else torch.zeros_like(ink), through
 
 
 def _run_sums(mask: Tensor, length: int) -> Tensor:
@@ -193,11 +253,11 @@ def _closed(mask: Tensor, height: int) -> Tensor:
     return 1 - _dilated(1 - _dilated(mask, height), height)
 
 
-def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Estimate the colour that bare paper has at each pixel (3, H, W), and the mask (H, W) of what is not paper."""
-    size = image.shape[1:]
-    dilated = F.max_pool2d(_shrunk(image, SHADING_SIDE), STROKE_WINDOW, 1, STROKE_WINDOW // 2)
-    small = -F.max_pool2d(-dilated, STROKE_WINDOW, 1, STROKE_WINDOW // 2)  # without strokes narrower than the window
+def _paper(small: Tensor) -> tuple[Tensor, Tensor]:
+    """Estimate on a reduced picture (3, h, w) the colour of bare paper, and the mask (h, w) of what is not paper."""
+    for sign in (1, -1):  # dilated, then eroded: without strokes narrower than the window
+        rows = F.max_pool2d(sign * small, (1, STROKE_WINDOW), 1, (0, STROKE_WINDOW // 2))
+        small = sign * F.max_pool2d(rows, (STROKE_WINDOW, 1), 1, (STROKE_WINDOW // 2, 0))
     grey = small.amin(dim=0)
     bright = grey.flatten().kthvalue(max(1, int(grey.numel() * 0.8))).values
     dark = grey < DEEPEST_SHADOW * 1.4 * bright
@@ -205,9 +265,26 @@ def _paper(image: Tensor) -> tuple[Tensor, Tensor]:
     light = small.flatten(1).kthvalue(max(1, int(grey.numel() * 0.8)), dim=1).values
     blurred = F.avg_pool2d(F.pad(small[None], [2] * 4, mode="replicate"), 5, 1)[0]
     small = torch.maximum(blurred, DEEPEST_SHADOW * light[:, None, None])
-    desk = F.max_pool2d(desk.float()[None], 7, 1, 3)[0] > 0
-    paper = F.interpolate(small[None], size=size, mode="bilinear", align_corners=False)[0]
-    return paper, F.interpolate(desk.float()[None, None], size=size)[0, 0] > 0
+    return small, F.max_pool2d(desk.float()[None], 7, 1, 3)[0] > 0
+
+
+def _ratio(image: Tensor, paper: Tensor, inverted: bool) -> Tensor:
+    """Divide a picture (3, H, W) by its paper (3, h, w), interpolated: the smallest channel, at most 1.5, as (H, W).
+
+    It is done in bands of rows, so that what a large picture takes stays in the processor's cache.
+    """
+    height, width = image.shape[1:]
+    wide = F.interpolate(paper[None], size=(paper.shape[1], width), mode="bilinear", align_corners=False)[0]
+    rows = ((torch.arange(height) + 0.5) * (paper.shape[1] / height) - 0.5).clamp_(0, paper.shape[1] - 1)
+    above = rows.long()
+    below = (above + 1).clamp_(max=paper.shape[1] - 1)
+    ratio = torch.empty(height, width)
+    for band in torch.arange(height).split(BAND):
+        share = (rows[band] - above[band])[:, None]
+        bare = torch.lerp(wide[:, above[band]], wide[:, below[band]], share).clamp_(min=1e-3)
+        seen = image[:, band[0] : band[-1] + 1]
+        torch.amin((1 - seen if inverted else seen) / bare, dim=0, out=ratio[band[0] : band[-1] + 1])
+    return ratio.clamp_(max=1.5)
 
 
 def _border(mask: Tensor) -> Tensor:
@@ -234,6 +311,14 @@ def _runs(seeds: Tensor, mask: Tensor, along: int) -> Tensor:
     return (held.gather(along, number) > 0) & mask
 
 
+def _counts(mask: Tensor, cell: int) -> Tensor:
+    """Count what is in each cell of a mask (H, W): (h, w), as floats; those at the right and the bottom may be cut."""
+    height, width = mask.shape
+    padded = F.pad(mask.view(torch.uint8), (0, -width % cell, 0, -height % cell)).numpy()
+    columns = padded.reshape(-1, cell, padded.shape[1]).sum(axis=1, dtype=np.uint16)
+    return torch.from_numpy(columns.reshape(len(columns), -1, cell).sum(axis=2, dtype=np.float32))
+
+
 def _enlarged(small: Tensor, cell: int, like: Tensor) -> Tensor:
     """Repeat each value of a grid (h, w) over its cell, to the size of `like` (H, W)."""
     large = small.repeat_interleave(cell, dim=0).repeat_interleave(cell, dim=1)
@@ -245,6 +330,11 @@ def _shrunk(image: Tensor, side: int) -> Tensor:
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     return image if scale == 1.0 else F.interpolate(image[None], size=size, mode="area")[0]
+
+
+def _taken(values: Tensor, mask: Tensor) -> Tensor:
+    """Give the values in a mask, as `values[mask]` does but five times faster."""
+    return torch.from_numpy(values.numpy()[mask.numpy()])
 
 
 def _subsampled(values: Tensor) -> Tensor:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import functools
 import io
-import math
 import re
 import sys
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..errors import ImageError, ImageWarning, first_line
 from ..featuremap import Frame
-from .cleanup import normalise_sketch, specks
+from .cleanup import Window, normalise_sketch, stroke_window
 from .files import is_gone
 from .programs import MAX_UNPACKED, VECTOR_SIDE, draw_strokes, draw_vectors
 from .strokes import parse_ndjson, read_bin, read_bitmap, read_drawing, read_sketchrnn
@@ -50,21 +50,22 @@ MAX_FILE_PIXELS = 1_000_000_000  # of a JPEG that is decoded at a part of its si
 MAX_BYTES = 512_000_000
 LONGEST_NAME = 1000  # characters of a path that are repeated in an error; more is no path but the content of a file
 FRAMES = 64  # of an animation that are looked at for one that shows something
-JPEG_START, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+JPEG_START, JPEG_END, PNG_START = b"\xff\xd8\xff", b"\xff\xd9", b"\x89PNG\r\n\x1a\n"
 LEAST_LEFT = 0.5  # of a JPEG that is cut short
 UNREAD = {  # what people take for pictures, by its first bytes
-    b"%PDF": "a PDF",
-    b"8BPS": "a Photoshop document",
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\0\x0cJXL ": "JPEG XL",
-    b"PK\x03\x04": "an archive, or a document of a drawing program",
+    rb"%PDF": "a PDF",
+    rb"8BPS": "a Photoshop document",
+    rb"gimp xcf": "a document of GIMP",
+    rb"\xff\x0a|\0\0\0\x0cJXL ": "JPEG XL",
+    rb"PK\x03\x04": "an archive, or a document of a drawing program",
+    rb"....ftypcrx ": "a RAW photo",
+    rb"....ftyp(qt|iso|mp4|M4V|avc|3g|MSNV)|RIFF....AVI |\x1aE\xdf\xa3": "a video",
+    rb"II[*+]\0|MM\0[*+]": "a TIFF of an unusual kind, or cut short",
 }
-STROKE_MARGIN = 0.15  # around the strokes of a sketch, as a share of their longer extent
-SPECKS = 0.001  # share of the ink at each end that may lie outside the window
-FAINTEST_INK = 0.2  # darkness from which a pixel counts as a stroke
-SMALLEST_WINDOW = 0.08  # side of the window around a dot, as a share of the page's longer side
 THINNEST_LINE = 1.2  # pixels of the square: thinner lines would turn pale grey when a large drawing is reduced
 ORIENTATION = 0x0112  # the EXIF tag; for values of 5 and more width and height are exchanged
+PHOTOMETRIC = 262  # the TIFF tag, which is 0 where 0 is white; Pillow minds it for 8 bits only
+DEPTHS = (255.0, 1023.0, 4095.0, 65535.0)  # the highest values of 8, 10, 12 and 16 bits
 
 
 def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
@@ -143,6 +144,8 @@ def read_reduced(
     try:
         read = _read_raster(data, side, kind, name, max_pixels)
     except ImageError:
+        if data.startswith(PNG_START) and (pixels_alone := _without_notes(data)) != data:
+            return read_reduced(pixels_alone, side, kind, name, max_pixels)
         if not data.startswith(JPEG_START):
             raise
         read = _read_raster(data + JPEG_END, side, kind, name, max_pixels)  # what is missing becomes grey
@@ -158,16 +161,33 @@ def read_reduced(
     return replace(read, pixels=_in_srgb(pixels, read.profile), profile=None, damage=damage)
 
 
+def _without_notes(data: bytes) -> bytes:
+    """Leave texts, which Pillow refuses above 1 MB, and what is damaged out of a PNG, unless pixels are made of it."""
+    chunks, place = [PNG_START], len(PNG_START)
+    while place < len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4])
+        kind, check = data[place + 4 : place + 8], int.from_bytes(data[end - 4 : end])
+        if kind < b"a" or (kind not in (b"tEXt", b"zTXt", b"iTXt") and zlib.crc32(data[place + 4 : end - 4]) == check):
+            chunks.append(data[place:end])
+        place = end
+    return b"".join(chunks)
+
+
 def _in_srgb(pixels: npt.NDArray[np.uint8], profile: bytes | None) -> npt.NDArray[np.uint8]:
     """Convert colours (H, W, 3) from an RGB profile, such as a phone's Display P3; others are taken for sRGB."""
+    converted = _converted(Image.fromarray(pixels), profile) if profile else None
+    return pixels if converted is None else np.asarray(converted, dtype=np.uint8)
+
+
+def _converted(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """Convert RGB, or inks (CMYK), from a profile to sRGB; None if it is that already or does not fit."""
     try:
         own = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
         if own is None or "sRGB" in (own.profile.profile_description or ""):
-            return pixels
-        converted = ImageCms.profileToProfile(Image.fromarray(pixels), own, ImageCms.createProfile("sRGB"))
-        return np.asarray(converted, dtype=np.uint8)
-    except Exception:  # hostile bytes raise anything, and a profile of greys or inks does not fit
-        return pixels
+            return None
+        return ImageCms.profileToProfile(picture, own, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except Exception:  # hostile bytes raise anything, and a profile of greys does not fit
+        return None
 
 
 def _read_raster(data: bytes, side: int | None, kind: Kind, name: str, max_pixels: int) -> Reduced:
@@ -210,7 +230,7 @@ def open_image(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Image.Im
     except Image.DecompressionBombError:
         raise _too_large(name, MAX_PIXELS) from None
     except Exception:  # decoders raise anything on hostile bytes
-        known = next((text for start, text in UNREAD.items() if data.startswith(start)), None)
+        known = next((text for start, text in UNREAD.items() if re.match(start, data, re.DOTALL)), None)
         if known:
             raise ImageError(f"{name}: {known}, which cannot be read; export it as PNG") from None
         raise ImageError(f"{name}: not a picture that can be read, or cut short; save it as PNG or JPEG") from None
@@ -241,9 +261,13 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
     try:
         upright = _upright(image)
         if upright.mode in {"I", "F"} or upright.mode.startswith("I;"):
-            return np.repeat(_eight_bit(upright)[:, :, None], 3, axis=2)
+            return np.repeat(_eight_bit(upright, dict(getattr(image, "tag_v2", ())))[:, :, None], 3, axis=2)
+        if upright.mode == "CMYK":
+            upright = _converted(upright, upright.info.get("icc_profile")) or upright
         if upright.has_transparency_data:
-            return over_paper(upright.convert("RGBA"), light_ink=kind == "sketch")
+            layer = (upright.convert("LA") if upright.mode == "La" else upright).convert("RGBA")
+            if image.format not in ("BMP", "DIB") or layer.getchannel("A").getbbox():  # which may leave alpha at zero
+                return over_paper(layer, light_ink=kind == "sketch")
         return np.asarray(upright.convert("RGB"), dtype=np.uint8)
     except Exception as error:  # decoders raise anything on hostile bytes
         raise ImageError(f"{name}: broken or cut short ({first_line(error)}); get or save it again") from None
@@ -284,37 +308,6 @@ def letterbox(
         edges = [left, side - width - left, top, side - height - top]
         image = F.pad(image, edges, value=1.0) if kind == "sketch" else F.pad(image, edges, mode="replicate")
     return image, frame
-
-
-class Window(NamedTuple):
-    """A square of the plane that a page lies in; it may reach beyond the page."""
-
-    left: int  # pixels of the page
-    top: int
-    side: int
-
-
-def stroke_window(sketch: Tensor) -> Window | None:
-    """Find the square around the strokes of a sketch (C, H, W), dark on white, with a margin; None if it has none.
-
-    Small spots that lie alone do not count, nor do others that hold less than `SPECKS` of the ink. The window of a
-    dot is larger than the dot.
-    """
-    height, width = sketch.shape[1:]
-    ink = 1 - sketch.mean(0)
-    strokes = ink > FAINTEST_INK
-    ink = torch.where(strokes & ~spots if (spots := specks(strokes)).sum() < strokes.sum() else strokes, ink, 0.0)
-    spans = []
-    for along in (ink.sum(0), ink.sum(1)):
-        share = along.double().cumsum(0) / along.double().sum()
-        within = ((share > SPECKS) & (share - along / along.double().sum() < 1 - SPECKS)).nonzero()
-        if not len(within):
-            return None
-        spans.append((int(within[0]), int(within[-1]) + 1))
-    longest = max(end - start for start, end in spans)
-    side = math.ceil(max(longest * (1 + 2 * STROKE_MARGIN), SMALLEST_WINDOW * max(height, width)))
-    left, top = (math.floor((start + end - side) / 2) for start, end in spans)
-    return Window(left, top, side)
 
 
 def quantise(values: Tensor) -> npt.NDArray[np.uint8]:
@@ -447,12 +440,28 @@ def _upright_size(image: JpegImageFile) -> tuple[int, int]:
     return (image.height, image.width) if turned else image.size
 
 
-def _eight_bit(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Scale 16-bit greys by their type's range, 32-bit ones by the smallest usual range that holds the values."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0)
-    ranges = {"I": (255.0, 65535.0, 2.0**31 - 1), "F": (1.0, 255.0, 65535.0, max(1.0, float(values.max())))}
-    ceiling = next(c for c in ranges.get(image.mode, (65535.0,)) if values.max() <= c)
-    return np.rint(values.clip(0) * (255 / ceiling)).astype(np.uint8)
+def _eight_bit(image: Image.Image, tags: dict[int, Any]) -> npt.NDArray[np.uint8]:
+    """Scale greys of more than 8 bits by the smallest usual range that holds the values; `tags` are those of a TIFF.
+
+    Many are kept in 16 bits or more although they have 8, 10 or 12.
+    """
+    values = np.asarray(image)
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
+        low, high = float(values.min()), float(values.max())
+        if -2 * high < low < -0.1 * high:  # from -1 to 1, say
+            values = (values - low) / (high - low)
+    high = float(values.max())
+    ranges = (*((1.0,) if image.mode == "F" else ()), *DEPTHS, max(2.0**31 - 1 if image.mode == "I" else 1.0, high))
+    ceiling = next(ceiling for ceiling in ranges if high <= (ceiling if ceiling > 1 else 2))  # a little overshoots
+
+    def scaled(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        grey = np.rint(values.clip(0, ceiling).astype(np.float64) * (255 / ceiling)).astype(np.uint8)
+        return 255 - grey if tags.get(PHOTOMETRIC) == 0 else grey
+
+    grey = scaled(np.arange(2**16))[values] if values.dtype.kind == "u" else scaled(values)
+    nothing = image.info.get("transparency")
+    return np.where(values == nothing, np.uint8(255), grey) if isinstance(nothing, int) else grey
 
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:

@@ -17,7 +17,7 @@ from defusedxml import ElementTree as SafeET
 
 from ..errors import ImageError, first_line
 from .strokes import MAX_POINTS, Drawing, frame_strokes, parse_ndjson, parse_record, rasterize
-from .svg import rasterize_svg
+from .svg import as_utf8, rasterize_svg
 
 _SVG = re.compile(rb"<(\w+:)?svg[\s>]")
 Points = npt.NDArray[np.float64]
@@ -41,10 +41,13 @@ def draw_vectors(data: bytes, side: int, name: str, light_ink: bool = False) -> 
     """
     if data.startswith(b"\x1f\x8b"):
         data = _unpacked(data, name)
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or (b"\0" in data[:2] and b"<" in data[:4])  # UTF-16 or UTF-32
+    if wide and len(data) <= MAX_UNPACKED:
+        data = as_utf8(data)
     head = data[:65536].removeprefix(b"\xef\xbb\xbf").lstrip()
     if head[:64].lower().startswith((b"<!doctype html", b"<html")):
         raise ImageError(f"{name}: a web page, not a picture; get the picture itself")
-    if head.startswith(b"<") and _SVG.search(head):
+    if head.startswith(b"<") and _SVG.search(data, 0, MAX_UNPACKED):
         return rasterize_svg(data, side, name, light_ink)
     try:
         if head.startswith(b"<") and b"<ink" in head:
@@ -57,7 +60,9 @@ def draw_vectors(data: bytes, side: int, name: str, light_ink: bool = False) -> 
             return draw_strokes(parse_ndjson(first.decode("utf-8-sig", errors="replace"), name))
         if document is None:
             return None
-        return draw_strokes(parse_record(document, name) if "drawing" in document else _framed(_shapes(document), name))
+        if isinstance(document, dict) and "drawing" in document:
+            return draw_strokes(parse_record(document, name))
+        return draw_strokes(_framed(_shapes(document), name))
     except ImageError:
         raise
     except (ET.ParseError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
@@ -82,14 +87,14 @@ def _unpacked(data: bytes, name: str) -> bytes:
     return unpacked
 
 
-def _document(data: bytes) -> dict[str, Any] | None:
-    """Read the one JSON object of a file, or the first of a list; None if it has lines of them, or none."""
+def _document(data: bytes) -> Any:
+    """Read the one JSON document of a file, of records the first; None if it has lines of them, or none."""
     try:
         document = json.loads(data.decode("utf-8-sig")) if len(data) <= MAX_UNPACKED else None
     except (ValueError, RecursionError):
         return None
-    document = document[0] if isinstance(document, list) and document else document
-    return document if isinstance(document, dict) else None
+    first = document[0] if isinstance(document, list) and document else None
+    return first if isinstance(first, dict) and "drawing" in first else document
 
 
 def _framed(strokes: Iterable[Points], name: str) -> Drawing:
@@ -109,12 +114,69 @@ def _traces(root: ET.Element) -> Iterator[Points]:
             yield np.array(points, dtype=np.float64).reshape(-1, 2)
 
 
-def _shapes(document: dict[str, Any]) -> Iterator[Points]:
-    """Give the outlines of a document of Excalidraw or tldraw; those of another document are none."""
-    if "elements" in document:
-        return _excalidraw(document["elements"])
-    store = (document.get("document") or document).get("store")
-    return _tldraw(store.values() if store else document.get("records") or document.get("shapes") or ())
+def _shapes(document: Any) -> Iterator[Points]:
+    """Give the outlines of a document of Excalidraw or tldraw, and what looks like strokes in any other."""
+    named = document if isinstance(document, dict) else {}
+    items = named.get("libraryItems") or named.get("library")  # of a library of Excalidraw, the first
+    elements = (items[0]["elements"] if isinstance(items[0], dict) else items[0]) if items else named.get("elements")
+    if elements is not None:
+        return _excalidraw(elements)
+    inner = named.get("document") or named.get("data") or named
+    inner = inner if isinstance(inner, dict) else {}
+    records = list((inner.get("store") or {}).values()) or inner.get("records") or inner.get("shapes")
+    return _tldraw(records) if isinstance(records, list) and records else _strokes_in(document)
+
+
+def _strokes_in(value: Any, key: str = "", depth: int = 0) -> Iterator[Points]:
+    """Find strokes as canvases of web pages keep them: lists of points, or lists of x and of y, at any depth."""
+    if depth > MAX_NESTING or not isinstance(value, list | dict):
+        return
+    if isinstance(value, dict):
+        axes = {name.lower(): item for name, item in value.items() if name.lower() in ("x", "y")}
+        x, y = axes.get("x"), axes.get("y")
+        if isinstance(x, list) and isinstance(y, list):
+            yield np.array([x, y], dtype=np.float64).T
+            return
+        corner = value.get("point") if x is None else [x, y]
+        for name, item in value.items():
+            for points in _strokes_in(item, name, depth + 1):
+                yield points + (np.array(corner, dtype=np.float64) if name == "points" and corner else 0.0)
+    elif (points := _as_points(value, key)) is not None:
+        yield points
+    elif _are_axes(value):
+        yield from (np.array(axes[:2], dtype=np.float64).T for axes in value)
+    else:
+        for item in value:
+            yield from _strokes_in(item, key, depth + 1)
+
+
+def _as_points(value: list[Any], key: str) -> Points | None:
+    """Read a list as points if it is one: {x, y}, [x, y, pressure], [x, y, x, y], or commands of a path."""
+
+    def numbers(items: Any, least: int = 2) -> bool:
+        return isinstance(items, list) and len(items) >= least and all(isinstance(item, int | float) for item in items)
+
+    found: list[Any] = []
+    if value and all(isinstance(item, dict) and {"x", "y"} <= set(item) - {"points"} == set(item) for item in value):
+        found = [[item["x"], item["y"]] for item in value]
+        found = found if all(map(numbers, found)) else []
+    elif value and all(numbers(item) and len(item) <= 4 for item in value):
+        found = [item[:2] for item in value]
+    elif key == "points" and numbers(value, 4):
+        found = list(zip(value[::2], value[1::2], strict=False))
+    elif key == "segments" and value and all(isinstance(item, list) and item and numbers(item[0]) for item in value):
+        found = [item[0][:2] for item in value]
+    elif value and all(isinstance(item, list) and item and str(item[0]) in "MLQCTSmlqctszZ" for item in value):
+        found = [item[-2:] for item in value if numbers(item[1:])]
+    return np.array(found, dtype=np.float64) if found else None
+
+
+def _are_axes(strokes: list[Any]) -> bool:
+    """Tell whether a list holds strokes as Quick, Draw! writes them: all x, then all y."""
+    lists = all(
+        isinstance(one, list) and 2 <= len(one) <= 4 and all(isinstance(a, list) for a in one) for one in strokes
+    )
+    return lists and all(len(one[0]) == len(one[1]) for one in strokes) and any(len(one[0]) > 4 for one in strokes)
 
 
 def _excalidraw(elements: list[dict[str, Any]]) -> Iterator[Points]:

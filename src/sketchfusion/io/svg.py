@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
+from html.entities import name2codepoint
+from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -19,9 +22,10 @@ from ..errors import ImageError, first_line
 
 MAX_BYTES = 4_000_000
 MAX_COST = 20_000
+MAX_MATCHES = 4_000_000  # rules of style sheets times elements
 MAX_DEPTH = 200
 MAX_SIDE = 4096
-NAMESPACE = "http://www.w3.org/2000/svg"
+NAMESPACE, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 # Elements that no sketch needs: through them an SVG can read files, run scripts or take very long to render.
 DROPPED = {"feImage", "script", "foreignObject", "filter", "marker", "pattern", "iframe", "audio", "video"}
@@ -30,18 +34,31 @@ DROPPED_ATTRIBUTES = {"filter", "base", "src", "stroke-dasharray"}
 SHAPES = {"path", "line", "polyline", "polygon", "rect", "circle", "ellipse", "text", "image"}
 PAINTS = {"fill", "stroke", "color", "stop-color"}
 MAX_ENTITIES, MAX_USES = 50, 1_000  # in a document, and of them
-MAX_IMAGES, MAX_IMAGE_PIXELS, IMAGE_SIDE = 4, 32_000_000, 1024  # of embedded pictures
+MAX_IMAGES, MAX_IMAGE_PIXELS, IMAGE_SIDE = 64, 32_000_000, 1024  # of embedded pictures; the pixels, of all together
+MAX_NESTED, NESTED_SIDE = 100_000, 256  # bytes of an SVG in an SVG, and pixels that it is drawn with
 _DATA = "data:image/png;base64,"
 _ENTITY = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]*)\s+("[^"&%<]{0,200}"|'[^'&%<]{0,200}')\s*>""")
 _EXTERNAL = re.compile(r"@import|url\s*\((?!\s*(?:['\"]\s*)?#)|\\|expression\s*\(", re.IGNORECASE)
-_UNWANTED = re.compile(r"\s*(--|filter|mask|clip-path|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE)
+_UNWANTED = re.compile(
+    r"\s*(--|filter|mask(?!-type)|clip-path|transform(?!-)|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE
+)
 _UNKNOWN_PAINT = re.compile(
     r"\s*(fill|stroke|color|stop-color)\s*:.*?(?<![\w-])(?!rgba?\(|hsla?\(|url\()[a-z][\w-]*\(", re.I | re.S
+)
+_SYSTEM = {"canvas": "#fff", "window": "#fff", "currentcolor": "currentColor", "rebeccapurple": "#639"}
+_SYSTEM |= dict.fromkeys(("canvastext", "windowtext", "buttontext", "fieldtext"), "#000")
+_KEYWORD = re.compile(rf"(:\s*)({'|'.join(_SYSTEM)})(?=\s*(?:[!;}}]|$))", re.IGNORECASE)
+_BLOCKS = re.compile(r"((?:(?<=[;{}])|^)\s*@[\w-]+[^{};]*[{;]|[{}])")
+_ELSEWHERE = re.compile(r"\b(print|speech|dark)\b|max-(?:device-)?width:\s*\d{1,3}(?:px)?\s*\)")
+_INLINED = re.compile(
+    r"(?:^|;)\s*(clip-path|mask|vector-effect|stroke-width|transform|x|y|c[xy]|r[xy]?|width|height)\s*:\s*([^;!]+)"
 )
 _FUNCTION = re.compile(r"(?<![\w-])([a-z][\w-]*)\(([^()]*)\)", re.IGNORECASE)
 _STRING = re.compile(r"""url\(("[^"]*"|'[^']*'|[^()]*)\)|"[^"]*"|'[^']*'""", re.IGNORECASE)
 _NUMBER = r"-?\d*\.?\d+(?:[eE][+-]?\d+)?"
-_LENGTH = re.compile(r"\s*([0-9.eE+-]+)\s*(px|pt|mm|cm|in|pc)?\s*$")
+_UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 960 / 25.4, "mm": 96 / 25.4, "q": 24 / 25.4}
+_UNITS |= {"em": 16.0, "rem": 16.0, "ex": 8.0, "ch": 8.0}
+_LENGTH = re.compile(rf"\s*([0-9.+-]+(?:e[+-]?\d+)?)\s*({'|'.join(_UNITS)})\s*$", re.IGNORECASE)
 
 
 def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool = False) -> npt.NDArray[np.uint8]:
@@ -55,19 +72,9 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
         raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{source}: SVG of more than {MAX_BYTES} bytes; simplify it first")
-    root = _parse(_expand_entities(data), source)
+    root = _parse(_expand_entities(as_utf8(data)), source)
     tags = {_local(element.tag) for element in root.iter()}
-    _clean(root, source)
-    _scale_strokes(root, side)
-    _fit(root, side)
-    try:
-        png = resvg_py.svg_to_bytes(svg_string=ET.tostring(root, encoding="unicode"), skip_system_fonts=True)
-    except BaseException as error:  # a panic of the renderer is not an Exception
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise ImageError(f"{source}: SVG cannot be drawn ({first_line(error)}); save it as PNG") from None
-    with Image.open(io.BytesIO(bytes(png))) as image:
-        drawn = image.convert("RGBA")
+    drawn = _render(root, side, source)
     if not drawn.getchannel("A").getbbox() and SHAPES & tags:
         left = {_local(element.tag) for element in root.iter()}
         missing = sorted(((DROPPED | {"image"}) & tags) - left) + sorted({"text"} & tags)
@@ -77,16 +84,65 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
     return over_paper(drawn, light_ink)
 
 
+def _render(root: ET.Element, side: int, source: str, pictures: int = MAX_IMAGES) -> Image.Image:
+    """Clean a document, in place, and draw it, the longer edge `side` pixels long."""
+    _clean(root, source, pictures)
+    try:
+        _scale_strokes(root, side)
+        _fit(root, side)
+        return _drawn(root)
+    except BaseException as error:  # a panic of the renderer is not an Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise ImageError(f"{source}: SVG cannot be drawn ({first_line(error)}); save it as PNG") from None
+
+
+def _drawn(root: ET.Element) -> Image.Image:
+    png = resvg_py.svg_to_bytes(svg_string=ET.tostring(root, encoding="unicode"), skip_system_fonts=True)
+    with Image.open(io.BytesIO(bytes(png))) as image:
+        return image.convert("RGBA")
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Give XML or JSON in UTF-8, without what no parser takes; of other encodings only ASCII is kept as it was.
+
+    XML says what it is encoded in, often wrongly; in a drawing, only ASCII matters.
+    """
+    start = data[:4].replace(b"\0", b"")
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or len(start) < min(4, len(data))
+    if wide and (len(start) < 2 or data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        encoding = "utf-32" if 255 in start else "utf-32-le" if data[0] else "utf-32-be"
+    elif wide:
+        encoding = "utf-16" if 255 in start else "utf-16-le" if data[0] else "utf-16-be"
+    else:
+        encoding = "utf-8-sig"
+    try:
+        text = data.decode(encoding, "replace" if wide else "strict")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    text = re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", text.lstrip())
+    return re.sub(r"^(<\?xml[^>]*?)\s+encoding\s*=\s*[\"'][^\"'>]*[\"']", r"\1", text).encode("utf-8", "replace")
+
+
 def over_paper(image: Image.Image, light_ink: bool) -> npt.NDArray[np.uint8]:
     """Lay a transparent picture over white; with `light_ink`, over black if it hardly shows on white: (H, W, 3)."""
-    layers = []
-    for colour in ("white", "black"):
+
+    def on(colour: str) -> npt.NDArray[np.uint8]:
         paper = Image.new("RGBA", image.size, colour)
         paper.alpha_composite(image)
-        layers.append(np.asarray(paper.convert("RGB"), dtype=np.uint8))
-        if not light_ink or np.ptp(layers[-1]) > 64:
-            return layers[-1]
-    return layers[0]
+        return np.asarray(paper.convert("RGB"), dtype=np.uint8)
+
+    def edges(layer: npt.NDArray[np.uint8]) -> int:
+        step = max(1, max(layer.shape) // 512)
+        thinned = layer[::step, ::step].astype(np.int16)
+        return sum(int(np.abs(np.diff(thinned, axis=axis)).sum()) for axis in (0, 1))
+
+    white = on("white")
+    if not light_ink:
+        return white
+    black, few = on("black"), np.asarray(image.getchannel("A"))[::4, ::4].mean() < 0.4 * 255
+    hardly, better = np.ptp(white) <= 64 < np.ptp(black), few and edges(black) > 2 * edges(white)
+    return black if hardly or better else white
 
 
 def _expand_entities(data: bytes) -> bytes:
@@ -104,8 +160,23 @@ def _expand_entities(data: bytes) -> bytes:
     return _ENTITY.sub(b"", head) + body
 
 
+def _completed(data: bytes) -> bytes:
+    """Add what SVG cut out of a web page lacks: namespaces of prefixes, and HTML's names of characters."""
+    text = data.decode()
+    used = set(re.findall(r"[\s<]([A-Za-z_][\w.-]*):[A-Za-z_][\w.-]*(?=[\s=/>])", text)) - {"xml", "xmlns"}
+    missing = used - set(re.findall(r"xmlns:([\w.-]+)\s*=", text))
+    added = "".join(f' xmlns:{name}="{XLINK if name == "xlink" else name}"' for name in sorted(missing)[:MAX_ENTITIES])
+    text = re.sub(r"<((?:\w+:)?svg)(?=[\s>])", rf"<\1{added}", text, count=1)
+
+    def numbered(match: re.Match[str]) -> str:
+        code = name2codepoint.get(match[1])
+        return match[0] if code is None or match[1] in ("amp", "lt", "gt", "quot") else f"&#{code};"
+
+    return re.sub(r"&([A-Za-z]\w{1,30});", numbered, text).encode()
+
+
 def _variables(root: ET.Element) -> dict[str, str]:
-    """Collect the CSS custom properties of all styles; the first value wins, as later ones are for dark screens."""
+    """Collect the CSS custom properties of all styles; the first value wins, as later ones are for dark pages."""
     styles = [element.text or "" for element in root.iter() if _local(element.tag) == "style"]
     styles += [element.get("style", "") for element in root.iter()]
     found = re.findall(r"(?<![\w-])(--[\w-]{1,100})\s*:\s*([^;{}]{1,200})", ";".join(styles))
@@ -142,16 +213,45 @@ def _resolved(css: str, variables: dict[str, str]) -> str:
     return css.replace("\1", "(").replace("\2", ")").replace("\3", ",")
 
 
-def _safe_css(css: str, variables: dict[str, str]) -> str:
-    """Remove each declaration that is external, slow to render or unknown to the renderer; keep the others."""
+def _plain_css(css: str, patterns: Iterable[str] = ()) -> str:
+    """Remove comments and strings that would mislead; mark external references, and paint `patterns` in grey."""
 
     def plain(match: re.Match[str]) -> str:
         if match[1] is None:
             return '""' if re.search(r"[;{}\\(]", match[0]) else match[0]
-        local = match[1].strip(" \t\r\n\"'").startswith("#") and not re.search(r"[;{}\\]", match[1])
-        return match[0] if local else "\\"  # marks what is external
+        target = match[1].strip(" \t\r\n\"'")
+        if target[1:] in patterns:
+            return "#555"
+        return match[0] if target.startswith("#") and not re.search(r"[;{}\\]", match[1]) else "\\"
 
-    css = _STRING.sub(plain, re.sub(r"/\*.*?(?:\*/|$)", "", css, flags=re.DOTALL))
+    return _STRING.sub(plain, re.sub(r"/\*.*?(?:\*/|$)|<!--|-->", "", css, flags=re.DOTALL))
+
+
+def _on_screen(css: str, media: str = "") -> str:
+    """Resolve the at-rules of a style sheet, which the renderer does not know, for a light screen."""
+
+    def holds(query: str) -> bool:
+        return any(bool(_ELSEWHERE.search(one)) == one.strip().startswith("not") for one in query.lower().split(","))
+
+    kept, opened = list[str](), list[bool | None]()  # of each open block: None for a plain rule, or whether it holds
+    for token in _BLOCKS.split(css) if holds(media) else ():
+        name, _, query = token.strip().lstrip("@").rstrip("{;").partition(" ")
+        if token.strip().startswith("@") and token[-1] in "{;":
+            if token[-1] == "{":
+                opened.append(name.split("(")[0] in ("media", "supports", "layer", "container") and holds(query))
+            continue
+        if token == "}" and (not opened or opened.pop() is not None):
+            continue
+        if False not in opened:
+            kept.append(token)
+        if token == "{":
+            opened.append(None)
+    return re.sub(r":root\b", "svg", "".join(kept))
+
+
+def _safe_css(css: str, variables: dict[str, str], patterns: Iterable[str] = ()) -> str:
+    """Remove each declaration that is external, slow to render or unknown to the renderer; keep the others."""
+    css = _KEYWORD.sub(lambda match: match[1] + _SYSTEM[match[2].lower()], _plain_css(css, patterns))
     parts = [*re.split(r"([;{}])", _resolved(css, variables)), ""]
     for place in range(0, len(parts), 2):
         part, end = parts[place : place + 2]
@@ -160,10 +260,28 @@ def _safe_css(css: str, variables: dict[str, str]) -> str:
     return "".join(parts)
 
 
+def _inline(root: ET.Element, css: str) -> None:
+    """Make attributes of the declarations `_INLINED` of simple selectors, which are counted and changed later on."""
+    found: dict[str, dict[str, str]] = {}
+    for selectors, body in re.findall(r"([^{};]+)\{([^{}]*)\}", css):
+        if declared := dict(_INLINED.findall(body)):
+            for selector in selectors.split(","):
+                found.setdefault(selector.strip(), {}).update(declared)
+    for element in root.iter():
+        names = [
+            _local(element.tag),
+            *(f".{name}" for name in element.get("class", "").split()),
+            f"#{element.get('id')}",
+        ]
+        own = dict(_INLINED.findall(element.get("style", "")))
+        for name, value in [item for one in (*(found.get(name, {}) for name in names), own) for item in one.items()]:
+            element.set(name, re.sub(r"(?<=\d)(px|deg)\b", "", value).strip())
+
+
 def _parse(data: bytes, source: str) -> ET.Element:
     """Parse the document; ImageError for broken XML, XML entities, or a root other than <svg>."""
     try:
-        root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        root: ET.Element = _tree(data)
     except DefusedXmlException:
         raise ImageError(f"{source}: SVG declares XML entities; save it as plain SVG") from None
     except (ET.ParseError, ValueError, LookupError, RecursionError) as error:
@@ -173,14 +291,30 @@ def _parse(data: bytes, source: str) -> ET.Element:
     return root
 
 
+def _tree(data: bytes) -> ET.Element:
+    try:
+        root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    except ET.ParseError:
+        root = SafeET.fromstring(_completed(data), forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    return root
+
+
 def _local(name: object) -> str:
     """Strip the namespace from a tag or attribute name; "" for the tag of a comment, which is no string."""
     return name.rpartition("}")[2] if isinstance(name, str) else ""
 
 
-def _clean(root: ET.Element, source: str) -> None:
+def _clean(root: ET.Element, source: str, pictures: int) -> None:
     """Remove, in place, what is external, scripted or slow to render; ImageError if the rest still costs too much."""
-    stack, pictures, variables = [(root, 0)], 0, _variables(root)
+    patterns = {element.get("id", "") for element in root.iter() if _local(element.tag) == "pattern"}
+    sheets = [element for element in root.iter() if _local(element.tag) == "style"]
+    for sheet in sheets:
+        sheet.text = _on_screen(_plain_css(sheet.text or "", patterns), sheet.get("media", ""))
+    rules = "".join(sheet.text or "" for sheet in sheets)
+    if rules.count("{") * sum(1 for _ in root.iter()) > MAX_MATCHES:
+        raise ImageError(f"{source}: SVG has too many rules of style for its elements; simplify it first")
+    _inline(root, rules)
+    stack, pixels, variables = [(root, 0)], MAX_IMAGE_PIXELS, _variables(root)
     while stack:
         element, depth = stack.pop()
         if depth > MAX_DEPTH:
@@ -189,18 +323,20 @@ def _clean(root: ET.Element, source: str) -> None:
             element.tag = f"{{{NAMESPACE}}}{element.tag}"
         for name, value in list(element.attrib.items()):
             if name == "style":
-                element.set(name, _safe_css(value, variables))
-            elif name in PAINTS and "(" in value:
-                paint = _resolved(value, variables)
-                element.set(name, "#000" if _UNKNOWN_PAINT.match(f"fill:{paint}") else paint)
+                element.set(name, _safe_css(value, variables, patterns))
+            elif name in PAINTS and ("(" in value or value.strip().lower() in _SYSTEM):
+                element.set(name, _safe_css(f"fill:{value}", variables, patterns).removeprefix("fill:") or "#000")
             if _is_unsafe(_local(name), element.get(name, "")):
                 del element.attrib[name]
         if _local(element.tag) == "style":
-            element.text = _safe_css(element.text or "", variables)
+            element.text = _safe_css(element.text or "", variables, patterns)
         for child in list(element):
-            picture = _local(child.tag) == "image"
-            pictures += picture
-            if _local(child.tag) in DROPPED or (picture and not (pictures <= MAX_IMAGES and _embed(child))):
+            if _local(child.tag) == "image":
+                taken = _embed(child, pixels) if pictures > 0 else 0
+                pictures, pixels = pictures - 1, pixels - taken
+                if not taken:
+                    element.remove(child)
+            elif _local(child.tag) in DROPPED:
                 element.remove(child)
             else:
                 stack.append((child, depth + 1))
@@ -208,25 +344,32 @@ def _clean(root: ET.Element, source: str) -> None:
         raise ImageError(f"{source}: SVG draws more than {MAX_COST} elements; simplify it first")
 
 
-def _embed(element: ET.Element) -> bool:
-    """Re-encode the picture in an <image>'s data URL as a reduced PNG; False if there is none that can be read."""
+def _embed(element: ET.Element, most: int) -> int:
+    """Re-encode the picture in an <image>'s data URL as a reduced PNG; give its pixels, 0 if it cannot be read."""
     links = [name for name in element.attrib if _local(name) == "href"]
     head, _, encoded = element.attrib[links[0]].partition(",") if links else ("", "", "")
-    if not re.fullmatch(r"\s*data:image/[\w.+-]+;base64", head):
-        return False
+    if not re.match(r"\s*data:", head, re.IGNORECASE):
+        return 0
     try:
-        with Image.open(io.BytesIO(base64.b64decode(encoded)), formats=("PNG", "JPEG", "GIF", "WEBP")) as image:
-            if image.width * image.height > MAX_IMAGE_PIXELS:
-                return False
-            picture = image.convert("RGBA")
+        data = unquote_to_bytes(encoded)
+        if head.rstrip().lower().endswith(";base64"):
+            data = base64.b64decode(data.rstrip(b" =\r\n\t") + b"===")
+        if "svg" in head and len(data) <= MAX_NESTED:
+            picture = _render(_parse(_expand_entities(as_utf8(data)), "SVG"), NESTED_SIDE, "SVG", pictures=0)
+        else:
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")) as image:
+                if image.width * image.height > most:
+                    return 0
+                picture = image.convert("RGBA")
+        pixels = picture.width * picture.height
         picture.thumbnail((IMAGE_SIDE, IMAGE_SIDE))
         picture.save(buffer := io.BytesIO(), "PNG", compress_level=1)
     except Exception:  # decoders raise anything on hostile bytes
-        return False
+        return 0
     for name in links:
         del element.attrib[name]
     element.set("href", _DATA + base64.b64encode(buffer.getvalue()).decode())
-    return True
+    return pixels
 
 
 def _is_unsafe(name: str, value: str) -> bool:
@@ -267,13 +410,32 @@ def _fit(root: ET.Element, side: int) -> None:
         box = []
     width, height = _length(root.get("width")), _length(root.get("height"))
     if len(box) != 4 or not (0 < box[2] < 1e9 and 0 < box[3] < 1e9):
-        width, height = width or 300.0, height or 150.0
+        if not (width and height):
+            reach = _reach(root)
+            width, height = width or max(300.0, reach[0]), height or max(150.0, reach[1])
         root.set("viewBox", f"0 0 {width} {height}")
     elif not (width and height):
         width, height = box[2], box[3]
     scale = side / max(width, height)
     root.set("width", str(max(1, round(width * scale))))
     root.set("height", str(max(1, round(height * scale))))
+
+
+def _reach(root: ET.Element) -> tuple[float, float]:
+    """Measure how far a drawing that does not say its size reaches to the right and down from (0, 0)."""
+    asked, cells = dict(root.attrib), 512
+    root.attrib.update(width=str(cells), height=str(cells))
+    for reach in (8192, 131_072):
+        root.set("viewBox", f"0 0 {reach} {reach}")
+        pixels = np.asarray(_drawn(root)).astype(np.int16)
+        rows, columns = np.nonzero((pixels != pixels[-1, -1]).any(axis=2))  # what is not the background
+        if len(rows) and max(rows.max(), columns.max()) < cells - 1:
+            break
+    root.attrib.clear()
+    root.attrib.update(asked)
+    if not len(rows):
+        return 0.0, 0.0
+    return (columns.max() + 2.0) * reach / cells, (rows.max() + 2.0) * reach / cells
 
 
 def _scale_strokes(root: ET.Element, side: int) -> None:
@@ -297,11 +459,10 @@ def _scale_strokes(root: ET.Element, side: int) -> None:
 
 
 def _length(text: str | None) -> float:
-    """Convert an SVG length to px; 0 if it is missing, invalid or not positive."""
+    """Convert an SVG length to px; 0 if it is missing, relative to the page, invalid or not positive."""
     match = _LENGTH.match(text or "")
-    units = {"pt": 4 / 3, "mm": 96 / 25.4, "cm": 960 / 25.4, "in": 96.0, "pc": 16.0}
     try:
-        value = float(match[1]) * units.get(match[2], 1.0) if match else 0.0
+        value = float(match[1]) * _UNITS[match[2].lower()] if match else 0.0
     except ValueError:
         return 0.0
     return value if 0 < value < 1e9 else 0.0

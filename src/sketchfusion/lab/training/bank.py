@@ -22,8 +22,9 @@ import torch
 from torch import Generator, Tensor
 
 from ...errors import ImageError
+from ...io.cleanup import Window, stroke_window
 from ...io.files import Arrays, atomic_write, cached_arrays
-from ...io.images import Kind, Window, letterbox, quantise, read_image, stroke_window
+from ...io.images import Kind, letterbox, quantise, read_image
 from ...world import World
 from ..datasets.base import is_unseen, readable_name
 
