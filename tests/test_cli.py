@@ -534,11 +534,11 @@ def test_train_leaves_a_model_that_recognize_uses_and_says_what_is_wrong_in_one_
     for wrong, line in (
         (("train", "cooking", *given), "'cooking' is not available; choose one of retrieval"),
         (("train", "recognition", *given, "--set", "stepz=2"), "'stepz' is not a setting; choose from steps"),
-        (("train", "retrieval", *given, "--model", "scratch"), "the baseline CNN has no use for a cache"),
         (
-            ("train", "distill", *given, "--method", "SD-PL"),
-            "distill has no light weights: leave --start, --method, --recipe, --keep",
+            ("train", "retrieval", *given, "--model", "scratch"),
+            "the baseline CNN has no use for --cache",
         ),
+        (("train", "distill", *given, "--method", "SD-PL"), "distill has no use for --method: leave that out"),
         (("train", "recognition", *given, "--start", tmp_path), "is not a folder of light weights"),
     ):
         refused = sketchfusion(*wrong, "--out", tmp_path / "no")

@@ -352,7 +352,7 @@ def test_frozen_models_compute_in_the_type_asked_for_and_their_features_stay_apa
     assert run("--dtype", "float32", "--resume") == 0
     assert "goes on with dtype=torch.float32 in place of torch.bfloat16" in caplog.text
     assert run("--dtype", "float16") == 2
-    assert "choose bfloat16 or float32" in capsys.readouterr().err
+    assert "'float16' is not one of 'bfloat16', 'float32'" in capsys.readouterr().err
     assert run("--device", "cuda:99") == 2
     assert "device 'cuda:99' cannot be used here" in capsys.readouterr().err
     monkeypatch.setattr("sketchfusion.lab.training.train.processes", lambda: SimpleNamespace(count=2, first=True))

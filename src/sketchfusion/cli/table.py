@@ -13,7 +13,7 @@ import typer
 
 from . import terminal
 from .terminal import app
-from .train import Checkpointing, Keep, checked_keep, parse_setting
+from .train import Checkpointing, Keep, parse_setting
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -68,7 +68,7 @@ def table(
     layout = TABLES[number].of(tasks) if tasks else TABLES[number]
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
     model = settle(number, layout, model, chosen)
-    how = {"recipe": recipe, "keep": checked_keep(keep), "checkpointing": checkpointing}
+    how = {"recipe": recipe, "keep": keep, "checkpointing": checkpointing}
     run = TableRun(dataset, others, model, out, None if as_it_is else chosen, checkpoints, how)
     categories = {task: measured_on(task, dataset, others) for task in layout.tasks}
     make_folder(out)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
 from . import terminal
 from .terminal import Data, app
 
-if TYPE_CHECKING:
-    from ..lab.training.methods import Place
-
 Keep = Annotated[
-    str | None,
+    Literal["all", "latents", "nothing"] | None,
     typer.Option(
-        help="Frozen features kept on disk, the others are computed for every batch: all, latents or nothing. "
-        "By default as many as fit well."
+        help="Frozen features kept on disk, the others are computed for every batch. By default as many as fit well."
     ),
 ]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Less memory, more time: compute features twice.")]
@@ -26,7 +23,8 @@ Where = Annotated[
     str | None, typer.Option("--device", help="Such as cuda:1 or cpu; by default the best. Not with torchrun.")
 ]
 Precision = Annotated[
-    str | None, typer.Option("--dtype", help="Of the frozen models: bfloat16 or float32; by default bfloat16 on a GPU.")
+    Literal["bfloat16", "float32"] | None,
+    typer.Option("--dtype", help="Of the frozen models; by default bfloat16 on a GPU, float32 on a CPU."),
 ]
 TRAINED = "retrieval, instance-retrieval, recognition, correspondence, segmentation, universal or distill"
 
@@ -110,18 +108,20 @@ def train(
 
     distill trains a student: a small network that gives the features of --model without a diffusion model.
     """
+    import torch
+
     from ..lab import datasets
     from ..lab.training.recipes import with_settings
 
     chosen = dict(parse_setting(setting) for setting in settings or [])
     baseline = model == "scratch" and task == "retrieval"
-    others = start or keep or checkpointing or (method, recipe) != ("SketchFusion", "mini")
-    if (baseline or task == "distill") and others:
-        name = "the baseline CNN" if baseline else task
-        raise ValueError(f"{name} has no light weights: leave --start, --method, --recipe, --keep, --checkpointing out")
-    kept = checked_keep(keep)
-    if baseline and (cache or device or dtype):
-        raise ValueError("the baseline CNN needs none of --cache, --device, --dtype: leave them out")
+    if baseline or task == "distill":
+        given: dict[str, object] = {"--start": start, "--keep": keep, "--checkpointing": checkpointing}
+        given |= {"--recipe": recipe != "mini", "--method": method != "SketchFusion"}
+        refuse_unused(task, given)
+    if baseline:
+        refuse_unused("the baseline CNN", {"--cache": cache, "--device": device, "--dtype": dtype})
+    place = device, getattr(torch, dtype) if dtype else None
     opened = [datasets.open(root) for root in data]
     if plan:
         from ..lab.training.plan import describe
@@ -131,7 +131,6 @@ def train(
         return
     if out is None:
         raise ValueError("say with --out which folder to write")
-    place = checked_place(device, dtype)
     with terminal.loss_bar(f"training {task}") as report:
         if baseline:
             from ..lab.training.cnn import ScratchRecipe, train_scratch
@@ -141,33 +140,20 @@ def train(
             from ..lab.training.distill import DistillRecipe, train_student
             from ..models import load
 
-            train_student(
-                opened, out, load(model, *place), with_settings(DistillRecipe(), chosen), resume, report, cache
-            )
+            taught = load(model, *place), with_settings(DistillRecipe(), chosen)
+            train_student(opened, out, *taught, resume, report, cache)
         else:
             from ..lab.training.train import train_task
 
             of_model = (start, cache, method, checkpointing, recipe)
-            train_task(task, opened, out, model, resume, chosen, report, *of_model, kept, place)
+            train_task(task, opened, out, model, resume, chosen, report, *of_model, keep, *place)
     typer.echo(f"{out}: trained; use it with --model {out}")
 
 
-def checked_keep(keep: str | None) -> Literal["all", "latents", "nothing"] | None:
-    """Return the value of --keep; ValueError if there is no such one."""
-    if keep in (None, "all", "latents", "nothing"):
-        return keep  # type: ignore[return-value]
-    raise ValueError(f"--keep {keep}: choose all, latents or nothing")
-
-
-def checked_place(device: str | None, dtype: str | None) -> Place:
-    """Return the values of --device and --dtype; ValueError for a type that training cannot use."""
-    import torch
-
-    from ..lab.training.methods import Place
-
-    if dtype not in (None, "bfloat16", "float32"):
-        raise ValueError(f"--dtype {dtype}: choose bfloat16 or float32; in float16 Stable Diffusion 2.1 overflows")
-    return Place(device, getattr(torch, dtype) if dtype else None)
+def refuse_unused(name: str, given: Mapping[str, object]) -> None:
+    """Raise ValueError for options that were given but mean nothing."""
+    if unused := [option for option, value in given.items() if value]:
+        raise ValueError(f"{name} has no use for {', '.join(unused)}: leave that out")
 
 
 def parse_setting(setting: str) -> tuple[str, str]:

@@ -279,7 +279,7 @@ def _ratio(image: Tensor, paper: Tensor, inverted: bool) -> Tensor:
     above = rows.long()
     below = (above + 1).clamp_(max=paper.shape[1] - 1)
     ratio = torch.empty(height, width)
-    for band in torch.arange(height).split(BAND):
+    for band in torch.split(torch.arange(height), BAND):
         share = (rows[band] - above[band])[:, None]
         bare = torch.lerp(wide[:, above[band]], wide[:, below[band]], share).clamp_(min=1e-3)
         seen = image[:, band[0] : band[-1] + 1]

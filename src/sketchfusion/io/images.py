@@ -456,12 +456,15 @@ def _eight_bit(image: Image.Image, tags: dict[int, Any]) -> npt.NDArray[np.uint8
     ceiling = next(ceiling for ceiling in ranges if high <= (ceiling if ceiling > 1 else 2))  # a little overshoots
 
     def scaled(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        grey = np.rint(values.clip(0, ceiling).astype(np.float64) * (255 / ceiling)).astype(np.uint8)
+        shares: npt.NDArray[np.float64] = values.clip(0, ceiling).astype(np.float64)
+        grey: npt.NDArray[np.uint8] = np.rint(shares * (255 / ceiling)).astype(np.uint8)
         return 255 - grey if tags.get(PHOTOMETRIC) == 0 else grey
 
-    grey = scaled(np.arange(2**16))[values] if values.dtype.kind == "u" else scaled(values)
+    grey = scaled(np.arange(2**16)).take(values) if values.dtype.kind == "u" else scaled(values)
     nothing = image.info.get("transparency")
-    return np.where(values == nothing, np.uint8(255), grey) if isinstance(nothing, int) else grey
+    if isinstance(nothing, int):
+        grey[values == nothing] = 255
+    return grey
 
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:

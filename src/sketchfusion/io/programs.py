@@ -141,8 +141,8 @@ def _strokes_in(value: Any, key: str = "", depth: int = 0) -> Iterator[Points]:
         for name, item in value.items():
             for points in _strokes_in(item, name, depth + 1):
                 yield points + (np.array(corner, dtype=np.float64) if name == "points" and corner else 0.0)
-    elif (points := _as_points(value, key)) is not None:
-        yield points
+    elif (found := _as_points(value, key)) is not None:
+        yield found
     elif _are_axes(value):
         yield from (np.array(axes[:2], dtype=np.float64).T for axes in value)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Generator, nn
 
-from ...extractor import Extractor, TrainedExtractor
+from ...extractor import Device, Extractor, TrainedExtractor
 from ...io.files import clear_drafts
 from ...saved import Heads
 from ..datasets.base import Datasets
@@ -19,7 +19,7 @@ from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
 from .log import draw_curves
 from .loop import CHECKPOINT, DTYPE, PICTURES, Losses, LossOf, Report, fit, forked_rng
-from .methods import BEST_PLACE, FUSION, CachedEncoder, Finetuning, Fused, Method, Place, SdPl
+from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, Place, SdPl
 from .objective import Forward, Maps, Objective, Standardise, Training
 from .pooled import RecognitionObjective, RetrievalObjective
 from .processes import processes
@@ -109,7 +109,8 @@ def train_task(
     checkpointing: bool = False,
     recipe: str = "mini",
     keep: Keep | None = None,
-    on: Place = BEST_PLACE,
+    device: Device = None,
+    dtype: torch.dtype | None = None,
 ) -> TrainedExtractor:
     """Train `method` for `task` on the frozen parts of `model`, save the result to `out` and return it.
 
@@ -118,9 +119,8 @@ def train_task(
     diffusion model and CLIP to use: a name in the catalog, SD+CLIP (two names, hub ids or folders), a folder written by
     `pretrain`, or a folder of light weights (the trained part of a model), of which only the frozen models are used.
     `start` is a folder of light weights to start training from. `cache` is the folder for the frozen models' features
-    (default: inside `out`); tasks and methods may share one. `keep` says which features are kept there, by default as
-    many as fit well; the others are computed for every batch. `checkpointing` takes less memory and more time. `on` is
-    the device, and the type of the frozen weights: bfloat16 or float32.
+    (default: inside `out`); tasks and methods may share one. `keep` says which are kept there, by default as many as
+    fit well. `checkpointing` takes less memory and more time. `dtype` is the frozen weights', bfloat16 or float32.
 
     `recipe` is a name in `RECIPES`; `settings` override what it sets. Those named `fusion.KEY` override the
     architecture of the trained part, as ablations do; `diffusion` and `clip` name other frozen models, of which `clip`
@@ -128,14 +128,13 @@ def train_task(
     """
     chosen, of_method = choose(task, method, settings or {}, recipe)
     method_type, prepare = METHODS[method], TASKS[task][1]
-    team = processes()  # before the model, which goes to this process's own device
-    folder = out / "training" / task
+    team, folder = processes(), out / "training" / task  # before the model, which goes to this process's own device
     if resume and team.first and not (folder / CHECKPOINT).is_file():
         logging.getLogger(__name__).warning("%s holds no checkpoint to go on from; training begins anew", folder)
     torch.manual_seed(chosen.seed)
-    if team.count > 1 and on.device is not None:
+    if team.count > 1 and device is not None:
         raise ValueError("every process of torchrun has a GPU of its own: leave --device out")
-    in_training = method_type.create(model, task, of_method, start, on)
+    in_training = method_type.create(model, task, of_method, start, Place(device, dtype))
     if checkpointing:
         in_training.checkpoint()
     cache = cache or out / "training" / "cache"
@@ -155,8 +154,7 @@ def train_task(
         in_training.model.heads = training.objective.heads()
         in_training.model.save_pretrained(out)
         draw_curves(folder / "log.csv", folder / "curve.svg")
-    trained: TrainedExtractor = in_training.model
-    return trained
+    return in_training.model  # type: ignore[no-any-return]
 
 
 def most_taken(recipe: LightRecipe) -> tuple[Most, Most]:
