@@ -285,7 +285,7 @@ class Student(nn.Module):
     def __init__(self, channels: Sequence[int], inner: int, width: int, grid: int) -> None:
         """Take maps of the given channels to maps of `width` channels on a grid of `grid` x `grid` cells."""
         super().__init__()
-        self.grid, sizes = grid, (inner, inner * 3 // 2, 2 * inner)
+        self.grid, sizes = grid, (inner, inner * 3 // 2, inner * 9 // 4)
         self.reduce = nn.ModuleList(
             nn.Conv2d(of, size, 1) for of, size in zip(channels, (*sizes, sizes[-1]), strict=True)
         )
@@ -300,11 +300,12 @@ class Student(nn.Module):
 
     def forward(self, levels: Sequence[Tensor], kinds: Tensor) -> Tensor:
         """Compute maps (B, width, grid, grid) from maps (B, C, h, w) of each level and the kinds (B,) of pictures."""
-        found = [reduce(level.float()) for level, reduce in zip(levels, self.reduce, strict=True)]
-        overall = self.kinds[kinds.to(self.kinds.device)] + self.overall(levels[-1].float().mean((2, 3)))
+        seen = [resized(levels[0].float(), self.grid), *(level.float() for level in levels[1:])]
+        found = [reduce(level) for level, reduce in zip(seen, self.reduce, strict=True)]
+        overall = self.kinds[kinds.to(self.kinds.device)] + self.overall(seen[-1].mean((2, 3)))
         maps = self.mix[2](found[2] + resized(found[3], found[2].shape[-1]) + overall[:, :, None, None])
         maps = self.mix[1](found[1] + resized(self.finer[1](maps), found[1].shape[-1]))
-        maps = self.mix[0](resized(found[0], self.grid) + resized(self.finer[0](maps), self.grid))
+        maps = self.mix[0](found[0] + resized(self.finer[0](maps), self.grid))
         mapped: Tensor = self.expand(maps)
         return mapped
 

@@ -43,7 +43,7 @@ class DistillRecipe:
     """Settings of the student's training."""
 
     pictures: int = 5000  # that the teacher is asked about once, half of them sketches
-    steps: int = 2400
+    steps: int = 3000
     lr: float = 3e-3
     batch: int = 24  # pictures
     inner: int = 64  # channels inside the student
