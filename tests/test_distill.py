@@ -36,7 +36,7 @@ def test_a_student_learns_its_teachers_maps_and_needs_no_diffusion_model(
     model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roots, teacher = training_data(tmp_path)[:1], load(model_folder)
-    recipe = replace(FEW, pictures=16, steps=12, batch=4, lr=1e-2)
+    recipe = replace(FEW, pictures=16, steps=24, batch=4)
 
     def taught(recipe: DistillRecipe) -> dict[str, float]:
         return train_student(roots, tmp_path / str(recipe.steps), teacher, recipe, cache=tmp_path / "cache")
@@ -45,16 +45,16 @@ def test_a_student_learns_its_teachers_maps_and_needs_no_diffusion_model(
     for kind in ("photo", "sketch"):
         name = f"cosine of cells of retrieval, held-out {kind}"
         assert 1 - after[name] < 0.9 * (1 - before[name])
-    card = json.loads((tmp_path / "12" / "card.json").read_text())
+    card = json.loads((tmp_path / "24" / "card.json").read_text())
     assert card["figures"] == after and card["teacher"] == teacher.fingerprint
     monkeypatch.setattr(features, "load_diffusion", lambda *_: pytest.fail("a diffusion model was loaded"))
-    student = load(tmp_path / "12")
+    student = load(tmp_path / "24")
     picture = torch.rand(3, 40, 60)
     assert student.embed(picture).shape == (1, teacher.dim)
     assert student.extract(picture)[0].data.shape == teacher.extract(picture)[0].data.shape
     assert student.fingerprint != load(tmp_path / "1").fingerprint
-    with pytest.raises(ValueError, match=r"was trained with lr=0\.01, not 0\.001"):
-        train_student(roots, tmp_path / "12", teacher, replace(recipe, lr=1e-3), True, cache=tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"was trained with lr=0\.003, not 0\.001"):
+        train_student(roots, tmp_path / "24", teacher, replace(recipe, lr=1e-3), True, cache=tmp_path / "cache")
 
 
 def test_a_student_on_its_teachers_clip_has_all_that_clip_gives(mini: SketchFusion, untaught: SketchFusion) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import gcd
 from typing import Literal
 
@@ -275,26 +276,54 @@ class FusionModel(nn.Module):
 
 
 class Student(nn.Module):
-    """A network of a tenth of a million weights that reads a fused model's maps off a convolutional CLIP alone.
+    """A network of 0.4 million weights that reads a fused model's maps off a convolutional CLIP alone.
 
-    CLIP's maps of stride 4, 8, 16 and 32 (`Tokens.levels`) become one map on the teacher's grid (not in the paper).
+    From coarse to fine it takes in CLIP's maps of stride 32, 16, 8 and 4 (`Tokens.levels`), the last one on the grid of
+    the teacher's maps (not in the paper).
     """
 
     def __init__(self, channels: Sequence[int], inner: int, width: int, grid: int) -> None:
         """Take maps of the given channels to maps of `width` channels on a grid of `grid` x `grid` cells."""
         super().__init__()
-        self.grid = grid
-        self.reduce = nn.ModuleList(nn.Conv2d(of, inner, 1) for of in channels)
-        self.kinds = nn.Parameter(torch.zeros(2, inner))  # what is added for photos, and for sketches
-        self.mix = nn.Sequential(nn.ReLU(), nn.Conv2d(inner, inner, 3, padding=1), nn.ReLU())
+        self.grid, sizes = grid, (inner, inner * 3 // 2, inner * 9 // 4)
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(of, size, 1) for of, size in zip(channels, (*sizes, sizes[-1]), strict=True)
+        )
+        self.kinds = nn.Parameter(torch.zeros(2, sizes[-1]))  # what is added for photos, and for sketches
+        self.overall = nn.Linear(channels[-1], sizes[-1])
+        self.mix = nn.ModuleList(
+            nn.Sequential(*(Mixing(size) for _ in range(count))) for size, count in zip(sizes, (1, 1, 2), strict=True)
+        )
+        self.finer = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(sizes))
         self.expand = nn.Conv2d(inner, width, 1)
         nn.init.normal_(self.expand.weight, std=0.01)  # maps that start small err less than large ones
 
     def forward(self, levels: Sequence[Tensor], kinds: Tensor) -> Tensor:
         """Compute maps (B, width, grid, grid) from maps (B, C, h, w) of each level and the kinds (B,) of pictures."""
-        size = (self.grid, self.grid)
-        total = self.kinds[kinds.to(self.kinds.device), :, None, None]
-        for level, reduce in zip(levels, self.reduce, strict=True):
-            total = total + F.interpolate(reduce(level.float()), size, mode="bilinear", antialias=True)
-        mapped: Tensor = self.expand(total + self.mix(total))
+        seen = [resized(levels[0].float(), self.grid), *(level.float() for level in levels[1:])]
+        found = [reduce(level) for level, reduce in zip(seen, self.reduce, strict=True)]
+        overall = self.kinds[kinds.to(self.kinds.device)] + self.overall(seen[-1].mean((2, 3)))
+        maps = self.mix[2](found[2] + resized(found[3], found[2].shape[-1]) + overall[:, :, None, None])
+        maps = self.mix[1](found[1] + resized(self.finer[1](maps), found[1].shape[-1]))
+        maps = self.mix[0](found[0] + resized(self.finer[0](maps), self.grid))
+        mapped: Tensor = self.expand(maps)
         return mapped
+
+
+class Mixing(nn.Module):
+    """A residual block of a student: a depthwise convolution, and two of 1x1 over twice the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.around = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.widen, self.narrow = nn.Conv2d(channels, 2 * channels, 1), nn.Conv2d(2 * channels, channels, 1)
+        nn.init.normal_(self.narrow.weight, std=0.02)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        mixed: Tensor = self.narrow(F.relu(self.widen(self.around(maps))))
+        return maps + mixed
+
+
+def resized(maps: Tensor, side: int) -> Tensor:
+    """Resize maps (B, C, h, w) to (B, C, side, side)."""
+    return F.interpolate(maps, (side, side), mode="bilinear", antialias=True)

@@ -1,8 +1,8 @@
 """Training of a student, which reads a fused model's maps off a convolutional CLIP, without a diffusion model.
 
 The teacher is asked once about some thousand augmented pictures; its maps are kept in the cache. The student learns
-these maps, their maxima, and the similarities between the maxima of a batch (relational distillation, Park et al.,
-2019). Names are not used, so any photos and sketches will do.
+these maps, their maxima, what the teacher's classifier says of the maxima, and the similarities between the maxima of a
+batch (relational distillation, Park et al., 2019). Names are not used, so any photos and sketches will do.
 """
 
 import hashlib
@@ -17,11 +17,13 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from ...backbones.catalog import locate
-from ...extractor import Extractor, ModelInput
+from ...extractor import Extractor, ModelInput, stack
 from ...featuremap import Frame
 from ...features import SketchFusion
+from ...fusion import kind_indices
 from ...io.images import Kind, quantise
 from ...io.weights import folder_hash
+from ...saved import LinearHead
 from ..datasets.base import Datasets
 from . import augment
 from .bank import PictureArray, kept_rows
@@ -40,13 +42,14 @@ MEASURED = 100  # held-out pictures of a kind that teacher and student are compa
 class DistillRecipe:
     """Settings of the student's training."""
 
-    pictures: int = 2000  # that the teacher is asked about once, half of them sketches
-    steps: int = 600
+    pictures: int = 5000  # that the teacher is asked about once, half of them sketches
+    steps: int = 3000
     lr: float = 3e-3
     batch: int = 24  # pictures
     inner: int = 64  # channels inside the student
     relations: float = 0.5  # weight of the similarities between pictures
     temperature: float = 0.05  # of these similarities
+    answers: float = 0.2  # weight of what the teacher's classifier says, if it has one
     world_instances: int = 10  # of each seen category of Sketch World
     clip: str = "mini-clip"  # the convolutional CLIP that the student stands on
     seed: int = 0
@@ -74,6 +77,7 @@ def train_student(
     served = [teacher.for_task(task) for task in TASKS if teacher.serves(task)]
     teachers = {of.config.task: of for of in served}
     students = {task: _untrained(of, recipe) for task, of in teachers.items()}
+    clip = next(iter(students.values())).clip  # the same for all
     lessons = {kind: _lessons(sources, kind, teachers, recipe, report) for kind in KINDS}
 
     def loss_of(step: int, generator: Generator) -> Losses:
@@ -82,14 +86,16 @@ def train_student(
             index = torch.randint(len(squares), (recipe.batch // 2,), generator=generator).numpy()
             inputs += _inputs(squares[index], kind)
             wanted.append(torch.from_numpy(maps[index]))
-        losses: Losses = {"loss": torch.zeros((), device=teacher.device)}
+        squares = stack([one.square for one in inputs], teacher.device)
+        with torch.no_grad():
+            levels = clip(squares).levels
+        kinds, losses = kind_indices([one.kind for one in inputs]), {"loss": torch.zeros((), device=teacher.device)}
         for (task, student), target in zip(students.items(), torch.cat(wanted).unbind(1), strict=True):
-            found, target = student.forward(inputs).maps, target.to(teacher.device).float()
-            maxima, others = (F.normalize(each.amax((2, 3)), dim=1) for each in (found, target))
-            error = (found - target).square().mean() / target.square().mean()
-            alike = _relations(maxima, others, recipe.temperature)
-            total = error + 1 - (maxima * others).sum(1).mean() + recipe.relations * alike
-            losses |= {f"map of {task}": error, f"relations of {task}": alike, "loss": losses["loss"] + total}
+            found = student.light(levels, kinds)
+            with torch.autocast(teacher.device.type, enabled=False):
+                parts = _errors(found.float(), target.to(found.device).float(), student.heads.classifier, recipe)
+            losses |= {f"{name} of {task}": value for name, value in parts.items()}
+            losses["loss"] = losses["loss"] + sum(parts.values())
         return losses
 
     nets = nn.ModuleDict({task: of.light for task, of in students.items()}).train()
@@ -169,13 +175,30 @@ def _inputs(squares: np.ndarray, kind: Kind) -> list[ModelInput]:
     return [ModelInput(square, square, frame, kind) for square in pictures.expand(-1, 3, -1, -1)]
 
 
+def _errors(maps: Tensor, targets: Tensor, classifier: LinearHead | None, recipe: DistillRecipe) -> Losses:
+    """Give how far a student's maps (B, d, h, w) are from its teacher's in every respect, weighted by the recipe."""
+    pooled = [of.amax((2, 3)) for of in (maps, targets)]
+    maxima = [F.normalize(of, dim=1) for of in pooled]
+    errors = {
+        "map": (maps - targets).square().mean() / targets.square().mean(),
+        "maxima": 1 - (maxima[0] * maxima[1]).sum(1).mean(),
+        "relations": recipe.relations * _relations(*maxima, recipe.temperature),
+    }
+    if classifier:
+        errors["answers"] = recipe.answers * _divergence(*map(classifier, pooled))
+    return errors
+
+
 def _relations(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """KL divergence between the softmax similarities of the student's vectors (B, d) and of the teacher's (B, d)."""
+    """Divergence between the similarities of the student's vectors (B, d) and those of the teacher's (B, d)."""
     diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    student, teacher = (
-        F.log_softmax((cosines(of, of) / temperature).masked_fill(diagonal, -1e4), dim=1) for of in (vectors, targets)
-    )
-    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    return _divergence(*((cosines(of, of) / temperature).masked_fill(diagonal, -1e4) for of in (vectors, targets)))
+
+
+def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """KL divergence between the softmax of the student's logits (B, N) and of the teacher's, the mean over rows."""
+    rows = (F.log_softmax(of, dim=1) for of in (student, teacher))
+    return F.kl_div(*rows, reduction="batchmean", log_target=True)
 
 
 @torch.no_grad()
