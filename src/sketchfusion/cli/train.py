@@ -126,9 +126,7 @@ def train(
     if plan:
         from ..lab.training.plan import describe
 
-        for line in describe(task, opened, model, chosen, method, tflops, recipe):
-            typer.echo(line)
-        return
+        return typer.echo("\n".join(describe(task, opened, model, chosen, method, tflops, recipe)))
     if out is None:
         raise ValueError("say with --out which folder to write")
     with terminal.loss_bar(f"training {task}") as report:

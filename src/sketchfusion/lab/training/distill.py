@@ -86,9 +86,8 @@ def train_student(
             index = torch.randint(len(squares), (recipe.batch // 2,), generator=generator).numpy()
             inputs += _inputs(squares[index], kind)
             wanted.append(torch.from_numpy(maps[index]))
-        squares = stack([one.square for one in inputs], teacher.device)
         with torch.no_grad():
-            levels = clip(squares).levels
+            levels = clip(stack([one.square for one in inputs], teacher.device)).levels
         kinds, losses = kind_indices([one.kind for one in inputs]), {"loss": torch.zeros((), device=teacher.device)}
         for (task, student), target in zip(students.items(), torch.cat(wanted).unbind(1), strict=True):
             found = student.light(levels, kinds)
@@ -177,28 +176,24 @@ def _inputs(squares: np.ndarray, kind: Kind) -> list[ModelInput]:
 
 def _errors(maps: Tensor, targets: Tensor, classifier: LinearHead | None, recipe: DistillRecipe) -> Losses:
     """Give how far a student's maps (B, d, h, w) are from its teacher's in every respect, weighted by the recipe."""
-    pooled = [of.amax((2, 3)) for of in (maps, targets)]
-    maxima = [F.normalize(of, dim=1) for of in pooled]
+    pooled, others = maps.amax((2, 3)), targets.amax((2, 3))
+    similar = (  # without the diagonal
+        cosines(of, of) / recipe.temperature - 1e4 * torch.eye(len(of), device=of.device) for of in (pooled, others)
+    )
     errors = {
         "map": (maps - targets).square().mean() / targets.square().mean(),
-        "maxima": 1 - (maxima[0] * maxima[1]).sum(1).mean(),
-        "relations": recipe.relations * _relations(*maxima, recipe.temperature),
+        "maxima": 1 - F.cosine_similarity(pooled, others).mean(),
+        "relations": recipe.relations * _divergence(*similar),
     }
     if classifier:
-        errors["answers"] = recipe.answers * _divergence(*map(classifier, pooled))
+        errors["answers"] = recipe.answers * _divergence(classifier(pooled), classifier(others))
     return errors
-
-
-def _relations(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Divergence between the similarities of the student's vectors (B, d) and those of the teacher's (B, d)."""
-    diagonal = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    return _divergence(*((cosines(of, of) / temperature).masked_fill(diagonal, -1e4) for of in (vectors, targets)))
 
 
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
     """KL divergence between the softmax of the student's logits (B, N) and of the teacher's, the mean over rows."""
-    rows = (F.log_softmax(of, dim=1) for of in (student, teacher))
-    return F.kl_div(*rows, reduction="batchmean", log_target=True)
+    student, teacher = (F.log_softmax(of, dim=1) for of in (student, teacher))
+    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
 @torch.no_grad()
