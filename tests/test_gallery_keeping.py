@@ -10,7 +10,9 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -398,18 +400,20 @@ def test_watching_says_once_what_it_leaves_out(gallery: Gallery, photos: Path, t
     assert next(gallery.watch(tmp_path / "empty", 0)).left_out == [f"no photos in {tmp_path / 'empty'} yet"]
 
 
-def test_looking_again_and_again_costs_little(gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, survey = list[float](), indexing.survey
+def test_pauses_are_long_where_looking_takes_long(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, pauses = count(), list[float | None]()
 
-    def slow(*arguments: Any) -> Any:
-        begun.append(time.monotonic())
-        time.sleep(0.02)
-        return survey(*arguments)
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            return len(pauses) > 3
 
-    monkeypatch.setattr(indexing, "survey", slow)
-    stop = threading.Event()
-    threading.Timer(1.0, stop.set).start()
-    assert [*gallery.watch(photos, 0.01, stop=stop)] == [] and 1 < len(begun) <= 3
+    # a scan asks the time before and after, so it takes a second
+    monkeypatch.setattr(indexing, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    assert [*gallery.watch(photos, 0.01, stop=Stop())] == []
+    assert pauses == [0.0, *[pytest.approx(indexing.IDLE, rel=0.01)] * 3]
 
 
 def test_a_link_to_a_disk_that_is_unplugged_loses_no_photo(gallery: Gallery, photos: Path, tmp_path: Path) -> None:
