@@ -141,9 +141,13 @@ def test_views_do_not_depend_on_the_number_of_threads(
 def test_nothing_is_marked_for_a_phase_without_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sides = list[int]()
     monkeypatch.setattr(methods, "valid_cells", lambda pictures, grid, windowed: sides.append(grid))
-    model = SimpleNamespace(side=64, device="cpu")
+    model = SimpleNamespace(side=64, device=torch.device("cpu"))
     method: Any = SimpleNamespace(
-        model=model, shown=("window",), cached_inputs=lambda share: [], grid=lambda share: round(8 * share)
+        model=model,
+        precision=torch.float32,
+        shown=("window",),
+        cached_inputs=lambda share: [],
+        grid=lambda share: round(8 * share),
     )
     for half_size, marked in ((True, [4, 8]), (False, [8])):
         encode, sides[:] = CachedEncoder(method, tmp_path, half_size=half_size), []

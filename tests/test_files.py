@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from sketchfusion.io.files import atomic_write, cached_arrays, clear_drafts, read_json
+from sketchfusion.io.files import atomic_write, cached_arrays, clear_drafts, map_array, read_json
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -107,3 +110,29 @@ def test_what_is_not_a_json_object_reads_as_empty(text: str, tmp_path: Path) -> 
     assert read_json(path) == {}
     path.write_text('{"method": "SD-PL"}')
     assert read_json(path) == {"method": "SD-PL"}
+
+
+def test_threads_map_arrays_at_once(tmp_path: Path) -> None:
+    """Python 3.11 loses count of the depth of what it parses when another thread parses too, after a finaliser."""
+    np.save(tmp_path / "a.npy", np.arange(12, dtype=np.uint8))
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            sum(range(50))  # long enough for another thread to take over
+
+    def mapped(_: int) -> int:
+        Cycle()
+        return int(map_array(tmp_path / "a.npy").sum())
+
+    before = sys.getswitchinterval(), gc.get_threshold()
+    try:
+        sys.setswitchinterval(1e-6)
+        gc.set_threshold(20, 2, 2)
+        with ThreadPoolExecutor(4) as threads:
+            assert set(threads.map(mapped, range(1500))) == {66}
+    finally:
+        sys.setswitchinterval(before[0])
+        gc.set_threshold(*before[1])

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 import time
 import zlib
 from collections import Counter
@@ -170,6 +171,17 @@ def clear_drafts(*folders: Path) -> None:
         with suppress(OSError):
             if time.time() - max(one.stat().st_mtime for one in (draft, *draft.rglob("*"))) > 3600:
                 _delete(draft)
+
+
+# numpy parses the header of an array as Python code; in Python 3.11 threads that do so at once may fail.
+ONE_HEADER = threading.Lock()
+
+
+def map_array(path: str | Path) -> np.memmap:
+    """Map an .npy file to memory; OSError, ValueError or EOFError if it is missing or damaged."""
+    with ONE_HEADER:
+        array: np.memmap = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def cached_arrays(path: Path, make: Callable[[], Arrays]) -> Arrays:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from ..errors import ImageError, first_line
+from .files import ONE_HEADER, map_array
 
 MAX_LINE_BYTES = 16_000_000
 MAX_POINTS = 1_000_000
@@ -241,7 +242,7 @@ def frame_strokes(strokes: Sequence[npt.NDArray[np.floating]], label: str) -> Dr
 def read_bitmaps(path: Path) -> npt.NDArray[np.uint8]:
     """Map all bitmaps of a `.npy` file to memory: (N, 784), light on dark; ImageError if it holds anything else."""
     try:
-        bitmaps: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        bitmaps: npt.NDArray[np.uint8] = map_array(path)
     except (OSError, ValueError, EOFError) as error:
         raise ImageError(f"{path}: not an array of bitmaps ({first_line(error)}); get it again") from None
     if not isinstance(bitmaps, np.ndarray) or bitmaps.dtype != np.uint8 or bitmaps.shape[1:] != (BITMAP_SIDE**2,):
@@ -268,7 +269,8 @@ def _header(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
     with archive.open(f"{part}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+        with ONE_HEADER:
+            shape, _, dtype = read(file)
         if len(shape) != 1 or not dtype.hasobject:
             raise ValueError(f"{part} is not a list of drawings")
         return shape[0], file.tell()

@@ -23,7 +23,7 @@ from torch import Generator, Tensor
 
 from ...errors import ImageError
 from ...io.cleanup import Window, stroke_window
-from ...io.files import Arrays, atomic_write, cached_arrays
+from ...io.files import Arrays, atomic_write, cached_arrays, map_array
 from ...io.images import Kind, letterbox, quantise, read_image
 from ...world import World
 from ..datasets.base import is_unseen, readable_name
@@ -66,7 +66,7 @@ class Shards:
         numbers = self._ends.searchsorted(rows, "right")
         found = np.empty((len(rows), *self.shape[1:]), np.uint8)
         for number in np.unique(numbers):
-            within, whole = numbers == number, np.load(self._paths[number], mmap_mode="r")
+            within, whole = numbers == number, map_array(self._paths[number])
             found[within] = whole[rows[within] - self._ends[number] + len(whole)]
         return found
 
@@ -129,7 +129,7 @@ class PictureArray:
         if isinstance(whole, Shards):
             return whole[rows]
         if isinstance(whole, np.memmap):  # mapped anew: pages once read would count as memory of this process for good
-            whole = np.load(str(whole.filename), mmap_mode="r")
+            whole = map_array(str(whole.filename))
         return np.array(whole[rows])
 
     def digest(self, start: int = 0, stop: int | None = None) -> str:
@@ -379,10 +379,9 @@ def file_state(path: str) -> str:
 def mapped(path: Path) -> np.memmap | None:
     """Memory-map an array of the cache; None if it is missing or damaged."""
     try:
-        array: np.memmap = np.load(path, mmap_mode="r")
+        return map_array(path)
     except (OSError, ValueError, EOFError):
         return None
-    return array
 
 
 class EmptyError(ValueError):
@@ -434,8 +433,7 @@ def write_rows(path: Path, blocks: Iterable[np.ndarray], about: Callable[[], np.
             np.lib.format.write_array(file, about())
         file.seek(0)  # the second header is as long: numpy leaves room for any number of rows
         np.lib.format.write_array_header_1_0(file, {**header, "shape": (rows, *block.shape[1:])})
-    array: np.memmap = np.load(path, mmap_mode="r")
-    return array
+    return map_array(path)
 
 
 def world_banks(instances: int, side: int, cache: Path, seed: int = 0, *, of_photo: bool = False) -> Banks:

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 
 from ...backbones.encoders import resize_square
 from ...featuremap import FeatureMap, Frame
-from ...io.files import atomic_write
+from ...io.files import atomic_write, map_array
 from . import augment
 from .bank import BLOCK, GIB, WHOLE, PictureArray, Pictures, choose, free_room, in_threads, index_by_name, mapped
 from .loop import Report
@@ -99,7 +99,7 @@ class FrozenFeatures:
             return self._computed(index, views).float().contiguous()
         rows = []
         for (number, place), view in zip(map(self.pictures.locate, index), views, strict=True):
-            rows.append(np.load(self.kept[number, place // BLOCK, view], mmap_mode="r")[place % BLOCK])
+            rows.append(map_array(self.kept[number, place // BLOCK, view])[place % BLOCK])
         return torch.from_numpy(np.stack(rows)).float()
 
     def files(self, folder: Path) -> dict[tuple[int, int, int], Path]:
