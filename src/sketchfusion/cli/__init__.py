@@ -38,9 +38,10 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the output's encoding lacks is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        said = Said(sys.stderr.fileno(), "w", closefd=False)
-        sys.stderr = io.TextIOWrapper(said, sys.stderr.encoding, "backslashreplace", write_through=True)
+    beneath = sys.stderr  # held, as it closes its file when it goes
+    if isinstance(beneath, io.TextIOWrapper):
+        said = Said(beneath.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(said, beneath.encoding, "backslashreplace", write_through=True)
     arguments = [terminal.with_home(argument) for argument in sys.argv[1:]]
     code = terminal.run(app, terminal.repeat_options(arguments or ["--help"], SEVERAL))
     with contextlib.suppress(OSError):
