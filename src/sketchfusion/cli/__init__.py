@@ -15,8 +15,8 @@ from .terminal import app, keep_memory
 SEVERAL = ("--photos", "--sketches", "--data", "--categories", "--set")  # options that take several values
 
 
-class Said(io.FileIO):
-    """Standard error, on which no work depends: it goes on where nobody reads what is said."""
+class UnfailingOutput(io.FileIO):
+    """A file whose errors of writing are ignored: work goes on although nobody reads standard error."""
 
     def write(self, data: Any) -> int:
         try:
@@ -38,10 +38,10 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the output's encoding lacks is no reason to fail
         sys.stdout.reconfigure(errors="backslashreplace")
-    beneath = sys.stderr  # held, as it closes its file when it goes
+    beneath = sys.stderr  # kept alive: when it is collected, its file is closed
     if isinstance(beneath, io.TextIOWrapper):
-        said = Said(beneath.fileno(), "w", closefd=False)
-        sys.stderr = io.TextIOWrapper(said, beneath.encoding, "backslashreplace", write_through=True)
+        unfailing = UnfailingOutput(beneath.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(unfailing, beneath.encoding, "backslashreplace", write_through=True)
     arguments = [terminal.with_home(argument) for argument in sys.argv[1:]]
     code = terminal.run(app, terminal.repeat_options(arguments or ["--help"], SEVERAL))
     with contextlib.suppress(OSError):

@@ -173,7 +173,7 @@ def clear_drafts(*folders: Path) -> None:
                 _delete(draft)
 
 
-# numpy parses the header of an array as Python code; in Python 3.11 threads that do so at once may fail.
+# Held while a header is read: numpy parses it as Python code, in which Python 3.11 may fail in two threads at once.
 ONE_HEADER = threading.Lock()
 
 
