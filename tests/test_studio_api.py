@@ -364,7 +364,7 @@ def test_uploads_that_find_no_room_are_refused_in_one_line(empty: Server, monkey
     answer = upload(empty, ("new/a.png", b"a"), ("new/b.png", b"b"))
     assert answer.status_code == 400 and "cannot be stored: new/new/b-" in answer.json()["error"], answer.text
     assert "No space left" in answer.json()["error"] and not list(empty.studio.uploads.rglob("*.png"))
-    monkeypatch.setattr("sketchfusion.studio.routes.free_bytes", lambda _: 400_000_000)
+    monkeypatch.setattr("sketchfusion.studio.routes.free_room", lambda _: 400_000_000)
     answer = upload(empty, ("new/a.png", b"a"))
     assert answer.status_code == 413 and "no room left" in answer.json()["error"] and not before
 

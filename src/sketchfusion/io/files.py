@@ -173,6 +173,11 @@ def clear_drafts(*folders: Path) -> None:
                 _delete(draft)
 
 
+def free_room(folder: Path) -> int:
+    """Return the free bytes of the disk that a folder is on, or will be."""
+    return shutil.disk_usage(next(of for of in (folder.absolute(), *folder.absolute().parents) if of.exists())).free
+
+
 # Held while a header is read: numpy parses it as Python code, in which Python 3.11 may fail in two threads at once.
 ONE_HEADER = threading.Lock()
 

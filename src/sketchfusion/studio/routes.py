@@ -29,13 +29,14 @@ from ..extractor import Extractor
 from ..gallery import Gallery, GalleryError, Hit, PhotoInfo, Query
 from ..gallery.nearest import Hits
 from ..gallery.sheet import SheetRow, contact_sheet
+from ..io.files import free_room
 from ..io.images import to_uint8
 from . import closeup, messages
 from .drawing import EXAMPLES, LimitExceeded, Picture, as_read, category_of, clean_drawing
 from .protection import LimitedRoute, is_local
 from .queue import single
 from .studio import NotFound, Studio, reveal
-from .uploads import free_bytes, original_name, save_uploads
+from .uploads import original_name, save_uploads
 
 Answer = TypeVar("Answer")
 
@@ -277,7 +278,7 @@ async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStud
     if len(files) > studio.limits.upload_files:
         raise LimitExceeded(f"{len(files)} files; at most {studio.limits.upload_files} in one request")
     needed = studio.limits.reserve_bytes + sum(file.size or 0 for file in files)
-    if await run_in_threadpool(free_bytes, studio.uploads) < needed:
+    if await run_in_threadpool(free_room, studio.uploads) < needed:
         raise LimitExceeded("there is no room left for photos on the disk of the gallery")
     uploads = [(file.filename or "photo", file.file) for file in files]
     job = await run_in_threadpool(studio.jobs.submit, partial(save_uploads, studio.uploads, uploads))

@@ -56,11 +56,6 @@ def save_uploads(folder: Path, files: Iterable[tuple[str, BinaryIO]]) -> list[Pa
     return paths
 
 
-def free_bytes(folder: Path) -> int:
-    """Give the room on the disk of a folder, which need not be there yet."""
-    return shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
-
-
 def original_name(path: Path) -> str:
     """Return the name that an upload was stored under, without the digest that was added."""
     stem, _, digest = path.stem.rpartition("-")

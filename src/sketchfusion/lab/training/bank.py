@@ -4,7 +4,6 @@ import functools
 import hashlib
 import logging
 import os
-import shutil
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from torch import Generator, Tensor
 
 from ...errors import ImageError
 from ...io.cleanup import Window, stroke_window
-from ...io.files import Arrays, atomic_write, cached_arrays, map_array
+from ...io.files import Arrays, atomic_write, cached_arrays, free_room, map_array
 from ...io.images import Kind, letterbox, quantise, read_image
 from ...world import World
 from ..datasets.base import is_unseen, readable_name
@@ -358,11 +357,6 @@ def _description(picture: Pixels) -> tuple[Sequence[int], np.ndarray]:
     if len(picture) == 1:
         window = stroke_window((torch.tensor(picture).float() / 255).expand(3, -1, -1))
     return window or (0, 0, 0), np.frombuffer(hashlib.sha256(picture.tobytes()).digest(), np.uint8)
-
-
-def free_room(folder: Path) -> int:
-    """Return the free bytes of the disk that a folder is on, or will be."""
-    return shutil.disk_usage(next(of for of in (folder.absolute(), *folder.absolute().parents) if of.exists())).free
 
 
 def file_state(path: str) -> str:

@@ -20,9 +20,9 @@ from torch import Generator, Tensor
 
 from ...backbones.encoders import resize_square
 from ...featuremap import FeatureMap, Frame
-from ...io.files import atomic_write, map_array
+from ...io.files import atomic_write, free_room, map_array
 from . import augment
-from .bank import BLOCK, GIB, WHOLE, PictureArray, Pictures, choose, free_room, in_threads, index_by_name, mapped
+from .bank import BLOCK, GIB, WHOLE, PictureArray, Pictures, choose, in_threads, index_by_name, mapped
 from .loop import Report
 
 ENCODED = 8  # pictures that are encoded together, always so many: others could change the last bits
