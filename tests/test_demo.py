@@ -20,14 +20,14 @@ from sketchfusion.world import World
 def test_the_demo_ranks_models_beside_chance(
     model_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world, "PHOTOS", 3)
-    monkeypatch.setattr(world, "SKETCHES", 2)
+    monkeypatch.setattr(world, "PHOTOS", 2)
+    monkeypatch.setattr(world, "SKETCHES", 1)
     said = io.StringIO()
     models = {str(model_folder): "fused", str(clip_folder): "B-CLIP"}
     results = demo.run_demo(tmp_path / "demo", models, Console(file=said, width=100))
     count = len(World(split="unseen").categories)
     assert list(results) == ["fused", "B-CLIP"]
-    counts = {"queries": 2 * count, "queries left out": 0, "gallery": 3 * count}
+    counts = {"queries": count, "queries left out": 0, "gallery": 2 * count}
     assert all(result.counts == counts for result in results.values())
     assert "chance" in said.getvalue() and "mAP@all" in said.getvalue() and "P@10" in said.getvalue()
     assert Image.open(tmp_path / "demo" / "sheet.png").size > (1000, 1000)

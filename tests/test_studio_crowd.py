@@ -27,7 +27,7 @@ from sketchfusion.extractor import ModelInput, ModelOutput
 from sketchfusion.gallery import Gallery
 from test_cli import sketchfusion
 
-CLIENTS, DRAWINGS, REQUESTS = 20, 2, 16
+CLIENTS, DRAWINGS, REQUESTS = 12, 2, 16
 
 
 def found(answer: requests.Response) -> list[tuple[str, float]]:
