@@ -19,7 +19,7 @@ from sketchfusion.cli import app, terminal
 from sketchfusion.features import SketchFusion
 from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.training import train as training
-from sketchfusion.lab.training.loop import LossOf, Schedule
+from sketchfusion.lab.training.loop import Draw, LossOf, Schedule
 from sketchfusion.lab.training.methods import Fused
 from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, kept_views, listed, parts_of
 from sketchfusion.lab.training.recipes import RetrievalRecipe
@@ -78,9 +78,9 @@ def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
     ways = (False,) if task in ("instance-retrieval", "recognition") else (False, True)  # as retrieval
     found: dict[bool, int] = {}
 
-    def measure(module: nn.Module, loss_of: LossOf, schedule: Schedule, *_: Any, **__: Any) -> None:
+    def measure(module: nn.Module, loss_of: LossOf, schedule: Schedule, *others: Any) -> None:
         step = 0 if WAYS[checkpointing] == "half" else schedule.steps
-        found[checkpointing] = saved_bytes(partial(loss, loss_of, step))[1]
+        found[checkpointing] = saved_bytes(partial(loss, loss_of, step, others[-1]))[1]
         raise StopError
 
     monkeypatch.setattr(training, "fit", measure)
@@ -102,8 +102,8 @@ def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
     assert 0.4 * most <= kept <= most  # less where photos have too few sketches for a silhouette
 
 
-def loss(loss_of: LossOf, step: int) -> Tensor:
-    return loss_of(step, Generator().manual_seed(0))["loss"]
+def loss(loss_of: LossOf, step: int, draw: Draw) -> Tensor:
+    return loss_of(step, draw(step, Generator().manual_seed(0)))["loss"]
 
 
 def test_models_in_folders_have_as_many_weights_as_when_they_are_loaded(sd_folder: Path, clip_folder: Path) -> None:

@@ -19,7 +19,7 @@ from ..datasets.base import Sample, held_out, is_unseen, readable_name
 from ..datasets.psc6k import PSC6K, SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .bank import Picture, PictureArray, choose, decode
-from .feature_cache import FeatureCache
+from .feature_cache import FeatureCache, InputBatch
 from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
@@ -54,14 +54,16 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
 
     photo_statistics, sketch_statistics = "cells", "cells"
 
-    def losses(self, forward: Forward, data: MatchedFeatures, generator: Generator) -> Losses:
-        """Draw pairs; matching from sketch to photo and back count equally."""
-        recipe = self._recipe
-        index = [choose(data.usable, generator) for _ in range(recipe.batch)]
-        sketches = forward(data.sketches.take(index), SKETCH).data
-        photos = forward(data.photos.take(index), PHOTO).data
-        in_sketch, in_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
-        visible = data.visible[index].to(photos.device)
+    def draw(self, data: MatchedFeatures, generator: Generator) -> tuple[InputBatch, InputBatch, tuple[Tensor, ...]]:
+        """Draw pairs."""
+        index = [choose(data.usable, generator) for _ in range(self._recipe.batch)]
+        points = tuple(of[index] for of in (data.sketch_points, data.photo_points, data.visible))
+        return data.sketches.take(index), data.photos.take(index), points
+
+    def losses(self, forward: Forward, drawn: tuple[InputBatch, InputBatch, tuple[Tensor, ...]]) -> Losses:
+        """Count matching from sketch to photo and back equally."""
+        recipe, sketches, photos = self._recipe, forward(drawn[0], SKETCH).data, forward(drawn[1], PHOTO).data
+        in_sketch, in_photo, visible = (of.to(photos.device) for of in drawn[2])
         sketch_features, photo_features = sample(sketches, in_sketch), sample(photos, in_photo)
         contrastive = point_contrast(sketch_features, photo_features, visible, recipe.temperature)
         to_photo = soft_argmax(sketch_features, photos, recipe.temperature)
