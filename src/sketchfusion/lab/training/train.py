@@ -37,7 +37,7 @@ from .recipes import (
     with_settings,
 )
 from .segmentation import prepare_segmentation
-from .sources import Most, Sources
+from .sources import Most, Sources, listed_samples
 
 
 class UniversalObjective(Objective[Mapping[str, Any]]):
@@ -146,6 +146,7 @@ def train_task(
         encode = CachedEncoder(in_training, cache, report if team.first else None, chosen.full_size_after > 0)
         sources = replace(Sources.of(data, cache, encode.side), most=most_taken(chosen))
         training = prepare(chosen, sources, encode)
+        listed_samples.cache_clear()
         if team.first:
             keep = encode.keep(keep)
     keep = team.broadcast(keep)
