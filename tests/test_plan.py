@@ -21,7 +21,7 @@ from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.training import train as training
 from sketchfusion.lab.training.loop import Draw, LossOf, Schedule
 from sketchfusion.lab.training.methods import Fused
-from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, kept_views, listed, parts_of
+from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, decoded_bytes, kept_views, listed, parts_of
 from sketchfusion.lab.training.recipes import RetrievalRecipe
 from sketchfusion.lab.training.sources import Sources, named
 from sketchfusion.lab.training.train import choose, train_task
@@ -96,8 +96,11 @@ def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
         assert foretold == pytest.approx(real, rel=0.15), (way, foretold / real)
     arrays = [np.load(path, mmap_mode="r") for path in (tmp_path / "training" / "cache").rglob("*.npy")]
     kept = sum(array.nbytes for array in arrays if array.dtype == np.float16)
-    sources = Sources.of(data, tmp_path)
-    views = kept_views(task, recipe, sources, listed(named(sources.pictures.photo_sets)))
+    sources, side = Sources.of(data, tmp_path), models.method.model.side
+    by_name = listed(named(sources.pictures.photo_sets))
+    pixels = sum(array.nbytes for array in arrays if array.dtype == np.uint8)
+    assert pixels <= decoded_bytes(parts_of(task, recipe), sources, by_name, side) <= 6 * pixels
+    views = kept_views(task, recipe, sources, by_name)
     most = sum(2 * count * sum(map(prod, of)) for count, of in zip(views, shapes, strict=True))
     assert 0.4 * most <= kept <= most  # less where photos have too few sketches for a silhouette
 
