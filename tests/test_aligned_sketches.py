@@ -84,6 +84,16 @@ def test_points_of_a_warped_sketch_lie_on_its_strokes_and_on_the_thing_in_the_ph
     assert few and len(few.photos) == 5
 
 
+def test_the_sketches_are_aligned_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all sketches of Sketchy this takes minutes, which no later start and no other process should spend."""
+    sources = Sources.of([datasets.open(root)], root / "cache")
+    first = aligned_points(sources, 100, 64)
+    monkeypatch.setattr("sketchfusion.lab.training.correspondence.mean_alignment", lambda _: pytest.fail("again"))
+    again = aligned_points(sources, 100, 64)
+    assert first and again and torch.equal(first.sketch_points, again.sketch_points)
+    assert np.array_equal(first.sketches.pixels, again.sketches.pixels) and first.photos.names == again.photos.names
+
+
 def test_half_of_them_are_mirrored(root: Path) -> None:
     pairs = aligned_points(Sources.of([datasets.open(root)], root / "cache"), 100, 128)
     assert pairs

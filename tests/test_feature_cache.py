@@ -248,9 +248,9 @@ def test_memory_holds_a_batch_and_not_all_features(choice: Keep, tmp_path: Path)
     tracemalloc.start()
     encoded = FrozenFeatures(FrozenInput("tokens", encode), Pictures([few, mapped]), 64)
     keep([encoded], tmp_path, choice)
-    cache = FeatureCache([encoded], few.names + mapped.names)
+    cache = FeatureCache([encoded.read], few.names + mapped.names)
     for _ in range(3):
-        cache.draw_named(["cat"] * 8, Generator().manual_seed(0))
+        assert cache.draw_named(["cat"] * 8, Generator().manual_seed(0)).features
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     every = 2 * 290 * 12 * 64 * 64

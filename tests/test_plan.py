@@ -19,9 +19,9 @@ from sketchfusion.cli import app, terminal
 from sketchfusion.features import SketchFusion
 from sketchfusion.lab.datasets import Dataset
 from sketchfusion.lab.training import train as training
-from sketchfusion.lab.training.loop import LossOf, Schedule
+from sketchfusion.lab.training.loop import Draw, LossOf, Schedule
 from sketchfusion.lab.training.methods import Fused
-from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, kept_views, listed, parts_of
+from sketchfusion.lab.training.plan import SIZES, Counted, batch_bytes, decoded_bytes, kept_views, listed, parts_of
 from sketchfusion.lab.training.recipes import RetrievalRecipe
 from sketchfusion.lab.training.sources import Sources, named
 from sketchfusion.lab.training.train import choose, train_task
@@ -78,9 +78,9 @@ def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
     ways = (False,) if task in ("instance-retrieval", "recognition") else (False, True)  # as retrieval
     found: dict[bool, int] = {}
 
-    def measure(module: nn.Module, loss_of: LossOf, schedule: Schedule, *_: Any, **__: Any) -> None:
+    def measure(module: nn.Module, loss_of: LossOf, schedule: Schedule, *others: Any) -> None:
         step = 0 if WAYS[checkpointing] == "half" else schedule.steps
-        found[checkpointing] = saved_bytes(partial(loss, loss_of, step))[1]
+        found[checkpointing] = saved_bytes(partial(loss, loss_of, step, others[-1]))[1]
         raise StopError
 
     monkeypatch.setattr(training, "fit", measure)
@@ -96,14 +96,17 @@ def test_what_a_step_saves_and_what_is_kept_on_disk_are_foretold(
         assert foretold == pytest.approx(real, rel=0.15), (way, foretold / real)
     arrays = [np.load(path, mmap_mode="r") for path in (tmp_path / "training" / "cache").rglob("*.npy")]
     kept = sum(array.nbytes for array in arrays if array.dtype == np.float16)
-    sources = Sources.of(data, tmp_path)
-    views = kept_views(task, recipe, sources, listed(named(sources.pictures.photo_sets)))
+    sources, side = Sources.of(data, tmp_path), models.method.model.side
+    by_name = listed(named(sources.pictures.photo_sets))
+    pixels = sum(array.nbytes for array in arrays if array.dtype == np.uint8)
+    assert pixels <= decoded_bytes(parts_of(task, recipe), sources, by_name, side) <= 6 * pixels
+    views = kept_views(task, recipe, sources, by_name)
     most = sum(2 * count * sum(map(prod, of)) for count, of in zip(views, shapes, strict=True))
     assert 0.4 * most <= kept <= most  # less where photos have too few sketches for a silhouette
 
 
-def loss(loss_of: LossOf, step: int) -> Tensor:
-    return loss_of(step, Generator().manual_seed(0))["loss"]
+def loss(loss_of: LossOf, step: int, draw: Draw) -> Tensor:
+    return loss_of(step, draw(step, Generator().manual_seed(0)))["loss"]
 
 
 def test_models_in_folders_have_as_many_weights_as_when_they_are_loaded(sd_folder: Path, clip_folder: Path) -> None:

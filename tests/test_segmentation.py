@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.featuremap import FeatureMap, Frame
-from sketchfusion.lab.training.feature_cache import FeatureCache, Rows
+from sketchfusion.lab.training.feature_cache import FeatureCache, Read
 from sketchfusion.lab.training.labelled import BACKGROUND, OUTSIDE, THING
 from sketchfusion.lab.training.objective import Maps
 from sketchfusion.lab.training.recipes import SegmentationRecipe
@@ -233,9 +233,9 @@ class Photographed(PixelExtractor):
         return torch.stack([1 - grey, grey], dim=1)
 
 
-def rows(features: np.ndarray) -> Rows:
+def rows(features: np.ndarray) -> Read:
     """The features (N, C, h, w) of pictures, of which there is one view."""
-    return lambda index, views: torch.from_numpy(features[list(index)]).float()
+    return lambda index, views: lambda: torch.from_numpy(features[list(index)]).float()
 
 
 def test_training_fits_the_threshold_to_similarities_as_served() -> None:
@@ -287,9 +287,9 @@ def test_training_uses_the_same_heat_as_serving(
         [np.zeros((3, 8, 8), np.uint8)],
         [np.where(outline, 0, 255)[None].astype(np.uint8).repeat(scale, 1).repeat(scale, 2)],
     )
-    losses = Learned(SegmentationRecipe(batch=4)).losses(
-        lambda said, kind: Maps(said.features[0]), data, torch.Generator()
-    )
+    objective = Learned(SegmentationRecipe(batch=4))
+    drawn = objective.draw(data, torch.Generator())
+    losses = objective.losses(lambda said, kind: Maps(said.features[0]), drawn)
     assert losses["overlap"] == pytest.approx(overlap)
     square, part = Frame(8, 8, 8, 1.0, 1.0, 0.0, 0.0), Frame(8 - beside, 8, 8, 1.0, 1.0, beside, 0.0)
     maps = (FeatureMap(torch.from_numpy(of).float(), frame) for of, frame in ((sketch, square), (photo, part)))

@@ -12,12 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
+from sketchfusion.io.files import find_images
 from sketchfusion.io.images import quantise
 from sketchfusion.lab import datasets
+from sketchfusion.lab.datasets import base
 from sketchfusion.lab.datasets.base import held_out, readable_name
 from sketchfusion.lab.datasets.folders import PhotoFolder
 from sketchfusion.lab.training.bank import Picture, decode
-from sketchfusion.lab.training.sources import Sources, collect
+from sketchfusion.lab.training.sources import Sources, collect, listed_samples
 
 
 @pytest.fixture
@@ -46,6 +48,17 @@ def test_a_sketchy_root_gives_the_training_side_of_seen_classes_only(sketchy_roo
         assert {picture.names for picture in pictures} == {("airplane",), ("hot air balloon",)}
         assert not any(held_out(Path(picture.path).stem.rsplit("-", 1)[0]) for picture in pictures)
         assert 20 < len(pictures) < 40
+
+
+def test_the_files_of_a_training_are_listed_once(sketchy_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each task and each side of it asks for them, which for Sketchy-extended takes seconds each time."""
+    listed, dataset = [], datasets.open(sketchy_root)
+    monkeypatch.setattr(base, "find_images", lambda folder: listed.append(folder) or find_images(folder))
+    found = {kept_out: collect([dataset], "sketch", kept_out) for kept_out in (False, True, False)}
+    assert len(listed) == len(set(listed)) == 3 and found[False] and found[True]
+    listed_samples.cache_clear()
+    next(Path(found[True][0].path).parent.glob("*")).unlink()
+    assert sum(len(collect([dataset], "sketch", of)) for of in (False, True)) == sum(map(len, found.values())) - 1
 
 
 def test_a_data_set_that_is_named_twice_counts_once(sketchy_root: Path, tmp_path: Path) -> None:

@@ -67,8 +67,11 @@ class Cosines(Objective[torch.Tensor]):
         super().__init__()
         self.types = set[torch.dtype]()
 
-    def losses(self, forward: Forward, data: torch.Tensor, generator: torch.Generator) -> Losses:
-        pooled = forward(InputBatch((data,)), PHOTO).pooled()
+    def draw(self, data: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return data
+
+    def losses(self, forward: Forward, drawn: torch.Tensor) -> Losses:
+        pooled = forward(InputBatch((lambda: drawn,)), PHOTO).pooled()
         cosines = pooled @ pooled.T
         self.types.add(cosines.dtype)
         return {"loss": cosines.square().mean()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -204,6 +205,50 @@ def test_accumulated_batches_differ(tmp_path: Path) -> None:
 
     fit(module, loss_of, replace(SCHEDULE, steps=2, accumulate=3), tmp_path)
     assert len(seen) == len(set(seen)) == 6
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_batch_is_drawn_while_the_one_before_is_computed(accumulate: int, tmp_path: Path) -> None:
+    """All of a run but the first, in their order; the curve is that of batches that are drawn in turn."""
+    schedule = replace(SCHEDULE, accumulate=accumulate)
+    count, drawn, seen, threads = 12 * accumulate, [], [], set()
+    more = [threading.Event() for _ in range(count + 1)]
+    module, alone = fresh(), fresh()
+    learn = regression(module)
+
+    def draw(step: int, generator: torch.Generator) -> tuple[int, torch.Generator]:
+        threads.add(threading.current_thread())
+        drawn.append(step)
+        more[len(drawn) - 1].set()
+        return step, generator
+
+    def loss_of(step: int, batch: tuple[int, torch.Generator]) -> Losses:
+        assert batch[0] == step
+        seen.append(step)
+        assert len(seen) == count or more[len(seen)].wait(30), "the next batch waits for this one"
+        return learn(step, batch[1])
+
+    fit(module, loss_of, schedule, tmp_path / "ahead", draw=draw)
+    fit(alone, regression(alone), schedule, tmp_path / "alone")
+    assert drawn == seen == [step for step in range(12) for _ in range(accumulate)]
+    assert torch.equal(module.weight, alone.weight)
+    assert not any(thread.is_alive() for thread in threads) and threading.current_thread() not in threads
+
+
+@pytest.mark.parametrize("failing", ["draw", "loss"])
+def test_what_fails_in_either_thread_ends_the_run(failing: str, tmp_path: Path) -> None:
+    """With its own error, when its batch comes; neither thread waits for the other for ever."""
+    module, before = fresh(), threading.active_count()
+
+    def draw(step: int, generator: torch.Generator) -> torch.Generator:
+        if step == 5 and failing == "draw":
+            raise OSError("no such block")
+        return generator
+
+    with pytest.raises(OSError if failing == "draw" else Killed):
+        fit(module, regression(module, dies_at=5), SCHEDULE, tmp_path, draw=draw)
+    assert threading.active_count() == before
+    assert Checkpoint.read(tmp_path / CHECKPOINT).step == 5
 
 
 def test_a_validation_on_a_skipped_step_is_made_up_for() -> None:

@@ -5,6 +5,7 @@ from freehand sketches aligned with their photos; from outlines of real photos u
 pseudo-sketches of real photos.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,12 +16,13 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from ...fusion import PHOTO, SKETCH
+from ...io.files import Arrays, cached_arrays
 from ..datasets.base import Sample, held_out, is_unseen, readable_name
 from ..datasets.psc6k import PSC6K, SIDE, released_split
 from ..datasets.sketchy import FEWEST_SKETCHES, has_ink, mean_alignment
 from .bank import Picture, PictureArray, choose, decode
-from .feature_cache import FeatureCache
-from .labelled import POINTS, PointPairs, warped, warped_outlines, world_points
+from .feature_cache import FeatureCache, InputBatch
+from .labelled import POINTS, VERSION, PointPairs, warped, warped_outlines, world_points
 from .loop import Losses
 from .losses import end_point_error, point_contrast, sample, soft_argmax
 from .methods import CachedEncoder
@@ -54,14 +56,16 @@ class CorrespondenceObjective(Objective[MatchedFeatures]):
 
     photo_statistics, sketch_statistics = "cells", "cells"
 
-    def losses(self, forward: Forward, data: MatchedFeatures, generator: Generator) -> Losses:
-        """Draw pairs; matching from sketch to photo and back count equally."""
-        recipe = self._recipe
-        index = [choose(data.usable, generator) for _ in range(recipe.batch)]
-        sketches = forward(data.sketches.take(index), SKETCH).data
-        photos = forward(data.photos.take(index), PHOTO).data
-        in_sketch, in_photo = (of[index].to(photos.device) for of in (data.sketch_points, data.photo_points))
-        visible = data.visible[index].to(photos.device)
+    def draw(self, data: MatchedFeatures, generator: Generator) -> tuple[InputBatch, InputBatch, tuple[Tensor, ...]]:
+        """Draw pairs."""
+        index = [choose(data.usable, generator) for _ in range(self._recipe.batch)]
+        points = tuple(of[index] for of in (data.sketch_points, data.photo_points, data.visible))
+        return data.sketches.take(index), data.photos.take(index), points
+
+    def losses(self, forward: Forward, drawn: tuple[InputBatch, InputBatch, tuple[Tensor, ...]]) -> Losses:
+        """Count matching from sketch to photo and back equally."""
+        recipe, sketches, photos = self._recipe, forward(drawn[0], SKETCH).data, forward(drawn[1], PHOTO).data
+        in_sketch, in_photo, visible = (of.to(photos.device) for of in drawn[2])
         sketch_features, photo_features = sample(sketches, in_sketch), sample(photos, in_photo)
         contrastive = point_contrast(sketch_features, photo_features, visible, recipe.temperature)
         to_photo = soft_argmax(sketch_features, photos, recipe.temperature)
@@ -177,18 +181,26 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
     photo_index = {instance: number for number, (_, instance) in enumerate(photos.names)}
     in_both = sorted(set(photo_index) & set(sketches.by_name))
     generator = torch.Generator().manual_seed(seed)
-    frames: dict[int, Tensor] = {}
-    for number in torch.randperm(len(in_both), generator=generator).tolist():
-        if len(frames) >= most:
-            break
-        sheets = {of: sketches.stored([of])[0, 0] / np.float32(255) for of in sketches.by_name[in_both[number]]}
-        sheets = {of: sheet for of, sheet in sheets.items() if has_ink(sheet)}
-        if len(sheets) >= FEWEST_SKETCHES:
-            frames |= dict(zip(sheets, torch.from_numpy(mean_alignment(sheets.values())), strict=True))
-    chosen = sorted(frames)[:most]
-    if not chosen:
+    order = torch.randperm(len(in_both), generator=generator).tolist()
+
+    def align() -> Arrays:
+        frames: dict[int, np.ndarray] = {}
+        for number in order:
+            if len(frames) >= most:
+                break
+            sheets = {of: sketches.stored([of])[0, 0] / np.float32(255) for of in sketches.by_name[in_both[number]]}
+            sheets = {of: sheet for of, sheet in sheets.items() if has_ink(sheet)}
+            if len(sheets) >= FEWEST_SKETCHES:
+                frames |= dict(zip(sheets, mean_alignment(sheets.values()), strict=True))
+        chosen = sorted(frames)[:most]
+        return {"chosen": np.array(chosen, np.int64), "frames": np.array([frames[of] for of in chosen])}
+
+    settings = (VERSION, FEWEST_SKETCHES, most, seed, in_both, sketches.names)
+    key = hashlib.sha256(f"{sketches.digest()} {settings}".encode()).hexdigest()[:16]
+    kept = cached_arrays(sources.cache / f"aligned-{len(sketches)}-{key}.npz", align)  # 3 ms a sketch at 480 px
+    if not (chosen := kept["chosen"].tolist()):
         return None
     sketched = photos.at([photo_index[sketches.names[number][1]] for number in chosen])
-    alignment = torch.stack([frames[number] for number in chosen]).float()
+    alignment = torch.from_numpy(kept["frames"]).float()
     where = sketches, chosen, sketched, side, sources.cache, generator
     return warped(*where, lambda drawings: 1 - drawings, alignment, MIRRORED)

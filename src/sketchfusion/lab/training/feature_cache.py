@@ -6,7 +6,7 @@ that are there. Rows are read through short-lived memory maps; 64 rows of 0.5 MB
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -31,6 +31,7 @@ Keep = Literal["all", "latents", "nothing"]  # which features are kept on disk
 Shown = Literal["window", "black", "middle"]  # what a frozen model sees of a square, as in `_shown`
 Encode = Callable[[Tensor], Tensor]  # pictures (B, 3, S, S) in [0, 1] -> a frozen model's features (B, C, h, w)
 Rows = Callable[[Sequence[int], Sequence[int]], Tensor]  # (which pictures, their views) -> a row for each
+Read = Callable[[Sequence[int], Sequence[int]], Callable[[], Tensor]]  # the same, but reads what makes the rows
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,22 @@ class FrozenInput:
 
 @dataclass(frozen=True)
 class InputBatch:
-    """Frozen features of B pictures, from which a model makes their feature maps."""
+    """B pictures, read in any thread, and their frozen features, from which a model makes their feature maps."""
 
-    features: tuple[Tensor, ...]  # one batch for each frozen encoder
+    makes: tuple[Callable[[], Tensor], ...]  # give a batch for each frozen encoder
     valid: Tensor | None = None  # (B, h, w) bool, the cells of the maps that lie on the pictures; None: all do
+
+    @property
+    def features(self) -> tuple[Tensor, ...]:
+        """One batch for each frozen encoder, made now where it is not kept."""
+        return tuple(make() for make in self.makes)
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureCache:
     """Features of N pictures in several augmented views, from which batches are drawn."""
 
-    features: Sequence[Rows] = field(repr=False)  # of each encoder, rows (C, h, w) float32
+    features: Sequence[Read] = field(repr=False)  # of each encoder, rows (C, h, w) float32
     names: list[tuple[str, ...]] = field(repr=False)  # N
     views: int = 1
     valid: Rows | None = None  # rows (h, w) bool, as of `valid_cells`
@@ -73,8 +79,8 @@ class FeatureCache:
         """Return views (the plain ones by default) of the pictures at `index`."""
         views = views or [0] * len(index)
         valid = self.valid(index, views) if self.valid else None
-        features = tuple(rows(index, views) for rows in self.features)
-        return InputBatch(features, None if valid is None or bool(valid.all()) else valid)
+        valid = None if valid is None or bool(valid.all()) else valid
+        return InputBatch(tuple(read(index, views) for read in self.features), valid)
 
 
 @dataclass(eq=False)
@@ -94,13 +100,19 @@ class FrozenFeatures:
     kept: dict[tuple[int, int, int], Path] = field(default_factory=dict)  # the file of an array's block in a view
 
     def __call__(self, index: Sequence[int], views: Sequence[int]) -> Tensor:
+        return self.read(index, views)()
+
+    def read(self, index: Sequence[int], views: Sequence[int]) -> Callable[[], Tensor]:
+        """Read what is kept, or the pictures; what is returned gives the features, by the encoder if they are not."""
         if not self.kept:
+            alone = [*self._each(index, views)]
             # In the layout of the files: convolutions of other strides may take another kernel, with other last bits.
-            return self._computed(index, views).float().contiguous()
+            return lambda: self._computed(alone, index, views).float().contiguous()
         rows = []
         for (number, place), view in zip(map(self.pictures.locate, index), views, strict=True):
             rows.append(map_array(self.kept[number, place // BLOCK, view])[place % BLOCK])
-        return torch.from_numpy(np.stack(rows)).float()
+        found = torch.from_numpy(np.stack(rows)).float()
+        return lambda: found
 
     def files(self, folder: Path) -> dict[tuple[int, int, int], Path]:
         """Return the file in `folder` of each array's blocks in each view, named by all that determines its content."""
@@ -134,7 +146,8 @@ class FrozenFeatures:
         for done, (of, path) in enumerate(files.items(), 1):
             if mapped(path) is None:
                 rows = self._rows(*of[:2])
-                features = self._computed(rows, [of[2]] * len(rows)).cpu().numpy()
+                views = [of[2]] * len(rows)
+                features = self._computed(self._each(rows, views), rows, views).cpu().numpy()
                 with atomic_write(path) as draft:
                     np.save(draft, features)
             if report:
@@ -146,11 +159,13 @@ class FrozenFeatures:
         before = sum(map(len, self.pictures.banks[:number]))
         return range(before + block * BLOCK, before + min((block + 1) * BLOCK, len(self.pictures.banks[number])))
 
+    def _each(self, index: Sequence[int], views: Sequence[int]) -> Iterator[Tensor]:
+        return in_threads(self._alone, map(self.pictures.locate, index), views)
+
     @torch.no_grad()
-    def _computed(self, index: Sequence[int], views: Sequence[int]) -> Tensor:
+    def _computed(self, each: Iterable[Tensor], index: Sequence[int], views: Sequence[int]) -> Tensor:
         """Encode views of the pictures at `index`: (B, C, h, w) float16; ValueError for numbers that are not finite."""
-        made = []
-        alone = in_threads(self._alone, map(self.pictures.locate, index), views)
+        made, alone = [], iter(each)
         for start in range(0, len(index), ENCODED):
             some = [*islice(alone, ENCODED)]
             squares = self._seen(some, index[start : start + ENCODED], views[start : start + ENCODED])

@@ -7,11 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ from .processes import processes
 
 Losses = dict[str, Tensor]  # "loss" is minimised; the others are only logged
 Report = Callable[[int, int, dict[str, float]], None] | None  # (steps done, steps in all, losses)
-LossOf = Callable[[int, torch.Generator], Losses]
+Draw = Callable[[int, torch.Generator], Any]  # (step, random numbers of a batch) -> what `LossOf` takes
+LossOf = Callable[[int, Any], Losses]  # (step, what was drawn)
 Validate = Callable[[], dict[str, float]]  # "loss" decides which weights are best
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
@@ -85,11 +87,13 @@ def fit(
     validate: Validate | None = None,
     frozen: str = "",
     settings: Mapping[str, str] | None = None,
+    draw: Draw = lambda step, generator: generator,
 ) -> None:
     """Train `module` in place.
 
-    `loss_of(step, generator)` must draw its batch from the generator alone, or from torch's global one, which is seeded
-    by the step too; a killed and resumed run then sees the same batches. Under torchrun every process draws batches of
+    `draw(step, generator)` must draw a batch from the generator alone, and runs in a thread, a batch ahead. `loss_of`
+    gets what it gives, the generator if there is no `draw`, and may draw from torch's global one too, which is seeded
+    by the step: a killed and resumed run sees the same batches. Under torchrun every process draws batches of
     its own, and a step averages all their gradients. With `validate` the module ends with the weights of the lowest
     validation "loss", otherwise with their moving average if the schedule has one, or the last. `frozen` identifies the
     weights that are not trained, `settings` whatever else determines the result; a checkpoint made with others is
@@ -100,6 +104,7 @@ def fit(
     """
     team = processes()
     run = _Run(module, schedule, out, {"frozen": frozen, "settings": json.dumps(dict(settings or {}))})
+    batches = Batches(draw, schedule)
     if resume and run.path.is_file():
         saved = Checkpoint.read(run.path)
         saved.expect(frozen, settings or {}, run.path)
@@ -110,9 +115,9 @@ def fit(
     started = saved_at - schedule.seconds * run.step / schedule.steps
     log_of_run: AbstractContextManager[Log | None] = closing(Log(out, run.step)) if team.first else nullcontext()
     device = next(module.parameters()).device
-    with log_of_run as log, deferred_signals() as stop_requested, forked_rng(device):
+    with log_of_run as log, deferred_signals() as stop_requested, forked_rng(device), closing(batches):
         while run.step < schedule.steps and not 0 < schedule.patience <= run.best.since:
-            losses, stop = run.update(loss_of, stop_requested.is_set())
+            losses, stop = run.update(loss_of, batches, stop_requested.is_set())
             step = run.step
             if log:
                 log.write(step, schedule.rate(step), losses)
@@ -200,6 +205,31 @@ class Checkpoint:
             raise ValueError(f"{path} is of another training; start anew without --resume ({reason})") from None
 
 
+class Batches:
+    """Draws batches in a thread, each while the one before is computed."""
+
+    def __init__(self, draw: Draw, schedule: Schedule) -> None:
+        self._draw, self._schedule = draw, schedule
+        self._thread = ThreadPoolExecutor(1)
+        self._ahead: dict[tuple[int, int], Future[Any]] = {}
+
+    def take(self, step: int, batch: int) -> Any:
+        """Return a batch of a step, and start to draw the one that this process takes after it."""
+        team, schedule = processes(), self._schedule
+        drawn = (self._ahead.get((step, batch)) or self._start(step, batch)).result()
+        last = batch + team.count >= schedule.accumulate * team.count
+        after = (step + 1, team.rank) if last else (step, batch + team.count)
+        known = not last or (after[0] < schedule.steps and not schedule.seconds)  # a time limit may skip steps
+        self._ahead = {after: self._start(*after)} if known else {}
+        return drawn
+
+    def _start(self, step: int, batch: int) -> "Future[Any]":
+        return self._thread.submit(self._draw, step, self._schedule.generator(step, batch))
+
+    def close(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+
 class _Run:
     """The state of a training: everything that a checkpoint holds."""
 
@@ -239,7 +269,7 @@ class _Run:
                 checkpoint.add(f"optimiser.{index}", {key: torch.as_tensor(value) for key, value in state.items()})
             checkpoint.write(self.path)
 
-    def update(self, loss_of: LossOf, stop_requested: bool) -> tuple[dict[str, float], bool]:
+    def update(self, loss_of: LossOf, batches: "Batches", stop_requested: bool) -> tuple[dict[str, float], bool]:
         """Take one step; return its losses, and whether any process was asked to stop."""
         team, step, schedule = processes(), self.step, self.schedule
         for group in self.optimiser.param_groups:
@@ -251,9 +281,9 @@ class _Run:
         statistics = [of for of in self.module.buffers() if several and of.is_floating_point()]
         before, moves = [of.clone() for of in statistics], [torch.zeros_like(of) for of in statistics]
         for batch in range(team.rank, schedule.accumulate * team.count, team.count):
-            generator = schedule.generator(step, batch)
-            torch.manual_seed(generator.initial_seed())
-            for name, value in self._backward(loss_of, generator).items():
+            drawn = batches.take(step, batch)
+            torch.manual_seed(schedule.generator(step, batch).initial_seed())
+            for name, value in self._backward(loss_of, drawn).items():
                 total[name] = total.get(name, 0.0) + value
             for of, start, move in zip(statistics, before, moves, strict=True):
                 move += (of - start) / schedule.accumulate
@@ -275,11 +305,11 @@ class _Run:
                 torch._foreach_lerp_(list(self.average.values()), list(self.weights.values()), 1 - decay)
         return {name: float(value) for name, value in total.items()}, bool(stop)
 
-    def _backward(self, loss_of: LossOf, generator: torch.Generator) -> Losses:
+    def _backward(self, loss_of: LossOf, drawn: Any) -> Losses:
         """Add the gradients of one batch; return its losses, divided by the number of batches."""
         device, count = next(self.module.parameters()).device, self.schedule.accumulate
         with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bf16(device)):
-            losses = loss_of(self.step, generator)
+            losses = loss_of(self.step, drawn)
         (losses["loss"] / count).backward()  # type: ignore[no-untyped-call]
         return {name: value.detach().float().clone() / count for name, value in losses.items()}
 

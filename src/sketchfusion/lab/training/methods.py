@@ -298,7 +298,7 @@ class CachedEncoder:
             self.made.extend(encoded)
             valid = valid_cells(pictures, self.method.grid(share), self.windowed)
         names = [names for bank in pictures.banks for names in bank.names]
-        return FeatureCache(encoded, names, views, valid)
+        return FeatureCache([of.read for of in encoded], names, views, valid)
 
     def keep(self, choice: Keep | None = None) -> Keep:
         """Keep the inputs of all pictures so far in the folder, as `feature_cache.keep` does; return what is kept."""

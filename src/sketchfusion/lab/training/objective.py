@@ -49,8 +49,12 @@ class Objective(nn.Module, ABC, Generic[Data]):
         self._recipe = recipe
 
     @abstractmethod
-    def losses(self, forward: Forward, data: Data, generator: Generator) -> Losses:
-        """Draw a batch and return its losses; "loss" is minimised."""
+    def draw(self, data: Data, generator: Generator) -> Any:
+        """Draw a batch for `losses` by the generator alone, and read its pictures; in any thread."""
+
+    @abstractmethod
+    def losses(self, forward: Forward, drawn: Any) -> Losses:
+        """Return the losses of a batch; "loss" is minimised."""
 
     def calibrate(self, model: Extractor, full: Data, held_out: Data | None) -> None:
         """Set what has no gradient, such as thresholds, with the trained model; on held-out data if there are any."""

@@ -28,7 +28,7 @@ from ..datasets.base import Dataset, Datasets
 from ..datasets.psc6k import PSC6K, released_split
 from .methods import Fused
 from .pooled import WORLD_INSTANCES, WORLD_SKETCHES
-from .recipes import changed, halved
+from .recipes import CorrespondenceRecipe, changed, halved
 from .sources import KINDS, Sources, collect, named
 from .train import METHODS, choose
 
@@ -154,7 +154,7 @@ def batch_bytes(parts: Mapping[str, Any], saved: float, more: float, numbers: fl
 
 def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Counter[str]]) -> tuple[int, int]:
     """Return at most how many views are kept at half and at full size, given how many pictures each name has."""
-    (photos, sketches), world = by_name, 2 * len(SEEN) if sources.has_world else 0
+    (photos, sketches), world = by_name, 2 * len(SEEN) * world_things(task, recipe) if sources.has_world else 0
     paired = [of.total() for of in listed(sources.with_instances)]
 
     def most(of: Counter[str], count: int, names: Container[str]) -> int:
@@ -162,22 +162,54 @@ def kept_views(task: str, recipe: Any, sources: Sources, by_name: Sequence[Count
 
     if task == "retrieval":
         sizes = recipe.per_class, recipe.full_per_class
-        half, full = (most(photos, of, sketches) + most(sketches, of, photos) + world * WORLD_INSTANCES for of in sizes)
+        half, full = (most(photos, of, sketches) + most(sketches, of, photos) + world for of in sizes)
         return recipe.views * half, full
     if task == "instance-retrieval":
-        full = sum(paired) + world * recipe.per_class
+        full = sum(paired) + world
     elif task == "recognition":
-        full = most(sketches, recipe.per_class, sketches) + world // 2 * (recipe.per_class or WORLD_SKETCHES)
+        full = most(sketches, recipe.per_class, sketches) + world // 2
     elif task == "correspondence":
-        traced = most(photos, recipe.drawn, photos) if recipe.drawn else 0
-        made = min(photos.total(), recipe.warps) + traced + min(paired[1], recipe.aligned)
         annotated = (of.keypoints or of for of in sources.photo_sets)
-        made += sum(len(released_split(of.test_pairs())[0]) for of in annotated if isinstance(of, PSC6K))
-        full = 2 * made + world * recipe.things
+        marked = sum(len(released_split(of.test_pairs())[0]) for of in annotated if isinstance(of, PSC6K))
+        full = 2 * (made_sketches(recipe, photos, paired[1]) + marked) + world
     else:
-        full = paired[0] + sum(len(of.pairs()) for of in sources.masked) + world * recipe.things
+        full = paired[0] + sum(len(of.pairs()) for of in sources.masked) + world
         full += most(sketches, recipe.per_class, sketches)
     return getattr(recipe, "views", 1) * full, full
+
+
+def made_sketches(recipe: CorrespondenceRecipe, photos: Counter[str], aligned: int) -> int:
+    """Return at most how many sketches are warped, and drawn of photos; `aligned` are the freehand ones there are."""
+    traced = sum(min(recipe.drawn, found) for found in photos.values())
+    return min(photos.total(), recipe.warps) + traced + min(aligned, recipe.aligned)
+
+
+def world_things(task: str, recipe: Any) -> int:
+    """Return how many things of each category of Sketch World a task takes."""
+    if task in ("retrieval", "recognition"):
+        return WORLD_INSTANCES if task == "retrieval" else recipe.per_class or WORLD_SKETCHES
+    return int(recipe.per_class if task == "instance-retrieval" else recipe.things)
+
+
+def decoded_bytes(parts: Mapping[str, Any], sources: Sources, by_name: Sequence[Counter[str]], side: int) -> int:
+    """Return at most what all tasks' pictures and masks take, given how many pictures each name has.
+
+    Pairs are decoded once more, by the names of their photos, and photos with masks too. What is made of pictures, or
+    drawn by Sketch World, comes in smaller numbers to validate on.
+    """
+    photos, sketches = (of.total() for of in by_name)
+    paired = [of.total() for of in listed(sources.with_instances)]
+    matched = parts.get("correspondence")
+    channels = (3 * photos + sketches) * bool({*parts} - {"instance-retrieval"})
+    if "instance-retrieval" in parts or (matched and matched.aligned):
+        channels += 3 * paired[0] + paired[1]
+    if matched:
+        channels += made_sketches(matched, by_name[0], paired[1]) * 11 // 10
+    if "segmentation" in parts:
+        channels += 4 * (paired[0] + sum(len(of.pairs()) for of in sources.masked))
+    if sources.has_world:
+        channels += 5 * len(SEEN) * sum(world_things(*part) for part in parts.items())
+    return side**2 * channels
 
 
 def listed(datasets: Datasets) -> list[Counter[str]]:
@@ -229,10 +261,10 @@ def describe(
         sum(2 * count * sum(map(prod, compress(of, which))) for count, (of, _) in zip(views, keeping, strict=True)) / GB
         for which in ([True] * len(small), small)
     ]
-    decoded = side**2 * (3 * pictures[0].total() + pictures[1].total()) / GB
+    decoded = decoded_bytes(parts, sources, pictures, side) / GB
     yield f"disk: at most {kept[0]:.1f} GB with --keep all, {kept[1]:.1f} with latents, 0 with nothing,"
     yield f"  for {views[0]:,} views at half and {views[1]:,} at full size;"
-    yield f"  {decoded:.1f} GB for decoded pictures, {CHECKPOINT_BYTES * models.trained / GB:.2f} GB for checkpoints"
+    yield f"  {decoded:.1f} GB for pictures as arrays, {CHECKPOINT_BYTES * models.trained / GB:.2f} GB for checkpoints"
     making = [flop for _, flop in keeping]
     made = sum(count * sum(flop) for count, flop in zip(views, making, strict=True)) / TERA
     once = sum(count * sum(compress(flop, small)) for count, flop in zip(views, making, strict=True)) / TERA

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ...fusion import PHOTO, SKETCH
 from ...saved import Heads, LinearHead
 from .bank import Banks
-from .feature_cache import FeatureCache
+from .feature_cache import FeatureCache, InputBatch
 from .loop import Losses
 from .losses import contrast, triplet
 from .methods import CachedEncoder
@@ -56,13 +56,15 @@ class RetrievalObjective(Objective[SketchesAndPhotos]):
         self.naming = nn.Linear(width, len(names))
         nn.init.zeros_(self.naming.weight)
 
-    def losses(self, forward: Forward, data: SketchesAndPhotos, generator: Generator) -> Losses:
+    def draw(self, data: SketchesAndPhotos, generator: Generator) -> tuple[list[str], InputBatch, InputBatch]:
         """Draw classes, and one sketch and one photo of each."""
-        recipe = self._recipe
-        chosen = torch.randperm(len(data.names), generator=generator)[: recipe.classes]
+        chosen = torch.randperm(len(data.names), generator=generator)[: self._recipe.classes]
         names = [data.names[place] for place in chosen.tolist()]
-        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
-        photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
+        return names, data.sketches.draw_named(names, generator), data.photos.draw_named(names, generator)
+
+    def losses(self, forward: Forward, drawn: tuple[list[str], InputBatch, InputBatch]) -> Losses:
+        recipe, names = self._recipe, drawn[0]
+        sketches, photos = (forward(of, kind).pooled() for of, kind in zip(drawn[1:], (SKETCH, PHOTO), strict=True))
         labels = torch.tensor([self._labels[name] for name in names], device=photos.device)
         alike = labels[:, None] == labels
         triplets = triplet(sketches, photos, alike, ~alike, recipe.margin)
@@ -103,7 +105,7 @@ def prepare_retrieval(recipe: RetrievalRecipe, sources: Sources, encode: CachedE
 class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
     """Hard triplets within a class, and a contrastive loss of sketches with photos over the whole batch."""
 
-    def losses(self, forward: Forward, data: SketchesAndPhotos, generator: Generator) -> Losses:
+    def draw(self, data: SketchesAndPhotos, generator: Generator) -> tuple[list[int], InputBatch, InputBatch]:
         """Draw classes, instances of each, and a sketch and the photo of each instance."""
         recipe, categories = self._recipe, list(data.by_class)
         names, labels = list[str](), list[int]()
@@ -112,13 +114,16 @@ class InstanceRetrievalObjective(Objective[SketchesAndPhotos]):
             chosen = torch.randperm(len(instances), generator=generator)[: recipe.things].tolist()
             names += [instances[number] for number in chosen]
             labels += [place] * len(chosen)
-        sketches = forward(data.sketches.draw_named(names, generator), SKETCH).pooled()
-        photos = forward(data.photos.draw_named(names, generator), PHOTO).pooled()
+        return labels, data.sketches.draw_named(names, generator), data.photos.draw_named(names, generator)
+
+    def losses(self, forward: Forward, drawn: tuple[list[int], InputBatch, InputBatch]) -> Losses:
+        recipe, labels = self._recipe, drawn[0]
+        sketches, photos = (forward(of, kind).pooled() for of, kind in zip(drawn[1:], (SKETCH, PHOTO), strict=True))
         classes = torch.tensor(labels, device=photos.device)
-        own, alike = torch.eye(len(names), dtype=torch.bool, device=photos.device), classes[:, None] == classes
+        own, alike = torch.eye(len(labels), dtype=torch.bool, device=photos.device), classes[:, None] == classes
         triplets = triplet(sketches, photos, own, alike & ~own, recipe.margin)
         cosines = F.normalize(sketches, dim=1) @ F.normalize(photos, dim=1).T
-        matching = torch.arange(len(names), device=cosines.device)
+        matching = torch.arange(len(labels), device=cosines.device)
         logits = cosines / recipe.temperature
         contrastive = (F.cross_entropy(logits, matching) + F.cross_entropy(logits.T, matching)) / 2
         found = cosines.masked_fill(~alike, -2.0).argmax(1) == matching
@@ -157,12 +162,17 @@ class RecognitionObjective(Objective[FeatureCache]):
         self.classify = nn.Linear(width, len(names))
         nn.init.zeros_(self.classify.weight)
 
-    def losses(self, forward: Forward, data: FeatureCache, generator: Generator) -> Losses:
-        """Sample a class-balanced batch; return its cross-entropy as `loss` and its accuracy as `right`."""
+    def draw(self, data: FeatureCache, generator: Generator) -> tuple[list[str], InputBatch]:
+        """Draw a class-balanced batch."""
         known = sorted(data.by_name)
         chosen = torch.randint(len(known), (self._recipe.batch,), generator=generator).tolist()
         names = [known[place] for place in chosen]
-        logits = self.classify(forward(data.draw_named(names, generator), SKETCH).pooled())
+        return names, data.draw_named(names, generator)
+
+    def losses(self, forward: Forward, drawn: tuple[list[str], InputBatch]) -> Losses:
+        """Return the cross-entropy as `loss` and the accuracy as `right`."""
+        names, sketches = drawn
+        logits = self.classify(forward(sketches, SKETCH).pooled())
         labels = torch.tensor([self._labels[name] for name in names], device=logits.device)
         loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.smoothing if self.training else 0.0)
         return {"loss": loss, "right": (logits.argmax(1) == labels).float().mean()}

@@ -33,7 +33,7 @@ from ...tasks.segmentation import (
     with_closeup,
 )
 from .bank import Banks, Pictures, around_strokes, choose, in_threads
-from .feature_cache import FeatureCache
+from .feature_cache import FeatureCache, InputBatch
 from .labelled import OUTSIDE, THING, MaskedPhotos, folder_masks, silhouettes, world_masks
 from .loop import Losses
 from .methods import CachedEncoder
@@ -107,6 +107,18 @@ class MaskedFeatures:
         return torch.tensor(self.drawings[place]).float() / 255
 
 
+@dataclass(frozen=True)
+class MaskedBatch:
+    """Photos, each with a sketch and its mask."""
+
+    sketches: InputBatch
+    photos: InputBatch
+    masks: Tensor  # (B, S, S) uint8
+    present: Tensor  # (B,) bool, whether the photo shows what is sketched
+    drawings: list[Tensor]  # B, the sketches as `MaskedFeatures.window` gives them
+    frames: list[Frame]  # B, of the photos in their masks
+
+
 class SegmentationObjective(Objective[MaskedFeatures]):
     """The presence loss compares the pooled sketch with a photo's cells, the mask loss the features of its strokes."""
 
@@ -119,8 +131,8 @@ class SegmentationObjective(Objective[MaskedFeatures]):
         self.log_temperature = nn.Parameter(torch.tensor(log(recipe.temperature)))
         self._calibrated: Threshold | None = None
 
-    def losses(self, forward: Forward, data: MaskedFeatures, generator: Generator) -> Losses:
-        """Sample photos, each with a sketch of its object or of a class that it does not show; return the losses."""
+    def draw(self, data: MaskedFeatures, generator: Generator) -> MaskedBatch:
+        """Draw photos, each with a sketch of its object or of a class that it does not show."""
         recipe = self._recipe
         index = [choose(data.usable, generator) for _ in range(recipe.batch)]
         absent = torch.rand(recipe.batch, generator=generator) < recipe.absent
@@ -130,22 +142,27 @@ class SegmentationObjective(Objective[MaskedFeatures]):
             for place, other in zip(index, absent.tolist(), strict=True)
         ]
         drawn = [choose(data.sketches.by_name[name], generator) for name in names]
-        sketches, photos = forward(data.sketches.take(drawn), SKETCH), forward(data.photos.take(index), PHOTO).data
-        masks = torch.from_numpy(np.stack([data.mask(place) for place in index])).to(photos.device)
-        present, known = ~absent.to(photos.device), masks != OUTSIDE
+        masks = torch.from_numpy(np.stack([data.mask(place) for place in index]))
+        drawings, frames = [*in_threads(data.window, drawn)], [data.frame(place) for place in index]
+        return MaskedBatch(data.sketches.take(drawn), data.photos.take(index), masks, ~absent, drawings, frames)
+
+    def losses(self, forward: Forward, drawn: MaskedBatch) -> Losses:
+        sketches, photos = forward(drawn.sketches, SKETCH), forward(drawn.photos, PHOTO).data
+        masks, present = drawn.masks.to(photos.device), drawn.present.to(photos.device)
+        known = masks != OUTSIDE
         thing = (masks == THING) & present[:, None, None]
 
         cosines = torch.einsum("bd,bdhw->bhw", F.normalize(sketches.pooled(), dim=1), F.normalize(photos, dim=1))
         cosines = F.interpolate(cosines[:, None], masks.shape[1:], mode="bilinear", align_corners=False)[:, 0]
         presence = _cross_entropy((cosines - self.threshold) / self.log_temperature.exp(), thing, known)
 
-        rows = zip(sketches.data, in_threads(data.window, drawn), photos, index, strict=True)
-        heat = torch.stack([_heatmap(of, drawing, photo, data.frame(place)) for of, drawing, photo, place in rows])
+        rows = zip(sketches.data, drawn.drawings, photos, drawn.frames, strict=True)
+        heat = torch.stack([_heatmap(*row) for row in rows])
         mask = _cross_entropy(heat, thing, known & present[:, None, None])
         soft, hard = (_overlap(of, thing, known)[present].sum() for of in (heat.sigmoid(), (heat > 0).float()))
         count = present.sum().clamp(min=1)
         return {
-            "loss": presence + recipe.heat * (mask + 1 - soft / count),
+            "loss": presence + self._recipe.heat * (mask + 1 - soft / count),
             "presence": presence,
             "mask": mask,
             "overlap": hard / count,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Self
 
@@ -230,13 +230,14 @@ def _pictures(dataset: Dataset, kind: Kind, kept_out: bool, measured: set[str]) 
                 _refuse_sketches(dataset.root, photo.path)
                 yield Picture(str(photo.path), (readable_name(name.removesuffix("_easy")),))
     else:
-        samples = (sample for sample in _samples(dataset, kind) if sample.photo_id not in measured)
+        samples = (sample for sample in listed_samples(dataset, kind) if sample.photo_id not in measured)
         kept = (sample for sample in samples if held_out(sample.origin) == kept_out)
         yield from (Picture(sample.source, (readable_name(sample.label),)) for sample in kept)
 
 
-def _samples(dataset: Dataset, kind: Kind) -> list[Sample]:
-    """Return all samples of a kind except those of classes kept for testing, sorted by path."""
+@cache  # every task lists them, to train on and held out: seconds for Sketchy-extended
+def listed_samples(dataset: Dataset, kind: Kind) -> list[Sample]:
+    """Return all samples of a kind except those of classes kept for testing, sorted by path; listed once."""
     found = list[Sample]()
     if dataset.paired:
         if kind == "sketch":

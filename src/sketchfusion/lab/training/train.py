@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from . import pooled, recipes
 from .correspondence import prepare_correspondence
 from .feature_cache import InputBatch, Keep
 from .log import draw_curves
-from .loop import CHECKPOINT, DTYPE, PICTURES, Losses, LossOf, Report, fit, forked_rng
+from .loop import CHECKPOINT, DTYPE, PICTURES, Losses, Report, fit, forked_rng
 from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, Place, SdPl
 from .objective import Forward, Maps, Objective, Standardise, Training
 from .pooled import RecognitionObjective, RetrievalObjective
@@ -38,7 +37,7 @@ from .recipes import (
     with_settings,
 )
 from .segmentation import prepare_segmentation
-from .sources import Most, Sources
+from .sources import Most, Sources, listed_samples
 
 
 class UniversalObjective(Objective[Mapping[str, Any]]):
@@ -53,9 +52,12 @@ class UniversalObjective(Objective[Mapping[str, Any]]):
         for task, part in self.parts.items():
             part.use(getattr(recipe, task.replace("-", "_")))
 
-    def losses(self, forward: Forward, data: Mapping[str, Any], generator: Generator) -> Losses:
+    def draw(self, data: Mapping[str, Any], generator: Generator) -> Mapping[str, Any]:
         """Draw a batch of every task that has data."""
-        losses = {task: self.parts[task].losses(forward, its, generator)["loss"] for task, its in data.items()}
+        return {task: self.parts[task].draw(its, generator) for task, its in data.items()}
+
+    def losses(self, forward: Forward, drawn: Mapping[str, Any]) -> Losses:
+        losses = {task: self.parts[task].losses(forward, its)["loss"] for task, its in drawn.items()}
         return {"loss": torch.stack([self.weights[task] * loss for task, loss in losses.items()]).sum(), **losses}
 
     def calibrate(self, model: Extractor, full: Mapping[str, Any], held_out: Mapping[str, Any] | None) -> None:
@@ -144,6 +146,7 @@ def train_task(
         encode = CachedEncoder(in_training, cache, report if team.first else None, chosen.full_size_after > 0)
         sources = replace(Sources.of(data, cache, encode.side), most=most_taken(chosen))
         training = prepare(chosen, sources, encode)
+        listed_samples.cache_clear()
         if team.first:
             keep = encode.keep(keep)
     keep = team.broadcast(keep)
@@ -210,34 +213,40 @@ def train(
     full_size = recipe.full_size_after * recipe.steps
 
     def forward(inputs: InputBatch, kind: int) -> Maps:
-        bf16 = trained.training and method.precision == torch.bfloat16
+        bf16, features = trained.training and method.precision == torch.bfloat16, inputs.features
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            maps = method.maps(tuple(part.to(device) for part in inputs.features), kind)
+            maps = method.maps(tuple(part.to(device) for part in features), kind)
         valid = None if inputs.valid is None else inputs.valid.to(device)
         return Maps(standardise(maps, kind, valid), valid)
 
-    def loss_of(step: int, generator: Generator) -> Losses:
+    def draw(step: int, generator: Generator) -> Any:
+        return objective.draw(training.half if step < full_size else training.full, generator)
+
+    def loss_of(step: int, drawn: Any) -> Losses:
         with torch.autocast(device.type, enabled=False):  # cosines over a small temperature need float32
-            return objective.losses(forward, training.half if step < full_size else training.full, generator)
+            return objective.losses(forward, drawn)
 
     def validate() -> dict[str, float]:
         batches = [
-            objective.losses(forward, training.held_out, Generator().manual_seed(number))
+            objective.losses(forward, objective.draw(training.held_out, Generator().manual_seed(number)))
             for number in range(recipe.validation_batches)
         ]
         return {name: sum(float(batch[name]) for batch in batches) / len(batches) for name in batches[0]}
 
-    refuse_too_large(trained.train(), loss_of, method, objective, recipe)
+    def at_full_size() -> Losses:
+        return loss_of(recipe.steps, draw(recipe.steps, Generator().manual_seed(0)))
+
+    refuse_too_large(trained.train(), at_full_size, method, objective, recipe)
     checked = validate if training.held_out is not None and recipe.validation_batches else None
     settings = {**_checkpoint_settings(method, objective, recipe), **({PICTURES: pictures} if pictures else {})}
-    fit(trained, loss_of, recipe.schedule, out, resume, report, checked, method.origin, settings)
+    fit(trained, loss_of, recipe.schedule, out, resume, report, checked, method.origin, settings, draw)
     trained.eval()
     if method.prepare_serving():
         with torch.no_grad():
             standardise.train()
             for number in range(STATISTICS_BATCHES):
                 standardise.momentum = 1 / (number + 1)  # the mean over all batches so far
-                objective.losses(forward, training.full, Generator().manual_seed(number))
+                objective.losses(forward, objective.draw(training.full, Generator().manual_seed(number)))
             standardise.eval()
     standardise.transfer(method.centring)
     objective.calibrate(method.model, training.full, training.held_out)
@@ -249,18 +258,18 @@ def is_card(device: torch.device) -> bool:
 
 
 def refuse_too_large(
-    trained: nn.Module, loss_of: LossOf, method: Method[Any], objective: Objective[Any], recipe: LightRecipe
+    trained: nn.Module, loss: Callable[[], Losses], method: Method[Any], objective: Objective[Any], recipe: LightRecipe
 ) -> None:
     """Try a batch of full size, which comes late; if a card is too small, ValueError says what would fit."""
     device = method.model.device
-    if not is_card(device) or _fits(trained, device, partial(loss_of, recipe.steps)):
+    if not is_card(device) or _fits(trained, device, loss):
         return
     asked = [] if method.checkpointing else ["--checkpointing"]
     method.checkpoint()
     tried = recipe if asked else halved(recipe)
     while tried is not None:
         objective.use(tried)
-        if _fits(trained, device, partial(loss_of, recipe.steps)):
+        if _fits(trained, device, loss):
             break
         tried = halved(tried)
     smaller = changed(recipe, tried or recipe)
@@ -271,12 +280,12 @@ def refuse_too_large(
     )
 
 
-def _fits(trained: nn.Module, device: torch.device, loss_of: Callable[[Generator], Losses]) -> bool:
+def _fits(trained: nn.Module, device: torch.device, loss: Callable[[], Losses]) -> bool:
     buffers = {name: buffer.clone() for name, buffer in trained.named_buffers()}
     try:
         moments = [torch.empty_like(p) for p in trained.parameters() if p.requires_grad for _ in range(2)]  # AdamW's
         with forked_rng(device):
-            loss_of(Generator().manual_seed(0))["loss"].backward()  # type: ignore[no-untyped-call]
+            loss()["loss"].backward()  # type: ignore[no-untyped-call]
         del moments
     except torch.OutOfMemoryError:
         return False
