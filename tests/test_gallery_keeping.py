@@ -515,3 +515,41 @@ def test_the_commands_plan_prune_move_and_check(
     whole = sketchfusion("doctor", "--gallery", folder)
     assert (whole.returncode, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
     assert [path.name for path in folder.glob("photos-*")] == [f"{Gallery.open(folder)._existing_store().name}.lance"]
+
+
+def test_a_disk_mounted_in_a_folder_and_unplugged_loses_no_photo(
+    gallery: Gallery, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it is an empty folder, or none; the next run knows that a disk was there."""
+    card, disk, plugged = photos / "card", tmp_path / "disk", set[str]()
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) in plugged)
+    for place, number in ((card, 70), (disk, 71)):
+        photo(place / "2024" / "x.jpg", number)
+    (photos / "link").symlink_to(disk)
+    plugged |= {str(card), str(disk)}
+    watcher = gallery.watch(photos, 0, at_once=True)
+    assert isinstance(watcher, Watcher)
+    assert (watcher.scan(), watcher.scan()) == (Report(embedded=2), None)
+    for place in (card, disk):
+        shutil.rmtree(place)
+        place.mkdir()
+    plugged.clear()
+    later = Gallery.open(gallery.uri, PixelExtractor())
+    for changes in (watcher, later.watch(photos, 0, at_once=True)):
+        assert isinstance(changes, Watcher) and [changes.scan() for _ in range(3)] == [None, None, None]
+    card.rmdir()
+    assert later.plan(photos, prune=True).to_remove == [] and later.add(photos).unchanged == 11
+    assert later.prune(photos) == 0 and len(later) == 13
+    plugged |= {str(card), str(disk)}  # what is gone from a disk that is there is deleted
+    assert later.prune(photos) == 2
+
+
+def test_a_folder_in_the_place_of_a_disk_is_a_folder(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "ismount", lambda path: str(path) == str(photos / "cat"))
+        gallery.add(photos)
+    gallery.add(photos)
+    (photos / "cat" / "01.jpg").unlink()
+    assert gallery.prune(photos) == 1
