@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lancedb
 import pytest
 from PIL import Image
 
@@ -21,7 +22,7 @@ from fixtures.photos import camera, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from fixtures.writers import command, line, reindex, start
 from sketchfusion.errors import ImageError
-from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report, indexing
+from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report, indexing, storage
 from sketchfusion.gallery.embed import Unread
 from sketchfusion.gallery.indexing import Watcher
 from sketchfusion.gallery.store import GalleryStore
@@ -553,3 +554,23 @@ def test_a_folder_in_the_place_of_a_disk_is_a_folder(
     gallery.add(photos)
     (photos / "cat" / "01.jpg").unlink()
     assert gallery.prune(photos) == 1
+
+
+def test_what_is_cached_of_old_versions_is_bounded(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A studio that follows a folder is left on for weeks, and every change is a version."""
+    sessions, session, bound = list[Any](), lancedb.Session, 100_000
+
+    def opened(**sizes: int) -> Any:
+        sessions.append(session(**sizes))
+        return sessions[-1]
+
+    monkeypatch.setattr(lancedb, "Session", opened)
+    monkeypatch.setattr(storage, "METADATA_BYTES", bound)
+    gallery, sizes = Gallery.open(tmp_path / "g", PixelExtractor()), list[int]()
+    for number in range(6):
+        gallery.add(photo(photos / f"{number}.jpg", 70 + number))
+        gallery.paths()
+        sizes.append(max(one.size_bytes for one in sessions))
+    assert 0 < max(sizes) < 2 * bound

@@ -33,6 +33,9 @@ ADVICE = {
     "/_versions,": "it was deleted, or moved to another model, since it was opened; open it again",
     "URL did not match": "name a bucket too, as in s3://bucket/name",
 }
+METADATA_BYTES = (
+    32 << 20
+)  # that a connection keeps of all versions that it saw: 100 kB and more of each, by default up to 1 GB
 RETRIES = 8  # attempts at a commit that other writers' commits get ahead of
 LEDGER, MOUNTS = "ledger/rows.json", "ledger/mounts.json"
 Result = TypeVar("Result")
@@ -47,7 +50,7 @@ def connect(uri: str) -> Any:
     make_late("lance_namespace_urllib3_client")  # which makes a client of a server that is not used
     import lancedb  # here, because it takes most of a second
 
-    return lancedb.connect(uri)
+    return lancedb.connect(uri, session=lancedb.Session(metadata_cache_size_bytes=METADATA_BYTES))
 
 
 def table_names(database: Any) -> list[str]:
