@@ -33,9 +33,7 @@ ADVICE = {
     "/_versions,": "it was deleted, or moved to another model, since it was opened; open it again",
     "URL did not match": "name a bucket too, as in s3://bucket/name",
 }
-METADATA_BYTES = (
-    32 << 20
-)  # that a connection keeps of all versions that it saw: 100 kB and more of each, by default up to 1 GB
+METADATA_BYTES = 32 << 20  # kept by a connection of versions that it saw, 100 kB or more of each; by default 1 GB
 RETRIES = 8  # attempts at a commit that other writers' commits get ahead of
 LEDGER, MOUNTS = "ledger/rows.json", "ledger/mounts.json"
 Result = TypeVar("Result")
