@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lancedb
 import pytest
 from PIL import Image
 
@@ -21,7 +22,7 @@ from fixtures.photos import camera, on_disk, photo
 from fixtures.pixels import PixelExtractor
 from fixtures.writers import command, line, reindex, start
 from sketchfusion.errors import ImageError
-from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report, indexing
+from sketchfusion.gallery import Gallery, GalleryError, PhotoInfo, Report, indexing, storage
 from sketchfusion.gallery.embed import Unread
 from sketchfusion.gallery.indexing import Watcher
 from sketchfusion.gallery.store import GalleryStore
@@ -515,3 +516,61 @@ def test_the_commands_plan_prune_move_and_check(
     whole = sketchfusion("doctor", "--gallery", folder)
     assert (whole.returncode, whole.stdout.strip()) == (0, f"10 photos in {folder}: all as written")
     assert [path.name for path in folder.glob("photos-*")] == [f"{Gallery.open(folder)._existing_store().name}.lance"]
+
+
+def test_a_disk_mounted_in_a_folder_and_unplugged_loses_no_photo(
+    gallery: Gallery, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of it is an empty folder, or none; the next run knows that a disk was there."""
+    card, disk, plugged = photos / "card", tmp_path / "disk", set[str]()
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) in plugged)
+    for place, number in ((card, 70), (disk, 71)):
+        photo(place / "2024" / "x.jpg", number)
+    (photos / "link").symlink_to(disk)
+    plugged |= {str(card), str(disk)}
+    watcher = gallery.watch(photos, 0, at_once=True)
+    assert isinstance(watcher, Watcher)
+    assert (watcher.scan(), watcher.scan()) == (Report(embedded=2), None)
+    for place in (card, disk):
+        shutil.rmtree(place)
+        place.mkdir()
+    plugged.clear()
+    later = Gallery.open(gallery.uri, PixelExtractor())
+    for changes in (watcher, later.watch(photos, 0, at_once=True)):
+        assert isinstance(changes, Watcher) and [changes.scan() for _ in range(3)] == [None, None, None]
+    card.rmdir()
+    assert later.plan(photos, prune=True).to_remove == [] and later.add(photos).unchanged == 11
+    assert later.prune(photos) == 0 and len(later) == 13
+    plugged |= {str(card), str(disk)}  # what is gone from a disk that is there is deleted
+    assert later.prune(photos) == 2
+
+
+def test_a_folder_in_the_place_of_a_disk_is_a_folder(
+    gallery: Gallery, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "ismount", lambda path: str(path) == str(photos / "cat"))
+        gallery.add(photos)
+    gallery.add(photos)
+    (photos / "cat" / "01.jpg").unlink()
+    assert gallery.prune(photos) == 1
+
+
+def test_what_is_cached_of_old_versions_is_bounded(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A studio that follows a folder is left on for weeks, and every change is a version."""
+    sessions, session, bound = list[Any](), lancedb.Session, 100_000
+
+    def opened(**sizes: int) -> Any:
+        sessions.append(session(**sizes))
+        return sessions[-1]
+
+    monkeypatch.setattr(lancedb, "Session", opened)
+    monkeypatch.setattr(storage, "METADATA_BYTES", bound)
+    gallery, sizes = Gallery.open(tmp_path / "g", PixelExtractor()), list[int]()
+    for number in range(6):
+        gallery.add(photo(photos / f"{number}.jpg", 70 + number))
+        gallery.paths()
+        sizes.append(max(one.size_bytes for one in sessions))
+    assert 0 < max(sizes) < 2 * bound

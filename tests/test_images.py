@@ -124,6 +124,27 @@ def test_greys_of_fewer_bits_than_they_are_kept_in_are_not_dark(highest: int, tm
         torch.testing.assert_close(read_image(tmp_path / "a.tiff"), 1 - expected, atol=0.006, rtol=0)
 
 
+@pytest.mark.parametrize("highest", [1023, 4095, 65535])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_fewer_bits_than_they_are_kept_in_are_not_dark(highest: int, channels: int, tmp_path: Path) -> None:
+    """Pillow reads only the upper 8 of 16 bits, so what is left of 10 bits is four values."""
+    shares = np.random.default_rng(0).uniform(0, 1, (16, 16, channels))
+    shares[0, 0], shares[..., 3:] = 1, 1
+    values = (shares * highest).astype(">u2")
+    values[..., 3:] = 65535
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 16, 16, 16, 2 if channels == 3 else 6, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+    )
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    wanted = torch.from_numpy(shares[..., :3]).float().permute(2, 0, 1)
+    torch.testing.assert_close(read_image(tmp_path / "a.png"), wanted, atol=255 / highest + 0.01, rtol=0)
+
+
 def test_greys_of_a_png_of_16_bits_may_be_transparent(tmp_path: Path) -> None:
     ramp = np.uint16(np.linspace(0, 65535, 256).reshape(16, 16))
     Image.fromarray(ramp).save(tmp_path / "a.png", transparency=0)

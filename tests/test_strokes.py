@@ -526,3 +526,23 @@ def test_real_drawings_rasterize_to_thin_strokes(shared_data: Path) -> None:
         image = rasterize(cat, 128)
         assert cat.label == "cat" and 0.01 < (image < 128).mean() < 0.3
         assert (image[:5] == 255).all() and (image[:, -5:] == 255).all()
+
+
+def test_an_svg_that_would_take_minutes_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines across all others take a time that grows with the square of their number; short ones do not."""
+
+    def crossing(lines: int) -> bytes:
+        points = " ".join(f"{x:.0f} {y:.0f}" for x, y in np.random.default_rng(0).uniform(0, 99, (lines, 2)))
+        return f'<svg viewBox="0 0 100 100"><path stroke="red" d="M{points}"/></svg>'.encode()
+
+    monkeypatch.setattr("sketchfusion.io.svg.MAX_SECONDS", 1)
+    with pytest.raises(ImageError, match=r"^SVG: SVG takes more than 1 s to draw; simplify it first$"):
+        rasterize_svg(crossing(200_000), 256)
+    traced = "".join(f"M{5 + x % 90} {5 + x // 90}h.3v.3h-.3z" for x in range(8_000))
+    drawn = rasterize_svg(f'<svg viewBox="0 0 100 100"><path d="{traced}"/></svg>'.encode(), 256)
+    assert drawn.min() < 250
+    small = crossing(300)
+    with monkeypatch.context() as patch:
+        patch.setattr("sketchfusion.io.svg.MUCH", 0)
+        apart = rasterize_svg(small, 256)
+    assert np.array_equal(apart, rasterize_svg(small, 256))

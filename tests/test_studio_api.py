@@ -378,14 +378,20 @@ def test_jobs_can_be_cancelled(empty: Server, world_photos: Path) -> None:
     state = empty.delete(f"v1/jobs/{last}").json()
     assert state["state"] in ("cancelled", "running")
     assert finished(empty, last)["state"] == "cancelled"
-    state = finished(empty, names[0].json()["job"])
-    assert state["state"] == "done", state["error"]
+    states = [finished(empty, name.json()["job"]) for name in names[:2]]
+    assert [state["state"] for state in states] == ["done", "done"]
+    deadline = time.monotonic() + 60
+    while [
+        path for path in (empty.studio.uploads / "2").glob("*.png") if str(path) not in empty.studio.gallery.paths()
+    ]:
+        assert time.monotonic() < deadline, "files of the cancelled job stay"
+        time.sleep(0.1)
     assert empty.get("v1/jobs/unknown").status_code == 404
     assert upload(empty, *((f"{n}.png", b"") for n in range(4))).status_code == 413
 
 
 def test_too_many_waiting_jobs_are_refused_and_closing_cancels_those_that_wait() -> None:
-    gate, begun, saved = threading.Event(), threading.Event(), list[str]()
+    gate, begun, saved, discarded = threading.Event(), threading.Event(), list[str](), list[Path]()
 
     def index(paths: Any, progress: Any) -> Report:
         begun.set()
@@ -396,7 +402,7 @@ def test_too_many_waiting_jobs_are_refused_and_closing_cancels_those_that_wait()
     def submit(name: str) -> Job:
         return jobs.submit(lambda: (saved.append(name), [Path(name)])[1])
 
-    jobs = Jobs(index, str, remembered=2, waiting=1)
+    jobs = Jobs(index, str, discarded.extend, remembered=2, waiting=1)
     running = submit("a")
     assert begun.wait(5)
     waiting = submit("b")
@@ -421,6 +427,30 @@ def test_too_many_waiting_jobs_are_refused_and_closing_cancels_those_that_wait()
     gate.set()
     closing.join()
     assert (later.state, last.state) == ("cancelled", "cancelled")
+    assert {*discarded} == {Path("d"), Path("e")}
+
+
+def test_a_cancelled_job_leaves_what_another_one_is_to_index() -> None:
+    gate, begun, discarded = threading.Event(), threading.Event(), list[Path]()
+
+    def index(paths: Any, progress: Any) -> Report:
+        begun.set()
+        gate.wait(5)
+        if paths == [Path("broken")]:
+            raise OSError("full")
+        return Report()
+
+    jobs = Jobs(index, str, discarded.extend, remembered=9, waiting=9)
+    names = [["a"], ["b", "c"], ["c", "d"], ["broken"]]
+    made = [jobs.submit(lambda some=some: [Path(name) for name in some]) for some in names]
+    assert begun.wait(5)
+    jobs.cancel(made[1])
+    gate.set()
+    while made[-1].state != "failed":
+        time.sleep(0.01)
+    jobs.close()
+    assert [job.state for job in made] == ["done", "cancelled", "done", "failed"]
+    assert {*discarded} == {Path("b"), Path("broken"), Path("c")}  # once c is indexed, the gallery knows it
 
 
 def test_segmentation_is_what_segment_gives(studio: Server, world_photos: Path, mini: Any) -> None:

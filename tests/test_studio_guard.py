@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image
 
 from fixtures.photos import camera
 from fixtures.studio import Server, drawn, open_studio
+from sketchfusion.studio.messages import Indexing
 
 TOKEN = "correct horse battery"
 
@@ -106,7 +108,7 @@ def test_every_path_needs_the_token(locked: Server) -> None:
 def test_the_token_opens_the_page_once_and_the_cookie_from_then_on(locked: Server) -> None:
     assert locked.get("v1/photos", headers={"Authorization": f"Bearer {TOKEN}"}).json()["total"] > 0
     entered = locked.get("/", params={"token": TOKEN}, allow_redirects=False)
-    assert (entered.status_code, entered.headers["location"]) == (303, "/")
+    assert (entered.status_code, entered.headers["location"]) == (303, "./")
     cookie = entered.headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=lax" in cookie and TOKEN not in cookie
     with requests.Session() as browser:
@@ -129,8 +131,10 @@ def test_a_browser_without_the_token_gets_a_page_that_says_what_to_do(locked: Se
     page = locked.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.status_code == 401 and page.headers["content-type"].startswith("text/html")
     assert "?token=" in page.text and "<script" not in page.text and TOKEN not in page.text
-    for needed in re.findall(r'href="([^"]+)"', page.text):
-        assert locked.get(needed).status_code == 200, needed
+    for address in (page.url, locked.url("/static/x"), locked.url("v1/photos/x")):
+        page = locked.get(address.removeprefix(locked.address), headers={"Accept": "text/html,*/*"})
+        for needed in re.findall(r'href="([^"]+)"', page.text):
+            assert requests.get(urljoin(address, needed), timeout=10).status_code == 200, needed
     assert "token" in one_line(locked.get("v1/photos", headers={"Accept": "application/json"}))
 
 
@@ -139,10 +143,14 @@ def test_an_app_on_the_home_screen_enters_by_its_manifest(locked: Server, studio
     answer = locked.get("/manifest.webmanifest", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.headers["content-type"] == "application/manifest+json"
     manifest = answer.json()
-    assert locked.get(manifest["start_url"], allow_redirects=False).status_code == 303
+    assert (
+        requests.get(urljoin(answer.url, manifest["start_url"]), allow_redirects=False, timeout=10).status_code == 303
+    )
     for icon in manifest["icons"]:
-        assert locked.get(icon["src"]).headers["content-type"] == icon["type"]
-    assert studio.get("/manifest.webmanifest").json()["start_url"] == "/"
+        assert requests.get(urljoin(answer.url, icon["src"]), timeout=10).headers["content-type"] == icon["type"]
+    below = "https://host/sketch/manifest.webmanifest"  # as a proxy may have it
+    start = studio.get("/manifest.webmanifest").json()["start_url"]
+    assert urljoin(below, start) == urljoin(below, manifest["scope"]) == "https://host/sketch/"
 
 
 @pytest.mark.parametrize(
@@ -325,3 +333,16 @@ def test_bytes_that_are_not_http_do_no_harm(studio: Server) -> None:
         with socket.create_connection(("127.0.0.1", port), 5) as line:
             line.sendall(noise)
     assert studio.get("v1/health").status_code == 200
+
+
+def test_how_far_indexing_is_tells_of_photos_and_needs_the_token(
+    locked: Server, studio: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = Indexing(done=3, total=7, photos=7, changes=1, error=None)
+    for server in (locked, studio):
+        monkeypatch.setattr(server.studio, "following", state)
+    assert locked.get("v1/health").json()["indexing"] is None
+    assert locked.get("v1/health", headers={"Authorization": "Bearer wrong"}).json()["indexing"] is None
+    admitted = {"Authorization": f"Bearer {TOKEN}"}
+    assert locked.get("v1/health", headers=admitted).json()["indexing"] == state.model_dump()
+    assert studio.get("v1/health").json()["indexing"] == state.model_dump()

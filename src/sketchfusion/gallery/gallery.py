@@ -280,6 +280,7 @@ class Gallery:
         chosen = choose_engine(model, location, engine, workers, load)
         report = Builder(self._store, model, settings, chosen).run(pictures, progress)
         report.left_out = found.advice()
+        indexing.note_mounts(self._store, pictures)
         if len(self._store):
             self._prepare_searches(model)
         return report
@@ -337,6 +338,7 @@ class Gallery:
             exclude,
             stop or threading.Event(),
             at_once,
+            lambda photos: set() if self._store is None else indexing.note_mounts(self._store, photos),
         )
 
     def reindex(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..extractor import Extractor
 from ..io.files import file_digest, holds_images, is_gone, survey
 from .embed import Embedder, Failure, Item, Unread, Workers
 from .rows import FileState, Photo, changed_ns
-from .storage import GalleryError
+from .storage import GalleryError, read_mounts, write_mounts
 from .store import GalleryStore
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
@@ -184,12 +184,29 @@ def missing(store: GalleryStore, roots: Sequence[str]) -> list[str]:
                 f"{root} holds no photos, but the gallery has {len(here)} from it; is its disk plugged in? "
                 "nothing was removed"
             )
-    return [path for path in paths if under(path, roots) and _is_deleted(path)]
+    mounts = read_mounts(store.uri)
+    return [path for path in paths if under(path, roots) and _is_deleted(path, mounts)]
 
 
-def _is_deleted(path: str) -> bool:
-    """Tell whether a file is surely deleted; behind a link to a folder that is gone its disk may be unplugged."""
-    return is_gone(path) and not any(os.path.islink(each) and is_gone(each) for each in Path(path).parents)  # noqa: PTH114
+def note_mounts(store: GalleryStore, photos: Iterable[Path]) -> set[str]:
+    """Record where disks with some of these photos are mounted; give all such places, also of disks that are away."""
+    folders = {os.path.realpath(folder) for folder in {photo.parent for photo in photos}}
+    folders |= {str(above) for folder in folders for above in Path(folder).parents}
+    known = read_mounts(store.uri)
+    mounts = known - folders | {folder for folder in folders if os.path.ismount(folder)}
+    if mounts != known:
+        write_mounts(store.uri, mounts)
+    return mounts
+
+
+def _is_deleted(path: str, mounts: Collection[str]) -> bool:
+    """Tell whether a file is surely deleted.
+
+    The disk may be unplugged behind a link to a folder that is gone, or where one was mounted and now there is none.
+    """
+    if not is_gone(path) or any(os.path.islink(each) and is_gone(each) for each in Path(path).parents):  # noqa: PTH114
+        return False
+    return all(map(os.path.ismount, {*map(str, Path(os.path.realpath(path)).parents)}.intersection(mounts)))
 
 
 def under(path: str, roots: Iterable[str]) -> bool:
@@ -271,6 +288,7 @@ class Watcher:
     exclude: Sequence[str] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     at_once: bool = False  # whether the first scan adds what it finds
+    mounts: Callable[[Sequence[Path]], Collection[str]] = lambda _: ()  # as `note_mounts`
     _pause: float = field(default=0.0, init=False)
     _before: dict[str, State] | None = field(default=None, init=False)  # what the last scan found
     _stored: dict[str, State] = field(default_factory=dict, init=False)  # photos then, whose files are as indexed
@@ -305,7 +323,8 @@ class Watcher:
         self._removed |= {path: state for path, state in removed if path not in stored and now.get(path) == state}
         settled = now.items() if first and self.at_once else now.items() & (self._before or {}).items()
         new = self._new(settled, stored, now)
-        gone = [] if first else sorted(self._gone(stored, {*now, *(self._before or {})}))
+        mounts = self.mounts(found.pictures)
+        gone = [] if first else sorted(self._gone(stored, {*now, *(self._before or {})}, mounts))
         self._before, self._stored = now, dict(now.items() & stored.items())
         report = self.add([Path(path) for path in new]) if new else Report()
         self._learn(report, {path: now[path] for path in new})
@@ -351,10 +370,10 @@ class Watcher:
     def _states(self) -> dict[str, State]:
         return {path: (file.size, file.mtime_ns) for path, file in self.files().items()}
 
-    def _gone(self, files: Iterable[str], found: set[str]) -> list[str]:
+    def _gone(self, files: Iterable[str], found: set[str], mounts: Collection[str]) -> list[str]:
         """List the photos whose files neither this scan nor the last one found, in folders that are there."""
         absent = [path for path in files if path not in found and under(path, self.roots)]
         if not absent:
             return []
         there = [root for root in self.roots if os.path.isdir(root) and holds_images(root)]  # noqa: PTH112
-        return [path for path in absent if under(path, there) and _is_deleted(path)]
+        return [path for path in absent if under(path, there) and _is_deleted(path, mounts)]

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,8 +33,9 @@ ADVICE = {
     "/_versions,": "it was deleted, or moved to another model, since it was opened; open it again",
     "URL did not match": "name a bucket too, as in s3://bucket/name",
 }
+METADATA_BYTES = 32 << 20  # kept by a connection of versions that it saw, 100 kB or more of each; by default 1 GB
 RETRIES = 8  # attempts at a commit that other writers' commits get ahead of
-LEDGER = "ledger/rows.json"
+LEDGER, MOUNTS = "ledger/rows.json", "ledger/mounts.json"
 Result = TypeVar("Result")
 
 
@@ -47,7 +48,7 @@ def connect(uri: str) -> Any:
     make_late("lance_namespace_urllib3_client")  # which makes a client of a server that is not used
     import lancedb  # here, because it takes most of a second
 
-    return lancedb.connect(uri)
+    return lancedb.connect(uri, session=lancedb.Session(metadata_cache_size_bytes=METADATA_BYTES))
 
 
 def table_names(database: Any) -> list[str]:
@@ -98,31 +99,12 @@ def storage_errors(uri: str) -> Iterator[None]:
 def write_ledger(uri: str, table: str, version: int, checksums: npt.NDArray[np.int64], digests: dict[str, str]) -> None:
     """Record the rows of a version by checksums (N,), and `digests` of several columns where they were verified."""
     entry = {"table": table, "version": version, **summary(checksums), "digests": digests}
-    with storage_errors(uri):
-        system, path = _ledger(uri)
-        local = system.type_name == "local"  # where a file must not appear in part; an object appears whole
-        written = f"{path}.{uuid4().hex}" if local else path
-        if local:
-            system.create_dir(path.rpartition("/")[0], recursive=True)
-        with system.open_output_stream(written, compression=None) as file:
-            file.write(json.dumps(entry).encode())
-        if local:
-            system.move(written, path)
+    _write(uri, LEDGER, entry)
 
 
 def read_ledger(uri: str, table: str, version: int) -> dict[str, Any]:
     """Read what was recorded of a version; empty where it is another one, as after a kill, until the next commit."""
-    with storage_errors(uri):
-        system, path = _ledger(uri)
-        try:
-            with system.open_input_file(path) as file:
-                data = file.read()
-        except FileNotFoundError:
-            return {}
-    try:
-        entry = json.loads(data) if data else {}
-    except ValueError:
-        entry = None
+    entry = _read(uri, LEDGER)
     if not isinstance(entry, dict):
         return {"count": None}  # unreadable: it agrees with no rows
     return entry if (entry.get("table"), entry.get("version")) == (table, version) else {}
@@ -133,11 +115,51 @@ def summary(checksums: npt.NDArray[np.int64]) -> dict[str, int]:
     return {"count": len(checksums), "roll": int(np.bitwise_xor.reduce(checksums)) if len(checksums) else 0}
 
 
-def _ledger(uri: str) -> tuple[fs.FileSystem, str]:
-    """Give the ledger's file system and its path there."""
+def write_mounts(uri: str, mounts: Iterable[str]) -> None:
+    """Record the folders that disks with photos are mounted at, also those that are unplugged now."""
+    _write(uri, MOUNTS, sorted(mounts))
+
+
+def read_mounts(uri: str) -> set[str]:
+    """Read the folders that disks with photos were mounted at."""
+    recorded = _read(uri, MOUNTS)
+    return {*map(str, recorded)} if isinstance(recorded, list) else set()
+
+
+def _write(uri: str, name: str, entry: object) -> None:
+    """Write a small file beside the tables, which is whole or not there."""
+    with storage_errors(uri):
+        system, path = _beside(uri, name)
+        local = system.type_name == "local"  # where a file must not appear in part; an object appears whole
+        written = f"{path}.{uuid4().hex}" if local else path
+        if local:
+            system.create_dir(path.rpartition("/")[0], recursive=True)
+        with system.open_output_stream(written, compression=None) as file:
+            file.write(json.dumps(entry).encode())
+        if local:
+            system.move(written, path)
+
+
+def _read(uri: str, name: str) -> Any:
+    """Read a small file beside the tables; an empty object where it is missing or empty, None where it is damaged."""
+    with storage_errors(uri):
+        system, path = _beside(uri, name)
+        try:
+            with system.open_input_file(path) as file:
+                data = file.read()
+        except FileNotFoundError:
+            return {}
+    try:
+        return json.loads(data) if data else {}
+    except ValueError:
+        return None
+
+
+def _beside(uri: str, name: str) -> tuple[fs.FileSystem, str]:
+    """Give the file system of a file beside the tables, and its path there."""
     uri = uri if "://" in uri else str(Path(uri).resolve())
     if uri.startswith("s3://") and (endpoint := os.environ.get("AWS_ENDPOINT")):
         scheme, _, host = endpoint.partition("://")  # Arrow reads only AWS_ENDPOINT_URL, Lance both
         uri += "?" + urlencode({"scheme": scheme, "endpoint_override": host})
     system, root = fs.FileSystem.from_uri(uri)
-    return system, f"{root.rstrip('/')}/{LEDGER}"
+    return system, f"{root.rstrip('/')}/{name}"

@@ -259,11 +259,17 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
     if 0 in image.size:
         raise ImageError(f"{name}: has no pixels; choose another file")
     try:
+        deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))  # which are gone once it is decoded
         upright = _upright(image)
         if upright.mode in {"I", "F"} or upright.mode.startswith("I;"):
             return np.repeat(_eight_bit(upright, dict(getattr(image, "tag_v2", ())))[:, :, None], 3, axis=2)
         if upright.mode == "CMYK":
             upright = _converted(upright, upright.info.get("icc_profile")) or upright
+        if deep and upright.mode in {"RGB", "RGBA"}:  # Pillow reads the upper 8 bits; 10 or 12 may be all there are
+            high = max(top for _, top in upright.getextrema()[:3])
+            step = 85 if high <= 3 else 17 if high <= 15 else 1
+            stretched = [min(255, value * step) for value in range(256)]
+            upright = upright.point(stretched * 3 + [*range(256)] * (upright.mode == "RGBA"))
         if upright.has_transparency_data:
             layer = (upright.convert("LA") if upright.mode == "La" else upright).convert("RGBA")
             if image.format not in ("BMP", "DIB") or layer.getchannel("A").getbbox():  # which may leave alpha at zero

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from html.entities import name2codepoint
@@ -22,6 +24,7 @@ from ..errors import ImageError, first_line
 
 MAX_BYTES = 4_000_000
 MAX_COST = 20_000
+MUCH, MAX_SECONDS = 200, 10  # cost above which an SVG is drawn in another process, and its seconds of CPU
 MAX_MATCHES = 4_000_000  # rules of style sheets times elements
 MAX_DEPTH = 200
 MAX_SIDE = 4096
@@ -36,6 +39,14 @@ PAINTS = {"fill", "stroke", "color", "stop-color"}
 MAX_ENTITIES, MAX_USES = 50, 1_000  # in a document, and of them
 MAX_IMAGES, MAX_IMAGE_PIXELS, IMAGE_SIDE = 64, 32_000_000, 1024  # of embedded pictures; the pixels, of all together
 MAX_NESTED, NESTED_SIDE = 100_000, 256  # bytes of an SVG in an SVG, and pixels that it is drawn with
+_RENDERER = """
+import sys, resvg_py
+if sys.platform != "win32":
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]),) * 2)
+svg = sys.stdin.buffer.read().decode()
+sys.stdout.buffer.write(bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True)))
+"""
 _DATA = "data:image/png;base64,"
 _ENTITY = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]*)\s+("[^"&%<]{0,200}"|'[^'&%<]{0,200}')\s*>""")
 _EXTERNAL = re.compile(r"@import|url\s*\((?!\s*(?:['\"]\s*)?#)|\\|expression\s*\(", re.IGNORECASE)
@@ -91,6 +102,8 @@ def _render(root: ET.Element, side: int, source: str, pictures: int = MAX_IMAGES
         _scale_strokes(root, side)
         _fit(root, side)
         return _drawn(root)
+    except TimeoutError:
+        raise ImageError(f"{source}: SVG takes more than {MAX_SECONDS} s to draw; simplify it first") from None
     except BaseException as error:  # a panic of the renderer is not an Exception
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -98,9 +111,25 @@ def _render(root: ET.Element, side: int, source: str, pictures: int = MAX_IMAGES
 
 
 def _drawn(root: ET.Element) -> Image.Image:
-    png = resvg_py.svg_to_bytes(svg_string=ET.tostring(root, encoding="unicode"), skip_system_fonts=True)
-    with Image.open(io.BytesIO(bytes(png))) as image:
+    text = ET.tostring(root, encoding="unicode")
+    apart = _cost(root) > MUCH and sys.executable
+    png = _draw_apart(text) if apart else bytes(resvg_py.svg_to_bytes(svg_string=text, skip_system_fonts=True))
+    with Image.open(io.BytesIO(png)) as image:
         return image.convert("RGBA")
+
+
+def _draw_apart(text: str) -> bytes:
+    """Draw what may take minutes, as long lines across each other do, in a process that is stopped: TimeoutError."""
+    command = [sys.executable, "-P", "-c", _RENDERER, str(MAX_SECONDS)]
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=6 * MAX_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    if done.returncode < 0:  # stopped by the system, at its limit
+        raise TimeoutError
+    if done.returncode:
+        raise ValueError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    return done.stdout
 
 
 def as_utf8(data: bytes) -> bytes:

@@ -23,7 +23,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ImageError, escaped
@@ -148,20 +148,19 @@ class Protection:
             return problem(421, "this server does not have that name; open it by its address")
         if request.method not in SAFE_METHODS and not _same_origin(headers):
             return problem(403, "only the studio's own page may change anything")
-        if self._access.token is None or request.url.path in PUBLIC_PATHS:
-            return None
-        return self._check_token(request)
+        refusal = None if self._access.token is None else self._check_token(request)
+        request.state.admitted = refusal is None
+        return None if request.url.path in PUBLIC_PATHS else refusal
 
     def _check_token(self, request: Request) -> Response | None:
         token, cookie = self._access.token or "", self._access.cookie or ""
         in_query = parse_qs(request.url.query).get("token", [""])[-1]
         if request.url.path == "/" and in_query and _equal(in_query, token):
-            answer = RedirectResponse("/", 303)
+            answer = RedirectResponse("./", 303)  # relative, like the path of the cookie: a proxy may add a path
             secure = request.url.scheme == "https"
             # not "strict", which would lock out who follows the address from a mail or chat in the browser
-            answer.set_cookie(
-                _cookie_name(request), cookie, COOKIE_SECONDS, path="/", secure=secure, httponly=True, samesite="lax"
-            )
+            name = _cookie_name(request)
+            answer.set_cookie(name, cookie, COOKIE_SECONDS, path=None, secure=secure, httponly=True, samesite="lax")
             return answer
         kind, _, bearer = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and _equal(bearer.strip(), token):
@@ -170,7 +169,8 @@ class Protection:
             return None
         unauthorised: Response = problem(401, "this studio needs a token; open the address that ends in ?token=..")
         if "text/html" in request.headers.get("accept", ""):
-            unauthorised = FileResponse(LOCKED_PAGE, 401)
+            root = "../" * (request.url.path.count("/") - 1)
+            unauthorised = HTMLResponse(LOCKED_PAGE.read_text("utf-8").replace('href="', f'href="{root}'), 401)
         unauthorised.headers["WWW-Authenticate"] = "Bearer"
         return unauthorised
 

@@ -107,15 +107,15 @@ def get_example(label: str) -> messages.Example:
 
 
 @service_router.get("/health")
-async def get_health(studio: CurrentStudio) -> messages.Health:
-    """Say whether requests are answered."""
+async def get_health(studio: CurrentStudio, request: Request) -> messages.Health:
+    """Say whether requests are answered; how far indexing is, which tells of the photos, only with the token."""
     status: Literal["starting", "ok", "stopping"] = "ok" if studio.queue.ready.is_set() else "starting"
     return messages.Health(
         status="stopping" if studio.stopping.is_set() else status,
         version=__version__,
         waiting=studio.queue.waiting,
         uptime_seconds=round(time.monotonic() - studio.started, 1),
-        indexing=studio.following,
+        indexing=studio.following if request.state.admitted else None,
     )
 
 

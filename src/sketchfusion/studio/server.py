@@ -37,11 +37,11 @@ MANIFEST = {  # by which a phone puts the page on its home screen
     "name": "SketchFusion: find photos by drawing",
     "short_name": "SketchFusion",
     "display": "standalone",
-    "scope": "/",
+    "scope": "./",  # what a manifest names is below it, as a proxy may serve the studio below a path
     "background_color": "#eceef0",
     "icons": [
-        {"src": "/static/icon.png", "sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
-        {"src": "/favicon.svg", "sizes": "any", "type": "image/svg+xml"},
+        {"src": "static/icon.png", "sizes": "512x512", "type": "image/png", "purpose": "any maskable"},
+        {"src": "favicon.svg", "sizes": "any", "type": "image/svg+xml"},
     ],
 }
 
@@ -160,7 +160,7 @@ def _serve_page(app: FastAPI, access: Access) -> None:
     @app.get("/manifest.webmanifest", include_in_schema=False)
     async def manifest() -> JSONResponse:
         # with the token, as an app on the home screen may not have the browser's cookie
-        return JSONResponse({**MANIFEST, "start_url": access.entrance}, media_type="application/manifest+json")
+        return JSONResponse({**MANIFEST, "start_url": f".{access.entrance}"}, media_type="application/manifest+json")
 
     app.mount("/static", PageFiles(directory=STATIC))
 

@@ -70,7 +70,7 @@ class Studio:
         searcher = Searcher(self.gallery)
         self.searching: Lane[Query, Found] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
-        self.jobs = Jobs(self._index, self.explain, self.limits.jobs, self.limits.jobs_waiting)
+        self.jobs = Jobs(self._index, self.explain, self._discard, self.limits.jobs, self.limits.jobs_waiting)
         self.following: Indexing | None = None  # None if no folders are followed
         self._follower: threading.Thread | None = None
         self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
@@ -196,10 +196,17 @@ class Studio:
         self.queue.ready.wait()
         model = cast(Extractor, QueuedModel(self.gallery.model, self.queue))
         report = Gallery.open(self.uri, model).add(paths, progress, self.limits.background_batch)
-        for failure in report.failed:
-            Path(failure.path).unlink(missing_ok=True)
+        self._discard([Path(failure.path) for failure in report.failed])
         self.queue.run(self._warm)
         return report
+
+    def _discard(self, paths: Sequence[Path]) -> None:
+        """Delete uploads that the gallery does not have."""
+        with contextlib.suppress(GalleryError):  # whatever keeps it from being read: it may have them
+            kept = self.gallery.infos(paths) if len(self.gallery) else {}
+            for path in paths:
+                if str(path) not in kept:
+                    path.unlink(missing_ok=True)
 
 
 class Searcher:

@@ -26,6 +26,7 @@ FOLDER = "uploads"
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Index = Callable[[Sequence[Path], Callable[[int, int], None]], Report]
+Discard = Callable[[Sequence[Path]], None]
 
 
 def upload_folder(uri: str) -> Path:
@@ -92,12 +93,18 @@ class Job:
 class Jobs:
     """A thread that runs indexing jobs one by one, and the jobs by name, oldest first."""
 
-    def __init__(self, index: Index, explain: Callable[[Exception], str], remembered: int, waiting: int) -> None:
-        """Start the thread. At most `waiting` jobs wait, and `remembered` are listed; `explain` describes an error."""
-        self._index, self._explain = index, explain
+    def __init__(
+        self, index: Index, explain: Callable[[Exception], str], discard: Discard, remembered: int, waiting: int
+    ) -> None:
+        """Start the thread. At most `waiting` jobs wait, and `remembered` are listed; `explain` describes an error.
+
+        `discard` gets the photos of jobs that did not end well, without those that another job is to index.
+        """
+        self._index, self._explain, self._discard = index, explain, discard
         self._remembered, self._limit = remembered, waiting
         self._jobs: dict[str, Job] = {}
         self._lock = threading.RLock()
+        self._files = threading.Lock()  # held while photos are stored or discarded, as two jobs may have the same
         self._thread = ThreadPoolExecutor(1, "jobs")
 
     def submit(self, save: Callable[[], Sequence[Path]]) -> Job:
@@ -111,7 +118,8 @@ class Jobs:
             for name in finished[: max(0, len(self._jobs) - self._remembered)]:
                 del self._jobs[name]
         try:
-            job.paths = save()
+            with self._files:
+                job.paths = save()
         except BaseException:
             self.cancel(job)
             raise
@@ -135,12 +143,26 @@ class Jobs:
             for job in self._jobs.values():
                 self.cancel(job)
         self._thread.shutdown(cancel_futures=True)
+        for job in self._jobs.values():
+            self._clear(job)
+
+    def _clear(self, job: Job) -> None:
+        """Discard the photos of a job that was cancelled or failed."""
+        with self._files:
+            due = [one for one in [*self._jobs.values()] if one.state in ("waiting", "running")]
+            others = {path for one in due for path in one.paths}
+            if job.state in ("cancelled", "failed"):
+                self._discard([path for path in job.paths if path not in others])
 
     def _run(self, job: Job) -> None:
         with self._lock:
-            if job.state == "cancelled":
-                return
-            job.state = "running"
+            if job.state == "waiting":
+                job.state = "running"
+        if job.state == "running":
+            self._work(job)
+        self._clear(job)
+
+    def _work(self, job: Job) -> None:
         try:
             job.failed = self._index(job.paths, job.progress).failed
             job.done, job.state = len(job.paths), "done"

@@ -1,6 +1,8 @@
 /** The server, spoken to: JSON in and out, one kind of error for a refusal, another for a server that is away. */
 
-const HERE = "/api/v1";
+import { at } from "./dom.js";
+
+const HERE = at("/api/v1");
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 8000;
 

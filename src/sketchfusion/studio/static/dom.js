@@ -25,12 +25,15 @@ export function makeSvg(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** The address of a path of the studio, which a proxy may serve below another path; any other address as it is. */
+export const at = (path) => (path.startsWith("/") ? new URL(`..${path}`, import.meta.url).href : path);
+
 /** One of the page's icons. */
-export const icon = (name) => makeSvg("svg", { "aria-hidden": "true" }, makeSvg("use", { href: `/static/icons.svg#${name}` }));
+export const icon = (name) => makeSvg("svg", { "aria-hidden": "true" }, makeSvg("use", { href: at(`/static/icons.svg#${name}`) }));
 
 /** The address of a photo as the page shows it, another one once its file is another, so that no browser shows the old one. */
 export function pictureOf(photo, more = {}) {
-  const address = new URL(photo.thumbnail.replace(/\/thumbnail(?=$|\?)/, ""), location.href);
+  const address = new URL(at(photo.thumbnail.replace(/\/thumbnail(?=$|\?)/, "")));
   for (const [name, value] of Object.entries(more)) address.searchParams.set(name, value);
   return address.pathname + address.search;
 }

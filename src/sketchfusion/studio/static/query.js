@@ -1,7 +1,7 @@
 /** The line above the photos: words, folder, date, how sure at least, grouping, and the photo to find more like. */
 
 import { Chip, dates } from "./chips.js";
-import { byId } from "./dom.js";
+import { at, byId } from "./dom.js";
 
 const KEY = "sketchfusion.filters";
 const LOADED = "loaded"; // in place of a photo's identifier: the picture on the paper
@@ -48,7 +48,7 @@ export class QueryLine extends EventTarget {
     this.search.marks.clear();
     byId("like").hidden = !photo;
     byId("like").querySelector("img").hidden = !photo?.thumbnail; // this browser cannot show every picture
-    if (photo?.thumbnail) byId("like").querySelector("img").src = photo.thumbnail;
+    if (photo?.thumbnail) byId("like").querySelector("img").src = at(photo.thumbnail);
     this.search.soon();
     this.dispatchEvent(new Event("change"));
   }

@@ -1,6 +1,6 @@
 /** The grid of photos: what was found, or the whole gallery; a photo that stays keeps its place on the page and its node. */
 
-import { calm, icon, make } from "./dom.js";
+import { at, calm, icon, make } from "./dom.js";
 
 const MEASURED = 60; // tiles that glide; those further down are out of sight
 
@@ -103,7 +103,7 @@ export class Results extends EventTarget {
   #tile(photo) {
     let tile = this.#tiles.get(photo.id);
     if (!tile) {
-      const image = make("img", { src: photo.thumbnail, alt: "", decoding: "async", loading: "lazy", draggable: false });
+      const image = make("img", { src: at(photo.thumbnail), alt: "", decoding: "async", loading: "lazy", draggable: false });
       image.addEventListener("error", () => tile.classList.add("lost"));
       const button = make("button", { type: "button", className: "tile", tabIndex: -1, draggable: true }, image, make("span", { className: "sure" }), make("span", { className: "folded" }));
       const check = make("input", { type: "checkbox", tabIndex: -1, "aria-label": `Select ${photo.name}` });
@@ -114,7 +114,7 @@ export class Results extends EventTarget {
     }
     const button = tile.firstElementChild;
     const image = button.querySelector("img");
-    if (image.getAttribute("src") !== photo.thumbnail) image.src = photo.thumbnail; // its file is another now
+    if (image.src !== at(photo.thumbnail)) image.src = at(photo.thumbnail); // its file is another now
     tile.querySelector("input").checked = this.selected.has(photo.id);
     tile.querySelector(".right").setAttribute("aria-pressed", `${this.marks.right.has(photo.id)}`);
     const sure = photo.confidence;

@@ -1,10 +1,10 @@
 /** What one can do with a photo that was found: see it large, keep it, copy it or its path, see where it lies, drag it out. */
 
 import { Away, Refused } from "./api.js";
-import { byId, make } from "./dom.js";
+import { at, byId, make } from "./dom.js";
 import { notice } from "./notice.js";
 
-const there = (photo) => `/api/v1/photos/${encodeURIComponent(photo.id)}`;
+const there = (photo) => at(`/api/v1/photos/${encodeURIComponent(photo.id)}`);
 
 /** The photo that the page shows large, as a PNG. */
 async function picture() {
@@ -75,7 +75,7 @@ export function connectDragOut(element, photoAt) {
   element.addEventListener("dragstart", (event) => {
     const photo = photoAt(event.target);
     if (!photo) return;
-    const url = `${location.origin}${there(photo)}/file`;
+    const url = `${there(photo)}/file`;
     event.dataTransfer.effectAllowed = "copy";
     const name = photo.name.replaceAll(":", "-"); // colons separate the parts
     event.dataTransfer.setData("DownloadURL", `application/octet-stream:${name}:${url}`);
