@@ -1,7 +1,5 @@
 """Measure models and costs: the commands of `sketchfusion evaluate` and `sketchfusion bench`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,9 +38,9 @@ SketchFolders = Annotated[
 class Case:
     """What to measure: a model on a data set, with further sketches where the data set has none of its own."""
 
-    model: Extractor
-    data: Dataset
-    sketches: Sequence[Dataset]
+    model: "Extractor"
+    data: "Dataset"
+    sketches: "Sequence[Dataset]"
 
 
 @evaluating.command()
@@ -67,11 +65,11 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         rivals = {name: load(name) for name in against or ()}
         source = retrieval_data(case.data, split, case.sketches, duplicates)
 
-        def measure(progress: Progress) -> Result:
+        def measure(progress: "Progress") -> "Result":
             result = benchmark_retrieval(case.model, source, progress)
             for name, rival in rivals.items():
                 result = result.more_than(benchmark_retrieval(rival, source, progress), name)
@@ -97,7 +95,7 @@ def instances(
 
     _refuse_for_world(data, {"--split": split})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         source = instance_data(case.data, split)
         name = f"{case.data.name}-{split}" if split else case.data.name
         return name, lambda progress: benchmark_instances(case.model, source, progress)
@@ -126,7 +124,7 @@ def recognition(
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     shown: Kind = "photo" if kind == "photo" else "sketch"
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         pictures = labelled_pictures(case.data.named(shown))
         if examples:
             learned = labelled_pictures(case.data.named(shown, examples=True))
@@ -155,7 +153,7 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         return case.data.name, lambda progress: benchmark_correspondence(
             case.model, [*point_pairs(case.data, *case.sketches)], progress
         )
@@ -180,7 +178,7 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
         about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
         name = case.data.name + "-held-out" * kept_out
@@ -195,7 +193,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         source = retrieval_data(case.data)
         photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
         return case.data.name, lambda progress: benchmark_search(case.model, source.sketches(), photos, progress)
@@ -208,7 +206,7 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.recognition import benchmark_probe
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def prepare(case: Case) -> "tuple[str, Measure]":
         return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)
 
     _evaluate("probe", "looking inside", prepare, data, out, model, baseline, as_json)
@@ -217,7 +215,7 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
 def _evaluate(
     task: str,
     what: str,
-    prepare: Callable[[Case], tuple[str, Measure]],
+    prepare: "Callable[[Case], tuple[str, Measure]]",
     data: Sequence[str],
     out: Path,
     model: str,
@@ -344,7 +342,7 @@ def metrics(seed: int = 0, as_json: Json = False) -> None:
     _say(bench_metrics(seed), as_json)
 
 
-def _say(costs: Sequence[Cost], as_json: bool) -> None:
+def _say(costs: "Sequence[Cost]", as_json: bool) -> None:
     if as_json:
         terminal.print_json([asdict(cost) for cost in costs])
         return

@@ -9,8 +9,6 @@ The unrelated queries are the sketches in references.png, drawn by Sketch World,
 query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math

@@ -1,7 +1,5 @@
 """From files to rows: read, embedded by this process, several processes or Ray, and ready to be written."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os
@@ -69,7 +67,7 @@ Item = Photo | FileState | Failure
 
 def choose_engine(
     model: Extractor, location: bool, engine: str, workers: int, load: Callable[[], Extractor] | None
-) -> Embedder | Workers:
+) -> "Embedder | Workers":
     """Make the engine "local" or "ray"; workers get their models from `load`, else by name. GalleryError else."""
     if workers < 1:
         raise GalleryError(f"workers must be at least 1, not {workers}")

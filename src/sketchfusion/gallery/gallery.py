@@ -1,7 +1,5 @@
 """The gallery: photos found by sketch, by text, or by another photo that shows something similar."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Indexing: photos are added, found missing, planned and watched; every run is incremental and resumable."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -1,7 +1,5 @@
 """What to look for in a gallery, and the vectors that photos are scored by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -88,7 +86,7 @@ class Background:
     count: int  # photos of the whole gallery
     columns: dict[str, Floats]  # (S, d) each
 
-    def split(self, size: int) -> tuple[Background, Background]:
+    def split(self, size: int) -> "tuple[Background, Background]":
         """Divide the sample into about `size` photos, at most half of it, and the rest."""
         total = len(next(iter(self.columns.values())))
         taken = np.arange(0, total, max(2, -(-total // size)))
@@ -143,7 +141,7 @@ class Scorer:
         ]
         return np.asarray(sum(each[1:], each[0]), np.float32)
 
-    def standardised(self, background: Background) -> Scorer:
+    def standardised(self, background: Background) -> "Scorer":
         """Replace the cosines of several terms by their standard scores among a gallery's photos, to add them up."""
         if len(self.terms) == 1:
             return self

@@ -1,7 +1,5 @@
 """What a gallery stores of a photo: one row, with a checksum of its own so that damage is noticed."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import zlib
@@ -97,7 +95,7 @@ class Rows:
     categories: npt.NDArray[np.object_]  # (N,)
     columns: dict[str, Floats]  # (N, d) each
 
-    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+    def take(self, places: npt.NDArray[np.int64]) -> "Rows":
         columns = {name: vectors[places] for name, vectors in self.columns.items()}
         return Rows(self.paths[places], self.categories[places], columns)
 

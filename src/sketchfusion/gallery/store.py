@@ -3,8 +3,6 @@
 The table is named after the model that made its vectors, so features of two models cannot meet in one table.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
