@@ -99,8 +99,7 @@ def confidences(unrelated: NormalDist, scores: Floats, background: Floats) -> li
 def comparable(scores: Floats, background: Floats) -> Floats:
     """Standardise a query's scores by median and spread of a sample's (S,); leave them if the sample is below FEW."""
     middle, spread = robust_moments(background) if len(background) >= FEW else (0.0, 1.0)
-    scaled: Floats = (scores - np.float32(middle)) / np.float32(spread)
-    return scaled
+    return (scores - np.float32(middle)) / np.float32(spread)
 
 
 def highest(scores: Floats, count: int) -> float:

@@ -50,13 +50,11 @@ class Picture:
 
     def to_picture(self, points: Sequence[Sequence[float]]) -> Floats:
         """Convert points (N, 2) in units to pixels of the picture."""
-        pixels: Floats = np.asarray(points, np.float64) * self.scale + self.offset
-        return pixels
+        return np.asarray(points, np.float64) * self.scale + self.offset
 
     def to_units(self, points: Sequence[Sequence[float]]) -> Floats:
         """Convert points (N, 2) in pixels of the picture to units."""
-        units: Floats = (np.asarray(points, np.float64) - self.offset) / self.scale
-        return units
+        return (np.asarray(points, np.float64) - self.offset) / self.scale
 
 
 def read_sketch(drawing: Drawing, limits: Limits) -> Picture:

@@ -97,8 +97,7 @@ class ModelQueue:
             self._change.notify()
         if older is not None:
             _fail(older.future, Superseded())
-        answer: Answer = await asyncio.wrap_future(ticket.future)
-        return answer
+        return await asyncio.wrap_future(ticket.future)
 
     def run(self, call: Callable[[], Answer]) -> Answer:
         """Run a function as `background` does, or at once if already on the model's thread; wait for its result."""

@@ -219,8 +219,7 @@ def refine_mask(photo: Tensor, heat: Heat, threshold: float = THRESHOLD) -> Mask
     field.addPairwiseGaussian(sxy=3 * unit, compat=3)
     field.addPairwiseBilateral(sxy=60 * unit, srgb=13, rgbim=to_uint8(small), compat=5)
     likely = torch.from_numpy(np.asarray(field.inference(5))[1].reshape(1, height, width))
-    mask: Mask = _resized(likely, *heat.shape)[0].numpy() > 0.5
-    return mask
+    return _resized(likely, *heat.shape)[0].numpy() > 0.5
 
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:
