@@ -15,6 +15,8 @@ from .features import SketchFusion
 from .io.weights import WeightsError, resolve
 from .saved import read_method
 
+FROZEN: dict[type, type[FrozenBaseline]] = {ClipCard: ClipBaseline, DiffusionCard: SdBaseline, DinoCard: DinoBaseline}
+
 
 def load(
     name: str | Path = "mini",
@@ -53,12 +55,7 @@ def load(
     kind = _kind_of(folder) if folder else type(card)
     if kind is FusedCard:
         return SketchFusion.from_pretrained(name, device, dtype, task)
-    of_kind: dict[type, type[FrozenBaseline]] = {
-        ClipCard: ClipBaseline,
-        DiffusionCard: SdBaseline,
-        DinoCard: DinoBaseline,
-    }
-    return of_kind[kind].load(name, device=device, dtype=dtype)
+    return FROZEN[kind].load(name, device=device, dtype=dtype)
 
 
 def frozen_part(pair: str, baseline: str) -> str:

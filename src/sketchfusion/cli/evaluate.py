@@ -25,13 +25,9 @@ evaluating = typer.Typer(help="Measure a model under every named metric; write O
 app.add_typer(evaluating, name="evaluate")
 
 Out = Annotated[Path, typer.Option(help="Folder for the report.")]
-Baseline = Annotated[
-    str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
-]
+Baseline = Annotated[str | None, typer.Option(help="Measure a baseline on the model's frozen parts (B-CLIP ..).")]
 Split = Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")]
-SketchFolders = Annotated[
-    list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without any.")
-]
+SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without.")]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..tasks.correspondence import Side
 
 
-Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help="Picture, SVG, .ndjson[:line], or - .")]
+Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help=terminal.SKETCH)]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
 
 

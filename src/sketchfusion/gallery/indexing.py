@@ -309,9 +309,8 @@ class Watcher:
         self._learn(report, {path: now[path] for path in new})
         report.removed = self.remove(gone) if gone else 0
         self._stored |= now.items() & self._states().items()
-        report.left_out = (
-            found.advice() if found.pictures or not first else [f"no photos in {', '.join(self.roots)} yet"]
-        )
+        empty = first and not found.pictures
+        report.left_out = [f"no photos in {', '.join(self.roots)} yet"] if empty else found.advice()
         self._tell_once(report)
         return report if report != Report() else None
 

@@ -177,9 +177,7 @@ def checksums(details: Iterable[tuple[object, ...]], vectors: Floats) -> npt.NDA
     """Give a checksum (N,) of each row's DETAILS, in their order, and its vectors (N, d), side by side."""
     data = vectors.tobytes()
     step = vectors.shape[1] * vectors.itemsize
-    values = (
-        checksum(data[place * step : (place + 1) * step], repr(row).encode()) for place, row in enumerate(details)
-    )
+    values = (checksum(data[n * step : (n + 1) * step], repr(row).encode()) for n, row in enumerate(details))
     return np.fromiter(values, np.int64, len(vectors))
 
 

@@ -64,10 +64,8 @@ class GalleryStore:
             raise GalleryError(f"gallery {uri} has format {found}, and this version reads format {FORMAT}; {advice}")
         self._verified: int | None = None  # the version whose details are known to be whole
         self.generation = int(metadata.get("generation", 0))  # of two finished tables the later one counts
-        lengths = {name: int(table.schema.field(name).type.list_size) for name in vectors_in(table.schema)}
-        self.made_with = ModelTag(
-            metadata["model"], metadata["fingerprint"], lengths["vector"], lengths.get("joint", 0)
-        )
+        lengths = [int(table.schema.field(name).type.list_size) for name in vectors_in(table.schema)]
+        self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], *lengths)
 
     @classmethod
     def find(cls, uri: str) -> Self | None:

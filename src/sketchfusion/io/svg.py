@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
@@ -37,9 +38,7 @@ MAX_NESTED, NESTED_SIDE = 100_000, 256  # bytes of an SVG in an SVG, and pixels 
 _DATA = "data:image/png;base64,"
 _ENTITY = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]*)\s+("[^"&%<]{0,200}"|'[^'&%<]{0,200}')\s*>""")
 _EXTERNAL = re.compile(r"@import|url\s*\((?!\s*(?:['\"]\s*)?#)|\\|expression\s*\(", re.IGNORECASE)
-_UNWANTED = re.compile(
-    r"\s*(--|filter|mask(?!-type)|clip-path|transform(?!-)|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE
-)
+_UNWANTED = re.compile(r"\s*(--|filter|mask(?!-type)|clip-path|transform(?!-)|marker|stroke-dasharray)[\w-]*\s*:", re.I)
 _UNKNOWN_PAINT = re.compile(
     r"\s*(fill|stroke|color|stop-color)\s*:.*?(?<![\w-])(?!rgba?\(|hsla?\(|url\()[a-z][\w-]*\(", re.I | re.S
 )
@@ -106,16 +105,9 @@ def as_utf8(data: bytes) -> bytes:
 
     XML says what it is encoded in, often wrongly; in a drawing, only ASCII matters.
     """
-    start = data[:4].replace(b"\0", b"")
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or len(start) < min(4, len(data))
-    if wide and (len(start) < 2 or data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        encoding = "utf-32" if 255 in start else "utf-32-le" if data[0] else "utf-32-be"
-    elif wide:
-        encoding = "utf-16" if 255 in start else "utf-16-le" if data[0] else "utf-16-be"
-    else:
-        encoding = "utf-8-sig"
+    encoding = json.detect_encoding(data)
     try:
-        text = data.decode(encoding, "replace" if wide else "strict")
+        text = data.decode("utf-8-sig") if encoding.startswith("utf-8") else data.decode(encoding, "replace")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     text = re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", text.lstrip())

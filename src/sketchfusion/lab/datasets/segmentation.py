@@ -159,6 +159,5 @@ def _turn(photo: Image.Image) -> int:
 
 def _pick(choices: Sequence[Choice], key: str) -> Choice:
     """Choose by a hash of `key`, the same everywhere."""
-    return choices[
-        int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()[:8], "little") % len(choices)
-    ]
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+    return choices[int.from_bytes(digest[:8], "little") % len(choices)]

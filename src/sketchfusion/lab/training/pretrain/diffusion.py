@@ -156,7 +156,8 @@ def pretrain_diffusion(
     save_half(text, out / "sd" / "text_encoder")
     tokenizer.save_pretrained(out / "sd" / "tokenizer")
     scheduler.save_pretrained(out / "sd" / "scheduler")
-    save_pipeline(out / "sd")
+    pipeline = StableDiffusionPipeline(vae, text, tokenizer, unet, scheduler, None, None, requires_safety_checker=False)
+    pipeline.save_config(out / "sd")  # the index that makes a repository of the folder, loadable as a pipeline
     held_out = sources.sharp_photos(kept_out=True)
     with torch.no_grad():
         check = torch.Generator().manual_seed(1)
@@ -258,20 +259,3 @@ def load_part(folder: Path) -> Any:
     name = config.get("_class_name") or config["architectures"][0]
     kind = getattr(diffusers, name, None) or getattr(transformers, name)
     return kind.from_pretrained(folder, torch_dtype=torch.float32)
-
-
-def save_pipeline(sd: Path) -> None:
-    """Write the index that makes `sd` a Stable Diffusion repository, loadable as a pipeline."""
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (sd / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
