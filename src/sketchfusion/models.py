@@ -10,7 +10,7 @@ from .backbones.catalog import CATALOG, ClipCard, DiffusionCard, DinoCard, Fused
 from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
 from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-from .extractor import Extractor
+from .extractor import Device, Extractor
 from .features import SketchFusion
 from .io.weights import WeightsError, resolve
 from .saved import read_method
@@ -19,10 +19,7 @@ FROZEN: dict[type, type[FrozenBaseline]] = {ClipCard: ClipBaseline, DiffusionCar
 
 
 def load(
-    name: str | Path = "mini",
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
-    task: str | None = None,
+    name: str | Path = "mini", device: Device = None, dtype: torch.dtype | None = None, task: str | None = None
 ) -> Extractor:
     """Load the model that a name stands for: a fused model, a frozen baseline or a trained one.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import terminal
-from .terminal import Data, Json, ModelOption, app
+from .terminal import Data, Json, Model, app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -43,7 +43,7 @@ class Case:
 def retrieval(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     split: Split = None,
     sketches: SketchFolders = None,
@@ -79,12 +79,7 @@ def retrieval(
 
 @evaluating.command()
 def instances(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    split: Split = None,
-    as_json: Json = False,
+    data: Data, out: Out, model: Model = "mini", baseline: Baseline = None, split: Split = None, as_json: Json = False
 ) -> None:
     """Measure instance-level retrieval: how often a sketch finds the very photo that it was drawn of."""
     from ..lab.evaluation.retrieval import benchmark_instances, instance_data
@@ -103,7 +98,7 @@ def instances(
 def recognition(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
     examples: Annotated[
@@ -137,7 +132,7 @@ def recognition(
 def correspondence(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     sketches: Annotated[list[str] | None, typer.Option(help="For PSC6K: the root of Sketchy.")] = None,
     as_json: Json = False,
@@ -161,7 +156,7 @@ def correspondence(
 def segmentation(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     sketches: SketchFolders = None,
     kept_out: Annotated[
@@ -184,7 +179,7 @@ def segmentation(
 
 
 @evaluating.command()
-def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
+def search(data: Data, out: Out, model: Model = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure search: how reliable its confidence is, and how much words and diffusion add."""
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
@@ -198,7 +193,7 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
 
 
 @evaluating.command()
-def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
+def probe(data: Data, out: Out, model: Model = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.recognition import benchmark_probe
 
@@ -276,7 +271,7 @@ Draws = Annotated[int, typer.Option(min=1, help="Noise samples of the authors' w
 
 @benching.command()
 def extract(
-    model: ModelOption = "mini",
+    model: Model = "mini",
     pictures: Annotated[int, typer.Option(min=1, help="Pictures to extract features of.")] = 32,
     draws: Draws = 4,
     seed: int = 0,
@@ -292,7 +287,7 @@ def extract(
 
 @benching.command("search")
 def bench_search(
-    model: ModelOption = "mini",
+    model: Model = "mini",
     rows: Annotated[int, typer.Option(min=1000, help="Photos in the gallery.")] = 100_000,
     folder: Annotated[
         Path | None, typer.Option(help="Folder to make the gallery in and leave it; by default a temporary one.")
@@ -316,7 +311,7 @@ def bench_search(
 
 @benching.command()
 def train(
-    model: ModelOption = "mini",
+    model: Model = "mini",
     steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 10,
     draws: Draws = 4,
     seed: int = 0,

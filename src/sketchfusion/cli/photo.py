@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from . import terminal
-from .terminal import Json, ModelOption, app
+from .terminal import Json, Model, app
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,7 +30,7 @@ def segment(
         float | None, typer.Option(min=0, max=1, help="Heat above which a pixel is in the mask, at any score.")
     ] = None,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave the mask's edges as they are.")] = False,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Cut what a sketch shows out of a photo."""
@@ -67,7 +67,7 @@ def match(
     ] = None,
     source: Annotated[str, typer.Option(help="Where the points lie: sketch or photo.")] = "sketch",
     picture: Annotated[Path | None, typer.Option(help="Write both with their matches (PNG) here.")] = None,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Find the points of a photo that match points of a sketch, or the other way round."""
@@ -126,7 +126,7 @@ def inspect(
     sketch: Annotated[bool, typer.Option("--sketch", help="All are sketches; by default the pixels decide.")] = False,
     photo: Annotated[bool, typer.Option("--photo", help="All are photos.")] = False,
     task: Annotated[str | None, typer.Option(help="Which light weights.")] = None,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Show PCA maps and Fourier spectra of CLIP, SD and fused features side by side."""

@@ -14,7 +14,7 @@ import typer
 
 from ..errors import ImageError, escaped
 from . import terminal
-from .terminal import GalleryOption, Json, MaybeSketches, ModelOption, OptionalModel, Sketches, app
+from .terminal import GalleryOption, Json, MaybeSketches, Model, OptionalModel, Sketches, app
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,7 +116,7 @@ def recognize(
         Path | None, typer.Option(help="A folder of pictures, a sub-folder for each name, that say what is meant.")
     ] = None,
     photo: Annotated[bool, typer.Option("--photo", help="The pictures are photos.")] = False,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Say what a sketch shows, without training; any labels will do, and with examples any names."""
@@ -160,7 +160,7 @@ def features(
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     task: Annotated[str, typer.Option(help="Which light weights.")] = "retrieval",
     sketch: Annotated[bool, typer.Option("--sketch", help="The pictures are sketches.")] = False,
-    model: ModelOption = "mini",
+    model: Model = "mini",
 ) -> None:
     """Write dense maps (N, C, h, w) and pooled features (N, d) of pictures."""
     import torch

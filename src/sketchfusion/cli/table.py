@@ -60,9 +60,7 @@ def table(
         raise ValueError("--set and --recipe are for training, and --as-it-is trains nothing; leave one out")
     dataset, others = datasets.open(data), [datasets.open(root) for root in sketches or ()]
     if not as_it_is and dataset.layout == "PSC6K":
-        raise ValueError(
-            f"{data}: put these files into the root of Sketchy and give that: training leaves some photos out"
-        )
+        raise dataset.error("put these files into the root of Sketchy and give that: training leaves some photos out")
     layout = TABLES[number].of(tasks) if tasks else TABLES[number]
     checkpoints = {name: chosen.pop(name) for name in CHECKPOINTS if name in chosen}
     model = settle(number, layout, model, chosen)

@@ -44,7 +44,7 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=F
 GalleryOption = Annotated[
     str | None, typer.Option("--gallery", "-g", help="Folder or URI (s3://..) of the gallery; by default your own.")
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
+Model = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
 OptionalModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 SKETCH = "Picture, SVG, .ndjson[:line], or - ."

@@ -41,6 +41,7 @@ if sys.platform == "linux":
 MAX_DEATHS = 3  # for each worker: so many die in a row, without an answer of any, before indexing gives up
 
 Chunk = list[Path]
+Load = Callable[[], Extractor]  # gives each worker its model
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ Item = Photo | FileState | Failure
 
 
 def choose_engine(
-    model: Extractor, location: bool, engine: str, workers: int, load: Callable[[], Extractor] | None
+    model: Extractor, location: bool, engine: str, workers: int, load: Load | None
 ) -> "Embedder | Workers":
     """Make the engine "local" or "ray"; workers get their models from `load`, else by name. GalleryError else."""
     if workers < 1:
@@ -312,9 +313,7 @@ _embedder: Embedder | Exception | None = None  # of a worker process
 _known: frozenset[str] = frozenset()
 
 
-def start_worker(
-    load: Callable[[], Extractor], fingerprint: str, location: bool, threads: int, known: frozenset[str]
-) -> None:
+def start_worker(load: Load, fingerprint: str, location: bool, threads: int, known: frozenset[str]) -> None:
     """Make this process a worker that computes with a number of threads; its model must have a fingerprint."""
     global _embedder, _known
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes

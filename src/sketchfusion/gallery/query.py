@@ -14,6 +14,8 @@ from ..io.images import ImageInput, NormalisedSketch
 from ..tasks.recognition import Guess, Namer, joint_space
 from .storage import GalleryError
 
+Vectors = Sequence[Floats]  # (d,) each
+
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 # Weights of the text's standard score when there is a picture too, for words that the model has learned with photos and
 # for others; chosen on photos of things that it has learned, and by `sketchfusion evaluate search` on others.
@@ -153,11 +155,7 @@ class Scorer:
 
 
 def make_scorer(
-    sketches: Sequence[Floats],
-    photos: Sequence[Floats],
-    text: Floats | None,
-    weight: float = TEXT_WEIGHT,
-    guess: Floats | None = None,
+    sketches: Vectors, photos: Vectors, text: Floats | None, weight: float = TEXT_WEIGHT, guess: Floats | None = None
 ) -> Scorer:
     """Combine the vectors (d,) of sketches and photos, which are averaged, and the vector (P,) of a text.
 
@@ -175,7 +173,7 @@ def make_scorer(
     return Scorer(modalities, tuple(terms))
 
 
-def refine(pictures: Sequence[Floats], right: Sequence[Floats], wrong: Sequence[Floats]) -> Floats:
+def refine(pictures: Vectors, right: Vectors, wrong: Vectors) -> Floats:
     """Move the mean of a query's vectors (d,) towards right finds, away from wrong ones (Rocchio's way)."""
     moved = RIGHT_WEIGHT * np.mean(right, axis=0)
     if len(pictures):

@@ -289,9 +289,7 @@ class GalleryStore:
         if photos:
             rows = to_rows(photos, self._table.schema)
             self._commit(
-                lambda table: (
-                    table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
-                )
+                lambda t: t.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
             )
 
     def forget(self, paths: Iterable[str]) -> int:

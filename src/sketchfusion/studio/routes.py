@@ -37,6 +37,7 @@ from .studio import NotFound, Studio, reveal
 from .uploads import original_name, save_uploads
 
 Answer = TypeVar("Answer")
+Pictured = messages.PhotoRequest | messages.InspectRequest
 
 TASKS = ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation")
 SHEET_COLUMNS = 8  # photos in a row of a contact sheet
@@ -307,9 +308,8 @@ async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> message
 @closeup_router.post("/match")
 async def match(body: messages.MatchRequest, studio: CurrentStudio) -> messages.MatchAnswer:
     """Match points of one picture to the other."""
-    return await _look_closer(
-        studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source)
-    )
+    matched = partial(closeup.match_points, points=body.points, source=body.source)
+    return await _look_closer(studio, "match", body, matched)
 
 
 @closeup_router.post("/dense")
@@ -412,10 +412,7 @@ def _job_state(studio: Studio, name: str, cancel: bool = False) -> messages.JobS
 
 
 async def _look_closer(
-    studio: Studio,
-    lane: str,
-    body: messages.PhotoRequest | messages.InspectRequest,
-    call: Callable[[Extractor, Picture, Any], Answer],
+    studio: Studio, lane: str, body: Pictured, call: Callable[[Extractor, Picture, Any], Answer]
 ) -> Answer:
     """Run a function of the model, the drawing and the photo, None without one, on the model's thread in its turn."""
     sketch, photo = await studio.sketch(body.drawing), None

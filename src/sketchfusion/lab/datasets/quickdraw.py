@@ -113,6 +113,5 @@ class QuickDrawExtended(ClassFolders):
         if first_folder(root, SKETCHES[0]) or first_folder(root, PHOTOS[0]):
             return True
         folder = first_folder(root, *PHOTOS)
-        return folder is not None and any(
-            path.name.lower().startswith("image_") and path.parent != folder for path in every_file(folder)
-        )
+        inner = (path for path in every_file(folder) if path.parent != folder) if folder else ()
+        return any(path.name.lower().startswith("image_") for path in inner)

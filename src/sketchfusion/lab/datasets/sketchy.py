@@ -79,11 +79,8 @@ class Sketchy(ClassFolders):
 
 
 def is_sketchy(root: Path) -> bool:
-    return any(
-        first_folder(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
-        for inner in ("", *INNER)
-        for kind in ("photo", "sketch")
-    )
+    views = (root / inner / kind for inner in ("", *INNER) for kind in ("photo", "sketch"))
+    return any(first_folder(view, ALIGNED, f"{ALIGNED}_ready") for view in views)
 
 
 def photo_id_of(sketch: str) -> str:

@@ -215,7 +215,5 @@ def measured_on(task: str, dataset: Dataset, sketches: Datasets = ()) -> str:
     else:
         parts: tuple[Part, Part] = ("tuning", "measured")
         if any(next(dataset.scenes(sketches, part), None) is None for part in parts):
-            raise ValueError(
-                f"{dataset.root}: too few photos with masks; one in five is measured on, the others are for tuning"
-            )
+            raise dataset.error("too few photos with masks; one in five is measured on, the others are for tuning")
     return ""

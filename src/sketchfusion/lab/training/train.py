@@ -51,10 +51,8 @@ class UniversalObjective(Objective[Mapping[str, Any]]):
 
     def heads(self) -> Heads:
         heads = [part.heads() for part in self.parts.values()]
-        return Heads(
-            next((of.classifier for of in heads if of.classifier), None),
-            next((of.threshold for of in heads if of.threshold), None),
-        )
+        classifiers, thresholds = (of.classifier for of in heads), (of.threshold for of in heads)
+        return Heads(next(filter(None, classifiers), None), next(filter(None, thresholds), None))
 
 
 def prepare_universal(recipe: recipes.UniversalRecipe, sources: Sources, encode: CachedEncoder) -> Training:

@@ -55,10 +55,9 @@ def pretrain_vae(
 
     def loss_of(step: int, generator: Generator) -> Losses:
         drawn = round(recipe.batch * recipe.sketch_share)
-        crops = [
-            _crops(bank, n, recipe.crop, generator) for bank, n in ((photos, recipe.batch - drawn), (sketches, drawn))
-        ]
-        pixels = torch.cat([of.expand(-1, 3, -1, -1) for of in crops]) * 2 - 1
+        sides = (photos, recipe.batch - drawn), (sketches, drawn)
+        crops = [_crops(bank, count, recipe.crop, generator).expand(-1, 3, -1, -1) for bank, count in sides]
+        pixels = torch.cat(crops) * 2 - 1
         posterior = vae.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
         reconstruction = vae.decode(posterior.mean + posterior.std * noise).sample
