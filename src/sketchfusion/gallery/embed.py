@@ -299,9 +299,7 @@ def gpu_share(gpus: int, count: int) -> float:
     return 10_000 // math.ceil(count / gpus) / 10_000 if gpus else 0.0  # Ray rounds to four digits, also up
 
 
-class Actor:
-    """A Ray worker."""
-
+class Actor:  # of Ray
     def __init__(self, setup: Setup, known: frozenset[str]) -> None:
         setup(1, known)
 

@@ -76,10 +76,6 @@ class Query:
             given["like"] = type(self.like)
         return f"Query({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
-    @property
-    def filter(self) -> Filter:
-        return Filter(self.category, self.where)
-
 
 @dataclass(frozen=True, eq=False)
 class Background:

@@ -56,7 +56,7 @@ class GalleryStore:
 
     def __init__(self, uri: str, table: Any) -> None:
         """Wrap an open table; GalleryError for another format."""
-        self.uri, self._table = uri, table
+        self.uri, self.name, self._table = uri, str(table.name), table
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if (found := metadata.get("format", "0")) != FORMAT:
             newer = found.isdigit() and int(found) > int(FORMAT)
@@ -101,10 +101,6 @@ class GalleryStore:
         with storage_errors(uri):
             name = PREFIX + model.fingerprint[:16]
             return cls(uri, connect(uri).create_table(name, schema=columns, exist_ok=True))
-
-    @property
-    def name(self) -> str:
-        return str(self._table.name)
 
     @property
     def version(self) -> int:

@@ -237,7 +237,6 @@ class PhotoStore:
     """Photos by opaque identifiers, which last as long as the gallery's URI, so that clients never see a path."""
 
     def __init__(self, gallery: Gallery, limits: Limits) -> None:
-        """Open the photos of a gallery; nothing is read yet."""
         self._gallery, self._limits = gallery, limits
         self._paths: dict[str, str] = {}
         self._scanned: int | None = None  # version of the gallery whose paths are all known
@@ -380,7 +379,6 @@ class QueuedModel:
     UNQUEUED = ("prepare", "for_task")  # these do not run the model
 
     def __init__(self, model: Extractor, queue: ModelQueue) -> None:
-        """Queue the calls of a model's methods."""
         self._model, self._queue = model, queue
 
     def __getattr__(self, name: str) -> Any:

@@ -26,8 +26,6 @@ Measure = Callable[[str, Extractor], Mapping[str, Estimate]]
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of one row."""
-
     name: str  # of the row
     task: str
     metric: str

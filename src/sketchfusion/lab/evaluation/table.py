@@ -25,10 +25,8 @@ TIMESTEPS = (1, 100, 195, 300, 500, 800)
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column: a task, and the full name of a metric."""
-
     task: str
-    metric: str
+    metric: str  # its full name
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,6 @@ def _in_paper(number: str) -> dict[str, Any]:
 
 
 # Measuring one task for the cells of a table.
-
 
 MOST_TUNING_PAIRS = 200
 
