@@ -164,7 +164,7 @@ def _in_square(shares: np.ndarray, sample: Sample) -> Tensor:
     return torch.from_numpy(shares * size + (1 - size) / 2).float()
 
 
-def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
+def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False) -> PointPairs | None:
     """Align up to `most` sketches of Sketchy roots with their photos, at `side` pixels, and sample points on strokes.
 
     Each is bent by a known warp, and half are mirrored, so that a point's position does not give its match away. Only
@@ -176,7 +176,7 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
     [photos], [sketches] = found
     photo_index = {instance: number for number, (_, instance) in enumerate(photos.names)}
     in_both = sorted(set(photo_index) & set(sketches.by_name))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     frames: dict[int, Tensor] = {}
     for number in torch.randperm(len(in_both), generator=generator).tolist():
         if len(frames) >= most:
@@ -190,5 +190,5 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
         return None
     sketched = photos.at([photo_index[sketches.names[number][1]] for number in chosen])
     alignment = torch.stack([frames[number] for number in chosen]).float()
-    where = sketches, chosen, sketched, side, sources.cache, generator
+    where = sketches.at(chosen), sketched, side, sources.cache, generator
     return warped(*where, lambda drawings: 1 - drawings, alignment, MIRRORED)
