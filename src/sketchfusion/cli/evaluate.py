@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Measure = Callable[[Progress], Result]
 
-
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
 app.add_typer(evaluating, name="evaluate")
 

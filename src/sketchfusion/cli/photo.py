@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..io.images import Kind
     from ..tasks.correspondence import Side
 
-
 Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help=terminal.SKETCH)]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
 
