@@ -309,9 +309,6 @@ async def inspect_features(body: messages.InspectRequest, studio: CurrentStudio)
     return await _look_closer(studio, "inspect", body, closeup.inspect_features)
 
 
-# Answers
-
-
 def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages.PhotoCard:
     """Describe a photo for the page."""
     info = infos.get(path)

@@ -111,9 +111,6 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
     return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
 
 
-# Recognition by names: how often `recognize` gives a picture its name, first or among five.
-
-
 def benchmark_naming(
     model: Extractor, pictures: LabelledImages, labels: Sequence[str], kind: Kind, progress: Progress | None = None
 ) -> Result:

@@ -161,8 +161,6 @@ def _in_paper(number: str) -> dict[str, Any]:
     return table
 
 
-# Measuring one task for the cells of a table.
-
 MOST_TUNING_PAIRS = 200
 
 
