@@ -1,7 +1,5 @@
 """Load the model that a name stands for: what `--model` takes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,17 +10,16 @@ from .backbones.catalog import CATALOG, ClipCard, DiffusionCard, DinoCard, Fused
 from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
 from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-from .extractor import Extractor
+from .extractor import Device, Extractor
 from .features import SketchFusion
 from .io.weights import WeightsError, resolve
 from .saved import read_method
 
+FROZEN: dict[type, type[FrozenBaseline]] = {ClipCard: ClipBaseline, DiffusionCard: SdBaseline, DinoCard: DinoBaseline}
+
 
 def load(
-    name: str | Path = "mini",
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
-    task: str | None = None,
+    name: str | Path = "mini", device: Device = None, dtype: torch.dtype | None = None, task: str | None = None
 ) -> Extractor:
     """Load the model that a name stands for: a fused model, a frozen baseline or a trained one.
 
@@ -55,12 +52,7 @@ def load(
     kind = _kind_of(folder) if folder else type(card)
     if kind is FusedCard:
         return SketchFusion.from_pretrained(name, device, dtype, task)
-    of_kind: dict[type, type[FrozenBaseline]] = {
-        ClipCard: ClipBaseline,
-        DiffusionCard: SdBaseline,
-        DinoCard: DinoBaseline,
-    }
-    return of_kind[kind].load(name, device=device, dtype=dtype)
+    return FROZEN[kind].load(name, device=device, dtype=dtype)
 
 
 def frozen_part(pair: str, baseline: str) -> str:

@@ -1,7 +1,5 @@
 """Write the report of `inspect`: one self-contained HTML page of PCA images, Fourier spectra and branch weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -185,9 +183,8 @@ def line_chart(curves: Mapping[str, Curve], colours: Colours, x: str, y: str, la
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="axis" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x)}</text>')
     down = (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(
-        f'<text class="axis" transform="translate(12 {down}) rotate(-90)" text-anchor="middle">{escape(y)}</text>'
-    )
+    turned = f'transform="translate(12 {down}) rotate(-90)"'
+    parts.append(f'<text class="axis" {turned} text-anchor="middle">{escape(y)}</text>')
     for name, (xs, ys) in curves.items():
         points = " ".join("{:.1f},{:.1f}".format(*at(*pair)) for pair in zip(xs, ys, strict=True))
         style = f"stroke:{colours[name]}"

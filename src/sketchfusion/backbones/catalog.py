@@ -1,7 +1,5 @@
 """The table of models: names, where the weights are, licences, and how the input is prepared."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -172,10 +170,9 @@ def public_name(name: str) -> str:
     local = Path(name).expanduser()
     if name in CATALOG or not local.is_dir():
         return name
-    cached = (
-        part.removeprefix("models--").split("--") for part in local.resolve().parts if part.startswith("models--")
-    )
-    return next(("/".join(part) for part in cached if len(part) == 2), local.resolve().name)
+    folder = local.resolve()
+    cached = (part.removeprefix("models--").split("--") for part in folder.parts if part.startswith("models--"))
+    return next(("/".join(part) for part in cached if len(part) == 2), folder.name)
 
 
 def dense_layer(folder: Path) -> int | None:

@@ -3,8 +3,6 @@
 Both libraries take seconds to import, so a function imports them when it is called.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -120,9 +118,7 @@ def blank_encoder(name: str) -> FrozenEncoder:
         return load_clip(locate(name))
     if name in CLIP_SIDES:
         vision = {"image_size": CLIP_SIDES[name], **CLIP_VISION}
-        config: Any = CLIPConfig(
-            text_config=CLIP_TEXT, vision_config=vision, projection_dim=CLIP_VISION["projection_dim"]
-        )
+        config: Any = CLIPConfig(text_config=CLIP_TEXT, vision_config=vision, projection_dim=vision["projection_dim"])
     else:
         config = AutoConfig.from_pretrained(locate(name), local_files_only=True)
     with quiet_libraries(), torch.device("meta"):
@@ -267,9 +263,7 @@ def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) ->
     if any(name.startswith("conditioner.") for name in state):
         raise WeightsError(f"{file} is Stable Diffusion XL; only 1.x and 2.x have the features that are used here")
     if first is None or keys is None or first.shape[1] != 4:
-        what = (
-            "a Stable Diffusion for inpainting or depth" if first is not None and keys is not None else "something else"
-        )
+        what = "something else" if first is None or keys is None else "a Stable Diffusion for inpainting or depth"
         raise WeightsError(f"{file} is {what}, not a whole Stable Diffusion 1.x or 2.x in one file")
     second = state[f"{UNET_KEY}input_blocks.1.1.proj_in.weight"].dim() == 2  # Stable Diffusion 2.x
     small = "base" in file.stem or "512" in file.stem  # 2.x for 512 pixels, which predicts the noise itself
@@ -331,7 +325,7 @@ def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -
     yield "text_encoder", CLIPTextModel, text, found
 
 
-def _single_file_tokenizer(folder: Path | None, pad: str) -> CLIPTokenizer:
+def _single_file_tokenizer(folder: Path | None, pad: str) -> "CLIPTokenizer":
     """Take the tokenizer of a model folder, or make one of CLIP's bytes alone, and let it pad with `pad`."""
     from transformers import CLIPTokenizer
 

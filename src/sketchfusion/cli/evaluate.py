@@ -1,7 +1,5 @@
 """Measure models and costs: the commands of `sketchfusion evaluate` and `sketchfusion bench`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import terminal
-from .terminal import Data, Json, ModelOption, app
+from .terminal import Data, Json, Model, app
 
 if TYPE_CHECKING:
     from ..extractor import Extractor
@@ -20,36 +18,31 @@ if TYPE_CHECKING:
     from ..lab.evaluation.retrieval import Progress
     from ..lab.evaluation.speed import Cost
 
-    Measure = Callable[[Progress], Result]
-
+    Measure = Callable[["Case", Progress], tuple[str, Result]]  # also gives the name of what was measured on
 
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
 app.add_typer(evaluating, name="evaluate")
 
 Out = Annotated[Path, typer.Option(help="Folder for the report.")]
-Baseline = Annotated[
-    str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
-]
+Baseline = Annotated[str | None, typer.Option(help="Measure a baseline on the model's frozen parts (B-CLIP ..).")]
 Split = Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")]
-SketchFolders = Annotated[
-    list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without any.")
-]
+SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without.")]
 
 
 @dataclass(frozen=True)
 class Case:
     """What to measure: a model on a data set, with further sketches where the data set has none of its own."""
 
-    model: Extractor
-    data: Dataset
-    sketches: Sequence[Dataset]
+    model: "Extractor"
+    data: "Dataset"
+    sketches: "Sequence[Dataset]"
 
 
 @evaluating.command()
 def retrieval(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     split: Split = None,
     sketches: SketchFolders = None,
@@ -67,49 +60,39 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
         rivals = {name: load(name) for name in against or ()}
         source = retrieval_data(case.data, split, case.sketches, duplicates)
-
-        def measure(progress: Progress) -> Result:
-            result = benchmark_retrieval(case.model, source, progress)
-            for name, rival in rivals.items():
-                result = result.more_than(benchmark_retrieval(rival, source, progress), name)
-            return result
-
+        result = benchmark_retrieval(case.model, source, progress)
+        for name, rival in rivals.items():
+            result = result.more_than(benchmark_retrieval(rival, source, progress), name)
         others = [folder.name for folder in case.sketches] if case.data.splits else []
-        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), measure
+        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), result
 
-    _evaluate("retrieval", "embedding {}", prepare, data, out, model, baseline, as_json, sketches)
+    _evaluate("retrieval", "embedding {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
 def instances(
-    data: Data,
-    out: Out,
-    model: ModelOption = "mini",
-    baseline: Baseline = None,
-    split: Split = None,
-    as_json: Json = False,
+    data: Data, out: Out, model: Model = "mini", baseline: Baseline = None, split: Split = None, as_json: Json = False
 ) -> None:
     """Measure instance-level retrieval: how often a sketch finds the very photo that it was drawn of."""
     from ..lab.evaluation.retrieval import benchmark_instances, instance_data
 
     _refuse_for_world(data, {"--split": split})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        source = instance_data(case.data, split)
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
         name = f"{case.data.name}-{split}" if split else case.data.name
-        return name, lambda progress: benchmark_instances(case.model, source, progress)
+        return name, benchmark_instances(case.model, instance_data(case.data, split), progress)
 
-    _evaluate("instance-retrieval", "embedding {}", prepare, data, out, model, baseline, as_json)
+    _evaluate("instance-retrieval", "embedding {}", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
 def recognition(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
     examples: Annotated[
@@ -126,24 +109,23 @@ def recognition(
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     shown: Kind = "photo" if kind == "photo" else "sketch"
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
         pictures = labelled_pictures(case.data.named(shown))
         if examples:
             learned = labelled_pictures(case.data.named(shown, examples=True))
-            name = f"{case.data.name}-examples"
-            return name, lambda progress: benchmark_examples(case.model, learned, pictures, progress)
-        name = f"{case.data.name}-{shown}"
-        return name, lambda progress: benchmark_naming(case.model, pictures, case.data.names, shown, progress)
+            return f"{case.data.name}-examples", benchmark_examples(case.model, learned, pictures, progress)
+        found = benchmark_naming(case.model, pictures, case.data.names, shown, progress)
+        return f"{case.data.name}-{shown}", found
 
     what = "learning {}" if examples else "naming {}"
-    _evaluate("recognition", what, prepare, data, out, model, baseline, as_json)
+    _evaluate("recognition", what, measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
 def correspondence(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     sketches: Annotated[list[str] | None, typer.Option(help="For PSC6K: the root of Sketchy.")] = None,
     as_json: Json = False,
@@ -155,19 +137,18 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        return case.data.name, lambda progress: benchmark_correspondence(
-            case.model, [*point_pairs(case.data, *case.sketches)], progress
-        )
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
+        pairs = [*point_pairs(case.data, *case.sketches)]
+        return case.data.name, benchmark_correspondence(case.model, pairs, progress)
 
-    _evaluate("correspondence", "matching {}", prepare, data, out, model, baseline, as_json, sketches)
+    _evaluate("correspondence", "matching {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
 def segmentation(
     data: Data,
     out: Out,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     baseline: Baseline = None,
     sketches: SketchFolders = None,
     kept_out: Annotated[
@@ -180,44 +161,44 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
         scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
         about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
         name = case.data.name + "-held-out" * kept_out
-        return name, lambda progress: benchmark_segmentation(case.model, scenes, progress, about=about)
+        return name, benchmark_segmentation(case.model, scenes, progress, about=about)
 
-    _evaluate("segmentation", "cutting out of {}", prepare, data, out, model, baseline, as_json, sketches)
+    _evaluate("segmentation", "cutting out of {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
-def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
+def search(data: Data, out: Out, model: Model = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure search: how reliable its confidence is, and how much words and diffusion add."""
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
         source = retrieval_data(case.data)
         photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-        return case.data.name, lambda progress: benchmark_search(case.model, source.sketches(), photos, progress)
+        return case.data.name, benchmark_search(case.model, source.sketches(), photos, progress)
 
-    _evaluate("search", "embedding {}", prepare, data, out, model, baseline, as_json)
+    _evaluate("search", "embedding {}", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
-def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
+def probe(data: Data, out: Out, model: Model = "mini", baseline: Baseline = None, as_json: Json = False) -> None:
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.recognition import benchmark_probe
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)
+    def measure(case: Case, progress: "Progress") -> "tuple[str, Result]":
+        return case.data.name, benchmark_probe(case.model, case.data, progress)
 
-    _evaluate("probe", "looking inside", prepare, data, out, model, baseline, as_json)
+    _evaluate("probe", "looking inside", measure, data, out, model, baseline, as_json)
 
 
 def _evaluate(
     task: str,
     what: str,
-    prepare: Callable[[Case], tuple[str, Measure]],
+    measure: "Measure",
     data: Sequence[str],
     out: Path,
     model: str,
@@ -225,7 +206,7 @@ def _evaluate(
     as_json: bool,
     sketches: Sequence[str] | None = None,
 ) -> None:
-    """Measure with what `prepare` gives on each of `data`, then write and print the reports."""
+    """Measure on each of `data`, then write and print the reports."""
     from ..lab.datasets import open
     from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
@@ -241,9 +222,8 @@ def _evaluate(
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for given, dataset in zip(data, datasets, strict=True):
-        name, measure = prepare(Case(extractor, dataset, others))
         with terminal.progress_bar(what.format(dataset.name)) as progress:
-            result = measure(progress)
+            name, result = measure(Case(extractor, dataset, others), progress)
         # folders as they were given: reports are shared, and full paths are private
         write_report(result, task, name, out, {"root": given, **({"sketches": sketches} if sketches else {})})
         answers.append(result.to_json())
@@ -272,9 +252,6 @@ def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
         raise ValueError(f"Sketch World has a split and sketches of its own; leave {option} out")
 
 
-# The commands of `sketchfusion bench`.
-
-
 benching = typer.Typer(help="Measure costs next to those of a reference way, in one run.")
 app.add_typer(benching, name="bench")
 Draws = Annotated[int, typer.Option(min=1, help="Noise samples of the authors' way; their code has 32.")]
@@ -282,7 +259,7 @@ Draws = Annotated[int, typer.Option(min=1, help="Noise samples of the authors' w
 
 @benching.command()
 def extract(
-    model: ModelOption = "mini",
+    model: Model = "mini",
     pictures: Annotated[int, typer.Option(min=1, help="Pictures to extract features of.")] = 32,
     draws: Draws = 4,
     seed: int = 0,
@@ -298,7 +275,7 @@ def extract(
 
 @benching.command("search")
 def bench_search(
-    model: ModelOption = "mini",
+    model: Model = "mini",
     rows: Annotated[int, typer.Option(min=1000, help="Photos in the gallery.")] = 100_000,
     folder: Annotated[
         Path | None, typer.Option(help="Folder to make the gallery in and leave it; by default a temporary one.")
@@ -322,7 +299,7 @@ def bench_search(
 
 @benching.command()
 def train(
-    model: ModelOption = "mini",
+    model: Model = "mini",
     steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 10,
     draws: Draws = 4,
     seed: int = 0,
@@ -344,7 +321,7 @@ def metrics(seed: int = 0, as_json: Json = False) -> None:
     _say(bench_metrics(seed), as_json)
 
 
-def _say(costs: Sequence[Cost], as_json: bool) -> None:
+def _say(costs: "Sequence[Cost]", as_json: bool) -> None:
     if as_json:
         terminal.print_json([asdict(cost) for cost in costs])
         return

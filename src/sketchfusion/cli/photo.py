@@ -1,7 +1,5 @@
 """Commands about single pictures: segment and match compare a sketch with a photo, inspect shows features."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from . import terminal
-from .terminal import Json, ModelOption, app
+from .terminal import Json, Model, app
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,8 +15,7 @@ if TYPE_CHECKING:
     from ..io.images import Kind
     from ..tasks.correspondence import Side
 
-
-Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help="Picture, SVG, .ndjson[:line], or - .")]
+Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help=terminal.SKETCH)]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
 
 
@@ -32,7 +29,7 @@ def segment(
         float | None, typer.Option(min=0, max=1, help="Heat above which a pixel is in the mask, at any score.")
     ] = None,
     no_refine: Annotated[bool, typer.Option("--no-refine", help="Leave the mask's edges as they are.")] = False,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Cut what a sketch shows out of a photo."""
@@ -69,7 +66,7 @@ def match(
     ] = None,
     source: Annotated[str, typer.Option(help="Where the points lie: sketch or photo.")] = "sketch",
     picture: Annotated[Path | None, typer.Option(help="Write both with their matches (PNG) here.")] = None,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Find the points of a photo that match points of a sketch, or the other way round."""
@@ -97,7 +94,7 @@ def match(
         terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def _save(picture: "Image.Image", path: Path) -> None:
     from ..io.files import atomic_write
 
     with atomic_write(path) as draft:
@@ -128,7 +125,7 @@ def inspect(
     sketch: Annotated[bool, typer.Option("--sketch", help="All are sketches; by default the pixels decide.")] = False,
     photo: Annotated[bool, typer.Option("--photo", help="All are photos.")] = False,
     task: Annotated[str | None, typer.Option(help="Which light weights.")] = None,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Show PCA maps and Fourier spectra of CLIP, SD and fused features side by side."""

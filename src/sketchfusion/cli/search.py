@@ -1,7 +1,5 @@
 """Commands for someone who draws: search, recognize, features."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -16,14 +14,13 @@ import typer
 
 from ..errors import ImageError, escaped
 from . import terminal
-from .terminal import GalleryOption, Json, MaybeSketches, ModelOption, OptionalModel, Sketches, app
+from .terminal import GalleryOption, Json, MaybeSketches, Model, OptionalModel, Sketches, app
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..gallery import Gallery, Hit
     from ..io.images import Kind
-
 
 BATCH = 16  # pictures at a time
 
@@ -90,7 +87,7 @@ def search(
         _print_hits(hits, opened)
 
 
-def _print_hits(hits: Sequence[Hit], gallery: Gallery) -> None:
+def _print_hits(hits: "Sequence[Hit]", gallery: "Gallery") -> None:
     """Print rank, confidence and short path for people; for programs also score and category, and the whole path."""
     if not sys.stdout.isatty():
         rows = [
@@ -118,7 +115,7 @@ def recognize(
         Path | None, typer.Option(help="A folder of pictures, a sub-folder for each name, that say what is meant.")
     ] = None,
     photo: Annotated[bool, typer.Option("--photo", help="The pictures are photos.")] = False,
-    model: ModelOption = "mini",
+    model: Model = "mini",
     as_json: Json = False,
 ) -> None:
     """Say what a sketch shows, without training; any labels will do, and with examples any names."""
@@ -162,7 +159,7 @@ def features(
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     task: Annotated[str, typer.Option(help="Which light weights.")] = "retrieval",
     sketch: Annotated[bool, typer.Option("--sketch", help="The pictures are sketches.")] = False,
-    model: ModelOption = "mini",
+    model: Model = "mini",
 ) -> None:
     """Write dense maps (N, C, h, w) and pooled features (N, d) of pictures."""
     import torch
@@ -189,7 +186,7 @@ def features(
     typer.echo(f"{out}: maps {tuple(maps[0].data.shape)} and vectors of {len(names)} pictures")
 
 
-def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
+def _readable(sources: Sequence[str], read: "Callable[[str], Tensor]") -> "Iterator[tuple[str, Tensor]]":
     """Read one picture after another; in the end those that cannot be read get a line each. ImageError if none can."""
     failed = []
     for source in sources:

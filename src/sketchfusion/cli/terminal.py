@@ -1,7 +1,5 @@
 """What all commands share: the application, its options, output, progress bars and one-line errors."""
 
-from __future__ import annotations
-
 import ctypes
 import difflib
 import json
@@ -46,13 +44,12 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=F
 GalleryOption = Annotated[
     str | None, typer.Option("--gallery", "-g", help="Folder or URI (s3://..) of the gallery; by default your own.")
 ]
-ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
+Model = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
 OptionalModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help="Picture, SVG, .ndjson[:line], or - .")]
-MaybeSketches = Annotated[
-    list[str] | None, typer.Argument(metavar="[SKETCH...]", help="Picture, SVG, .ndjson[:line], or - .")
-]
+SKETCH = "Picture, SVG, .ndjson[:line], or - ."
+Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help=SKETCH)]
+MaybeSketches = Annotated[list[str] | None, typer.Argument(metavar="[SKETCH...]", help=SKETCH)]
 RECIPE = "mini (two CPU cores), full (whole data sets on a GPU) or paper (the paper's losses and data)."
 Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]
 
@@ -223,13 +220,15 @@ def loss_bar(what: str) -> Iterator[Callable[[int, int, dict[str, float]], None]
         yield update
 
 
-def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+def _progress(*columns: "ProgressColumn", transient: bool = False) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     first = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     last = columns or (TimeRemainingColumn(),)
-    return Progress(*first, *last, console=Console(stderr=True, highlight=False), transient=transient)
+    console = Console(stderr=True, highlight=False)
+    hidden = transient and not console.is_terminal  # else it would leave an empty line
+    return Progress(*first, *last, console=console, transient=transient, disable=hidden)
 
 
 def keep_memory() -> None:

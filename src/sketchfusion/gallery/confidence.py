@@ -9,8 +9,6 @@ The unrelated queries are the sketches in references.png, drawn by Sketch World,
 query that is a photo, photos of the gallery itself. Their features are stored with the gallery when it is indexed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math
@@ -101,8 +99,7 @@ def confidences(unrelated: NormalDist, scores: Floats, background: Floats) -> li
 def comparable(scores: Floats, background: Floats) -> Floats:
     """Standardise a query's scores by median and spread of a sample's (S,); leave them if the sample is below FEW."""
     middle, spread = robust_moments(background) if len(background) >= FEW else (0.0, 1.0)
-    scaled: Floats = (scores - np.float32(middle)) / np.float32(spread)
-    return scaled
+    return (scores - np.float32(middle)) / np.float32(spread)
 
 
 def highest(scores: Floats, count: int) -> float:

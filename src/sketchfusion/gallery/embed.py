@@ -1,7 +1,5 @@
 """From files to rows: read, embedded by this process, several processes or Ray, and ready to be written."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os
@@ -43,6 +41,7 @@ if sys.platform == "linux":
 MAX_DEATHS = 3  # for each worker: so many die in a row, without an answer of any, before indexing gives up
 
 Chunk = list[Path]
+Load = Callable[[], Extractor]  # gives each worker its model
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ Item = Photo | FileState | Failure
 
 
 def choose_engine(
-    model: Extractor, location: bool, engine: str, workers: int, load: Callable[[], Extractor] | None
-) -> Embedder | Workers:
+    model: Extractor, location: bool, engine: str, workers: int, load: Load | None
+) -> "Embedder | Workers":
     """Make the engine "local" or "ray"; workers get their models from `load`, else by name. GalleryError else."""
     if workers < 1:
         raise GalleryError(f"workers must be at least 1, not {workers}")
@@ -300,9 +299,7 @@ def gpu_share(gpus: int, count: int) -> float:
     return 10_000 // math.ceil(count / gpus) / 10_000 if gpus else 0.0  # Ray rounds to four digits, also up
 
 
-class Actor:
-    """A Ray worker."""
-
+class Actor:  # of Ray
     def __init__(self, setup: Setup, known: frozenset[str]) -> None:
         setup(1, known)
 
@@ -314,9 +311,7 @@ _embedder: Embedder | Exception | None = None  # of a worker process
 _known: frozenset[str] = frozenset()
 
 
-def start_worker(
-    load: Callable[[], Extractor], fingerprint: str, location: bool, threads: int, known: frozenset[str]
-) -> None:
+def start_worker(load: Load, fingerprint: str, location: bool, threads: int, known: frozenset[str]) -> None:
     """Make this process a worker that computes with a number of threads; its model must have a fingerprint."""
     global _embedder, _known
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes

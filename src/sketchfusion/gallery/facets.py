@@ -1,7 +1,5 @@
 """The folders and months that a gallery's photos can be narrowed by, with the number of photos in each."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """The gallery: photos found by sketch, by text, or by another photo that shows something similar."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -114,7 +112,8 @@ class Gallery:
         excluded = {absolute(path) for path in (query.like, *query.wrong) if isinstance(path, str | Path)}
         count = max(query.k, CANDIDATES) if query.diffuse else query.k
         while True:
-            ranked = index.best(scorer, count + len(excluded), query.filter).without(excluded)
+            wanted = Filter(query.category, query.where)
+            ranked = index.best(scorer, count + len(excluded), wanted).without(excluded)
             if query.diffuse:
                 ranked = diffused(ranked, float(background.std()))
             shares = np.array(confidences(unrelated, ranked.scores, background))

@@ -1,7 +1,5 @@
 """Indexing: photos are added, found missing, planned and watched; every run is incremental and resumable."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time
@@ -330,9 +328,8 @@ class Watcher:
         self._learn(report, {path: now[path] for path in new})
         report.removed = self.remove(gone) if gone else 0
         self._stored |= now.items() & self._states().items()
-        report.left_out = (
-            found.advice() if found.pictures or not first else [f"no photos in {', '.join(self.roots)} yet"]
-        )
+        empty = first and not found.pictures
+        report.left_out = [f"no photos in {', '.join(self.roots)} yet"] if empty else found.advice()
         self._tell_once(report)
         return report if report != Report() else None
 

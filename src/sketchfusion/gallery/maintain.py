@@ -1,7 +1,5 @@
 """Moving a gallery to other weights, and finding and repairing damage."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool

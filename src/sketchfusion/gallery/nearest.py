@@ -1,7 +1,5 @@
 """The photos nearest to a query: found exactly in memory, or by an approximate index where there are too many."""
 
-from __future__ import annotations
-
 import base64
 import difflib
 import functools
@@ -38,10 +36,10 @@ class Ranked:
     rows: Rows
     scores: Floats
 
-    def take(self, places: npt.NDArray[np.int64]) -> Ranked:
+    def take(self, places: npt.NDArray[np.int64]) -> "Ranked":
         return Ranked(self.rows.take(places), self.scores[places])
 
-    def without(self, paths: Collection[str]) -> Ranked:
+    def without(self, paths: Collection[str]) -> "Ranked":
         return self.take(np.flatnonzero(~np.isin(self.rows.paths, list(paths)))) if paths else self
 
 

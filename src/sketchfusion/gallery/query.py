@@ -1,7 +1,5 @@
 """What to look for in a gallery, and the vectors that photos are scored by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -15,6 +13,8 @@ from ..featuremap import Floats
 from ..io.images import ImageInput, NormalisedSketch
 from ..tasks.recognition import Guess, Namer, joint_space
 from .storage import GalleryError
+
+Vectors = Sequence[Floats]  # (d,) each
 
 PROMPTS = ("{}", "a photo of {}", "a picture of {}")
 # Weights of the text's standard score when there is a picture too, for words that the model has learned with photos and
@@ -76,10 +76,6 @@ class Query:
             given["like"] = type(self.like)
         return f"Query({', '.join(f'{name}={value!r}' for name, value in given.items())})"
 
-    @property
-    def filter(self) -> Filter:
-        return Filter(self.category, self.where)
-
 
 @dataclass(frozen=True, eq=False)
 class Background:
@@ -88,7 +84,7 @@ class Background:
     count: int  # photos of the whole gallery
     columns: dict[str, Floats]  # (S, d) each
 
-    def split(self, size: int) -> tuple[Background, Background]:
+    def split(self, size: int) -> "tuple[Background, Background]":
         """Divide the sample into about `size` photos, at most half of it, and the rest."""
         total = len(next(iter(self.columns.values())))
         taken = np.arange(0, total, max(2, -(-total // size)))
@@ -143,7 +139,7 @@ class Scorer:
         ]
         return np.asarray(sum(each[1:], each[0]), np.float32)
 
-    def standardised(self, background: Background) -> Scorer:
+    def standardised(self, background: Background) -> "Scorer":
         """Replace the cosines of several terms by their standard scores among a gallery's photos, to add them up."""
         if len(self.terms) == 1:
             return self
@@ -155,11 +151,7 @@ class Scorer:
 
 
 def make_scorer(
-    sketches: Sequence[Floats],
-    photos: Sequence[Floats],
-    text: Floats | None,
-    weight: float = TEXT_WEIGHT,
-    guess: Floats | None = None,
+    sketches: Vectors, photos: Vectors, text: Floats | None, weight: float = TEXT_WEIGHT, guess: Floats | None = None
 ) -> Scorer:
     """Combine the vectors (d,) of sketches and photos, which are averaged, and the vector (P,) of a text.
 
@@ -177,7 +169,7 @@ def make_scorer(
     return Scorer(modalities, tuple(terms))
 
 
-def refine(pictures: Sequence[Floats], right: Sequence[Floats], wrong: Sequence[Floats]) -> Floats:
+def refine(pictures: Vectors, right: Vectors, wrong: Vectors) -> Floats:
     """Move the mean of a query's vectors (d,) towards right finds, away from wrong ones (Rocchio's way)."""
     moved = RIGHT_WEIGHT * np.mean(right, axis=0)
     if len(pictures):

@@ -7,8 +7,6 @@ features and their thumbnails, reduced to 8x8, must agree: photos that only have
 differ in features, photos that only show the same kind of thing differ in thumbnails.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace

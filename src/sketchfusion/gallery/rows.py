@@ -1,7 +1,5 @@
 """What a gallery stores of a photo: one row, with a checksum of its own so that damage is noticed."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import zlib
@@ -97,7 +95,7 @@ class Rows:
     categories: npt.NDArray[np.object_]  # (N,)
     columns: dict[str, Floats]  # (N, d) each
 
-    def take(self, places: npt.NDArray[np.int64]) -> Rows:
+    def take(self, places: npt.NDArray[np.int64]) -> "Rows":
         columns = {name: vectors[places] for name, vectors in self.columns.items()}
         return Rows(self.paths[places], self.categories[places], columns)
 
@@ -179,9 +177,7 @@ def checksums(details: Iterable[tuple[object, ...]], vectors: Floats) -> npt.NDA
     """Give a checksum (N,) of each row's DETAILS, in their order, and its vectors (N, d), side by side."""
     data = vectors.tobytes()
     step = vectors.shape[1] * vectors.itemsize
-    values = (
-        checksum(data[place * step : (place + 1) * step], repr(row).encode()) for place, row in enumerate(details)
-    )
+    values = (checksum(data[n * step : (n + 1) * step], repr(row).encode()) for n, row in enumerate(details))
     return np.fromiter(values, np.int64, len(vectors))
 
 

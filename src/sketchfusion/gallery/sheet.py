@@ -1,7 +1,5 @@
 """Contact sheets: each row a query sketch and the photos found for it, right ones framed in green."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The folder or object store of a gallery: its database, small files beside the tables, and what goes wrong there."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

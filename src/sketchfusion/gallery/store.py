@@ -3,8 +3,6 @@
 The table is named after the model that made its vectors, so features of two models cannot meet in one table.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +56,7 @@ class GalleryStore:
 
     def __init__(self, uri: str, table: Any) -> None:
         """Wrap an open table; GalleryError for another format."""
-        self.uri, self._table = uri, table
+        self.uri, self.name, self._table = uri, str(table.name), table
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if (found := metadata.get("format", "0")) != FORMAT:
             newer = found.isdigit() and int(found) > int(FORMAT)
@@ -66,10 +64,8 @@ class GalleryStore:
             raise GalleryError(f"gallery {uri} has format {found}, and this version reads format {FORMAT}; {advice}")
         self._verified: int | None = None  # the version whose details are known to be whole
         self.generation = int(metadata.get("generation", 0))  # of two finished tables the later one counts
-        lengths = {name: int(table.schema.field(name).type.list_size) for name in vectors_in(table.schema)}
-        self.made_with = ModelTag(
-            metadata["model"], metadata["fingerprint"], lengths["vector"], lengths.get("joint", 0)
-        )
+        lengths = [int(table.schema.field(name).type.list_size) for name in vectors_in(table.schema)]
+        self.made_with = ModelTag(metadata["model"], metadata["fingerprint"], *lengths)
 
     @classmethod
     def find(cls, uri: str) -> Self | None:
@@ -105,10 +101,6 @@ class GalleryStore:
         with storage_errors(uri):
             name = PREFIX + model.fingerprint[:16]
             return cls(uri, connect(uri).create_table(name, schema=columns, exist_ok=True))
-
-    @property
-    def name(self) -> str:
-        return str(self._table.name)
 
     @property
     def version(self) -> int:
@@ -293,9 +285,7 @@ class GalleryStore:
         if photos:
             rows = to_rows(photos, self._table.schema)
             self._commit(
-                lambda table: (
-                    table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
-                )
+                lambda t: t.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(rows)
             )
 
     def forget(self, paths: Iterable[str]) -> int:

@@ -1,7 +1,5 @@
 """Pictures of any kind: files, bytes, arrays and drawings become RGB tensors in [0, 1], letterboxed for the models."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import io
@@ -18,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
@@ -63,7 +61,7 @@ UNREAD = {  # what people take for pictures, by its first bytes
     rb"II[*+]\0|MM\0[*+]": "a TIFF of an unusual kind, or cut short",
 }
 THINNEST_LINE = 1.2  # pixels of the square: thinner lines would turn pale grey when a large drawing is reduced
-ORIENTATION = 0x0112  # the EXIF tag; for values of 5 and more width and height are exchanged
+TURNED = (5, 6, 7, 8)  # values of the EXIF orientation for which width and height are exchanged
 PHOTOMETRIC = 262  # the TIFF tag, which is 0 where 0 is white; Pillow minds it for 8 bits only
 DEPTHS = (255.0, 1023.0, 4095.0, 65535.0)  # the highest values of 8, 10, 12 and 16 bits
 
@@ -195,7 +193,7 @@ def _read_raster(data: bytes, side: int | None, kind: Kind, name: str, max_pixel
     with open_image(data, name, max_pixels) as image:
         size = None
         if isinstance(image, JpegImageFile):  # which is decoded at a part of its size
-            size = _upright_size(image)
+            size = image.size[::-1] if orientation(image) in TURNED else image.size
             share = next(n for n in (1, 2, 4, 8) if n == 8 or image.width * image.height <= max_pixels * n * n)
             share = max(share, min(image.size) // side) if side else share
             image.draft(None, (max(1, image.width // share), max(1, image.height // share)))
@@ -438,12 +436,12 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _upright_size(image: JpegImageFile) -> tuple[int, int]:
+def orientation(image: Image.Image) -> int:
+    """Read the orientation of a picture from its EXIF, 1 to 8; in those of `TURNED` width and height are exchanged."""
     try:
-        turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF says nothing about the pixels
-        turned = False
-    return (image.height, image.width) if turned else image.size
+        return 1
 
 
 def _eight_bit(image: Image.Image, tags: dict[int, Any]) -> npt.NDArray[np.uint8]:

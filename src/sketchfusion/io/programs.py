@@ -1,7 +1,5 @@
 """Draw files of drawing programs: SVG, packed or not, Excalidraw, tldraw, InkML, and Quick, Draw! records."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math
@@ -173,9 +171,7 @@ def _as_points(value: list[Any], key: str) -> Points | None:
 
 def _are_axes(strokes: list[Any]) -> bool:
     """Tell whether a list holds strokes as Quick, Draw! writes them: all x, then all y."""
-    lists = all(
-        isinstance(one, list) and 2 <= len(one) <= 4 and all(isinstance(a, list) for a in one) for one in strokes
-    )
+    lists = all(isinstance(one, list) and 1 < len(one) < 5 and all(isinstance(a, list) for a in one) for one in strokes)
     return lists and all(len(one[0]) == len(one[1]) for one in strokes) and any(len(one[0]) > 4 for one in strokes)
 
 

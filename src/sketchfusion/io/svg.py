@@ -1,9 +1,8 @@
 """Rasterise untrusted SVG: it can neither read files or the network nor exhaust memory and time."""
 
-from __future__ import annotations
-
 import base64
 import io
+import json
 import re
 import subprocess
 import sys
@@ -50,9 +49,7 @@ sys.stdout.buffer.write(bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_
 _DATA = "data:image/png;base64,"
 _ENTITY = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]*)\s+("[^"&%<]{0,200}"|'[^'&%<]{0,200}')\s*>""")
 _EXTERNAL = re.compile(r"@import|url\s*\((?!\s*(?:['\"]\s*)?#)|\\|expression\s*\(", re.IGNORECASE)
-_UNWANTED = re.compile(
-    r"\s*(--|filter|mask(?!-type)|clip-path|transform(?!-)|marker|stroke-dasharray)[\w-]*\s*:", re.IGNORECASE
-)
+_UNWANTED = re.compile(r"\s*(--|filter|mask(?!-type)|clip-path|transform(?!-)|marker|stroke-dasharray)[\w-]*\s*:", re.I)
 _UNKNOWN_PAINT = re.compile(
     r"\s*(fill|stroke|color|stop-color)\s*:.*?(?<![\w-])(?!rgba?\(|hsla?\(|url\()[a-z][\w-]*\(", re.I | re.S
 )
@@ -137,16 +134,9 @@ def as_utf8(data: bytes) -> bytes:
 
     XML says what it is encoded in, often wrongly; in a drawing, only ASCII matters.
     """
-    start = data[:4].replace(b"\0", b"")
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff") or len(start) < min(4, len(data))
-    if wide and (len(start) < 2 or data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
-        encoding = "utf-32" if 255 in start else "utf-32-le" if data[0] else "utf-32-be"
-    elif wide:
-        encoding = "utf-16" if 255 in start else "utf-16-le" if data[0] else "utf-16-be"
-    else:
-        encoding = "utf-8-sig"
+    encoding = json.detect_encoding(data)
     try:
-        text = data.decode(encoding, "replace" if wide else "strict")
+        text = data.decode("utf-8-sig") if encoding.startswith("utf-8") else data.decode(encoding, "replace")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     text = re.sub(r"[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "", text.lstrip())
@@ -297,11 +287,8 @@ def _inline(root: ET.Element, css: str) -> None:
             for selector in selectors.split(","):
                 found.setdefault(selector.strip(), {}).update(declared)
     for element in root.iter():
-        names = [
-            _local(element.tag),
-            *(f".{name}" for name in element.get("class", "").split()),
-            f"#{element.get('id')}",
-        ]
+        classes = (f".{name}" for name in element.get("class", "").split())
+        names = [_local(element.tag), *classes, f"#{element.get('id')}"]
         own = dict(_INLINED.findall(element.get("style", "")))
         for name, value in [item for one in (*(found.get(name, {}) for name in names), own) for item in one.items()]:
             element.set(name, re.sub(r"(?<=\d)(px|deg)\b", "", value).strip())

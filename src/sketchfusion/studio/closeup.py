@@ -1,10 +1,7 @@
 """Answer requests about a drawing and one photo: segmentation, matches and features. For the model's thread only."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +14,7 @@ from ..analysis.inside import branch_weights, component_maps, crop_padding, pca_
 from ..extractor import Extractor
 from ..featuremap import FeatureMap
 from ..io.images import Kind, data_url, quantise
-from ..tasks.correspondence import POSE_POINTS, TASK, dense_match, match, sample_strokes
+from ..tasks.correspondence import POSE_POINTS, TASK, Side, dense_match, match, sample_strokes
 from ..tasks.inputs import extract_map
 from ..tasks.segmentation import segment
 from . import messages
@@ -40,11 +37,7 @@ def segment_photo(model: Extractor, sketch: Picture, photo: Picture) -> messages
 
 
 def match_points(
-    model: Extractor,
-    sketch: Picture,
-    photo: Picture,
-    points: Sequence[Sequence[float]] | None,
-    source: Literal["sketch", "photo"],
+    model: Extractor, sketch: Picture, photo: Picture, points: Sequence[Sequence[float]] | None, source: Side
 ) -> messages.MatchAnswer:
     """Match points given in drawing units or in pixels of the original photo; by default points over the strokes."""
     queries: Tensor | None = None

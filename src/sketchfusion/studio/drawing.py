@@ -1,7 +1,5 @@
 """Read a drawing into the picture that the model gets, and convert between its pixels and drawing units."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import functools
@@ -52,13 +50,11 @@ class Picture:
 
     def to_picture(self, points: Sequence[Sequence[float]]) -> Floats:
         """Convert points (N, 2) in units to pixels of the picture."""
-        pixels: Floats = np.asarray(points, np.float64) * self.scale + self.offset
-        return pixels
+        return np.asarray(points, np.float64) * self.scale + self.offset
 
     def to_units(self, points: Sequence[Sequence[float]]) -> Floats:
         """Convert points (N, 2) in pixels of the picture to units."""
-        units: Floats = (np.asarray(points, np.float64) - self.offset) / self.scale
-        return units
+        return (np.asarray(points, np.float64) - self.offset) / self.scale
 
 
 def read_sketch(drawing: Drawing, limits: Limits) -> Picture:

@@ -3,8 +3,6 @@
 Requests pass `Protection`, then the routes, whose class is `LimitedRoute`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import ipaddress
@@ -127,6 +125,8 @@ class Protection:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
+                if scope["path"].startswith("/static/"):
+                    headers.setdefault("Cache-Control", "no-cache")  # the browser asks whether its copy is current
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

@@ -1,7 +1,5 @@
 """A queue to the one thread that runs the model in batches; only the newest question of each client and lane waits."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections import deque
@@ -99,8 +97,7 @@ class ModelQueue:
             self._change.notify()
         if older is not None:
             _fail(older.future, Superseded())
-        answer: Answer = await asyncio.wrap_future(ticket.future)
-        return answer
+        return await asyncio.wrap_future(ticket.future)
 
     def run(self, call: Callable[[], Answer]) -> Answer:
         """Run a function as `background` does, or at once if already on the model's thread; wait for its result."""

@@ -1,7 +1,5 @@
 """The routes of the HTTP interface, version 1."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math
@@ -39,6 +37,7 @@ from .studio import NotFound, Studio, reveal
 from .uploads import original_name, save_uploads
 
 Answer = TypeVar("Answer")
+Pictured = messages.PhotoRequest | messages.InspectRequest
 
 TASKS = ("retrieval", "instance-retrieval", "recognition", "correspondence", "segmentation")
 SHEET_COLUMNS = 8  # photos in a row of a contact sheet
@@ -64,9 +63,6 @@ def _studio(request: Request) -> Any:
 
 
 CurrentStudio = Annotated[Studio, Depends(_studio)]
-
-
-# The studio itself
 
 
 @service_router.get("/info")
@@ -117,9 +113,6 @@ async def get_health(studio: CurrentStudio, request: Request) -> messages.Health
         uptime_seconds=round(time.monotonic() - studio.started, 1),
         indexing=studio.following if request.state.admitted else None,
     )
-
-
-# Search and export
 
 
 @search_router.post("/search")
@@ -182,9 +175,6 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
     return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
-
-
-# Photos of the gallery
 
 
 @photos_router.get("")
@@ -269,9 +259,6 @@ def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     return messages.Removed(removed=removed)
 
 
-# Uploads and their indexing jobs
-
-
 @uploads_router.post("/photos", status_code=202)
 async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStudio) -> messages.JobStarted:
     """Store photos and start a job that indexes them."""
@@ -297,9 +284,6 @@ async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
     return _job_state(studio, job, cancel=True)
 
 
-# A drawing and one photo
-
-
 @closeup_router.post("/segment")
 async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.SegmentAnswer:
     """Compute where the photo shows the drawn object."""
@@ -309,9 +293,8 @@ async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> message
 @closeup_router.post("/match")
 async def match(body: messages.MatchRequest, studio: CurrentStudio) -> messages.MatchAnswer:
     """Match points of one picture to the other."""
-    return await _look_closer(
-        studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source)
-    )
+    matched = partial(closeup.match_points, points=body.points, source=body.source)
+    return await _look_closer(studio, "match", body, matched)
 
 
 @closeup_router.post("/dense")
@@ -324,9 +307,6 @@ async def dense(body: messages.PhotoRequest, studio: CurrentStudio) -> messages.
 async def inspect_features(body: messages.InspectRequest, studio: CurrentStudio) -> messages.InspectAnswer:
     """Show the features of CLIP, of Stable Diffusion and fused."""
     return await _look_closer(studio, "inspect", body, closeup.inspect_features)
-
-
-# Answers
 
 
 def _card(studio: Studio, path: str, infos: Mapping[str, PhotoInfo]) -> messages.PhotoCard:
@@ -414,10 +394,7 @@ def _job_state(studio: Studio, name: str, cancel: bool = False) -> messages.JobS
 
 
 async def _look_closer(
-    studio: Studio,
-    lane: str,
-    body: messages.PhotoRequest | messages.InspectRequest,
-    call: Callable[[Extractor, Picture, Any], Answer],
+    studio: Studio, lane: str, body: Pictured, call: Callable[[Extractor, Picture, Any], Answer]
 ) -> Answer:
     """Run a function of the model, the drawing and the photo, None without one, on the model's thread in its turn."""
     sketch, photo = await studio.sketch(body.drawing), None

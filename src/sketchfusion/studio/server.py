@@ -1,7 +1,5 @@
 """Run the studio as a web server: the page, the HTTP interface and the protection around them."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import ipaddress
@@ -138,16 +136,6 @@ def serve(studio: Studio, access: Access, listener: socket.socket, started: Call
         raise studio.queue.failure
 
 
-class PageFiles(StaticFiles):
-    """Static files that a browser must revalidate each time."""
-
-    def file_response(self, *args: object, **options: object) -> Response:
-        """Answer with a file, or with 304 if the browser's copy is current."""
-        answer = super().file_response(*args, **options)  # type: ignore[arg-type]
-        answer.headers.update(REVALIDATE)
-        return answer
-
-
 def _serve_page(app: FastAPI, access: Access) -> None:
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
@@ -162,7 +150,7 @@ def _serve_page(app: FastAPI, access: Access) -> None:
         # with the token, as an app on the home screen may not have the browser's cookie
         return JSONResponse({**MANIFEST, "start_url": f".{access.entrance}"}, media_type="application/manifest+json")
 
-    app.mount("/static", PageFiles(directory=STATIC))
+    app.mount("/static", StaticFiles(directory=STATIC))
 
 
 def _handle_errors(app: FastAPI, studio: Studio) -> None:

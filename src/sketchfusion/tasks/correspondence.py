@@ -4,8 +4,6 @@ The paper matches every point by itself. Here the sketch as a whole is aligned w
 and cells far from where the pose expects a point lose some of their score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +62,7 @@ class Matched(NamedTuple):
 
 
 def match(
-    model: Extractor,
+    model: "Extractor",
     sketch: ImageInput,
     photo: ImageInput,
     points: Sequence[Sequence[float]] | Tensor | None = None,
@@ -213,10 +211,8 @@ def pose(sketch: FeatureMap, photo: FeatureMap, strokes: Tensor, temperature: fl
     cells = F.normalize(photo.data.float().flatten(1), dim=0)
     logits = (features @ cells / temperature).cpu()
     padding = torch.zeros(len(cells.T)).masked_fill(~photo.valid().flatten().cpu(), PADDING_LOGIT)
-    points, centres = (
-        F.pad(_normalised(sketch.frame, strokes), (0, 1), value=1.0),
-        _normalised(photo.frame, photo.centres()),
-    )
+    points = F.pad(_normalised(sketch.frame, strokes), (0, 1), value=1.0)
+    centres = _normalised(photo.frame, photo.centres())
     fits = [_fit_pose(logits, padding, points, centres, start) for start in (torch.eye(3, 2), _to_square(sketch.frame))]
     (page, by_page), (window, by_window) = fits
     matrix = window if by_window > by_page + PAGE_BONUS else page

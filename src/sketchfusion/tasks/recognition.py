@@ -193,8 +193,7 @@ def _by_examples(model: Extractor, labels: Sequence[str], kind: Kind, examples: 
 
 
 def _log_softmax(logits: Floats) -> Floats:
-    normalised: Floats = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    return normalised
+    return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
 
 def _read(images: Images, kind: Kind) -> Images:

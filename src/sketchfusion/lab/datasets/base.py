@@ -22,7 +22,6 @@ from ...io.files import find_images
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
 
-
 Part = Literal["all", "tuning", "measured"]
 
 
@@ -227,9 +226,6 @@ def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[s
             return list(rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); {expected}") from None
-
-
-# Data sets with a folder for each class.
 
 
 class ClassFolders(Dataset):

@@ -83,7 +83,6 @@ def _files(root: Path) -> tuple[str, dict[str, Path]]:
 
 # QuickDraw-extended: 110 classes of Quick, Draw! drawings with photos from the web (Dey et al., CVPR 2019).
 
-
 SKETCHES = ("QuickDraw_sketches_final", "sketches")
 PHOTOS = ("QuickDraw_images_final", "images")
 
@@ -113,6 +112,5 @@ class QuickDrawExtended(ClassFolders):
         if first_folder(root, SKETCHES[0]) or first_folder(root, PHOTOS[0]):
             return True
         folder = first_folder(root, *PHOTOS)
-        return folder is not None and any(
-            path.name.lower().startswith("image_") and path.parent != folder for path in every_file(folder)
-        )
+        inner = (path for path in every_file(folder) if path.parent != folder) if folder else ()
+        return any(path.name.lower().startswith("image_") for path in inner)

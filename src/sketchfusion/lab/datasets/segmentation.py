@@ -26,7 +26,6 @@ from .base import (
 
 COLUMNS = ("photo", "category", "mask")
 Choice = TypeVar("Choice")
-ROTATED = (5, 6, 7, 8)  # orientations of EXIF that swap width and height
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,12 @@ class MaskedPhoto:
 
     def _fitted(self, mask: Image.Image) -> Image.Image:
         """Apply the photo's EXIF orientation to the mask, if that is stored without."""
-        from ...io.images import open_image  # brings torch, which lists of files do without
+        from ...io.images import TURNED, open_image, orientation  # bring torch, which lists of files do without
 
         path = self.photo.path
         with open_image(path.read_bytes(), str(path)) as photo:
-            stored, turn = photo.size, _turn(photo)
-        seen = stored[::-1] if turn in ROTATED else stored
+            stored, turn = photo.size, orientation(photo)
+        seen = stored[::-1] if turn in TURNED else stored
         if mask.size == seen:
             return mask
         if mask.size == stored:
@@ -150,15 +149,7 @@ class MaskFolder(Dataset):
         return path
 
 
-def _turn(photo: Image.Image) -> int:
-    try:
-        return int(photo.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken EXIF says nothing about the pixels
-        return 1
-
-
 def _pick(choices: Sequence[Choice], key: str) -> Choice:
     """Choose by a hash of `key`, the same everywhere."""
-    return choices[
-        int.from_bytes(hashlib.sha256(key.encode(errors="surrogateescape")).digest()[:8], "little") % len(choices)
-    ]
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+    return choices[int.from_bytes(digest[:8], "little") % len(choices)]

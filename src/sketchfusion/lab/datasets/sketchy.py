@@ -27,17 +27,15 @@ class Sketchy(ClassFolders):
 
     def __init__(self, root: str | Path, *more: dict[str, Path]) -> None:
         self.pictures = folder_of(root, *INNER)
+        card = self.pictures.absolute().parent / "world.json"
+        self._world_card = card if card.is_file() else None  # of a Sketch World that was exported here:
+        self.aligned = self._world_card is None  # its sketches do not lie over their photos
         photos, sketches = (class_folders(self._view(kind)) for kind in ("photo", "sketch"))
         super().__init__(root, sketches, photos, *more)
 
     @classmethod
     def present(cls, root: Path) -> bool:
         return is_sketchy(root) and extended_folder(root) is None
-
-    @property
-    def aligned(self) -> bool:  # type: ignore[override]
-        """Whether its sketches lie over their photos: those of an exported Sketch World do not."""
-        return self._world_card is None
 
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         return self.originals(categories)
@@ -64,12 +62,6 @@ class Sketchy(ClassFolders):
     def point_pairs(self, sketchy: Dataset | None = None, *, measured: bool = True) -> Iterator[PointPair]:
         raise self.error("Sketch World's sketches do not lie over their photos; measure on world itself")
 
-    @property
-    def _world_card(self) -> Path | None:
-        """The card of a Sketch World that was exported here."""
-        card = self.pictures.absolute().parent / "world.json"
-        return card if card.is_file() else None
-
     def _view(self, kind: str) -> Path:
         folder = first_folder(self.pictures / kind, ALIGNED, f"{ALIGNED}_ready")
         if folder is None:
@@ -79,11 +71,8 @@ class Sketchy(ClassFolders):
 
 
 def is_sketchy(root: Path) -> bool:
-    return any(
-        first_folder(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
-        for inner in ("", *INNER)
-        for kind in ("photo", "sketch")
-    )
+    views = (root / inner / kind for inner in ("", *INNER) for kind in ("photo", "sketch"))
+    return any(first_folder(view, ALIGNED, f"{ALIGNED}_ready") for view in views)
 
 
 def photo_id_of(sketch: str) -> str:
@@ -93,7 +82,6 @@ def photo_id_of(sketch: str) -> str:
 
 
 # Sketchy-extended: Sketchy with 60,502 more photos of its classes (Liu et al., CVPR 2017).
-
 
 EXTENDED = ("EXTEND_image_sketchy", "EXTEND_image_sketchy_ready", "extended_photo")
 
@@ -150,7 +138,6 @@ def extended_folder(root: Path) -> Path | None:
 # Sketches lie over their photos, but each is off by about a twentieth of the picture in place and size. The average of
 # all sketches of a photo is not, so each is moved and scaled to the average: then a stroke lies about where the thing
 # it shows does. Wrong proportions within a sketch stay.
-
 
 FEWEST_SKETCHES = 3  # sketches of a photo
 FAINT = 0.85  # brightness of a pixel that a stroke runs through

@@ -39,6 +39,7 @@ class TUBerlin(ClassFolders):
             raise DatasetError(f"{path}: no folder {SKETCHES[0]}; give the folder that holds TU-Berlin's sketches")
         super().__init__(root, *(class_folders(side, RENAMED) for side in (sketches, first_folder(path, *PHOTOS))))
         self.categories = tuple(sorted(RENAMED.get(folder_key(name), name) for name in self.categories))
+        self.extended = bool(self._photos)
 
     @classmethod
     def present(cls, root: Path) -> bool:
@@ -48,12 +49,8 @@ class TUBerlin(ClassFolders):
         first = next((path for path in inner if path.suffix.lower() == ".png"), None)
         return bool(first and first.stem.isdecimal() and len(first.stem) <= 5)
 
-    @property
-    def extended(self) -> bool:
-        return bool(self._photos)
-
     def photos(self, categories: Collection[str] | None = None) -> list[Sample]:
         """The photos of the extension; DatasetError where only TU-Berlin itself is there."""
-        if not self._photos:
+        if not self.extended:
             raise DatasetError(f"{self.root}: no folder {PHOTOS[0]}; TU-Berlin has sketches only, its extension photos")
         return super().photos(categories)

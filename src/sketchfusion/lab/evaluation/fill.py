@@ -26,8 +26,6 @@ Measure = Callable[[str, Extractor], Mapping[str, Estimate]]
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of one row."""
-
     name: str  # of the row
     task: str
     metric: str
@@ -169,9 +167,6 @@ def _cells(number: str, table: TableLayout, runs: Runs, absent: Mapping[str, str
     return cells
 
 
-# What a folder of weights or values was made with.
-
-
 def check_made_with(folder: Path, made_with: Mapping[str, str]) -> None:
     """Record what the content of `folder` is made with, adding to its record; ValueError if they contradict.
 
@@ -199,9 +194,6 @@ def describe_files(roots: Sequence[str], own: Sequence[Path], out: Path) -> str:
 def _write_json(path: Path, content: object, indent: int | None = None) -> None:
     with atomic_write(path) as draft:
         draft.write_text(json.dumps(content, indent=indent) + "\n")
-
-
-# The table on disk.
 
 
 def write(number: str, table: TableLayout, cells: list[Cell], notes: Mapping[str, str], out: Path, data: str) -> Path:

@@ -27,7 +27,6 @@ def labelled_pictures(samples: Iterable[Sample]) -> LabelledImages:
 
 # A linear classifier in closed form, the same for all probes and models.
 
-
 PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)  # of the ridge
 
 
@@ -112,9 +111,6 @@ def _means(x: Tensor, y: Tensor, shots: int, generator: torch.Generator) -> Tens
     return torch.from_numpy(unit_means([x[index] for index in chosen])).double()
 
 
-# Recognition by names: how often `recognize` gives a picture its name, first or among five.
-
-
 def benchmark_naming(
     model: Extractor, pictures: LabelledImages, labels: Sequence[str], kind: Kind, progress: Progress | None = None
 ) -> Result:
@@ -155,7 +151,6 @@ def benchmark_naming(
 
 # Linear probes: how well the features of each part of the frozen models separate classes of photos and of sketches. The
 # paper's pilot study finds that Stable Diffusion's features of sketches are inferior to those of photos.
-
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
 PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}

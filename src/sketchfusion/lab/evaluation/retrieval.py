@@ -229,7 +229,6 @@ def counter(progress: Progress | None, total: int) -> Callable[[int], None]:
 #
 # No paper of the field says which of the two its table has, so both are reported.
 
-
 INSTANCES = "instance-retrieval"
 DEPTHS = (1, 5, 10)
 AMONG = ("within-category", "across-categories")

@@ -205,8 +205,5 @@ def _embed_columns(
 
 def concatenate_views(parts: Sequence[tuple[Floats, Floats | None]]) -> dict[str, Floats]:
     """Join the vectors of batches, as `embed_views` gives them, by the column of a gallery that keeps them."""
-    joint = [part[1] for part in parts if part[1] is not None]
-    return {
-        "vector": np.concatenate([part[0] for part in parts]),
-        **({"joint": np.concatenate(joint)} if joint else {}),
-    }
+    columns = {"vector": [part[0] for part in parts], "joint": [part[1] for part in parts if part[1] is not None]}
+    return {name: np.concatenate(rows) for name, rows in columns.items() if rows}

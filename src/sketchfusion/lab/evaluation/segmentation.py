@@ -15,6 +15,7 @@ from .result import Result, by_category
 from .retrieval import Progress, counter, with_maps
 
 Mask = npt.NDArray[np.bool_]
+Scenes = Sequence[MaskedScene]
 MODEL = "model"
 BOXES = (0.5, 0.7)  # sides of the trivial boxes, as shares of the photo's
 SHOWN = ("mIoU", "pixel accuracy")
@@ -22,11 +23,7 @@ TRAINED_ON = " Training draws four in five of these photos; --held-out measures 
 
 
 def benchmark_segmentation(
-    model: Extractor,
-    scenes: list[MaskedScene],
-    progress: Progress | None = None,
-    level: float = THRESHOLD,
-    about: str = "",
+    model: Extractor, scenes: Scenes, progress: Progress | None = None, level: float = THRESHOLD, about: str = ""
 ) -> Result:
     """Segment what is sketched in every photo, at a fixed `level` of the heat map (SketchFusion, section 6.4).
 
@@ -59,7 +56,7 @@ def benchmark_segmentation(
 
 
 def _segmented(
-    model: Extractor, scenes: Sequence[MaskedScene], progress: Progress | None, level: float
+    model: Extractor, scenes: Scenes, progress: Progress | None, level: float
 ) -> tuple[dict[str, Overlap], list[tuple[float, float]], bool]:
     """Overlaps of the model's masks and of trivial ones, presence scores of the two sketches, whether a CRF refined."""
     trivial = {"everything": 1.0, **{f"a centred box of {side} of the sides": side for side in BOXES}}

@@ -112,7 +112,6 @@ def peak_bytes() -> int:
 # The reference follows the authors' published code: one picture at a time, in float32, and the VAE encodes it again for
 # each noise sample.
 
-
 DRAWS = 4  # noise samples whose features are averaged; 32 in the published code
 BATCH = 8
 COMPARED = 8  # pictures whose maps are compared with the reference's
@@ -271,7 +270,6 @@ def _time_extract(way: tuple[str, int, bool], name: str, pictures: int, seed: in
 # Random vectors, as many as there are sketches and photos in the 21 unseen classes of Sketchy-extended. The reference
 # scores one sketch at a time and computes each metric from the ranking by its definition.
 
-
 QUERIES, PHOTOS, CLASSES, WIDTH = 12_694, 10_453, 21, 1280
 SCORED_ONE_BY_ONE = 50  # sketches that the reference scores, the first ones
 CUTS = (100, 200)
@@ -342,7 +340,6 @@ def _score_together(seed: int, queries: int, photos: int, width: int) -> tuple[M
 # The reference runs the frozen VAE and CLIP on the pictures of every batch; training here runs them once and keeps
 # their features. The published code also encodes a picture anew for each noise sample, and stops the gradient before
 # the UNet.
-
 
 THINGS = 2  # instances of each category of Sketch World
 TRAIN_CLASSES = 8  # classes in a batch, each with a sketch and a photo

@@ -25,10 +25,8 @@ TIMESTEPS = (1, 100, 195, 300, 500, 800)
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column: a task, and the full name of a metric."""
-
     task: str
-    metric: str
+    metric: str  # its full name
 
 
 @dataclass(frozen=True)
@@ -163,9 +161,6 @@ def _in_paper(number: str) -> dict[str, Any]:
     return table
 
 
-# Measuring one task for the cells of a table.
-
-
 MOST_TUNING_PAIRS = 200
 
 
@@ -215,7 +210,5 @@ def measured_on(task: str, dataset: Dataset, sketches: Datasets = ()) -> str:
     else:
         parts: tuple[Part, Part] = ("tuning", "measured")
         if any(next(dataset.scenes(sketches, part), None) is None for part in parts):
-            raise ValueError(
-                f"{dataset.root}: too few photos with masks; one in five is measured on, the others are for tuning"
-            )
+            raise dataset.error("too few photos with masks; one in five is measured on, the others are for tuning")
     return ""

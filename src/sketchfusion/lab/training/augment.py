@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 Random = Generator | Sequence[Generator]  # of a batch, or one of each image, which then does not depend on the others
+Zoom = tuple[float, float]  # the smallest and the largest share of the side that is visible; above 1 it shrinks
 
 
 def _drawn(draw: Callable[..., Tensor], shape: tuple[int, ...], images: Tensor, generator: Random) -> Tensor:
@@ -22,13 +23,7 @@ def _uniform(low: float, high: float, images: Tensor, generator: Random) -> Tens
 
 
 def warp(
-    images: Tensor,
-    side: int,
-    generator: Random,
-    zoom: tuple[float, float],
-    degrees: float,
-    stretch: float = 0.1,
-    flip: bool = True,
+    images: Tensor, side: int, generator: Random, zoom: Zoom, degrees: float, stretch: float = 0.1, flip: bool = True
 ) -> Tensor:
     """Zoom by `zoom` (a share of the side), shift, rotate, stretch and mirror (B, C, H, W) to (B, C, side, side)."""
     while images.shape[-1] >= 2 * side:  # bilinear sampling alone would alias
@@ -47,7 +42,7 @@ def warp(
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def photos(images: Tensor, side: int, generator: Random, zoom: tuple[float, float] = (0.55, 1.0)) -> Tensor:
+def photos(images: Tensor, side: int, generator: Random, zoom: Zoom = (0.55, 1.0)) -> Tensor:
     """Crop, mirror and recolour photos. (B, 3, H, W) -> (B, 3, side, side); further channels are not recoloured."""
     images = warp(images, side, generator, zoom, degrees=8)
     images, more = images[:, :3], images[:, 3:]

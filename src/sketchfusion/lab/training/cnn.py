@@ -29,8 +29,6 @@ STORED = 96  # pixels at which the baseline's pictures are kept, so that crops s
 
 @dataclass(frozen=True)
 class ScratchRecipe:
-    """Settings of the baseline's training."""
-
     steps: int = 2500
     lr: float = 2e-3
     classes: int = 32  # of a batch

@@ -168,7 +168,7 @@ def _in_square(shares: np.ndarray, sample: Sample) -> Tensor:
     return torch.from_numpy(shares * size + (1 - size) / 2).float()
 
 
-def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False, seed: int = 0) -> PointPairs | None:
+def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = False) -> PointPairs | None:
     """Align up to `most` sketches of Sketchy roots with their photos, at `side` pixels, and sample points on strokes.
 
     Each is bent by a known warp, and half are mirrored, so that a point's position does not give its match away. Only
@@ -180,7 +180,7 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
     [photos], [sketches] = found
     photo_index = {instance: number for number, (_, instance) in enumerate(photos.names)}
     in_both = sorted(set(photo_index) & set(sketches.by_name))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(in_both), generator=generator).tolist()
 
     def align() -> Arrays:
@@ -195,12 +195,12 @@ def aligned_points(sources: Sources, most: int, side: int, kept_out: bool = Fals
         chosen = sorted(frames)[:most]
         return {"chosen": np.array(chosen, np.int64), "frames": np.array([frames[of] for of in chosen])}
 
-    settings = (VERSION, FEWEST_SKETCHES, most, seed, in_both, sketches.names)
+    settings = (VERSION, FEWEST_SKETCHES, most, in_both, sketches.names)
     key = hashlib.sha256(f"{sketches.digest()} {settings}".encode()).hexdigest()[:16]
     kept = cached_arrays(sources.cache / f"aligned-{len(sketches)}-{key}.npz", align)  # 3 ms a sketch at 480 px
     if not (chosen := kept["chosen"].tolist()):
         return None
     sketched = photos.at([photo_index[sketches.names[number][1]] for number in chosen])
     alignment = torch.from_numpy(kept["frames"]).float()
-    where = sketches, chosen, sketched, side, sources.cache, generator
+    where = sketches.at(chosen), sketched, side, sources.cache, generator
     return warped(*where, lambda drawings: 1 - drawings, alignment, MIRRORED)

@@ -40,8 +40,6 @@ MEASURED = 100  # held-out pictures of a kind that teacher and student are compa
 
 @dataclass(frozen=True)
 class DistillRecipe:
-    """Settings of the student's training."""
-
     pictures: int = 5000  # that the teacher is asked about once, half of them sketches
     steps: int = 3000
     lr: float = 3e-3

@@ -157,16 +157,14 @@ def known_warp(count: int, side: int, generator: Generator) -> Tensor:
     return F.affine_grid(theta, [count, 1, side, side], align_corners=False) + bent
 
 
-def warped_outlines(photos: PictureArray, count: int, side: int, cache: Path, seed: int = 0) -> PointPairs:
+def warped_outlines(photos: PictureArray, count: int, side: int, cache: Path) -> PointPairs:
     """Pair the first `count` photos of seen classes, at `side` pixels, with their outlines under known warps."""
-    chosen, generator = photos.seen[:count], torch.Generator().manual_seed(seed)
-    where = photos, chosen, photos.at(chosen), side, cache, generator
-    return warped(*where, lambda seen: 1 - augment.outline(seen, generator))
+    chosen, generator = photos.at(photos.seen[:count]), torch.Generator().manual_seed(0)
+    return warped(chosen, chosen, side, cache, generator, lambda seen: 1 - augment.outline(seen, generator))
 
 
 def warped(
     drawn: PictureArray,
-    chosen: list[int],
     photos: PictureArray,
     side: int,
     cache: Path,
@@ -175,26 +173,25 @@ def warped(
     alignment: Tensor | None = None,
     mirrored: float = 0.0,
 ) -> PointPairs:
-    """Warp the strokes that `ink` (B, C, S, S) -> (B, 1, S, S) finds in the `chosen` pictures of `drawn`.
+    """Warp the strokes that `ink` (B, C, S, S) -> (B, 1, S, S) finds in the pictures `drawn`.
 
     `photos` has the photo of each. `alignment` (N, 2, 2), zoom and shift of x and y in [-1, 1], maps the strokes onto
     the photo. A share of the warps is `mirrored`. Points are sampled where the warped strokes have ink. `cache` keeps
     the result.
     """
-    content = hashlib.sha256(drawn.at(chosen).digest().encode())
+    content = hashlib.sha256(drawn.digest().encode())
     content.update(f"{side} {mirrored} {(VERSION, POINTS, BATCH, DEGREES, ZOOM, SHIFT, BEND)}".encode())
     for tensor in (generator.get_state(), *([] if alignment is None else [alignment])):
         content.update(tensor.numpy().tobytes())
-    path = cache / f"warped-{drawn.kind}-{side}-{len(chosen)}-{content.hexdigest()[:16]}.npy"
-
+    path = cache / f"warped-{drawn.kind}-{side}-{len(drawn)}-{content.hexdigest()[:16]}.npy"
     points: list[Tensor] = [torch.empty(2, 0, POINTS, 2)]
     about = [np.empty(0, ABOUT)]
 
     def sketches() -> Iterator[np.ndarray]:
-        for start in range(0, len(chosen), BATCH):
-            some = slice(start, start + BATCH)
-            lines = ink, None if alignment is None else alignment[some]
-            sheets, both = _warp(drawn.take(chosen[some]).cpu(), side, generator, *lines, mirrored)
+        for start in range(0, len(drawn), BATCH):
+            some = list(range(start, min(start + BATCH, len(drawn))))
+            frames = None if alignment is None else alignment[some]
+            sheets, both = _warp(drawn.take(some).cpu(), side, generator, ink, frames, mirrored)
             points.append(both)
             about.append(described(sheets))
             yield sheets

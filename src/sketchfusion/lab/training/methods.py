@@ -57,6 +57,7 @@ class Method(ABC, Generic[Trained]):
     trained: nn.Module  # the part of it that is trained
     diffusion: FrozenDiffusion  # the part of it that makes the maps; gradients pass through it
     centring: Centring  # of the model; gets the statistics that training has standardised by
+    precision: torch.dtype  # in what maps are computed; the weights that are trained and the losses are in float32
     shown: tuple[Shown, Shown] = ("window", "window")  # what the inputs see of a picture, as the model is served
     origin: str  # identifies the initial weights; a checkpoint made with others is refused
     checkpointing: bool = False  # whether features are computed anew in the backward pass, for less memory
@@ -67,11 +68,6 @@ class Method(ABC, Generic[Trained]):
         cls, model: str, task: str, settings: Mapping[str, str], start: Path | None = None, on: Place = BEST_PLACE
     ) -> Self:
         """Make the model on frozen parts as in `train_task`, from `start` if given; ValueError if they do not fit."""
-
-    @property
-    def precision(self) -> torch.dtype:
-        """In what maps are computed; the weights that are trained and the losses are in float32."""
-        return self.diffusion.dtype
 
     @abstractmethod
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
@@ -128,6 +124,7 @@ class Fused(Method[SketchFusion]):
         config = model.config
         self.model, self.diffusion = model, model.model.diffusion
         self.trained, self.centring = model.model.light, model.model.light.centring
+        self.precision = self.diffusion.dtype
         self.origin = f"{config.diffusion_hash[:12]} and {config.clip_hash[:12]}"
         if config.view == "as-released":
             self.shown = ("black", "middle")
@@ -195,7 +192,7 @@ class SdPl(Method[SdPlBaseline]):
 
     def __init__(self, model: SdPlBaseline) -> None:
         self.model, self.diffusion = model, model.diffusion
-        self.trained, self.centring = model.prompts, model.centring
+        self.trained, self.centring, self.precision = model.prompts, model.centring, model.diffusion.dtype
         self._draws = range(model.config.ensemble)
         self._seeds: Sequence[int] = self._draws[:1]
         self.origin = model.config.diffusion_hash[:12]
@@ -237,7 +234,7 @@ class Finetuning(Method[FinetunedBaseline]):
         self.model, self.diffusion, self.centring = model, model.diffusion, model.centring
         self.trained = nn.ModuleDict({"unet": model.diffusion.unet, "vision": model.clip.model.vision_model})
         self.trained.requires_grad_(True)
-        self._precision = pick_dtype(model.device, dtype)
+        self.precision = pick_dtype(model.device, dtype)
         self._hashes = [folder_hash(locate(name)) for name in (model.config.diffusion, model.config.clip)]
         self.origin = " and ".join(of[:12] for of in self._hashes)
 
@@ -248,10 +245,6 @@ class Finetuning(Method[FinetunedBaseline]):
         _refuse_start(start, B_FINETUNING)
         pair = frozen_pair(model, task, settings)
         return cls(FinetunedBaseline.untrained(pair.diffusion, pair.clip, task, on.device), on.dtype)
-
-    @property
-    def precision(self) -> torch.dtype:
-        return self._precision
 
     def cached_inputs(self, share: float = 1.0) -> list[FrozenInput]:
         return [self._latents(self._hashes[0], round(share * self.model.side)), _pixels(self.model.clip.side)]

@@ -22,20 +22,7 @@ from .methods import FUSION, CachedEncoder, Finetuning, Fused, Method, Place, Sd
 from .objective import Forward, Maps, Objective, Standardise, Training
 from .pooled import RecognitionObjective, RetrievalObjective
 from .processes import processes
-from .recipes import (
-    CorrespondenceRecipe,
-    LightRecipe,
-    RecognitionRecipe,
-    RetrievalRecipe,
-    SegmentationRecipe,
-    UniversalRecipe,
-    Weights,
-    as_text,
-    changed,
-    halved,
-    shaping,
-    with_settings,
-)
+from .recipes import LightRecipe, as_text, changed, halved, shaping, with_settings
 from .segmentation import prepare_segmentation
 from .sources import Most, Sources, listed_samples
 
@@ -43,12 +30,12 @@ from .sources import Most, Sources, listed_samples
 class UniversalObjective(Objective[Mapping[str, Any]]):
     """The sum of all tasks' losses on the same maps, standardised by pooled features, which most tasks compare."""
 
-    def __init__(self, parts: Mapping[str, Objective[Any]], weights: Weights) -> None:
+    def __init__(self, parts: Mapping[str, Objective[Any]], weights: recipes.Weights) -> None:
         super().__init__()
         self.parts, self.objectives = parts, nn.ModuleDict(parts)
         self.weights = {task: getattr(weights, task.replace("-", "_")) for task in parts}
 
-    def use(self, recipe: UniversalRecipe) -> None:
+    def use(self, recipe: recipes.UniversalRecipe) -> None:
         for task, part in self.parts.items():
             part.use(getattr(recipe, task.replace("-", "_")))
 
@@ -66,13 +53,11 @@ class UniversalObjective(Objective[Mapping[str, Any]]):
 
     def heads(self) -> Heads:
         heads = [part.heads() for part in self.parts.values()]
-        return Heads(
-            next((of.classifier for of in heads if of.classifier), None),
-            next((of.threshold for of in heads if of.threshold), None),
-        )
+        classifiers, thresholds = (of.classifier for of in heads), (of.threshold for of in heads)
+        return Heads(next(filter(None, classifiers), None), next(filter(None, thresholds), None))
 
 
-def prepare_universal(recipe: UniversalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
+def prepare_universal(recipe: recipes.UniversalRecipe, sources: Sources, encode: CachedEncoder) -> Training:
     """Prepare all other tasks; the first that lacks data raises its ValueError."""
     single = {task: prepare for task, (_, prepare) in TASKS.items() if task != "universal"}
     parts = {t: prepare(getattr(recipe, t.replace("-", "_")), sources, encode) for t, prepare in single.items()}
@@ -163,9 +148,10 @@ def train_task(
 def most_taken(recipe: LightRecipe) -> tuple[Most, Most]:
     """Return the most pictures that any task of a recipe takes, to train on and of those held out."""
     parts = [of for of in (recipe, *vars(recipe).values()) if isinstance(of, LightRecipe)]
-    paired = [of for of in parts if isinstance(of, RetrievalRecipe)]
-    drawn = [of.per_class for of in parts if isinstance(of, RecognitionRecipe | SegmentationRecipe)]
-    matched = next((of for of in parts if isinstance(of, CorrespondenceRecipe)), CorrespondenceRecipe(warps=0, drawn=0))
+    paired = [of for of in parts if isinstance(of, recipes.RetrievalRecipe)]
+    drawn = [of.per_class for of in parts if isinstance(of, recipes.RecognitionRecipe | recipes.SegmentationRecipe)]
+    matched = next((of for of in parts if isinstance(of, recipes.CorrespondenceRecipe)), None)
+    warps, traced = (matched.warps, matched.drawn) if matched else (0, 0)
 
     def most(photos: list[int], warped: int, traced: int) -> Most:
         # One task without a limit (0) takes all; None where no task takes any.
@@ -173,8 +159,8 @@ def most_taken(recipe: LightRecipe) -> tuple[Most, Most]:
         return Most(of_photos, of_sketches, not drawn, warped, traced)
 
     full = [of.full_per_class for of in paired]
-    trained = most(full + [of.per_class for of in paired], matched.warps, matched.drawn)
-    return trained, most(full, matched.warps // 10, min(1, matched.drawn))
+    trained = most(full + [of.per_class for of in paired], warps, traced)
+    return trained, most(full, warps // 10, min(1, traced))
 
 
 def choose(

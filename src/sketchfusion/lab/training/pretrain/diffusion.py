@@ -55,10 +55,9 @@ def pretrain_vae(
 
     def loss_of(step: int, generator: Generator) -> Losses:
         drawn = round(recipe.batch * recipe.sketch_share)
-        crops = [
-            _crops(bank, n, recipe.crop, generator) for bank, n in ((photos, recipe.batch - drawn), (sketches, drawn))
-        ]
-        pixels = torch.cat([of.expand(-1, 3, -1, -1) for of in crops]) * 2 - 1
+        sides = (photos, recipe.batch - drawn), (sketches, drawn)
+        crops = [_crops(bank, count, recipe.crop, generator).expand(-1, 3, -1, -1) for bank, count in sides]
+        pixels = torch.cat(crops) * 2 - 1
         posterior = vae.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
         reconstruction = vae.decode(posterior.mean + posterior.std * noise).sample
@@ -156,7 +155,8 @@ def pretrain_diffusion(
     save_half(text, out / "sd" / "text_encoder")
     tokenizer.save_pretrained(out / "sd" / "tokenizer")
     scheduler.save_pretrained(out / "sd" / "scheduler")
-    save_pipeline(out / "sd")
+    pipeline = StableDiffusionPipeline(vae, text, tokenizer, unet, scheduler, None, None, requires_safety_checker=False)
+    pipeline.save_config(out / "sd")  # the index that makes a repository of the folder, loadable as a pipeline
     held_out = sources.sharp_photos(kept_out=True)
     with torch.no_grad():
         check = torch.Generator().manual_seed(1)
@@ -258,20 +258,3 @@ def load_part(folder: Path) -> Any:
     name = config.get("_class_name") or config["architectures"][0]
     kind = getattr(diffusers, name, None) or getattr(transformers, name)
     return kind.from_pretrained(folder, torch_dtype=torch.float32)
-
-
-def save_pipeline(sd: Path) -> None:
-    """Write the index that makes `sd` a Stable Diffusion repository, loadable as a pipeline."""
-    index = {
-        "_class_name": "StableDiffusionPipeline",
-        "feature_extractor": [None, None],
-        "image_encoder": [None, None],
-        "requires_safety_checker": False,
-        "safety_checker": [None, None],
-        "scheduler": ["diffusers", "DDIMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (sd / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
