@@ -59,7 +59,6 @@ class Studio:
     ) -> None:
         """Start to load the model; requests wait until it is loaded."""
         self.uri, self.uploads, self.demo = uri, upload_folder(uri), demo
-        self.name = "demo" if demo else uri.rstrip("/").rpartition("/")[2] or "gallery"
         self.limits = limits or Limits()
         self.started = time.monotonic()
         self.stopping = threading.Event()
@@ -75,6 +74,10 @@ class Studio:
         self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
         # of the page, with its token, for other devices in the network of now: a laptop moves from one to another
         self.network_address: Callable[[], str | None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        return "demo" if self.demo else self.uri.rstrip("/").rpartition("/")[2] or "gallery"
 
     def gallery_info(self, folder: str = "", date: str = "") -> GalleryInfo:
         """Describe the gallery; photos are counted by folder for a date, and by month for a folder's identifier."""
