@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...analysis.inside import Spectrum, component_maps, mean_spectrum, spectrum
+from ...analysis.page import PLURALS
 from ...extractor import Extractor
 from ...io.images import Kind
 from ...tasks.recognition import Namer, unit_means
@@ -153,8 +154,7 @@ def benchmark_naming(
 # paper's pilot study finds that Stable Diffusion's features of sketches are inferior to those of photos.
 
 TRAINED, TESTED = 8, 3  # pictures of each class and kind
-PLURAL: dict[Kind, str] = {"photo": "photos", "sketch": "sketches"}
-KINDS: tuple[Kind, ...] = tuple(PLURAL)
+KINDS: tuple[Kind, ...] = tuple(PLURALS)
 
 
 # Of one picture: its label, the features of each part, averaged over its cells, and their spectra.
@@ -194,7 +194,7 @@ def benchmark_probe(model: Extractor, dataset: Dataset, progress: Progress | Non
         model.name,
         model.fingerprint,
         about=f"Accuracy of a linear classifier of {len(classes)} classes on features averaged over the picture.",
-        counts={f"{PLURAL[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in probed.items()},
+        counts={f"{PLURALS[kind]}{' tested' if test else ''}": len(rows) for (kind, test), rows in probed.items()},
         metrics=metrics,
         trivial={"guessing": {"accuracy": 1 / len(classes)}},
         rows={

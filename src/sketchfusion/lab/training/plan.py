@@ -71,8 +71,9 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now -= size
 
 
-def saved_bytes(forward: Callable[[], Tensor]) -> tuple[Tensor, int]:
-    """Return a result, and the bytes of the tensors other than weights that are kept for its gradient."""
+def saved_bytes(forward: Callable[[], Tensor], module: nn.Module) -> tuple[Tensor, int]:
+    """Return a result, and the bytes of the tensors other than a module's weights that are kept for its gradient."""
+    weights = {of.untyped_storage()._cdata for of in module.parameters()}  # a transposed one is no Parameter
     kept = weakref.WeakSet[Callable[[], Tensor]]()  # what the result does not need is gone once it is there
 
     def keep(tensor: Tensor) -> Callable[[], Tensor]:
@@ -84,8 +85,8 @@ def saved_bytes(forward: Callable[[], Tensor]) -> tuple[Tensor, int]:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda found: found()):
         result = forward()
-    storages = [tensor.untyped_storage() for found in kept if not isinstance(tensor := found(), nn.Parameter)]
-    return result, sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+    storages = {(storage := found().untyped_storage())._cdata: storage.nbytes() for found in kept}
+    return result, sum(size for storage, size in storages.items() if storage not in weights)
 
 
 class Counted:
@@ -130,7 +131,7 @@ class Counted:
         with self._fake:
             inputs = tuple(torch.zeros(count, *shape) for shape in shapes)
             with Live(fusion) as live:
-                maps, saved = saved_bytes(forward)
+                maps, saved = saved_bytes(forward, fusion)
                 torch.autograd.backward(maps, torch.empty_like(maps))
                 fusion.zero_grad(set_to_none=True)
         return saved / count, max(0, live.peak - 4 * self.trained - saved) / count, live.flop / count
