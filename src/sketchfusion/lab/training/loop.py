@@ -91,20 +91,19 @@ def fit(
 ) -> None:
     """Train `module` in place.
 
-    `draw(step, generator)` must draw a batch from the generator alone, and runs in a thread, a batch ahead. `loss_of`
-    gets what it gives, the generator if there is no `draw`, and may draw from torch's global one too, which is seeded
-    by the step: a killed and resumed run sees the same batches. Under torchrun every process draws batches of
-    its own, and a step averages all their gradients. With `validate` the module ends with the weights of the lowest
-    validation "loss", otherwise with their moving average if the schedule has one, or the last. `frozen` identifies the
-    weights that are not trained, `settings` whatever else determines the result; a checkpoint made with others is
-    refused. A time limit skips steps depending on the machine's speed, so runs with one cannot be reproduced.
+    `draw(step, generator)` must draw a batch from the generator alone, and runs in a thread, a batch ahead; `loss_of`
+    gets the result, by default the generator. It may use torch's global one too, which is seeded by the step: a killed
+    and resumed run sees the same batches. Under torchrun every process draws batches of its own, and a step averages
+    all their gradients. With `validate` the module ends with the weights of the lowest validation "loss", otherwise
+    with their moving average if the schedule has one, or the last. `frozen` identifies the weights that are not
+    trained, `settings` whatever else determines the result; a checkpoint made with others is refused. A time limit
+    skips steps depending on the machine's speed, so runs with one cannot be reproduced.
 
     Raises ValueError if a loss, a gradient or a weight is not finite, and KeyboardInterrupt at the end of the step in
     which Ctrl-C or a termination signal came; the checkpoint in `out` is good in either case.
     """
     team = processes()
     run = _Run(module, schedule, out, {"frozen": frozen, "settings": json.dumps(dict(settings or {}))})
-    batches = Batches(draw, schedule)
     if resume and run.path.is_file():
         saved = Checkpoint.read(run.path)
         saved.expect(frozen, settings or {}, run.path)
@@ -114,7 +113,7 @@ def fit(
     saved_at = time.monotonic()
     started = saved_at - schedule.seconds * run.step / schedule.steps
     log_of_run: AbstractContextManager[Log | None] = closing(Log(out, run.step)) if team.first else nullcontext()
-    device = next(module.parameters()).device
+    device, batches = next(module.parameters()).device, Batches(draw, schedule)
     with log_of_run as log, deferred_signals() as stop_requested, forked_rng(device), closing(batches):
         while run.step < schedule.steps and not 0 < schedule.patience <= run.best.since:
             losses, stop = run.update(loss_of, batches, stop_requested.is_set())

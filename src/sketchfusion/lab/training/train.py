@@ -109,9 +109,8 @@ def train_task(
     (default: inside `out`); tasks and methods may share one. `keep` says which are kept there, by default as many as
     fit well. `checkpointing` takes less memory and more time. `dtype` is the frozen weights', bfloat16 or float32.
 
-    `recipe` is a name in `RECIPES`; `settings` override what it sets. Those named `fusion.KEY` override the
-    architecture of the trained part, as ablations do; `diffusion` and `clip` name other frozen models, of which `clip`
-    may be a DINO. ValueError, in one line, for data or settings that do not fit.
+    `recipe` is a name in `RECIPES`; `settings` override what it sets, those named `fusion.KEY` the architecture of the
+    trained part; `diffusion` and `clip`, which may be a DINO, name other frozen models. ValueError for what cannot fit.
     """
     chosen, of_method = choose(task, method, settings or {}, recipe)
     method_type, prepare = METHODS[method], TASKS[task][1]
