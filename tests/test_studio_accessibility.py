@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from fixtures.browser import OpenPage, draw, until
 from fixtures.fake_studio import FakeStudio
+from test_studio_page import searched
 
 LINE = [(100, 100), (200, 150), (300, 120), (400, 260)]
 TEXT = ("ink", "soft", "pencil")
@@ -287,3 +288,16 @@ def test_the_server_stops_and_starts_while_drawing(open_page: OpenPage, coming_a
     until(page, lambda: len(second.drawn().get("strokes", [])) == 3)
     expect(page.locator("#notice.shown")).to_be_hidden()
     assert page.locator("#results li").count() > 0
+
+
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_the_words_above_photos_are_not_cut(width: int, open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    page.set_viewport_size({"width": width, "height": 768})
+    draw(page, [LINE])
+    searched(page, fake, 1)
+    page.evaluate("document.getElementById('count').textContent = 'Nothing is 50 % sure; the closest first'")
+    assert page.locator("#count").bounding_box()["height"] < 45  # of two lines
+    page.locator("#results .tile").first.click()
+    expect(page.locator("#photo-name small")).to_contain_text("% sure")
+    assert page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('#photo-name small'))") <= 0
