@@ -3,8 +3,6 @@
 Importing this loads no model library; each name brings its own on first use.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

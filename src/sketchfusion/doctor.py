@@ -1,7 +1,5 @@
 """Report what is installed, which weights are cached, and whether the model in the package works."""
 
-from __future__ import annotations
-
 import os
 import platform
 import time

@@ -1,7 +1,5 @@
 """The error for unreadable pictures and drawings, and what shortens messages and file names to one line."""
 
-from __future__ import annotations
-
 import re
 
 # Not all that str.isprintable refuses: macOS puts a narrow space into names of screenshots, emoji have joiners.

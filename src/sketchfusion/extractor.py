@@ -1,7 +1,5 @@
 """The interface that SketchFusion and every baseline share: pictures in, feature maps and embeddings out."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -82,7 +80,7 @@ class Extractor(ABC):
         """Tell whether there are weights for a task; a frozen baseline serves every task."""
         return True
 
-    def for_task(self, task: str | None) -> Extractor:
+    def for_task(self, task: str | None) -> "Extractor":
         """Give the model with the weights of a task, WeightsError if there are none; a frozen baseline is its own."""
         return self
 
@@ -199,7 +197,7 @@ class Extractor(ABC):
             raise ValueError(f"{self.name} cannot read words; choose a model with a CLIP in it")
         return self.clip
 
-    def _recogniser(self) -> Extractor:
+    def _recogniser(self) -> "Extractor":
         """Give the model trained for recognition, or this one if it has no weights for that."""
         try:
             return self.for_task("recognition")

@@ -4,8 +4,6 @@ Coordinates are continuous pixels: (0, 0) is the top left corner of the first pi
 Cell coordinates are continuous in the same way.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,11 +111,11 @@ class FeatureMap:
         out = F.grid_sample(data, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False)
         return out[0, :, 0].T.to(self.data.dtype)
 
-    def centred(self) -> FeatureMap:
+    def centred(self) -> "FeatureMap":
         """Subtract each channel's mean over the valid cells, so that parts of one picture differ more."""
         return replace(self, data=self.data - self.data[:, self.valid()].mean(dim=1)[:, None, None])
 
-    def beside(self, other: FeatureMap, weight: float) -> FeatureMap:
+    def beside(self, other: "FeatureMap", weight: float) -> "FeatureMap":
         """Append a map of the same square on this grid; a cosine is then the mean of both, the second by `weight`."""
         data = F.interpolate(other.data.float()[None], self.grid, mode="bicubic", align_corners=False)[0]
         maps = [F.normalize(of.centred().data.float(), dim=0) for of in (self, replace(self, data=data))]

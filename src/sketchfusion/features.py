@@ -1,7 +1,5 @@
 """SketchFusion: pictures in, fused feature maps and embeddings out; and the folders that hold its light weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -142,7 +140,7 @@ class SketchFusion(TrainedExtractor):
         *,
         diffusion: str | None = None,
         clip: str | None = None,
-    ) -> SketchFusion:
+    ) -> "SketchFusion":
         """Load a fused model with its light weights by catalog name, hub id or folder.
 
         `task` chooses a set where there are several, by default retrieval's. `diffusion` and `clip` say where the
@@ -170,13 +168,13 @@ class SketchFusion(TrainedExtractor):
         *,
         preset: Preset | None = None,
         config: FeaturesConfig | None = None,
-    ) -> SketchFusion:
+    ) -> "SketchFusion":
         """Make a model with new light weights for a pair of the catalog, by a preset or all by `config`."""
         config = config or pair_config(name, preset)
         return cls._assemble(replace(config, task=task or config.task), name, device, dtype)
 
     @classmethod
-    def _assemble(cls, config: FeaturesConfig, name: str, device: Device, dtype: torch.dtype | None) -> SketchFusion:
+    def _assemble(cls, config: FeaturesConfig, name: str, device: Device, dtype: torch.dtype | None) -> "SketchFusion":
         """Load the frozen parts that a configuration names; check their hashes, or fill them in."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
@@ -189,7 +187,7 @@ class SketchFusion(TrainedExtractor):
             config = replace(config, diffusion=lasting_name(config.diffusion), diffusion_hash=found)
         return cls(diffusion, load_encoder(config.clip, vit, dtype), config, name).to(device)
 
-    def to(self, device: str | torch.device) -> SketchFusion:
+    def to(self, device: str | torch.device) -> "SketchFusion":
         """Move every part to a device, other tasks' too; ValueError, and nothing has moved, if it cannot be used."""
         chosen = pick_device(device)
         for model in (self, *self._by_task.values()):
@@ -203,7 +201,7 @@ class SketchFusion(TrainedExtractor):
             return self.config.task in (task, UNIVERSAL)
         return any((self._tasks / name / CONFIG).is_file() for name in (task, UNIVERSAL))
 
-    def for_task(self, task: str | None) -> SketchFusion:
+    def for_task(self, task: str | None) -> "SketchFusion":
         """Give the model with a task's or universal light weights, sharing the frozen parts; else WeightsError."""
         if task in (None, self.config.task):
             return self

@@ -9,8 +9,6 @@ Only injection and aggregation hold weights that gradients train; the diffusion 
 diffusion model: it was taught to give the same map from CLIP's features (not in the paper).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Load the model that a name stands for: what `--model` takes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

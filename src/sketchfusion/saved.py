@@ -1,7 +1,5 @@
 """Folders that training leaves: settings in config.json, weights and heads in safetensors."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
@@ -130,7 +128,7 @@ class Heads:
             save_file(_on_cpu(tensors), draft, metadata=metadata)
 
     @classmethod
-    def read(cls, folder: Path) -> Heads:
+    def read(cls, folder: Path) -> "Heads":
         """Read what `write` wrote, empty without the file; WeightsError if the file holds something else."""
         path = folder / HEADS
         if not path.is_file():

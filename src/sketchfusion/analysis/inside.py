@@ -1,8 +1,6 @@
 """The features of a fused model's parts, CLIP, each Stable Diffusion stage and their fusion, and two ways to view them:
 PCA pictures and Fourier spectra."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Write the report of `inspect`: one self-contained HTML page of PCA images, Fourier spectra and branch weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape

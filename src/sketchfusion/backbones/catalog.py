@@ -1,7 +1,5 @@
 """The table of models: names, where the weights are, licences, and how the input is prepared."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -6,8 +6,6 @@ training keeps the scale apart from the weight (`fold=False`), so that the optim
 that they were released with.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -179,7 +177,7 @@ class Towers(nn.Module):
     """The weights of a convolutional CLIP: image encoder, text encoder, and the projections to their joint space."""
 
     def __init__(
-        self, config: EfficientNetConfig, text: CLIPTextConfig, dim: int, vector: int, *, fold: bool = True
+        self, config: EfficientNetConfig, text: "CLIPTextConfig", dim: int, vector: int, *, fold: bool = True
     ) -> None:
         """Make random towers; `dim` is the width of the joint space, `vector` that of `Tokens.pooled`."""
         from transformers import CLIPTextModel
@@ -201,7 +199,7 @@ class Towers(nn.Module):
     def vision_model(self) -> EfficientNet:
         return self.image
 
-    def fold(self) -> Towers:
+    def fold(self) -> "Towers":
         """Give the same towers with each batch norm multiplied into its convolution."""
         widths = self.image_projection.out_features, self.image_vector.out_features
         folded = Towers(self.image.config, self.text.config, *widths)
@@ -219,7 +217,7 @@ class ConvolutionalClip(FrozenClip):
     def __init__(
         self,
         towers: Towers,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: "PreTrainedTokenizerBase",
         side: int,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,

@@ -4,8 +4,6 @@ The models are diffusers' own classes, untouched. Features are read, and CLIP is
 hooks on whole blocks, so no `forward` is copied and any UNet of the Stable Diffusion family fits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -30,7 +28,7 @@ class FrozenDiffusion(Frozen):
     """
 
     def __init__(
-        self, unet: UNet2DConditionModel, vae: AutoencoderKL, scheduler: DDIMScheduler, null_prompt: Tensor
+        self, unet: "UNet2DConditionModel", vae: "AutoencoderKL", scheduler: "DDIMScheduler", null_prompt: Tensor
     ) -> None:
         """Wrap loaded parts; `null_prompt` is the embedding (1, L, D) of the empty prompt."""
         super().__init__()
@@ -175,7 +173,7 @@ def _dtype(model: nn.Module) -> torch.dtype:
     return next(model.parameters()).dtype
 
 
-def _stages(unet: UNet2DConditionModel, stride: int) -> list[tuple[nn.Module, Stage]]:
+def _stages(unet: "UNet2DConditionModel", stride: int) -> list[tuple[nn.Module, Stage]]:
     """List the UNet's blocks in the order in which they run, for latents of a stride."""
     widths, found = list(unet.config.block_out_channels), list[tuple[nn.Module, Stage]]()
     for index, block in enumerate(unet.down_blocks):

@@ -1,7 +1,5 @@
 """Frozen image encoders: CLIP with its text encoder, and DINO or DINOv2; and what every frozen backbone shares."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -86,8 +84,8 @@ class FrozenClip(FrozenEncoder):
 
     def __init__(
         self,
-        model: CLIPModel,
-        tokenizer: PreTrainedTokenizerBase,
+        model: "CLIPModel",
+        tokenizer: "PreTrainedTokenizerBase",
         mean: Sequence[float],
         std: Sequence[float],
         labels: Sequence[str] = (),
@@ -135,7 +133,7 @@ class FrozenClip(FrozenEncoder):
 class FrozenDino(FrozenEncoder):
     """A DINO or DINOv2, which was trained by self-distillation and reads no text: patch tokens and class token out."""
 
-    def __init__(self, model: ViTModel | Dinov2Model, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, model: "ViTModel | Dinov2Model", side: int, mean: Sequence[float], std: Sequence[float]) -> None:
         """Wrap a loaded model for images of `side` pixels, a multiple of its patch."""
         sizes = model.config
         super().__init__(model, sizes.patch_size, sizes.hidden_size, sizes.num_hidden_layers, side, mean, std)

@@ -3,8 +3,6 @@
 Both libraries take seconds to import, so a function imports them when it is called.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -331,7 +329,7 @@ def _single_file_parts(state: Mapping[str, Tensor], second: bool, small: bool) -
     yield "text_encoder", CLIPTextModel, text, found
 
 
-def _single_file_tokenizer(folder: Path | None, pad: str) -> CLIPTokenizer:
+def _single_file_tokenizer(folder: Path | None, pad: str) -> "CLIPTokenizer":
     """Take the tokenizer of a model folder, or make one of CLIP's bytes alone, and let it pad with `pad`."""
     from transformers import CLIPTokenizer
 

@@ -3,8 +3,6 @@
 Only `sketchfusion pretrain` needs them: the weights are stored in the hub layout and load as the full models do.
 """
 
-from __future__ import annotations
-
 import json
 
 from diffusers import AutoencoderKL, UNet2DConditionModel

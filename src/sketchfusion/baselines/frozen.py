@@ -1,7 +1,5 @@
 """The frozen baselines: B-CLIP, B-DINO and B-DINOv2, B-SD (Stable Diffusion), and B-SD+CLIP."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from copy import copy
 from typing import ClassVar, Self

@@ -1,7 +1,5 @@
 """The baseline CNN: a small residual network trained from scratch on sketches and photos, no foundation model in it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -35,7 +33,7 @@ class ScratchBaseline(Extractor):
 
     dim: int = 0
 
-    def __init__(self, net: ScratchNet, config: ScratchConfig, name: str = KIND) -> None:
+    def __init__(self, net: "ScratchNet", config: ScratchConfig, name: str = KIND) -> None:
         self.net, self.config, self.name, self.side, self.dim = net.eval(), config, name, config.side, config.dim
         self.device = torch.device("cpu")
 

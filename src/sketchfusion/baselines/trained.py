@@ -1,7 +1,5 @@
 """The trained baselines: B-Finetuning (all weights of SD+CLIP) and SD-PL (learned prompts before a frozen SD)."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from copy import copy

@@ -1,7 +1,5 @@
 """The command line: one function for each command. Models are imported only by the commands that run them."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import io

@@ -1,7 +1,5 @@
 """Commands for someone who keeps a gallery: index, reindex, doctor, studio."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 import signal
@@ -132,7 +130,7 @@ def check(gallery: str, repair: bool, as_json: bool) -> None:
         )
 
 
-def _say(kept: Gallery, report: Report, as_json: bool, one_of_many: bool = False) -> None:
+def _say(kept: "Gallery", report: "Report", as_json: bool, one_of_many: bool = False) -> None:
     if as_json:
         return terminal.print_json({**asdict(report), "photos": len(kept)}, one_of_many)
     more = f", {report.from_thumbnail} from their thumbnails" if report.from_thumbnail else ""
@@ -144,14 +142,14 @@ def _say(kept: Gallery, report: Report, as_json: bool, one_of_many: bool = False
     _list_failures(report)
 
 
-def _list_failures(report: Report) -> None:
+def _list_failures(report: "Report") -> None:
     for failure in [*report.failed, *report.damaged]:
         typer.echo(f"  {escaped(failure.path)}: {failure.reason}", err=True)
     for line in report.left_out:
         typer.echo(f"  {line}", err=True)
 
 
-def _planned(plan: Plan) -> str:
+def _planned(plan: "Plan") -> str:
     """List what would be done by folder; the sum is last, where a terminal shows it."""
     kinds = {"add": plan.to_add, "change": plan.changed, "move": plan.moved, "copy": plan.copied}
     kinds |= {"remove": plan.to_remove, "unreadable": plan.unreadable}
@@ -246,7 +244,7 @@ def _say_address(address: str | None, share: bool) -> None:
             segno.make_qr(address).terminal(border=2, compact=True)
 
 
-def _report_progress(studio: Studio) -> None:
+def _report_progress(studio: "Studio") -> None:
     """Say when the model is loaded, and until the studio stops what is indexed of the folders that it follows."""
     studio.queue.ready.wait()
     if studio.queue.failure or studio.stopping.is_set():

@@ -1,7 +1,5 @@
 """Commands about single pictures: segment and match compare a sketch with a photo, inspect shows features."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -97,7 +95,7 @@ def match(
         terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
 
 
-def _save(picture: Image.Image, path: Path) -> None:
+def _save(picture: "Image.Image", path: Path) -> None:
     from ..io.files import atomic_write
 
     with atomic_write(path) as draft:

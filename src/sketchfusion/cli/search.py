@@ -1,7 +1,5 @@
 """Commands for someone who draws: search, recognize, features."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -90,7 +88,7 @@ def search(
         _print_hits(hits, opened)
 
 
-def _print_hits(hits: Sequence[Hit], gallery: Gallery) -> None:
+def _print_hits(hits: "Sequence[Hit]", gallery: "Gallery") -> None:
     """Print rank, confidence and short path for people; for programs also score and category, and the whole path."""
     if not sys.stdout.isatty():
         rows = [
@@ -189,7 +187,7 @@ def features(
     typer.echo(f"{out}: maps {tuple(maps[0].data.shape)} and vectors of {len(names)} pictures")
 
 
-def _readable(sources: Sequence[str], read: Callable[[str], Tensor]) -> Iterator[tuple[str, Tensor]]:
+def _readable(sources: Sequence[str], read: "Callable[[str], Tensor]") -> "Iterator[tuple[str, Tensor]]":
     """Read one picture after another; in the end those that cannot be read get a line each. ImageError if none can."""
     failed = []
     for source in sources:

@@ -1,7 +1,5 @@
 """The command that reproduces the tables of the paper."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -84,7 +82,7 @@ def table(
             typer.echo(path)
 
 
-def settle(number: str, layout: TableLayout, model: str, settings: dict[str, str]) -> str:
+def settle(number: str, layout: "TableLayout", model: str, settings: dict[str, str]) -> str:
     """Complete the settings and give the pair that they name; ValueError for some that would not hold for all rows."""
     if model == "full" and {"diffusion", "clip"} <= set(settings):  # the baselines' models too
         model = f"{settings.pop('diffusion')}+{settings.pop('clip')}"
@@ -102,8 +100,8 @@ def settle(number: str, layout: TableLayout, model: str, settings: dict[str, str
 class TableRun:
     """What a table is made with: data, further sketches where it has only photos, frozen models, training settings."""
 
-    dataset: Dataset
-    sketches: Sequence[Dataset]
+    dataset: "Dataset"
+    sketches: "Sequence[Dataset]"
     model: str
     out: Path
     settings: Mapping[str, str] | None  # None where nothing is trained
@@ -154,7 +152,7 @@ class TableRun:
             cache = self.out / "cache"
             train_task(task, data, folder, self.model, resume, settings, report, None, cache, method, **self.how)
 
-    def measure(self, task: str, model: Extractor) -> Mapping[str, Estimate]:
+    def measure(self, task: str, model: "Extractor") -> "Mapping[str, Estimate]":
         from ..lab.evaluation.table import measure_task
 
         with terminal.progress_bar(f"{task} of {model.name}") as progress:

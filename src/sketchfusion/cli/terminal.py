@@ -1,7 +1,5 @@
 """What all commands share: the application, its options, output, progress bars and one-line errors."""
 
-from __future__ import annotations
-
 import ctypes
 import difflib
 import json
@@ -223,7 +221,7 @@ def loss_bar(what: str) -> Iterator[Callable[[int, int, dict[str, float]], None]
         yield update
 
 
-def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+def _progress(*columns: "ProgressColumn", transient: bool = False) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

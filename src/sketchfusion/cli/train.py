@@ -1,7 +1,5 @@
 """Commands for training: world, pretrain, train, convert."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, cast

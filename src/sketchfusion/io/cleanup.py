@@ -1,7 +1,5 @@
 """Clean up sketches: photographed, coloured or inverted drawings become dark strokes on white."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

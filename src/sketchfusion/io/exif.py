@@ -1,7 +1,5 @@
 """Read when, where and with what a photo was taken from its EXIF; broken entries count as unknown."""
 
-from __future__ import annotations
-
 import math
 import re
 import warnings

@@ -1,7 +1,5 @@
 """Files and folders: find pictures, hash contents, and write so that a file is whole or not there at all."""
 
-from __future__ import annotations
-
 import fnmatch
 import hashlib
 import json

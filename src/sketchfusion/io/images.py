@@ -1,7 +1,5 @@
 """Pictures of any kind: files, bytes, arrays and drawings become RGB tensors in [0, 1], letterboxed for the models."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import io

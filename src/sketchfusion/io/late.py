@@ -5,8 +5,6 @@
 without running; whoever asks it for anything else gets what it would have given at once.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """Draw files of drawing programs: SVG, packed or not, Excalidraw, tldraw, InkML, and Quick, Draw! records."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -4,8 +4,6 @@ The formats are ndjson lines, packed `.bin` files, `.npy` files of 28 x 28 bitma
 offsets (https://github.com/googlecreativelab/quickdraw-dataset).
 """
 
-from __future__ import annotations
-
 import io
 import json
 import pickle

@@ -1,7 +1,5 @@
 """Rasterise untrusted SVG: it can neither read files or the network nor exhaust memory and time."""
 
-from __future__ import annotations
-
 import base64
 import io
 import re

@@ -3,8 +3,6 @@
 Weights are in the package, in local folders, or on the hub and in its cache. Only safetensors are ever loaded.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Answer requests about a drawing and one photo: segmentation, matches and features. For the model's thread only."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
 from typing import Literal

@@ -1,7 +1,5 @@
 """The gallery of the studio's demo: photos rendered by Sketch World, and an index of them for each model, cached."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Read a drawing into the picture that the model gets, and convert between its pixels and drawing units."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import functools

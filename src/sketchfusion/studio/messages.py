@@ -1,7 +1,5 @@
 """Bodies of requests and answers of the HTTP interface, version 1, and the limits on them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -3,8 +3,6 @@
 Requests pass `Protection`, then the routes, whose class is `LimitedRoute`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import ipaddress

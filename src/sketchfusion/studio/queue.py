@@ -1,7 +1,5 @@
 """A queue to the one thread that runs the model in batches; only the newest question of each client and lane waits."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections import deque

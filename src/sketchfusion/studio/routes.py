@@ -1,7 +1,5 @@
 """The routes of the HTTP interface, version 1."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import math

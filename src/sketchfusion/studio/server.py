@@ -1,7 +1,5 @@
 """Run the studio as a web server: the page, the HTTP interface and the protection around them."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import ipaddress

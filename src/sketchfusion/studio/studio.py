@@ -1,7 +1,5 @@
 """The state behind the routes: a gallery, its model with the queue in front of it, photos and indexing jobs."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io
@@ -137,7 +135,7 @@ class Studio:
         if self._follower:  # it must not run on while the interpreter ends
             self._follower.join(FOLLOWER_SECONDS)
 
-    def _prepare(self, searcher: Searcher) -> None:
+    def _prepare(self, searcher: "Searcher") -> None:
         """Load the model and run it once; its labels are encoded later, while no request waits."""
         model = self.gallery.model
         self._warm()
@@ -151,7 +149,7 @@ class Studio:
             if isinstance(answer, Exception):
                 raise answer
 
-    def _encode_labels(self, searcher: Searcher, model: Extractor) -> None:
+    def _encode_labels(self, searcher: "Searcher", model: Extractor) -> None:
         """Encode the model's labels in small pieces between requests."""
         with contextlib.suppress(Stopped):
             # a classifier on other weights is left out: it would run the whole model a second time for each stroke

@@ -1,7 +1,5 @@
 """Store uploaded photos, named by their content, and index them in jobs that run one at a time."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -4,8 +4,6 @@ The paper matches every point by itself. Here the sketch as a whole is aligned w
 and cells far from where the pose expects a point lose some of their score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +62,7 @@ class Matched(NamedTuple):
 
 
 def match(
-    model: Extractor,
+    model: "Extractor",
     sketch: ImageInput,
     photo: ImageInput,
     points: Sequence[Sequence[float]] | Tensor | None = None,

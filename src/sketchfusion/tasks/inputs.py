@@ -1,7 +1,5 @@
 """Inputs of the tasks: read sketches, refuse blank ones, and extract the feature maps made for a task."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -45,7 +43,7 @@ def ink_points(sketch: Tensor) -> Tensor:
     return (grey <= (grey.amin() + grey.amax()) / 2).nonzero().flip(1).float() + 0.5
 
 
-def extract_map(model: Extractor, image: Tensor, kind: Kind, task: str) -> FeatureMap:
+def extract_map(model: "Extractor", image: Tensor, kind: Kind, task: str) -> FeatureMap:
     """Extract the map of a picture with the weights for a task, or with the default ones if the task has none.
 
     A sketch is one that `read_sketch` gave.
@@ -53,7 +51,7 @@ def extract_map(model: Extractor, image: Tensor, kind: Kind, task: str) -> Featu
     return next(extract_maps(model, [image], kind, task))
 
 
-def extract_maps(model: Extractor, images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
+def extract_maps(model: "Extractor", images: Iterable[ImageInput], kind: Kind, task: str) -> Iterator[FeatureMap]:
     """Yield `extract_map` of any number of pictures, in batches; a picture repeated in a row is run once."""
     pictures = iter(images)
     while batch := list(islice(pictures, BATCH)):

@@ -1,7 +1,5 @@
 """Visualise results: matches as numbered points joined by lines, a mask drawn over its photo."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Retrieval: rank photos by the cosine of their pooled feature with that of a sketch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +27,7 @@ class Match:
     score: float
 
 
-def retrieve(model: Extractor, sketches: Images, photos: Images, k: int = 10) -> list[list[Match]]:
+def retrieve(model: "Extractor", sketches: Images, photos: Images, k: int = 10) -> list[list[Match]]:
     """Rank the `k` most similar photos for each sketch (SketchFusion, section 4.1).
 
     Raises ImageError for an unreadable file or a blank sketch. For more than a handful of photos use a Gallery,

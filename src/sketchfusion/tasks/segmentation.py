@@ -1,7 +1,5 @@
 """Segmentation: find the pixels of a photo that show the object of a sketch."""
 
-from __future__ import annotations
-
 import importlib.util
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -50,7 +48,7 @@ class Segmentation:
 
 
 def segment(
-    model: Extractor, sketch: ImageInput, photo: ImageInput, threshold: float | None = None, refine: bool = True
+    model: "Extractor", sketch: ImageInput, photo: ImageInput, threshold: float | None = None, refine: bool = True
 ) -> Segmentation:
     """Cut the object of a sketch out of a photo (SketchFusion, section 6.4).
 
@@ -94,7 +92,7 @@ def segment_from_maps(
 
 
 def with_closeup(
-    model: Extractor, sketch: FeatureMap, photo: FeatureMap, sketch_image: Tensor, photo_image: Tensor
+    model: "Extractor", sketch: FeatureMap, photo: FeatureMap, sketch_image: Tensor, photo_image: Tensor
 ) -> FeatureMap:
     """Replace a photo's CLIP vector by that of a crop around its most similar cell, which a small object fills."""
     if photo.joint is None or not model.joint_dim:

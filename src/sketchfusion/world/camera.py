@@ -1,7 +1,5 @@
 """Project objects from a viewpoint to the picture, and trace the contours that stay visible."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -35,7 +33,7 @@ class Camera(NamedTuple):
     x: float
     y: float
 
-    def astray(self, other: Camera, share: float) -> Camera:
+    def astray(self, other: "Camera", share: float) -> "Camera":
         """Move this viewpoint by a share of the way to another one, keeping the mirroring."""
         moved = (own + share * (their - own) for own, their in zip(self[1:], other[1:], strict=True))
         return Camera(self.mirror, *moved)

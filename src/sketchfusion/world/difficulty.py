@@ -1,7 +1,5 @@
 """Parameters that make Sketch World harder or easier."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -1,7 +1,5 @@
 """Figures: the parts, colours and keypoints of one object, which the recipe of its category draws."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +36,7 @@ class Paint:
     texture: str = "plain"
     roundness: float = 0.7
 
-    def shaded(self, factor: float) -> Paint:
+    def shaded(self, factor: float) -> "Paint":
         """Return the material with a darker (factor < 1) or lighter colour."""
         r, g, b = (min(255.0, channel * factor) for channel in self.rgb)
         return replace(self, rgb=(r, g, b))

@@ -1,7 +1,5 @@
 """Draw sketches in five styles ("hands"), from faithful to three strokes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

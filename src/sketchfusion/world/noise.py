@@ -1,7 +1,5 @@
 """Noise textures of Sketch World: tiles made once, of which random windows are cut."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Render a scene as a photo: shading, textures, background, shadow, occluders, blur and noise."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.random import Generator as Rng
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Surroundings of the photos: backgrounds, clutter behind the object and occluders in front of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product

@@ -4,8 +4,6 @@ Only sums, products and square roots are used, and sine and cosine are rounded, 
 same numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Sketch World: a synthetic data set of photos and sketches with labels for every task, and its export to disk."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Sequence

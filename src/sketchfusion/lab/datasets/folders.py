@@ -1,7 +1,5 @@
 """Data sets of photos alone: a plain folder, whose sub-folders are categories, and Tiny-imagenet."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +22,7 @@ class PhotosOnly(Dataset):
         """All categories: the names to choose from when photos are named."""
         return [category for category in self.categories if category]
 
-    def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
+    def named(self, kind: "Kind", examples: bool = False) -> list[Sample]:
         """All photos with a category; DatasetError for sketches and examples, which there are none of."""
         if examples:
             raise DatasetError(f"{self.root} has no held-out part next to its examples; give sketches")

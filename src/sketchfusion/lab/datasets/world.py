@@ -1,7 +1,5 @@
 """Sketch World as a data set: pictures are drawn when they are read, of objects that no training uses."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +36,7 @@ class WorldSample(Sample):
     of_photo: bool
 
     @property
-    def picture(self) -> ImageInput:
+    def picture(self) -> "ImageInput":
         if self.kind == "photo":
             return self.world.photo(self.label, self.instance).photo
         return _rgb(self.world.sketch(self.label, self.instance, self.hand, of_photo=self.of_photo)[0])
@@ -76,7 +74,7 @@ class SketchWorld(Dataset):
     def names(self) -> list[str]:
         return list(SEEN)
 
-    def named(self, kind: Kind, examples: bool = False) -> list[Sample]:
+    def named(self, kind: "Kind", examples: bool = False) -> list[Sample]:
         """Objects of the seen categories, with `examples` others than without."""
         if kind == "photo":
             return self.photos(SEEN)
@@ -128,7 +126,9 @@ class SketchWorld(Dataset):
                 wrong = _rgb(self.world.sketch(other, FIRST_SKETCHED + instance, hand)[0])
                 yield MaskedScene(category, shot.photo, lambda mask=shot.mask: mask, right, wrong)  # type: ignore[misc]
 
-    def _sample(self, category: str, instance: int, kind: Kind, number: int = 0, of_photo: bool = False) -> WorldSample:
+    def _sample(
+        self, category: str, instance: int, kind: "Kind", number: int = 0, of_photo: bool = False
+    ) -> WorldSample:
         return WorldSample(
             *(self.root, category, f"{category}/{instance}", kind, str(instance)),
             world=self.world,

@@ -1,7 +1,5 @@
 """Four-legged animals, which share a frame of trunk, legs, ears and tail."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

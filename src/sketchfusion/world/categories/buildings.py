@@ -1,7 +1,5 @@
 """Buildings, doors and windows, and furniture."""
 
-from __future__ import annotations
-
 from itertools import product
 
 from ..figure import SIDES, Figure, Mark, category, sides

@@ -1,7 +1,5 @@
 """Food and plants."""
 
-from __future__ import annotations
-
 from ..figure import SIDES, Figure, Mark, category, sides
 from ..shapes import arc, cloud, curve, ellipse, inside, leaf, limb, mirrored, path, shift, smooth, turn
 

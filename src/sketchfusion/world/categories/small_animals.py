@@ -1,7 +1,5 @@
 """Birds and bats, insects, spiders and snails, and sea animals."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..figure import SIDES, Figure, Mark, category, sides

@@ -1,7 +1,5 @@
 """Household objects, clothing, musical instruments, hand tools and cutlery."""
 
-from __future__ import annotations
-
 from itertools import product
 
 from ..figure import SIDES, Figure, Mark, category, sides

@@ -1,7 +1,5 @@
 """Vehicles on the road, in the air and on water."""
 
-from __future__ import annotations
-
 from ..figure import SIDES, Figure, Mark, category, sides
 from ..shapes import arc, box, curve, ellipse, limb, mirrored, path, ring, shift, smooth
 
