@@ -3,24 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from .backbones import catalog
-from .backbones.catalog import CATALOG, ClipCard, DiffusionCard, DinoCard, FusedCard
+from .backbones.catalog import CATALOG, FusedCard
 from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
 from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-from .extractor import Extractor
+from .extractor import Device, Extractor, Precision
 from .features import SketchFusion
 from .io.weights import WeightsError, resolve
 from .saved import read_method
 
 
 def load(
-    name: str | Path = "mini",
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
-    task: str | None = None,
+    name: str | Path = "mini", device: Device = None, dtype: Precision = None, task: str | None = None
 ) -> Extractor:
     """Load the model that a name stands for: a fused model, a frozen baseline or a trained one.
 
@@ -50,15 +45,11 @@ def load(
         if method == B_FINETUNING:
             return FinetunedBaseline.load_trained(folder, device, dtype).for_task(task)
         raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
-    kind = _kind_of(folder) if folder else type(card)
-    if kind is FusedCard:
-        return SketchFusion.from_pretrained(name, device, dtype, task)
-    of_kind: dict[type, type[FrozenBaseline]] = {
-        ClipCard: ClipBaseline,
-        DiffusionCard: SdBaseline,
-        DinoCard: DinoBaseline,
-    }
-    return of_kind[kind].load(name, device=device, dtype=dtype)
+    kind = _kind_of(folder) if folder else getattr(card, "kind", "fused")
+    of_kind: dict[str, type[FrozenBaseline]] = {"clip": ClipBaseline, "diffusion": SdBaseline, "dino": DinoBaseline}
+    if kind in of_kind:
+        return of_kind[kind].load(name, device=device, dtype=dtype)
+    return SketchFusion.from_pretrained(name, device, dtype, task)
 
 
 def frozen_part(pair: str, baseline: str) -> str:
@@ -91,10 +82,10 @@ def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
     return given.get(name, name)
 
 
-def _kind_of(folder: Path) -> type[catalog.Card | FusedCard]:
-    """Tell from a folder in the hub layout which kind of model it holds."""
+def _kind_of(folder: Path) -> str:
+    """Tell from a folder in the hub layout which kind of model it holds, as a card of the catalog does."""
     if catalog.is_diffusion(folder):
-        return DiffusionCard
+        return "diffusion"
     if catalog.is_dino(folder):
-        return DinoCard
-    return ClipCard if catalog.model_type(folder) in ("clip", catalog.CONVOLUTIONAL_CLIP) else FusedCard
+        return "dino"
+    return "clip" if catalog.model_type(folder) in ("clip", catalog.CONVOLUTIONAL_CLIP) else "fused"
