@@ -20,29 +20,23 @@ if TYPE_CHECKING:
     from ..lab.evaluation.retrieval import Progress
     from ..lab.evaluation.speed import Cost
 
-    Measure = Callable[[Progress], Result]
-
-
 evaluating = typer.Typer(help="Measure a model under every named metric; write OUT/<task>-<data>-<model>.json and .md.")
 app.add_typer(evaluating, name="evaluate")
 
 Out = Annotated[Path, typer.Option(help="Folder for the report.")]
-Baseline = Annotated[
-    str | None, typer.Option(help="Measure a baseline on the model's frozen parts instead (B-CLIP ..).")
-]
+Baseline = Annotated[str | None, typer.Option(help="Measure a baseline on the model's frozen parts (B-CLIP ..).")]
 Split = Annotated[str | None, typer.Option(help="Published split of the classes (sketchy-25-sake ..).")]
-SketchFolders = Annotated[
-    list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without any.")
-]
+SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Folders of sketches, for data without.")]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure: a model on a data set, with further sketches where the data set has none of its own."""
+    """What to measure: a model on a data set, with further sketches where that has none, reporting progress."""
 
     model: Extractor
     data: Dataset
     sketches: Sequence[Dataset]
+    progress: Progress
 
 
 @evaluating.command()
@@ -67,20 +61,16 @@ def retrieval(
         raise ValueError("with --sketches every photo is ranked, once; leave --split and --duplicates out")
     _refuse_for_world(data, {"--split": split, "--sketches": sketches, "--duplicates": duplicates})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case) -> tuple[str, Result]:
         rivals = {name: load(name) for name in against or ()}
         source = retrieval_data(case.data, split, case.sketches, duplicates)
-
-        def measure(progress: Progress) -> Result:
-            result = benchmark_retrieval(case.model, source, progress)
-            for name, rival in rivals.items():
-                result = result.more_than(benchmark_retrieval(rival, source, progress), name)
-            return result
-
+        result = benchmark_retrieval(case.model, source, case.progress)
+        for name, rival in rivals.items():
+            result = result.more_than(benchmark_retrieval(rival, source, case.progress), name)
         others = [folder.name for folder in case.sketches] if case.data.splits else []
-        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), measure
+        return "-".join(filter(None, [case.data.name, split, "duplicates" * duplicates, *others])), result
 
-    _evaluate("retrieval", "embedding {}", prepare, data, out, model, baseline, as_json, sketches)
+    _evaluate("retrieval", "embedding {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -97,12 +87,11 @@ def instances(
 
     _refuse_for_world(data, {"--split": split})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        source = instance_data(case.data, split)
+    def measure(case: Case) -> tuple[str, Result]:
         name = f"{case.data.name}-{split}" if split else case.data.name
-        return name, lambda progress: benchmark_instances(case.model, source, progress)
+        return name, benchmark_instances(case.model, instance_data(case.data, split), case.progress)
 
-    _evaluate("instance-retrieval", "embedding {}", prepare, data, out, model, baseline, as_json)
+    _evaluate("instance-retrieval", "embedding {}", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -112,9 +101,7 @@ def recognition(
     model: ModelOption = "mini",
     baseline: Baseline = None,
     kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
-    examples: Annotated[
-        bool, typer.Option("--examples", help="Learn classes from example sketches instead of their names.")
-    ] = False,
+    examples: Annotated[bool, typer.Option("--examples", help="Learn classes from sketches, not names.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure recognition: how often pictures get their right name."""
@@ -126,17 +113,16 @@ def recognition(
         raise ValueError(f"{kind!r} is no kind of picture; choose sketch or photo")
     shown: Kind = "photo" if kind == "photo" else "sketch"
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case) -> tuple[str, Result]:
         pictures = labelled_pictures(case.data.named(shown))
         if examples:
             learned = labelled_pictures(case.data.named(shown, examples=True))
-            name = f"{case.data.name}-examples"
-            return name, lambda progress: benchmark_examples(case.model, learned, pictures, progress)
-        name = f"{case.data.name}-{shown}"
-        return name, lambda progress: benchmark_naming(case.model, pictures, case.data.names, shown, progress)
+            return f"{case.data.name}-examples", benchmark_examples(case.model, learned, pictures, case.progress)
+        result = benchmark_naming(case.model, pictures, case.data.names, shown, case.progress)
+        return f"{case.data.name}-{shown}", result
 
     what = "learning {}" if examples else "naming {}"
-    _evaluate("recognition", what, prepare, data, out, model, baseline, as_json)
+    _evaluate("recognition", what, measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -155,12 +141,11 @@ def correspondence(
         raise ValueError("the pictures of PSC6K lie in one root of Sketchy; name that alone with --sketches")
     _refuse_for_world(data, {"--sketches": sketches})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        return case.data.name, lambda progress: benchmark_correspondence(
-            case.model, [*point_pairs(case.data, *case.sketches)], progress
-        )
+    def measure(case: Case) -> tuple[str, Result]:
+        pairs = [*point_pairs(case.data, *case.sketches)]
+        return case.data.name, benchmark_correspondence(case.model, pairs, case.progress)
 
-    _evaluate("correspondence", "matching {}", prepare, data, out, model, baseline, as_json, sketches)
+    _evaluate("correspondence", "matching {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -170,9 +155,7 @@ def segmentation(
     model: ModelOption = "mini",
     baseline: Baseline = None,
     sketches: SketchFolders = None,
-    kept_out: Annotated[
-        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training uses.")
-    ] = False,
+    kept_out: Annotated[bool, typer.Option("--held-out", help="Leave out the photos that training uses.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure segmentation: how well the masks of what is sketched fit."""
@@ -180,13 +163,13 @@ def segmentation(
 
     _refuse_for_world(data, {"--sketches": sketches, "--held-out": kept_out})
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case) -> tuple[str, Result]:
         scenes = [*case.data.scenes(case.sketches, "measured" if kept_out else "all")]
         about = "" if kept_out or case.data.layout != "segmentation folder" else TRAINED_ON
         name = case.data.name + "-held-out" * kept_out
-        return name, lambda progress: benchmark_segmentation(case.model, scenes, progress, about=about)
+        return name, benchmark_segmentation(case.model, scenes, case.progress, about=about)
 
-    _evaluate("segmentation", "cutting out of {}", prepare, data, out, model, baseline, as_json, sketches)
+    _evaluate("segmentation", "cutting out of {}", measure, data, out, model, baseline, as_json, sketches)
 
 
 @evaluating.command()
@@ -195,12 +178,12 @@ def search(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline
     from ..lab.evaluation.retrieval import retrieval_data
     from ..lab.evaluation.search import benchmark_search
 
-    def prepare(case: Case) -> tuple[str, Measure]:
+    def measure(case: Case) -> tuple[str, Result]:
         source = retrieval_data(case.data)
         photos = [(image, label) for image, label in source.photos() if isinstance(label, str)]
-        return case.data.name, lambda progress: benchmark_search(case.model, source.sketches(), photos, progress)
+        return case.data.name, benchmark_search(case.model, source.sketches(), photos, case.progress)
 
-    _evaluate("search", "embedding {}", prepare, data, out, model, baseline, as_json)
+    _evaluate("search", "embedding {}", measure, data, out, model, baseline, as_json)
 
 
 @evaluating.command()
@@ -208,16 +191,16 @@ def probe(data: Data, out: Out, model: ModelOption = "mini", baseline: Baseline 
     """Measure by linear probes how well the features of each part of the frozen models separate classes."""
     from ..lab.evaluation.recognition import benchmark_probe
 
-    def prepare(case: Case) -> tuple[str, Measure]:
-        return case.data.name, lambda progress: benchmark_probe(case.model, case.data, progress)
+    def measure(case: Case) -> tuple[str, Result]:
+        return case.data.name, benchmark_probe(case.model, case.data, case.progress)
 
-    _evaluate("probe", "looking inside", prepare, data, out, model, baseline, as_json)
+    _evaluate("probe", "looking inside", measure, data, out, model, baseline, as_json)
 
 
 def _evaluate(
     task: str,
     what: str,
-    prepare: Callable[[Case], tuple[str, Measure]],
+    measure: Callable[[Case], tuple[str, Result]],
     data: Sequence[str],
     out: Path,
     model: str,
@@ -225,7 +208,7 @@ def _evaluate(
     as_json: bool,
     sketches: Sequence[str] | None = None,
 ) -> None:
-    """Measure with what `prepare` gives on each of `data`, then write and print the reports."""
+    """Let `measure` give the name of the report and the result for each of `data`; write and print them."""
     from ..lab.datasets import open
     from ..lab.evaluation.result import make_folder, write_report
     from ..models import load
@@ -241,9 +224,8 @@ def _evaluate(
     extractor = load(f"{model}:{baseline}" if baseline else model)
     extractor = extractor.for_task(task) if extractor.serves(task) else extractor
     for given, dataset in zip(data, datasets, strict=True):
-        name, measure = prepare(Case(extractor, dataset, others))
         with terminal.progress_bar(what.format(dataset.name)) as progress:
-            result = measure(progress)
+            name, result = measure(Case(extractor, dataset, others, progress))
         # folders as they were given: reports are shared, and full paths are private
         write_report(result, task, name, out, {"root": given, **({"sketches": sketches} if sketches else {})})
         answers.append(result.to_json())

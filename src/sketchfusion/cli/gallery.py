@@ -178,9 +178,7 @@ def studio(
     gallery: GalleryOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Show a gallery of rendered pictures instead.")] = False,
     share: Annotated[bool, typer.Option("--share", help="Let a phone in the same network draw, too.")] = False,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; beyond this machine a token is needed.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is needed.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token: Annotated[str | None, typer.Option(envvar="SKETCHFUSION_TOKEN", help="Ask everyone for this token.")] = None,
     model: OptionalModel = None,

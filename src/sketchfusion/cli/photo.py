@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from . import terminal
-from .terminal import Json, ModelOption, app
+from .terminal import SKETCH, Json, ModelOption, app
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..tasks.correspondence import Side
 
 
-Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help="Picture, SVG, .ndjson[:line], or - .")]
+Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help=SKETCH)]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
 
 

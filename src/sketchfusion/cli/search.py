@@ -109,9 +109,7 @@ def _print_hits(hits: "Sequence[Hit]", gallery: "Gallery") -> None:
 def recognize(
     sketches: Sketches,
     k: Annotated[int, typer.Option("-k", min=1, help="How many guesses.")] = 5,
-    labels: Annotated[
-        str | None, typer.Option(help='Names to choose from, as "cat,dog"; by default all known.')
-    ] = None,
+    labels: Annotated[str | None, typer.Option(help='Names to choose from: "cat,dog"; by default all known.')] = None,
     examples: Annotated[
         Path | None, typer.Option(help="A folder of pictures, a sub-folder for each name, that say what is meant.")
     ] = None,

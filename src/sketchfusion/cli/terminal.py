@@ -47,10 +47,9 @@ GalleryOption = Annotated[
 ModelOption = Annotated[str, typer.Option("--model", help="Name, hub id or folder of a model.")]
 OptionalModel = Annotated[str | None, typer.Option("--model", help="Model; by default the one that made the gallery.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help="Picture, SVG, .ndjson[:line], or - .")]
-MaybeSketches = Annotated[
-    list[str] | None, typer.Argument(metavar="[SKETCH...]", help="Picture, SVG, .ndjson[:line], or - .")
-]
+SKETCH = "Picture, SVG, .ndjson[:line], or - ."
+Sketches = Annotated[list[str], typer.Argument(metavar="SKETCH...", help=SKETCH)]
+MaybeSketches = Annotated[list[str] | None, typer.Argument(metavar="[SKETCH...]", help=SKETCH)]
 RECIPE = "mini (two CPU cores), full (whole data sets on a GPU) or paper (the paper's losses and data)."
 Data = Annotated[list[str], typer.Option("--data", help='"world", or folders of data.')]
 

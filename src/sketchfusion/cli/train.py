@@ -17,9 +17,7 @@ Keep = Annotated[
 ]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Less memory, more time: compute features twice.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")]
-Where = Annotated[
-    str | None, typer.Option("--device", help="Such as cuda:1 or cpu; by default the best. Not with torchrun.")
-]
+Where = Annotated[str | None, typer.Option("--device", help="cuda:1, cpu ..; by default the best. Not with torchrun.")]
 Precision = Annotated[
     Literal["bfloat16", "float32"] | None,
     typer.Option("--dtype", help="Of the frozen models; by default bfloat16 on a GPU, float32 on a CPU."),
