@@ -90,9 +90,7 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     elif isinstance(source, str | Path):
         image = _to_tensor(_from_name(source, kind))
     else:
-        raise ImageError(
-            f"a picture must be a path, bytes, a PIL image, an array or a tensor, not {type(source).__name__}"
-        )
+        raise ImageError(f"a picture is a path, bytes, a PIL image, an array or a tensor, not {type(source).__name__}")
     return normalise_sketch(image) if kind == "sketch" else image
 
 
@@ -243,8 +241,7 @@ def parse_header(data: bytes) -> Image.Image:
 
     Pillow's own limit does not hold for JPEG, of which not more is decoded than is allowed.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
         if data.startswith(JPEG_START):
             return JpegImageFile(io.BytesIO(data))
         return Image.open(io.BytesIO(data), formats=decoders())
