@@ -307,9 +307,8 @@ async def segment(body: messages.PhotoRequest, studio: CurrentStudio) -> message
 @closeup_router.post("/match")
 async def match(body: messages.MatchRequest, studio: CurrentStudio) -> messages.MatchAnswer:
     """Match points of one picture to the other."""
-    return await _look_closer(
-        studio, "match", body, partial(closeup.match_points, points=body.points, source=body.source)
-    )
+    call = partial(closeup.match_points, points=body.points, source=body.source)
+    return await _look_closer(studio, "match", body, call)
 
 
 @closeup_router.post("/dense")
