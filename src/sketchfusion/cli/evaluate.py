@@ -254,9 +254,6 @@ def _refuse_for_world(data: Sequence[str], given: Mapping[str, object]) -> None:
         raise ValueError(f"Sketch World has a split and sketches of its own; leave {option} out")
 
 
-# The commands of `sketchfusion bench`.
-
-
 benching = typer.Typer(help="Measure costs next to those of a reference way, in one run.")
 app.add_typer(benching, name="bench")
 Draws = Annotated[int, typer.Option(min=1, help="Noise samples of the authors' way; their code has 32.")]

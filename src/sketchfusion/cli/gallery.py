@@ -167,9 +167,6 @@ def _planned(plan: "Plan") -> str:
     )
 
 
-# The command that opens the studio.
-
-
 @app.command()
 def studio(
     photos: Annotated[

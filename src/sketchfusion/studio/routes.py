@@ -64,9 +64,6 @@ def _studio(request: Request) -> Any:
 CurrentStudio = Annotated[Studio, Depends(_studio)]
 
 
-# The studio itself
-
-
 @service_router.get("/info")
 async def get_info(studio: CurrentStudio, request: Request, folder: str = "", date: str = "") -> messages.Info:
     """Describe model, gallery and limits; photos are counted by folder for the `date`, by month for the `folder`."""
@@ -115,9 +112,6 @@ async def get_health(studio: CurrentStudio) -> messages.Health:
         uptime_seconds=round(time.monotonic() - studio.started, 1),
         indexing=studio.following,
     )
-
-
-# Search and export
 
 
 @search_router.post("/search")
@@ -180,9 +174,6 @@ async def export(body: messages.ExportRequest, studio: CurrentStudio, request: R
         for rank, (path, photo) in enumerate(zip(paths, photos, strict=True), start=1)
     ]
     return JSONResponse({"gallery": studio.name, "photos": rows}, headers=_attachment("found.json"))
-
-
-# Photos of the gallery
 
 
 @photos_router.get("")
@@ -267,9 +258,6 @@ def remove_photo(photo: str, studio: CurrentStudio) -> messages.Removed:
     return messages.Removed(removed=removed)
 
 
-# Uploads and their indexing jobs
-
-
 @uploads_router.post("/photos", status_code=202)
 async def upload(files: Annotated[list[UploadFile], File()], studio: CurrentStudio) -> messages.JobStarted:
     """Store photos and start a job that indexes them."""
@@ -293,9 +281,6 @@ async def get_job(job: str, studio: CurrentStudio) -> messages.JobState:
 async def cancel_job(job: str, studio: CurrentStudio) -> messages.JobState:
     """Cancel a job; photos indexed so far are kept."""
     return _job_state(studio, job, cancel=True)
-
-
-# A drawing and one photo
 
 
 @closeup_router.post("/segment")

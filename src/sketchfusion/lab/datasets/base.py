@@ -230,8 +230,6 @@ def read_table(path: Path, columns: Sequence[str], expected: str) -> list[dict[s
 
 
 # Data sets with a folder for each class.
-
-
 class ClassFolders(Dataset):
     """Sketches and photos in `sides`, as `class_folders` lists them; a class is spelt as in the first that has it."""
 

@@ -82,8 +82,6 @@ def _files(root: Path) -> tuple[str, dict[str, Path]]:
 
 
 # QuickDraw-extended: 110 classes of Quick, Draw! drawings with photos from the web (Dey et al., CVPR 2019).
-
-
 SKETCHES = ("QuickDraw_sketches_final", "sketches")
 PHOTOS = ("QuickDraw_images_final", "images")
 

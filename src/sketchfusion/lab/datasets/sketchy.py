@@ -93,8 +93,6 @@ def photo_id_of(sketch: str) -> str:
 
 
 # Sketchy-extended: Sketchy with 60,502 more photos of its classes (Liu et al., CVPR 2017).
-
-
 EXTENDED = ("EXTEND_image_sketchy", "EXTEND_image_sketchy_ready", "extended_photo")
 
 
