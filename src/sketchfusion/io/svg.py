@@ -264,11 +264,8 @@ def _inline(root: ET.Element, css: str) -> None:
             for selector in selectors.split(","):
                 found.setdefault(selector.strip(), {}).update(declared)
     for element in root.iter():
-        names = [
-            _local(element.tag),
-            *(f".{name}" for name in element.get("class", "").split()),
-            f"#{element.get('id')}",
-        ]
+        classes = [f".{name}" for name in element.get("class", "").split()]
+        names = [_local(element.tag), *classes, f"#{element.get('id')}"]
         own = dict(_INLINED.findall(element.get("style", "")))
         for name, value in [item for one in (*(found.get(name, {}) for name in names), own) for item in one.items()]:
             element.set(name, re.sub(r"(?<=\d)(px|deg)\b", "", value).strip())
