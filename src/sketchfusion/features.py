@@ -292,8 +292,7 @@ class SketchFusion(TrainedExtractor):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""
-        write_trained(Path(folder), asdict(self.config), self.light.state_dict())
-        self.heads.write(Path(folder))
+        write_trained(Path(folder), asdict(self.config), self.light.state_dict(), self.heads)
 
     def push_to_hub(
         self, repository: str, private: bool = False, *, diffusion: str | None = None, clip: str | None = None
@@ -307,8 +306,7 @@ class SketchFusion(TrainedExtractor):
         if not public.student:
             public = replace(public, diffusion=diffusion or catalog.public_name(public.diffusion))
         with TemporaryDirectory() as folder:
-            write_trained(Path(folder), asdict(public), self.light.state_dict())
-            self.heads.write(Path(folder))
+            write_trained(Path(folder), asdict(public), self.light.state_dict(), self.heads)
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
 

@@ -126,8 +126,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
                     shutil.copy(path, clip)
         hashes = {"diffusion_hash": folder_hash(folder / "sd"), "clip_hash": folder_hash(folder / "clip")}
         self.config = replace(self.config, **hashes)
-        self.heads.write(folder)
-        write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict())
+        write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict(), self.heads)
 
     @property
     def fingerprint(self) -> str:
@@ -223,8 +222,8 @@ class SdPlBaseline(TrainedBaseline):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        self.heads.write(Path(folder))
-        write_trained(Path(folder), {"method": SD_PL, **asdict(self.config)}, self.prompts.state_dict())
+        settings = {"method": SD_PL, **asdict(self.config)}
+        write_trained(Path(folder), settings, self.prompts.state_dict(), self.heads)
 
     def with_caption(self, text: str) -> Self:
         """Give a model with a caption in place of the learned text, all else shared: their features are compared."""
