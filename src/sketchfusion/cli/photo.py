@@ -87,12 +87,9 @@ def match(
 
         _save(match_picture(drawing, pixels, found), picture)
     if as_json:
-        terminal.print_json([asdict(one) for one in found])
-    else:
-        rows = [
-            [_point(one.sketch), _point(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found
-        ]
-        terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
+        return terminal.print_json([asdict(one) for one in found])
+    rows = [[_point(one.sketch), _point(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found]
+    terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
 
 
 def _save(picture: "Image.Image", path: Path) -> None:

@@ -141,15 +141,9 @@ def recognize(
         for rank, guess in enumerate(guesses, start=1)
     ]
     if as_json:
-        terminal.print_json(rows)
-    else:
-        terminal.print_table(
-            ["", "score", "label", "sketch"],
-            [
-                [f"{row['rank']}", f"{row['score']:.3f}", *(escaped(f"{row[name]}") for name in ("label", "sketch"))]
-                for row in rows
-            ],
-        )
+        return terminal.print_json(rows)
+    table = [[f"{row['rank']}", f"{row['score']:.3f}", escaped(row["label"]), escaped(row["sketch"])] for row in rows]
+    terminal.print_table(["", "score", "label", "sketch"], table)
 
 
 @app.command()

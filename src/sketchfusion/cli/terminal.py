@@ -226,7 +226,9 @@ def _progress(*columns: "ProgressColumn", transient: bool = False) -> "Progress"
 
     first = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     last = columns or (TimeRemainingColumn(),)
-    return Progress(*first, *last, console=Console(stderr=True, highlight=False), transient=transient)
+    console = Console(stderr=True, highlight=False)
+    nothing = transient and not console.is_terminal  # it would leave an empty line
+    return Progress(*first, *last, console=console, transient=transient, disable=nothing)
 
 
 def keep_memory() -> None:

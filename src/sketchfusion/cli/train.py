@@ -11,9 +11,7 @@ from .terminal import Data, app
 
 Keep = Annotated[
     Literal["all", "latents", "nothing"] | None,
-    typer.Option(
-        help="Frozen features kept on disk, the others are computed for every batch. By default as many as fit well."
-    ),
+    typer.Option(help="Frozen features kept on disk; others are computed for every batch. By default as many as fit."),
 ]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Less memory, more time: compute features twice.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")]
