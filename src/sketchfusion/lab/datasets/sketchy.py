@@ -79,11 +79,8 @@ class Sketchy(ClassFolders):
 
 
 def is_sketchy(root: Path) -> bool:
-    return any(
-        first_folder(root / inner / kind, ALIGNED, f"{ALIGNED}_ready") is not None
-        for inner in ("", *INNER)
-        for kind in ("photo", "sketch")
-    )
+    places = [root / inner / kind for inner in ("", *INNER) for kind in ("photo", "sketch")]
+    return any(first_folder(place, ALIGNED, f"{ALIGNED}_ready") for place in places)
 
 
 def photo_id_of(sketch: str) -> str:
