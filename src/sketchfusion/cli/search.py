@@ -48,9 +48,7 @@ def search(
     model: OptionalModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Show the contact sheet in the desktop's viewer.")] = False,
-    paths0: Annotated[
-        bool, typer.Option("--paths0", help="Print paths only, each ended by a zero byte, for xargs -0.")
-    ] = False,
+    paths0: Annotated[bool, typer.Option("--paths0", help="Print paths only, for xargs -0.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find photos that show what a sketch, a text or another photo shows; several sketches are averaged."""

@@ -54,8 +54,7 @@ def pretrain(
     sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; not for dino.")] = None,
     budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
     start: Annotated[
-        Path | None,
-        typer.Option(help="Initial weights, a folder; for clip a file too, or efficientnet-lite0, 1 or 2."),
+        Path | None, typer.Option(help="Initial weights, a folder; for clip a file too, or efficientnet-lite0, 1 or 2.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")] = None,
