@@ -90,7 +90,9 @@ def read_image(source: ImageInput, kind: Kind = "photo") -> Tensor:
     elif isinstance(source, str | Path):
         image = _to_tensor(_from_name(source, kind))
     else:
-        raise ImageError(f"a picture is a path, bytes, a PIL image, an array or a tensor, not {type(source).__name__}")
+        raise ImageError(
+            f"a picture must be a path, bytes, a PIL image, an array or a tensor, not {type(source).__name__}"
+        )
     return normalise_sketch(image) if kind == "sketch" else image
 
 
