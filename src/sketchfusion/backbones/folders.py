@@ -60,7 +60,6 @@ CLIP_VISION = {
 }
 CLIP_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 
-
 # Packages that import much of diffusers, or of scipy, which only schedulers that are not used here need.
 LATE = ("diffusers.hooks", "diffusers.models.autoencoders", "diffusers.models.transformers", "diffusers.models.unets")
 

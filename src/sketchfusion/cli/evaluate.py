@@ -292,10 +292,9 @@ def bench_search(
     from ..lab.evaluation.search_speed import bench_search
     from ..models import load
 
-    with terminal.progress_bar("measuring search") as progress:
-        place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
-        with place as used:
-            costs = bench_search(load(model), rows, Path(used), seed, progress)
+    place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
+    with place as used, terminal.progress_bar("measuring search") as progress:
+        costs = bench_search(load(model), rows, Path(used), seed, progress)
     _say(costs, as_json)
 
 

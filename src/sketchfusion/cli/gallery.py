@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from ..gallery import Gallery, Plan, Report
     from ..studio.studio import Studio
 
-
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Folders and files.")]
 Exclude = Annotated[list[str] | None, typer.Option(help="Leave out files and folders by a glob; may be repeated.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Photos at a time.")]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from ..io.images import Kind
 
-
 Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help=SKETCH)]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..gallery import Gallery, Hit
     from ..io.images import Kind
 
-
 BATCH = 16  # pictures at a time
 
 

@@ -22,7 +22,6 @@ from ...io.files import find_images
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
 
-
 Part = Literal["all", "tuning", "measured"]
 
 

@@ -14,7 +14,6 @@ from .base import Dataset, Datasets, MaskedScene, Part, PointPair, Sample
 if TYPE_CHECKING:
     from ...io.images import ImageInput, Kind
 
-
 WORLD = "world"
 PHOTOS = 20  # of each category
 SKETCHES = 5  # of each category, one by each hand, of objects that no photo of an unseen category shows
