@@ -22,7 +22,6 @@ MAX_BYTES = 4_000_000
 MAX_COST = 20_000
 MAX_MATCHES = 4_000_000  # rules of style sheets times elements
 MAX_DEPTH = 200
-MAX_SIDE = 4096
 NAMESPACE, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 # Elements that no sketch needs: through them an SVG can read files, run scripts or take very long to render.
@@ -64,8 +63,6 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
     that the renderer does not know are replaced. Raises ImageError, whose message begins with `source`, for SVG that is
     broken, too large or too costly, has XML entities that are not short plain text, or shows none of its shapes.
     """
-    if not 0 < side <= MAX_SIDE:
-        raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{source}: SVG of more than {MAX_BYTES} bytes; simplify it first")
     root = _parse(_expand_entities(as_utf8(data)), source)
