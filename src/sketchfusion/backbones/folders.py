@@ -269,7 +269,9 @@ def convert_single_file(file: Path, out: Path, tokenizer: Path | None = None) ->
             expected = model.state_dict()
             wrong = [key for key, of in expected.items() if key not in found or found[key].shape != of.shape]
             if wrong:
-                raise WeightsError(f"{file}: {len(wrong)} tensors of {name} such as {wrong[0]} are missing or misfit")
+                raise WeightsError(
+                    f"{file}: {len(wrong)} tensors of its {name} such as {wrong[0]} are missing or misfit"
+                )
             model.load_state_dict({key: found[key].contiguous() for key in expected}, assign=True)
             save_model(model, draft / name)
         kind_of_noise = {"prediction_type": "v_prediction"} if second and not small else {}
