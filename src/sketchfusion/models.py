@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .backbones import catalog
-from .backbones.catalog import CATALOG, FusedCard
+from .backbones.catalog import CATALOG, Card, FusedCard
 from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
 from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
@@ -45,7 +45,7 @@ def load(
         if method == B_FINETUNING:
             return FinetunedBaseline.load_trained(folder, device, dtype).for_task(task)
         raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
-    kind = _kind_of(folder) if folder else getattr(card, "kind", "fused")
+    kind = _kind_of(folder) if folder else card.kind if isinstance(card, Card) else "fused"
     of_kind: dict[str, type[FrozenBaseline]] = {"clip": ClipBaseline, "diffusion": SdBaseline, "dino": DinoBaseline}
     if kind in of_kind:
         return of_kind[kind].load(name, device=device, dtype=dtype)
