@@ -20,6 +20,7 @@ from .io.weights import WeightsError
 from .saved import Heads
 
 Device: TypeAlias = str | torch.device | None  # None: the best that there is
+Precision: TypeAlias = torch.dtype | None  # None: what is best on the device
 
 
 @dataclass(frozen=True)

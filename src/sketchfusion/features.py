@@ -9,36 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .backbones.catalog import (
-    CATALOG,
-    Card,
-    FusedCard,
-    Preset,
-    dense_layer,
-    lasting_name,
-    locate,
-    public_name,
-    sized_for,
-)
+from . import extractor
+from .backbones import catalog
+from .backbones.catalog import Card, FusedCard, Preset
 from .backbones.convolutional import ConvolutionalClip
 from .backbones.diffusion import FrozenDiffusion
 from .backbones.encoders import FrozenEncoder, resize_square
 from .backbones.folders import load_diffusion, load_encoder
-from .extractor import (
-    Device,
-    ModelInput,
-    ModelOutput,
-    TrainedExtractor,
-    batch_starts,
-    concatenate_weighted,
-    hash_settings,
-    max_pool,
-    pick_device,
-    pick_dtype,
-    prepare_as_released,
-    prepare_letterboxed,
-    stack,
-)
+from .extractor import Device, ModelInput, ModelOutput, Precision, TrainedExtractor, pick_device, pick_dtype
 from .featuremap import FeatureMap, Frame
 from .fusion import FusionConfig, FusionModel, Student, kind_indices
 from .io.images import ImageInput, Images, Kind, NormalisedSketch, as_list, read_image
@@ -135,7 +113,7 @@ class SketchFusion(TrainedExtractor):
         cls,
         name_or_path: str | Path = "mini",
         device: Device = None,
-        dtype: torch.dtype | None = None,
+        dtype: Precision = None,
         task: str | None = None,
         *,
         diffusion: str | None = None,
@@ -163,7 +141,7 @@ class SketchFusion(TrainedExtractor):
         cls,
         name: str = "mini",
         device: Device = None,
-        dtype: torch.dtype | None = None,
+        dtype: Precision = None,
         task: str | None = None,
         *,
         preset: Preset | None = None,
@@ -178,13 +156,13 @@ class SketchFusion(TrainedExtractor):
         """Load the frozen parts that a configuration names; check their hashes, or fill them in."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
-        vit = locate(config.clip)
-        config = replace(config, clip=lasting_name(config.clip), clip_hash=check_hash(vit, config.clip_hash))
+        vit = catalog.locate(config.clip)
+        config = replace(config, clip=catalog.lasting_name(config.clip), clip_hash=check_hash(vit, config.clip_hash))
         diffusion = None
         if not config.student:
-            sd = locate(config.diffusion)
+            sd = catalog.locate(config.diffusion)
             found, diffusion = check_hash(sd, config.diffusion_hash), load_diffusion(sd, dtype)
-            config = replace(config, diffusion=lasting_name(config.diffusion), diffusion_hash=found)
+            config = replace(config, diffusion=catalog.lasting_name(config.diffusion), diffusion_hash=found)
         return cls(diffusion, load_encoder(config.clip, vit, dtype), config, name).to(device)
 
     def to(self, device: str | torch.device) -> "SketchFusion":
@@ -230,7 +208,7 @@ class SketchFusion(TrainedExtractor):
         unused |= {"local"} | {name for name in ("dense", "student") if not getattr(self.config, name)}
         settings = {key: value for key, value in asdict(self.config).items() if key not in unused}
         settings["light"] = weights_hash(self.light)
-        return hash_settings(settings)
+        return extractor.hash_settings(settings)
 
     @property
     def dim(self) -> int:
@@ -239,8 +217,8 @@ class SketchFusion(TrainedExtractor):
 
     def prepare(self, image: ImageInput, kind: Kind) -> ModelInput:
         if self.config.view == "as-released":
-            return prepare_as_released(image, self.side, self.clip.side)
-        return prepare_letterboxed(image, kind, self.side)
+            return extractor.prepare_as_released(image, self.side, self.clip.side)
+        return extractor.prepare_letterboxed(image, kind, self.side)
 
     def extract(
         self, images: Images, kind: Kind = "photo", batch_size: int = 8, task: str | None = None
@@ -258,10 +236,11 @@ class SketchFusion(TrainedExtractor):
             return super().extract(images, kind, batch_size, task)
         side, sources = model.clip.side * (1 if cuts and kind == "sketch" else FINER), as_list(images)
         maps = list[FeatureMap]()
-        for start in batch_starts(len(sources), batch_size):
+        for start in extractor.batch_starts(len(sources), batch_size):
             read = [read_image(image, kind) for image in sources[start : start + batch_size]]
             pictures: list[ImageInput] = [NormalisedSketch(one) if kind == "sketch" else one for one in read]
-            squares = stack([prepare_letterboxed(picture, kind, side).square for picture in pictures], model.device)
+            inputs = [extractor.prepare_letterboxed(picture, kind, side) for picture in pictures]
+            squares = extractor.stack([one.square for one in inputs], model.device)
             with torch.no_grad():
                 tokens = model.clip(squares, model.config.clip_layer, side)
             fused = super().extract(pictures, kind, batch_size, task)
@@ -288,22 +267,23 @@ class SketchFusion(TrainedExtractor):
         config = self.config
         if isinstance(self._maps, Student):
             with torch.no_grad():
-                tokens = self.clip(stack([one.square for one in inputs], self.device), config.clip_layer)
+                tokens = self.clip(extractor.stack([one.square for one in inputs], self.device), config.clip_layer)
             maps: Tensor = self._maps(tokens.levels, kind_indices([one.kind for one in inputs]))
             whole, joint = tokens.pooled, tokens.joint
         else:
             encoded = self._encode(inputs)
             maps = self._maps(encoded.latents, encoded.tokens, kinds=encoded.kinds)
             whole, joint = encoded.vectors, encoded.joint
-        return ModelOutput(maps, concatenate_weighted(max_pool(maps, inputs), whole, config.whole), joint)
+        vectors = extractor.concatenate_weighted(extractor.max_pool(maps, inputs), whole, config.whole)
+        return ModelOutput(maps, vectors, joint)
 
     @torch.no_grad()
     def _encode(self, inputs: Sequence[ModelInput]) -> Encoded:
         config = self.config
         low, high = config.vae_range
-        squares = stack([one.square for one in inputs], self.device)
+        squares = extractor.stack([one.square for one in inputs], self.device)
         shared = all(one.clip is one.square for one in inputs)
-        crops = squares if shared else stack([one.clip for one in inputs], self.device)
+        crops = squares if shared else extractor.stack([one.clip for one in inputs], self.device)
         draws = config.fusion.ensemble if config.sample_latents else None
         latents = self.model.diffusion.encode(resize_square(squares, config.side) * (high - low) + low, draws)
         tokens = self.clip(crops, config.clip_layer)
@@ -312,8 +292,7 @@ class SketchFusion(TrainedExtractor):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the light weights, and a configuration that names the frozen parts by place and hash."""
-        write_trained(Path(folder), asdict(self.config), self.light.state_dict())
-        self.heads.write(Path(folder))
+        write_trained(Path(folder), asdict(self.config), self.light.state_dict(), self.heads)
 
     def push_to_hub(
         self, repository: str, private: bool = False, *, diffusion: str | None = None, clip: str | None = None
@@ -323,12 +302,11 @@ class SketchFusion(TrainedExtractor):
         `diffusion` and `clip` are the hub ids by which others get the frozen parts. Of a part that was loaded from a
         local folder, without an id, only the folder's own name is uploaded: who loads the weights says where it is.
         """
-        public = replace(self.config, clip=clip or public_name(self.config.clip))
+        public = replace(self.config, clip=clip or catalog.public_name(self.config.clip))
         if not public.student:
-            public = replace(public, diffusion=diffusion or public_name(public.diffusion))
+            public = replace(public, diffusion=diffusion or catalog.public_name(public.diffusion))
         with TemporaryDirectory() as folder:
-            write_trained(Path(folder), asdict(public), self.light.state_dict())
-            self.heads.write(Path(folder))
+            write_trained(Path(folder), asdict(public), self.light.state_dict(), self.heads)
             (Path(folder) / "README.md").write_text(model_card(public, self.dim, repository), encoding="utf-8")
             return upload(Path(folder), repository, private)
 
@@ -342,7 +320,7 @@ def model_card(config: FeaturesConfig, dim: int, repository: str) -> str:
         how = "A student: light weights that read the features of a fused model off a frozen CLIP alone"
     bases, rows, fusion = "", "", config.fusion
     for part, (name, digest) in parts.items():
-        card = CATALOG.get(name)
+        card = catalog.CATALOG.get(name)
         home, licence = (card.repositories[0], card.licence) if isinstance(card, Card) else (name, "see its own page")
         bases += f"- {home}\n" if "/" in home else ""
         rows += f"| {part} | `{home}` | {licence} | `{digest}` |\n"
@@ -384,14 +362,14 @@ def pair_config(
     name: str, preset: Preset | None = None, *, diffusion: str | None = None, clip: str | None = None
 ) -> FeaturesConfig:
     """Configure a pair of the catalog, with other parts if given (and their sizes); WeightsError if it is none."""
-    card = CATALOG.get(name)
+    card = catalog.CATALOG.get(name)
     if not isinstance(card, FusedCard):
-        pairs = ", ".join(card.name for card in CATALOG.values() if isinstance(card, FusedCard))
+        pairs = ", ".join(card.name for card in catalog.CATALOG.values() if isinstance(card, FusedCard))
         raise WeightsError(
             f"{name!r} is not a pair of models to fuse; the catalog has {pairs}, and SD+CLIP joins any two by a plus"
         )
     if diffusion:
-        card = sized_for(diffusion, card)
+        card = catalog.sized_for(diffusion, card)
     fusion = FusionConfig(grid=card.grid, width=card.width)
     config = FeaturesConfig(card.diffusion, card.clip, side=card.side, fusion=fusion)
     if (preset or card.preset) == "as-released":
@@ -411,19 +389,21 @@ def as_released(config: FeaturesConfig) -> FeaturesConfig:
 def with_parts(config: FeaturesConfig, diffusion: str | None = None, clip: str | None = None) -> FeaturesConfig:
     """Give the configuration with other frozen parts; a DINO in CLIP's place is read after its last block."""
     if diffusion:
-        config = replace(config, diffusion=lasting_name(diffusion), diffusion_hash=folder_hash(locate(diffusion)))
+        config = replace(
+            config, diffusion=catalog.lasting_name(diffusion), diffusion_hash=folder_hash(catalog.locate(diffusion))
+        )
     if clip:
-        folder = locate(clip)
-        layer = dense_layer(folder)
+        folder = catalog.locate(clip)
+        layer = catalog.dense_layer(folder)
         if layer is not None and config.view == "as-released":
             layer = -1  # the released code reads CLIP after its last block too
-        config = replace(config, clip=lasting_name(clip), clip_hash=folder_hash(folder), clip_layer=layer)
+        config = replace(config, clip=catalog.lasting_name(clip), clip_hash=folder_hash(folder), clip_layer=layer)
     return config
 
 
 def find_light_weights(name: str) -> Path:
     """Find the folder of light weights of a catalog name, hub id or folder; WeightsError when there is none."""
-    card = CATALOG.get(name)
+    card = catalog.CATALOG.get(name)
     if isinstance(card, FusedCard) and card.heads:
         return resolve(card.heads)
     if isinstance(card, FusedCard):

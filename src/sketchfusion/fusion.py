@@ -251,14 +251,9 @@ class FusionModel(nn.Module):
             clean = latents if latents.dim() == 4 else latents[:, first : first + together].transpose(0, 1)
             noisy = self.diffusion.add_noise(clean.expand_as(drawn), drawn, config.timestep)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not config.cut_gradient):
+                added = {name: one.expand(len(drawn), *one.shape).flatten(0, 1) for name, one in additions.items()}
                 maps = self.diffusion(
-                    noisy.flatten(0, 1),
-                    config.timestep,
-                    config.aggregate,
-                    add={
-                        name: value.expand(len(drawn), *value.shape).flatten(0, 1) for name, value in additions.items()
-                    },
-                    add_to_skips=config.inject_skips,
+                    noisy.flatten(0, 1), config.timestep, config.aggregate, add=added, add_to_skips=config.inject_skips
                 )
             summed = {name: value.unflatten(0, (-1, count)).sum(dim=0) for name, value in maps.items()}
             total = {name: total[name] + value if total else value for name, value in summed.items()}

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from .backbones import catalog
-from .backbones.catalog import CATALOG, ClipCard, DiffusionCard, DinoCard, FusedCard
+from .backbones.catalog import CATALOG, Card, FusedCard
 from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
 from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
@@ -85,10 +83,10 @@ def checkpoint(pair: str, name: str, given: Mapping[str, str]) -> str:
     return given.get(name, name)
 
 
-def _kind_of(folder: Path) -> type[catalog.Card | FusedCard]:
-    """Tell from a folder in the hub layout which kind of model it holds."""
+def _kind_of(folder: Path) -> str:
+    """Tell from a folder in the hub layout which kind of model it holds, as a card of the catalog does."""
     if catalog.is_diffusion(folder):
-        return DiffusionCard
+        return "diffusion"
     if catalog.is_dino(folder):
-        return DinoCard
-    return ClipCard if catalog.model_type(folder) in ("clip", catalog.CONVOLUTIONAL_CLIP) else FusedCard
+        return "dino"
+    return "clip" if catalog.model_type(folder) in ("clip", catalog.CONVOLUTIONAL_CLIP) else "fused"

@@ -20,8 +20,9 @@ UNIVERSAL = "universal"  # the task name of weights that serve every task
 Settings = TypeVar("Settings", bound=Any)
 
 
-def write_trained(folder: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write `folder`/model.safetensors and config.json, the latter last."""
+def write_trained(folder: Path, settings: Mapping[str, Any], tensors: Mapping[str, Tensor], heads: "Heads") -> None:
+    """Write the heads, `folder`/model.safetensors and config.json, the latter last."""
+    heads.write(folder)
     with atomic_write(folder / CONFIG) as config, atomic_write(folder / WEIGHTS) as weights:
         save_file(_on_cpu(tensors), weights)
         config.write_text(json.dumps({"format": FORMAT, **settings}, indent=2) + "\n")

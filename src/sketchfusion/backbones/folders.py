@@ -20,17 +20,7 @@ from torch import Tensor
 from ..io.files import atomic_write
 from ..io.late import make_late, without_compiler
 from ..io.weights import WeightsError, cached, folder_hash, weight_files
-from .catalog import (
-    CONVOLUTIONAL_CLIP,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    OPENAI_MEAN,
-    OPENAI_STD,
-    dino_side,
-    is_dino,
-    locate,
-    model_type,
-)
+from . import catalog
 from .convolutional import ConvolutionalClip, load_convolutional_clip, save_convolutional_clip
 from .diffusion import FrozenDiffusion
 from .encoders import FrozenClip, FrozenDino, FrozenEncoder
@@ -70,7 +60,6 @@ CLIP_VISION = {
 }
 CLIP_TEXT = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12, "projection_dim": 768}
 
-
 # Packages that import much of diffusers, or of scipy, which only schedulers that are not used here need.
 LATE = ("diffusers.hooks", "diffusers.models.autoencoders", "diffusers.models.transformers", "diffusers.models.unets")
 
@@ -102,7 +91,7 @@ def blank_diffusion(name: str) -> FrozenDiffusion:
     """Make a Stable Diffusion of the sizes of a name or folder, on the meta device, without weights."""
     unet, vae = UNETS.get(name), VAE
     if unet is None:
-        unet, vae = (_read_json(locate(name) / part / "config.json") for part in ("unet", "vae"))
+        unet, vae = (_read_json(catalog.locate(name) / part / "config.json") for part in ("unet", "vae"))
     with quiet_libraries(), torch.device("meta"):
         AutoencoderKL, DDIMScheduler, UNet2DConditionModel = diffusers_classes()
         scheduler = DDIMScheduler(**SCHEDULE)
@@ -114,18 +103,18 @@ def blank_encoder(name: str) -> FrozenEncoder:
     """Make a CLIP or DINO of a name or folder without weights (on the meta device); a convolutional CLIP is loaded."""
     from transformers import AutoConfig, AutoModel, CLIPConfig
 
-    if name not in CLIP_SIDES and model_type(locate(name)) == CONVOLUTIONAL_CLIP:
-        return load_clip(locate(name))
+    if name not in CLIP_SIDES and catalog.model_type(catalog.locate(name)) == catalog.CONVOLUTIONAL_CLIP:
+        return load_clip(catalog.locate(name))
     if name in CLIP_SIDES:
         vision = {"image_size": CLIP_SIDES[name], **CLIP_VISION}
         config: Any = CLIPConfig(text_config=CLIP_TEXT, vision_config=vision, projection_dim=vision["projection_dim"])
     else:
-        config = AutoConfig.from_pretrained(locate(name), local_files_only=True)
+        config = AutoConfig.from_pretrained(catalog.locate(name), local_files_only=True)
     with quiet_libraries(), torch.device("meta"):
         model = AutoModel.from_config(config)
     if config.model_type == "clip":
-        return FrozenClip(model, cast("CLIPTokenizer", None), OPENAI_MEAN, OPENAI_STD)
-    return FrozenDino(model, dino_side(name), IMAGENET_MEAN, IMAGENET_STD)
+        return FrozenClip(model, cast("CLIPTokenizer", None), catalog.OPENAI_MEAN, catalog.OPENAI_STD)
+    return FrozenDino(model, catalog.dino_side(name), catalog.IMAGENET_MEAN, catalog.IMAGENET_STD)
 
 
 def embed_prompt(folder: Path, prompt: str = "") -> Tensor:
@@ -163,7 +152,7 @@ def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
     with loading_errors(folder):
         names = folder / "labels.txt"
         labels = names.read_text().splitlines() if names.is_file() else ()
-        if model_type(folder) == CONVOLUTIONAL_CLIP:
+        if catalog.model_type(folder) == catalog.CONVOLUTIONAL_CLIP:
             clip: FrozenClip = load_convolutional_clip(folder, dtype, labels)
         else:
             from transformers import CLIPModel, CLIPTokenizer
@@ -171,7 +160,8 @@ def load_clip(folder: Path, dtype: torch.dtype = torch.float32) -> FrozenClip:
             model = _load(CLIPModel, folder, "", dtype)
             tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
             preprocessing = _read_json(folder / "preprocessor_config.json")
-            mean, std = preprocessing.get("image_mean", OPENAI_MEAN), preprocessing.get("image_std", OPENAI_STD)
+            mean = preprocessing.get("image_mean", catalog.OPENAI_MEAN)
+            std = preprocessing.get("image_std", catalog.OPENAI_STD)
             clip = FrozenClip(model, tokenizer, mean, std, labels)
         clip.text_digest = [str(dtype), *_text_digest(folder, folder)]
         return clip
@@ -182,7 +172,7 @@ def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224)
     with loading_errors(folder):
         from transformers import Dinov2Model, ViTModel
 
-        kind = model_type(folder)
+        kind = catalog.model_type(folder)
         if kind == "vit":
             model = _load(ViTModel, folder, "", dtype, add_pooling_layer=False)
         elif kind == "dinov2":
@@ -190,7 +180,8 @@ def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224)
         else:
             raise WeightsError(f"{folder} holds a {kind or 'model without config.json'}, not DINO or DINOv2")
         preprocessing = _read_json(folder / "preprocessor_config.json")
-        mean, std = preprocessing.get("image_mean", IMAGENET_MEAN), preprocessing.get("image_std", IMAGENET_STD)
+        mean = preprocessing.get("image_mean", catalog.IMAGENET_MEAN)
+        std = preprocessing.get("image_std", catalog.IMAGENET_STD)
         size = preprocessing.get("size")
         # A size with a height is the model's input; one of the shortest edge is cropped from afterwards.
         return FrozenDino(model, size.get("height", side) if isinstance(size, dict) else side, mean, std)
@@ -198,7 +189,7 @@ def load_dino(folder: Path, dtype: torch.dtype = torch.float32, side: int = 224)
 
 def load_encoder(name: str, folder: Path, dtype: torch.dtype = torch.float32) -> FrozenEncoder:
     """Load a CLIP, or a DINO whose side is known by its catalog name or hub id; WeightsError as `load_clip`."""
-    return load_dino(folder, dtype, dino_side(name)) if is_dino(folder) else load_clip(folder, dtype)
+    return load_dino(folder, dtype, catalog.dino_side(name)) if catalog.is_dino(folder) else load_clip(folder, dtype)
 
 
 def save_model(model: Any, folder: Path, **options: Any) -> None:

@@ -8,22 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .. import extractor
 from ..backbones.catalog import is_diffusion, locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip, FrozenDino, FrozenEncoder, Tokens, resize_square
 from ..backbones.folders import load_diffusion, load_encoder
-from ..extractor import (
-    Device,
-    Extractor,
-    ModelInput,
-    ModelOutput,
-    concatenate_weighted,
-    hash_settings,
-    max_pool,
-    pick_device,
-    pick_dtype,
-    stack,
-)
+from ..extractor import Device, Extractor, ModelInput, ModelOutput, Precision, pick_device, pick_dtype
 from ..io.weights import folder_hash
 
 STAGES = ("up0", "up1", "up2")  # of the UNet: those that the method aggregates
@@ -47,7 +37,7 @@ class FrozenBaseline(Extractor):
         self.settings = settings
 
     @classmethod
-    def load(cls, *parts: str, device: Device = None, dtype: torch.dtype | None = None) -> Self:
+    def load(cls, *parts: str, device: Device = None, dtype: Precision = None) -> Self:
         """Load each part by catalog name, hub id or folder; WeightsError when one cannot be had."""
         device = pick_device(device)
         dtype = pick_dtype(device, dtype)
@@ -61,7 +51,7 @@ class FrozenBaseline(Extractor):
 
     @property
     def fingerprint(self) -> str:
-        return hash_settings({"baseline": self.baseline, **self.settings, "weights": self._weights})
+        return extractor.hash_settings({"baseline": self.baseline, **self.settings, "weights": self._weights})
 
 
 class ClipBaseline(FrozenBaseline):
@@ -75,7 +65,7 @@ class ClipBaseline(FrozenBaseline):
         self.clip = clip.to(device)
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        tokens = self.clip(stack([one.clip for one in inputs], self.device))
+        tokens = self.clip(extractor.stack([one.clip for one in inputs], self.device))
         return ModelOutput(tokens.dense, tokens.pooled, tokens.joint)
 
 
@@ -89,7 +79,7 @@ class DinoBaseline(FrozenBaseline):
         self.dino = dino.to(device)
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        tokens = self.dino(stack([one.square for one in inputs], self.device))
+        tokens = self.dino(extractor.stack([one.square for one in inputs], self.device))
         return ModelOutput(tokens.dense, tokens.pooled)
 
 
@@ -108,9 +98,9 @@ class SdBaseline(FrozenBaseline):
         self.diffusion = diffusion.to(device)
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        squares = stack([one.square for one in inputs], self.device)
+        squares = extractor.stack([one.square for one in inputs], self.device)
         maps = stages_on_grid(self.diffusion, self.diffusion.encode(squares * 2 - 1))
-        return ModelOutput(maps, max_pool(maps, inputs))
+        return ModelOutput(maps, extractor.max_pool(maps, inputs))
 
 
 class SdClipBaseline(FrozenBaseline):
@@ -143,11 +133,11 @@ class SdClipBaseline(FrozenBaseline):
         return other
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        squares = stack([one.square for one in inputs], self.device)
+        squares = extractor.stack([one.square for one in inputs], self.device)
         latents = self.diffusion.encode(resize_square(squares, input_side(self.diffusion)) * 2 - 1)
         maps, tokens = stages_and_tokens(self.diffusion, self.clip, latents, squares, self._seed)
         maps = self.centred(maps, inputs)
-        vectors = concatenate_weighted(max_pool(maps, inputs), tokens.pooled, CLIP_WEIGHT)
+        vectors = extractor.concatenate_weighted(extractor.max_pool(maps, inputs), tokens.pooled, CLIP_WEIGHT)
         return ModelOutput(maps, vectors, tokens.joint)
 
     def centred(self, maps: Tensor, inputs: Sequence[ModelInput]) -> Tensor:

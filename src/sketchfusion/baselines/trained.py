@@ -11,21 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import extractor
 from ..backbones.catalog import locate
 from ..backbones.diffusion import FrozenDiffusion
 from ..backbones.encoders import FrozenClip
 from ..backbones.folders import embed_prompt, load_clip, load_diffusion, save_clip, save_model
-from ..extractor import (
-    Device,
-    ModelInput,
-    ModelOutput,
-    TrainedExtractor,
-    hash_settings,
-    max_pool,
-    pick_device,
-    pick_dtype,
-    stack,
-)
+from ..extractor import Device, ModelInput, ModelOutput, Precision, TrainedExtractor, pick_device, pick_dtype
 from ..fusion import Centring, kind_indices
 from ..io.files import atomic_write
 from ..io.weights import PICKLES, WeightsError, folder_hash, weights_hash
@@ -96,7 +87,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         return cls(frozen, towers, config, f"{diffusion}+{clip}:{B_FINETUNING}", device)
 
     @classmethod
-    def load_trained(cls, folder: str | Path, device: Device = None, dtype: torch.dtype | None = None) -> Self:
+    def load_trained(cls, folder: str | Path, device: Device = None, dtype: Precision = None) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged."""
         device, folder = pick_device(device), Path(folder)
         dtype = pick_dtype(device, dtype)
@@ -135,8 +126,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
                     shutil.copy(path, clip)
         hashes = {"diffusion_hash": folder_hash(folder / "sd"), "clip_hash": folder_hash(folder / "clip")}
         self.config = replace(self.config, **hashes)
-        self.heads.write(folder)
-        write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict())
+        write_trained(folder, {"method": B_FINETUNING, **asdict(self.config)}, self.centring.state_dict(), self.heads)
 
     @property
     def fingerprint(self) -> str:
@@ -144,7 +134,7 @@ class FinetunedBaseline(TrainedBaseline, SdClipBaseline):
         if not self.config.diffusion_hash:
             raise ValueError(f"{self.name} has no fingerprint until it is saved")
         weights = f"{self.config.diffusion_hash}+{self.config.clip_hash}+{weights_hash(self.centring)}"
-        return hash_settings({"baseline": B_FINETUNING, **self.settings, "weights": weights})
+        return extractor.hash_settings({"baseline": B_FINETUNING, **self.settings, "weights": weights})
 
 
 @dataclass(frozen=True)
@@ -204,9 +194,7 @@ class SdPlBaseline(TrainedBaseline):
         self.caption: Tensor | None = None  # (1, L, D), in place of the learned text
 
     @classmethod
-    def untrained(
-        cls, diffusion: str, task: str = "retrieval", device: Device = None, dtype: torch.dtype | None = None
-    ) -> Self:
+    def untrained(cls, diffusion: str, task: str = "retrieval", device: Device = None, dtype: Precision = None) -> Self:
         """Load what training starts from, by catalog name, hub id or folder."""
         device, folder = pick_device(device), locate(diffusion)
         frozen = load_diffusion(folder, pick_dtype(device, dtype))
@@ -216,7 +204,7 @@ class SdPlBaseline(TrainedBaseline):
         return cls(frozen, config, f"{diffusion}:{SD_PL}", device)
 
     @classmethod
-    def load(cls, folder: str | Path, device: Device = None, dtype: torch.dtype | None = None) -> Self:
+    def load(cls, folder: str | Path, device: Device = None, dtype: Precision = None) -> Self:
         """Load what `save_pretrained` wrote; WeightsError when it is damaged or its frozen parts cannot be had."""
         device, folder = pick_device(device), Path(folder)
         settings, state = read_trained(folder, "learned prompts")
@@ -234,8 +222,8 @@ class SdPlBaseline(TrainedBaseline):
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        self.heads.write(Path(folder))
-        write_trained(Path(folder), {"method": SD_PL, **asdict(self.config)}, self.prompts.state_dict())
+        settings = {"method": SD_PL, **asdict(self.config)}
+        write_trained(Path(folder), settings, self.prompts.state_dict(), self.heads)
 
     def with_caption(self, text: str) -> Self:
         """Give a model with a caption in place of the learned text, all else shared: their features are compared."""
@@ -247,13 +235,13 @@ class SdPlBaseline(TrainedBaseline):
     def fingerprint(self) -> str:
         """A hash of settings and prompts; a caption in place of the learned text does not change it."""
         settings = {key: value for key, value in asdict(self.config).items() if key not in ("diffusion", "task")}
-        return hash_settings({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **settings})
+        return extractor.hash_settings({"baseline": SD_PL, "prompts": weights_hash(self.prompts), **settings})
 
     def forward(self, inputs: Sequence[ModelInput]) -> ModelOutput:
-        squares = stack([one.square for one in inputs], self.device)
+        squares = extractor.stack([one.square for one in inputs], self.device)
         kinds = kind_indices([one.kind for one in inputs])
         maps = self.centred(self.stages(squares, kinds, range(self.config.ensemble)), inputs)
-        return ModelOutput(maps, max_pool(maps, inputs))
+        return ModelOutput(maps, extractor.max_pool(maps, inputs))
 
     def stages(self, squares: Tensor, kinds: Tensor, seeds: Sequence[int]) -> Tensor:
         """Compute features (B, C, g, g) of squares (B, 3, S, S) of kinds (B,), averaged over noise and not centred."""

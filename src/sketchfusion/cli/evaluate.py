@@ -31,7 +31,7 @@ SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Fol
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure: a model on a data set, with further sketches where the data set has none of its own."""
+    """What to measure: a model on a data set, with further sketches where that has none, reporting progress."""
 
     model: "Extractor"
     data: "Dataset"
@@ -95,9 +95,7 @@ def recognition(
     model: Model = "mini",
     baseline: Baseline = None,
     kind: Annotated[str | None, typer.Option(help="Pictures to name: sketch or photo.", show_default="sketch")] = None,
-    examples: Annotated[
-        bool, typer.Option("--examples", help="Learn classes from example sketches instead of their names.")
-    ] = False,
+    examples: Annotated[bool, typer.Option("--examples", help="Learn classes from sketches, not names.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure recognition: how often pictures get their right name."""
@@ -151,9 +149,7 @@ def segmentation(
     model: Model = "mini",
     baseline: Baseline = None,
     sketches: SketchFolders = None,
-    kept_out: Annotated[
-        bool, typer.Option("--held-out", help="Leave out the photos of a folder that training uses.")
-    ] = False,
+    kept_out: Annotated[bool, typer.Option("--held-out", help="Leave out the photos that training uses.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure segmentation: how well the masks of what is sketched fit."""
@@ -290,10 +286,9 @@ def bench_search(
     from ..lab.evaluation.search_speed import bench_search
     from ..models import load
 
-    with terminal.progress_bar("measuring search") as progress:
-        place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
-        with place as used:
-            costs = bench_search(load(model), rows, Path(used), seed, progress)
+    place = TemporaryDirectory() if folder is None else nullcontext(str(folder))
+    with place as used, terminal.progress_bar("measuring search") as progress:
+        costs = bench_search(load(model), rows, Path(used), seed, progress)
     _say(costs, as_json)
 
 

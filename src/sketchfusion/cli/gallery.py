@@ -168,15 +168,11 @@ def _planned(plan: "Plan") -> str:
 
 @app.command()
 def studio(
-    photos: Annotated[
-        list[str] | None, typer.Argument(metavar="[PHOTOS...]", help="Folders to index and follow.")
-    ] = None,
+    photos: Annotated[list[str] | None, typer.Argument(metavar="[PHOTOS...]", help="Folders to follow.")] = None,
     gallery: GalleryOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Show a gallery of rendered pictures instead.")] = False,
     share: Annotated[bool, typer.Option("--share", help="Let a phone in the same network draw, too.")] = False,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; beyond this machine a token is needed.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is needed.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     token: Annotated[str | None, typer.Option(envvar="SKETCHFUSION_TOKEN", help="Ask everyone for this token.")] = None,
     model: OptionalModel = None,

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ..io.images import Kind
-    from ..tasks.correspondence import Side
 
 Sketch = Annotated[str, typer.Argument(metavar="SKETCH", help=terminal.SKETCH)]
 Photo = Annotated[str, typer.Argument(metavar="PHOTO", help="Picture.")]
@@ -64,7 +63,7 @@ def match(
     points: Annotated[
         str | None, typer.Option(help='Points to match, as "x,y x,y" in pixels; by default spread over the strokes.')
     ] = None,
-    source: Annotated[str, typer.Option(help="Where the points lie: sketch or photo.")] = "sketch",
+    source: Annotated[Literal["sketch", "photo"], typer.Option(help="Where the points lie.")] = "sketch",
     picture: Annotated[Path | None, typer.Option(help="Write both with their matches (PNG) here.")] = None,
     model: Model = "mini",
     as_json: Json = False,
@@ -76,22 +75,17 @@ def match(
     from ..tasks.inputs import read_sketch
 
     terminal.check_ending(".png", picture)
-    if source not in ("sketch", "photo"):
-        raise ValueError(f"--source {source}: choose sketch or photo")
     drawing, pixels = read_sketch(sketch), read_image(photo)
     asked = _points(points) if points is not None else None
-    found = find(load(model), NormalisedSketch(drawing), pixels, asked, cast("Side", source))
+    found = find(load(model), NormalisedSketch(drawing), pixels, asked, source)
     if picture:
         from ..tasks.pictures import match_picture
 
         _save(match_picture(drawing, pixels, found), picture)
     if as_json:
-        terminal.print_json([asdict(one) for one in found])
-    else:
-        rows = [
-            [_point(one.sketch), _point(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found
-        ]
-        terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
+        return terminal.print_json([asdict(one) for one in found])
+    rows = [[_point(one.sketch), _point(one.photo), f"{one.score:.3f}", "yes" if one.mutual else "no"] for one in found]
+    terminal.print_table(["sketch", "photo", "score", "mutual"], rows)
 
 
 def _save(picture: "Image.Image", path: Path) -> None:

@@ -47,9 +47,7 @@ def search(
     model: OptionalModel = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG) here.")] = None,
     show: Annotated[bool, typer.Option("--open", help="Show the contact sheet in the desktop's viewer.")] = False,
-    paths0: Annotated[
-        bool, typer.Option("--paths0", help="Print paths only, each ended by a zero byte, for xargs -0.")
-    ] = False,
+    paths0: Annotated[bool, typer.Option("--paths0", help="Print paths only, for xargs -0.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find photos that show what a sketch, a text or another photo shows; several sketches are averaged."""
@@ -108,9 +106,7 @@ def _print_hits(hits: "Sequence[Hit]", gallery: "Gallery") -> None:
 def recognize(
     sketches: Sketches,
     k: Annotated[int, typer.Option("-k", min=1, help="How many guesses.")] = 5,
-    labels: Annotated[
-        str | None, typer.Option(help='Names to choose from, as "cat,dog"; by default all known.')
-    ] = None,
+    labels: Annotated[str | None, typer.Option(help='Names to choose from: "cat,dog"; by default all known.')] = None,
     examples: Annotated[
         Path | None, typer.Option(help="A folder of pictures, a sub-folder for each name, that say what is meant.")
     ] = None,
@@ -142,15 +138,9 @@ def recognize(
         for rank, guess in enumerate(guesses, start=1)
     ]
     if as_json:
-        terminal.print_json(rows)
-    else:
-        terminal.print_table(
-            ["", "score", "label", "sketch"],
-            [
-                [f"{row['rank']}", f"{row['score']:.3f}", *(escaped(f"{row[name]}") for name in ("label", "sketch"))]
-                for row in rows
-            ],
-        )
+        return terminal.print_json(rows)
+    table = [[f"{row['rank']}", f"{row['score']:.3f}", escaped(row["label"]), escaped(row["sketch"])] for row in rows]
+    terminal.print_table(["", "score", "label", "sketch"], table)
 
 
 @app.command()

@@ -40,9 +40,7 @@ def table(
     checkpointing: Checkpointing = False,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="key=value for training every row; NAME=DIR: where sd14, clip-b16, dino-s8 and so on are."
-        ),
+        typer.Option("--set", help="key=value for training every row; NAME=DIR: where sd14, clip-b16, dino-s8 .. are."),
     ] = None,
 ) -> None:
     """Make a table of the paper: train and measure every row alike, next to the paper's figures."""

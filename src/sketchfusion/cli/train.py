@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,9 +11,7 @@ from .terminal import Data, app
 
 Keep = Annotated[
     Literal["all", "latents", "nothing"] | None,
-    typer.Option(
-        help="Frozen features kept on disk, the others are computed for every batch. By default as many as fit well."
-    ),
+    typer.Option(help="Frozen features kept on disk; others are computed for every batch. By default as many as fit."),
 ]
 Checkpointing = Annotated[bool, typer.Option("--checkpointing", help="Less memory, more time: compute features twice.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value: override a setting of the recipe.")]
@@ -50,14 +48,13 @@ def world(
 
 @app.command()
 def pretrain(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="vae, clip, diffusion or dino")],
+    stage: Annotated[Literal["vae", "clip", "diffusion", "dino"], typer.Argument(metavar="STAGE")],
     photos: Annotated[list[Path], typer.Option(help="Folders of photos.")],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     sketches: Annotated[list[Path] | None, typer.Option(help="Folders of sketches; not for dino.")] = None,
-    budget: Annotated[str, typer.Option(help="cpu or gpu.")] = "cpu",
+    budget: Annotated[Literal["cpu", "gpu"], typer.Option(help="The recipe for a CPU or a GPU.")] = "cpu",
     start: Annotated[
-        Path | None,
-        typer.Option(help="Initial weights, a folder; for clip a file too, or efficientnet-lite0, 1 or 2."),
+        Path | None, typer.Option(help="Initial weights, a folder; for clip a file too, or efficientnet-lite0, 1 or 2.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")] = None,
@@ -69,15 +66,12 @@ def pretrain(
 ) -> None:
     """Pretrain one part of the mini model."""
     from ..lab import datasets
-    from ..lab.training.pretrain.run import STAGES, run
-    from ..lab.training.recipes import Budget
+    from ..lab.training.pretrain.run import run
 
-    if stage not in STAGES or budget not in ("cpu", "gpu"):
-        raise ValueError(f"no recipe {stage} {budget}; choose a stage of {', '.join(STAGES)} and a budget of cpu, gpu")
     photo_sets, sketch_sets = ([datasets.open(root) for root in roots] for roots in (photos, sketches or []))
     with terminal.loss_bar(f"pretraining {stage}") as report:
         options = (start, resume, steps, text_steps, report, sentences, texts)
-        figures = run(stage, cast(Budget, budget), photo_sets, sketch_sets, out, *options)
+        figures = run(stage, budget, photo_sets, sketch_sets, out, *options)
     terminal.print_json(figures)
 
 

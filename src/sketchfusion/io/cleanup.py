@@ -129,12 +129,11 @@ def stroke_window(sketch: Tensor) -> Window | None:
 
 def _is_light_on_dark(small: Tensor) -> bool:
     """Tell if strokes are lighter than the ground, by the third moment of local contrast: strokes are the few."""
-    if _is_clean(small.amin(dim=0)) or small.amax(dim=0).median() > LIGHTEST_GROUND:
+    high = small.amax(dim=0)
+    if _is_clean(small.amin(dim=0)) or high.median() > LIGHTEST_GROUND:
         return False
-    if (
-        _is_clean(1 - small.amax(dim=0))
-        and small.amax(dim=0)[_border(torch.ones_like(small[0], dtype=torch.bool))].median() < 0.5
-    ):
+    edge = high[_border(torch.ones_like(high, dtype=torch.bool))]
+    if _is_clean(1 - high) and edge.median() < 0.5:
         return True  # drawn in a program, whatever the width of its lines
     window = 2 * STROKE_WINDOW + 1
     rows = F.avg_pool2d(small[None], (1, window), 1, (0, STROKE_WINDOW), count_include_pad=False)

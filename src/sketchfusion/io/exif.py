@@ -63,11 +63,9 @@ def read_camera(data: bytes) -> Camera:
 def _entries(data: bytes) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
     """Give the main entries, those of the exposure and those of the place; empty where there are none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with parse_header(data) as image:
-                exif = image.getexif()
-                return dict(exif), _part(exif, ExifTags.IFD.Exif), _part(exif, ExifTags.IFD.GPSInfo)
+        with warnings.catch_warnings(action="ignore"), parse_header(data) as image:
+            exif = image.getexif()
+            return dict(exif), _part(exif, ExifTags.IFD.Exif), _part(exif, ExifTags.IFD.GPSInfo)
     except Exception:  # decoders raise anything on hostile bytes
         return {}, {}, {}
 

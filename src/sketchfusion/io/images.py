@@ -243,8 +243,7 @@ def parse_header(data: bytes) -> Image.Image:
 
     Pillow's own limit does not hold for JPEG, of which not more is decoded than is allowed.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
         if data.startswith(JPEG_START):
             return JpegImageFile(io.BytesIO(data))
         return Image.open(io.BytesIO(data), formats=decoders())
@@ -287,8 +286,6 @@ def letterbox(
     unless it is given. The resize is bicubic and antialiased. Sketches are padded with white, photos with their
     replicated edge. A sketch's lines are thickened so that they stay at least about a pixel wide.
     """
-    if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
-        raise ValueError(f"letterbox needs an image of shape (3, H, W), not {tuple(image.shape)}")
     if side < 1:
         raise ValueError(f"side={side}: choose at least 1")
     file_height, file_width = image.shape[1:]

@@ -25,7 +25,6 @@ from .files import ONE_HEADER, map_array
 
 MAX_LINE_BYTES = 16_000_000
 MAX_POINTS = 1_000_000
-MAX_SIDE = 4096
 SIDES_PER_LINE_WIDTH = 85.0  # the Sketchy Database draws lines of 3 px on 256 px
 BITMAP_SIDE = 28
 PARTS = ("train", "valid", "test")  # of a Sketch-RNN file
@@ -58,8 +57,6 @@ def rasterize(drawing: Drawing, side: int, margin: float = 0.06) -> npt.NDArray[
     coordinates of a square frame in proportion. The drawing's own widths are scaled along; without any, lines are as
     thick as in the Sketchy Database.
     """
-    if not 0 < side <= MAX_SIDE:
-        raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     factor = 4 if side <= 256 else 2
     longest = max(drawing.width, drawing.height)
     scale = side * (1 - 2 * margin) / max(longest, 1e-6) if longest else 1.0

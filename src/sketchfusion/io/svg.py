@@ -26,7 +26,6 @@ MAX_COST = 20_000
 MUCH, MAX_SECONDS = 200, 10  # cost above which an SVG is drawn in another process, and its seconds of CPU
 MAX_MATCHES = 4_000_000  # rules of style sheets times elements
 MAX_DEPTH = 200
-MAX_SIDE = 4096
 NAMESPACE, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 # Elements that no sketch needs: through them an SVG can read files, run scripts or take very long to render.
@@ -76,8 +75,6 @@ def rasterize_svg(data: bytes, side: int, source: str = "SVG", light_ink: bool =
     that the renderer does not know are replaced. Raises ImageError, whose message begins with `source`, for SVG that is
     broken, too large or too costly, has XML entities that are not short plain text, or shows none of its shapes.
     """
-    if not 0 < side <= MAX_SIDE:
-        raise ValueError(f"side={side}: choose 1 to {MAX_SIDE}")
     if len(data) > MAX_BYTES:
         raise ImageError(f"{source}: SVG of more than {MAX_BYTES} bytes; simplify it first")
     root = _parse(_expand_entities(as_utf8(data)), source)
@@ -308,10 +305,11 @@ def _parse(data: bytes, source: str) -> ET.Element:
 
 
 def _tree(data: bytes) -> ET.Element:
+    """Parse XML that declares no entities, which are all refused; one cut out of a web page is completed first."""
     try:
-        root: ET.Element = SafeET.fromstring(data, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        root: ET.Element = SafeET.fromstring(data)
     except ET.ParseError:
-        root = SafeET.fromstring(_completed(data), forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        root = SafeET.fromstring(_completed(data))
     return root
 
 

@@ -69,11 +69,11 @@ def by_category(root: str | Path) -> dict[str, list[Path]]:
     return found
 
 
-# Tiny-imagenet: 200 classes of photos of 64 px, named by WordNet ids.
-
-
 class TinyImageNet(PhotosOnly):
-    """`root` holds `wnids.txt`, `words.txt`, `train/<wnid>/images/` and `val/` with its annotations."""
+    """200 classes of photos of 64 px, named by WordNet ids.
+
+    `root` holds `wnids.txt`, `words.txt`, `train/<wnid>/images/` and `val/` with its annotations.
+    """
 
     layout = "tiny-imagenet"
 

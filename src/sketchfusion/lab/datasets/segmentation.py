@@ -10,19 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageChops, ImageOps
 
-from .base import (
-    Dataset,
-    DatasetError,
-    Datasets,
-    MaskedScene,
-    Part,
-    Sample,
-    comparable_name,
-    held_out,
-    leads_out,
-    not_trained_on,
-    read_table,
-)
+from . import base
+from .base import Dataset, DatasetError, Datasets, MaskedScene, Part, Sample
 
 COLUMNS = ("photo", "category", "mask")
 Choice = TypeVar("Choice")
@@ -82,7 +71,7 @@ class MaskFolder(Dataset):
         self._index = self.root / "index.csv"
         if not self._index.is_file():
             raise DatasetError(f"{self.root}: no index.csv; expected a folder with index.csv, photo/ and mask/")
-        rows = read_table(self._index, COLUMNS, "expected a table of photos")
+        rows = base.read_table(self._index, COLUMNS, "expected a table of photos")
         self._pairs = [self._pair(row, number) for number, row in enumerate(rows, 2)]
         self.categories = tuple(sorted({pair.photo.label for pair in self._pairs}))
 
@@ -115,17 +104,17 @@ class MaskFolder(Dataset):
         out; DatasetError if those are all.
         """
         drawn: dict[str, list[Sample]] = {}
-        for sample in (sample for dataset in sketches for sample in dataset.sketches() if not_trained_on(sample)):
-            drawn.setdefault(comparable_name(sample.label), []).append(sample)
+        for sample in (sample for dataset in sketches for sample in dataset.sketches() if base.not_trained_on(sample)):
+            drawn.setdefault(base.comparable_name(sample.label), []).append(sample)
         shown: dict[str, set[str]] = {}
         for pair in self._pairs:
-            shown.setdefault(pair.photo.source, set()).add(comparable_name(pair.photo.label))
-        masked = {comparable_name(category) for category in self.categories}
+            shown.setdefault(pair.photo.source, set()).add(base.comparable_name(pair.photo.label))
+        masked = {base.comparable_name(category) for category in self.categories}
         if not masked & set(drawn):
             raise DatasetError(f"{self.root}: no sketches of what its masks show; name roots of them with --sketches")
         for pair in self._pairs:
-            category = comparable_name(pair.photo.label)
-            if category not in drawn or (part != "all" and held_out(pair.photo.photo_id) != (part == "measured")):
+            category = base.comparable_name(pair.photo.label)
+            if category not in drawn or (part != "all" and base.held_out(pair.photo.photo_id) != (part == "measured")):
                 continue
             absent = set(drawn) - shown[pair.photo.source]
             others = sorted(absent & masked) or sorted(absent)
@@ -142,7 +131,7 @@ class MaskFolder(Dataset):
 
     def _file(self, name: str | None, number: int) -> Path:
         path = self.root / (name or "")
-        if leads_out(self.root, name or ""):
+        if base.leads_out(self.root, name or ""):
             raise DatasetError(f"{self._index}:{number}: {name} lies outside the folder; move it inside")
         if not path.is_file():
             raise DatasetError(f"{self._index}:{number}: {name or 'an empty path'} is no file; add it or drop the row")

@@ -105,13 +105,9 @@ class SketchWorld(Dataset):
                 photo = pair.photo_keypoints
                 names = [n for n, point in pair.sketch_keypoints.items() if point.visible and photo[n].visible]
                 if names:
-                    yield PointPair(
-                        category,
-                        _rgb(pair.sketch),
-                        pair.photo,
-                        np.array([[pair.sketch_keypoints[name].x, pair.sketch_keypoints[name].y] for name in names]),
-                        np.array([[photo[name].x, photo[name].y] for name in names]),
-                    )
+                    in_sketch = np.array([pair.sketch_keypoints[name][:2] for name in names])
+                    in_photo = np.array([photo[name][:2] for name in names])
+                    yield PointPair(category, _rgb(pair.sketch), pair.photo, in_sketch, in_photo)
 
     def draw_scenes(self, split: str = "unseen", count: int = SCENES, first: int = 0) -> Iterator[MaskedScene]:
         """Draw `count` photos of each category, each with sketches of two other objects by each hand in turn."""
