@@ -8,16 +8,14 @@ from .backbones.catalog import CATALOG, Card, FusedCard
 from .baselines.frozen import ClipBaseline, DinoBaseline, FrozenBaseline, SdBaseline, SdClipBaseline
 from .baselines.scratch import KIND, ScratchBaseline, is_scratch
 from .baselines.trained import B_FINETUNING, SD_PL, FinetunedBaseline, SdPlBaseline
-from .extractor import Device, Extractor
+from .extractor import Device, Extractor, Precision
 from .features import SketchFusion
 from .io.weights import WeightsError, resolve
 from .saved import read_method
 
-FROZEN: dict[type, type[FrozenBaseline]] = {ClipCard: ClipBaseline, DiffusionCard: SdBaseline, DinoCard: DinoBaseline}
-
 
 def load(
-    name: str | Path = "mini", device: Device = None, dtype: torch.dtype | None = None, task: str | None = None
+    name: str | Path = "mini", device: Device = None, dtype: Precision = None, task: str | None = None
 ) -> Extractor:
     """Load the model that a name stands for: a fused model, a frozen baseline or a trained one.
 
@@ -47,10 +45,11 @@ def load(
         if method == B_FINETUNING:
             return FinetunedBaseline.load_trained(folder, device, dtype).for_task(task)
         raise WeightsError(f"{folder} was left by {method!r}, a method that this version does not know")
-    kind = _kind_of(folder) if folder else type(card)
-    if kind is FusedCard:
-        return SketchFusion.from_pretrained(name, device, dtype, task)
-    return FROZEN[kind].load(name, device=device, dtype=dtype)
+    kind = _kind_of(folder) if folder else card.kind if isinstance(card, Card) else "fused"
+    of_kind: dict[str, type[FrozenBaseline]] = {"clip": ClipBaseline, "diffusion": SdBaseline, "dino": DinoBaseline}
+    if kind in of_kind:
+        return of_kind[kind].load(name, device=device, dtype=dtype)
+    return SketchFusion.from_pretrained(name, device, dtype, task)
 
 
 def frozen_part(pair: str, baseline: str) -> str:

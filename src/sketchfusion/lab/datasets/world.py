@@ -121,16 +121,9 @@ class SketchWorld(Dataset):
                 wrong = _rgb(self.world.sketch(other, FIRST_SKETCHED + instance, hand)[0])
                 yield MaskedScene(category, shot.photo, lambda mask=shot.mask: mask, right, wrong)  # type: ignore[misc]
 
-    def _sample(
-        self, category: str, instance: int, kind: "Kind", number: int = 0, of_photo: bool = False
-    ) -> WorldSample:
-        return WorldSample(
-            *(self.root, category, f"{category}/{instance}", kind, str(instance)),
-            world=self.world,
-            instance=instance,
-            hand=number % HANDS,
-            of_photo=of_photo,
-        )
+    def _sample(self, category: str, instance: int, kind: "Kind", hand: int = 0, of_photo: bool = False) -> WorldSample:
+        name = self.root, category, f"{category}/{instance}", kind, str(instance)
+        return WorldSample(*name, world=self.world, instance=instance, hand=hand % HANDS, of_photo=of_photo)
 
 
 def _rgb(sketch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
