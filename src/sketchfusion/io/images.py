@@ -266,7 +266,7 @@ def to_rgb(image: Image.Image, kind: Kind, name: str) -> npt.NDArray[np.uint8]:
         if upright.mode == "CMYK":
             upright = _converted(upright, upright.info.get("icc_profile")) or upright
         if deep and upright.mode in {"RGB", "RGBA"}:  # Pillow reads the upper 8 bits; 10 or 12 may be all there are
-            high = max(top for _, top in upright.getextrema()[:3])
+            high = int(np.asarray(upright)[..., :3].max())
             step = 85 if high <= 3 else 17 if high <= 15 else 1
             stretched = [min(255, value * step) for value in range(256)]
             upright = upright.point(stretched * 3 + [*range(256)] * (upright.mode == "RGBA"))
