@@ -25,7 +25,7 @@ from sketchfusion.tasks.recognition import CACHED, prototypes
 NAMES = [f"name {number}" for number in range(CACHED)]
 LIBRARIES = """
 import sys, torch, sketchfusion
-from sketchfusion.backbones.folders import locate
+from sketchfusion.backbones.catalog import locate
 
 model = sketchfusion.load("mini")
 assert "torch._dynamo" not in sys.modules, "the compiler was imported"

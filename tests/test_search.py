@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from torch import Tensor
 from torch.nn import functional as F
 
+from fixtures.photos import photo
 from fixtures.pixels import PixelExtractor
 from sketchfusion.errors import ImageError
 from sketchfusion.extractor import ModelInput, ModelOutput
@@ -268,6 +269,30 @@ def test_copies_are_one_hit(tmp_path: Path, photos: Path) -> None:
     }
     rest = [Path(p).name for hit in grouped[1:] for p in (hit.path, *hit.similar)]
     assert not any(hit.similar for hit in grouped[1:] if "other" in hit.path) and "b.png" not in rest
+
+
+def test_only_identical_copies_are_one_hit_where_copies_are_not_wanted(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    first = photo(root / "a.png", 1, (240, 160))
+    for name in ("b.png", "trip/c.png"):
+        (root / "trip").mkdir(exist_ok=True)
+        shutil.copy(first, root / name)
+    Image.open(first).resize((120, 80)).save(root / "smaller.png")
+    for number in range(6):
+        photo(root / f"other-{number}.png", 10 + number, (240, 160))
+    gallery = Gallery.open(tmp_path / "g", PixelExtractor())
+    gallery.add(root, batch_size=2)
+    every = gallery.answer(Query(like=Image.open(first), k=20))
+    assert len(every) == 10 and not any(hit.similar for hit in every)
+    found = gallery.answer(Query(like=Image.open(first), k=20, copies=False))
+    assert [hit.rank for hit in found] == list(range(1, 9))
+    copies = {Path(path).name for hit in found for path in (hit.path, *hit.similar) if hit.similar}
+    assert copies == {"a.png", "b.png", "c.png"}
+    assert [hit.path for hit in found if not hit.similar] == [
+        hit.path for hit in every if Path(hit.path).name not in copies
+    ]
+    few = gallery.answer(Query(like=Image.open(first), k=3, copies=False))
+    assert [hit.path for hit in few] == [hit.path for hit in found[:3]]  # an answer goes on where another ended
 
 
 def test_a_gallery_beyond_exact_search_answers_alike(

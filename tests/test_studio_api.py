@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -628,6 +628,57 @@ def test_folders_are_indexed_and_followed_and_their_files_stay(
     assert len(empty.studio.left_out) == 1 and "not a picture" in empty.studio.left_out[0]
     empty.studio.close()
     assert "following" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_following_can_be_paused_and_what_failed_is_tried_again(
+    empty: Server, world_photos: Path, tmp_path: Path
+) -> None:
+    none = {"paused": False, "folders": [], "failed": []}
+    assert empty.get("v1/following").json() == empty.post("v1/following", {"paused": True}).json() == none
+    folder, stick = tmp_path / "mine", tmp_path / "stick"
+    shutil.copytree(world_photos / "cup", folder)
+    shutil.copytree(world_photos / "tree", stick)
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    empty.studio.follow([str(folder), str(stick)])
+
+    def until(told: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        for _ in range(600):
+            state: dict[str, Any] = empty.get("v1/following").json()
+            if told(state):
+                return state
+            time.sleep(0.1)
+        raise AssertionError(state)
+
+    def photos(state: dict[str, Any]) -> list[int]:
+        return [one["photos"] for one in state["folders"]]
+
+    state = until(lambda state: photos(state) == [2, 2] and state["failed"])
+    assert [one["name"] for one in state["folders"]] == [str(folder), str(stick)]
+    assert [one["name"] for one in state["failed"]] == [str(folder / "broken.jpg")]
+    assert "not a picture" in state["failed"][0]["reason"] and len(empty.studio.left_out) == 1
+    assert empty.post("v1/following", {"paused": True}).json()["paused"] is True
+    stick.rename(tmp_path / "unplugged")
+    shutil.copy(world_photos / "giraffe" / "0.png", folder / "new.png")
+    time.sleep(3)  # longer than from one scan to the next
+    state = empty.get("v1/following").json()
+    assert photos(state) == [2, 2] and [one["there"] for one in state["folders"]] == [True, False]
+    assert empty.get("v1/health").json()["indexing"]["paused"] is True
+    assert empty.post("v1/following", {"paused": False}).json()["paused"] is False
+    until(lambda state: photos(state) == [3, 2])  # the other folder is away, and its photos stay
+    (tmp_path / "unplugged").rename(stick)
+    shutil.copy(world_photos / "cup" / "1.png", folder / "broken.jpg")
+    until(lambda state: photos(state) == [4, 2] and not state["failed"])
+    empty.studio.close()
+    assert "following" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_copies_of_a_photo_are_shown_once(empty: Server, world_photos: Path) -> None:
+    same = (world_photos / "cup" / "0.png").read_bytes()
+    other = (world_photos / "tree" / "0.png").read_bytes()
+    job = upload(empty, ("a.png", same), ("b/a.png", same), ("c.png", other)).json()["job"]
+    assert finished(empty, job)["state"] == "done"
+    hits = empty.search(drawn("cup")).json()["hits"]
+    assert sorted(len(hit["similar"]) for hit in hits) == [0, 1]
 
 
 def test_an_answer_goes_on_from_an_offset(studio: Server) -> None:

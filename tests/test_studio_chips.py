@@ -113,3 +113,39 @@ def test_menus_lie_within_the_window_at_their_chip(open_page: OpenPage, fake: Fa
             assert 0 < max(below, above) < 12
             page.keyboard.press("Escape")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_followed_folders_are_listed_paused_and_looked_through(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+    page.click("#add-photos")
+    expect(page.locator("#followed li")).to_have_text(
+        ["/home/me/Pictures1,234 photos", "/media/sticknot there now, 1 photo kept"]
+    )
+    expect(page.locator("#unindexed summary")).to_have_text("1 file could not be read")
+    page.click("#unindexed summary")
+    expect(page.locator("#unindexed li")).to_have_text("/home/me/Pictures/torn.jpgcut short; copy it again")
+    page.click("#rescan")
+    expect(page.locator("#notice")).to_contain_text("looked through")
+    page.click("#pause")
+    expect(page.locator("#pause")).to_have_text("Go on")
+    expect(page.locator("#rescan")).to_be_hidden()
+    page.click("#pause")
+    expect(page.locator("#pause")).to_have_text("Pause")
+    assert [body for body in fake.asked("/following") if body] == [{"paused": on} for on in (False, True, False)]
+
+
+def test_photos_are_as_large_as_one_likes_and_stay_so(open_page: OpenPage, fake: FakeStudio) -> None:
+    page = open_page(fake.url)
+
+    def width() -> float:
+        return float(page.locator("#results li").first.bounding_box()["width"])
+
+    before = width()
+    page.click("#theme-button")
+    page.locator("#tile-size").fill("340")
+    until(page, lambda: width() > 1.5 * before)
+    page.reload()
+    until(page, lambda: width() > 1.5 * before)
+    page.click("#theme-button")
+    page.locator("#tile-size").fill("100")
+    until(page, lambda: width() < before)

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 from playwright.sync_api import expect
 
@@ -61,23 +62,29 @@ def below_a_path(address: str) -> Iterator[str]:
     server.server_close()
 
 
-def test_the_page_stays_below_its_path(open_page: OpenPage, fake: FakeStudio) -> None:
-    with below_a_path(fake.url) as address:
-        page, asked = open_page(address), list[str]()
-        page.on("request", lambda request: asked.append(request.url))
-        draw(page, [LINE, LOOP])
-        searched(page, fake, 2)
-        page.locator("#results .tile").first.click()
-        photo = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('photo')")
-        expect(page.locator(".taking a")).to_have_attribute("href", f"{address}api/v1/photos/{photo}/file")
-        for view in ("mask", "match", "inside"):
-            page.click(f"#tab-{view}")
-        page.click("#more-like")
-        page.reload()
-        for shown in ("#like img", "#results img"):
-            expect(page.locator(shown).first).to_have_js_property("naturalWidth", 320)
-        assert page.url.startswith(f"{address}#q=")
-        assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
+@pytest.fixture
+def address(fake: FakeStudio) -> Iterator[str]:
+    """Where a proxy serves the fake studio; as it comes before `open_page`, it ends after it."""
+    with below_a_path(fake.url) as below:
+        yield below
+
+
+def test_the_page_stays_below_its_path(address: str, fake: FakeStudio, open_page: OpenPage) -> None:
+    page, asked = open_page(address), list[str]()
+    page.on("request", lambda request: asked.append(request.url))
+    draw(page, [LINE, LOOP])
+    searched(page, fake, 2)
+    page.locator("#results .tile").first.click()
+    photo = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('photo')")
+    expect(page.locator(".taking a")).to_have_attribute("href", f"{address}api/v1/photos/{photo}/file")
+    for view in ("mask", "match", "inside"):
+        page.click(f"#tab-{view}")
+    page.click("#more-like")
+    page.reload()
+    for shown in ("#like img", "#results img"):
+        expect(page.locator(shown).first).to_have_js_property("naturalWidth", 320)
+    assert page.url.startswith(f"{address}#q=")
+    assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
 
 
 def test_the_token_lets_in_below_the_path_only(world_gallery: str, mini: Any) -> None:

@@ -329,7 +329,7 @@ def test_a_photo_that_is_edited_is_shown_anew_and_trouble_with_following_goes_by
     fake.photos[0]["thumbnail"] += "?v=2"
     trouble = "the gallery has no room left"
     health.take().fulfill(json={"indexing": {**state, "changes": 1, "error": trouble}})
-    expect(shown).to_have_attribute("src", "/api/v1/photos/p0/thumbnail?v=2")
+    expect(shown).to_have_attribute("src", f"{fake.url}/api/v1/photos/p0/thumbnail?v=2")
     expect(page.locator("#notice")).to_have_text(trouble)
     with page.expect_request("**/api/v1/photos/p0?v=2"):
         page.locator("#results .tile").first.click()

@@ -23,7 +23,7 @@ from .indexing import COMMIT_ROWS, COMMIT_SECONDS, Builder, Plan, Progress, Repo
 from .maintain import drop_superseded, examine, reindex, repair
 from .nearest import ApproximateIndex, ExactIndex, Hit, Hits, is_large
 from .query import Filter, Guesser, Query, Scorer, can_guess, embed_text, make_scorer, refine, see, text_weight
-from .reorder import CANDIDATES, diffused, fold
+from .reorder import CANDIDATES, diffused, fold, fold_copies
 from .rows import PhotoInfo, Rows, tag_of
 from .storage import GalleryError
 from .store import GalleryStore, absolute
@@ -124,7 +124,8 @@ class Gallery:
                 Hit(str(path), float(score), rank, str(category), float(confidence))
                 for rank, (path, score, category, confidence) in enumerate(found, start=1)
             ]
-            answer = fold(hits, ranked.rows.columns["vector"], self.thumbnails) if query.group else hits
+            folding = fold if query.group else None if query.copies else fold_copies
+            answer = folding(hits, ranked.rows.columns["vector"], self.thumbnails) if folding else hits
             if len(answer) >= query.k or len(hits) < count:
                 return Hits(answer[: query.k], guesses)
             count *= 4
@@ -316,7 +317,7 @@ class Gallery:
         progress: Progress | None = None,
         commit_seconds: float = COMMIT_SECONDS,
         at_once: bool = False,
-    ) -> Iterator[Report]:
+    ) -> Watcher:
         """Follow folders until `stop` is set: add and forget photos as files appear, change and go.
 
         Gives a report for each batch; what fails is said once. A file is indexed when two scans, `interval` seconds

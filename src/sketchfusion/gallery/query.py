@@ -57,6 +57,7 @@ class Query:
     without: Sequence[str] = ()  # names that are wrong guesses
     right: Sequence[str] = ()  # paths of finds that are what was looked for: similar ones rise
     wrong: Sequence[str] = ()  # paths of finds that are not: left out, and similar ones fall if any find is right
+    copies: bool = True  # give each of several copies of one picture a hit
 
     def __post_init__(self) -> None:
         if self.k < 1:

@@ -8,7 +8,7 @@ differ in features, photos that only show the same kind of thing differ in thumb
 """
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,9 +23,11 @@ NEIGHBOURS = 10  # of each photo
 SPREAD = 0.8  # share of a photo's diffused score that comes from its neighbours
 SHARPNESS = 0.3  # standard deviations of the gallery's scores over which a photo's initial weight falls to a third
 SAME_FEATURES = 0.55  # cosine of near-duplicates
+COPIES, SAME_SCORE = 0.9999, 1e-3  # least cosine of copies, embedded in other batches, and how far scores differ
 SAME_COLOURS = 0.92  # correlation of their reduced thumbnails
 REDUCED = 8  # cells of a side
 FLAT = 2.0  # grey levels: a picture that varies less is plain
+Thumbnails = Callable[[Iterable[str]], dict[str, bytes]]  # JPEG pictures by path
 
 
 def diffused(found: Ranked, deviation: float) -> Ranked:
@@ -57,7 +59,7 @@ def _graph(vectors: Floats) -> Floats:
     return graph
 
 
-def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Callable[[Iterable[str]], dict[str, bytes]]) -> list[Hit]:
+def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Thumbnails) -> list[Hit]:
     """Fold each hit into the first kept one that it is a near-duplicate of; `vectors` (N, d) are the hits' features."""
     alike = vectors @ vectors.T >= SAME_FEATURES
     np.fill_diagonal(alike, False)
@@ -68,9 +70,37 @@ def fold(hits: Sequence[Hit], vectors: Floats, thumbnails: Callable[[Iterable[st
     def same(one: int, other: int) -> bool:
         return bool(alike[one, other] and (reduced[one] * reduced[other]).mean() >= SAME_COLOURS)
 
+    return _folded(hits, lambda place, kept: next((one for one in kept if same(one, place)), None))
+
+
+def fold_copies(hits: Sequence[Hit], vectors: Floats, thumbnails: Thumbnails) -> list[Hit]:
+    """Fold each hit into the first that shows the very same picture; `vectors` (N, d) are the hits' features.
+
+    Copies have nearly the same score, so only hits that follow each other closely are compared. Their thumbnails are
+    equal byte by byte.
+    """
+    near: dict[int, list[int]] = {}
+    for place, hit in enumerate(hits):
+        for one in range(place - 1, -1, -1):
+            if hits[one].score - hit.score > SAME_SCORE * max(1.0, abs(hit.score)):
+                break
+            if vectors[one] @ vectors[place] >= COPIES:
+                near.setdefault(place, []).append(one)
+    pictures = thumbnails({hits[place].path for of, others in near.items() for place in (of, *others)})
+
+    def first(place: int, kept: Container[int]) -> int | None:
+        picture = pictures.get(hits[place].path)  # none if the photo is gone by now
+        others = near.get(place, ()) if picture else ()
+        return next((one for one in others if one in kept and pictures.get(hits[one].path) == picture), None)
+
+    return _folded(hits, first)
+
+
+def _folded(hits: Sequence[Hit], leader_of: Callable[[int, dict[int, list[str]]], int | None]) -> list[Hit]:
+    """Fold hits into those that `leader_of` finds among the places kept so far."""
     leaders: dict[int, list[str]] = {}
     for place, hit in enumerate(hits):
-        leader = next((one for one in leaders if same(one, place)), None)
+        leader = leader_of(place, leaders)
         if leader is None:
             leaders[place] = []
         else:

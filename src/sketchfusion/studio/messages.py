@@ -105,6 +105,12 @@ class InspectRequest(QueuedRequest):
     photo: Name | None = None
 
 
+class FollowRequest(RequestBody):
+    """Whether to pause following folders; if not, they are looked through at once, and what failed is tried again."""
+
+    paused: bool
+
+
 class ExportRequest(RequestBody):
     """Photos to export: contact sheet (PNG), list (JSON), their files (ZIP) or their paths (text, a path a line)."""
 
@@ -379,6 +385,23 @@ class Indexing(BaseModel):
     photos: int  # of the gallery
     changes: int  # how many times photos were added, replaced or removed
     error: str | None  # why following waits
+    paused: bool = False
+
+
+class FollowedFolder(BaseModel):
+    """A folder that the studio follows."""
+
+    name: str  # its path for clients on this machine, else its last part
+    photos: int  # of the gallery, in it and below
+    there: bool  # False if its disk is unplugged, or it was moved or deleted; its photos stay
+
+
+class Following(BaseModel):
+    """The folders that the studio follows, and their files that could not be indexed."""
+
+    paused: bool
+    folders: list[FollowedFolder]
+    failed: list[FailedFile]
 
 
 class Health(BaseModel):

@@ -115,6 +115,22 @@ async def get_health(studio: CurrentStudio, request: Request) -> messages.Health
     )
 
 
+@service_router.get("/following")
+def get_following(studio: CurrentStudio, request: Request) -> messages.Following:
+    """Tell which folders are followed, how many photos they have, and what could not be indexed."""
+    if not studio.follower:
+        return messages.Following(paused=False, folders=[], failed=[])
+    return studio.follower.describe(studio.gallery, whole=is_local(request))
+
+
+@service_router.post("/following")
+def set_following(body: messages.FollowRequest, studio: CurrentStudio, request: Request) -> messages.Following:
+    """Pause following folders, or go on and look through them at once."""
+    if studio.follower:
+        studio.follower.set_paused(body.paused)
+    return get_following(studio, request)
+
+
 @search_router.post("/search")
 async def search(body: messages.SearchRequest, studio: CurrentStudio) -> messages.SearchAnswer:
     """Find photos; only the newest search of a client waits, older ones answer 409."""
@@ -135,7 +151,7 @@ async def search(body: messages.SearchRequest, studio: CurrentStudio) -> message
     pictures = [sketch.picture] if sketch else []
     wanted = body.offset + body.k
     narrowed = (None, studio.photos.condition(body.folder, body.date), body.min_score, body.group)
-    query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong)
+    query = Query(pictures, text, like, wanted, *narrowed, without=body.without, right=right, wrong=wrong, copies=False)
     found, guesses = await studio.queue.ask(studio.searching, body.client, body.sequence, query)
     hits = await run_in_threadpool(_found_photos, studio, found[body.offset :])
     labels = [

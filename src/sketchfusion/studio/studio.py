@@ -31,18 +31,16 @@ from ..io.images import Reduced, read_reduced
 from ..tasks.inputs import read_sketches
 from ..tasks.recognition import Guess, Namer
 from .drawing import Picture, read_photo, read_sketch
+from .following import Follower
 from .messages import Drawing, FolderCount, GalleryInfo, ImageDrawing, Indexing, Limits, MonthCount
 from .queue import Lane, ModelQueue, Stopped
-from .uploads import Cancelled, Jobs, upload_folder
+from .uploads import Jobs, upload_folder
 
 Result = TypeVar("Result")
 Found = tuple[Hits, list[Guess]]  # photos, best first, and labels of the drawing
 
 GUESSES = 5
 ABOVE = re.compile(r"(?<![\w:/.~])/(?:[^\s/'\"]+/)+")  # the folders of a path, not of an address
-FOLLOWING_COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
-TROUBLE_SECONDS = 30.0  # after which following goes on, whatever kept it from that
-FOLLOWER_SECONDS = 10.0  # most that closing waits for the thread that follows folders
 WARMUP = np.full((128, 128, 3), 255, np.uint8)  # a square; any drawing runs every part of the model once
 WARMUP[40:88, 40:88] = 0
 
@@ -69,8 +67,7 @@ class Studio:
         self.searching: Lane[Query, Found] = Lane("search", self.limits.batch, searcher)
         self.queue = ModelQueue(lambda: self._prepare(searcher), self.limits.waiting)
         self.jobs = Jobs(self._index, self.explain, self._discard, self.limits.jobs, self.limits.jobs_waiting)
-        self.following: Indexing | None = None  # None if no folders are followed
-        self._follower: threading.Thread | None = None
+        self.follower: Follower | None = None  # None if no folders are followed
         self.left_out: list[str] = []  # of these folders, for whoever started the studio: a line for each file or kind
         # of the page, with its token, for other devices in the network of now: a laptop moves from one to another
         self.network_address: Callable[[], str | None] = lambda: None
@@ -97,10 +94,13 @@ class Studio:
 
     def follow(self, folders: Sequence[str]) -> None:
         """Index folders in the background, then watch them until the studio closes; their files are only read."""
-        self.following = Indexing(done=0, total=0, photos=0, changes=0, error=None)
-        what = folders, self.following
-        self._follower = threading.Thread(target=self._follow, args=what, name="following", daemon=True)
-        self._follower.start()
+        what = folders, self._opened, self.explain, self.left_out, self.limits.background_batch
+        self.follower = Follower(*what)
+
+    @property
+    def following(self) -> Indexing | None:
+        """How far the folders that the studio follows are indexed."""
+        return self.follower.state if self.follower else None
 
     async def loaded(self) -> None:
         """Wait until the model is loaded. Raises Stopped if it cannot be."""
@@ -132,8 +132,8 @@ class Studio:
         self.stopping.set()
         self.jobs.close()
         self.queue.close()
-        if self._follower:  # it must not run on while the interpreter ends
-            self._follower.join(FOLLOWER_SECONDS)
+        if self.follower:
+            self.follower.close()
 
     def _prepare(self, searcher: "Searcher") -> None:
         """Load the model and run it once; its labels are encoded later, while no request waits."""
@@ -156,39 +156,12 @@ class Studio:
             queued = cast(Extractor, QueuedModel(model, self.queue))
             searcher.namer = Namer(queued, classify=model.recognises_as_it_is)
 
-    def _follow(self, folders: Sequence[str], following: Indexing) -> None:
+    def _opened(self) -> Gallery:
+        """Open the gallery for background work, once the model is loaded. Raises Stopped if it cannot be."""
         self.queue.ready.wait()
         if self.queue.failure:
-            return
-
-        def progress(done: int, total: int) -> None:
-            if self.stopping.is_set():
-                raise Cancelled
-            following.done, following.total = done, total
-            following.photos = len(gallery)
-
-        gallery = Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
-        every, changes = FOLLOWING_COMMIT_SECONDS, None
-        while not self.stopping.is_set():
-            try:
-                following.photos = len(gallery)
-                changes = changes or gallery.watch(
-                    folders,
-                    batch_size=self.limits.background_batch,
-                    stop=self.stopping,
-                    progress=progress,
-                    commit_seconds=every,
-                    at_once=True,
-                )
-                for report in changes:
-                    self.left_out += [*(f"{one.path}: {one.reason}" for one in report.failed), *report.left_out]
-                    following.photos, following.changes = len(gallery), following.changes + 1
-            except (Cancelled, Stopped):
-                return  # the studio closes; what was indexed is kept
-            except Exception as error:  # a full disk, a network that is away: what passes is no reason to give up
-                following.error = self.explain(error)
-                self.stopping.wait(TROUBLE_SECONDS)
-                following.error = None
+            raise Stopped
+        return Gallery.open(self.uri, cast(Extractor, QueuedModel(self.gallery.model, self.queue)))
 
     def _index(self, paths: Sequence[Path], progress: Callable[[int, int], None]) -> Report:
         self.queue.ready.wait()

@@ -10,6 +10,7 @@ import { Examples } from "./examples.js";
 import { connectExport, connectSelecting } from "./export.js";
 import { Facts } from "./facts.js";
 import { Finds } from "./finds.js";
+import { connectFollowing } from "./following.js";
 import { GalleryList, forget } from "./gallery.js";
 import { showGuesses } from "./guesses.js";
 import { Inside } from "./inside.js";
@@ -28,6 +29,7 @@ import { Saved } from "./saved.js";
 import { Search } from "./search.js";
 import { connectShortcuts } from "./shortcuts.js";
 import { connectTheme } from "./theme.js";
+import { connectTileSize } from "./tilesize.js";
 import { Threads } from "./threads.js";
 import { Taking, connectDragOut } from "./taking.js";
 import { Tools } from "./tools.js";
@@ -97,7 +99,7 @@ async function follow() {
   if (!state) return;
   const [before, last] = [indexing, indexed];
   const others = state.photos !== last.photos || state.changes !== last.changes;
-  indexing = !state.error && state.done < state.total;
+  indexing = !state.error && !state.paused && state.done < state.total;
   indexed = state;
   if (others) search.again();
   if (others || (before && !indexing)) await learn(); // which takes the words below away
@@ -261,6 +263,8 @@ connectExport(api, () => search.query()?.drawing ?? null, () => results.photos, 
 connectSelecting(results);
 connectMarks(search.marks);
 connectTheme(() => paper.refresh());
+connectFollowing(api);
+connectTileSize(() => dispatchEvent(new Event("resize")));
 byId("help-button").addEventListener("click", showHelp);
 byId("phone-button").addEventListener("click", async () => {
   await learn(); // the laptop may be in another network by now
