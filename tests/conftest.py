@@ -22,8 +22,8 @@ pytest_plugins = ["fixtures.tiny", "fixtures.fused", "fixtures.roots", "fixtures
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run two workers more than there are cores, because tests of the browser and of servers wait; six at most."""
-    return min(6, (os.cpu_count() or 1) + 2)
+    """Run one worker more than there are cores, because tests of the browser and of servers wait; four at most."""
+    return min(4, (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session")

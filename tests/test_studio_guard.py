@@ -340,7 +340,7 @@ def test_how_far_indexing_is_tells_of_photos_and_needs_the_token(
 ) -> None:
     state = Indexing(done=3, total=7, photos=7, changes=1, error=None)
     for server in (locked, studio):
-        monkeypatch.setattr(server.studio, "following", state)
+        monkeypatch.setattr(server.studio, "follower", SimpleNamespace(state=state))
     assert locked.get("v1/health").json()["indexing"] is None
     assert locked.get("v1/health", headers={"Authorization": "Bearer wrong"}).json()["indexing"] is None
     admitted = {"Authorization": f"Bearer {TOKEN}"}
