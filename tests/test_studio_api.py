@@ -666,8 +666,16 @@ def test_following_can_be_paused_and_what_failed_is_tried_again(
     assert empty.post("v1/following", {"paused": False}).json()["paused"] is False
     until(lambda state: photos(state) == [3, 2])  # the other folder is away, and its photos stay
     (tmp_path / "unplugged").rename(stick)
+    gone = next(one for one in empty.get("v1/photos").json()["photos"] if one["name"] == "new.png")
+    assert empty.delete(f"v1/photos/{gone['id']}").json() == {"removed": 1}
     shutil.copy(world_photos / "cup" / "1.png", folder / "broken.jpg")
-    until(lambda state: photos(state) == [4, 2] and not state["failed"])
+    until(lambda state: photos(state) == [3, 2] and not state["failed"])
+    (folder / "cup.jpg").write_bytes(b"no picture either")
+    until(lambda state: len(state["failed"]) == 1)
+    empty.post("v1/following", {"paused": False})
+    time.sleep(3)
+    state = empty.get("v1/following").json()  # what was removed on the page stays away
+    assert photos(state) == [3, 2] and len(state["failed"]) == 1
     empty.studio.close()
     assert "following" not in {thread.name for thread in threading.enumerate()}
 

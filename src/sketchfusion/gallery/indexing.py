@@ -312,6 +312,12 @@ class Watcher:
                 self._pause = max(self.interval, min(LONGEST_PAUSE, IDLE * (time.monotonic() - started)))
         raise StopIteration
 
+    def try_again(self) -> None:
+        """Let the next scan start at once, and try what could not be read; what was removed still stays away."""
+        self._pause = 0.0
+        for told in (self._failed, self._unread, self._told):
+            told.clear()
+
     def scan(self) -> Report | None:
         """Scan once; add and forget what has not changed since the last scan."""
         found = survey([root for root in self.roots if not is_gone(root)], self.exclude)

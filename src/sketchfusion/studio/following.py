@@ -7,6 +7,7 @@ from pathlib import Path
 from ..gallery import Gallery
 from ..gallery.facets import in_folder
 from ..gallery.indexing import Watcher
+from ..gallery.store import absolute
 from ..io.files import is_gone
 from .messages import FailedFile, FollowedFolder, Following, Indexing
 from .queue import Stopped
@@ -15,7 +16,6 @@ from .uploads import Cancelled
 COMMIT_SECONDS = 5.0  # so that the first photos can be found soon
 TROUBLE_SECONDS = 30.0  # after which following goes on, whatever kept it from that
 CLOSING_SECONDS = 10.0  # most that closing waits for the thread
-MOST_FAILED = 200  # files that cannot be read, of which the page is told
 
 
 class Follower:
@@ -35,14 +35,14 @@ class Follower:
         self._opened, self._explain, self._batch = opened, explain, batch
         self._failed: dict[str, str] = {}  # reasons by path
         self._changes: Watcher | None = None
-        self._anew = False  # whether to try again what could not be read
+        self._again = False  # whether to try what could not be read
         self._closing, self._interrupted = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
         self._thread.start()
 
     def set_paused(self, paused: bool) -> None:
         """Stop at the next batch and wait; or go on, look through the folders at once and try again what failed."""
-        self.state.paused, self._anew = paused, not paused
+        self.state.paused, self._again = paused, not paused
         self._interrupted.set()
 
     def close(self) -> None:
@@ -58,15 +58,15 @@ class Follower:
         folders = [
             FollowedFolder(
                 name=name(folder),
-                photos=len(gallery.paths(where=in_folder(str(Path(folder).absolute())))) if photos else 0,
+                photos=len(gallery.paths(where=in_folder(absolute(folder)))) if photos else 0,
                 there=not is_gone(folder),
             )
             for folder in self.folders
         ]
         failed = {path: reason for path, reason in [*self._failed.items()] if Path(path).exists()}
-        since = gallery.infos(failed) if photos and failed else {}
-        listed = [FailedFile(name=name(path), reason=why) for path, why in failed.items() if path not in since]
-        return Following(paused=self.state.paused, folders=folders, failed=listed[:MOST_FAILED])
+        added = gallery.infos(failed) if photos and failed else {}
+        listed = [FailedFile(name=name(path), reason=why) for path, why in failed.items() if path not in added]
+        return Following(paused=self.state.paused, folders=folders, failed=listed)
 
     def _run(self) -> None:
         try:
@@ -86,16 +86,17 @@ class Follower:
             return
         try:
             self.state.photos = len(gallery)
-            if self._changes is None or (self._anew and not any(map(is_gone, self.folders))):
-                self._changes = gallery.watch(
-                    self.folders,
-                    batch_size=self._batch,
-                    stop=self._interrupted,
-                    progress=lambda done, total: self._progress(gallery, done, total),
-                    commit_seconds=COMMIT_SECONDS,
-                    at_once=True,
-                )
-            self._anew = False
+            self._changes = self._changes or gallery.watch(
+                self.folders,
+                batch_size=self._batch,
+                stop=self._interrupted,
+                progress=lambda done, total: self._progress(gallery, done, total),
+                commit_seconds=COMMIT_SECONDS,
+                at_once=True,
+            )
+            if self._again:
+                self._again = False
+                self._changes.try_again()
             for report in self._changes:
                 failed = {one.path: one.reason for one in report.failed}
                 new = [f"{path}: {why}" for path, why in failed.items() if self._failed.get(path) != why]
