@@ -31,7 +31,7 @@ SketchFolders = Annotated[list[str] | None, typer.Option("--sketches", help="Fol
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure: a model on a data set, with further sketches where that has none, reporting progress."""
+    """What to measure: a model on a data set, with further sketches where that has none."""
 
     model: "Extractor"
     data: "Dataset"

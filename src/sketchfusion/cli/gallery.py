@@ -168,7 +168,9 @@ def _planned(plan: "Plan") -> str:
 
 @app.command()
 def studio(
-    photos: Annotated[list[str] | None, typer.Argument(metavar="[PHOTOS...]", help="Folders to follow.")] = None,
+    photos: Annotated[
+        list[str] | None, typer.Argument(metavar="[PHOTOS...]", help="Folders to index and follow.")
+    ] = None,
     gallery: GalleryOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Show a gallery of rendered pictures instead.")] = False,
     share: Annotated[bool, typer.Option("--share", help="Let a phone in the same network draw, too.")] = False,
